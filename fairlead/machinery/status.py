@@ -1,0 +1,189 @@
+"""The one family of API errors and the `Status` object they travel as.
+
+Sources: Kubernetes API conventions ("Response Status Kind") and `metav1.Status`. A boundary translates
+whatever it meets into `StatusError`; callers match on `code` and `reason`, never on text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+FieldErrorType = Literal[
+    "Required", "Invalid", "NotSupported", "Forbidden", "Duplicate", "TooLong", "TooMany", "NotFound"
+]
+
+_CAUSE_REASON: dict[str, str] = {
+    "Required": "FieldValueRequired",
+    "Invalid": "FieldValueInvalid",
+    "NotSupported": "FieldValueNotSupported",
+    "Forbidden": "FieldValueForbidden",
+    "Duplicate": "FieldValueDuplicate",
+    "TooLong": "FieldValueTooLong",
+    "TooMany": "FieldValueTooMany",
+    "NotFound": "FieldValueNotFound",
+}
+_PREFIX: dict[str, str] = {
+    "Required": "Required value",
+    "Invalid": "Invalid value",
+    "NotSupported": "Unsupported value",
+    "Forbidden": "Forbidden",
+    "Duplicate": "Duplicate value",
+    "TooLong": "Too long",
+    "TooMany": "Too many",
+    "NotFound": "Not found",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field; `path` as in `spec.ports[0].port`."""
+
+    path: str
+    type: FieldErrorType
+    value: Any = None
+    detail: str = ""
+
+    def message(self) -> str:
+        """The text without the path, as upstream's `field.Error.ErrorBody`."""
+        head = _PREFIX[self.type]
+        if self.type not in ("Required", "Forbidden", "TooLong", "TooMany"):
+            head += f": {render_value(self.value)}"
+        return f"{head}: {self.detail}" if self.detail else head
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message()}"
+
+
+def render_value(value: Any) -> str:
+    """A bad value as Go's `%#v` shows it inside field errors: strings quoted, the rest as JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
+        pairs = ", ".join(f"{json.dumps(k)}:{json.dumps(value[k])}" for k in sorted(value))
+        return f"map[string]string{{{pairs}}}" if value else "{}"
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def required(path: str, detail: str = "") -> FieldError:
+    return FieldError(path, "Required", None, detail)
+
+
+def invalid(path: str, value: Any, detail: str) -> FieldError:
+    return FieldError(path, "Invalid", value, detail)
+
+
+def forbidden(path: str, detail: str) -> FieldError:
+    return FieldError(path, "Forbidden", None, detail)
+
+
+def duplicate(path: str, value: Any) -> FieldError:
+    return FieldError(path, "Duplicate", value)
+
+
+def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError:
+    """`Unsupported value: "x": supported values: "A", "B"` with the choices sorted."""
+    choices = ", ".join(json.dumps(s) for s in sorted(supported))
+    return FieldError(path, "NotSupported", value, f"supported values: {choices}")
+
+
+@dataclass(eq=False)
+class StatusError(Exception):
+    """An API error: HTTP code, machine-readable reason, message, optional details."""
+
+    code: int
+    reason: str
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def body(self) -> dict[str, Any]:
+        """The `Status` object of this error."""
+        tree: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+        }
+        if self.details:
+            tree["details"] = self.details
+        tree["code"] = self.code
+        return tree
+
+
+def status_error(tree: dict[str, Any]) -> StatusError:
+    """The error that a `Status` object describes (the client's side of `StatusError.body`)."""
+    return StatusError(
+        int(tree.get("code") or 500),
+        tree.get("reason") or "",
+        tree.get("message") or "",
+        tree.get("details") or {},
+    )
+
+
+def qualified(plural: str, group: str) -> str:
+    """`services`, or `deployments.apps` where the group has a name."""
+    return f"{plural}.{group}" if group else plural
+
+
+def _details(name: str, group: str, kind: str) -> dict[str, Any]:
+    found = {"name": name, "group": group, "kind": kind}
+    return {k: v for k, v in found.items() if v}
+
+
+def not_found(plural: str, group: str, name: str) -> StatusError:
+    text = f'{qualified(plural, group)} "{name}" not found'
+    return StatusError(404, "NotFound", text, _details(name, group, plural))
+
+
+def already_exists(plural: str, group: str, name: str) -> StatusError:
+    text = f'{qualified(plural, group)} "{name}" already exists'
+    return StatusError(409, "AlreadyExists", text, _details(name, group, plural))
+
+
+def conflict(plural: str, group: str, name: str, why: str) -> StatusError:
+    text = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
+    return StatusError(409, "Conflict", text, _details(name, group, plural))
+
+
+OBJECT_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def invalid_object(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> StatusError:
+    """422 with every cause (upstream's `NewInvalid`)."""
+    texts = [str(e) for e in errors]
+    joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    causes = [{"reason": _CAUSE_REASON[e.type], "message": e.message(), "field": e.path} for e in errors]
+    full = f"{kind}.{group}" if group else kind
+    return StatusError(
+        422,
+        "Invalid",
+        f'{full} "{name}" is invalid: {joined}',
+        _details(name, group, kind) | {"causes": causes},
+    )
+
+
+def bad_request(message: str) -> StatusError:
+    return StatusError(400, "BadRequest", message)
+
+
+def forbidden_request(message: str) -> StatusError:
+    return StatusError(403, "Forbidden", message)
+
+
+def method_not_allowed(verb: str, plural: str, group: str) -> StatusError:
+    text = f"{verb} is not supported on resources of kind {json.dumps(qualified(plural, group))}"
+    return StatusError(405, "MethodNotAllowed", text, _details("", group, plural))
+
+
+def expired(message: str) -> StatusError:
+    """410: the resourceVersion asked for is older than the history kept."""
+    return StatusError(410, "Expired", message)

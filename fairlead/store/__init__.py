@@ -1,0 +1,1 @@
+"""Keys and bytes, durable before acknowledged. Engines: memory (tests) and SQLite (embedded)."""
