@@ -1,0 +1,124 @@
+"""Resource quantities (`500m`, `1Gi`, `1e3`): parsing, arithmetic as fractions, upstream's canonical text.
+
+Exact throughout: a float would make `0.1` something else. What is finer than a nano is rounded away from zero,
+as upstream does, so that nothing positive ever becomes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+PATTERN = r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+FORMAT_TEXT = f"quantities must match the regular expression '{PATTERN}'"
+SUFFIX_TEXT = "unable to parse quantity's suffix"
+
+Notation = Literal["decimal", "binary", "exponent"]
+
+_SPLIT = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)")
+_EXPONENT = re.compile(r"[eE][-+]?[0-9]+")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+_DECIMAL_NAME = {power: name for name, power in _DECIMAL.items()}
+_BINARY_NAME = {power: name for name, power in _BINARY.items()}
+_NANO = 10**9
+_LARGEST = 2**63 - 1
+# A longer exponent says nothing a quantity can hold, and 10**(10**9) would hang the process.
+_EXPONENT_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    value: Fraction
+    notation: Notation
+
+    def __str__(self) -> str:
+        return render_quantity(self)
+
+
+def parse(text: str) -> Quantity:
+    """Reads a quantity with its notation. Raises ValueError with upstream's text."""
+    match = _SPLIT.fullmatch(text)
+    if match is None or not (match[2] or match[3]):
+        raise ValueError(FORMAT_TEXT)
+    sign, whole, fraction, suffix = match[1], match[2], match[3] or "", match[4]
+    scale, notation = _parse_suffix(suffix)
+    value = Fraction(int(whole + fraction or "0"), 10 ** len(fraction)) * scale
+    value = min(Fraction(math.ceil(value * _NANO), _NANO), Fraction(_LARGEST))
+    return Quantity(-value if sign == "-" else value, notation)
+
+
+def _parse_suffix(suffix: str) -> tuple[Fraction, Notation]:
+    if suffix in _DECIMAL:
+        return Fraction(10) ** _DECIMAL[suffix], "decimal"
+    if suffix in _BINARY:
+        return Fraction(1024 ** _BINARY[suffix]), "binary"
+    if _EXPONENT.fullmatch(suffix) and len(suffix) <= _EXPONENT_DIGITS:
+        return Fraction(10) ** int(suffix[1:]), "exponent"
+    raise ValueError(SUFFIX_TEXT)
+
+
+def parse_quantity(text: str) -> Fraction:
+    """The value of a quantity. Raises ValueError."""
+    return parse(text).value
+
+
+def milli(text: str) -> int:
+    """In thousandths, rounded up (`MilliValue`): `250m` is 250, `1` is 1000."""
+    return math.ceil(parse(text).value * 1000)
+
+
+def whole(text: str) -> int:
+    """In units, rounded up (`Value`): `1Ki` is 1024, `100m` is 1."""
+    return math.ceil(parse(text).value)
+
+
+def canonical(text: str) -> str:
+    """The text upstream answers with for this one: `1000m` -> `1`, `0.5` -> `500m`, `1024Mi` -> `1Gi`."""
+    return render_quantity(parse(text))
+
+
+def texts(value: str) -> list[str]:
+    """What is wrong with a quantity, in the manner of `names`."""
+    try:
+        parse(value)
+    except ValueError as e:
+        return [str(e)]
+    return []
+
+
+def render_quantity(quantity: Quantity) -> str:
+    value = quantity.value
+    if value == 0:
+        return "0"
+    if quantity.notation == "binary" and abs(value) >= 1024 and value.denominator == 1:
+        return _render_binary(value.numerator)
+    number = value.numerator * _NANO // value.denominator
+    power = -9
+    while power < 18 and number % 1000 == 0:
+        number //= 1000
+        power += 3
+    if quantity.notation == "exponent":
+        return f"{number}e{power}" if power else str(number)
+    return f"{number}{_DECIMAL_NAME[power]}"
+
+
+def _render_binary(number: int) -> str:
+    power = 0
+    while power < 6 and number % 1024 == 0:
+        number //= 1024
+        power += 1
+    return f"{number}{_BINARY_NAME[power]}" if power else str(number)
+
+
+def render_milli(thousandths: int) -> str:
+    """Canonical text of so many thousandths, in decimal notation."""
+    return render_quantity(Quantity(Fraction(thousandths, 1000), "decimal"))
+
+
+def render_binary(units: int) -> str:
+    """Canonical text of so many units, in binary notation."""
+    return render_quantity(Quantity(Fraction(units), "binary"))
