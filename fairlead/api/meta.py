@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,10 +12,29 @@ Time = Annotated[str, Format("date-time")]
 """RFC 3339, kept as the text it travels as; `machinery.instant` converts."""
 MicroTime = Annotated[str, Format("date-time-micro")]
 Labels = dict[str, str]
+Int32 = Annotated[int, Format("int32")]
+Int64 = Annotated[int, Format("int64")]
+Base64 = Annotated[str, Format("byte")]
+IntOrString = Annotated[int | str, Format("int-or-string")]
+Quantity = Annotated[str | int | float, Format("quantity")]
+"""An amount such as `100m` or `64Mi`; numbers are accepted and become texts when the object is defaulted."""
+Resources = dict[str, Quantity]
+Strings = Annotated[list[str], Atomic()]
+BY_NAME = ListMap(keys=("name",), patch_key="name")
+BY_TYPE = ListMap(keys=("type",), patch_key="type")
+
+
+def empty_list() -> list[Any]:
+    """As a default factory: an empty list that is written as `[]` (msgspec leaves out what `list` makes)."""
+    return []
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A value inside an object. Attributes are the wire names; what equals its default is not written."""
+    """A value inside an object. Attributes are the wire names; what equals its default is not written.
+
+    A field that upstream writes even when it is empty has a default factory (`int`, `str`, a record's type),
+    which msgspec never takes for a default.
+    """
 
 
 class OwnerReference(Record):
@@ -81,10 +100,10 @@ class Condition(Record):
 
     type: str = ""
     status: str = ""
-    observedGeneration: Annotated[int, Format("int64")] = 0
+    observedGeneration: Int64 = 0
     lastTransitionTime: Time | None = None
-    reason: str = ""
-    message: str = ""
+    reason: str = msgspec.field(default_factory=str)
+    message: str = msgspec.field(default_factory=str)
 
 
 def controller_of(meta: ObjectMeta) -> OwnerReference | None:

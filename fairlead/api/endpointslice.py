@@ -1,0 +1,63 @@
+"""The addresses behind a service, in slices that change one at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta import Int32, Object, Record, empty_list
+from fairlead.api.reference import ObjectReference
+from fairlead.machinery.kind import Atomic, Kind, OneOf, SetList
+
+
+class EndpointConditions(Record):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class ForZone(Record):
+    name: str = ""
+
+
+class ForNode(Record):
+    name: str = ""
+
+
+class EndpointHints(Record):
+    forNodes: Annotated[list[ForNode], Atomic()] = []
+    forZones: Annotated[list[ForZone], Atomic()] = []
+
+
+class Endpoint(Record):
+    addresses: Annotated[list[str], SetList()] = []
+    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
+    deprecatedTopology: dict[str, str] = {}
+    hints: EndpointHints | None = None
+    hostname: str | None = None
+    nodeName: str | None = None
+    targetRef: Annotated[ObjectReference, Atomic()] | None = None
+    zone: str | None = None
+
+
+class EndpointPort(Record):
+    name: str | None = None
+    appProtocol: str | None = None
+    port: Int32 | None = None
+    protocol: str | None = None
+
+
+class EndpointSlice(Object):
+    addressType: Annotated[str, OneOf("IPv4", "IPv6", "FQDN")] = ""
+    endpoints: Annotated[list[Endpoint], Atomic()] = msgspec.field(default_factory=empty_list)
+    ports: Annotated[list[EndpointPort], Atomic()] = []
+
+
+ENDPOINT_SLICE = Kind(
+    type=EndpointSlice,
+    kind="EndpointSlice",
+    group="discovery.k8s.io",
+    plural="endpointslices",
+    singular="endpointslice",
+)

@@ -1,0 +1,149 @@
+"""A node: a machine (here: a network namespace with an agent) that runs pods."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
+from fairlead.machinery.kind import Atomic, Kind, OneOf, SetList
+
+
+class ConfigMapNodeConfigSource(Record):
+    name: str = ""
+    kubeletConfigKey: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+    uid: str = ""
+
+
+class NodeConfigSource(Record):
+    configMap: ConfigMapNodeConfigSource | None = None
+
+
+class NodePodPreemptionPolicy(Record):
+    disableResizePreemption: Annotated[list[str], SetList()] = []
+
+
+class Taint(Record):
+    key: str = ""
+    effect: Annotated[str, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")] = ""
+    timeAdded: Time | None = None
+    value: str = ""
+
+
+class NodeSpec(Record):
+    configSource: NodeConfigSource | None = None
+    externalID: str = ""
+    podCIDR: str = ""
+    podCIDRs: Annotated[list[str], SetList(merge=True)] = []
+    podPreemptionPolicy: NodePodPreemptionPolicy | None = None
+    providerID: str = ""
+    taints: Annotated[list[Taint], Atomic()] = []
+    unschedulable: bool = False
+
+
+class NodeAddress(Record):
+    type: str = ""
+    address: str = ""
+
+
+class NodeCondition(Record):
+    type: str = ""
+    status: str = msgspec.field(default_factory=str)
+    lastHeartbeatTime: Time | None = None
+    lastTransitionTime: Time | None = None
+    message: str = ""
+    reason: str = ""
+
+
+class NodeConfigStatus(Record):
+    active: NodeConfigSource | None = None
+    assigned: NodeConfigSource | None = None
+    error: str = ""
+    lastKnownGood: NodeConfigSource | None = None
+
+
+class DaemonEndpoint(Record):
+    Port: Int32 = msgspec.field(default_factory=int)
+
+
+class NodeDaemonEndpoints(Record):
+    kubeletEndpoint: DaemonEndpoint = msgspec.field(default_factory=DaemonEndpoint)
+
+
+class NodeFeatures(Record):
+    supplementalGroupsPolicy: bool | None = None
+
+
+class ContainerImage(Record):
+    names: Strings = []
+    sizeBytes: Int64 = 0
+
+
+class NodeSwapStatus(Record):
+    capacity: Int64 | None = None
+
+
+class NodeSystemInfo(Record):
+    architecture: str = msgspec.field(default_factory=str)
+    bootID: str = msgspec.field(default_factory=str)
+    containerRuntimeVersion: str = msgspec.field(default_factory=str)
+    kernelVersion: str = msgspec.field(default_factory=str)
+    kubeProxyVersion: str = msgspec.field(default_factory=str)
+    kubeletVersion: str = msgspec.field(default_factory=str)
+    machineID: str = msgspec.field(default_factory=str)
+    operatingSystem: str = msgspec.field(default_factory=str)
+    osImage: str = msgspec.field(default_factory=str)
+    systemUUID: str = msgspec.field(default_factory=str)
+    runningInUserNamespace: bool | None = None
+    swap: NodeSwapStatus | None = None
+
+
+class NodeRuntimeHandlerFeatures(Record):
+    recursiveReadOnlyMounts: bool | None = None
+    userNamespaces: bool | None = None
+
+
+class NodeRuntimeHandler(Record):
+    name: str = ""
+    features: NodeRuntimeHandlerFeatures | None = None
+
+
+class AttachedVolume(Record):
+    name: str = ""
+    devicePath: str = msgspec.field(default_factory=str)
+
+
+class NodeStatus(Record):
+    addresses: Annotated[list[NodeAddress], BY_TYPE] = []
+    allocatable: Resources = {}
+    capacity: Resources = {}
+    conditions: Annotated[list[NodeCondition], BY_TYPE] = []
+    config: NodeConfigStatus | None = None
+    daemonEndpoints: NodeDaemonEndpoints = msgspec.field(default_factory=NodeDaemonEndpoints)
+    declaredFeatures: Strings = []
+    features: NodeFeatures | None = None
+    images: Annotated[list[ContainerImage], Atomic()] = []
+    nodeInfo: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
+    phase: str = ""
+    runtimeHandlers: Annotated[list[NodeRuntimeHandler], Atomic()] = []
+    volumesAttached: Annotated[list[AttachedVolume], Atomic()] = []
+    volumesInUse: Strings = []
+
+
+class Node(Object):
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+NODE = Kind(
+    type=Node,
+    kind="Node",
+    plural="nodes",
+    singular="node",
+    short_names=("no",),
+    namespaced=False,
+    status=True,
+)

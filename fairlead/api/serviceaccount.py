@@ -1,0 +1,24 @@
+"""A service account: who a pod is to the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fairlead.api.meta import BY_NAME, Object
+from fairlead.api.reference import LocalObjectReference, ObjectReference
+from fairlead.machinery.kind import Atomic, Kind
+
+
+class ServiceAccount(Object):
+    automountServiceAccountToken: bool | None = None
+    imagePullSecrets: Annotated[list[LocalObjectReference], Atomic()] = []
+    secrets: Annotated[list[ObjectReference], BY_NAME] = []
+
+
+SERVICE_ACCOUNT = Kind(
+    type=ServiceAccount,
+    kind="ServiceAccount",
+    plural="serviceaccounts",
+    singular="serviceaccount",
+    short_names=("sa",),
+)
