@@ -1,4 +1,4 @@
-"""A load generator for one API server: N keep-alive TLS connections, each one request at a time, counted in a bounded run.
+"""A load generator for one API server: N keep-alive TLS connections, one request at a time each, bounded by count.
 
 Written on bare asyncio protocols, so that on two cores the generator is not what is measured.
 """
@@ -99,5 +99,5 @@ def get(path: str) -> bytes:
 
 
 def post(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body

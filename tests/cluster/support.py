@@ -1,0 +1,192 @@
+"""A cluster of a test's own: by the command line, as root or as an ordinary user; everything is taken down after it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from bench.cluster import Access, descendants, read_access
+
+R = TypeVar("R")
+ROOT = Path(__file__).parents[2]
+ORDINARY_UID = 64111
+"""Nobody's: a user without a name, a home or a right of its own, made by giving the number to a process."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return int(s.getsockname()[1])
+
+
+def free_node_port() -> int:
+    """A port of the node port range that nothing on the host listens on now."""
+    for port in range(30000 + os.getpid() % 2000, 32768):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    pytest.fail("no free node port on this host")
+
+
+def until(what: str, probe: Callable[[], R], *, limit_s: float = 60) -> R:
+    """The probe's first true answer; fails naming what never came, and the last error on the way."""
+    end = time.monotonic() + limit_s
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            found = probe()
+        except (OSError, RuntimeError, http.client.HTTPException, ValueError) as e:
+            last = e
+        else:
+            if found:
+                return found
+            last = found
+        time.sleep(0.02)
+    pytest.fail(f"{what}: not within {limit_s} s; last: {last!r}")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How a command is run: as whom, by which interpreter, with which packages."""
+
+    prefix: tuple[str, ...]
+    python: str
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.prefix, self.python, "-m", "fairlead.cmd.main", *arguments]
+
+    def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(command, env=self.environment, text=True, cwd="/", **options)
+
+    def run(self, command: Sequence[str], *, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=timeout_s, cwd="/"
+        )
+
+
+@dataclass(frozen=True)
+class Cluster:
+    name: str
+    home: Path
+    runner: Runner
+
+    def fairlead(self, command: str, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        return self.runner.run(self.runner.command(command, "--name", self.name, *arguments), timeout_s=timeout_s)
+
+    def up(self, *arguments: str) -> None:
+        done = self.fairlead("up", "--detach", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @property
+    def state(self) -> Path:
+        return self.home / "fairlead" / self.name
+
+    def access(self) -> Access:
+        return read_access(self.state / "kubeconfig")
+
+    def status(self) -> dict[str, Any]:
+        done = self.fairlead("status", "-o", "json")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def component(self, name: str) -> dict[str, Any]:
+        return next(c for c in self.status()["components"] if c["name"] == name)
+
+    def processes(self) -> list[int]:
+        return descendants(self.status()["pid"])
+
+
+def root_runner(home: Path) -> Runner:
+    environment = os.environ | {"XDG_STATE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return Runner((), sys.executable, environment)
+
+
+def readable_by(uid: int, path: Path) -> bool:
+    test = [
+        "setpriv",
+        f"--reuid={uid}",
+        f"--regid={uid}",
+        "--clear-groups",
+        "test",
+        "-r",
+        str(path),
+        "-a",
+        "-x",
+        str(path),
+    ]
+    return subprocess.run(test, check=False).returncode == 0
+
+
+def ordinary_runner(home: Path) -> Runner:
+    """As an ordinary user with the system's python3. Where the checkout is not readable for others, a copy is."""
+    if os.getuid() != 0:
+        return root_runner(home)
+    system = Path("/usr/bin/python3")
+    if not shutil.which("setpriv") or not system.exists():
+        pytest.skip("no setpriv or no system python3 to be an ordinary user with")
+    packages = next(p for p in map(Path, sys.path) if p.name == "site-packages" and (p / "msgspec").exists())
+    version = subprocess.run(
+        [system, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=True
+    )
+    if version.stdout.strip() != str(sys.version_info[:2]):
+        pytest.skip(f"the system's python3 is {version.stdout.strip()}, the packages are for {sys.version_info[:2]}")
+    source = ROOT
+    if not (readable_by(ORDINARY_UID, ROOT / "fairlead") and readable_by(ORDINARY_UID, packages / "msgspec")):
+        source, packages = home / "copy", home / "packages"
+        shutil.copytree(ROOT / "fairlead", source / "fairlead")
+        shutil.copytree(next(p for p in map(Path, sys.path) if p.name == "site-packages"), packages)
+    os.chown(home, ORDINARY_UID, ORDINARY_UID)
+    prefix = ("setpriv", f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}", "--clear-groups")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home),
+        "PYTHONPATH": f"{source}:{packages}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return Runner(prefix, str(system), environment)
+
+
+RUNNERS: dict[str, Callable[[Path], Runner]] = {"root": root_runner, "user": ordinary_runner}
+
+
+@contextmanager
+def new_cluster(who: str = "root") -> Iterator[Cluster]:
+    """A cluster's name and empty state directory; whatever is brought up under it is taken down and forgotten."""
+    home = Path(tempfile.mkdtemp(prefix="fairlead-test-"))
+    try:
+        home.chmod(0o755)
+        cluster = Cluster("t" + home.name[-6:].lower().replace("_", "x"), home, RUNNERS[who](home))
+        try:
+            yield cluster
+        finally:
+            cluster.fairlead("down", "--purge")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def host_footprint() -> dict[str, str]:
+    """What a cluster could leave on the host: interfaces, mounts, routes."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return {
+        "interfaces": " ".join(sorted(os.listdir("/sys/class/net"))),
+        "mounts": "\n".join(sorted(mounts)),
+        "routes": Path("/proc/net/route").read_text(),
+    }

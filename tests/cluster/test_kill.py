@@ -1,0 +1,194 @@
+"""kill -9 of the supervisor, of the control plane and of an agent, each while Services are being used and written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import Cluster, free_node_port, free_port, host_footprint, new_cluster, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+ROUNDS = 20
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+SERVICES = "/api/v1/namespaces/default/services"
+PODS = "/api/v1/namespaces/default/pods"
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def deployment(replicas: int = 3) -> dict[str, Any]:
+    pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "fairlead/web"}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def service(address: str, node_port: int) -> dict[str, Any]:
+    port = {"port": 80, "targetPort": 8080, "nodePort": node_port}
+    spec = {"type": "NodePort", "clusterIP": address, "selector": {"app": "web"}, "ports": [port]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+
+
+def ready_pods(cluster: Cluster) -> list[str]:
+    def is_ready(pod: dict[str, Any]) -> bool:
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
+
+    return [p["metadata"]["name"] for p in cluster.access().call("GET", PODS)["items"] if is_ready(p)]
+
+
+@pytest.fixture
+def web() -> Iterator[Cluster]:
+    """Three nodes, three Pods, one Service at 10.96.7.7:80."""
+    with new_cluster() as cluster:
+        cluster.up("--nodes", "3", "--api-port", str(free_port()))
+        cluster.access().call("POST", DEPLOYMENTS, deployment())
+        cluster.access().call("POST", SERVICES, service("10.96.7.7", free_node_port()))
+        until("three Pods Ready", lambda: len(ready_pods(cluster)) == 3)
+        yield cluster
+
+
+@contextmanager
+def traffic(cluster: Cluster, node: str) -> Iterator[dict[str, Any]]:
+    """Requests to the Service from a node while the block lasts; afterwards `report` says what became of them."""
+    script = Path(__file__).with_name("traffic.py")
+    command = cluster.runner.command(
+        "shell", "--name", cluster.name, node, "--", sys.executable, str(script), "10.96.7.7", "80"
+    )
+    process = cluster.runner.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    report: dict[str, Any] = {}
+    try:
+        yield report
+    finally:
+        out, err = process.communicate("", timeout=30)
+        report.update(json.loads(out) if out else {"failures": [err], "answers": {}})
+
+
+class Writer(threading.Thread):
+    """Creates ConfigMaps one after another and remembers those that the server acknowledged."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(daemon=True)
+        self.cluster, self.acknowledged, self.closed = cluster, list[str](), threading.Event()
+
+    def run(self) -> None:
+        access = self.cluster.access()
+        number = 0
+        while not self.closed.wait(0.002):
+            number += 1
+            body = {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": f"m{number}"},
+                "data": {"n": str(number)},
+            }
+            try:
+                access.call("POST", MAPS, body)
+            except (OSError, RuntimeError, ValueError):
+                continue
+            self.acknowledged.append(f"m{number}")
+
+    def finish(self) -> set[str]:
+        self.closed.set()
+        self.join(15)
+        return set(self.acknowledged)
+
+
+def kill_and_wait_for_another(cluster: Cluster, component: str) -> None:
+    old = cluster.component(component)["pid"]
+    os.kill(old, signal.SIGKILL)
+    until(f"another {component}", lambda: cluster.component(component)["pid"] not in (old, 0))
+
+
+def stored_maps(cluster: Cluster) -> set[str]:
+    return {m["metadata"]["name"] for m in cluster.access().call("GET", MAPS)["items"]}
+
+
+def test_control_plane_and_agents_come_back_while_traffic_goes_on_and_nothing_acknowledged_is_lost(
+    web: Cluster,
+) -> None:
+    before = ready_pods(web)
+    writer = Writer(web)
+    writer.start()
+    with traffic(web, "node2") as report:
+        for number in range(ROUNDS):
+            kill_and_wait_for_another(web, "control-plane")
+            until("API back", lambda: web.access().call("GET", PODS))
+            kill_and_wait_for_another(web, f"agent-node{number % 3 + 1}")
+    acknowledged = writer.finish()
+    until("all nodes Ready", lambda: all(n["ready"] for n in web.status()["nodes"]))
+    assert len(acknowledged) > ROUNDS
+    assert acknowledged - stored_maps(web) == set()
+    assert report["failures"] == []
+    assert sum(report["answers"].values()) > ROUNDS * 10
+    assert sorted(ready_pods(web)) == sorted(before), "Pods were replaced though only their agent died"
+
+
+def test_new_pods_are_reached_after_the_control_plane_and_an_agent_died(web: Cluster) -> None:
+    kill_and_wait_for_another(web, "agent-node1")
+    kill_and_wait_for_another(web, "control-plane")
+    until("API back", lambda: web.access().call("GET", PODS))
+    web.access().call(
+        "PUT",
+        f"{DEPLOYMENTS}/web/scale",
+        {
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"replicas": 6},
+        },
+    )
+    names = until("six Pods Ready", lambda: found if len(found := ready_pods(web)) == 6 else [])
+
+    def all_answered() -> bool:
+        with traffic(web, "node1") as report:
+            threading.Event().wait(1)
+        return {a.split()[0] for a in report["answers"]} >= set(names)
+
+    until("answers of all six", all_answered)
+
+
+@pytest.mark.parametrize("who", [pytest.param("root", marks=pytest.mark.root), "user"])
+def test_killed_supervisor_leaves_nothing_on_the_host_and_up_brings_the_objects_back(who: str) -> None:
+    if who == "root" and os.getuid() != 0:
+        pytest.skip("needs root")
+    before = host_footprint()
+    with new_cluster(who) as cluster:
+        api, node_port = free_port(), free_node_port()
+        cluster.up("--nodes", "3", "--api-port", str(api))
+        cluster.access().call("POST", DEPLOYMENTS, deployment())
+        cluster.access().call("POST", SERVICES, service("10.96.7.7", node_port))
+        until("three Pods Ready", lambda: len(ready_pods(cluster)) == 3)
+        writer = Writer(cluster)
+        writer.start()
+        until("a load", lambda: len(writer.acknowledged) > 20)
+        processes = cluster.processes()
+        assert len(processes) > 8
+        os.kill(cluster.status()["pid"], signal.SIGKILL)
+        until("all processes gone", lambda: not [p for p in processes if alive(p)])
+        acknowledged = writer.finish()
+        assert host_footprint() == before
+        assert cluster.fairlead("status").returncode != 0
+        cluster.up()
+        assert acknowledged - stored_maps(cluster) == set()
+        found = cluster.access().call("GET", f"{SERVICES}/web")
+        assert found["spec"]["clusterIP"] == "10.96.7.7"
+        assert found["spec"]["ports"][0]["nodePort"] == node_port
+        until("three Pods Ready again", lambda: len(ready_pods(cluster)) == 3)
+    assert host_footprint() == before
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
