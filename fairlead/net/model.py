@@ -1,0 +1,106 @@
+"""The address plan of a cluster: which ranges it uses and who gets which address out of them.
+
+Pure values. Everything that needs an address (topology, proxy, allocators, certificates) asks here, so that the plan is
+said once. Node `i` counts from 1. Rejected: numbering nodes' pod ranges from 0, because `10.244.1.0/24` belonging to
+`node1` is worth more than one more range.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+
+FIRST_NODE_OFFSET = 10
+"""Node `i` is at this offset plus `i` in the fabric; below it is room for the control plane's legs."""
+LAST_NODE_OFFSET = 199
+"""Above it is the load balancer's pool (.200 to .250)."""
+
+_MAX_FABRIC_PREFIX = 24
+_MAX_POD_PREFIX = 24
+_MAX_SERVICE_PREFIX = 27
+
+
+FABRIC = IPv4Network("172.30.0.0/24")
+POD_CIDR = IPv4Network("10.244.0.0/16")
+SERVICE_CIDR = IPv4Network("10.96.0.0/12")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNetwork:
+    """The ranges of one cluster. Call `validate` before use."""
+
+    fabric: IPv4Network = FABRIC
+    pod_cidr: IPv4Network = POD_CIDR
+    service_cidr: IPv4Network = SERVICE_CIDR
+    node_port_range: tuple[int, int] = (30000, 32767)
+    """First and last node port, both included."""
+
+    def validate(self, nodes: int = 1) -> None:
+        """Raises ValueError with one line that names what is wrong."""
+        problem = next(self._problems(nodes), None)
+        if problem:
+            raise ValueError(problem)
+
+    def _problems(self, nodes: int) -> Iterator[str]:
+        ranges = (
+            ("fabric", self.fabric, _MAX_FABRIC_PREFIX),
+            ("pod CIDR", self.pod_cidr, _MAX_POD_PREFIX),
+            ("service CIDR", self.service_cidr, _MAX_SERVICE_PREFIX),
+        )
+        for name, net, longest in ranges:
+            if net.prefixlen > longest:
+                yield f"{name} {net} is too small: it must be /{longest} or larger"
+            if net.is_loopback or net.is_multicast or net.is_link_local or net.is_unspecified or net.prefixlen < 4:
+                yield f"{name} {net} cannot be used for hosts"
+        for (name, net, _), (other_name, other, _) in combinations(ranges, 2):
+            if net.overlaps(other):
+                yield f"{name} {net} overlaps {other_name} {other}"
+        low, high = self.node_port_range
+        if not 1 <= low <= high <= 65535:
+            yield f"node port range {low}-{high} must lie between 1 and 65535, the lower port first"
+        if not 1 <= nodes <= self.max_nodes:
+            where = f"pod CIDR {self.pod_cidr} and fabric {self.fabric}"
+            yield f"{nodes} nodes do not fit: {where} hold 1 to {self.max_nodes}"
+
+    @property
+    def node_prefix(self) -> int:
+        """The prefix length of one node's pod range: /24, or less room where the pod CIDR is small."""
+        return min(max(24, self.pod_cidr.prefixlen + 4), 28)
+
+    @property
+    def max_nodes(self) -> int:
+        ranges = int(2 ** (self.node_prefix - self.pod_cidr.prefixlen)) - 1
+        return min(ranges, LAST_NODE_OFFSET - FIRST_NODE_OFFSET)
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The control plane's leg in the fabric, and the nodes' default gateway."""
+        return self.fabric.network_address + 1
+
+    @property
+    def kubernetes_ip(self) -> IPv4Address:
+        """The cluster IP of the Service `kubernetes`."""
+        return self.service_cidr.network_address + 1
+
+    @property
+    def dns_ip(self) -> IPv4Address:
+        return self.service_cidr.network_address + 10
+
+    def node_ip(self, index: int) -> IPv4Address:
+        return self.fabric.network_address + FIRST_NODE_OFFSET + index
+
+    def pod_cidr_of(self, index: int) -> IPv4Network:
+        size = 1 << (32 - self.node_prefix)
+        return IPv4Network((int(self.pod_cidr.network_address) + index * size, self.node_prefix))
+
+    def pod_gateway(self, index: int) -> IPv4Address:
+        """The node's side of every pod link on node `index`."""
+        return self.pod_cidr_of(index).network_address + 1
+
+
+def host_interface(pod_uid: str) -> str:
+    """The name of the node's side of a pod's link (at most 15 bytes)."""
+    return "veth" + hashlib.sha256(pod_uid.encode()).hexdigest()[:11]

@@ -1,0 +1,175 @@
+"""rtnetlink messages as values, and the kernel's answers (linux/rtnetlink.h, linux/if_link.h).
+
+No I/O: constants are written as numbers, since importing `socket` for them would tie plans to it. Links that we make
+carry an index chosen by us, so that one batch can make a link and give it addresses without asking in between.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+LOOPBACK = 1
+"""The index of `lo` in every network namespace."""
+
+_ERROR = 2
+_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE = 16, 17, 20, 24
+_REQUEST, _ACK, _REPLACE, _EXCL, _CREATE = 1, 4, 0x100, 0x200, 0x400
+_NESTED = 0x8000
+_IFF_UP = 1
+_AF_INET = 2
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 3, 10, 18, 26, 28
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
+_RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 4, 0, 253, 1
+_RTNH_F_ONLINK = 4
+_IFLA_INET_CONF = 1
+_CONF_FORWARDING, _CONF_ACCEPT_REDIRECTS, _CONF_SEND_REDIRECTS, _CONF_RP_FILTER = 1, 4, 6, 8
+_ACK_CAPPED, _ACK_TLVS = 0x100, 0x200
+_ERR_ATTR_TEXT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    type: int
+    flags: int
+    body: bytes
+    what: str
+    """What it does, in words, for the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    seq: int
+    errno: int
+    text: str
+    """The kernel's own explanation, often empty."""
+
+
+def _attr(kind: int, data: bytes) -> bytes:
+    size = 4 + len(data)
+    return struct.pack("=HH", size, kind) + data + b"\0" * (-size % 4)
+
+
+def _u32(kind: int, value: int) -> bytes:
+    return _attr(kind, struct.pack("=I", value))
+
+
+def _text(kind: int, value: str) -> bytes:
+    return _attr(kind, value.encode() + b"\0")
+
+
+def _ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
+    return struct.pack("=BxHiII", 0, 0, index, flags, change)
+
+
+def set_up(index: int) -> Message:
+    return Message(_NEWLINK, 0, _ifinfo(index, _IFF_UP, _IFF_UP), f"set link {index} up")
+
+
+def add_bridge(name: str, index: int) -> Message:
+    body = _ifinfo(index, _IFF_UP, _IFF_UP) + _text(_IFLA_IFNAME, name) + _attr(_IFLA_LINKINFO, _text(1, "bridge"))
+    return Message(_NEWLINK, _CREATE | _EXCL, body, f"add bridge {name}")
+
+
+def add_veth(
+    name: str, index: int, *, peer_name: str, peer_index: int, peer_netns: int, master: int | None = None
+) -> Message:
+    """A veth pair, this end up, the other one in the namespace behind the file descriptor `peer_netns`, still down
+    (setting it up from here is refused with ENOTCONN)."""
+    peer = _ifinfo(peer_index) + _text(_IFLA_IFNAME, peer_name) + _u32(_IFLA_NET_NS_FD, peer_netns)
+    info = _text(1, "veth") + _attr(2, _attr(1, peer))
+    body = _ifinfo(index, _IFF_UP, _IFF_UP) + _text(_IFLA_IFNAME, name) + _attr(_IFLA_LINKINFO, info)
+    if master is not None:
+        body += _u32(_IFLA_MASTER, master)
+    return Message(_NEWLINK, _CREATE | _EXCL, body, f"add veth {name}")
+
+
+def delete_link(name: str = "", index: int = 0) -> Message:
+    """By name or by index. Blocks its caller for some 30 ms: prefer closing the namespace of the other end."""
+    body = _ifinfo(index) + (_text(_IFLA_IFNAME, name) if name else b"")
+    return Message(_DELLINK, 0, body, f"delete link {name or index}")
+
+
+def set_routing(index: int) -> Message:
+    """Forwards packets that come in on the link, and neither heeds nor (as far as one link has a say) sends ICMP
+    redirects: they would pull connections off the node that translates their addresses. Works where /proc/sys is
+    read-only."""
+    conf = {_CONF_FORWARDING: 1, _CONF_ACCEPT_REDIRECTS: 0, _CONF_SEND_REDIRECTS: 0, _CONF_RP_FILTER: 0}
+    values = b"".join(_u32(key, value) for key, value in conf.items())
+    spec = _attr(_AF_INET | _NESTED, _attr(_IFLA_INET_CONF | _NESTED, values))
+    return Message(_NEWLINK, 0, _ifinfo(index) + _attr(_IFLA_AF_SPEC | _NESTED, spec), f"forward on link {index}")
+
+
+def add_address(index: int, address: IPv4Interface) -> Message:
+    packed = address.ip.packed
+    head = struct.pack("=BBBBI", _AF_INET, address.network.prefixlen, 0x80, _RT_SCOPE_UNIVERSE, index)
+    body = head + _attr(_IFA_LOCAL, packed) + _attr(_IFA_ADDRESS, packed)
+    return Message(_NEWADDR, _CREATE | _EXCL, body, f"add address {address} to link {index}")
+
+
+def add_route(
+    destination: IPv4Network,
+    *,
+    gateway: IPv4Address | None = None,
+    link: int = 0,
+    onlink: bool = False,
+    replace: bool = False,
+) -> Message:
+    """Through `gateway`, or straight onto `link`. `onlink`: the gateway is on the link though no address says so."""
+    scope = _RT_SCOPE_LINK if gateway is None else _RT_SCOPE_UNIVERSE
+    flags = _RTNH_F_ONLINK if onlink else 0
+    body = struct.pack(
+        "=BBBBBBBBI",
+        _AF_INET,
+        destination.prefixlen,
+        0,
+        0,
+        _RT_TABLE_MAIN,
+        _RTPROT_STATIC,
+        scope,
+        _RTN_UNICAST,
+        flags,
+    )
+    if destination.prefixlen:
+        body += _attr(_RTA_DST, destination.network_address.packed)
+    if gateway is not None:
+        body += _attr(_RTA_GATEWAY, gateway.packed)
+    if link:
+        body += _u32(_RTA_OIF, link)
+    how = _REPLACE if replace else _EXCL
+    return Message(_NEWROUTE, _CREATE | how, body, f"add route to {destination}")
+
+
+def encode(messages: Sequence[Message], first_seq: int) -> bytes:
+    """The messages in one buffer, each asking for an acknowledgement, numbered from `first_seq`."""
+    return b"".join(
+        struct.pack("=IHHII", 16 + len(m.body), m.type, m.flags | _REQUEST | _ACK, first_seq + i, 0) + m.body
+        for i, m in enumerate(messages)
+    )
+
+
+def decode_acks(data: bytes) -> Iterator[Ack]:
+    offset = 0
+    while offset + 20 <= len(data):
+        size, kind, flags, seq, _ = struct.unpack_from("=IHHII", data, offset)
+        if kind == _ERROR:
+            code = -struct.unpack_from("=i", data, offset + 16)[0]
+            yield Ack(seq, code, _ack_text(data[offset : offset + size], flags) if code else "")
+        offset += (size + 3) & ~3
+
+
+def _ack_text(message: bytes, flags: int) -> str:
+    if not flags & _ACK_TLVS:
+        return ""
+    offset = 16 + 4 + 16
+    if not flags & _ACK_CAPPED:
+        offset += struct.unpack_from("=I", message, 20)[0] - 16
+    while offset + 4 <= len(message):
+        size, kind = struct.unpack_from("=HH", message, offset)
+        if kind & 0x3FFF == _ERR_ATTR_TEXT:
+            return message[offset + 4 : offset + size].rstrip(b"\0").decode(errors="replace")
+        offset += max((size + 3) & ~3, 4)
+    return ""

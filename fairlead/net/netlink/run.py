@@ -1,0 +1,53 @@
+"""The rtnetlink socket. It stays bound to the network namespace of the thread that opened it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+
+from fairlead.net.netlink.model import Ack, Message, decode_acks, encode
+
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
+_BATCH = 64
+"""Messages a send: the kernel queues every answer before send returns, and the receive buffer holds some 200."""
+
+
+class Netlink:
+    """Open it in the namespace it is for (`linux.in_netns`); use it from any thread, one at a time."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.bind((0, 0))
+        for option in (_CAP_ACK, _EXT_ACK):
+            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+        self._seq = 0
+
+    def run(self, messages: Sequence[Message]) -> None:
+        """Carries out every message in order, going on past errors; raises OSError for the first that failed."""
+        for start in range(0, len(messages), _BATCH):
+            self._run_batch(messages[start : start + _BATCH])
+
+    def _run_batch(self, batch: Sequence[Message]) -> None:
+        first = self._seq + 1
+        self._seq += len(batch)
+        self._socket.send(encode(batch, first))
+        acks: dict[int, Ack] = {}
+        while len(acks) < len(batch):
+            for ack in decode_acks(self._socket.recv(1 << 16)):
+                if ack.seq >= first:
+                    acks[ack.seq] = ack
+        for seq in sorted(acks):
+            ack = acks[seq]
+            if ack.errno:
+                why = f" ({ack.text})" if ack.text else ""
+                raise OSError(ack.errno, f"{batch[seq - first].what}: {os.strerror(ack.errno)}{why}")
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Netlink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,96 @@
+"""Which links, addresses and routes the cluster is made of, as netlink messages."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from fairlead.net.model import ClusterNetwork
+from fairlead.net.netlink.model import (
+    LOOPBACK,
+    Message,
+    add_address,
+    add_bridge,
+    add_route,
+    add_veth,
+    set_routing,
+    set_up,
+)
+
+FABRIC_LINK = "fabric0"
+NODE_LINK = "eth0"
+POD_LINK = "eth0"
+LEG = 2
+"""The index of `eth0` in nodes and in pods."""
+
+_FABRIC_INDEX = 10
+_FIRST_NODE_INDEX = 100
+_FIRST_POD_INDEX = 1 << 20
+_DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
+
+
+def fabric(network: ClusterNetwork) -> list[Message]:
+    """In the sandbox's namespace."""
+    address = IPv4Interface((network.gateway, network.fabric.prefixlen))
+    return [
+        set_up(LOOPBACK),
+        add_bridge(FABRIC_LINK, _FABRIC_INDEX),
+        add_address(_FABRIC_INDEX, address),
+        set_routing(_FABRIC_INDEX),
+    ]
+
+
+def node_link(index: int, netns: int) -> list[Message]:
+    """The node's leg on the fabric, made from the sandbox's namespace."""
+    name, number = f"node{index}", _FIRST_NODE_INDEX + index
+    return [
+        add_veth(name, number, peer_name=NODE_LINK, peer_index=LEG, peer_netns=netns, master=_FABRIC_INDEX),
+    ]
+
+
+def node_routes(network: ClusterNetwork, index: int) -> list[Message]:
+    """How the sandbox reaches the node's pods; Services are reached through the first node."""
+    gateway = network.node_ip(index)
+    routes = [add_route(network.pod_cidr_of(index), gateway=gateway)]
+    if index == 1:
+        routes.append(add_route(network.service_cidr, gateway=gateway))
+    return routes
+
+
+def node(network: ClusterNetwork, index: int, count: int) -> list[Message]:
+    """Inside node `index` of `count`, once its leg is there."""
+    others = [i for i in range(1, count + 1) if i != index]
+    return [
+        set_up(LOOPBACK),
+        add_address(LEG, IPv4Interface((network.node_ip(index), network.fabric.prefixlen))),
+        set_up(LEG),
+        set_routing(LEG),
+        add_route(_DEFAULT_ROUTE, gateway=network.gateway),
+        *(add_route(network.pod_cidr_of(i), gateway=network.node_ip(i)) for i in others),
+    ]
+
+
+def pod_link_index(ip: IPv4Address) -> int:
+    """The index of the node's side of a pod's link: as unique on the node as the pod's address."""
+    return _FIRST_POD_INDEX + (int(ip) & (_FIRST_POD_INDEX - 1))
+
+
+def pod_link(name: str, netns: int, *, ip: IPv4Address, gateway: IPv4Address) -> list[Message]:
+    """The pod's link, made from the node's namespace. Every such link carries the same gateway address."""
+    index = pod_link_index(ip)
+    return [
+        add_veth(name, index, peer_name=POD_LINK, peer_index=LEG, peer_netns=netns),
+        set_routing(index),
+        add_address(index, IPv4Interface((gateway, 32))),
+        add_route(IPv4Network((ip, 32)), link=index, replace=True),
+    ]
+
+
+def pod(ip: IPv4Address, gateway: IPv4Address) -> list[Message]:
+    """Inside the pod, once its link is there."""
+    return [
+        set_up(LOOPBACK),
+        add_address(LEG, IPv4Interface((ip, 32))),
+        set_up(LEG),
+        add_route(IPv4Network((gateway, 32)), link=LEG),
+        add_route(_DEFAULT_ROUTE, gateway=gateway, link=LEG, onlink=True),
+    ]

@@ -1,0 +1,113 @@
+"""Builds the fabric, the nodes and the pods' links.
+
+Needs CAP_NET_ADMIN over the namespaces at hand: as root of the user namespace that owns them, so an ordinary user will
+do. Nothing is ever taken down by hand: a namespace goes, with all its links, when its last descriptor is closed and its
+last process has ended (a deleted link blocks its caller for 30 ms, a closed namespace for 2 µs).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from ipaddress import IPv4Address
+
+from fairlead.net import linux
+from fairlead.net.model import ClusterNetwork
+from fairlead.net.netlink.model import delete_link
+from fairlead.net.netlink.run import Netlink
+from fairlead.net.topology import plan
+
+_ROUTER_SETTINGS = (
+    ("ip_forward", "1"),
+    # One flag for all links and one a link are or-ed, so the one for all must be off too.
+    ("conf/all/send_redirects", "0"),
+    ("conf/default/send_redirects", "0"),
+    ("conf/all/rp_filter", "0"),
+    ("conf/default/rp_filter", "0"),
+)
+
+
+def build_fabric(network: ClusterNetwork) -> None:
+    """Makes the bridge that joins the nodes, in the caller's network namespace."""
+    _apply_router_settings()
+    with Netlink() as netlink:
+        netlink.run(plan.fabric(network))
+
+
+def add_node(network: ClusterNetwork, index: int, count: int) -> int:
+    """Makes node `index` of `count` and returns its network namespace as a descriptor (close-on-exec).
+
+    The caller is in the namespace of the fabric. The node lives for as long as the descriptor, or a process in it.
+    """
+    netns, inside = linux.new_netns(_router_namespace)
+    assert inside is not None
+    with inside, Netlink() as outside:
+        try:
+            outside.run(plan.node_link(index, netns))
+            inside.run(plan.node(network, index, count))
+            outside.run(plan.node_routes(network, index))
+        except OSError:
+            os.close(netns)
+            raise
+    return netns
+
+
+class PodAttacher:
+    """Joins pods to the node that `netlink` was opened in."""
+
+    def __init__(self, netlink: Netlink) -> None:
+        self._netlink = netlink
+
+    def attach(self, netns: int, *, ip: IPv4Address, gateway: IPv4Address, host_ifname: str) -> None:
+        """Gives the namespace behind `netns` its address and a link to the node called `host_ifname`
+        (`net.model.host_interface`). Raises OSError; what was made by then goes with the namespace."""
+        messages = plan.pod_link(host_ifname, netns, ip=ip, gateway=gateway)
+        try:
+            self._netlink.run(messages)
+        except OSError as e:
+            if e.errno != errno.EEXIST:
+                raise
+            # The last pod with this address has ended and its namespace is still being taken down.
+            for leftover in (delete_link(index=plan.pod_link_index(ip)), delete_link(host_ifname)):
+                with contextlib.suppress(OSError):
+                    self._netlink.run([leftover])
+            self._netlink.run(messages)
+        linux.in_netns(netns, lambda: _build_pod(ip, gateway))
+
+    def detach(self, host_ifname: str) -> None:
+        """Takes the link away at once (blocks for some 30 ms). Not needed where the pod's namespace is closed."""
+        try:
+            self._netlink.run([delete_link(host_ifname)])
+        except OSError as e:
+            if e.errno != errno.ENODEV:
+                raise
+
+
+def _build_pod(ip: IPv4Address, gateway: IPv4Address) -> None:
+    with Netlink() as inside:
+        inside.run(plan.pod(ip, gateway))
+    _try_sysctl("ip_unprivileged_port_start", "0")
+    # Group ids have to be mapped; an ordinary user's cluster has but one.
+    if not _try_sysctl("ping_group_range", "0 65535"):
+        _try_sysctl("ping_group_range", "0 0")
+
+
+def _router_namespace() -> Netlink:
+    _apply_router_settings()
+    return Netlink()
+
+
+def _apply_router_settings() -> None:
+    for name, value in _ROUTER_SETTINGS:
+        _try_sysctl(name, value)
+
+
+def _try_sysctl(name: str, value: str) -> bool:
+    """Sets `net.ipv4.<name>` in the current namespace; False where /proc/sys is read-only (forwarding does not depend
+    on it: it is set link by link over netlink) or the value is refused."""
+    try:
+        linux.put(f"/proc/sys/net/ipv4/{name}", value)
+    except OSError:
+        return False
+    return True

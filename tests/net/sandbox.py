@@ -1,0 +1,82 @@
+"""Runs a test's body in a forked child with user, network and mount namespaces of its own.
+
+Nothing is made in the namespaces of the test run itself. With `ordinary` the child first becomes a user without
+rights (where the run is root's; else it is one already), so what passes needs no root. The child imports nothing anew: a
+Python below root's home is unreadable for other users, so modules must be imported by the test's module.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import pytest
+
+from fairlead.net import linux
+
+R = TypeVar("R")
+
+_NOBODY = 65534
+_PR_SET_DUMPABLE = 4
+_TIMEOUT_S = 30
+
+as_any_user = pytest.mark.parametrize("ordinary", [False, True], ids=["as-is", "ordinary-user"])
+
+
+def in_sandbox(work: Callable[[], R], *, ordinary: bool = False) -> R:
+    """What `work` returns (it has to be picklable); fails with the child's traceback where it raises."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    pid = os.fork()
+    if pid == 0:
+        _child(ours, theirs, work, ordinary)
+    theirs.close()
+    with ours:
+        if ours.recv(1) == b"m":
+            for name in ("uid_map", "gid_map"):
+                linux.put(f"/proc/{pid}/{name}", "0 0 65536")
+            ours.send(b"m")
+        answer = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+    status = os.waitpid(pid, 0)[1]
+    if not answer:
+        raise AssertionError(f"the child ended without an answer, wait status {status}")
+    good, value = pickle.loads(answer)
+    if not good:
+        pytest.fail(value, pytrace=False)
+    result: R = value
+    return result
+
+
+def _child(ours: socket.socket, theirs: socket.socket, work: Callable[[], R], ordinary: bool) -> NoReturn:
+    ours.close()
+    signal.alarm(_TIMEOUT_S)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        _enter(theirs, ordinary)
+        answer = pickle.dumps((True, work()))
+    except BaseException:  # noqa: BLE001 -- handed to the parent, whatever it is
+        answer = pickle.dumps((False, traceback.format_exc()))
+    theirs.sendall(answer)
+    os._exit(0)
+
+
+def _enter(parent: socket.socket, ordinary: bool) -> None:
+    if ordinary and os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
+        linux.prctl(_PR_SET_DUMPABLE, 1)
+    uid, gid = os.getuid(), os.getgid()
+    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNET | linux.CLONE_NEWNS)
+    if uid == 0:
+        parent.send(b"m")
+        parent.recv(1)
+    else:
+        linux.put("/proc/self/setgroups", "deny")
+        linux.put("/proc/self/uid_map", f"0 {uid} 1")
+        linux.put("/proc/self/gid_map", f"0 {gid} 1")
+        parent.send(b"-")
