@@ -1,0 +1,127 @@
+"""Carries plans out: the one place where controllers write.
+
+Creates and deletes run in growing batches (1, 2, 4, ...), so that what the server refuses once is not asked a
+thousand times. Every answer goes into the informers, so the next look sees our own writes. A refused write
+does not stop the writes that do not depend on it; the first error is raised in the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from fairlead.api.meta import Object
+from fairlead.base.clock import Clock
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Client
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.informer import InformerSet, key_of
+from fairlead.runtime.plan import Create, Delete, Note, Patch, Plan, Update
+
+W = TypeVar("W")
+
+_MAX_BATCH = 64
+
+
+class Applier:
+    """Applies plans through one client; `informers` learn of every write, `recorder` of every note."""
+
+    def __init__(self, client: Client, *, informers: InformerSet, recorder: Recorder, clock: Clock) -> None:
+        self._client = client
+        self._informers = informers
+        self._recorder = recorder
+        self._clock = clock
+
+    async def apply(self, plan: Plan) -> None:
+        """Raises the first StatusError or ConnectionError met, after all that could be done is done."""
+        errors: list[StatusError | ConnectionError] = []
+        await self._batches(plan.create, self._create, errors)
+        await self._batches(plan.update, self._update, errors)
+        await self._batches(plan.delete, self._delete, errors)
+        await self._batches(plan.patch, self._patch, errors)
+        for call in plan.call:
+            await self._guard(self._client.raw(call.method, call.path, body=call.body), errors)
+        await self._batches(plan.status, self._update, errors)
+        for note in plan.events:
+            self._note(note)
+        if errors:
+            raise errors[0]
+
+    async def _batches(
+        self, writes: Sequence[W], write: Callable[[W], Awaitable[None]], errors: list[StatusError | ConnectionError]
+    ) -> None:
+        at, size = 0, 1
+        while at < len(writes):
+            batch = writes[at : at + size]
+            before = len(errors)
+            if len(batch) == 1:
+                await self._guard(write(batch[0]), errors)
+            else:
+                await asyncio.gather(*(self._guard(write(item), errors) for item in batch))
+            if len(errors) > before:
+                return
+            at += size
+            size = min(size * 2, _MAX_BATCH)
+
+    async def _guard(self, work: Awaitable[Any], errors: list[StatusError | ConnectionError]) -> None:
+        try:
+            await work
+        except (StatusError, ConnectionError) as error:
+            errors.append(error)
+
+    async def _create(self, write: Create) -> None:
+        try:
+            made = await self._client.create(write.kind, write.obj)
+        except StatusError as error:
+            self._failed(write.failed, error)
+            raise
+        self._wrote(write.kind, made)
+        self._note(write.done, name=made.metadata.name)
+
+    async def _update(self, write: Update) -> None:
+        try:
+            made = await self._client.update(write.kind, write.obj, subresource=write.subresource)
+        except StatusError as error:
+            self._failed(write.failed, error)
+            raise
+        if not write.subresource or write.subresource == "status":
+            self._wrote(write.kind, made)
+        self._note(write.done, name=made.metadata.name)
+
+    async def _patch(self, write: Patch) -> None:
+        made = await self._client.patch(
+            write.kind, write.name, write.namespace, patch=write.patch, subresource=write.subresource
+        )
+        self._wrote(write.kind, made)
+
+    async def _delete(self, write: Delete) -> None:
+        meta = write.obj.metadata
+        try:
+            await self._client.delete(
+                write.kind, meta.name, meta.namespace, uid=meta.uid, propagation=write.propagation
+            )
+        except StatusError as error:
+            if error.code == 404:
+                return
+            self._failed(write.failed, error)
+            raise
+        informer = self._informers.cached(write.kind)
+        if informer is not None:
+            informer.deleted(key_of(meta), meta.uid, self._clock.now())
+        self._note(write.done, name=meta.name)
+
+    def _wrote(self, kind: Kind[Any], obj: Object) -> None:
+        informer = self._informers.cached(kind)
+        if informer is not None:
+            informer.wrote(obj)
+
+    def _failed(self, note: Note | None, error: StatusError) -> None:
+        # A conflict, or a name gone meanwhile, is settled by looking again: no news for users.
+        if note is not None and error.code not in (404, 409):
+            self._recorder.event(note.about, note.type, note.reason, note.message.replace("{error}", error.message))
+
+    def _note(self, note: Note | None, *, name: str = "") -> None:
+        if note is not None:
+            self._recorder.event(note.about, note.type, note.reason, note.message.replace("{name}", name))

@@ -1,0 +1,167 @@
+"""Records core/v1 Events: what happened, for people. Never fails and never delays whoever records.
+
+The same happening again counts up one Event. One object may send 25 at once and one more every five minutes
+(upstream's limits), so a crash loop cannot fill the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Literal
+
+from fairlead.api.event import EVENT, Event, EventSource
+from fairlead.api.meta import Object, ObjectMeta
+from fairlead.api.reference import ObjectReference
+from fairlead.base.clock import Clock
+from fairlead.base.instant import render_time
+from fairlead.base.log import SILENT, Log
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.backoff import Backoff
+from fairlead.runtime.client import Client
+
+EventKind = Literal["Normal", "Warning"]
+
+_BURST = 25.0
+_REFILL_S = 300.0
+_KNOWN = 4096
+_PENDING = 2000
+_AT_ONCE = 8
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An event's identity on the server, and how often it happened so far."""
+
+    name: str
+    namespace: str
+    count: int
+    first: str
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    at: float
+
+
+def reference_to(obj: Object, *, field_path: str = "") -> ObjectReference:
+    meta = obj.metadata
+    return ObjectReference(
+        kind=obj.kind,
+        apiVersion=obj.apiVersion,
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        resourceVersion=meta.resourceVersion,
+        fieldPath=field_path,
+    )
+
+
+class Recorder:
+    """`event(...)` from anywhere; `run()` sends. `component` and `host` are the event's source."""
+
+    def __init__(self, client: Client, *, component: str, clock: Clock, host: str = "", log: Log = SILENT) -> None:
+        self._client = client
+        self._component = component
+        self._host = host
+        self._clock = clock
+        self._log = log
+        self._seen: OrderedDict[tuple[str, ...], _Seen] = OrderedDict()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._pending: deque[tuple[tuple[str, ...], Event]] = deque(maxlen=_PENDING)
+        self._wake = asyncio.Event()
+        self._stamp = 0
+
+    def event(self, about: Object | ObjectReference, type: EventKind, reason: str, message: str) -> None:
+        """Records one happening about an object, or about the part of it that a reference names."""
+        ref = about if isinstance(about, ObjectReference) else reference_to(about)
+        subject = f"{ref.kind} {ref.namespace}/{ref.name} {ref.uid}"
+        if not self._allowed(subject):
+            return
+        key = (subject, ref.fieldPath, type, reason, message)
+        self._pending.append((key, self._build(ref, type, reason, message)))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                batch: dict[tuple[str, ...], list[Event]] = {}
+                for _ in range(min(_AT_ONCE, len(self._pending))):
+                    key, event = self._pending.popleft()
+                    batch.setdefault(key, []).append(event)
+                await asyncio.gather(*(self._send_all(key, events) for key, events in batch.items()))
+
+    async def _send_all(self, key: tuple[str, ...], events: list[Event]) -> None:
+        for event in events:
+            await self._send(key, event)
+
+    async def _send(self, key: tuple[str, ...], event: Event) -> None:
+        backoff: Backoff | None = None
+        for _ in range(5):
+            try:
+                await self._write(key, event)
+                return
+            except StatusError as error:
+                self._log.debug("event refused", reason=event.reason, error=error)
+                return
+            except ConnectionError:
+                if backoff is None:
+                    backoff = Backoff(base_s=0.2, cap_s=3.0, rng=random.Random(event.metadata.name))
+                await asyncio.sleep(backoff.next())
+
+    async def _write(self, key: tuple[str, ...], event: Event) -> None:
+        seen = self._seen.get(key)
+        if seen is not None:
+            self._seen.move_to_end(key)
+            patch = {"count": seen.count + 1, "lastTimestamp": event.lastTimestamp, "message": event.message}
+            try:
+                await self._client.patch(EVENT, seen.name, seen.namespace, patch=patch)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+                del self._seen[key]
+            else:
+                seen.count += 1
+                return
+        made = await self._client.create(EVENT, event)
+        self._seen[key] = _Seen(made.metadata.name, made.metadata.namespace, 1, event.firstTimestamp or "")
+        if len(self._seen) > _KNOWN:
+            self._seen.popitem(last=False)
+
+    def _build(self, ref: ObjectReference, type: EventKind, reason: str, message: str) -> Event:
+        now = self._clock.now()
+        at = render_time(now)
+        self._stamp = max(self._stamp + 1, int(now * 1_000_000_000))
+        return Event(
+            metadata=ObjectMeta(name=f"{ref.name}.{self._stamp:x}", namespace=ref.namespace or "default"),
+            involvedObject=ref,
+            reason=reason,
+            message=message[:1024],
+            type=type,
+            source=EventSource(component=self._component, host=self._host),
+            firstTimestamp=at,
+            lastTimestamp=at,
+            count=1,
+            reportingComponent=self._component,
+            reportingInstance=self._host,
+        )
+
+    def _allowed(self, subject: str) -> bool:
+        now = self._clock.monotonic()
+        bucket = self._buckets.get(subject)
+        if bucket is None:
+            bucket = self._buckets[subject] = _Bucket(_BURST, now)
+            if len(self._buckets) > _KNOWN:
+                self._buckets.popitem(last=False)
+        bucket.tokens = min(_BURST, bucket.tokens + (now - bucket.at) / _REFILL_S)
+        bucket.at = now
+        if bucket.tokens < 1.0:
+            return False
+        bucket.tokens -= 1.0
+        return True

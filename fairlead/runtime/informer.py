@@ -1,0 +1,206 @@
+"""A cache of one kind's objects, kept true by list and watch, whatever happens to the server.
+
+- After a disconnect the watch goes on from the last resourceVersion; after 410, or anything odd, it lists anew.
+- The cache is never behind our own writes: `wrote` and `deleted` put them in before the watch brings them, so
+  no controller needs "expectations". A watch event older than what is cached is dropped.
+- Handlers run at once, in the event loop, and only where something changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from fairlead.api.meta import Object, ObjectMeta
+from fairlead.base.instant import Instant, render_time
+from fairlead.base.log import SILENT, Log
+from fairlead.base.tasks import Nursery
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.backoff import Backoff
+from fairlead.runtime.client import Client, WatchEvent
+from fairlead.runtime.streams import closing
+
+T = TypeVar("T", bound=Object)
+Handler = Callable[[str, T | None, T | None], object]
+"""`handler(key, old, new)`: old is None for what is new, new is None for what is gone."""
+
+_RETRY_BASE_S = 0.05
+_RETRY_CAP_S = 2.0
+
+
+def key_of(meta: ObjectMeta) -> str:
+    """`namespace/name`, or `name` where there is no namespace."""
+    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Namespace (empty where there is none) and name."""
+    namespace, _, name = key.rpartition("/")
+    return namespace, name
+
+
+def revision_of(meta: ObjectMeta) -> int:
+    return int(meta.resourceVersion or 0)
+
+
+class Informer(Generic[T]):
+    """`items` by key; `synced` is set after the first complete list."""
+
+    def __init__(
+        self,
+        client: Client,
+        kind: Kind[T],
+        *,
+        fields: str = "",
+        labels: str = "",
+        log: Log = SILENT,
+    ) -> None:
+        self.kind = kind
+        self.items: dict[str, T] = {}
+        self.synced = asyncio.Event()
+        self._client = client
+        self._fields = fields
+        self._labels = labels
+        self._log = log
+        self._handlers: list[Handler[T]] = []
+        self._revision = 0
+        self._resume_from = ""
+        # Seeded by what it watches: informers spread out when a server comes back, and every run spreads alike.
+        self._backoff = Backoff(
+            base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"{kind.resource} {fields} {labels}")
+        )
+
+    def get(self, key: str) -> T | None:
+        return self.items.get(key)
+
+    def add_handler(self, handler: Handler[T]) -> None:
+        """From now on every change; what is cached already is told at once."""
+        self._handlers.append(handler)
+        for key, item in list(self.items.items()):
+            handler(key, None, item)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                if not self._resume_from:
+                    await self._list()
+                await self._follow()
+            except ConnectionError as error:
+                self._log.debug("watch lost", kind=self.kind.plural, error=error)
+            except (StatusError, msgspec.MsgspecError) as error:
+                self._resume_from = ""
+                if not (isinstance(error, StatusError) and error.code == 410):
+                    self._log.warn("list or watch failed", kind=self.kind.plural, error=error)
+            await asyncio.sleep(self._backoff.next())
+
+    def wrote(self, obj: T) -> None:
+        """Takes over an answer to our own write, unless the watch has brought it, or what came after, already."""
+        revision = revision_of(obj.metadata)
+        if revision <= self._revision:
+            return
+        key = key_of(obj.metadata)
+        old = self.items.get(key)
+        if old is None or revision_of(old.metadata) < revision:
+            self._put(key, old, obj)
+
+    def deleted(self, key: str, uid: str, now: Instant) -> None:
+        """The server has taken our delete: until the watch tells more, the object is seen as terminating."""
+        old = self.items.get(key)
+        if old is None or old.metadata.uid != uid or old.metadata.deletionTimestamp:
+            return
+        meta = msgspec.structs.replace(old.metadata, deletionTimestamp=render_time(now))
+        self._put(key, old, msgspec.structs.replace(old, metadata=meta))
+
+    async def _list(self) -> None:
+        listing = await self._client.list(self.kind, labels=self._labels, fields=self._fields)
+        revision = int(listing.resource_version or 0)
+        found = {key_of(item.metadata): item for item in listing.items}
+        for key, old in list(self.items.items()):
+            if key not in found and revision_of(old.metadata) <= revision:
+                self._remove(key, old)
+        for key, item in found.items():
+            cached = self.items.get(key)
+            if cached is None or revision_of(cached.metadata) < revision_of(item.metadata):
+                self._put(key, cached, item)
+        self._revision = max(self._revision, revision)
+        self._resume_from = listing.resource_version
+        self._backoff.reset()
+        self.synced.set()
+
+    async def _follow(self) -> None:
+        stream = self._client.watch(
+            self.kind, labels=self._labels, fields=self._fields, resource_version=self._resume_from
+        )
+        async with closing(stream) as events:
+            async for event in events:
+                self._take(event)
+                self._backoff.reset()
+
+    def _take(self, event: WatchEvent[T]) -> None:
+        meta = event.object.metadata
+        revision = revision_of(meta)
+        self._resume_from = meta.resourceVersion
+        self._revision = max(self._revision, revision)
+        if event.type == "BOOKMARK":
+            return
+        key = key_of(meta)
+        old = self.items.get(key)
+        cached = revision_of(old.metadata) if old else -1
+        if event.type == "DELETED":
+            if old is not None and cached <= revision:
+                self._remove(key, old)
+        elif cached < revision:
+            self._put(key, old, event.object)
+
+    def _put(self, key: str, old: T | None, new: T) -> None:
+        self.items[key] = new
+        for handler in self._handlers:
+            handler(key, old, new)
+
+    def _remove(self, key: str, old: T) -> None:
+        del self.items[key]
+        for handler in self._handlers:
+            handler(key, old, None)
+
+
+class InformerSet:
+    """One informer for each (kind, fields, labels), shared by all who ask."""
+
+    def __init__(self, client: Client, *, log: Log = SILENT) -> None:
+        self._client = client
+        self._log = log
+        self._informers: dict[tuple[str, str, str], Informer[Any]] = {}
+        self._nursery: Nursery | None = None
+
+    def of(self, kind: Kind[T], *, fields: str = "", labels: str = "") -> Informer[T]:
+        """Also while the set is running: the new one then starts at once."""
+        key = (f"{kind.resource} {kind.type.__name__}", fields, labels)
+        found = self._informers.get(key)
+        if found is None:
+            found = Informer(self._client, kind, fields=fields, labels=labels, log=self._log)
+            self._informers[key] = found
+            if self._nursery is not None:
+                self._nursery.spawn(found.run())
+        return cast("Informer[T]", found)
+
+    def cached(self, kind: Kind[T]) -> Informer[T] | None:
+        """The unfiltered informer of the kind, if anybody asked for one."""
+        return self._informers.get((f"{kind.resource} {kind.type.__name__}", "", ""))
+
+    async def run(self) -> None:
+        """For ever."""
+        async with Nursery() as nursery:
+            self._nursery = nursery
+            for informer in list(self._informers.values()):
+                nursery.spawn(informer.run())
+            await asyncio.Future()
+
+    async def wait_synced(self) -> None:
+        for informer in list(self._informers.values()):
+            await informer.synced.wait()

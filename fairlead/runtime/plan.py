@@ -1,0 +1,95 @@
+"""What a controller has decided, as a value. `runtime.apply` carries it out; nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fairlead.api.meta import Object
+from fairlead.machinery.kind import Kind
+
+Propagation = Literal["", "Background", "Foreground", "Orphan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An Event to record about an object. In a note that hangs on a write, `{name}` is the name that the
+    server gave and `{error}` the server's words."""
+
+    about: Object
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    kind: Kind[Any]
+    obj: Object
+    done: Note | None = None
+    failed: Note | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A whole-object write; a conflict means another look, not an error. Without a resourceVersion in `obj`
+    it overwrites."""
+
+    kind: Kind[Any]
+    obj: Object
+    subresource: str = ""
+    done: Note | None = None
+    failed: Note | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch."""
+
+    kind: Kind[Any]
+    name: str
+    namespace: str
+    patch: Mapping[str, Any]
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Deletes exactly this object: its uid is the precondition."""
+
+    kind: Kind[Any]
+    obj: Object
+    propagation: Propagation = ""
+    done: Note | None = None
+    failed: Note | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Any other request."""
+
+    method: str
+    path: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Carried out in this order. `status` holds updates of the `status` subresource."""
+
+    create: tuple[Create, ...] = ()
+    update: tuple[Update, ...] = ()
+    delete: tuple[Delete, ...] = ()
+    patch: tuple[Patch, ...] = ()
+    call: tuple[Call, ...] = ()
+    status: tuple[Update, ...] = ()
+    events: tuple[Note, ...] = ()
+    retry_after: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write (a mere `retry_after` is not)."""
+        return bool(self.create or self.update or self.delete or self.patch or self.call or self.status or self.events)
+
+
+NOTHING = Plan()

@@ -1,0 +1,96 @@
+"""The work queue: keys, never events. A key waits once however often it is added, is worked on by one worker
+at a time, and comes back where it was added meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+
+from fairlead.runtime.backoff import Backoff
+
+_BASE_S = 0.01
+_CAP_S = 30.0
+
+
+class WorkQueue:
+    """`add` / `add_after` / `retry` put keys in; a worker does `key = await get()`, works, then `done(key)`."""
+
+    def __init__(self, *, rng: random.Random) -> None:
+        self._rng = rng
+        self._ready: deque[str] = deque()
+        self._dirty: set[str] = set()
+        self._busy: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, key: str) -> None:
+        if key in self._dirty:
+            return
+        self._dirty.add(key)
+        if key not in self._busy:
+            self._push(key)
+
+    def add_after(self, key: str, delay_s: float) -> None:
+        """Adds the key later; of several delays the shortest wins."""
+        if delay_s <= 0:
+            self.add(key)
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + delay_s
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= at:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_at(at, self._due, key)
+
+    def retry(self, key: str) -> None:
+        """Adds the key after its own back-off, longer each time until `forget`."""
+        backoff = self._backoffs.get(key)
+        if backoff is None:
+            backoff = self._backoffs[key] = Backoff(base_s=_BASE_S, cap_s=_CAP_S, rng=self._rng)
+        self.add_after(key, backoff.next())
+
+    def forget(self, key: str) -> None:
+        self._backoffs.pop(key, None)
+
+    async def get(self) -> str:
+        while not self._ready:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake()
+                raise
+        key = self._ready.popleft()
+        self._dirty.discard(key)
+        self._busy.add(key)
+        return key
+
+    def done(self, key: str) -> None:
+        self._busy.discard(key)
+        if key in self._dirty:
+            self._push(key)
+
+    def _due(self, key: str) -> None:
+        del self._timers[key]
+        self.add(key)
+
+    def _push(self, key: str) -> None:
+        self._ready.append(key)
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -1,0 +1,178 @@
+"""`ApiClient`: the typed verbs over any transport. One decoder a kind, made once.
+
+Objects always come back with `kind` and `apiVersion` set, also out of lists, so that whoever refers to one
+(an owner reference, an event) can read them off the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from fairlead.api.meta import Object
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, status_error
+from fairlead.runtime.client import Listing, PatchType, Request, Response, Transport, WatchEvent
+from fairlead.runtime.streams import closing
+
+T = TypeVar("T", bound=Object)
+
+
+class _ListMeta(msgspec.Struct):
+    resourceVersion: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec(Generic[T]):
+    one: msgspec.json.Decoder[T]
+    many: msgspec.json.Decoder[Any]
+
+
+_ENCODER = msgspec.json.Encoder()
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+class ApiClient:
+    """Implements `Client`. The transport belongs to whoever made it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._codecs: dict[int, _Codec[Any]] = {}
+
+    async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
+        body = await self._call("GET", kind.path(namespace, name))
+        return self._decode(kind, body)
+
+    async def list(self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "") -> Listing[T]:
+        body = await self._call("GET", kind.path(namespace), _selectors(labels, fields))
+        found = self._codec(kind).many.decode(body)
+        return Listing([_named(kind, item) for item in found.items], found.metadata.resourceVersion)
+
+    async def watch(
+        self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str
+    ) -> AsyncIterator[WatchEvent[T]]:
+        query = _selectors(labels, fields)
+        query |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        decode = self._codec(kind).one.decode
+        async with closing(self._transport.stream(_request("GET", kind.path(namespace), query))) as lines:
+            async for line in lines:
+                event = _ENVELOPE.decode(line)
+                if event.type == "ERROR":
+                    raise status_error(msgspec.json.decode(event.object))
+                yield WatchEvent(event.type, _named(kind, decode(event.object)))  # type: ignore[arg-type]
+
+    async def create(self, kind: Kind[T], obj: T) -> T:
+        body = await self._call("POST", kind.path(obj.metadata.namespace), body=_encode(kind, obj))
+        return self._decode(kind, body)
+
+    async def update(self, kind: Kind[T], obj: T, *, subresource: str = "") -> T:
+        path = kind.path(obj.metadata.namespace, obj.metadata.name, subresource)
+        return self._decode(kind, await self._call("PUT", path, body=_encode(kind, obj)))
+
+    async def patch(
+        self,
+        kind: Kind[T],
+        name: str,
+        namespace: str = "",
+        *,
+        patch: Any,
+        type: PatchType = "application/merge-patch+json",
+        subresource: str = "",
+    ) -> T:
+        path = kind.path(namespace, name, subresource)
+        request = _request("PATCH", path, {}, _ENCODER.encode(patch), content_type=type)
+        return self._decode(kind, _body_of(await self._transport.request(request)))
+
+    async def delete(
+        self,
+        kind: Kind[T],
+        name: str,
+        namespace: str = "",
+        *,
+        uid: str = "",
+        grace_period_seconds: int | None = None,
+        propagation: str = "",
+    ) -> None:
+        options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_period_seconds is not None:
+            options["gracePeriodSeconds"] = grace_period_seconds
+        if propagation:
+            options["propagationPolicy"] = propagation
+        await self._call("DELETE", kind.path(namespace, name), body=_ENCODER.encode(options))
+
+    async def raw(self, method: str, path: str, *, body: bytes = b"", query: Mapping[str, str] | None = None) -> bytes:
+        return await self._call(method, path, query or {}, body)
+
+    async def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
+        return _body_of(await self._transport.request(_request(method, path, query or {}, body)))
+
+    def _codec(self, kind: Kind[T]) -> _Codec[T]:
+        found = self._codecs.get(id(kind.type))
+        if found is None:
+            many = msgspec.defstruct(
+                kind.list_kind,
+                [
+                    ("metadata", _ListMeta, msgspec.field(default_factory=_ListMeta)),
+                    ("items", list[kind.type] | None, None),  # type: ignore[name-defined]
+                ],
+            )
+            found = _Codec(msgspec.json.Decoder(kind.type), msgspec.json.Decoder(many))
+            self._codecs[id(kind.type)] = found
+        return found
+
+    def _decode(self, kind: Kind[T], body: bytes) -> T:
+        return _named(kind, self._codec(kind).one.decode(body))
+
+
+def _named(kind: Kind[T], obj: T) -> T:
+    if not obj.kind:
+        obj.kind = kind.kind
+        obj.apiVersion = kind.api_version
+    return obj
+
+
+def _encode(kind: Kind[T], obj: T) -> bytes:
+    if not obj.kind:
+        obj = msgspec.structs.replace(obj, kind=kind.kind, apiVersion=kind.api_version)
+    return _ENCODER.encode(obj)
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    found = {"labelSelector": labels, "fieldSelector": fields}
+    return {key: value for key, value in found.items() if value}
+
+
+def _request(
+    method: str, path: str, query: Mapping[str, str], body: bytes = b"", *, content_type: str = "application/json"
+) -> Request:
+    headers = {"accept": "application/json"}
+    if body:
+        headers["content-type"] = content_type
+    return Request(method, path, query, headers, body)
+
+
+def _body_of(response: Response) -> bytes:
+    if response.status >= 400:
+        raise decode_status_error(response.status, response.body)
+    return response.body
+
+
+def decode_status_error(code: int, body: bytes) -> StatusError:
+    """The error in an answer's body; bodies that are no `Status` object keep their text."""
+    try:
+        tree = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        tree = None
+    if isinstance(tree, dict) and tree.get("kind") == "Status":
+        return status_error({"code": code} | tree)
+    return StatusError(code, "", body.decode("utf-8", "replace").strip() or f"HTTP {code}")
