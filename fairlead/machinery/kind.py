@@ -115,7 +115,7 @@ def _same(obj: Any) -> Any:
     return obj
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind(Generic[T]):
     """A resource kind. Compare by identity; `KINDS` in `fairlead.api.kinds` is the only list of them."""
 

@@ -1,0 +1,215 @@
+"""From the bytes of a request to a checked shape, and back.
+
+The good case is one call of a strict msgspec decoder (about a microsecond for a Service). Only where that refuses
+is the body parsed to a tree and walked (`prune`), which tolerates what Go's decoder tolerates (nulls) and names
+everything that is wrong, in upstream's words.
+
+Keys given twice are invisible to the fast decoder, where the last one silently wins. With `Strict` and `Warn` they
+are looked for by counting keys before and after a decode to plain dicts, which costs about 2 µs a Service; with
+`Ignore` that is not paid. Rejected: an `object_pairs_hook` pass over every body, 15 µs and more.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.prune import Pruner, WrongType, pairs_hook
+from fairlead.machinery.status import StatusError, bad_request
+
+T = TypeVar("T")
+
+FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+SCHEME = "fairlead"
+_SUMMARY_BYTES = 30
+_encoder = msgspec.json.Encoder()
+_plain = msgspec.json.Decoder()
+
+encode = _encoder.encode
+"""An object (or a tree) as the JSON bytes that travel and that the store holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[T]):
+    obj: T
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target(Generic[T]):
+    """What a body must be: a kind of the API, or the body of a subresource (`Scale`, `Binding`, `DeleteOptions`)."""
+
+    type: type[T]
+    kind: str
+    api_version: str
+
+    @property
+    def version(self) -> str:
+        return self.api_version.rpartition("/")[2]
+
+    @functools.cached_property
+    def decoder(self) -> msgspec.json.Decoder[T]:
+        return msgspec.json.Decoder(self.type, strict=True)
+
+
+def decode(kind: Kind[T], body: bytes, *, validation: FieldValidation = "Strict") -> Decoded[T]:
+    """Reads a request's body. Raises StatusError 400."""
+    return decode_as(target_of(kind), body, validation=validation)
+
+
+def decode_tree(kind: Kind[T], tree: Any, *, validation: FieldValidation = "Strict") -> Decoded[T]:
+    """Reads a JSON tree, such as a patched object or parsed YAML. Raises StatusError 400."""
+    return decode_as(target_of(kind), _encode_tree(target_of(kind), tree), validation=validation)
+
+
+def decode_tree_as(target: Target[T], tree: Any, *, validation: FieldValidation = "Strict") -> Decoded[T]:
+    return decode_as(target, _encode_tree(target, tree), validation=validation)
+
+
+def decode_as(target: Target[T], body: bytes, *, validation: FieldValidation = "Strict") -> Decoded[T]:
+    try:
+        obj = target.decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return _decode_slowly(target, body, validation)
+    if validation != "Ignore" and _repeats_keys(body):
+        return _decode_slowly(target, body, validation)
+    return Decoded(_stamp(target, obj))
+
+
+def decode_stored(kind: Kind[T], body: bytes) -> T:
+    """Reads what we wrote ourselves: no validation, and an error here is a bug."""
+    return cast(T, target_of(kind).decoder.decode(body))
+
+
+@functools.cache
+def target_of(kind: Kind[T]) -> Target[T]:
+    return Target(kind.type, kind.kind, kind.api_version)
+
+
+def parse_json(body: bytes, *, what: str = "object") -> Any:
+    """A body as a plain tree (a patch, say). Raises StatusError 400."""
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise bad_request(f"the {what} provided is nested too deeply") from None
+    except ValueError as e:
+        raise bad_request(f"the {what} provided is no JSON: {_reason(e)} ({_summary(body)})") from e
+
+
+def _repeats_keys(body: bytes) -> bool:
+    # Escapes and blanks may make the counts differ where nothing is repeated; the slow path then finds nothing.
+    return body.count(b'":') != _encoder.encode(_plain.decode(body)).count(b'":')
+
+
+def _stamp(target: Target[T], obj: Any) -> T:
+    if obj.kind != target.kind:
+        if obj.kind:
+            raise _wrong_kind(target, obj.kind, obj.apiVersion or target.api_version)
+        obj.kind = target.kind
+    if obj.apiVersion != target.api_version:
+        if obj.apiVersion:
+            raise _wrong_version(target, obj.apiVersion)
+        obj.apiVersion = target.api_version
+    return cast(T, obj)
+
+
+def _wrong_kind(target: Target[T], kind: str, api_version: str) -> StatusError:
+    if kind.lower() == target.kind.lower():
+        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
+    else:
+        why = f"converting (v1.{kind}) to ({target.version}.{target.kind}): unknown conversion"
+    version = api_version.rpartition("/")[2]
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {target.kind}: {why}')
+
+
+def _wrong_version(target: Target[T], found: str) -> StatusError:
+    return bad_request(
+        f"the API version in the data ({found}) does not match the expected API version ({target.api_version})"
+    )
+
+
+def _decode_slowly(target: Target[T], body: bytes, validation: FieldValidation) -> Decoded[T]:
+    tree = _parse(target, body)
+    _check_header(target, tree)
+    pruner = Pruner()
+    try:
+        fitted = pruner.prune(target.type, tree)
+    except WrongType as e:
+        raise _cannot_handle(target, str(e)) from e
+    except RecursionError:
+        raise _cannot_handle(target, "exceeded max depth") from None
+    problems = tuple(dict.fromkeys(pruner.problems))
+    if problems and validation == "Strict":
+        raise _cannot_handle(target, "strict decoding error: " + ", ".join(problems))
+    try:
+        obj = target.decoder.decode(_encoder.encode(fitted))
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as e:
+        raise _cannot_handle(target, str(e)) from e
+    return Decoded(_stamp(target, obj), problems if validation == "Warn" else ())
+
+
+def _parse(target: Target[T], body: bytes) -> dict[str, Any]:
+    why = "couldn't get version/kind; json parse error: "
+    try:
+        tree = json.loads(body, object_pairs_hook=pairs_hook, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _unrecognized(target, why + "exceeded max depth", body) from None
+    except ValueError as e:
+        raise _unrecognized(target, why + _reason(e), body) from e
+    if not isinstance(tree, dict):
+        found = "null" if tree is None else type(tree).__name__
+        raise _unrecognized(target, f"{why}an object is expected, not {found}", body)
+    return tree
+
+
+def _check_header(target: Target[T], tree: dict[str, Any]) -> None:
+    """Kind and version come before the rest: who posts a Pod to Services wants to hear that, not a list of fields."""
+    kind, api_version = tree.get("kind"), tree.get("apiVersion")
+    for name, value in (("kind", kind), ("apiVersion", api_version)):
+        if value is not None and not isinstance(value, str):
+            raise _cannot_handle(target, f"{name} must be a string")
+    if kind and kind != target.kind:
+        raise _wrong_kind(target, kind, api_version or target.api_version)
+    if api_version and api_version != target.api_version:
+        raise _wrong_version(target, api_version)
+
+
+def _encode_tree(target: Target[T], tree: Any) -> bytes:
+    try:
+        return _encoder.encode(tree)
+    except (TypeError, ValueError, OverflowError, RecursionError) as e:
+        raise _cannot_handle(target, str(e)) from e
+
+
+def _cannot_handle(target: Target[T], why: str) -> StatusError:
+    return bad_request(f'{target.kind} in version "{target.version}" cannot be handled as a {target.kind}: {why}')
+
+
+def _unrecognized(target: Target[T], why: str, body: bytes) -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type {target.kind}): {why} ({_summary(body)})")
+
+
+def _summary(body: bytes) -> str:
+    if not body:
+        return "<empty>"
+    head, more = body[:_SUMMARY_BYTES], " ..." if len(body) > _SUMMARY_BYTES else ""
+    shown = head.decode("utf-8", "replace") if body[:1] == b"{" else head.hex()
+    return shown + more
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"invalid number {name}")
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        if error.pos >= len(error.doc.rstrip()):
+            return "unexpected end of JSON input"
+        return f"invalid character {error.doc[error.pos]!r} at offset {error.pos}"
+    return str(error)

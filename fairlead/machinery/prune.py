@@ -1,0 +1,180 @@
+"""Fits a JSON tree to a schema, and says in upstream's words what does not fit.
+
+This is the slow half of decoding: it runs only where the fast decoder refused a body, and finds everything that
+decoder would have stopped at. As in Go's JSON: `null` is the same as absent (and the zero value inside a list or
+map), field names are exact, and a value of the wrong type is an error whatever the field validation says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairlead.machinery.schema import Schema, TypeInfo, schema_of
+
+
+class WrongType(Exception):
+    """A value that the field's type cannot hold; the text is that of Go's `UnmarshalTypeError`."""
+
+
+class Pairs(dict[str, Any]):
+    """A JSON object that remembers which of its keys were given more than once."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def pairs_hook(pairs: list[tuple[str, Any]]) -> Pairs:
+    """For `json.loads(object_pairs_hook=...)`."""
+    found = Pairs(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        found.repeated = tuple(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
+    return found
+
+
+@dataclass(slots=True)
+class Pruner:
+    """Walks one tree. `problems` holds the texts of unknown and repeated fields in document order."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def prune(self, struct: Any, tree: Any) -> dict[str, Any]:
+        """The tree without nulls and unknown fields. Raises WrongType."""
+        if not isinstance(tree, dict):
+            name = schema_of(struct).name
+            raise WrongType(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{name}")
+        return self._struct(schema_of(struct), tree, _Place("", "", schema_of(struct).name))
+
+    def _struct(self, schema: Schema, tree: dict[str, Any], place: _Place) -> dict[str, Any]:
+        self._repeated(tree, place)
+        kept: dict[str, Any] = {}
+        for name, value in tree.items():
+            known = schema.fields.get(name)
+            if known is None:
+                self.problems.append(f'unknown field "{place.child(name)}"')
+            elif value is not None:
+                kept[name] = self._value(known.type, value, place.field(name, schema.name))
+        return kept
+
+    def _repeated(self, tree: dict[str, Any], place: _Place) -> None:
+        for name in getattr(tree, "repeated", ()):
+            self.problems.append(f'duplicate field "{place.child(name)}"')
+
+    def _value(self, info: TypeInfo, value: Any, place: _Place) -> Any:
+        match info.shape:
+            case "struct":
+                if not isinstance(value, dict):
+                    raise place.wrong(info, value)
+                return self._struct(schema_of(info.struct), value, place)
+            case "list":
+                return self._list(info, value, place)
+            case "map":
+                return self._map(info, value, place)
+            case "raw":
+                return value
+            case _:
+                return _scalar(info, value, place)
+
+    def _list(self, info: TypeInfo, value: Any, place: _Place) -> list[Any]:
+        if not isinstance(value, list):
+            raise place.wrong(info, value)
+        item = info.item or info
+        return [_zero(item) if v is None else self._value(item, v, place.index(f"[{i}]")) for i, v in enumerate(value)]
+
+    def _map(self, info: TypeInfo, value: Any, place: _Place) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise place.wrong(info, value)
+        self._repeated(value, place)
+        item = info.item or info
+        return {k: _zero(item) if v is None else self._value(item, v, place.index(f".{k}")) for k, v in value.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the walk is: upstream names unknown fields by full path (`spec.ports[0].zz`), but fields of the wrong
+    type by struct and by path without indices or keys (`ServicePort.spec.ports.port`)."""
+
+    path: str
+    fields: str
+    owner: str
+
+    def child(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def field(self, name: str, owner: str) -> _Place:
+        return _Place(self.child(name), f"{self.fields}.{name}" if self.fields else name, owner)
+
+    def index(self, suffix: str) -> _Place:
+        return _Place(self.path + suffix, self.fields, self.owner)
+
+    def wrong(self, info: TypeInfo, value: Any, *, exact: bool = False) -> WrongType:
+        found = f"number {_number(value)}" if exact else _json_kind(value)
+        target = f"{self.owner}.{self.fields}"
+        return WrongType(f"json: cannot unmarshal {found} into Go struct field {target} of type {info.go_name()}")
+
+
+def _scalar(info: TypeInfo, value: Any, place: _Place) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    match info.shape:
+        case "string" | "bytes":
+            fits = isinstance(value, str)
+        case "bool":
+            fits = isinstance(value, bool)
+        case "int":
+            if number and not _fits_int(info, value):
+                raise place.wrong(info, value, exact=True)
+            fits = number
+        case "int-or-string":
+            if number and not isinstance(value, int):
+                raise place.wrong(info, value, exact=True)
+            fits = number or isinstance(value, str)
+        case "quantity":
+            fits = number or isinstance(value, str)
+        case _:
+            fits = number
+    if not fits:
+        raise place.wrong(info, value)
+    return value
+
+
+def _fits_int(info: TypeInfo, value: int | float) -> bool:
+    bound = 1 << (63 if info.format == "int64" else 31)
+    return isinstance(value, int) and -bound <= value < bound
+
+
+def _zero(info: TypeInfo) -> Any:
+    match info.shape:
+        case "struct" | "map":
+            return {}
+        case "list":
+            return []
+        case "bool":
+            return False
+        case "int" | "float" | "int-or-string":
+            return 0
+        case "quantity":
+            return "0"
+        case "raw":
+            return None
+        case _:
+            return ""
+
+
+def _number(value: int | float) -> str:
+    return str(value)
+
+
+def _json_kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case int() | float():
+            return "number"
+        case list():
+            return "array"
+        case _:
+            return "object"
