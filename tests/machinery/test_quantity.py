@@ -39,7 +39,7 @@ def test_what_is_no_number_is_refused_with_the_expression(text: str) -> None:
     assert quantity.texts(text) == [quantity.FORMAT_TEXT]
 
 
-@pytest.mark.parametrize("text", ["1mm", "1e", "1e99999999", "1KI"])
+@pytest.mark.parametrize("text", ["1mm", "1e", "1e99999999", "1iK"])
 def test_an_unknown_suffix_is_refused_as_such(text: str) -> None:
     assert quantity.texts(text) == [quantity.SUFFIX_TEXT]
 
