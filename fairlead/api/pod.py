@@ -5,6 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from fairlead.api.meta import Object
+from fairlead.api.pod_columns import POD_COLUMNS
+from fairlead.api.pod_create import prepare_pod
+from fairlead.api.pod_defaults import default_own_spec, default_pod_spec
 from fairlead.api.podspec import PodSpec
 from fairlead.api.podstatus import PodStatus
 from fairlead.machinery.kind import Kind
@@ -13,6 +16,12 @@ from fairlead.machinery.kind import Kind
 class Pod(Object):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+
+def _default(pod: Pod) -> Pod:
+    default_pod_spec(pod.spec)
+    default_own_spec(pod.spec)
+    return pod
 
 
 POD = Kind(
@@ -24,4 +33,17 @@ POD = Kind(
     categories=("all",),
     status=True,
     generation=True,
+    columns=POD_COLUMNS,
+    default=_default,
+    prepare_create=prepare_pod,
+    fields={
+        "spec.nodeName": lambda pod: pod.spec.nodeName,
+        "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,
+        "spec.schedulerName": lambda pod: pod.spec.schedulerName,
+        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName,
+        "spec.hostNetwork": lambda pod: "true" if pod.spec.hostNetwork else "false",
+        "status.phase": lambda pod: pod.status.phase,
+        "status.podIP": lambda pod: pod.status.podIP,
+        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName,
+    },
 )

@@ -1,0 +1,42 @@
+"""Quantities inside objects: brought to their canonical text, compared, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import lru_cache
+
+from fairlead.machinery.quantity import canonical, parse_quantity
+
+Amount = str | int | float
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> str:
+    try:
+        return canonical(text)
+    except ValueError:
+        return text
+
+
+def settle(amounts: dict[str, Amount]) -> None:
+    """Replaces every amount by its canonical text; what is none stays as it is, for the checks to name."""
+    for name, amount in amounts.items():
+        amounts[name] = _canonical(str(amount))
+
+
+def settled(amount: Amount) -> str:
+    return _canonical(str(amount))
+
+
+@lru_cache(maxsize=4096)
+def value(text: str) -> Fraction:
+    """The amount; nothing where the text is none."""
+    try:
+        return parse_quantity(text)
+    except ValueError:
+        return Fraction(0)
+
+
+def total(amounts: Iterable[Amount]) -> Fraction:
+    return sum((value(str(amount)) for amount in amounts), Fraction(0))

@@ -1,0 +1,83 @@
+"""The cells that many kinds' tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fairlead.api.container import Container
+from fairlead.api.meta import LabelSelector, Object
+from fairlead.base.instant import Instant, parse_time, render_age
+from fairlead.machinery.kind import Column
+
+NONE = "<none>"
+UNKNOWN = "<unknown>"
+_SHOWN = 3
+
+
+def since(text: str | None, now: Instant) -> str:
+    """How long ago a timestamp was; upstream's `translateTimestampSince`."""
+    if not text:
+        return UNKNOWN
+    try:
+        return render_age(now - parse_time(text))
+    except ValueError:
+        return UNKNOWN
+
+
+def _name(obj: Object, _: Instant) -> str:
+    return obj.metadata.name
+
+
+def _age(obj: Object, now: Instant) -> str:
+    return since(obj.metadata.creationTimestamp, now)
+
+
+NAME: Column[Any] = Column("Name", _name, format="name", doc="Unique within its namespace.")
+AGE: Column[Any] = Column("Age", _age, doc="Time since creation.")
+
+
+def or_none(text: str) -> str:
+    return text or NONE
+
+
+def render_labels(labels: Mapping[str, str]) -> str:
+    """`app=web,tier=front`, sorted."""
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
+
+
+def render_selector(selector: LabelSelector | None) -> str:
+    """`app=web,tier in (back,front)`, sorted by key, as `labels.Selector.String`."""
+    if selector is None:
+        return ""
+    parts = [(key, f"{key}={value}") for key, value in selector.matchLabels.items()]
+    for need in selector.matchExpressions:
+        values = ",".join(sorted(need.values))
+        match need.operator:
+            case "In":
+                text = f"{need.key} in ({values})"
+            case "NotIn":
+                text = f"{need.key} notin ({values})"
+            case "Exists":
+                text = need.key
+            case "DoesNotExist":
+                text = f"!{need.key}"
+            case _:
+                return "<invalid>"
+        parts.append((need.key, text))
+    return ",".join(text for _, text in sorted(parts))
+
+
+def first_few(texts: Iterable[str]) -> str:
+    """`a,b,c + 2 more...`"""
+    found = list(texts)
+    shown = ",".join(found[:_SHOWN])
+    return f"{shown} + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else shown
+
+
+def container_names(containers: Sequence[Container]) -> str:
+    return ",".join(c.name for c in containers)
+
+
+def container_images(containers: Sequence[Container]) -> str:
+    return ",".join(c.image for c in containers)
