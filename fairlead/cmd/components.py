@@ -1,0 +1,42 @@
+"""The processes inside the sandbox as values: what each is called, where it runs, when it is started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 5.0
+STEADY_S = 10.0
+"""A process that lived this long has not failed at its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`main` runs in a fresh fork of pid 1, with no other descriptors than `keep`, and should not return."""
+
+    name: str
+    title: str
+    main: Callable[[], None]
+    node: str = ""
+    netns: int = -1
+    keep: tuple[int, ...] = ()
+    graceful: bool = True
+    """Asked to end, and waited for, when the cluster goes down."""
+
+
+@dataclass(slots=True)
+class Attempts:
+    """How often a component was started, and how soon it may be again."""
+
+    restarts: int = 0
+    pause_s: float = FIRST_PAUSE_S
+    started: float = 0.0
+
+    def ended(self, now: float) -> float:
+        """Notes the end of a run that began at `started`; returns the time of the next start."""
+        self.pause_s = FIRST_PAUSE_S if now - self.started >= STEADY_S else self.pause_s
+        due = now + self.pause_s
+        self.pause_s = min(LONGEST_PAUSE_S, self.pause_s * 2)
+        self.restarts += 1
+        return due

@@ -1,0 +1,129 @@
+"""The settings of a cluster: given on the command line, kept in `config.json`, checked before anything starts.
+
+A setting not given is the one the cluster was made with. The ranges that addresses in the store come from cannot
+change while the store lives (`down --purge` forgets it).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from typing import TYPE_CHECKING, Any
+
+from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.state import Paths, write_private
+
+if TYPE_CHECKING:
+    from fairlead.net.model import ClusterNetwork
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+FABRIC = "172.30.0.0/24"
+DEFAULT_API_PORT = 6443
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    name: str
+    nodes: int = 1
+    api_port: int = 0
+    """0: 6443, or a free port where that is taken."""
+    pod_cidr: str = "10.244.0.0/16"
+    service_cidr: str = "10.96.0.0/12"
+    node_port_range: tuple[int, int] = (30000, 32767)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return tuple(f"node{i}" for i in range(1, self.nodes + 1))
+
+    def network(self) -> ClusterNetwork:
+        from fairlead.net.model import ClusterNetwork
+
+        return ClusterNetwork(
+            fabric=IPv4Network(FABRIC),
+            pod_cidr=IPv4Network(self.pod_cidr),
+            service_cidr=IPv4Network(self.service_cidr),
+            node_port_range=self.node_port_range,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says; None where it says nothing."""
+
+    nodes: int | None = None
+    api_port: int | None = None
+    pod_cidr: str | None = None
+    service_cidr: str | None = None
+    node_port_range: tuple[int, int] | None = None
+
+
+def parse_name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise UsageError(
+            f'"{text}" is no name for a cluster: use at most 40 lower-case letters, digits and "-", '
+            "beginning and ending with a letter or digit"
+        )
+    return text
+
+
+def parse_port_range(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    low, high = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= low <= high <= 65535:
+        raise UsageError(f'"{text}" is no range of ports: write it as 30000-32767')
+    return low, high
+
+
+def parse_cidr(text: str, flag: str) -> str:
+    try:
+        return str(IPv4Network(text))
+    except (AddressValueError, NetmaskValueError, ValueError) as e:
+        raise UsageError(f'{flag}: "{text}" is no IPv4 range ({e}); write it as 10.0.0.0/16') from e
+
+
+def load(paths: Paths) -> ClusterConfig | None:
+    """The settings the cluster was made with, or None where there is no such cluster."""
+    try:
+        tree: dict[str, Any] = json.loads(paths.config.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as e:
+        raise CommandError(f"cannot read {paths.config}: {e}; `fairlead down --purge` starts afresh") from e
+    known = {f.name for f in fields(ClusterConfig)}
+    tree = {k: tuple(v) if isinstance(v, list) else v for k, v in tree.items() if k in known}
+    return ClusterConfig(**tree)
+
+
+def save(config: ClusterConfig, paths: Paths) -> None:
+    write_private(paths.config, json.dumps(asdict(config), indent=1).encode())
+
+
+def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: bool) -> ClusterConfig:
+    """The settings to start with. Raises UsageError where they contradict each other or the store."""
+    base = stored or ClusterConfig(name)
+    changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
+    config = replace(base, **changes)
+    if has_store and stored is not None:
+        for key in ("pod_cidr", "service_cidr"):
+            if getattr(config, key) != getattr(stored, key):
+                raise UsageError(
+                    f'cluster "{name}" was made with --{key.replace("_", "-")} {getattr(stored, key)}, and its objects '
+                    f"hold addresses from it: `fairlead down --purge --name {name}` forgets them"
+                )
+    check(config)
+    return config
+
+
+def check(config: ClusterConfig) -> None:
+    """Raises UsageError naming the two settings that cannot go together."""
+    if not 0 <= config.api_port <= 65535:
+        raise UsageError(f"--api-port {config.api_port}: a port is a number from 1 to 65535")
+    low, high = config.node_port_range
+    if low <= config.api_port <= high:
+        raise UsageError(f"--api-port {config.api_port} lies in --node-port-range {low}-{high}: move one of them")
+    try:
+        config.network().validate(config.nodes)
+    except ValueError as e:
+        raise UsageError(f"{e}: set --pod-cidr, --service-cidr, --node-port-range and --nodes so that they fit") from e

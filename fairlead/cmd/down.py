@@ -1,0 +1,77 @@
+"""`fairlead down`: ends a cluster in order, and with `--purge` forgets it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.pid1 import GRACE_S
+from fairlead.cmd.state import Paths, Run, is_alive, paths_of, purge, read_run, wait_lock
+
+_PATIENCE_S = GRACE_S + 5.0
+
+
+def down(name: str, *, forget: bool, quiet: bool = False) -> int:
+    """Not running is no failure: what was asked for is the case."""
+    paths = paths_of(name)
+    if not paths.root.exists():
+        _say(f'there is no cluster "{name}"', quiet=quiet)
+        return 0
+    run = read_run(paths)
+    if run is not None and run.alive():
+        _end(run)
+        _say(f'cluster "{name}" is down', quiet=quiet)
+    else:
+        _say(f'cluster "{name}" is not running', quiet=quiet)
+    if forget:
+        _purge(name, paths, quiet=quiet)
+    return 0
+
+
+def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
+    fd = wait_lock(paths, _PATIENCE_S)
+    if fd is None:
+        raise CommandError(f'cluster "{name}" is being started by another command: not purged')
+    purge(paths)
+    os.close(fd)
+    _say(f'cluster "{name}" and its objects are gone', quiet=quiet)
+
+
+def _end(run: Run) -> None:
+    """Asks the supervisor to end and waits until it and all its processes are gone."""
+    try:
+        supervisor = os.pidfd_open(run.pid)
+    except ProcessLookupError:
+        supervisor = -1
+    if supervisor >= 0:
+        try:
+            if run.alive():  # asked after the descriptor was opened: so it is that process
+                signal.pidfd_send_signal(supervisor, signal.SIGTERM)
+                if not _gone(supervisor, _PATIENCE_S):
+                    signal.pidfd_send_signal(supervisor, signal.SIGKILL)
+                    _gone(supervisor, _PATIENCE_S)
+        except PermissionError as e:
+            raise CommandError(f"process {run.pid} belongs to another user") from e
+        finally:
+            os.close(supervisor)
+    wait_gone(run)
+
+
+def _gone(pidfd: int, timeout_s: float) -> bool:
+    return bool(select.select([pidfd], [], [], timeout_s)[0])
+
+
+def wait_gone(run: Run) -> None:
+    """Until no component is left; after a kill -9 of the supervisor the kernel takes a moment."""
+    for _ in range(int(_PATIENCE_S / 0.01)):
+        if not any(c.pid and is_alive(c.pid, c.startTime) for c in run.components):
+            return
+        time.sleep(0.01)
+
+
+def _say(text: str, *, quiet: bool) -> None:
+    if not quiet:
+        print(text)

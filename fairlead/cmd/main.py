@@ -1,0 +1,194 @@
+"""The command line. Each command imports what it needs when it runs; `fairlead --help` needs next to nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from fairlead import __version__
+from fairlead.cmd.errors import CommandError
+
+DEFAULT_NAME = "default"
+DEMO_NAME = "demo"
+
+_ABOUT = "A Kubernetes-compatible cluster on one Linux machine, in a second, without root, with real Services."
+_AFTER = """\
+first steps:
+  fairlead demo                        a cluster with three nginx Pods and Services in front, and proof that it works
+  fairlead up --detach --nodes 3       a cluster of three nodes
+  eval "$(fairlead env)"               point kubectl at it
+  fairlead shell node2 -- ip route     look at the cluster's network from a node
+  fairlead down                        stop it; `up` brings the same objects back"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, exit code 2."""
+        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="fairlead", description=_ABOUT, epilog=_AFTER, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str, default_name: str = DEFAULT_NAME) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        made.add_argument(
+            "--name", default=default_name, help=f"which cluster (default: {default_name}); several run side by side"
+        )
+        return made
+
+    _add_up(command("up", "start a cluster; what is not given is as it was the last time"))
+    down = command("down", "stop a cluster")
+    down.add_argument("--purge", action="store_true", help="and forget its objects, certificates, logs and settings")
+    status = command("status", "say what runs")
+    status.add_argument("-o", "--output", choices=["json"], help="for programs")
+    command("env", "print the line that points kubectl at the cluster")
+    command("kubeconfig", "print the kubeconfig file")
+    shell = command("shell", "run a shell, or a command, on a node: the host's files, the cluster's network")
+    shell.add_argument("node", nargs="?", help="such as node2 (default: the first node)")
+    shell.usage = "fairlead shell [-h] [--name NAME] [NODE] [-- CMD...]"
+    command("demo", "show it all: a fresh cluster, Pods, Services and who answered", DEMO_NAME)
+    command("version", "print the version")
+    return parser
+
+
+def _add_up(up: argparse.ArgumentParser) -> None:
+    up.add_argument("--nodes", type=int, metavar="N", help="how many nodes (default: 1)")
+    up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
+    up.add_argument("--api-port", type=int, metavar="P", help="of the API on 127.0.0.1 (default: 6443, or a free one)")
+    up.add_argument("--pod-cidr", metavar="C", help="addresses of Pods (default: 10.244.0.0/16)")
+    up.add_argument("--service-cidr", metavar="C", help="addresses of Services (default: 10.96.0.0/12)")
+    up.add_argument("--node-port-range", metavar="A-B", help="ports of NodePort Services (default: 30000-32767)")
+
+
+def _up(args: argparse.Namespace) -> int:
+    from fairlead.base.clock import RealClock
+    from fairlead.cmd import config
+    from fairlead.cmd.up import up
+
+    if args.api_port is not None and not 1 <= args.api_port <= 65535:
+        raise CommandError(f"--api-port {args.api_port}: a port is a number from 1 to 65535", 2)
+    given = config.Given(
+        nodes=args.nodes,
+        api_port=args.api_port,
+        pod_cidr=args.pod_cidr and config.parse_cidr(args.pod_cidr, "--pod-cidr"),
+        service_cidr=args.service_cidr and config.parse_cidr(args.service_cidr, "--service-cidr"),
+        node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
+    )
+    return up(args.name, given, detach=args.detach, clock=RealClock())
+
+
+def _down(args: argparse.Namespace) -> int:
+    from fairlead.cmd.down import down
+
+    return down(args.name, forget=args.purge)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from fairlead.cmd.status import status
+
+    return status(args.name, as_json=args.output == "json")
+
+
+def _env(args: argparse.Namespace) -> int:
+    from fairlead.cmd.status import kubeconfig_path
+
+    path = str(kubeconfig_path(args.name))
+    print(f"export KUBECONFIG={_quoted(path)}")
+    return 0
+
+
+def _kubeconfig(args: argparse.Namespace) -> int:
+    from fairlead.cmd.status import kubeconfig_path
+
+    sys.stdout.write(kubeconfig_path(args.name).read_text(encoding="utf-8"))
+    return 0
+
+
+def _shell(args: argparse.Namespace) -> int:
+    from fairlead.cmd.shell import shell
+
+    return shell(args.name, args.node, args.argv)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from fairlead.base.clock import RealClock
+    from fairlead.cmd.demo import demo
+
+    return demo(args.name, clock=RealClock())
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"fairlead {__version__}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "env": _env,
+    "kubeconfig": _kubeconfig,
+    "shell": _shell,
+    "demo": _demo,
+    "version": _version,
+}
+
+
+def _quoted(text: str) -> str:
+    from shlex import quote
+
+    return quote(text)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; what follows `--` is `argv`, untouched, and only `shell` takes it."""
+    parser = build_parser()
+    head, tail = list(argv), []
+    if "--" in head:
+        cut = head.index("--")
+        head, tail = head[:cut], head[cut + 1 :]
+    args = parser.parse_args(head)
+    if tail and args.command != "shell":
+        parser.error(f"`{args.command}` takes no command after `--`")
+    args.argv = tail
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code. 0: done, 1: could not be done, 2: wrong use."""
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        from fairlead.cmd.config import parse_name
+
+        parse_name(args.name)
+        code = COMMANDS[args.command](args)
+        sys.stdout.flush()
+        return code
+    except CommandError as e:
+        return _fail(str(e), e.code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except Exception as e:  # the top of the program: users get a line, not a traceback
+        if os.environ.get("FAIRLEAD_DEBUG"):
+            raise
+        detail = str(e) if isinstance(e, OSError) else f"internal error: {e!r} (FAIRLEAD_DEBUG=1 shows where)"
+        return _fail(detail, 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"fairlead: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

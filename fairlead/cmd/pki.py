@@ -1,0 +1,229 @@
+"""The cluster's certificates, made once and kept in `pki/`.
+
+`issued.json` says for which names and addresses each certificate was made, so that a start with nothing to do reads
+one small file and does not import the cryptography library (50 ms). A certificate whose names changed, or that is
+about to expire, is made anew; the authority is never replaced while the cluster lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairlead.base.clock import Clock
+from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.state import make_private, write_private
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.x509 import Certificate, Name
+
+DAY_S = 86400
+VALID_DAYS = 3650
+RENEW_DAYS = 60
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One certificate: who it is for, and where it serves."""
+
+    file: str
+    common_name: str
+    organization: str = ""
+    dns: tuple[str, ...] = ()
+    ips: tuple[str, ...] = ()
+
+
+def wanted(config: ClusterConfig) -> list[Wanted]:
+    network = config.network()
+    service = "kubernetes.default.svc"
+    api = Wanted(
+        "apiserver",
+        "kube-apiserver",
+        dns=("localhost", "kubernetes", "kubernetes.default", service, f"{service}.cluster.local"),
+        ips=("127.0.0.1", str(network.kubernetes_ip), str(network.gateway)),
+    )
+    nodes = [
+        Wanted(f"node-{name}", f"system:node:{name}", "system:nodes", dns=(name,), ips=(str(network.node_ip(i)),))
+        for i, name in enumerate(config.node_names, 1)
+    ]
+    return [
+        api,
+        Wanted("admin", "kubernetes-admin", "system:masters"),
+        Wanted("kubelet-client", "kube-apiserver-kubelet-client"),
+        Wanted("relay", "system:fairlead:relay"),
+        *nodes,
+    ]
+
+
+def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted]:
+    """The certificates to be made; all of them where there is no authority yet."""
+    every = wanted(config)
+    try:
+        issued: dict[str, Any] = json.loads((folder / "issued.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return every
+    names = {entry.name for entry in os.scandir(folder)}
+    if not {"ca.crt", "ca.key", "sa.key"} <= names:
+        return every
+    renew_from = clock.now() + RENEW_DAYS * DAY_S
+
+    def good(want: Wanted) -> bool:
+        have = issued.get(want.file)
+        return (
+            have is not None
+            and {f"{want.file}.crt", f"{want.file}.key"} <= names
+            and have["for"] == json.loads(json.dumps(asdict(want)))
+            and have["until"] > renew_from
+        )
+
+    return [want for want in every if not good(want)]
+
+
+def make(wants: list[Wanted], folder: Path, *, clock: Clock) -> None:
+    """Makes what `missing` named, and the authority where there is none."""
+    make_private(folder)
+    issuer = _Issuer(folder, clock)
+    try:
+        issued = json.loads((folder / "issued.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        issued = {}
+    for want in wants:
+        until = issuer.issue(want)
+        issued[want.file] = {"for": asdict(want), "until": until}
+    if not (folder / "sa.key").exists():
+        write_private(folder / "sa.key", os.urandom(_KEY_BYTES).hex().encode())
+    write_private(folder / "issued.json", json.dumps(issued, indent=1).encode())
+
+
+class _Issuer:
+    """The authority, read from the folder or made there."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        if (folder / "ca.key").exists() and (folder / "ca.crt").exists():
+            self._key, self._certificate = self._read()
+        else:
+            self._key, self._certificate = self._found()
+
+    def issue(self, want: Wanted) -> float:
+        """Writes the certificate and its key; returns when it expires."""
+        from cryptography import x509
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        if want.dns or want.ips:
+            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
+        key = _new_key()
+        builder = (
+            self._builder(_name(want.common_name, want.organization), key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        )
+        names = _alternative_names(want)
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(authority, critical=False)  # Python 3.13 refuses a certificate without
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = _sign(builder, self._key)
+        self._write(want.file, key, certificate)
+        return certificate.not_valid_after_utc.timestamp()
+
+    def _found(self) -> tuple[EllipticCurvePrivateKey, Certificate]:
+        from cryptography import x509
+
+        key = _new_key()
+        subject = _name("fairlead-ca")
+        builder = (
+            self._builder(subject, key, issuer=subject)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
+        certificate = _sign(builder, key)
+        self._write("ca", key, certificate)
+        return key, certificate
+
+    def _read(self) -> tuple[EllipticCurvePrivateKey, Certificate]:
+        from cryptography import x509
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        key = load_pem_private_key((self._folder / "ca.key").read_bytes(), None)
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise ValueError(f"{self._folder / 'ca.key'} is not an elliptic curve key")
+        return key, x509.load_pem_x509_certificate((self._folder / "ca.crt").read_bytes())
+
+    def _builder(self, subject: Name, key: EllipticCurvePrivateKey, *, issuer: Name | None = None) -> Any:
+        from datetime import UTC, datetime, timedelta
+
+        from cryptography import x509
+
+        now = datetime.fromtimestamp(self._clock.now(), UTC).replace(microsecond=0)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer or self._certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))  # for clients whose clock is a little behind
+            .not_valid_after(now + timedelta(days=VALID_DAYS))
+        )
+
+    def _write(self, file: str, key: EllipticCurvePrivateKey, certificate: Certificate) -> None:
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_private(self._folder / f"{file}.key", pem)
+        write_private(self._folder / f"{file}.crt", certificate.public_bytes(Encoding.PEM))
+
+
+def _new_key() -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _sign(builder: Any, key: EllipticCurvePrivateKey) -> Certificate:
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    certificate: Certificate = builder.sign(key, SHA256())
+    return certificate
+
+
+def _name(common_name: str, organization: str = "") -> Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _alternative_names(want: Wanted) -> list[Any]:
+    from ipaddress import ip_address
+
+    from cryptography import x509
+
+    return [*map(x509.DNSName, want.dns), *(x509.IPAddress(ip_address(ip)) for ip in want.ips)]
+
+
+def _key_usage(*, signs_certificates: bool) -> Any:
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,80 @@
+"""What the kernel or the host lacks, said as one line that names the cure.
+
+Nothing is probed beforehand that the start itself would find out: the start tries, and what fails is explained here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+
+from fairlead.cmd.errors import CommandError
+
+_NETLINK_NETFILTER = 12
+_NFT_GETGEN = (10 << 8) | 16  # subsystem nf_tables, message NFT_MSG_GETGEN
+_NLMSG_ERROR = 2
+_NLM_F_REQUEST = 1
+
+
+def explain_namespaces(code: int, error: str) -> str:
+    """Why the namespaces were refused, by the switches that can do so."""
+    ordinary = os.getuid() != 0
+    if _sysctl("user/max_user_namespaces") == "0":
+        return "user namespaces are switched off; switch them on: sudo sysctl -w user.max_user_namespaces=15000"
+    if ordinary and _sysctl("kernel/unprivileged_userns_clone") == "0":
+        return (
+            "user namespaces are switched off for ordinary users; "
+            "switch them on: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        )
+    if ordinary and _sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "AppArmor keeps ordinary users out of user namespaces; "
+            "allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    if code == errno.ENOSPC:
+        return "too many namespaces are in use; raise the limits: sudo sysctl -w user.max_user_namespaces=15000"
+    if code == errno.EINVAL:
+        return "this kernel has no user, network or pid namespaces: boot one that has them (any distribution's does)"
+    return (
+        f"the kernel refuses new namespaces ({error}); inside a container, allow them: "
+        "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+    )
+
+
+def check_nftables() -> None:
+    """Raises CommandError where the kernel or the library for packet rules is missing. Call it where the network
+    namespace is our own."""
+    try:
+        ctypes.CDLL("libnftables.so.1")
+    except OSError as e:
+        raise CommandError("the nftables library is missing; install it: sudo apt-get install libnftables1") from e
+    code = _nf_tables_error()
+    if code:
+        raise CommandError(
+            f"this kernel has no nf_tables ({os.strerror(code)}); load it: sudo modprobe nf_tables, "
+            "or boot a kernel that has it"
+        )
+
+
+def _nf_tables_error() -> int:
+    """0 where nf_tables answers, else the error number."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as sock:
+            sock.settimeout(2.0)
+            sock.send(struct.pack("=LHHLLBBH", 20, _NFT_GETGEN, _NLM_F_REQUEST, 1, 0, 0, 0, 0))
+            reply = sock.recv(4096)
+    except OSError as e:
+        return e.errno or errno.ETIMEDOUT
+    (kind,) = struct.unpack_from("=H", reply, 4)
+    return -int(struct.unpack_from("=i", reply, 16)[0]) if kind == _NLMSG_ERROR else 0
+
+
+def _sysctl(name: str) -> str:
+    try:
+        with open(f"/proc/sys/{name}", encoding="ascii") as f:
+            return f.read().strip()
+    except OSError:
+        return ""

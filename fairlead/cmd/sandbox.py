@@ -1,0 +1,203 @@
+"""What pid 1 of the sandbox builds before it starts to watch over components, in this order:
+
+the node networks, then one small zygote a node (before the heavy imports, so that containers are forked from small
+processes), then everything that components share is imported once, and every component is a fork of that.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+from fairlead.base.clock import Clock
+from fairlead.cmd.channel import Channel
+from fairlead.cmd.components import Component
+from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.pid1 import Pid1
+from fairlead.cmd.preflight import check_nftables
+from fairlead.cmd.state import Paths
+from fairlead.net import linux
+
+API_PORT_INSIDE = 6443
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What comes from the supervisor."""
+
+    config: ClusterConfig
+    paths: Paths
+    api_port: int
+    api_fd: int
+    """Listens on the host's loopback."""
+    relay_fd: int
+    """Asks the supervisor for node ports on the host's loopback."""
+
+
+@dataclass(slots=True)
+class NodeFds:
+    name: str
+    index: int
+    netns: int
+    zygote_end: int = -1
+    agent_end: int = -1
+
+
+def run(inherited: Inherited, channel: Channel, *, clock: Clock) -> NoReturn:
+    """The life of pid 1. What fails before the components run is told to the supervisor and ends it."""
+    try:
+        pid1 = _build(inherited, channel, clock)
+    except Exception as e:  # noqa: BLE001 - the top of a process: the supervisor turns it into a line for the user
+        import traceback
+
+        traceback.print_exc()
+        known = isinstance(e, CommandError)
+        log = inherited.paths.log("sandbox")
+        channel.send({"event": "failed", "error": str(e) if known else f"cannot build the sandbox: {e}; see {log}"})
+        os._exit(1)
+    pid1.run()
+
+
+def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
+    gc.disable()
+    linux.set_process_name("fairlead-init")
+    _own_mounts(inherited.config.name)
+    nodes, inside_fd = _networks(inherited.config)
+    check_nftables()
+    channel.send({"event": "step", "text": f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"})
+    pid1 = Pid1(channel, inherited.paths, clock=clock)
+    for node in nodes:
+        _new_zygote_line(node)
+        pid1.start(_zygote(node))
+    agents = {node.name: _agent(inherited, node) for node in nodes}
+    warm()
+    channel.send({"event": "warm"})
+    if channel.receive() is None:
+        os._exit(1)
+    pid1.start(_control_plane(inherited, inside_fd, channel.fileno()))
+    for node in nodes:
+        pid1.start(agents[node.name])
+        pid1.renew(f"zygote/{node.name}", partial(_renewed, inherited, node))
+    pid1.start(_relay(inherited))
+    return pid1
+
+
+def _own_mounts(name: str) -> None:
+    linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    try:
+        linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    except PermissionError:
+        # A container engine hides parts of /proc, and then the kernel refuses a full view of a new one. The outer
+        # /proc serves as well: it shows more processes, and /proc/self is still right.
+        print("cannot mount /proc: keeping the outer one", file=sys.stderr)
+    linux.sethostname(f"fairlead-{name}")
+
+
+def _networks(config: ClusterConfig) -> tuple[list[NodeFds], int]:
+    """The fabric, the nodes' namespaces, and the API server's socket on the fabric."""
+    from fairlead.net.topology.run import add_node, build_fabric
+
+    network = config.network()
+    build_fabric(network)
+    nodes = [NodeFds(f"node{i}", i, add_node(network, i, config.nodes)) for i in range(1, config.nodes + 1)]
+    inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)
+    return nodes, inside.detach()
+
+
+def _new_zygote_line(node: NodeFds) -> None:
+    for fd in (node.zygote_end, node.agent_end):
+        if fd >= 0:
+            os.close(fd)
+    zygote, agent = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    node.zygote_end, node.agent_end = zygote.detach(), agent.detach()
+
+
+def _renewed(inherited: Inherited, node: NodeFds) -> tuple[Component, Component]:
+    """The zygote died, and the node's containers with it: a new line, and an agent that finds nothing running."""
+    _new_zygote_line(node)
+    return _zygote(node), _agent(inherited, node)
+
+
+def _zygote(node: NodeFds) -> Component:
+    return Component(
+        name=f"zygote/{node.name}",
+        title=f"zygote-{node.name}",
+        main=partial(_zygote_main, node.zygote_end),
+        node=node.name,
+        netns=node.netns,
+        keep=(node.zygote_end,),
+        graceful=False,
+    )
+
+
+def _zygote_main(fd: int) -> None:
+    from fairlead.node.zygote import main
+
+    gc.enable()
+    main(socket.socket(fileno=fd))
+
+
+def _agent(inherited: Inherited, node: NodeFds) -> Component:
+    return Component(
+        name=f"agent/{node.name}",
+        title=f"agent-{node.name}",
+        main=partial(_agent_main, inherited, node.index, node.agent_end),
+        node=node.name,
+        netns=node.netns,
+        keep=(node.agent_end,),
+    )
+
+
+def _agent_main(inherited: Inherited, index: int, zygote_fd: int) -> None:
+    from fairlead.cmd.agentproc import main
+
+    gc.enable()
+    main(inherited.config, inherited.paths, index=index, zygote=socket.socket(fileno=zygote_fd))
+
+
+def _control_plane(inherited: Inherited, inside_fd: int, channel_fd: int) -> Component:
+    return Component(
+        name="control-plane",
+        title="control-plane",
+        main=partial(_control_plane_main, inherited, inside_fd, channel_fd),
+        keep=(inherited.api_fd, inside_fd, channel_fd),
+    )
+
+
+def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -> None:
+    from fairlead.cmd.controlplane import main
+
+    gc.enable()
+    sockets = [socket.socket(fileno=fd) for fd in (inherited.api_fd, inside_fd)]
+    channel = Channel(socket.socket(fileno=channel_fd))
+    main(inherited.config, inherited.paths, sockets=sockets, channel=channel)
+
+
+def _relay(inherited: Inherited) -> Component:
+    return Component(
+        name="relay", title="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,)
+    )
+
+
+def _relay_main(inherited: Inherited) -> None:
+    from fairlead.cmd.relayproc import main
+
+    gc.enable()
+    main(inherited.config, inherited.paths, host=socket.socket(fileno=inherited.relay_fd))
+
+
+def warm() -> None:
+    """Imports what the components share, once; afterwards the collector leaves those pages alone."""
+    from fairlead.cmd import agentproc, controlplane, relayproc
+
+    loaders: tuple[Callable[[], Any], ...] = (controlplane.warm, agentproc.warm, relayproc.warm)
+    for load in loaders:
+        load()
+    gc.freeze()

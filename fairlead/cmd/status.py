@@ -1,0 +1,123 @@
+"""`fairlead status`, and where the kubeconfig is.
+
+What runs is told by `run.json` as far as the processes in it are alive, so it is right after a kill -9 too; whether
+nodes are Ready only the API knows.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fairlead.cmd import config as settings
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.state import Paths, Run, is_alive, paths_of, read_run
+
+_ASK_S = 3.0
+
+
+def kubeconfig_path(name: str) -> Path:
+    paths = paths_of(name)
+    if not paths.kubeconfig.exists():
+        raise CommandError(_absent(name))
+    return paths.kubeconfig
+
+
+def running(name: str) -> tuple[Paths, Run]:
+    """The cluster's folder and what runs. Raises CommandError where it does not run."""
+    paths = paths_of(name)
+    run = read_run(paths)
+    if run is None or not run.alive():
+        raise CommandError(f'cluster "{name}" is not running; {_start(name)}' if paths.config.exists() else _absent(name))
+    return paths, run
+
+
+def status(name: str, *, as_json: bool) -> int:
+    """Prints; returns 0 where the cluster runs, else 1."""
+    paths = paths_of(name)
+    if not as_json and not paths.config.exists():
+        raise CommandError(_absent(name))
+    tree = describe(name, paths)
+    print(json.dumps(tree, indent=2) if as_json else _render(tree))
+    return 0 if tree["running"] else 1
+
+
+def describe(name: str, paths: Paths) -> dict[str, Any]:
+    run = read_run(paths)
+    if run is None or not run.alive():
+        return {"name": name, "running": False, "ready": False, "pid": None, "api": None, "nodes": [], "components": []}
+    alive = [c for c in run.components if c.pid and is_alive(c.pid, c.startTime)]
+    agents = {c.node: c.pid for c in alive if c.name.startswith("agent/")}
+    ready = _ready_nodes(paths)
+    nodes = [
+        {
+            "name": n.name,
+            "ready": ready.get(n.name, False),
+            "address": n.address,
+            "podCIDR": n.podCIDR,
+            "pid": agents.get(n.name),
+        }
+        for n in run.nodes
+    ]
+    components = [
+        {"name": c.name, "pid": c.pid, **({"node": c.node} if c.node else {}), "restarts": c.restarts} for c in alive
+    ]
+    return {
+        "name": name,
+        "running": True,
+        "ready": run.ready,
+        "pid": run.pid,
+        "api": run.api,
+        "kubeconfig": run.kubeconfig,
+        "nodes": nodes,
+        "components": components,
+    }
+
+
+def _ready_nodes(paths: Paths) -> dict[str, bool]:
+    """By name, from the API; empty where it does not answer (just now)."""
+    from fairlead.cli.api import Api, ApiError
+
+    config = settings.load(paths)
+    if config is None:
+        return {}
+    try:
+        nodes = Api(config.api_port, pki=paths.pki, timeout_s=_ASK_S).get("/api/v1/nodes")["items"]
+    except (OSError, ApiError):
+        return {}
+    return {n["metadata"]["name"]: _is_ready(n) for n in nodes}
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _render(tree: dict[str, Any]) -> str:
+    from fairlead.cli.table import render
+
+    if not tree["running"]:
+        return f'cluster "{tree["name"]}" is not running; {_start(tree["name"])}'
+    nodes = render(
+        ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
+        [[n["name"], _node_state(n), n["address"], n["podCIDR"], str(n["pid"] or "-")] for n in tree["nodes"]],
+    )
+    components = render(
+        ["COMPONENT", "PID", "RESTARTS"], [[c["name"], str(c["pid"]), str(c["restarts"])] for c in tree["components"]]
+    )
+    state = "running" if tree["ready"] else "starting"
+    head = f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {tree["api"]}\nkubeconfig: {tree["kubeconfig"]}'
+    return f"{head}\n\n{nodes}\n\n{components}"
+
+
+def _node_state(node: dict[str, Any]) -> str:
+    return "Ready" if node["ready"] else "NotReady"
+
+
+def _absent(name: str) -> str:
+    return f'there is no cluster "{name}"; {_start(name)}'
+
+
+def _start(name: str) -> str:
+    return f"start it: fairlead up --detach{'' if name == 'default' else f' --name {name}'}"

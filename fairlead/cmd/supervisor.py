@@ -1,0 +1,246 @@
+"""The process that a cluster lives and dies with. It stays in the user's own namespaces and stays small.
+
+It holds the lock, the API's socket on the host and the way to open node ports; starts the sandbox; hears from it which
+processes run, and writes that down in `run.json`. It imports nothing heavy: certificates are made by a child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fairlead.base.clock import Clock
+from fairlead.cmd import enter, kubeconfig, pki, preflight
+from fairlead.cmd.channel import Channel, pair
+from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.pid1 import GRACE_S
+from fairlead.cmd.sandbox import Inherited
+from fairlead.cmd.sandbox import run as run_sandbox
+from fairlead.cmd.state import Component, NodeRecord, Paths, Run, start_time
+from fairlead.net import linux
+
+START_LIMIT_S = 60.0
+MOST_FAILED_STARTS = 6
+"""Of one component, before the cluster was ready for the first time."""
+
+
+class Supervisor:
+    """`run` returns when the cluster has ended as asked; it raises CommandError where it could not go on."""
+
+    def __init__(
+        self, config: ClusterConfig, paths: Paths, api: socket.socket, *, clock: Clock, report: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._paths = paths
+        self._api = api
+        self._clock = clock
+        self._report = report
+        pid = os.getpid()
+        port = api.getsockname()[1]
+        self._run = Run(pid, start_time(pid) or 0, api=f"https://127.0.0.1:{port}", kubeconfig=str(paths.kubeconfig))
+        network = config.network()
+        self._run.nodes = [
+            NodeRecord(name, str(network.node_ip(i)), str(network.pod_cidr_of(i)))
+            for i, name in enumerate(config.node_names, 1)
+        ]
+        self._signals = 0
+        self._pki_child = 0
+        self._warm = False
+        self._dirty = True
+        self._ready: set[str] = set()
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        self._on_ready = on_ready
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # so that pid 1, orphaned, can still be waited for
+        self._wake = _wake_pipe()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._run.write(self._paths)
+        self._start_pki()
+        self._start_sandbox()
+        try:
+            self._loop()
+        finally:
+            self._end()
+
+    def _on_signal(self, *_: object) -> None:
+        self._signals += 1
+
+    def _start_pki(self) -> None:
+        wants = pki.missing(self._config, self._paths.pki, clock=self._clock)
+        if not wants:
+            kubeconfig.write(self._config, self._paths, api_port=self._api.getsockname()[1])
+            return
+        self._pki_child = os.fork()
+        if self._pki_child == 0:
+            code = 1
+            try:
+                enter.reset_signals()
+                pki.make(wants, self._paths.pki, clock=self._clock)
+                kubeconfig.write(self._config, self._paths, api_port=self._api.getsockname()[1])
+                code = 0
+            except BaseException as e:  # noqa: BLE001 - the top of a process
+                print(f"certificates: {e!r}", file=sys.stderr, flush=True)
+            finally:
+                os._exit(code)
+
+    def _start_sandbox(self) -> None:
+        self._channel, theirs = pair()
+        self._relay, relay_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        inherited = Inherited(
+            self._config, self._paths, self._api.getsockname()[1], self._api.fileno(), relay_end.fileno()
+        )
+        log = os.open(self._paths.log("sandbox"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        pid1: Any = partial(run_sandbox, inherited, theirs, clock=self._clock)
+        self._sandbox = enter.start(theirs, log, keep=(inherited.api_fd, inherited.relay_fd), pid1=pid1)
+        os.close(log)
+        theirs.close()
+        relay_end.close()
+        self._api.close()  # the sandbox has it: with the sandbox gone, connections are refused
+
+    def _loop(self) -> None:
+        poll = select.poll()
+        for fd in (self._wake, self._channel.fileno(), self._relay.fileno()):
+            poll.register(fd, select.POLLIN)
+        deadline = self._clock.monotonic() + START_LIMIT_S
+        while not self._signals:
+            starting = "nodes" not in self._ready
+            ready = {fd for fd, _ in poll.poll(1000 if starting else None)}
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+                self._reap()
+            if self._channel.fileno() in ready:
+                self._hear(self._channel)
+            if self._relay.fileno() in ready:
+                self._serve_relay(poll)
+            if self._dirty:
+                self._run.write(self._paths)
+                self._dirty = False
+            if starting and self._clock.monotonic() > deadline:
+                raise CommandError(f"not ready after {START_LIMIT_S:.0f} s; see {self._paths.logs}")
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._pki_child:
+                if status:
+                    raise CommandError("could not make the certificates; see the message above or the supervisor's log")
+                self._pki_child = 0
+                self._go()
+            elif pid == self._sandbox:
+                self._sandbox = 0
+                while self._hear(self._channel):
+                    pass
+                raise CommandError(f"the sandbox ended by itself; see {self._paths.log('sandbox')}")
+
+    def _go(self) -> None:
+        if self._warm and not self._pki_child:
+            self._channel.send({"do": "go"})
+
+    def _hear(self, channel: Channel) -> bool:
+        received = channel.receive()
+        if received is None:
+            return False
+        message, pid = received
+        match message["event"]:
+            case "unshared":
+                self._write_maps(pid)
+            case "refused":
+                raise CommandError(preflight.explain_namespaces(message["errno"], message["error"]))
+            case "failed":
+                raise CommandError(message["error"])
+            case "step":
+                self._report(message["text"])
+            case "warm":
+                self._warm = True
+                self._go()
+            case "started":
+                self._started(message, pid)
+            case "ended":
+                self._ended(message["name"])
+            case "ready":
+                self._became_ready(message["what"], message["text"])
+            case _:
+                raise AssertionError(message)
+        return True
+
+    def _write_maps(self, pid: int) -> None:
+        try:
+            enter.write_root_maps(pid)
+        except OSError as e:
+            raise CommandError(preflight.explain_namespaces(e.errno or 0, str(e))) from e
+        self._channel.send({"do": "continue"})
+
+    def _started(self, message: dict[str, Any], pid: int) -> None:
+        name, restarts = message["name"], message["restarts"]
+        component = Component(name, pid, start_time(pid) or 0, restarts, message["node"])
+        others = [c for c in self._run.components if c.name != name]
+        self._run.components = sorted([*others, component], key=lambda c: c.name)
+        self._dirty = True
+        if restarts >= MOST_FAILED_STARTS and "nodes" not in self._ready:
+            raise CommandError(f"{name} does not stay up; see {self._paths.log(name)}")
+
+    def _ended(self, name: str) -> None:
+        component = self._run.component(name)
+        if component is not None:
+            component.pid = component.startTime = 0
+            self._dirty = True
+
+    def _became_ready(self, what: str, text: str) -> None:
+        """`what` is `api` or `nodes`; after a restart of the control plane both come again."""
+        if what in self._ready:
+            return
+        self._ready.add(what)
+        self._report(text)
+        if what == "nodes":
+            self._run.ready = True
+            self._run.write(self._paths)
+            self._on_ready()
+
+    def _serve_relay(self, poll: select.poll) -> None:
+        from fairlead.relay.host import handle_request
+
+        if not handle_request(self._relay):
+            poll.unregister(self._relay)
+
+    def _end(self) -> None:
+        """Asks the sandbox to end, then makes sure that it has."""
+        if self._sandbox:
+            with contextlib.suppress(OSError):
+                self._channel.send({"do": "stop"})
+            before = self._signals
+            deadline = self._clock.monotonic() + GRACE_S + 2.0
+            while self._clock.monotonic() < deadline and self._signals == before:
+                if os.waitpid(self._sandbox, os.WNOHANG)[0]:
+                    break
+                if select.select([self._wake], [], [], 0.02)[0]:
+                    os.read(self._wake, 4096)
+            else:
+                os.kill(self._sandbox, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+        self._paths.run.unlink(missing_ok=True)
+
+
+def _wake_pipe() -> int:
+    """A descriptor that becomes readable with every signal."""
+    wake, wake_end = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(wake_end, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    return wake

@@ -1,0 +1,212 @@
+"""`fairlead up`: from settings to a supervisor, in the foreground or left behind (`--detach`).
+
+With `--detach` the supervisor is a fork of this process (no second start of the interpreter); the command prints what
+the supervisor reports through a pipe and returns when the cluster is ready or has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fairlead.base.clock import Clock
+from fairlead.cmd import config as settings
+from fairlead.cmd.config import DEFAULT_API_PORT, ClusterConfig, Given
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.state import (
+    Paths,
+    age_of_process_s,
+    make_private,
+    paths_of,
+    purge,
+    read_run,
+    try_lock,
+    wait_lock,
+)
+
+_LEAVING_S = 5.0
+"""How long a cluster that is just going down may still hold its lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    config: ClusterConfig
+    paths: Paths
+    api: socket.socket
+
+
+def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
+    """Starts the cluster; in the foreground it returns when the cluster has been told to end."""
+    report = _reporter(clock)
+    prepared = prepare(name, given, report)
+    if detach:
+        return _detached(prepared, clock, report)
+    with prepared.api:
+        _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True))
+    print(f'cluster "{name}" is down')
+    return 0
+
+
+def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
+    """Takes the lock (until this process ends), settles the settings and the API's port. Leaves nothing behind
+    where it raises."""
+    settings.merge(name, None, given, has_store=False)  # wrong use is told before anything is made
+    paths = paths_of(name)
+    fresh = not paths.root.exists()
+    make_private(paths.root)
+    try:
+        _take_lock(name, paths)
+        stored = settings.load(paths)
+        config = settings.merge(name, stored, given, has_store=paths.store.exists())
+        api, config = bind_api(config, explicit=given.api_port is not None, report=report)
+        make_private(paths.logs)
+        settings.save(config, paths)
+    except BaseException:
+        if fresh:
+            purge(paths)
+        raise
+    return Prepared(config, paths, api)
+
+
+def _take_lock(name: str, paths: Paths) -> None:
+    if try_lock(paths) is not None:
+        return
+    run = read_run(paths)
+    if run is None or not run.alive():
+        if wait_lock(paths, _LEAVING_S) is not None:
+            return
+        raise CommandError(f'cluster "{name}" is being started or stopped by another command; try again')
+    raise CommandError(f'cluster "{name}" is already running (pid {run.pid}); stop it: fairlead down --name {name}')
+
+
+def bind_api(
+    config: ClusterConfig, *, explicit: bool, report: Callable[[str], None]
+) -> tuple[socket.socket, ClusterConfig]:
+    """The API's socket on the host. A port asked for by this command must be free; a remembered one need not."""
+    port = config.api_port or DEFAULT_API_PORT
+    low, high = config.node_port_range
+    try:
+        sock = _listen(port)
+    except OSError as e:
+        if explicit or e.errno != errno.EADDRINUSE:
+            reason = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({e.strerror})"
+            raise CommandError(f"port {port} on 127.0.0.1 {reason}; choose another: --api-port PORT") from e
+        if config.api_port:
+            report(f"port {port} is in use: taking another for the API")
+        sock = _listen(0)
+        while low <= sock.getsockname()[1] <= high:
+            with sock:
+                sock = _listen(0)
+    return sock, replace(config, api_port=sock.getsockname()[1])
+
+
+def _listen(port: int) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port), backlog=512)
+
+
+def _supervise(
+    prepared: Prepared, clock: Clock, report: Callable[[str], None], on_ready: Callable[[], None]
+) -> None:
+    from fairlead.cmd.supervisor import Supervisor
+
+    supervisor = Supervisor(prepared.config, prepared.paths, prepared.api, clock=clock, report=report)
+    supervisor.run(on_ready)
+
+
+def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> int:
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(ours)
+        _daemon(prepared, clock, theirs)
+    os.close(theirs)
+    prepared.api.close()
+    try:
+        outcome = _relay_reports(ours, report)
+    except KeyboardInterrupt:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        raise
+    if outcome == "ready":
+        _say_ready(prepared, report, stays=False)
+        return 0
+    raise CommandError(outcome or f"the supervisor died; see {prepared.paths.log('supervisor')}")
+
+
+def _relay_reports(fd: int, report: Callable[[str], None]) -> str:
+    """Prints the supervisor's steps; returns `ready`, or why it is not, or nothing where it did not say."""
+    with os.fdopen(fd, encoding="utf-8") as lines:
+        for line in lines:
+            kind, text = line[0], line[1:].rstrip("\n")
+            if kind != "+":
+                return text
+            report(text)
+    return ""
+
+
+def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
+    """The supervisor's process, cut loose from the terminal. Never returns."""
+    code = 1
+    try:
+        os.setsid()
+        _to_log(prepared.paths)
+
+        def tell(kind: str, text: str) -> None:
+            with contextlib.suppress(OSError):  # the command that started us may be gone
+                os.write(pipe, f"{kind}{text}\n".encode())
+
+        def ready() -> None:
+            tell("=", "ready")
+            os.close(pipe)
+
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        try:
+            _supervise(prepared, clock, lambda text: tell("+", text), ready)
+            code = 0
+        except CommandError as e:
+            print(e, file=sys.stderr)
+            tell("!", str(e))
+        except BaseException as e:
+            tell("!", f"internal error: {e!r}; see {prepared.paths.log('supervisor')}")
+            raise
+    except BaseException:  # noqa: BLE001 - the top of a process
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _to_log(paths: Paths) -> None:
+    null = os.open("/dev/null", os.O_RDONLY)
+    log = os.open(paths.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(null)
+    os.close(log)
+
+
+def _reporter(clock: Clock) -> Callable[[str], None]:
+    """Prints steps with the time since the command was started."""
+    offset = age_of_process_s(os.getpid()) - clock.monotonic()
+
+    def report(text: str) -> None:
+        print(f"{clock.monotonic() + offset:7.2f} s  {text}", flush=True)
+
+    return report
+
+
+def _say_ready(prepared: Prepared, report: Callable[[str], None], *, stays: bool) -> None:
+    name = prepared.config.name
+    flag = "" if name == "default" else f" --name {name}"
+    report(f'cluster "{name}" is ready')
+    print(f'\nUse it:   eval "$(fairlead env{flag})" && kubectl get nodes')
+    print(f"Stop it:  {'Ctrl-C, or ' if stays else ''}fairlead down{flag}", flush=True)
