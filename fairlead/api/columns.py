@@ -12,6 +12,7 @@ from fairlead.machinery.kind import Column
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
+UNSET = "<unset>"
 _SHOWN = 3
 
 
@@ -73,6 +74,10 @@ def first_few(texts: Iterable[str]) -> str:
     found = list(texts)
     shown = ",".join(found[:_SHOWN])
     return f"{shown} + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else shown
+
+
+def join_host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def container_names(containers: Sequence[Container]) -> str:

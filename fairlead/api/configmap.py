@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import Base64, Object
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Column, Kind
 
 
 class ConfigMap(Object):
@@ -18,4 +19,9 @@ CONFIG_MAP = Kind(
     plural="configmaps",
     singular="configmap",
     short_names=("cm",),
+    columns=(
+        NAME,
+        Column("Data", lambda found, _: len(found.data) + len(found.binaryData), doc="How many keys it has."),
+        AGE,
+    ),
 )

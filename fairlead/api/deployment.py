@@ -6,9 +6,12 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.columns import AGE, NAME, container_images, container_names, render_selector
 from fairlead.api.meta import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
+from fairlead.api.pod_defaults import default_pod_spec
 from fairlead.api.podspec import PodTemplateSpec
-from fairlead.machinery.kind import Atomic, Kind, OneOf, Required, RetainKeys
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Atomic, Column, Kind, OneOf, Required, RetainKeys
 
 
 class RollingUpdateDeployment(Record):
@@ -58,6 +61,33 @@ class Deployment(Object):
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
 
 
+def _default(deployment: Deployment) -> Deployment:
+    spec = deployment.spec
+    if spec.replicas is None:
+        spec.replicas = 1
+    if spec.revisionHistoryLimit is None:
+        spec.revisionHistoryLimit = 10
+    if spec.progressDeadlineSeconds is None:
+        spec.progressDeadlineSeconds = 600
+    strategy = spec.strategy
+    strategy.type = strategy.type or "RollingUpdate"
+    if strategy.type == "RollingUpdate":
+        rolling = strategy.rollingUpdate = strategy.rollingUpdate or RollingUpdateDeployment()
+        rolling.maxUnavailable = "25%" if rolling.maxUnavailable is None else rolling.maxUnavailable
+        rolling.maxSurge = "25%" if rolling.maxSurge is None else rolling.maxSurge
+    default_pod_spec(spec.template.spec)
+    return deployment
+
+
+def _prepare_create(deployment: Deployment) -> Deployment:
+    deployment.status = DeploymentStatus()
+    return deployment
+
+
+def _ready(deployment: Deployment, _: Instant) -> str:
+    return f"{deployment.status.readyReplicas}/{deployment.spec.replicas or 0}"
+
+
 DEPLOYMENT = Kind(
     type=Deployment,
     kind="Deployment",
@@ -69,4 +99,16 @@ DEPLOYMENT = Kind(
     status=True,
     scale=True,
     generation=True,
+    columns=(
+        NAME,
+        Column("Ready", _ready, doc="Pods that are ready, of those wanted."),
+        Column("Up-to-date", lambda found, _: found.status.updatedReplicas, doc="Pods of the current template."),
+        Column("Available", lambda found, _: found.status.availableReplicas, doc="Pods ready for long enough."),
+        AGE,
+        Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
+        Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
+        Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+    ),
+    default=_default,
+    prepare_create=_prepare_create,
 )

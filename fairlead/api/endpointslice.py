@@ -6,9 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.columns import AGE, NAME, UNSET, first_few
 from fairlead.api.meta import Int32, Object, Record, empty_list
 from fairlead.api.reference import ObjectReference
-from fairlead.machinery.kind import Atomic, Kind, OneOf, SetList
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Atomic, Column, Kind, OneOf, SetList
 
 
 class EndpointConditions(Record):
@@ -54,10 +56,33 @@ class EndpointSlice(Object):
     ports: Annotated[list[EndpointPort], Atomic()] = []
 
 
+def _default(endpoints: EndpointSlice) -> EndpointSlice:
+    for port in endpoints.ports:
+        port.name = port.name or ""
+        port.protocol = port.protocol or "TCP"
+    return endpoints
+
+
+def _ports(endpoints: EndpointSlice, _: Instant) -> str:
+    return first_few("*" if p.port is None and not p.name else str(p.port or p.name) for p in endpoints.ports) or UNSET
+
+
+def _addresses(endpoints: EndpointSlice, _: Instant) -> str:
+    return first_few(address for endpoint in endpoints.endpoints for address in endpoint.addresses) or UNSET
+
+
 ENDPOINT_SLICE = Kind(
     type=EndpointSlice,
     kind="EndpointSlice",
     group="discovery.k8s.io",
     plural="endpointslices",
     singular="endpointslice",
+    columns=(
+        NAME,
+        Column("AddressType", lambda endpoints, _: endpoints.addressType, doc="IPv4, IPv6 or FQDN."),
+        Column("Ports", _ports, doc="Of every endpoint in it."),
+        Column("Endpoints", _addresses, doc="Its addresses, ready or not."),
+        AGE,
+    ),
+    default=_default,
 )

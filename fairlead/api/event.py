@@ -6,9 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.columns import since
 from fairlead.api.meta import Int32, MicroTime, Object, Record, Time
 from fairlead.api.reference import ObjectReference
-from fairlead.machinery.kind import Atomic, Kind
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Atomic, Column, Kind
 
 
 class EventSeries(Record):
@@ -38,10 +40,60 @@ class Event(Object):
     source: EventSource = msgspec.field(default_factory=EventSource)
 
 
+def _first(event: Event, now: Instant) -> str:
+    return since(event.firstTimestamp or event.eventTime, now)
+
+
+def _last(event: Event, now: Instant) -> str:
+    if event.series is not None:
+        return since(event.series.lastObservedTime, now)
+    return since(event.lastTimestamp, now) if event.lastTimestamp else _first(event, now)
+
+
+def _object(event: Event, _: Instant) -> str:
+    ref = event.involvedObject
+    return f"{ref.kind.lower()}/{ref.name}" if ref.name else ref.kind.lower()
+
+
+def _source(event: Event, _: Instant) -> str:
+    component = event.source.component or event.reportingComponent
+    host = event.source.host or event.reportingInstance
+    return f"{component}, {host}" if host else component
+
+
+def _count(event: Event, _: Instant) -> int:
+    return event.series.count if event.series is not None else event.count or 1
+
+
 EVENT = Kind(
     type=Event,
     kind="Event",
     plural="events",
     singular="event",
     short_names=("ev",),
+    columns=(
+        Column("Last Seen", _last, doc="When it was seen last."),
+        Column("Type", lambda event, _: event.type, doc="Normal or Warning."),
+        Column("Reason", lambda event, _: event.reason, doc="What happened, in a word."),
+        Column("Object", _object, doc="What it happened to."),
+        Column("Subobject", lambda event, _: event.involvedObject.fieldPath, wide=True),
+        Column("Source", _source, wide=True, doc="Who says so."),
+        Column("Message", lambda event, _: event.message.strip(), doc="What happened, in a sentence."),
+        Column("First Seen", _first, wide=True),
+        Column("Count", _count, wide=True, doc="How often it was seen."),
+        Column("Name", lambda event, _: event.metadata.name, wide=True, format="name"),
+    ),
+    fields={
+        "involvedObject.kind": lambda event: event.involvedObject.kind,
+        "involvedObject.namespace": lambda event: event.involvedObject.namespace,
+        "involvedObject.name": lambda event: event.involvedObject.name,
+        "involvedObject.uid": lambda event: event.involvedObject.uid,
+        "involvedObject.apiVersion": lambda event: event.involvedObject.apiVersion,
+        "involvedObject.resourceVersion": lambda event: event.involvedObject.resourceVersion,
+        "involvedObject.fieldPath": lambda event: event.involvedObject.fieldPath,
+        "reason": lambda event: event.reason,
+        "reportingComponent": lambda event: event.reportingComponent or event.source.component,
+        "source": lambda event: event.source.component or event.reportingComponent,
+        "type": lambda event: event.type,
+    },
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import Int32, MicroTime, Object, Record
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Column, Kind
 
 
 class LeaseSpec(Record):
@@ -28,4 +29,9 @@ LEASE = Kind(
     group="coordination.k8s.io",
     plural="leases",
     singular="lease",
+    columns=(
+        NAME,
+        Column("Holder", lambda lease, _: lease.spec.holderIdentity or "", doc="Who holds it."),
+        AGE,
+    ),
 )

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import BY_TYPE, Object, Record, Strings, Time
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Column, Kind
 
 
 class NamespaceSpec(Record):
@@ -32,6 +33,29 @@ class Namespace(Object):
     status: NamespaceStatus = msgspec.field(default_factory=NamespaceStatus)
 
 
+_NAME_LABEL = "kubernetes.io/metadata.name"
+_OWN_FINALIZER = "kubernetes"
+
+
+def _default(namespace: Namespace) -> Namespace:
+    if namespace.metadata.name:
+        namespace.metadata.labels[_NAME_LABEL] = namespace.metadata.name
+    return namespace
+
+
+def _prepare_create(namespace: Namespace) -> Namespace:
+    namespace.status = NamespaceStatus(phase="Active")
+    if _OWN_FINALIZER not in namespace.spec.finalizers:
+        namespace.spec.finalizers.append(_OWN_FINALIZER)
+    return _default(namespace)
+
+
+def _prepare_update(old: Namespace, new: Namespace) -> Namespace:
+    """The finalizers change through the subresource `finalize` alone."""
+    new.spec.finalizers = list(old.spec.finalizers)
+    return new
+
+
 NAMESPACE = Kind(
     type=Namespace,
     kind="Namespace",
@@ -41,4 +65,13 @@ NAMESPACE = Kind(
     namespaced=False,
     status=True,
     name_rule="label",
+    columns=(
+        NAME,
+        Column("Status", lambda namespace, _: namespace.status.phase, doc="Active, or on its way out."),
+        AGE,
+    ),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    fields={"status.phase": lambda namespace: namespace.status.phase},
 )

@@ -6,8 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.amounts import settle
+from fairlead.api.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
-from fairlead.machinery.kind import Atomic, Kind, OneOf, SetList
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Atomic, Column, Kind, OneOf, SetList
 
 
 class ConfigMapNodeConfigSource(Record):
@@ -138,6 +141,35 @@ class Node(Object):
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
+_ROLE_PREFIX = "node-role.kubernetes.io/"
+
+
+def _default(node: Node) -> Node:
+    settle(node.status.capacity)
+    settle(node.status.allocatable)
+    if not node.status.allocatable:
+        node.status.allocatable = dict(node.status.capacity)
+    return node
+
+
+def _status(node: Node, _: Instant) -> str:
+    ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "")
+    word = "Unknown" if not ready else "Ready" if ready == "True" else "NotReady"
+    return word + ",SchedulingDisabled" if node.spec.unschedulable else word
+
+
+def _roles(node: Node, _: Instant) -> str:
+    labels = node.metadata.labels
+    found = {label.removeprefix(_ROLE_PREFIX) for label in labels if label.startswith(_ROLE_PREFIX)}
+    found.add(labels.get("kubernetes.io/role", ""))
+    return or_none(",".join(sorted(found - {""})))
+
+
+def address_of(node: Node, kind: str) -> str:
+    """The node's first address of a type (`InternalIP`, `ExternalIP`, `Hostname`); empty where it has none."""
+    return next((a.address for a in node.status.addresses if a.type == kind), "")
+
+
 NODE = Kind(
     type=Node,
     kind="Node",
@@ -146,4 +178,18 @@ NODE = Kind(
     short_names=("no",),
     namespaced=False,
     status=True,
+    columns=(
+        NAME,
+        Column("Status", _status, doc="Whether it takes pods."),
+        Column("Roles", _roles, doc="Its roles, by its labels."),
+        AGE,
+        Column("Version", lambda node, _: node.status.nodeInfo.kubeletVersion, doc="Of its agent."),
+        Column("Internal-IP", lambda node, _: or_none(address_of(node, "InternalIP")), wide=True),
+        Column("External-IP", lambda node, _: or_none(address_of(node, "ExternalIP")), wide=True),
+        Column("OS-Image", lambda node, _: node.status.nodeInfo.osImage or UNKNOWN, wide=True),
+        Column("Kernel-Version", lambda node, _: node.status.nodeInfo.kernelVersion or UNKNOWN, wide=True),
+        Column("Container-Runtime", lambda node, _: node.status.nodeInfo.containerRuntimeVersion or UNKNOWN, wide=True),
+    ),
+    default=_default,
+    fields={"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"},
 )

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.columns import AGE, NAME, container_images, container_names, render_selector
 from fairlead.api.meta import BY_TYPE, Int32, Int64, LabelSelector, Object, Record, Time
+from fairlead.api.pod_defaults import default_pod_spec
 from fairlead.api.podspec import PodTemplateSpec
-from fairlead.machinery.kind import Atomic, Kind, Required
+from fairlead.machinery.kind import Atomic, Column, Kind, Required
 
 
 class ReplicaSetSpec(Record):
@@ -41,6 +43,18 @@ class ReplicaSet(Object):
     status: ReplicaSetStatus = msgspec.field(default_factory=ReplicaSetStatus)
 
 
+def _default(replica_set: ReplicaSet) -> ReplicaSet:
+    if replica_set.spec.replicas is None:
+        replica_set.spec.replicas = 1
+    default_pod_spec(replica_set.spec.template.spec)
+    return replica_set
+
+
+def _prepare_create(replica_set: ReplicaSet) -> ReplicaSet:
+    replica_set.status = ReplicaSetStatus()
+    return replica_set
+
+
 REPLICA_SET = Kind(
     type=ReplicaSet,
     kind="ReplicaSet",
@@ -52,4 +66,17 @@ REPLICA_SET = Kind(
     status=True,
     scale=True,
     generation=True,
+    columns=(
+        NAME,
+        Column("Desired", lambda found, _: found.spec.replicas or 0, type="integer", doc="Pods wanted."),
+        Column("Current", lambda found, _: found.status.replicas, type="integer", doc="Pods there are."),
+        Column("Ready", lambda found, _: found.status.readyReplicas, type="integer", doc="Pods that are ready."),
+        AGE,
+        Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
+        Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
+        Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+    ),
+    default=_default,
+    prepare_create=_prepare_create,
+    fields={"status.replicas": lambda found: str(found.status.replicas)},
 )

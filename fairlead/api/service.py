@@ -6,48 +6,24 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.meta import BY_TYPE, Condition, Int32, IntOrString, Object, Record, Strings
-from fairlead.machinery.kind import Atomic, Kind, ListMap, OneOf
+from fairlead.api.meta import BY_TYPE, Condition, Int32, Object, Record
+from fairlead.api.service_columns import SERVICE_COLUMNS
+from fairlead.api.service_defaults import default_service, prepare_service_update
+from fairlead.api.servicespec import ClientIPConfig, ServicePort, ServiceSpec, SessionAffinityConfig
+from fairlead.machinery.kind import Atomic, Kind
 
-
-class ServicePort(Record):
-    name: str = ""
-    port: Int32 = 0
-    appProtocol: str | None = None
-    nodePort: Int32 = 0
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = ""
-    targetPort: IntOrString = 0
-
-
-class ClientIPConfig(Record):
-    timeoutSeconds: Int32 | None = None
-
-
-class SessionAffinityConfig(Record):
-    clientIP: ClientIPConfig | None = None
-
-
-class ServiceSpec(Record):
-    type: Annotated[str, OneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")] = ""
-    allocateLoadBalancerNodePorts: bool | None = None
-    clusterIP: str = ""
-    clusterIPs: Strings = []
-    externalIPs: Strings = []
-    externalName: str = ""
-    externalTrafficPolicy: str = ""
-    healthCheckNodePort: Int32 = 0
-    internalTrafficPolicy: Annotated[str, OneOf("Cluster", "Local")] | None = None
-    ipFamilies: Strings = []
-    ipFamilyPolicy: Annotated[str, OneOf("SingleStack", "PreferDualStack", "RequireDualStack")] | None = None
-    loadBalancerClass: str | None = None
-    loadBalancerIP: str = ""
-    loadBalancerSourceRanges: Strings = []
-    ports: Annotated[list[ServicePort], ListMap(keys=("port", "protocol"), patch_key="port")] = []
-    publishNotReadyAddresses: bool = False
-    selector: Annotated[dict[str, str], Atomic()] = {}
-    sessionAffinity: Annotated[str, OneOf("ClientIP", "None")] = ""
-    sessionAffinityConfig: SessionAffinityConfig | None = None
-    trafficDistribution: str | None = None
+__all__ = [
+    "SERVICE",
+    "ClientIPConfig",
+    "LoadBalancerIngress",
+    "LoadBalancerStatus",
+    "PortStatus",
+    "Service",
+    "ServicePort",
+    "ServiceSpec",
+    "ServiceStatus",
+    "SessionAffinityConfig",
+]
 
 
 class PortStatus(Record):
@@ -77,6 +53,11 @@ class Service(Object):
     status: ServiceStatus = msgspec.field(default_factory=ServiceStatus)
 
 
+def _prepare_create(service: Service) -> Service:
+    service.status = ServiceStatus()
+    return service
+
+
 SERVICE = Kind(
     type=Service,
     kind="Service",
@@ -85,5 +66,13 @@ SERVICE = Kind(
     short_names=("svc",),
     categories=("all",),
     status=True,
+    columns=SERVICE_COLUMNS,
+    default=default_service,
+    prepare_create=_prepare_create,
+    prepare_update=prepare_service_update,
+    fields={
+        "spec.clusterIP": lambda service: service.spec.clusterIP,
+        "spec.type": lambda service: service.spec.type,
+    },
     name_rule="dns1035",
 )

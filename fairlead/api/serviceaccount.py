@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import BY_NAME, Object
 from fairlead.api.reference import LocalObjectReference, ObjectReference
-from fairlead.machinery.kind import Atomic, Kind
+from fairlead.machinery.kind import Atomic, Column, Kind
 
 
 class ServiceAccount(Object):
@@ -21,4 +22,9 @@ SERVICE_ACCOUNT = Kind(
     plural="serviceaccounts",
     singular="serviceaccount",
     short_names=("sa",),
+    columns=(
+        NAME,
+        Column("Secrets", lambda account, _: len(account.secrets), doc="How many secrets it lists."),
+        AGE,
+    ),
 )

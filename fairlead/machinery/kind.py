@@ -115,6 +115,10 @@ def _same(obj: Any) -> Any:
     return obj
 
 
+def _second(_: Any, obj: Any) -> Any:
+    return obj
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind(Generic[T]):
     """A resource kind. Compare by identity; `KINDS` in `fairlead.api.kinds` is the only list of them."""
@@ -139,6 +143,9 @@ class Kind(Generic[T]):
     """Fills in upstream's defaults. Owns its argument (freshly decoded) and may change it in place."""
     prepare_create: Callable[[T], T] = _same
     """After defaulting, on create only: resets what a client may not set (status)."""
+    prepare_update: Callable[[T, T], T] = _second
+    """After defaulting, on update (not of status): `prepare_update(old, new)` returns the new object with what an
+    update may not set, or need not repeat, carried over from the old one. May change `new` in place."""
     rules: Callable[[T], Iterable[FieldError]] = _no_errors
     """Checks that need several fields or upstream's own texts; single-field checks are markers."""
     transition: Callable[[T, T], Iterable[FieldError]] = _no_errors
