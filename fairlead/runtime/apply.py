@@ -17,7 +17,8 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
-from fairlead.runtime.informer import InformerSet, key_of
+from fairlead.runtime.informer import InformerSet
+from fairlead.runtime.keys import key_of
 from fairlead.runtime.plan import Create, Delete, Note, Patch, Plan, Update
 
 W = TypeVar("W")
@@ -100,7 +101,12 @@ class Applier:
         meta = write.obj.metadata
         try:
             await self._client.delete(
-                write.kind, meta.name, meta.namespace, uid=meta.uid, propagation=write.propagation
+                write.kind,
+                meta.name,
+                meta.namespace,
+                uid=meta.uid,
+                grace_period_seconds=write.grace_period_seconds,
+                propagation=write.propagation,
             )
         except StatusError as error:
             if error.code == 404:

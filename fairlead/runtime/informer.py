@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from fairlead.api.meta import Object, ObjectMeta
+from fairlead.api.meta import Object
 from fairlead.base.instant import Instant, render_time
 from fairlead.base.log import SILENT, Log
 from fairlead.base.tasks import Nursery
@@ -23,6 +23,7 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client, WatchEvent
+from fairlead.runtime.keys import key_of, revision_of
 from fairlead.runtime.streams import closing
 
 T = TypeVar("T", bound=Object)
@@ -31,21 +32,6 @@ Handler = Callable[[str, T | None, T | None], object]
 
 _RETRY_BASE_S = 0.05
 _RETRY_CAP_S = 2.0
-
-
-def key_of(meta: ObjectMeta) -> str:
-    """`namespace/name`, or `name` where there is no namespace."""
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
-
-
-def split_key(key: str) -> tuple[str, str]:
-    """Namespace (empty where there is none) and name."""
-    namespace, _, name = key.rpartition("/")
-    return namespace, name
-
-
-def revision_of(meta: ObjectMeta) -> int:
-    return int(meta.resourceVersion or 0)
 
 
 class Informer(Generic[T]):

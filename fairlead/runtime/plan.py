@@ -61,6 +61,7 @@ class Delete:
     kind: Kind[Any]
     obj: Object
     propagation: Propagation = ""
+    grace_period_seconds: int | None = None
     done: Note | None = None
     failed: Note | None = None
 

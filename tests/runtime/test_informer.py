@@ -9,7 +9,8 @@ from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.tasks import Nursery
 from fairlead.runtime.fake import FakeClient, run_jumping
-from fairlead.runtime.informer import Informer, InformerSet, split_key
+from fairlead.runtime.informer import Informer, InformerSet
+from fairlead.runtime.keys import split_key
 
 
 def fake() -> FakeClient:
