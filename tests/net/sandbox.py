@@ -1,8 +1,8 @@
 """Runs a test's body in a forked child with user, network and mount namespaces of its own.
 
 Nothing is made in the namespaces of the test run itself. With `ordinary` the child first becomes a user without
-rights (where the run is root's; else it is one already), so what passes needs no root. The child imports nothing anew: a
-Python below root's home is unreadable for other users, so modules must be imported by the test's module.
+rights (where the run is root's; else it is one already), so what passes needs no root. The child imports nothing anew:
+a Python below root's home is unreadable for other users, so modules must be imported by the test's module.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from fairlead.net.model import ClusterNetwork, host_interface
 
 
 def network(**changes: str) -> ClusterNetwork:
-    return replace(ClusterNetwork(), **{name: IPv4Network(text) for name, text in changes.items()})
+    ranges: dict[str, Any] = {name: IPv4Network(value) for name, value in changes.items()}
+    return replace(ClusterNetwork(), **ranges)
 
 
 def test_the_default_plan_is_the_documented_one() -> None:

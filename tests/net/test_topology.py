@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from fairlead.net import linux
-
-from .cluster import ask_tcp, build, serve
-from .sandbox import as_any_user, in_sandbox
+from tests.net.cluster import ask_tcp, build, serve
+from tests.net.sandbox import as_any_user, in_sandbox
 
 pytestmark = pytest.mark.kernel
 

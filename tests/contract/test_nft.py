@@ -1,0 +1,201 @@
+"""One contract for the kernel's nf_tables and the fake: the same changes, the same refusals, the same state read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fairlead.net.nft.fake import FakeNft
+from fairlead.net.nft.model import (
+    Chain,
+    Change,
+    Container,
+    Exists,
+    Missing,
+    Nft,
+    Snapshot,
+    Table,
+    TooLarge,
+    Transaction,
+)
+from fairlead.net.nft.run import NftKernel
+from tests.net.sandbox import in_sandbox
+
+KEY = "inet_proto . ipv4_addr . inet_service"
+TABLE = Table(
+    "t",
+    (
+        Container("services", KEY, "verdict"),
+        Container("endpoints", f"{KEY} . mark", "ipv4_addr . inet_service"),
+        Container("affinity", f"{KEY} . ipv4_addr", "mark", ("flags dynamic,timeout", "timeout 3h", "size 100")),
+        Container("hairpin", "ipv4_addr . ipv4_addr"),
+    ),
+    (
+        Chain("send", ("meta l4proto tcp dnat ip to meta l4proto . ip daddr . th dport . meta mark map @endpoints",)),
+        Chain(
+            "prerouting",
+            ("meta l4proto . ip daddr . th dport vmap @services",),
+            "type nat hook prerouting priority dstnat",
+        ),
+    ),
+    "version 7",
+)
+SLOTS = Chain("slots_2", ("meta mark set numgen random mod 2", "goto send"))
+
+Body = Callable[[Nft], None]
+
+
+@pytest.fixture(params=["fake", pytest.param("kernel", marks=pytest.mark.kernel)])
+def run(request: pytest.FixtureRequest) -> Callable[[Body], None]:
+    """Runs a test's body on the fake, or in a child on the kernel."""
+
+    def on_fake(body: Body) -> None:
+        body(FakeNft())
+
+    def on_kernel(body: Body) -> None:
+        in_sandbox(lambda: body(NftKernel()), ordinary=True)
+
+    return on_fake if request.param == "fake" else on_kernel
+
+
+def make(nft: Nft, *changes: Change, chains: tuple[Chain, ...] = (SLOTS,)) -> None:
+    nft.run(Transaction("t", TABLE, chains, changes))
+
+
+def tx(*changes: Change, chains: tuple[Chain, ...] = ()) -> Transaction:
+    return Transaction("t", None, chains, changes)
+
+
+def state(nft: Nft) -> Snapshot:
+    found = nft.read("t")
+    assert found is not None
+    return found
+
+
+def service(port: int = 80, *, old: str | None = None, new: str | None = "goto slots_2") -> Change:
+    return Change("services", f"tcp . 10.96.0.10 . {port}", old, new)
+
+
+def endpoint(slot: int = 0, *, old: str | None = None, new: str | None = "10.244.1.2 . 8080") -> Change:
+    return Change("endpoints", f"udp . 10.96.0.10 . 53 . 0x{slot:08x}", old, new)
+
+
+HAIRPIN = Change("hairpin", "10.244.1.2 . 10.244.1.2", None, "")
+
+
+def test_what_is_written_reads_back_equal(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        assert nft.read("t") is None
+        make(nft, service(), endpoint(), endpoint(1), HAIRPIN)
+        found = state(nft)
+        assert found.version == "version 7"
+        assert found.chains == {"send", "prerouting", "slots_2"}
+        assert found.elements == {
+            "services": {"tcp . 10.96.0.10 . 80": "goto slots_2"},
+            "endpoints": {
+                "udp . 10.96.0.10 . 53 . 0x00000000": "10.244.1.2 . 8080",
+                "udp . 10.96.0.10 . 53 . 0x00000001": "10.244.1.2 . 8080",
+            },
+            "hairpin": {"10.244.1.2 . 10.244.1.2": ""},
+        }
+
+    run(body)
+
+
+def test_an_element_is_replaced_in_one_transaction(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, endpoint(), HAIRPIN)
+        nft.run(tx(endpoint(old="10.244.1.2 . 8080", new="10.244.2.9 . 80"), Change(*astuple_removed(HAIRPIN))))
+        assert state(nft).elements == {"endpoints": {"udp . 10.96.0.10 . 53 . 0x00000000": "10.244.2.9 . 80"}}
+
+    run(body)
+
+
+def astuple_removed(change: Change) -> tuple[str, str, str, None]:
+    return change.container, change.key, "", None
+
+
+def test_a_known_key_with_another_value_is_refused_and_with_the_same_value_is_not(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, endpoint())
+        nft.run(tx(endpoint()))
+        with pytest.raises(Exists):
+            nft.run(tx(endpoint(new="10.244.9.9 . 80")))
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    "transaction",
+    [
+        tx(service(new="goto nowhere")),
+        tx(endpoint(old="10.244.1.2 . 8080", new=None)),
+        tx(Change("no_such_map", "10.0.0.1", None, "")),
+        tx(chains=(Chain("x", ("goto nowhere",)),)),
+        tx(chains=(Chain("x", ("ip daddr . ip saddr @nothing accept",)),)),
+        Transaction("other", None, (), (service(),)),
+    ],
+    ids=["verdict", "delete", "map", "rule-target", "rule-set", "table"],
+)
+def test_a_dangling_reference_is_refused(run: Callable[[Body], None], transaction: Transaction) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        with pytest.raises(Missing):
+            nft.run(transaction)
+
+    run(body)
+
+
+def test_a_refused_transaction_leaves_nothing_behind(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, endpoint())
+        before = state(nft)
+        with pytest.raises(Missing):
+            nft.run(tx(endpoint(5), service(new="goto nowhere"), chains=(Chain("slots_9", ("goto send",)),)))
+        assert state(nft) == before
+
+    run(body)
+
+
+def test_replacing_the_table_drops_what_it_held(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, endpoint(), service())
+        make(nft, endpoint(3), chains=())
+        found = state(nft)
+        assert found.chains == {"send", "prerouting"}
+        assert list(found.elements) == ["endpoints"]
+
+    run(body)
+
+
+def test_a_chain_and_the_verdict_that_leads_to_it_come_in_one_transaction(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, service())
+        more = Chain("slots_3", ("meta mark set numgen random mod 3", "goto send"))
+        nft.run(tx(service(old="goto slots_2", new="goto slots_3"), chains=(more,)))
+        assert state(nft).elements["services"] == {"tcp . 10.96.0.10 . 80": "goto slots_3"}
+
+    run(body)
+
+
+def many(count: int) -> tuple[Change, ...]:
+    return tuple(
+        Change("endpoints", f"tcp . 10.97.{i // 250}.{i % 250} . 80 . 0x{i:08x}", None, "10.244.1.2 . 8080")
+        for i in range(count)
+    )
+
+
+def test_a_transaction_of_the_limit_passes_and_one_far_above_is_too_large(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        (part,) = tx(*many(4000)).split()
+        nft.run(part)
+        nft.run(tx(*(Change(c.container, c.key, c.new, None) for c in many(4000))))
+        with pytest.raises(TooLarge):
+            nft.run(tx(*many(6000)))
+        for part in tx(*many(6000)).split():
+            nft.run(part)
+        assert len(state(nft).elements["endpoints"]) == 6000
+
+    run(body)
