@@ -6,8 +6,7 @@ everything that is wrong, in upstream's words.
 
 Keys given twice are invisible to the fast decoder, where the last one silently wins. With `Strict` and `Warn` they
 are looked for by counting keys before and after a decode to plain dicts, which costs about 2 µs a Service; with
-`Ignore` that is not paid. Rejected: an `object_pairs_hook` pass over every body, 15 µs and more. An integer of more
-than 32 bits passes the fast decoder; `checks` refuses it (with 422, where Go says 400).
+`Ignore` that is not paid. Rejected: an `object_pairs_hook` pass over every body, 15 µs and more.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ import msgspec
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.prune import Pruner, WrongType, pairs_hook
 from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.wire import VALUES
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ def decode_as(target: Target[T], body: bytes, *, validation: FieldValidation = "
         obj = target.decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return _decode_slowly(target, body, validation)
-    if validation != "Ignore" and _repeats_keys(body):
+    if not VALUES.good(obj) or (validation != "Ignore" and _repeats_keys(body)):
         return _decode_slowly(target, body, validation)
     return Decoded(_stamp(target, obj))
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.machinery.schema import Schema, TypeInfo, schema_of
+from fairlead.machinery.wire import bad_value, int_fits
 
 
 class WrongType(Exception):
-    """A value that the field's type cannot hold; the text is that of Go's `UnmarshalTypeError`."""
+    """A value that the field's type cannot hold; the text is that of Go's decoder."""
 
 
 class Pairs(dict[str, Any]):
@@ -108,7 +109,7 @@ class _Place:
         return _Place(self.path + suffix, self.fields, self.owner)
 
     def wrong(self, info: TypeInfo, value: Any, *, exact: bool = False) -> WrongType:
-        found = f"number {_number(value)}" if exact else _json_kind(value)
+        found = f"number {value}" if exact else _json_kind(value)
         target = f"{self.owner}.{self.fields}"
         return WrongType(f"json: cannot unmarshal {found} into Go struct field {target} of type {info.go_name()}")
 
@@ -121,11 +122,11 @@ def _scalar(info: TypeInfo, value: Any, place: _Place) -> Any:
         case "bool":
             fits = isinstance(value, bool)
         case "int":
-            if number and not _fits_int(info, value):
+            if number and not int_fits(info, value):
                 raise place.wrong(info, value, exact=True)
             fits = number
         case "int-or-string":
-            if number and not isinstance(value, int):
+            if number and not int_fits(info, value):
                 raise place.wrong(info, value, exact=True)
             fits = number or isinstance(value, str)
         case "quantity":
@@ -134,12 +135,10 @@ def _scalar(info: TypeInfo, value: Any, place: _Place) -> Any:
             fits = number
     if not fits:
         raise place.wrong(info, value)
+    text = bad_value(info, value)
+    if text:
+        raise WrongType(text)
     return value
-
-
-def _fits_int(info: TypeInfo, value: int | float) -> bool:
-    bound = 1 << (63 if info.format == "int64" else 31)
-    return isinstance(value, int) and -bound <= value < bound
 
 
 def _zero(info: TypeInfo) -> Any:
@@ -158,10 +157,6 @@ def _zero(info: TypeInfo) -> Any:
             return None
         case _:
             return ""
-
-
-def _number(value: int | float) -> str:
-    return str(value)
 
 
 def _json_kind(value: Any) -> str:

@@ -33,7 +33,7 @@ _GO_SCALARS: dict[str, str] = {
     "quantity": "resource.Quantity",
     "raw": "interface {}",
 }
-_GO_FORMATS = {"date-time": "v1.Time", "date-time-micro": "v1.MicroTime"}
+_GO_FORMATS = {"date-time": "v1.Time", "date-time-micro": "v1.MicroTime", "byte": "[]uint8"}
 
 
 @dataclass(frozen=True, slots=True)
