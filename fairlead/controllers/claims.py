@@ -1,0 +1,57 @@
+"""Who manages what: an object belongs to the controller it refers to, and a free one that a selector matches
+is taken in. Pure; the answer names the patches that make it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from fairlead.api.meta import Object, OwnerReference, controller_of
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.selectors import LabelRequirements
+from fairlead.runtime.plan import Patch
+
+T = TypeVar("T", bound=Object)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Generic[T]):
+    owned: tuple[T, ...]
+    """Managed and matching, in the order given."""
+    patches: tuple[Patch, ...]
+    """Adoptions and releases still to be written."""
+
+
+def claim(
+    kind: Kind[T], owner: OwnerReference, objects: Sequence[T], selector: LabelRequirements, *, adopt: bool
+) -> Claim[T]:
+    """Sorts out what `owner` manages. What it adopts counts as owned once that is written, not before."""
+    owned: list[T] = []
+    patches: list[Patch] = []
+    for obj in objects:
+        manager = controller_of(obj.metadata)
+        matches = selector.matches(obj.metadata.labels)
+        if manager is None:
+            if matches and adopt and not obj.metadata.deletionTimestamp:
+                patches.append(_owners_patch(kind, obj, [*obj.metadata.ownerReferences, owner]))
+        elif manager.uid == owner.uid:
+            if matches:
+                owned.append(obj)
+            elif adopt and not obj.metadata.deletionTimestamp:
+                rest = [ref for ref in obj.metadata.ownerReferences if ref.uid != owner.uid]
+                patches.append(_owners_patch(kind, obj, rest))
+    return Claim(tuple(owned), tuple(patches))
+
+
+def _owners_patch(kind: Kind[T], obj: T, references: Sequence[OwnerReference]) -> Patch:
+    meta = obj.metadata
+    body: dict[str, Any] = {
+        "uid": meta.uid,
+        "resourceVersion": meta.resourceVersion,
+        "ownerReferences": [msgspec.to_builtins(ref) for ref in references],
+    }
+    return Patch(kind, meta.name, meta.namespace, {"metadata": body})

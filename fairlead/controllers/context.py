@@ -1,0 +1,44 @@
+"""What every controller is handed, and the shape of the functions that make them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
+from fairlead.base.instant import Instant
+from fairlead.base.log import Log
+from fairlead.runtime.apply import Applier
+from fairlead.runtime.client import Client
+from fairlead.runtime.informer import InformerSet
+from fairlead.runtime.queue import WorkQueue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Times as upstream's controller manager has them by default."""
+
+    node_grace_s: float = 40.0
+    """A node whose lease is older than this is Unknown."""
+    absent_node_grace_s: float = 40.0
+    """Pods of a node that is gone are deleted after so long."""
+    event_ttl_s: float = 3600.0
+    event_sweep_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    client: Client
+    informers: InformerSet
+    applier: Applier
+    clock: Clock
+    rng: random.Random
+    ids: IdSource
+    ca_pem: str
+    settings: Settings
+    log: Log
+    started: Instant
+
+    def queue(self) -> WorkQueue:
+        return WorkQueue(rng=self.rng)

@@ -1,0 +1,38 @@
+"""Feeds the Endpoints controller, just as the EndpointSlice controller is fed."""
+
+from __future__ import annotations
+
+from fairlead.api.endpoints import ENDPOINTS
+from fairlead.base.instant import Instant
+from fairlead.controllers.context import Context
+from fairlead.controllers.endpoints.plan import reconcile, withdraw
+from fairlead.controllers.servicewatch import ServiceWatch
+from fairlead.runtime.loop import Controller, planned
+from fairlead.runtime.plan import Plan
+
+
+def controller(context: Context) -> Controller:
+    """The Endpoints controller."""
+    return _Endpoints(context).controller
+
+
+class _Endpoints:
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
+        self._triggered: dict[str, Instant] = {}
+        self.controller = Controller("endpoints", context.queue(), planned(self._look, context.applier), workers=8)
+        self._watch = ServiceWatch(context.informers, self._touch)
+        self._endpoints = context.informers.of(ENDPOINTS)
+        self._endpoints.add_handler(lambda key, old, new: self.controller.queue.add(key))
+
+    def _touch(self, key: str) -> None:
+        self._triggered.setdefault(key, self._clock.now())
+        self.controller.queue.add(key)
+
+    def _look(self, key: str) -> Plan:
+        now = self._triggered.pop(key, self._clock.now())
+        service = self._watch.services.get(key)
+        existing = self._endpoints.get(key)
+        if service is None:
+            return withdraw(existing)
+        return reconcile(service, self._watch.pods_of(service), existing, now=now)

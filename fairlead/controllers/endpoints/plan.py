@@ -1,0 +1,154 @@
+"""Decides the Endpoints object of one Service: addresses grouped by the ports they serve, ready and not.
+
+At most 1,000 addresses; what is over is left out, not-ready ones first, and an annotation says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import msgspec
+
+from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.pod import Pod
+from fairlead.api.reference import ObjectReference
+from fairlead.api.service import Service
+from fairlead.base.instant import Instant, render_micro_time
+from fairlead.controllers.serviceports import (
+    HEADLESS,
+    TRIGGER_TIME,
+    Port,
+    has_endpoint,
+    hostname_of,
+    ipv4_of,
+    is_headless,
+    ports_of,
+    selects_pods,
+    serves,
+)
+from fairlead.runtime.plan import NOTHING, Create, Delete, Plan, Update
+
+MANAGED_BY = "endpoints.kubernetes.io/managed-by"
+MANAGER = "endpoint-controller"
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+CAPACITY = 1000
+
+
+@dataclass(slots=True)
+class _Group:
+    ready: list[EndpointAddress] = field(default_factory=list)
+    not_ready: list[EndpointAddress] = field(default_factory=list)
+
+
+def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None, *, now: Instant) -> Plan:
+    """`pods` are those the selector matches. `now` is when the change came that led here."""
+    if not selects_pods(service) or service.metadata.deletionTimestamp:
+        return NOTHING
+    wanted = _wanted(service, pods, now)
+    if existing is None:
+        return Plan(create=(Create(ENDPOINTS, wanted),))
+    if _same(existing, wanted):
+        return NOTHING
+    old = existing.metadata.annotations
+    annotations = {key: value for key, value in old.items() if key != OVER_CAPACITY} | wanted.metadata.annotations
+    meta = msgspec.structs.replace(existing.metadata, labels=wanted.metadata.labels, annotations=annotations)
+    return Plan(update=(Update(ENDPOINTS, msgspec.structs.replace(existing, metadata=meta, subsets=wanted.subsets)),))
+
+
+def withdraw(existing: Endpoints | None) -> Plan:
+    """The Service is gone. What people wrote by hand is theirs to delete."""
+    if existing is None or existing.metadata.labels.get(MANAGED_BY) != MANAGER:
+        return NOTHING
+    return Plan(delete=(Delete(ENDPOINTS, existing),))
+
+
+def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
+    groups = _groups(service, pods)
+    total = sum(len(g.ready) + len(g.not_ready) for g in groups.values())
+    annotations = {**service.metadata.annotations, TRIGGER_TIME: render_micro_time(now)}
+    annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    if total > CAPACITY:
+        annotations[OVER_CAPACITY] = "truncated"
+    return Endpoints(
+        kind=ENDPOINTS.kind,
+        apiVersion=ENDPOINTS.api_version,
+        metadata=ObjectMeta(
+            name=service.metadata.name,
+            namespace=service.metadata.namespace,
+            labels=_labels(service),
+            annotations=annotations,
+        ),
+        subsets=_subsets(groups),
+    )
+
+
+def _groups(service: Service, pods: Sequence[Pod]) -> dict[tuple[Port, ...], _Group]:
+    groups: dict[tuple[Port, ...], _Group] = {}
+    for pod in pods:
+        address = ipv4_of(pod)
+        hidden = bool(pod.metadata.deletionTimestamp) and not service.spec.publishNotReadyAddresses
+        if not address or hidden or not has_endpoint(pod):
+            continue
+        ports = ports_of(service, pod)
+        if service.spec.ports and not ports:
+            continue
+        group = groups.setdefault(ports, _Group())
+        (group.ready if serves(pod, service) else group.not_ready).append(_address(service, pod, address))
+    return groups
+
+
+def _subsets(groups: dict[tuple[Port, ...], _Group]) -> list[EndpointSubset]:
+    """In order of ports, each with its addresses in order; the ready ones of all have room first."""
+    left = CAPACITY
+    ready: dict[tuple[Port, ...], list[EndpointAddress]] = {}
+    for ports in sorted(groups):
+        ready[ports] = list(islice(sorted(groups[ports].ready, key=_order), left))
+        left -= len(ready[ports])
+    subsets = []
+    for ports in sorted(groups):
+        not_ready = list(islice(sorted(groups[ports].not_ready, key=_order), left))
+        left -= len(not_ready)
+        if ready[ports] or not_ready:
+            subsets.append(EndpointSubset(addresses=ready[ports], notReadyAddresses=not_ready, ports=_ports(ports)))
+    return subsets
+
+
+def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
+    meta = pod.metadata
+    return EndpointAddress(
+        ip=address,
+        hostname=hostname_of(pod, service),
+        nodeName=pod.spec.nodeName or None,
+        targetRef=ObjectReference(kind="Pod", namespace=meta.namespace, name=meta.name, uid=meta.uid),
+    )
+
+
+def _ports(ports: tuple[Port, ...]) -> list[EndpointPort]:
+    return [
+        EndpointPort(name=p.name, port=p.number, protocol=p.protocol, appProtocol=p.app_protocol or None) for p in ports
+    ]
+
+
+def _order(address: EndpointAddress) -> tuple[str, str]:
+    return address.ip, address.targetRef.uid if address.targetRef else ""
+
+
+def _labels(service: Service) -> dict[str, str]:
+    labels = {key: value for key, value in service.metadata.labels.items() if key != HEADLESS}
+    if is_headless(service):
+        labels[HEADLESS] = ""
+    return labels | {MANAGED_BY: MANAGER}
+
+
+def _same(old: Endpoints, new: Endpoints) -> bool:
+    """Whether nothing but the trigger time differs."""
+    kept, wanted = old.metadata.annotations, new.metadata.annotations
+    return (
+        old.subsets == new.subsets
+        and old.metadata.labels == new.metadata.labels
+        and kept.get(OVER_CAPACITY) == wanted.get(OVER_CAPACITY)
+        and all(kept.get(key) == value for key, value in wanted.items() if key != TRIGGER_TIME)
+    )

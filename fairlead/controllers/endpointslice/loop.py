@@ -1,0 +1,75 @@
+"""Feeds the EndpointSlice controller. Nothing waits: the first change of a burst is written at once, and what
+comes while it is being written goes out together in the next write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.node import NODE, Node
+from fairlead.base.instant import Instant
+from fairlead.controllers.context import Context
+from fairlead.controllers.endpointslice.plan import MANAGER, reconcile, withdraw
+from fairlead.controllers.serviceports import MANAGED_BY, SERVICE_NAME
+from fairlead.controllers.servicewatch import ServiceWatch
+from fairlead.runtime.index import Index
+from fairlead.runtime.loop import Controller, planned
+from fairlead.runtime.plan import Plan
+
+_ZONE = "topology.kubernetes.io/zone"
+
+
+def controller(context: Context) -> Controller:
+    """The EndpointSlice controller."""
+    return _Slices(context).controller
+
+
+class _Slices:
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
+        self._triggered: dict[str, Instant] = {}
+        self.controller = Controller("endpointslice", context.queue(), planned(self._look, context.applier), workers=8)
+        self._watch = ServiceWatch(context.informers, self._touch)
+        self._nodes = context.informers.of(NODE)
+        self._nodes.add_handler(self._on_node)
+        slices = context.informers.of(ENDPOINT_SLICE)
+        self._slices = Index(slices, _service_of)
+        slices.add_handler(self._on_slice)
+
+    def _touch(self, key: str) -> None:
+        self._triggered.setdefault(key, self._clock.now())
+        self.controller.queue.add(key)
+
+    def _on_slice(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        for s in (old, new):
+            if s is not None:
+                for service in _service_of(s):
+                    self.controller.queue.add(service)
+
+    def _on_node(self, key: str, old: Node | None, new: Node | None) -> None:
+        before = old.metadata.labels.get(_ZONE) if old else None
+        after = new.metadata.labels.get(_ZONE) if new else None
+        if before != after:
+            for service in self._watch.services.items:
+                self.controller.queue.add(service)
+
+    def _look(self, key: str) -> Plan:
+        now = self._triggered.pop(key, self._clock.now())
+        service = self._watch.services.get(key)
+        slices = self._slices.get(key)
+        if service is None:
+            return withdraw(slices)
+        pods = self._watch.pods_of(service)
+        return reconcile(service, pods, slices, self._zones(), now=now)
+
+    def _zones(self) -> dict[str, str]:
+        found = ((name, node.metadata.labels.get(_ZONE, "")) for name, node in self._nodes.items.items())
+        return {name: zone for name, zone in found if zone}
+
+
+def _service_of(s: EndpointSlice) -> Iterable[str]:
+    labels = s.metadata.labels
+    if labels.get(MANAGED_BY) == MANAGER and labels.get(SERVICE_NAME):
+        return (f"{s.metadata.namespace}/{labels[SERVICE_NAME]}",)
+    return ()

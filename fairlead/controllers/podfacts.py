@@ -1,0 +1,65 @@
+"""What controllers ask about pods, answered in one place."""
+
+from __future__ import annotations
+
+from fairlead.api.meta import LabelSelector, ObjectMeta, OwnerReference
+from fairlead.api.pod import Pod
+from fairlead.api.podstatus import PodCondition
+from fairlead.base.instant import Instant, parse_time
+from fairlead.machinery.selectors import LabelRequirements, from_label_selector
+
+_NEVER = Instant(float("inf"))
+
+
+def condition(pod: Pod, type: str) -> PodCondition | None:
+    return next((c for c in pod.status.conditions if c.type == type), None)
+
+
+def is_ready(pod: Pod) -> bool:
+    found = condition(pod, "Ready")
+    return found is not None and found.status == "True"
+
+
+def is_finished(pod: Pod) -> bool:
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def is_active(pod: Pod) -> bool:
+    """Neither finished nor going away."""
+    return not is_finished(pod) and not pod.metadata.deletionTimestamp
+
+
+def ready_since(pod: Pod) -> Instant:
+    """When the pod became ready: the end of time for what is not, the beginning where nobody wrote it down."""
+    found = condition(pod, "Ready")
+    if found is None or found.status != "True":
+        return _NEVER
+    return parse_time(found.lastTransitionTime) if found.lastTransitionTime else Instant(0.0)
+
+
+def available_from(pod: Pod, min_ready_s: int) -> Instant:
+    """When the pod has been ready for `min_ready_s`; the end of time where it is not ready."""
+    return Instant(ready_since(pod) + min_ready_s)
+
+
+def is_available(pod: Pod, min_ready_s: int, now: Instant) -> bool:
+    return is_ready(pod) and (min_ready_s <= 0 or available_from(pod, min_ready_s) <= now)
+
+
+def controller_reference(api_version: str, kind: str, meta: ObjectMeta) -> OwnerReference:
+    """The reference that a managed object carries to its manager."""
+    return OwnerReference(
+        apiVersion=api_version,
+        kind=kind,
+        name=meta.name,
+        uid=meta.uid,
+        controller=True,
+        blockOwnerDeletion=True,
+    )
+
+
+def requirements(selector: LabelSelector | None) -> LabelRequirements | None:
+    """The selector of a workload; None for one that selects nothing or everything (workloads take neither)."""
+    if selector is None or not (selector.matchLabels or selector.matchExpressions):
+        return None
+    return from_label_selector(selector)

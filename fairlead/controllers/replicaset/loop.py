@@ -1,0 +1,77 @@
+"""Feeds the ReplicaSet controller: its own objects, and their pods by owner."""
+
+from __future__ import annotations
+
+from fairlead.api.meta import controller_of
+from fairlead.api.pod import POD, Pod
+from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.controllers.context import Context
+from fairlead.controllers.podfacts import requirements
+from fairlead.controllers.replicaset.plan import Failure, reconcile
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.index import Index, by_controller, by_namespace
+from fairlead.runtime.loop import Controller
+
+
+def controller(context: Context) -> Controller:
+    """The ReplicaSet controller."""
+    return _ReplicaSets(context).controller
+
+
+class _ReplicaSets:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._sets = context.informers.of(REPLICA_SET)
+        pods = context.informers.of(POD)
+        self._siblings = Index(self._sets, by_controller)
+        self._in_namespace = Index(self._sets, by_namespace)
+        self._pods = Index(pods, by_controller)
+        self._failures: dict[str, Failure] = {}
+        self.controller = Controller("replicaset", context.queue(), self._step, workers=8)
+        self._sets.add_handler(lambda key, old, new: self.controller.queue.add(key))
+        pods.add_handler(self._on_pod)
+
+    def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        for pod in (old, new):
+            if pod is None:
+                continue
+            owner = controller_of(pod.metadata)
+            namespace = pod.metadata.namespace
+            if owner is None:
+                self._offer(pod)
+            elif owner.kind == REPLICA_SET.kind:
+                self.controller.queue.add(f"{namespace}/{owner.name}")
+
+    def _offer(self, pod: Pod) -> None:
+        """A pod that nobody owns may be what some sets wait for."""
+        for rs in self._in_namespace.get(pod.metadata.namespace):
+            selector = requirements(rs.spec.selector)
+            if selector is not None and selector.matches(pod.metadata.labels):
+                self.controller.queue.add(f"{rs.metadata.namespace}/{rs.metadata.name}")
+
+    async def _step(self, key: str) -> float | None:
+        rs = self._sets.get(key)
+        if rs is None:
+            self._failures.pop(key, None)
+            return None
+        plan = reconcile(
+            rs, self._candidates(rs), self._related(rs), failure=self._failures.get(key), now=self._context.clock.now()
+        )
+        if plan:
+            try:
+                await self._context.applier.apply(plan)
+            except StatusError as error:
+                if plan.create or plan.delete:
+                    reason = "FailedCreate" if plan.create else "FailedDelete"
+                    self._failures[key] = Failure(reason, error.message)
+                raise
+            self._failures.pop(key, None)
+        return plan.retry_after
+
+    def _candidates(self, rs: ReplicaSet) -> list[Pod]:
+        return self._pods.get(rs.metadata.uid) + self._pods.get(f"{rs.metadata.namespace}/")
+
+    def _related(self, rs: ReplicaSet) -> list[Pod]:
+        owner = controller_of(rs.metadata)
+        siblings = self._siblings.get(owner.uid) if owner else [rs]
+        return [pod for sibling in siblings for pod in self._pods.get(sibling.metadata.uid)]
