@@ -1,0 +1,51 @@
+# `make demo` and `make test` are all a newcomer needs; both set up what is missing first.
+
+PYTHON ?= $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo /usr/bin/python3 || echo python3)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv host demo test check format bench lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+venv: .venv/.complete ## the virtual environment .venv with all dependencies
+
+.venv/.complete: requirements.lock pyproject.toml
+	@tools/host-packages venv $(PYTHON)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+host:
+	@tools/host-packages run $(PYTHON)
+
+demo: venv host ## a running cluster, and proof on the screen
+	@$(BIN)/fairlead demo
+
+test: venv host ## all tests
+	@tools/host-packages test $(PYTHON)
+	$(BIN)/python -m pytest -q
+
+check: venv ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv host ## the figures of the goals
+	$(BIN)/python -m bench
+
+lock: ## pin all dependencies anew, with hashes (needs uv)
+	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate \
+		--quiet --output-file requirements.lock pyproject.toml
+
+clean: ## remove the environment and all caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
