@@ -92,6 +92,10 @@ class ClusterNetwork:
     def node_ip(self, index: int) -> IPv4Address:
         return self.fabric.network_address + FIRST_NODE_OFFSET + index
 
+    def index_of(self, node_ip: IPv4Address) -> int:
+        """The number of the node with this address."""
+        return int(node_ip) - int(self.fabric.network_address) - FIRST_NODE_OFFSET
+
     def pod_cidr_of(self, index: int) -> IPv4Network:
         size = 1 << (32 - self.node_prefix)
         return IPv4Network((int(self.pod_cidr.network_address) + index * size, self.node_prefix))

@@ -1,0 +1,5 @@
+"""The node's part of a Service: kernel rules that send a connection for it to one of its endpoints.
+
+`rules.py` holds the fixed table, `plan.py` says which elements a Service is, `ledger.py` keeps what the kernel holds
+and finds the exact changes, `loop.py` watches the API and applies them. No packet passes through this process.
+"""

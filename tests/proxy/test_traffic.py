@@ -1,0 +1,186 @@
+"""Real connections through the proxy's table, from every place to every kind of address, also as an ordinary user."""
+
+from __future__ import annotations
+
+import encodings.idna  # noqa: F401 -- an ordinary user's child cannot import it any more, and connect needs it
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from fairlead.api.endpointslice import EndpointPort, EndpointSlice
+from fairlead.api.service import Service
+from fairlead.net import linux
+from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.ledger import Ledger
+from fairlead.proxy.plan import plan_service
+from fairlead.proxy.rules import fixed_table
+from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
+from tests.net.sandbox import as_any_user, in_sandbox
+from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
+
+pytestmark = pytest.mark.kernel
+
+VIP = "10.96.0.10"
+REFUSED = "ConnectionRefusedError"
+
+
+class Proxied:
+    """Two nodes, two pods on the first and one on the second, and the proxy's table on both."""
+
+    def __init__(self) -> None:
+        self.cluster: SmallCluster = build(nodes=2)
+        self.pods: list[Pod] = [self.cluster.add_pod(1), self.cluster.add_pod(1), self.cluster.add_pod(2)]
+        for pod in self.pods:
+            serve(pod.netns, pod.ip, 8080)
+        self.kernels = [linux.in_netns(self.cluster.node(i), NftKernel) for i in (1, 2)]
+        self.ledgers = [Ledger(fixed_table(self.cluster.network)) for _ in self.kernels]
+
+    def set(self, name: str, wanted: Service | None, *slices: EndpointSlice) -> None:
+        for index, (kernel, ledger) in enumerate(zip(self.kernels, self.ledgers, strict=True), 1):
+            for part in ledger.take({name: plan_service(wanted, slices, node=node(index))}).split():
+                kernel.run(part)
+                ledger.done(part)
+
+    def pod_asks(self, index: int, ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> str:
+        return linux.in_netns(self.pods[index].netns, lambda: ask(ip, number))
+
+    def node_asks(self, index: int, ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> str:
+        return linux.in_netns(self.cluster.node(index), lambda: ask(ip, number))
+
+
+def _cluster_ip() -> None:
+    at = Proxied()
+    here, neighbour, far = at.pods
+    both = [port(), port(name="dns", protocol="UDP")]
+    both_ports = [EndpointPort(name="", port=8080, protocol="TCP"), EndpointPort(name="dns", port=8080, protocol="UDP")]
+    for target, ask in ((neighbour, ask_tcp), (far, ask_tcp), (neighbour, ask_udp), (far, ask_udp)):
+        at.set("web", service(ports=both), slice_of(target.ip, ports=both_ports))
+        # From a pod and from a node the client's address is kept; from the fabric the answer must find back.
+        assert at.pod_asks(0, VIP, 80, ask) == f"{target.ip} {here.ip}"
+        assert at.node_asks(2, VIP, 80, ask).split()[0] == target.ip
+        seen = ask(VIP, 80).split()
+        assert seen[0] == target.ip
+        assert seen[1] in ("172.30.0.11", "10.244.1.1")
+    at.set("web", service(ports=both), slice_of(here.ip, ports=both_ports))
+    assert at.pod_asks(0, VIP, 80) == f"{here.ip} 10.244.1.1"
+    assert at.pod_asks(0, VIP, 80, ask_udp) == f"{here.ip} 10.244.1.1"
+
+
+@as_any_user
+def test_a_cluster_ip_answers_pods_nodes_and_the_fabric_over_tcp_and_udp(ordinary: bool) -> None:
+    in_sandbox(_cluster_ip, ordinary=ordinary)
+
+
+def _node_port() -> None:
+    at = Proxied()
+    for target in at.pods:
+        at.set("web", node_port_service(), slice_of(target.ip))
+        for ip in ("172.30.0.11", "172.30.0.12"):
+            answers = [
+                at.pod_asks(0, ip, 30080),
+                at.pod_asks(2, ip, 30080),
+                at.node_asks(1, ip, 30080),
+                at.node_asks(2, ip, 30080),
+                ask_tcp(ip, 30080),
+            ]
+            assert [a.split()[0] for a in answers] == [target.ip] * 5
+            assert {a.split()[1] for a in answers} <= {"172.30.0.11", "172.30.0.12", "10.244.1.1", "10.244.2.1"}
+
+
+@as_any_user
+def test_a_node_port_answers_on_every_node_from_everywhere_with_the_clients_masqueraded(ordinary: bool) -> None:
+    in_sandbox(_node_port, ordinary=ordinary)
+
+
+def _refused() -> None:
+    at = Proxied()
+    whole = node_port_service(ports=[port(nodePort=30080), port(53, name="dns", protocol="UDP", nodePort=30053)])
+    at.set("web", whole)
+
+    def everywhere(ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> set[str]:
+        return {at.pod_asks(0, ip, number, ask), at.node_asks(2, ip, number, ask), ask(ip, number)}
+
+    assert everywhere(VIP, 80) == {REFUSED}, "no endpoints"
+    # The kernel tells a sender on the node itself of a rejected datagram by EPERM.
+    assert everywhere(VIP, 53, ask_udp) == {REFUSED, "PermissionError"}, "no endpoints, UDP"
+    assert at.node_asks(2, VIP, 53, ask_udp) == "PermissionError"
+    assert everywhere("172.30.0.11", 30080) == {REFUSED}, "no endpoints, node port"
+    assert everywhere("172.30.0.11", 30053, ask_udp) == {REFUSED}, "no endpoints, UDP node port"
+    at.set("web", whole, slice_of(at.pods[2].ip))
+    assert everywhere(VIP, 81) == {REFUSED}, "another port"
+    assert everywhere("10.97.3.4", 80) == {REFUSED}, "an address that no Service has"
+    assert REFUSED not in everywhere(VIP, 80)
+    at.set("web", None)
+    assert everywhere(VIP, 80) == {REFUSED}, "the Service is gone"
+    assert everywhere("172.30.0.12", 30080) == {REFUSED}, "the Service is gone, node port"
+
+
+@as_any_user
+def test_without_service_or_endpoints_connections_are_refused_at_once(ordinary: bool) -> None:
+    in_sandbox(_refused, ordinary=ordinary)
+
+
+def _spread() -> dict[str, int]:
+    at = Proxied()
+    at.set("web", service(), slice_of(*(pod.ip for pod in at.pods)))
+
+    def many() -> list[str]:
+        return [ask_tcp(VIP, 80).split()[0] for _ in range(300)]
+
+    return dict(Counter(linux.in_netns(at.pods[0].netns, many)))
+
+
+def test_of_300_requests_each_of_three_pods_answers_between_a_fifth_and_a_half() -> None:
+    answers = in_sandbox(_spread)
+    assert len(answers) == 3
+    assert all(60 <= count <= 141 for count in answers.values()), answers
+
+
+def _sticks() -> None:
+    at = Proxied()
+    every = [pod.ip for pod in at.pods]
+    sticking = node_port_service(**sticky())
+
+    def answers(count: int = 12) -> list[str]:
+        return [at.pod_asks(0, VIP, 80).split()[0] for _ in range(count)]
+
+    at.set("web", sticking, slice_of(*every))
+    chosen = answers()
+    assert len(set(chosen)) == 1, "one client, one endpoint"
+    other = next(ip for ip in every if ip != chosen[0])
+    at.set("web", sticking, slice_of(*(ip for ip in every if ip != other)))
+    assert set(answers()) == set(chosen), "another endpoint went: nobody else moves"
+    at.set("web", sticking, slice_of(*every))
+    assert set(answers()) == set(chosen), "one came: nobody moves"
+    at.set("web", sticking, slice_of(*(ip for ip in every if ip != chosen[0])))
+    moved = answers()
+    assert len(set(moved)) == 1, "its endpoint went: it sticks to another one"
+    assert moved[0] != chosen[0]
+    at.set("web", sticking, slice_of(*every))
+    assert set(answers()) == set(moved), "and stays there when the first is back"
+    assert len({at.pod_asks(2, "172.30.0.12", 30080).split()[0] for _ in range(12)}) == 1, "node ports stick too"
+
+
+def test_with_client_ip_affinity_a_client_stays_until_its_endpoint_goes() -> None:
+    in_sandbox(_sticks)
+
+
+def _restart() -> None:
+    at = Proxied()
+    at.set("web", node_port_service(), slice_of(*(pod.ip for pod in at.pods)))
+    at.set("old", service("old", "10.96.0.11"), slice_of(at.pods[0].ip, service_name="old"))
+    again = Ledger(fixed_table(at.cluster.network))
+    again.found(at.kernels[0].read("fairlead"))
+    again.take({"web": plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))})
+    transaction = again.resync()
+    assert transaction.replace is None
+    assert {(c.container, c.new) for c in transaction.changes} == {("services", None), ("endpoints", None)}
+    assert all("10.96.0.11" in c.key for c in transaction.changes)
+    at.kernels[0].run(transaction)
+    assert at.pod_asks(0, "10.96.0.11", 80) == REFUSED
+    assert at.pod_asks(0, VIP, 80) != REFUSED
+
+
+def test_a_restarted_proxy_reads_the_table_and_changes_only_what_is_stale() -> None:
+    in_sandbox(_restart)
