@@ -1,5 +1,99 @@
-"""stub"""
-def warm() -> None: ...
-def main(*a, **k):
-    import time
-    time.sleep(10000)
+"""A node's agent: the kubelet part and the proxy part on one event loop, in the node's network namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from typing import TYPE_CHECKING
+
+from fairlead.base.clock import RealClock
+from fairlead.base.ids import RandomIds
+from fairlead.cmd import tls
+from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.sandbox import API_PORT_INSIDE
+from fairlead.cmd.state import Paths, make_private, state_home
+
+if TYPE_CHECKING:
+    from fairlead.node.settings import NodeSettings
+
+
+WARM = (
+    "uvloop",
+    "fairlead.net.netlink.run",
+    "fairlead.net.nft.run",
+    "fairlead.net.topology.run",
+    "fairlead.node.agent",
+    "fairlead.proxy.loop",
+    "fairlead.runtime.http",
+    "fairlead.runtime.typed",
+)
+"""What pid 1 imports before it forks this process."""
+
+
+def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.socket) -> None:
+    import uvloop
+
+    uvloop.run(_run(config, paths, index, zygote))
+
+
+def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
+    from fairlead.node.settings import NodeSettings
+
+    network = config.network()
+    name = config.node_names[index - 1]
+    make_private(paths.node(name))
+    return NodeSettings(
+        name=name,
+        ip=str(network.node_ip(index)),
+        pod_cidr=str(network.pod_cidr_of(index)),
+        state_dir=str(paths.node(name)),
+        hide=(str(state_home()),),
+        single_id=_maps_one_id(),
+        kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
+        kubernetes_host=str(network.kubernetes_ip),
+    )
+
+
+def _maps_one_id() -> bool:
+    with open("/proc/self/uid_map", encoding="ascii") as f:
+        return int(f.readline().split()[2]) == 1
+
+
+async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.socket) -> None:
+    import fairlead.node.agent
+    import fairlead.proxy.loop
+    from fairlead.base.log import stderr_log
+    from fairlead.net.netlink.run import Netlink
+    from fairlead.net.nft.run import NftKernel
+    from fairlead.net.topology.run import PodAttacher
+    from fairlead.runtime.http import HttpTransport
+    from fairlead.runtime.typed import ApiClient
+
+    clock, rng = RealClock(), random.Random()
+    settings, network = _settings(config, paths, index), config.network()
+    log = stderr_log(settings.name, clock=clock)
+    api = f"https://{network.gateway}:{API_PORT_INSIDE}"
+    client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
+    proxy = fairlead.proxy.loop.run(
+        client,
+        node_name=settings.name,
+        node_ip=settings.ip,
+        network=network,
+        nft=NftKernel(),
+        clock=clock,
+        log=log.named("proxy"),
+    )
+    agent = fairlead.node.agent.run(
+        settings,
+        client,
+        zygote=zygote,
+        attacher=PodAttacher(Netlink()),
+        clock=clock,
+        rng=rng,
+        ids=RandomIds(rng),
+        log=log,
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(proxy)
+        group.create_task(agent)

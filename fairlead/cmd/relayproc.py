@@ -1,5 +1,36 @@
-"""stub"""
-def warm() -> None: ...
-def main(*a, **k):
-    import time
-    time.sleep(10000)
+"""The relay's process: copies published node ports from the host's loopback into the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from fairlead.cmd import tls
+from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.sandbox import API_PORT_INSIDE
+from fairlead.cmd.state import Paths
+
+WARM = (
+    "fairlead.relay.loop",
+    "fairlead.runtime.http",
+    "fairlead.runtime.typed",
+)
+"""What pid 1 imports before it forks this process."""
+
+
+def main(config: ClusterConfig, paths: Paths, *, host: socket.socket) -> None:
+    asyncio.run(
+        _run(config, paths, host)
+    )  # not uvloop: it does not hold back buffered protocols before their first read
+
+
+async def _run(config: ClusterConfig, paths: Paths, host: socket.socket) -> None:
+    from fairlead.relay.loop import HostListener, run
+    from fairlead.runtime.http import HttpTransport
+    from fairlead.runtime.typed import ApiClient
+
+    network = config.network()
+    api = f"https://{network.gateway}:{API_PORT_INSIDE}"
+    client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
+    node_ips = [str(network.node_ip(i)) for i in range(1, config.nodes + 1)]
+    await run(client, host=HostListener(host), node_ips=node_ips)

@@ -10,10 +10,10 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.cmd.channel import Channel
@@ -181,9 +181,7 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
 
 
 def _relay(inherited: Inherited) -> Component:
-    return Component(
-        name="relay", title="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,)
-    )
+    return Component(name="relay", title="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,))
 
 
 def _relay_main(inherited: Inherited) -> None:
@@ -197,7 +195,6 @@ def warm() -> None:
     """Imports what the components share, once; afterwards the collector leaves those pages alone."""
     from fairlead.cmd import agentproc, controlplane, relayproc
 
-    loaders: tuple[Callable[[], Any], ...] = (controlplane.warm, agentproc.warm, relayproc.warm)
-    for load in loaders:
-        load()
+    for name in (*controlplane.WARM, *agentproc.WARM, *relayproc.WARM):
+        import_module(name)
     gc.freeze()

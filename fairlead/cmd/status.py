@@ -29,7 +29,9 @@ def running(name: str) -> tuple[Paths, Run]:
     paths = paths_of(name)
     run = read_run(paths)
     if run is None or not run.alive():
-        raise CommandError(f'cluster "{name}" is not running; {_start(name)}' if paths.config.exists() else _absent(name))
+        raise CommandError(
+            f'cluster "{name}" is not running; {_start(name)}' if paths.config.exists() else _absent(name)
+        )
     return paths, run
 
 
@@ -98,7 +100,7 @@ def _render(tree: dict[str, Any]) -> str:
     from fairlead.cli.table import render
 
     if not tree["running"]:
-        return f'cluster "{tree["name"]}" is not running; {_start(tree["name"])}'
+        return _stopped(tree["name"])
     nodes = render(
         ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
         [[n["name"], _node_state(n), n["address"], n["podCIDR"], str(n["pid"] or "-")] for n in tree["nodes"]],
@@ -107,12 +109,18 @@ def _render(tree: dict[str, Any]) -> str:
         ["COMPONENT", "PID", "RESTARTS"], [[c["name"], str(c["pid"]), str(c["restarts"])] for c in tree["components"]]
     )
     state = "running" if tree["ready"] else "starting"
-    head = f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {tree["api"]}\nkubeconfig: {tree["kubeconfig"]}'
+    head = (
+        f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {tree["api"]}\nkubeconfig: {tree["kubeconfig"]}'
+    )
     return f"{head}\n\n{nodes}\n\n{components}"
 
 
 def _node_state(node: dict[str, Any]) -> str:
     return "Ready" if node["ready"] else "NotReady"
+
+
+def _stopped(name: str) -> str:
+    return f'cluster "{name}" is not running; {_start(name)}'
 
 
 def _absent(name: str) -> str:

@@ -110,9 +110,7 @@ def _listen(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=512)
 
 
-def _supervise(
-    prepared: Prepared, clock: Clock, report: Callable[[str], None], on_ready: Callable[[], None]
-) -> None:
+def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], on_ready: Callable[[], None]) -> None:
     from fairlead.cmd.supervisor import Supervisor
 
     supervisor = Supervisor(prepared.config, prepared.paths, prepared.api, clock=clock, report=report)
