@@ -1,0 +1,178 @@
+"""`fairlead demo`: a fresh cluster, the manifests of `examples/`, and proof on the screen that it works.
+
+It names kinds because it tells a story about these very ones. The cluster stays up at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fairlead.base.clock import Clock
+from fairlead.cli.api import TABLE, Api, ApiError, Tree
+from fairlead.cli.apply import create, read_manifests, wait_for
+from fairlead.cli.table import render, render_table
+from fairlead.cmd import config as settings
+from fairlead.cmd.config import Given
+from fairlead.cmd.down import down
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.shell import holder, run_in_node
+from fairlead.cmd.state import Paths, paths_of, read_run
+from fairlead.cmd.up import up
+
+NODES = 3
+REQUESTS = 300
+EXAMPLES = Path(__file__).parents[2] / "examples"
+_SERVE_LIMIT_S = 60.0
+_PODS = "/api/v1/namespaces/default/pods"
+
+
+def demo(name: str, *, clock: Clock) -> int:
+    if not EXAMPLES.is_dir():
+        raise CommandError(f"{EXAMPLES} is missing: run the demo from a clone of the repository")
+    if paths_of(name).root.exists():
+        print(f'starting afresh: the last cluster "{name}" goes')
+        down(name, forget=True, quiet=True)
+    up(name, Given(nodes=NODES), detach=True, clock=clock)
+    paths = paths_of(name)
+    config = settings.load(paths)
+    assert config is not None
+    api = Api(config.api_port, pki=paths.pki)
+    print("\nThe manifests of examples/:")
+    objects = [_example(tree) for tree in read_manifests(EXAMPLES)]
+    began = clock.monotonic()
+    for tree in objects:
+        create(api, tree)
+        print(f"  {tree['kind'].lower()}/{tree['metadata']['name']} created")
+    services = [tree for tree in objects if tree["kind"] == "Service"]
+    pods = _serving_pods(api, objects, clock)
+    print(f"  {len(pods)} Pods serve after {clock.monotonic() - began:.2f} s")
+    _show_answers(paths, config.api_port, services, pods)
+    _show_tables(api)
+    _show_next(name)
+    return 0
+
+
+def _example(tree: Tree) -> Tree:
+    """As it is in the file; without a host's nginx the same Pods are served by fairlead/web."""
+    from shutil import which
+
+    if tree["kind"] == "Deployment" and not which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+        for container in tree["spec"]["template"]["spec"]["containers"]:
+            if container["image"].startswith("nginx"):
+                print("  (nginx is not installed on this machine: fairlead/web serves in its place)")
+                container |= {"image": "fairlead/web", "env": [{"name": "PORT", "value": "80"}]}
+    return tree
+
+
+def _serving_pods(api: Api, objects: list[Tree], clock: Clock) -> list[str]:
+    """The names of the Pods, once every Deployment has what it asked for and every Service an endpoint for each."""
+    wanted = sum(tree["spec"]["replicas"] for tree in objects if tree["kind"] == "Deployment")
+    services = [tree["metadata"]["name"] for tree in objects if tree["kind"] == "Service"]
+
+    def serving() -> bool:
+        return all(_endpoints(api, name) == wanted for name in services)
+
+    if not wait_for(serving, clock=clock, pause=time.sleep, limit_s=_SERVE_LIMIT_S):
+        table = render_table(api.get(_PODS, accept=TABLE), wide=True)
+        raise CommandError(f"the Pods do not serve after {_SERVE_LIMIT_S:.0f} s:\n{table}")
+    return sorted(item["metadata"]["name"] for item in api.get(_PODS)["items"])
+
+
+def _endpoints(api: Api, service: str) -> int:
+    subsets = api.get(f"/api/v1/namespaces/default/endpoints/{service}").get("subsets") or []
+    return sum(len(subset.get("addresses") or []) for subset in subsets)
+
+
+def _show_answers(paths: Paths, api_port: int, services: list[Tree], pods: list[str]) -> None:
+    print(f"\n{REQUESTS} requests to each Service, and which Pod answered how often:\n")
+    rows = []
+    for tree in services:
+        name, address, port = tree["metadata"]["name"], tree["spec"]["clusterIP"], tree["spec"]["ports"][0]["port"]
+        for origin, counts in (
+            (f"Pod {pods[0]}", _from_pod(paths, api_port, pods, address, port)),
+            ("node1", _from_node(paths, pods, address, port)),
+        ):
+            rows.append([name, f"{address}:{port}", origin, *(str(counts[pod]) for pod in pods), str(counts["?"])])
+    print(render(["SERVICE", "ADDRESS", "ASKED FROM", *pods, "OTHER"], rows))
+
+
+def _from_pod(paths: Paths, api_port: int, pods: list[str], address: str, port: int) -> Counter[str]:
+    from fairlead.cli.exec import exec_in_pod
+    from fairlead.cli.requests import count_by_name, shell_script
+
+    command = ["bash", "-c", shell_script(address, port, REQUESTS)]
+    outcome = exec_in_pod(api_port, pki=paths.pki, pod=pods[0], command=command)
+    if outcome.failure:
+        raise CommandError(f"requests from Pod {pods[0]} failed: {outcome.failure} {outcome.stderr.decode()[-300:]}")
+    return count_by_name(outcome.stdout.split(b"\f")[:-1], pods)
+
+
+def _from_node(paths: Paths, pods: list[str], address: str, port: int) -> Counter[str]:
+    from fairlead.cli.requests import count_by_name, get
+
+    run = read_run(paths)
+    if run is None or not run.alive():
+        raise CommandError("the cluster has just ended")
+    answers = _inside(holder(run, None), lambda: count_by_name((get(address, port) for _ in range(REQUESTS)), pods))
+    return Counter(answers)
+
+
+def _inside(pid: int, work: Callable[[], Any]) -> Any:
+    """What `work` returns when run in the namespaces of `pid`, by way of a child: this process stays where it is."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.close(ours)
+            code = run_in_node(pid, lambda: _answer(theirs, work))
+        finally:
+            os._exit(code)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        raw = pipe.read()
+    os.waitpid(child, 0)
+    result = json.loads(raw or b'{"error": "ended early"}')
+    if "error" in result:
+        raise CommandError(f"requests from the node failed: {result['error']}")
+    return result["value"]
+
+
+def _answer(pipe: int, work: Callable[[], Any]) -> NoReturn:
+    try:
+        result = {"value": work()}
+    except OSError as e:
+        result = {"error": str(e)}
+    os.write(pipe, json.dumps(result).encode())
+    os._exit(0)
+
+
+def _show_tables(api: Api) -> None:
+    for command, path, wide in (
+        ("kubectl get svc", "/api/v1/namespaces/default/services", False),
+        ("kubectl get ep", "/api/v1/namespaces/default/endpoints", False),
+        ("kubectl get po -o wide", _PODS, True),
+    ):
+        try:
+            table = render_table(api.get(path, accept=TABLE), wide=wide)
+        except ApiError as e:
+            raise CommandError(f"{command}: {e}") from e
+        print(f"\n$ {command}\n{table}")
+
+
+def _show_next(name: str) -> None:
+    print(f"""
+The cluster stays up. What to try next:
+
+  eval "$(fairlead env --name {name})"
+  kubectl scale deployment webui --replicas 5 && kubectl get ep -w
+  fairlead shell --name {name} node2 -- curl -s 10.100.100.100
+  curl -s 127.0.0.1:30200
+  fairlead status --name {name}
+  fairlead down --name {name}""")
