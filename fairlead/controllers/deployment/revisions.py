@@ -1,0 +1,103 @@
+"""How a Deployment's ReplicaSets are named, numbered and told apart.
+
+The template's hash only makes names; whether a set carries the current template is decided by comparing
+templates, so a change of the hash never rolls anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fairlead.api.deployment import Deployment
+from fairlead.api.meta import Labels, LabelSelector, ObjectMeta
+from fairlead.api.podspec import PodTemplateSpec
+from fairlead.api.replicaset import ReplicaSet
+
+HASH_LABEL = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+HISTORY = "deployment.kubernetes.io/revision-history"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM = "deployment.kubernetes.io/max-replicas"
+_NOT_COPIED = frozenset(
+    {
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "deprecated.deployment.rollback.to",
+        REVISION,
+        HISTORY,
+        DESIRED,
+        MAXIMUM,
+    }
+)
+# Upstream's alphabet for hashes: without vowels and look-alikes, so no words come out.
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_HISTORY_LENGTH = 2000
+
+
+def template_hash(template: PodTemplateSpec, collisions: int) -> str:
+    """A short text out of the template and the number of times that a name was taken already."""
+    data = msgspec.json.encode(template, order="deterministic") + (str(collisions).encode() if collisions else b"")
+    value = 0x811C9DC5
+    for byte in data:
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(value))
+
+
+def current_set(d: Deployment, sets: Sequence[ReplicaSet]) -> ReplicaSet | None:
+    """The set that carries the Deployment's template: of several the oldest."""
+    wanted = _plain(d.spec.template)
+    found = [rs for rs in sets if _plain(rs.spec.template) == wanted]
+    return min(found, key=by_age, default=None)
+
+
+def by_age(rs: ReplicaSet) -> tuple[str, str]:
+    return rs.metadata.creationTimestamp or "", rs.metadata.name
+
+
+def revision_of_set(rs: ReplicaSet) -> int:
+    text = rs.metadata.annotations.get(REVISION, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def annotation_number(rs: ReplicaSet, name: str) -> int | None:
+    text = rs.metadata.annotations.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def with_hash(template: PodTemplateSpec, hash: str) -> PodTemplateSpec:
+    labels = template.metadata.labels | {HASH_LABEL: hash}
+    return msgspec.structs.replace(template, metadata=msgspec.structs.replace(template.metadata, labels=labels))
+
+
+def selector_with_hash(selector: LabelSelector | None, hash: str) -> LabelSelector:
+    base = selector or LabelSelector()
+    return msgspec.structs.replace(base, matchLabels=base.matchLabels | {HASH_LABEL: hash})
+
+
+def set_annotations(d: Deployment, old: Labels, revision: int) -> Labels:
+    """The annotations of the current set: the Deployment's own, its revision, and the revisions it had before."""
+    copied = {key: value for key, value in d.metadata.annotations.items() if key not in _NOT_COPIED}
+    found = old | copied
+    before = old.get(REVISION, "")
+    if not before.isdigit() or int(before) < revision:
+        found[REVISION] = str(revision)
+        if before:
+            history = [entry for entry in old.get(HISTORY, "").split(",") if entry]
+            found[HISTORY] = _bounded([*history, before])
+    return found
+
+
+def _bounded(history: list[str]) -> str:
+    """The latest revisions that fit into the annotation."""
+    while len(",".join(history)) > _HISTORY_LENGTH:
+        history = history[1:]
+    return ",".join(history)
+
+
+def _plain(template: PodTemplateSpec) -> PodTemplateSpec:
+    """The template as users write it: without our label, and without a creation time."""
+    meta = template.metadata
+    labels = {key: value for key, value in meta.labels.items() if key != HASH_LABEL}
+    bare = ObjectMeta(labels=labels, annotations=meta.annotations, name=meta.name, finalizers=meta.finalizers)
+    return msgspec.structs.replace(template, metadata=bare)
