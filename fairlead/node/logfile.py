@@ -1,0 +1,89 @@
+"""A container's log on disk, in the format of the container runtime interface, with a bound on its size.
+
+    2026-01-02T03:04:05.678901000Z stdout F the line
+
+The zygote writes it, so it goes on while the agent is dead. Rejected: handing the container an open file, which
+survives too, but leaves no times, no telling stdout from stderr, and nobody who could rotate it.
+Standard library only (the zygote imports this).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from fairlead.base.instant import Instant, render_micro_time
+
+MAX_BYTES = 10 << 20
+KEEP = 3
+"""How many older files (`0.log.1` is the newest) stay beside the current one."""
+_MAX_LINE = 16 << 10
+
+
+class LogFile:
+    """Appends what containers write, line by line."""
+
+    def __init__(self, path: str, *, now: Callable[[], Instant], max_bytes: int = MAX_BYTES) -> None:
+        self.path = path
+        self._now = now
+        self._max = max_bytes
+        self._fd = -1
+        self._size = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, stream: str, lines: list[bytes], *, partial: bool = False) -> None:
+        """Lines without their newlines; `partial` where the (one) line goes on."""
+        head = f"{render_micro_time(self._now())[:-1]}000Z {stream} {'P' if partial else 'F'} ".encode()
+        data = head + (b"\n" + head).join(lines) + b"\n"
+        if self._size and self._size + len(data) > self._max:
+            self._rotate()
+        try:
+            os.write(self._fd, data)
+        except OSError:  # the disk is full: the container goes on, its words are lost
+            return
+        self._size += len(data)
+
+    def _rotate(self) -> None:
+        os.close(self._fd)
+        for number in range(KEEP - 1, 0, -1):
+            _rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
+        _rename(self.path, f"{self.path}.1")
+        self._open()
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _rename(old: str, new: str) -> None:
+    try:
+        os.rename(old, new)
+    except FileNotFoundError:
+        return
+
+
+class LogStream:
+    """One of a container's outputs: cuts what is read into lines for the file."""
+
+    def __init__(self, file: LogFile, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        if lines:
+            self._file.write(self._name, lines)
+        while len(self._rest) >= _MAX_LINE:
+            self._file.write(self._name, [self._rest[:_MAX_LINE]], partial=True)
+            self._rest = self._rest[_MAX_LINE:]
+
+    def end(self) -> None:
+        """A last line without a newline is a line."""
+        if self._rest:
+            self._file.write(self._name, [self._rest])
+            self._rest = b""

@@ -1,0 +1,33 @@
+"""What a node's agent is told at its start."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """One node. Paths are absolute."""
+
+    name: str
+    ip: str
+    pod_cidr: str
+    """The node's own slice, such as `10.244.1.0/24`; its first address is the pods' gateway."""
+    state_dir: str
+    """`nodes/<node>` in the cluster's state directory: volumes, container logs."""
+    hide: tuple[str, ...] = ()
+    """Host paths that no pod may see: the directory that holds all clusters' states, home directories."""
+    single_id: bool = False
+    """Only one user id is mapped (an ordinary user's cluster), so id changes are made to appear to succeed."""
+    kubelet_tls: ssl.SSLContext | None = None
+    """Serves the kubelet API; requires the API server's client certificate."""
+    kubelet_port: int = 10250
+    kubernetes_host: str = "10.96.0.1"
+    kubernetes_port: int = 443
+    cluster_dns: str = ""
+    """The DNS Service's address; empty: no cluster DNS, pods get no name server."""
+    cluster_domain: str = "cluster.local"
+    catalogue: str = ""
+    """A TOML file whose images come before the built-in ones; empty: none."""
+    version: str = "0.1.0"

@@ -1,0 +1,395 @@
+"""The zygote: a small process that starts a node's containers, keeps them, and outlives the agent.
+
+The sandbox forks it early, while it is small: forking a small process takes a millisecond. It is single-threaded,
+imports little, and is the parent of every container (which die with it) and of every exec. What it was told about
+a container it gives back on `list`, so an agent that starts anew finds everything as it was.
+
+Requests `{"q": number, "op": ...}`; answers `{"e": epoch, "re": number, ...}`; happenings `{"e": epoch, "ev": ...}`.
+The epoch is set by `hello`, an agent's first request: what was meant for a dead agent is recognised and dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from fairlead.base.clock import Clock, RealClock
+from fairlead.net import linux
+from fairlead.node import launch, wire
+from fairlead.node.logfile import LogFile, LogStream
+from fairlead.node.wire import Message
+
+_QUEUE_LIMIT = 4096  # answers and happenings kept for an agent that does not read
+_CHUNK = 65536
+_NAMESPACES = ("net", "uts", "ipc")
+
+
+class Sandbox:
+    """A pod's network, host name and System V objects, kept alive by their descriptors."""
+
+    def __init__(self, id_: str, meta: Any, fds: tuple[int, ...]) -> None:
+        self.id = id_
+        self.meta = meta
+        self.fds = fds
+
+
+class Child:
+    """A container or an exec, from fork to `forget`."""
+
+    def __init__(self, request: Message, pid: int) -> None:
+        self.id: str = request["id"]
+        self.sandbox: str = request.get("sandbox", "")
+        self.container: str = request.get("container", "")
+        self.meta = request.get("meta")
+        self.recipe: Message = request.get("recipe", {})
+        self.seq: int | None = request["q"]
+        """The request still to be answered."""
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.error_fd = -1
+        self.console = -1
+        """Where its terminal is still to come from."""
+        self.started = 0.0
+        self.error = ""
+        self.exit: Message | None = None
+        self.outputs: dict[int, LogStream] = {}
+        self.log: LogFile | None = None
+        self.held: list[int] = []
+        """Descriptors kept open for it: the writing end of a stdin that nobody writes to yet."""
+
+    def view(self) -> Message:
+        state = {"id": self.id, "sandbox": self.sandbox, "container": self.container, "meta": self.meta}
+        return state | {"pid": self.pid, "started": self.started, "exit": self.exit, "error": self.error}
+
+
+class Zygote:
+    """One step at a time: a request, an output, an exit. Nothing here may block."""
+
+    def __init__(self, sock: socket.socket, *, clock: Clock) -> None:
+        self._sock = sock
+        self._clock = clock
+        self._epoch = 0
+        self._queue: deque[tuple[Message, list[int]]] = deque()
+        self._sandboxes: dict[str, Sandbox] = {}
+        self._children: dict[str, Child] = {}
+        self._by_pid: dict[int, Child] = {}
+        self._poll = select.epoll()
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._self = os.pidfd_open(os.getpid())
+        self._own = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
+        self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self._ended = False
+
+    def run(self) -> None:
+        """Serves until the other side of the socket is closed everywhere."""
+        wake_r, wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
+        self._watch(wake_r, lambda: self._reap(wake_r))
+        self._watch(self._sock.fileno(), self._requests)
+        while not self._ended:
+            for fd, events in self._poll.poll():
+                if fd == self._sock.fileno() and events & select.EPOLLOUT:
+                    self._flush()
+                reader = self._readers.get(fd)
+                if reader and events & ~select.EPOLLOUT:
+                    reader()
+
+    def _watch(self, fd: int, reader: Callable[[], object]) -> None:
+        self._readers[fd] = reader
+        self._poll.register(fd, select.EPOLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        if self._readers.pop(fd, None):
+            self._poll.unregister(fd)
+            os.close(fd)
+
+    def _requests(self) -> None:
+        try:
+            got = wire.receive(self._sock)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            got = None
+        if got is None:
+            self._ended = True
+            return
+        request, fds = got
+        try:
+            self._serve(request, fds)
+        except (OSError, KeyError, ValueError) as error:
+            self._say({"re": request.get("q"), "error": f"{error}" if isinstance(error, OSError) else repr(error)})
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _serve(self, request: Message, fds: list[int]) -> None:
+        match request["op"]:
+            case "hello":
+                self._epoch = request["epoch"]
+                self._drop_queue()
+                self._say({"re": request["q"], "pid": os.getpid()})
+            case "sandbox":
+                self._make_sandbox(request)
+            case "sandbox_remove":
+                self._remove_sandbox(request["id"])
+                self._say({"re": request["q"]})
+            case "netns":
+                self._say({"re": request["q"]}, [self._sandboxes[request["id"]].fds[0]])
+            case "start":
+                self._start(request)
+            case "exec":
+                self._exec(request, fds)
+            case "signal":
+                self._signal(request)
+            case "list":
+                self._list(request["q"])
+            case "forget":
+                self._forget(request["id"])
+                self._say({"re": request["q"]})
+            case other:
+                raise ValueError(f"no such operation: {other}")
+
+    def _make_sandbox(self, request: Message) -> None:
+        """New namespaces by entering them, keeping them as descriptors, and going back."""
+        if request["id"] in self._sandboxes:
+            raise ValueError("sandbox exists")
+        linux.unshare(linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
+        try:
+            linux.sethostname(request["hostname"])
+            fds = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
+        finally:
+            for fd in self._own:
+                linux.setns(fd)
+        self._sandboxes[request["id"]] = Sandbox(request["id"], request.get("meta"), fds)
+        self._say({"re": request["q"]}, [fds[0]])
+
+    def _remove_sandbox(self, id_: str) -> None:
+        """Kills what still runs in it. The network goes when its last descriptor is closed."""
+        sandbox = self._sandboxes.pop(id_, None)
+        if sandbox is None:
+            return
+        for child in list(self._children.values()):
+            if child.sandbox == id_:
+                if child.exit is None:
+                    os.kill(child.pid, signal.SIGKILL)
+                self._forget(child.id)
+        for fd in sandbox.fds:
+            os.close(fd)
+
+    def _start(self, request: Message) -> None:
+        if request["id"] in self._children:
+            raise ValueError("container exists")
+        recipe = request["recipe"]
+        namespaces = self._sandboxes[request["sandbox"]].fds
+        log = LogFile(request["log"], now=self._clock.now)
+        parents, childs = self._stdio(recipe)
+        error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        linux.unshare(linux.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                launch.run_child(lambda: launch.container(recipe, namespaces, childs, error_w), error_w)
+        finally:
+            linux.setns(self._self, linux.CLONE_NEWPID)
+        for fd in {*childs, error_w} - {self._null}:
+            os.close(fd)
+        child = self._adopt(request, pid, error_r)
+        child.log = log
+        self._collect(child, parents, tty=bool(recipe.get("tty")))
+
+    def _stdio(self, recipe: Message) -> tuple[list[int], tuple[int, ...]]:
+        """Our ends and the container's: [stdout, stderr, stdin?], or a socket over which its terminal comes."""
+        if recipe.get("tty"):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            return [ours.detach()], (theirs.detach(),)
+        out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        if not recipe.get("stdin"):
+            return [out[0], err[0]], (self._null, out[1], err[1])
+        stdin = os.pipe2(os.O_CLOEXEC)
+        return [out[0], err[0], stdin[1]], (stdin[0], out[1], err[1])
+
+    def _collect(self, child: Child, fds: list[int], *, tty: bool) -> None:
+        if tty:
+            child.console = fds[0]
+            self._watch(fds[0], lambda: self._terminal(child, fds[0]))
+            return
+        self._output(child, fds[0], "stdout")
+        self._output(child, fds[1], "stderr")
+        child.held += fds[2:]
+
+    def _output(self, child: Child, fd: int, name: str) -> None:
+        os.set_blocking(fd, False)
+        assert child.log is not None
+        child.outputs[fd] = LogStream(child.log, name)
+        self._watch(fd, lambda: self._copy(child, fd))
+
+    def _terminal(self, child: Child, fd: int) -> None:
+        with socket.socket(fileno=os.dup(fd)) as console:
+            fds = wire.take_fds(console)
+        child.console = -1
+        self._unwatch(fd)
+        for master in fds:
+            self._output(child, master, "stdout")
+
+    def _copy(self, child: Child, fd: int) -> bool:
+        """One read from an output to the log; False at its end or where there is nothing to read."""
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: a terminal without a program
+            data = b""
+        if data:
+            child.outputs[fd].feed(data)
+            return True
+        child.outputs.pop(fd).end()
+        self._unwatch(fd)
+        return False
+
+    def _exec(self, request: Message, fds: list[int]) -> None:
+        if request["id"] in self._children:
+            raise ValueError("exec exists")
+        target = self._children[request["container"]]
+        if target.exit is not None or not target.started:
+            raise ValueError("container not running")
+        recipe = {k: v for k, v in target.recipe.items() if k != "tty"} | request["recipe"]
+        stdio = tuple(fds)
+        error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        linux.setns(target.pidfd, linux.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                launch.run_child(lambda: launch.command(recipe, target.pidfd, stdio, error_w), error_w)
+        finally:
+            linux.setns(self._self, linux.CLONE_NEWPID)
+        os.close(error_w)
+        self._adopt(request, pid, error_r)
+
+    def _adopt(self, request: Message, pid: int, error_fd: int) -> Child:
+        child = Child(request, pid)
+        child.error_fd = error_fd
+        self._children[child.id] = child
+        self._by_pid[pid] = child
+        self._watch(error_fd, lambda: self._launched(child, error_fd))
+        return child
+
+    def _launched(self, child: Child, fd: int) -> None:
+        """The error pipe speaks or ends: the program could not be started, or runs."""
+        try:
+            text = os.read(fd, 4096)
+        except BlockingIOError:
+            return
+        self._unwatch(fd)
+        if child.seq is None:
+            return
+        seq, child.seq = child.seq, None
+        if text:
+            child.error = text.decode(errors="replace")
+            self._say({"re": seq, "error": child.error})
+        else:
+            child.started = self._clock.now()
+            self._say({"re": seq, "pid": child.pid, "started": child.started})
+
+    def _reap(self, wake: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(wake, 4096)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self._by_pid.pop(pid, None)
+            if child is not None:
+                self._exited(child, os.waitstatus_to_exitcode(status))
+
+    def _exited(self, child: Child, code: int) -> None:
+        if child.seq is not None:
+            self._launched(child, child.error_fd)
+        if child.console >= 0:
+            self._terminal(child, child.console)
+        for fd in list(child.outputs):
+            while self._copy(child, fd):
+                pass
+            if fd in child.outputs:
+                child.outputs.pop(fd).end()
+                self._unwatch(fd)
+        if child.log is not None:
+            child.log.close()
+        for fd in (*child.held, child.pidfd):
+            os.close(fd)
+        child.exit = {"code": code if code >= 0 else 128 - code, "signal": max(-code, 0), "time": self._clock.now()}
+        if child.error or child.id not in self._children:
+            self._children.pop(child.id, None)  # it never was, for its owner; or its owner wants no more of it
+            return
+        self._say({"ev": "exit", **child.view()})
+        if child.container:
+            self._children.pop(child.id)
+
+    def _signal(self, request: Message) -> None:
+        child = self._children[request["id"]]
+        if child.exit is None:
+            os.kill(child.pid, request["sig"])
+        self._say({"re": request["q"]})
+
+    def _list(self, seq: int) -> None:
+        for sandbox in self._sandboxes.values():
+            self._say({"re": seq, "more": 1, "sandbox": {"id": sandbox.id, "meta": sandbox.meta}})
+        for child in self._children.values():
+            if child.seq is None and not child.container and not child.error:
+                self._say({"re": seq, "more": 1, "child": child.view()})
+        self._say({"re": seq})
+
+    def _forget(self, id_: str) -> None:
+        self._children.pop(id_, None)
+
+    def _say(self, message: Message, fds: list[int] | None = None) -> None:
+        if not self._epoch:
+            return
+        self._queue.append(({"e": self._epoch, **message}, [os.dup(fd) for fd in fds or ()]))
+        if len(self._queue) > _QUEUE_LIMIT:
+            self._drop_queue()
+            self._queue.append(({"e": self._epoch, "ev": "overflow"}, []))
+        self._flush()
+
+    def _drop_queue(self) -> None:
+        for _, fds in self._queue:
+            for fd in fds:
+                os.close(fd)
+        self._queue.clear()
+
+    def _flush(self) -> None:
+        """Sends what the agent has room for; asks to be woken for the rest."""
+        while self._queue:
+            message, fds = self._queue[0]
+            try:
+                wire.send(self._sock, message, fds)
+            except (BlockingIOError, ConnectionError):
+                break
+            self._queue.popleft()
+            for fd in fds:
+                os.close(fd)
+        wanted = select.EPOLLIN | (select.EPOLLOUT if self._queue else 0)
+        self._poll.modify(self._sock.fileno(), wanted)
+
+
+def main(sock: socket.socket, *, name: str = "zygote") -> NoReturn:
+    """Becomes the zygote on this end of the pair; ends the process when nobody holds the other end any more.
+    Every other descriptor but the standard three is closed, the inherited other end among them."""
+    linux.set_process_name(name)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    gc.disable()  # nothing here makes cycles, and what was inherited must not be finalised: its descriptors are closed
+    gc.freeze()
+    os.closerange(3, sock.fileno())
+    os.closerange(sock.fileno() + 1, 1 << 20)
+    Zygote(sock, clock=RealClock()).run()
+    os._exit(0)

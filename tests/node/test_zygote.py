@@ -1,0 +1,259 @@
+"""The zygote and the jail with real namespaces, as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import statistics
+import time
+
+import pytest
+
+from fairlead.node.wire import Message
+from fairlead.node.zygoteclient import ZygoteError
+from tests.node.sandbox import Bench, as_any_user, fork_zygote, in_sandbox, read, with_zygote, write
+
+pytestmark = pytest.mark.kernel
+
+
+@as_any_user
+def test_a_container_has_its_own_pid_hostname_and_root(ordinary: bool) -> None:
+    async def work(bench: Bench) -> tuple[Message, list[str]]:
+        script = "echo $$; hostname; ls /; touch /new /tmp/x /run/y && echo made; touch /usr/z || echo ro; exit 7"
+        return await bench.run("a", "sh", "-c", script)
+
+    exit_, log = with_zygote(work, ordinary=ordinary)
+    assert (exit_["code"], exit_["signal"]) == (7, 0)
+    assert log[:2] == ["stdout F 1", "stdout F box"]
+    assert {"stdout F proc", "stdout F usr", "stdout F etc", "stdout F tmp"} <= set(log)
+    assert {"stdout F made", "stdout F ro", "stderr F touch: cannot touch '/usr/z': Read-only file system"} <= set(log)
+
+
+@as_any_user
+def test_devices_proc_and_sys_are_the_containers_own(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        script = (
+            "echo x > /dev/null; head -c 3 /dev/zero | wc -c; ls /proc | grep -c '^[0-9]'; ls /sys/class/net;"
+            "ls /dev/pts; echo err > /dev/stderr; [ -w /proc/sys/kernel/core_pattern ] && echo writable; true"
+        )
+        return (await bench.run("a", "sh", "-c", script))[1]
+
+    log = with_zygote(work, ordinary=ordinary)
+    assert "stdout F 3" in log
+    assert "stdout F lo" in log
+    assert "stderr F err" in log
+    assert "stdout F writable" not in log
+    assert int(log[1].split()[-1]) <= 4  # the shell, ls, grep: nobody else's processes
+
+
+@as_any_user
+def test_a_missing_mount_point_inside_a_read_only_directory_is_made(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        volume = bench.directory + "/volume"
+        os.mkdir(volume)
+        write(volume + "/file", "from the volume\n")
+        mounts = [
+            {"type": "bind", "source": volume, "target": "/etc/deep/er", "ro": True},
+            {"type": "bind", "source": volume + "/file", "target": "/etc/hostname"},
+            {"type": "bind", "source": volume, "target": "/data"},
+            {"type": "tmpfs", "target": "/var/cache"},
+        ]
+        script = (
+            "cat /etc/deep/er/file /etc/hostname; test -s /etc/passwd && echo passwd; echo new > /data/new && echo w;"
+            "touch /etc/deep/er/no 2>/dev/null || echo ro; touch /var/cache/c && echo cache"
+        )
+        log = (await bench.run("a", "sh", "-c", script, mounts=mounts))[1]
+        return [*log, read(volume + "/new")]
+
+    log = with_zygote(work, ordinary=ordinary)
+    assert log == [
+        "stdout F from the volume",
+        "stdout F from the volume",
+        "stdout F passwd",
+        "stdout F w",
+        "stdout F ro",
+        "stdout F cache",
+        "new\n",
+    ]
+
+
+@as_any_user
+def test_hidden_directories_are_empty_and_cannot_be_uncovered(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        write(bench.directory + "/key", "secret")
+        key = bench.directory
+        script = f"ls -A {key}; umount {key} 2>&1 | grep -c .; ls -A {key}; echo end"
+        mounts = [{"type": "bind", "source": "/var", "target": "/host-var"}]
+        log = (await bench.run("a", "sh", "-c", script, hide=[bench.directory], mounts=mounts))[1]
+        inside = "/host-" + bench.directory[1:]
+        again = await bench.run("b", "sh", "-c", f"ls -A {inside}", hide=[bench.directory], mounts=mounts)
+        return log + again[1]
+
+    assert with_zygote(work, ordinary=ordinary) == ["stdout F 1", "stdout F end"]
+
+
+@as_any_user
+def test_an_exposed_directory_is_seen_where_its_surroundings_are_not(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        os.makedirs(bench.directory + "/a/b")
+        write(bench.directory + "/a/b/file", "")
+        extra = {"hide": [bench.directory], "expose": [bench.directory + "/a/b"]}
+        return (await bench.run("x", "sh", "-c", f"ls {bench.directory}; ls {bench.directory}/a/b", **extra))[1]
+
+    assert with_zygote(work, ordinary=ordinary) == ["stdout F a", "stdout F file"]
+
+
+@as_any_user
+def test_a_signal_ends_a_container_and_the_exit_names_it(ordinary: bool) -> None:
+    async def work(bench: Bench) -> Message:
+        await bench.start("a", "sleep", "60")
+        await bench.client.signal("a", signal.SIGKILL)
+        return (await bench.exit_of("a"))["exit"]  # type: ignore[no-any-return]
+
+    exit_ = with_zygote(work, ordinary=ordinary)
+    assert (exit_["code"], exit_["signal"]) == (137, 9)
+
+
+def test_a_program_that_is_not_there_is_an_error_and_leaves_nothing() -> None:
+    async def work(bench: Bench) -> tuple[str, int]:
+        try:
+            await bench.start("a", "no-such-program")
+        except ZygoteError as error:
+            return str(error), len((await bench.client.found()).children)
+        return "", -1
+
+    assert with_zygote(work) == ('exec: "no-such-program": executable file not found in $PATH', 0)
+
+
+@as_any_user
+def test_exec_runs_inside_the_container_with_pipes_and_an_exit_code(ordinary: bool) -> None:
+    async def work(bench: Bench) -> tuple[bytes, int, int]:
+        await bench.start("a", "sleep", "60", env={"PATH": "/usr/bin:/bin", "COLOUR": "red"})
+        out_r, out_w = os.pipe()
+        null = os.open("/dev/null", os.O_RDWR)
+        script = "echo $COLOUR; hostname; ls /proc | grep -c '^[0-9]'; tr '\\0' ' ' < /proc/1/cmdline; exit 7"
+        recipe = {"argv": ["sh", "-c", script]}
+        await bench.client.exec("e", container="a", recipe=recipe, fds=[null, out_w, out_w])
+        os.close(out_w)
+        exit_ = (await bench.exit_of("e"))["exit"]
+        children = (await bench.client.found()).children
+        return os.read(out_r, 4096), exit_["code"], len(children)
+
+    output, code, children = with_zygote(work, ordinary=ordinary)
+    lines = output.decode().split("\n")
+    assert lines[:2] == ["red", "box"]
+    assert lines[3] == "sleep 60 "
+    assert (code, children) == (7, 1)
+
+
+@as_any_user
+def test_exec_with_a_terminal_hands_over_its_master_side(ordinary: bool) -> None:
+    async def work(bench: Bench) -> bytes:
+        await bench.start("a", "sleep", "60")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        recipe = {"argv": ["sh", "-c", "tty; stty size; exit 3"], "tty": True, "size": [132, 43]}
+        await bench.client.exec("e", container="a", recipe=recipe, fds=[theirs.fileno()])
+        _, fds, _, _ = socket.recv_fds(ours, 16, 1)
+        await bench.exit_of("e")
+        return os.read(fds[0], 4096)
+
+    assert with_zygote(work, ordinary=ordinary).split() == [b"/dev/pts/0", b"43", b"132"]
+
+
+def test_a_container_with_a_terminal_logs_what_it_says_there() -> None:
+    async def work(bench: Bench) -> list[str]:
+        return (await bench.run("a", "sh", "-c", "test -t 1 && echo on a terminal", tty=True))[1]
+
+    assert with_zygote(work) == ["stdout F on a terminal"]
+
+
+@as_any_user
+def test_another_user_is_taken_on(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        return (await bench.run("a", "sh", "-c", "id -u; id -g; touch /tmp/x && echo ok", uid=101, gid=102))[1]
+
+    assert with_zygote(work, ordinary=ordinary) == ["stdout F 101", "stdout F 102", "stdout F ok"]
+
+
+def test_id_changes_appear_to_succeed_where_one_id_is_mapped() -> None:
+    async def work(bench: Bench) -> list[str]:
+        return (await bench.run("a", "sh", "-c", "touch /tmp/x; chown 33:33 /tmp/x && echo ok"))[1]
+
+    assert with_zygote(work, ordinary=True) == ["stdout F ok"]
+
+
+def test_a_new_agent_finds_what_runs_and_is_not_confused_by_answers_to_the_old_one() -> None:
+    def body(directory: str) -> tuple[list[Message], list[Message], Message]:
+        sock = fork_zygote()
+
+        async def old() -> None:
+            bench = Bench(directory, sock)
+            await bench.client.start()
+            os.close(await bench.client.make_sandbox("s", hostname="box", meta={"pod": "p"}))
+            await bench.start("a", "sleep", "60", meta={"n": 1})
+            await bench.start("b", "true", meta={"n": 2})
+            for _ in range(50):  # unread when it dies
+                bench.client._outbox.append(({"op": "list", "q": 99}, []))
+            bench.client._write()
+
+        async def new() -> tuple[list[Message], list[Message], Message]:
+            bench = Bench(directory, sock, epoch=2)
+            await bench.client.start()
+            found = await bench.client.found()
+            while not any(c["exit"] for c in found.children):
+                found = await bench.client.found()
+            await bench.client.forget("b")
+            await bench.client.signal("a", signal.SIGKILL)
+            return found.sandboxes, found.children, await bench.exit_of("a")
+
+        asyncio.run(old())
+        return asyncio.run(new())
+
+    sandboxes, children, exit_ = in_sandbox(body)
+    assert sandboxes == [{"id": "s", "meta": {"pod": "p"}}]
+    found = {c["id"]: c for c in children}
+    assert found["a"]["meta"] == {"n": 1}
+    assert found["a"]["exit"] is None
+    assert found["b"]["exit"]["code"] == 0
+    assert exit_["exit"]["signal"] == 9
+
+
+def test_containers_die_with_the_zygote() -> None:
+    async def work(bench: Bench) -> bool:
+        pid = (await bench.start("a", "sleep", "60"))["pid"]
+        watched = os.pidfd_open(pid)
+        loop = asyncio.get_running_loop()
+        gone = loop.create_future()
+        loop.add_reader(watched, lambda: None if gone.done() else gone.set_result(True))
+        hello = await bench.client._ask({"op": "hello", "epoch": 1})
+        os.kill(hello.future.result()["pid"], signal.SIGKILL)
+        return await asyncio.wait_for(gone, 5)
+
+    assert with_zygote(work)
+
+
+def test_a_long_message_travels_too() -> None:
+    async def work(bench: Bench) -> list[str]:
+        env = {f"NAME_{i}": "x" * 1000 for i in range(400)} | {"PATH": "/usr/bin:/bin"}
+        return (await bench.run("a", "sh", "-c", "env | grep -c ^NAME_", env=env))[1]
+
+    assert with_zygote(work) == ["stdout F 400"]
+
+
+@pytest.mark.slow
+@as_any_user
+def test_a_container_starts_in_some_milliseconds(ordinary: bool) -> None:
+    async def work(bench: Bench) -> tuple[float, float]:
+        started, ended = [], []
+        for i in range(20):
+            at = time.perf_counter()
+            await bench.start(f"c{i}", "true")
+            started.append(time.perf_counter() - at)
+            await bench.exit_of(f"c{i}")
+            ended.append(time.perf_counter() - at)
+        return statistics.median(started) * 1e3, statistics.median(ended) * 1e3
+
+    started, ended = with_zygote(work, ordinary=ordinary)
+    assert max(started, ended) < 60, f"started in {started:.1f} ms, exit reported after {ended:.1f} ms"
