@@ -1,0 +1,90 @@
+"""Who is asking, and whether they may.
+
+A connection's client certificate says who asks (common name the user, organisations the groups); without one, a
+bearer token of a service account does. Whoever says nothing may only look at the server's health. Authorization
+is upstream's AlwaysAllow for everybody who is known, and lives in one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.api.pod import POD, Pod
+from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.apiserver import tokens
+from fairlead.apiserver.model import ANONYMOUS, User
+from fairlead.apiserver.resource import Resources
+from fairlead.base.clock import Clock
+from fairlead.machinery.status import StatusError
+
+PUBLIC = frozenset({"/healthz", "/livez", "/readyz", "/version"})
+_PUBLIC_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
+
+
+class Authenticator:
+    def __init__(self, resources: Resources, *, key: bytes, audience: str, clock: Clock) -> None:
+        self._accounts = resources.of(SERVICE_ACCOUNT).cache
+        self._pods = resources.of(POD).cache
+        self._key = key
+        self._audience = audience
+        self._clock = clock
+
+    def of_request(self, certificate_user: User | None, headers: Mapping[str, str]) -> User:
+        """The user of a request. Raises StatusError 401 for a token that is none."""
+        if certificate_user is not None:
+            return certificate_user
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return ANONYMOUS
+        try:
+            return self.of_token(token.strip())
+        except tokens.BadToken as e:
+            raise unauthorized() from e
+
+    def of_token(self, token: str) -> User:
+        """The service account of a token. Raises BadToken."""
+        claims = tokens.verify(token, self._key, audience=self._audience, now=self._clock.now())
+        bound = claims.kubernetes
+        entry = self._accounts.get(f"{bound.namespace}/{bound.serviceaccount.name}")
+        if entry is None or entry.decode().metadata.uid != bound.serviceaccount.uid:
+            raise tokens.BadToken("the service account is gone")
+        extra: dict[str, tuple[str, ...]] = {}
+        if bound.pod is not None:
+            self._check_pod(bound.namespace, bound.pod)
+            extra = {
+                "authentication.kubernetes.io/pod-name": (bound.pod.name,),
+                "authentication.kubernetes.io/pod-uid": (bound.pod.uid,),
+            }
+        return User(
+            f"{tokens.PREFIX}{bound.namespace}:{bound.serviceaccount.name}",
+            ("system:serviceaccounts", f"system:serviceaccounts:{bound.namespace}", "system:authenticated"),
+            bound.serviceaccount.uid,
+            extra,
+        )
+
+    def _check_pod(self, namespace: str, bound: tokens.Named) -> None:
+        entry = self._pods.get(f"{namespace}/{bound.name}")
+        pod: Pod | None = entry.decode() if entry is not None else None
+        if pod is None or pod.metadata.uid != bound.uid:
+            raise tokens.BadToken("the pod is gone")
+
+
+def of_certificate(peer: Mapping[str, Any] | None) -> User | None:
+    """The user that a verified client certificate (as from `getpeercert`) names."""
+    if not peer:
+        return None
+    parts = [pair for rdn in peer.get("subject", ()) for pair in rdn]
+    names = [value for key, value in parts if key == "commonName"]
+    groups = [value for key, value in parts if key == "organizationName"]
+    return User(names[0], (*groups, "system:authenticated")) if names else None
+
+
+def authorize(user: User, path: str) -> None:
+    """Raises StatusError 401 where nobody known asks for more than health."""
+    if user is ANONYMOUS and path not in PUBLIC and not path.startswith(_PUBLIC_PREFIXES):
+        raise unauthorized()
+
+
+def unauthorized() -> StatusError:
+    return StatusError(401, "Unauthorized", "Unauthorized")

@@ -1,0 +1,219 @@
+"""The watch cache of one kind: encoded objects in key order, and the recent events.
+
+What must stay true: it changes only by `load` and by committed changes in revision order, on the event loop's
+thread, so that everything read from it between two awaits is one consistent state. Stored bytes carry no
+resourceVersion; it is spliced in here, once, as the first member of `metadata`. `EncodedForm` relies on every
+stored object starting with the same bytes, which `Object` and `ObjectMeta` see to by their order of fields.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from fairlead.machinery.kind import Kind
+from fairlead.store.model import Change, Record
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+RING_EVENTS = 4096
+"""Recent events kept a kind for watches that start in the past."""
+
+
+class _Labelled(msgspec.Struct):
+    class Meta(msgspec.Struct):
+        labels: dict[str, str] = {}
+
+    metadata: Meta
+
+
+_LABELS = msgspec.json.Decoder(_Labelled)
+
+
+class EncodedForm:
+    """How objects of one kind look as bytes."""
+
+    __slots__ = ("_head", "_start", "decode", "encode", "kind")
+
+    def __init__(self, kind: Kind[Any]) -> None:
+        self.kind = kind
+        self.decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(kind.type).decode
+        self.encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
+        self._start = f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}","metadata":{{'.encode()
+        self._head = self._start + b'"resourceVersion":"'
+
+    def stored(self, obj: Any) -> bytes:
+        """The object as the store keeps it. Takes over the object."""
+        obj.kind, obj.apiVersion, obj.metadata.resourceVersion = self.kind.kind, self.kind.api_version, ""
+        value = self.encode(obj)
+        if not value.startswith(self._start):
+            raise ValueError(f"{self.kind.kind} does not encode its metadata first")
+        return value
+
+    def splice(self, value: bytes, revision: int) -> bytes:
+        """Stored bytes with the resourceVersion put in."""
+        return b'%b%d",%b' % (self._head, revision, value[len(self._start) :])
+
+    def respliced(self, raw: bytes, revision: int) -> bytes:
+        """Spliced bytes with another resourceVersion."""
+        end = raw.index(b'",', len(self._head))
+        return b"%b%d%b" % (self._head, revision, raw[end:])
+
+
+class Entry:
+    """One object: its bytes with the resourceVersion in them, and what selectors ask for, found when first asked."""
+
+    __slots__ = ("_fields", "_labels", "form", "key", "raw", "revision")
+
+    def __init__(self, form: EncodedForm, key: str, raw: bytes, revision: int) -> None:
+        self.form = form
+        self.key = key
+        self.raw = raw
+        self.revision = revision
+        self._labels: dict[str, str] | None = None
+        self._fields: dict[str, str] | None = None
+
+    def decode(self) -> Any:
+        """A fresh object, the caller's own."""
+        return self.form.decode(self.raw)
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
+    @property
+    def namespace(self) -> str:
+        return self.key.rpartition("/")[0]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        if self._labels is None:
+            self._labels = _LABELS.decode(self.raw).metadata.labels if b'"labels":{' in self.raw else {}
+        return self._labels
+
+    def field(self, name: str) -> str:
+        """The value of a field selector's field; the kind's own and the two of metadata."""
+        if name == "metadata.name":
+            return self.name
+        if name == "metadata.namespace":
+            return self.namespace
+        if self._fields is None:
+            obj = self.decode()
+            self._fields = {key: read(obj) for key, read in self.form.kind.fields.items()}
+        return self._fields.get(name, "")
+
+
+class Event:
+    """One change, and its renderings, shared by all watchers. For DELETED `entry` is the last state under the
+    revision of the deletion."""
+
+    __slots__ = ("_lines", "entry", "previous", "type")
+
+    def __init__(self, type: EventType, entry: Entry, previous: Entry | None) -> None:
+        self.type: EventType = type
+        self.entry = entry
+        self.previous = previous
+        self._lines: dict[str, bytes] = {}
+
+    @property
+    def revision(self) -> int:
+        return self.entry.revision
+
+    def as_left(self) -> Entry:
+        """What a watcher whose selector the object just left is shown: the state it last matched."""
+        previous = self.previous or self.entry
+        raw = previous.form.respliced(previous.raw, self.revision)
+        return Entry(previous.form, previous.key, raw, self.revision)
+
+    def line(self, type: EventType) -> bytes:
+        """The event as a line of a watch: of this type, which may differ from the change's for a selector."""
+        found = self._lines.get(type)
+        if found is None:
+            entry = self.as_left() if type == "DELETED" and self.type != "DELETED" else self.entry
+            found = self._lines[type] = event_line(type, entry.raw)
+        return found
+
+
+def event_line(type: str, raw: bytes) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (type.encode(), raw)
+
+
+Listener = Callable[[Event], None]
+
+
+class KindCache:
+    """All objects of one kind."""
+
+    def __init__(self, kind: Kind[Any], *, ring_events: int = RING_EVENTS) -> None:
+        self.form = EncodedForm(kind)
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        self._keys: list[str] = []
+        self._ring: deque[Event] = deque(maxlen=ring_events)
+        self._floor = 0
+        self.listeners: dict[object, Listener] = {}
+        """Called with every event in order; keyed by whoever wants to be forgotten again."""
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def floor(self) -> int:
+        """Events after this revision are all still known."""
+        return self._floor
+
+    def get(self, key: str) -> Entry | None:
+        return self._entries.get(key)
+
+    def load(self, prefix: str, records: Sequence[Record], revision: int) -> None:
+        """Starts from the store's listing, which is true for the revision."""
+        for record in records:
+            key = record.key[len(prefix) :]
+            raw = self.form.splice(record.value, record.revision)
+            self._entries[key] = Entry(self.form, key, raw, record.revision)
+        self._keys = sorted(self._entries)
+        self._floor = revision
+
+    def select(self, namespace: str = "") -> list[Entry]:
+        """All objects (of one namespace) in key order."""
+        entries = self._entries
+        if not namespace:
+            return [entries[key] for key in self._keys]
+        start = bisect_left(self._keys, namespace + "/")
+        end = bisect_left(self._keys, namespace + "0", lo=start)  # "0" is the character after "/"
+        return [entries[key] for key in self._keys[start:end]]
+
+    def apply(self, key: str, change: Change) -> Event:
+        """Takes in a committed change and tells the listeners."""
+        previous = self._entries.get(key)
+        event = self._put(key, change, previous) if change.value is not None else self._drop(key, change, previous)
+        if len(self._ring) == self._ring.maxlen:
+            self._floor = self._ring[0].revision
+        self._ring.append(event)
+        for listener in list(self.listeners.values()):
+            listener(event)
+        return event
+
+    def _put(self, key: str, change: Change, previous: Entry | None) -> Event:
+        assert change.value is not None
+        raw = self.form.splice(change.value, change.revision)
+        entry = Entry(self.form, key, raw, change.revision)
+        if previous is None:
+            insort(self._keys, key)
+        self._entries[key] = entry
+        return Event("MODIFIED" if previous else "ADDED", entry, previous)
+
+    def _drop(self, key: str, change: Change, previous: Entry | None) -> Event:
+        if previous is None:
+            raise KeyError(key)
+        del self._entries[key]
+        del self._keys[bisect_left(self._keys, key)]
+        raw = self.form.respliced(previous.raw, change.revision)
+        return Event("DELETED", Entry(self.form, key, raw, change.revision), previous)
+
+    def since(self, revision: int) -> Iterator[Event]:
+        """The events after the revision, which must not be below `floor`."""
+        return (event for event in self._ring if event.revision > revision)

@@ -1,0 +1,104 @@
+"""What a delete does to an object: pure decisions on decoded objects.
+
+Sources: upstream's `rest.BeforeDelete`, `deletionFinalizersForGarbageCollection` and the pod and namespace strategies.
+An object goes at once unless something holds it: a grace period (Pods on a node), finalizers, or what a namespace holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.api.deleteoptions import DeleteOptions
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.namespace import NAMESPACE
+from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant, parse_time, render_time
+from fairlead.machinery.kind import Kind
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+_FINISHED = frozenset({"Succeeded", "Failed"})
+_DEFAULT_GRACE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`obj` is the object as it must be written instead of removed; None where nothing is to be written."""
+
+    remove: bool
+    obj: Any = None
+
+
+def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Instant) -> Verdict:
+    """Whether the object goes now, or is marked and waits. Owns `obj`."""
+    meta: ObjectMeta = obj.metadata
+    before = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
+    grace_s = _grace(kind, obj, options)
+    if grace_s:
+        _set_grace(meta, grace_s, asked=options.gracePeriodSeconds is not None, now=now)
+    _set_finalizers(meta, options)
+    held = bool(meta.finalizers) or (kind is NAMESPACE and bool(obj.spec.finalizers))
+    if not grace_s and held:
+        _mark_immediate(meta, now)
+        if kind is NAMESPACE:
+            obj.status.phase = "Terminating"
+    if not grace_s and not held:
+        return Verdict(remove=True)
+    after = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
+    if before[0] is None and meta.generation:
+        meta.generation += 1
+    return Verdict(remove=False, obj=obj if before != after else None)
+
+
+def may_go(kind: Kind[Any], obj: Any) -> bool:
+    """Whether an object that was just updated is done waiting for its removal."""
+    meta: ObjectMeta = obj.metadata
+    if meta.deletionTimestamp is None or meta.finalizers or meta.deletionGracePeriodSeconds:
+        return False
+    return kind is not NAMESPACE or not obj.spec.finalizers
+
+
+def _grace(kind: Kind[Any], obj: Any, options: DeleteOptions) -> int:
+    if kind is not POD:
+        return 0
+    pod: Pod = obj
+    if not pod.spec.nodeName or pod.status.phase in _FINISHED:
+        return 0
+    wanted = options.gracePeriodSeconds
+    if wanted is None:
+        wanted = pod.spec.terminationGracePeriodSeconds
+    if wanted is None:
+        wanted = _DEFAULT_GRACE_S
+    return max(wanted, 1) if wanted < 0 else wanted
+
+
+def _set_grace(meta: ObjectMeta, grace_s: int, *, asked: bool, now: Instant) -> None:
+    """Marks the object; a later delete may only shorten the time it is given."""
+    if meta.deletionTimestamp is None:
+        meta.deletionTimestamp = render_time(Instant(now + grace_s))
+        meta.deletionGracePeriodSeconds = grace_s
+        return
+    given = meta.deletionGracePeriodSeconds or 0
+    if asked and grace_s < given:
+        marked = parse_time(meta.deletionTimestamp) - given
+        meta.deletionTimestamp = render_time(Instant(marked + grace_s))
+        meta.deletionGracePeriodSeconds = grace_s
+
+
+def _mark_immediate(meta: ObjectMeta, now: Instant) -> None:
+    if meta.deletionTimestamp is None:
+        meta.deletionTimestamp = render_time(now)
+    meta.deletionGracePeriodSeconds = 0
+
+
+def _set_finalizers(meta: ObjectMeta, options: DeleteOptions) -> None:
+    """The garbage collector's two finalizers say how dependents are treated; a policy given replaces them."""
+    policy = options.propagationPolicy
+    if policy is None and options.orphanDependents is not None:
+        policy = "Orphan" if options.orphanDependents else "Background"
+    if policy is None:
+        return
+    kept = [f for f in meta.finalizers if f not in (FOREGROUND, ORPHAN)]
+    added = {"Foreground": [FOREGROUND], "Orphan": [ORPHAN]}.get(policy, [])
+    meta.finalizers = kept + added

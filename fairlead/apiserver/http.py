@@ -1,0 +1,157 @@
+"""The TLS edge: aiohttp's low-level server around the core.
+
+No application, router or middleware: a request goes straight to `Core.handle`. Who the client is comes from its
+certificate, read once a connection. Answers without an end are written as they come, whatever is queued in one
+buffer; a watcher that was dropped for being slow has its connection cut, since it may never read its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import cast
+from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from fairlead.apiserver.auth import Authenticator, of_certificate
+from fairlead.apiserver.body import MAX_BODY, too_large
+from fairlead.apiserver.bridge import bridge
+from fairlead.apiserver.core import Core, error_response
+from fairlead.apiserver.kubelet import Kubelet
+from fairlead.apiserver.model import Stream, Upgrade, User
+from fairlead.apiserver.watch import WatchStream
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Request, Response
+
+_MAX_LINE = 64 << 10
+"""Of the request line and of one header: an exec carries its command in the path."""
+_KEEPALIVE_S = 180.0
+_SHUTDOWN_S = 0.5
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class _Connection(web.RequestHandler):
+    """One client connection, and who its certificate says it is."""
+
+    __slots__ = ("user",)
+
+    user: User | None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.user = of_certificate(transport.get_extra_info("peercert"))
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class HttpEdge:
+    def __init__(self, core: Core, authenticator: Authenticator, kubelet: Kubelet) -> None:
+        self._core = core
+        self._authenticator = authenticator
+        self._kubelet = kubelet
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, socks: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
+        """Serves on sockets that already listen; returns when it does."""
+        if context is not None:
+            context.set_alpn_protocols(["http/1.1"])
+        server = _Server(
+            self._answer,
+            request_factory=_make_request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_S,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        for sock in socks:
+            await web.SockSite(self._runner, sock, ssl_context=context, backlog=512).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        asked = Request(
+            request.method,
+            unquote(path) if "%" in path else path,
+            cast("Mapping[str, str]", request.query) if query else {},
+            cast("Mapping[str, str]", request.headers),
+        )
+        try:
+            user = self._authenticator.of_request(cast(_Connection, request.protocol).user, asked.headers)
+            if request.body_exists and request.method in _WITH_BODY:
+                asked = Request(asked.method, asked.path, asked.query, asked.headers, await _read(request))
+        except StatusError as e:
+            return _response(error_response(e))
+        outcome = await self._core.handle(asked, user)
+        if isinstance(outcome, Response):
+            return _response(outcome)
+        ended = self._core.streaming(asked)
+        try:
+            if isinstance(outcome, Upgrade):
+                return await self._upgrade(request, outcome)
+            return await _send_stream(request, outcome)
+        finally:
+            ended()
+
+    async def _upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
+        try:
+            return await bridge(request, upgrade, self._kubelet.session())
+        except StatusError as e:
+            return _response(error_response(e))
+
+
+def _make_request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """The body. Raises StatusError 413."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise too_large()
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as e:
+        raise too_large() from e
+
+
+def _response(response: Response) -> web.Response:
+    return web.Response(status=response.status, body=response.body, headers=response.headers)
+
+
+async def _send_stream(request: web.BaseRequest, stream: Stream) -> web.StreamResponse:
+    response = web.StreamResponse(headers=stream.headers)
+    response.enable_chunked_encoding()
+    transport = request.transport
+    if isinstance(stream, WatchStream) and transport is not None:
+        stream.on_overflow = transport.abort
+    try:
+        await response.prepare(request)
+        while pieces := await stream.next():
+            await response.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        await response.write_eof()
+    except ConnectionError:
+        pass  # the reader went away; there is nobody to tell
+    finally:
+        stream.close()
+    return response

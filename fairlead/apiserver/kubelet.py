@@ -1,0 +1,146 @@
+"""The way to a Pod's node: logs as a stream, exec as a WebSocket that the edge bridges.
+
+The node's kubelet API listens on its internal address and demands our client certificate.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from yarl import URL
+
+from fairlead.api.node import NODE, Node
+from fairlead.api.pod import Pod
+from fairlead.apiserver.model import Outcome, Upgrade
+from fairlead.apiserver.podlogs import check_started, choose_container
+from fairlead.apiserver.resource import Resources
+from fairlead.apiserver.route import Target
+from fairlead.machinery.status import FieldError, StatusError, bad_request, invalid, invalid_object
+from fairlead.runtime.client import Request, Response
+
+PORT = 10250
+_CONNECT_S = 3.0
+_TEXT = {"content-type": "text/plain"}
+_COUNTS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
+_REASONS = {400: "BadRequest", 404: "NotFound", 403: "Forbidden", 405: "MethodNotAllowed"}
+
+
+class Kubelet:
+    def __init__(self, resources: Resources, *, tls: ssl.SSLContext | None) -> None:
+        self._nodes = resources.of(NODE)
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle(self, target: Target, request: Request) -> Outcome:
+        """`pods/log`, `exec`, `attach` and `portforward`. Raises StatusError 400, 404, 501, 503."""
+        pod: Pod = target.resource.find(target.namespace, target.name).decode()
+        if target.subresource == "log":
+            return await self._log(pod, request)
+        if target.subresource == "exec":
+            return self._exec(pod, request)
+        raise StatusError(501, "NotImplemented", f"pods/{target.subresource} is not implemented by this server")
+
+    async def _log(self, pod: Pod, request: Request) -> Outcome:
+        container = choose_container(pod, request.query.get("container", ""))
+        _check_log_options(pod, request.query)
+        if not pod.spec.nodeName:
+            return Response(200, b"", _TEXT)
+        check_started(pod, container)
+        query = [(key, value) for key, value in request.query.items() if key != "container"]
+        return await self._stream(self._url(pod, "containerLogs", container, query))
+
+    def _exec(self, pod: Pod, request: Request) -> Outcome:
+        query = [(key, value) for key, value in request.query.items() if key != "container"]
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            raise bad_request("Upgrade request required: this server speaks WebSocket, with v5.channel.k8s.io or v4")
+        if not any(key == "command" for key, _ in query):
+            raise bad_request("you must specify at least 1 command for the container")
+        container = choose_container(pod, request.query.get("container", ""))
+        if not pod.spec.nodeName:
+            raise bad_request(f"pod {pod.metadata.name} does not have a host assigned")
+        return Upgrade(self._url(pod, "exec", container, query))
+
+    def _url(self, pod: Pod, what: str, container: str, query: Sequence[tuple[str, str]]) -> str:
+        path = "/".join(quote(part, safe="") for part in (pod.metadata.namespace, pod.metadata.name, container))
+        url = f"https://{self._address(pod.spec.nodeName)}:{PORT}/{what}/{path}"
+        return f"{url}?{urlencode(query)}" if query else url
+
+    def _address(self, node_name: str) -> str:
+        node: Node = self._nodes.find("", node_name).decode()
+        found = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
+        if not found:
+            raise bad_request(f'no preferred addresses found; known addresses: [] of node "{node_name}"')
+        return f"[{found}]" if ":" in found else found
+
+    async def _stream(self, url: str) -> Outcome:
+        try:
+            response = await self.session().get(
+                URL(url, encoded=True), timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+            )
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise unreachable(url, e) from e
+        if response.status != 200:
+            text = (await response.text(errors="replace")).strip()
+            raise StatusError(response.status, _REASONS.get(response.status, "InternalError"), text)
+        return _Stream(response)
+
+    def session(self) -> aiohttp.ClientSession:
+        """The connections to the nodes. Raises StatusError 503 where this server may not speak to them."""
+        if self._session is None:
+            if self._tls is None:
+                raise StatusError(503, "ServiceUnavailable", "this server has no client certificate for the nodes")
+            connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
+            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=False)
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+class _Stream:
+    """Implements `Stream` over a node's answer."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return _TEXT
+
+    async def next(self) -> Sequence[bytes]:
+        try:
+            chunk = await self._response.content.readany()
+        except (TimeoutError, aiohttp.ClientError):
+            chunk = b""
+        return (chunk,) if chunk else ()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def unreachable(url: str, error: Exception) -> StatusError:
+    return StatusError(500, "InternalError", f'Get "{url}": {error or type(error).__name__}')
+
+
+def _check_log_options(pod: Pod, query: Mapping[str, str]) -> None:
+    errors: list[FieldError] = []
+    for name, least in _COUNTS.items():
+        text = query.get(name)
+        if not text:
+            continue
+        try:
+            number = int(text)
+        except ValueError as e:
+            raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
+        if number < least:
+            errors.append(invalid(name, number, f"must be greater than {'or equal to 0' if least == 0 else '0'}"))
+    if query.get("sinceSeconds") and query.get("sinceTime"):
+        errors.append(
+            FieldError("", "Forbidden", None, "at most one of `sinceTime` or `sinceSeconds` may be specified")
+        )
+    if errors:
+        raise invalid_object("PodLogOptions", "", pod.metadata.name, errors)

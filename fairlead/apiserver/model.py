@@ -1,0 +1,63 @@
+"""The values that pass between the edges and the core: who asks, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fairlead.runtime.client import Response
+
+JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who makes a request."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+class Stream(Protocol):
+    """An answer without an end in sight: 200, then whatever `next` brings until it is empty."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    async def next(self) -> Sequence[bytes]:
+        """The pieces ready to be sent, at least one; none when the stream has ended."""
+        ...
+
+    def close(self) -> None:
+        """The reader went away."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Carry on as a WebSocket to this address of a node's kubelet API."""
+
+    url: str
+    protocols: tuple[str, ...] = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+
+
+Outcome = Response | Stream | Upgrade
+
+
+def json_response(body: bytes, status: int = 200, warnings: Sequence[str] = ()) -> Response:
+    """A JSON answer. Several warnings travel in one header, separated by commas (RFC 9110, 5.3)."""
+    if not warnings:
+        return Response(status, body, JSON_HEADERS)
+    lines = ", ".join(f'299 - "{_quoted(text)}"' for text in warnings)
+    return Response(status, body, {"content-type": "application/json", "warning": lines})
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")

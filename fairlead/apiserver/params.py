@@ -1,0 +1,160 @@
+"""The query parameters of `ListOptions`, `CreateOptions`, `UpdateOptions` and `PatchOptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from fairlead.machinery.decode import FieldValidation
+from fairlead.machinery.status import (
+    FieldError,
+    StatusError,
+    bad_request,
+    forbidden,
+    invalid,
+    invalid_object,
+    not_supported,
+)
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_VALIDATIONS = ("Ignore", "Strict", "Warn")
+_MATCHES = ("Exact", "NotOlderThan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    labels: str = ""
+    fields: str = ""
+    limit: int = 0
+    token: str = ""
+    """`continue`."""
+    resource_version: str = ""
+    match: str = ""
+    """`resourceVersionMatch`."""
+    timeout_s: float | None = None
+    watch: bool = False
+    bookmarks: bool = False
+    send_initial: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    dry_run: bool = False
+    validation: FieldValidation = "Warn"
+    field_manager: str = ""
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A boolean parameter; present without a value counts as true, as upstream has it."""
+    value = query.get(name)
+    return value is not None and (value == "" or value in _TRUE)
+
+
+def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOptions:
+    """Reads and checks. Raises StatusError 400 and 422."""
+    if not query:
+        return ListOptions(watch=watch)
+    options = ListOptions(
+        labels=query.get("labelSelector", ""),
+        fields=query.get("fieldSelector", ""),
+        limit=_integer(query, "limit"),
+        token=query.get("continue", ""),
+        resource_version=query.get("resourceVersion", ""),
+        match=query.get("resourceVersionMatch", ""),
+        timeout_s=float(_integer(query, "timeoutSeconds")) if query.get("timeoutSeconds") else None,
+        watch=watch or flag(query, "watch"),
+        bookmarks=flag(query, "allowWatchBookmarks"),
+        send_initial=flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
+    )
+    if errors := list(_watch_errors(options) if options.watch else _list_errors(options)):
+        raise options_error("ListOptions", errors)
+    return options
+
+
+def write_options(query: Mapping[str, str], name: str) -> WriteOptions:
+    """Of a write; `name` is `CreateOptions`, `UpdateOptions` or `PatchOptions`."""
+    if not query:
+        return WriteOptions()
+    errors: list[FieldError] = []
+    dry_run = query.get("dryRun", "")
+    if dry_run not in ("", "All"):
+        errors.append(not_supported("dryRun", [dry_run], ["All"]))
+    validation = query.get("fieldValidation") or "Warn"
+    if validation not in _VALIDATIONS:
+        errors.append(not_supported("fieldValidation", validation, _VALIDATIONS))
+    if errors:
+        raise options_error(name, errors, group="meta.k8s.io")
+    return WriteOptions(
+        dry_run=dry_run == "All",
+        validation=cast(FieldValidation, validation),
+        field_manager=query.get("fieldManager", ""),
+    )
+
+
+def parse_revision(text: str) -> int:
+    """A resourceVersion; empty is 0. Raises StatusError 422."""
+    if not text:
+        return 0
+    if not text.isdecimal() or len(text) > 19:
+        raise options_error("ListOptions", [invalid("resourceVersion", text, "strconv.ParseUint: invalid syntax")])
+    return int(text)
+
+
+def options_error(name: str, errors: Sequence[FieldError], *, group: str = "meta.k8s.io") -> StatusError:
+    return invalid_object(name, group, "", errors)
+
+
+def _integer(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name)
+    if not text:
+        return 0
+    try:
+        return int(text)
+    except ValueError as e:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
+
+
+def _watch_errors(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if options.send_initial is not None:
+        if not options.match:
+            errors.append(
+                forbidden(
+                    "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                )
+            )
+        elif options.match != "NotOlderThan":
+            errors.append(not_supported("resourceVersionMatch", options.match, ["NotOlderThan"]))
+    elif options.match:
+        errors.append(
+            forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            )
+        )
+    return errors
+
+
+def _list_errors(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if options.match:
+        if not options.resource_version:
+            errors.append(
+                forbidden(
+                    "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
+                )
+            )
+        if options.token:
+            errors.append(
+                forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+            )
+        if options.match not in _MATCHES:
+            errors.append(not_supported("resourceVersionMatch", options.match, _MATCHES))
+        elif options.match == "Exact" and options.resource_version == "0":
+            errors.append(
+                forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+            )
+    if options.send_initial is not None:
+        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    return errors

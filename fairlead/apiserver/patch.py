@@ -1,0 +1,57 @@
+"""patch: the three forms of partial update, as functions from a JSON tree to a JSON tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from fairlead.apiserver.accept import media_type, unsupported_media_type
+from fairlead.apiserver.cache import Entry
+from fairlead.apiserver.params import WriteOptions
+from fairlead.apiserver.update import Candidate, Change
+from fairlead.machinery.decode import decode_tree, parse_json
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.patch import json_patch, merge_patch
+from fairlead.machinery.status import StatusError
+from fairlead.machinery.strategic import strategic_patch
+from fairlead.runtime.client import Request
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+TreePatch = Callable[[Any], Any]
+
+
+def read_patch(request: Request, type: type) -> TreePatch:
+    """The patch in the body, ready to be applied to trees of this type. Raises StatusError 400, 415."""
+    media = media_type(request.headers.get("content-type", ""))
+    if media == APPLY_PATCH:
+        raise StatusError(
+            415,
+            "UnsupportedMediaType",
+            "server-side apply is not supported by this server; use client-side apply (without --server-side)",
+        )
+    if media not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
+        raise unsupported_media_type(media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+    patch = parse_json(request.body, what="patch")
+    if media == JSON_PATCH:
+        return lambda tree: json_patch(tree, patch)
+    if media == MERGE_PATCH:
+        return lambda tree: merge_patch(tree, patch)
+    return lambda tree: strategic_patch(tree, patch, type)
+
+
+def patch_change(kind: Kind[Any], request: Request, options: WriteOptions) -> Change:
+    """The patch as a change of the object itself."""
+    patch = read_patch(request, kind.type)
+
+    def change(entry: Entry) -> Candidate:
+        tree = patch(msgspec.json.decode(entry.raw))
+        decoded = decode_tree(kind, tree, validation=options.validation)
+        return Candidate(decoded.obj, decoded.warnings)
+
+    return change

@@ -1,0 +1,41 @@
+"""Which container of a Pod a `log` or `exec` means, and whether it has come far enough: pure, with upstream's texts."""
+
+from __future__ import annotations
+
+from fairlead.api.pod import Pod
+from fairlead.machinery.status import StatusError, bad_request
+
+
+def choose_container(pod: Pod, wanted: str) -> str:
+    """The container's name. Raises StatusError 400."""
+    name = pod.metadata.name
+    names = [c.name for c in pod.spec.containers]
+    init_names = [c.name for c in pod.spec.initContainers]
+    if wanted:
+        if wanted not in (*names, *init_names, *(c.name for c in pod.spec.ephemeralContainers)):
+            raise bad_request(f"container {wanted} is not valid for pod {name}")
+        return wanted
+    if len(names) == 1:
+        return names[0]
+    text = f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
+    if init_names:
+        text += f" or one of the init containers: [{' '.join(init_names)}]"
+    raise bad_request(text)
+
+
+def check_started(pod: Pod, container: str) -> None:
+    """Raises StatusError 400 where the container has not run yet."""
+    statuses = (*pod.status.containerStatuses, *pod.status.initContainerStatuses)
+    status = next((s for s in statuses if s.name == container), None)
+    if status is None:
+        if not statuses:
+            raise _waiting(pod, container, "ContainerCreating")
+        return
+    waiting = status.state.waiting
+    if waiting is not None and status.lastState.terminated is None:
+        raise _waiting(pod, container, waiting.reason)
+
+
+def _waiting(pod: Pod, container: str, reason: str) -> StatusError:
+    text = f'container "{container}" in pod "{pod.metadata.name}" is waiting to start'
+    return bad_request(f"{text}: {reason}" if reason else text)

@@ -1,0 +1,62 @@
+"""A pool of numbers out of a range, of which each is held at most once: cluster IPs and node ports.
+
+The lower band is for those who choose by hand; numbers that nobody chose come from the upper band first, so the
+two seldom meet (Kubernetes KEP-3070 and KEP-3668). In memory only; rebuilt from the stored Services at start.
+"""
+
+from __future__ import annotations
+
+import random
+
+_PROBES = 32
+
+
+class Pool:
+    """Numbers 0..size-1. `holders` may be several for one number only by `force` (at a rebuild)."""
+
+    def __init__(self, size: int, lower: int, *, rng: random.Random) -> None:
+        self._size = size
+        self._lower = min(lower, size)
+        self._rng = rng
+        self._taken: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._taken
+
+    def take(self, number: int) -> bool:
+        """Whether the number was free; it is taken now."""
+        if number in self._taken:
+            return False
+        self._taken.add(number)
+        return True
+
+    def release(self, number: int) -> None:
+        self._taken.discard(number)
+
+    def take_any(self) -> int | None:
+        """A random free number, or None where there is none left."""
+        found = self._any(self._lower, self._size)
+        if found is None:
+            found = self._any(0, self._lower)
+        if found is not None:
+            self._taken.add(found)
+        return found
+
+    def _any(self, start: int, end: int) -> int | None:
+        if start >= end:
+            return None
+        for _ in range(_PROBES):
+            number = self._rng.randrange(start, end)
+            if number not in self._taken:
+                return number
+        # The band is crowded: walk it once from a random place.
+        first = self._rng.randrange(start, end)
+        return next((n for n in (*range(first, end), *range(start, first)) if n not in self._taken), None)
+
+
+def lower_band(size: int, *, least: int, most: int, step: int) -> int:
+    """The size of the lower band: `min(max(least, size/step), most)`, none where the range is too small."""
+    return 0 if size <= least else min(max(least, size // step), most)

@@ -1,0 +1,99 @@
+"""What the server itself sets on an object before it is checked: identity, times, generation, and what a client
+may not touch. Pure; owns its arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.namespace import NAMESPACE
+from fairlead.base.instant import Instant, render_time
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, bad_request
+
+_ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
+_SUFFIX_ROOM = 58
+"""How much of `generateName` is kept, so that name and suffix are at most 63 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request says the object is."""
+
+    namespace: str
+    name: str
+
+
+def fit_place(obj: Any, place: Place) -> None:
+    """The body may leave out what the path says, but not contradict it. Raises StatusError 400."""
+    meta: ObjectMeta = obj.metadata
+    if not meta.namespace:
+        meta.namespace = place.namespace
+    elif meta.namespace != place.namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+            if place.namespace
+            else "namespace is not allowed for a cluster-scoped resource"
+        )
+    if place.name:
+        if not meta.name:
+            meta.name = place.name
+        elif meta.name != place.name:
+            raise bad_request(f"the name of the object ({meta.name}) does not match the name on the URL ({place.name})")
+
+
+def begin_create(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:
+    """Identity and times of a new object. Raises StatusError 500 for a resourceVersion, as upstream does."""
+    meta: ObjectMeta = obj.metadata
+    if meta.resourceVersion:
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+    meta.uid = uid
+    meta.creationTimestamp = render_time(now)
+    meta.deletionTimestamp = None
+    meta.deletionGracePeriodSeconds = None
+    meta.generation = 1 if kind.generation else 0
+    meta.selfLink = ""
+    meta.managedFields = []
+
+
+def generated_name(base: str, suffix: str) -> str:
+    return base[:_SUFFIX_ROOM] + suffix
+
+
+def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> None:
+    """Keeps what this endpoint may not change, and counts generations."""
+    meta, was = new.metadata, old.metadata
+    meta.uid = was.uid
+    meta.selfLink = ""
+    meta.generateName = was.generateName
+    meta.creationTimestamp = was.creationTimestamp
+    meta.deletionTimestamp = was.deletionTimestamp
+    meta.deletionGracePeriodSeconds = was.deletionGracePeriodSeconds
+    meta.generation = was.generation
+    meta.managedFields = []
+    if subresource == "status":
+        _keep_all_but_status(kind, old, new)
+    elif kind.status and not subresource:
+        new.status = old.status
+    if kind is NAMESPACE and subresource != "finalize":
+        new.spec = old.spec
+    if kind.generation and not subresource and _counts(kind, old, new):
+        meta.generation = was.generation + 1
+
+
+def _keep_all_but_status(kind: Kind[Any], old: Any, new: Any) -> None:
+    for name in type(new).__struct_fields__:
+        if name not in _ALWAYS_NEW and name != "status":
+            setattr(new, name, getattr(old, name))
+    new.metadata.ownerReferences = old.metadata.ownerReferences
+    if kind.group == "apps":
+        new.metadata.labels = old.metadata.labels
+
+
+def _counts(kind: Kind[Any], old: Any, new: Any) -> bool:
+    if old.spec != new.spec:
+        return True
+    # A Deployment's annotations reach its ReplicaSets, so upstream counts them too.
+    return kind.kind == "Deployment" and bool(old.metadata.annotations != new.metadata.annotations)

@@ -1,0 +1,103 @@
+"""The kinds as the server serves them: where their objects lie in the store, and their caches.
+
+Keys are laid out as upstream's `/registry`, so that another server could open the same data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from fairlead.apiserver.cache import EncodedForm, Entry, KindCache
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, conflict, not_found
+from fairlead.store.model import Change, Record, Store
+
+# Upstream keeps some kinds under other names than their plurals.
+_FOLDERS = {
+    "services": "services/specs",
+    "endpoints": "services/endpoints",
+    "nodes": "minions",
+    "leases.coordination.k8s.io": "leases",
+    "deployments.apps": "deployments",
+    "replicasets.apps": "replicasets",
+    "controllerrevisions.apps": "controllerrevisions",
+    "endpointslices.discovery.k8s.io": "endpointslices",
+}
+ROOT = "/registry/"
+
+
+class Resource:
+    """One kind with its cache."""
+
+    def __init__(self, kind: Kind[Any]) -> None:
+        self.kind = kind
+        folder = _FOLDERS.get(kind.resource) or (f"{kind.group}/{kind.plural}" if kind.group else kind.plural)
+        self.prefix = f"{ROOT}{folder}/"
+        self.cache = KindCache(kind)
+
+    @property
+    def form(self) -> EncodedForm:
+        return self.cache.form
+
+    def key(self, namespace: str, name: str) -> str:
+        """The cache's key; the store's is `prefix` before it."""
+        return f"{namespace}/{name}" if self.kind.namespaced else name
+
+    def find(self, namespace: str, name: str) -> Entry:
+        """The object, or StatusError 404."""
+        entry = self.cache.get(f"{namespace}/{name}" if self.kind.namespaced else name)
+        if entry is None:
+            raise self.not_found(name)
+        return entry
+
+    def not_found(self, name: str) -> StatusError:
+        return not_found(self.kind.plural, self.kind.group, name)
+
+    def conflict(self, name: str, why: str) -> StatusError:
+        return conflict(self.kind.plural, self.kind.group, name, why)
+
+
+class Resources:
+    """All kinds, and the store's changes on their way into the caches."""
+
+    def __init__(self, kinds: Iterable[Kind[Any]], store: Store) -> None:
+        self.store = store
+        self.revision = 0
+        """All caches hold exactly the state of this revision."""
+        self._all = [Resource(kind) for kind in kinds]
+        self._by_prefix = {resource.prefix: resource for resource in self._all}
+        self._by_plural = {(r.kind.group, r.kind.version, r.kind.plural): r for r in self._all}
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._all)
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._by_plural.get((group, version, plural))
+
+    def of(self, kind: Kind[Any]) -> Resource:
+        return self._by_plural[(kind.group, kind.version, kind.plural)]
+
+    async def load(self) -> None:
+        """Fills the caches from the store and follows it from there."""
+        records, revision = await self.store.list(ROOT)
+        sorted_out: dict[str, list[Record]] = {}
+        for record in records:
+            resource = self._owner(record.key)
+            if resource is not None:
+                sorted_out.setdefault(resource.prefix, []).append(record)
+        for resource in self._all:
+            resource.cache.load(resource.prefix, sorted_out.get(resource.prefix, []), revision)
+        self.revision = revision
+        self.store.subscribe(self._on_changes)
+
+    def _on_changes(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            self.revision = change.revision
+            resource = self._owner(change.key)
+            if resource is not None:
+                resource.cache.apply(change.key[len(resource.prefix) :], change)
+
+    def _owner(self, key: str) -> Resource | None:
+        end = key.find("/", len(ROOT)) + 1
+        return self._by_prefix.get(key[:end]) or self._by_prefix.get(key[: key.find("/", end) + 1])

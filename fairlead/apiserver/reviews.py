@@ -1,0 +1,33 @@
+"""Questions about oneself: who am I (`kubectl auth whoami`), and may I (`kubectl auth can-i`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.apiserver.model import User
+from fairlead.machinery.decode import encode, parse_json
+from fairlead.runtime.client import Request
+
+_WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_MAY = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def review(path: str, request: Request, user: User) -> bytes | None:
+    """The answer, or None where the path is no review."""
+    if path == _WHO:
+        info: dict[str, Any] = {"username": user.name, "groups": list(user.groups)}
+        if user.uid:
+            info["uid"] = user.uid
+        if user.extra:
+            info["extra"] = {key: list(values) for key, values in user.extra.items()}
+        return _answer("SelfSubjectReview", "authentication.k8s.io/v1", {"status": {"userInfo": info}})
+    if path == _MAY:
+        tree = parse_json(request.body)
+        spec = tree.get("spec", {}) if isinstance(tree, dict) else {}
+        rest = {"spec": spec, "status": {"allowed": True, "reason": "every known user may do everything"}}
+        return _answer("SelfSubjectAccessReview", "authorization.k8s.io/v1", rest)
+    return None
+
+
+def _answer(kind: str, api_version: str, rest: dict[str, Any]) -> bytes:
+    return encode({"kind": kind, "apiVersion": api_version, "metadata": {}} | rest)

@@ -1,0 +1,107 @@
+"""The API server put together: `start`, then `transport` in the process and `serve` on sockets, then `stop`."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+from collections.abc import Sequence
+
+from fairlead.api.kinds import KINDS
+from fairlead.apiserver.admission import Admission
+from fairlead.apiserver.allocate import ServiceAllocator
+from fairlead.apiserver.auth import Authenticator
+from fairlead.apiserver.bootstrap import Bootstrap
+from fairlead.apiserver.core import Core
+from fairlead.apiserver.create import Creator
+from fairlead.apiserver.delete import Deleter
+from fairlead.apiserver.endpoints import Endpoints
+from fairlead.apiserver.expiry import EventExpiry
+from fairlead.apiserver.http import HttpEdge
+from fairlead.apiserver.kubelet import Kubelet
+from fairlead.apiserver.local import LocalTransport
+from fairlead.apiserver.metrics import Metrics
+from fairlead.apiserver.model import SYSTEM, User
+from fairlead.apiserver.read import Reader
+from fairlead.apiserver.resource import Resources
+from fairlead.apiserver.settings import ApiSettings
+from fairlead.apiserver.subresources import Subresources
+from fairlead.apiserver.tokenrequest import TokenIssuer
+from fairlead.apiserver.update import Updater
+from fairlead.apiserver.verbs import Verbs
+from fairlead.apiserver.watches import Watches
+from fairlead.apiserver.writer import Writer
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
+from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery, keep_running
+from fairlead.runtime.client import Transport
+from fairlead.store.model import Store
+
+
+class ApiServer:
+    def __init__(
+        self, store: Store, *, settings: ApiSettings, clock: Clock, rng: random.Random, ids: IdSource, log: Log
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._started = False
+        self._nursery = Nursery()
+        self._resources = resources = Resources(KINDS, store)
+        self._allocator = ServiceAllocator(settings.service_cidr, settings.node_port_range, rng=rng)
+        self._watches = Watches(resources)
+        self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
+        issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
+        self._authenticator = Authenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
+        writer = Writer(store, self._allocator)
+        admission = Admission(resources, ids=ids)
+        creator = Creator(writer, admission, clock=clock, ids=ids)
+        updater = Updater(writer)
+        deleter = Deleter(writer, admission, clock=clock)
+        self._bootstrap = Bootstrap(resources, creator, updater)
+        self._expiry = EventExpiry(resources, writer, clock=clock)
+        metrics = Metrics(clock=clock, version=settings.version)
+        metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
+        verbs = Verbs(
+            reader=Reader(resources, self._watches, rng=rng),
+            creator=creator,
+            updater=updater,
+            deleter=deleter,
+            subresources=Subresources(updater, deleter, clock=clock),
+            tokens=TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids),
+            kubelet=self._kubelet,
+            clock=clock,
+        )
+        endpoints = Endpoints(KINDS, version=settings.version, metrics=metrics, ready=self._ready)
+        self._core = Core(resources, verbs, endpoints, metrics=metrics, clock=clock, log=log)
+        self._edge = HttpEdge(self._core, self._authenticator, self._kubelet)
+
+    async def start(self) -> None:
+        """Reads the store and writes what every cluster has; from here on the in-process transport works."""
+        await self._resources.load()
+        self._allocator.follow(self._resources)
+        await self._bootstrap.run(self._settings, self._allocator.first_address)
+        await self._nursery.__aenter__()
+        self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
+        self._nursery.spawn(keep_running("event expiry", self._expiry.run, log=self._log))
+        self._started = True
+
+    def transport(self, user: User = SYSTEM) -> Transport:
+        """The server without a wire, for components in its process."""
+        return LocalTransport(self._core, user)
+
+    async def serve(self, socks: Sequence[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
+        """Serves on listening sockets; returns as soon as it does."""
+        await self._edge.start(socks, ssl_context)
+
+    async def stop(self) -> None:
+        """Ends all watches and connections. The store belongs to whoever opened it."""
+        self._watches.stop()
+        await self._edge.stop()
+        await self._kubelet.close()
+        if self._started:
+            self._started = False
+            await self._nursery.__aexit__(None, None, None)
+
+    def _ready(self) -> dict[str, bool]:
+        return {"ping": True, "log": True, "store": self._started, "informer-sync": self._started}

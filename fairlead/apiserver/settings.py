@@ -1,0 +1,25 @@
+"""What the API server is told at start."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+GIT_VERSION = "v1.36.0+fairlead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    advertise_address: str
+    """Where Pods reach this server: the endpoint of the Service `kubernetes`."""
+    advertise_port: int = 6443
+    service_cidr: str = "10.96.0.0/12"
+    node_port_range: tuple[int, int] = (30000, 32767)
+    """Both included."""
+    sa_key: bytes
+    """HMAC key of service-account tokens."""
+    ca_pem: str = ""
+    kubelet_tls: ssl.SSLContext | None = None
+    """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
+    cluster_domain: str = "cluster.local"
+    version: str = GIT_VERSION

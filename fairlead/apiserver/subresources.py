@@ -1,0 +1,152 @@
+"""The subresources that are forms of writing: scale, binding, eviction, finalize, token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from fairlead.api.deleteoptions import DeleteOptions
+from fairlead.api.namespace import Namespace
+from fairlead.api.pod import Pod
+from fairlead.api.podactions import Binding, Eviction
+from fairlead.api.podstatus import PodCondition
+from fairlead.api.scale import Scale, ScaleSpec, ScaleStatus
+from fairlead.apiserver.body import read_as, read_object
+from fairlead.apiserver.cache import Entry
+from fairlead.apiserver.delete import Deleter
+from fairlead.apiserver.params import WriteOptions
+from fairlead.apiserver.patch import read_patch
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.update import Candidate, Updater
+from fairlead.base.clock import Clock
+from fairlead.base.instant import render_time
+from fairlead.machinery.checks import check_struct
+from fairlead.machinery.decode import Target as Body
+from fairlead.machinery.decode import decode_tree_as, encode
+from fairlead.machinery.selectors import from_label_selector, render
+from fairlead.machinery.status import FieldError, StatusError, bad_request, conflict, invalid, invalid_object
+from fairlead.runtime.client import Request
+
+SCALE = Body(Scale, "Scale", "autoscaling/v1")
+_BINDING = Body(Binding, "Binding", "v1")
+_EVICTION = Body(Eviction, "Eviction", "policy/v1")
+
+
+def scale_of(entry: Entry) -> Scale:
+    """The Scale of a Deployment or ReplicaSet."""
+    obj = entry.decode()
+    meta = obj.metadata
+    scale = Scale(kind="Scale", apiVersion="autoscaling/v1")
+    for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp"):
+        setattr(scale.metadata, name, getattr(meta, name))
+    scale.spec = ScaleSpec(replicas=obj.spec.replicas if obj.spec.replicas is not None else 1)
+    scale.status = ScaleStatus(
+        replicas=obj.status.replicas or 0, selector=render(from_label_selector(obj.spec.selector))
+    )
+    return scale
+
+
+class Subresources:
+    def __init__(self, updater: Updater, deleter: Deleter, *, clock: Clock) -> None:
+        self._updater = updater
+        self._deleter = deleter
+        self._clock = clock
+
+    async def scale(self, target: Target, request: Request, options: WriteOptions) -> tuple[bytes, list[str]]:
+        """PUT and PATCH of `scale`."""
+        parent = Target(target.resource, target.namespace, target.name)
+        read: Callable[[Entry], Scale]
+        if request.method == "PATCH":
+            patch = read_patch(request, Scale)
+
+            def read(entry: Entry) -> Scale:
+                tree = patch(msgspec.to_builtins(scale_of(entry)))
+                return decode_tree_as(SCALE, tree, validation=options.validation).obj
+        else:
+
+            def read(entry: Entry) -> Scale:
+                return read_as(SCALE, request, options.validation).obj
+
+        def change(entry: Entry) -> Candidate:
+            scale = read(entry)
+            _check_scale(scale, target.name)
+            obj = entry.decode()
+            obj.metadata.resourceVersion = scale.metadata.resourceVersion
+            obj.metadata.uid = scale.metadata.uid or obj.metadata.uid
+            obj.spec.replicas = scale.spec.replicas
+            return Candidate(obj)
+
+        entry, warnings = await self._updater.update(parent, change, options)
+        return encode(scale_of(entry)), warnings
+
+    async def bind(self, target: Target, request: Request, options: WriteOptions) -> bytes:
+        """POST of `pods/binding`: the scheduler's decision."""
+        binding = read_as(_BINDING, request, options.validation).obj
+        node = binding.target.name
+        if binding.target.kind not in ("", "Node"):
+            raise bad_request(f'invalid kind "{binding.target.kind}": must be empty or "Node"')
+        if not node:
+            errors = [FieldError("target.name", "Required")]
+            raise invalid_object("Binding", "", target.name, errors)
+        now = render_time(self._clock.now())
+
+        def change(entry: Entry) -> Candidate:
+            pod: Pod = entry.decode()
+            _check_bindable(pod)
+            pod.spec.nodeName = node
+            pod.metadata.annotations.update(binding.metadata.annotations)
+            pod.metadata.uid = binding.metadata.uid or pod.metadata.uid
+            kept = [c for c in pod.status.conditions if c.type != "PodScheduled"]
+            scheduled = PodCondition(type="PodScheduled", status="True", lastTransitionTime=now)
+            pod.status.conditions = [*kept, scheduled]
+            return Candidate(pod)
+
+        await self._updater.update(Target(target.resource, target.namespace, target.name, "binding"), change, options)
+        return success(201)
+
+    async def evict(self, target: Target, request: Request) -> bytes:
+        """POST of `pods/eviction`: a delete that may be refused; nothing here refuses yet."""
+        eviction = read_as(_EVICTION, request).obj
+        await self._deleter.delete(
+            Target(target.resource, target.namespace, target.name), eviction.deleteOptions or DeleteOptions()
+        )
+        return success(201)
+
+    async def finalize(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str]]:
+        """PUT of `namespaces/finalize`: whoever emptied the namespace takes its finalizer away."""
+
+        def change(entry: Entry) -> Candidate:
+            wanted = read_object(target.resource.kind, request, options.validation).obj
+            namespace: Namespace = entry.decode()
+            namespace.metadata.resourceVersion = wanted.metadata.resourceVersion
+            namespace.spec.finalizers = wanted.spec.finalizers
+            return Candidate(namespace)
+
+        return await self._updater.update(target, change, options)
+
+
+def success(code: int) -> bytes:
+    return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code})
+
+
+def _check_scale(scale: Scale, name: str) -> None:
+    errors = list(check_struct(scale.spec, "spec"))
+    if scale.spec.replicas < 0:
+        errors.append(invalid("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0"))
+    if errors:
+        raise invalid_object("Scale", "autoscaling", name, errors)
+
+
+def _check_bindable(pod: Pod) -> None:
+    name = pod.metadata.name
+    if pod.metadata.deletionTimestamp is not None:
+        raise _not_bindable(name, f"pod {name} is being deleted, cannot be assigned to a host")
+    if pod.spec.nodeName:
+        raise _not_bindable(name, f'pod {name} is already assigned to node "{pod.spec.nodeName}"')
+    if pod.spec.schedulingGates:
+        raise _not_bindable(name, f"pod {name} has non-empty .spec.schedulingGates")
+
+
+def _not_bindable(name: str, why: str) -> StatusError:
+    return conflict("pods/binding", "", name, why)

@@ -1,0 +1,87 @@
+"""Service-account tokens: JSON Web Tokens signed with HMAC-SHA256, in upstream's claims.
+
+A token is bound to its account's uid, and may be bound to a Pod's: when either is gone, so is the token. Rejected:
+RSA keys, which only pay where somebody else must check the tokens.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import msgspec
+
+from fairlead.base.instant import Instant
+
+ISSUER_HOST = "https://kubernetes.default.svc"
+PREFIX = "system:serviceaccount:"
+
+
+class Named(msgspec.Struct, omit_defaults=True):
+    name: str = ""
+    uid: str = ""
+
+
+class Kubernetes(msgspec.Struct, omit_defaults=True):
+    namespace: str = ""
+    serviceaccount: Named = msgspec.field(default_factory=Named)
+    pod: Named | None = None
+
+
+class Claims(msgspec.Struct, omit_defaults=True):
+    aud: list[str] = []
+    exp: int = 0
+    iat: int = 0
+    nbf: int = 0
+    iss: str = ""
+    jti: str = ""
+    sub: str = ""
+    kubernetes: Kubernetes = msgspec.field(default_factory=Kubernetes, name="kubernetes.io")
+
+
+class _Header(msgspec.Struct):
+    alg: str = ""
+
+
+class BadToken(Exception):
+    """Not a token of ours, or no longer one."""
+
+
+_CLAIMS = msgspec.json.Decoder(Claims)
+_HEADER = msgspec.json.Decoder(_Header)
+_HEAD = b'{"alg":"HS256","typ":"JWT"}'
+
+
+def sign(claims: Claims, key: bytes) -> str:
+    body = _encode(_HEAD) + b"." + _encode(msgspec.json.encode(claims))
+    return (body + b"." + _encode(_mac(body, key))).decode()
+
+
+def verify(token: str, key: bytes, *, audience: str, now: Instant) -> Claims:
+    """The claims of a token that we signed, that is meant for `audience` and valid now. Raises BadToken."""
+    try:
+        body, _, signature = token.encode().rpartition(b".")
+        head, _, payload = body.partition(b".")
+        if _HEADER.decode(_decode(head)).alg != "HS256" or not hmac.compare_digest(_decode(signature), _mac(body, key)):
+            raise BadToken("invalid signature")
+        claims = _CLAIMS.decode(_decode(payload))
+    except (ValueError, msgspec.MsgspecError) as e:
+        raise BadToken("malformed token") from e
+    if not claims.nbf <= now < claims.exp:
+        raise BadToken("token has expired or is not yet valid")
+    if audience not in claims.aud:
+        raise BadToken("token is for another audience")
+    return claims
+
+
+def _mac(body: bytes, key: bytes) -> bytes:
+    return hmac.new(key, body, hashlib.sha256).digest()
+
+
+def _encode(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _decode(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))

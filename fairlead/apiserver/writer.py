@@ -1,0 +1,81 @@
+"""The last steps of every write: allocate, encode, store. The cache and the watchers are up to date on return.
+
+What must stay true: nothing is decided here about the object, and store errors never pass through unnamed.
+`Raced` means that somebody else wrote first; the caller knows whether it may try again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.api.lease import LEASE
+from fairlead.api.node import NODE
+from fairlead.apiserver.allocate import ServiceAllocator
+from fairlead.apiserver.cache import Entry
+from fairlead.apiserver.resource import Resource
+from fairlead.machinery.status import StatusError, already_exists
+from fairlead.store.model import Conflict, Exists, NotFound, Store, StoreError
+
+
+class Raced(Exception):
+    """The object changed between being read and being written."""
+
+
+class Writer:
+    def __init__(self, store: Store, allocator: ServiceAllocator) -> None:
+        self._store = store
+        self._allocator = allocator
+
+    async def insert(self, resource: Resource, obj: Any, *, dry_run: bool) -> Entry:
+        """Creates the object. Raises StatusError 409, 422."""
+        form, kind, name = resource.form, resource.kind, obj.metadata.name
+        key = resource.key(obj.metadata.namespace, name)
+        with self._allocator.holding(kind, None, obj, keep=not dry_run):
+            value = form.stored(obj)
+            if dry_run:
+                if resource.cache.get(key) is not None:
+                    raise already_exists(kind.plural, kind.group, name)
+                return Entry(form, key, value, 0)
+            try:
+                revision = await self._store.write(resource.prefix + key, value, expected_revision=0)
+            except Exists as e:
+                raise already_exists(kind.plural, kind.group, name) from e
+            except StoreError as e:
+                raise unavailable(e) from e
+        return Entry(form, key, form.splice(value, revision), revision)
+
+    async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
+        """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
+        form = resource.form
+        with self._allocator.holding(resource.kind, entry, obj, keep=not dry_run):
+            value = form.stored(obj)
+            same = form.splice(value, entry.revision)
+            if dry_run or same == entry.raw:
+                return Entry(form, entry.key, same, entry.revision)
+            # Heartbeats are most of the writes of an idle cluster and nobody replays them.
+            history = resource.kind is not LEASE and resource.kind is not NODE
+            try:
+                revision = await self._store.write(
+                    resource.prefix + entry.key, value, expected_revision=entry.revision, history=history
+                )
+            except (Conflict, NotFound) as e:
+                raise Raced from e
+            except StoreError as e:
+                raise unavailable(e) from e
+        return Entry(form, entry.key, form.splice(value, revision), revision)
+
+    async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
+        """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
+        if dry_run:
+            return entry
+        try:
+            revision = await self._store.delete(resource.prefix + entry.key, expected_revision=entry.revision)
+        except (Conflict, NotFound) as e:
+            raise Raced from e
+        except StoreError as e:
+            raise unavailable(e) from e
+        return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+
+def unavailable(error: StoreError) -> StatusError:
+    return StatusError(500, "InternalError", f"Internal error occurred: {error}")
