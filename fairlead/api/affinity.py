@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta import Int32, Int64, LabelSelector, Record, Strings
-from fairlead.machinery.kind import Atomic, OneOf, Required
+from fairlead.machinery.kind import Atomic, OneOf
 
 
 class NodeSelectorRequirement(Record):
@@ -22,7 +22,7 @@ class NodeSelectorTerm(Record):
 
 
 class NodeSelector(Record):
-    nodeSelectorTerms: Annotated[list[NodeSelectorTerm], Atomic(), Required()] = []
+    nodeSelectorTerms: Annotated[list[NodeSelectorTerm], Atomic()] = []
 
 
 class PreferredSchedulingTerm(Record):
@@ -36,7 +36,7 @@ class NodeAffinity(Record):
 
 
 class PodAffinityTerm(Record):
-    topologyKey: Annotated[str, Required()] = ""
+    topologyKey: str = ""
     labelSelector: Annotated[LabelSelector, Atomic()] | None = None
     matchLabelKeys: Strings = []
     mismatchLabelKeys: Strings = []
@@ -75,7 +75,7 @@ class Toleration(Record):
 
 class TopologySpreadConstraint(Record):
     maxSkew: Int32 = msgspec.field(default_factory=int)
-    topologyKey: Annotated[str, Required()] = ""
+    topologyKey: str = ""
     whenUnsatisfiable: Annotated[str, OneOf("DoNotSchedule", "ScheduleAnyway")] = ""
     labelSelector: Annotated[LabelSelector, Atomic()] | None = None
     matchLabelKeys: Strings = []

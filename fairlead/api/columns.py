@@ -9,6 +9,8 @@ from fairlead.api.container import Container
 from fairlead.api.meta import LabelSelector, Object
 from fairlead.base.instant import Instant, parse_time, render_age
 from fairlead.machinery.kind import Column
+from fairlead.machinery.selectors import from_label_selector
+from fairlead.machinery.status import StatusError
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
@@ -49,24 +51,10 @@ def render_labels(labels: Mapping[str, str]) -> str:
 
 def render_selector(selector: LabelSelector | None) -> str:
     """`app=web,tier in (back,front)`, sorted by key, as `labels.Selector.String`."""
-    if selector is None:
-        return ""
-    parts = [(key, f"{key}={value}") for key, value in selector.matchLabels.items()]
-    for need in selector.matchExpressions:
-        values = ",".join(sorted(need.values))
-        match need.operator:
-            case "In":
-                text = f"{need.key} in ({values})"
-            case "NotIn":
-                text = f"{need.key} notin ({values})"
-            case "Exists":
-                text = need.key
-            case "DoesNotExist":
-                text = f"!{need.key}"
-            case _:
-                return "<invalid>"
-        parts.append((need.key, text))
-    return ",".join(text for _, text in sorted(parts))
+    try:
+        return str(from_label_selector(selector))
+    except StatusError:
+        return "<invalid>"
 
 
 def first_few(texts: Iterable[str]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fairlead.api.columns import AGE, NAME
+from fairlead.api.data_rules import base64_errors, frozen_errors, key_errors, size_errors
 from fairlead.api.meta import Base64, Object
 from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.status import FieldError, invalid
 
 
 class ConfigMap(Object):
@@ -13,12 +17,27 @@ class ConfigMap(Object):
     immutable: bool | None = None
 
 
+def _rules(found: ConfigMap) -> Iterator[FieldError]:
+    yield from key_errors(found.data, "data")
+    yield from key_errors(found.binaryData, "binaryData")
+    yield from base64_errors(found.binaryData, "binaryData")
+    for key in sorted(found.data.keys() & found.binaryData.keys()):
+        yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+    yield from size_errors(found.data, found.binaryData)
+
+
+def _transition(old: ConfigMap, new: ConfigMap) -> Iterator[FieldError]:
+    yield from frozen_errors(old, new, ("data", "binaryData"))
+
+
 CONFIG_MAP = Kind(
     type=ConfigMap,
     kind="ConfigMap",
     plural="configmaps",
     singular="configmap",
     short_names=("cm",),
+    rules=_rules,
+    transition=_transition,
     columns=(
         NAME,
         Column("Data", lambda found, _: len(found.data) + len(found.binaryData), doc="How many keys it has."),

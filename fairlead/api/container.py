@@ -10,14 +10,14 @@ from fairlead.api.env import EnvFromSource, EnvVar
 from fairlead.api.meta import BY_NAME, Int32, Record, Resources, Strings
 from fairlead.api.probe import Lifecycle, Probe
 from fairlead.api.security import SecurityContext
-from fairlead.machinery.kind import Atomic, ListMap, OneOf, Required, SetList
+from fairlead.machinery.kind import Atomic, Format, ListMap, OneOf, Range, Required, SetList
 
 
 class ContainerPort(Record):
-    name: str = ""
-    containerPort: Annotated[Int32, Required()] = 0
+    name: Annotated[str, Format("port-name")] = ""
+    containerPort: Annotated[Int32, Required(), Range(1, 65535)] = 0
     hostIP: str = ""
-    hostPort: Int32 = 0
+    hostPort: Annotated[Int32, Range(1, 65535)] = 0
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = ""
 
 
@@ -64,12 +64,12 @@ class VolumeDevice(Record):
 
 
 class Container(Record):
-    name: Annotated[str, Required()] = ""
+    name: Annotated[str, Required(), Format("dns-label")] = ""
     args: Strings = []
     command: Strings = []
     env: Annotated[list[EnvVar], BY_NAME] = []
     envFrom: Annotated[list[EnvFromSource], Atomic()] = []
-    image: str = ""
+    image: Annotated[str, Required()] = ""
     imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] = ""
     lifecycle: Lifecycle | None = None
     livenessProbe: Probe | None = None
@@ -77,7 +77,7 @@ class Container(Record):
     readinessProbe: Probe | None = None
     resizePolicy: Annotated[list[ContainerResizePolicy], Atomic()] = []
     resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
-    restartPolicy: str | None = None
+    restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never")] | None = None
     restartPolicyRules: Annotated[list[ContainerRestartRule], Atomic()] = []
     securityContext: SecurityContext | None = None
     startupProbe: Probe | None = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from fairlead.api.columns import AGE, NAME, NONE
 from fairlead.api.meta import Int64, Object, controller_of
+from fairlead.api.rules import changed, not_negative
 from fairlead.base.instant import Instant
 from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.status import FieldError, required
 
 
 class ControllerRevision(Object):
@@ -23,12 +27,25 @@ def _controller(revision: ControllerRevision, _: Instant) -> str:
     return f"{owner.kind.lower()}.{group}/{owner.name}" if group else f"{owner.kind.lower()}/{owner.name}"
 
 
+def _rules(revision: ControllerRevision) -> Iterator[FieldError]:
+    if revision.data is None:
+        yield required("data", "data is mandatory")
+    yield from not_negative(revision.revision, "revision")
+
+
+def _transition(old: ControllerRevision, new: ControllerRevision) -> Iterator[FieldError]:
+    before, after = (msgspec.json.decode(r.data) if r.data is not None else None for r in (old, new))
+    yield from changed(before, after, "data")
+
+
 CONTROLLER_REVISION = Kind(
     type=ControllerRevision,
     kind="ControllerRevision",
     group="apps",
     plural="controllerrevisions",
     singular="controllerrevision",
+    rules=_rules,
+    transition=_transition,
     columns=(
         NAME,
         Column("Controller", _controller, doc="Whose version it is."),

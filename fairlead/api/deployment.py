@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -9,9 +10,14 @@ import msgspec
 from fairlead.api.columns import AGE, NAME, container_images, container_names, render_selector
 from fairlead.api.meta import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
 from fairlead.api.pod_defaults import default_pod_spec
+from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodTemplateSpec
+from fairlead.api.rules import not_negative
+from fairlead.api.workload_rules import workload_errors
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Atomic, Column, Kind, OneOf, Required, RetainKeys
+from fairlead.machinery import names
+from fairlead.machinery.kind import Atomic, Column, Immutable, Kind, OneOf, Required, RetainKeys
+from fairlead.machinery.status import FieldError, forbidden, invalid
 
 
 class RollingUpdateDeployment(Record):
@@ -25,7 +31,7 @@ class DeploymentStrategy(Record):
 
 
 class DeploymentSpec(Record):
-    selector: Annotated[LabelSelector, Atomic(), Required()] | None = None
+    selector: Annotated[LabelSelector, Atomic(), Required(), Immutable()] | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
     minReadySeconds: Int32 = 0
     paused: bool = False
@@ -84,6 +90,49 @@ def _prepare_create(deployment: Deployment) -> Deployment:
     return deployment
 
 
+def _rules(deployment: Deployment) -> Iterator[FieldError]:
+    spec = deployment.spec
+    yield from not_negative(spec.replicas, "spec.replicas")
+    yield from workload_errors(spec.selector, spec.template)
+    yield from _strategy_errors(spec.strategy)
+    yield from not_negative(spec.minReadySeconds, "spec.minReadySeconds")
+    yield from not_negative(spec.revisionHistoryLimit, "spec.revisionHistoryLimit")
+    deadline, path = spec.progressDeadlineSeconds, "spec.progressDeadlineSeconds"
+    yield from not_negative(deadline, path)
+    if deadline is not None and deadline <= spec.minReadySeconds:
+        yield invalid(path, deadline, "must be greater than minReadySeconds")
+
+
+def _strategy_errors(strategy: DeploymentStrategy) -> Iterator[FieldError]:
+    rolling, path = strategy.rollingUpdate, "spec.strategy.rollingUpdate"
+    if rolling is None:
+        return
+    if strategy.type == "Recreate":
+        yield forbidden(path, "may not be specified when strategy `type` is 'Recreate'")
+        return
+    unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+    yield from _amount_errors(unavailable, f"{path}.maxUnavailable")
+    yield from _amount_errors(surge, f"{path}.maxSurge")
+    if _number(unavailable) == 0 and _number(surge) == 0:
+        yield invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+    if isinstance(unavailable, str) and (_number(unavailable) or 0) > 100:
+        yield invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
+
+
+def _amount_errors(amount: int | str, path: str) -> Iterator[FieldError]:
+    if isinstance(amount, int):
+        yield from not_negative(amount, path)
+    else:
+        for text in names.percent(amount):
+            yield invalid(path, amount, text)
+
+
+def _number(amount: int | str) -> int | None:
+    if isinstance(amount, int):
+        return amount
+    return None if names.percent(amount) else int(amount[:-1])
+
+
 def _ready(deployment: Deployment, _: Instant) -> str:
     return f"{deployment.status.readyReplicas}/{deployment.spec.replicas or 0}"
 
@@ -111,4 +160,6 @@ DEPLOYMENT = Kind(
     ),
     default=_default,
     prepare_create=_prepare_create,
+    rules=_rules,
+    warnings=lambda found: pod_warnings(found.metadata, found.spec.template.spec, "spec.template."),
 )

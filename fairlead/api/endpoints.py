@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -9,22 +10,24 @@ import msgspec
 from fairlead.api.columns import AGE, NAME, NONE, first_few, join_host_port
 from fairlead.api.meta import Int32, Object, Record
 from fairlead.api.reference import ObjectReference
+from fairlead.api.rules import ip_address, ordinary_ip, port_number
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Atomic, Column, Kind
+from fairlead.machinery.kind import Atomic, Column, Format, Kind, OneOf
+from fairlead.machinery.status import FieldError, required
 
 
 class EndpointAddress(Record):
     ip: str = ""
-    hostname: str = ""
-    nodeName: str | None = None
+    hostname: Annotated[str, Format("dns-label")] = ""
+    nodeName: Annotated[str, Format("dns-subdomain")] | None = None
     targetRef: Annotated[ObjectReference, Atomic()] | None = None
 
 
 class EndpointPort(Record):
-    name: str = ""
+    name: Annotated[str, Format("dns-label")] = ""
     port: Int32 = msgspec.field(default_factory=int)
-    appProtocol: str | None = None
-    protocol: str = ""
+    appProtocol: Annotated[str, Format("qualified-name")] | None = None
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = ""
 
 
 class EndpointSubset(Record):
@@ -55,6 +58,22 @@ def _subset(subset: EndpointSubset) -> list[str]:
     return [join_host_port(ip, port.port) for port in subset.ports for ip in ips] if subset.ports else ips
 
 
+def _rules(endpoints: Endpoints) -> Iterator[FieldError]:
+    for i, subset in enumerate(endpoints.subsets):
+        path = f"subsets[{i}]"
+        if not subset.addresses and not subset.notReadyAddresses:
+            yield required(path, "must specify `addresses` or `notReadyAddresses`")
+        for name, addresses in (("addresses", subset.addresses), ("notReadyAddresses", subset.notReadyAddresses)):
+            for j, address in enumerate(addresses):
+                where = f"{path}.{name}[{j}].ip"
+                wrong = list(ip_address(address.ip, where))
+                yield from wrong or ordinary_ip(address.ip, where)
+        for j, port in enumerate(subset.ports):
+            if not port.name and len(subset.ports) > 1:
+                yield required(f"{path}.ports[{j}].name")
+            yield from port_number(port.port, f"{path}.ports[{j}].port")
+
+
 ENDPOINTS = Kind(
     type=Endpoints,
     kind="Endpoints",
@@ -67,4 +86,5 @@ ENDPOINTS = Kind(
         AGE,
     ),
     default=_default,
+    rules=_rules,
 )

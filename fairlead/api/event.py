@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from fairlead.api.meta import Int32, MicroTime, Object, Record, Time
 from fairlead.api.reference import ObjectReference
 from fairlead.base.instant import Instant
 from fairlead.machinery.kind import Atomic, Column, Kind
+from fairlead.machinery.status import FieldError, invalid
 
 
 class EventSeries(Record):
@@ -65,12 +67,20 @@ def _count(event: Event, _: Instant) -> int:
     return event.series.count if event.series is not None else event.count or 1
 
 
+def _rules(event: Event) -> Iterator[FieldError]:
+    """Events of objects without a namespace live in `default`."""
+    wanted, path = event.involvedObject.namespace, "involvedObject.namespace"
+    if event.metadata.namespace not in ((wanted,) if wanted else ("", "default")):
+        yield invalid(path, wanted, "does not match event.namespace")
+
+
 EVENT = Kind(
     type=Event,
     kind="Event",
     plural="events",
     singular="event",
     short_names=("ev",),
+    rules=_rules,
     columns=(
         Column("Last Seen", _last, doc="When it was seen last."),
         Column("Type", lambda event, _: event.type, doc="Normal or Warning."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -10,7 +11,9 @@ from fairlead.api.amounts import settle
 from fairlead.api.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant
+from fairlead.machinery import names
 from fairlead.machinery.kind import Atomic, Column, Kind, OneOf, SetList
+from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
 
 
 class ConfigMapNodeConfigSource(Record):
@@ -147,6 +150,10 @@ _ROLE_PREFIX = "node-role.kubernetes.io/"
 def _default(node: Node) -> Node:
     settle(node.status.capacity)
     settle(node.status.allocatable)
+    if node.spec.podCIDR and not node.spec.podCIDRs:
+        node.spec.podCIDRs = [node.spec.podCIDR]
+    elif node.spec.podCIDRs and not node.spec.podCIDR:
+        node.spec.podCIDR = node.spec.podCIDRs[0]
     if not node.status.allocatable:
         node.status.allocatable = dict(node.status.capacity)
     return node
@@ -163,6 +170,31 @@ def _roles(node: Node, _: Instant) -> str:
     found = {label.removeprefix(_ROLE_PREFIX) for label in labels if label.startswith(_ROLE_PREFIX)}
     found.add(labels.get("kubernetes.io/role", ""))
     return or_none(",".join(sorted(found - {""})))
+
+
+def _rules(node: Node) -> Iterator[FieldError]:
+    seen: set[tuple[str, str]] = set()
+    for i, taint in enumerate(node.spec.taints):
+        path = f"spec.taints[{i}]"
+        for text in names.qualified_name(taint.key):
+            yield invalid(f"{path}.key", taint.key, text)
+        for text in names.label_value(taint.value):
+            yield invalid(f"{path}.value", taint.value, text)
+        if not taint.effect:
+            yield required(f"{path}.effect")
+        if (taint.key, taint.effect) in seen:
+            yield duplicate(path, msgspec.to_builtins(taint))
+        seen.add((taint.key, taint.effect))
+    for i, cidr in enumerate(node.spec.podCIDRs):
+        for text in names.cidr(cidr):
+            yield invalid(f"spec.podCIDRs[{i}]", cidr, text)
+
+
+def _transition(old: Node, new: Node) -> Iterator[FieldError]:
+    if old.spec.podCIDRs and old.spec.podCIDRs != new.spec.podCIDRs:
+        yield forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
+    if old.spec.providerID and old.spec.providerID != new.spec.providerID:
+        yield forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid')
 
 
 def address_of(node: Node, kind: str) -> str:
@@ -191,5 +223,7 @@ NODE = Kind(
         Column("Container-Runtime", lambda node, _: node.status.nodeInfo.containerRuntimeVersion or UNKNOWN, wide=True),
     ),
     default=_default,
+    rules=_rules,
+    transition=_transition,
     fields={"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"},
 )

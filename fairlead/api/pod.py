@@ -8,6 +8,8 @@ from fairlead.api.meta import Object
 from fairlead.api.pod_columns import POD_COLUMNS
 from fairlead.api.pod_create import prepare_pod
 from fairlead.api.pod_defaults import default_own_spec, default_pod_spec
+from fairlead.api.pod_rules import pod_errors, pod_transition
+from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodSpec
 from fairlead.api.podstatus import PodStatus
 from fairlead.machinery.kind import Kind
@@ -36,6 +38,9 @@ POD = Kind(
     columns=POD_COLUMNS,
     default=_default,
     prepare_create=prepare_pod,
+    rules=pod_errors,
+    transition=pod_transition,
+    warnings=lambda pod: pod_warnings(pod.metadata, pod.spec),
     fields={
         "spec.nodeName": lambda pod: pod.spec.nodeName,
         "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,

@@ -12,7 +12,7 @@ from fairlead.api.meta import BY_NAME, Int32, Int64, ObjectMeta, Record, Resourc
 from fairlead.api.reference import LocalObjectReference
 from fairlead.api.security import PodSecurityContext
 from fairlead.api.volume import Volume
-from fairlead.machinery.kind import Atomic, ListMap, OneOf, Required
+from fairlead.machinery.kind import Atomic, Format, ListMap, OneOf, Range, Required
 
 
 class HostAlias(Record):
@@ -36,7 +36,7 @@ class PodOS(Record):
 
 
 class PodReadinessGate(Record):
-    conditionType: Annotated[str, Required()] = ""
+    conditionType: Annotated[str, Required(), Format("qualified-name")] = ""
 
 
 class PodResourceClaim(Record):
@@ -60,7 +60,7 @@ class EvictionResponder(Record):
 
 class PodSpec(Record):
     containers: Annotated[list[Container], BY_NAME] = []
-    activeDeadlineSeconds: Int64 | None = None
+    activeDeadlineSeconds: Annotated[Int64, Range(1, 2147483647)] | None = None
     affinity: Affinity | None = None
     automountServiceAccountToken: bool | None = None
     dnsConfig: PodDNSConfig | None = None
@@ -73,11 +73,11 @@ class PodSpec(Record):
     hostNetwork: bool = False
     hostPID: bool = False
     hostUsers: bool | None = None
-    hostname: str = ""
+    hostname: Annotated[str, Format("dns-label")] = ""
     hostnameOverride: str | None = None
     imagePullSecrets: Annotated[list[LocalObjectReference], BY_NAME] = []
     initContainers: Annotated[list[Container], BY_NAME] = []
-    nodeName: str = ""
+    nodeName: Annotated[str, Format("dns-subdomain")] = ""
     nodeSelector: Annotated[dict[str, str], Atomic()] = {}
     os: PodOS | None = None
     overhead: Resources = {}
@@ -94,10 +94,10 @@ class PodSpec(Record):
     schedulingGroup: PodSchedulingGroup | None = None
     securityContext: PodSecurityContext | None = None
     serviceAccount: str = ""
-    serviceAccountName: str = ""
+    serviceAccountName: Annotated[str, Format("dns-subdomain")] = ""
     setHostnameAsFQDN: bool | None = None
     shareProcessNamespace: bool | None = None
-    subdomain: str = ""
+    subdomain: Annotated[str, Format("dns-label")] = ""
     terminationGracePeriodSeconds: Int64 | None = None
     tolerations: Annotated[list[Toleration], Atomic()] = []
     topologySpreadConstraints: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -9,12 +10,16 @@ import msgspec
 from fairlead.api.columns import AGE, NAME, container_images, container_names, render_selector
 from fairlead.api.meta import BY_TYPE, Int32, Int64, LabelSelector, Object, Record, Time
 from fairlead.api.pod_defaults import default_pod_spec
+from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodTemplateSpec
-from fairlead.machinery.kind import Atomic, Column, Kind, Required
+from fairlead.api.rules import not_negative
+from fairlead.api.workload_rules import workload_errors
+from fairlead.machinery.kind import Atomic, Column, Immutable, Kind, Required
+from fairlead.machinery.status import FieldError
 
 
 class ReplicaSetSpec(Record):
-    selector: Annotated[LabelSelector, Atomic(), Required()] | None = None
+    selector: Annotated[LabelSelector, Atomic(), Required(), Immutable()] | None = None
     minReadySeconds: Int32 = 0
     replicas: Int32 | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
@@ -55,6 +60,13 @@ def _prepare_create(replica_set: ReplicaSet) -> ReplicaSet:
     return replica_set
 
 
+def _rules(replica_set: ReplicaSet) -> Iterator[FieldError]:
+    spec = replica_set.spec
+    yield from not_negative(spec.replicas, "spec.replicas")
+    yield from not_negative(spec.minReadySeconds, "spec.minReadySeconds")
+    yield from workload_errors(spec.selector, spec.template)
+
+
 REPLICA_SET = Kind(
     type=ReplicaSet,
     kind="ReplicaSet",
@@ -78,5 +90,7 @@ REPLICA_SET = Kind(
     ),
     default=_default,
     prepare_create=_prepare_create,
+    rules=_rules,
+    warnings=lambda found: pod_warnings(found.metadata, found.spec.template.spec, "spec.template."),
     fields={"status.replicas": lambda found: str(found.status.replicas)},
 )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from typing import Annotated
 
 from fairlead.api.columns import AGE, NAME
+from fairlead.api.data_rules import base64_errors, frozen_errors, key_errors, size_errors
 from fairlead.api.meta import Base64, Object
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kind import Column, Immutable, Kind
+from fairlead.machinery.status import FieldError, required
 
 
 class Secret(Object):
-    type: str = ""
+    type: Annotated[str, Immutable()] = ""
     data: dict[str, Base64] = {}
     immutable: bool | None = None
     stringData: dict[str, str] = {}
@@ -25,6 +29,34 @@ def _default(secret: Secret) -> Secret:
     return secret
 
 
+_SHAPES: dict[str, tuple[str, ...]] = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+"""The keys that a secret of a type must have."""
+_ACCOUNT = "kubernetes.io/service-account.name"
+
+
+def _rules(secret: Secret) -> Iterator[FieldError]:
+    yield from key_errors(secret.data, "data")
+    yield from base64_errors(secret.data, "data")
+    yield from size_errors({}, secret.data)
+    for key in _SHAPES.get(secret.type, ()):
+        if key not in secret.data:
+            yield required(f"data[{key}]")
+    if secret.type == "kubernetes.io/basic-auth" and not {"username", "password"} & secret.data.keys():
+        yield required("data[username]")
+        yield required("data[password]")
+    if secret.type == "kubernetes.io/service-account-token" and not secret.metadata.annotations.get(_ACCOUNT):
+        yield required(f"metadata.annotations[{_ACCOUNT}]")
+
+
+def _transition(old: Secret, new: Secret) -> Iterator[FieldError]:
+    yield from frozen_errors(old, new, ("data",))
+
+
 SECRET = Kind(
     type=Secret,
     kind="Secret",
@@ -37,5 +69,7 @@ SECRET = Kind(
         AGE,
     ),
     default=_default,
+    rules=_rules,
+    transition=_transition,
     fields={"type": lambda secret: secret.type},
 )

@@ -7,7 +7,9 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta import Int64, Record, Strings
-from fairlead.machinery.kind import Atomic, OneOf, Required
+from fairlead.machinery.kind import Atomic, OneOf, Range, Required
+
+UserId = Annotated[Int64, Range(0, 2147483647)]
 
 
 class SELinuxOptions(Record):
@@ -46,9 +48,9 @@ class SecurityContext(Record):
     privileged: bool | None = None
     procMount: Annotated[str, OneOf("Default", "Unmasked")] | None = None
     readOnlyRootFilesystem: bool | None = None
-    runAsGroup: Int64 | None = None
+    runAsGroup: UserId | None = None
     runAsNonRoot: bool | None = None
-    runAsUser: Int64 | None = None
+    runAsUser: UserId | None = None
     seLinuxOptions: SELinuxOptions | None = None
     seccompProfile: SeccompProfile | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
@@ -61,11 +63,11 @@ class Sysctl(Record):
 
 class PodSecurityContext(Record):
     appArmorProfile: AppArmorProfile | None = None
-    fsGroup: Int64 | None = None
+    fsGroup: UserId | None = None
     fsGroupChangePolicy: Annotated[str, OneOf("OnRootMismatch", "Always")] | None = None
-    runAsGroup: Int64 | None = None
+    runAsGroup: UserId | None = None
     runAsNonRoot: bool | None = None
-    runAsUser: Int64 | None = None
+    runAsUser: UserId | None = None
     seLinuxChangePolicy: str | None = None
     seLinuxOptions: SELinuxOptions | None = None
     seccompProfile: SeccompProfile | None = None

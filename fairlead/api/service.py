@@ -9,6 +9,7 @@ import msgspec
 from fairlead.api.meta import BY_TYPE, Condition, Int32, Object, Record
 from fairlead.api.service_columns import SERVICE_COLUMNS
 from fairlead.api.service_defaults import default_service, prepare_service_update
+from fairlead.api.service_rules import service_errors, service_transition, service_warnings
 from fairlead.api.servicespec import ClientIPConfig, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.machinery.kind import Atomic, Kind
 
@@ -70,6 +71,9 @@ SERVICE = Kind(
     default=default_service,
     prepare_create=_prepare_create,
     prepare_update=prepare_service_update,
+    rules=service_errors,
+    transition=service_transition,
+    warnings=service_warnings,
     fields={
         "spec.clusterIP": lambda service: service.spec.clusterIP,
         "spec.type": lambda service: service.spec.type,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fairlead.api.meta import Int32, IntOrString, Record, Strings
-from fairlead.machinery.kind import Atomic, ListMap, OneOf
+from fairlead.machinery.kind import Atomic, Format, ListMap, OneOf
 
 
 class ServicePort(Record):
     name: str = ""
     port: Int32 = 0
-    appProtocol: str | None = None
+    appProtocol: Annotated[str, Format("qualified-name")] | None = None
     nodePort: Int32 = 0
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = ""
     targetPort: IntOrString = 0
@@ -45,4 +45,4 @@ class ServiceSpec(Record):
     selector: Annotated[dict[str, str], Atomic()] = {}
     sessionAffinity: Annotated[str, OneOf("ClientIP", "None")] = ""
     sessionAffinityConfig: SessionAffinityConfig | None = None
-    trafficDistribution: str | None = None
+    trafficDistribution: Annotated[str, OneOf("PreferClose", "PreferSameNode", "PreferSameZone")] | None = None

@@ -34,7 +34,7 @@ from fairlead.api.volume_projected import (
     ProjectedVolumeSource,
     SecretVolumeSource,
 )
-from fairlead.machinery.kind import Atomic, OneOf, Required
+from fairlead.machinery.kind import Atomic, Format, OneOf, Required
 
 
 class EmptyDirVolumeSource(Record):
@@ -82,7 +82,7 @@ class EphemeralVolumeSource(Record):
 
 
 class Volume(Record):
-    name: Annotated[str, Required()] = ""
+    name: Annotated[str, Required(), Format("dns-label")] = ""
     awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
     azureDisk: AzureDiskVolumeSource | None = None
     azureFile: AzureFileVolumeSource | None = None

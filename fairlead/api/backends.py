@@ -1,0 +1,81 @@
+"""Which endpoints a connection to a Service's port may go to: asked by whatever carries connections.
+
+Ready ones; where none is ready, those that still serve while they end, so that a last pod that is going away is better
+than nothing. An absent `ready` counts as ready, as upstream has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address
+
+from fairlead.api.endpointslice import Endpoint, EndpointSlice
+from fairlead.api.service import Service, ServicePort
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+"""On a slice: the Service that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Backend:
+    """An IPv4 address and port to connect to."""
+
+    ip: str
+    port: int
+    node: str = field(compare=False, default="")
+
+
+def service_of(piece: EndpointSlice) -> str:
+    """`namespace/name` of the slice's Service; empty where it names none."""
+    name = piece.metadata.labels.get(SERVICE_NAME_LABEL)
+    return f"{piece.metadata.namespace}/{name}" if name else ""
+
+
+def has_address(service: Service) -> bool:
+    """Neither headless nor an alias."""
+    return service.spec.type != "ExternalName" and service.spec.clusterIP not in ("", "None")
+
+
+def has_node_ports(service: Service) -> bool:
+    return has_address(service) and service.spec.type in ("NodePort", "LoadBalancer")
+
+
+def backends(port: ServicePort, slices: Iterable[EndpointSlice]) -> list[Backend]:
+    """In a fixed order, each once."""
+    ready: set[Backend] = set()
+    ending: set[Backend] = set()
+    for piece in slices:
+        numbers = _numbers(port, piece)
+        if not numbers:
+            continue
+        for endpoint in piece.endpoints:
+            group = _group(endpoint, ready, ending)
+            if group is None or not endpoint.addresses or not is_ipv4(endpoint.addresses[0]):
+                continue
+            node = endpoint.nodeName or ""
+            group.update(Backend(endpoint.addresses[0], number, node) for number in numbers)
+    return sorted(ready or ending)
+
+
+def is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _numbers(port: ServicePort, piece: EndpointSlice) -> list[int]:
+    """The slice's ports that are the Service's port, matched by name and protocol."""
+    if piece.addressType not in ("", "IPv4"):
+        return []
+    wanted = (port.name, port.protocol or "TCP")
+    return [p.port for p in piece.ports if p.port and (p.name or "", p.protocol or "TCP") == wanted]
+
+
+def _group(endpoint: Endpoint, ready: set[Backend], ending: set[Backend]) -> set[Backend] | None:
+    conditions = endpoint.conditions
+    if conditions.ready is not False:
+        return ready
+    return ending if conditions.serving and conditions.terminating else None

@@ -1,0 +1,48 @@
+"""Checks that config maps and secrets share: keys, sizes, and that a sealed one does not change."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from fairlead.machinery import names
+from fairlead.machinery.status import FieldError, forbidden, invalid
+
+MAX_BYTES = 1024 * 1024
+_SEALED = "field is immutable when `immutable` is set"
+
+
+class Sealable(Protocol):
+    immutable: bool | None
+
+
+def key_errors(data: Mapping[str, str], path: str) -> Iterator[FieldError]:
+    for key in data:
+        for text in names.config_key(key):
+            yield invalid(f"{path}[{key}]", key, text)
+
+
+def base64_errors(data: Mapping[str, str], path: str) -> Iterator[FieldError]:
+    for key, text in data.items():
+        try:
+            binascii.a2b_base64(text, strict_mode=True)
+        except binascii.Error as e:
+            yield invalid(f"{path}[{key}]", text, f"illegal base64 data: {e}")
+
+
+def size_errors(texts: Mapping[str, str], encoded: Mapping[str, str]) -> Iterator[FieldError]:
+    size = sum(len(text.encode()) for text in texts.values())
+    size += sum(len(text) * 3 // 4 - text[-2:].count("=") for text in encoded.values())
+    if size > MAX_BYTES:
+        yield FieldError("", "TooLong", None, f"may not be more than {MAX_BYTES} bytes")
+
+
+def frozen_errors(old: Sealable, new: Sealable, fields: tuple[str, ...]) -> Iterator[FieldError]:
+    if not old.immutable:
+        return
+    if not new.immutable:
+        yield forbidden("immutable", _SEALED)
+    for name in fields:
+        if getattr(old, name) != getattr(new, name):
+            yield forbidden(name, _SEALED)

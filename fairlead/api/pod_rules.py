@@ -1,0 +1,147 @@
+"""Checks of pods, and of the pod specs inside templates: what is wrong, and what an update may not change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fairlead.api.affinity import Toleration
+from fairlead.api.affinity_rules import affinity_errors, spread_errors, toleration_errors
+from fairlead.api.container import Container
+from fairlead.api.container_rules import container_list_errors
+from fairlead.api.podspec import PodSpec, PodTemplateSpec
+from fairlead.api.resource_rules import amount_errors, resource_errors
+from fairlead.api.rules import ip_address
+from fairlead.api.volume_rules import volume_errors
+from fairlead.machinery import names
+from fairlead.machinery.metadata import check_annotations, check_labels
+from fairlead.machinery.status import FieldError, forbidden, invalid, required
+
+if TYPE_CHECKING:
+    from fairlead.api.pod import Pod
+
+_MAX_NAMESERVERS = 3
+_FROZEN = (
+    "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
+    "`spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing tolerations), "
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+
+def pod_errors(pod: Pod) -> Iterator[FieldError]:
+    yield from pod_spec_errors(pod.spec, "spec")
+
+
+def template_errors(template: PodTemplateSpec, path: str) -> Iterator[FieldError]:
+    yield from check_labels(template.metadata.labels, f"{path}.metadata.labels")
+    yield from check_annotations(template.metadata.annotations, f"{path}.metadata.annotations")
+    yield from pod_spec_errors(template.spec, f"{path}.spec")
+    if template.spec.ephemeralContainers:
+        yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
+
+
+def pod_spec_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
+    yield from volume_errors(spec.volumes, f"{path}.volumes")
+    yield from container_list_errors(spec, path)
+    yield from check_labels(spec.nodeSelector, f"{path}.nodeSelector")
+    for i, secret in enumerate(spec.imagePullSecrets):
+        if not secret.name:
+            yield required(f"{path}.imagePullSecrets[{i}].name")
+    if spec.affinity is not None:
+        yield from affinity_errors(spec.affinity, f"{path}.affinity")
+    yield from toleration_errors(spec.tolerations, f"{path}.tolerations")
+    yield from spread_errors(spec.topologySpreadConstraints, f"{path}.topologySpreadConstraints")
+    yield from _dns_errors(spec, path)
+    for i, alias in enumerate(spec.hostAliases):
+        yield from ip_address(alias.ip, f"{path}.hostAliases[{i}].ip")
+        for name in alias.hostnames:
+            for text in names.dns1123_subdomain(name):
+                yield invalid(f"{path}.hostAliases[{i}].hostnames", name, text)
+    for i, gate in enumerate(spec.schedulingGates):
+        for text in names.qualified_name(gate.name):
+            yield invalid(f"{path}.schedulingGates[{i}]", gate.name, text)
+    for name, amount in spec.overhead.items():
+        yield from amount_errors(amount, f"{path}.overhead[{name}]")
+    if spec.resources is not None:
+        yield from resource_errors(spec.resources, f"{path}.resources")
+    if spec.shareProcessNamespace and spec.hostPID:
+        yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
+
+
+def _dns_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
+    config = spec.dnsConfig
+    if spec.dnsPolicy == "None":
+        if config is None:
+            yield required(f"{path}.dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None")
+        elif not config.nameservers:
+            text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            yield required(f"{path}.dnsConfig.nameservers", text)
+    if config is None:
+        return
+    if len(config.nameservers) > _MAX_NAMESERVERS:
+        text = f"must not have more than {_MAX_NAMESERVERS} nameservers"
+        yield invalid(f"{path}.dnsConfig.nameservers", config.nameservers, text)
+    for i, server in enumerate(config.nameservers):
+        yield from ip_address(server, f"{path}.dnsConfig.nameservers[{i}]")
+    for i, option in enumerate(config.options):
+        if not option.name:
+            yield required(f"{path}.dnsConfig.options[{i}]", "must not be empty")
+
+
+def pod_transition(old: Pod, new: Pod) -> Iterator[FieldError]:
+    before, after = old.spec, new.spec
+    if len(before.containers) != len(after.containers):
+        yield forbidden("spec.containers", "pod updates may not add or remove containers")
+        return
+    if len(before.initContainers) != len(after.initContainers):
+        yield forbidden("spec.initContainers", "pod updates may not add or remove containers")
+        return
+    yield from _deadline_errors(before.activeDeadlineSeconds, after.activeDeadlineSeconds)
+    gates = {gate.name for gate in before.schedulingGates}
+    for gate in after.schedulingGates:
+        if gate.name not in gates:
+            text = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
+            yield forbidden("spec.schedulingGates", text)
+    yield from _toleration_changes(before.tolerations, after.tolerations)
+    if _without_mutable(before, after) != after:
+        yield forbidden("spec", _FROZEN)
+
+
+def _deadline_errors(before: int | None, after: int | None) -> Iterator[FieldError]:
+    path = "spec.activeDeadlineSeconds"
+    if before is None:
+        return
+    if after is None:
+        yield invalid(path, None, "must not update from a positive integer to nil value")
+    elif after > before:
+        yield invalid(path, after, "must be less than or equal to previous value")
+
+
+def _toleration_changes(before: list[Toleration], after: list[Toleration]) -> Iterator[FieldError]:
+    kept = [msgspec.structs.replace(t, tolerationSeconds=None) for t in after]
+    if any(msgspec.structs.replace(t, tolerationSeconds=None) not in kept for t in before):
+        text = "existing toleration can not be modified except its tolerationSeconds"
+        yield forbidden("spec.tolerations", text)
+
+
+def _without_mutable(before: PodSpec, after: PodSpec) -> PodSpec:
+    """The old spec with the new one's values wherever an update may change them."""
+    grace_s = before.terminationGracePeriodSeconds
+    may_change_grace = grace_s is not None and grace_s < 0 and after.terminationGracePeriodSeconds == 1
+    gated = bool(before.schedulingGates)
+    return msgspec.structs.replace(
+        before,
+        containers=_with_images(before.containers, after.containers),
+        initContainers=_with_images(before.initContainers, after.initContainers),
+        activeDeadlineSeconds=after.activeDeadlineSeconds,
+        tolerations=after.tolerations,
+        schedulingGates=after.schedulingGates,
+        terminationGracePeriodSeconds=after.terminationGracePeriodSeconds if may_change_grace else grace_s,
+        nodeSelector=after.nodeSelector if gated else before.nodeSelector,
+    )
+
+
+def _with_images(before: list[Container], after: list[Container]) -> list[Container]:
+    return [msgspec.structs.replace(b, image=a.image) for b, a in zip(before, after, strict=True)]
