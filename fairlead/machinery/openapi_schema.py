@@ -1,0 +1,221 @@
+"""OpenAPI schemas of struct types, under the names that upstream gives them.
+
+Clients read more from these than documentation: `kubectl apply` takes merge keys and strategies from the
+`x-kubernetes-*` extensions, and follows `$ref`s to find them, so the form (`allOf` around a `$ref` with a default)
+is upstream's to the bracket. A struct belongs to the group of the kind that is declared in the same module, to
+`meta/v1` where `ObjectMeta` is, and to the core group otherwise, where upstream keeps what several groups share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fairlead.machinery.kind import Atomic, Kind, ListMap, OneOf, Range, Required, RetainKeys, SetList
+from fairlead.machinery.schema import Field, TypeInfo, schema_of
+
+Tree = dict[str, Any]
+
+META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+TIME = META + "Time"
+MICRO_TIME = META + "MicroTime"
+FIELDS_V1 = META + "FieldsV1"
+INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+RAW = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+
+SCALARS: dict[str, Tree] = {
+    TIME: {"type": "string", "format": "date-time", "description": "A point in time as RFC 3339 writes it."},
+    MICRO_TIME: {"type": "string", "format": "date-time", "description": "A point in time with microseconds."},
+    FIELDS_V1: {"type": "object", "description": "A set of fields, as a trie."},
+    RAW: {"type": "object", "description": "Any JSON object."},
+    INT_OR_STRING: {
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+        "format": "int-or-string",
+        "description": "A number, or a text (a name or a percentage).",
+    },
+    QUANTITY: {
+        "oneOf": [{"type": "string"}, {"type": "number"}],
+        "description": "An amount with an optional suffix: 500m, 2, 64Mi, 1.5Gi.",
+    },
+}
+"""Types that are not structs here but have names of their own upstream."""
+
+_DOCS = {
+    "apiVersion": "The version of the schema that this object is written in.",
+    "kind": "What sort of object this is, in CamelCase.",
+    "metadata": "Name, labels and all else that every object carries.",
+    "spec": "What is wanted.",
+    "status": "What was last seen to be; written by the system.",
+}
+
+
+def package_of(group: str, version: str) -> str:
+    """`io.k8s.api.core.v1.`, `io.k8s.api.discovery.v1.`, ..."""
+    return f"io.k8s.api.{group.split('.')[0] or 'core'}.{version}."
+
+
+class Names:
+    """The component name of every struct that the kinds reach."""
+
+    def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
+        self._packages: dict[str, str] = {}
+        """By Python module."""
+        self._names: dict[Any, str] = {}
+        found: list[Any] = []
+        for kind in kinds:
+            struct: Any = kind.type
+            found.append(struct)
+            self._packages[struct.__module__] = package_of(kind.group, kind.version)
+            self._packages[schema_of(struct).fields["metadata"].type.struct.__module__] = META
+        for struct in found:
+            self._add(struct)
+
+    def _add(self, struct: Any) -> None:
+        if struct not in self._names:
+            package = self._packages.get(struct.__module__) or package_of("", "v1")
+            self._names[struct] = package + struct.__name__
+            for inner in structs_in(struct):
+                self._add(inner)
+
+    def __getitem__(self, struct: Any) -> str:
+        return self._names[struct]
+
+    def items(self) -> Iterable[tuple[Any, str]]:
+        return self._names.items()
+
+
+def structs_in(struct: Any) -> Iterator[Any]:
+    """The structs that a struct's fields hold directly."""
+    for field in schema_of(struct).fields.values():
+        info: TypeInfo | None = field.type
+        while info is not None:
+            if info.shape == "struct":
+                yield info.struct
+            info = info.item
+
+
+def components_for(kinds: Iterable[Kind[Any]], names: Names) -> Tree:
+    """The schemas of the kinds and of everything they reach, by component name."""
+    found: Tree = {}
+    waiting = [kind.type for kind in kinds]
+    while waiting:
+        struct = waiting.pop()
+        if names[struct] not in found:
+            found[names[struct]] = struct_schema(struct, names)
+            waiting += structs_in(struct)
+    return found
+
+
+def struct_schema(struct: Any, names: Names) -> Tree:
+    schema = schema_of(struct)
+    tree: Tree = {"type": "object"}
+    if schema.doc:
+        tree["description"] = schema.doc
+    if schema.fields:
+        tree["properties"] = {f.name: field_schema(f, names) for f in sorted(schema.fields.values(), key=_name)}
+    wanted = sorted(f.name for f in schema.fields.values() if f.marker(Required) is not None)
+    return tree | {"required": wanted} if wanted else tree
+
+
+def _name(field: Field) -> str:
+    return field.name
+
+
+def field_schema(field: Field, names: Names) -> Tree:
+    tree = _type_schema(field.type, names)
+    description = field.doc or _DOCS.get(field.name, "")
+    if description:
+        tree["description"] = description
+    return tree | _extensions(field.type)
+
+
+def _type_schema(info: TypeInfo, names: Names) -> Tree:
+    """As upstream, a reference that must stand beside other keys is wrapped in `allOf`."""
+    match info.shape:
+        case "list":
+            return {"type": "array", "items": _item_schema(info, names)}
+        case "map":
+            return {"type": "object", "additionalProperties": _item_schema(info, names)}
+        case "struct":
+            tree: Tree = {"allOf": [ref(names[info.struct])]}
+            return tree if info.nullable else tree | {"default": {}}
+        case _:
+            return _scalar_schema(info)
+
+
+def _item_schema(info: TypeInfo, names: Names) -> Tree:
+    return _type_schema(info.item, names) if info.item else {}
+
+
+def _scalar_schema(info: TypeInfo) -> Tree:
+    named = _named_scalar(info)
+    if named:
+        return {"allOf": [ref(named)]}
+    match info.shape:
+        case "int":
+            return {"type": "integer", "format": "int64" if info.format == "int64" else "int32"} | _limits(info)
+        case "bool":
+            return {"type": "boolean"}
+        case "float":
+            return {"type": "number", "format": "double"}
+        case "bytes":
+            return {"type": "string", "format": "byte"}
+        case _:
+            tree: Tree = {"type": "string"}
+            if info.format == "byte":
+                tree["format"] = "byte"
+            choices = info.marker(OneOf)
+            return tree | {"enum": sorted(choices.values)} if choices else tree
+
+
+def _limits(info: TypeInfo) -> Tree:
+    bounds = info.marker(Range)
+    return {"minimum": bounds.low, "maximum": bounds.high} if bounds else {}
+
+
+def _named_scalar(info: TypeInfo) -> str:
+    match info.shape, info.format:
+        case "string", "date-time":
+            return TIME
+        case "string", "date-time-micro":
+            return MICRO_TIME
+        case "int-or-string", _:
+            return INT_OR_STRING
+        case "quantity", _:
+            return QUANTITY
+        case "raw", _:
+            return RAW
+        case _:
+            return ""
+
+
+def _extensions(info: TypeInfo) -> Tree:
+    tree: Tree = {}
+    keyed, as_set = info.marker(ListMap), info.marker(SetList)
+    if keyed and keyed.keys:
+        tree |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keyed.keys)}
+    elif as_set:
+        tree["x-kubernetes-list-type"] = "set"
+    elif info.shape == "list" and (keyed or info.marker(Atomic) is not None):
+        tree["x-kubernetes-list-type"] = "atomic"
+    elif info.marker(Atomic) is not None:
+        tree["x-kubernetes-map-type"] = "atomic"
+    if keyed and keyed.patch_key:
+        tree["x-kubernetes-patch-merge-key"] = keyed.patch_key
+    strategy = _patch_strategy(info)
+    return tree | {"x-kubernetes-patch-strategy": strategy} if strategy else tree
+
+
+def _patch_strategy(info: TypeInfo) -> str:
+    keyed, as_set = info.marker(ListMap), info.marker(SetList)
+    parts = []
+    if (keyed and keyed.patch_key) or (as_set and as_set.merge):
+        parts.append("merge")
+    if info.marker(RetainKeys) is not None or (keyed and keyed.retain_keys):
+        parts.append("retainKeys")
+    return ",".join(parts)
+
+
+def ref(name: str) -> Tree:
+    return {"$ref": f"#/components/schemas/{name}"}
