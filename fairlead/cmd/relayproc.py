@@ -25,12 +25,15 @@ def main(config: ClusterConfig, paths: Paths, *, host: socket.socket) -> None:
 
 
 async def _run(config: ClusterConfig, paths: Paths, host: socket.socket) -> None:
+    from fairlead.base.clock import RealClock
+    from fairlead.base.log import stderr_log
     from fairlead.relay.loop import HostListener, run
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.typed import ApiClient
 
-    network = config.network()
+    clock, network = RealClock(), config.network()
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
     node_ips = [str(network.node_ip(i)) for i in range(1, config.nodes + 1)]
-    await run(client, host=HostListener(host), node_ips=node_ips)
+    log = stderr_log("relay", clock=clock)
+    await run(client, host=HostListener(host), node_ips=node_ips, clock=clock, log=log)

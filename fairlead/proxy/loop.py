@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import islice
 
+from fairlead.api.backends import service_of
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.service import SERVICE, Service
 from fairlead.base.clock import Clock
@@ -26,7 +27,7 @@ from fairlead.base.tasks import run_all
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft, NftError, Transaction
 from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import SERVICE_NAME_LABEL, NodeView, ServicePlan, node_view, plan_service
+from fairlead.proxy.plan import NodeView, ServicePlan, node_view, plan_service
 from fairlead.proxy.rules import TABLE, fixed_table
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
@@ -107,8 +108,8 @@ class Proxy:
         self._mark(key)
 
     def slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        service = new and _service_of(new)
-        before = old and _service_of(old)
+        service = new and service_of(new)
+        before = old and service_of(old)
         if before and before != service:
             held = self._slices.get(before, {})
             held.pop(key, None)
@@ -178,11 +179,6 @@ class Proxy:
             self._ledger.done(part)
             self.stats.changes += len(part.changes)
             await asyncio.sleep(0)
-
-
-def _service_of(piece: EndpointSlice) -> str:
-    name = piece.metadata.labels.get(SERVICE_NAME_LABEL)
-    return f"{piece.metadata.namespace}/{name}" if name else ""
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from fairlead.api.endpointslice import Endpoint, EndpointSlice
+from fairlead.api.backends import Backend, backends, has_address, has_node_ports, is_ipv4
+from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service, ServicePort
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Chain, Elements
 from fairlead.proxy import rules
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 OTHER_PROXY_LABEL = "service.kubernetes.io/service-proxy-name"
 DEFAULT_AFFINITY_S = 10800
 """Upstream's default of `sessionAffinityConfig.clientIP.timeoutSeconds`."""
@@ -45,14 +45,6 @@ class Frontend:
     masquerade: bool = False
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Backend:
-    ip: str
-    port: int
-    local: bool = field(compare=False, default=False)
-    """On this node."""
-
-
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
     """What one Service needs: chains, which may be there already, and elements."""
@@ -66,26 +58,26 @@ NOTHING = ServicePlan()
 
 def plan_service(service: Service | None, slices: Iterable[EndpointSlice], *, node: NodeView) -> ServicePlan:
     """The plan of one Service from its slices; `NOTHING` where it has no cluster IP or nobody serves."""
-    if service is None or not has_address(service):
+    if service is None or not has_address(service) or OTHER_PROXY_LABEL in service.metadata.labels:
         return NOTHING
     known = list(slices)
     chains: dict[str, Chain] = {}
     elements: dict[str, dict[str, str]] = {}
     for port in service.spec.ports:
         protocol = _PROTOCOLS.get(port.protocol or "TCP")
-        backends = port_backends(port, known, node=node)
-        if protocol is None or not backends:
+        targets = backends(port, known)
+        if protocol is None or not targets:
             continue
         for frontend in frontends(service, port, node=node):
-            way_in = _entry(service, len(backends), frontend)
+            way_in = _entry(service, len(targets), frontend)
             chains.update((chain.name, chain) for chain in way_in)
             key = f"{protocol} . {frontend.ip} . {frontend.port}"
             elements.setdefault(rules.SERVICES, {})[key] = f"goto {way_in[-1].name}"
             spread = _sticky_slots if is_sticky(service) else _plain_slots
-            for container, slot, value in spread(key, backends):
+            for container, slot, value in spread(key, targets):
                 elements.setdefault(container, {})[slot] = value
-        for backend in backends:
-            if backend.local:
+        for backend in targets:
+            if is_local(backend, node):
                 elements.setdefault(rules.HAIRPIN, {})[f"{backend.ip} . {backend.ip}"] = ""
     return ServicePlan(chains, elements) if elements else NOTHING
 
@@ -108,11 +100,8 @@ def node_view(name: str, ip: IPv4Address, network: ClusterNetwork) -> NodeView:
     return NodeView(name, ip, network.pod_cidr_of(network.index_of(ip)))
 
 
-def has_address(service: Service) -> bool:
-    """Neither headless, nor an alias, nor left to another proxy."""
-    if OTHER_PROXY_LABEL in service.metadata.labels:
-        return False
-    return service.spec.type != "ExternalName" and service.spec.clusterIP not in ("", "None")
+def is_local(backend: Backend, node: NodeView) -> bool:
+    return backend.node == node.name or IPv4Address(backend.ip) in node.pod_cidr
 
 
 def is_sticky(service: Service) -> bool:
@@ -129,42 +118,10 @@ def affinity_timeout_s(service: Service) -> int:
 def frontends(service: Service, port: ServicePort, *, node: NodeView) -> Iterator[Frontend]:
     """Where this node takes the port's connections."""
     for ip in service.spec.clusterIPs or [service.spec.clusterIP]:
-        if _is_ipv4(ip):
+        if is_ipv4(ip):
             yield Frontend(ip, port.port)
-    if port.nodePort and service.spec.type in ("NodePort", "LoadBalancer"):
+    if port.nodePort and has_node_ports(service):
         yield Frontend(str(node.ip), port.nodePort, masquerade=True)
-
-
-def port_backends(port: ServicePort, slices: Iterable[EndpointSlice], *, node: NodeView) -> list[Backend]:
-    """The endpoints to send the port's connections to, in a fixed order: the ready ones, or, where none is ready, those
-    that still serve while they end."""
-    ready: set[Backend] = set()
-    ending: set[Backend] = set()
-    for piece in slices:
-        if piece.addressType not in ("", "IPv4"):
-            continue
-        numbers = [
-            p.port
-            for p in piece.ports
-            if p.port and (p.name or "") == port.name and (p.protocol or "TCP") == (port.protocol or "TCP")
-        ]
-        if not numbers:
-            continue
-        for endpoint in piece.endpoints:
-            group = _group(endpoint, ready, ending)
-            if group is None or not endpoint.addresses or not _is_ipv4(endpoint.addresses[0]):
-                continue
-            ip = endpoint.addresses[0]
-            local = endpoint.nodeName == node.name or IPv4Address(ip) in node.pod_cidr
-            group.update(Backend(ip, number, local) for number in numbers)
-    return sorted(ready or ending)
-
-
-def _group(endpoint: Endpoint, ready: set[Backend], ending: set[Backend]) -> set[Backend] | None:
-    conditions = endpoint.conditions
-    if conditions.ready is not False:
-        return ready
-    return ending if conditions.serving and conditions.terminating else None
 
 
 def _entry(service: Service, count: int, frontend: Frontend) -> tuple[Chain, ...]:
@@ -173,14 +130,14 @@ def _entry(service: Service, count: int, frontend: Frontend) -> tuple[Chain, ...
     return (*inner, rules.masquerading(inner[-1].name)) if frontend.masquerade else inner
 
 
-def _plain_slots(key: str, backends: Sequence[Backend]) -> Iterator[tuple[str, str, str]]:
-    for slot, backend in enumerate(backends):
+def _plain_slots(key: str, targets: Sequence[Backend]) -> Iterator[tuple[str, str, str]]:
+    for slot, backend in enumerate(targets):
         yield rules.ENDPOINTS, f"{key} . {_mark(slot)}", f"{backend.ip} . {backend.port}"
 
 
-def _sticky_slots(key: str, backends: Sequence[Backend]) -> Iterator[tuple[str, str, str]]:
+def _sticky_slots(key: str, targets: Sequence[Backend]) -> Iterator[tuple[str, str, str]]:
     taken: set[int] = set()
-    for slot, backend in enumerate(backends):
+    for slot, backend in enumerate(targets):
         number = zlib.crc32(f"{backend.ip}:{backend.port}".encode()) | _ID_BIT
         while number in taken:
             number = ((number + 1) & 0xFFFFFFFF) | _ID_BIT
@@ -191,11 +148,3 @@ def _sticky_slots(key: str, backends: Sequence[Backend]) -> Iterator[tuple[str, 
 
 def _mark(number: int) -> str:
     return f"0x{number & 0xFFFFFFFF:08x}"
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
+from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.net.model import ClusterNetwork
-from fairlead.proxy.plan import SERVICE_NAME_LABEL, NodeView, node_view
+from fairlead.proxy.plan import NodeView, node_view
 
 NETWORK = ClusterNetwork()
 

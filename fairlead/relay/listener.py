@@ -1,0 +1,77 @@
+"""The relay's side of asking the supervisor for listening sockets.
+
+Answers are read as they come and given to whoever asked; a socket that nobody waits for any more (the Service went
+meanwhile, or it was meant for a relay before this one) is closed at once, or the host would go on listening in vain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.relay.host import MAX_REQUEST
+
+_ANSWER_S = 5.0
+
+
+class PortTaken(Exception):
+    """The host does not give the port; the text says why."""
+
+
+class HostListener:
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sock.setblocking(False)
+        self._waiting: dict[int, asyncio.Future[socket.socket]] = {}
+        self._reading = False
+
+    async def listen(self, port: int) -> socket.socket:
+        """A listening, non-blocking socket on the host's 127.0.0.1. Raises PortTaken; OSError where nobody answers."""
+        loop = asyncio.get_running_loop()
+        if not self._reading:
+            loop.add_reader(self._sock.fileno(), self._read)
+            self._reading = True
+        answer: asyncio.Future[socket.socket] = loop.create_future()
+        self._waiting[port] = answer
+        self._sock.send(json.dumps({"listen": port}).encode())
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                answer.result().close()  # it came in the same turn
+            raise
+        finally:
+            if self._waiting.get(port) is answer:
+                del self._waiting[port]
+
+    def _read(self) -> None:
+        try:
+            raw, fds, _, _ = socket.recv_fds(self._sock, MAX_REQUEST, 4)
+        except BlockingIOError:
+            return
+        except OSError:
+            raw, fds = b"", []
+        if not raw:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._reading = False
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(ConnectionResetError("the supervisor is gone"))
+            return
+        self._give(json.loads(raw), fds)
+
+    def _give(self, answer: dict[str, Any], fds: Sequence[int]) -> None:
+        waiting = self._waiting.get(answer["listen"])
+        if waiting is None or waiting.done():
+            for fd in fds:
+                socket.close(fd)
+        elif fds:
+            listener = socket.socket(fileno=fds[0])
+            listener.setblocking(False)
+            waiting.set_result(listener)
+        else:
+            waiting.set_exception(PortTaken(answer.get("error", "no socket came")))

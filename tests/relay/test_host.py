@@ -1,0 +1,71 @@
+"""The supervisor's side: opens what it may, says why where it cannot, never fails."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from fairlead.relay.host import handle_request
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
+
+
+def ask(pair: Pair, request: bytes) -> tuple[dict[str, object], list[int]]:
+    ours, theirs = pair
+    ours.send(request)
+    assert handle_request(theirs)
+    raw, fds, _, _ = socket.recv_fds(ours, 4096, 4)
+    return json.loads(raw), list(fds)
+
+
+def test_a_port_is_listened_on_until_the_descriptor_is_closed(pair: Pair) -> None:
+    port = free_port()
+    answer, (fd,) = ask(pair, json.dumps({"listen": port}).encode())
+    assert answer == {"listen": port}
+    with socket.socket(fileno=fd) as listener, socket.create_connection(("127.0.0.1", port)):
+        assert listener.getsockname() == ("127.0.0.1", port)
+        listener.setblocking(True)
+        listener.accept()[0].close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_taken_port_is_answered_by_the_reason(pair: Pair) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert ask(pair, json.dumps({"listen": port}).encode()) == (
+            {"listen": port, "error": "Address already in use"},
+            [],
+        )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"no json", b"[]", b"{}", b'{"listen": "80"}', b'{"listen": 80}', b'{"listen": 70000}', b'{"listen": -1}'],
+)
+def test_what_may_not_be_asked_for_is_refused(pair: Pair, request_: bytes) -> None:
+    answer, fds = ask(pair, request_)
+    assert "is not between 1024 and 65535" in str(answer["error"])
+    assert not fds
+
+
+def test_the_other_ends_going_is_told_apart_from_a_request(pair: Pair) -> None:
+    ours, theirs = pair
+    ours.close()
+    assert not handle_request(theirs)
