@@ -1,0 +1,1 @@
+"""The image `fairlead/web`: a small server that says which Pod answers. `server.py` stands alone."""
