@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant
-from fairlead.base.log import Log
+from fairlead.base.log import SILENT, Log
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
@@ -25,6 +25,7 @@ class Settings:
     """Pods of a node that is gone are deleted after so long."""
     event_ttl_s: float = 3600.0
     event_sweep_s: float = 300.0
+    log: Log = SILENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

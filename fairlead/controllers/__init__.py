@@ -1,0 +1,57 @@
+"""The controllers: each a pure `reconcile` in `plan.py` and the wiring that feeds it in `loop.py`.
+
+`run` starts them all in one task group over one set of informers. They meet the rest only over the HTTP API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
+from fairlead.controllers.context import Context, Settings
+from fairlead.runtime.apply import Applier
+from fairlead.runtime.client import Client
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.informer import InformerSet
+from fairlead.runtime.loop import run_controller
+
+__all__ = ["Settings", "run"]
+
+
+async def run(
+    client: Client,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    ids: IdSource,
+    ca_pem: str,
+    settings: Settings | None = None,
+) -> None:
+    """For ever, through whatever outages of the API server. Without settings, upstream's times and no log."""
+    from fairlead.controllers.registry import CONTROLLERS
+
+    settings = settings or Settings()
+    log = settings.log
+    recorder = Recorder(client, component="controllermanager", clock=clock, log=log)
+    informers = InformerSet(client, log=log)
+    context = Context(
+        client=client,
+        informers=informers,
+        applier=Applier(client, informers=informers, recorder=recorder, clock=clock),
+        clock=clock,
+        rng=rng,
+        ids=ids,
+        ca_pem=ca_pem,
+        settings=settings,
+        log=log,
+        started=clock.now(),
+    )
+    controllers = [make(context) for make in CONTROLLERS]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(recorder.run())
+        group.create_task(informers.run())
+        await informers.wait_synced()
+        for controller in controllers:
+            group.create_task(run_controller(controller, log=log))

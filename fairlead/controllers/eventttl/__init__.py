@@ -1,0 +1,1 @@
+"""Forgets Events an hour after they last happened."""

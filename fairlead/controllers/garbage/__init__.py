@@ -1,0 +1,1 @@
+"""Deletes what its owners have left behind: background, foreground and orphaning deletion."""

@@ -1,0 +1,93 @@
+"""Decides what becomes of one object, given its owners and what it owns itself. Any kind, by metadata alone.
+
+- No owner left: deleted. Some left: the dead references go.
+- Deleted with `Foreground`: first everything it blocks on, then itself. With `Orphan`: what it owns is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from fairlead.api.meta import Object, ObjectMeta, OwnerReference
+from fairlead.machinery.kind import Kind
+from fairlead.runtime.plan import NOTHING, Delete, Patch, Plan, Propagation
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object of any kind."""
+
+    kind: Kind[Any]
+    obj: Object
+
+    @property
+    def meta(self) -> ObjectMeta:
+        return self.obj.metadata
+
+
+def reconcile(item: Item, owners: Mapping[str, ObjectMeta | None], dependents: Sequence[Item]) -> Plan:
+    """`owners` by the uids that the item refers to; None for one that is known to be gone. What is missing in
+    the mapping is unknown, and kept."""
+    if item.meta.deletionTimestamp:
+        return _while_deleting(item, dependents)
+    references = item.meta.ownerReferences
+    gone = [ref for ref in references if ref.uid in owners and owners[ref.uid] is None]
+    leaving = [ref for ref in references if _is_leaving(owners.get(ref.uid))]
+    solid = [ref for ref in references if ref not in gone and ref not in leaving]
+    if not (gone or leaving):
+        return NOTHING
+    if solid:
+        return Plan(patch=(_references(item, solid),))
+    return Plan(delete=(Delete(item.kind, item.obj, propagation=_policy(item, leaving, dependents)),))
+
+
+def _while_deleting(item: Item, dependents: Sequence[Item]) -> Plan:
+    if ORPHAN in item.meta.finalizers:
+        held = [d for d in dependents if not d.meta.deletionTimestamp]
+        released = tuple(
+            _references(d, [ref for ref in d.meta.ownerReferences if ref.uid != item.meta.uid]) for d in held
+        )
+        return Plan(patch=released or (_finalizers(item, ORPHAN),))
+    if FOREGROUND in item.meta.finalizers:
+        blocking = [d for d in dependents if _blocks(d, item)]
+        if not blocking:
+            return Plan(patch=(_finalizers(item, FOREGROUND),))
+    return NOTHING
+
+
+def _policy(item: Item, leaving: Sequence[OwnerReference], dependents: Sequence[Item]) -> Propagation:
+    if leaving and dependents:
+        return "Foreground"
+    if ORPHAN in item.meta.finalizers:
+        return "Orphan"
+    return "Foreground" if FOREGROUND in item.meta.finalizers else "Background"
+
+
+def _is_leaving(owner: ObjectMeta | None) -> bool:
+    """Whether the owner waits for what it owns to go first."""
+    return owner is not None and bool(owner.deletionTimestamp) and FOREGROUND in owner.finalizers
+
+
+def _blocks(dependent: Item, owner: Item) -> bool:
+    return any(ref.uid == owner.meta.uid and ref.blockOwnerDeletion for ref in dependent.meta.ownerReferences)
+
+
+def _references(item: Item, references: Sequence[OwnerReference]) -> Patch:
+    return _patch(item, {"ownerReferences": [msgspec.to_builtins(ref) for ref in references] or None})
+
+
+def _finalizers(item: Item, without: str) -> Patch:
+    return _patch(item, {"finalizers": [name for name in item.meta.finalizers if name != without] or None})
+
+
+def _patch(item: Item, fields: Mapping[str, Any]) -> Patch:
+    meta = item.meta
+    guard = {"uid": meta.uid, "resourceVersion": meta.resourceVersion}
+    return Patch(item.kind, meta.name, meta.namespace, {"metadata": {**guard, **fields}})

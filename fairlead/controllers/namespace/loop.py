@@ -1,0 +1,66 @@
+"""Feeds the namespace controller. What is left in a namespace is asked of the server, not of caches: the last
+object must really be gone before the namespace is let go.
+"""
+
+from __future__ import annotations
+
+from fairlead.api.kinds import KINDS
+from fairlead.api.meta import Object
+from fairlead.api.namespace import NAMESPACE, Namespace
+from fairlead.controllers.context import Context
+from fairlead.controllers.held import CACHED
+from fairlead.controllers.namespace.plan import Remains, reconcile
+from fairlead.controllers.partial import partial
+from fairlead.runtime.keys import split_key
+from fairlead.runtime.loop import Controller
+
+_KINDS = tuple(kind for kind in KINDS if kind.namespaced)
+
+
+def controller(context: Context) -> Controller:
+    """The namespace controller."""
+    return _Namespaces(context).controller
+
+
+class _Namespaces:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._namespaces = context.informers.of(NAMESPACE)
+        self.controller = Controller("namespace", context.queue(), self._step)
+        self._namespaces.add_handler(self._on_namespace)
+        for kind in CACHED:
+            if kind.namespaced:
+                context.informers.of(kind).add_handler(self._on_object)
+
+    def _on_object(self, key: str, old: Object | None, new: Object | None) -> None:
+        """Something in a namespace is gone: it may have been the last."""
+        if new is None:
+            namespace = self._namespaces.get(split_key(key)[0])
+            if namespace is not None and namespace.metadata.deletionTimestamp:
+                self.controller.queue.add_after(namespace.metadata.name, 0.02)
+
+    def _on_namespace(self, key: str, old: Namespace | None, new: Namespace | None) -> None:
+        if new is not None and new.metadata.deletionTimestamp:
+            self.controller.queue.add(key)
+
+    async def _step(self, key: str) -> float | None:
+        namespace = self._namespaces.get(key)
+        if namespace is None or not namespace.metadata.deletionTimestamp:
+            return None
+        plan = reconcile(namespace, await self._remains(key), now=self._context.clock.now())
+        if plan:
+            await self._context.applier.apply(plan)
+        if plan.call and plan.retry_after is not None:
+            # Most deletions are immediate: look at once, wait only for what takes its time.
+            plan = reconcile(namespace, await self._remains(key), now=self._context.clock.now())
+            if plan.call and plan.retry_after is None:
+                await self._context.applier.apply(plan)
+        return plan.retry_after
+
+    async def _remains(self, namespace: str) -> list[Remains]:
+        found = []
+        for kind in _KINDS:
+            listing = await self._context.client.list(partial(kind), namespace)
+            if listing.items:
+                found.append(Remains(kind, [item.metadata for item in listing.items]))
+        return found

@@ -1,0 +1,1 @@
+"""Notices nodes that have fallen silent: conditions, taints, their pods' readiness, and eviction."""

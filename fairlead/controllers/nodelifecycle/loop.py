@@ -1,0 +1,57 @@
+"""Feeds the node controller: nodes, their leases, and the pods on them. Wakes for deadlines, never polls."""
+
+from __future__ import annotations
+
+from fairlead.api.lease import LEASE, Lease
+from fairlead.api.node import NODE
+from fairlead.api.pod import POD, Pod
+from fairlead.controllers.context import Context
+from fairlead.controllers.nodelifecycle.plan import reconcile
+from fairlead.runtime.index import Index
+from fairlead.runtime.loop import Controller, planned
+from fairlead.runtime.plan import Plan
+
+LEASES = "kube-node-lease"
+
+
+def controller(context: Context) -> Controller:
+    """The node lifecycle controller."""
+    return _Nodes(context).controller
+
+
+class _Nodes:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._nodes = context.informers.of(NODE)
+        self._leases = context.informers.of(LEASE)
+        pods = context.informers.of(POD)
+        self._pods = Index(pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
+        self.controller = Controller("nodelifecycle", context.queue(), planned(self._look, context.applier))
+        self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
+        self._leases.add_handler(self._on_lease)
+        pods.add_handler(self._on_pod)
+
+    def _on_lease(self, key: str, old: Lease | None, new: Lease | None) -> None:
+        """A renewal only moves a deadline, which is looked at when it comes; a first lease starts one."""
+        if old is None and new is not None and new.metadata.namespace == LEASES:
+            self.controller.queue.add(new.metadata.name)
+
+    def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        """A pod on a node in trouble must be told of it; on a healthy one there is nothing to do."""
+        node = self._nodes.get(new.spec.nodeName) if new is not None and new.spec.nodeName else None
+        if node is not None and node.spec.taints:
+            self.controller.queue.add(node.metadata.name)
+
+    def _look(self, key: str) -> Plan | None:
+        node = self._nodes.get(key)
+        if node is None:
+            return None
+        context = self._context
+        return reconcile(
+            node,
+            self._leases.get(f"{LEASES}/{key}"),
+            self._pods.get(key),
+            grace_s=context.settings.node_grace_s,
+            since=context.started,
+            now=context.clock.now(),
+        )

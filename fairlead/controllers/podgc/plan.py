@@ -1,0 +1,21 @@
+"""Decides whether one pod has been left without a node to end it."""
+
+from __future__ import annotations
+
+from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant
+from fairlead.runtime.plan import NOTHING, Delete, Note, Plan
+
+
+def reconcile(pod: Pod, node_gone_since: Instant | None, *, grace_s: float, now: Instant) -> Plan:
+    """`node_gone_since`: since when the pod's node has been missing; None while it is there."""
+    if not pod.spec.nodeName:
+        orphaned = bool(pod.metadata.deletionTimestamp) and not pod.metadata.finalizers
+        return Plan(delete=(Delete(POD, pod, grace_period_seconds=0),)) if orphaned else NOTHING
+    if node_gone_since is None:
+        return NOTHING
+    left = node_gone_since + grace_s - now
+    if left > 0:
+        return Plan(retry_after=left + 0.1)
+    text = f"Pod garbage collection: node {pod.spec.nodeName} no longer exists"
+    return Plan(delete=(Delete(POD, pod, grace_period_seconds=0, done=Note(pod, "NodeGone", text)),))

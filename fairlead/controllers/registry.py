@@ -1,0 +1,31 @@
+"""The list of controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairlead.controllers.context import Context
+from fairlead.controllers.deployment import loop as deployment_loop
+from fairlead.controllers.endpoints import loop as endpoints_loop
+from fairlead.controllers.endpointslice import loop as endpointslice_loop
+from fairlead.controllers.eventttl import loop as eventttl_loop
+from fairlead.controllers.garbage import loop as garbage_loop
+from fairlead.controllers.namespace import loop as namespace_loop
+from fairlead.controllers.nodelifecycle import loop as nodelifecycle_loop
+from fairlead.controllers.podgc import loop as podgc_loop
+from fairlead.controllers.replicaset import loop as replicaset_loop
+from fairlead.controllers.serviceaccount import loop as serviceaccount_loop
+from fairlead.runtime.loop import Controller
+
+CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
+    deployment_loop.controller,
+    replicaset_loop.controller,
+    endpointslice_loop.controller,
+    endpoints_loop.controller,
+    namespace_loop.controller,
+    garbage_loop.controller,
+    serviceaccount_loop.controller,
+    nodelifecycle_loop.controller,
+    podgc_loop.controller,
+    eventttl_loop.controller,
+)
