@@ -1,0 +1,150 @@
+"""Chooses a node for one pod, or says why none will do in upstream's words.
+
+Nodes are compared by the user's own preferences first, then by how many pods of the same group they run, then
+by load. Rejected: upstream's weighted sum, under which three replicas on three nodes may share one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fairlead.api.node import Node, Taint
+from fairlead.api.pod import Pod
+from fairlead.scheduler.nodeterms import matches_required, preferred_weight
+from fairlead.scheduler.podterms import Neighbours, neighbours_of
+from fairlead.scheduler.resources import Amounts, requests_of
+from fairlead.scheduler.snapshot import HostPort, NodeView, Snapshot, group_of, host_ports
+from fairlead.scheduler.taints import tolerates_all, untolerated
+
+UNSCHEDULABLE = "node(s) were unschedulable"
+TAINTED = "node(s) had untolerated taint(s)"
+NO_MATCH = "node(s) didn't match Pod's node affinity/selector"
+NO_PORTS = "node(s) didn't have free ports for the requested pod ports"
+TOO_MANY = "Too many pods"
+_NO_HELP = "Preemption is not helpful for scheduling"
+_NO_VICTIMS = "No preemption victims found for incoming pod"
+_HOPELESS = (UNSCHEDULABLE, TAINTED, NO_MATCH)
+_TAKES_ALL = "node.kubernetes.io/unschedulable"
+
+Tie = Callable[[Sequence[str]], str]
+"""Picks one of several node names that are equally good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoFit:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """The pod to place, with all that is the same for every node."""
+
+    pod: Pod
+    requests: Amounts
+    ports: frozenset[HostPort]
+    group: str
+    neighbours: Neighbours
+
+
+def choose(pod: Pod, snapshot: Snapshot, *, tie: Tie) -> Chosen | NoFit:
+    wish = _Wish(pod, requests_of(pod), host_ports(pod), group_of(pod), neighbours_of(pod, snapshot))
+    refusals: list[tuple[str, ...]] = []
+    fitting: list[NodeView] = []
+    for view in snapshot.nodes.values():
+        refusal = refuse(wish, view)
+        if refusal:
+            refusals.append(refusal)
+        else:
+            fitting.append(view)
+    if not fitting:
+        return NoFit(_explain(refusals))
+    ranks = [(_rank(wish, view), view.node.metadata.name) for view in fitting]
+    best = min(rank for rank, _ in ranks)
+    names = sorted(name for rank, name in ranks if rank == best)
+    return Chosen(names[0] if len(names) == 1 else tie(names))
+
+
+def refuse(wish: _Wish, view: NodeView) -> tuple[str, ...]:
+    """Why the node cannot take the pod: the first reason of the first filter that refuses, or all that it lacks."""
+    pod, node = wish.pod, view.node
+    if node.spec.unschedulable and not tolerates_all(pod, _TAKES_ALL):
+        return (UNSCHEDULABLE,)
+    if not _is_ready(node) or untolerated(pod, node.spec.taints, ("NoSchedule", "NoExecute")):
+        return (TAINTED,)
+    if not matches_required(pod, node):
+        return (NO_MATCH,)
+    if wish.ports and any(_clash(a, b) for a in wish.ports for b, count in view.ports.items() if count > 0):
+        return (NO_PORTS,)
+    lacking = _lacking(wish, view)
+    if lacking:
+        return lacking
+    refusal = wish.neighbours.refusal(view)
+    return (refusal,) if refusal else ()
+
+
+def _is_ready(node: Node) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+
+
+def _clash(a: HostPort, b: HostPort) -> bool:
+    return a[1:] == b[1:] and (a[0] == b[0] or "0.0.0.0" in (a[0], b[0]))
+
+
+def _lacking(wish: _Wish, view: NodeView) -> tuple[str, ...]:
+    have = view.allocatable
+    if have is None:
+        return ()
+    reasons = []
+    if "pods" in have and len(view.pods) + 1 > have["pods"]:
+        reasons.append(TOO_MANY)
+    for name, value in sorted(wish.requests.items()):
+        if value > 0 and value > have.get(name, 0) - view.used[name]:
+            reasons.append(f"Insufficient {name}")
+    return tuple(reasons)
+
+
+Rank = tuple[int, int, int, int, float]
+
+
+def _rank(wish: _Wish, view: NodeView) -> Rank:
+    """Smaller is better."""
+    soft = [t for t in view.node.spec.taints if t.effect == "PreferNoSchedule"]
+    return (
+        _untolerated_count(wish.pod, soft),
+        -preferred_weight(wish.pod, view.node) - wish.neighbours.liking(view),
+        wish.neighbours.unevenness(view),
+        view.groups[wish.group],
+        _load(view),
+    )
+
+
+def _untolerated_count(pod: Pod, taints: Sequence[Taint]) -> int:
+    return sum(untolerated(pod, [taint], (taint.effect,)) for taint in taints)
+
+
+def _load(view: NodeView) -> float:
+    """The share of cpu and memory in use; of nodes that do not say what they have, the number of pods."""
+    have = view.allocatable
+    shares = [view.weight[name] / have[name] for name in ("cpu", "memory") if have and have.get(name)]
+    return round(sum(shares) / len(shares), 4) if shares else float(len(view.pods))
+
+
+def _explain(refusals: Sequence[tuple[str, ...]]) -> str:
+    total = len(refusals)
+    if not total:
+        return "no nodes available to schedule pods"
+    reasons = Counter(reason for refusal in refusals for reason in refusal)
+    help = Counter(_NO_HELP if refusal[0] in _HOPELESS else _NO_VICTIMS for refusal in refusals)
+    head = f"0/{total} nodes are available: "
+    return f"{head}{_counted(reasons)}. preemption: {head}{_counted(help)}."
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))

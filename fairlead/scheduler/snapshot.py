@@ -1,0 +1,132 @@
+"""The cluster as the scheduler sees it: nodes with the pods on them, kept up change by change.
+
+Sums are kept, not recounted: choosing a node must cost the same whether it runs one pod or a hundred.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fairlead.api.meta import controller_of
+from fairlead.api.node import Node
+from fairlead.api.pod import Pod
+from fairlead.scheduler.resources import Amounts, allocatable_of, requests_of
+
+HostPort = tuple[str, str, int]
+"""Address, protocol, port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A pod on a node, with what it takes there."""
+
+    pod: Pod
+    node: str
+    requests: Amounts
+    weight: Amounts
+    ports: frozenset[HostPort]
+    group: str
+
+
+@dataclass(slots=True)
+class NodeView:
+    node: Node
+    allocatable: Amounts | None
+    pods: dict[str, Placed] = field(default_factory=dict)
+    used: Counter[str] = field(default_factory=Counter)
+    weight: Counter[str] = field(default_factory=Counter)
+    ports: Counter[HostPort] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.node.metadata.labels
+
+    def add(self, key: str, placed: Placed) -> None:
+        self.pods[key] = placed
+        self.used.update(placed.requests)
+        self.weight.update(placed.weight)
+        self.ports.update(placed.ports)
+        self.groups[placed.group] += 1
+
+    def drop(self, key: str) -> None:
+        placed = self.pods.pop(key)
+        self.used.subtract(placed.requests)
+        self.weight.subtract(placed.weight)
+        self.ports.subtract(placed.ports)
+        self.groups[placed.group] -= 1
+
+
+class Snapshot:
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeView] = {}
+        self.namespaces: dict[str, Mapping[str, str]] = {}
+        self.repelling: dict[str, Placed] = {}
+        """Pods with required anti-affinity of their own: most clusters have none."""
+        self._placed: dict[str, Placed] = {}
+
+    def put_node(self, node: Node) -> None:
+        name = node.metadata.name
+        view = self.nodes.get(name)
+        if view is None:
+            view = self.nodes[name] = NodeView(node, allocatable_of(node))
+            for key, placed in self._placed.items():
+                if placed.node == name:
+                    view.add(key, placed)
+        elif view.node is not node:
+            view.node = node
+            view.allocatable = allocatable_of(node)
+
+    def remove_node(self, name: str) -> None:
+        self.nodes.pop(name, None)
+
+    def put_pod(self, key: str, pod: Pod, node: str) -> None:
+        """The pod is on the node, or is about to be."""
+        self.remove_pod(key)
+        placed = Placed(pod, node, requests_of(pod), requests_of(pod, assume=True), host_ports(pod), group_of(pod))
+        self._placed[key] = placed
+        if _repels(pod):
+            self.repelling[key] = placed
+        view = self.nodes.get(node)
+        if view is not None:
+            view.add(key, placed)
+
+    def remove_pod(self, key: str) -> None:
+        placed = self._placed.pop(key, None)
+        self.repelling.pop(key, None)
+        if placed is not None:
+            view = self.nodes.get(placed.node)
+            if view is not None and key in view.pods:
+                view.drop(key)
+
+    def node_of(self, key: str) -> str:
+        placed = self._placed.get(key)
+        return placed.node if placed else ""
+
+
+def group_of(pod: Pod) -> str:
+    """Pods of one group are spread: those of one manager, else those with the same labels."""
+    owner = controller_of(pod.metadata)
+    if owner is not None:
+        return owner.uid
+    labels = ",".join(f"{key}={value}" for key, value in sorted(pod.metadata.labels.items()))
+    return f"{pod.metadata.namespace}/{labels}" if labels else f"{pod.metadata.namespace}/{pod.metadata.name}"
+
+
+def host_ports(pod: Pod) -> frozenset[HostPort]:
+    """The ports of the node itself that the pod takes; on the host's network those are all its ports."""
+    found = set()
+    for container in pod.spec.containers:
+        for port in container.ports:
+            number = port.hostPort or (port.containerPort if pod.spec.hostNetwork else 0)
+            if number:
+                found.add((port.hostIP or "0.0.0.0", port.protocol or "TCP", number))
+    return frozenset(found)
+
+
+def _repels(pod: Pod) -> bool:
+    affinity = pod.spec.affinity
+    anti = affinity.podAntiAffinity if affinity else None
+    return bool(anti and anti.requiredDuringSchedulingIgnoredDuringExecution)
