@@ -1,17 +1,20 @@
-"""Request bodies: JSON or YAML in, a tree or an object out."""
+"""Request bodies: JSON, YAML or protobuf in, a tree or an object out."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
 from fairlead.apiserver.accept import media_type, unsupported_media_type
-from fairlead.machinery.decode import Decoded, FieldValidation, Target, decode, decode_as, decode_tree_as, target_of
+from fairlead.apiserver.protobuf import MEDIA_TYPE, parse_protobuf
+from fairlead.machinery.decode import Decoded, FieldValidation, Target, decode_as, decode_tree_as, parse_json, target_of
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.runtime.client import Request
 
 MAX_BODY = 3 << 20
-ACCEPTED = ("application/json", "application/yaml")
+ACCEPTED = ("application/json", "application/yaml", MEDIA_TYPE)
+_JSON = frozenset({"application/json", "", "*/*"})
+_YAML = frozenset({"application/yaml", "text/yaml", "application/x-yaml"})
 
 T = TypeVar("T")
 
@@ -22,16 +25,28 @@ def too_large() -> StatusError:
 
 def read_object(kind: Kind[T], request: Request, validation: FieldValidation) -> Decoded[T]:
     """The object in the body. Raises StatusError 400, 415."""
-    if _is_yaml(request):
-        return read_as(target_of(kind), request, validation)
-    return decode(kind, request.body, validation=validation)
+    return read_as(target_of(kind), request, validation, group=kind.group)
 
 
-def read_as(target: Target[T], request: Request, validation: FieldValidation = "Warn") -> Decoded[T]:
-    """The body of a subresource."""
-    if _is_yaml(request):
-        return decode_tree_as(target, parse_yaml(request.body), validation=validation)
-    return decode_as(target, request.body, validation=validation)
+def read_as(
+    target: Target[T], request: Request, validation: FieldValidation = "Warn", *, group: str = ""
+) -> Decoded[T]:
+    """The body of a subresource; `group` is that of the object's own kind."""
+    if media_type(request.headers.get("content-type", "")) in _JSON:
+        return decode_as(target, request.body, validation=validation)
+    return decode_tree_as(target, read_tree(request, target.type, group=group), validation=validation)
+
+
+def read_tree(request: Request, type: Any, *, group: str = "") -> Any:
+    """The body as a JSON tree, whatever form it came in; `type` is what it must be. Raises StatusError 400, 415."""
+    media = media_type(request.headers.get("content-type", ""))
+    if media in _JSON:
+        return parse_json(request.body)
+    if media in _YAML:
+        return parse_yaml(request.body)
+    if media == MEDIA_TYPE:
+        return parse_protobuf(request.body, type, group)
+    raise unsupported_media_type(media, ACCEPTED)
 
 
 def parse_yaml(body: bytes) -> Any:
@@ -42,12 +57,3 @@ def parse_yaml(body: bytes) -> Any:
         return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError) as e:
         raise bad_request(f"error converting YAML to JSON: yaml: {e}") from e
-
-
-def _is_yaml(request: Request) -> bool:
-    media = media_type(request.headers.get("content-type", ""))
-    if media in ("application/json", "", "*/*"):
-        return False
-    if media in ("application/yaml", "text/yaml", "application/x-yaml"):
-        return True
-    raise unsupported_media_type(media, ACCEPTED)

@@ -13,9 +13,8 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.pod import POD
 from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
-from fairlead.apiserver.accept import media_type
 from fairlead.apiserver.admission import Admission
-from fairlead.apiserver.body import parse_yaml
+from fairlead.apiserver.body import read_tree
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.deletion import plan_deletion
 from fairlead.apiserver.filter import Filter
@@ -25,7 +24,7 @@ from fairlead.apiserver.route import Target
 from fairlead.apiserver.writer import Raced, Writer
 from fairlead.base.clock import Clock
 from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.decode import decode_tree_as, encode, parse_json
+from fairlead.machinery.decode import decode_tree_as, encode
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import FieldError, bad_request, invalid, not_supported
 from fairlead.runtime.client import Request
@@ -113,8 +112,7 @@ def read_options(request: Request) -> DeleteOptions:
 
 
 def _from_body(request: Request) -> DeleteOptions:
-    yaml = media_type(request.headers.get("content-type", "")).endswith("yaml")
-    tree = parse_yaml(request.body) if yaml else parse_json(request.body)
+    tree = read_tree(request, DeleteOptions)
     if isinstance(tree, dict):
         # Clients name the version of the object being deleted, or that of meta; all mean the same.
         tree.pop("apiVersion", None)

@@ -1,7 +1,7 @@
 """What a delete does to an object: pure decisions on decoded objects.
 
 Sources: upstream's `rest.BeforeDelete`, `deletionFinalizersForGarbageCollection` and the pod and namespace strategies.
-An object goes at once unless something holds it: a grace period (Pods on a node), finalizers, or what a namespace holds.
+An object goes at once unless something holds it: a Pod's grace period, finalizers, or what is in a namespace.
 """
 
 from __future__ import annotations

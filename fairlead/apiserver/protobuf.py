@@ -1,0 +1,183 @@
+"""Bodies in protobuf, because Go clients (and `kubectl create namespace`, `create token`, ...) send them so.
+
+Only reading: every such client also accepts JSON answers. The message becomes the JSON tree of the same object,
+guided by our own types and a table of field numbers (`protobuf.toml`), and takes the ordinary path from there.
+Wire format: protobuf.dev "Encoding"; the envelope (`k8s\\0` and `runtime.Unknown`) is upstream's.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import importlib.resources
+import re
+import struct
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.base.instant import Instant, render_micro_time, render_time
+from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.status import StatusError, bad_request
+
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+_MAGIC = b"k8s\x00"
+_TOKEN = re.compile(r"(\w+)=(\d+)|(\d+)\(|\)")
+_SIGN = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What each field number of a message means."""
+
+    fields: dict[int, str]
+    inline: dict[int, _Message]
+
+
+def parse_protobuf(body: bytes, type: Any, group: str) -> dict[str, Any]:
+    """The object in the body, of one of our types, as a JSON tree. Raises StatusError 400."""
+    try:
+        if not body.startswith(_MAGIC):
+            raise ValueError("the magic number is missing")
+        envelope = dict(_wire(body[len(_MAGIC) :]))
+        tree = _Reader(group).message(type, envelope.get(2, b""))
+        for number, value in _wire(envelope.get(1, b"")):
+            tree[{1: "apiVersion", 2: "kind"}[number]] = value.decode()
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError, struct.error, RecursionError) as e:
+        raise _malformed(str(e)) from e
+    return tree
+
+
+class _Reader:
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def message(self, type: Any, data: bytes) -> dict[str, Any]:
+        table = _messages().get(f"{self._group}/{type.__name__}") or _messages().get(type.__name__)
+        if table is None:
+            raise ValueError(f"{type.__name__} cannot be read as protobuf")
+        tree: dict[str, Any] = {}
+        self._fill(tree, type, table, data)
+        return tree
+
+    def _fill(self, tree: dict[str, Any], type: Any, table: _Message, data: bytes) -> None:
+        fields = schema_of(type).fields
+        for number, value in _wire(data):
+            if number in table.inline:
+                self._fill(tree, type, table.inline[number], value)
+                continue
+            name = table.fields.get(number)
+            if name is not None and name in fields:
+                self._put(tree, name, fields[name].type, value)
+
+    def _put(self, tree: dict[str, Any], name: str, info: TypeInfo, value: Any) -> None:
+        if info.shape == "list" and info.item is not None:
+            tree.setdefault(name, []).append(self._value(info.item, value))
+        elif info.shape == "map" and info.item is not None:
+            pair = dict(_wire(value))
+            tree.setdefault(name, {})[pair.get(1, b"").decode()] = self._value(info.item, pair.get(2, b""))
+        else:
+            found = self._value(info, value)
+            if found is not None:
+                tree[name] = found
+
+    def _value(self, info: TypeInfo, value: Any) -> Any:
+        match info.shape:
+            case "struct":
+                return self.message(info.struct, value)
+            case "string":
+                return _text(info.format, value)
+            case "bool":
+                return bool(value)
+            case "int":
+                return _signed(value)
+            case "quantity":
+                return dict(_wire(value)).get(1, b"0").decode()
+            case "int-or-string":
+                parts = dict(_wire(value))
+                return parts.get(3, b"").decode() if parts.get(1) else _signed(parts.get(2, 0))
+            case "list" if info.item is not None:
+                return [self._value(info.item, item) for _, item in _wire(value)]
+            case _:
+                return None
+
+
+def _text(format: str, value: bytes) -> str | None:
+    if format == "byte":
+        return base64.b64encode(value).decode()
+    return _time(format, value) if format.startswith("date-time") else value.decode()
+
+
+def _time(format: str, value: bytes) -> str | None:
+    parts = dict(_wire(value))
+    if not parts:
+        return None
+    seconds, nanos = _signed(parts.get(1, 0)), parts.get(2, 0)
+    render = render_micro_time if format == "date-time-micro" else render_time
+    return render(Instant(seconds + nanos / 1e9))
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= _SIGN else value
+
+
+def _wire(data: bytes) -> Iterator[tuple[int, Any]]:
+    """The fields of a message as they come: number, and an int or the bytes."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if wire_type == 2:
+            length, at = _varint(data, at)
+        elif wire_type in (1, 5):
+            length = 8 if wire_type == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire_type}")
+        if at + length > len(data):
+            raise ValueError("unexpected end")
+        yield number, data[at : at + length]
+        at += length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number is too long")
+
+
+@functools.cache
+def _messages() -> dict[str, _Message]:
+    text = importlib.resources.files("fairlead.apiserver").joinpath("protobuf.toml").read_text(encoding="ascii")
+    return {name: _parse(row) for name, row in tomllib.loads(text).items()}
+
+
+def _parse(row: str) -> _Message:
+    """One row of the table."""
+    open_messages = [_Message({}, {})]
+    for match in _TOKEN.finditer(row):
+        field, number, inline = match.groups()
+        if field:
+            open_messages[-1].fields[int(number)] = field
+        elif inline:
+            inner = _Message({}, {})
+            open_messages[-1].inline[int(inline)] = inner
+            open_messages.append(inner)
+        else:
+            open_messages.pop()
+    return open_messages[0]
+
+
+def _malformed(why: str) -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type protobuf): {why}")
