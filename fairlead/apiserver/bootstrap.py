@@ -5,6 +5,7 @@ Runs at every start and only writes what is missing or out of date: the address 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
@@ -21,6 +22,7 @@ from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.update import Candidate, Updater
 from fairlead.machinery.kind import Kind
 
+RECONCILE_S = 10.0
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _NAME = "kubernetes"
 _PORT = "https"
@@ -31,6 +33,12 @@ class Bootstrap:
         self._resources = resources
         self._creator = creator
         self._updater = updater
+
+    async def keep(self, settings: ApiSettings, service_address: str) -> None:
+        """Puts back for ever what somebody deleted, as upstream does."""
+        while True:
+            await asyncio.sleep(RECONCILE_S)
+            await self.run(settings, service_address)
 
     async def run(self, settings: ApiSettings, service_address: str) -> None:
         for name in NAMESPACES:

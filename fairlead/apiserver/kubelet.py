@@ -54,18 +54,20 @@ class Kubelet:
 
     def _exec(self, pod: Pod, request: Request) -> Outcome:
         query = [(key, value) for key, value in request.query.items() if key != "container"]
-        if request.headers.get("upgrade", "").lower() != "websocket":
-            raise bad_request("Upgrade request required: this server speaks WebSocket, with v5.channel.k8s.io or v4")
         if not any(key == "command" for key, _ in query):
             raise bad_request("you must specify at least 1 command for the container")
         container = choose_container(pod, request.query.get("container", ""))
         if not pod.spec.nodeName:
             raise bad_request(f"pod {pod.metadata.name} does not have a host assigned")
-        return Upgrade(self._url(pod, "exec", container, query))
+        upgrade = Upgrade(self._url(pod, "exec", container, query))
+        # Last, because kubectl asks again without WebSocket after any refusal and then shows that answer.
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            raise bad_request("Upgrade request required: this server speaks WebSocket, with v5.channel.k8s.io or v4")
+        return upgrade
 
     def _url(self, pod: Pod, what: str, container: str, query: Sequence[tuple[str, str]]) -> str:
         path = "/".join(quote(part, safe="") for part in (pod.metadata.namespace, pod.metadata.name, container))
-        url = f"https://{self._address(pod.spec.nodeName)}:{PORT}/{what}/{path}"
+        url = f"https://{self._address(pod.spec.nodeName)}/{what}/{path}"
         return f"{url}?{urlencode(query)}" if query else url
 
     def _address(self, node_name: str) -> str:
@@ -73,7 +75,8 @@ class Kubelet:
         found = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
         if not found:
             raise bad_request(f'no preferred addresses found; known addresses: [] of node "{node_name}"')
-        return f"[{found}]" if ":" in found else found
+        port = node.status.daemonEndpoints.kubeletEndpoint.Port or PORT
+        return f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
 
     async def _stream(self, url: str) -> Outcome:
         try:

@@ -84,7 +84,11 @@ class ApiServer:
         await self._nursery.__aenter__()
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("event expiry", self._expiry.run, log=self._log))
+        self._nursery.spawn(keep_running("bootstrap", self._keep_bootstrapped, log=self._log))
         self._started = True
+
+    async def _keep_bootstrapped(self) -> None:
+        await self._bootstrap.keep(self._settings, self._allocator.first_address)
 
     def transport(self, user: User = SYSTEM) -> Transport:
         """The server without a wire, for components in its process."""
