@@ -49,11 +49,14 @@ class Informer(Generic[T]):
         self.kind = kind
         self.items: dict[str, T] = {}
         self.synced = asyncio.Event()
+        self.interrupted = False
+        """The server was lost and has not been heard from since: what is cached may be old."""
         self._client = client
         self._fields = fields
         self._labels = labels
         self._log = log
         self._handlers: list[Handler[T]] = []
+        self._on_return: list[Callable[[], object]] = []
         self._revision = 0
         self._resume_from = ""
         # Seeded by what it watches: informers spread out when a server comes back, and every run spreads alike.
@@ -70,6 +73,10 @@ class Informer(Generic[T]):
         for key, item in list(self.items.items()):
             handler(key, None, item)
 
+    def add_return_handler(self, handler: Callable[[], object]) -> None:
+        """Called when the server is heard from again after an interruption, before what it says is taken in."""
+        self._on_return.append(handler)
+
     async def run(self) -> None:
         """For ever."""
         while True:
@@ -78,6 +85,7 @@ class Informer(Generic[T]):
                     await self._list()
                 await self._follow()
             except ConnectionError as error:
+                self.interrupted = True
                 self._log.debug("watch lost", kind=self.kind.plural, error=error)
             except (StatusError, msgspec.MsgspecError) as error:
                 self._resume_from = ""
@@ -105,6 +113,7 @@ class Informer(Generic[T]):
 
     async def _list(self) -> None:
         listing = await self._client.list(self.kind, labels=self._labels, fields=self._fields)
+        self._heard()
         revision = int(listing.resource_version or 0)
         found = {key_of(item.metadata): item for item in listing.items}
         for key, old in list(self.items.items()):
@@ -128,7 +137,14 @@ class Informer(Generic[T]):
                 self._take(event)
                 self._backoff.reset()
 
+    def _heard(self) -> None:
+        if self.interrupted:
+            self.interrupted = False
+            for handler in self._on_return:
+                handler()
+
     def _take(self, event: WatchEvent[T]) -> None:
+        self._heard()
         meta = event.object.metadata
         revision = revision_of(meta)
         self._resume_from = meta.resourceVersion

@@ -1,4 +1,7 @@
-"""Feeds the node controller: nodes, their leases, and the pods on them. Wakes for deadlines, never polls."""
+"""Feeds the node controller: nodes, their leases, and the pods on them. Wakes for deadlines, never polls.
+
+While the API server is away nobody can renew a lease: that silence says nothing about nodes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
 
 LEASES = "kube-node-lease"
+_WITHOUT_SERVER_S = 5.0
 
 
 def controller(context: Context) -> Controller:
@@ -28,13 +32,18 @@ class _Nodes:
         self._pods = Index(pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
         self.controller = Controller("nodelifecycle", context.queue(), planned(self._look, context.applier))
         self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
+        self._since = context.started
         self._leases.add_handler(self._on_lease)
+        self._leases.add_return_handler(self._on_return)
         pods.add_handler(self._on_pod)
 
     def _on_lease(self, key: str, old: Lease | None, new: Lease | None) -> None:
         """A renewal only moves a deadline, which is looked at when it comes; a first lease starts one."""
         if old is None and new is not None and new.metadata.namespace == LEASES:
             self.controller.queue.add(new.metadata.name)
+
+    def _on_return(self) -> None:
+        self._since = self._context.clock.now()
 
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
         """A pod on a node in trouble must be told of it; on a healthy one there is nothing to do."""
@@ -47,11 +56,13 @@ class _Nodes:
         if node is None:
             return None
         context = self._context
+        if self._leases.interrupted:
+            return Plan(retry_after=_WITHOUT_SERVER_S)
         return reconcile(
             node,
             self._leases.get(f"{LEASES}/{key}"),
             self._pods.get(key),
             grace_s=context.settings.node_grace_s,
-            since=context.started,
+            since=self._since,
             now=context.clock.now(),
         )

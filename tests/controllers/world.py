@@ -1,0 +1,156 @@
+"""A cluster without machines: the fake API, all controllers, the scheduler, and kubelets that only write status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import fairlead.controllers
+from fairlead.api.deployment import DEPLOYMENT, Deployment
+from fairlead.api.lease import LEASE, Lease, LeaseSpec
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.namespace import NAMESPACE, Namespace, NamespaceSpec, NamespaceStatus
+from fairlead.api.node import NODE
+from fairlead.api.pod import POD, Pod
+from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.base.clock import Clock
+from fairlead.base.ids import RandomIds
+from fairlead.base.instant import Instant, render_micro_time, render_time
+from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Client
+from fairlead.runtime.fake import FakeClient, run_jumping
+from fairlead.runtime.informer import Informer
+from fairlead.scheduler import loop as scheduler
+from tests.controllers.factories import NOW, node
+
+START_S = 0.05
+
+
+class LoopClock:
+    """Wall time that follows the jumping loop."""
+
+    def now(self) -> Instant:
+        return Instant(NOW + asyncio.get_running_loop().time())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class World:
+    def __init__(self, client: Client, clock: Clock, nursery: Nursery) -> None:
+        self.client = client
+        self.clock = clock
+        self.broken_images: set[str] = set()
+        self.silent: set[str] = set()
+        self.problems: list[str] = []
+        self._nursery = nursery
+        self._ips = iter(range(2, 60000))
+        self.pods_seen = Informer(client, POD)
+
+    def start(self) -> None:
+        rng = random.Random(1)
+        log = Log("", clock=self.clock, write=self.problems.append, level="error")
+        settings = fairlead.controllers.Settings(log=log)
+        self._nursery.spawn(
+            fairlead.controllers.run(
+                self.client, clock=self.clock, rng=rng, ids=RandomIds(rng), ca_pem="PEM", settings=settings
+            )
+        )
+        self._nursery.spawn(scheduler.run(self.client, clock=self.clock, rng=rng, log=log))
+        self.pods_seen.add_handler(self._kubelet)
+        self._nursery.spawn(self.pods_seen.run())
+        self._nursery.spawn(self._heartbeats())
+
+    def _kubelet(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        if new is None or not new.spec.nodeName or new.spec.nodeName in self.silent:
+            return
+        if new.metadata.deletionTimestamp:
+            if old is None or not old.metadata.deletionTimestamp:
+                self._nursery.spawn(self._end(new))
+        elif old is None or not old.spec.nodeName:
+            self._nursery.spawn(self._begin(new))
+
+    async def _begin(self, pod: Pod) -> None:
+        await asyncio.sleep(START_S)
+        number = next(self._ips)
+        ip = f"10.244.{number >> 8}.{number & 255}"
+        works = pod.spec.containers[0].image not in self.broken_images
+        ready = {"type": "Ready", "status": "True" if works else "False"}
+        ready["lastTransitionTime"] = render_time(self.clock.now())
+        status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "conditions": [ready]}
+        await self._try(
+            self.client.patch(
+                POD, pod.metadata.name, pod.metadata.namespace, patch={"status": status}, subresource="status"
+            )
+        )
+
+    async def _end(self, pod: Pod) -> None:
+        await asyncio.sleep(START_S)
+        meta = pod.metadata
+        await self._try(self.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0))
+
+    async def _heartbeats(self) -> None:
+        while True:
+            with contextlib.suppress(ConnectionError):
+                for found in (await self.client.list(NODE)).items:
+                    name = found.metadata.name
+                    if name not in self.silent:
+                        spec = {"renewTime": render_micro_time(self.clock.now())}
+                        await self._try(self.client.patch(LEASE, name, "kube-node-lease", patch={"spec": spec}))
+            await asyncio.sleep(10)
+
+    async def _try(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except StatusError as error:
+            if error.code not in (404, 409):
+                raise
+
+    async def pods(self, **labels: str) -> list[Pod]:
+        found = (await self.client.list(POD)).items
+        return [p for p in found if labels.items() <= p.metadata.labels.items()]
+
+    async def deployment(self, name: str = "web") -> Deployment:
+        return await self.client.get(DEPLOYMENT, name, "default")
+
+    async def sets(self) -> list[ReplicaSet]:
+        return (await self.client.list(REPLICA_SET)).items
+
+
+async def add_namespace(client: Client, name: str = "default") -> None:
+    obj = Namespace(
+        metadata=ObjectMeta(name=name),
+        spec=NamespaceSpec(finalizers=["kubernetes"]),
+        status=NamespaceStatus(phase="Active"),
+    )
+    await client.create(NAMESPACE, obj)
+
+
+async def add_node(client: Client, name: str, clock: Clock) -> None:
+    await client.create(NODE, node(name))
+    renewed = LeaseSpec(renewTime=render_micro_time(clock.now()))
+    await client.create(LEASE, Lease(metadata=ObjectMeta(name=name, namespace="kube-node-lease"), spec=renewed))
+
+
+def in_world(story: Callable[[World], Coroutine[Any, Any, None]], *, nodes: int = 3) -> None:
+    """Runs the story in a cluster of its own, and fails where a controller had an error of its own."""
+
+    async def run() -> None:
+        clock = LoopClock()
+        client = FakeClient(clock=clock, ids=RandomIds(random.Random(7)))
+        await add_namespace(client)
+        for number in range(1, nodes + 1):
+            await add_node(client, f"node{number}", clock)
+        async with Nursery() as nursery:
+            world = World(client, clock, nursery)
+            world.start()
+            await asyncio.sleep(0.1)
+            await story(world)
+            assert world.problems == []
+
+    run_jumping(run())
