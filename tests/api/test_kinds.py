@@ -1,0 +1,97 @@
+"""What must be true of every kind; walks `KINDS`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from fairlead.api.kinds import KINDS, by_gvk, by_resource
+from fairlead.base.instant import Instant
+from fairlead.machinery.checks import check
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.names import NAME_RULES
+from fairlead.machinery.schema import Schema, schema_of
+
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+
+
+def schemas(struct: Any, seen: dict[Any, Schema] | None = None) -> dict[Any, Schema]:
+    """The schema of a type and of every type in it."""
+    seen = {} if seen is None else seen
+    if struct not in seen:
+        seen[struct] = schema_of(struct)
+        for field in seen[struct].fields.values():
+            inner = field.type.item or field.type
+            if inner.shape == "struct":
+                schemas(inner.struct, seen)
+    return seen
+
+
+def empty(kind: Kind[Any]) -> Any:
+    return kind.default(msgspec.json.decode(b"{}", type=kind.type))
+
+
+def test_no_two_kinds_share_a_name_by_which_they_are_looked_up() -> None:
+    resources = Counter((kind.group, name) for kind in KINDS for name in (kind.plural, *kind.short_names))
+    assert max(resources.values()) == 1
+    assert max(Counter(kind.kind for kind in KINDS).values()) == 1
+
+
+@every_kind
+def test_a_kind_is_found_by_its_resource_and_by_its_name(kind: Kind[Any]) -> None:
+    assert by_resource(kind.group, kind.version, kind.plural) is kind
+    assert by_gvk(kind.group, kind.version, kind.kind) is kind
+    assert kind.singular == kind.kind.lower()
+
+
+def test_an_unknown_kind_is_not_found() -> None:
+    assert by_gvk("", "v1", "Ship") is None
+    assert by_resource("", "v1", "ships") is None
+
+
+@every_kind
+def test_every_type_of_a_kind_has_a_schema_and_lists_that_merge_by_fields_that_exist(kind: Kind[Any]) -> None:
+    from fairlead.machinery.kind import ListMap
+
+    for schema in schemas(kind.type).values():
+        for field in schema.fields.values():
+            if merge := field.marker(ListMap):
+                assert field.type.item is not None
+                keys = {*merge.keys, merge.patch_key} - {""}
+                assert keys <= schema_of(field.type.item.struct).fields.keys(), (schema.name, field.name)
+
+
+@every_kind
+def test_what_is_written_reads_back_the_same(kind: Kind[Any]) -> None:
+    obj = empty(kind)
+    assert msgspec.json.decode(msgspec.json.encode(obj), type=kind.type) == obj
+
+
+@every_kind
+def test_defaults_applied_again_change_nothing(kind: Kind[Any]) -> None:
+    once = msgspec.json.encode(empty(kind))
+    assert msgspec.json.encode(kind.default(msgspec.json.decode(once, type=kind.type))) == once
+
+
+@every_kind
+def test_an_empty_object_can_be_checked_shown_selected_and_warned_of(kind: Kind[Any]) -> None:
+    obj = kind.prepare_create(empty(kind))
+    check(kind, obj)
+    list(kind.transition(obj, empty(kind)))
+    list(kind.warnings(obj))
+    kind.prepare_update(obj, empty(kind))
+    for column in kind.columns:
+        assert isinstance(column.cell(obj, Instant(0.0)), str | int)
+    for field in kind.fields.values():
+        assert isinstance(field(obj), str)
+
+
+@every_kind
+def test_a_kind_has_a_table_with_a_name_and_a_known_rule_for_names(kind: Kind[Any]) -> None:
+    assert "Name" in [column.name for column in kind.columns]
+    assert kind.name_rule in NAME_RULES
+    wide = [column.wide for column in kind.columns]
+    assert kind.kind == "Event" or wide == sorted(wide)
