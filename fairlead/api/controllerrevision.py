@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,7 @@ from fairlead.machinery.status import FieldError, required
 
 
 class ControllerRevision(Object):
-    data: msgspec.Raw | None = None
+    data: Any = None
     revision: Int64 = msgspec.field(default_factory=int)
 
 
@@ -34,8 +35,7 @@ def _rules(revision: ControllerRevision) -> Iterator[FieldError]:
 
 
 def _transition(old: ControllerRevision, new: ControllerRevision) -> Iterator[FieldError]:
-    before, after = (msgspec.json.decode(r.data) if r.data is not None else None for r in (old, new))
-    yield from changed(before, after, "data")
+    yield from changed(old.data, new.data, "data")
 
 
 CONTROLLER_REVISION = Kind(

@@ -52,7 +52,7 @@ class ManagedFieldsEntry(Record):
     apiVersion: str = ""
     time: Time | None = None
     fieldsType: str = ""
-    fieldsV1: msgspec.Raw | None = None
+    fieldsV1: Any = None
     subresource: str = ""
 
 

@@ -65,6 +65,13 @@ def test_every_type_of_a_kind_has_a_schema_and_lists_that_merge_by_fields_that_e
 
 
 @every_kind
+def test_managed_fields_of_a_client_are_accepted(kind: Kind[Any]) -> None:
+    entry = {"manager": "kubectl", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}}}
+    body = msgspec.json.encode({"metadata": {"managedFields": [entry]}})
+    assert msgspec.to_builtins(msgspec.json.decode(body, type=kind.type).metadata.managedFields) == [entry]
+
+
+@every_kind
 def test_what_is_written_reads_back_the_same(kind: Kind[Any]) -> None:
     obj = empty(kind)
     assert msgspec.json.decode(msgspec.json.encode(obj), type=kind.type) == obj
