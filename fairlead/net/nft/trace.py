@@ -1,0 +1,247 @@
+"""Follows the first packet of a connection through the rules that a `FakeTable` holds.
+
+Knows the statements that Fairlead's own tables are made of and no others: one that it does not know is an error, never
+skipped. Real packets in real namespaces have the last word; this says which rules a packet took, without a kernel.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from fairlead.net.nft.fake import FakeTable
+from fairlead.net.nft.model import Chain
+
+Fate = Literal["sent", "reset", "unreachable"]
+Step = Literal["next", "no match", "done"]
+
+_FIELD = r"(?:meta l4proto|meta mark|ip daddr|ip saddr|th dport)"
+_KEY = rf"({_FIELD}(?: \. {_FIELD})*)"
+_PRIORITY = {"dstnat": -100, "filter": 0, "srcnat": 100}
+
+
+@dataclass(frozen=True)
+class Packet:
+    """`link` is where it came in; empty where it was sent on the node itself."""
+
+    source: str
+    target: str
+    port: int
+    protocol: str = "tcp"
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    fate: Fate
+    target: str
+    """Where it went in the end, `address:port`."""
+    masqueraded: bool
+    chains: tuple[str, ...]
+    """Those entered, without the hooks' own."""
+
+    def __str__(self) -> str:
+        return f"{self.fate} {self.target}{', masqueraded' if self.masqueraded else ''}"
+
+
+@dataclass
+class _State:
+    packet: Packet
+    mark: int = 0
+    connection_mark: int = 0
+    dnat: bool = False
+    masqueraded: bool = False
+    refused: Fate = "sent"
+    chains: list[str] = field(default_factory=list)
+
+
+class Tracer:
+    """`local` are the node's own addresses. Affinity entries that the rules make stay in the table."""
+
+    def __init__(self, table: FakeTable, *, local: Iterable[str], rng: random.Random) -> None:
+        self._table = table
+        self._local = frozenset(local)
+        self._rng = rng
+
+    def trace(self, packet: Packet) -> Trace:
+        state = _State(packet)
+        for hook in ("prerouting",) if packet.link else ("output",):
+            self._run_hook(hook, state)
+        if packet.link and state.refused == "sent":
+            inward = state.packet.target in self._local
+            for hook in ("input",) if inward else ("forward", "postrouting"):
+                self._run_hook(hook, state)
+        elif state.refused == "sent":
+            self._run_hook("postrouting", state)
+        where = f"{state.packet.target}:{state.packet.port}"
+        return Trace(state.refused, where, state.masqueraded, tuple(state.chains))
+
+    def _run_hook(self, hook: str, state: _State) -> None:
+        chains = [c for c in self._table.chains.values() if f" hook {hook} " in c.hook]
+        for chain in sorted(chains, key=_priority):
+            if state.refused == "sent":
+                self._run_chain(chain, state)
+
+    def _run_chain(self, chain: Chain, state: _State) -> bool:
+        """Whether the packet's fate at this hook is settled."""
+        for rule in chain.rules:
+            outcome = self._run_rule(rule, state)
+            if isinstance(outcome, tuple):
+                verb, target = outcome
+                state.chains.append(target)
+                if self._run_chain(self._table.chains[target], state):
+                    return True
+                if verb == "goto":
+                    return False
+            elif outcome:
+                return True
+        return False
+
+    def _run_rule(self, rule: str, state: _State) -> bool | tuple[str, str]:
+        rest = rule
+        while rest:
+            found, act = _statement(rest)
+            outcome = act(self, found, state)
+            if isinstance(outcome, tuple):
+                return outcome
+            if outcome != "next":
+                return outcome == "done"
+            rest = rest[found.end() :].lstrip()
+        return False
+
+    def key(self, expression: str, state: _State) -> str:
+        packet = state.packet
+        values = {
+            "meta l4proto": packet.protocol,
+            "meta mark": f"0x{state.mark:08x}",
+            "ip saddr": packet.source,
+            "ip daddr": packet.target,
+            "th dport": str(packet.port),
+        }
+        return " . ".join(values[part] for part in expression.split(" . "))
+
+    def held(self, container: str) -> dict[str, str]:
+        return self._table.elements[container]
+
+    def draw(self, count: int) -> int:
+        return self._rng.randrange(count)
+
+
+def _statement(text: str) -> tuple[re.Match[str], Act]:
+    for pattern, act in _STATEMENTS:
+        found = pattern.match(text)
+        if found:
+            return found, act
+    raise ValueError(f"cannot trace {text!r}")
+
+
+def _priority(chain: Chain) -> int:
+    word = chain.hook.split()[-1]
+    return _PRIORITY[word] if word in _PRIORITY else int(word)
+
+
+Outcome = Step | tuple[str, str]
+Act = Callable[[Tracer, re.Match[str], _State], Outcome]
+
+
+def _matches(good: bool) -> Outcome:
+    return "next" if good else "no match"
+
+
+def _mark_connection(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    state.connection_mark |= int(found[1], 16)
+    return "next"
+
+
+def _draw(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    state.mark = tracer.draw(int(found[1]))
+    return "next"
+
+
+def _mark_from_map(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    value = tracer.held(found[2]).get(tracer.key(found[1], state))
+    if value is None:
+        return "no match"
+    state.mark = int(value, 16)
+    return "next"
+
+
+def _update(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    tracer.held(found[1]).setdefault(tracer.key(found[2], state), f"0x{state.mark:08x}")
+    return "next"
+
+
+def _forget(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    tracer.held(found[1]).pop(tracer.key(found[2], state), None)
+    return "next"
+
+
+def _translate(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    value = tracer.held(found[2]).get(tracer.key(found[1], state))
+    if value is None:
+        return "no match"
+    ip, port = value.split(" . ")
+    state.packet = replace(state.packet, target=ip, port=int(port))
+    state.dnat = True
+    return "done"
+
+
+def _masquerade(_: Tracer, __: re.Match[str], state: _State) -> Outcome:
+    state.masqueraded = True
+    return "done"
+
+
+def _reject(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    state.refused = "reset" if found[1] == "tcp reset" else "unreachable"
+    return "done"
+
+
+def _verdict(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    value = tracer.held(found[2]).get(tracer.key(found[1], state))
+    if value is None:
+        return "no match"
+    verb, target = value.split()
+    return verb, target
+
+
+def _in_set(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    return _matches(tracer.key(found[1], state) in tracer.held(found[2]))
+
+
+def _in_range(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    address = state.packet.target if found[1] == "daddr" else state.packet.source
+    return _matches(IPv4Address(address) in IPv4Network(found[2]))
+
+
+_STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
+    (re.compile(pattern), act)
+    for pattern, act in (
+        (r'iifname "(\w+)"', lambda _, found, state: _matches(state.packet.link == found[1])),
+        (r"ct mark set ct mark \| (0x\w+)", _mark_connection),
+        (
+            r"ct mark & (0x\w+) == (0x\w+)",
+            lambda _, found, state: _matches(state.connection_mark & int(found[1], 16) == int(found[2], 16)),
+        ),
+        (r"ct status dnat", lambda _, __, state: _matches(state.dnat)),
+        (r"meta mark set numgen random mod (\d+)", _draw),
+        (rf"meta mark set {_KEY} map @(\w+)", _mark_from_map),
+        (rf"update @(\w+) \{{ {_KEY} timeout \w+ : meta mark \}}", _update),
+        (rf"delete @(\w+) \{{ {_KEY} : 0x0 \}}", _forget),
+        (rf"dnat ip to {_KEY} map @(\w+)", _translate),
+        (r"masquerade( fully-random)?", _masquerade),
+        (r"reject with (tcp reset|icmp port-unreachable)", _reject),
+        (r"(goto|jump) (\w+)", lambda _, found, __: (found[1], found[2])),
+        (rf"{_KEY} vmap @(\w+)", _verdict),
+        (rf"{_KEY} @(\w+)", _in_set),
+        (
+            r"meta l4proto \{ ([^}]*) \}",
+            lambda _, found, state: _matches(state.packet.protocol in found[1].split(", ")),
+        ),
+        (r"meta l4proto (tcp|udp|sctp)\b", lambda _, found, state: _matches(state.packet.protocol == found[1])),
+        (r"ip (daddr|saddr) (\d[\d./]+)", _in_range),
+    )
+)
