@@ -23,8 +23,6 @@ class Settings:
     """A node whose lease is older than this is Unknown."""
     absent_node_grace_s: float = 40.0
     """Pods of a node that is gone are deleted after so long."""
-    event_ttl_s: float = 3600.0
-    event_sweep_s: float = 300.0
     log: Log = SILENT
 
 

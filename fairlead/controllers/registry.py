@@ -8,7 +8,6 @@ from fairlead.controllers.context import Context
 from fairlead.controllers.deployment import loop as deployment_loop
 from fairlead.controllers.endpoints import loop as endpoints_loop
 from fairlead.controllers.endpointslice import loop as endpointslice_loop
-from fairlead.controllers.eventttl import loop as eventttl_loop
 from fairlead.controllers.garbage import loop as garbage_loop
 from fairlead.controllers.namespace import loop as namespace_loop
 from fairlead.controllers.nodelifecycle import loop as nodelifecycle_loop
@@ -27,5 +26,4 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     serviceaccount_loop.controller,
     nodelifecycle_loop.controller,
     podgc_loop.controller,
-    eventttl_loop.controller,
 )

@@ -143,7 +143,11 @@ class FakeClient:
         extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
         if extra and extra not in finalizers:
             finalizers.append(extra)
-        graceful = kind.plural == "pods" and old.get("spec", {}).get("nodeName") and grace_period_seconds != 0
+        spec = old.get("spec", {})
+        if kind.plural == "namespaces" and spec.get("finalizers"):
+            self._commit("MODIFIED", (kind.resource, "", name), _terminating(old, render_time(self._clock.now())))
+            return
+        graceful = kind.plural == "pods" and spec.get("nodeName") and grace_period_seconds != 0
         self.writes.append(f"delete {kind.plural} {name}")
         key = (kind.resource, namespace, name)
         if finalizers or graceful:
@@ -273,6 +277,11 @@ def _selected(kind: Kind[T], obj: T, fields: str) -> bool:
         if read[path.removesuffix("!")](obj) != value and not path.endswith("!"):
             return False
     return True
+
+
+def _terminating(namespace: Tree, at: str) -> Tree:
+    status = namespace.get("status", {}) | {"phase": "Terminating"}
+    return namespace | {"metadata": namespace["metadata"] | {"deletionTimestamp": at}, "status": status}
 
 
 def _merge(old: Any, patch: Any) -> Any:

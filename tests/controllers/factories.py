@@ -107,8 +107,6 @@ def node(name: str = "node1", *, ready: str = "True", labels: dict[str, str] | N
         apiVersion="v1",
         metadata=ObjectMeta(
             name=name,
-            uid=f"uid-{name}",
-            resourceVersion="1",
             creationTimestamp=render_time(NOW),
             labels={"kubernetes.io/hostname": name, **(labels or {})},
         ),

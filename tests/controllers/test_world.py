@@ -10,7 +10,7 @@ import msgspec
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.deployment import DEPLOYMENT
 from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.event import EVENT
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import NAMESPACE
@@ -20,11 +20,18 @@ from fairlead.api.replicaset import REPLICA_SET
 from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from tests.controllers.factories import deployment, pod, service
-from tests.controllers.world import World, add_namespace, in_world
+from tests.controllers.world import World, add_namespace, in_fake_world, in_world
 
 
 async def events(world: World, reason: str) -> list[str]:
     return [e.message for e in (await world.client.list(EVENT)).items if e.reason == reason]
+
+
+async def only_slice(world: World) -> EndpointSlice:
+    found = (await world.client.list(ENDPOINT_SLICE, labels="kubernetes.io/service-name=web")).items
+    only: list[EndpointSlice] = [s for s in found if s.metadata.labels["kubernetes.io/service-name"] == "web"]
+    assert len(only) == 1
+    return only[0]
 
 
 async def condition(world: World, type: str) -> tuple[str, str, str]:
@@ -66,7 +73,7 @@ def test_a_deployment_becomes_ready_pods_one_on_each_node_behind_its_service() -
             f"Successfully assigned default/{p.metadata.name} to {p.spec.nodeName}" for p in pods
         )
         ips = sorted(p.status.podIP for p in pods)
-        (found,) = (await world.client.list(ENDPOINT_SLICE)).items
+        found = await only_slice(world)
         assert sorted(e.addresses[0] for e in found.endpoints) == ips
         endpoints = await world.client.get(ENDPOINTS, "web", "default")
         assert [a.ip for a in endpoints.subsets[0].addresses] == ips
@@ -230,12 +237,11 @@ def test_a_namespace_is_emptied_and_goes() -> None:
             await world.client.create(kind, obj)
         await asyncio.sleep(1)
         assert len(await world.pods()) == 3
-        await world.client.patch(NAMESPACE, "shop", patch={"metadata": {"finalizers": ["fake/graceful"]}})
         await world.client.delete(NAMESPACE, "shop")
         await asyncio.sleep(20)
-        assert [n.metadata.name for n in (await world.client.list(NAMESPACE)).items] == ["default"]
+        assert "shop" not in [n.metadata.name for n in (await world.client.list(NAMESPACE)).items]
         assert await world.pods() == []
-        assert (await world.client.list(SERVICE)).items == []
+        assert (await world.client.list(SERVICE, "shop")).items == []
 
     in_world(story)
 
@@ -268,8 +274,8 @@ def test_pods_of_a_silent_node_leave_the_endpoints_and_come_back_with_it() -> No
             ("node.kubernetes.io/unreachable", "NoSchedule"),
             ("node.kubernetes.io/unreachable", "NoExecute"),
         }
-        (slices,) = (await world.client.list(ENDPOINT_SLICE)).items
-        assert sorted(e.nodeName or "" for e in slices.endpoints if e.conditions.ready) == ["node2", "node3"]
+        found_slice = await only_slice(world)
+        assert sorted(e.nodeName or "" for e in found_slice.endpoints if e.conditions.ready) == ["node2", "node3"]
         await asyncio.sleep(320)
         assert Counter(p.spec.nodeName for p in await world.pods() if not p.metadata.deletionTimestamp)["node1"] == 0
         world.silent.clear()
@@ -299,6 +305,7 @@ def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_a_node_comes() -> N
         wanting = pod("big", node="", ip="", phase="Pending", ready=False)
         wanting.spec.containers[0].resources.requests = {"cpu": "3"}
         wanting.status.conditions = []
+        wanting.metadata.resourceVersion = ""
         await world.client.create(POD, wanting)
         await asyncio.sleep(1)
         (found,) = await world.pods()
@@ -317,17 +324,6 @@ def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_a_node_comes() -> N
     in_world(story, nodes=1)
 
 
-def test_old_events_are_forgotten() -> None:
-    async def story(world: World) -> None:
-        await world.client.create(DEPLOYMENT, deployment())
-        await asyncio.sleep(1000)
-        assert await events(world, "ScalingReplicaSet")
-        await asyncio.sleep(3600)
-        assert await events(world, "ScalingReplicaSet") == []
-
-    in_world(story)
-
-
 def test_an_outage_of_hours_and_a_forgotten_history_are_survived() -> None:
     async def story(world: World) -> None:
         fake = world.client
@@ -342,7 +338,7 @@ def test_an_outage_of_hours_and_a_forgotten_history_are_survived() -> None:
         assert len([p for p in await world.pods() if not p.metadata.deletionTimestamp]) == 6
         assert [n.spec.taints for n in (await fake.list(NODE)).items] == [[], [], []]
 
-    in_world(story)
+    in_fake_world(story)
 
 
 def test_an_idle_control_plane_writes_nothing_but_heartbeats() -> None:
@@ -356,4 +352,4 @@ def test_an_idle_control_plane_writes_nothing_but_heartbeats() -> None:
         await asyncio.sleep(600)
         assert {entry.split()[1] for entry in writes[before:]} == {"leases"}
 
-    in_world(story)
+    in_fake_world(story)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 import fairlead.controllers
 from fairlead.api.deployment import DEPLOYMENT, Deployment
 from fairlead.api.lease import LEASE, Lease, LeaseSpec
@@ -16,6 +18,8 @@ from fairlead.api.namespace import NAMESPACE, Namespace, NamespaceSpec, Namespac
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
 from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.apiserver.server import ApiServer
+from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import Clock
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant, render_micro_time, render_time
@@ -25,7 +29,9 @@ from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import Informer
+from fairlead.runtime.typed import ApiClient
 from fairlead.scheduler import loop as scheduler
+from fairlead.store.memory import MemoryStore
 from tests.controllers.factories import NOW, node
 
 START_S = 0.05
@@ -132,25 +138,55 @@ async def add_namespace(client: Client, name: str = "default") -> None:
 
 
 async def add_node(client: Client, name: str, clock: Clock) -> None:
-    await client.create(NODE, node(name))
-    renewed = LeaseSpec(renewTime=render_micro_time(clock.now()))
+    wanted = node(name)
+    made = await client.create(NODE, wanted)
+    await client.update(NODE, msgspec.structs.replace(made, status=wanted.status), subresource="status")
+    renewed = LeaseSpec(holderIdentity=name, leaseDurationSeconds=40, renewTime=render_micro_time(clock.now()))
     await client.create(LEASE, Lease(metadata=ObjectMeta(name=name, namespace="kube-node-lease"), spec=renewed))
 
 
-def in_world(story: Callable[[World], Coroutine[Any, Any, None]], *, nodes: int = 3) -> None:
-    """Runs the story in a cluster of its own, and fails where a controller had an error of its own."""
+Story = Callable[[World], Coroutine[Any, Any, None]]
 
-    async def run() -> None:
-        clock = LoopClock()
-        client = FakeClient(clock=clock, ids=RandomIds(random.Random(7)))
-        await add_namespace(client)
-        for number in range(1, nodes + 1):
-            await add_node(client, f"node{number}", clock)
-        async with Nursery() as nursery:
-            world = World(client, clock, nursery)
-            world.start()
-            await asyncio.sleep(0.1)
-            await story(world)
-            assert world.problems == []
 
-    run_jumping(run())
+def in_world(story: Story, *, nodes: int = 3) -> None:
+    """Runs the story twice: over the fake API, and over the real API server with its store in memory."""
+    in_fake_world(story, nodes=nodes)
+    run_jumping(_over_server(story, nodes))
+
+
+def in_fake_world(story: Story, *, nodes: int = 3) -> None:
+    """For stories that need the fake's own controls."""
+    run_jumping(_over_fake(story, nodes))
+
+
+async def _over_fake(story: Story, nodes: int) -> None:
+    clock = LoopClock()
+    client = FakeClient(clock=clock, ids=RandomIds(random.Random(7)))
+    await add_namespace(client)
+    await _tell(story, client, clock, nodes)
+
+
+async def _over_server(story: Story, nodes: int) -> None:
+    clock, rng = LoopClock(), random.Random(7)
+    problems: list[str] = []
+    log = Log("", clock=clock, write=problems.append, level="error")
+    settings = ApiSettings(advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem="PEM")
+    server = ApiServer(MemoryStore(), settings=settings, clock=clock, rng=rng, ids=RandomIds(rng), log=log)
+    await server.start()
+    try:
+        await _tell(story, ApiClient(server.transport()), clock, nodes)
+    finally:
+        await server.stop()
+    assert problems == []
+
+
+async def _tell(story: Story, client: Client, clock: Clock, nodes: int) -> None:
+    """Fails also where a controller had an error of its own."""
+    for number in range(1, nodes + 1):
+        await add_node(client, f"node{number}", clock)
+    async with Nursery() as nursery:
+        world = World(client, clock, nursery)
+        world.start()
+        await asyncio.sleep(0.1)
+        await story(world)
+        assert world.problems == []

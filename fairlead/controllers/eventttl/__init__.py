@@ -1,1 +1,0 @@
-"""Forgets Events an hour after they last happened."""
