@@ -13,7 +13,7 @@ from fairlead.base.instant import Instant
 from fairlead.machinery.checks import check
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.names import NAME_RULES
-from fairlead.machinery.schema import Schema, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo, schema_of, type_info
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
@@ -102,3 +102,34 @@ def test_a_kind_has_a_table_with_a_name_and_a_known_rule_for_names(kind: Kind[An
     assert kind.name_rule in NAME_RULES
     wide = [column.wide for column in kind.columns]
     assert kind.kind == "Event" or wide == sorted(wide)
+
+
+def filled(info: TypeInfo) -> Any:
+    """A JSON value that sets everything there is to set."""
+    match info.shape:
+        case "struct":
+            return {name: filled(field.type) for name, field in schema_of(info.struct).fields.items()}
+        case "list":
+            assert info.item is not None
+            return [filled(info.item)]
+        case "map":
+            assert info.item is not None
+            return {"key": filled(info.item)}
+        case "bool":
+            return True
+        case "int" | "int-or-string":
+            return 7
+        case "quantity":
+            return "7m"
+        case "raw":
+            return {"a": [1, 2.5, None]}
+        case _:
+            return "x"
+
+
+@every_kind
+def test_an_object_with_every_field_set_is_accepted_whole_and_written_as_it_was(kind: Kind[Any]) -> None:
+    tree = filled(type_info(kind.type))
+    obj = msgspec.json.decode(msgspec.json.encode(tree), type=kind.type)
+    assert msgspec.to_builtins(obj) == tree
+    check(kind, kind.prepare_create(kind.default(obj)))
