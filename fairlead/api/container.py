@@ -10,15 +10,15 @@ from fairlead.api.env import EnvFromSource, EnvVar
 from fairlead.api.meta import BY_NAME, Int32, Record, Resources, Strings
 from fairlead.api.probe import Lifecycle, Probe
 from fairlead.api.security import SecurityContext
-from fairlead.machinery.kind import Atomic, Format, ListMap, OneOf, Range, Required, SetList
+from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, Required, SetList
 
 
 class ContainerPort(Record):
-    name: Annotated[str, Format("port-name")] = ""
-    containerPort: Annotated[Int32, Required(), Range(1, 65535)] = 0
+    name: Annotated[str, Format("port-name"), Doc("A name that services can refer to.")] = ""
+    containerPort: Annotated[Int32, Required(), Range(1, 65535), Doc("Where the container listens.")] = 0
     hostIP: str = ""
-    hostPort: Annotated[Int32, Range(1, 65535)] = 0
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = ""
+    hostPort: Annotated[Int32, Range(1, 65535), Doc("A port of the node that leads to it.")] = 0
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] = ""
 
 
 class ResourceClaim(Record):
@@ -64,31 +64,43 @@ class VolumeDevice(Record):
 
 
 class Container(Record):
-    name: Annotated[str, Required(), Format("dns-label")] = ""
-    args: Strings = []
-    command: Strings = []
-    env: Annotated[list[EnvVar], BY_NAME] = []
+    name: Annotated[str, Required(), Format("dns-label"), Doc("Unique in the pod.")] = ""
+    args: Annotated[Strings, Doc("In place of the image's arguments.")] = []
+    command: Annotated[Strings, Doc("In place of the image's entry point.")] = []
+    env: Annotated[list[EnvVar], BY_NAME, Doc("Environment variables.")] = []
     envFrom: Annotated[list[EnvFromSource], Atomic()] = []
-    image: Annotated[str, Required()] = ""
-    imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] = ""
+    image: Annotated[str, Required(), Doc("What to run it from.")] = ""
+    imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never"), Doc("Always, IfNotPresent or Never.")] = (
+        ""
+    )
     lifecycle: Lifecycle | None = None
-    livenessProbe: Probe | None = None
-    ports: Annotated[list[ContainerPort], ListMap(keys=("containerPort", "protocol"), patch_key="containerPort")] = []
-    readinessProbe: Probe | None = None
+    livenessProbe: Annotated[Probe, Doc("When it fails, the container is restarted.")] | None = None
+    ports: Annotated[
+        list[ContainerPort],
+        ListMap(keys=("containerPort", "protocol"), patch_key="containerPort"),
+        Doc("Where it listens; for people and for names, nothing is closed by leaving it out."),
+    ] = []
+    readinessProbe: Annotated[Probe, Doc("While it fails, services leave the pod out.")] | None = None
     resizePolicy: Annotated[list[ContainerResizePolicy], Atomic()] = []
-    resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
+    resources: Annotated[ResourceRequirements, Doc("What it is given at least and at most.")] = msgspec.field(
+        default_factory=ResourceRequirements
+    )
     restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never")] | None = None
     restartPolicyRules: Annotated[list[ContainerRestartRule], Atomic()] = []
     securityContext: SecurityContext | None = None
-    startupProbe: Probe | None = None
+    startupProbe: Annotated[Probe, Doc("Until it passes, the other probes wait.")] | None = None
     stdin: bool = False
     stdinOnce: bool = False
     terminationMessagePath: str = ""
     terminationMessagePolicy: Annotated[str, OneOf("File", "FallbackToLogsOnError")] = ""
     tty: bool = False
     volumeDevices: Annotated[list[VolumeDevice], ListMap(keys=("devicePath",), patch_key="devicePath")] = []
-    volumeMounts: Annotated[list[VolumeMount], ListMap(keys=("mountPath",), patch_key="mountPath")] = []
-    workingDir: str = ""
+    volumeMounts: Annotated[
+        list[VolumeMount],
+        ListMap(keys=("mountPath",), patch_key="mountPath"),
+        Doc("Where the volumes of the pod appear."),
+    ] = []
+    workingDir: Annotated[str, Doc("Where it starts.")] = ""
 
 
 class EphemeralContainer(Container):

@@ -16,29 +16,44 @@ from fairlead.api.rules import not_negative
 from fairlead.api.workload_rules import workload_errors
 from fairlead.base.instant import Instant
 from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Immutable, Kind, OneOf, Required, RetainKeys
+from fairlead.machinery.kind import Atomic, Column, Doc, Immutable, Kind, OneOf, Required, RetainKeys
 from fairlead.machinery.status import FieldError, forbidden, invalid
 
 
 class RollingUpdateDeployment(Record):
-    maxSurge: IntOrString | None = None
-    maxUnavailable: IntOrString | None = None
+    maxSurge: (
+        Annotated[IntOrString, Doc("How many pods there may be above the number wanted, or what share.")] | None
+    ) = None
+    maxUnavailable: Annotated[IntOrString, Doc("How many pods may be missing, or what share.")] | None = None
 
 
 class DeploymentStrategy(Record):
-    type: Annotated[str, OneOf("Recreate", "RollingUpdate")] = ""
-    rollingUpdate: RollingUpdateDeployment | None = None
+    type: Annotated[
+        str, OneOf("Recreate", "RollingUpdate"), Doc("RollingUpdate, or Recreate: all old ones go first.")
+    ] = ""
+    rollingUpdate: Annotated[RollingUpdateDeployment, Doc("How fast.")] | None = None
 
 
 class DeploymentSpec(Record):
-    selector: Annotated[LabelSelector, Atomic(), Required(), Immutable()] | None = None
-    template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
-    minReadySeconds: Int32 = 0
-    paused: bool = False
-    progressDeadlineSeconds: Int32 | None = None
-    replicas: Int32 | None = None
-    revisionHistoryLimit: Int32 | None = None
-    strategy: Annotated[DeploymentStrategy, RetainKeys()] = msgspec.field(default_factory=DeploymentStrategy)
+    selector: (
+        Annotated[
+            LabelSelector,
+            Atomic(),
+            Required(),
+            Immutable(),
+            Doc("Which pods are its own; must find the template's labels and never changes."),
+        ]
+        | None
+    ) = None
+    template: Annotated[PodTemplateSpec, Doc("What its pods are.")] = msgspec.field(default_factory=PodTemplateSpec)
+    minReadySeconds: Annotated[Int32, Doc("How long a pod must be ready to count as available.")] = 0
+    paused: Annotated[bool, Doc("Whether changes of the template wait.")] = False
+    progressDeadlineSeconds: Annotated[Int32, Doc("When a roll-out without progress counts as failed.")] | None = None
+    replicas: Annotated[Int32, Doc("How many pods are wanted; 1 unless given.")] | None = None
+    revisionHistoryLimit: Annotated[Int32, Doc("How many old replica sets are kept to go back to.")] | None = None
+    strategy: Annotated[DeploymentStrategy, RetainKeys(), Doc("How new pods replace old ones.")] = msgspec.field(
+        default_factory=DeploymentStrategy
+    )
 
 
 class DeploymentCondition(Record):

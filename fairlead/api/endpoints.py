@@ -12,32 +12,32 @@ from fairlead.api.meta import Int32, Object, Record
 from fairlead.api.reference import ObjectReference
 from fairlead.api.rules import ip_address, ordinary_ip, port_number
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Atomic, Column, Format, Kind, OneOf
+from fairlead.machinery.kind import Atomic, Column, Doc, Format, Kind, OneOf
 from fairlead.machinery.status import FieldError, required
 
 
 class EndpointAddress(Record):
-    ip: str = ""
-    hostname: Annotated[str, Format("dns-label")] = ""
-    nodeName: Annotated[str, Format("dns-subdomain")] | None = None
-    targetRef: Annotated[ObjectReference, Atomic()] | None = None
+    ip: Annotated[str, Doc("The address.")] = ""
+    hostname: Annotated[str, Format("dns-label"), Doc("Its name under a headless service.")] = ""
+    nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it is on.")] | None = None
+    targetRef: Annotated[ObjectReference, Atomic(), Doc("The pod it belongs to.")] | None = None
 
 
 class EndpointPort(Record):
-    name: Annotated[str, Format("dns-label")] = ""
-    port: Int32 = msgspec.field(default_factory=int)
+    name: Annotated[str, Format("dns-label"), Doc("The service port's name.")] = ""
+    port: Annotated[Int32, Doc("The number.")] = msgspec.field(default_factory=int)
     appProtocol: Annotated[str, Format("qualified-name")] | None = None
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = ""
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] = ""
 
 
 class EndpointSubset(Record):
-    addresses: Annotated[list[EndpointAddress], Atomic()] = []
-    notReadyAddresses: Annotated[list[EndpointAddress], Atomic()] = []
-    ports: Annotated[list[EndpointPort], Atomic()] = []
+    addresses: Annotated[list[EndpointAddress], Atomic(), Doc("Those that are ready.")] = []
+    notReadyAddresses: Annotated[list[EndpointAddress], Atomic(), Doc("Those that are not.")] = []
+    ports: Annotated[list[EndpointPort], Atomic(), Doc("Of every address in the subset.")] = []
 
 
 class Endpoints(Object):
-    subsets: Annotated[list[EndpointSubset], Atomic()] = []
+    subsets: Annotated[list[EndpointSubset], Atomic(), Doc("Addresses by the ports they have.")] = []
 
 
 def _default(endpoints: Endpoints) -> Endpoints:

@@ -13,14 +13,14 @@ from fairlead.api.reference import ObjectReference
 from fairlead.api.rules import ordinary_ip, too_many
 from fairlead.base.instant import Instant
 from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Format, Immutable, Kind, OneOf, Required, SetList
+from fairlead.machinery.kind import Atomic, Column, Doc, Format, Immutable, Kind, OneOf, Required, SetList
 from fairlead.machinery.status import FieldError, duplicate, invalid, required
 
 
 class EndpointConditions(Record):
-    ready: bool | None = None
-    serving: bool | None = None
-    terminating: bool | None = None
+    ready: Annotated[bool, Doc("Whether it takes new connections.")] | None = None
+    serving: Annotated[bool, Doc("Whether it answers, ready or on its way out.")] | None = None
+    terminating: Annotated[bool, Doc("Whether it is on its way out.")] | None = None
 
 
 class ForZone(Record):
@@ -37,27 +37,33 @@ class EndpointHints(Record):
 
 
 class Endpoint(Record):
-    addresses: Annotated[list[str], SetList()] = []
-    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
+    addresses: Annotated[list[str], SetList(), Doc("Its addresses; clients use the first.")] = []
+    conditions: Annotated[EndpointConditions, Doc("What state it is in.")] = msgspec.field(
+        default_factory=EndpointConditions
+    )
     deprecatedTopology: dict[str, str] = {}
-    hints: EndpointHints | None = None
-    hostname: Annotated[str, Format("dns-label")] | None = None
-    nodeName: Annotated[str, Format("dns-subdomain")] | None = None
-    targetRef: Annotated[ObjectReference, Atomic()] | None = None
-    zone: str | None = None
+    hints: Annotated[EndpointHints, Doc("Whom it is meant for.")] | None = None
+    hostname: Annotated[str, Format("dns-label"), Doc("Its name under a headless service.")] | None = None
+    nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it is on.")] | None = None
+    targetRef: Annotated[ObjectReference, Atomic(), Doc("The pod it is.")] | None = None
+    zone: Annotated[str, Doc("The zone it is in.")] | None = None
 
 
 class EndpointPort(Record):
-    name: Annotated[str, Format("dns-label")] | None = None
+    name: Annotated[str, Format("dns-label"), Doc("The service port's name.")] | None = None
     appProtocol: Annotated[str, Format("qualified-name")] | None = None
-    port: Int32 | None = None
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] | None = None
+    port: Annotated[Int32, Doc("The number on the pods.")] | None = None
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] | None = None
 
 
 class EndpointSlice(Object):
-    addressType: Annotated[str, Required(), OneOf("IPv4", "IPv6", "FQDN"), Immutable()] = ""
-    endpoints: Annotated[list[Endpoint], Atomic()] = msgspec.field(default_factory=empty_list)
-    ports: Annotated[list[EndpointPort], Atomic()] = []
+    addressType: Annotated[
+        str, Required(), OneOf("IPv4", "IPv6", "FQDN"), Immutable(), Doc("IPv4, IPv6 or FQDN; of every address in it.")
+    ] = ""
+    endpoints: Annotated[list[Endpoint], Atomic(), Doc("A thousand at most.")] = msgspec.field(
+        default_factory=empty_list
+    )
+    ports: Annotated[list[EndpointPort], Atomic(), Doc("Of every endpoint in it.")] = []
 
 
 def _default(endpoints: EndpointSlice) -> EndpointSlice:

@@ -12,7 +12,7 @@ from fairlead.api.meta import BY_NAME, Int32, Int64, ObjectMeta, Record, Resourc
 from fairlead.api.reference import LocalObjectReference
 from fairlead.api.security import PodSecurityContext
 from fairlead.api.volume import Volume
-from fairlead.machinery.kind import Atomic, Format, ListMap, OneOf, Range, Required
+from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, Required
 
 
 class HostAlias(Record):
@@ -59,53 +59,63 @@ class EvictionResponder(Record):
 
 
 class PodSpec(Record):
-    containers: Annotated[list[Container], BY_NAME] = []
-    activeDeadlineSeconds: Annotated[Int64, Range(1, 2147483647)] | None = None
-    affinity: Affinity | None = None
+    containers: Annotated[list[Container], BY_NAME, Doc("What runs.")] = []
+    activeDeadlineSeconds: Annotated[Int64, Range(1, 2147483647), Doc("How long it may run.")] | None = None
+    affinity: Annotated[Affinity, Doc("Which nodes and neighbours it wants.")] | None = None
     automountServiceAccountToken: bool | None = None
     dnsConfig: PodDNSConfig | None = None
-    dnsPolicy: Annotated[str, OneOf("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")] = ""
+    dnsPolicy: Annotated[
+        str, OneOf("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"), Doc("Where its names are looked up.")
+    ] = ""
     enableServiceLinks: bool | None = None
     ephemeralContainers: Annotated[list[EphemeralContainer], BY_NAME] = []
     evictionResponders: Annotated[list[EvictionResponder], BY_NAME] = []
     hostAliases: Annotated[list[HostAlias], ListMap(keys=("ip",), patch_key="ip")] = []
     hostIPC: bool = False
-    hostNetwork: bool = False
+    hostNetwork: Annotated[bool, Doc("Whether it shares its node's network.")] = False
     hostPID: bool = False
     hostUsers: bool | None = None
-    hostname: Annotated[str, Format("dns-label")] = ""
+    hostname: Annotated[str, Format("dns-label"), Doc("Its host name; its own name unless given.")] = ""
     hostnameOverride: str | None = None
     imagePullSecrets: Annotated[list[LocalObjectReference], BY_NAME] = []
-    initContainers: Annotated[list[Container], BY_NAME] = []
-    nodeName: Annotated[str, Format("dns-subdomain")] = ""
-    nodeSelector: Annotated[dict[str, str], Atomic()] = {}
+    initContainers: Annotated[list[Container], BY_NAME, Doc("What runs before, one after the other.")] = []
+    nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it runs on; the scheduler fills it in.")] = ""
+    nodeSelector: Annotated[dict[str, str], Atomic(), Doc("Labels a node must have.")] = {}
     os: PodOS | None = None
     overhead: Resources = {}
     preemptionPolicy: Annotated[str, OneOf("PreemptLowerPriority", "Never")] | None = None
     priority: Int32 | None = None
     priorityClassName: str = ""
-    readinessGates: Annotated[list[PodReadinessGate], Atomic()] = []
+    readinessGates: Annotated[
+        list[PodReadinessGate], Atomic(), Doc("Further conditions that must be true before it is ready.")
+    ] = []
     resourceClaims: Annotated[list[PodResourceClaim], ListMap(keys=("name",), patch_key="name", retain_keys=True)] = []
     resources: ResourceRequirements | None = None
-    restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never")] = ""
+    restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never"), Doc("Always, OnFailure or Never.")] = ""
     runtimeClassName: str | None = None
-    schedulerName: str = ""
+    schedulerName: Annotated[str, Doc("Who picks its node.")] = ""
     schedulingGates: Annotated[list[PodSchedulingGate], BY_NAME] = []
     schedulingGroup: PodSchedulingGroup | None = None
     securityContext: PodSecurityContext | None = None
     serviceAccount: str = ""
-    serviceAccountName: Annotated[str, Format("dns-subdomain")] = ""
+    serviceAccountName: Annotated[str, Format("dns-subdomain"), Doc("Who it is to the API.")] = ""
     setHostnameAsFQDN: bool | None = None
     shareProcessNamespace: bool | None = None
-    subdomain: Annotated[str, Format("dns-label")] = ""
-    terminationGracePeriodSeconds: Int64 | None = None
-    tolerations: Annotated[list[Toleration], Atomic()] = []
+    subdomain: Annotated[str, Format("dns-label"), Doc("The headless service under which its host name is known.")] = ""
+    terminationGracePeriodSeconds: Annotated[Int64, Doc("How long it has to end by itself.")] | None = None
+    tolerations: Annotated[list[Toleration], Atomic(), Doc("Taints of nodes it puts up with.")] = []
     topologySpreadConstraints: Annotated[
-        list[TopologySpreadConstraint], ListMap(keys=("topologyKey", "whenUnsatisfiable"), patch_key="topologyKey")
+        list[TopologySpreadConstraint],
+        ListMap(keys=("topologyKey", "whenUnsatisfiable"), patch_key="topologyKey"),
+        Doc("How evenly its like are spread."),
     ] = []
-    volumes: Annotated[list[Volume], ListMap(keys=("name",), patch_key="name", retain_keys=True)] = []
+    volumes: Annotated[
+        list[Volume], ListMap(keys=("name",), patch_key="name", retain_keys=True), Doc("What containers can mount.")
+    ] = []
 
 
 class PodTemplateSpec(Record):
-    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
-    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the pods.")] = msgspec.field(
+        default_factory=ObjectMeta
+    )
+    spec: Annotated[PodSpec, Doc("What the pods are to be.")] = msgspec.field(default_factory=PodSpec)

@@ -14,15 +14,18 @@ from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodTemplateSpec
 from fairlead.api.rules import not_negative
 from fairlead.api.workload_rules import workload_errors
-from fairlead.machinery.kind import Atomic, Column, Immutable, Kind, Required
+from fairlead.machinery.kind import Atomic, Column, Doc, Immutable, Kind, Required
 from fairlead.machinery.status import FieldError
 
 
 class ReplicaSetSpec(Record):
-    selector: Annotated[LabelSelector, Atomic(), Required(), Immutable()] | None = None
-    minReadySeconds: Int32 = 0
-    replicas: Int32 | None = None
-    template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
+    selector: (
+        Annotated[LabelSelector, Atomic(), Required(), Immutable(), Doc("Which pods are its own; never changes.")]
+        | None
+    ) = None
+    minReadySeconds: Annotated[Int32, Doc("How long a pod must be ready to count as available.")] = 0
+    replicas: Annotated[Int32, Doc("How many pods are wanted; 1 unless given.")] | None = None
+    template: Annotated[PodTemplateSpec, Doc("What its pods are.")] = msgspec.field(default_factory=PodTemplateSpec)
 
 
 class ReplicaSetCondition(Record):

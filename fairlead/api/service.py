@@ -11,7 +11,7 @@ from fairlead.api.service_columns import SERVICE_COLUMNS
 from fairlead.api.service_defaults import default_service, prepare_service_update
 from fairlead.api.service_rules import service_errors, service_transition, service_warnings
 from fairlead.api.servicespec import ClientIPConfig, ServicePort, ServiceSpec, SessionAffinityConfig
-from fairlead.machinery.kind import Atomic, Kind
+from fairlead.machinery.kind import Atomic, Doc, Kind
 
 __all__ = [
     "SERVICE",
@@ -34,9 +34,11 @@ class PortStatus(Record):
 
 
 class LoadBalancerIngress(Record):
-    hostname: str = ""
-    ip: str = ""
-    ipMode: str | None = None
+    hostname: Annotated[str, Doc("Or a name.")] = ""
+    ip: Annotated[str, Doc("An address given.")] = ""
+    ipMode: (
+        Annotated[str, Doc("VIP where nodes see the address itself, Proxy where the balancer connects to them.")] | None
+    ) = None
     ports: Annotated[list[PortStatus], Atomic()] = []
 
 
@@ -46,12 +48,14 @@ class LoadBalancerStatus(Record):
 
 class ServiceStatus(Record):
     conditions: Annotated[list[Condition], BY_TYPE] = []
-    loadBalancer: LoadBalancerStatus = msgspec.field(default_factory=LoadBalancerStatus)
+    loadBalancer: Annotated[LoadBalancerStatus, Doc("What the load balancer gave it.")] = msgspec.field(
+        default_factory=LoadBalancerStatus
+    )
 
 
 class Service(Object):
-    spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
-    status: ServiceStatus = msgspec.field(default_factory=ServiceStatus)
+    spec: Annotated[ServiceSpec, Doc("What it is to be.")] = msgspec.field(default_factory=ServiceSpec)
+    status: Annotated[ServiceStatus, Doc("What became of it.")] = msgspec.field(default_factory=ServiceStatus)
 
 
 def _prepare_create(service: Service) -> Service:
