@@ -13,7 +13,7 @@ from fairlead.node.settings import NodeSettings
 from fairlead.runtime.client import Client
 
 
-async def run(
+async def run(  # noqa: PLR0913 -- the wiring's one way in
     settings: NodeSettings,
     client: Client,
     *,

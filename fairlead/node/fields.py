@@ -1,0 +1,58 @@
+"""What a pod may be told about itself: `fieldRef` and `resourceFieldRef`. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+
+from fairlead.api.container import Container
+from fairlead.api.pod import Pod
+from fairlead.machinery.quantity import parse_quantity
+
+_KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
+
+
+class FieldProblem(Exception):
+    """No such field, or no such container."""
+
+
+def value_of(pod: Pod, path: str) -> str:
+    """The text of one field. Raises FieldProblem."""
+    keyed = _KEYED.fullmatch(path)
+    if keyed:
+        values = pod.metadata.labels if keyed[1] == "labels" else pod.metadata.annotations
+        return values.get(keyed[2], "")
+    status = pod.status
+    simple = {
+        "metadata.name": pod.metadata.name,
+        "metadata.namespace": pod.metadata.namespace,
+        "metadata.uid": pod.metadata.uid,
+        "spec.nodeName": pod.spec.nodeName,
+        "spec.serviceAccountName": pod.spec.serviceAccountName,
+        "status.hostIP": status.hostIP,
+        "status.hostIPs": ",".join(one.ip for one in status.hostIPs),
+        "status.podIP": status.podIP,
+        "status.podIPs": ",".join(one.ip for one in status.podIPs),
+    }
+    if path in simple:
+        return simple[path]
+    if path in ("metadata.labels", "metadata.annotations"):
+        values = pod.metadata.labels if path == "metadata.labels" else pod.metadata.annotations
+        return "".join(f"{key}={json.dumps(values[key])}\n" for key in sorted(values)).rstrip("\n")
+    raise FieldProblem(f"unsupported fieldPath: {path}")
+
+
+def resource_value(container: Container, resource: str, divisor: Fraction, allocatable: Mapping[str, str]) -> str:
+    """`limits.cpu` and its like in units of the divisor, rounded up; a missing limit is all that the node has."""
+    which, _, name = resource.partition(".")
+    resources = container.resources
+    if which == "limits":
+        text = resources.limits.get(name, allocatable.get(name, "0"))
+    elif which == "requests":
+        text = resources.requests.get(name, resources.limits.get(name, "0"))
+    else:
+        raise FieldProblem(f"unsupported container resource: {resource}")
+    return str(math.ceil(parse_quantity(str(text)) / divisor))

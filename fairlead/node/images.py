@@ -1,0 +1,133 @@
+"""From an image's name to what is run, and the honest words for it: asks the host which programs it has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+
+from fairlead.node.catalogue import Entry, find, parse_catalogue, unknown_image
+from fairlead.web import server as web_server
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ASK_S = 5.0
+
+
+class NoImage(Exception):
+    """The image cannot be had; the text names the cure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is run when a manifest names an image."""
+
+    id: str
+    """For `imageID`: `host://nginx/1.22.1`."""
+    source: str
+    """What the `Pulled` event says after the image's name."""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    writable: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    expose: tuple[str, ...] = ()
+    stop_signal: str = ""
+    names_pod: bool = False
+    """The program is told its Pod's name, node and address."""
+
+
+class Images:
+    """The catalogue over one host. What was found of a program is kept: a host rarely changes under a cluster."""
+
+    def __init__(self, *, catalogue: str, version: str) -> None:
+        """`catalogue` is the user's own file, or empty. Raises ValueError or OSError where it cannot be used."""
+        own = _read_own(catalogue) if catalogue else ()
+        built_in = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
+        self._file = catalogue
+        self._entries: Sequence[Entry] = (*own, *parse_catalogue(built_in))
+        self._version = version
+        self._found: dict[int, Image] = {}
+
+    async def resolve(self, image: str) -> Image:
+        """Raises NoImage."""
+        entry = find(self._entries, image)
+        if entry is None:
+            raise NoImage(unknown_image(image, self._entries, self._file))
+        known = self._found.get(id(entry))
+        if known is None:
+            known = self._found[id(entry)] = await self._make(entry, image)
+        return known
+
+    async def _make(self, entry: Entry, image: str) -> Image:
+        if entry.builtin:
+            return self._web(entry.args)
+        program = shutil.which(entry.program, path=":".join((PATH, *entry.look_in)))
+        if program is not None:
+            return await _host_program(entry, program)
+        if not entry.instead:
+            raise NoImage(f'"{image}" is served by the host\'s {entry.program}, which is not installed: install it')
+        found = await self.resolve(entry.instead)
+        args = " ".join(entry.instead_args)
+        why = f"is served by {entry.instead} {self._version} ({args}): {entry.program} is not installed on the host"
+        return Image(
+            id=found.id,
+            source=why,
+            command=found.command,
+            args=entry.instead_args,
+            expose=found.expose,
+            names_pod=found.names_pod,
+        )
+
+    def _web(self, args: tuple[str, ...]) -> Image:
+        python = os.path.realpath(sys.executable)
+        script = os.path.realpath(web_server.__file__)
+        return Image(
+            id=f"host://fairlead/web/{self._version}",
+            source=f"is built into fairlead {self._version}",
+            command=(python, "-I", "-S", script),
+            args=args,
+            expose=(os.path.realpath(sys.base_prefix), os.path.dirname(script)),
+            names_pod=True,
+        )
+
+
+def _read_own(path: str) -> tuple[Entry, ...]:
+    with open(path, encoding="utf-8") as file:
+        try:
+            return parse_catalogue(file.read())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+async def _host_program(entry: Entry, program: str) -> Image:
+    version = await asyncio.to_thread(_ask_version, program, entry.version) if entry.version else ""
+    name = os.path.basename(program)
+    folder = os.path.dirname(program)
+    path = PATH if folder in PATH.split(":") else f"{PATH}:{folder}"
+    return Image(
+        id=f"host://{name}/{version}" if version else f"host://{name}",
+        source=f"is served by the host's {' '.join(filter(None, (name, version)))} ({program})",
+        command=entry.command,
+        args=entry.args,
+        env={"PATH": path, **entry.env},
+        writable=entry.writable,
+        files=entry.files,
+        stop_signal=entry.stop_signal,
+    )
+
+
+def _ask_version(program: str, args: Sequence[str]) -> str:
+    try:
+        said = subprocess.run(
+            [program, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    match = re.search(rb"\d+(\.\d+)+", said.stdout + said.stderr)
+    return match[0].decode() if match else ""

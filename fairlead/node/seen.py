@@ -1,0 +1,91 @@
+"""What a node has seen of a pod: its sandbox and its containers. The worker writes it, `plan` and `status` read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fairlead.api.container import Container
+from fairlead.api.pod import Pod
+from fairlead.base.instant import Instant
+
+ContainerPhase = Literal["new", "starting", "running", "exited"]
+SandboxPhase = Literal["none", "working", "up", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How one run of a container ended."""
+
+    id: str
+    code: int
+    signal: int
+    started_at: Instant
+    finished_at: Instant
+    reason: str = ""
+    """Empty: read off the code. Otherwise why it never ran (`StartError`), or why it was killed."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a container does not run yet."""
+
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class ContainerSeen:
+    """The current run of a container (`attempt` counts from 0), and how the one before it ended."""
+
+    phase: ContainerPhase = "new"
+    attempt: int = 0
+    id: str = ""
+    image_id: str = ""
+    started_at: Instant = Instant(0.0)
+    exit: Exit | None = None
+    """Where the phase is `exited`."""
+    last: Exit | None = None
+    waiting: Waiting | None = None
+    retry_at: Instant = Instant(0.0)
+    """Not to be started before; after a problem with its image or its configuration."""
+    retry_s: float = 0.0
+    backoff_s: float = 0.0
+    """The pause before the next run, counted from the end of this one."""
+    started: bool = False
+    """Running, its postStart hook done and its startup probe passed."""
+    ready: bool = False
+    stopping: bool = False
+    unhealthy: str = ""
+    """Which probe asks for a restart: `liveness`, `startup`."""
+
+
+@dataclass(slots=True)
+class PodSeen:
+    sandbox: SandboxPhase = "none"
+    ip: str = ""
+    retry_at: Instant = Instant(0.0)
+    retry_s: float = 0.0
+    started_at: Instant = Instant(0.0)
+    """When the node first saw it."""
+    ending: bool = False
+    """It is to go: deleted, or past its deadline."""
+    reason: str = ""
+    """Why the whole pod failed (`DeadlineExceeded`, ...)."""
+    message: str = ""
+    containers: dict[str, ContainerSeen] = field(default_factory=dict)
+
+    def of(self, name: str) -> ContainerSeen:
+        return self.containers.setdefault(name, ContainerSeen())
+
+
+def sidecar(container: Container) -> bool:
+    """An init container that goes on running beside the others."""
+    return container.restartPolicy == "Always"
+
+
+def all_containers(pod: Pod) -> Iterator[Container]:
+    yield from pod.spec.initContainers
+    yield from pod.spec.containers
