@@ -1,0 +1,86 @@
+"""Settings: what is refused before anything starts, and what a cluster remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairlead.cmd import config
+from fairlead.cmd.config import ClusterConfig, Given
+from fairlead.cmd.errors import UsageError
+from fairlead.cmd.state import Paths
+
+
+def merged(*, stored: ClusterConfig | None = None, has_store: bool = False, **given: object) -> ClusterConfig:
+    return config.merge("c", stored, Given(**given), has_store=has_store)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a", "demo", "a-1", "0x", "a" * 40])
+def test_a_label_names_a_cluster(name: str) -> None:
+    assert config.parse_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "A", "a/b", "..", "-a", "a-", "a" * 41, "a\n", "ä"])
+def test_what_is_no_label_is_refused_as_a_name(name: str) -> None:
+    with pytest.raises(UsageError, match="lower-case letters"):
+        config.parse_name(name)
+
+
+@pytest.mark.parametrize("text", ["", "30000", "a-b", "2-1", "0-5", "1-65536", "1-2-3", "-1-5"])
+def test_what_is_no_range_of_ports_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="write it as 30000-32767"):
+        config.parse_port_range(text)
+
+
+def test_a_range_of_ports_is_read() -> None:
+    assert config.parse_port_range("30000-30010") == (30000, 30010)
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.1/16", "10.0.0.0/33", "fd00::/64", "x"])
+def test_what_is_no_ipv4_range_is_refused_with_its_flag(text: str) -> None:
+    with pytest.raises(UsageError, match="--pod-cidr"):
+        config.parse_cidr(text, "--pod-cidr")
+
+
+def test_overlapping_ranges_are_both_named() -> None:
+    with pytest.raises(UsageError, match=r"10\.96\.0\.0/16 overlaps .*10\.96\.0\.0/12"):
+        merged(pod_cidr="10.96.0.0/16")
+
+
+def test_the_fabric_is_not_to_be_overlapped_either() -> None:
+    with pytest.raises(UsageError, match=r"172\.30\.0\.0/24"):
+        merged(service_cidr="172.16.0.0/12")
+
+
+@pytest.mark.parametrize("nodes", [0, -1, 5000])
+def test_a_number_of_nodes_that_does_not_fit_is_refused(nodes: int) -> None:
+    with pytest.raises(UsageError, match="--nodes"):
+        merged(nodes=nodes)
+
+
+def test_the_api_port_must_lie_outside_the_node_ports() -> None:
+    with pytest.raises(UsageError, match="move one of them"):
+        merged(api_port=30000)
+
+
+def test_what_is_not_given_is_as_it_was() -> None:
+    stored = ClusterConfig("c", nodes=3, api_port=7000, pod_cidr="10.50.0.0/16")
+    assert merged(stored=stored, has_store=True) == stored
+    assert merged(stored=stored, has_store=True, nodes=2).nodes == 2
+
+
+def test_ranges_stay_while_objects_hold_addresses_from_them() -> None:
+    stored = ClusterConfig("c", service_cidr="10.97.0.0/16")
+    with pytest.raises(UsageError, match="down --purge --name c"):
+        merged(stored=stored, has_store=True, service_cidr="10.98.0.0/16")
+    assert merged(stored=stored, has_store=False, service_cidr="10.98.0.0/16").service_cidr == "10.98.0.0/16"
+
+
+def test_settings_survive_the_disk(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert config.load(paths) is None
+    made = ClusterConfig("c", nodes=3, api_port=7000, node_port_range=(31000, 31100))
+    config.save(made, paths)
+    assert config.load(paths) == made
+    assert paths.config.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,98 @@
+"""The command line: what is wrong use, and that it is always one line and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairlead import __version__
+from fairlead.cmd.main import COMMANDS, build_parser, main, parse
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def outcome(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    try:
+        code = main(argv)
+    except SystemExit as e:
+        code = int(e.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["fly"],
+        ["up", "--bogus"],
+        ["up", "extra"],
+        ["up", "--nodes", "many"],
+        ["up", "--nodes", "0"],
+        ["up", "--api-port", "0"],
+        ["up", "--api-port", "70000"],
+        ["up", "--api-port", "30100"],
+        ["up", "--pod-cidr", "10.96.0.0/16"],
+        ["up", "--service-cidr", "10.0.0.1/8"],
+        ["up", "--node-port-range", "5-1"],
+        ["up", "--name", "../x"],
+        ["down", "--", "ls"],
+        ["status", "-o", "yaml"],
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    argv: list[str], capsys: pytest.CaptureFixture[str], state_home: Path
+) -> None:
+    code, out, err = outcome(argv, capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("fairlead")
+    assert err.count("\n") == 1
+    assert list(state_home.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["status", "env", "kubeconfig", "shell"])
+def test_a_cluster_that_is_not_there_is_one_line_that_says_how_to_start_it(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = outcome([command, "--name", "x"], capsys)
+    assert (code, out) == (1, "")
+    assert err == 'fairlead: there is no cluster "x"; start it: fairlead up --detach --name x\n'
+
+
+def test_down_of_nothing_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["down"], capsys) == (0, 'there is no cluster "default"\n', "")
+    assert outcome(["down", "--purge"], capsys)[0] == 0
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["version"], capsys) == (0, f"fairlead {__version__}\n", "")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome(["--help"], capsys)
+    assert code == 0
+    assert all(f"\n    {name}" in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_explains_itself_and_takes_a_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome([command, "--help"], capsys)
+    assert code == 0
+    assert "--name" in out
+    assert parse([command, "--name", "x"]).name == "x"
+
+
+def test_what_follows_two_dashes_is_the_shell_s_command_untouched() -> None:
+    args = parse(["shell", "node2", "--name", "x", "--", "ls", "--name", "y", "--"])
+    assert (args.node, args.name, args.argv) == ("node2", "x", ["ls", "--name", "y", "--"])
+    assert parse(["shell", "--", "true"]).node is None
+
+
+def test_abbreviated_flags_are_no_promise() -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["up", "--det"])
