@@ -7,7 +7,6 @@ open over a restart, so that clients then wait a moment instead of being refused
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import signal
 import socket
@@ -46,24 +45,21 @@ def main(config: ClusterConfig, paths: Paths, *, sockets: Sequence[socket.socket
 
 async def _until_asked(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.socket], channel: Channel) -> None:
     """Runs until SIGTERM; then the store is closed in order."""
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    asked = False
+    running = asyncio.current_task()
+    assert running is not None
 
-    async def end() -> None:
-        await asked.wait()
-        raise _Asked
+    def end() -> None:
+        nonlocal asked
+        asked = True
+        running.cancel()
 
-    with contextlib.suppress(_Asked):
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_run(config, paths, sockets, channel))
-                group.create_task(end())
-        except* _Asked:
-            raise _Asked from None
-
-
-class _Asked(Exception):
-    pass
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    try:
+        await _run(config, paths, sockets, channel)
+    except asyncio.CancelledError:
+        if not asked:
+            raise
 
 
 def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
@@ -85,26 +81,40 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.soc
     import fairlead.scheduler.loop
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
+    from fairlead.base.tasks import run_all
     from fairlead.runtime.typed import ApiClient
     from fairlead.store.sqlite import SqliteStore
 
     clock, rng = RealClock(), random.Random()
-    ids, log = RandomIds(rng), stderr_log("apiserver", clock=clock)
+    ids = RandomIds(rng)
     settings = _settings(config, paths)
-    store = await SqliteStore.open(str(paths.store))
+    store = SqliteStore.open(paths.store)
+    log = stderr_log("apiserver", clock=clock)
+    server = ApiServer(store, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
     try:
-        server = ApiServer(store, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
         await server.start()
+        await server.serve(sockets, tls.server(paths.pki, "apiserver", require_client=False))
+        channel.send({"event": "ready", "what": "api", "text": f"API ready at https://127.0.0.1:{config.api_port}"})
         client = ApiClient(server.transport())
-        async with asyncio.TaskGroup() as group:
-            group.create_task(fairlead.controllers.run(client, clock=clock, rng=rng, ids=ids, ca_pem=settings.ca_pem))
-            group.create_task(fairlead.scheduler.loop.run(client, clock=clock, rng=rng))
-            await server.serve(sockets, tls.server(paths.pki, "apiserver", require_client=False))
-            channel.send({"event": "ready", "what": "api", "text": f"API ready at https://127.0.0.1:{config.api_port}"})
-            await _nodes_ready(client, config.node_names)
-            channel.send({"event": "ready", "what": "nodes", "text": f"{_nodes(config.nodes)} Ready"})
+        controllers = fairlead.controllers.run(
+            client,
+            clock=clock,
+            rng=rng,
+            ids=ids,
+            ca_pem=settings.ca_pem,
+            settings=fairlead.controllers.Settings(log=log.named("controllers")),
+        )
+        scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
+        await run_all(controllers, scheduler, _tell_nodes_ready(client, config, channel))
     finally:
+        await server.stop()
         await store.close()
+
+
+async def _tell_nodes_ready(client: Client, config: ClusterConfig, channel: Channel) -> None:
+    await _nodes_ready(client, config.node_names)
+    count = config.nodes
+    channel.send({"event": "ready", "what": "nodes", "text": f"{count} node{'s' if count > 1 else ''} Ready"})
 
 
 async def _nodes_ready(client: Client, names: Sequence[str]) -> None:
@@ -123,7 +133,3 @@ async def _nodes_ready(client: Client, names: Sequence[str]) -> None:
                 missing.discard(event.object.metadata.name)
             if not missing:
                 return
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"

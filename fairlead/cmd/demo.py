@@ -44,7 +44,7 @@ def demo(name: str, *, clock: Clock) -> int:
     assert config is not None
     api = Api(config.api_port, pki=paths.pki)
     print("\nThe manifests of examples/:")
-    objects = [_example(tree) for tree in read_manifests(EXAMPLES)]
+    objects = list(read_manifests(EXAMPLES))
     began = clock.monotonic()
     for tree in objects:
         create(api, tree)
@@ -56,18 +56,6 @@ def demo(name: str, *, clock: Clock) -> int:
     _show_tables(api)
     _show_next(name)
     return 0
-
-
-def _example(tree: Tree) -> Tree:
-    """As it is in the file; without a host's nginx the same Pods are served by fairlead/web."""
-    from shutil import which
-
-    if tree["kind"] == "Deployment" and not which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
-        for container in tree["spec"]["template"]["spec"]["containers"]:
-            if container["image"].startswith("nginx"):
-                print("  (nginx is not installed on this machine: fairlead/web serves in its place)")
-                container |= {"image": "fairlead/web", "env": [{"name": "PORT", "value": "80"}]}
-    return tree
 
 
 def _serving_pods(api: Api, objects: list[Tree], clock: Clock) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from fairlead.base.clock import RealClock
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.sandbox import API_PORT_INSIDE
@@ -25,7 +26,6 @@ def main(config: ClusterConfig, paths: Paths, *, host: socket.socket) -> None:
 
 
 async def _run(config: ClusterConfig, paths: Paths, host: socket.socket) -> None:
-    from fairlead.base.clock import RealClock
     from fairlead.base.log import stderr_log
     from fairlead.relay.loop import HostListener, run
     from fairlead.runtime.http import HttpTransport

@@ -58,9 +58,11 @@ def run(inherited: Inherited, channel: Channel, *, clock: Clock) -> NoReturn:
         import traceback
 
         traceback.print_exc()
-        known = isinstance(e, CommandError)
-        log = inherited.paths.log("sandbox")
-        channel.send({"event": "failed", "error": str(e) if known else f"cannot build the sandbox: {e}; see {log}"})
+        if isinstance(e, CommandError):
+            text, evidence = str(e), e.evidence
+        else:
+            text, evidence = f"cannot build the sandbox: {e}; see {inherited.paths.log('sandbox')}", True
+        channel.send({"event": "failed", "error": text, "evidence": evidence})
         os._exit(1)
     pid1.run()
 

@@ -126,7 +126,7 @@ class Supervisor:
                 self._run.write(self._paths)
                 self._dirty = False
             if starting and self._clock.monotonic() > deadline:
-                raise CommandError(f"not ready after {START_LIMIT_S:.0f} s; see {self._paths.logs}")
+                raise CommandError(f"not ready after {START_LIMIT_S:.0f} s; see {self._paths.logs}", evidence=True)
 
     def _reap(self) -> None:
         while True:
@@ -138,14 +138,15 @@ class Supervisor:
                 return
             if pid == self._pki_child:
                 if status:
-                    raise CommandError("could not make the certificates; see the message above or the supervisor's log")
+                    log = self._paths.log("supervisor")
+                    raise CommandError(f"could not make the certificates; see above, or {log}", evidence=True)
                 self._pki_child = 0
                 self._go()
             elif pid == self._sandbox:
                 self._sandbox = 0
                 while self._hear(self._channel):
                     pass
-                raise CommandError(f"the sandbox ended by itself; see {self._paths.log('sandbox')}")
+                raise CommandError(f"the sandbox ended by itself; see {self._paths.log('sandbox')}", evidence=True)
 
     def _go(self) -> None:
         if self._warm and not self._pki_child:
@@ -162,7 +163,7 @@ class Supervisor:
             case "refused":
                 raise CommandError(preflight.explain_namespaces(message["errno"], message["error"]))
             case "failed":
-                raise CommandError(message["error"])
+                raise CommandError(message["error"], evidence=message["evidence"])
             case "step":
                 self._report(message["text"])
             case "warm":
@@ -192,7 +193,7 @@ class Supervisor:
         self._run.components = sorted([*others, component], key=lambda c: c.name)
         self._dirty = True
         if restarts >= MOST_FAILED_STARTS and "nodes" not in self._ready:
-            raise CommandError(f"{name} does not stay up; see {self._paths.log(name)}")
+            raise CommandError(f"{name} does not stay up; see {self._paths.log(name)}", evidence=True)
 
     def _ended(self, name: str) -> None:
         component = self._run.component(name)

@@ -39,6 +39,8 @@ class Prepared:
     config: ClusterConfig
     paths: Paths
     api: socket.socket
+    fresh: bool
+    """The cluster's folder was made just now."""
 
 
 def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
@@ -71,7 +73,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
         if fresh:
             purge(paths)
         raise
-    return Prepared(config, paths, api)
+    return Prepared(config, paths, api, fresh)
 
 
 def _take_lock(name: str, paths: Paths) -> None:
@@ -114,7 +116,12 @@ def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], 
     from fairlead.cmd.supervisor import Supervisor
 
     supervisor = Supervisor(prepared.config, prepared.paths, prepared.api, clock=clock, report=report)
-    supervisor.run(on_ready)
+    try:
+        supervisor.run(on_ready)
+    except CommandError as e:
+        if prepared.fresh and not e.evidence:
+            purge(prepared.paths)
+        raise
 
 
 def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> int:
