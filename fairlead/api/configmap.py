@@ -12,6 +12,8 @@ from fairlead.machinery.status import FieldError, invalid
 
 
 class ConfigMap(Object):
+    """Settings as texts under keys, for pods to read as variables or files."""
+
     binaryData: dict[str, Base64] = {}
     data: dict[str, str] = {}
     immutable: bool | None = None

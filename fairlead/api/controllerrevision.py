@@ -16,6 +16,8 @@ from fairlead.machinery.status import FieldError, required
 
 
 class ControllerRevision(Object):
+    """A stored version of a workload, to go back to."""
+
     data: Any = None
     revision: Int64 = msgspec.field(default_factory=int)
 

@@ -78,6 +78,8 @@ class DeploymentStatus(Record):
 
 
 class Deployment(Object):
+    """Pods kept at a number and a version, and changed gradually."""
+
     spec: DeploymentSpec = msgspec.field(default_factory=DeploymentSpec)
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
 

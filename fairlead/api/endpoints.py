@@ -37,6 +37,8 @@ class EndpointSubset(Record):
 
 
 class Endpoints(Object):
+    """The addresses behind the service of the same name. New clients read EndpointSlices."""
+
     subsets: Annotated[list[EndpointSubset], Atomic(), Doc("Addresses by the ports they have.")] = []
 
 

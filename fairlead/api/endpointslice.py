@@ -57,6 +57,8 @@ class EndpointPort(Record):
 
 
 class EndpointSlice(Object):
+    """A part of the addresses behind a service, in one family."""
+
     addressType: Annotated[
         str, Required(), OneOf("IPv4", "IPv6", "FQDN"), Immutable(), Doc("IPv4, IPv6 or FQDN; of every address in it.")
     ] = ""

@@ -26,6 +26,8 @@ class EventSource(Record):
 
 
 class Event(Object):
+    """Something that happened to an object, for people to read. Kept for an hour."""
+
     type: str = ""
     involvedObject: Annotated[ObjectReference, Atomic()] = msgspec.field(default_factory=ObjectReference)
     action: str = ""

@@ -24,6 +24,8 @@ class LeaseSpec(Record):
 
 
 class Lease(Object):
+    """A heartbeat, or who leads."""
+
     spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
 
 

@@ -29,6 +29,8 @@ class NamespaceStatus(Record):
 
 
 class Namespace(Object):
+    """Names are unique within it, and what is in it goes when it goes."""
+
     spec: NamespaceSpec = msgspec.field(default_factory=NamespaceSpec)
     status: NamespaceStatus = msgspec.field(default_factory=NamespaceStatus)
 

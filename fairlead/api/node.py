@@ -140,6 +140,8 @@ class NodeStatus(Record):
 
 
 class Node(Object):
+    """A machine that runs pods."""
+
     spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 

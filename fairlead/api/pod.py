@@ -16,6 +16,8 @@ from fairlead.machinery.kind import Kind
 
 
 class Pod(Object):
+    """Containers that share a network address and run on one node."""
+
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 

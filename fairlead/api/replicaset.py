@@ -47,6 +47,8 @@ class ReplicaSetStatus(Record):
 
 
 class ReplicaSet(Object):
+    """Pods of one template kept at a number; usually a Deployment makes it."""
+
     spec: ReplicaSetSpec = msgspec.field(default_factory=ReplicaSetSpec)
     status: ReplicaSetStatus = msgspec.field(default_factory=ReplicaSetStatus)
 

@@ -17,5 +17,7 @@ class ScaleStatus(Record):
 
 
 class Scale(Object):
+    """How many replicas a workload is to have and has."""
+
     spec: ScaleSpec = msgspec.field(default_factory=ScaleSpec)
     status: ScaleStatus = msgspec.field(default_factory=ScaleStatus)

@@ -14,6 +14,8 @@ from fairlead.machinery.status import FieldError, required
 
 
 class Secret(Object):
+    """Settings to be kept from view, base64 on the wire."""
+
     type: Annotated[str, Immutable()] = ""
     data: dict[str, Base64] = {}
     immutable: bool | None = None

@@ -54,6 +54,8 @@ class ServiceStatus(Record):
 
 
 class Service(Object):
+    """One stable address and name in front of a changing group of pods."""
+
     spec: Annotated[ServiceSpec, Doc("What it is to be.")] = msgspec.field(default_factory=ServiceSpec)
     status: Annotated[ServiceStatus, Doc("What became of it.")] = msgspec.field(default_factory=ServiceStatus)
 

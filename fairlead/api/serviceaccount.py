@@ -11,6 +11,8 @@ from fairlead.machinery.kind import Atomic, Column, Kind
 
 
 class ServiceAccount(Object):
+    """Who a pod is to the API."""
+
     automountServiceAccountToken: bool | None = None
     imagePullSecrets: Annotated[list[LocalObjectReference], Atomic()] = []
     secrets: Annotated[list[ObjectReference], BY_NAME] = []
