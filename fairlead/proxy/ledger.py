@@ -33,6 +33,11 @@ class Ledger:
         self._owner: dict[str, dict[str, str]] = {}
 
     @property
+    def plans(self) -> Mapping[str, ServicePlan]:
+        """Those of Services that have elements."""
+        return self._plans
+
+    @property
     def services(self) -> int:
         """How many Services have elements."""
         return len(self._plans)

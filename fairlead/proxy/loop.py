@@ -26,9 +26,10 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft, NftError, Transaction
+from fairlead.proxy.flows import changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.plan import NodeView, ServicePlan, node_view, plan_service
-from fairlead.proxy.rules import TABLE, fixed_table
+from fairlead.proxy.rules import ENDPOINTS, TABLE, fixed_table
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
@@ -46,6 +47,7 @@ class ProxyStats:
     full_syncs: int = 0
     failures: int = 0
     changes: int = 0
+    flows_forgotten: int = 0
     last_sync_s: float = 0.0
     """How long the last sync took, from the look at the caches to the kernel's answer."""
     last_synced_at: float = 0.0
@@ -149,7 +151,10 @@ class Proxy:
             await self._sync_all()
         else:
             dirty, self._dirty = self._dirty, set()
-            await self._apply(self._ledger.take(self._plans(dirty)))
+            plans = self._plans(dirty)
+            transaction = self._ledger.take(plans)
+            await self._apply(transaction)
+            self._forget_stale(transaction, plans.values())
         self.stats.syncs += 1
         self.stats.last_synced_at = self._clock.monotonic()
         self.stats.last_sync_s = self.stats.last_synced_at - start
@@ -164,6 +169,7 @@ class Proxy:
         transaction = self._ledger.resync()
         await self._apply(transaction)
         self._whole = False
+        self._forget_stale(transaction, self._ledger.plans.values())
         self.stats.full_syncs += 1
         self._log.info("table in line", services=self._ledger.services, changes=len(transaction.changes))
 
@@ -179,6 +185,16 @@ class Proxy:
             self._ledger.done(part)
             self.stats.changes += len(part.changes)
             await asyncio.sleep(0)
+
+    def _forget_stale(self, transaction: Transaction, plans: Iterable[ServicePlan]) -> None:
+        frontends = changed_frontends(transaction.changes)
+        if not frontends:
+            return
+        try:
+            stale = stale_flows(self._nft.flows(), frontends, (p.elements.get(ENDPOINTS, {}) for p in plans))
+            self.stats.flows_forgotten += self._nft.forget(stale)
+        except NftError as error:
+            self._log.warn("stale UDP flows may be left", error=error)
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointPort, EndpointSlice
 from fairlead.api.service import SERVICE
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
+from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
 from fairlead.proxy.ledger import Ledger
@@ -24,7 +25,7 @@ from fairlead.proxy.plan import desired, plan_service
 from fairlead.proxy.rules import TABLE, fixed_table
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
-from tests.proxy.objects import NETWORK, endpoint, node, node_port_service, service, slice_of, sticky
+from tests.proxy.objects import NETWORK, endpoint, node, node_port_service, port, service, slice_of, sticky
 
 
 @dataclass
@@ -224,3 +225,25 @@ def _contended(turns: list[list[tuple[str, str, str, set[str]]]]) -> bool:
         if len(set(used)) != len(used):
             return True
     return False
+
+
+def test_flows_of_udp_clients_to_an_endpoint_that_went_are_forgotten_and_no_others() -> None:
+    def to(*ips: str) -> EndpointSlice:
+        return slice_of(*ips, ports=[EndpointPort(port=53, protocol="UDP")])
+
+    gone = Flow("10.96.0.10", 80, "10.244.1.2", 53)
+    kept = [Flow("10.96.0.10", 80, "10.244.2.2", 53), Flow("10.96.0.99", 80, "10.244.1.2", 53)]
+
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, service(ports=[port(protocol="UDP")]))
+        await at.api.create(ENDPOINT_SLICE, to("10.244.1.2", "10.244.2.2"))
+        await settle()
+        at.nft.tracked = [gone, *kept]
+        piece = await at.api.get(ENDPOINT_SLICE, "web-1", "default")
+        piece.endpoints = to("10.244.2.2").endpoints
+        await at.api.update(ENDPOINT_SLICE, piece)
+        await settle()
+        assert at.nft.tracked == kept
+        assert at.proxy.stats.flows_forgotten == 1
+
+    scenario(body)

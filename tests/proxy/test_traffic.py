@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import encodings.idna  # noqa: F401 -- an ordinary user's child cannot import it any more, and connect needs it
+import socket
 from collections import Counter
 from collections.abc import Callable
 
@@ -12,9 +14,10 @@ from fairlead.api.endpointslice import EndpointPort, EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.flows import changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import fixed_table
+from fairlead.proxy.rules import ENDPOINTS, fixed_table
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
@@ -36,11 +39,16 @@ class Proxied:
         self.kernels = [linux.in_netns(self.cluster.node(i), NftKernel) for i in (1, 2)]
         self.ledgers = [Ledger(fixed_table(self.cluster.network)) for _ in self.kernels]
 
-    def set(self, name: str, wanted: Service | None, *slices: EndpointSlice) -> None:
+    def put(self, name: str, wanted: Service | None, *slices: EndpointSlice) -> None:
+        """As the proxy's loop does it."""
         for index, (kernel, ledger) in enumerate(zip(self.kernels, self.ledgers, strict=True), 1):
-            for part in ledger.take({name: plan_service(wanted, slices, node=node(index))}).split():
+            plan = plan_service(wanted, slices, node=node(index))
+            transaction = ledger.take({name: plan})
+            for part in transaction.split():
                 kernel.run(part)
                 ledger.done(part)
+            frontends = changed_frontends(transaction.changes)
+            kernel.forget(stale_flows(kernel.flows(), frontends, [plan.elements.get(ENDPOINTS, {})]))
 
     def pod_asks(self, index: int, ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> str:
         return linux.in_netns(self.pods[index].netns, lambda: ask(ip, number))
@@ -55,14 +63,14 @@ def _cluster_ip() -> None:
     both = [port(), port(name="dns", protocol="UDP")]
     both_ports = [EndpointPort(name="", port=8080, protocol="TCP"), EndpointPort(name="dns", port=8080, protocol="UDP")]
     for target, ask in ((neighbour, ask_tcp), (far, ask_tcp), (neighbour, ask_udp), (far, ask_udp)):
-        at.set("web", service(ports=both), slice_of(target.ip, ports=both_ports))
+        at.put("web", service(ports=both), slice_of(target.ip, ports=both_ports))
         # From a pod and from a node the client's address is kept; from the fabric the answer must find back.
         assert at.pod_asks(0, VIP, 80, ask) == f"{target.ip} {here.ip}"
         assert at.node_asks(2, VIP, 80, ask).split()[0] == target.ip
         seen = ask(VIP, 80).split()
         assert seen[0] == target.ip
         assert seen[1] in ("172.30.0.11", "10.244.1.1")
-    at.set("web", service(ports=both), slice_of(here.ip, ports=both_ports))
+    at.put("web", service(ports=both), slice_of(here.ip, ports=both_ports))
     assert at.pod_asks(0, VIP, 80) == f"{here.ip} 10.244.1.1"
     assert at.pod_asks(0, VIP, 80, ask_udp) == f"{here.ip} 10.244.1.1"
 
@@ -75,7 +83,7 @@ def test_a_cluster_ip_answers_pods_nodes_and_the_fabric_over_tcp_and_udp(ordinar
 def _node_port() -> None:
     at = Proxied()
     for target in at.pods:
-        at.set("web", node_port_service(), slice_of(target.ip))
+        at.put("web", node_port_service(), slice_of(target.ip))
         for ip in ("172.30.0.11", "172.30.0.12"):
             answers = [
                 at.pod_asks(0, ip, 30080),
@@ -96,7 +104,7 @@ def test_a_node_port_answers_on_every_node_from_everywhere_with_the_clients_masq
 def _refused() -> None:
     at = Proxied()
     whole = node_port_service(ports=[port(nodePort=30080), port(53, name="dns", protocol="UDP", nodePort=30053)])
-    at.set("web", whole)
+    at.put("web", whole)
 
     def everywhere(ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> set[str]:
         return {at.pod_asks(0, ip, number, ask), at.node_asks(2, ip, number, ask), ask(ip, number)}
@@ -107,11 +115,11 @@ def _refused() -> None:
     assert at.node_asks(2, VIP, 53, ask_udp) == "PermissionError"
     assert everywhere("172.30.0.11", 30080) == {REFUSED}, "no endpoints, node port"
     assert everywhere("172.30.0.11", 30053, ask_udp) == {REFUSED}, "no endpoints, UDP node port"
-    at.set("web", whole, slice_of(at.pods[2].ip))
+    at.put("web", whole, slice_of(at.pods[2].ip))
     assert everywhere(VIP, 81) == {REFUSED}, "another port"
     assert everywhere("10.97.3.4", 80) == {REFUSED}, "an address that no Service has"
     assert REFUSED not in everywhere(VIP, 80)
-    at.set("web", None)
+    at.put("web", None)
     assert everywhere(VIP, 80) == {REFUSED}, "the Service is gone"
     assert everywhere("172.30.0.12", 30080) == {REFUSED}, "the Service is gone, node port"
 
@@ -121,9 +129,51 @@ def test_without_service_or_endpoints_connections_are_refused_at_once(ordinary: 
     in_sandbox(_refused, ordinary=ordinary)
 
 
+def _udp_follows() -> None:
+    at = Proxied()
+    ports = [port(protocol="UDP", nodePort=30053)]
+    made = node_port_service(ports=ports)
+
+    def to(*ips: str) -> EndpointSlice:
+        return slice_of(*ips, ports=[EndpointPort(port=8080, protocol="UDP")])
+
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for netns, ip, number in ((at.pods[0].netns, VIP, 80), (at.pods[2].netns, "172.30.0.11", 30053)):
+            sock = linux.in_netns(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            stack.enter_context(sock)
+            sock.settimeout(3)
+            sock.connect((ip, number))
+            clients.append(sock)
+
+        def answers() -> list[str]:
+            for sock in clients:
+                sock.send(b"?")
+            return [sock.recv(100).decode().split()[0] for sock in clients]
+
+        # One socket each, so one flow each: it must not outlive its endpoint, and a refusal must not stick either.
+        for target in (at.pods[1], at.pods[2]):
+            at.put("web", made, to(target.ip))
+            assert answers() == [target.ip] * 2
+        at.put("web", made)
+        for sock in clients:
+            sock.send(b"?")
+            with pytest.raises(ConnectionRefusedError):
+                sock.recv(100)
+        at.put("web", made, to(at.pods[1].ip))
+        assert answers() == [at.pods[1].ip] * 2
+        at.put("web", made, to(at.pods[1].ip, at.pods[2].ip))
+        assert answers() == [at.pods[1].ip] * 2, "an endpoint that stays keeps its flows"
+
+
+@as_any_user
+def test_a_udp_client_that_keeps_its_socket_follows_the_endpoints(ordinary: bool) -> None:
+    in_sandbox(_udp_follows, ordinary=ordinary)
+
+
 def _spread() -> dict[str, int]:
     at = Proxied()
-    at.set("web", service(), slice_of(*(pod.ip for pod in at.pods)))
+    at.put("web", service(), slice_of(*(pod.ip for pod in at.pods)))
 
     def many() -> list[str]:
         return [ask_tcp(VIP, 80).split()[0] for _ in range(300)]
@@ -145,19 +195,19 @@ def _sticks() -> None:
     def answers(count: int = 12) -> list[str]:
         return [at.pod_asks(0, VIP, 80).split()[0] for _ in range(count)]
 
-    at.set("web", sticking, slice_of(*every))
+    at.put("web", sticking, slice_of(*every))
     chosen = answers()
     assert len(set(chosen)) == 1, "one client, one endpoint"
     other = next(ip for ip in every if ip != chosen[0])
-    at.set("web", sticking, slice_of(*(ip for ip in every if ip != other)))
+    at.put("web", sticking, slice_of(*(ip for ip in every if ip != other)))
     assert set(answers()) == set(chosen), "another endpoint went: nobody else moves"
-    at.set("web", sticking, slice_of(*every))
+    at.put("web", sticking, slice_of(*every))
     assert set(answers()) == set(chosen), "one came: nobody moves"
-    at.set("web", sticking, slice_of(*(ip for ip in every if ip != chosen[0])))
+    at.put("web", sticking, slice_of(*(ip for ip in every if ip != chosen[0])))
     moved = answers()
     assert len(set(moved)) == 1, "its endpoint went: it sticks to another one"
     assert moved[0] != chosen[0]
-    at.set("web", sticking, slice_of(*every))
+    at.put("web", sticking, slice_of(*every))
     assert set(answers()) == set(moved), "and stays there when the first is back"
     assert len({at.pod_asks(2, "172.30.0.12", 30080).split()[0] for _ in range(12)}) == 1, "node ports stick too"
 
@@ -168,8 +218,8 @@ def test_with_client_ip_affinity_a_client_stays_until_its_endpoint_goes() -> Non
 
 def _restart() -> None:
     at = Proxied()
-    at.set("web", node_port_service(), slice_of(*(pod.ip for pod in at.pods)))
-    at.set("old", service("old", "10.96.0.11"), slice_of(at.pods[0].ip, service_name="old"))
+    at.put("web", node_port_service(), slice_of(*(pod.ip for pod in at.pods)))
+    at.put("old", service("old", "10.96.0.11"), slice_of(at.pods[0].ip, service_name="old"))
     again = Ledger(fixed_table(at.cluster.network))
     again.found(at.kernels[0].read("fairlead"))
     again.take({"web": plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))})

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.model import Chain, Change, Exists, Missing, NftError, Snapshot, Table, TooLarge, Transaction
 
 KERNEL_LIMIT = 4800
@@ -35,6 +36,8 @@ class FakeNft:
         self.tables: dict[str, FakeTable] = {}
         self.log: list[Transaction] = []
         """Every transaction that succeeded."""
+        self.tracked: list[Flow] = []
+        """The flows that there are."""
         self.failures: list[NftError] = []
         """Raised, first one first, by the next calls of `run`."""
 
@@ -54,6 +57,15 @@ class FakeNft:
         dynamic = {c.name for c in state.table.containers if c.dynamic}
         kept = {name: dict(held) for name, held in state.elements.items() if held and name not in dynamic}
         return Snapshot(state.table.version, frozenset(state.chains), kept)
+
+    def flows(self) -> list[Flow]:
+        return list(self.tracked)
+
+    def forget(self, flows: Iterable[Flow]) -> int:
+        gone = set(flows)
+        before = len(self.tracked)
+        self.tracked = [flow for flow in self.tracked if flow not in gone]
+        return before - len(self.tracked)
 
     def _after(self, transaction: Transaction) -> FakeTable:
         if transaction.replace:

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead.net.conntrack.model import Flow
+
 MAX_CHANGES = 4000
 """Elements a transaction. Inside a user namespace libnftables cannot raise its send buffer above net.core.wmem_default
 (212,992 bytes); from about 4,800 elements on the kernel says EMSGSIZE (facts, section 4.3)."""
@@ -184,12 +186,20 @@ class Snapshot:
 
 
 class Nft(Protocol):
-    """The kernel's tables in one network namespace. All raise NftError."""
+    """The kernel's tables, and the flows that they translated, in one network namespace. All raise NftError."""
 
     def run(self, transaction: Transaction) -> None: ...
 
     def read(self, table: str) -> Snapshot | None:
         """None where there is no such table. Takes 10 µs an element: for starting up and after errors only."""
+        ...
+
+    def flows(self) -> list[Flow]:
+        """The UDP flows that the kernel tracks."""
+        ...
+
+    def forget(self, flows: Iterable[Flow]) -> int:
+        """Has them looked at anew; returns how many there still were."""
         ...
 
 

@@ -8,11 +8,12 @@ a change) and hand-written nfnetlink (four times faster still, but rules would n
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
-import socket
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from fairlead.net.conntrack.model import Flow
+from fairlead.net.conntrack.run import Conntrack
 from fairlead.net.nft.model import (
     Busy,
     Exists,
@@ -26,7 +27,6 @@ from fairlead.net.nft.model import (
 )
 
 _LIBRARY = "libnftables.so.1"
-_NETLINK_NETFILTER = 12
 _OUTPUT_NUMERIC_PROTO = 1 << 7
 _ERROR_TEXT = 400
 _KINDS: tuple[tuple[str, type[NftError]], ...] = (
@@ -37,24 +37,6 @@ _KINDS: tuple[tuple[str, type[NftError]], ...] = (
     ("Operation not supported", Unavailable),
     ("Protocol not supported", Unavailable),
 )
-_PROBE = """table ip fairlead_probe {
-	map services { type inet_proto . ipv4_addr . inet_service : verdict; }
-	chain prerouting {
-		type nat hook prerouting priority dstnat; policy accept;
-		meta l4proto . ip daddr . th dport vmap @services
-	}
-	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
-		ct status dnat masquerade
-	}
-	chain forward {
-		type filter hook forward priority filter; policy accept;
-		meta mark set numgen random mod 2
-		meta mark 7 reject with tcp reset
-	}
-}
-delete table ip fairlead_probe
-"""
 
 
 @cache
@@ -83,8 +65,8 @@ class NftKernel:
     def __init__(self) -> None:
         self._lib = _library()
         try:
-            # libnftables ends the whole process where it gets no socket.
-            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER).close()
+            # Also a test: libnftables ends the whole process where it gets no socket.
+            self._conntrack = Conntrack()
         except OSError as e:
             raise Unavailable(f"the kernel has no netfilter netlink ({e.strerror}): load the module nf_tables") from e
         self._context = self._lib.nft_ctx_new(0)
@@ -103,6 +85,18 @@ class NftKernel:
         except Missing:
             return None
 
+    def flows(self) -> list[Flow]:
+        try:
+            return self._conntrack.flows()
+        except OSError as e:
+            raise NftError(f"cannot read the tracked flows: {e.strerror}") from e
+
+    def forget(self, flows: Iterable[Flow]) -> int:
+        try:
+            return self._conntrack.forget(flows)
+        except OSError as e:
+            raise NftError(f"cannot forget a flow: {e.strerror}") from e
+
     def run_text(self, text: str) -> str:
         """Carries out commands in nft's syntax and returns what they print."""
         if self._context is None:
@@ -116,6 +110,7 @@ class NftKernel:
         return decoded
 
     def close(self) -> None:
+        self._conntrack.close()
         context, self._context = self._context, None
         if context:
             self._lib.nft_ctx_free(context)
@@ -124,22 +119,3 @@ class NftKernel:
 def _error(text: str) -> NftError:
     kind = next((kind for mark, kind in _KINDS if mark in text), NftError)
     return kind(text[:_ERROR_TEXT].strip())
-
-
-def probe() -> None:
-    """Makes and deletes a table such as the proxy's in the current network namespace (which should be a private one).
-
-    Raises Unavailable with one line that names the cure.
-    """
-    kernel = NftKernel()
-    try:
-        kernel.run_text(_PROBE)
-    except Unavailable:
-        raise
-    except NftError as e:
-        first = str(e).partition("\n")[0]
-        raise Unavailable(
-            f"the kernel lacks part of nf_tables ({first}): load the modules nf_tables and nft_chain_nat"
-        ) from e
-    finally:
-        kernel.close()

@@ -1,0 +1,50 @@
+"""The ctnetlink socket. It stays bound to the network namespace of the thread that opened it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterable
+
+from fairlead.net.conntrack.model import EndOfDump, Flow, decode_ack, decode_flows, delete_request, dump_request
+
+_NETLINK_NETFILTER = 12
+_RECEIVE = 1 << 18
+
+
+class Conntrack:
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+        self._socket.bind((0, 0))
+        self._seq = 0
+
+    def flows(self) -> list[Flow]:
+        """All UDP flows over IPv4. Takes 10 µs an entry. Raises OSError, as where the kernel has no ctnetlink."""
+        self._seq += 1
+        self._socket.send(dump_request(self._seq))
+        found: list[Flow] = []
+        try:
+            while True:
+                for flow in decode_flows(self._socket.recv(_RECEIVE)):
+                    found.append(flow)  # noqa: PERF402 -- what came before the end of the dump is kept
+        except EndOfDump as end:
+            code = end.args[0]
+            if code:
+                raise OSError(code, os.strerror(code)) from None
+        return found
+
+    def forget(self, flows: Iterable[Flow]) -> int:
+        """Drops them, so that their clients' next packets are looked at anew; returns how many were still there."""
+        count = 0
+        for flow in flows:
+            self._seq += 1
+            self._socket.send(delete_request(flow, self._seq))
+            code = decode_ack(self._socket.recv(_RECEIVE))
+            if code not in (0, errno.ENOENT):
+                raise OSError(code, os.strerror(code))
+            count += code == 0
+        return count
+
+    def close(self) -> None:
+        self._socket.close()
