@@ -16,8 +16,11 @@ def condition(pod: Pod, type: str) -> PodCondition | None:
 
 
 def is_ready(pod: Pod) -> bool:
-    found = condition(pod, "Ready")
-    return found is not None and found.status == "True"
+    # A plain loop: this is asked a thousand times for one change of a big workload.
+    for c in pod.status.conditions:
+        if c.type == "Ready":
+            return c.status == "True"
+    return False
 
 
 def is_finished(pod: Pod) -> bool:

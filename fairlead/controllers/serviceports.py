@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from fairlead.api.container import Container
 from fairlead.api.pod import Pod
@@ -38,7 +37,7 @@ def is_headless(service: Service) -> bool:
 def ipv4_of(pod: Pod) -> str:
     """The pod's IPv4 address, or nothing."""
     for ip in [entry.ip for entry in pod.status.podIPs] or [pod.status.podIP]:
-        if ip and ip_address(ip).version == 4:
+        if "." in ip and ":" not in ip:
             return ip
     return ""
 

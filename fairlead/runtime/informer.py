@@ -51,6 +51,8 @@ class Informer(Generic[T]):
         self.synced = asyncio.Event()
         self.interrupted = False
         """The server was lost and has not been heard from since: what is cached may be old."""
+        self.own_write = False
+        """True while handlers hear of a write of this process: its only writer need not look again."""
         self._client = client
         self._fields = fields
         self._labels = labels
@@ -101,7 +103,9 @@ class Informer(Generic[T]):
         key = key_of(obj.metadata)
         old = self.items.get(key)
         if old is None or revision_of(old.metadata) < revision:
+            self.own_write = True
             self._put(key, old, obj)
+            self.own_write = False
 
     def deleted(self, key: str, uid: str, now: Instant) -> None:
         """The server has taken our delete: until the watch tells more, the object is seen as terminating."""

@@ -1,14 +1,18 @@
-"""Feeds the Endpoints controller, just as the EndpointSlice controller is fed."""
+"""Feeds the Endpoints controller, just as the EndpointSlice controller is fed, but a moment later: the kernel's
+rules are made from slices, and a big Endpoints object must not stand in their way.
+"""
 
 from __future__ import annotations
 
-from fairlead.api.endpoints import ENDPOINTS
+from fairlead.api.endpoints import ENDPOINTS, Endpoints
 from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
 from fairlead.controllers.endpoints.plan import reconcile, withdraw
 from fairlead.controllers.servicewatch import ServiceWatch
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
+
+_AFTER_SLICES_S = 0.005
 
 
 def controller(context: Context) -> Controller:
@@ -23,11 +27,15 @@ class _Endpoints:
         self.controller = Controller("endpoints", context.queue(), planned(self._look, context.applier), workers=8)
         self._watch = ServiceWatch(context.informers, self._touch)
         self._endpoints = context.informers.of(ENDPOINTS)
-        self._endpoints.add_handler(lambda key, old, new: self.controller.queue.add(key))
+        self._endpoints.add_handler(self._on_endpoints)
+
+    def _on_endpoints(self, key: str, old: Endpoints | None, new: Endpoints | None) -> None:
+        if not self._endpoints.own_write:
+            self.controller.queue.add(key)
 
     def _touch(self, key: str) -> None:
         self._triggered.setdefault(key, self._clock.now())
-        self.controller.queue.add(key)
+        self.controller.queue.add_after(key, _AFTER_SLICES_S)
 
     def _look(self, key: str) -> Plan:
         now = self._triggered.pop(key, self._clock.now())

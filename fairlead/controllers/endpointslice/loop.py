@@ -33,15 +33,17 @@ class _Slices:
         self._watch = ServiceWatch(context.informers, self._touch)
         self._nodes = context.informers.of(NODE)
         self._nodes.add_handler(self._on_node)
-        slices = context.informers.of(ENDPOINT_SLICE)
-        self._slices = Index(slices, _service_of)
-        slices.add_handler(self._on_slice)
+        self._cached = context.informers.of(ENDPOINT_SLICE)
+        self._slices = Index(self._cached, _service_of)
+        self._cached.add_handler(self._on_slice)
 
     def _touch(self, key: str) -> None:
         self._triggered.setdefault(key, self._clock.now())
         self.controller.queue.add(key)
 
     def _on_slice(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        if self._cached.own_write:
+            return
         for s in (old, new):
             if s is not None:
                 for service in _service_of(s):

@@ -75,6 +75,8 @@ def _manage(
         made = Note(rs, "SuccessfulCreate", "Created pod: {name}")
         failed = Note(rs, "FailedCreate", "Error creating: {error}", "Warning")
         return tuple(Create(POD, _pod(rs), made, failed) for _ in range(min(missing, _BURST))), ()
+    if missing == 0:
+        return (), ()
     gone = Note(rs, "SuccessfulDelete", "Deleted pod: {name}")
     failed = Note(rs, "FailedDelete", "Error deleting: {error}", "Warning")
     chosen = victims(active, min(-missing, _BURST), related=related)
