@@ -72,8 +72,7 @@ class Admission:
             raise denied(
                 POD,
                 pod.metadata.name,
-                f"error looking up service account {namespace}/{name}: "
-                f"{not_found(SERVICE_ACCOUNT.plural, '', name).message}",
+                f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found',
             )
         account: ServiceAccount = entry.decode()
         wanted = pod.spec.automountServiceAccountToken

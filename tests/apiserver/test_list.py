@@ -1,0 +1,153 @@
+"""get and list: selectors, pages, representations."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairlead.apiserver.pages import Position, Snapshots, parse_token, render_token
+from fairlead.machinery.status import StatusError
+
+from .harness import CONFIG_MAPS, PODS, Api, config_map, pod, story
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+def names(listing: dict[str, object]) -> list[str]:
+    items = listing["items"]
+    assert isinstance(items, list)
+    return [item["metadata"]["name"] for item in items]
+
+
+async def some(api: Api, count: int = 5) -> None:
+    for i in range(count):
+        await api.ok("POST", CONFIG_MAPS, config_map(f"m{i}", {"odd": str(i % 2), "n": str(i)}))
+
+
+@story
+async def test_lists_are_in_key_order_over_all_namespaces_or_one(api: Api) -> None:
+    await api.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "default-b"}})
+    for namespace, name in (("default", "z"), ("default-b", "a"), ("default", "b")):
+        await api.ok("POST", f"/api/v1/namespaces/{namespace}/configmaps", config_map(name))
+    assert names(await api.ok("GET", "/api/v1/configmaps")) == ["a", "b", "z"]
+    listing = await api.ok("GET", CONFIG_MAPS)
+    assert names(listing) == ["b", "z"]
+    assert (listing["kind"], listing["apiVersion"]) == ("ConfigMapList", "v1")
+    assert listing["metadata"]["resourceVersion"] == str(api.store.revision)
+    assert names(await api.ok("GET", "/api/v1/namespaces/none/configmaps")) == []
+
+
+@story
+async def test_selectors_of_labels_and_fields(api: Api) -> None:
+    await some(api)
+    assert names(await api.ok("GET", CONFIG_MAPS, query={"labelSelector": "odd=1"})) == ["m1", "m3"]
+    assert names(await api.ok("GET", CONFIG_MAPS, query={"labelSelector": "n in (0,4),odd!=1"})) == ["m0", "m4"]
+    assert names(await api.ok("GET", CONFIG_MAPS, query={"fieldSelector": "metadata.name=m2"})) == ["m2"]
+    assert names(await api.ok("GET", "/api/v1/configmaps", query={"fieldSelector": "metadata.name=m2"})) == ["m2"]
+    await api.ok("POST", PODS, pod("a", nodeName="n1"))
+    await api.ok("POST", PODS, pod("b"))
+    assert names(await api.ok("GET", PODS, query={"fieldSelector": "spec.nodeName=n1"})) == ["a"]
+    error = await api.error("GET", PODS, query={"fieldSelector": "foo=bar"})
+    text = (
+        'Unable to find "/v1, Resource=pods" that match label selector "", field selector "foo=bar": '
+        "field label not supported: foo"
+    )
+    assert (error.code, error.message) == (400, text)
+
+
+@story
+async def test_pages_show_one_moment_whatever_happens_meanwhile(api: Api) -> None:
+    await some(api)
+    page = await api.ok("GET", CONFIG_MAPS, query={"limit": "2"})
+    assert names(page) == ["m0", "m1"]
+    assert page["metadata"]["remainingItemCount"] == 3
+    await api.ok("DELETE", f"{CONFIG_MAPS}/m2")
+    await api.ok("POST", CONFIG_MAPS, config_map("m25"))
+    rest = await api.ok("GET", CONFIG_MAPS, query={"limit": "10", "continue": page["metadata"]["continue"]})
+    assert names(rest) == ["m2", "m3", "m4"]
+    assert rest["metadata"] == {"resourceVersion": page["metadata"]["resourceVersion"]}
+
+
+@story
+async def test_a_page_of_a_forgotten_moment_is_gone_but_can_be_carried_on(api: Api) -> None:
+    await some(api)
+    revision = api.store.revision
+    await api.ok("DELETE", f"{CONFIG_MAPS}/m3")
+    token = render_token(Position(revision, "default/m1"))
+    error = await api.call("GET", CONFIG_MAPS, query={"continue": token})
+    assert error.status == 410
+    tree = await _status(api, token)
+    rest = await api.ok("GET", CONFIG_MAPS, query={"continue": tree["metadata"]["continue"]})
+    assert names(rest) == ["m2", "m4"]
+    assert (await api.error("GET", CONFIG_MAPS, query={"continue": "nonsense"})).code == 400
+
+
+async def _status(api: Api, token: str) -> dict[str, dict[str, str]]:
+    import msgspec
+
+    response = await api.call("GET", CONFIG_MAPS, query={"continue": token})
+    tree: dict[str, dict[str, str]] = msgspec.json.decode(response.body)
+    return tree
+
+
+@story
+async def test_a_version_not_yet_reached_is_a_timeout(api: Api) -> None:
+    error = await api.error("GET", CONFIG_MAPS, query={"resourceVersion": "999999"})
+    assert (error.code, error.reason) == (504, "Timeout")
+    assert "Too large resource version: 999999" in error.message
+
+
+@story
+async def test_version_matches_are_checked(api: Api) -> None:
+    await some(api, 1)
+    now = str(api.store.revision)
+    exact = {"resourceVersion": now, "resourceVersionMatch": "Exact"}
+    assert names(await api.ok("GET", CONFIG_MAPS, query=exact)) == ["m0"]
+    await api.ok("POST", CONFIG_MAPS, config_map("b"))
+    assert (await api.error("GET", CONFIG_MAPS, query=exact)).code == 410
+    assert (await api.error("GET", CONFIG_MAPS, query={"resourceVersionMatch": "Exact"})).code == 422
+    assert (await api.error("GET", CONFIG_MAPS, query={"resourceVersion": "abc"})).code == 422
+
+
+@story
+async def test_tables_are_given_to_those_who_ask(api: Api) -> None:
+    await some(api, 2)
+    table = await api.ok("GET", CONFIG_MAPS, accept=TABLE)
+    assert (table["kind"], [c["name"] for c in table["columnDefinitions"]]) == ("Table", ["Name", "Data", "Age"])
+    assert [row["cells"][0] for row in table["rows"]] == ["m0", "m1"]
+    assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+    one = await api.ok("GET", f"{CONFIG_MAPS}/m0", accept=TABLE, query={"includeObject": "Object"})
+    assert one["rows"][0]["object"]["kind"] == "ConfigMap"
+    error = await api.error("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf")
+    assert (error.code, error.reason) == (406, "NotAcceptable")
+    assert (await api.ok("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf,application/json"))["items"]
+
+
+@story
+async def test_metadata_alone(api: Api) -> None:
+    await some(api, 1)
+    accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    listing = await api.ok("GET", CONFIG_MAPS, accept=accept)
+    assert listing["kind"] == "PartialObjectMetadataList"
+    assert list(listing["items"][0]) == ["kind", "apiVersion", "metadata"]
+
+
+@story
+async def test_what_we_do_not_serve_is_not_found(api: Api) -> None:
+    for path in ("/api/v1/quotas", "/api/v2/pods", "/apis/x/v1/pods", "/foo", f"{PODS}/a/b/c", "/api/v1/pods/a"):
+        error = await api.error("GET", path)
+        assert (error.code, error.message) == (404, "the server could not find the requested resource"), path
+    assert (await api.error("POST", "/api/v1/configmaps", config_map("a"))).code == 405
+
+
+def test_tokens_survive_their_own_rendering() -> None:
+    position = Position(12, "default/ä/x")
+    assert parse_token(render_token(position)) == position
+    with pytest.raises(StatusError):
+        parse_token("e30")
+
+
+def test_the_number_of_snapshots_is_bounded() -> None:
+    snapshots = Snapshots(limit=2)
+    for revision in (1, 2, 3):
+        snapshots.keep(("kind", "ns"), revision, ())
+    assert [snapshots.find(("kind", "ns"), revision) for revision in (1, 2, 3)] == [None, (), ()]

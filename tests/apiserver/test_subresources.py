@@ -1,0 +1,157 @@
+"""scale, binding, eviction, token, log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fairlead.apiserver import tokens
+from fairlead.apiserver.model import ANONYMOUS, User
+
+from .harness import DEPLOYMENTS, KEY, MERGE, PODS, Api, deployment, pod, story
+
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+
+
+@story
+async def test_scale_reads_and_writes_the_replicas(api: Api) -> None:
+    await api.ok("POST", DEPLOYMENTS, deployment("web"))
+    path = f"{DEPLOYMENTS}/web/scale"
+    scale = await api.ok("GET", path)
+    assert (scale["kind"], scale["apiVersion"]) == ("Scale", "autoscaling/v1")
+    assert (scale["spec"], scale["status"]) == ({"replicas": 3}, {"replicas": 0, "selector": "app=web"})
+    scale["spec"]["replicas"] = 5
+    assert (await api.ok("PUT", path, scale))["spec"] == {"replicas": 5}
+    assert (await api.error("PUT", path, scale)).reason == "Conflict"
+    assert (await api.ok("PATCH", path, {"spec": {"replicas": 2}}, content_type=MERGE))["spec"] == {"replicas": 2}
+    found = await api.ok("GET", f"{DEPLOYMENTS}/web")
+    assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (2, 3)
+    error = await api.error("PATCH", path, {"spec": {"replicas": -1}}, content_type=MERGE)
+    assert (error.code, "must be greater than or equal to 0" in error.message) == (422, True)
+    assert (await api.error("GET", f"{PODS}/a/scale")).code == 404
+
+
+@story
+async def test_binding_puts_a_pod_on_a_node_once(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a"))
+    binding = {"target": {"kind": "Node", "name": "n1"}}
+    assert (await api.ok("POST", f"{PODS}/a/binding", binding))["status"] == "Success"
+    found = await api.ok("GET", f"{PODS}/a")
+    assert found["spec"]["nodeName"] == "n1"
+    (condition,) = found["status"]["conditions"]
+    assert (condition["type"], condition["status"]) == ("PodScheduled", "True")
+    error = await api.error("POST", f"{PODS}/a/binding", binding)
+    text = 'Operation cannot be fulfilled on pods/binding "a": pod a is already assigned to node "n1"'
+    assert (error.code, error.message) == (409, text)
+    await api.ok("POST", PODS, pod("b"))
+    assert (await api.error("POST", f"{PODS}/b/binding", {"target": {}})).code == 422
+
+
+@story
+async def test_eviction_deletes_with_the_options_in_it(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a", nodeName="n1"))
+    await api.ok("POST", f"{PODS}/a/eviction", {"deleteOptions": {"gracePeriodSeconds": 4}})
+    assert (await api.ok("GET", f"{PODS}/a"))["metadata"]["deletionGracePeriodSeconds"] == 4
+
+
+@story
+async def test_a_token_says_who_one_is_until_it_expires(api: Api) -> None:
+    asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"expirationSeconds": 600}})
+    token = asked["status"]["token"]
+    assert asked["status"]["expirationTimestamp"] == "2023-11-14T22:23:20Z"
+    user = api.server._authenticator.of_request(None, {"authorization": f"Bearer {token}"})
+    assert user.name == "system:serviceaccount:default:default"
+    assert "system:serviceaccounts:default" in user.groups
+    whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    found = await replace(api, user=user).ok("POST", whoami, {})
+    assert found["status"]["userInfo"]["username"] == user.name
+    api.clock.advance(601)
+    assert not _knows(api, token)
+
+
+@story
+async def test_a_token_dies_with_its_pod_and_its_account(api: Api) -> None:
+    made = await api.ok("POST", PODS, pod("a"))
+    ref = {"kind": "Pod", "apiVersion": "v1", "name": "a", "uid": made["metadata"]["uid"]}
+    bound = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"boundObjectRef": ref}})
+    free = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}})
+    assert _knows(api, bound["status"]["token"])
+    await api.ok("DELETE", f"{PODS}/a")
+    assert not _knows(api, bound["status"]["token"])
+    assert _knows(api, free["status"]["token"])
+    await api.ok("DELETE", f"{ACCOUNTS}/default")
+    await api.ok("POST", ACCOUNTS, {"metadata": {"name": "default"}})
+    assert not _knows(api, free["status"]["token"]), "the new account is another one"
+
+
+@story
+async def test_token_requests_are_checked(api: Api) -> None:
+    path = f"{ACCOUNTS}/default/token"
+    error = await api.error("POST", path, {"spec": {"expirationSeconds": 5}})
+    assert (error.code, "may not specify a duration less than 10 minutes" in error.message) == (422, True)
+    assert (await api.error("POST", f"{ACCOUNTS}/bob/token", {"spec": {}})).code == 404
+    ref = {"kind": "Pod", "apiVersion": "v1", "name": "nope"}
+    assert (await api.error("POST", path, {"spec": {"boundObjectRef": ref}})).code == 404
+
+
+def _knows(api: Api, token: str) -> bool:
+    try:
+        api.server._authenticator.of_token(token)
+    except tokens.BadToken:
+        return False
+    return True
+
+
+@story
+async def test_forged_tokens_are_refused(api: Api) -> None:
+    good = (await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}}))["status"]["token"]
+    head, payload, signature = good.split(".")
+    now = api.clock.now()
+    claims = tokens.verify(good, KEY, audience="https://kubernetes.default.svc.cluster.local", now=now)
+    no_algorithm = tokens._encode(b'{"alg":"none"}').decode()
+    unsigned = f"{no_algorithm}.{payload}."
+    for bad in (tokens.sign(claims, b"other"), unsigned, f"{head}.{payload}.AAAA", "a.b.c", "x", "", f"{good}x"):
+        assert not _knows(api, bad), bad
+    other = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"audiences": ["vault"]}})
+    assert not _knows(api, other["status"]["token"])
+    assert signature
+
+
+@story
+async def test_strangers_see_health_and_nothing_else(api: Api) -> None:
+    stranger = replace(api, user=ANONYMOUS)
+    for path in ("/healthz", "/livez", "/readyz", "/version", "/livez/ping"):
+        assert (await stranger.call("GET", path)).status == 200, path
+    for path in ("/api", "/", "/metrics", PODS, "/openapi/v3"):
+        error = await stranger.error("GET", path)
+        assert (error.code, error.reason) == (401, "Unauthorized"), path
+    known = replace(api, user=User("system:serviceaccount:a:b"))
+    assert (await known.call("GET", PODS)).status == 200
+
+
+@story
+async def test_logs_of_the_right_container(api: Api) -> None:
+    two = [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}]
+    await api.ok("POST", PODS, pod("p", containers=two, initContainers=[{"name": "i", "image": "x"}]))
+    error = await api.error("GET", f"{PODS}/p/log")
+    text = "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"
+    assert (error.code, error.message) == (400, text)
+    error = await api.error("GET", f"{PODS}/p/log", query={"container": "zz"})
+    assert (error.code, error.message) == (400, "container zz is not valid for pod p")
+    response = await api.call("GET", f"{PODS}/p/log", query={"container": "a"})
+    assert (response.status, response.body) == (200, b""), "not on a node yet"
+    await api.ok("POST", f"{PODS}/p/binding", {"target": {"name": "n1"}})
+    waiting = {"name": "a", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    await api.ok("PATCH", f"{PODS}/p/status", {"status": {"containerStatuses": [waiting]}}, content_type=MERGE)
+    error = await api.error("GET", f"{PODS}/p/log", query={"container": "a"})
+    assert error.message == 'container "a" in pod "p" is waiting to start: ImagePullBackOff'
+    error = await api.error("GET", f"{PODS}/p/log", query={"container": "a", "tailLines": "-1"})
+    assert (error.code, "tailLines: Invalid value: -1" in error.message) == (422, True)
+    assert (await api.error("GET", f"{PODS}/none/log")).message == 'pods "none" not found'
+
+
+@story
+async def test_what_we_cannot_do_with_pods_is_said(api: Api) -> None:
+    await api.ok("POST", PODS, pod("p"))
+    assert (await api.error("POST", f"{PODS}/p/attach")).code == 501
+    error = await api.error("GET", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="websocket")
+    assert (error.code, error.message) == (400, "pod p does not have a host assigned")
