@@ -75,8 +75,8 @@ async def _round(count: int) -> Round:
     proxy = Proxy(node=node, network=_NETWORK, nft=NftKernel(), clock=RealClock(), log=SILENT)
     slices = [make_slice(i) for i in range(count)]
     for i in range(count):
-        proxy.service_changed(f"default/s{i}", None, make_service(i))
-        proxy.slice_changed(f"default/s{i}-x", None, slices[i])
+        proxy.view.service_changed(f"default/s{i}", None, make_service(i))
+        proxy.view.slice_changed(f"default/s{i}-x", None, slices[i])
     start = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(proxy.run())
@@ -93,7 +93,7 @@ async def _change(proxy: Proxy, slices: list[EndpointSlice], turn: int, *, endpo
     new = make_slice(i, turn, count=endpoints)
     seen = proxy.stats.changes
     start = time.perf_counter()
-    proxy.slice_changed(f"default/s{i}-x", slices[i], new)
+    proxy.view.slice_changed(f"default/s{i}-x", slices[i], new)
     while proxy.stats.changes == seen:  # noqa: ASYNC110 -- a look at every turn of the loop is what is measured
         await asyncio.sleep(0)
     took = (time.perf_counter() - start) * 1e3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 
 from fairlead.base.clock import RealClock
@@ -20,6 +21,9 @@ WARM = (
 
 
 def main(config: ClusterConfig, paths: Paths, *, host: socket.socket) -> None:
+    # Two descriptors a connection: the usual soft limit of 1,024 would be 500 connections.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(
         _run(config, paths, host)
     )  # not uvloop: it does not hold back buffered protocols before their first read

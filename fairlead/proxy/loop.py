@@ -18,9 +18,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import islice
 
-from fairlead.api.backends import service_of
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.service import SERVICE, Service
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
@@ -33,6 +30,7 @@ from fairlead.proxy.rules import ENDPOINTS, TABLE, fixed_table
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
+from fairlead.runtime.services import ServiceView
 
 _PLANS_A_TURN = 500
 """Services planned before other tasks of the process get their turn."""
@@ -72,8 +70,7 @@ async def run(  # noqa: PLR0913 -- where a component is wired up
 
 async def run_with(informers: InformerSet, proxy: Proxy) -> None:
     """For ever, with informers of the caller's, which this runs."""
-    informers.of(SERVICE).add_handler(proxy.service_changed)
-    informers.of(ENDPOINT_SLICE).add_handler(proxy.slice_changed)
+    proxy.view.follow(informers)
 
     async def work() -> None:
         await informers.wait_synced()
@@ -83,9 +80,10 @@ async def run_with(informers: InformerSet, proxy: Proxy) -> None:
 
 
 class Proxy:
-    """The state of one node's proxy. `service_changed` and `slice_changed` are informers' handlers."""
+    """One node's proxy. It does what `view` says."""
 
     def __init__(self, *, node: NodeView, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log) -> None:
+        self.view = ServiceView()
         self.stats = ProxyStats()
         self.synced = asyncio.Event()
         """Set once the kernel's table is complete for the first time."""
@@ -95,62 +93,31 @@ class Proxy:
         self._log = log
         self._ledger = Ledger(fixed_table(network))
         self._backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"proxy {node.name}"))
-        self._services: dict[str, Service] = {}
-        self._slices: dict[str, dict[str, EndpointSlice]] = {}
-        self._dirty: set[str] = set()
-        self._wake = asyncio.Event()
         self._whole = True
         """The kernel's table is to be read, and all of it brought in line."""
 
-    def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
-        if new is None:
-            self._services.pop(key, None)
-        else:
-            self._services[key] = new
-        self._mark(key)
-
-    def slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        service = new and service_of(new)
-        before = old and service_of(old)
-        if before and before != service:
-            held = self._slices.get(before, {})
-            held.pop(key, None)
-            if not held:
-                self._slices.pop(before, None)
-            self._mark(before)
-        if service and new is not None:
-            self._slices.setdefault(service, {})[key] = new
-            self._mark(service)
-
     async def run(self) -> None:
         """For ever. Start it once the informers are synced."""
-        self._wake.set()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            # The first time, and after an error, there is something to do even if nothing changed.
+            dirty = self.view.take() if self._whole else await self.view.changed()
             try:
-                await self._sync()
+                await self._sync(dirty)
             except NftError as error:
                 self.stats.failures += 1
                 self._whole = True
                 pause = self._backoff.next()
                 self._log.error("the kernel refused a change", error=error, retry_s=round(pause, 2))
                 await asyncio.sleep(pause)
-                self._wake.set()
             else:
                 self._backoff.reset()
                 self.synced.set()
 
-    def _mark(self, service: str) -> None:
-        self._dirty.add(service)
-        self._wake.set()
-
-    async def _sync(self) -> None:
+    async def _sync(self, dirty: set[str]) -> None:
         start = self._clock.monotonic()
         if self._whole:
-            await self._sync_all()
+            await self._sync_all(dirty)
         else:
-            dirty, self._dirty = self._dirty, set()
             plans = self._plans(dirty)
             transaction = self._ledger.take(plans)
             await self._apply(transaction)
@@ -159,13 +126,11 @@ class Proxy:
         self.stats.last_synced_at = self._clock.monotonic()
         self.stats.last_sync_s = self.stats.last_synced_at - start
 
-    async def _sync_all(self) -> None:
-        self._ledger.found(self._nft.read(TABLE))
-        # Also those that went while a transaction was being refused are among the dirty.
-        dirty, self._dirty = self._dirty, set()
+    async def _sync_all(self, dirty: set[str]) -> None:
         for some in _batches(sorted(dirty), _PLANS_A_TURN):
             self._ledger.take(self._plans(some))
             await asyncio.sleep(0)
+        self._ledger.found(self._nft.read(TABLE))
         transaction = self._ledger.resync()
         await self._apply(transaction)
         self._whole = False
@@ -174,10 +139,7 @@ class Proxy:
         self._log.info("table in line", services=self._ledger.services, changes=len(transaction.changes))
 
     def _plans(self, keys: Iterable[str]) -> dict[str, ServicePlan]:
-        return {
-            key: plan_service(self._services.get(key), self._slices.get(key, {}).values(), node=self._node)
-            for key in keys
-        }
+        return {key: plan_service(self.view.service(key), self.view.slices(key), node=self._node) for key in keys}
 
     async def _apply(self, transaction: Transaction) -> None:
         for part in transaction.split():

@@ -12,9 +12,6 @@ import random
 import socket
 from collections.abc import Sequence
 
-from fairlead.api.backends import service_of
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.service import SERVICE, Service
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, run_all
@@ -25,6 +22,7 @@ from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
+from fairlead.runtime.services import ServiceView
 
 __all__ = ["NOT_PUBLISHED", "HostListener", "Relay", "run"]
 
@@ -42,8 +40,7 @@ async def run(client: Client, *, host: HostListener, node_ips: Sequence[str], cl
     recorder = Recorder(client, component="fairlead-relay", clock=clock, log=log)
     async with Nursery() as nursery:
         relay = Relay(host, node_ips=node_ips, recorder=recorder, nursery=nursery, log=log)
-        informers.of(SERVICE).add_handler(relay.service_changed)
-        informers.of(ENDPOINT_SLICE).add_handler(relay.slice_changed)
+        relay.view.follow(informers)
 
         async def work() -> None:
             await informers.wait_synced()
@@ -53,20 +50,17 @@ async def run(client: Client, *, host: HostListener, node_ips: Sequence[str], cl
 
 
 class Relay:
-    """What is published, and the tasks that accept. `service_changed` and `slice_changed` are informers' handlers."""
+    """What is published, and the tasks that accept. It does what `view` says."""
 
     def __init__(
         self, host: HostListener, *, node_ips: Sequence[str], recorder: Recorder, nursery: Nursery, log: Log
     ) -> None:
+        self.view = ServiceView()
         self._host = host
         self._node_ips = list(node_ips)
         self._recorder = recorder
         self._nursery = nursery
         self._log = log
-        self._services: dict[str, Service] = {}
-        self._slices: dict[str, dict[str, EndpointSlice]] = {}
-        self._dirty: set[str] = set()
-        self._wake = asyncio.Event()
         self._claims: dict[int, set[str]] = {}
         """Port -> the Services that publish it (two, for a moment, where one took over from the other)."""
         self._ports_of: dict[str, frozenset[int]] = {}
@@ -74,45 +68,19 @@ class Relay:
         self._buffer = CopyBuffer()
         self._turn = 0
 
-    def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
-        if new is None:
-            self._services.pop(key, None)
-        else:
-            self._services[key] = new
-        self._mark(key)
-
-    def slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        for piece in (old, new):
-            service = piece and service_of(piece)
-            if service and piece is not None:
-                held = self._slices.setdefault(service, {})
-                held.pop(key, None)
-                if piece is new:
-                    held[key] = piece
-                if not held:
-                    del self._slices[service]
-                self._mark(service)
-
     async def run(self) -> None:
         """For ever. Start it once the informers are synced."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            dirty, self._dirty = self._dirty, set()
             touched: set[int] = set()
-            for key in dirty:
+            for key in await self.view.changed():
                 touched |= self._claim(key)
             for port in sorted(touched):
                 self._follow(port)
 
-    def _mark(self, service: str) -> None:
-        self._dirty.add(service)
-        self._wake.set()
-
     def _claim(self, key: str) -> frozenset[int]:
         """Notes which ports the Service publishes now; returns those where that changed."""
         before = self._ports_of.pop(key, frozenset())
-        now = host_ports(self._services.get(key), self._slices.get(key, {}).values())
+        now = host_ports(self.view.service(key), self.view.slices(key))
         if now:
             self._ports_of[key] = now
         for port in before - now:
@@ -181,7 +149,7 @@ class Relay:
         )
         self._log.warn("not published", port=port, why=why)
         for key in sorted(self._claims.get(port, ())):
-            service = self._services.get(key)
+            service = self.view.service(key)
             if service is not None:
                 self._recorder.event(service, "Warning", NOT_PUBLISHED, text)
 

@@ -1,0 +1,67 @@
+"""Services with their slices, as informers tell of them, and which of them changed since somebody last looked.
+
+For whatever follows Services one by one (proxy, relay): an event costs a look at one Service, not at all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from fairlead.api.backends import service_of
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.service import SERVICE, Service
+from fairlead.runtime.informer import InformerSet
+
+
+class ServiceView:
+    """Keys are the Service's `namespace/name`. `service_changed` and `slice_changed` are informers' handlers."""
+
+    def __init__(self) -> None:
+        self._services: dict[str, Service] = {}
+        self._slices: dict[str, dict[str, EndpointSlice]] = {}
+        self._dirty: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def follow(self, informers: InformerSet) -> None:
+        informers.of(SERVICE).add_handler(self.service_changed)
+        informers.of(ENDPOINT_SLICE).add_handler(self.slice_changed)
+
+    def service(self, key: str) -> Service | None:
+        return self._services.get(key)
+
+    def slices(self, key: str) -> Collection[EndpointSlice]:
+        return self._slices.get(key, {}).values()
+
+    async def changed(self) -> set[str]:
+        """Waits until something changed; returns which Services, and forgets that they did."""
+        await self._wake.wait()
+        return self.take()
+
+    def take(self) -> set[str]:
+        """As `changed`, without waiting."""
+        self._wake.clear()
+        dirty, self._dirty = self._dirty, set()
+        return dirty
+
+    def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
+        if new is None:
+            self._services.pop(key, None)
+        else:
+            self._services[key] = new
+        self._mark(key)
+
+    def slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        if old is not None and (before := service_of(old)):
+            held = self._slices.get(before, {})
+            held.pop(key, None)
+            if not held:
+                self._slices.pop(before, None)
+            self._mark(before)
+        if new is not None and (service := service_of(new)):
+            self._slices.setdefault(service, {})[key] = new
+            self._mark(service)
+
+    def _mark(self, service: str) -> None:
+        self._dirty.add(service)
+        self._wake.set()
