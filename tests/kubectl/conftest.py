@@ -1,0 +1,77 @@
+"""A cluster for each module and user, and the real kubectl pointed at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.support import ROOT, Cluster, free_node_port, free_port, new_cluster
+
+EXAMPLES = ROOT / "examples"
+USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl against one cluster, run by the cluster's user."""
+
+    cluster: Cluster
+    binary: str
+    manifests: Path
+    node_port: int
+
+    def try_(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        runner = self.cluster.runner
+        environment = runner.environment | {
+            "KUBECONFIG": str(self.cluster.state / "kubeconfig"),
+            "HOME": str(self.cluster.home),
+        }
+        command = [*runner.prefix, self.binary, *arguments]
+        return subprocess.run(
+            command,
+            env=environment,
+            cwd=self.manifests,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def __call__(self, *arguments: str, timeout_s: float = 60) -> str:
+        done = self.try_(*arguments, timeout_s=timeout_s)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def on_node(self, node: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.cluster.fairlead("shell", node, "--", *command)
+
+
+def _published_port() -> int:
+    """The one of the examples, or another where this host's is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", 30200))
+        except OSError:
+            return free_node_port()
+    return 30200
+
+
+@pytest.fixture(scope="module", params=USERS)
+def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    binary = shutil.which("kubectl")
+    if binary is None:
+        pytest.skip("no kubectl on the PATH")
+    with new_cluster(request.param) as cluster:
+        manifests, port = cluster.home / "manifests", _published_port()
+        manifests.mkdir()
+        for source in EXAMPLES.glob("*.yaml"):
+            (manifests / source.name).write_text(source.read_text().replace("30200", str(port)))
+        cluster.up("--nodes", "3", "--api-port", str(free_port()))
+        yield Kubectl(cluster, binary, manifests, port)
