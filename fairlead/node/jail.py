@@ -82,12 +82,14 @@ class Root:
                 linux.set_read_only(at)
 
     def mount(self, spec: dict[str, Any], *, hidden: Sequence[str]) -> None:
-        """One mount of a recipe: `type` bind or tmpfs, `target`, and `source`, `ro`, `mode`, `size`.
-        What is `hidden` stays so where a host path above it is bound."""
+        """One mount of a recipe: `type` bind or tmpfs, `target`, and `source`, `ro`, `mode`, `size`;
+        `optional`: only over something. What is `hidden` stays so where a host path above it is bound."""
         if spec["type"] == "tmpfs":
             at = self.place(spec["target"], directory=True)
             data = f"mode={spec.get('mode', '755')},size={spec.get('size', '64m')}"
             linux.mount("fairlead", at, "tmpfs", MS_NOSUID | MS_NODEV, data)
+            return
+        if spec.get("optional") and not os.path.lexists(self._stage + spec["target"]):
             return
         source = os.path.realpath(spec["source"])
         at = self.place(spec["target"], directory=os.path.isdir(source))
@@ -192,9 +194,9 @@ def build(recipe: dict[str, Any]) -> None:
     for path in hidden:
         if not any(shown.startswith(path + "/") for shown in exposed):
             root.hide(path)  # what was exposed may contain it
-    mounts: Sequence[dict[str, Any]] = recipe.get("mounts", ())
-    for spec in sorted(mounts, key=lambda m: len(_parts(m["target"]))):
-        root.mount(spec, hidden=hidden)
+    for group in ("image_mounts", "mounts"):  # the pod's volumes go over what the image brings
+        for spec in sorted(recipe.get(group, ()), key=lambda m: len(_parts(m["target"]))):
+            root.mount(spec, hidden=hidden)
     root.place(recipe.get("cwd") or "/", directory=True)
     if recipe.get("read_only"):
         root.freeze()

@@ -10,6 +10,7 @@ from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.base.instant import Instant
 
+NEVER = Instant(0.0)
 ContainerPhase = Literal["new", "starting", "running", "exited"]
 SandboxPhase = Literal["none", "working", "up", "down"]
 
@@ -44,12 +45,12 @@ class ContainerSeen:
     attempt: int = 0
     id: str = ""
     image_id: str = ""
-    started_at: Instant = Instant(0.0)
+    started_at: Instant = NEVER
     exit: Exit | None = None
     """Where the phase is `exited`."""
     last: Exit | None = None
     waiting: Waiting | None = None
-    retry_at: Instant = Instant(0.0)
+    retry_at: Instant = NEVER
     """Not to be started before; after a problem with its image or its configuration."""
     retry_s: float = 0.0
     backoff_s: float = 0.0
@@ -66,9 +67,9 @@ class ContainerSeen:
 class PodSeen:
     sandbox: SandboxPhase = "none"
     ip: str = ""
-    retry_at: Instant = Instant(0.0)
+    retry_at: Instant = NEVER
     retry_s: float = 0.0
-    started_at: Instant = Instant(0.0)
+    started_at: Instant = NEVER
     """When the node first saw it."""
     ending: bool = False
     """It is to go: deleted, or past its deadline."""

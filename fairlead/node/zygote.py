@@ -137,7 +137,7 @@ class Zygote:
                 self._drop_queue()
                 self._say({"re": request["q"], "pid": os.getpid()})
             case "sandbox":
-                self._make_sandbox(request)
+                self._make_sandbox(request, fds)
             case "sandbox_remove":
                 self._remove_sandbox(request["id"])
                 self._say({"re": request["q"]})
@@ -157,12 +157,15 @@ class Zygote:
             case other:
                 raise ValueError(f"no such operation: {other}")
 
-    def _make_sandbox(self, request: Message) -> None:
-        """New namespaces by entering them, keeping them as descriptors, and going back."""
+    def _make_sandbox(self, request: Message, given: list[int]) -> None:
+        """New namespaces by entering them, keeping them as descriptors, and going back. The network is the given
+        one, where one is given."""
         if request["id"] in self._sandboxes:
             raise ValueError("sandbox exists")
-        linux.unshare(linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
+        linux.unshare((0 if given else linux.CLONE_NEWNET) | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
         try:
+            for fd in given[:1]:
+                linux.setns(fd, linux.CLONE_NEWNET)
             linux.sethostname(request["hostname"])
             fds = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         finally:

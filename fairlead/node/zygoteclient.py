@@ -66,9 +66,11 @@ class ZygoteClient:
         assert self._gone is not None
         await asyncio.shield(self._gone)
 
-    async def make_sandbox(self, id_: str, *, hostname: str, meta: Any) -> int:
-        """New namespaces; returns the network namespace, which the caller must close."""
-        return (await self._ask({"op": "sandbox", "id": id_, "hostname": hostname, "meta": meta})).fds[0]
+    async def make_sandbox(self, id_: str, *, hostname: str, meta: Any, netns: int | None = None) -> int:
+        """New namespaces, but for the network where one is given; returns the network namespace, which the caller
+        must close."""
+        request = {"op": "sandbox", "id": id_, "hostname": hostname, "meta": meta}
+        return (await self._ask(request, () if netns is None else (netns,))).fds[0]
 
     async def netns(self, id_: str) -> int:
         return (await self._ask({"op": "netns", "id": id_})).fds[0]

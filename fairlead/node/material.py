@@ -1,0 +1,137 @@
+"""Brings together what a pod needs from the API (config maps, secrets, tokens) and lays out its volumes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fairlead.api.configmap import CONFIG_MAP
+from fairlead.api.container import Container, VolumeMount
+from fairlead.api.pod import Pod
+from fairlead.api.secret import SECRET
+from fairlead.api.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
+from fairlead.api.volume import EmptyDirVolumeSource, Volume
+from fairlead.base.instant import Instant
+from fairlead.machinery.status import StatusError
+from fairlead.node.env import Data, expand, named_data
+from fairlead.node.podfiles import PodFiles, host_path, sub_path
+from fairlead.node.shared import Shared
+from fairlead.node.volumes import Sources, TokenWanted, VolumeProblem, files_of, kind_of, tokens_wanted
+
+_RENEW_AT = 0.8
+"""A token is asked for anew when this part of its life is over."""
+
+
+@dataclass(slots=True)
+class Material:
+    """What a pod's containers are made with."""
+
+    data: Data = field(default_factory=Data)
+    tokens: dict[TokenWanted, tuple[str, Instant]] = field(default_factory=dict)
+    """With the time of renewal."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Where volumes lie on the host, by name."""
+
+
+async def fetch(shared: Shared, pod: Pod, material: Material) -> None:
+    """Config maps, secrets and tokens, as they are now. Raises ConnectionError, and StatusError but for 404."""
+    maps, secrets = named_data(pod)
+    namespace = pod.metadata.namespace
+    async with asyncio.TaskGroup() as group:
+        for name in sorted(maps):
+            group.create_task(_fetch_map(shared, name, namespace, material.data))
+        for name in sorted(secrets):
+            group.create_task(_fetch_secret(shared, name, namespace, material.data))
+        for wanted in tokens_wanted(pod):
+            group.create_task(_fetch_token(shared, pod, wanted, material))
+
+
+async def _fetch_map(shared: Shared, name: str, namespace: str, data: Data) -> None:
+    try:
+        data.config_maps[name] = await shared.client.get(CONFIG_MAP, name, namespace)
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        data.config_maps[name] = None
+
+
+async def _fetch_secret(shared: Shared, name: str, namespace: str, data: Data) -> None:
+    try:
+        data.secrets[name] = await shared.client.get(SECRET, name, namespace)
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        data.secrets[name] = None
+
+
+async def _fetch_token(shared: Shared, pod: Pod, wanted: TokenWanted, material: Material) -> None:
+    now = shared.clock.now()
+    known = material.tokens.get(wanted)
+    if known is not None and now < known[1]:
+        return
+    meta = pod.metadata
+    spec = TokenRequestSpec(
+        audiences=[wanted.audience] if wanted.audience else [],
+        expirationSeconds=wanted.expiration_s,
+        boundObjectRef=BoundObjectReference(kind="Pod", apiVersion="v1", name=meta.name, uid=meta.uid),
+    )
+    account = pod.spec.serviceAccountName or "default"
+    path = f"/api/v1/namespaces/{meta.namespace}/serviceaccounts/{account}/token"
+    request = TokenRequest(kind="TokenRequest", apiVersion="authentication.k8s.io/v1", spec=spec)
+    try:
+        answer = await shared.client.raw("POST", path, body=msgspec.json.encode(request))
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        material.tokens.pop(wanted, None)
+        return
+    token = msgspec.json.decode(answer, type=TokenRequest).status.token
+    material.tokens[wanted] = (token, Instant(now + _RENEW_AT * wanted.expiration_s))
+
+
+def lay_out(shared: Shared, pod: Pod, files: PodFiles, material: Material) -> None:
+    """Makes or refreshes every volume. Raises VolumeProblem with the text of the FailedMount event."""
+    tokens = {wanted: token for wanted, (token, _) in material.tokens.items()}
+    sources = Sources(material.data, tokens, shared.allocatable)
+    for volume in pod.spec.volumes:
+        try:
+            material.sources[volume.name] = _lay_out_one(shared, pod, volume, files, sources)
+        except (VolumeProblem, OSError) as error:
+            raise VolumeProblem(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+
+
+def _lay_out_one(shared: Shared, pod: Pod, volume: Volume, files: PodFiles, sources: Sources) -> str:
+    content = files_of(volume, pod, sources)
+    if content is not None:
+        return files.write_volume(volume.name, content, stamp=f"{shared.clock.now():.6f}")
+    if volume.hostPath:
+        return host_path(volume.hostPath, shared.settings.hide)
+    kind = kind_of(volume)
+    if kind == "emptyDir":
+        return files.empty_dir(volume.name, volume.emptyDir or EmptyDirVolumeSource())
+    raise VolumeProblem(
+        f"{kind} volumes are not supported by fairlead's nodes: use emptyDir, hostPath, configMap, secret, projected or "
+        "downwardAPI"
+    )
+
+
+def mounts_of(
+    container: Container, material: Material, env: Mapping[str, str], *, pod: Pod
+) -> list[tuple[str, str, bool]]:
+    """A container's volume mounts as (source, target, read-only). Raises VolumeProblem."""
+    from_api = {v.name for v in pod.spec.volumes if v.configMap or v.secret or v.downwardAPI or v.projected}
+    found = []
+    for mount in container.volumeMounts:
+        source = material.sources.get(mount.name)
+        if source is None:
+            raise VolumeProblem(f'volume "{mount.name}" of container {container.name} is not set up')
+        found.append((_inside(source, mount, env), mount.mountPath, mount.readOnly or mount.name in from_api))
+    return found
+
+
+def _inside(source: str, mount: VolumeMount, env: Mapping[str, str]) -> str:
+    path = expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath
+    return sub_path(source, path) if path else source

@@ -1,0 +1,141 @@
+"""The probes of one running container: when to ask, and what follows from the answers.
+
+`Tally` is the pure part: it counts successes and failures against the thresholds. `watch_container` is the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fairlead.api.container import Container
+from fairlead.api.probe import Probe
+from fairlead.node.probing import RunCommand, probe_once
+from fairlead.node.seen import ContainerSeen
+
+ProbeName = Literal["startup", "readiness", "liveness"]
+Report = Callable[[ProbeName, str], object]
+"""A probe failed: its name, and why."""
+
+_EAGER_S = 0.02
+_QUIET_S = 1.0
+"""How long a program may take to listen before its failing readiness probe is worth an event."""
+_TITLE: dict[ProbeName, str] = {"startup": "Startup", "readiness": "Readiness", "liveness": "Liveness"}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts results in a row; `verdict` changes when a threshold is reached."""
+
+    success_threshold: int
+    failure_threshold: int
+    verdict: bool | None = None
+    _in_a_row: int = 0
+    _last: bool | None = None
+
+    def add(self, good: bool) -> bool:
+        """Whether the verdict has been reached by this result."""
+        self._in_a_row = self._in_a_row + 1 if good is self._last else 1
+        self._last = good
+        needed = self.success_threshold if good else self.failure_threshold
+        if self._in_a_row < max(needed, 1) or self.verdict is good:
+            return False
+        self.verdict = good
+        return True
+
+
+def tally_of(probe: Probe, *, known: bool | None = None) -> Tally:
+    return Tally(probe.successThreshold or 1, probe.failureThreshold or 3, verdict=known)
+
+
+def failure_text(name: ProbeName, why: str) -> str:
+    return f"{_TITLE[name]} probe failed: {why}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeContext:
+    """What the probes of one container need from their pod."""
+
+    container: Container
+    ip: str
+    run: RunCommand
+    report: Report
+    changed: Callable[[], object]
+    rng: random.Random
+
+
+async def watch_container(state: ContainerSeen, context: ProbeContext) -> None:
+    """Until cancelled: keeps `started`, `ready` and `unhealthy` of this run true."""
+    container = context.container
+    startup = container.startupProbe
+    if startup and not state.started and not await _startup(state, startup, context):
+        return
+    async with asyncio.TaskGroup() as group:
+        if container.readinessProbe:
+            group.create_task(_readiness(state, container.readinessProbe, context))
+        if container.livenessProbe:
+            group.create_task(_liveness(state, container.livenessProbe, context))
+
+
+async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) -> bool:
+    tally = tally_of(probe)
+    await asyncio.sleep(probe.initialDelaySeconds)
+    while True:
+        why = await probe_once(probe, context.container, context.ip, context.run)
+        if why is not None:
+            context.report("startup", why)
+        if tally.add(why is None):
+            break
+        await asyncio.sleep(_period(probe))
+    if tally.verdict:
+        state.started = True
+        state.ready = context.container.readinessProbe is None
+    else:
+        state.unhealthy = "startup"
+    context.changed()
+    return bool(tally.verdict)
+
+
+async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) -> None:
+    """Until the first success it asks more often than the period says: a Pod should not wait ten seconds for traffic
+    because it needed fifty milliseconds to listen."""
+    tally = tally_of(probe, known=True if state.ready else None)
+    if not state.ready:
+        await asyncio.sleep(probe.initialDelaySeconds)
+    eager, pause_s, asked_s = not state.ready, _EAGER_S, 0.0
+    while True:
+        why = await probe_once(probe, context.container, context.ip, context.run)
+        if why is not None and (not eager or asked_s >= _QUIET_S):
+            context.report("readiness", why)
+        eager = eager and why is not None and asked_s < _period(probe)
+        if eager:
+            await asyncio.sleep(pause_s)
+            asked_s += pause_s
+            pause_s = min(pause_s * 1.6, _period(probe))
+            continue
+        if tally.add(why is None):
+            state.ready = why is None
+            context.changed()
+        await asyncio.sleep(_period(probe))
+
+
+async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -> None:
+    tally = tally_of(probe)
+    # Spread over the period, so that a restarted agent does not probe everything at once.
+    await asyncio.sleep(probe.initialDelaySeconds or context.rng.uniform(0, _period(probe)))
+    while True:
+        why = await probe_once(probe, context.container, context.ip, context.run)
+        if why is not None:
+            context.report("liveness", why)
+        if tally.add(why is None) and not tally.verdict:
+            state.unhealthy = "liveness"
+            context.changed()
+            return
+        await asyncio.sleep(_period(probe))
+
+
+def _period(probe: Probe) -> float:
+    return float(probe.periodSeconds or 10)

@@ -1,0 +1,163 @@
+"""What the zygote is told about a container: its process, its files, its rights. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.api.container import Container
+from fairlead.api.pod import Pod
+from fairlead.node.env import ConfigProblem
+from fairlead.node.images import Image
+from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
+from fairlead.node.settings import NodeSettings
+
+_ETC = ("hosts", "hostname", "resolv.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where on the host the container's files lie."""
+
+    etc: str
+    image_files: Mapping[str, str]
+    """By path in the container."""
+    end_file: str
+    volumes: Sequence[tuple[str, str, bool]]
+    """Source on the host, path in the container, read-only."""
+
+
+def stage(settings: NodeSettings) -> str:
+    """The directory on which root file systems are put together, each in a mount namespace of its own."""
+    return f"{settings.state_dir}/stage"
+
+
+def make_recipe(
+    pod: Pod,
+    container: Container,
+    image: Image,
+    *,
+    process: tuple[Sequence[str], Mapping[str, str]],
+    places: Places,
+    settings: NodeSettings,
+) -> dict[str, Any]:
+    """Raises ConfigProblem where what the manifest asks for cannot be."""
+    argv, env = process
+    if not argv:
+        raise ConfigProblem("no command specified")
+    security = container.securityContext
+    uid, gid, groups = _user(pod, container)
+    return {
+        "stage": stage(settings),
+        "argv": list(argv),
+        "env": dict(env),
+        "cwd": container.workingDir or "/",
+        "tty": container.tty,
+        "stdin": container.stdin,
+        "uid": uid,
+        "gid": gid,
+        "groups": groups,
+        "single_id": settings.single_id,
+        "capabilities": capabilities(container),
+        "privileged": bool(security and security.privileged),
+        "read_only": bool(security and security.readOnlyRootFilesystem),
+        "hide": list(settings.hide),
+        "expose": list(image.expose),
+        "image_mounts": _image_mounts(image, places),
+        "mounts": _mounts(container, places),
+    }
+
+
+def _image_mounts(image: Image, places: Places) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{"type": "tmpfs", "target": path, "mode": "777"} for path in image.writable]
+    for target, source in places.image_files.items():
+        found.append({"type": "bind", "source": source, "target": target, "ro": True})
+    return found
+
+
+def _mounts(container: Container, places: Places) -> list[dict[str, Any]]:
+    taken = {target.rstrip("/") for _, target, _ in places.volumes}
+    found: list[dict[str, Any]] = [
+        {"type": "bind", "source": f"{places.etc}/{name}", "target": f"/etc/{name}", "optional": True}
+        for name in _ETC
+        if f"/etc/{name}" not in taken
+    ]
+    if places.end_file:
+        path = container.terminationMessagePath or "/dev/termination-log"
+        found.append({"type": "bind", "source": places.end_file, "target": path})
+    for source, target, read_only in places.volumes:
+        found.append({"type": "bind", "source": source, "target": target, "ro": read_only})
+    return found
+
+
+def _user(pod: Pod, container: Container) -> tuple[int, int, list[int]]:
+    of_pod, own = pod.spec.securityContext, container.securityContext
+    uid = own.runAsUser if own and own.runAsUser is not None else of_pod.runAsUser if of_pod else None
+    gid = own.runAsGroup if own and own.runAsGroup is not None else of_pod.runAsGroup if of_pod else None
+    no_root = own.runAsNonRoot if own and own.runAsNonRoot is not None else of_pod.runAsNonRoot if of_pod else None
+    if no_root and not uid:
+        where = f'pod: "{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"'
+        text = "container has runAsNonRoot and image will run as root"
+        raise ConfigProblem(f"{text} ({where}, container: {container.name})")
+    groups = [*of_pod.supplementalGroups] if of_pod else []
+    if of_pod and of_pod.fsGroup is not None:
+        groups.append(of_pod.fsGroup)
+    return uid or 0, gid or 0, groups
+
+
+def capabilities(container: Container) -> list[str]:
+    """The default ones and `add`, without `drop`; all where the container is privileged."""
+    security = container.securityContext
+    if security and security.privileged:
+        return list(CAPABILITIES)
+    asked = security.capabilities if security else None
+    if asked is None:
+        return list(DEFAULT_CAPABILITIES)
+    drop = {_bare(name) for name in asked.drop}
+    add = {_bare(name) for name in asked.add}
+    kept = set() if "ALL" in drop else set(DEFAULT_CAPABILITIES) - drop
+    kept |= set(CAPABILITIES) if "ALL" in add else add & set(CAPABILITIES)
+    return sorted(kept, key=lambda name: CAPABILITIES[name])
+
+
+def _bare(name: str) -> str:
+    return name.upper().removeprefix("CAP_")
+
+
+def hostname(pod: Pod) -> str:
+    return (pod.spec.hostname or pod.metadata.name)[:63].rstrip("-.")
+
+
+def etc_files(pod: Pod, ip: str, settings: NodeSettings) -> dict[str, str]:
+    """The pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf."""
+    name = hostname(pod)
+    full = f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{settings.cluster_domain}\t{name}"
+    lines = [
+        "# Managed by fairlead.",
+        "127.0.0.1\tlocalhost",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+        f"{ip}\t{full if pod.spec.subdomain else name}",
+    ]
+    lines += [f"{alias.ip}\t{' '.join(alias.hostnames)}" for alias in pod.spec.hostAliases]
+    return {"hosts": "\n".join(lines) + "\n", "hostname": name + "\n", "resolv.conf": resolv_conf(pod, settings)}
+
+
+def resolv_conf(pod: Pod, settings: NodeSettings) -> str:
+    """Cluster DNS where there is one. Nothing of the host's: the sandbox has no way to the host's name servers."""
+    servers, searches, options = [], [], {}
+    if settings.cluster_dns and pod.spec.dnsPolicy in ("", "ClusterFirst", "ClusterFirstWithHostNet"):
+        domain = settings.cluster_domain
+        servers = [settings.cluster_dns]
+        searches = [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain]
+        options = {"ndots": "5"}
+    config = pod.spec.dnsConfig
+    if config is not None:
+        servers += [s for s in config.nameservers if s not in servers]
+        searches += [s for s in config.searches if s not in searches]
+        options |= {o.name: o.value or "" for o in config.options}
+    lines = [f"search {' '.join(searches)}"] if searches else []
+    lines += [f"nameserver {server}" for server in servers]
+    if options:
+        lines.append("options " + " ".join(f"{k}:{v}" if v else k for k, v in options.items()))
+    return "".join(line + "\n" for line in lines) or "# This cluster has no DNS service.\n"

@@ -1,0 +1,109 @@
+"""Starts one container: image, environment, files, process. What goes wrong comes out as one of three exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from fairlead.api.container import Container
+from fairlead.api.pod import Pod
+from fairlead.api.podstatus import HostIP, PodIP
+from fairlead.node import recipe as recipes
+from fairlead.node.catalogue import render_file
+from fairlead.node.env import command_line, container_environment, service_variables
+from fairlead.node.images import PATH, Image
+from fairlead.node.material import Material, mounts_of
+from fairlead.node.podfiles import PodFiles
+from fairlead.node.shared import Shared
+from fairlead.node.wire import Message
+
+_SERVERS_RUN_AS = ("nginx", "www-data", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A container to be started."""
+
+    pod: Pod
+    container: Container
+    attempt: int
+    backoff_s: float
+    ip: str
+    id: str
+
+
+async def start(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> Message:
+    """Returns `{pid, started}`. Raises ConfigProblem, VolumeProblem, or ZygoteError where it could not be started."""
+    recipe = _recipe(shared, job, image, files, material)
+    meta: dict[str, Any] = {
+        "uid": job.pod.metadata.uid,
+        "container": job.container.name,
+        "attempt": job.attempt,
+        "backoff_s": job.backoff_s,
+        "image_id": image.id,
+        "stop_signal": image.stop_signal,
+    }
+    log = files.log_path(job.container.name, job.attempt)
+    files.remove_old_logs(job.container.name, job.attempt)
+    return await shared.zygote.start_container(job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta)
+
+
+def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:
+    settings, container = shared.settings, job.container
+    pod = with_addresses(job.pod, job.ip, settings.ip)
+    env = {"PATH": PATH, "HOSTNAME": recipes.hostname(pod), **image.env, **_own_variables(shared, pod, image)}
+    if container.tty:
+        env["TERM"] = "xterm"
+    services = service_variables(
+        list(shared.services.items.values()), pod.metadata.namespace, links=pod.spec.enableServiceLinks is not False
+    )
+    env |= container_environment(pod, container, services=services, data=material.data, allocatable=shared.allocatable)
+    argv = command_line(container, image.command, image.args, env)
+    values = {
+        "pod": pod.metadata.name,
+        "node": settings.name,
+        "ip": job.ip,
+        "image": container.image,
+        "worker_user": _server_user(),
+    }
+    image_files = {path: render_file(text, values) for path, text in image.files.items()}
+    places = recipes.Places(
+        etc=files.etc(recipes.etc_files(pod, job.ip, settings)),
+        image_files=files.image_files(container.name, image_files),
+        end_file=files.end_file(container.name, job.attempt),
+        volumes=mounts_of(container, material, env, pod=pod),
+    )
+    return recipes.make_recipe(pod, container, image, process=(argv, env), places=places, settings=settings)
+
+
+def _own_variables(shared: Shared, pod: Pod, image: Image) -> dict[str, str]:
+    """The API's address, and for `fairlead/web` who it is."""
+    settings = shared.settings
+    host, port = settings.kubernetes_host, str(settings.kubernetes_port)
+    found = {
+        "KUBERNETES_SERVICE_HOST": host,
+        "KUBERNETES_SERVICE_PORT": port,
+        "KUBERNETES_SERVICE_PORT_HTTPS": port,
+    }
+    if image.names_pod:
+        found["FAIRLEAD_POD_NAME"] = pod.metadata.name
+        found["FAIRLEAD_NODE_NAME"] = settings.name
+        found["FAIRLEAD_POD_IP"] = pod.status.podIP
+    return found
+
+
+def with_addresses(pod: Pod, ip: str, host_ip: str) -> Pod:
+    """The pod as its containers may see it: with the addresses that its status will have."""
+    status = msgspec.structs.replace(
+        pod.status, podIP=ip, podIPs=[PodIP(ip=ip)], hostIP=host_ip, hostIPs=[HostIP(ip=host_ip)]
+    )
+    return msgspec.structs.replace(pod, status=status)
+
+
+def _server_user() -> str:
+    """The user that the host's web server runs as; root where the host knows none."""
+    with open("/etc/passwd", encoding="utf-8", errors="replace") as file:
+        known = {line.partition(":")[0] for line in file}
+    return next((name for name in _SERVERS_RUN_AS if name in known), "root")
