@@ -1,0 +1,100 @@
+"""Health, version, discovery, OpenAPI, metrics, reviews."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .harness import CONFIG_MAPS, SERVICES, Api, config_map, story
+
+
+@story
+async def test_health_in_short_and_in_long(api: Api) -> None:
+    response = await api.call("GET", "/readyz")
+    assert (response.status, response.body, response.headers["content-type"][:10]) == (200, b"ok", "text/plain")
+    response = await api.call("GET", "/livez", query={"verbose": ""})
+    assert response.body == (b"[+]ping ok\n[+]log ok\n[+]store ok\n[+]informer-sync ok\nlivez check passed\n")
+    assert (await api.call("GET", "/healthz/ping")).body == b"ok"
+    assert (await api.call("GET", "/healthz/nothing")).status == 404
+
+
+@story
+async def test_the_version_is_read_by_kubectl(api: Api) -> None:
+    found = await api.ok("GET", "/version")
+    assert (found["major"], found["minor"], found["gitVersion"]) == ("1", "36", "v1.36.0+fairlead")
+    assert set(found) >= {"gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"}
+
+
+@story
+async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
+    for path in (await api.ok("GET", "/"))["paths"]:
+        assert (await api.call("GET", path)).status == 200, path
+    assert (await api.ok("GET", "/api"))["versions"] == ["v1"]
+    groups = [group["name"] for group in (await api.ok("GET", "/apis"))["groups"]]
+    assert groups == ["apps", "coordination.k8s.io", "discovery.k8s.io"]
+    assert (await api.ok("GET", "/apis/apps"))["kind"] == "APIGroup"
+    resources = (await api.ok("GET", "/apis/apps/v1/"))["resources"]
+    assert "deployments/scale" in [resource["name"] for resource in resources]
+    assert (await api.error("GET", "/apis/nope")).code == 404
+
+
+@story
+async def test_aggregated_discovery_for_those_who_ask(api: Api) -> None:
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    response = await api.call("GET", "/apis", accept=accept)
+    assert response.headers["content-type"].endswith("as=APIGroupDiscoveryList")
+    tree = msgspec.json.decode(response.body)
+    assert tree["items"][0]["metadata"]["name"] == "apps"
+    assert (await api.ok("GET", "/apis"))["kind"] == "APIGroupList"
+
+
+@story
+async def test_every_openapi_document_of_the_index_is_there(api: Api) -> None:
+    index = (await api.ok("GET", "/openapi/v3"))["paths"]
+    assert set(index) >= {"api/v1", "apis/apps/v1"}
+    for entry in index.values():
+        path, _, hash = entry["serverRelativeURL"].partition("?")
+        document = await api.ok("GET", path, query=dict([hash.split("=")]))
+        assert document["openapi"].startswith("3.")
+    assert (await api.ok("GET", "/openapi/v2"))["swagger"] == "2.0"
+    assert (await api.error("GET", "/openapi/v3/apis/nope/v1")).code == 404
+
+
+@story
+async def test_requests_are_counted(api: Api) -> None:
+    await api.ok("POST", CONFIG_MAPS, config_map("a"))
+    await api.error("GET", f"{SERVICES}/none")
+    lines = (await api.call("GET", "/metrics")).body.decode().splitlines()
+    assert 'apiserver_request_total{code="201",resource="configmaps",verb="POST"} 1' in lines
+    assert 'apiserver_request_total{code="404",resource="services",verb="GET"} 1' in lines
+    assert 'apiserver_request_duration_seconds_bucket{resource="configmaps",verb="POST",le="0.005"} 1' in lines
+    assert 'apiserver_storage_objects{resource="configmaps"} 1' in lines
+    names = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
+    documented = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    suffixes = ("", "_bucket", "_sum", "_count")
+    assert all(any(name == known + suffix for known in documented for suffix in suffixes) for name in names)
+
+
+@story
+async def test_one_may_ask_who_one_is_and_what_one_may(api: Api) -> None:
+    found = await api.ok("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+    assert found["status"]["userInfo"]["username"] == "system:apiserver"
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    asked = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+    assert (await api.ok("POST", path, asked))["status"]["allowed"] is True
+
+
+@story
+async def test_events_go_an_hour_after_their_last_change(api: Api) -> None:
+    path = "/api/v1/namespaces/default/events"
+    about = {"kind": "Pod", "namespace": "default", "name": "a"}
+    for name in ("old", "renewed"):
+        await api.ok("POST", path, {"metadata": {"name": name}, "involvedObject": about})
+    await api.server._expiry.sweep()
+    api.clock.advance(2000)
+    patch = {"count": 2}
+    await api.ok("PATCH", f"{path}/renewed", patch, content_type="application/merge-patch+json")
+    await api.server._expiry.sweep()
+    api.clock.advance(2000)
+    await api.server._expiry.sweep()
+    left = (await api.ok("GET", path))["items"]
+    assert [event["metadata"]["name"] for event in left] == ["renewed"]

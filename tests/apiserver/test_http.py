@@ -1,0 +1,272 @@
+"""The TLS edge with real sockets on the loopback address: certificates, limits, streams, WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from fairlead.base.clock import RealClock
+from fairlead.cmd import pki
+from fairlead.cmd.config import ClusterConfig
+
+from .harness import CONFIG_MAPS, PODS, Api, config_map, pod, start
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pki")
+    config, clock = ClusterConfig("test"), RealClock()
+    pki.make(pki.missing(config, folder, clock=clock), folder, clock=clock)
+    return folder
+
+
+def server_tls(folder: Path, name: str = "apiserver") -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.crt"))
+    context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def client_tls(folder: Path, name: str | None = "admin") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    if name is not None:
+        context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
+    return context
+
+
+@dataclass
+class Edge:
+    api: Api
+    folder: Path
+    url: str
+    session: aiohttp.ClientSession
+
+
+@asynccontextmanager
+async def edge(folder: Path) -> AsyncIterator[Edge]:
+    api = await start(kubelet_tls=client_tls(folder, "kubelet-client"))
+    sock = socket.create_server(("127.0.0.1", 0))
+    await api.server.serve([sock], server_tls(folder))
+    connector = aiohttp.TCPConnector(ssl=client_tls(folder))
+    try:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield Edge(api, folder, f"https://127.0.0.1:{sock.getsockname()[1]}", session)
+    finally:
+        await api.server.stop()
+
+
+def run(folder: Path, story: Callable[[Edge], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with edge(folder) as found:
+            await story(found)
+
+    asyncio.run(main())
+
+
+def test_the_certificate_says_who_asks(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        path = f"{at.url}/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        async with at.session.post(path, json={}) as response:
+            info = (await response.json())["status"]["userInfo"]
+        assert info["username"] == "kubernetes-admin"
+        assert info["groups"] == ["system:masters", "system:authenticated"]
+
+    run(certificates, story)
+
+
+def test_without_a_certificate_a_token_says_who_asks(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        token = (await at.api.ok("POST", path, {"spec": {}}))["status"]["token"]
+        stranger = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client_tls(at.folder, None)))
+        async with stranger:
+            for headers, status in (({}, 401), ({"authorization": f"Bearer {token}"}, 200)):
+                async with stranger.get(at.url + PODS, headers=headers) as response:
+                    assert response.status == status
+            async with stranger.get(f"{at.url}/livez") as response:
+                assert response.status == 200
+            async with stranger.get(f"{at.url}/livez", headers={"authorization": "Bearer x"}) as response:
+                assert (response.status, (await response.json())["reason"]) == (401, "Unauthorized")
+
+    run(certificates, story)
+
+
+def test_bodies_have_a_limit(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        big = msgspec.json.encode(config_map("a", k="x" * (3 << 20)))
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for i in range(0, len(big), 1 << 16):
+                yield big[i : i + (1 << 16)]
+
+        for body in (io.BytesIO(big), pieces()):
+            try:
+                async with at.session.post(at.url + CONFIG_MAPS, data=body) as response:
+                    assert (response.status, (await response.json())["reason"]) == (413, "RequestEntityTooLarge")
+            except aiohttp.ClientConnectionError:
+                pass  # the server hung up before the whole body was sent, which is an answer too
+        async with at.session.get(at.url + CONFIG_MAPS) as response:
+            assert (await response.json())["items"] == []
+
+    run(certificates, story)
+
+
+def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
+        async with asyncio.timeout(5):
+            response = await at.session.get(at.url + CONFIG_MAPS, params=query)
+            assert response.status == 200
+            await at.api.ok("POST", CONFIG_MAPS, config_map("a"))
+            event = msgspec.json.decode(await response.content.readline())
+            assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "a")
+            assert len(at.api.server._watches) == 1
+            response.close()
+            await forgotten(at.api)
+        metrics = (await at.api.call("GET", "/metrics")).body.decode()
+        assert 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} 0' in metrics
+
+    run(certificates, story)
+
+
+async def forgotten(api: Api) -> None:
+    """Returns when no watch is open any more: the end of a connection is seen by the loop, not by an event."""
+    while len(api.server._watches):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def test_percent_signs_in_paths_are_understood(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        await at.api.ok("POST", CONFIG_MAPS, config_map("a.b"))
+        from yarl import URL
+
+        async with at.session.get(URL(f"{at.url}{CONFIG_MAPS}/a%2Eb?x=%20y", encoded=True)) as response:
+            assert response.status == 200
+
+    run(certificates, story)
+
+
+@asynccontextmanager
+async def kubelet(at: Edge, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[None]:
+    """A node whose kubelet API is `handler`, and a running Pod `p` with containers `a` and `b` on it."""
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    sock = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, sock, ssl_context=server_tls(at.folder)).start()
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": sock.getsockname()[1]}},
+    }
+    await at.api.ok("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}})
+    merge = "application/merge-patch+json"
+    await at.api.ok("PATCH", "/api/v1/nodes/n1/status", {"status": status}, content_type=merge)
+    both = [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}]
+    await at.api.ok("POST", PODS, pod("p", nodeName="n1", containers=both))
+    states = [{"name": name, "state": {"running": {}}} for name in "ab"]
+    body = {"status": {"containerStatuses": states}}
+    await at.api.ok("PATCH", f"{PODS}/p/status", body, content_type=merge)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def test_logs_come_from_the_node_as_they_are_written(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        more = asyncio.Event()
+        asked: list[str] = []
+
+        async def logs(request: web.Request) -> web.StreamResponse:
+            subject = request.transport.get_extra_info("peercert")["subject"]  # type: ignore[union-attr]
+            asked.append(f"{request.path_qs} by {subject[-1][0][1]}")
+            if request.query.get("previous"):
+                return web.Response(status=400, text='previous terminated container "a" in pod "p" not found')
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"one\n")
+            await more.wait()
+            await response.write(b"two\n")
+            return response
+
+        async with kubelet(at, logs), asyncio.timeout(5):
+            query = {"container": "a", "follow": "true", "tailLines": "3"}
+            async with at.session.get(f"{at.url}{PODS}/p/log", params=query) as response:
+                assert response.headers["content-type"].startswith("text/plain")
+                assert await response.content.readline() == b"one\n"
+                more.set()
+                assert await response.content.read() == b"two\n"
+            path = "/containerLogs/default/p/a?follow=true&tailLines=3"
+            assert asked == [f"{path} by kube-apiserver-kubelet-client"]
+            query = {"container": "a", "previous": "true"}
+            async with at.session.get(f"{at.url}{PODS}/p/log", params=query) as response:
+                assert response.status == 400
+                assert (await response.json())["message"].startswith("previous terminated container")
+
+    run(certificates, story)
+
+
+def test_exec_is_joined_with_the_node_in_both_directions(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        asked: list[str] = []
+
+        async def execute(request: web.Request) -> web.StreamResponse:
+            asked.append(request.path_qs)
+            ws = web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io"))
+            await ws.prepare(request)
+            await ws.send_bytes(b"\x01" + (ws.ws_protocol or "").encode())
+            async for message in ws:
+                if message.data[:1] == b"\xff":
+                    break
+                await ws.send_bytes(b"\x01" + message.data[1:].upper())
+            await ws.send_bytes(b'\x03{"status":"Success"}')
+            await ws.close()
+            return ws
+
+        url = f"{at.url}{PODS}/p/exec?command=sh&command=-c&container=b&stdin=true&stdout=true"
+        async with kubelet(at, execute), asyncio.timeout(5):
+            for protocol in ("v5.channel.k8s.io", "v4.channel.k8s.io"):
+                async with at.session.ws_connect(url, protocols=[protocol]) as ws:
+                    assert ws.protocol == protocol
+                    assert await ws.receive_bytes() == b"\x01" + protocol.encode()
+                    await ws.send_bytes(b"\x00hello")
+                    assert await ws.receive_bytes() == b"\x01HELLO"
+                    await ws.send_bytes(b"\xff\x00")
+                    assert await ws.receive_bytes() == b'\x03{"status":"Success"}'
+                    assert (await ws.receive()).type == aiohttp.WSMsgType.CLOSE
+            expected = "/exec/default/p/b?command=sh&command=-c&stdin=true&stdout=true"
+            assert asked == [expected, expected]
+
+    run(certificates, story)
+
+
+def test_an_exec_that_cannot_be_is_an_ordinary_answer(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        async def refuse(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=404, text="container not found")
+
+        async with kubelet(at, refuse), asyncio.timeout(5):
+            for query, status in (
+                ("command=ls&container=zz", 400),
+                ("container=a", 400),
+                ("command=ls&container=a", 404),
+            ):
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    await at.session.ws_connect(f"{at.url}{PODS}/p/exec?{query}", protocols=["v5.channel.k8s.io"])
+                assert refused.value.status == status
+
+    run(certificates, story)
