@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.api.endpoints import Endpoints
+from fairlead.api.pod import Pod
+from fairlead.api.service import Service, ServicePort
+from fairlead.controllers.endpoints.plan import reconcile, withdraw
+from fairlead.runtime.plan import Create, Update
+from tests.controllers.factories import NOW, pod, service
+
+
+def after(svc: Service, pods: list[Pod], existing: Endpoints | None = None) -> Endpoints:
+    plan = reconcile(svc, pods, existing, now=NOW)
+    writes: list[Create | Update] = [*plan.create, *plan.update]
+    found = writes[0].obj if writes else existing
+    assert isinstance(found, Endpoints)
+    return found
+
+
+def test_ready_and_not_ready_pods_are_listed_apart_and_terminating_ones_not_at_all() -> None:
+    pods = [pod("b", ip="10.0.0.2"), pod("a", ip="10.0.0.1"), pod("c", ip="10.0.0.3", ready=False)]
+    found = after(service(), [*pods, pod("d", ip="10.0.0.4", terminating=True)])
+    (subset,) = found.subsets
+    assert [a.ip for a in subset.addresses] == ["10.0.0.1", "10.0.0.2"]
+    assert [a.ip for a in subset.notReadyAddresses] == ["10.0.0.3"]
+    assert [(p.name, p.port, p.protocol) for p in subset.ports] == [("", 80, "TCP")]
+    assert found.metadata.labels == {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+
+
+def test_a_service_without_pods_has_an_empty_object_and_a_pod_without_the_port_is_left_out() -> None:
+    assert after(service(), []).subsets == []
+    p = pod()
+    p.spec.containers[0].ports = []
+    ports = [ServicePort(name="web", port=80, protocol="TCP", targetPort="http")]
+    assert after(service(ports=ports), [p]).subsets == []
+
+
+def test_headless_services_without_ports_list_addresses_alone() -> None:
+    found = after(service(clusterIP="None", ports=[]), [pod()])
+    assert [(len(s.addresses), s.ports) for s in found.subsets] == [(1, [])]
+    assert "service.kubernetes.io/headless" in found.metadata.labels
+
+
+def test_over_a_thousand_the_ready_ones_stay_and_an_annotation_tells() -> None:
+    pods = [pod(f"p{i}", ip=f"10.1.{i >> 8}.{i & 255}", ready=i >= 20) for i in range(1030)]
+    found = after(service(), pods)
+    assert sum(len(s.addresses) for s in found.subsets) == 1000
+    assert sum(len(s.notReadyAddresses) for s in found.subsets) == 0
+    assert found.metadata.annotations["endpoints.kubernetes.io/over-capacity"] == "truncated"
+    fewer = after(service(), pods[:100], found)
+    assert "endpoints.kubernetes.io/over-capacity" not in fewer.metadata.annotations
+
+
+def test_only_what_we_wrote_goes_with_the_service() -> None:
+    ours = after(service(), [pod()])
+    assert withdraw(ours).delete
+    ours.metadata.labels = {}
+    assert not withdraw(ours)
+    assert not withdraw(None)
+    assert not reconcile(service(selector={}), [], None, now=NOW)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 50), st.booleans(), st.booleans()), unique_by=lambda t: t[0], max_size=20))
+def test_an_applied_plan_leaves_nothing_to_do_whatever_the_order(seeds: list[tuple[int, bool, bool]]) -> None:
+    pods = [pod(f"w{n}", ip=f"10.0.0.{n}", ready=ready, terminating=gone) for n, ready, gone in seeds]
+    shuffled = list(pods)
+    random.Random(len(pods)).shuffle(shuffled)
+    found = after(service(), pods)
+    assert not reconcile(service(), shuffled, found, now=NOW)

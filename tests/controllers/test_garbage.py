@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.api.meta import ObjectMeta, OwnerReference
+from fairlead.controllers.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile
+
+WHEN = "2024-01-01T00:00:00Z"
+
+
+def item(name: str, *owners: str, finalizers: tuple[str, ...] = (), leaving: bool = False, blocks: bool = True) -> Item:
+    references = [
+        OwnerReference(kind="ConfigMap", apiVersion="v1", name=o, uid=o, blockOwnerDeletion=blocks) for o in owners
+    ]
+    meta = ObjectMeta(
+        name=name,
+        namespace="default",
+        uid=name,
+        resourceVersion="5",
+        ownerReferences=references,
+        finalizers=list(finalizers),
+        deletionTimestamp=WHEN if leaving else None,
+    )
+    return Item(CONFIG_MAP, ConfigMap(metadata=meta))
+
+
+LEAVING = item("o", finalizers=(FOREGROUND,), leaving=True).meta
+
+
+def test_without_any_owner_left_an_object_goes() -> None:
+    (delete,) = reconcile(item("x", "a", "b"), {"a": None, "b": None}, []).delete
+    assert (delete.obj.metadata.name, delete.propagation) == ("x", "Background")
+
+
+def test_with_an_owner_left_only_the_dead_reference_goes() -> None:
+    plan = reconcile(item("x", "a", "b"), {"a": None, "b": item("b").meta}, [])
+    assert not plan.delete
+    assert [ref["uid"] for ref in plan.patch[0].patch["metadata"]["ownerReferences"]] == ["b"]
+    assert plan.patch[0].patch["metadata"]["resourceVersion"] == "5"
+
+
+def test_an_owner_that_nobody_knows_about_is_kept_faith_with() -> None:
+    assert not reconcile(item("x", "a"), {}, [])
+    assert not reconcile(item("x"), {}, [])
+
+
+def test_what_a_leaving_owner_waits_for_goes_and_takes_its_own_along() -> None:
+    assert reconcile(item("x", "o"), {"o": LEAVING}, []).delete[0].propagation == "Background"
+    assert reconcile(item("x", "o"), {"o": LEAVING}, [item("y", "x")]).delete[0].propagation == "Foreground"
+
+
+def test_a_foreground_deletion_waits_for_what_blocks_it() -> None:
+    owner = item("o", finalizers=("other", FOREGROUND), leaving=True)
+    assert not reconcile(owner, {}, [item("x", "o", leaving=True)])
+    plan = reconcile(owner, {}, [item("x", "o", blocks=False)])
+    assert plan.patch[0].patch["metadata"]["finalizers"] == ["other"]
+
+
+def test_an_orphaning_deletion_first_lets_go_of_everything() -> None:
+    owner = item("o", finalizers=(ORPHAN,), leaving=True)
+    plan = reconcile(owner, {}, [item("x", "o", "p"), item("y", "o")])
+    assert [(p.name, p.patch["metadata"]["ownerReferences"]) for p in plan.patch][1] == ("y", None)
+    assert reconcile(owner, {}, []).patch[0].patch["metadata"]["finalizers"] is None

@@ -1,0 +1,133 @@
+"""Nodes and what depends on them: silence, taints, eviction, pods without a node; and namespaces."""
+
+from __future__ import annotations
+
+from fairlead.api.affinity import Toleration
+from fairlead.api.configmap import CONFIG_MAP
+from fairlead.api.event import EVENT
+from fairlead.api.lease import Lease, LeaseSpec
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.namespace import Namespace, NamespaceSpec
+from fairlead.api.node import Node, Taint
+from fairlead.api.pod import Pod
+from fairlead.base.instant import Instant, render_micro_time, render_time
+from fairlead.controllers.namespace.plan import Remains
+from fairlead.controllers.namespace.plan import reconcile as empty_namespace
+from fairlead.controllers.nodelifecycle.eviction import eviction_time
+from fairlead.controllers.nodelifecycle.plan import reconcile
+from fairlead.controllers.podgc.plan import reconcile as collect
+from fairlead.controllers.tolerations import tolerates
+from fairlead.runtime.plan import Plan
+from tests.controllers.applying import applied
+from tests.controllers.factories import NOW, node, pod
+
+
+def look(n: Node, *pods: Pod, at: float = 0.0, renewed: float = 0.0, since: float = -1000.0) -> Plan:
+    lease = Lease(spec=LeaseSpec(renewTime=render_micro_time(Instant(NOW + renewed))))
+    return reconcile(n, lease, pods, grace_s=40, since=Instant(NOW + since), now=Instant(NOW + at))
+
+
+def test_a_node_that_is_heard_of_is_left_alone_until_its_next_deadline() -> None:
+    plan = look(node(), pod(), at=30, renewed=25)
+    assert not plan
+    assert plan.retry_after == 35.5
+
+
+def test_a_silent_node_becomes_unknown_then_tainted_and_its_pods_not_ready() -> None:
+    n, p = node(), pod()
+    first = look(n, p, at=41)
+    n = applied(first, [n], Node)[0]
+    assert {c.type: (c.status, c.reason) for c in n.status.conditions} == {
+        "Ready": ("Unknown", "NodeStatusUnknown"),
+        "MemoryPressure": ("Unknown", "NodeStatusNeverUpdated"),
+        "DiskPressure": ("Unknown", "NodeStatusNeverUpdated"),
+        "PIDPressure": ("Unknown", "NodeStatusNeverUpdated"),
+    }
+    assert [note.message for note in first.events] == ["Node node1 status is now: NodeNotReady"]
+    (patch,) = look(n, p, at=41).patch
+    assert [(t["key"], t["effect"]) for t in patch.patch["spec"]["taints"]] == [
+        ("node.kubernetes.io/unreachable", "NoSchedule"),
+        ("node.kubernetes.io/unreachable", "NoExecute"),
+    ]
+    n.spec.taints = [
+        Taint(key=t["key"], effect=t["effect"], timeAdded=t["timeAdded"]) for t in patch.patch["spec"]["taints"]
+    ]
+    p.spec.tolerations = [Toleration(key="node.kubernetes.io/unreachable", operator="Exists", tolerationSeconds=300)]
+    plan = look(n, p, at=41)
+    p = applied(plan, [p], Pod)[0]
+    assert [(c.type, c.status) for c in p.status.conditions] == [("Ready", "False")]
+    assert (plan.delete, plan.retry_after) == ((), 300)
+    assert not look(n, p, at=42)
+    assert [d.obj for d in look(n, p, at=341).delete] == [p]
+
+
+def test_silence_from_before_we_watched_proves_nothing() -> None:
+    assert not look(node(), at=500, renewed=0, since=480)
+
+
+def test_a_node_that_is_back_loses_our_taints_and_keeps_those_of_others() -> None:
+    ours = Taint(key="node.kubernetes.io/unreachable", effect="NoExecute", timeAdded=render_time(NOW))
+    plan = look(node(taints=[ours, Taint(key="mine", effect="NoSchedule")]))
+    assert plan.patch[0].patch["spec"]["taints"] == [{"key": "mine", "effect": "NoSchedule"}]
+
+
+def test_not_ready_and_cordoned_nodes_are_tainted_as_such() -> None:
+    (patch,) = look(node(ready="False", unschedulable=True)).patch
+    assert [(t["key"], t["effect"]) for t in patch.patch["spec"]["taints"]] == [
+        ("node.kubernetes.io/not-ready", "NoSchedule"),
+        ("node.kubernetes.io/not-ready", "NoExecute"),
+        ("node.kubernetes.io/unschedulable", "NoSchedule"),
+    ]
+
+
+def test_when_a_pod_must_leave_depends_on_its_shortest_toleration_of_each_taint() -> None:
+    taint = Taint(key="k", effect="NoExecute", timeAdded=render_time(NOW))
+    p = pod()
+    assert eviction_time(p, [Taint(key="k", effect="NoSchedule")], NOW) is None
+    assert eviction_time(p, [taint], Instant(NOW + 5)) == NOW + 5
+    p.spec.tolerations = [Toleration(key="k", operator="Exists")]
+    assert eviction_time(p, [taint], NOW) is None
+    p.spec.tolerations += [Toleration(key="k", operator="Exists", tolerationSeconds=s) for s in (60, 20)]
+    assert eviction_time(p, [taint], NOW) == NOW + 20
+
+
+def test_a_toleration_matches_by_key_value_and_effect_where_they_are_given() -> None:
+    taint = Taint(key="k", value="v", effect="NoSchedule")
+    assert tolerates(Toleration(operator="Exists"), taint)
+    assert tolerates(Toleration(key="k", value="v"), taint)
+    assert not tolerates(Toleration(key="k", value="w"), taint)
+    assert not tolerates(Toleration(key="k", operator="Exists", effect="NoExecute"), taint)
+    assert not tolerates(Toleration(), taint)
+
+
+def test_pods_of_a_missing_node_go_after_a_while_and_unbound_terminating_ones_at_once() -> None:
+    assert not collect(pod(), None, grace_s=40, now=NOW)
+    assert collect(pod(), NOW, grace_s=40, now=NOW).retry_after == 40.1
+    (delete,) = collect(pod(), NOW, grace_s=40, now=Instant(NOW + 41)).delete
+    assert delete.grace_period_seconds == 0
+    assert collect(pod(node="", terminating=True), None, grace_s=40, now=NOW).delete
+    assert not collect(pod(node=""), None, grace_s=40, now=NOW)
+
+
+def test_a_namespace_is_emptied_events_last_and_finalized_only_when_empty() -> None:
+    ns = Namespace(
+        metadata=ObjectMeta(name="shop", deletionTimestamp=render_time(NOW)),
+        spec=NamespaceSpec(finalizers=["kubernetes"]),
+    )
+    some = [ObjectMeta(name="x")]
+    plan = empty_namespace(ns, [Remains(EVENT, some), Remains(CONFIG_MAP, some)], now=NOW)
+    assert [(c.method, c.path) for c in plan.call] == [
+        ("DELETE", "/api/v1/namespaces/shop/configmaps"),
+        ("DELETE", "/api/v1/namespaces/shop/events"),
+    ]
+    stuck = [ObjectMeta(name="x", deletionTimestamp=render_time(NOW), finalizers=["a/b"])]
+    status = empty_namespace(ns, [Remains(CONFIG_MAP, stuck)], now=NOW).status[0].obj
+    assert isinstance(status, Namespace)
+    assert [c.message for c in status.status.conditions] == [
+        "Some resources are remaining: configmaps has 1 resource instances",
+        "Some content in the namespace has finalizers remaining: a/b in 1 resource instances",
+    ]
+    (call,) = empty_namespace(ns, [], now=NOW).call
+    assert (call.method, call.path) == ("PUT", "/api/v1/namespaces/shop/finalize")
+    ns.metadata.deletionTimestamp = None
+    assert not empty_namespace(ns, [], now=NOW)

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.api.affinity import (
+    Affinity,
+    NodeAffinity,
+    NodeSelector,
+    NodeSelectorRequirement,
+    NodeSelectorTerm,
+    PodAffinity,
+    PodAffinityTerm,
+    PodAntiAffinity,
+    PreferredSchedulingTerm,
+    Toleration,
+    TopologySpreadConstraint,
+)
+from fairlead.api.meta import LabelSelector
+from fairlead.api.node import Node, Taint
+from fairlead.api.pod import Pod
+from fairlead.scheduler.plan import Chosen, NoFit, choose
+from fairlead.scheduler.snapshot import Snapshot
+from tests.controllers.factories import APP, node, pod
+
+HOSTNAME = "kubernetes.io/hostname"
+
+
+def wanting(name: str = "new", **fields: Any) -> Pod:
+    spec_fields = {key: fields.pop(key) for key in list(fields) if hasattr(pod().spec, key)}
+    made = pod(name, node="", ip="", phase="Pending", ready=False, **fields)
+    for key, value in spec_fields.items():
+        setattr(made.spec, key, value)
+    return made
+
+
+def asking(name: str = "new", **requests: str) -> Pod:
+    made = wanting(name)
+    made.spec.containers[0].resources.requests = dict(requests)
+    return made
+
+
+def world(nodes: Sequence[Node], **placed: str) -> Snapshot:
+    """`placed`: pods by name, with the node that each is on."""
+    snapshot = Snapshot()
+    for n in nodes:
+        snapshot.put_node(n)
+    for name, where in placed.items():
+        snapshot.put_pod(f"default/{name}", pod(name), where)
+    return snapshot
+
+
+def three(**fields: Any) -> list[Node]:
+    return [node(f"node{i}", **fields) for i in (1, 2, 3)]
+
+
+def first(names: Sequence[str]) -> str:
+    return names[0]
+
+
+def chosen(p: Pod, snapshot: Snapshot) -> str:
+    found = choose(p, snapshot, tie=first)
+    assert isinstance(found, Chosen), found
+    return found.node
+
+
+def refused(p: Pod, snapshot: Snapshot) -> str:
+    found = choose(p, snapshot, tie=first)
+    assert isinstance(found, NoFit), found
+    return found.message.partition(" preemption:")[0]
+
+
+def test_three_replicas_land_on_three_nodes_however_loaded_those_are() -> None:
+    snapshot = world(three(), **{f"other{i}": "node3" for i in range(9)})
+    for key, placed in list(snapshot.nodes["node3"].pods.items()):
+        placed.pod.metadata.labels = {"app": "other"}
+        snapshot.put_pod(key, placed.pod, "node3")
+    landed = []
+    for i in range(3):
+        p = wanting(f"web-{i}")
+        landed.append(chosen(p, snapshot))
+        snapshot.put_pod(f"default/web-{i}", p, landed[-1])
+    assert sorted(landed) == ["node1", "node2", "node3"]
+
+
+def test_pods_that_ask_for_more_than_is_left_fit_nowhere() -> None:
+    snapshot = world([node("node1"), node("node2", taints=[Taint(key="k", effect="NoSchedule")]), node("node3")])
+    assert refused(asking(cpu="3"), snapshot) == (
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu."
+    )
+    assert refused(asking(cpu="3", memory="5Gi"), snapshot) == (
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu, 2 Insufficient memory."
+    )
+    snapshot.put_pod("default/a", asking("a", cpu="1500m"), "node1")
+    assert chosen(asking(cpu="600m"), snapshot) == "node3"
+
+
+def test_without_nodes_there_is_nothing_to_count() -> None:
+    assert refused(wanting(), Snapshot()) == "no nodes available to schedule pods"
+
+
+def test_a_full_message_says_what_preemption_could_do() -> None:
+    found = choose(asking(cpu="3"), world([node(), node("node2", unschedulable=True)]), tie=first)
+    assert isinstance(found, NoFit)
+    assert found.message == (
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. "
+        "preemption: 0/2 nodes are available: "
+        "1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
+    )
+
+
+def test_init_containers_count_by_their_greatest_and_pods_by_number() -> None:
+    p = asking(cpu="500m")
+    init = pod().spec.containers[0]
+    init.resources.requests = {"cpu": "3"}
+    p.spec.initContainers = [init]
+    assert "Insufficient cpu" in refused(p, world([node()]))
+    full = node()
+    full.status.allocatable["pods"] = "1"
+    assert refused(wanting(), world([full], a="node1")) == "0/1 nodes are available: 1 Too many pods."
+
+
+def test_nodes_that_are_not_ready_or_tainted_take_only_what_tolerates() -> None:
+    assert "untolerated taint" in refused(wanting(), world([node(ready="Unknown")]))
+    tainted = [node("node1", taints=[Taint(key="k", value="v", effect="NoExecute")])]
+    assert "untolerated taint" in refused(wanting(), world(tainted))
+    assert chosen(wanting(tolerations=[Toleration(key="k", value="v")]), world(tainted)) == "node1"
+    soft = [node("node1", taints=[Taint(key="k", effect="PreferNoSchedule")]), node("node2")]
+    assert chosen(wanting(), world(soft, a="node2", b="node2")) == "node2"
+
+
+def test_selectors_and_node_affinity_are_kept() -> None:
+    nodes = [node("node1", labels={"disk": "ssd", "n": "5"}), node("node2", labels={"disk": "hdd"})]
+    assert chosen(wanting(nodeSelector={"disk": "hdd"}), world(nodes)) == "node2"
+    assert "didn't match Pod's node affinity/selector" in refused(wanting(nodeSelector={"disk": "x"}), world(nodes))
+
+    def affine(key: str, operator: str, *values: str) -> Pod:
+        term = NodeSelectorTerm(
+            matchExpressions=[NodeSelectorRequirement(key=key, operator=operator, values=list(values))]
+        )
+        required = NodeSelector(nodeSelectorTerms=[term])
+        return wanting(
+            affinity=Affinity(nodeAffinity=NodeAffinity(requiredDuringSchedulingIgnoredDuringExecution=required))
+        )
+
+    assert chosen(affine("disk", "In", "hdd", "x"), world(nodes)) == "node2"
+    assert chosen(affine("disk", "NotIn", "hdd"), world(nodes)) == "node1"
+    assert chosen(affine("n", "Gt", "4"), world(nodes)) == "node1"
+    assert chosen(affine("n", "DoesNotExist"), world(nodes)) == "node2"
+    prefer = PreferredSchedulingTerm(
+        weight=5,
+        preference=NodeSelectorTerm(
+            matchExpressions=[NodeSelectorRequirement(key="disk", operator="In", values=["hdd"])]
+        ),
+    )
+    liking = NodeAffinity(preferredDuringSchedulingIgnoredDuringExecution=[prefer])
+    assert chosen(wanting(affinity=Affinity(nodeAffinity=liking)), world(nodes, a="node2", b="node2")) == "node2"
+
+
+def test_host_ports_are_given_once_a_node() -> None:
+    def listening() -> Pod:
+        p = wanting()
+        p.spec.containers[0].ports[0].hostPort = 80
+        return p
+
+    snapshot = world([node("node1"), node("node2")])
+    snapshot.put_pod("default/a", listening(), "node1")
+    assert chosen(listening(), snapshot) == "node2"
+    snapshot.put_pod("default/b", listening(), "node2")
+    assert "didn't have free ports" in refused(listening(), snapshot)
+    snapshot.remove_pod("default/a")
+    assert chosen(listening(), snapshot) == "node1"
+
+
+def test_anti_affinity_keeps_apart_both_ways_and_affinity_brings_together() -> None:
+    term = PodAffinityTerm(topologyKey=HOSTNAME, labelSelector=LabelSelector(matchLabels=APP))
+    apart = Affinity(podAntiAffinity=PodAntiAffinity(requiredDuringSchedulingIgnoredDuringExecution=[term]))
+    together = Affinity(podAffinity=PodAffinity(requiredDuringSchedulingIgnoredDuringExecution=[term]))
+    assert chosen(wanting(affinity=apart), world(three(), a="node1", b="node3")) == "node2"
+    assert "anti-affinity rules" in refused(wanting(affinity=apart), world([node()], a="node1"))
+    shy = world(three()[:1])
+    shy.put_pod("default/shy", wanting("shy", affinity=apart), "node1")
+    assert "existing pods anti-affinity" in refused(wanting(), shy)
+    assert chosen(wanting(affinity=together), world(three(), a="node2")) == "node2"
+    assert chosen(wanting(affinity=together), world(three())) == "node1"
+    assert "pod affinity rules" in refused(wanting(labels={"app": "x"}, affinity=together), world(three()))
+
+
+def test_topology_spread_holds_the_skew() -> None:
+    def spread(when: str) -> Pod:
+        constraint = TopologySpreadConstraint(
+            maxSkew=1, topologyKey="zone", whenUnsatisfiable=when, labelSelector=LabelSelector(matchLabels=APP)
+        )
+        return wanting(topologySpreadConstraints=[constraint])
+
+    nodes = [node("node1", labels={"zone": "a"}), node("node2", labels={"zone": "b"}, unschedulable=True)]
+    snapshot = world([*nodes, node("node3")], x="node1")
+    message = refused(spread("DoNotSchedule"), snapshot)
+    assert "1 node(s) didn't match pod topology spread constraints," in message + ","
+    assert "1 node(s) didn't match pod topology spread constraints (missing required label)" in message
+    assert chosen(spread("ScheduleAnyway"), snapshot) in ("node1", "node3")
+
+
+def test_equal_nodes_are_left_to_the_dice() -> None:
+    assert choose(wanting(), world(three()), tie=lambda names: names[-1]) == Chosen("node3")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3)), max_size=40))
+def test_sums_are_those_of_the_pods_there_after_any_history(moves: list[tuple[int, int]]) -> None:
+    snapshot = world(three())
+    for number, where in moves:
+        if where:
+            snapshot.put_pod(f"default/p{number}", asking(f"p{number}", cpu=f"{number}m"), f"node{where}")
+        else:
+            snapshot.remove_pod(f"default/p{number}")
+    for view in snapshot.nodes.values():
+        fresh: Counter[str] = Counter()
+        for placed in view.pods.values():
+            fresh.update(placed.requests)
+        assert {k: v for k, v in view.used.items() if v} == {k: v for k, v in fresh.items() if v}
+        assert all(snapshot.node_of(key) == view.node.metadata.name for key in view.pods)
