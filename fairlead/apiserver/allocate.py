@@ -25,10 +25,14 @@ from fairlead.machinery.status import FieldError, StatusError, invalid, invalid_
 
 
 @dataclass(slots=True)
-class _Hold:
-    """What one write took; each undo gives one number back."""
+class Hold:
+    """What one write took; each undo gives one number back, unless the write happened."""
 
     undo: list[Callable[[], None]] = field(default_factory=list)
+
+    def keep(self) -> None:
+        """The write is done: from here on the numbers belong to the stored Service."""
+        self.undo.clear()
 
     def release(self) -> None:
         for undo in reversed(self.undo):
@@ -60,27 +64,22 @@ class ServiceAllocator:
         cache.listeners[self] = self._on_event
 
     @contextmanager
-    def holding(self, kind: Kind[Any], old: Entry | None, new: Any, *, keep: bool) -> Iterator[None]:
-        """Fills in what `new` leaves open. Gives it all back if the block fails, or without `keep`."""
-        if kind is not SERVICE:
-            yield
-            return
-        hold = _Hold()
-        done = False
+    def holding(self, kind: Kind[Any], old: Entry | None, new: Any) -> Iterator[Hold]:
+        """Fills in what `new` leaves open. Gives it all back at the end of the block, unless it was kept."""
+        hold = Hold()
         try:
-            self._allocate(old.decode() if old is not None else None, new, hold)
-            yield
-            done = keep
+            if kind is SERVICE:
+                self._allocate(old.decode() if old is not None else None, new, hold)
+            yield hold
         finally:
-            if not done:
-                hold.release()
+            hold.release()
 
-    def _allocate(self, old: Service | None, new: Service, hold: _Hold) -> None:
+    def _allocate(self, old: Service | None, new: Service, hold: Hold) -> None:
         errors = [*self._allocate_address(old, new, hold), *self._allocate_ports(old, new, hold)]
         if errors:
             raise invalid_object("Service", "", new.metadata.name, errors)
 
-    def _allocate_address(self, old: Service | None, new: Service, hold: _Hold) -> Iterator[FieldError]:
+    def _allocate_address(self, old: Service | None, new: Service, hold: Hold) -> Iterator[FieldError]:
         spec = new.spec
         if not needs_address(new):
             return
@@ -94,7 +93,7 @@ class ServiceAllocator:
             if why:
                 yield invalid("spec.clusterIPs", list(spec.clusterIPs), f"failed to allocate IP {ip}: {why}")
 
-    def _any_address(self, hold: _Hold) -> str:
+    def _any_address(self, hold: Hold) -> str:
         index = self._ips.take_any()
         if index is None:
             raise StatusError(
@@ -103,7 +102,7 @@ class ServiceAllocator:
         hold.undo.append(lambda: self._ips.release(index))
         return str(ipaddress.ip_address(self._first_ip + index))
 
-    def _take_address(self, ip: str, hold: _Hold) -> str:
+    def _take_address(self, ip: str, hold: Hold) -> str:
         """Why the address cannot be had, or nothing."""
         index = self._ip_index(ip)
         if index is None:
@@ -121,7 +120,7 @@ class ServiceAllocator:
         index = int(address) - self._first_ip
         return index if address.version == self._cidr.version and 0 <= index < self._ip_count else None
 
-    def _allocate_ports(self, old: Service | None, new: Service, hold: _Hold) -> Iterator[FieldError]:
+    def _allocate_ports(self, old: Service | None, new: Service, hold: Hold) -> Iterator[FieldError]:
         held = set(node_ports(old)) if old is not None else set()
         ours = set(held)
         for i, port in enumerate(new.spec.ports):
@@ -135,7 +134,7 @@ class ServiceAllocator:
                 port.nodePort = port.nodePort or _shared_port(port, new) or self._any_port(hold)
         yield from self._allocate_health_port(held, new, hold)
 
-    def _allocate_health_port(self, held: set[int], new: Service, hold: _Hold) -> Iterator[FieldError]:
+    def _allocate_health_port(self, held: set[int], new: Service, hold: Hold) -> Iterator[FieldError]:
         spec = new.spec
         if not needs_health_port(new.spec):
             return
@@ -146,7 +145,7 @@ class ServiceAllocator:
             if why:
                 yield invalid("spec.healthCheckNodePort", spec.healthCheckNodePort, why)
 
-    def _any_port(self, hold: _Hold) -> int:
+    def _any_port(self, hold: Hold) -> int:
         index = self._ports.take_any()
         if index is None:
             raise StatusError(
@@ -155,7 +154,7 @@ class ServiceAllocator:
         hold.undo.append(lambda: self._ports.release(index))
         return self._low + index
 
-    def _take_port(self, port: int, hold: _Hold) -> str:
+    def _take_port(self, port: int, hold: Hold) -> str:
         """Why the port cannot be had, or nothing."""
         if not self._low <= port <= self._high:
             return f"provided port is not in the valid range. The range of valid ports is {self._low}-{self._high}"

@@ -12,10 +12,10 @@ from yarl import URL
 
 from fairlead.apiserver.kubelet import unreachable
 from fairlead.apiserver.model import Upgrade
+from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import StatusError, bad_request
 
 _CLOSED = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
-_DRAIN_S = 10.0
 
 
 async def bridge(request: web.BaseRequest, upgrade: Upgrade, session: aiohttp.ClientSession) -> web.StreamResponse:
@@ -31,15 +31,15 @@ async def bridge(request: web.BaseRequest, upgrade: Upgrade, session: aiohttp.Cl
         chosen = node.protocol or protocols[0]
         client = web.WebSocketResponse(protocols=(chosen,), compress=False, max_msg_size=0, autoping=True)
         await client.prepare(request)
-        to_node = asyncio.ensure_future(_pump(client.receive, node.send_bytes))
         try:
-            # The node's end is the command's end; the client's end alone only means that nobody listens any more.
-            from_node = asyncio.ensure_future(_pump(node.receive, client.send_bytes))
-            await asyncio.wait((to_node, from_node), return_when=asyncio.FIRST_COMPLETED)
+            async with Nursery() as both:
+                # Either end is the end: the node's is that of the command, the client's means that nobody listens.
+                pumps = (
+                    both.spawn(_pump(client.receive, node.send_bytes)),
+                    both.spawn(_pump(node.receive, client.send_bytes)),
+                )
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            to_node.cancel()
-            from_node.cancel()
-            await asyncio.gather(to_node, from_node, return_exceptions=True)
             await client.close()
     return client
 
@@ -54,10 +54,10 @@ async def _connect(url: str, protocols: list[str], session: aiohttp.ClientSessio
 
 
 async def _pump(receive: Callable[[], Awaitable[aiohttp.WSMessage]], send: Callable[[bytes], Awaitable[Any]]) -> None:
-    while True:
-        message = await receive()
-        if message.type in _CLOSED:
-            return
-        if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
-            data = message.data
-            await send(data.encode() if isinstance(data, str) else data)
+    try:
+        while (message := await receive()).type not in _CLOSED:
+            if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
+                data = message.data
+                await send(data.encode() if isinstance(data, str) else data)
+    except (ConnectionError, aiohttp.ClientError):
+        return  # the other side hung up

@@ -6,11 +6,13 @@ What must stay true: nothing is decided here about the object, and store errors 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from fairlead.api.lease import LEASE
 from fairlead.api.node import NODE
-from fairlead.apiserver.allocate import ServiceAllocator
+from fairlead.apiserver.allocate import Hold, ServiceAllocator
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.resource import Resource
 from fairlead.machinery.status import StatusError, already_exists
@@ -30,14 +32,14 @@ class Writer:
         """Creates the object. Raises StatusError 409, 422."""
         form, kind, name = resource.form, resource.kind, obj.metadata.name
         key = resource.key(obj.metadata.namespace, name)
-        with self._allocator.holding(kind, None, obj, keep=not dry_run):
+        with self._allocator.holding(kind, None, obj) as hold:
             value = form.stored(obj)
             if dry_run:
                 if resource.cache.get(key) is not None:
                     raise already_exists(kind.plural, kind.group, name)
                 return Entry(form, key, value, 0)
             try:
-                revision = await self._store.write(resource.prefix + key, value, expected_revision=0)
+                revision = await _settle(self._store.write(resource.prefix + key, value, expected_revision=0), hold)
             except Exists as e:
                 raise already_exists(kind.plural, kind.group, name) from e
             except StoreError as e:
@@ -47,7 +49,7 @@ class Writer:
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
         """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
         form = resource.form
-        with self._allocator.holding(resource.kind, entry, obj, keep=not dry_run):
+        with self._allocator.holding(resource.kind, entry, obj) as hold:
             value = form.stored(obj)
             same = form.splice(value, entry.revision)
             if dry_run or same == entry.raw:
@@ -55,9 +57,10 @@ class Writer:
             # Heartbeats are most of the writes of an idle cluster and nobody replays them.
             history = resource.kind is not LEASE and resource.kind is not NODE
             try:
-                revision = await self._store.write(
+                write = self._store.write(
                     resource.prefix + entry.key, value, expected_revision=entry.revision, history=history
                 )
+                revision = await _settle(write, hold)
             except (Conflict, NotFound) as e:
                 raise Raced from e
             except StoreError as e:
@@ -75,6 +78,23 @@ class Writer:
         except StoreError as e:
             raise unavailable(e) from e
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+
+async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:
+    """The write's revision. Where the caller is cancelled meanwhile (its client hung up), the write may still happen,
+    and what it holds must not be given away before that is known."""
+    if not hold.undo:
+        return await write
+    task = asyncio.ensure_future(write)
+    try:
+        revision = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        if not task.cancelled() and task.exception() is None:
+            hold.keep()
+        raise
+    hold.keep()
+    return revision
 
 
 def unavailable(error: StoreError) -> StatusError:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.apiserver.pool import Pool, lower_band
+from fairlead.store.memory import MemoryStore
 
 from .harness import MERGE, SERVICES, Api, Tree, service, start, story
 
@@ -86,6 +87,41 @@ async def test_what_a_refused_service_had_taken_is_free_again(api: Api) -> None:
     free = service("c", type="NodePort", clusterIP="10.96.7.7", ports=[{"port": 80, "nodePort": 30300}])
     await api.ok("POST", SERVICES, free, query={"dryRun": "All"})
     await api.ok("POST", SERVICES, free)
+
+
+class GatedStore(MemoryStore):
+    """Writes wait until the gate is open, as they wait for a slow disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = asyncio.Event()
+
+    async def write(self, key: str, value: bytes, *, expected_revision: int | None, history: bool = True) -> int:
+        self.waiting.set()
+        await self.gate.wait()
+        return await super().write(key, value, expected_revision=expected_revision, history=history)
+
+
+def test_an_address_stays_taken_when_the_client_hangs_up_during_the_write() -> None:
+    async def main() -> None:
+        store = GatedStore()
+        api = await start(store)
+        store.gate.clear()
+        store.waiting.clear()
+        creating = asyncio.ensure_future(api.call("POST", SERVICES, service("a", clusterIP="10.96.7.7")))
+        await store.waiting.wait()
+        creating.cancel()
+        await asyncio.sleep(0)
+        assert (await api.error("POST", SERVICES, service("b", clusterIP="10.96.7.7"))).code == 422
+        store.gate.set()
+        await asyncio.gather(creating, return_exceptions=True)
+        assert (await api.call("GET", f"{SERVICES}/a")).status == 200
+        assert (await api.error("POST", SERVICES, service("b", clusterIP="10.96.7.7"))).code == 422
+        await api.server.stop()
+
+    asyncio.run(main())
 
 
 @story

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,6 +130,7 @@ async def test_tables_are_watched_too(api: Api) -> None:
     assert found["object"]["rows"][0]["cells"][0] == "a"
 
 
+@pytest.mark.slow
 @story
 async def test_a_watch_ends_after_its_timeout_and_at_the_end_of_the_server(api: Api) -> None:
     stream = await api.watch(CONFIG_MAPS, timeoutSeconds="1", resourceVersion=str(api.store.revision))
