@@ -11,9 +11,7 @@ import random
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.controllers.context import Context, Settings
-from fairlead.runtime.apply import Applier
 from fairlead.runtime.client import Client
-from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import run_controller
 
@@ -34,12 +32,10 @@ async def run(
 
     settings = settings or Settings()
     log = settings.log
-    recorder = Recorder(client, component="controllermanager", clock=clock, log=log)
     informers = InformerSet(client, log=log)
     context = Context(
         client=client,
         informers=informers,
-        applier=Applier(client, informers=informers, recorder=recorder, clock=clock),
         clock=clock,
         rng=rng,
         ids=ids,
@@ -50,7 +46,8 @@ async def run(
     )
     controllers = [make(context) for make in CONTROLLERS]
     async with asyncio.TaskGroup() as group:
-        group.create_task(recorder.run())
+        for recorder in context.recorders:
+            group.create_task(recorder.run())
         group.create_task(informers.run())
         await informers.wait_synced()
         for controller in controllers:

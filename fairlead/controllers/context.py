@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
@@ -11,6 +11,7 @@ from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT, Log
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.client import Client
+from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.queue import WorkQueue
 
@@ -30,7 +31,6 @@ class Settings:
 class Context:
     client: Client
     informers: InformerSet
-    applier: Applier
     clock: Clock
     rng: random.Random
     ids: IdSource
@@ -38,6 +38,14 @@ class Context:
     settings: Settings
     log: Log
     started: Instant
+    recorders: list[Recorder] = field(default_factory=list)
+    """One for each controller that writes Events; to be run beside them."""
+
+    def applier(self, component: str) -> Applier:
+        """Applies plans in the name of a component, which Events show as their source."""
+        recorder = Recorder(self.client, component=component, clock=self.clock, log=self.log)
+        self.recorders.append(recorder)
+        return Applier(self.client, informers=self.informers, recorder=recorder, clock=self.clock)
 
     def queue(self) -> WorkQueue:
         return WorkQueue(rng=self.rng)

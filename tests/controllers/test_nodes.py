@@ -71,6 +71,13 @@ def test_a_node_that_is_back_loses_our_taints_and_keeps_those_of_others() -> Non
     assert plan.patch[0].patch["spec"]["taints"] == [{"key": "mine", "effect": "NoSchedule"}]
 
 
+def test_a_node_that_has_not_reported_yet_gets_its_time() -> None:
+    fresh = node()
+    fresh.status.conditions = []
+    assert not look(fresh, at=20)
+    assert look(fresh, at=41).status
+
+
 def test_not_ready_and_cordoned_nodes_are_tainted_as_such() -> None:
     (patch,) = look(node(ready="False", unschedulable=True)).patch
     assert [(t["key"], t["effect"]) for t in patch.patch["spec"]["taints"]] == [

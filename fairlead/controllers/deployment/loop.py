@@ -28,7 +28,9 @@ class _Deployments:
         self._in_namespace = Index(self._deployments, by_namespace)
         self._sets_in_namespace = Index(self._sets, by_namespace)
         self._pods = Index(pods, by_controller)
-        self.controller = Controller("deployment", context.queue(), planned(self._look, context.applier), workers=8)
+        self.controller = Controller(
+            "deployment", context.queue(), planned(self._look, context.applier("deployment-controller")), workers=8
+        )
         self._deployments.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._sets.add_handler(self._on_set)
         pods.add_handler(self._on_pod)

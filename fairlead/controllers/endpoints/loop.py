@@ -24,7 +24,9 @@ class _Endpoints:
     def __init__(self, context: Context) -> None:
         self._clock = context.clock
         self._triggered: dict[str, Instant] = {}
-        self.controller = Controller("endpoints", context.queue(), planned(self._look, context.applier), workers=8)
+        self.controller = Controller(
+            "endpoints", context.queue(), planned(self._look, context.applier("endpoint-controller")), workers=8
+        )
         self._watch = ServiceWatch(context.informers, self._touch)
         self._endpoints = context.informers.of(ENDPOINTS)
         self._endpoints.add_handler(self._on_endpoints)

@@ -29,7 +29,12 @@ class _Slices:
     def __init__(self, context: Context) -> None:
         self._clock = context.clock
         self._triggered: dict[str, Instant] = {}
-        self.controller = Controller("endpointslice", context.queue(), planned(self._look, context.applier), workers=8)
+        self.controller = Controller(
+            "endpointslice",
+            context.queue(),
+            planned(self._look, context.applier("endpoint-slice-controller")),
+            workers=8,
+        )
         self._watch = ServiceWatch(context.informers, self._touch)
         self._nodes = context.informers.of(NODE)
         self._nodes.add_handler(self._on_node)

@@ -32,6 +32,7 @@ def controller(context: Context) -> Controller:
 class _Garbage:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._applier = context.applier("garbage-collector-controller")
         self._informers: dict[str, Informer[Any]] = {}
         self._kinds: dict[str, Kind[Any]] = {}
         self._where: dict[str, str] = {}
@@ -96,7 +97,7 @@ class _Garbage:
         dependents = [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]
         plan = reconcile(item, owners, dependents)
         if plan:
-            await self._context.applier.apply(plan)
+            await self._applier.apply(plan)
         return plan.retry_after
 
     def _item(self, where: str) -> Item | None:

@@ -25,6 +25,7 @@ def controller(context: Context) -> Controller:
 class _Namespaces:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._applier = context.applier("namespace-controller")
         self._namespaces = context.informers.of(NAMESPACE)
         self.controller = Controller("namespace", context.queue(), self._step)
         self._namespaces.add_handler(self._on_namespace)
@@ -49,12 +50,12 @@ class _Namespaces:
             return None
         plan = reconcile(namespace, await self._remains(key), now=self._context.clock.now())
         if plan:
-            await self._context.applier.apply(plan)
+            await self._applier.apply(plan)
         if plan.call and plan.retry_after is not None:
             # Most deletions are immediate: look at once, wait only for what takes its time.
             plan = reconcile(namespace, await self._remains(key), now=self._context.clock.now())
             if plan.call and plan.retry_after is None:
-                await self._context.applier.apply(plan)
+                await self._applier.apply(plan)
         return plan.retry_after
 
     async def _remains(self, namespace: str) -> list[Remains]:

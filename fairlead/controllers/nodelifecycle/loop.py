@@ -30,7 +30,9 @@ class _Nodes:
         self._leases = context.informers.of(LEASE)
         pods = context.informers.of(POD)
         self._pods = Index(pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
-        self.controller = Controller("nodelifecycle", context.queue(), planned(self._look, context.applier))
+        self.controller = Controller(
+            "nodelifecycle", context.queue(), planned(self._look, context.applier("node-controller"))
+        )
         self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._since = context.started
         self._leases.add_handler(self._on_lease)

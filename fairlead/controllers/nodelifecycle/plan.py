@@ -64,7 +64,8 @@ def _last_heard(node: Node, lease: Lease | None) -> Instant:
 
 
 def _ready_status(node: Node) -> str:
-    return next((c.status for c in node.status.conditions if c.type == "Ready"), "Unknown")
+    """Empty for a node that has not reported yet: it gets its time to do so."""
+    return next((c.status for c in node.status.conditions if c.type == "Ready"), "")
 
 
 def _unknown_conditions(node: Node, now: Instant) -> list[NodeCondition]:
@@ -102,7 +103,7 @@ def _taints(node: Node, now: Instant) -> list[Taint]:
     """The taints that the conditions ask for; those of others, and since when ours are there, stay."""
     wanted: list[tuple[str, str]] = []
     ready = _ready_status(node)
-    if ready != "True":
+    if ready in ("False", "Unknown"):
         key = UNREACHABLE if ready == "Unknown" else NOT_READY
         wanted += [(key, "NoSchedule"), (key, "NoExecute")]
     if node.spec.unschedulable:

@@ -24,7 +24,9 @@ class _Orphans:
         self._nodes = context.informers.of(NODE)
         self._pods = context.informers.of(POD)
         self._by_node = Index(self._pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
-        self.controller = Controller("podgc", context.queue(), planned(self._look, context.applier))
+        self.controller = Controller(
+            "podgc", context.queue(), planned(self._look, context.applier("pod-garbage-collector"))
+        )
         self._nodes.add_handler(self._on_node)
         self._pods.add_handler(self._on_pod)
 

@@ -21,6 +21,7 @@ def controller(context: Context) -> Controller:
 class _ReplicaSets:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._applier = context.applier("replicaset-controller")
         self._sets = context.informers.of(REPLICA_SET)
         pods = context.informers.of(POD)
         self._siblings = Index(self._sets, by_controller)
@@ -59,7 +60,7 @@ class _ReplicaSets:
         )
         if plan:
             try:
-                await self._context.applier.apply(plan)
+                await self._applier.apply(plan)
             except StatusError as error:
                 if plan.create or plan.delete:
                     reason = "FailedCreate" if plan.create else "FailedDelete"

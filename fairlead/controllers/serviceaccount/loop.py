@@ -24,7 +24,9 @@ class _ServiceAccounts:
         self._namespaces = context.informers.of(NAMESPACE)
         self._accounts = context.informers.of(SERVICE_ACCOUNT)
         self._root_cas = context.informers.of(CONFIG_MAP, fields=f"metadata.name={ROOT_CA}")
-        self.controller = Controller("serviceaccount", context.queue(), planned(self._look, context.applier))
+        self.controller = Controller(
+            "serviceaccount", context.queue(), planned(self._look, context.applier("serviceaccount-controller"))
+        )
         self._namespaces.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._accounts.add_handler(self._on_named)
         self._root_cas.add_handler(self._on_named)
