@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 
 import msgspec
@@ -21,6 +22,8 @@ from fairlead.api.pod import POD
 from fairlead.api.replicaset import REPLICA_SET
 from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.fake import FakeClient
 from fairlead.runtime.keys import key_of
 from tests.controllers.factories import deployment, pod, service
 from tests.controllers.world import World, add_namespace, in_fake_world, in_world
@@ -340,6 +343,34 @@ def test_an_outage_of_hours_and_a_forgotten_history_are_survived() -> None:
         await asyncio.sleep(30)
         assert len([p for p in await world.pods() if not p.metadata.deletionTimestamp]) == 6
         assert [n.spec.taints for n in (await fake.list(NODE)).items] == [[], [], []]
+
+    in_fake_world(story)
+
+
+def test_a_server_that_fails_every_fourth_write_only_costs_time() -> None:
+    async def story(world: World) -> None:
+        fake = world.client
+        assert isinstance(fake, FakeClient)
+        dice = random.Random(11)
+
+        def refuse(verb: str, path: str) -> StatusError | None:
+            fails = "leases" not in path and "/status" not in path and dice.random() < 0.25
+            return StatusError(500, "InternalError", "the dice say no") if fails else None
+
+        await fake.create(SERVICE, service())
+        await fake.create(DEPLOYMENT, deployment())
+        fake.refuse = refuse
+        await asyncio.sleep(120)
+        fake.refuse = lambda verb, path: None
+        await set_image(world, "nginx:1.15")
+        fake.refuse = refuse
+        await asyncio.sleep(300)
+        fake.refuse = lambda verb, path: None
+        pods = await world.pods(app="web")
+        assert Counter(p.spec.containers[0].image for p in pods) == {"nginx:1.15": 3}
+        assert Counter(p.spec.nodeName for p in pods) == {"node1": 1, "node2": 1, "node3": 1}
+        found = await only_slice(world)
+        assert sorted(e.addresses[0] for e in found.endpoints) == sorted(p.status.podIP for p in pods)
 
     in_fake_world(story)
 

@@ -90,7 +90,7 @@ class World:
         ready["lastTransitionTime"] = render_time(self.clock.now())
         status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "conditions": [ready]}
         await self._try(
-            self.client.patch(
+            lambda: self.client.patch(
                 POD, pod.metadata.name, pod.metadata.namespace, patch={"status": status}, subresource="status"
             )
         )
@@ -98,7 +98,9 @@ class World:
     async def _end(self, pod: Pod) -> None:
         await asyncio.sleep(START_S)
         meta = pod.metadata
-        await self._try(self.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0))
+        await self._try(
+            lambda: self.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+        )
 
     async def _heartbeats(self) -> None:
         while True:
@@ -106,16 +108,25 @@ class World:
                 for found in (await self.client.list(NODE)).items:
                     name = found.metadata.name
                     if name not in self.silent:
-                        spec = {"renewTime": render_micro_time(self.clock.now())}
-                        await self._try(self.client.patch(LEASE, name, "kube-node-lease", patch={"spec": spec}))
+                        await self._renew(name)
             await asyncio.sleep(10)
 
-    async def _try(self, work: Coroutine[Any, Any, object]) -> None:
-        try:
-            await work
-        except StatusError as error:
-            if error.code not in (404, 409):
-                raise
+    async def _renew(self, name: str) -> None:
+        spec = {"renewTime": render_micro_time(self.clock.now())}
+        await self._try(lambda: self.client.patch(LEASE, name, "kube-node-lease", patch={"spec": spec}))
+
+    async def _try(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Again and again where the server itself fails; what is gone or changed needs nothing more."""
+        while True:
+            try:
+                await work()
+            except StatusError as error:
+                if error.code not in (404, 409, 500):
+                    raise
+                if error.code == 500:
+                    await asyncio.sleep(0.1)
+                    continue
+            return
 
     async def pods(self, **labels: str) -> list[Pod]:
         found = (await self.client.list(POD)).items
