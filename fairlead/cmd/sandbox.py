@@ -75,6 +75,8 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     check_nftables()
     channel.send({"event": "step", "text": f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"})
     pid1 = Pid1(channel, inherited.paths, clock=clock)
+    import_module("fairlead.node.zygote")
+    gc.freeze()
     for node in nodes:
         _new_zygote_line(node)
         pid1.start(_zygote(node))
@@ -197,6 +199,13 @@ def warm() -> None:
     """Imports what the components share, once; afterwards the collector leaves those pages alone."""
     from fairlead.cmd import agentproc, controlplane, relayproc
 
+    # aiohttp reads the host's authorities when it is imported (40 ms), and the cluster trusts its own only.
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = os.devnull
     for name in (*controlplane.WARM, *agentproc.WARM, *relayproc.WARM):
         import_module(name)
+    if before is None:
+        del os.environ["SSL_CERT_FILE"]
+    else:
+        os.environ["SSL_CERT_FILE"] = before
     gc.freeze()

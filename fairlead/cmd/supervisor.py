@@ -18,7 +18,7 @@ from typing import Any
 
 from fairlead.base.clock import Clock
 from fairlead.cmd import enter, kubeconfig, pki, preflight
-from fairlead.cmd.channel import Channel, pair
+from fairlead.cmd.channel import pair
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.pid1 import GRACE_S
@@ -54,6 +54,7 @@ class Supervisor:
         self._signals = 0
         self._pki_child = 0
         self._warm = False
+        self._ended_by_itself = False
         self._dirty = True
         self._ready: set[str] = set()
 
@@ -119,7 +120,7 @@ class Supervisor:
                 os.read(self._wake, 4096)
                 self._reap()
             if self._channel.fileno() in ready:
-                self._hear(self._channel)
+                self._hear()
             if self._relay.fileno() in ready:
                 self._serve_relay(poll)
             if self._dirty:
@@ -142,20 +143,17 @@ class Supervisor:
                     raise CommandError(f"could not make the certificates; see above, or {log}", evidence=True)
                 self._pki_child = 0
                 self._go()
-            elif pid == self._sandbox:
-                self._sandbox = 0
-                while self._hear(self._channel):
-                    pass
-                raise CommandError(f"the sandbox ended by itself; see {self._paths.log('sandbox')}", evidence=True)
 
     def _go(self) -> None:
         if self._warm and not self._pki_child:
             self._channel.send({"do": "go"})
 
-    def _hear(self, channel: Channel) -> bool:
-        received = channel.receive()
+    def _hear(self) -> None:
+        received = self._channel.receive()
         if received is None:
-            return False
+            self._ended_by_itself = True
+            log = self._paths.log("sandbox")
+            raise CommandError(f"the sandbox ended by itself; see {log}", evidence=True)
         message, pid = received
         match message["event"]:
             case "unshared":
@@ -177,7 +175,6 @@ class Supervisor:
                 self._became_ready(message["what"], message["text"])
             case _:
                 raise AssertionError(message)
-        return True
 
     def _write_maps(self, pid: int) -> None:
         try:
@@ -219,23 +216,29 @@ class Supervisor:
             poll.unregister(self._relay)
 
     def _end(self) -> None:
-        """Asks the sandbox to end, then makes sure that it has."""
-        if self._sandbox:
-            with contextlib.suppress(OSError):
-                self._channel.send({"do": "stop"})
-            before = self._signals
-            deadline = self._clock.monotonic() + GRACE_S + 2.0
-            while self._clock.monotonic() < deadline and self._signals == before:
-                if os.waitpid(self._sandbox, os.WNOHANG)[0]:
-                    break
-                if select.select([self._wake], [], [], 0.02)[0]:
-                    os.read(self._wake, 4096)
-            else:
-                os.kill(self._sandbox, signal.SIGKILL)
+        """Asks the sandbox to end, makes sure that it has, and waits until nothing of it is left."""
+        if not self._ended_by_itself:
+            self._ask_to_end()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._sandbox, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
         self._paths.run.unlink(missing_ok=True)
+
+    def _ask_to_end(self) -> None:
+        """Returns when it has ended, or has had its time, or a second signal came."""
+        with contextlib.suppress(OSError):
+            self._channel.send({"do": "stop"})
+        before = self._signals
+        deadline = self._clock.monotonic() + GRACE_S + 2.0
+        waiting = [self._wake, self._channel.fileno()]
+        while self._signals == before and (left := deadline - self._clock.monotonic()) > 0:
+            ready = select.select(waiting, [], [], left)[0]
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+            if self._channel.fileno() in ready and self._channel.receive() is None:
+                return
 
 
 def _wake_pipe() -> int:
