@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import base64
 import functools
-import importlib.resources
 import re
-import struct
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +41,7 @@ def parse_protobuf(body: bytes, type: Any, group: str) -> dict[str, Any]:
         tree = _Reader(group).message(type, envelope.get(2, b""))
         for number, value in _wire(envelope.get(1, b"")):
             tree[{1: "apiVersion", 2: "kind"}[number]] = value.decode()
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, struct.error, RecursionError) as e:
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError, RecursionError) as e:
         raise _malformed(str(e)) from e
     return tree
 
@@ -159,6 +156,9 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 @functools.cache
 def _messages() -> dict[str, _Message]:
+    import importlib.resources  # slow to import, and a cluster may never meet a protobuf body
+    import tomllib
+
     text = importlib.resources.files("fairlead.apiserver").joinpath("protobuf.toml").read_text(encoding="ascii")
     return {name: _parse(row) for name, row in tomllib.loads(text).items()}
 
