@@ -40,13 +40,11 @@ async def fetch(shared: Shared, pod: Pod, material: Material) -> None:
     """Config maps, secrets and tokens, as they are now. Raises ConnectionError, and StatusError but for 404."""
     maps, secrets = named_data(pod)
     namespace = pod.metadata.namespace
-    async with asyncio.TaskGroup() as group:
-        for name in sorted(maps):
-            group.create_task(_fetch_map(shared, name, namespace, material.data))
-        for name in sorted(secrets):
-            group.create_task(_fetch_secret(shared, name, namespace, material.data))
-        for wanted in tokens_wanted(pod):
-            group.create_task(_fetch_token(shared, pod, wanted, material))
+    await asyncio.gather(
+        *(_fetch_map(shared, name, namespace, material.data) for name in sorted(maps)),
+        *(_fetch_secret(shared, name, namespace, material.data) for name in sorted(secrets)),
+        *(_fetch_token(shared, pod, wanted, material) for wanted in tokens_wanted(pod)),
+    )
 
 
 async def _fetch_map(shared: Shared, name: str, namespace: str, data: Data) -> None:
@@ -113,8 +111,8 @@ def _lay_out_one(shared: Shared, pod: Pod, volume: Volume, files: PodFiles, sour
     if kind == "emptyDir":
         return files.empty_dir(volume.name, volume.emptyDir or EmptyDirVolumeSource())
     raise VolumeProblem(
-        f"{kind} volumes are not supported by fairlead's nodes: use emptyDir, hostPath, configMap, secret, projected or "
-        "downwardAPI"
+        f"{kind} volumes are not supported by fairlead's nodes: use emptyDir, hostPath, configMap, secret, projected "
+        "or downwardAPI"
     )
 
 

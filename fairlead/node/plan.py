@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.seen import ContainerSeen, Exit, PodSeen, all_containers, sidecar
+from fairlead.node.seen import ContainerSeen, Exit, PodSeen, sidecar
 
 BACKOFF_FIRST_S = 10.0
 BACKOFF_LONGEST_S = 300.0
@@ -124,7 +124,7 @@ def restarts(pod: Pod, container: Container, state: ContainerSeen) -> bool:
         return True
     policy = pod.spec.restartPolicy or "Always"
     failed = state.exit is not None and state.exit.code != 0
-    if any(c is container for c in pod.spec.initContainers):
+    if is_init(pod, container.name):
         return failed and policy != "Never"
     return policy == "Always" or (policy == "OnFailure" and failed)
 
@@ -238,5 +238,5 @@ def exit_reason(exit_: Exit) -> str:
     return "Completed" if exit_.code == 0 else "Error"
 
 
-def pod_containers(pod: Pod) -> dict[str, Container]:
-    return {c.name: c for c in all_containers(pod)}
+def is_init(pod: Pod, name: str) -> bool:
+    return any(c.name == name for c in pod.spec.initContainers)

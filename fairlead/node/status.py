@@ -18,7 +18,7 @@ from fairlead.api.pod import Pod
 from fairlead.api.podstatus import HostIP, PodCondition, PodIP, PodStatus
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.quantity import parse_quantity
-from fairlead.node.plan import exit_reason, finished, initialized, pause_s, restarts
+from fairlead.node.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
 from fairlead.node.seen import ContainerSeen, Exit, PodSeen, all_containers, sidecar
 
 CONTAINER_ID = "fairlead://"
@@ -108,7 +108,7 @@ def _containers_ready(pod: Pod, seen: PodSeen, phase: str) -> _Truth:
         return _Truth(False, "PodCompleted")
     if phase == "Failed":
         return _Truth(False, "PodFailed")
-    wanted = [c for c in all_containers(pod) if sidecar(c) or not any(c is i for i in pod.spec.initContainers)]
+    wanted = [c for c in all_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
     unready = [c.name for c in wanted if not is_ready(seen.of(c.name))]
     if unready:
         return _Truth(False, "ContainersNotReady", f"containers with unready status: {_names(unready)}")

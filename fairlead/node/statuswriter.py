@@ -1,0 +1,68 @@
+"""Tells the API a pod's status: whenever it differs from what was told last, and until it is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from fairlead.api.pod import POD
+from fairlead.api.podstatus import PodStatus
+from fairlead.machinery.status import StatusError
+from fairlead.node.context import PodContext
+from fairlead.node.status import render_status
+
+_RETRY_S = 0.2
+_LONGEST_RETRY_S = 5.0
+
+
+async def write_status(context: PodContext) -> None:
+    """For ever, woken by `context.show`."""
+    written: PodStatus | None = None
+    while True:
+        await context.show.wait()
+        context.show.clear()
+        shared, pod = context.shared, context.pod
+        status = render_status(pod, context.seen, host_ip=shared.settings.ip, now=shared.clock.now())
+        if context.past or status in (written, pod.status):
+            continue
+        if await _write(context, status):
+            written = status
+
+
+async def _write(context: PodContext, status: PodStatus) -> bool:
+    pod, pause_s = context.pod, _RETRY_S
+    meta = pod.metadata
+    while True:
+        try:
+            new = await context.shared.client.patch(
+                POD, meta.name, meta.namespace, patch=status_patch(context, status), subresource="status"
+            )
+        except ConnectionError:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
+        except StatusError as error:
+            if error.code in (404, 409):  # gone, or another pod of that name; or it has changed: look again
+                if error.code == 409 and context.pod.metadata.uid == meta.uid:
+                    await asyncio.sleep(_RETRY_S)
+                    context.show.set()
+                return False
+            context.shared.log.warn("status not taken", pod=f"{meta.namespace}/{meta.name}", error=error)
+            await asyncio.sleep(pause_s)
+            context.show.set()
+            return False
+        else:
+            context.shared.pods.wrote(new)
+            return True
+
+
+def status_patch(context: PodContext, status: PodStatus) -> dict[str, Any]:
+    """A merge patch: lists are replaced whole, and what the present status has too much is taken away."""
+    meta = context.pod.metadata
+    new = msgspec.to_builtins(status)
+    old = msgspec.to_builtins(context.pod.status)
+    guard = {"uid": meta.uid}
+    if context.pod.spec.readinessGates:  # others write conditions into the same list
+        guard["resourceVersion"] = meta.resourceVersion
+    return {"metadata": guard, "status": dict.fromkeys(old.keys() - new.keys()) | new}

@@ -1,0 +1,209 @@
+"""Runs one pod: asks `plan` what to do after every change, and does it. One worker a pod, until it has gone.
+
+A worker's state (`PodSeen`) is rebuilt from the zygote's list and the pod's status when the agent starts anew, so
+nothing here needs to be written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from ipaddress import IPv4Address
+
+from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant
+from fairlead.machinery.status import StatusError
+from fairlead.net.model import host_interface
+from fairlead.node import plan, recovery
+from fairlead.node.context import PodContext
+from fairlead.node.ipam import NoAddress
+from fairlead.node.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
+from fairlead.node.recipe import hostname
+from fairlead.node.runner import ContainerRunner
+from fairlead.node.seen import all_containers
+from fairlead.node.shared import Shared
+from fairlead.node.statuswriter import write_status
+from fairlead.node.volumes import VolumeProblem
+from fairlead.node.wire import Message
+from fairlead.node.zygoteclient import ZygoteError
+
+_RETRY_FIRST_S, _RETRY_LONGEST_S = 0.5, 120.0
+_REFRESH_S = 60.0
+_API_RETRY_S = 0.5
+
+
+class PodWorker:
+    def __init__(self, shared: Shared, pod: Pod, *, sandbox: Message | None, children: list[Message]) -> None:
+        seen = recovery.recover(pod, sandbox, children, now=shared.clock.now())
+        self._shared = shared
+        self._context = PodContext(shared, pod, seen)
+        signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
+        self._runners = {
+            c.name: ContainerRunner(self._context, c, stop_signal=signals.get(c.name, "")) for c in all_containers(pod)
+        }
+        self._in_api = True
+        self._done = False
+
+    @property
+    def uid(self) -> str:
+        return self._context.pod.metadata.uid
+
+    def update(self, pod: Pod | None) -> None:
+        """The API's latest; None: it has the pod no more."""
+        context = self._context
+        if pod is None:
+            self._in_api = False
+            context.seen.ending = True
+        else:
+            context.pod = pod
+            context.seen.ending = context.seen.ending or pod.metadata.deletionTimestamp is not None
+        context.changed_for_now()
+
+    def container_id(self, container: str) -> str:
+        """The run that can be entered; empty where none is."""
+        state = self._context.seen.containers.get(container)
+        return state.id if state is not None and state.phase == "running" else ""
+
+    def log_file(self, container: str, *, previous: bool) -> tuple[str, bool] | None:
+        """The log of the current run or the one before it, and whether it may still grow; None where there is none."""
+        state = self._context.seen.containers.get(container)
+        if state is None:
+            return None
+        attempt = state.attempt - 1 if previous else state.attempt
+        path = self._context.files.log_path(container, max(attempt, 0))
+        return (path, state.phase == "running" and not previous) if attempt >= 0 and os.path.exists(path) else None
+
+    async def run(self) -> None:
+        """Until the pod has gone from the node."""
+        context = self._context
+        async with context.nursery as nursery:
+            nursery.spawn(write_status(context))
+            nursery.spawn(self._refresh())
+            for runner in self._runners.values():
+                runner.resume()
+            self.update(context.pod)
+            while not self._done:
+                context.decide.clear()
+                wake_at = await self._step()
+                if not self._done:
+                    await self._rest(wake_at)
+
+    async def _rest(self, until: Instant | None) -> None:
+        pause = None if until is None else max(until - self._shared.clock.now(), 0.001)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._context.decide.wait()
+
+    async def _step(self) -> Instant | None:
+        pod, seen = self._context.pod, self._context.seen
+        if self._context.past and not seen.ending:
+            return None
+        decision = plan.decide(pod, seen, self._shared.clock.now())
+        for action in decision.actions:
+            await self._do(action)
+        return decision.wake_at
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case SetUp():
+                self._context.seen.sandbox = "working"
+                self._context.nursery.spawn(self._set_up())
+            case Start():
+                self._runners[action.container].begin(action)
+            case Stop():
+                self._runners[action.container].end(action)
+            case TearDown():
+                await self._tear_down()
+            case Finish():
+                await self._finish()
+            case Fail():
+                self._context.seen.reason, self._context.seen.message = action.reason, action.message
+                self._context.event("Normal", action.reason, action.message)
+                self._context.changed()
+
+    async def _set_up(self) -> None:
+        context = self._context
+        try:
+            await context.prepare()
+            await self._make_sandbox()
+        except VolumeProblem as error:
+            self._retry("FailedMount", str(error))
+        except (ConnectionError, StatusError) as error:
+            self._retry("", str(error))
+        except (ZygoteError, OSError, NoAddress) as error:
+            await self._drop_sandbox()
+            self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+        else:
+            context.seen.sandbox, context.seen.retry_s = "up", 0.0
+            context.changed_for_now()
+
+    def _retry(self, reason: str, message: str) -> None:
+        context, seen = self._context, self._context.seen
+        if reason:
+            context.event("Warning", reason, message)
+        seen.sandbox = "none"
+        seen.retry_s = min(max(2 * seen.retry_s, _RETRY_FIRST_S), _RETRY_LONGEST_S)
+        seen.retry_at = Instant(self._shared.clock.now() + seen.retry_s)
+        context.changed()
+
+    async def _make_sandbox(self) -> None:
+        shared, pod, seen = self._shared, self._context.pod, self._context.seen
+        host = pod.spec.hostNetwork
+        seen.ip = shared.settings.ip if host else str(shared.addresses.take(pod.status.podIP))
+        given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
+        try:
+            netns = await shared.zygote.make_sandbox(
+                self.uid, hostname=hostname(pod), meta=recovery.sandbox_meta(pod, seen.ip), netns=given
+            )
+        finally:
+            if given is not None:
+                os.close(given)
+        try:
+            if not host:
+                ip, link = IPv4Address(seen.ip), host_interface(self.uid)
+                shared.attacher.attach(netns, ip=ip, gateway=shared.addresses.gateway, host_ifname=link)
+        finally:
+            os.close(netns)
+
+    async def _drop_sandbox(self) -> None:
+        seen = self._context.seen
+        await self._shared.zygote.remove_sandbox(self.uid)
+        if seen.ip and not self._context.pod.spec.hostNetwork:
+            self._shared.addresses.release(seen.ip)
+        seen.ip = ""
+
+    async def _tear_down(self) -> None:
+        await self._drop_sandbox()
+        self._context.seen.sandbox = "down"
+        self._context.changed()
+
+    async def _finish(self) -> None:
+        """The API object goes at last, unless it has gone before."""
+        meta = self._context.pod.metadata
+        while self._in_api:
+            try:
+                await self._shared.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+            except StatusError as error:
+                if error.code not in (404, 409):
+                    self._shared.log.warn("pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error)
+                    await asyncio.sleep(_API_RETRY_S)
+                    continue
+            except ConnectionError:
+                await asyncio.sleep(_API_RETRY_S)
+                continue
+            break
+        self._context.files.remove()
+        self._done = True
+
+    async def _refresh(self) -> None:
+        """What volumes show of the API follows it, after a minute at most."""
+        context = self._context
+        if not any(v.configMap or v.secret or v.projected or v.downwardAPI for v in context.pod.spec.volumes):
+            return
+        while True:
+            await asyncio.sleep(_REFRESH_S * self._shared.rng.uniform(0.8, 1.2))
+            if context.seen.sandbox == "up" and not context.seen.ending:
+                # What has gone stays as it was in the pod's files.
+                with contextlib.suppress(ConnectionError, StatusError, VolumeProblem):
+                    await context.prepare()
