@@ -92,4 +92,4 @@ def _handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext, n
     assert done == {client, server}
     certificate = server.getpeercert()
     assert certificate is not None
-    return tuple(certificate["subject"])  # type: ignore[arg-type]
+    return tuple(certificate["subject"])

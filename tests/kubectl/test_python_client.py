@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
@@ -12,8 +14,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
 
 @pytest.fixture
-def core(kubectl: Kubectl) -> client.CoreV1Api:
-    return client.CoreV1Api(config.new_client_from_config(str(kubectl.cluster.state / "kubeconfig")))
+def core(kubectl: Kubectl) -> Any:
+    new_client: Any = config.new_client_from_config
+    return client.CoreV1Api(new_client(str(kubectl.cluster.state / "kubeconfig")))
 
 
 def service(name: str) -> client.V1Service:
@@ -21,7 +24,7 @@ def service(name: str) -> client.V1Service:
     return client.V1Service(metadata=client.V1ObjectMeta(name=name), spec=spec)
 
 
-def test_services_are_listed_created_watched_and_patched(core: client.CoreV1Api) -> None:
+def test_services_are_listed_created_watched_and_patched(core: Any) -> None:
     before = core.list_namespaced_service("default")
     assert [s.metadata.name for s in before.items] == ["kubernetes"]
 
@@ -31,7 +34,8 @@ def test_services_are_listed_created_watched_and_patched(core: client.CoreV1Api)
     assert patched.metadata.labels == {"a": "b"}
     core.delete_namespaced_service("from-python", "default")
 
-    stream = watch.Watch().stream(
+    watching: Any = watch.Watch
+    stream = watching().stream(
         core.list_namespaced_service,
         "default",
         resource_version=before.metadata.resource_version,
@@ -41,7 +45,7 @@ def test_services_are_listed_created_watched_and_patched(core: client.CoreV1Api)
     assert seen == [("ADDED", "from-python"), ("MODIFIED", "from-python"), ("DELETED", "from-python")]
 
 
-def test_errors_come_as_the_client_knows_them(core: client.CoreV1Api) -> None:
+def test_errors_come_as_the_client_knows_them(core: Any) -> None:
     with pytest.raises(ApiException) as caught:
         core.read_namespaced_service("absent", "default")
     assert caught.value.status == 404

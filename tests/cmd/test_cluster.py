@@ -1,0 +1,186 @@
+"""The life of a cluster by the command line, as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.support import Cluster, free_port, host_footprint, new_cluster, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture(params=USERS)
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    with new_cluster(request.param) as made:
+        yield made
+
+
+@pytest.fixture(params=USERS, scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Two nodes; for tests that leave it as it was."""
+    with new_cluster(request.param) as made:
+        made.up("--nodes", "2", "--api-port", str(free_port()))
+        yield made
+
+
+def line_of(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line on stderr of a command that ended with the code."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr.strip()
+
+
+def test_status_names_every_process(running: Cluster) -> None:
+    status = running.status()
+    assert status["running"]
+    assert status["ready"]
+    assert status["api"] == f"https://127.0.0.1:{running.access().port}"
+    nodes = [(n["name"], n["ready"], n["address"], n["podCIDR"]) for n in status["nodes"]]
+    assert nodes == [
+        ("node1", True, "172.30.0.11", "10.244.1.0/24"),
+        ("node2", True, "172.30.0.12", "10.244.2.0/24"),
+    ]
+    names = {c["name"] for c in status["components"]}
+    assert names == {"control-plane", "relay", "agent/node1", "agent/node2", "zygote/node1", "zygote/node2"}
+    below = set(running.processes())
+    assert status["pid"] in below
+    assert {c["pid"] for c in status["components"]} <= below
+    assert [n["pid"] for n in status["nodes"]] == [running.component(f"agent/node{i}")["pid"] for i in (1, 2)]
+
+
+def test_the_table_says_the_same(running: Cluster) -> None:
+    done = running.fairlead("status")
+    assert done.returncode == 0
+    assert f'cluster "{running.name}" is running' in done.stdout
+    assert "node2   Ready    172.30.0.12   10.244.2.0/24" in done.stdout
+
+
+def test_env_points_at_a_private_kubeconfig(running: Cluster) -> None:
+    path = running.state / "kubeconfig"
+    assert running.fairlead("env").stdout == f"export KUBECONFIG={path}\n"
+    assert running.fairlead("kubeconfig").stdout == path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert running.state.stat().st_mode & 0o777 == 0o700
+    assert f"current-context: fairlead-{running.name}" in path.read_text()
+
+
+def test_a_command_on_a_node_has_its_network_and_the_host_s_files(running: Cluster) -> None:
+    done = running.fairlead("shell", "node2", "--", "sh", "-c", "hostname; cat; exit 7")
+    assert (done.returncode, done.stdout) == (7, "node2\n")
+    script = "import socket; s = socket.create_server(('172.30.0.12', 0)); print(open('/etc/hostname').read())"
+    done = running.fairlead("shell", "node2", "--", "/usr/bin/python3", "-c", script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_first_node_is_where_a_shell_starts(running: Cluster) -> None:
+    assert running.fairlead("shell", "--", "hostname").stdout == "node1\n"
+
+
+def test_a_node_that_is_not_there_is_wrong_use(running: Cluster) -> None:
+    assert "the cluster has node1, node2" in line_of(running.fairlead("shell", "node3"), 2)
+
+
+def test_a_command_that_is_not_there_ends_as_in_a_shell(running: Cluster) -> None:
+    assert "not found" in line_of(running.fairlead("shell", "--", "no-such-command"), 127)
+
+
+def test_up_of_a_running_cluster_says_so_and_leaves_it(running: Cluster) -> None:
+    before = running.status()["pid"]
+    assert f"already running (pid {before})" in line_of(running.fairlead("up", "--detach"), 1)
+    assert running.status()["pid"] == before
+
+
+def test_a_second_cluster_runs_beside_it(running: Cluster) -> None:
+    with new_cluster((running.runner.prefix and "user") or "root") as other:
+        other.up()
+        assert other.access().port != running.access().port
+        assert other.status()["ready"]
+    assert running.status()["ready"]
+
+
+def test_up_after_down_brings_objects_and_settings_back(cluster: Cluster) -> None:
+    port = free_port()
+    cluster.up("--nodes", "2", "--api-port", str(port), "--service-cidr", "10.97.0.0/16")
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"a": "b"}}
+    cluster.access().call("POST", CONFIG_MAPS, kept)
+    assert cluster.fairlead("down").stdout == f'cluster "{cluster.name}" is down\n'
+    assert cluster.fairlead("down").stdout == f'cluster "{cluster.name}" is not running\n'
+    assert not cluster.status()["running"]
+    cluster.up()
+    assert cluster.access().port == port
+    assert len(cluster.status()["nodes"]) == 2
+    assert cluster.access().call("GET", f"{CONFIG_MAPS}/kept")["data"] == {"a": "b"}
+    service = cluster.access().call("GET", "/api/v1/namespaces/default/services/kubernetes")
+    assert service["spec"]["clusterIP"] == "10.97.0.1"
+    cluster.fairlead("down")
+    other = cluster.fairlead("up", "--detach", "--service-cidr", "10.98.0.0/16")
+    assert "was made with --service-cidr 10.97.0.0/16" in line_of(other, 2)
+    cluster.fairlead("down", "--purge")
+    assert not cluster.state.exists()
+
+
+def test_a_port_in_use_is_told_and_nothing_is_left(cluster: Cluster) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = line_of(cluster.fairlead("up", "--detach", "--api-port", str(port)), 1)
+    assert line == f"fairlead: port {port} on 127.0.0.1 is in use; choose another: --api-port PORT"
+    assert not cluster.state.exists()
+
+
+def test_a_kernel_without_user_namespaces_is_told_with_the_cure(cluster: Cluster) -> None:
+    script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    up = cluster.runner.command("up", "--name", cluster.name, "--detach")
+    command = [*cluster.runner.prefix, "unshare", "-Ur", "sh", "-c", script, "sh", *up[len(cluster.runner.prefix) :]]
+    line = line_of(cluster.runner.run(command), 1)
+    assert "user namespaces are switched off" in line
+    assert "sudo sysctl -w user.max_user_namespaces=15000" in line
+    assert not cluster.state.exists()
+
+
+def test_ctrl_c_ends_a_cluster_in_the_foreground(cluster: Cluster) -> None:
+    before = host_footprint()
+    command = cluster.runner.command("up", "--name", cluster.name, "--api-port", str(free_port()))
+    process = cluster.runner.start(command, stdout=subprocess.PIPE)
+    until("a ready cluster", lambda: cluster.status()["ready"])
+    pids = cluster.processes()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "API ready at" in out
+    assert out.endswith(f'cluster "{cluster.name}" is down\n')
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert host_footprint() == before
+
+
+def test_status_is_right_after_a_kill(cluster: Cluster) -> None:
+    cluster.up("--api-port", str(free_port()))
+    os.kill(cluster.status()["pid"], signal.SIGKILL)
+    until("an end", lambda: not cluster.status()["running"])
+    done = cluster.fairlead("status")
+    assert done.returncode == 1
+    assert json.loads(cluster.fairlead("status", "-o", "json").stdout)["components"] == []
+    cluster.up()
+    assert cluster.status()["ready"]
+
+
+@pytest.mark.parametrize("component", ["control-plane", "relay", "agent/node1", "zygote/node1"])
+def test_a_killed_component_comes_back(running: Cluster, component: str) -> None:
+    before = running.component(component)
+    os.kill(before["pid"], signal.SIGKILL)
+
+    def back() -> bool:
+        found = running.component(component)
+        return (found["pid"] != before["pid"], found["restarts"]) == (True, before["restarts"] + 1)
+
+    until("a new process", back)
+    until("Ready nodes", lambda: all(n["ready"] for n in running.status()["nodes"]))
