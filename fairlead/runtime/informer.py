@@ -3,7 +3,7 @@
 - After a disconnect the watch goes on from the last resourceVersion; after 410, or anything odd, it lists anew.
 - The cache is never behind our own writes: `wrote` and `deleted` put them in before the watch brings them, so
   no controller needs "expectations". A watch event older than what is cached is dropped.
-- Handlers run at once, in the event loop, and only where something changed.
+- Handlers run at once, in the event loop, and only where something changed. What one of them raises is logged.
 """
 
 from __future__ import annotations
@@ -166,13 +166,18 @@ class Informer(Generic[T]):
 
     def _put(self, key: str, old: T | None, new: T) -> None:
         self.items[key] = new
-        for handler in self._handlers:
-            handler(key, old, new)
+        self._tell(key, old, new)
 
     def _remove(self, key: str, old: T) -> None:
         del self.items[key]
+        self._tell(key, old, None)
+
+    def _tell(self, key: str, old: T | None, new: T | None) -> None:
         for handler in self._handlers:
-            handler(key, old, None)
+            try:
+                handler(key, old, new)
+            except Exception as error:  # noqa: BLE001 -- a guard: one bad object must not end the watch
+                self._log.error("handler failed", kind=self.kind.plural, key=key, error=repr(error))
 
 
 class InformerSet:

@@ -7,6 +7,7 @@ from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
+from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import Informer, InformerSet
@@ -168,3 +169,20 @@ def test_a_set_shares_informers_and_starts_late_comers() -> None:
 def test_keys_split_into_namespace_and_name() -> None:
     assert split_key("default/web") == ("default", "web")
     assert split_key("node1") == ("", "node1")
+
+
+def test_a_handler_that_trips_over_an_object_is_reported_and_ends_nothing() -> None:
+    async def story() -> list[str]:
+        client, lines = fake(), list[str]()
+        informer = Informer(client, CONFIG_MAP, log=Log("x", clock=FakeClock(), write=lines.append))
+        informer.add_handler(lambda key, old, new: 1 // 0)
+        async with Nursery() as nursery:
+            nursery.spawn(informer.run())
+            await informer.synced.wait()
+            await client.create(CONFIG_MAP, config_map("a"))
+            await client.create(CONFIG_MAP, config_map("b"))
+            await settle()
+            assert sorted(informer.items) == ["default/a", "default/b"]
+        return lines
+
+    assert len(run_jumping(story())) == 2
