@@ -20,7 +20,8 @@ from fairlead.store.model import Change, Record
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 RING_EVENTS = 4096
-"""Recent events kept a kind for watches that start in the past."""
+RING_BYTES = 8 << 20
+"""Recent events kept a kind for watches that start in the past: so many, and of objects of so many bytes."""
 
 
 class _Labelled(msgspec.Struct):
@@ -128,6 +129,10 @@ class Event:
         raw = previous.form.respliced(previous.raw, self.revision)
         return Entry(previous.form, previous.key, raw, self.revision)
 
+    def forget_lines(self) -> None:
+        """Everybody who listens has been told; the few who come later pay for their own."""
+        self._lines.clear()
+
     def line(self, type: EventType) -> bytes:
         """The event as a line of a watch: of this type, which may differ from the change's for a selector."""
         found = self._lines.get(type)
@@ -152,7 +157,9 @@ class KindCache:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
         self._keys: list[str] = []
-        self._ring: deque[Event] = deque(maxlen=ring_events)
+        self._ring: deque[Event] = deque()
+        self._ring_events = ring_events
+        self._ring_bytes = 0
         self._floor = 0
         self.listeners: dict[object, Listener] = {}
         """Called with every event in order; keyed by whoever wants to be forgotten again."""
@@ -190,12 +197,19 @@ class KindCache:
         """Takes in a committed change and tells the listeners."""
         previous = self._entries.get(key)
         event = self._put(key, change, previous) if change.value is not None else self._drop(key, change, previous)
-        if len(self._ring) == self._ring.maxlen:
-            self._floor = self._ring[0].revision
-        self._ring.append(event)
+        self._remember(event)
         for listener in list(self.listeners.values()):
             listener(event)
+        event.forget_lines()
         return event
+
+    def _remember(self, event: Event) -> None:
+        self._ring.append(event)
+        self._ring_bytes += len(event.entry.raw)
+        while len(self._ring) > self._ring_events or (self._ring_bytes > RING_BYTES and len(self._ring) > 1):
+            oldest = self._ring.popleft()
+            self._floor = oldest.revision
+            self._ring_bytes -= len(oldest.entry.raw)
 
     def _put(self, key: str, change: Change, previous: Entry | None) -> Event:
         assert change.value is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,6 +26,7 @@ class Endpoints:
         self._version = version
         self._metrics = metrics
         self._ready = ready
+        self._made: dict[str, bytes] = {}
 
     async def handle(self, request: Request, user: User) -> Outcome:
         """Raises StatusError 404, 405."""
@@ -48,8 +48,14 @@ class Endpoints:
             raise no_such_resource()
         return json_response(body)
 
-    @functools.cache  # noqa: B019 -- one server lives as long as its process, and the kinds never change
     def _document(self, path: str) -> bytes | None:
+        """Made when first asked for and kept: the kinds never change."""
+        found = self._made.get(path)
+        if found is None and (found := self._make(path)) is not None:
+            self._made[path] = found
+        return found
+
+    def _make(self, path: str) -> bytes | None:
         from fairlead.machinery import discovery, openapi  # when first asked: not needed to be ready
 
         parts = path.strip("/").split("/")

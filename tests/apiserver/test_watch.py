@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta
-from fairlead.apiserver.cache import KindCache
+from fairlead.apiserver.cache import RING_BYTES, KindCache
 from fairlead.apiserver.filter import parse_filter
 from fairlead.apiserver.watch import MAX_PENDING_BYTES, WatchStream
 from fairlead.store.model import Change
@@ -222,6 +222,15 @@ def test_the_ring_forgets_and_says_from_where() -> None:
         story.put("a", {"n": str(i)})
     assert cache.floor == 2
     assert [event.revision for event in cache.since(2)] == [3, 4, 5]
+
+
+def test_the_ring_is_bounded_in_bytes_too() -> None:
+    story = Story()
+    for _ in range(40):
+        story.put("a", {}, size=1 << 20)
+    kept = list(story.cache.since(story.cache.floor))
+    assert sum(len(event.entry.raw) for event in kept) <= RING_BYTES
+    assert kept[-1].revision == 40
 
 
 def test_the_version_is_spliced_in_first_and_can_be_changed() -> None:
