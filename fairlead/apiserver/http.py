@@ -129,6 +129,9 @@ async def _read(request: web.BaseRequest) -> bytes:
     """The body. Raises StatusError 413."""
     if (request.content_length or 0) > MAX_BODY:
         raise too_large()
+    if request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is no part of the answer
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as e:

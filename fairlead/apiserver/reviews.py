@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fairlead.apiserver.accept import media_type
 from fairlead.apiserver.model import User
 from fairlead.machinery.decode import encode, parse_json
 from fairlead.runtime.client import Request
@@ -22,11 +23,17 @@ def review(path: str, request: Request, user: User) -> bytes | None:
             info["extra"] = {key: list(values) for key, values in user.extra.items()}
         return _answer("SelfSubjectReview", "authentication.k8s.io/v1", {"status": {"userInfo": info}})
     if path == _MAY:
-        tree = parse_json(request.body)
-        spec = tree.get("spec", {}) if isinstance(tree, dict) else {}
-        rest = {"spec": spec, "status": {"allowed": True, "reason": "every known user may do everything"}}
+        rest = {"spec": _asked(request), "status": {"allowed": True, "reason": "every known user may do everything"}}
         return _answer("SelfSubjectAccessReview", "authorization.k8s.io/v1", rest)
     return None
+
+
+def _asked(request: Request) -> Any:
+    """What was asked, for clients that like to see it again; nobody reads it out of a protobuf body."""
+    if media_type(request.headers.get("content-type", "")) != "application/json":
+        return {}
+    tree = parse_json(request.body)
+    return tree.get("spec", {}) if isinstance(tree, dict) else {}
 
 
 def _answer(kind: str, api_version: str, rest: dict[str, Any]) -> bytes:

@@ -124,6 +124,14 @@ def test_bodies_have_a_limit(certificates: Path) -> None:
     run(certificates, story)
 
 
+def test_a_client_may_ask_before_it_sends_its_body(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        async with at.session.post(at.url + CONFIG_MAPS, json=config_map("a"), expect100=True) as response:
+            assert response.status == 201
+
+    run(certificates, story)
+
+
 def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
