@@ -41,7 +41,9 @@ format: venv ## put the code in shape
 	$(BIN)/ruff format .
 
 bench: venv host ## the figures of the goals
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.api
+	$(BIN)/python -m bench.proxy
 
 lock: ## pin all dependencies anew, with hashes (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate \

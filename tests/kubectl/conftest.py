@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -63,11 +65,22 @@ def _published_port() -> int:
     return 30200
 
 
-@pytest.fixture(scope="module", params=USERS)
-def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+def find_kubectl() -> str:
+    """The one on the PATH. Those before 1.27 read the API's description in protobuf only, which we do not write."""
     binary = shutil.which("kubectl")
     if binary is None:
         pytest.skip("no kubectl on the PATH")
+    command = [binary, "version", "--client", "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    version = json.loads(done.stdout)["clientVersion"]
+    if int(re.sub(r"\D", "", version["minor"])) < 27:
+        pytest.skip(f"kubectl {version['gitVersion']} is too old: 1.27 or later is needed")
+    return binary
+
+
+@pytest.fixture(scope="module", params=USERS)
+def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    binary = find_kubectl()
     with new_cluster(request.param) as cluster:
         manifests, port = cluster.home / "manifests", _published_port()
         manifests.mkdir()
