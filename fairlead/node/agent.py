@@ -1,16 +1,131 @@
-"""The node's agent: registers the node, runs its pods, serves the kubelet API."""
+"""The node's agent: registers the node, runs its pods, serves the kubelet API.
+
+It may be killed at any moment. Pods run on under the zygote; a new agent asks the zygote what there is and the API
+what there should be, and goes on from there.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
+import shutil
 import socket
+from contextlib import suppress
 
+from fairlead.api.node import NODE
+from fairlead.api.pod import POD, Pod
+from fairlead.api.service import SERVICE
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery, keep_running
 from fairlead.net.topology.run import PodAttacher
+from fairlead.node.exits import Exits
+from fairlead.node.heartbeat import Heartbeat
+from fairlead.node.hostfacts import read_host
+from fairlead.node.images import Images
+from fairlead.node.ipam import Addresses
+from fairlead.node.kubeletapi import KubeletApi
+from fairlead.node.podfiles import directory_name
+from fairlead.node.recipe import stage
 from fairlead.node.settings import NodeSettings
+from fairlead.node.shared import Shared
+from fairlead.node.worker import PodWorker
+from fairlead.node.zygoteclient import Found, ZygoteClient, ZygoteGone
 from fairlead.runtime.client import Client
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.informer import Informer
+
+_AGAIN_S = 1.0
+
+
+class Agent:
+    """One worker for each pod bound to the node, by uid."""
+
+    def __init__(self, shared: Shared, found: Found) -> None:
+        self._shared = shared
+        self._found = found
+        self._workers: dict[str, PodWorker] = {}
+        self._by_name: dict[tuple[str, str], str] = {}
+        self._nursery = Nursery()
+
+    def find(self, namespace: str, name: str) -> PodWorker | None:
+        return self._workers.get(self._by_name.get((namespace, name), ""))
+
+    async def run(self) -> None:
+        """For ever, once the API has said which pods there should be."""
+        await self._shared.pods.synced.wait()
+        async with self._nursery:
+            self._shared.pods.add_handler(self._changed)
+            await self._remove_orphans()
+            self._found = Found([], [])
+            await asyncio.Future()
+
+    def _changed(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._update(old.metadata.uid, None)
+        if new is None:
+            return
+        uid = new.metadata.uid
+        if uid not in self._workers:
+            self._adopt(new)
+        else:
+            self._update(uid, new)
+
+    def _update(self, uid: str, pod: Pod | None) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.update(pod)
+
+    def _adopt(self, pod: Pod) -> None:
+        worker = self._make(pod, self._found)
+        meta = pod.metadata
+        self._workers[meta.uid] = worker
+        self._by_name[meta.namespace, meta.name] = meta.uid
+        self._nursery.spawn(self._run(worker, pod), name=f"pod {meta.namespace}/{meta.name}")
+
+    def _make(self, pod: Pod, found: Found) -> PodWorker:
+        uid = pod.metadata.uid
+        sandbox = next((s for s in found.sandboxes if s["id"] == uid), None)
+        children = [c for c in found.children if c["sandbox"] == uid]
+        return PodWorker(self._shared, pod, sandbox=sandbox, children=children)
+
+    async def _run(self, worker: PodWorker, pod: Pod) -> None:
+        meta = pod.metadata
+        while not await self._ran(worker):
+            await asyncio.sleep(_AGAIN_S)
+            worker = self._workers[meta.uid] = self._make(worker.pod, await self._shared.zygote.found())
+            latest = self._shared.pods.get(f"{meta.namespace}/{meta.name}")
+            worker.update(latest if latest is not None and latest.metadata.uid == meta.uid else None)
+        del self._workers[meta.uid]
+        if self._by_name.get((meta.namespace, meta.name)) == meta.uid:
+            del self._by_name[meta.namespace, meta.name]
+
+    async def _ran(self, worker: PodWorker) -> bool:
+        """The guard of one pod: its failure is its own, and it is taken up anew."""
+        good = True
+        try:
+            await worker.run()
+        except* ZygoteGone:
+            raise
+        except* Exception as group:
+            self._shared.log.error("pod worker failed", pod=worker.uid, error=repr(group.exceptions))
+            good = False
+        return good
+
+    async def _remove_orphans(self) -> None:
+        """What runs, or lies on disk, of pods that the API has no more."""
+        known = {p.metadata.uid for p in self._shared.pods.items.values()}
+        for sandbox in self._found.sandboxes:
+            if sandbox["id"] not in known:
+                await self._shared.zygote.remove_sandbox(sandbox["id"])
+                with suppress(ValueError):
+                    self._shared.addresses.release(sandbox["meta"]["ip"])
+        keep = {directory_name(p.metadata) for p in self._shared.pods.items.values()}
+        root = f"{self._shared.settings.state_dir}/pods"
+        for name in set(os.listdir(root)) - keep:
+            await asyncio.to_thread(shutil.rmtree, f"{root}/{name}", ignore_errors=True)
 
 
 async def run(  # noqa: PLR0913 -- the wiring's one way in
@@ -28,4 +143,50 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     died with it, so whoever started this process starts a new zygote and a new agent.
 
     `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has."""
-    raise NotImplementedError
+    for directory in (stage(settings), f"{settings.state_dir}/pods"):
+        os.makedirs(directory, exist_ok=True)
+    exits = Exits()
+    line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), on_exit=exits.tell)
+    await line.start()
+    found = await line.found()
+    host = read_host(settings.state_dir, node=settings.name)
+    nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
+    shared = Shared(
+        settings=settings,
+        client=client,
+        zygote=line,
+        exits=exits,
+        attacher=attacher,
+        addresses=_addresses(settings, found),
+        images=Images(catalogue=settings.catalogue, version=settings.version),
+        recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
+        pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
+        services=Informer(client, SERVICE, log=log),
+        allocatable=host.capacity,
+        clock=clock,
+        rng=rng,
+        ids=ids,
+        log=log,
+    )
+    heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
+    agent = Agent(shared, found)
+    api = KubeletApi(shared, agent.find)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in (heartbeat, nodes, shared.pods, shared.services, shared.recorder, agent):
+                group.create_task(work.run())
+            group.create_task(keep_running("kubelet API", api.run, log=log))
+            group.create_task(line.wait_gone())
+    except* ZygoteGone as gone:
+        raise ZygoteGone("the zygote has gone") from gone
+    finally:
+        line.stop()
+
+
+def _addresses(settings: NodeSettings, found: Found) -> Addresses:
+    """With those taken that running pods have."""
+    addresses = Addresses(settings.pod_cidr)
+    for sandbox in found.sandboxes:
+        if sandbox["meta"]["ip"] != settings.ip:
+            addresses.take(sandbox["meta"]["ip"])
+    return addresses

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 
 from fairlead.node.wire import Message
 
+_KEPT = 1024
 Listener = Callable[[Message], object]
 
 
@@ -15,8 +17,14 @@ class Exits:
 
     def __init__(self) -> None:
         self._listeners: dict[str, Listener] = {}
+        self._early: OrderedDict[str, Message] = OrderedDict()
+        """Told before anybody asked: while a new agent is still finding out what runs."""
 
     def expect(self, id_: str, listener: Listener) -> None:
+        message = self._early.pop(id_, None)
+        if message is not None:
+            listener(message)
+            return
         self._listeners[id_] = listener
 
     def wait(self, id_: str) -> asyncio.Future[Message]:
@@ -32,3 +40,7 @@ class Exits:
         listener = self._listeners.pop(message["id"], None)
         if listener is not None:
             listener(message)
+            return
+        self._early[message["id"]] = message
+        if len(self._early) > _KEPT:
+            self._early.popitem(last=False)

@@ -38,12 +38,15 @@ class PodFiles:
         self.root = f"{state_dir}/pods/{directory_name(meta)}"
 
     def log_path(self, container: str, attempt: int) -> str:
-        folder = f"{self.root}/{container}"
-        os.makedirs(folder, exist_ok=True)
-        return f"{folder}/{attempt}.log"
+        return f"{self.root}/{container}/{attempt}.log"
 
-    def remove_old_logs(self, container: str, attempt: int) -> None:
-        """Keeps the logs of this attempt and the one before it."""
+    def new_log(self, container: str, attempt: int) -> str:
+        """Where a new run logs. Of older runs only the last one's log is kept."""
+        os.makedirs(f"{self.root}/{container}", exist_ok=True)
+        self._remove_old_logs(container, attempt)
+        return self.log_path(container, attempt)
+
+    def _remove_old_logs(self, container: str, attempt: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(f"{self.root}/{container}"):
                 number = name.partition(".")[0]

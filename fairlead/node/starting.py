@@ -45,8 +45,7 @@ async def start(shared: Shared, job: Job, image: Image, files: PodFiles, materia
         "image_id": image.id,
         "stop_signal": image.stop_signal,
     }
-    log = files.log_path(job.container.name, job.attempt)
-    files.remove_old_logs(job.container.name, job.attempt)
+    log = files.new_log(job.container.name, job.attempt)
     return await shared.zygote.start_container(job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta)
 
 

@@ -46,6 +46,11 @@ class PodWorker:
         self._done = False
 
     @property
+    def pod(self) -> Pod:
+        """The API's latest."""
+        return self._context.pod
+
+    @property
     def uid(self) -> str:
         return self._context.pod.metadata.uid
 
@@ -65,14 +70,18 @@ class PodWorker:
         state = self._context.seen.containers.get(container)
         return state.id if state is not None and state.phase == "running" else ""
 
-    def log_file(self, container: str, *, previous: bool) -> tuple[str, bool] | None:
-        """The log of the current run or the one before it, and whether it may still grow; None where there is none."""
+    def log_file(self, container: str, *, previous: bool) -> str | None:
+        """The log of the current run or of the one before it; None where there is none."""
         state = self._context.seen.containers.get(container)
-        if state is None:
-            return None
-        attempt = state.attempt - 1 if previous else state.attempt
-        path = self._context.files.log_path(container, max(attempt, 0))
-        return (path, state.phase == "running" and not previous) if attempt >= 0 and os.path.exists(path) else None
+        attempt = -1 if state is None else state.attempt - previous
+        path = self._context.files.log_path(container, attempt)
+        return path if attempt >= 0 and os.path.exists(path) else None
+
+    def log_grows(self, container: str, path: str) -> bool:
+        """Whether a log is that of a running container."""
+        state = self._context.seen.containers.get(container)
+        running = state is not None and state.phase == "running"
+        return running and self.log_file(container, previous=False) == path
 
     async def run(self) -> None:
         """Until the pod has gone from the node."""

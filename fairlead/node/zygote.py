@@ -264,6 +264,7 @@ class Zygote:
         if target.exit is not None or not target.started:
             raise ValueError("container not running")
         recipe = {k: v for k, v in target.recipe.items() if k != "tty"} | request["recipe"]
+        recipe["env"] = recipe["env"] | recipe.get("add_env", {})
         stdio = tuple(fds)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         linux.setns(target.pidfd, linux.CLONE_NEWPID)

@@ -1,0 +1,135 @@
+"""The node's own API on port 10250: container logs and exec, for the API server alone.
+
+TLS with a client certificate is required by the context that the settings bring; whoever has one of the cluster's
+authority with the API server's name for nodes may ask for anything here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from fairlead.base.instant import Instant, parse_time
+from fairlead.node.execsession import PROTOCOLS, ExecRequest, ExecSession
+from fairlead.node.logread import LogQuery, read_log
+from fairlead.node.shared import Shared
+from fairlead.node.worker import PodWorker
+
+CLIENT_NAME = "kube-apiserver-kubelet-client"
+_TRUE = ("true", "1")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FindPod = Callable[[str, str], PodWorker | None]
+"""By namespace and name."""
+
+
+class KubeletApi:
+    def __init__(self, shared: Shared, find: FindPod) -> None:
+        self._shared = shared
+        self._find = find
+
+    async def run(self) -> None:
+        """Serves for ever on the node's address."""
+        settings = self._shared.settings
+        app = web.Application(middlewares=[_only_the_api_server])
+        app.router.add_get("/healthz", _healthz)
+        app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(
+                runner,
+                settings.ip,
+                settings.kubelet_port,
+                ssl_context=settings.kubelet_tls,
+                reuse_address=True,
+            )
+            await site.start()
+            await asyncio.Future()
+        finally:
+            await runner.cleanup()
+
+    def _worker(self, request: web.Request) -> PodWorker:
+        where = request.match_info
+        worker = self._find(where["namespace"], where["pod"])
+        if worker is None:
+            raise web.HTTPNotFound(text=f'pod "{where["pod"]}" is not on this node')
+        return worker
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        worker, container = self._worker(request), request.match_info["container"]
+        try:
+            query = self._log_query(request)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        previous = request.query.get("previous") in _TRUE
+        found = worker.log_file(container, previous=previous)
+        if found is None:
+            pod = request.match_info["pod"]
+            what = f'previous terminated container "{container}" in pod "{pod}" not found'
+            raise web.HTTPBadRequest(
+                text=what if previous else f'container "{container}" in pod "{pod}" has no log yet'
+            )
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        path = found[0]
+        with contextlib.suppress(ConnectionError):
+            async for chunk in read_log(path, query, growing=lambda: worker.log_grows(container, path)):
+                await response.write(chunk)
+            await response.write_eof()
+        return response
+
+    def _log_query(self, request: web.Request) -> LogQuery:
+        given = request.query
+        since: Instant | None = None
+        if given.get("sinceSeconds"):
+            since = Instant(self._shared.clock.now() - int(given["sinceSeconds"]))
+        elif given.get("sinceTime"):
+            since = parse_time(given["sinceTime"])
+        return LogQuery(
+            follow=given.get("follow") in _TRUE,
+            tail=int(given["tailLines"]) if given.get("tailLines") else None,
+            limit_bytes=int(given["limitBytes"]) if given.get("limitBytes") else None,
+            since=since,
+            timestamps=given.get("timestamps") in _TRUE,
+            stream={"Stdout": "stdout", "Stderr": "stderr"}.get(given.get("stream", ""), ""),
+        )
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        worker, given = self._worker(request), request.query
+        container_id = worker.container_id(request.match_info["container"])
+        if not container_id:
+            raise web.HTTPBadRequest(text=f"container not found ({request.match_info['container']!r})")
+        ws = web.WebSocketResponse(protocols=PROTOCOLS, compress=False, max_msg_size=0)
+        if not ws.can_prepare(request).ok:
+            raise web.HTTPBadRequest(text="this is a WebSocket; ask for v5.channel.k8s.io or v4.channel.k8s.io")
+        await ws.prepare(request)
+        tty = given.get("tty") in _TRUE
+        wanted = ExecRequest(
+            container_id=container_id,
+            command=given.getall("command", []),
+            stdin=given.get("stdin") in _TRUE,
+            stdout=given.get("stdout") in _TRUE,
+            stderr=given.get("stderr") in _TRUE and not tty,
+            tty=tty,
+        )
+        await ExecSession(ws, self._shared.zygote, self._shared.exits, id_=self._shared.new_id()).run(wanted)
+        return ws
+
+
+@web.middleware
+async def _only_the_api_server(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The TLS layer has checked the certificate; here is asked whose it is. Without TLS (tests) nobody is asked."""
+    certificate = request.transport.get_extra_info("peercert") if request.transport else None
+    if certificate is not None:
+        names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+        if names != [CLIENT_NAME] and request.path != "/healthz":
+            raise web.HTTPForbidden(text="only the API server may ask this")
+    return await handler(request)
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.Response(text="ok")

@@ -1,0 +1,136 @@
+"""The node as the API sees it: its Node object and its Lease. Pure builders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fairlead.api.lease import Lease, LeaseSpec
+from fairlead.api.meta import ObjectMeta, OwnerReference
+from fairlead.api.node import (
+    DaemonEndpoint,
+    Node,
+    NodeAddress,
+    NodeCondition,
+    NodeDaemonEndpoints,
+    NodeSpec,
+    NodeStatus,
+    NodeSystemInfo,
+)
+from fairlead.base.instant import Instant, render_micro_time, render_time
+from fairlead.node.settings import NodeSettings
+
+LEASE_NAMESPACE = "kube-node-lease"
+KUBERNETES_VERSION = "v1.36.0"
+_LEASE_S = 40
+_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Facts about the machine."""
+
+    machine: str
+    kernel: str
+    os_image: str
+    boot_id: str
+    cpus: int
+    memory_kib: int
+    disk_kib: int
+    machine_id: str
+
+    @property
+    def capacity(self) -> Mapping[str, str]:
+        """Each node offers all of the machine: nothing here reserves or limits."""
+        return {
+            "cpu": str(self.cpus),
+            "memory": f"{self.memory_kib}Ki",
+            "ephemeral-storage": f"{self.disk_kib}Ki",
+            "pods": "110",
+        }
+
+    @property
+    def arch(self) -> str:
+        return _ARCH.get(self.machine, self.machine)
+
+
+def make_node(settings: NodeSettings, host: Host, now: Instant) -> Node:
+    return Node(
+        kind="Node",
+        apiVersion="v1",
+        metadata=ObjectMeta(name=settings.name, labels=labels(settings, host)),
+        spec=NodeSpec(podCIDR=settings.pod_cidr, podCIDRs=[settings.pod_cidr]),
+        status=make_status(settings, host, now),
+    )
+
+
+def labels(settings: NodeSettings, host: Host) -> dict[str, str]:
+    return {
+        "beta.kubernetes.io/arch": host.arch,
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": host.arch,
+        "kubernetes.io/hostname": settings.name,
+        "kubernetes.io/os": "linux",
+    }
+
+
+def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node | None = None) -> NodeStatus:
+    """The node's status; conditions that have not changed keep their time."""
+    kubelet = f"{KUBERNETES_VERSION}+fairlead-{settings.version}"
+    return NodeStatus(
+        addresses=[
+            NodeAddress(type="InternalIP", address=settings.ip),
+            NodeAddress(type="Hostname", address=settings.name),
+        ],
+        capacity=dict(host.capacity),
+        allocatable=dict(host.capacity),
+        conditions=_conditions(now, old),
+        daemonEndpoints=NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=settings.kubelet_port)),
+        nodeInfo=NodeSystemInfo(
+            architecture=host.arch,
+            bootID=host.boot_id,
+            containerRuntimeVersion=f"fairlead://{settings.version}",
+            kernelVersion=host.kernel,
+            kubeProxyVersion="",
+            kubeletVersion=kubelet,
+            machineID=host.machine_id,
+            operatingSystem="linux",
+            osImage=host.os_image,
+            systemUUID=host.machine_id,
+        ),
+    )
+
+
+def _conditions(now: Instant, old: Node | None) -> list[NodeCondition]:
+    wanted = (
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+    )
+    known = {c.type: c for c in old.status.conditions} if old else {}
+    at = render_time(now)
+    found = []
+    for type_, status, reason, message in wanted:
+        before = known.get(type_)
+        since = before.lastTransitionTime if before is not None and before.status == status else at
+        condition = NodeCondition(type=type_, status=status, reason=reason, message=message)
+        condition.lastHeartbeatTime, condition.lastTransitionTime = at, since
+        found.append(condition)
+    return found
+
+
+def is_ready(node: Node) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+
+
+def make_lease(settings: NodeSettings, now: Instant, node: Node | None) -> Lease:
+    owners = []
+    if node is not None:
+        owners.append(OwnerReference(apiVersion="v1", kind="Node", name=node.metadata.name, uid=node.metadata.uid))
+    return Lease(
+        kind="Lease",
+        apiVersion="coordination.k8s.io/v1",
+        metadata=ObjectMeta(name=settings.name, namespace=LEASE_NAMESPACE, ownerReferences=owners),
+        spec=LeaseSpec(holderIdentity=settings.name, leaseDurationSeconds=_LEASE_S, renewTime=render_micro_time(now)),
+    )
