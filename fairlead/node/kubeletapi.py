@@ -66,8 +66,8 @@ class KubeletApi:
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         previous = request.query.get("previous") in _TRUE
-        found = worker.log_file(container, previous=previous)
-        if found is None:
+        path = worker.log_file(container, previous=previous)
+        if path is None:
             pod = request.match_info["pod"]
             what = f'previous terminated container "{container}" in pod "{pod}" not found'
             raise web.HTTPBadRequest(
@@ -75,7 +75,6 @@ class KubeletApi:
             )
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        path = found[0]
         with contextlib.suppress(ConnectionError):
             async for chunk in read_log(path, query, growing=lambda: worker.log_grows(container, path)):
                 await response.write(chunk)
