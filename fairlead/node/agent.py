@@ -109,7 +109,7 @@ class Agent:
             await worker.run()
         except* ZygoteGone:
             raise
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 -- a fault in one pod must not end the node
             self._shared.log.error("pod worker failed", pod=worker.uid, error=repr(group.exceptions))
             good = False
         return good

@@ -24,13 +24,14 @@ class Entry:
     env: Mapping[str, str] = field(default_factory=dict)
     writable: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    listens: str = ""
     stop_signal: str = ""
     instead: str = ""
     instead_args: tuple[str, ...] = ()
 
 
 _LISTS = ("names", "look_in", "command", "args", "version", "writable", "instead_args")
-_TEXTS = ("program", "builtin", "stop_signal", "instead")
+_TEXTS = ("program", "builtin", "listens", "stop_signal", "instead")
 _TABLES = ("env", "files")
 
 

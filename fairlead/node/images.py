@@ -37,6 +37,8 @@ class Image:
     writable: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     expose: tuple[str, ...] = ()
+    listens: str = ""
+    """The port that answers when the program is up; empty: unknown."""
     stop_signal: str = ""
     names_pod: bool = False
     """The program is told its Pod's name, node and address."""
@@ -66,7 +68,7 @@ class Images:
 
     async def _make(self, entry: Entry, image: str) -> Image:
         if entry.builtin:
-            return self._web(entry.args)
+            return self._web(entry)
         program = shutil.which(entry.program, path=":".join((PATH, *entry.look_in)))
         if program is not None:
             return await _host_program(entry, program)
@@ -80,18 +82,20 @@ class Images:
             source=why,
             command=found.command,
             args=entry.instead_args,
+            listens=found.listens,
             expose=found.expose,
             names_pod=found.names_pod,
         )
 
-    def _web(self, args: tuple[str, ...]) -> Image:
+    def _web(self, entry: Entry) -> Image:
         python = os.path.realpath(sys.executable)
         script = os.path.realpath(web_server.__file__)
         return Image(
             id=f"host://fairlead/web/{self._version}",
             source=f"is built into fairlead {self._version}",
             command=(python, "-I", "-S", script),
-            args=args,
+            args=entry.args,
+            listens=entry.listens,
             expose=(os.path.realpath(sys.base_prefix), os.path.dirname(script)),
             names_pod=True,
         )
@@ -118,6 +122,7 @@ async def _host_program(entry: Entry, program: str) -> Image:
         env={"PATH": path, **entry.env},
         writable=entry.writable,
         files=entry.files,
+        listens=entry.listens,
         stop_signal=entry.stop_signal,
     )
 

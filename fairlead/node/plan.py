@@ -220,16 +220,15 @@ def _earliest(*times: Instant | None) -> Instant | None:
 
 def grace_s(pod: Pod, now: Instant) -> float:
     """How long containers have between the stop signal and the kill."""
-    whole = pod.spec.terminationGracePeriodSeconds
-    grace = 30 if whole is None else whole
     meta = pod.metadata
+    whole = 30 if pod.spec.terminationGracePeriodSeconds is None else pod.spec.terminationGracePeriodSeconds
     if meta.deletionTimestamp is None:
-        return float(max(grace, 1))
-    if meta.deletionGracePeriodSeconds is not None:
-        grace = meta.deletionGracePeriodSeconds
+        return float(max(whole, 1))
+    if meta.deletionGracePeriodSeconds is None:
+        return float(whole)
     # The timestamp is the moment by which all should be over; an agent that comes late has less time left.
     left = parse_time(meta.deletionTimestamp) - now
-    return max(min(float(grace), left), 0.0) if grace else 0.0
+    return max(min(float(meta.deletionGracePeriodSeconds), left), 0.0)
 
 
 def exit_reason(exit_: Exit) -> str:

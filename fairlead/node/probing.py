@@ -124,3 +124,19 @@ async def _command(argv: Sequence[str], timeout_s: float, run: RunCommand) -> st
         return f"command timed out: {' '.join(argv)!r} timed out after {timeout_s:g}s"
     text = said[:_SAID].decode(errors="replace")
     return None if code == 0 else text or f"command {' '.join(argv)!r} exited with {code}"
+
+
+async def wait_for_port(ip: str, port: int, timeout_s: float) -> None:
+    """Returns when something listens there, or the time is over."""
+    pause_s = 0.002
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(ip, port)
+                except OSError:
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 1.5, 0.05)
+                else:
+                    writer.close()
+                    return

@@ -14,9 +14,9 @@ from fairlead.node.env import ConfigProblem
 from fairlead.node.images import NoImage
 from fairlead.node.logread import last_lines
 from fairlead.node.probes import ProbeContext, ProbeName, failure_text, watch_container
-from fairlead.node.probing import RunCommand, run_hook
+from fairlead.node.probing import RunCommand, run_hook, wait_for_port
 from fairlead.node.seen import NEVER, ContainerSeen, Exit, Waiting
-from fairlead.node.starting import Job, start
+from fairlead.node.starting import Job, Started, start
 from fairlead.node.stopping import Victim, stop
 from fairlead.node.volumes import VolumeProblem
 from fairlead.node.wire import Message
@@ -27,6 +27,7 @@ _API_RETRY_S = 0.5
 _IMAGE_TURN_S = 2.0
 """How long `ErrImagePull` is shown before it becomes `ImagePullBackOff`."""
 _HOOK_S = 30.0
+_LISTEN_S = 0.5
 _TAIL_LINES, _TAIL_BYTES = 80, 2048
 
 
@@ -69,7 +70,7 @@ class ContainerRunner:
             image = await shared.images.resolve(container.image)
             shared.exits.expect(job.id, lambda message: self.exited(job.id, message))
             self._gone = asyncio.Event()
-            told = await start(shared, job, image, context.files, context.material)
+            started = await start(shared, job, image, context.files, context.material)
         except NoImage as error:
             self._no_image(str(error), again=again)
         except (ConfigProblem, VolumeProblem) as error:
@@ -84,7 +85,7 @@ class ContainerRunner:
         else:
             self._stop_signal = image.stop_signal
             self._say_started(image.source)
-            await self._running(job, image.id, Instant(told["started"]))
+            await self._running(job, image.id, started)
 
     def _say_started(self, source: str) -> None:
         context, container = self._context, self._container
@@ -105,9 +106,9 @@ class ContainerRunner:
             self._context.nursery.spawn(self._context.shared.zygote.forget(previous.id))
         return state
 
-    async def _running(self, job: Job, image_id: str, at: Instant) -> None:
+    async def _running(self, job: Job, image_id: str, run: Started) -> None:
         context, container = self._context, self._container
-        state = self._new_run(job, image_id, at)
+        state = self._new_run(job, image_id, run.at)
         early, self._early = self._early, None
         if early is not None and early["id"] == job.id:
             self.exited(job.id, early)
@@ -119,6 +120,9 @@ class ContainerRunner:
             if why is not None and state.id == job.id and state.phase == "running":
                 context.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {why}", container)
                 state.unhealthy = "postStart hook"
+        elif run.port is not None and not (container.startupProbe or container.readinessProbe):
+            context.changed_for_now()
+            await wait_for_port(context.seen.ip, run.port, _LISTEN_S)
         if state.id == job.id and state.phase == "running" and not state.unhealthy:
             state.started = container.startupProbe is None
             state.ready = state.started and container.readinessProbe is None

@@ -10,6 +10,7 @@ import msgspec
 from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.api.podstatus import HostIP, PodIP
+from fairlead.base.instant import Instant
 from fairlead.node import recipe as recipes
 from fairlead.node.catalogue import render_file
 from fairlead.node.env import command_line, container_environment, service_variables
@@ -34,8 +35,15 @@ class Job:
     id: str
 
 
-async def start(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> Message:
-    """Returns `{pid, started}`. Raises ConfigProblem, VolumeProblem, or ZygoteError where it could not be started."""
+@dataclass(frozen=True, slots=True)
+class Started:
+    at: Instant
+    port: int | None
+    """What answers when the program is up, where that is known."""
+
+
+async def start(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> Started:
+    """Raises ConfigProblem, VolumeProblem, or ZygoteError where it could not be started."""
     recipe = _recipe(shared, job, image, files, material)
     meta: dict[str, Any] = {
         "uid": job.pod.metadata.uid,
@@ -46,7 +54,17 @@ async def start(shared: Shared, job: Job, image: Image, files: PodFiles, materia
         "stop_signal": image.stop_signal,
     }
     log = files.new_log(job.container.name, job.attempt)
-    return await shared.zygote.start_container(job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta)
+    told = await shared.zygote.start_container(job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta)
+    return Started(Instant(told["started"]), _port(image, recipe))
+
+
+def _port(image: Image, recipe: Message) -> int | None:
+    """`fairlead/web` takes its port from its argument or its environment."""
+    text = image.listens
+    if image.names_pod:
+        last = recipe["argv"][-1]
+        text = last if last.isdigit() else recipe["env"].get("PORT", text)
+    return int(text) if text.isdigit() else None
 
 
 def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:

@@ -152,9 +152,10 @@ def _states(pod: Pod, container: Container, state: ContainerSeen) -> tuple[Conta
     last = ContainerState(terminated=_terminated(state.last)) if state.last else ContainerState()
     if state.phase == "running":
         return ContainerState(running=ContainerStateRunning(startedAt=render_time(state.started_at))), last
-    if state.phase == "exited" and state.exit is not None:
+    if state.exit is not None:
         ended = ContainerState(terminated=_terminated(state.exit))
-        if state.waiting is None and not (pause_s(state) and restarts(pod, container, state)):
+        resting = state.phase == "exited" and pause_s(state) and restarts(pod, container, state)
+        if state.waiting is None and not resting:
             return ended, last
         return ContainerState(waiting=_waiting(pod, container, state)), ended
     return ContainerState(waiting=_waiting(pod, container, state)), last

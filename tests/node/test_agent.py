@@ -1,0 +1,283 @@
+"""Pods on a node, with real namespaces and an API server in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import aiohttp
+import pytest
+
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.node import NODE
+from fairlead.api.pod import POD, Pod
+from tests.node.nodebench import NodeBench, on_node, ready
+from tests.node.sandbox import as_any_user
+
+pytestmark = pytest.mark.kernel
+
+WEB = {"name": "web", "image": "fairlead/web"}
+NGINX = {"name": "nginx", "image": "nginx:1.14"}
+
+
+def shell(script: str, **extra: object) -> dict[str, object]:
+    return {"name": "main", "image": "busybox", "command": ["sh", "-c", script]} | extra
+
+
+@as_any_user
+def test_nginx_answers_with_its_pods_name_and_says_what_it_is(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[Pod, tuple[int, str], list[str], float]:
+        async with node.agent():
+            await node.create("first", WEB)
+            await node.until("first", ready)
+            at = time.monotonic()
+            await node.create("webui-1", NGINX)
+            pod = await node.until("webui-1", ready)
+            took = time.monotonic() - at
+            answer = await node.get(pod.status.podIP, 80)
+            await asyncio.sleep(0.05)
+            return pod, answer, await node.events(), took
+
+    pod, (code, text), events, took = on_node(work, ordinary=ordinary)
+    assert code == 200
+    assert "nginx in Pod webui-1" in text
+    status = pod.status.containerStatuses[0]
+    assert status.image == "nginx:1.14"
+    assert status.imageID.startswith("host://nginx/1.")
+    assert status.containerID.startswith("fairlead://")
+    assert (pod.status.phase, pod.status.hostIP, pod.status.qosClass) == ("Running", "172.30.0.11", "BestEffort")
+    assert {c.type for c in pod.status.conditions if c.status == "True"} == {
+        "PodReadyToStartContainers",
+        "Initialized",
+        "Ready",
+        "ContainersReady",
+    }
+    assert any('Normal Pulled Container image "nginx:1.14" is served by the host\'s nginx' in e for e in events)
+    assert "Normal Started Started container nginx" in events
+    assert took < 0.5, took
+
+
+@as_any_user
+def test_fairlead_web_says_where_it_runs(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[str, str]:
+        async with node.agent():
+            await node.create("w", WEB | {"args": ["81"]})
+            pod = await node.until("w", ready)
+            return pod.status.podIP, (await node.get(pod.status.podIP, 81))[1]
+
+    ip, text = on_node(work, ordinary=ordinary)
+    assert text == f"Pod w on node1 at {ip}\n"
+
+
+def test_the_node_registers_itself_as_ready() -> None:
+    async def work(node: NodeBench) -> tuple[str, list[str], str]:
+        async with node.agent():
+            for _ in range(200):
+                found = (await node.client.list(NODE)).items
+                if found:
+                    break
+                await asyncio.sleep(0.01)
+            one = found[0]
+            facts = [f"{a.type}={a.address}" for a in one.status.addresses]
+            state = [c.status for c in one.status.conditions if c.type == "Ready"]
+            return one.spec.podCIDR, facts, state[0]
+
+    assert on_node(work) == ("10.244.1.0/24", ["InternalIP=172.30.0.11", "Hostname=node1"], "True")
+
+
+@pytest.mark.slow
+@as_any_user
+def test_a_new_agent_takes_up_running_pods_without_disturbing_them(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[Pod, Pod, list[str]]:
+        async with node.agent():
+            await node.create("w", WEB | {"readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1}})
+            before = await node.until("w", ready)
+        answers = [(await node.get(before.status.podIP, 8080))[1]]
+        async with node.agent():
+            await asyncio.sleep(1.5)
+            after = await node.client.get(POD, "w", "default")
+            answers.append((await node.get(before.status.podIP, 8080))[1])
+            await node.create("second", WEB)
+            second = await node.until("second", ready)
+            await node.client.delete(POD, "w", "default")
+            await node.gone("w")
+        return before, after, [*answers, second.status.podIP]
+
+    before, after, (first, again, ip) = on_node(work, ordinary=ordinary)
+    assert before.status == after.status
+    assert first == again
+    assert ip != before.status.podIP
+
+
+@pytest.mark.slow
+def test_a_failing_container_backs_off_and_says_so() -> None:
+    async def work(node: NodeBench) -> tuple[Pod, list[str]]:
+        async with node.agent():
+            await node.create("crash", shell("echo no; exit 3"))
+            waiting = "CrashLoopBackOff"
+
+            def looping(p: Pod) -> bool:
+                states = [s.state.waiting for s in p.status.containerStatuses]
+                return any(w is not None and w.reason == waiting for w in states)
+
+            pod = await node.until("crash", looping)
+            await asyncio.sleep(0.05)
+            return pod, await node.events()
+
+    pod, events = on_node(work)
+    status = pod.status.containerStatuses[0]
+    assert status.restartCount == 1
+    assert status.lastState.terminated is not None
+    assert (status.lastState.terminated.exitCode, status.lastState.terminated.reason) == (3, "Error")
+    assert status.state.waiting is not None
+    assert status.state.waiting.message.startswith("back-off 10s restarting failed container=main pod=crash_default(")
+    assert any(e.startswith("Warning BackOff Back-off restarting failed container main in pod crash_") for e in events)
+
+
+def test_a_pod_that_is_to_end_succeeds_or_fails() -> None:
+    async def work(node: NodeBench) -> tuple[Pod, Pod]:
+        async with node.agent():
+            await node.create("good", shell("echo bye > /dev/termination-log"), restartPolicy="Never")
+            await node.create("bad", shell("exit 2"), restartPolicy="Never")
+            over = ("Succeeded", "Failed")
+            good = await node.until("good", lambda p: p.status.phase in over)
+            bad = await node.until("bad", lambda p: p.status.phase in over)
+            return good, bad
+
+    good, bad = on_node(work)
+    assert (good.status.phase, bad.status.phase) == ("Succeeded", "Failed")
+    ended = good.status.containerStatuses[0].state.terminated
+    assert ended is not None
+    assert (ended.reason, ended.message) == ("Completed", "bye\n")
+
+
+def test_init_containers_run_in_order_before_the_others() -> None:
+    async def work(node: NodeBench) -> tuple[Pod, list[str]]:
+        volume = [{"name": "v", "mountPath": "/work"}]
+        inits = [
+            shell("sleep 0.05; echo one >> /work/f", name="one", volumeMounts=volume),
+            shell("echo two >> /work/f", name="two", volumeMounts=volume),
+            shell("while :; do sleep 1; done", name="side", restartPolicy="Always"),
+        ]
+        async with node.agent():
+            main = shell("cat /work/f; sleep 60", volumeMounts=volume)
+            await node.create("p", main, initContainers=inits, volumes=[{"name": "v", "emptyDir": {}}])
+            pod = await node.until("p", ready)
+            await asyncio.sleep(0.1)
+            return pod, node.log(pod, "main")
+
+    pod, log = on_node(work)
+    assert log == ["one", "two"]
+    assert [s.ready for s in pod.status.initContainerStatuses] == [True, True, True]
+
+
+@as_any_user
+def test_environment_and_volumes_come_from_the_api(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> list[str]:
+        meta = ObjectMeta(name="conf", namespace="default")
+        await node.client.create(CONFIG_MAP, ConfigMap(metadata=meta, data={"colour": "red", "size": "9"}))
+        env = [
+            {"name": "COLOUR", "valueFrom": {"configMapKeyRef": {"name": "conf", "key": "colour"}}},
+            {"name": "ME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "TEXT", "value": "$(COLOUR)-$(ME) $$(X)"},
+        ]
+        volumes = [
+            {"name": "conf", "configMap": {"name": "conf"}},
+            {
+                "name": "info",
+                "downwardAPI": {"items": [{"path": "a/name", "fieldRef": {"fieldPath": "metadata.name"}}]},
+            },
+        ]
+        mounts = [{"name": "conf", "mountPath": "/etc/conf"}, {"name": "info", "mountPath": "/info"}]
+        script = "echo $TEXT $IP $HOSTNAME; cat /etc/conf/colour; echo; cat /info/a/name; echo; grep pod1 /etc/hosts"
+        async with node.agent():
+            main = shell(script, env=env, volumeMounts=mounts)
+            await node.create("pod1", main, volumes=volumes, restartPolicy="Never")
+            pod = await node.until("pod1", lambda p: p.status.phase == "Succeeded")
+            return node.log(pod, "main")
+
+    ip = "10.244.1.2"
+    expected = [f"red-pod1 $(X) {ip} pod1", "red", "pod1", f"{ip}\tpod1"]
+    assert on_node(work, ordinary=ordinary) == expected
+
+
+def test_what_cannot_be_is_said_in_events() -> None:
+    async def work(node: NodeBench) -> tuple[list[str], list[str]]:
+        async with node.agent():
+            await node.create("no-image", {"name": "c", "image": "example.com/own:1"})
+            await node.create("no-map", WEB, volumes=[{"name": "v", "configMap": {"name": "nope"}}])
+            await node.create("no-program", {"name": "c", "image": "busybox", "command": ["nope"]})
+            pod = await node.until("no-image", lambda p: bool(p.status.containerStatuses))
+            await node.until("no-program", lambda p: any(s.restartCount for s in p.status.containerStatuses))
+            await asyncio.sleep(0.05)
+            states = [s.state.waiting.reason for s in pod.status.containerStatuses if s.state.waiting]
+            return states, await node.events()
+
+    states, events = on_node(work)
+    assert states == ["ErrImagePull"]
+    text = "\n".join(events)
+    assert 'Failed to pull image "example.com/own:1": no host image serves "example.com/own:1"' in text
+    assert 'Warning FailedMount MountVolume.SetUp failed for volume "v" : configmap "nope" not found' in text
+    assert 'failed to start container "c": exec: "nope": executable file not found in $PATH' in text
+
+
+@pytest.mark.slow
+def test_probes_decide_readiness_and_restarts() -> None:
+    async def work(node: NodeBench) -> list[str]:
+        readiness = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
+        liveness = {"exec": {"command": ["test", "!", "-e", "/tmp/dead"]}, "periodSeconds": 1, "failureThreshold": 1}
+        script = "sleep 0.3; touch /tmp/ready; sleep 1; touch /tmp/dead; sleep 60"
+        async with node.agent():
+            main = shell(script, readinessProbe=readiness, livenessProbe=liveness)
+            await node.create("p", main, terminationGracePeriodSeconds=1)
+            first = await node.until("p", lambda p: p.status.phase == "Running")
+            assert not ready(first)
+            await node.until("p", ready)
+            await node.until("p", lambda p: p.status.containerStatuses[0].restartCount == 1)
+            return await node.events()
+
+    events = on_node(work)
+    assert "Normal Killing Container main failed liveness probe, will be restarted" in events
+    assert any(e.startswith("Warning Unhealthy Liveness probe failed: ") for e in events)
+
+
+@pytest.mark.slow
+@as_any_user
+def test_logs_and_exec_over_the_kubelet_api(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[str, list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+        async with node.agent():
+            await node.create("p", shell("echo one; echo two >&2; sleep 60"))
+            await node.until("p", ready)
+            await asyncio.sleep(0.1)
+            base = "http://172.30.0.11:10250"
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"{base}/containerLogs/default/p/main") as response:
+                    log = await response.text()
+                url = f"{base}/exec/default/p/main?command=sh&command=-c&stdin=true&stdout=true&stderr=true&command="
+                plain = await converse(session, url + "cat;echo+e+>%262;exit+7", b"typed\n", b"\xff\x00")
+                tty = await converse(session, url + "stty+size;read+x;echo+got+$x&tty=true", b"hi\n")
+            return log, plain, tty
+
+    log, plain, tty = on_node(work, ordinary=ordinary)
+    assert sorted(log.split()) == ["one", "two"]
+    assert (1, b"typed\n") in plain
+    assert (2, b"e\n") in plain
+    status = json.loads(plain[-1][1])
+    assert plain[-1][0] == 3
+    assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "7"}]
+    said = b"".join(data for channel, data in tty if channel == 1)
+    assert b"43 132" in said
+    assert b"got hi" in said
+    assert json.loads(tty[-1][1])["status"] == "Success"
+
+
+async def converse(session: aiohttp.ClientSession, url: str, *inputs: bytes) -> list[tuple[int, bytes]]:
+    async with session.ws_connect(url, protocols=("v5.channel.k8s.io",)) as ws:
+        await ws.send_bytes(b"\x04" + json.dumps({"Width": 132, "Height": 43}).encode())
+        await asyncio.sleep(0.05)
+        for one in inputs:
+            await ws.send_bytes(one if one[:1] == b"\xff" else b"\x00" + one)
+        return [(message.data[0], message.data[1:]) async for message in ws]
