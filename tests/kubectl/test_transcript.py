@@ -168,7 +168,8 @@ def test_a_rolling_update_goes_through_and_can_be_undone(kubectl: Kubectl) -> No
     assert kubectl("rollout", "undo", "deployment/webui") == "deployment.apps/webui rolled back\n"
     kubectl("rollout", "status", "deployment/webui", "--timeout=60s")
     assert kubectl("get", "deployment/webui", "-o", image) == "nginx:1.14"
-    until("every Pod answering", lambda: len(answering(kubectl)) == 3)
+    until("the updated Pods' end", lambda: len(pods(kubectl)) == 3)
+    assert len(answering(kubectl)) == 3
 
 
 def test_a_killed_pod_is_replaced(kubectl: Kubectl) -> None:
