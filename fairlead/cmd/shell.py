@@ -13,6 +13,7 @@ import pwd
 import signal
 import sys
 from collections.abc import Callable
+from shutil import which
 from typing import NoReturn
 
 from fairlead.cmd.enter import reset_signals
@@ -98,14 +99,18 @@ def _enter(pid: int) -> None:
 
 
 def _exec(command: list[str]) -> NoReturn:
+    code, reason = 127, "command not found"
     try:
         os.execvp(command[0], command)
-    except FileNotFoundError:
-        print(f"fairlead: {command[0]}: command not found", file=sys.stderr)
-        os._exit(127)
     except OSError as e:
-        print(f"fairlead: {command[0]}: {e.strerror}", file=sys.stderr)
-        os._exit(126)
+        # A folder on the PATH that this user may not enter makes "permission denied" of what is just not there.
+        if "/" in command[0] or which(command[0], mode=os.F_OK):
+            code, reason = 126, e.strerror or str(e)
+            if isinstance(e, FileNotFoundError):
+                code = 127
+    print(f"fairlead: {command[0]}: {reason}", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _login_shell() -> str:

@@ -36,7 +36,7 @@ def running(name: str) -> tuple[Paths, Run]:
 
 
 def status(name: str, *, as_json: bool) -> int:
-    """Prints; returns 0 where the cluster runs, else 1."""
+    """Prints; a process that is just being started again has no pid. Returns 0 where the cluster runs, else 1."""
     paths = paths_of(name)
     if not as_json and not paths.config.exists():
         raise CommandError(_absent(name))
@@ -49,8 +49,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
     run = read_run(paths)
     if run is None or not run.alive():
         return {"name": name, "running": False, "ready": False, "pid": None, "api": None, "nodes": [], "components": []}
-    alive = [c for c in run.components if c.pid and is_alive(c.pid, c.startTime)]
-    agents = {c.node: c.pid for c in alive if c.name.startswith("agent/")}
+    pids = {c.name: c.pid if c.pid and is_alive(c.pid, c.startTime) else None for c in run.components}
     ready = _ready_nodes(paths)
     nodes = [
         {
@@ -58,12 +57,13 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
             "ready": ready.get(n.name, False),
             "address": n.address,
             "podCIDR": n.podCIDR,
-            "pid": agents.get(n.name),
+            "pid": pids.get(f"agent/{n.name}"),
         }
         for n in run.nodes
     ]
     components = [
-        {"name": c.name, "pid": c.pid, **({"node": c.node} if c.node else {}), "restarts": c.restarts} for c in alive
+        {"name": c.name, "pid": pids[c.name], **({"node": c.node} if c.node else {}), "restarts": c.restarts}
+        for c in run.components
     ]
     return {
         "name": name,
@@ -106,7 +106,8 @@ def _render(tree: dict[str, Any]) -> str:
         [[n["name"], _node_state(n), n["address"], n["podCIDR"], str(n["pid"] or "-")] for n in tree["nodes"]],
     )
     components = render(
-        ["COMPONENT", "PID", "RESTARTS"], [[c["name"], str(c["pid"]), str(c["restarts"])] for c in tree["components"]]
+        ["COMPONENT", "PID", "RESTARTS"],
+        [[c["name"], str(c["pid"] or "-"), str(c["restarts"])] for c in tree["components"]],
     )
     state = "running" if tree["ready"] else "starting"
     head = (
