@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 from typing import Any, NoReturn
 
 from fairlead.base.clock import Clock
@@ -21,6 +22,7 @@ from fairlead.cmd import config as settings
 from fairlead.cmd.config import Given
 from fairlead.cmd.down import down
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.program import program
 from fairlead.cmd.shell import holder, run_in_node
 from fairlead.cmd.state import Paths, paths_of, read_run
 from fairlead.cmd.up import up
@@ -155,12 +157,14 @@ def _show_tables(api: Api) -> None:
 
 
 def _show_next(name: str) -> None:
+    typed = program()
+    absent = "" if which("kubectl") else "  # kubectl is not installed here: take your distribution's or upstream's\n"
     print(f"""
 The cluster stays up. What to try next:
 
-  eval "$(fairlead env --name {name})"
-  kubectl scale deployment webui --replicas 5 && kubectl get ep -w
-  fairlead shell --name {name} node2 -- curl -s 10.100.100.100
-  curl -s 127.0.0.1:30200
-  fairlead status --name {name}
-  fairlead down --name {name}""")
+{absent}  eval "$({typed} env --name {name})"
+  kubectl scale deployment webui --replicas 5 && kubectl get ep webui-svc
+  {typed} shell --name {name} node2 -- bash -c 'exec 3<>/dev/tcp/10.96.10.100/80; echo GET / >&3; cat <&3'
+  curl 127.0.0.1:30200
+  {typed} status --name {name}
+  {typed} down --name {name}""")

@@ -19,6 +19,7 @@ from fairlead.base.clock import Clock
 from fairlead.cmd import config as settings
 from fairlead.cmd.config import DEFAULT_API_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.program import program
 from fairlead.cmd.state import (
     Paths,
     age_of_process_s,
@@ -213,5 +214,5 @@ def _say_ready(prepared: Prepared, report: Callable[[str], None], *, stays: bool
     name = prepared.config.name
     flag = "" if name == "default" else f" --name {name}"
     report(f'cluster "{name}" is ready')
-    print(f'\nUse it:   eval "$(fairlead env{flag})" && kubectl get nodes')
-    print(f"Stop it:  {'Ctrl-C, or ' if stays else ''}fairlead down{flag}", flush=True)
+    print(f'\nUse it:   eval "$({program()} env{flag})" && kubectl get nodes')
+    print(f"Stop it:  {'Ctrl-C, or ' if stays else ''}{program()} down{flag}", flush=True)

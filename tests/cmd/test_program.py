@@ -1,0 +1,38 @@
+"""How the program is typed again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairlead.cmd.program import program
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    path = tmp_path / "bin" / "fairlead"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_its_name_is_enough_where_the_shell_finds_it(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(installed)])
+    monkeypatch.setenv("PATH", str(installed.parent))
+    assert program() == "fairlead"
+
+
+def test_else_it_is_typed_as_it_was_called(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(installed)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program() == str(installed)
+    monkeypatch.chdir(installed.parent.parent)
+    assert program() == "bin/fairlead"
+
+
+def test_a_module_is_run_by_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/x/fairlead/cmd/main.py", "up"])
+    assert program() == f"{sys.executable} -m fairlead.cmd.main"
