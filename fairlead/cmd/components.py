@@ -16,7 +16,6 @@ class Component:
     """`main` runs in a fresh fork of pid 1, with no other descriptors than `keep`, and should not return."""
 
     name: str
-    title: str
     main: Callable[[], None]
     node: str = ""
     netns: int = -1

@@ -88,7 +88,7 @@ class Pid1:
                 linux.setns(component.netns, linux.CLONE_NEWNET)
                 linux.unshare(linux.CLONE_NEWUTS)
                 linux.sethostname(component.node)
-            linux.set_process_name(component.title)
+            linux.set_process_name(component.name)
             close_others(component.keep)
             component.main()
             code = 0

@@ -88,7 +88,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     pid1.start(_control_plane(inherited, inside_fd, channel.fileno()))
     for node in nodes:
         pid1.start(agents[node.name])
-        pid1.renew(f"zygote/{node.name}", partial(_renewed, inherited, node))
+        pid1.renew(f"zygote-{node.name}", partial(_renewed, inherited, node))
     pid1.start(_relay(inherited))
     return pid1
 
@@ -131,8 +131,7 @@ def _renewed(inherited: Inherited, node: NodeFds) -> tuple[Component, Component]
 
 def _zygote(node: NodeFds) -> Component:
     return Component(
-        name=f"zygote/{node.name}",
-        title=f"zygote-{node.name}",
+        name=f"zygote-{node.name}",
         main=partial(_zygote_main, node.zygote_end),
         node=node.name,
         netns=node.netns,
@@ -150,8 +149,7 @@ def _zygote_main(fd: int) -> None:
 
 def _agent(inherited: Inherited, node: NodeFds) -> Component:
     return Component(
-        name=f"agent/{node.name}",
-        title=f"agent-{node.name}",
+        name=f"agent-{node.name}",
         main=partial(_agent_main, inherited, node.index, node.agent_end),
         node=node.name,
         netns=node.netns,
@@ -169,7 +167,6 @@ def _agent_main(inherited: Inherited, index: int, zygote_fd: int) -> None:
 def _control_plane(inherited: Inherited, inside_fd: int, channel_fd: int) -> Component:
     return Component(
         name="control-plane",
-        title="control-plane",
         main=partial(_control_plane_main, inherited, inside_fd, channel_fd),
         keep=(inherited.api_fd, inside_fd, channel_fd),
     )
@@ -185,7 +182,7 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
 
 
 def _relay(inherited: Inherited) -> Component:
-    return Component(name="relay", title="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,))
+    return Component(name="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,))
 
 
 def _relay_main(inherited: Inherited) -> None:

@@ -47,7 +47,7 @@ def holder(run: Run, node: str | None) -> int:
     if wanted not in names:
         raise UsageError(f'there is no node "{wanted}": the cluster has {", ".join(names)}')
     for kind in ("zygote", "agent"):
-        component = run.component(f"{kind}/{wanted}")
+        component = run.component(f"{kind}-{wanted}")
         if component is not None and component.pid and is_alive(component.pid, component.startTime):
             return component.pid
     raise CommandError(f"{wanted} is just starting; try again")

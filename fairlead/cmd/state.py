@@ -60,7 +60,7 @@ class Paths:
         return self.root / "nodes" / name
 
     def log(self, component: str) -> Path:
-        return self.logs / f"{component.replace('/', '-')}.log"
+        return self.logs / f"{component}.log"
 
 
 def state_home() -> Path:

@@ -36,7 +36,7 @@ def running(name: str) -> tuple[Paths, Run]:
 
 
 def status(name: str, *, as_json: bool) -> int:
-    """Prints; a process that is just being started again has no pid. Returns 0 where the cluster runs, else 1."""
+    """Prints; a process that is just being started again has pid 0. Returns 0 where the cluster runs, else 1."""
     paths = paths_of(name)
     if not as_json and not paths.config.exists():
         raise CommandError(_absent(name))
@@ -49,7 +49,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
     run = read_run(paths)
     if run is None or not run.alive():
         return {"name": name, "running": False, "ready": False, "pid": None, "api": None, "nodes": [], "components": []}
-    pids = {c.name: c.pid if c.pid and is_alive(c.pid, c.startTime) else None for c in run.components}
+    pids = {c.name: c.pid if c.pid and is_alive(c.pid, c.startTime) else 0 for c in run.components}
     ready = _ready_nodes(paths)
     nodes = [
         {
@@ -57,7 +57,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
             "ready": ready.get(n.name, False),
             "address": n.address,
             "podCIDR": n.podCIDR,
-            "pid": pids.get(f"agent/{n.name}"),
+            "pid": pids.get(f"agent-{n.name}"),
         }
         for n in run.nodes
     ]

@@ -51,11 +51,11 @@ def test_status_names_every_process(running: Cluster) -> None:
         ("node2", True, "172.30.0.12", "10.244.2.0/24"),
     ]
     names = {c["name"] for c in status["components"]}
-    assert names == {"control-plane", "relay", "agent/node1", "agent/node2", "zygote/node1", "zygote/node2"}
+    assert names == {"control-plane", "relay", "agent-node1", "agent-node2", "zygote-node1", "zygote-node2"}
     below = set(running.processes())
     assert status["pid"] in below
     assert {c["pid"] for c in status["components"]} <= below
-    assert [n["pid"] for n in status["nodes"]] == [running.component(f"agent/node{i}")["pid"] for i in (1, 2)]
+    assert [n["pid"] for n in status["nodes"]] == [running.component(f"agent-node{i}")["pid"] for i in (1, 2)]
 
 
 def test_the_table_says_the_same(running: Cluster) -> None:
@@ -173,14 +173,14 @@ def test_status_is_right_after_a_kill(cluster: Cluster) -> None:
     assert cluster.status()["ready"]
 
 
-@pytest.mark.parametrize("component", ["control-plane", "relay", "agent/node1", "zygote/node1"])
+@pytest.mark.parametrize("component", ["control-plane", "relay", "agent-node1", "zygote-node1"])
 def test_a_killed_component_comes_back(running: Cluster, component: str) -> None:
     before = running.component(component)
     os.kill(before["pid"], signal.SIGKILL)
 
     def back() -> bool:
         found = running.component(component)
-        return (found["pid"] != before["pid"], found["restarts"]) == (True, before["restarts"] + 1)
+        return found["pid"] not in (0, before["pid"]) and found["restarts"] > before["restarts"]
 
     until("a new process", back)
     until("Ready nodes", lambda: all(n["ready"] for n in running.status()["nodes"]))
