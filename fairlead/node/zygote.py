@@ -386,10 +386,9 @@ class Zygote:
         self._poll.modify(self._sock.fileno(), wanted)
 
 
-def main(sock: socket.socket, *, name: str = "zygote") -> NoReturn:
+def main(sock: socket.socket) -> NoReturn:
     """Becomes the zygote on this end of the pair; ends the process when nobody holds the other end any more.
     Every other descriptor but the standard three is closed, the inherited other end among them."""
-    linux.set_process_name(name)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     gc.disable()  # nothing here makes cycles, and what was inherited must not be finalised: its descriptors are closed
     gc.freeze()

@@ -1,0 +1,47 @@
+"""Makes pods and what was seen of them, with overrides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fairlead.api.pod import Pod
+from fairlead.base.instant import Instant
+from fairlead.node.seen import ContainerSeen, Exit, PodSeen
+
+NOW = Instant(1_700_000_000.0)
+
+
+def pod(*names: str, status: dict[str, Any] | None = None, meta: dict[str, Any] | None = None, **spec: Any) -> Pod:
+    """A pod with containers of these names (or those in `spec`)."""
+    containers = [{"name": n, "image": "fairlead/web"} for n in names or ("main",)]
+    tree = {
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u-1"} | (meta or {}),
+        "spec": {"containers": containers, "restartPolicy": "Always", "nodeName": "node1"} | spec,
+        "status": status or {},
+    }
+    return msgspec.convert(tree, Pod)
+
+
+def exit_(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) -> Exit:
+    return Exit("id", code, 0, Instant(at - ran_s), Instant(at), **extra)
+
+
+def running(**extra: Any) -> ContainerSeen:
+    state = ContainerSeen(phase="running", id="id", started=True, ready=True, started_at=NOW)
+    for name, value in extra.items():
+        setattr(state, name, value)
+    return state
+
+
+def exited(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) -> ContainerSeen:
+    state = ContainerSeen(phase="exited", id="id", exit=exit_(code, at=at, ran_s=ran_s))
+    for name, value in extra.items():
+        setattr(state, name, value)
+    return state
+
+
+def seen(**containers: ContainerSeen) -> PodSeen:
+    """Of a pod whose sandbox is up."""
+    return PodSeen(sandbox="up", ip="10.244.1.2", started_at=NOW, containers=dict(containers))

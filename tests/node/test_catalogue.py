@@ -1,0 +1,91 @@
+"""Host images: which name gets what."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from fairlead.node.catalogue import find, parse_catalogue, render_file, repository
+from fairlead.node.images import Images, NoImage
+
+BUILT_IN = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("nginx", "nginx"),
+        ("nginx:1.14", "nginx"),
+        ("docker.io/library/nginx:1.14", "nginx"),
+        ("library/nginx", "nginx"),
+        ("localhost:5000/team/nginx@sha256:00", "team/nginx"),
+        ("registry.example.com:443/a/b:tag", "a/b"),
+        ("fairlead/web:v2", "fairlead/web"),
+    ],
+)
+def test_the_name_is_what_is_left_without_registry_and_tag(image: str, expected: str) -> None:
+    assert repository(image) == expected
+
+
+def test_a_plain_name_also_serves_longer_ones_but_not_other_names() -> None:
+    entries = parse_catalogue(BUILT_IN)
+    for image in ("nginx:1.14", "registry.example.com/team/nginx:2", "docker.io/library/nginx"):
+        entry = find(entries, image)
+        assert entry is not None
+        assert entry.program == "nginx"
+    assert find(entries, "nginx-ingress") is None
+    assert find(entries, "other/web") is None
+
+
+def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
+    own = tmp_path / "images.toml"
+    own.write_text('[[image]]\nnames = ["nginx", "my-*"]\nprogram = "sh"\nargs = ["sh", "-c", "true"]\n')
+    images = Images(catalogue=str(own), version="9")
+    for name in ("nginx:1", "example.com/my-app:3"):
+        assert asyncio.run(images.resolve(name)).args == ("sh", "-c", "true")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[[image]]\nnames = 'x'\nprogram = 'y'", "image 1: 'names' must be a list of strings"),
+        ("[[image]]\nnames = ['x']", "image 1: 'names' and 'program' must be given"),
+        ("[[image]]\nnames = ['x']\nprogram='y'\nnope=1", "image 1: unknown key 'nope'"),
+        ("[[images]]", "unknown key 'images'; only [[image]] is known"),
+        ("x =", "not TOML"),
+    ],
+)
+def test_a_bad_catalogue_is_refused_with_the_place(text: str, problem: str, tmp_path: Path) -> None:
+    own = tmp_path / "images.toml"
+    own.write_text(text)
+    with pytest.raises(ValueError, match=f"{own}: ".replace(".", r"\.")) as caught:
+        Images(catalogue=str(own), version="9")
+    assert problem in str(caught.value)
+
+
+def test_an_unknown_image_names_the_cure() -> None:
+    with pytest.raises(NoImage) as caught:
+        asyncio.run(Images(catalogue="", version="9").resolve("example.com/own:1"))
+    assert 'no host image serves "example.com/own:1"' in str(caught.value)
+    assert "fairlead/web, nginx" in str(caught.value)
+
+
+def test_a_missing_program_is_replaced_and_that_is_said(tmp_path: Path) -> None:
+    own = tmp_path / "images.toml"
+    own.write_text(
+        '[[image]]\nnames = ["httpd"]\nprogram = "no-such-httpd"\ninstead = "fairlead/web"\ninstead_args = ["80"]\n'
+        '[[image]]\nnames = ["redis"]\nprogram = "no-such-redis"\n'
+    )
+    images = Images(catalogue=str(own), version="9")
+    found = asyncio.run(images.resolve("httpd:2.4"))
+    assert found.source == "is served by fairlead/web 9 (80): no-such-httpd is not installed on the host"
+    assert (found.id, found.args) == ("host://fairlead/web/9", ("80",))
+    with pytest.raises(NoImage, match="which is not installed: install it"):
+        asyncio.run(images.resolve("redis"))
+
+
+def test_only_known_names_are_filled_into_files() -> None:
+    assert render_file("\n$pod $remote_addr ${ip}\n", {"pod": "p", "ip": "1"}) == "p $remote_addr 1\n"

@@ -1,0 +1,187 @@
+"""What is decided for a pod."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.api.pod import Pod
+from fairlead.base.instant import Instant
+from fairlead.node.plan import Decision, Fail, Finish, SetUp, Start, Stop, TearDown, decide, finished, grace_s, longer
+from fairlead.node.seen import ContainerSeen, PodSeen
+from tests.node.makers import NOW, exited, pod, running, seen
+
+
+def later(seconds: float) -> Instant:
+    return Instant(NOW + seconds)
+
+
+def test_a_new_pod_is_set_up_first() -> None:
+    assert decide(pod(), PodSeen(), NOW) == Decision((SetUp(),))
+
+
+def test_a_failed_set_up_waits_for_its_time() -> None:
+    state = PodSeen(retry_at=later(5))
+    assert decide(pod(), state, NOW) == Decision((), later(5))
+    assert decide(pod(), state, later(5)) == Decision((SetUp(),))
+
+
+def test_all_containers_start_at_once() -> None:
+    assert decide(pod("a", "b"), seen(), NOW).actions == (Start("a", 0, 0.0), Start("b", 0, 0.0))
+
+
+def test_nothing_is_done_while_a_container_starts_or_runs() -> None:
+    state = seen(a=running(), b=ContainerSeen(phase="starting"))
+    assert decide(pod("a", "b"), state, NOW) == Decision()
+
+
+def test_the_first_restart_is_at_once_and_the_next_ones_wait_longer_and_longer() -> None:
+    assert decide(pod(), seen(main=exited(1)), NOW).actions == (Start("main", 1, 10.0),)
+    waiting = seen(main=exited(1, attempt=1, backoff_s=10.0))
+    assert decide(pod(), waiting, NOW) == Decision((), later(10))
+    assert decide(pod(), waiting, later(10)).actions == (Start("main", 2, 20.0),)
+    assert [longer(s) for s in (0, 10, 20, 160, 300)] == [10, 20, 40, 300, 300]
+
+
+def test_a_long_run_forgives_what_was_before() -> None:
+    state = seen(main=exited(1, ran_s=700, attempt=7, backoff_s=300.0))
+    assert decide(pod(), state, NOW).actions == (Start("main", 8, 10.0),)
+
+
+def test_the_restart_policy_says_what_runs_again() -> None:
+    for policy, code, again in (
+        ("Always", 0, True),
+        ("Always", 1, True),
+        ("OnFailure", 0, False),
+        ("OnFailure", 1, True),
+        ("Never", 1, False),
+    ):
+        actions = decide(pod(restartPolicy=policy), seen(main=exited(code)), NOW).actions
+        assert any(isinstance(a, Start) for a in actions) is again, (policy, code)
+
+
+def test_a_pod_that_is_over_gives_up_its_sandbox_and_stays() -> None:
+    p, state = pod(restartPolicy="Never"), seen(main=exited(0))
+    assert finished(p, state)
+    assert decide(p, state, NOW).actions == (TearDown(),)
+    state.sandbox = "down"
+    assert decide(p, state, NOW) == Decision()
+
+
+def inits(*policies: str | None) -> Pod:
+    found = [{"name": f"i{n}", "image": "x", "restartPolicy": policy} for n, policy in enumerate(policies)]
+    return pod(initContainers=found)
+
+
+def test_init_containers_run_one_after_the_other() -> None:
+    p = inits(None, None)
+    assert decide(p, seen(), NOW).actions == (Start("i0", 0, 0.0),)
+    assert decide(p, seen(i0=running()), NOW).actions == ()
+    assert decide(p, seen(i0=exited(0)), NOW).actions == (Start("i1", 0, 0.0),)
+    assert decide(p, seen(i0=exited(0), i1=exited(0)), NOW).actions == (Start("main", 0, 0.0),)
+
+
+def test_a_failing_init_container_is_tried_again_unless_nothing_is_ever_restarted() -> None:
+    assert decide(inits(None), seen(i0=exited(1)), NOW).actions == (Start("i0", 1, 10.0),)
+    never = inits(None)
+    never.spec.restartPolicy = "Never"
+    assert decide(never, seen(i0=exited(1)), NOW).actions == (TearDown(),)
+
+
+def test_a_sidecar_is_waited_for_until_it_has_started_and_runs_again_by_itself() -> None:
+    p = inits("Always", None)
+    assert decide(p, seen(i0=running(started=False)), NOW).actions == ()
+    assert decide(p, seen(i0=running()), NOW).actions == (Start("i1", 0, 0.0),)
+    up = seen(i0=exited(0), i1=exited(0), main=running())
+    assert decide(p, up, NOW).actions == (Start("i0", 1, 10.0),)
+
+
+def test_sidecars_end_after_the_containers_the_last_one_first() -> None:
+    p = inits("Always", "Always")
+    state = seen(i0=running(), i1=running(), main=running())
+    state.ending = True
+    assert decide(p, state, NOW).actions == (Stop("main", "Stopping container main"),)
+    state.containers["main"] = exited(0)
+    assert decide(p, state, NOW).actions == (Stop("i1", "Stopping container i1"),)
+
+
+def test_a_deleted_pod_ends_step_by_step() -> None:
+    state = seen(main=running())
+    state.ending = True
+    assert decide(pod(), state, NOW).actions == (Stop("main", "Stopping container main"),)
+    state.of("main").stopping = True
+    assert decide(pod(), state, NOW).actions == ()
+    state.containers["main"] = exited(0)
+    assert decide(pod(), state, NOW).actions == (TearDown(),)
+    state.sandbox = "down"
+    assert decide(pod(), state, NOW).actions == (Finish(),)
+
+
+def test_a_pod_deleted_before_it_ran_is_finished_at_once() -> None:
+    assert decide(pod(), PodSeen(ending=True), NOW).actions == (Finish(),)
+    assert decide(pod(), PodSeen(ending=True, sandbox="working"), NOW).actions == ()
+
+
+def test_an_unhealthy_container_is_stopped_once() -> None:
+    state = seen(main=running(unhealthy="liveness"))
+    expected = Stop("main", "Container main failed liveness probe, will be restarted")
+    assert decide(pod(), state, NOW).actions == (expected,)
+    state.of("main").stopping = True
+    assert decide(pod(), state, NOW).actions == ()
+
+
+def test_a_pod_past_its_deadline_fails() -> None:
+    p, state = pod(activeDeadlineSeconds=5), seen(main=running())
+    assert decide(p, state, NOW) == Decision((), later(5))
+    action = decide(p, state, later(5)).actions[0]
+    assert isinstance(action, Fail)
+    assert action.reason == "DeadlineExceeded"
+
+
+def test_the_grace_is_what_the_deletion_leaves_of_it() -> None:
+    assert grace_s(pod(terminationGracePeriodSeconds=7), NOW) == 7
+    assert grace_s(pod(), NOW) == 30
+    meta = {"deletionTimestamp": "2023-11-14T22:13:40Z", "deletionGracePeriodSeconds": 30}  # 20 s after NOW
+    assert grace_s(pod(meta=meta), NOW) == 20
+    assert grace_s(pod(meta=meta | {"deletionGracePeriodSeconds": 0}), NOW) == 0
+
+
+@given(
+    policy=st.sampled_from(["Always", "OnFailure", "Never"]),
+    codes=st.lists(st.integers(0, 2), max_size=12),
+    ending_after=st.integers(0, 12),
+)
+def test_doing_what_is_decided_always_leads_somewhere(policy: str, codes: list[int], ending_after: int) -> None:
+    """In a world where everything asked for happens at once: what runs is not started again, and a deleted pod goes."""
+    p, state, now, outcomes = pod("a", "b", restartPolicy=policy), PodSeen(), NOW, iter(codes)
+    for step in range(200):
+        state.ending = state.ending or step >= ending_after
+        decision = decide(p, state, now)
+        if Finish() in decision.actions:
+            return
+        for action in decision.actions:
+            _apply(action, state, now, next(outcomes, None))
+        if not decision.actions:
+            now = decision.wake_at or Instant(now + 1)
+    raise AssertionError(f"never finished: {dataclasses.asdict(state)}")
+
+
+def _apply(action: object, state: PodSeen, now: Instant, outcome: int | None) -> None:
+    match action:
+        case SetUp():
+            state.sandbox = "up"
+        case Start(name, attempt, backoff_s):
+            old = state.of(name)
+            assert old.phase in ("new", "exited")
+            new = running() if outcome is None else exited(outcome, at=now)
+            new.attempt, new.backoff_s = attempt, backoff_s
+            state.containers[name] = new
+        case Stop(name, _):
+            state.containers[name] = exited(143, at=now, attempt=state.of(name).attempt)
+        case TearDown():
+            assert all(c.phase not in ("running", "starting") for c in state.containers.values())
+            state.sandbox = "down"
+        case _:
+            raise AssertionError(action)

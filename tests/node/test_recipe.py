@@ -1,0 +1,118 @@
+"""What the zygote is told, and the small pure parts beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fairlead.node.env import ConfigProblem
+from fairlead.node.images import Image
+from fairlead.node.ipam import Addresses, NoAddress
+from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES, id_filter
+from fairlead.node.probes import Tally
+from fairlead.node.recipe import Places, capabilities, etc_files, make_recipe, resolv_conf
+from fairlead.node.settings import NodeSettings
+from tests.node.makers import pod
+
+SETTINGS = NodeSettings(name="node1", ip="172.30.0.11", pod_cidr="10.244.1.0/24", state_dir="/s", hide=("/state",))
+PLACES = Places(etc="/s/etc", image_files={"/etc/a": "/s/0"}, end_file="/s/end", volumes=[("/v", "/data", True)])
+IMAGE = Image(id="i", source="s", writable=("/var/cache/a",), expose=("/opt/x",))
+
+
+def recipe(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    p = pod(containers=[{"name": "c", "image": "x"} | (container or {})], **spec)
+    process = (["run"], {"A": "1"})
+    return make_recipe(p, p.spec.containers[0], IMAGE, process=process, places=PLACES, settings=SETTINGS)
+
+
+def test_a_recipe_has_the_images_files_below_the_pods() -> None:
+    found = recipe()
+    assert found["image_mounts"] == [
+        {"type": "tmpfs", "target": "/var/cache/a", "mode": "777"},
+        {"type": "bind", "source": "/s/0", "target": "/etc/a", "ro": True},
+    ]
+    targets = [m["target"] for m in found["mounts"]]
+    assert targets == ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/data"]
+    assert (found["hide"], found["expose"]) == (["/state"], ["/opt/x"])
+    assert (found["uid"], found["capabilities"]) == (0, list(DEFAULT_CAPABILITIES))
+
+
+def test_the_containers_user_wins_over_the_pods() -> None:
+    found = recipe(
+        {"securityContext": {"runAsUser": 5}}, securityContext={"runAsUser": 4, "runAsGroup": 3, "fsGroup": 2}
+    )
+    assert (found["uid"], found["gid"], found["groups"]) == (5, 3, [2])
+
+
+def test_root_is_refused_where_the_manifest_forbids_it() -> None:
+    with pytest.raises(ConfigProblem, match="runAsNonRoot and image will run as root"):
+        recipe(securityContext={"runAsNonRoot": True})
+    assert recipe({"securityContext": {"runAsNonRoot": True, "runAsUser": 1}})["uid"] == 1
+
+
+def test_capabilities_are_added_and_dropped() -> None:
+    def of(**security: Any) -> list[str]:
+        return capabilities(
+            pod(containers=[{"name": "c", "image": "x", "securityContext": security}]).spec.containers[0]
+        )
+
+    assert of(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN", "CAP_CHOWN"]}) == ["CHOWN", "NET_ADMIN"]
+    assert "KILL" not in of(capabilities={"drop": ["KILL"]})
+    assert of(privileged=True) == list(CAPABILITIES)
+
+
+def test_a_pods_etc_files_name_it() -> None:
+    named = pod(hostname="h", subdomain="sub", hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}])
+    found = etc_files(named, "10.244.1.2", SETTINGS)
+    assert "10.244.1.2\th.sub.ns.svc.cluster.local\th\n" in found["hosts"]
+    assert "1.2.3.4\ta b\n" in found["hosts"]
+    assert found["hostname"] == "h\n"
+
+
+def test_name_servers_are_the_clusters_and_the_manifests() -> None:
+    with_dns = NodeSettings(name="n", ip="1", pod_cidr="10.244.1.0/24", state_dir="/s", cluster_dns="10.96.0.10")
+    config = {"nameservers": ["9.9.9.9"], "options": [{"name": "ndots", "value": "2"}, {"name": "debug"}]}
+    assert resolv_conf(pod(dnsConfig=config), with_dns) == (
+        "search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\nnameserver 9.9.9.9\n"
+        "options ndots:2 debug\n"
+    )
+    assert resolv_conf(pod(dnsPolicy="None"), with_dns).startswith("# ")
+
+
+def test_addresses_start_at_2_and_come_back_late() -> None:
+    addresses = Addresses("10.244.1.0/29")
+    taken = [str(addresses.take()) for _ in range(3)]
+    assert taken == ["10.244.1.2", "10.244.1.3", "10.244.1.4"]
+    addresses.release("10.244.1.2")
+    assert [str(addresses.take()) for _ in range(3)] == ["10.244.1.5", "10.244.1.6", "10.244.1.2"]
+    with pytest.raises(NoAddress):
+        addresses.take()
+    addresses.release("10.244.1.4")
+    assert str(addresses.take("10.244.1.4")) == "10.244.1.4"
+
+
+def test_a_preferred_address_that_is_not_ours_is_not_taken() -> None:
+    addresses = Addresses("10.244.1.0/24")
+    assert [str(addresses.take(a)) for a in ("10.244.2.9", "10.244.1.9", "10.244.1.9")] == [
+        "10.244.1.2",
+        "10.244.1.9",
+        "10.244.1.3",
+    ]
+
+
+def test_probe_results_count_in_a_row() -> None:
+    tally = Tally(success_threshold=2, failure_threshold=3)
+    assert [tally.add(good) for good in (True, False, True, True)] == [False, False, False, True]
+    assert [tally.add(good) for good in (False, False, True, False, False, False)] == [False] * 5 + [True]
+    assert tally.verdict is False
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_id_filter_jumps_only_forward_and_within_itself(machine: str) -> None:
+    code = id_filter(machine)
+    steps = [code[i : i + 8] for i in range(0, len(code), 8)]
+    assert len(code) % 8 == 0
+    for number, step in enumerate(steps):
+        if step[0] == 0x15:
+            assert number + 1 + max(step[2], step[3]) < len(steps)

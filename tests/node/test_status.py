@@ -1,0 +1,121 @@
+"""A pod's status from what was seen."""
+
+from __future__ import annotations
+
+from fairlead.api.pod import Pod
+from fairlead.api.podstatus import PodStatus
+from fairlead.node.seen import ContainerSeen, Exit, PodSeen, Waiting
+from fairlead.node.status import qos_class, render_status
+from tests.node.makers import NOW, exited, pod, running, seen
+
+
+def status(p: Pod, state: PodSeen) -> PodStatus:
+    return render_status(p, state, host_ip="172.30.0.11", now=NOW)
+
+
+def conditions(found: PodStatus) -> dict[str, str]:
+    return {c.type: c.status for c in found.conditions}
+
+
+def test_a_pod_in_the_making_is_pending() -> None:
+    found = status(pod(), PodSeen(started_at=NOW))
+    waiting = found.containerStatuses[0].state.waiting
+    assert found.phase == "Pending"
+    assert waiting is not None
+    assert waiting.reason == "ContainerCreating"
+    assert conditions(found) == {
+        "PodReadyToStartContainers": "False",
+        "Initialized": "True",
+        "Ready": "False",
+        "ContainersReady": "False",
+    }
+
+
+def test_a_running_pod_is_ready_when_its_containers_are() -> None:
+    found = status(pod("a", "b"), seen(a=running(), b=running(ready=False)))
+    assert found.phase == "Running"
+    ready = next(c for c in found.conditions if c.type == "Ready")
+    assert (ready.status, ready.reason) == ("False", "ContainersNotReady")
+    assert ready.message == "containers with unready status: [b]"
+    both = status(pod("a", "b"), seen(a=running(), b=running()))
+    assert conditions(both)["Ready"] == "True"
+    assert (both.podIP, both.hostIP) == ("10.244.1.2", "172.30.0.11")
+
+
+def test_a_condition_keeps_its_time_until_it_changes() -> None:
+    old = {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"}]}
+    times = {c.type: c.lastTransitionTime for c in status(pod(status=old), seen(main=running())).conditions}
+    assert times["Ready"] == "2020-01-01T00:00:00Z"
+    assert times["Initialized"] == "2023-11-14T22:13:20Z"
+
+
+def test_others_conditions_are_kept_and_readiness_gates_count() -> None:
+    old = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    gated = pod(status=old, readinessGates=[{"conditionType": "example.com/gate"}])
+    found = status(gated, seen(main=running()))
+    assert conditions(found)["PodScheduled"] == "True"
+    assert conditions(found)["ContainersReady"] == "True"
+    assert conditions(found)["Ready"] == "False"
+
+
+def test_a_crash_loop_waits_and_remembers_the_crash() -> None:
+    container = status(pod(), seen(main=exited(3, attempt=1, backoff_s=10.0))).containerStatuses[0]
+    assert container.state.waiting is not None
+    assert container.state.waiting.reason == "CrashLoopBackOff"
+    assert container.state.waiting.message == "back-off 10s restarting failed container=main pod=p_ns(u-1)"
+    assert container.lastState.terminated is not None
+    assert (container.lastState.terminated.exitCode, container.restartCount) == (3, 1)
+
+
+def test_a_missing_image_says_why() -> None:
+    state = seen(main=ContainerSeen(waiting=Waiting("ErrImagePull", "no such image")))
+    waiting = status(pod(), state).containerStatuses[0].state.waiting
+    assert waiting is not None
+    assert (waiting.reason, waiting.message) == ("ErrImagePull", "no such image")
+
+
+def test_the_end_of_a_pod_is_success_or_failure() -> None:
+    never = pod(restartPolicy="Never")
+    good, bad = status(never, seen(main=exited(0))), status(never, seen(main=exited(1)))
+    assert (good.phase, bad.phase) == ("Succeeded", "Failed")
+    assert next(c.reason for c in good.conditions if c.type == "Ready") == "PodCompleted"
+    ended = good.containerStatuses[0].state.terminated
+    assert ended is not None
+    assert ended.reason == "Completed"
+
+
+def test_a_deleted_pod_whose_containers_have_ended_is_over() -> None:
+    state = seen(main=exited(137))
+    state.ending = True
+    assert status(pod(), state).phase == "Failed"
+
+
+def test_the_run_before_is_shown_beside_the_present_one() -> None:
+    last = Exit("old", 1, 0, NOW, NOW)
+    container = status(pod(), seen(main=running(attempt=1, last=last))).containerStatuses[0]
+    assert container.state.running is not None
+    assert container.lastState.terminated is not None
+    assert container.lastState.terminated.containerID == "fairlead://old"
+
+
+def test_init_containers_are_ready_when_done() -> None:
+    p = pod(initContainers=[{"name": "i", "image": "x"}])
+    before, after = status(p, seen(i=running())), status(p, seen(i=exited(0), main=running()))
+    assert conditions(before)["Initialized"] == "False"
+    assert before.phase == "Pending"
+    assert before.containerStatuses[0].state.waiting is not None
+    assert before.containerStatuses[0].state.waiting.reason == "PodInitializing"
+    assert after.initContainerStatuses[0].ready
+    assert conditions(after)["Initialized"] == "True"
+
+
+def test_the_quality_of_service_follows_requests_and_limits() -> None:
+    def of(**resources: dict[str, str]) -> str:
+        return qos_class(pod(containers=[{"name": "c", "image": "x", "resources": resources}]))
+
+    both = {"cpu": "1", "memory": "1Gi"}
+    assert of() == "BestEffort"
+    assert of(limits=both) == "Guaranteed"
+    assert of(limits=both, requests={"cpu": "1000m"}) == "Guaranteed"
+    assert of(limits=both, requests={"cpu": "500m"}) == "Burstable"
+    assert of(requests={"cpu": "1"}) == "Burstable"
