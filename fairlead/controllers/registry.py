@@ -8,6 +8,7 @@ from fairlead.controllers.context import Context
 from fairlead.controllers.deployment import loop as deployment_loop
 from fairlead.controllers.endpoints import loop as endpoints_loop
 from fairlead.controllers.endpointslice import loop as endpointslice_loop
+from fairlead.controllers.endpointslicemirroring import loop as mirroring_loop
 from fairlead.controllers.garbage import loop as garbage_loop
 from fairlead.controllers.namespace import loop as namespace_loop
 from fairlead.controllers.nodelifecycle import loop as nodelifecycle_loop
@@ -21,6 +22,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     replicaset_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
+    mirroring_loop.controller,
     namespace_loop.controller,
     garbage_loop.controller,
     serviceaccount_loop.controller,

@@ -34,17 +34,26 @@ def is_headless(service: Service) -> bool:
     return service.spec.clusterIP == "None"
 
 
-def ipv4_of(pod: Pod) -> str:
-    """The pod's IPv4 address, or nothing."""
+def families_of(service: Service) -> tuple[str, ...]:
+    """The address families that its endpoints have, the first one first."""
+    if service.spec.ipFamilies:
+        return tuple(dict.fromkeys(service.spec.ipFamilies))
+    # The server fills them in; an object that never passed it is judged by its address.
+    return ("IPv6",) if ":" in service.spec.clusterIP else ("IPv4",)
+
+
+def address_of(pod: Pod, family: str) -> str:
+    """The pod's address in a family, or nothing."""
+    wants_v6 = family == "IPv6"
     for ip in [entry.ip for entry in pod.status.podIPs] or [pod.status.podIP]:
-        if "." in ip and ":" not in ip:
+        if ip and (":" in ip) == wants_v6:
             return ip
     return ""
 
 
 def has_endpoint(pod: Pod) -> bool:
     """Whether anything can be sent to the pod: it has an address and has not finished."""
-    return bool(pod.status.podIP) and not is_finished(pod)
+    return bool(pod.status.podIP or pod.status.podIPs) and not is_finished(pod)
 
 
 def serves(pod: Pod, service: Service) -> bool:
@@ -53,7 +62,7 @@ def serves(pod: Pod, service: Service) -> bool:
 
 
 def ports_of(service: Service, pod: Pod) -> tuple[Port, ...]:
-    """Every port of the Service that the pod has; a named target port that it lacks is left out."""
+    """Every port of the Service that the pod has, sorted; a named target port that it lacks is left out."""
     found = []
     for port in service.spec.ports:
         number = _target(port, pod)

@@ -41,15 +41,20 @@ class ServiceWatch:
             return
         seen: set[str] = set()
         for pod in (old, new):
-            if pod is None:
-                continue
-            labels = pod.metadata.labels.items()
-            for pair in _pairs(pod):
-                for service in self._by_pair.get(pair):
-                    if service.spec.selector.items() <= labels:
-                        seen.add(f"{service.metadata.namespace}/{service.metadata.name}")
+            if pod is not None:
+                seen.update(self.keys_of(pod))
         for service_key in sorted(seen):
             self._touched(service_key)
+
+    def keys_of(self, pod: Pod) -> set[str]:
+        """The Services that select the pod."""
+        labels = pod.metadata.labels.items()
+        return {
+            f"{service.metadata.namespace}/{service.metadata.name}"
+            for pair in _pairs(pod)
+            for service in self._by_pair.get(pair)
+            if service.spec.selector.items() <= labels
+        }
 
 
 def _facts(pod: Pod) -> tuple[object, ...]:
@@ -61,6 +66,7 @@ def _facts(pod: Pod) -> tuple[object, ...]:
         bool(pod.metadata.deletionTimestamp),
         pod.status.phase,
         pod.status.podIP,
+        pod.status.podIPs,
         ready,
         pod.spec.nodeName,
     )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.endpoints import Endpoints
 from fairlead.api.pod import Pod
+from fairlead.api.podstatus import PodIP
 from fairlead.api.service import Service, ServicePort
 from fairlead.controllers.endpoints.plan import reconcile, withdraw
 from fairlead.runtime.plan import Create, Update
@@ -55,13 +56,30 @@ def test_over_a_thousand_the_ready_ones_stay_and_an_annotation_tells() -> None:
     assert "endpoints.kubernetes.io/over-capacity" not in fewer.metadata.annotations
 
 
-def test_only_what_we_wrote_goes_with_the_service() -> None:
+def test_endpoints_go_with_their_service_and_hand_written_ones_wait_for_one() -> None:
     ours = after(service(), [pod()])
-    assert withdraw(ours).delete
-    ours.metadata.labels = {}
-    assert not withdraw(ours)
-    assert not withdraw(None)
+    assert withdraw(ours, just_deleted=False).delete
+    by_hand = after(service(), [pod()])
+    by_hand.metadata.labels = {}
+    assert withdraw(by_hand, just_deleted=True).delete
+    assert not withdraw(by_hand, just_deleted=False)
+    by_hand.metadata.annotations["control-plane.alpha.kubernetes.io/leader"] = "{}"
+    assert not withdraw(by_hand, just_deleted=True)
+    assert not withdraw(None, just_deleted=True)
     assert not reconcile(service(selector={}), [], None, now=NOW)
+
+
+def test_addresses_are_of_the_services_first_family() -> None:
+    p = pod()
+    p.status.podIPs.append(PodIP(ip="fd00::2"))
+    assert [a.ip for a in after(service(ipFamilies=["IPv6", "IPv4"]), [p]).subsets[0].addresses] == ["fd00::2"]
+    assert after(service(ipFamilies=["IPv6"]), [pod()]).subsets == []
+
+
+def test_the_services_annotations_stay_its_own() -> None:
+    svc = service()
+    svc.metadata.annotations = {"note": "mine"}
+    assert list(after(svc, [pod()]).metadata.annotations) == ["endpoints.kubernetes.io/last-change-trigger-time"]
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.endpointslice import Endpoint, EndpointSlice
 from fairlead.api.pod import Pod
+from fairlead.api.podstatus import PodIP
 from fairlead.api.service import Service, ServicePort
 from fairlead.controllers.endpointslice.plan import MANAGER, reconcile, withdraw
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, pod, service
 
+ZONES = {"node1": ""}
+
 
 def after(svc: Service, pods: Sequence[Pod], slices: Sequence[EndpointSlice] = ()) -> list[EndpointSlice]:
-    return applied(reconcile(svc, pods, slices, {}, now=NOW), slices, EndpointSlice)
+    return applied(reconcile(svc, pods, slices, ZONES, now=NOW), slices, EndpointSlice)
 
 
 def endpoints(slices: Sequence[EndpointSlice]) -> list[Endpoint]:
@@ -82,7 +86,7 @@ def test_named_ports_are_looked_up_in_each_pod() -> None:
 def test_a_service_without_pods_has_one_empty_slice_that_the_first_pod_fills() -> None:
     slices = after(service(), [])
     assert [(s.endpoints, s.ports) for s in slices] == [([], [])]
-    plan = reconcile(service(), [pod()], slices, {}, now=NOW)
+    plan = reconcile(service(), [pod()], slices, ZONES, now=NOW)
     assert (len(plan.create), len(plan.update), len(plan.delete)) == (0, 1, 0)
 
 
@@ -93,7 +97,7 @@ def test_headless_slices_are_labelled_so() -> None:
 def test_slices_hold_a_hundred_and_existing_ones_are_filled_first() -> None:
     slices = after(service(), numbered(250))
     assert sorted(len(s.endpoints) for s in slices) == [50, 100, 100]
-    plan = reconcile(service(), numbered(260), slices, {}, now=NOW)
+    plan = reconcile(service(), numbered(260), slices, ZONES, now=NOW)
     assert (len(plan.create), len(plan.update)) == (0, 1)
     assert sorted(len(s.endpoints) for s in applied(plan, slices, EndpointSlice)) == [60, 100, 100]
 
@@ -102,16 +106,89 @@ def test_a_change_of_one_pod_writes_one_slice() -> None:
     pods = numbered(250)
     slices = after(service(), pods)
     pods[120] = pod("web-120", ip="10.244.0.120", ready=False)
-    plan = reconcile(service(), pods, slices, {}, now=NOW)
+    plan = reconcile(service(), pods, slices, ZONES, now=NOW)
     assert (len(plan.create), len(plan.update), len(plan.delete)) == (0, 1, 0)
 
 
 def test_external_names_and_selectorless_services_get_none_and_lose_what_we_made() -> None:
     slices = after(service(), [pod()])
-    assert not reconcile(service(selector={}), [], [], {}, now=NOW)
-    assert not reconcile(service(type="ExternalName"), [pod()], [], {}, now=NOW)
+    assert not reconcile(service(selector={}), [], [], ZONES, now=NOW)
+    assert not reconcile(service(type="ExternalName"), [pod()], [], ZONES, now=NOW)
     assert after(service(selector={}), [], slices) == []
     assert applied(withdraw(slices), slices, EndpointSlice) == []
+
+
+def test_each_family_of_the_service_has_slices_of_its_own() -> None:
+    both = pod("a")
+    both.status.podIPs.append(PodIP(ip="fd00::2"))
+    dual = service(ipFamilies=["IPv6", "IPv4"])
+    found = {s.addressType: [e.addresses for e in s.endpoints] for s in after(dual, [both, pod("b", ip="10.244.1.3")])}
+    assert found == {"IPv4": [["10.244.1.2"], ["10.244.1.3"]], "IPv6": [["fd00::2"]]}
+    single = after(service(ipFamilies=["IPv4"]), [both], after(dual, [both]))
+    assert [s.addressType for s in single] == ["IPv4"]
+
+
+def test_a_family_without_pods_has_its_empty_slice() -> None:
+    found = after(service(ipFamilies=["IPv4", "IPv6"]), [pod()])
+    assert {s.addressType: len(s.endpoints) for s in found} == {"IPv4": 1, "IPv6": 0}
+
+
+def test_ports_keep_the_order_of_the_service() -> None:
+    ports = [ServicePort(name=n, port=p, protocol="TCP", targetPort=p) for n, p in (("web", 80), ("admin", 81))]
+    slices = after(service(ports=ports), [pod()])
+    assert [p.name for p in slices[0].ports] == ["web", "admin"]
+    assert not reconcile(service(ports=ports[::-1]), [pod()], slices, ZONES, now=NOW)
+
+
+def test_pods_of_missing_nodes_are_no_endpoints_unless_the_service_takes_any() -> None:
+    lost = pod(node="gone")
+    assert endpoints(after(service(), [lost])) == []
+    assert len(endpoints(after(service(publishNotReadyAddresses=True), [lost]))) == 1
+
+
+def test_hints_say_the_zone_and_the_node_of_ready_endpoints() -> None:
+    def hints(distribution: str, *, ready: bool = True, zone: str = "east") -> tuple[list[str], list[str]] | None:
+        svc = service(trafficDistribution=distribution)
+        plan = reconcile(svc, [pod(ready=ready)], [], {"node1": zone}, now=NOW)
+        made = plan.create[0].obj
+        assert isinstance(made, EndpointSlice)
+        found = made.endpoints[0].hints
+        return found and ([z.name for z in found.forZones], [n.name for n in found.forNodes])
+
+    assert hints("PreferClose") == hints("PreferSameZone") == (["east"], [])
+    assert hints("PreferSameNode") == (["east"], ["node1"])
+    assert hints("PreferSameNode", zone="") == ([], ["node1"])
+    assert hints("PreferClose", zone="") is None
+    assert hints("PreferClose", ready=False) is None
+
+
+def test_hints_go_with_the_wish_for_them() -> None:
+    slices = after(service(trafficDistribution="PreferSameNode"), [pod()])
+    assert endpoints(slices)[0].hints
+    assert not endpoints(after(service(), [pod()], slices))[0].hints
+
+
+def test_slices_of_an_earlier_service_of_the_same_name_go() -> None:
+    old = after(service(), [pod()])
+    again = service()
+    again.metadata.uid = "uid-of-another"
+    plan = reconcile(again, [pod()], old, ZONES, now=NOW)
+    assert [d.obj.metadata.name for d in plan.delete] == [old[0].metadata.name]
+    assert len(plan.create) == 1
+
+
+def test_a_service_on_its_way_out_gets_no_new_slices() -> None:
+    leaving = service()
+    leaving.metadata.deletionTimestamp = "2023-11-14T22:13:20Z"
+    assert not reconcile(leaving, [pod()], [], ZONES, now=NOW).create
+
+
+def test_what_fits_into_no_slice_whole_gets_a_new_one_and_one_that_takes_all_is_filled() -> None:
+    slices = after(service(), numbered(190))
+    few = reconcile(service(), numbered(200), slices, ZONES, now=NOW)
+    assert (len(few.create), len(few.update)) == (0, 1)
+    many = reconcile(service(), numbered(201), slices, ZONES, now=NOW)
+    assert (len(many.create), len(many.update)) == (1, 0)
 
 
 ONE_POD = st.builds(
@@ -126,6 +203,7 @@ PODS = st.lists(ONE_POD, max_size=130, unique_by=lambda p: p.metadata.name)
 
 def _variant(number: int, ready: bool, terminating: bool, named: int) -> Pod:
     p = pod(f"web-{number}", ip=f"10.244.1.{number}", ready=ready, terminating=terminating)
+    p.status.podIPs.append(PodIP(ip=f"fd00:10:244:1::{number:x}"))
     p.spec.containers[0].ports[0].containerPort = named
     return p
 
@@ -133,15 +211,25 @@ def _variant(number: int, ready: bool, terminating: bool, named: int) -> Pod:
 NAMED = service(ports=[ServicePort(name="web", port=80, protocol="TCP", targetPort="http")])
 
 
+DUAL = service(
+    ports=[ServicePort(name="web", port=80, protocol="TCP", targetPort="http")],
+    clusterIP="10.96.0.10",
+    ipFamilies=["IPv4", "IPv6"],
+    trafficDistribution="PreferSameZone",
+)
+
+
 @settings(max_examples=25, deadline=None)
-@given(PODS, PODS)
+@given(st.sampled_from([NAMED, DUAL]), PODS, PODS)
 def test_an_applied_plan_leaves_nothing_to_do_and_no_endpoint_is_in_two_slices(
-    before: list[Pod], now: list[Pod]
+    svc: Service, before: list[Pod], now: list[Pod]
 ) -> None:
-    slices = after(NAMED, now, after(NAMED, before))
-    assert not reconcile(NAMED, now, slices, {}, now=NOW)
-    addresses = [e.addresses[0] for e in endpoints(slices)]
-    assert sorted(addresses) == sorted(p.status.podIP for p in now)
+    slices = after(svc, now, after(svc, before))
+    assert not reconcile(svc, now, slices, ZONES, now=NOW)
+    for family in ("IPv4", "IPv6"):
+        addresses = [e.addresses[0] for s in slices if s.addressType == family for e in s.endpoints]
+        expected = [ip.ip for p in now for ip in p.status.podIPs if (":" in ip.ip) == (family == "IPv6")]
+        assert sorted(addresses) == (sorted(expected) if family == "IPv4" or svc is DUAL else [])
     assert all(len(s.endpoints) <= 100 for s in slices)
 
 
@@ -152,6 +240,28 @@ def test_any_order_of_the_same_changes_ends_in_the_same_endpoints(pods: list[Pod
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
     stepwise: list[EndpointSlice] = []
     for count in range(0, len(shuffled) + 1, 9):
-        stepwise = after(NAMED, shuffled[:count], stepwise)
-    stepwise = after(NAMED, shuffled, stepwise)
-    assert endpoints(stepwise) == endpoints(after(NAMED, pods))
+        stepwise = after(DUAL, shuffled[:count], stepwise)
+    stepwise = after(DUAL, shuffled, stepwise)
+    assert endpoints(stepwise) == endpoints(after(DUAL, pods))
+
+
+@settings(max_examples=25, deadline=None)
+@given(PODS.filter(bool), st.data())
+def test_a_changed_pod_changes_one_slice_of_each_family(pods: list[Pod], data: st.DataObject) -> None:
+    slices = after(DUAL, pods)
+    at = data.draw(st.integers(0, len(pods) - 1))
+    changed = msgspec.json.decode(msgspec.json.encode(pods[at]), type=Pod)
+    changed.status.conditions[0].status = "False" if changed.status.conditions[0].status == "True" else "True"
+    plan = reconcile(DUAL, [*pods[:at], changed, *pods[at + 1 :]], slices, ZONES, now=NOW)
+    assert not plan.create
+    assert not plan.delete
+    assert sorted(u.obj.addressType for u in plan.update if isinstance(u.obj, EndpointSlice)) == ["IPv4", "IPv6"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 250))
+def test_more_pods_touch_one_existing_slice_at_most(there: int, more: int) -> None:
+    slices = after(service(), numbered(100 + there))
+    plan = reconcile(service(), numbered(100 + there + more), slices, ZONES, now=NOW)
+    assert len(plan.update) <= 1
+    assert len(plan.create) + len(plan.update) == -(-more // 100)

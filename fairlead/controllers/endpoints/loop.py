@@ -5,6 +5,7 @@ rules are made from slices, and a big Endpoints object must not stand in their w
 from __future__ import annotations
 
 from fairlead.api.endpoints import ENDPOINTS, Endpoints
+from fairlead.api.service import Service
 from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
 from fairlead.controllers.endpoints.plan import reconcile, withdraw
@@ -28,12 +29,20 @@ class _Endpoints:
             "endpoints", context.queue(), planned(self._look, context.applier("endpoint-controller")), workers=8
         )
         self._watch = ServiceWatch(context.informers, self._touch)
+        self._deleted: set[str] = set()
+        self._watch.services.add_handler(self._on_service)
         self._endpoints = context.informers.of(ENDPOINTS)
         self._endpoints.add_handler(self._on_endpoints)
 
     def _on_endpoints(self, key: str, old: Endpoints | None, new: Endpoints | None) -> None:
         if not self._endpoints.own_write:
             self.controller.queue.add(key)
+
+    def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
+        if new is None:
+            self._deleted.add(key)
+        else:
+            self._deleted.discard(key)
 
     def _touch(self, key: str) -> None:
         self._triggered.setdefault(key, self._clock.now())
@@ -44,5 +53,7 @@ class _Endpoints:
         service = self._watch.services.get(key)
         existing = self._endpoints.get(key)
         if service is None:
-            return withdraw(existing)
+            just_deleted = key in self._deleted
+            self._deleted.discard(key)
+            return withdraw(existing, just_deleted=just_deleted)
         return reconcile(service, self._watch.pods_of(service), existing, now=now)

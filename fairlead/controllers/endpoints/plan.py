@@ -12,7 +12,7 @@ from itertools import islice
 import msgspec
 
 from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.meta import Object, ObjectMeta
 from fairlead.api.pod import Pod
 from fairlead.api.reference import ObjectReference
 from fairlead.api.service import Service
@@ -21,18 +21,20 @@ from fairlead.controllers.serviceports import (
     HEADLESS,
     TRIGGER_TIME,
     Port,
+    address_of,
+    families_of,
     has_endpoint,
     hostname_of,
-    ipv4_of,
     is_headless,
     ports_of,
     selects_pods,
     serves,
 )
-from fairlead.runtime.plan import NOTHING, Create, Delete, Plan, Update
+from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 CAPACITY = 1000
 
@@ -49,27 +51,38 @@ def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None,
         return NOTHING
     wanted = _wanted(service, pods, now)
     if existing is None:
-        return Plan(create=(Create(ENDPOINTS, wanted),))
+        failed = _failed(service, "FailedToCreateEndpoint", "Failed to create endpoint for service")
+        return Plan(create=(Create(ENDPOINTS, wanted, failed=failed),))
     if _same(existing, wanted):
         return NOTHING
     old = existing.metadata.annotations
     annotations = {key: value for key, value in old.items() if key != OVER_CAPACITY} | wanted.metadata.annotations
     meta = msgspec.structs.replace(existing.metadata, labels=wanted.metadata.labels, annotations=annotations)
-    return Plan(update=(Update(ENDPOINTS, msgspec.structs.replace(existing, metadata=meta, subsets=wanted.subsets)),))
+    new = msgspec.structs.replace(existing, metadata=meta, subsets=wanted.subsets)
+    failed = _failed(existing, "FailedToUpdateEndpoint", "Failed to update endpoint")
+    return Plan(update=(Update(ENDPOINTS, new, failed=failed),))
 
 
-def withdraw(existing: Endpoints | None) -> Plan:
-    """The Service is gone. What people wrote by hand is theirs to delete."""
-    if existing is None or existing.metadata.labels.get(MANAGED_BY) != MANAGER:
+def withdraw(existing: Endpoints | None, *, just_deleted: bool) -> Plan:
+    """The Service is not there. If it was deleted just now its Endpoints go with it, hand-written ones too, as
+    upstream does; Endpoints that never had a Service are their writer's, who may be about to create it."""
+    if existing is None or existing.metadata.deletionTimestamp:
+        return NOTHING
+    if LEADER in existing.metadata.annotations:
+        return NOTHING  # a lock of an old client, not addresses
+    if not just_deleted and existing.metadata.labels.get(MANAGED_BY) != MANAGER:
         return NOTHING
     return Plan(delete=(Delete(ENDPOINTS, existing),))
+
+
+def _failed(about: Object, reason: str, text: str) -> Note:
+    return Note(about, reason, f"{text} {about.metadata.namespace}/{about.metadata.name}: {{error}}", "Warning")
 
 
 def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
     groups = _groups(service, pods)
     total = sum(len(g.ready) + len(g.not_ready) for g in groups.values())
-    annotations = {**service.metadata.annotations, TRIGGER_TIME: render_micro_time(now)}
-    annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    annotations = {TRIGGER_TIME: render_micro_time(now)}
     if total > CAPACITY:
         annotations[OVER_CAPACITY] = "truncated"
     return Endpoints(
@@ -87,8 +100,9 @@ def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
 
 def _groups(service: Service, pods: Sequence[Pod]) -> dict[tuple[Port, ...], _Group]:
     groups: dict[tuple[Port, ...], _Group] = {}
+    family = families_of(service)[0]
     for pod in pods:
-        address = ipv4_of(pod)
+        address = address_of(pod, family)
         hidden = bool(pod.metadata.deletionTimestamp) and not service.spec.publishNotReadyAddresses
         if not address or hidden or not has_endpoint(pod):
             continue
@@ -150,5 +164,4 @@ def _same(old: Endpoints, new: Endpoints) -> bool:
         old.subsets == new.subsets
         and old.metadata.labels == new.metadata.labels
         and kept.get(OVER_CAPACITY) == wanted.get(OVER_CAPACITY)
-        and all(kept.get(key) == value for key, value in wanted.items() if key != TRIGGER_TIME)
     )

@@ -36,6 +36,7 @@ class _Slices:
             workers=8,
         )
         self._watch = ServiceWatch(context.informers, self._touch)
+        self._by_node = Index(self._watch.pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
         self._nodes = context.informers.of(NODE)
         self._nodes.add_handler(self._on_node)
         self._cached = context.informers.of(ENDPOINT_SLICE)
@@ -55,11 +56,11 @@ class _Slices:
                     self.controller.queue.add(service)
 
     def _on_node(self, key: str, old: Node | None, new: Node | None) -> None:
-        before = old.metadata.labels.get(_ZONE) if old else None
-        after = new.metadata.labels.get(_ZONE) if new else None
+        before = old.metadata.labels.get(_ZONE, "") if old else None
+        after = new.metadata.labels.get(_ZONE, "") if new else None
         if before != after:
-            for service in self._watch.services.items:
-                self.controller.queue.add(service)
+            for service in sorted({s for pod in self._by_node.get(key) for s in self._watch.keys_of(pod)}):
+                self._touch(service)
 
     def _look(self, key: str) -> Plan:
         now = self._triggered.pop(key, self._clock.now())
@@ -71,8 +72,7 @@ class _Slices:
         return reconcile(service, pods, slices, self._zones(), now=now)
 
     def _zones(self) -> dict[str, str]:
-        found = ((name, node.metadata.labels.get(_ZONE, "")) for name, node in self._nodes.items.items())
-        return {name: zone for name, zone in found if zone}
+        return {name: node.metadata.labels.get(_ZONE, "") for name, node in self._nodes.items.items()}
 
 
 def _service_of(s: EndpointSlice) -> Iterable[str]:

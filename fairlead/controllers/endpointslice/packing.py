@@ -21,7 +21,12 @@ class Packed:
 
 
 def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Packed:
-    """`desired` by target uid; `slices` are those with the same ports."""
+    """`desired` by target uid; `slices` are those with the same ports.
+
+    What has no place yet goes first into slices that must be written anyway, the fullest first; then, whole, into
+    the fullest of the others that takes all of it; else into a new one. Spreading it over several slices that
+    were left alone so far would cost a write for each.
+    """
     ordered = sorted(slices, key=lambda s: s.metadata.name)
     contents: list[list[Endpoint]] = []
     placed: set[str] = set()
@@ -30,16 +35,22 @@ def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Pa
         placed.update(uids)
         contents.append([desired[uid] for uid in uids])
     rest = sorted((e for uid, e in desired.items() if uid not in placed), key=_order)
-    touched = [held != s.endpoints or not held for s, held in zip(ordered, contents, strict=True)]
-    for held in [held for held, is_touched in zip(contents, touched, strict=True) if is_touched]:
+    touched = [held != s.endpoints for s, held in zip(ordered, contents, strict=True)]
+    for held in sorted((held for held, is_touched in zip(contents, touched, strict=True) if is_touched), key=_fullness):
         rest = _fill(held, rest)
     untouched = [held for held, is_touched in zip(contents, touched, strict=True) if not is_touched]
-    while rest and (roomy := [held for held in untouched if len(held) < CAPACITY]):
-        rest = _fill(_best(roomy, len(rest)), rest)
+    new: list[tuple[Endpoint, ...]] = []
+    while rest:
+        fitting = [held for held in untouched if len(held) + len(rest) <= CAPACITY]
+        if fitting:
+            rest = _fill(min(fitting, key=_fullness), rest)
+        else:
+            new.append(tuple(rest[:CAPACITY]))
+            rest = rest[CAPACITY:]
     pairs = list(zip(ordered, contents, strict=True))
     return Packed(
         kept=tuple((s, tuple(held)) for s, held in pairs if held),
-        new=tuple(tuple(rest[at : at + CAPACITY]) for at in range(0, len(rest), CAPACITY)),
+        new=tuple(new),
         empty=tuple(s for s, held in pairs if not held),
     )
 
@@ -55,10 +66,8 @@ def _fill(held: list[Endpoint], rest: list[Endpoint]) -> list[Endpoint]:
     return rest[room:]
 
 
-def _best(roomy: Sequence[list[Endpoint]], count: int) -> list[Endpoint]:
-    """The fullest slice that takes all, else the one that takes most."""
-    fitting = [held for held in roomy if len(held) + count <= CAPACITY]
-    return max(fitting, key=len) if fitting else min(roomy, key=len)
+def _fullness(held: Sequence[Endpoint]) -> int:
+    return -len(held)
 
 
 def _order(endpoint: Endpoint) -> tuple[list[str], str]:
