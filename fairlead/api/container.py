@@ -10,7 +10,7 @@ from fairlead.api.env import EnvFromSource, EnvVar
 from fairlead.api.meta import BY_NAME, Int32, Record, Resources, Strings
 from fairlead.api.probe import Lifecycle, Probe
 from fairlead.api.security import SecurityContext
-from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, Required, SetList
+from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf, Range, Required, SetList
 
 
 class ContainerPort(Record):
@@ -18,7 +18,7 @@ class ContainerPort(Record):
     containerPort: Annotated[Int32, Required(), Range(1, 65535), Doc("Where the container listens.")] = 0
     hostIP: str = ""
     hostPort: Annotated[Int32, Range(1, 65535), Doc("A port of the node that leads to it.")] = 0
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] = ""
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Default("TCP"), Doc("TCP, UDP or SCTP.")] = ""
 
 
 class ResourceClaim(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fairlead.api.meta import Int32, IntOrString, Record, Strings
-from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf
+from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 
 
 class ServicePort(Record):
@@ -15,7 +15,7 @@ class ServicePort(Record):
         Annotated[str, Format("qualified-name"), Doc("What is spoken on it, such as kubernetes.io/h2c.")] | None
     ) = None
     nodePort: Annotated[Int32, Doc("The port on every node, for NodePort and LoadBalancer; chosen unless given.")] = 0
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] = ""
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Default("TCP"), Doc("TCP, UDP or SCTP.")] = ""
     targetPort: Annotated[
         IntOrString,
         Doc("The port on the pods, by number or by the name a container gives it; the same as `port` unless given."),

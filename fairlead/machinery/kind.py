@@ -83,6 +83,13 @@ class Atomic:
 
 
 @dataclass(frozen=True, slots=True)
+class Default:
+    """What the field is taken to be where it is absent, also by apply, which may need it as the key of an item."""
+
+    value: str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
 class RetainKeys:
     """A struct with `patchStrategy: retainKeys` (Deployment's `strategy`, a volume's source)."""
 
@@ -148,6 +155,8 @@ class Kind(Generic[T]):
     update may not set, or need not repeat, carried over from the old one. May change `new` in place."""
     rules: Callable[[T], Iterable[FieldError]] = _no_errors
     """Checks that need several fields or upstream's own texts; single-field checks are markers."""
+    create_rules: Callable[[T], Iterable[FieldError]] = _no_errors
+    """Checks of a new object only, on top of `rules`."""
     transition: Callable[[T, T], Iterable[FieldError]] = _no_errors
     """Checks of an update: `transition(old, new)`."""
     fields: Mapping[str, Callable[[T], str]] = field(default_factory=dict)
@@ -155,7 +164,9 @@ class Kind(Generic[T]):
     warnings: Callable[[T], Iterable[str]] = _no_texts
     """Texts for `Warning` headers on create and update."""
     name_rule: str = "subdomain"
-    """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`."""
+    """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
+    view: bool = False
+    """A second form of objects that another kind of the same name keeps; whoever walks all objects skips it."""
 
     @property
     def api_version(self) -> str:

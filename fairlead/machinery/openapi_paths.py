@@ -19,6 +19,7 @@ Tree = dict[str, Any]
 
 JSON = "application/json"
 PATCH_TYPES = (
+    "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fairlead.machinery.kind import Atomic, Kind, ListMap, OneOf, Range, Required, RetainKeys, SetList
+from fairlead.machinery.kind import Atomic, Default, Kind, ListMap, OneOf, Range, Required, RetainKeys, SetList
 from fairlead.machinery.schema import Field, TypeInfo, schema_of
 
 Tree = dict[str, Any]
@@ -162,7 +162,8 @@ def _scalar_schema(info: TypeInfo) -> Tree:
         case "bytes":
             return {"type": "string", "format": "byte"}
         case _:
-            tree: Tree = {"type": "string"}
+            given = info.marker(Default)
+            tree: Tree = {"type": "string"} | ({"default": given.value} if given else {})
             if info.format == "byte":
                 tree["format"] = "byte"
             choices = info.marker(OneOf)

@@ -1,0 +1,234 @@
+"""Server-side apply (KEP-555): who owns what after a write, and what an applied configuration makes of an object.
+
+Pure: JSON trees and owners in, trees and owners out. `track` is for every other write: what it changed becomes its
+writer's, what it removed nobody's. `apply` merges a configuration into an object, takes out what the same manager
+applied before and no longer does (unless somebody else owns it), and refuses to change what others own unless forced.
+The order of steps and what counts as owned follow structured-merge-diff, so that answers found on the web apply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fairlead.machinery.compare import compare, fields_of
+from fairlead.machinery.fieldset import (
+    Fields,
+    difference,
+    field_set,
+    intersection,
+    paths,
+    show,
+    union,
+)
+from fairlead.machinery.managed import (
+    APPLY,
+    BEFORE_FIRST_APPLY,
+    UPDATE,
+    Managed,
+    Owned,
+    Owner,
+    all_fields,
+    capped,
+    describe,
+    without_empty,
+)
+from fairlead.machinery.merging import merge, remove, with_named
+from fairlead.machinery.shape import Shape
+from fairlead.machinery.status import StatusError
+
+Tree = dict[str, Any]
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+CLIENT_SIDE = "kubectl"
+"""The only manager whose applies look at that annotation."""
+_MAX_ANNOTATIONS = 256 << 10
+_NOBODYS_METADATA = (
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+)
+NOBODYS = field_set(("apiVersion",), ("kind",), ("metadata",), *(("metadata", name) for name in _NOBODYS_METADATA))
+"""Set by the server or by the address of the object, and so never owned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write: through what, by whom, when."""
+
+    shape: Shape
+    manager: str
+    api_version: str
+    subresource: str = ""
+    time: str = ""
+    ignored: Fields | None = None
+    """What this endpoint does not write whatever the body says, such as `status` for the main one."""
+
+    def seen(self, tree: Tree) -> Tree:
+        """The tree as far as this endpoint writes it."""
+        return (remove(tree, self.ignored, self.shape) or {}) if self.ignored else tree
+
+
+class Conflicts(Exception):
+    """Others own what an apply would change."""
+
+    def __init__(self, found: Mapping[Owner, Fields]) -> None:
+        super().__init__(describe_conflicts(found))
+        self.found = dict(found)
+
+    def status(self) -> StatusError:
+        """409, with a cause for each field."""
+        causes = [
+            {"reason": "FieldManagerConflict", "message": f"conflict with {describe(owner)}", "field": show(path)}
+            for owner, path in _each(self.found)
+        ]
+        return StatusError(409, "Conflict", str(self), {"causes": causes})
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    tree: Tree
+    managed: Managed
+
+
+def track(managed: Managed, old: Tree, new: Tree, write: Write) -> Managed:
+    """The owners after an update that made `new` of `old`."""
+    changed, removed = compare(write.seen(old), write.seen(new), write.shape)
+    changed, removed = difference(changed, NOBODYS), difference(removed, NOBODYS)
+    if not changed and not removed:
+        return managed
+    after = without_empty(
+        {owner: _losing(_losing(owned, changed), removed) for owner, owned in managed.items()},
+    )
+    if changed:
+        this = Owner(UPDATE, write.manager, write.subresource, write.api_version)
+        before = after.get(this)
+        fields = union(changed, before.fields) if before else changed
+        after[this] = Owned(fields, write.api_version, write.time)
+    return capped(after)
+
+
+def apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bool = False) -> Applied:
+    """The object and its owners after the configuration was applied. Raises Conflicts."""
+    if not managed and live:
+        managed = track({}, {}, live, replace(write, manager=BEFORE_FIRST_APPLY))
+    try:
+        applied = _apply(managed, live, config, write, force=force)
+    except Conflicts as conflicts:
+        if write.manager != CLIENT_SIDE:
+            raise
+        allowed = _applied_by_client(live, write.shape)
+        others = {owner: difference(fields, allowed) for owner, fields in conflicts.found.items()}
+        others = {owner: fields for owner, fields in others.items() if fields}
+        if others:
+            raise Conflicts(others) from None
+        applied = _apply(managed, live, config, write, force=True)
+    if write.manager == CLIENT_SIDE and not write.subresource:
+        return replace(applied, tree=_renew_last_applied(applied.tree, config))
+    return applied
+
+
+def _apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bool) -> Applied:
+    shape, config = write.shape, write.seen(config)
+    this = Owner(APPLY, write.manager, write.subresource, "")
+    last = managed.get(this)
+    wanted = difference(fields_of(config, shape), NOBODYS)
+    after = managed | {this: Owned(wanted, write.api_version, last.time if last else "")}
+    merged = merge(live, config, shape)
+    if last is not None and last.fields:
+        merged = _prune(merged, after, last.fields, shape)
+    changed, removed = compare(live, merged, shape)
+    changed, removed = difference(changed, NOBODYS), difference(removed, NOBODYS)
+    others = {owner: owned for owner, owned in after.items() if owner != this}
+    conflicts = {owner: intersection(owned.fields, changed) for owner, owned in others.items()}
+    conflicts = {owner: fields for owner, fields in conflicts.items() if fields}
+    if conflicts and not force:
+        raise Conflicts(conflicts)
+    for owner, owned in others.items():
+        after[owner] = _losing(_losing(owned, conflicts.get(owner, {})), removed)
+    if changed or removed or last is None or last.fields != wanted or last.api_version != write.api_version:
+        after[this] = Owned(wanted, write.api_version, write.time)
+    return Applied(merged, without_empty(after))
+
+
+def _losing(owned: Owned, fields: Fields) -> Owned:
+    return replace(owned, fields=difference(owned.fields, fields)) if fields else owned
+
+
+def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
+    """Without what was applied before and is now nobody's. Fields that lose all their members go with them; what the
+    server added beside stays, unless it is in an item or struct that goes."""
+    before = with_named(last, shape)
+    present = with_named(fields_of(merged, shape), shape)
+    kept = with_named(fields_of(remove(merged, before, shape) or {}, shape), shape)
+    owned = with_named(all_fields(managed), shape)
+    pruned = remove(merged, difference(present, union(kept, owned)), shape) or {}
+    left = with_named(fields_of(pruned, shape), shape)
+    result: Tree = remove(merged, intersection(difference(present, left), before), shape) or {}
+    return result
+
+
+def describe_conflicts(found: Mapping[Owner, Fields]) -> str:
+    each = list(_each(found))
+    if len(each) == 1:
+        owner, path = each[0]
+        return f"Apply failed with 1 conflict: conflict with {describe(owner)}: {show(path)}"
+    lines: list[str] = []
+    for owner, fields in sorted(found.items(), key=lambda pair: describe(pair[0])):
+        lines.append(f"conflicts with {describe(owner)}:")
+        lines += [f"- {show(path)}" for path in paths(fields)]
+    return f"Apply failed with {len(each)} conflicts: " + "\n".join(lines)
+
+
+def _each(found: Mapping[Owner, Fields]) -> list[tuple[Owner, tuple[str, ...]]]:
+    ordered = sorted(found.items(), key=lambda pair: describe(pair[0]))
+    return [(owner, path) for owner, fields in ordered for path in paths(fields)]
+
+
+def _annotation(live: Tree) -> str:
+    metadata = live.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    value = annotations.get(LAST_APPLIED) if isinstance(annotations, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _applied_by_client(live: Tree, shape: Shape) -> Fields:
+    """What kubectl applied from its own side and is still as it left it: taking that over is no conflict."""
+    try:
+        last = json.loads(_annotation(live) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(last, dict):
+        return {}
+    changed, removed = compare(last, live, shape)
+    return difference(difference(fields_of(last, shape), changed), removed)
+
+
+def _renew_last_applied(tree: Tree, config: Tree) -> Tree:
+    """An object that was once applied from the client's side keeps an annotation that is true."""
+    if not _annotation(tree):
+        return tree
+    metadata, annotations = dict(tree["metadata"]), dict(tree["metadata"]["annotations"])
+    text = json.dumps(_plain_config(config), separators=(",", ":"), sort_keys=True, ensure_ascii=False) + "\n"
+    annotations[LAST_APPLIED] = text
+    if sum(len(name.encode()) + len(str(value).encode()) for name, value in annotations.items()) > _MAX_ANNOTATIONS:
+        del annotations[LAST_APPLIED]
+    metadata["annotations"] = annotations
+    return tree | {"metadata": metadata}
+
+
+def _plain_config(config: Tree) -> Tree:
+    metadata = dict(config.get("metadata") or {})
+    annotations = dict(metadata.pop("annotations", None) or {})
+    annotations.pop(LAST_APPLIED, None)
+    return config | {"metadata": metadata | {"annotations": annotations}}
+
+
+__all__ = ["Applied", "Conflicts", "Write", "apply", "track"]

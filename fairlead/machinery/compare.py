@@ -1,0 +1,150 @@
+"""Which fields an object has, and which of them differ between two objects: JSON trees in, sets of fields out.
+
+Semantics are those of structured-merge-diff: an applied configuration owns leaves, keys of maps and items of lists,
+but no struct around them; a comparison, in contrast, also names what came into being around a leaf. Whatever is
+equal is skipped by one comparison of dicts, so that an update costs as much as it changes. Members are visited in
+sorted order, so that the sets need no sorting afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.machinery.fieldset import SELF, Fields, as_member, rank, union
+from fairlead.machinery.shape import FREE, Shape, below, is_granular, is_list
+
+Tree = dict[str, Any]
+
+
+def fields_of(tree: Tree, shape: Shape) -> Fields:
+    """What an applied configuration owns."""
+    return _owned(tree, shape) or {}
+
+
+def compare(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
+    """The fields that are new or different, and those that are gone."""
+    if old == new:
+        return {}, {}
+    changed, removed = _compare(old, new, shape)
+    return changed or {}, removed or {}
+
+
+def everything(value: Any, shape: Shape) -> Fields:
+    """The node of a value that came into being, or went, as a whole."""
+    form = shape.form
+    if form == "leaf" or not value:
+        return {}
+    if form == "struct" and isinstance(value, dict):
+        fields = shape.fields()
+        node: Fields = {SELF: {}}
+        for name in sorted(value):
+            step, known = fields.get(name) or (f"f:{name}", FREE)
+            inner = value[name]
+            node[step] = {} if known.form == "leaf" or not inner else everything(inner, known)
+        return node
+    if is_list(shape, value):
+        item = shape.item or FREE
+        return {SELF: {}, **{step: everything(one, item) for step, one in _by_step(value, shape)}}
+    if isinstance(value, dict):
+        item = shape.item or FREE
+        return {SELF: {}, **{f"f:{name}": everything(value[name], item) for name in sorted(value)}}
+    return {}
+
+
+def _by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
+    found = [(shape.step(one), one) for one in value]
+    if len(found) > 1:
+        found.sort(key=lambda pair: rank(pair[0]))
+    return found
+
+
+def _owned(value: Any, shape: Shape) -> Fields | None:
+    """The node of a configured value; None where nothing in it counts."""
+    if is_granular(shape, value):
+        node: Fields = {}
+        for name in sorted(value):
+            inner = value[name]
+            step, known = below(shape, name)
+            found = _owned(inner, known)
+            if inner is None or inner == {} or shape.form != "struct":
+                found = as_member(found)
+            if found is not None:
+                node[step] = found
+        return node or None
+    if is_list(shape, value):
+        items: Fields = {}
+        for step, one in _by_step(value, shape):
+            items = union(items, {step: as_member(_owned(one, shape.item or FREE))})
+        return items or None
+    return {} if shape.form in ("leaf", "free") else None
+
+
+def _compare(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fields | None]:
+    """The nodes of two values that are there and differ."""
+    if not old and not new:
+        return {}, None
+    if _objects(old, new) and shape.form in ("struct", "map", "free"):
+        return _compare_objects(old or {}, new or {}, shape)
+    if _lists(old, new) and shape.form in ("keyed", "set"):
+        return _compare_lists(old or [], new or [], shape)
+    return {}, None
+
+
+def _objects(old: Any, new: Any) -> bool:
+    return isinstance(old, dict | None) and isinstance(new, dict | None)
+
+
+def _lists(old: Any, new: Any) -> bool:
+    return isinstance(old, list | None) and isinstance(new, list | None)
+
+
+def _compare_objects(old: Tree, new: Tree, shape: Shape) -> tuple[Fields | None, Fields | None]:
+    changed: Fields = {}
+    removed: Fields = {}
+    for name in sorted(old.keys() | new.keys()):
+        if name in old and name in new:
+            if old[name] == new[name]:
+                continue
+            step, known = below(shape, name)
+            _note(step, _compare(old[name], new[name], known), changed, removed)
+        elif name in new:
+            step, known = below(shape, name)
+            changed[step] = everything(new[name], known)
+        else:
+            step, known = below(shape, name)
+            removed[step] = everything(old[name], known)
+    return changed or None, removed or None
+
+
+def _note(step: str, found: tuple[Fields | None, Fields | None], changed: Fields, removed: Fields) -> None:
+    if found[0] is not None:
+        changed[step] = found[0]
+    if found[1] is not None:
+        removed[step] = found[1]
+
+
+def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields | None, Fields | None]:
+    was, now = _grouped(old, shape), _grouped(new, shape)
+    changed: Fields = {}
+    removed: Fields = {}
+    for step in sorted(now.keys() | was.keys(), key=rank):
+        before, after = was.get(step, []), now.get(step, [])
+        if before == after:
+            continue
+        if not before:
+            changed[step] = everything(after[0], shape.item or FREE) if len(after) == 1 else {}
+        elif not after:
+            removed[step] = everything(before[0], shape.item or FREE) if len(before) == 1 else {}
+        elif len(before) == 1 and len(after) == 1:
+            _note(step, _compare(before[0], after[0], shape.item or FREE), changed, removed)
+        else:
+            changed[step] = {}
+    return changed or None, removed or None
+
+
+def _grouped(items: list[Any], shape: Shape) -> dict[str, list[Any]]:
+    """Items by path element; stored lists may hold one twice."""
+    found: dict[str, list[Any]] = {}
+    for step, one in _by_step(items, shape):
+        found.setdefault(step, []).append(one)
+    return found

@@ -1,0 +1,213 @@
+"""Sets of fields in the form in which they travel (`FieldsV1`), and their algebra.
+
+A set is a trie of JSON objects, exactly as in `metadata.managedFields`: a key is one step (`f:spec`, `k:{"name":"a"}`,
+`v:"x"`, `i:0`), and `.` beside steps says that the path so far is a member too. Where a path has nothing below it,
+`{}` says that it is one. No other class stands for a set: nothing has to be read before a union and nothing written
+after it. Functions leave their arguments alone and may share parts with the result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+Fields = dict[str, Any]
+"""The root is never a member itself: an empty root is the empty set, an empty node below it is a member."""
+
+SELF = "."
+_RANKS = {"f": 1, "k": 2, "v": 3, "i": 4}
+_MAX_DEPTH = 200
+
+
+class BadFields(ValueError):
+    """What a client sent as `fieldsV1` is no set of fields."""
+
+
+def is_member(node: Fields) -> bool:
+    return not node or SELF in node
+
+
+def as_member(node: Fields | None) -> Fields:
+    """The node, with its own path in the set."""
+    if not node:
+        return {}
+    return node if SELF in node else {SELF: {}, **node}
+
+
+def union(one: Fields, other: Fields) -> Fields:
+    return _ordered(_union(one, other)) if one and other else one or other
+
+
+def difference(one: Fields, other: Fields) -> Fields:
+    """Paths of `one` that are not members of `other`; what is below a path counts for itself."""
+    return (_difference(one, other) or {}) if one and other else one
+
+
+def intersection(one: Fields, other: Fields) -> Fields:
+    return (_intersection(one, other) or {}) if one and other else {}
+
+
+def paths(fields: Fields) -> Iterator[tuple[str, ...]]:
+    """Every member, in order, as its steps."""
+    yield from _paths(fields, ())
+
+
+def contains(fields: Fields, path: tuple[str, ...]) -> bool:
+    node = fields
+    for step in path:
+        found = node.get(step)
+        if found is None:
+            return False
+        node = found
+    return bool(path) and is_member(node)
+
+
+def field_set(*found: tuple[str, ...]) -> Fields:
+    """A set of paths made of field names: `field_set(("metadata", "labels"))`."""
+    fields: Fields = {}
+    for path in found:
+        one: Fields = {}
+        for name in reversed(path):
+            one = {f"f:{name}": one}
+        fields = union(fields, one)
+    return fields
+
+
+def show(path: tuple[str, ...]) -> str:
+    """As upstream writes paths in its messages: `.spec.ports[port=80,protocol="TCP"].targetPort`."""
+    return "".join(_show(step) for step in path)
+
+
+def parse_fields(tree: Any) -> Fields:
+    """A set from outside, in normal form. Raises BadFields."""
+    if not isinstance(tree, dict):
+        raise BadFields("a set of fields is an object")
+    return _ordered(_parse(tree, 0, root=True))
+
+
+def _union(one: Fields, other: Fields) -> Fields:
+    if not one:
+        return as_member(other)
+    if not other:
+        return as_member(one)
+    both = dict(one)
+    for step, node in other.items():
+        known = both.get(step)
+        both[step] = node if known is None else _union(known, node)
+    return both
+
+
+def _difference(one: Fields, other: Fields) -> Fields | None:
+    kept = {}
+    for step, node in one.items():
+        if step == SELF:
+            continue
+        against = other.get(step)
+        rest = node if against is None else _difference(node, against)
+        if rest is not None:
+            kept[step] = rest
+    return _node(kept, member=is_member(one) and not is_member(other))
+
+
+def _intersection(one: Fields, other: Fields) -> Fields | None:
+    kept = {}
+    for step, node in one.items():
+        against = None if step == SELF else other.get(step)
+        if against is not None:
+            common = _intersection(node, against)
+            if common is not None:
+                kept[step] = common
+    return _node(kept, member=is_member(one) and is_member(other))
+
+
+def _node(below: Fields, *, member: bool) -> Fields | None:
+    if below:
+        return {SELF: {}, **below} if member else below
+    return {} if member else None
+
+
+def _paths(fields: Fields, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for step, node in fields.items():
+        if step != SELF:
+            path = (*above, step)
+            if is_member(node):
+                yield path
+            yield from _paths(node, path)
+
+
+def _ordered(fields: Fields) -> Fields:
+    steps = sorted(fields, key=rank) if len(fields) > 1 else fields
+    return {step: _ordered(fields[step]) if fields[step] else {} for step in steps}
+
+
+def rank(step: str) -> tuple[int, Any]:
+    """For sorting steps: names, then keys by their values, then values."""
+    kind = step[0]
+    if kind == "k":
+        return 2, [_comparable(value) for value in json.loads(step[2:]).values()]
+    return _RANKS.get(kind, 0), step
+
+
+def _comparable(value: Any) -> tuple[int, Any]:
+    if isinstance(value, bool | int | float):
+        return 1, value
+    return (2, value) if isinstance(value, str) else (0, json.dumps(value))
+
+
+def _show(step: str) -> str:
+    rest = step[2:]
+    match step[0]:
+        case "f":
+            return f".{rest}"
+        case "k":
+            pairs = json.loads(rest).items()
+            return "[" + ",".join(f"{name}={_text(value)}" for name, value in pairs) + "]"
+        case "v":
+            return f"[={rest}]"
+        case _:
+            return f"[{rest}]"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parse(tree: Fields, depth: int, *, root: bool = False) -> Fields:
+    if depth > _MAX_DEPTH:
+        raise BadFields("exceeded max depth")
+    parsed: Fields = {}
+    for step, node in tree.items():
+        if not isinstance(node, dict):
+            raise BadFields(f"what is below {step!r} is no object")
+        if step == SELF:
+            if not root:
+                parsed[SELF] = {}
+        else:
+            parsed[_parse_step(step)] = _parse(node, depth + 1)
+    return {} if parsed == {SELF: {}} else parsed
+
+
+def _parse_step(step: str) -> str:
+    kind, rest = step[:2], step[2:]
+    try:
+        match kind:
+            case "f:":
+                return step
+            case "k:":
+                keys = json.loads(rest)
+                if isinstance(keys, dict) and keys:
+                    return "k:" + _compact({name: keys[name] for name in sorted(keys)})
+            case "v:":
+                return "v:" + _compact(json.loads(rest))
+            case "i:":
+                return f"i:{int(rest)}"
+            case _:
+                pass
+    except (ValueError, RecursionError):
+        pass
+    raise BadFields(f"{step!r} is no path element")
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,100 @@
+"""Merging an applied configuration into an object, and taking fields out of one: JSON trees in, new trees out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.machinery.fieldset import SELF, Fields, is_member
+from fairlead.machinery.shape import FREE, Shape, below, is_granular, is_list
+
+Tree = dict[str, Any]
+
+
+def merge(live: Any, config: Any, shape: Shape) -> Any:
+    """The live value with all that is configured; what is not configured stays."""
+    if is_granular(shape, live) and (config is None or isinstance(config, dict)):
+        merged = dict(live)
+        for name, value in (config or {}).items():
+            merged[name] = merge(live[name], value, below(shape, name)[1]) if name in live else value
+        return merged
+    if is_list(shape, live) and (config is None or isinstance(config, list)):
+        return _merge_lists(live, config or [], shape)
+    return config
+
+
+def _merge_lists(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
+    """Configured items in their order; each item that is live alone stays ahead of what it preceded."""
+    wanted = [shape.step(one) for one in config]
+    asked, steps = set(wanted), [shape.step(one) for one in live]
+    places: dict[str, int] = {}
+    for at, step in enumerate(steps):
+        # An item that is there twice cannot be merged with; the configured one takes the place of both.
+        places[step] = -1 if step in places else at
+    shared = iter([step for step in wanted if step in places])
+    upcoming = next(shared, None)
+    merged: list[Any] = []
+    at = 0
+    for step, one in zip(wanted, config, strict=True):
+        while at < len(live) and steps[at] != upcoming:
+            if steps[at] not in asked:
+                merged.append(live[at])
+            at += 1
+        place = places.get(step, -1)
+        merged.append(merge(live[place], one, shape.item or FREE) if place >= 0 else one)
+        if step == upcoming:
+            upcoming = next(shared, None)
+    return merged + [live[i] for i in range(at, len(live)) if steps[i] not in asked]
+
+
+def remove(value: Any, fields: Fields, shape: Shape, *, keep: tuple[str, ...] = ()) -> Any:
+    """The value without the members of the set; an object or list that loses all it has is given as None."""
+    if not fields:
+        return value
+    if is_granular(shape, value):
+        kept: Tree = {}
+        for name, inner in value.items():
+            step, known = below(shape, name)
+            node = None if name in keep else fields.get(step)
+            if node is None:
+                kept[name] = inner
+            elif not is_member(node):
+                rest = remove(inner, node, known)
+                if rest is not None:
+                    kept[name] = rest
+        return kept or (None if value else value)
+    if is_list(shape, value):
+        return _remove_items(value, fields, shape)
+    return value
+
+
+def _remove_items(value: list[Any], fields: Fields, shape: Shape) -> list[Any] | None:
+    items = []
+    for one in value:
+        node = fields.get(shape.step(one))
+        if node is None:
+            items.append(one)
+        elif not is_member(node):
+            # An item without its keys would be another one.
+            items.append(remove(one, node, shape.item or FREE, keep=shape.keys))
+    return items or None
+
+
+def with_named(fields: Fields, shape: Shape) -> Fields:
+    """The set with every declared field in it that has members below: to lose all one has is to be lost."""
+    node: Fields = {SELF: {}} if SELF in fields else {}
+    for step, inner in fields.items():
+        if step == SELF:
+            continue
+        name = step[2:]
+        if step[0] == "f" and shape.form == "struct" and name in shape.fields():
+            found = with_named(inner, shape.fields()[name][1]) if inner else {}
+            node[step] = {SELF: {}, **found} if found and SELF not in found else found
+        else:
+            node[step] = with_named(inner, _item_shape(shape, step)) if inner else {}
+    return node
+
+
+def _item_shape(shape: Shape, step: str) -> Shape:
+    if step[0] == "f":
+        return below(shape, step[2:])[1]
+    return shape.item or FREE

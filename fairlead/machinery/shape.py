@@ -1,0 +1,102 @@
+"""How apply sees a type: what merges field by field, what by key, and what is replaced whole.
+
+Read off the same tables as everything else (`schema_of`), once a type. Lists without a marker are atomic and maps and
+structs are granular, as upstream has it; a field with a `Default` counts as given where it is the key of a list.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from fairlead.machinery.kind import Atomic, Default, ListMap, SetList
+from fairlead.machinery.schema import TypeInfo, schema_of
+
+Form = Literal["leaf", "struct", "map", "keyed", "set", "free"]
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    form: Form
+    """`free` is decided by the value that is met: objects are granular, all else is a leaf."""
+    type: TypeInfo | None = None
+    item: Shape | None = None
+    keys: tuple[str, ...] = ()
+    """Sorted, as they stand in a path."""
+    defaults: tuple[Any, ...] = ()
+    """For each key, what an item without it is taken to have; None where there is nothing."""
+
+    def fields(self) -> dict[str, tuple[str, Shape]]:
+        """By name: the step in a path, and the shape. Of a struct."""
+        return struct_fields(self.type.struct) if self.type else {}
+
+    def step(self, item: Any) -> str:
+        """The path element of an item of a list."""
+        if self.form == "set":
+            return "v:" + _encode(item).decode()
+        given = item if isinstance(item, dict) else {}
+        pairs = []
+        for key, default in zip(self.keys, self.defaults, strict=True):
+            value = given.get(key)
+            pairs.append(f'"{key}":{_encode(default if value is None else value).decode()}')
+        return "k:{" + ",".join(pairs) + "}"
+
+
+FREE = Shape("free")
+_FORMS: dict[str, Form] = {"struct": "struct", "map": "map", "raw": "free"}
+
+
+@functools.cache
+def struct_shape(struct: Any) -> Shape:
+    """The shape of a whole object; the same one every time."""
+    return Shape("struct", TypeInfo("struct", struct=struct))
+
+
+@functools.cache
+def struct_fields(struct: Any) -> dict[str, tuple[str, Shape]]:
+    return {name: (f"f:{name}", _shape(field.type)) for name, field in schema_of(struct).fields.items()}
+
+
+def _shape(info: TypeInfo) -> Shape:
+    if info.marker(Atomic) is not None:
+        return Shape("leaf", info)
+    if info.shape == "list":
+        return _list_shape(info)
+    if info.shape == "map":
+        return Shape("map", info, _shape(info.item) if info.item else FREE)
+    return Shape(_FORMS.get(info.shape, "leaf"), info)
+
+
+def _list_shape(info: TypeInfo) -> Shape:
+    keyed = info.marker(ListMap)
+    if keyed is not None and keyed.keys and info.item is not None and info.item.struct is not None:
+        known = schema_of(info.item.struct).fields
+        keys = tuple(sorted(keyed.keys))
+        found = [known[key].marker(Default) if key in known else None for key in keys]
+        defaults = tuple(None if default is None else default.value for default in found)
+        return Shape("keyed", info, struct_shape(info.item.struct), keys, defaults)
+    if info.marker(SetList) is not None:
+        return Shape("set", info, Shape("leaf", info.item))
+    return Shape("leaf", info)
+
+
+def below(shape: Shape, name: str) -> tuple[str, Shape]:
+    """The step and shape of a member of a struct, a map or a free object."""
+    if shape.form == "struct":
+        found = shape.fields().get(name)
+        return found if found is not None else (f"f:{name}", FREE)
+    return f"f:{name}", shape.item or FREE
+
+
+def is_granular(shape: Shape, value: Any) -> bool:
+    """Whether the value is an object whose members count one by one."""
+    return shape.form in ("struct", "map", "free") and isinstance(value, dict)
+
+
+def is_list(shape: Shape, value: Any) -> bool:
+    """Whether the value is a list whose items count one by one."""
+    return shape.form in ("keyed", "set") and isinstance(value, list)
