@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 5.0
-STEADY_S = 10.0
+LONGEST_PAUSE_S = 2.0
+STEADY_S = 1.0
 """A process that lived this long has not failed at its start."""
 
 

@@ -151,7 +151,7 @@ def test_new_pods_are_reached_after_the_control_plane_and_an_agent_died(web: Clu
     def all_answered() -> bool:
         with traffic(web, "node1") as report:
             threading.Event().wait(1)
-        return {a.split()[0] for a in report["answers"]} >= set(names)
+        return {a.split()[1] for a in report["answers"]} >= set(names)
 
     until("answers of all six", all_answered)
 
