@@ -11,8 +11,12 @@ from fairlead.api.columns import since
 from fairlead.api.meta import Int32, MicroTime, Object, Record, Time
 from fairlead.api.reference import ObjectReference
 from fairlead.base.instant import Instant
+from fairlead.machinery import names
 from fairlead.machinery.kind import Atomic, Column, Kind
-from fairlead.machinery.status import FieldError, invalid
+from fairlead.machinery.status import FieldError, invalid, required
+
+_WORD_MAX = 128
+_NOTE_MAX = 1024
 
 
 class EventSeries(Record):
@@ -69,11 +73,29 @@ def _count(event: Event, _: Instant) -> int:
     return event.series.count if event.series is not None else event.count or 1
 
 
-def _rules(event: Event) -> Iterator[FieldError]:
-    """Events of objects without a namespace live in `default`."""
+def event_errors(event: Event) -> Iterator[FieldError]:
+    """Of an event in either form. Those with an `eventTime` are of the newer sort and must say more."""
     wanted, path = event.involvedObject.namespace, "involvedObject.namespace"
-    if event.metadata.namespace not in ((wanted,) if wanted else ("", "default")):
+    if event.eventTime is None:
+        # Events of objects without a namespace live in `default`.
+        if event.metadata.namespace not in ((wanted,) if wanted else ("", "default")):
+            yield invalid(path, wanted, "does not match event.namespace")
+        return
+    if not wanted and event.metadata.namespace not in ("default", "kube-system"):
         yield invalid(path, wanted, "does not match event.namespace")
+    controller = event.reportingComponent
+    if not controller:
+        yield required("reportingController")
+    for text in names.qualified_name(controller):
+        yield invalid("reportingController", controller, text)
+    for name in ("reportingInstance", "action", "reason"):
+        value = getattr(event, name)
+        if not value:
+            yield required(name)
+        if len(value) > _WORD_MAX:
+            yield invalid(name, "", f"can have at most {_WORD_MAX} characters")
+    if len(event.message) > _NOTE_MAX:
+        yield invalid("message", "", f"can have at most {_NOTE_MAX} characters")
 
 
 EVENT = Kind(
@@ -82,7 +104,7 @@ EVENT = Kind(
     plural="events",
     singular="event",
     short_names=("ev",),
-    rules=_rules,
+    rules=event_errors,
     columns=(
         Column("Last Seen", _last, doc="When it was seen last."),
         Column("Type", lambda event, _: event.type, doc="Normal or Warning."),

@@ -49,6 +49,14 @@ def ip_address(ip: str, path: str) -> Iterator[FieldError]:
         yield invalid(path, ip, text)
 
 
+def dns_name(host: str, path: str) -> Iterator[FieldError]:
+    """Where a load balancer is reached by name."""
+    for text in names.dns1123_subdomain(host):
+        yield invalid(path, host, text)
+    if not names.ip(host):
+        yield invalid(path, host, "must be a DNS name, not an IP address")
+
+
 def ordinary_ip(ip: str, path: str) -> Iterator[FieldError]:
     """Of a valid address: it may not be one that means this host or this link."""
     address = ipaddress.ip_address(ip)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fairlead.apiserver.cache import EncodedForm, Entry, KindCache
+from fairlead.apiserver.views import VIEWS, ViewCache
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, conflict, not_found
 from fairlead.store.model import Change, Record, Store
@@ -23,6 +24,12 @@ _FOLDERS = {
     "replicasets.apps": "replicasets",
     "controllerrevisions.apps": "controllerrevisions",
     "endpointslices.discovery.k8s.io": "endpointslices",
+    "replicationcontrollers": "controllers",
+    "ingresses.networking.k8s.io": "ingress",
+    "ingressclasses.networking.k8s.io": "ingressclasses",
+    "networkpolicies.networking.k8s.io": "networkpolicies",
+    "ipaddresses.networking.k8s.io": "ipaddresses",
+    "servicecidrs.networking.k8s.io": "servicecidrs",
 }
 ROOT = "/registry/"
 
@@ -30,11 +37,10 @@ ROOT = "/registry/"
 class Resource:
     """One kind with its cache."""
 
-    def __init__(self, kind: Kind[Any]) -> None:
+    def __init__(self, kind: Kind[Any], prefix: str, cache: KindCache) -> None:
         self.kind = kind
-        folder = _FOLDERS.get(kind.resource) or (f"{kind.group}/{kind.plural}" if kind.group else kind.plural)
-        self.prefix = f"{ROOT}{folder}/"
-        self.cache = KindCache(kind)
+        self.prefix = prefix
+        self.cache = cache
 
     @property
     def form(self) -> EncodedForm:
@@ -58,6 +64,12 @@ class Resource:
         return conflict(self.kind.plural, self.kind.group, name, why)
 
 
+def kept(kind: Kind[Any]) -> Resource:
+    """Of a kind whose objects lie in the store under its own name."""
+    folder = _FOLDERS.get(kind.resource) or (f"{kind.group}/{kind.plural}" if kind.group else kind.plural)
+    return Resource(kind, f"{ROOT}{folder}/", KindCache(kind))
+
+
 class Resources:
     """All kinds, and the store's changes on their way into the caches."""
 
@@ -65,9 +77,15 @@ class Resources:
         self.store = store
         self.revision = 0
         """All caches hold exactly the state of this revision."""
-        self._all = [Resource(kind) for kind in kinds]
-        self._by_prefix = {resource.prefix: resource for resource in self._all}
+        self._kept = {kind: kept(kind) for kind in kinds if not kind.view}
+        self._all = [self._kept.get(kind) or self._view(kind) for kind in kinds]
+        self._by_prefix = {resource.prefix: resource for resource in self._kept.values()}
         self._by_plural = {(r.kind.group, r.kind.version, r.kind.plural): r for r in self._all}
+
+    def _view(self, kind: Kind[Any]) -> Resource:
+        view = VIEWS[kind]
+        source = self._kept[view.source]
+        return Resource(kind, source.prefix, ViewCache(kind, source.cache, view))
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._all)

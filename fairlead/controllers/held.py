@@ -39,4 +39,4 @@ def cached_form(kind: Kind[Any]) -> Kind[Any]:
 
 
 # Events own nothing, are owned by nothing, and are many.
-CACHED: tuple[Kind[Any], ...] = tuple(cached_form(kind) for kind in KINDS if kind is not EVENT)
+CACHED: tuple[Kind[Any], ...] = tuple(cached_form(kind) for kind in KINDS if kind is not EVENT and not kind.view)

@@ -25,6 +25,7 @@ _LABEL_VALUE = f"({_QUALIFIED})?"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _HEADER = "[-A-Za-z0-9]+"
 _PERCENT = "[0-9]+%"
+_URL_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 _C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 
 _label_1123 = re.compile(_LABEL_1123).fullmatch
@@ -36,6 +37,7 @@ _label_value = re.compile(_LABEL_VALUE).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
 _header = re.compile(_HEADER).fullmatch
 _percent = re.compile(_PERCENT).fullmatch
+_url_path = re.compile(_URL_PATH).fullmatch
 _c_identifier = re.compile(_C_IDENTIFIER).fullmatch
 _port_chars = re.compile("[-a-z0-9]+").fullmatch
 _has_letter = re.compile("[a-z]").search
@@ -210,6 +212,10 @@ def http_header_name(value: str) -> list[str]:
     return [regex_text(text, _HEADER, "X-Header-Name")]
 
 
+def url_path(value: str) -> list[str]:
+    return [] if _url_path(value) else [regex_text("Invalid path", _URL_PATH)]
+
+
 def percent(value: str) -> list[str]:
     if _percent(value):
         return []
@@ -262,6 +268,25 @@ def cidr(value: str) -> list[str]:
     return [] if bits.isdecimal() and _is_ip(address) else [CIDR_TEXT]
 
 
+def canonical_ip(value: str) -> list[str]:
+    """For newer fields and names, where one address may be written in one way only."""
+    if not _is_ip(value):
+        return [IP_TEXT]
+    address = ipaddress.ip_address(value)
+    return [] if value == str(address) else [_canonical_text(str(address))]
+
+
+def canonical_cidr(value: str) -> list[str]:
+    if texts := cidr(value):
+        return texts
+    network = ipaddress.ip_interface(value).network
+    return [] if value == str(network) else [_canonical_text(str(network))]
+
+
+def _canonical_text(value: str) -> str:
+    return f'must be in canonical form ("{value}")'
+
+
 def _is_ip(value: str) -> bool:
     """Zones (`fe80::1%eth0`) are no part of an address here, as in Go's `net.ParseIP`."""
     if "%" in value:
@@ -283,6 +308,7 @@ NAME_RULES: dict[str, Check] = {
     "label": dns1123_label,
     "dns1035": dns1035_label,
     "path-segment": path_segment,
+    "ip": canonical_ip,
 }
 """The rules that `Kind.name_rule` may name."""
 

@@ -82,9 +82,9 @@ async def test_secrets_hold_bytes_and_events_hold_times(api: Api) -> None:
     assert made["data"] == {"k": "AP8="}
     about = put(1, "Pod") + put(2, "default") + put(3, "p")
     time = put(1, 1_700_000_000)
-    body = enveloped(
-        "v1", "Event", meta("e") + put(2, about) + put(6, time) + put(7, b"") + put(10, time + put(2, 5000))
-    )
+    who = put(3, "Tried") + put(12, "Try") + put(14, "tester") + put(15, "tester-0")
+    times = put(6, time) + put(7, b"") + put(10, time + put(2, 5000))
+    body = enveloped("v1", "Event", meta("e") + put(2, about) + times + who)
     made = await api.ok("POST", "/api/v1/namespaces/default/events", body, content_type=MEDIA_TYPE)
     assert made["firstTimestamp"] == "2023-11-14T22:13:20Z"
     assert "lastTimestamp" not in made

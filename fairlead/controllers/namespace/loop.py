@@ -14,7 +14,7 @@ from fairlead.controllers.partial import partial
 from fairlead.runtime.keys import split_key
 from fairlead.runtime.loop import Controller
 
-_KINDS = tuple(kind for kind in KINDS if kind.namespaced)
+_KINDS = tuple(kind for kind in KINDS if kind.namespaced and not kind.view)
 
 
 def controller(context: Context) -> Controller:
