@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.meta import ManagedFieldsEntry, ObjectMeta
 from fairlead.apiserver.admission import Admission
 from fairlead.apiserver.body import read_object
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.params import WriteOptions
 from fairlead.apiserver.prepare import Place, begin_create, fit_place, generated_name
 from fairlead.apiserver.route import Target
+from fairlead.apiserver.tracking import given, track_create
 from fairlead.apiserver.writer import Writer
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
+from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check, check_metadata
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, invalid_object
@@ -34,15 +36,29 @@ class Creator:
         kind = target.resource.kind
         decoded = read_object(kind, request, options.validation)
         fit_place(decoded.obj, Place(target.namespace, ""))
-        entry, warnings = await self.insert(target, decoded.obj, dry_run=options.dry_run)
+        entry, warnings = await self.insert(target, decoded.obj, dry_run=options.dry_run, manager=options.manager)
         return entry, [*decoded.warnings, *warnings]
 
-    async def insert(self, target: Target, obj: Any, *, dry_run: bool) -> tuple[Entry, list[str]]:
-        """Creates a decoded object. Owns it."""
-        kind = target.resource.kind
-        begin_create(kind, obj, uid=self._ids.uid(), now=self._clock.now())
+    async def insert(
+        self,
+        target: Target,
+        obj: Any,
+        *,
+        dry_run: bool,
+        manager: str = "",
+        owners: list[ManagedFieldsEntry] | None = None,
+    ) -> tuple[Entry, list[str]]:
+        """Creates a decoded object. Owns it. Its fields are the manager's, or the owners' where these are known."""
+        kind, now = target.resource.kind, self._clock.now()
+        begin_create(kind, obj, uid=self._ids.uid(), now=now)
         base = self._name(obj.metadata)
-        obj = kind.prepare_create(kind.default(obj))
+        asked = given(kind, obj)
+        obj = kind.default(obj)
+        if owners is None:
+            track_create(kind, obj, manager, asked=asked, time=render_time(now))
+        else:
+            obj.metadata.managedFields = owners
+        obj = kind.prepare_create(obj)
         self._admission.on_create(kind, obj)
         self._check(kind, obj)
         warnings = list(kind.warnings(obj))
@@ -65,5 +81,5 @@ class Creator:
 
     def _check(self, kind: Kind[Any], obj: Any) -> None:
         meta: ObjectMeta = obj.metadata
-        if errors := [*check_metadata(kind, meta), *check(kind, obj)]:
+        if errors := [*check_metadata(kind, meta), *check(kind, obj), *kind.create_rules(obj)]:
             raise invalid_object(kind.kind, kind.group, meta.name, errors)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from fairlead.machinery.decode import FieldValidation
+from fairlead.machinery.managed import manager_name, name_problem
 from fairlead.machinery.status import (
     FieldError,
     StatusError,
@@ -15,7 +16,9 @@ from fairlead.machinery.status import (
     invalid,
     invalid_object,
     not_supported,
+    required,
 )
+from fairlead.runtime.client import Request
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
@@ -42,7 +45,10 @@ class ListOptions:
 class WriteOptions:
     dry_run: bool = False
     validation: FieldValidation = "Warn"
-    field_manager: str = ""
+    manager: str = ""
+    """Who writes: the `fieldManager` given, or the client's program; empty where it names neither."""
+    force: bool = False
+    """Of an apply: take over what others own."""
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
@@ -72,10 +78,11 @@ def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOption
     return options
 
 
-def write_options(query: Mapping[str, str], name: str) -> WriteOptions:
-    """Of a write; `name` is `CreateOptions`, `UpdateOptions` or `PatchOptions`."""
-    if not query:
-        return WriteOptions()
+def write_options(request: Request, name: str, *, applies: bool = False) -> WriteOptions:
+    """Of a write; `name` is `CreateOptions`, `UpdateOptions` or `PatchOptions`; `applies` where that is an apply."""
+    query, agent = request.query, request.headers.get("user-agent", "")
+    if not query and not applies:
+        return WriteOptions(manager=manager_name("", agent) if agent else "")
     errors: list[FieldError] = []
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
@@ -83,13 +90,28 @@ def write_options(query: Mapping[str, str], name: str) -> WriteOptions:
     validation = query.get("fieldValidation") or "Warn"
     if validation not in _VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, _VALIDATIONS))
+    errors += _manager_errors(query, name, applies=applies)
     if errors:
         raise options_error(name, errors, group="meta.k8s.io")
     return WriteOptions(
         dry_run=dry_run == "All",
         validation=cast(FieldValidation, validation),
-        field_manager=query.get("fieldManager", ""),
+        manager=manager_name(query.get("fieldManager", ""), agent),
+        force=flag(query, "force"),
     )
+
+
+def _manager_errors(query: Mapping[str, str], name: str, *, applies: bool) -> Iterator[FieldError]:
+    manager = query.get("fieldManager", "")
+    type, detail = name_problem(manager)
+    if type == "TooLong":
+        yield FieldError("fieldManager", "TooLong", manager, detail)
+    elif type:
+        yield invalid("fieldManager", manager, detail)
+    if applies and not manager:
+        yield required("fieldManager", "is required for apply patch")
+    if name == "PatchOptions" and not applies and "force" in query:
+        yield forbidden("force", "may not be specified for non-apply patch")
 
 
 def parse_revision(text: str) -> int:

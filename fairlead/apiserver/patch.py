@@ -1,4 +1,4 @@
-"""patch: the three forms of partial update, as functions from a JSON tree to a JSON tree."""
+"""patch: three forms of partial update, as functions from a JSON tree to a JSON tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fairlead.apiserver.update import Candidate, Change
 from fairlead.machinery.decode import decode_tree, parse_json
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.patch import json_patch, merge_patch
-from fairlead.machinery.status import StatusError
 from fairlead.machinery.strategic import strategic_patch
 from fairlead.runtime.client import Request
 
@@ -26,17 +25,16 @@ APPLY_PATCH = "application/apply-patch+yaml"
 TreePatch = Callable[[Any], Any]
 
 
+def is_apply(request: Request) -> bool:
+    """Whether the body is a configuration to apply and no patch."""
+    return request.method == "PATCH" and media_type(request.headers.get("content-type", "")) == APPLY_PATCH
+
+
 def read_patch(request: Request, type: type) -> TreePatch:
     """The patch in the body, ready to be applied to trees of this type. Raises StatusError 400, 415."""
     media = media_type(request.headers.get("content-type", ""))
-    if media == APPLY_PATCH:
-        raise StatusError(
-            415,
-            "UnsupportedMediaType",
-            "server-side apply is not supported by this server; use client-side apply (without --server-side)",
-        )
     if media not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-        raise unsupported_media_type(media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+        raise unsupported_media_type(media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
     patch = parse_json(request.body, what="patch")
     if media == JSON_PATCH:
         return lambda tree: json_patch(tree, patch)

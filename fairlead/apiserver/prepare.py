@@ -72,7 +72,6 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> Non
     meta.deletionTimestamp = was.deletionTimestamp
     meta.deletionGracePeriodSeconds = was.deletionGracePeriodSeconds
     meta.generation = was.generation
-    meta.managedFields = []
     if subresource == "status":
         _keep_all_but_status(kind, old, new)
     elif kind.status and not subresource:

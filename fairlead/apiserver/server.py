@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fairlead.api.kinds import KINDS
 from fairlead.apiserver.admission import Admission
 from fairlead.apiserver.allocate import ServiceAllocator
+from fairlead.apiserver.apply import Applier
 from fairlead.apiserver.auth import Authenticator
 from fairlead.apiserver.bootstrap import Bootstrap
 from fairlead.apiserver.core import Core
@@ -56,7 +57,7 @@ class ApiServer:
         writer = Writer(store, self._allocator)
         admission = Admission(resources, ids=ids)
         creator = Creator(writer, admission, clock=clock, ids=ids)
-        updater = Updater(writer)
+        updater = Updater(writer, clock=clock)
         deleter = Deleter(writer, admission, clock=clock)
         self._bootstrap = Bootstrap(resources, creator, updater)
         self._expiry = EventExpiry(resources, writer, clock=clock)
@@ -67,7 +68,8 @@ class ApiServer:
             creator=creator,
             updater=updater,
             deleter=deleter,
-            subresources=Subresources(updater, deleter, clock=clock),
+            applier=(applier := Applier(creator, updater, clock=clock)),
+            subresources=Subresources(updater, deleter, applier, clock=clock),
             tokens=TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids),
             kubelet=self._kubelet,
             clock=clock,

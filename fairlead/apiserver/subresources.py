@@ -12,13 +12,14 @@ from fairlead.api.pod import Pod
 from fairlead.api.podactions import Binding, Eviction
 from fairlead.api.podstatus import PodCondition
 from fairlead.api.scale import Scale, ScaleSpec, ScaleStatus
+from fairlead.apiserver.apply import Applier, read_config
 from fairlead.apiserver.body import read_as, read_object
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.delete import Deleter
 from fairlead.apiserver.params import WriteOptions
-from fairlead.apiserver.patch import read_patch
+from fairlead.apiserver.patch import is_apply, read_patch
 from fairlead.apiserver.route import Target
-from fairlead.apiserver.update import Candidate, Updater
+from fairlead.apiserver.update import Candidate, Change, Updater
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check_struct
@@ -48,14 +49,18 @@ def scale_of(entry: Entry) -> Scale:
 
 
 class Subresources:
-    def __init__(self, updater: Updater, deleter: Deleter, *, clock: Clock) -> None:
+    def __init__(self, updater: Updater, deleter: Deleter, applier: Applier, *, clock: Clock) -> None:
         self._updater = updater
+        self._applier = applier
         self._deleter = deleter
         self._clock = clock
 
     async def scale(self, target: Target, request: Request, options: WriteOptions) -> tuple[bytes, list[str]]:
         """PUT and PATCH of `scale`."""
         parent = Target(target.resource, target.namespace, target.name)
+        if is_apply(request):
+            entry, warnings = await self._updater.update(parent, self._applied_scale(target, request, options), options)
+            return encode(scale_of(entry)), warnings
         read: Callable[[Entry], Scale]
         if request.method == "PATCH":
             patch = read_patch(request, Scale)
@@ -75,10 +80,21 @@ class Subresources:
             obj.metadata.resourceVersion = scale.metadata.resourceVersion
             obj.metadata.uid = scale.metadata.uid or obj.metadata.uid
             obj.spec.replicas = scale.spec.replicas
-            return Candidate(obj)
+            return Candidate(obj, through="scale")
 
         entry, warnings = await self._updater.update(parent, change, options)
         return encode(scale_of(entry)), warnings
+
+    def _applied_scale(self, target: Target, request: Request, options: WriteOptions) -> Change:
+        """A Scale is applied as what it is of its parent: the number of replicas."""
+        tree, _ = read_config(request.body, options)
+        scale = decode_tree_as(SCALE, tree, validation=options.validation).obj
+        _check_scale(scale, target.name)
+        given = tree.get("spec")
+        replicas = {"replicas": scale.spec.replicas} if isinstance(given, dict) and "replicas" in given else {}
+        metadata = {"resourceVersion": scale.metadata.resourceVersion} if scale.metadata.resourceVersion else {}
+        config = {"metadata": metadata, "spec": replicas}
+        return self._applier.change(target.resource.kind, config, options, through="scale")
 
     async def bind(self, target: Target, request: Request, options: WriteOptions) -> bytes:
         """POST of `pods/binding`: the scheduler's decision."""

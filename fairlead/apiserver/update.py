@@ -16,7 +16,10 @@ from fairlead.apiserver.params import WriteOptions
 from fairlead.apiserver.prepare import Place, fit_place, prepare_update
 from fairlead.apiserver.resource import Resource
 from fairlead.apiserver.route import Target
+from fairlead.apiserver.tracking import track_update
 from fairlead.apiserver.writer import Raced, Writer
+from fairlead.base.clock import Clock
+from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check, check_metadata, check_metadata_update, immutable
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import OBJECT_MODIFIED, FieldError, invalid_object
@@ -28,6 +31,10 @@ class Candidate:
 
     obj: Any
     warnings: Sequence[str] = field(default_factory=tuple)
+    tracked: bool = False
+    """Its `managedFields` are as they are to be."""
+    through: str = ""
+    """The subresource that was written, where the target is its parent."""
 
 
 Change = Callable[[Entry], Candidate]
@@ -35,8 +42,9 @@ Change = Callable[[Entry], Candidate]
 
 
 class Updater:
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, *, clock: Clock) -> None:
         self._writer = writer
+        self._clock = clock
 
     async def update(self, target: Target, change: Change, options: WriteOptions) -> tuple[Entry, list[str]]:
         """Applies a change to the object that the target names. Raises StatusError 400, 404, 409, 422."""
@@ -46,7 +54,7 @@ class Updater:
             candidate = change(entry)
             self._check_version(resource, entry, candidate.obj)
             old = entry.decode()
-            new = self._prepared(target, old, candidate.obj)
+            new = self._prepared(target, old, candidate, options.manager)
             warnings = [*candidate.warnings, *(resource.kind.warnings(new) if not target.subresource else ())]
             try:
                 if may_go(resource.kind, new):
@@ -72,10 +80,13 @@ class Updater:
                     entry.name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current}"
                 )
 
-    def _prepared(self, target: Target, old: Any, new: Any) -> Any:
-        kind = target.resource.kind
+    def _prepared(self, target: Target, old: Any, candidate: Candidate, manager: str) -> Any:
+        kind, new = target.resource.kind, candidate.obj
         fit_place(new, Place(target.namespace, target.name))
         new = kind.default(new)
+        if not candidate.tracked and target.subresource != "binding":
+            through, time = target.subresource or candidate.through, render_time(self._clock.now())
+            track_update(kind, old, new, manager, subresource=through, time=time)
         if not target.subresource:
             new = kind.prepare_update(old, new)
         prepare_update(kind, old, new, target.subresource)

@@ -10,6 +10,7 @@ from fairlead.api.namespace import NAMESPACE
 from fairlead.api.pod import POD
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from fairlead.apiserver.accept import wanted_form
+from fairlead.apiserver.apply import Applier
 from fairlead.apiserver.body import read_object
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.create import Creator
@@ -18,7 +19,7 @@ from fairlead.apiserver.filter import parse_filter
 from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.params import list_options, write_options
-from fairlead.apiserver.patch import patch_change
+from fairlead.apiserver.patch import is_apply, patch_change
 from fairlead.apiserver.read import Reader
 from fairlead.apiserver.represent import Represent, list_metadata
 from fairlead.apiserver.route import Target
@@ -44,6 +45,7 @@ class Verbs:
     creator: Creator
     updater: Updater
     deleter: Deleter
+    applier: Applier
     subresources: Subresources
     tokens: TokenIssuer
     kubelet: Kubelet
@@ -76,11 +78,11 @@ class Verbs:
     async def _create(self, target: Target, request: Request) -> Outcome:
         if target.resource.kind.namespaced and not target.namespace:
             raise _no_method(target, request)
-        entry, warnings = await self.creator.create(target, request, write_options(request.query, "CreateOptions"))
+        entry, warnings = await self.creator.create(target, request, write_options(request, "CreateOptions"))
         return self._written(target, request, entry, warnings, 201)
 
     async def _put(self, target: Target, request: Request) -> Outcome:
-        options = write_options(request.query, "UpdateOptions")
+        options = write_options(request, "UpdateOptions")
         kind = target.resource.kind
 
         def change(_: Entry) -> Candidate:
@@ -91,7 +93,11 @@ class Verbs:
         return self._written(target, request, entry, warnings)
 
     async def _patch(self, target: Target, request: Request) -> Outcome:
-        options = write_options(request.query, "PatchOptions")
+        applies = is_apply(request)
+        options = write_options(request, "PatchOptions", applies=applies)
+        if applies:
+            entry, warnings, status = await self.applier.apply(target, request, options)
+            return self._written(target, request, entry, warnings, status)
         change = patch_change(target.resource.kind, request, options)
         entry, warnings = await self.updater.update(target, change, options)
         return self._written(target, request, entry, warnings)
@@ -132,7 +138,7 @@ class Verbs:
         elif method == "POST" and (kind, name) in ((POD, "binding"), (POD, "eviction"), (SERVICE_ACCOUNT, "token")):
             return await self._act(target, request)
         elif kind is NAMESPACE and name == "finalize" and method == "PUT":
-            options = write_options(request.query, "UpdateOptions")
+            options = write_options(request, "UpdateOptions")
             entry, warnings = await self.subresources.finalize(target, request, options)
             return self._written(target, request, entry, warnings)
         else:
@@ -144,13 +150,13 @@ class Verbs:
             return json_response(encode(scale_of(target.resource.find(target.namespace, target.name))))
         if request.method not in ("PUT", "PATCH"):
             raise _no_method(target, request)
-        options = write_options(request.query, _OPTIONS[request.method])
+        options = write_options(request, _OPTIONS[request.method], applies=is_apply(request))
         body, warnings = await self.subresources.scale(target, request, options)
         return json_response(body, 200, warnings)
 
     async def _act(self, target: Target, request: Request) -> Outcome:
         if target.subresource == "binding":
-            options = write_options(request.query, "CreateOptions")
+            options = write_options(request, "CreateOptions")
             return json_response(await self.subresources.bind(target, request, options), 201)
         if target.subresource == "eviction":
             return json_response(await self.subresources.evict(target, request), 201)

@@ -72,6 +72,8 @@ class HttpTransport:
                 timeout=aiohttp.ClientTimeout(total=_REQUEST_S, sock_connect=_CONNECT_S),
                 auto_decompress=True,
                 trust_env=False,
+                # Who names no program is one of our own to the API server (`apiserver.tracking`).
+                skip_auto_headers=("User-Agent",),
             )
         return self._session
 
