@@ -171,16 +171,19 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     agent = Agent(shared, found)
     api = KubeletApi(shared, agent.find)
+    gone = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:
             for work in (heartbeat, nodes, shared.pods, shared.services, shared.recorder, agent):
                 group.create_task(work.run())
             group.create_task(keep_running("kubelet API", api.run, log=log))
             group.create_task(line.wait_gone())
-    except* ZygoteGone as gone:
-        raise ZygoteGone("the zygote has gone") from gone
+    except* ZygoteGone:
+        gone = True
     finally:
         line.stop()
+    if gone:
+        raise ZygoteGone("the zygote has gone")
 
 
 def _addresses(settings: NodeSettings, found: Found) -> Addresses:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from fairlead.node import wire
 from fairlead.node.exits import Exits
@@ -28,6 +28,7 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _STATUS, _SIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _LINGER_S = 0.25
 """After the program's end: how long the rest of what it said may take to come out of its pipes."""
+_SIZE_S = 0.1
 _END_OF_INPUT = b"\x04"
 
 
@@ -82,6 +83,16 @@ def internal(message: str) -> dict[str, Any]:
     }
 
 
+def _parse_size(data: bytes) -> tuple[int, int] | None:
+    """Columns and rows."""
+    try:
+        tree = json.loads(data)
+        columns, rows = int(tree["Width"]), int(tree["Height"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (columns, rows) if 0 < columns < 65536 and 0 < rows < 65536 else None
+
+
 class ExecSession:
     """Runs one request on an open WebSocket to the program's end, or to the peer's."""
 
@@ -91,6 +102,8 @@ class ExecSession:
         self._exits = exits
         self._id = id_
         self._streams = Streams()
+        self._first: WSMessage | None = None
+        """What came while the program was not started yet."""
 
     async def run(self, request: ExecRequest) -> None:
         exited = self._exits.wait(self._id)
@@ -127,9 +140,10 @@ class ExecSession:
         return ours
 
     async def _start_on_terminal(self, request: ExecRequest) -> Streams:
+        size = await self._first_size()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
-            await self._exec(request, [theirs.fileno()])
+            await self._exec(request, [theirs.fileno()], size)
             theirs.close()
             fds = wire.take_fds(ours)  # sent before exec, so it is there
         if not fds:
@@ -137,8 +151,18 @@ class ExecSession:
         os.set_blocking(fds[0], False)
         return Streams(fds[0], fds[0], -1, tty=True)
 
-    async def _exec(self, request: ExecRequest, fds: Sequence[int]) -> None:
-        recipe: Message = {"argv": list(request.command), "tty": request.tty}
+    async def _first_size(self) -> tuple[int, int] | None:
+        """Clients send the size at once; a program should find it when it starts."""
+        try:
+            message = await self._ws.receive(timeout=_SIZE_S)
+        except TimeoutError:
+            return None
+        self._first = message
+        binary = message.type == WSMsgType.BINARY and message.data[:1] == bytes([_SIZE])
+        return _parse_size(message.data[1:]) if binary else None
+
+    async def _exec(self, request: ExecRequest, fds: Sequence[int], size: tuple[int, int] | None = None) -> None:
+        recipe: Message = {"argv": list(request.command), "tty": request.tty, "size": size}
         if request.tty:
             recipe["add_env"] = {"TERM": "xterm"}
         await self._zygote.exec(self._id, container=request.container_id, recipe=recipe, fds=fds)
@@ -165,17 +189,23 @@ class ExecSession:
 
     async def _take(self) -> None:
         """What the peer sends, until it goes."""
-        streams = self._streams
+        if self._first is not None:
+            if self._first.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return
+            await self._take_one(self._first)
         async for message in self._ws:
-            if message.type != WSMsgType.BINARY or not message.data:
-                continue
-            channel, data = message.data[0], message.data[1:]
-            if channel == _STDIN and data:
-                await self._feed(data)
-            elif channel == _CLOSE and data[:1] == bytes([_STDIN]):
-                await self._end_input()
-            elif channel == _SIZE and streams.tty:
-                self._resize(data)
+            await self._take_one(message)
+
+    async def _take_one(self, message: WSMessage) -> None:
+        if message.type != WSMsgType.BINARY or not message.data:
+            return
+        channel, data = message.data[0], message.data[1:]
+        if channel == _STDIN and data:
+            await self._feed(data)
+        elif channel == _CLOSE and data[:1] == bytes([_STDIN]):
+            await self._end_input()
+        elif channel == _SIZE and self._streams.tty:
+            self._resize(data)
 
     async def _feed(self, data: bytes) -> None:
         if self._streams.stdin >= 0:
@@ -191,9 +221,10 @@ class ExecSession:
             streams.stdin = -1
 
     def _resize(self, data: bytes) -> None:
-        with contextlib.suppress(ValueError, KeyError, OSError, TypeError):
-            size = json.loads(data)
-            resize(self._streams.stdout, int(size["Width"]), int(size["Height"]))
+        size = _parse_size(data)
+        if size is not None:
+            with contextlib.suppress(OSError):  # the program has ended
+                resize(self._streams.stdout, *size)
 
     async def _send(self, fd: int, channel: int) -> None:
         if fd < 0:

@@ -85,9 +85,8 @@ def decide(pod: Pod, seen: PodSeen, now: Instant) -> Decision:
     waits: list[Instant | None] = [deadline]
     for container in _wanted(pod, seen):
         state = seen.of(container.name)
-        if state.phase == "running" and state.unhealthy and not state.stopping:
-            text = f"Container {container.name} failed {state.unhealthy} probe, will be restarted"
-            actions.append(Stop(container.name, text))
+        if state.phase == "running" and not state.stopping and (why := _to_be_restarted(container, state)):
+            actions.append(Stop(container.name, f"Container {container.name} {why}, will be restarted"))
         if state.phase in ("new", "exited"):
             at = due_at(state)
             if now >= at:
@@ -112,6 +111,12 @@ def _wanted(pod: Pod, seen: PodSeen) -> Iterator[Container]:
         state = seen.of(container.name)
         if state.phase != "exited" or restarts(pod, container, state):
             yield container
+
+
+def _to_be_restarted(container: Container, state: ContainerSeen) -> str:
+    if state.unhealthy:
+        return f"failed {state.unhealthy}"
+    return "definition changed" if state.image and state.image != container.image else ""
 
 
 def _succeeded(state: ContainerSeen) -> bool:

@@ -159,9 +159,15 @@ def sub_path(root: str, path: str) -> str:
     base = os.path.realpath(root)
     if at != base and not at.startswith(base + "/"):
         raise VolumeProblem(f"subPath {path} leads out of its volume")
-    if not os.path.lexists(at):
-        os.makedirs(at, mode=0o777)
-    return at
+    missing = []
+    while not os.path.lexists(at):
+        missing.append(at)
+        at = os.path.dirname(at)
+    mode = os.stat(at).st_mode & 0o777
+    for directory in reversed(missing):
+        os.mkdir(directory)
+        os.chmod(directory, mode)  # whoever may write to the volume may write here
+    return missing[0] if missing else at
 
 
 def _same(current: str, files: Files) -> bool:

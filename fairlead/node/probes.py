@@ -94,7 +94,7 @@ async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) ->
         state.started = True
         state.ready = context.container.readinessProbe is None
     else:
-        state.unhealthy = "startup"
+        state.unhealthy = "startup probe"
     context.changed()
     return bool(tally.verdict)
 
@@ -131,7 +131,7 @@ async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -
         if why is not None:
             context.report("liveness", why)
         if tally.add(why is None) and not tally.verdict:
-            state.unhealthy = "liveness"
+            state.unhealthy = "liveness probe"
             context.changed()
             return
         await asyncio.sleep(_period(probe))

@@ -46,6 +46,7 @@ def _resumed(runs: list[Message], status: ContainerStatus | None, *, probed: boo
         phase="exited" if current["exit"] else "running",
         attempt=meta["attempt"],
         id=current["id"],
+        image=meta["image"],
         image_id=meta["image_id"],
         started_at=Instant(current["started"]),
         exit=_exit(current) if current["exit"] else None,

@@ -15,7 +15,7 @@ from fairlead.node.images import NoImage
 from fairlead.node.logread import last_lines
 from fairlead.node.probes import ProbeContext, ProbeName, failure_text, watch_container
 from fairlead.node.probing import RunCommand, run_hook, wait_for_port
-from fairlead.node.seen import NEVER, ContainerSeen, Exit, Waiting
+from fairlead.node.seen import NEVER, ContainerSeen, Exit, Waiting, all_containers
 from fairlead.node.starting import Job, Started, start
 from fairlead.node.stopping import Victim, stop
 from fairlead.node.volumes import VolumeProblem
@@ -34,9 +34,9 @@ _TAIL_LINES, _TAIL_BYTES = 80, 2048
 class ContainerRunner:
     """One container of one pod, over all its runs."""
 
-    def __init__(self, context: PodContext, container: Container, *, stop_signal: str = "") -> None:
+    def __init__(self, context: PodContext, name: str, *, stop_signal: str) -> None:
         self._context = context
-        self._container = container
+        self._name = name
         self._stop_signal = stop_signal
         self._gone = asyncio.Event()
         """The current run has ended."""
@@ -46,7 +46,12 @@ class ContainerRunner:
 
     @property
     def state(self) -> ContainerSeen:
-        return self._context.seen.of(self._container.name)
+        return self._context.seen.of(self._name)
+
+    @property
+    def _container(self) -> Container:
+        """As the API has it now: its image may be changed."""
+        return next(c for c in all_containers(self._context.pod) if c.name == self._name)
 
     def resume(self) -> None:
         """Takes up a run that an agent before this one had started."""
@@ -97,7 +102,8 @@ class ContainerRunner:
         state = self.state
         previous = state.last
         state.last, state.exit = state.exit or state.last, None
-        state.id, state.image_id, state.attempt, state.backoff_s = job.id, image_id, job.attempt, job.backoff_s
+        state.id, state.attempt, state.backoff_s = job.id, job.attempt, job.backoff_s
+        state.image, state.image_id = job.container.image, image_id
         state.phase, state.started_at = "running", at
         state.waiting, state.retry_s, state.retry_at = None, 0.0, NEVER
         state.started = state.ready = state.stopping = False
@@ -227,7 +233,7 @@ class ContainerRunner:
         context.event("Normal", "Killing", action.message, container)
         pod = context.pod
         grace_s = plan.grace_s(pod, context.shared.clock.now())
-        probe = container.livenessProbe if self.state.unhealthy == "liveness" else container.startupProbe
+        probe = container.livenessProbe if self.state.unhealthy == "liveness probe" else container.startupProbe
         if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
             grace_s = float(probe.terminationGracePeriodSeconds)
         victim = Victim(container, id_, context.seen.ip, self._stop_signal, self._gone)

@@ -44,6 +44,8 @@ class ContainerSeen:
     phase: ContainerPhase = "new"
     attempt: int = 0
     id: str = ""
+    image: str = ""
+    """The name it was started with."""
     image_id: str = ""
     started_at: Instant = NEVER
     exit: Exit | None = None
@@ -60,7 +62,7 @@ class ContainerSeen:
     ready: bool = False
     stopping: bool = False
     unhealthy: str = ""
-    """Which probe asks for a restart: `liveness`, `startup`."""
+    """What it failed so that it is to be restarted: `liveness probe`, `startup probe`, `postStart hook`."""
 
 
 @dataclass(slots=True)

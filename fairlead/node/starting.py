@@ -50,6 +50,7 @@ async def start(shared: Shared, job: Job, image: Image, files: PodFiles, materia
         "container": job.container.name,
         "attempt": job.attempt,
         "backoff_s": job.backoff_s,
+        "image": job.container.image,
         "image_id": image.id,
         "stop_signal": image.stop_signal,
     }

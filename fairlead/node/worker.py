@@ -40,7 +40,8 @@ class PodWorker:
         self._context = PodContext(shared, pod, seen)
         signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
         self._runners = {
-            c.name: ContainerRunner(self._context, c, stop_signal=signals.get(c.name, "")) for c in all_containers(pod)
+            c.name: ContainerRunner(self._context, c.name, stop_signal=signals.get(c.name, ""))
+            for c in all_containers(pod)
         }
         self._in_api = True
         self._done = False

@@ -8,7 +8,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 from fairlead.node import agent
 from fairlead.node.settings import NodeSettings
+from fairlead.node.zygoteclient import ZygoteClient
 from fairlead.runtime.fake import FakeClient
 from tests.node.sandbox import fork_zygote, in_sandbox, single_id
 
@@ -54,7 +55,7 @@ class NodeBench:
         )
 
     @asynccontextmanager
-    async def agent(self):  # type: ignore[no-untyped-def]
+    async def agent(self) -> AsyncIterator[asyncio.Task[None]]:
         """An agent for as long as the block lasts; afterwards it is as if it had been killed."""
         log = Log("node1", clock=self.clock, write=sys.stderr.write, level="warn")
         work = agent.run(
@@ -67,12 +68,11 @@ class NodeBench:
             ids=self.ids,
             log=log,
         )
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(work)
-            try:
-                yield
-            finally:
-                await stop(task)
+        task = asyncio.ensure_future(work)
+        try:
+            yield task
+        finally:
+            await stop(task)
 
     async def create(self, name: str, *containers: dict[str, Any], **spec: Any) -> Pod:
         """A pod bound to the node."""
@@ -103,6 +103,18 @@ class NodeBench:
     async def get(self, ip: str, port: int, path: str = "/") -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.get(f"http://{ip}:{port}{path}") as response:
             return response.status, await response.text()
+
+    async def sandboxes(self) -> list[str]:
+        """What the zygote has; only while no agent is there to read the answer instead."""
+        reader = ZygoteClient(self.zygote, epoch=time.monotonic_ns(), on_exit=lambda _: None)
+        asyncio.get_running_loop().remove_reader(self.zygote.fileno())
+        await reader.start()
+        found = await reader.found()
+        reader.stop()
+        return [s["id"] for s in found.sandboxes]
+
+    def renew_zygote(self) -> None:
+        self.zygote = fork_zygote()
 
     def log(self, pod: Pod, container: str, attempt: int = 0) -> list[str]:
         meta = pod.metadata

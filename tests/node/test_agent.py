@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 
 import aiohttp
@@ -13,6 +15,7 @@ from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
+from fairlead.node.zygoteclient import ZygoteGone
 from tests.node.nodebench import NodeBench, on_node, ready
 from tests.node.sandbox import as_any_user
 
@@ -281,3 +284,174 @@ async def converse(session: aiohttp.ClientSession, url: str, *inputs: bytes) -> 
         for one in inputs:
             await ws.send_bytes(one if one[:1] == b"\xff" else b"\x00" + one)
         return [(message.data[0], message.data[1:]) async for message in ws]
+
+
+@pytest.mark.slow
+@as_any_user
+def test_a_deleted_pod_has_its_grace_and_not_more(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[float, float, list[str], list[str]]:
+        hook = {"preStop": {"exec": {"command": ["touch", "/hooks/ran"]}}}
+        volumes = [{"name": "h", "hostPath": {"path": "/var/tmp"}}]
+        mounts = [{"name": "h", "mountPath": "/hooks"}]
+        polite = shell("trap 'exit 0' TERM; while :; do sleep 0.05; done", lifecycle=hook, volumeMounts=mounts)
+        async with node.agent():
+            await node.create("polite", polite, volumes=volumes)
+            await node.create("rude", shell("trap '' TERM; sleep 60"), terminationGracePeriodSeconds=1)
+            for name in ("polite", "rude"):
+                await node.until(name, ready)
+            took = []
+            for name in ("polite", "rude"):
+                at = time.monotonic()
+                await node.client.delete(POD, name, "default")
+                await node.gone(name)
+                took.append(time.monotonic() - at)
+            left = os.listdir(node.settings.state_dir + "/pods")
+            return took[0], took[1], left, await node.events()
+
+    polite, rude, left, events = on_node(work, ordinary=ordinary)
+    assert os.path.exists("/var/tmp/ran")
+    os.unlink("/var/tmp/ran")
+    assert polite < 1.0
+    assert 1.0 <= rude < 2.0
+    assert left == []
+    assert "Normal Killing Stopping container main" in events
+
+
+def test_the_end_of_the_zygote_is_the_end_of_the_agent() -> None:
+    async def work(node: NodeBench) -> Pod:
+        async with node.agent() as agent:
+            await node.create("w", WEB)
+            await node.until("w", ready)
+            os.kill(zygote_pid(), signal.SIGKILL)
+            with pytest.raises(ZygoteGone):
+                await agent
+        node.renew_zygote()
+        async with node.agent():
+            return await node.until("w", lambda p: ready(p) and p.status.containerStatuses[0].restartCount == 1)
+
+    pod = on_node(work)
+    last = pod.status.containerStatuses[0].lastState.terminated
+    assert last is not None
+    assert (last.reason, last.exitCode) == ("NodeLost", 137)
+    assert pod.status.podIP == "10.244.1.2"
+
+
+def zygote_pid() -> int:
+    """The one child of this process."""
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return int(file.read().split()[0])
+
+
+@pytest.mark.slow
+def test_pods_live_on_while_the_api_is_away() -> None:
+    async def work(node: NodeBench) -> tuple[tuple[int, str], Pod]:
+        async with node.agent():
+            await node.create("w", WEB)
+            await node.create("flaky", shell("sleep 0.3; test -e /tmp/x || exit 1"))
+            pod = await node.until("w", ready)
+            await node.until("flaky", ready)
+            node.client.interrupt(down=True)
+            await asyncio.sleep(0.6)
+            answer = await node.get(pod.status.podIP, 8080)
+            node.client.interrupt(down=False)
+            return answer, await node.until("flaky", lambda p: p.status.containerStatuses[0].restartCount >= 1)
+
+    answer, flaky = on_node(work)
+    assert answer[1].startswith("Pod w on node1 at ")
+    assert flaky.status.phase == "Running"
+
+
+def test_what_was_deleted_while_no_agent_was_there_goes() -> None:
+    async def work(node: NodeBench) -> tuple[int, list[str], str]:
+        async with node.agent():
+            for name in ("gone", "going", "stays"):
+                await node.create(name, WEB)
+                await node.until(name, ready)
+        await node.client.delete(POD, "gone", "default", grace_period_seconds=0)
+        await node.client.delete(POD, "going", "default")
+        async with node.agent():
+            await node.gone("going")
+            stays = await node.until("stays", ready)
+            while len(os.listdir(node.settings.state_dir + "/pods")) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return stays.status.containerStatuses[0].restartCount, await node.sandboxes(), stays.metadata.uid
+
+    restarts, sandboxes, uid = on_node(work)
+    assert restarts == 0
+    assert sandboxes == [uid]
+
+
+@as_any_user
+def test_a_pod_on_the_nodes_network_has_the_nodes_address(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[str, str]:
+        async with node.agent():
+            await node.create("h", WEB | {"args": ["8099"]}, hostNetwork=True)
+            pod = await node.until("h", ready)
+            return pod.status.podIP, (await node.get("127.0.0.1", 8099))[1]
+
+    assert on_node(work, ordinary=ordinary) == ("172.30.0.11", "Pod h on node1 at 172.30.0.11\n")
+
+
+@as_any_user
+def test_nginx_serves_pages_and_settings_from_config_maps(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[tuple[int, str], list[str]]:
+        meta = ObjectMeta(name="site", namespace="default")
+        conf = "server { listen 8081; root /usr/share/nginx/html; }"
+        await node.client.create(CONFIG_MAP, ConfigMap(metadata=meta, data={"index.html": "mine", "a.conf": conf}))
+        pages = {"name": "site", "configMap": {"name": "site", "items": [{"key": "index.html", "path": "index.html"}]}}
+        settings = {"name": "conf", "configMap": {"name": "site", "items": [{"key": "a.conf", "path": "a.conf"}]}}
+        mounts = [
+            {"name": "site", "mountPath": "/usr/share/nginx/html"},
+            {"name": "conf", "mountPath": "/etc/nginx/conf.d"},
+        ]
+        async with node.agent():
+            await node.create("n", NGINX | {"volumeMounts": mounts}, volumes=[pages, settings])
+            pod = await node.until("n", ready)
+            answer = await node.get(pod.status.podIP, 8081)
+            await asyncio.sleep(0.05)
+            return answer, node.log(pod, "nginx")
+
+    answer, log = on_node(work, ordinary=ordinary)
+    assert answer == (200, "mine")
+    assert any('"GET / HTTP/1.1" 200 4' in line for line in log)
+
+
+@as_any_user
+def test_users_memory_volumes_and_read_only_roots(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> list[str]:
+        volumes = [{"name": "m", "emptyDir": {"medium": "Memory"}}, {"name": "e", "emptyDir": {}}]
+        mounts = [{"name": "m", "mountPath": "/mem"}, {"name": "e", "mountPath": "/data/deep", "subPath": "a/b"}]
+        script = (
+            "id -u; touch /x 2>/dev/null || echo ro; echo 1 > /mem/f && echo mem; echo 2 > /data/deep/f && echo sub"
+        )
+        security = {"readOnlyRootFilesystem": True, "runAsUser": 1000}
+        async with node.agent():
+            main = shell(script, securityContext=security, volumeMounts=mounts)
+            await node.create("p", main, volumes=volumes, restartPolicy="Never")
+            pod = await node.until("p", lambda p: p.status.phase in ("Succeeded", "Failed"))
+            log = node.log(pod, "main")
+            await node.client.delete(POD, "p", "default")
+            await node.gone("p")
+            return log
+
+    assert on_node(work, ordinary=ordinary) == ["1000", "ro", "mem", "sub"]
+
+
+@pytest.mark.slow
+def test_a_flood_of_words_is_bounded_and_starts_go_on() -> None:
+    async def work(node: NodeBench) -> tuple[int, float]:
+        async with node.agent():
+            await node.create("loud", shell("while :; do echo 0123456789012345678901234567890123456789; done"))
+            loud = await node.until("loud", ready)
+            at = time.monotonic()
+            await node.create("quiet", shell("sleep 60"))
+            await node.until("quiet", ready)
+            took = time.monotonic() - at
+            await asyncio.sleep(1)
+            meta = loud.metadata
+            folder = f"{node.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/main"
+            return sum(os.stat(f"{folder}/{name}").st_size for name in os.listdir(folder)), took
+
+    size, took = on_node(work)
+    assert 0 < size <= 4 * (10 << 20)
+    assert took < 1.0
