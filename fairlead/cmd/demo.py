@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -116,6 +117,7 @@ def _from_node(paths: Paths, pods: list[str], address: str, port: int) -> Counte
 def _inside(pid: int, work: Callable[[], Any]) -> Any:
     """What `work` returns when run in the namespaces of `pid`, by way of a child: this process stays where it is."""
     ours, theirs = os.pipe()
+    sys.stdout.flush()
     child = os.fork()
     if child == 0:
         code = 1

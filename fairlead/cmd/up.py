@@ -127,6 +127,7 @@ def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], 
 
 def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> int:
     ours, theirs = os.pipe()
+    sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         os.close(ours)
