@@ -1,0 +1,67 @@
+"""Whom to ask about other names, in which order, and who is thought dead. Pure: time is handed in.
+
+Health is judged by answers to real questions alone: no probe is ever sent, so a cluster that asks nothing sends
+nothing. Who failed twice in a row is left out for a second, then two, up to ten, and then gets one question to prove
+itself. When all are thought dead all are asked, in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+MOST_FAILURES = 2
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(slots=True)
+class Health:
+    failures: int = 0
+    down_until: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+
+
+@dataclass(slots=True)
+class Healths:
+    """By upstream's name."""
+
+    _states: dict[str, Health] = field(default_factory=dict)
+
+    def of(self, upstream: str) -> Health:
+        return self._states.setdefault(upstream, Health())
+
+    def order(self, upstreams: Sequence[str], now: float) -> list[str]:
+        """The living first, in their order; then the others, as a last resort."""
+        living = [one for one in upstreams if self.of(one).down_until <= now]
+        return living + [one for one in upstreams if one not in living]
+
+    def succeeded(self, upstream: str) -> None:
+        self._states[upstream] = Health()
+
+    def failed(self, upstream: str, now: float) -> bool:
+        """True where it is left out from now on."""
+        state = self.of(upstream)
+        state.failures += 1
+        if state.failures < MOST_FAILURES:
+            return False
+        state.down_until = now + state.pause_s
+        state.pause_s = min(LONGEST_PAUSE_S, state.pause_s * 2)
+        return True
+
+    def is_down(self, upstream: str, now: float) -> bool:
+        return self.of(upstream).down_until > now
+
+
+def choose(name: bytes, stubs: Mapping[bytes, Sequence[str]], upstreams: Sequence[str]) -> Sequence[str]:
+    """Upstreams of the longest stub domain that the name (wire form, lower case) is in, else the general ones."""
+    if stubs:
+        at = 0
+        while True:
+            found = stubs.get(name[at:])
+            if found is not None:
+                return found
+            if not name[at]:
+                break
+            at += 1 + name[at]
+    return upstreams

@@ -1,0 +1,165 @@
+"""Keeps the zone like the cluster: watches Services, slices, namespaces, the settings, and pods where they matter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from fairlead.base.clock import Clock
+from fairlead.base.instant import parse_time, render_time
+from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery, stop
+from fairlead.dns.cache import Cache
+from fairlead.dns.config import BadConfig, Config, parse_config
+from fairlead.dns.metrics import Metrics
+from fairlead.dns.records import Meta, Namespace, Pod, Service, Slice, reduce_service, reduce_slice
+from fairlead.dns.resolver import Resolver
+from fairlead.dns.watch import Api, Follower
+
+NAMESPACE, CONFIG_NAME = "kube-system", "fairlead-dns"
+TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
+_CONFIG_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+
+
+class ConfigMap(msgspec.Struct, gc=False):
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    data: dict[str, str] | None = None
+
+
+class ClusterView:
+    """`ready` once everything has been listed."""
+
+    def __init__(self, api: Api, resolver: Resolver, *, metrics: Metrics, clock: Clock, log: Log, name: str) -> None:
+        """`name`: this pod's own, for events about it."""
+        self._api = api
+        self._resolver = resolver
+        self._zone = resolver.zone
+        self._metrics = metrics
+        self._clock = clock
+        self._log = log
+        self._name = name
+        self._triggers: list[tuple[str, str]] = []
+        self._pods_of: dict[str, tuple[str, str]] = {}
+        self._pods_task: asyncio.Task[None] | None = None
+        self._nursery: Nursery | None = None
+        self._events = 0
+        self.ready = False
+
+    async def run(self) -> None:
+        """For ever."""
+        config: Follower[ConfigMap] = self._follow(
+            _CONFIG_PATH, ConfigMap, self._take_config, fields=f"metadata.name={CONFIG_NAME}"
+        )
+        followers = (
+            config,
+            self._follow("/api/v1/namespaces", Namespace, self._take_namespace),
+            self._follow("/api/v1/services", Service, self._take_service),
+            self._follow("/apis/discovery.k8s.io/v1/endpointslices", Slice, self._take_slice),
+        )
+        async with Nursery() as nursery:
+            self._nursery = nursery
+            for follower in followers:
+                nursery.spawn(follower.run())
+            for follower in followers:
+                await follower.synced.wait()
+            self.ready = self._resolver.ready = True
+            self._log.info("ready", services=len(self._zone))
+            await asyncio.Future()
+
+    def _follow(
+        self, path: str, kind: type[Any], take: Callable[[str, Any], object], *, fields: str = ""
+    ) -> Follower[Any]:
+        return Follower(self._api, path, kind, take=take, settled=self._settle, log=self._log, fields=fields)
+
+    def _settle(self) -> None:
+        self._zone.settle(int(self._clock.now()))
+        triggers, self._triggers = self._triggers, []
+        for service, at in triggers:
+            found = self._zone.service(service)
+            if found is not None and found.headless:
+                self._metrics.programmed("headless_with_selector", max(0.0, self._clock.now() - parse_time(at)))
+
+    def _take_namespace(self, key: str, found: Namespace | None) -> None:
+        self._zone.put_namespace(key, exists=found is not None)
+
+    def _take_service(self, key: str, found: Service | None) -> None:
+        self._zone.put_service(key, None if found is None else reduce_service(found))
+
+    def _take_slice(self, key: str, found: Slice | None) -> None:
+        reduced = None if found is None else reduce_slice(found)
+        self._zone.put_slice(key, reduced)
+        if self.ready and found is not None and reduced is not None:
+            at = found.metadata.annotations.get(TRIGGER, "")
+            if at:
+                self._triggers.append((reduced.service, at))
+
+    def _take_pod(self, key: str, found: Pod | None) -> None:
+        old = self._pods_of.pop(key, None)
+        if old is not None:
+            self._zone.put_pod(*old, exists=False)
+        if found is not None and found.status.podIP and found.status.phase in ("Pending", "Running"):
+            at = (found.status.podIP, found.metadata.namespace)
+            self._pods_of[key] = at
+            self._zone.put_pod(*at, exists=True)
+
+    def _take_config(self, _: str, found: ConfigMap | None) -> None:
+        try:
+            config = parse_config(found.data or {} if found is not None else {})
+        except BadConfig as error:
+            self._metrics.failed_reloads += 1
+            self._log.error("settings refused, the old ones stay", error=str(error))
+            self._spawn(self._tell(str(error)))
+            return
+        self.use(config)
+
+    def use(self, config: Config) -> None:
+        """New settings from now on."""
+        if config == self._zone.config:
+            return
+        self._log.info("settings", domain=config.domain, upstreams=" ".join(config.upstreams) or "none")
+        old = self._zone.config
+        self._zone.configure(config)
+        self._metrics.zone = config.domain + "."
+        self._resolver.cache = Cache(
+            size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s
+        )
+        if (config.pods == "verified") != (old.pods == "verified"):
+            self._spawn(self._watch_pods(config.pods == "verified"))
+
+    def _spawn(self, work: Any) -> None:
+        assert self._nursery is not None, "settings only come while running"
+        self._nursery.spawn(work)
+
+    async def _watch_pods(self, wanted: bool) -> None:
+        task, self._pods_task = self._pods_task, None
+        if task is not None:
+            await stop(task)
+        for key in list(self._pods_of):
+            self._take_pod(key, None)
+        if wanted and self._nursery is not None:
+            self._pods_task = self._nursery.spawn(self._follow("/api/v1/pods", Pod, self._take_pod).run())
+
+    async def _tell(self, text: str) -> None:
+        """An event about the ConfigMap that was refused."""
+        now = render_time(self._clock.now())
+        self._events += 1
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{CONFIG_NAME}.", "namespace": NAMESPACE},
+            "involvedObject": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NAMESPACE, "name": CONFIG_NAME},
+            "type": "Warning",
+            "reason": "InvalidConfiguration",
+            "message": f"{text}; the settings before stay in force",
+            "source": {"component": "fairlead-dns", "host": self._name},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        try:
+            await self._api.post(f"/api/v1/namespaces/{NAMESPACE}/events", event)
+        except (OSError, ValueError) as error:
+            self._log.warn("could not write an event", error=str(error))

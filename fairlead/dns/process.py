@@ -1,0 +1,91 @@
+"""One DNS server on an event loop: sockets, resolver, the view of the cluster, the HTTP pages. All is handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead.base.clock import Clock
+from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery
+from fairlead.dns.cache import Cache
+from fairlead.dns.config import Config
+from fairlead.dns.loop import ClusterView
+from fairlead.dns.metrics import Metrics
+from fairlead.dns.pages import serve_page
+from fairlead.dns.resolver import Resolver
+from fairlead.dns.server import UdpServer, tcp_factory
+from fairlead.dns.upstream import Dialer, Patience, Upstreams
+from fairlead.dns.watch import Api
+from fairlead.dns.zone import Zone
+
+LAME_S = 5.0
+"""How long it goes on answering after it was asked to end: until every node's rules have left it out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    address: str | None = None
+    """Of the HTTP pages: None is all."""
+    metrics_port: int = 9153
+    ready_port: int = 8181
+    health_port: int = 8080
+    pod: str = ""
+    version: str = ""
+
+
+async def run(  # noqa: PLR0913 -- the wiring's one way in
+    settings: Settings,
+    *,
+    api: Api,
+    sockets: Sequence[tuple[socket.socket, socket.socket]],
+    dialer: Dialer,
+    clock: Clock,
+    rng: random.Random,
+    log: Log,
+    ending: asyncio.Event,
+) -> None:
+    """Until `ending` is set, and then a while longer."""
+    config = Config()
+    metrics = Metrics(config.domain + ".")
+    cache = Cache(size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s)
+    async with Nursery() as nursery:
+        upstreams = Upstreams(
+            nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, patience=Patience()
+        )
+        resolver = Resolver(Zone(config), cache=cache, forwarder=upstreams, metrics=metrics, clock=clock, log=log)
+        view = ClusterView(api, resolver, metrics=metrics, clock=clock, log=log, name=settings.pod)
+
+        def is_ready() -> tuple[int, str]:
+            return (200, "OK") if view.ready and not ending.is_set() else (503, "not ready\n")
+
+        def all_metrics() -> tuple[int, str]:
+            metrics.cache_entries = resolver.cache.counts()
+            return 200, metrics.text(settings.version)
+
+        pages = (
+            ("/ready", is_ready, settings.ready_port),
+            ("/health", lambda: (200, "OK"), settings.health_port),
+            ("/metrics", all_metrics, settings.metrics_port),
+        )
+        servers = [await serve_page(path, page, address=settings.address, port=port) for path, page, port in pages]
+        nursery.spawn(view.run())
+        servers += await _serve(resolver, sockets)
+        await ending.wait()
+        log.info("ending")
+        await asyncio.sleep(LAME_S)
+        for server in servers:
+            server.close()
+
+
+async def _serve(resolver: Resolver, sockets: Sequence[tuple[socket.socket, socket.socket]]) -> list[asyncio.Server]:
+    loop = asyncio.get_running_loop()
+    factory = tcp_factory(resolver)
+    servers = []
+    for udp, tcp in sockets:
+        UdpServer(udp, resolver).start()
+        servers.append(await loop.create_server(factory, sock=tcp))
+    return servers

@@ -1,0 +1,139 @@
+"""What DNS needs to know of Services, slices and pods, and the small form in which it is kept.
+
+At 20,000 Services the objects themselves would take hundreds of megabytes: only the fields here are decoded, and kept
+packed (MessagePack) until an answer is made of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+
+class Meta(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deletionTimestamp: str | None = None
+
+
+class Port(msgspec.Struct, gc=False, array_like=False):
+    name: str | None = ""
+    protocol: str | None = "TCP"
+    port: int | None = 0
+
+
+class ServiceSpec(msgspec.Struct, gc=False):
+    type: str = ""
+    clusterIP: str = ""
+    clusterIPs: tuple[str, ...] = ()
+    externalName: str = ""
+    ports: tuple[Port, ...] = ()
+    publishNotReadyAddresses: bool = False
+
+
+class Service(msgspec.Struct, gc=False):
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
+
+
+class Conditions(msgspec.Struct, gc=False):
+    ready: bool | None = None
+
+
+class Endpoint(msgspec.Struct, gc=False):
+    addresses: tuple[str, ...] = ()
+    conditions: Conditions = msgspec.field(default_factory=Conditions)
+    hostname: str | None = None
+
+
+class Slice(msgspec.Struct, gc=False):
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    addressType: str = ""
+    endpoints: tuple[Endpoint, ...] | None = ()
+    ports: tuple[Port, ...] | None = ()
+
+
+class Namespace(msgspec.Struct, gc=False):
+    metadata: Meta = msgspec.field(default_factory=Meta)
+
+
+class PodStatus(msgspec.Struct, gc=False):
+    phase: str = ""
+    podIP: str = ""
+    podIPs: tuple[dict[str, Any], ...] = ()
+
+
+class Pod(msgspec.Struct, gc=False):
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+
+class PackedPort(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    name: str
+    protocol: str
+    """In lower case, as in names."""
+    port: int
+
+
+class PackedService(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    addresses: tuple[str, ...]
+    headless: bool
+    external: str
+    publish: bool
+    """Endpoints count before they are ready."""
+    ports: tuple[PackedPort, ...]
+
+
+class PackedEndpoint(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    address: str
+    hostname: str
+    ready: bool
+
+
+class PackedSlice(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    service: str
+    """`namespace/name`."""
+    endpoints: tuple[PackedEndpoint, ...]
+    ports: tuple[PackedPort, ...]
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+pack = msgspec.msgpack.Encoder().encode
+unpack_service = msgspec.msgpack.Decoder(PackedService).decode
+unpack_slice = msgspec.msgpack.Decoder(PackedSlice).decode
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+def reduce_service(service: Service) -> PackedService:
+    spec = service.spec
+    external = spec.externalName if spec.type == "ExternalName" else ""
+    addresses = () if external else spec.clusterIPs or ((spec.clusterIP,) if spec.clusterIP else ())
+    headless = not external and addresses[:1] == ("None",)
+    return PackedService(
+        () if headless else tuple(a for a in addresses if a),
+        headless,
+        external.lower(),
+        spec.publishNotReadyAddresses,
+        _ports(spec.ports),
+    )
+
+
+def reduce_slice(found: Slice) -> PackedSlice | None:
+    """None where it belongs to no Service, or holds names instead of addresses."""
+    service = found.metadata.labels.get(SERVICE_LABEL, "")
+    if not service or found.addressType == "FQDN":
+        return None
+    endpoints = tuple(
+        PackedEndpoint(e.addresses[0], (e.hostname or "").lower(), e.conditions.ready is not False)
+        for e in found.endpoints or ()
+        if e.addresses
+    )
+    return PackedSlice(f"{found.metadata.namespace}/{service}", endpoints, _ports(found.ports or ()))
+
+
+def _ports(ports: tuple[Port, ...]) -> tuple[PackedPort, ...]:
+    return tuple(PackedPort((p.name or "").lower(), (p.protocol or "TCP").lower(), p.port) for p in ports if p.port)

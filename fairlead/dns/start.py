@@ -1,0 +1,64 @@
+"""The program in the image `fairlead/dns`: `python -I -S start.py PATHS`, PATHS being where the packages are.
+
+Standard library and msgspec only, on the host's Python, without `site`. The API is reached as from any pod, with the
+service account's token.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def main() -> None:
+    import asyncio
+
+    asyncio.run(_run(dict(os.environ)))
+
+
+async def _run(env: dict[str, str]) -> None:
+    import asyncio
+    import gc
+    import random
+    import signal
+    import ssl
+
+    from fairlead import __version__
+    from fairlead.base.clock import RealClock
+    from fairlead.base.log import stderr_log
+    from fairlead.dns.process import Settings, run
+    from fairlead.dns.server import listening
+    from fairlead.dns.upstream import DirectDialer
+    from fairlead.dns.watch import Access, Api
+
+    clock = RealClock()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    tls = ssl.create_default_context(cafile=f"{_ACCOUNT}/ca.crt")
+    host, port = env["KUBERNETES_SERVICE_HOST"], int(env["KUBERNETES_SERVICE_PORT"])
+    access = Access(host=host, port=port, tls=tls, token=_token)
+    sockets = listening(int(env.get("DNS_PORT", "53")))
+    gc.freeze()
+    await run(
+        Settings(pod=env.get("HOSTNAME", ""), version=__version__),
+        api=Api(access),
+        sockets=sockets,
+        dialer=DirectDialer(env.get("FAIRLEAD_OUTSIDE", "")),
+        clock=clock,
+        rng=random.SystemRandom(),
+        log=stderr_log("dns", clock=clock),
+        ending=ending,
+    )
+
+
+def _token() -> str:
+    with open(f"{_ACCOUNT}/token", encoding="ascii") as file:
+        return file.read().strip()
+
+
+if __name__ == "__main__":
+    sys.path[:0] = sys.argv[1].split(":")
+    main()

@@ -1,0 +1,236 @@
+"""What DNS knows of the cluster, and the packed answers to the questions that come most.
+
+- `hot` maps a question (name in lower case, type, class) to its answer: 10 bytes of flags and counts, then everything
+  behind the question; or to a `Rotation`, whose answers take turns. One look-up a query.
+- Addresses of Services are in it from the moment the Service is known. Anything else gets there when it is first asked
+  for (`keep`), up to a bound, and leaves at the next change of anything: right without any book-keeping of what
+  depends on what. Names that do not exist are never kept, so a flood of them costs no memory.
+- `settle` repacks only the Services that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fairlead.dns.config import Config
+from fairlead.dns.names import dashed
+from fairlead.dns.records import (
+    PackedEndpoint,
+    PackedPort,
+    PackedService,
+    PackedSlice,
+    pack,
+    unpack_service,
+    unpack_slice,
+)
+from fairlead.dns.rotation import Rotation
+from fairlead.dns.wire import AA, AAAA, PLAIN_SIZE, QR, RA, RD, A, Record, encode_name, pack_address, pack_record
+
+FLAGS = QR | AA | RD | RA
+_MOST_KEPT = 16_384
+_OPT_ROOM = 11
+
+_CLASS_A = b"\0\1\0\1"
+_CLASS_AAAA = b"\0\x1c\0\1"
+_QUESTION = {A: _CLASS_A, AAAA: _CLASS_AAAA}
+
+
+class Zone:
+    """The snapshot that `answer` reads. Nothing here does I/O or knows the time: `serial` is given to `settle`."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.domain = tuple(config.domain.split("."))
+        self.hot: dict[bytes, bytes | Rotation] = {}
+        self.serial = 1
+        self.namespaces: dict[str, int] = {}
+        """How many things say that it exists: the Namespace, and each of its Services."""
+        self.pods: dict[bytes, tuple[str, ...]] = {}
+        """Namespaces of the pods with an address; only where pods are to be verified."""
+        self._services: dict[str, bytes] = {}
+        self._slices: dict[str, bytes] = {}
+        self._slices_of: dict[str, str | tuple[str, ...]] = {}
+        self._by_address: dict[bytes, str | tuple[str, ...]] = {}
+        self._packed: dict[str, tuple[bytes, ...]] = {}
+        self._dirty: set[str] = set()
+        self._kept: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._services)
+
+    def configure(self, config: Config) -> None:
+        """Another domain or TTL: everything is packed anew at the next `settle`."""
+        self.config = config
+        self.domain = tuple(config.domain.split("."))
+        self._dirty.update(self._services)
+        self._forget_kept()
+
+    def put_namespace(self, name: str, *, exists: bool) -> None:
+        self._count_namespace(name, 1 if exists else -1)
+        self._forget_kept()
+
+    def put_service(self, key: str, service: PackedService | None) -> None:
+        old = self.service(key)
+        if old is not None:
+            for address in old.addresses:
+                self._unlink(address, key)
+        if service is not None:
+            self._services[key] = pack(service)
+            for address in service.addresses:
+                self._link(address, key)
+        else:
+            self._services.pop(key, None)
+        if (old is None) != (service is None):
+            self._count_namespace(key.partition("/")[0], -1 if service is None else 1)
+        self._dirty.add(key)
+
+    def put_slice(self, key: str, found: PackedSlice | None) -> None:
+        packed = self._slices.pop(key, None)
+        if packed is not None:
+            old = unpack_slice(packed)
+            for endpoint in old.endpoints:
+                self._unlink(endpoint.address, old.service)
+            self._detach(old.service, key)
+            self._dirty.add(old.service)
+        if found is not None:
+            self._slices[key] = pack(found)
+            self._attach(found.service, key)
+            for endpoint in found.endpoints:
+                self._link(endpoint.address, found.service)
+            self._dirty.add(found.service)
+
+    def put_pod(self, address: str, namespace: str, *, exists: bool) -> None:
+        at = pack_address(address)
+        others = list(self.pods.get(at, ()))
+        if exists:
+            others.append(namespace)
+        elif namespace in others:
+            others.remove(namespace)
+        if others:
+            self.pods[at] = tuple(others)
+        else:
+            self.pods.pop(at, None)
+        self._forget_kept()
+
+    def settle(self, serial: int) -> int:
+        """Packs what changed; returns how many Services that were. Answers are right from here on."""
+        dirty = self._dirty
+        if not dirty:
+            return 0
+        self._dirty = set()
+        self.serial = max(serial, self.serial)
+        self._forget_kept()
+        for key in dirty:
+            for question in self._packed.pop(key, ()):
+                self.hot.pop(question, None)
+            packed = dict(self._pack(key))
+            if packed:
+                self.hot.update(packed)
+                self._packed[key] = tuple(packed)
+        return len(dirty)
+
+    def keep(self, question: bytes, packed: bytes | Rotation) -> None:
+        """An answer that is right until the next change."""
+        if len(self._kept) >= _MOST_KEPT:
+            self._forget_kept()
+        if question not in self.hot:
+            self._kept.append(question)
+        self.hot[question] = packed
+
+    def service(self, key: str) -> PackedService | None:
+        packed = self._services.get(key)
+        return None if packed is None else unpack_service(packed)
+
+    def slices(self, key: str) -> list[PackedSlice]:
+        names = self._slices_of.get(key, ())
+        return [unpack_slice(self._slices[name]) for name in ((names,) if isinstance(names, str) else names)]
+
+    def endpoints(
+        self, key: str, service: PackedService
+    ) -> Iterator[tuple[PackedEndpoint, bytes, tuple[PackedPort, ...]]]:
+        """Those that count, each address once, with the ports they have in their slice."""
+        seen: set[str] = set()
+        for found in self.slices(key):
+            for endpoint in found.endpoints:
+                if (endpoint.ready or service.publish) and endpoint.address not in seen:
+                    seen.add(endpoint.address)
+                    yield endpoint, pack_address(endpoint.address), found.ports
+
+    def services_at(self, address: bytes) -> tuple[str, ...]:
+        """Keys of the Services that have the address, or an endpoint with it."""
+        found = self._by_address.get(address, ())
+        return (found,) if isinstance(found, str) else found
+
+    def _pack(self, key: str) -> Iterator[tuple[bytes, bytes | Rotation]]:
+        service = self.service(key)
+        if service is None or service.external:
+            return
+        namespace, _, name = key.partition("/")
+        owner = encode_name(f"{name}.{namespace}.svc.{self.config.domain}")
+        if service.headless:
+            addresses = [address for _, address, _ in self.endpoints(key, service)]
+        else:
+            addresses = [pack_address(address) for address in service.addresses]
+        for kind, size in ((A, 4), (AAAA, 16)):
+            found = [address for address in addresses if len(address) == size]
+            if found:
+                question = owner + _QUESTION[kind]
+                records = [pack_record(Record(b"", kind, self.config.ttl_s, address), question) for address in found]
+                yield question, pack_hot(question, records)
+
+    def _link(self, address: str, key: str) -> None:
+        at = pack_address(address)
+        found = self._by_address.get(at)
+        if found is None:
+            self._by_address[at] = key
+        else:
+            self._by_address[at] = (*((found,) if isinstance(found, str) else found), key)
+
+    def _unlink(self, address: str, key: str) -> None:
+        at = pack_address(address)
+        left = list(self.services_at(at))
+        if key in left:
+            left.remove(key)
+        if not left:
+            self._by_address.pop(at, None)
+        else:
+            self._by_address[at] = left[0] if len(left) == 1 else tuple(left)
+
+    def _attach(self, service: str, key: str) -> None:
+        held = self._slices_of.get(service)
+        if held is None:
+            self._slices_of[service] = key
+        else:
+            self._slices_of[service] = tuple(sorted((*((held,) if isinstance(held, str) else held), key)))
+
+    def _detach(self, service: str, key: str) -> None:
+        held = self._slices_of.get(service, ())
+        left = tuple(one for one in ((held,) if isinstance(held, str) else held) if one != key)
+        if not left:
+            self._slices_of.pop(service, None)
+        else:
+            self._slices_of[service] = left[0] if len(left) == 1 else left
+
+    def _count_namespace(self, name: str, by: int) -> None:
+        count = self.namespaces.get(name, 0) + by
+        if count > 0:
+            self.namespaces[name] = count
+        else:
+            self.namespaces.pop(name, None)
+
+    def _forget_kept(self) -> None:
+        for question in self._kept:
+            self.hot.pop(question, None)
+        self._kept.clear()
+
+
+def pack_hot(question: bytes, records: list[bytes]) -> bytes | Rotation:
+    """Several records of one size take turns; anything else is one run of bytes."""
+    head = FLAGS.to_bytes(2, "big") + b"\0\1" + len(records).to_bytes(2, "big") + b"\0\0\0\0"
+    if len(records) == 1 and 12 + len(question) + len(records[0]) + _OPT_ROOM <= PLAIN_SIZE:
+        return head + records[0]
+    return Rotation(len(question), records)
+
+
+def endpoint_label(endpoint: PackedEndpoint) -> str:
+    return endpoint.hostname or dashed(endpoint.address)
