@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 
 WARM = (
+    "encodings.ascii",
+    "encodings.idna",
+    "importlib.readers",
     "uvloop",
     "fairlead.net.netlink.run",
     "fairlead.net.nft.run",
@@ -28,7 +31,7 @@ WARM = (
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
 )
-"""What pid 1 imports before it forks this process."""
+"""What pid 1 imports before it forks this process; the first three are what Python would import at first use."""
 
 
 def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.socket) -> None:
