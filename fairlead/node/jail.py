@@ -1,9 +1,9 @@
 """A container's view of the files: built below a staging directory in a mount namespace of its own, then entered.
 
 The root is a small tmpfs onto which the host's top-level directories are bound read-only, so new mount points at
-the top cost a mkdir. /tmp, /run, /home and /root are fresh (other programs' sockets and people's files stay out of
-sight). Where a mount point is missing inside a read-only directory, that directory is replaced by a tmpfs with every
-entry bound back. Runs in a forked child of the zygote: standard library only.
+the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's files stay
+out of sight). Where a mount point is missing inside a read-only directory, that directory is replaced by a tmpfs with
+every entry bound back. Runs in a forked child of the zygote: standard library only.
 
 Rejected: one recursive bind of `/` (no place to make mount points, and /run, /tmp, /home must be covered one by one);
 overlayfs over the host (the kernel refuses a lower directory with locked mounts below it, as in Docker).
@@ -53,6 +53,8 @@ class Root:
         for name, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("home", 0o755)):
             self._fresh(name, mode)
         self._fresh("run/lock", 0o1777)
+        if os.path.isdir(self._stage + "/var/tmp"):
+            linux.mount("fairlead", self._stage + "/var/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=256m")
 
     def _fresh(self, name: str, mode: int) -> None:
         at = f"{self._stage}/{name}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import socket
 import sys
@@ -131,7 +130,6 @@ def on_node(work: Callable[[NodeBench], Awaitable[R]], *, ordinary: bool = False
     """Runs `work` in the network namespace of a node."""
 
     def body(directory: str) -> R:
-        os.chmod(directory, 0o755) if os.stat(directory).st_uid == os.getuid() else None
         network = ClusterNetwork(pod_cidr=IPv4Network("10.244.0.0/16"))
         zygote = fork_zygote()
         build_fabric(network)

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import shutil
 import signal
 import socket
-import tempfile
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
@@ -35,23 +33,18 @@ as_any_user = pytest.mark.parametrize("ordinary", [False, True], ids=["as-is", "
 
 def in_sandbox(work: Callable[[str], R], *, ordinary: bool = False) -> R:
     """What `work(directory)` returns (it has to be picklable); fails with the child's traceback where it raises."""
-    directory = tempfile.mkdtemp(prefix="fairlead-node-", dir="/var/tmp")
-    os.chmod(directory, 0o777)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     pid = os.fork()
     if pid == 0:
-        _child(ours, theirs, lambda: work(directory), ordinary)
+        _child(ours, theirs, lambda: work(_directory()), ordinary)
     theirs.close()
-    try:
-        with ours:
-            if ours.recv(1) == b"m":
-                for name in ("uid_map", "gid_map"):
-                    linux.put(f"/proc/{pid}/{name}", "0 0 65536")
-                ours.send(b"m")
-            answer = b"".join(iter(lambda: ours.recv(1 << 16), b""))
-        status = os.waitpid(pid, 0)[1]
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with ours:
+        if ours.recv(1) == b"m":
+            for name in ("uid_map", "gid_map"):
+                linux.put(f"/proc/{pid}/{name}", "0 0 65536")
+            ours.send(b"m")
+        answer = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+    status = os.waitpid(pid, 0)[1]
     if not answer:
         raise AssertionError(f"the child ended without an answer, wait status {status}")
     good, value = pickle.loads(answer)
@@ -59,6 +52,13 @@ def in_sandbox(work: Callable[[str], R], *, ordinary: bool = False) -> R:
         pytest.fail(value, pytrace=False)
     result: R = value
     return result
+
+
+def _directory() -> str:
+    """On a file system of its own, at a place that pods see of the host."""
+    linux.mount("fairlead-test", "/srv", "tmpfs", 0, "mode=755")
+    os.mkdir("/srv/node")
+    return "/srv/node"
 
 
 def _child(ours: socket.socket, theirs: socket.socket, work: Callable[[], R], ordinary: bool) -> NoReturn:

@@ -85,7 +85,7 @@ def test_hidden_directories_are_empty_and_cannot_be_uncovered(ordinary: bool) ->
         write(bench.directory + "/key", "secret")
         key = bench.directory
         script = f"ls -A {key}; umount {key} 2>&1 | grep -c .; ls -A {key}; echo end"
-        mounts = [{"type": "bind", "source": "/var", "target": "/host-var"}]
+        mounts = [{"type": "bind", "source": "/srv", "target": "/host-srv"}]
         log = (await bench.run("a", "sh", "-c", script, hide=[bench.directory], mounts=mounts))[1]
         inside = "/host-" + bench.directory[1:]
         again = await bench.run("b", "sh", "-c", f"ls -A {inside}", hide=[bench.directory], mounts=mounts)
