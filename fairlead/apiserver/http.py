@@ -23,8 +23,10 @@ from fairlead.apiserver.auth import Authenticator, of_certificate
 from fairlead.apiserver.body import MAX_BODY, too_large
 from fairlead.apiserver.bridge import bridge
 from fairlead.apiserver.core import Core, error_response
+from fairlead.apiserver.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.kubelet import Kubelet
-from fairlead.apiserver.model import Stream, Upgrade, User
+from fairlead.apiserver.model import Forward, Stream, Upgrade, User
+from fairlead.apiserver.route import proxied_from
 from fairlead.apiserver.watch import WatchStream
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Request, Response
@@ -58,6 +60,7 @@ class HttpEdge:
         self._core = core
         self._authenticator = authenticator
         self._kubelet = kubelet
+        self._forwarder = Forwarder(kubelet)
         self._runner: web.ServerRunner | None = None
 
     async def start(self, socks: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
@@ -81,6 +84,7 @@ class HttpEdge:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._forwarder.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -92,7 +96,8 @@ class HttpEdge:
         )
         try:
             user = self._authenticator.of_request(cast(_Connection, request.protocol).user, asked.headers)
-            if request.body_exists and request.method in _WITH_BODY:
+            start = proxied_from(asked.path)
+            if request.body_exists and request.method in _WITH_BODY and not start:
                 asked = Request(asked.method, asked.path, asked.query, asked.headers, await _read(request))
         except StatusError as e:
             return _response(error_response(e))
@@ -103,6 +108,8 @@ class HttpEdge:
         try:
             if isinstance(outcome, Upgrade):
                 return await self._upgrade(request, outcome)
+            if isinstance(outcome, Forward):
+                return await self._forwarder.forward(request, outcome, start)
             return await _send_stream(request, outcome)
         finally:
             ended()
@@ -129,9 +136,7 @@ async def _read(request: web.BaseRequest) -> bytes:
     """The body. Raises StatusError 413."""
     if (request.content_length or 0) > MAX_BODY:
         raise too_large()
-    if request.headers.get("expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # it is no part of the answer
+    await continue_if_expected(request)
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as e:

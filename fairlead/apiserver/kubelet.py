@@ -90,6 +90,11 @@ class Kubelet:
             raise StatusError(response.status, _REASONS.get(response.status, "InternalError"), text)
         return _Stream(response)
 
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """How to speak to the nodes."""
+        return self._tls
+
     def session(self) -> aiohttp.ClientSession:
         """The connections to the nodes. Raises StatusError 503 where this server may not speak to them."""
         if self._session is None:

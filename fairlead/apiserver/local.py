@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from fairlead.apiserver.core import Core
-from fairlead.apiserver.model import Stream, Upgrade, User
+from fairlead.apiserver.model import Forward, Stream, Upgrade, User
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.typed import decode_status_error
 
@@ -21,8 +21,8 @@ class LocalTransport:
         outcome = await self._core.handle(request, self._user)
         if isinstance(outcome, Response):
             return outcome
-        if isinstance(outcome, Upgrade):
-            raise ConnectionError("a WebSocket needs a real connection")
+        if isinstance(outcome, Upgrade | Forward):
+            raise ConnectionError("a WebSocket or proxied request needs a real connection")
         pieces: list[bytes] = []
         try:
             while more := await outcome.next():
@@ -33,8 +33,8 @@ class LocalTransport:
 
     async def stream(self, request: Request) -> AsyncIterator[bytes]:
         outcome = await self._core.handle(request, self._user)
-        if isinstance(outcome, Upgrade):
-            raise ConnectionError("a WebSocket needs a real connection")
+        if isinstance(outcome, Upgrade | Forward):
+            raise ConnectionError("a WebSocket or proxied request needs a real connection")
         if isinstance(outcome, Response):
             if outcome.status != 200:
                 raise decode_status_error(outcome.status, outcome.body)

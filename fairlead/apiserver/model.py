@@ -48,7 +48,22 @@ class Upgrade:
     protocols: tuple[str, ...] = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 
 
-Outcome = Response | Stream | Upgrade
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Pass the request on to this address, body and all, and its answer back."""
+
+    scheme: str
+    host: str
+    port: int
+    is_node: bool = False
+    """It is a node's kubelet API: show our client certificate."""
+
+    @property
+    def authority(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Outcome = Response | Stream | Upgrade | Forward
 
 
 def json_response(body: bytes, status: int = 200, warnings: Sequence[str] = ()) -> Response:

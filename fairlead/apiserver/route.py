@@ -36,11 +36,11 @@ def resolve(resources: Resources, path: str) -> Target | None:
     if watch:
         del rest[0]
     if rest[-1] == "":
-        rest.pop()
+        rest.pop()  # what is left of a proxied path matters to nobody here
     namespace = ""
     if len(rest) > 2 and rest[0] == "namespaces" and not (len(rest) == 3 and rest[2] in _OF_NAMESPACES):
         namespace, rest = rest[1], rest[2:]
-    if not rest or len(rest) > 3:
+    if not rest or (len(rest) > 3 and rest[2] != "proxy"):
         return None
     resource = resources.find(group, version, rest[0])
     if resource is None or (namespace and not resource.kind.namespaced):
@@ -49,3 +49,15 @@ def resolve(resources: Resources, path: str) -> Target | None:
     if name and resource.kind.namespaced and not namespace:
         return None
     return Target(resource, namespace, name, rest[2] if len(rest) > 2 else "", watch)
+
+
+def proxied_from(path: str) -> int:
+    """Where in `path.split("/")` a path to be proxied begins; 0 for a path that is all ours."""
+    if "/proxy" not in path:
+        return 0
+    parts = path.split("/")
+    if parts[1:2] != ["api"]:
+        return 0
+    if len(parts) > 7 and parts[3] == "namespaces" and parts[5] in ("services", "pods") and parts[7] == "proxy":
+        return 8
+    return 6 if len(parts) > 5 and parts[3] == "nodes" and parts[5] == "proxy" else 0

@@ -23,6 +23,7 @@ from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
+from fairlead.apiserver.proxying import Proxies
 from fairlead.apiserver.read import Reader
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.settings import ApiSettings
@@ -72,6 +73,7 @@ class ApiServer:
             subresources=Subresources(updater, deleter, applier, clock=clock),
             tokens=TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids),
             kubelet=self._kubelet,
+            proxies=Proxies(resources, rng=rng),
             clock=clock,
         )
         endpoints = Endpoints(KINDS, version=settings.version, metrics=metrics, ready=self._ready)

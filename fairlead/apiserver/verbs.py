@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.api.namespace import NAMESPACE
+from fairlead.api.node import NODE
 from fairlead.api.pod import POD
+from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from fairlead.apiserver.accept import wanted_form
 from fairlead.apiserver.apply import Applier
@@ -20,6 +22,7 @@ from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.params import list_options, write_options
 from fairlead.apiserver.patch import is_apply, patch_change
+from fairlead.apiserver.proxying import Proxies
 from fairlead.apiserver.read import Reader
 from fairlead.apiserver.represent import Represent, list_metadata
 from fairlead.apiserver.route import Target
@@ -49,6 +52,7 @@ class Verbs:
     subresources: Subresources
     tokens: TokenIssuer
     kubelet: Kubelet
+    proxies: Proxies
     clock: Clock
 
     async def handle(self, target: Target, request: Request) -> Outcome:
@@ -133,6 +137,8 @@ class Verbs:
                 return await handler(self, target, request)
         elif name == "scale" and kind.scale:
             return await self._scale(target, request)
+        elif name == "proxy" and kind in (POD, SERVICE, NODE):
+            return self.proxies.locate(target)
         elif kind is POD and name in ("log", "exec", "attach", "portforward") and method in ("GET", "POST"):
             return await self.kubelet.handle(target, request)
         elif method == "POST" and (kind, name) in ((POD, "binding"), (POD, "eviction"), (SERVICE_ACCOUNT, "token")):

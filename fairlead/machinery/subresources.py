@@ -36,13 +36,18 @@ class Subresource:
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _READ_WRITE = ("get", "patch", "update")
 
+_CONNECT = ("create", "delete", "get", "patch", "update")
+
 _SPECIAL: dict[tuple[str, str], tuple[Subresource, ...]] = {
     ("", "pods"): (
         Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
         Subresource("eviction", GroupVersionKind("policy", "v1", "Eviction"), ("create",)),
         Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
         Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
+        Subresource("proxy", GroupVersionKind("", "v1", "PodProxyOptions"), _CONNECT),
     ),
+    ("", "services"): (Subresource("proxy", GroupVersionKind("", "v1", "ServiceProxyOptions"), _CONNECT),),
+    ("", "nodes"): (Subresource("proxy", GroupVersionKind("", "v1", "NodeProxyOptions"), _CONNECT),),
     ("", "namespaces"): (Subresource("finalize", GroupVersionKind("", "v1", "Namespace"), ("update",), foreign=False),),
     ("", "serviceaccounts"): (
         Subresource("token", GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest"), ("create",)),
