@@ -16,8 +16,9 @@ def answering_socket(times: int) -> socket.socket:
         with listener:
             for _ in range(times):
                 peer, _ = listener.accept()
-                with peer:
-                    peer.recv(65536)
+                with peer, peer.makefile("rb") as lines:
+                    while lines.readline().strip():
+                        pass
                     peer.sendall(b"HTTP/1.0 200 OK\r\n\r\nI am pod-a\n")
 
     threading.Thread(target=serve, daemon=True).start()
