@@ -25,7 +25,7 @@ from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check_struct
 from fairlead.machinery.decode import Target as Body
 from fairlead.machinery.decode import decode_tree_as, encode
-from fairlead.machinery.selectors import from_label_selector, render
+from fairlead.machinery.selectors import from_label_selector, from_map, render
 from fairlead.machinery.status import FieldError, StatusError, bad_request, conflict, invalid, invalid_object
 from fairlead.runtime.client import Request
 
@@ -35,16 +35,16 @@ _EVICTION = Body(Eviction, "Eviction", "policy/v1")
 
 
 def scale_of(entry: Entry) -> Scale:
-    """The Scale of a Deployment or ReplicaSet."""
+    """The Scale of a Deployment, ReplicaSet or ReplicationController (whose selector is a plain map)."""
     obj = entry.decode()
     meta = obj.metadata
     scale = Scale(kind="Scale", apiVersion="autoscaling/v1")
     for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp"):
         setattr(scale.metadata, name, getattr(meta, name))
     scale.spec = ScaleSpec(replicas=obj.spec.replicas if obj.spec.replicas is not None else 1)
-    scale.status = ScaleStatus(
-        replicas=obj.status.replicas or 0, selector=render(from_label_selector(obj.spec.selector))
-    )
+    selector = obj.spec.selector
+    wanted = from_map(selector) if isinstance(selector, dict) else from_label_selector(selector)
+    scale.status = ScaleStatus(replicas=obj.status.replicas or 0, selector=render(wanted))
     return scale
 
 

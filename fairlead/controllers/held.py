@@ -14,6 +14,7 @@ from fairlead.api.namespace import NAMESPACE
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD
 from fairlead.api.replicaset import REPLICA_SET
+from fairlead.api.replicationcontroller import REPLICATION_CONTROLLER
 from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from fairlead.controllers.partial import partial
@@ -22,6 +23,7 @@ from fairlead.machinery.kind import Kind
 _WHOLE = (
     POD,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     ENDPOINTS,

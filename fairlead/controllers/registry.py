@@ -14,12 +14,14 @@ from fairlead.controllers.namespace import loop as namespace_loop
 from fairlead.controllers.nodelifecycle import loop as nodelifecycle_loop
 from fairlead.controllers.podgc import loop as podgc_loop
 from fairlead.controllers.replicaset import loop as replicaset_loop
+from fairlead.controllers.replicationcontroller import loop as replicationcontroller_loop
 from fairlead.controllers.serviceaccount import loop as serviceaccount_loop
 from fairlead.runtime.loop import Controller
 
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     deployment_loop.controller,
     replicaset_loop.controller,
+    replicationcontroller_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
     mirroring_loop.controller,

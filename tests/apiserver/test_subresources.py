@@ -155,3 +155,16 @@ async def test_what_we_cannot_do_with_pods_is_said(api: Api) -> None:
     assert (await api.error("POST", f"{PODS}/p/attach")).code == 501
     error = await api.error("GET", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="websocket")
     assert (error.code, error.message) == (400, "pod p does not have a host assigned")
+
+
+@story
+async def test_a_replication_controller_scales_though_its_selector_is_a_plain_map(api: Api) -> None:
+    made = deployment("web")
+    made["spec"]["selector"] = {"app": "web"}
+    path = "/api/v1/namespaces/default/replicationcontrollers"
+    await api.ok("POST", path, made)
+    scale = await api.ok("GET", f"{path}/web/scale")
+    assert (scale["spec"], scale["status"]["selector"]) == ({"replicas": 3}, "app=web")
+    scale["spec"]["replicas"] = 1
+    await api.ok("PUT", f"{path}/web/scale", scale)
+    assert (await api.ok("GET", f"{path}/web"))["spec"]["replicas"] == 1

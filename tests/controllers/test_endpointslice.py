@@ -153,7 +153,7 @@ def test_hints_say_the_zone_and_the_node_of_ready_endpoints() -> None:
         made = plan.create[0].obj
         assert isinstance(made, EndpointSlice)
         found = made.endpoints[0].hints
-        return found and ([z.name for z in found.forZones], [n.name for n in found.forNodes])
+        return ([z.name for z in found.forZones], [n.name for n in found.forNodes]) if found else None
 
     assert hints("PreferClose") == hints("PreferSameZone") == (["east"], [])
     assert hints("PreferSameNode") == (["east"], ["node1"])

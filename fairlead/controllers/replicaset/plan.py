@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.meta import ObjectMeta, OwnerReference
 from fairlead.api.pod import POD, Pod
 from fairlead.api.replicaset import REPLICA_SET, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
 from fairlead.base.instant import Instant, render_time
@@ -26,6 +27,7 @@ from fairlead.controllers.podfacts import (
     requirements,
 )
 from fairlead.controllers.replicaset.ranking import victims
+from fairlead.machinery.kind import Kind
 from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
 
 _BURST = 500
@@ -41,20 +43,27 @@ class Failure:
 
 
 def reconcile(
-    rs: ReplicaSet, pods: Sequence[Pod], related: Sequence[Pod], *, failure: Failure | None, now: Instant
+    rs: ReplicaSet,
+    pods: Sequence[Pod],
+    related: Sequence[Pod],
+    *,
+    failure: Failure | None,
+    now: Instant,
+    kind: Kind[Any] = REPLICA_SET,
 ) -> Plan:
     """`pods`: all that the set owns, and all in its namespace that nobody owns. `related`: all pods of the same
-    Deployment, for choosing which to delete."""
+    Deployment, for choosing which to delete. `kind` is what the pods are to say of their owner: an older kind
+    that behaves alike may come in the form of a ReplicaSet."""
     selector = requirements(rs.spec.selector)
     if selector is None:
         return NOTHING
-    owner = controller_reference(REPLICA_SET.api_version, REPLICA_SET.kind, rs.metadata)
+    owner = controller_reference(kind.api_version, kind.kind, rs.metadata)
     candidates = [pod for pod in pods if not is_finished(pod)]
     claimed = claim(POD, owner, candidates, selector, adopt=not rs.metadata.deletionTimestamp)
     active = [pod for pod in claimed.owned if is_active(pod)]
     if claimed.patches:
         return Plan(patch=claimed.patches)
-    creates, deletes = ((), ()) if rs.metadata.deletionTimestamp else _manage(rs, active, related)
+    creates, deletes = ((), ()) if rs.metadata.deletionTimestamp else _manage(rs, owner, active, related)
     status = _status(rs, claimed.owned, failure if creates or deletes else None, now)
     settled = not (creates or deletes) or failure is not None
     return Plan(
@@ -67,14 +76,14 @@ def reconcile(
 
 
 def _manage(
-    rs: ReplicaSet, active: Sequence[Pod], related: Sequence[Pod]
+    rs: ReplicaSet, owner: OwnerReference, active: Sequence[Pod], related: Sequence[Pod]
 ) -> tuple[tuple[Create, ...], tuple[Delete, ...]]:
     wanted = 1 if rs.spec.replicas is None else rs.spec.replicas
     missing = wanted - len(active)
     if missing > 0:
         made = Note(rs, "SuccessfulCreate", "Created pod: {name}")
         failed = Note(rs, "FailedCreate", "Error creating: {error}", "Warning")
-        return tuple(Create(POD, _pod(rs), made, failed) for _ in range(min(missing, _BURST))), ()
+        return tuple(Create(POD, _pod(rs, owner), made, failed) for _ in range(min(missing, _BURST))), ()
     if missing == 0:
         return (), ()
     gone = Note(rs, "SuccessfulDelete", "Deleted pod: {name}")
@@ -83,7 +92,7 @@ def _manage(
     return (), tuple(Delete(POD, pod, done=gone, failed=failed) for pod in chosen)
 
 
-def _pod(rs: ReplicaSet) -> Pod:
+def _pod(rs: ReplicaSet, owner: OwnerReference) -> Pod:
     template = rs.spec.template
     meta = ObjectMeta(
         generateName=f"{rs.metadata.name}-",
@@ -91,7 +100,7 @@ def _pod(rs: ReplicaSet) -> Pod:
         labels=template.metadata.labels,
         annotations=template.metadata.annotations,
         finalizers=template.metadata.finalizers,
-        ownerReferences=[controller_reference(REPLICA_SET.api_version, REPLICA_SET.kind, rs.metadata)],
+        ownerReferences=[owner],
     )
     return Pod(kind=POD.kind, apiVersion=POD.api_version, metadata=meta, spec=template.spec)
 
