@@ -8,13 +8,14 @@ from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.api.reference import ObjectReference
 from fairlead.base.tasks import Nursery
+from fairlead.node import plan
 from fairlead.node.material import Material, fetch, lay_out
-from fairlead.node.plan import is_init
 from fairlead.node.podfiles import PodFiles
 from fairlead.node.seen import PodSeen
 from fairlead.node.shared import Shared
 from fairlead.runtime.events import EventKind, reference_to
 
+_FORCED_S = 1.0
 SHOW_SOON_S = 0.1
 """What is only on its way is told to the API after this time, so that a quick start needs one status."""
 
@@ -26,6 +27,7 @@ class PodContext:
         self.shared = shared
         self.pod = pod
         """The API's latest."""
+        self.in_api = True
         self.seen = seen
         self.files = PodFiles(shared.settings.state_dir, pod.metadata)
         self.material = Material()
@@ -50,10 +52,14 @@ class PodContext:
     def event(self, type: EventKind, reason: str, message: str, container: Container | None = None) -> None:
         about: Pod | ObjectReference = self.pod
         if container is not None:
-            kind = "initContainers" if is_init(self.pod, container.name) else "containers"
+            kind = "initContainers" if plan.is_init(self.pod, container.name) else "containers"
             path = f"spec.{kind}{{{container.name}}}"
             about = reference_to(self.pod, field_path=path)
         self.shared.recorder.event(about, type, reason, message)
+
+    def grace_s(self) -> float:
+        """How long containers have to end. What the API has no more was deleted by force."""
+        return plan.grace_s(self.pod, self.shared.clock.now()) if self.in_api else _FORCED_S
 
     async def prepare(self) -> None:
         """Fetches what the API has and lays out the volumes. Raises VolumeProblem, ConnectionError, StatusError."""

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
+import msgspec
+
+import fairlead
 from fairlead.node.catalogue import Entry, find, parse_catalogue, unknown_image
 from fairlead.web import server as web_server
 
@@ -45,30 +48,54 @@ class Image:
 
 
 class Images:
-    """The catalogue over one host. What was found of a program is kept: a host rarely changes under a cluster."""
+    """The catalogue over one host. What was found of a program is kept: a host rarely changes under a cluster.
+
+    The user's own file need not be there, may change at any time, and is read again when it has: a mistake in it is
+    told with the image that is missed, and takes none of the others away."""
 
     def __init__(self, *, catalogue: str, version: str) -> None:
-        """`catalogue` is the user's own file, or empty. Raises ValueError or OSError where it cannot be used."""
-        own = _read_own(catalogue) if catalogue else ()
+        """`catalogue` is the path of the user's own file, or empty."""
         built_in = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
         self._file = catalogue
-        self._entries: Sequence[Entry] = (*own, *parse_catalogue(built_in))
+        self._read_at = -1
+        self._problem = ""
+        self._own: tuple[Entry, ...] = ()
+        self._built_in = parse_catalogue(built_in)
         self._version = version
         self._found: dict[int, Image] = {}
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""
-        entry = find(self._entries, image)
+        self._look()
+        entries = (*self._own, *self._built_in)
+        entry = find(entries, image)
         if entry is None:
-            raise NoImage(unknown_image(image, self._entries, self._file))
+            raise NoImage(unknown_image(image, entries, self._file) + self._problem)
         known = self._found.get(id(entry))
         if known is None:
             known = self._found[id(entry)] = await self._make(entry, image)
         return known
 
+    def _look(self) -> None:
+        """Reads the user's file where it has changed."""
+        try:
+            changed_at = os.stat(self._file).st_mtime_ns if self._file else 0
+        except OSError:
+            changed_at = 0
+        if changed_at == self._read_at:
+            return
+        self._read_at, self._own, self._problem, self._found = changed_at, (), "", {}
+        if not changed_at:
+            return
+        try:
+            with open(self._file, encoding="utf-8") as file:
+                self._own = parse_catalogue(file.read())
+        except (OSError, ValueError) as error:
+            self._problem = f" (it cannot be used: {error})"
+
     async def _make(self, entry: Entry, image: str) -> Image:
         if entry.builtin:
-            return self._web(entry)
+            return self._dns() if entry.builtin == "dns" else self._web(entry)
         program = shutil.which(entry.program, path=":".join((PATH, *entry.look_in)))
         if program is not None:
             return await _host_program(entry, program)
@@ -100,13 +127,17 @@ class Images:
             names_pod=True,
         )
 
-
-def _read_own(path: str) -> tuple[Entry, ...]:
-    with open(path, encoding="utf-8") as file:
-        try:
-            return parse_catalogue(file.read())
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+    def _dns(self) -> Image:
+        """Cluster DNS: this package and msgspec on the host's Python, and nothing else of what is installed."""
+        python = os.path.realpath(sys.executable)
+        own, msgspec_dir = (os.path.dirname(os.path.realpath(str(m.__file__))) for m in (fairlead, msgspec))
+        places = ":".join(dict.fromkeys(map(os.path.dirname, (own, msgspec_dir))))
+        return Image(
+            id=f"host://fairlead/dns/{self._version}",
+            source=f"is built into fairlead {self._version}",
+            command=(python, "-I", "-S", f"{own}/dns/start.py", places),
+            expose=(os.path.realpath(sys.base_prefix), own, msgspec_dir),
+        )
 
 
 async def _host_program(entry: Entry, program: str) -> Image:

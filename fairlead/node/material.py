@@ -103,13 +103,14 @@ def lay_out(shared: Shared, pod: Pod, files: PodFiles, material: Material) -> No
 
 def _lay_out_one(shared: Shared, pod: Pod, volume: Volume, files: PodFiles, sources: Sources) -> str:
     content = files_of(volume, pod, sources)
+    group = pod.spec.securityContext.fsGroup if pod.spec.securityContext else None
     if content is not None:
-        return files.write_volume(volume.name, content, stamp=f"{shared.clock.now():.6f}")
+        return files.write_volume(volume.name, content, stamp=f"{shared.clock.now():.6f}", group=group)
     if volume.hostPath:
         return host_path(volume.hostPath, shared.settings.hide)
     kind = kind_of(volume)
     if kind == "emptyDir":
-        return files.empty_dir(volume.name, volume.emptyDir or EmptyDirVolumeSource())
+        return files.empty_dir(volume.name, volume.emptyDir or EmptyDirVolumeSource(), group=group)
     raise VolumeProblem(
         f"{kind} volumes are not supported by fairlead's nodes: use emptyDir, hostPath, configMap, secret, projected "
         "or downwardAPI"

@@ -56,8 +56,8 @@ class PodFiles:
     def volume(self, name: str) -> str:
         return f"{self.root}/volumes/{name}"
 
-    def write_volume(self, name: str, files: Files, *, stamp: str) -> str:
-        """Replaces the volume's files by these, where they differ."""
+    def write_volume(self, name: str, files: Files, *, stamp: str, group: int | None = None) -> str:
+        """Replaces the volume's files by these, where they differ. They belong to `group`, which may read them."""
         root = self.volume(name)
         os.makedirs(root, mode=0o755, exist_ok=True)
         current = os.path.join(root, "..data")
@@ -67,7 +67,8 @@ class PodFiles:
         for path, file in sorted(files.items()):
             at = os.path.join(root, fresh, path)
             os.makedirs(os.path.dirname(at), mode=0o755, exist_ok=True)
-            _write(at, file.data, file.mode)
+            _write(at, file.data, file.mode if group is None else file.mode | (file.mode & 0o400) >> 3)
+            _give(at, group)
         os.makedirs(os.path.join(root, fresh), mode=0o755, exist_ok=True)
         old = os.readlink(current) if os.path.lexists(current) else ""
         _link(fresh, current)
@@ -81,7 +82,7 @@ class PodFiles:
             shutil.rmtree(os.path.join(root, old), ignore_errors=True)
         return root
 
-    def empty_dir(self, name: str, source: EmptyDirVolumeSource) -> str:
+    def empty_dir(self, name: str, source: EmptyDirVolumeSource, *, group: int | None = None) -> str:
         root = self.volume(name)
         if not os.path.isdir(root):
             os.makedirs(root)
@@ -89,6 +90,9 @@ class PodFiles:
             if source.medium == "Memory":
                 size = f",size={whole(str(source.sizeLimit))}" if source.sizeLimit else ""
                 linux.mount("emptydir", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777{size}")
+            if group is not None:
+                _give(root, group)
+                os.chmod(root, 0o2777)
         return root
 
     def etc(self, files: Mapping[str, str]) -> str:
@@ -185,6 +189,13 @@ def _write(path: str, data: bytes, mode: int) -> None:
     with os.fdopen(fd, "wb") as file:
         file.write(data)
         os.fchmod(fd, mode)
+
+
+def _give(path: str, group: int | None) -> None:
+    """To a group, where this process may: with one id mapped there is only one group."""
+    if group is not None:
+        with contextlib.suppress(OSError):
+            os.chown(path, -1, group)
 
 
 def _link(target: str, at: str) -> None:

@@ -143,14 +143,26 @@ def etc_files(pod: Pod, ip: str, settings: NodeSettings) -> dict[str, str]:
     return {"hosts": "\n".join(lines) + "\n", "hostname": name + "\n", "resolv.conf": resolv_conf(pod, settings)}
 
 
+def _wants_cluster_dns(pod: Pod) -> bool:
+    """With the node's network `ClusterFirst` means the node's names, unless `WithHostNet` says otherwise."""
+    policy = pod.spec.dnsPolicy or "ClusterFirst"
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.hostNetwork)
+
+
 def resolv_conf(pod: Pod, settings: NodeSettings) -> str:
-    """Cluster DNS where there is one. Nothing of the host's: the sandbox has no way to the host's name servers."""
-    servers, searches, options = [], [], {}
-    if settings.cluster_dns and pod.spec.dnsPolicy in ("", "ClusterFirst", "ClusterFirstWithHostNet"):
+    """By dnsPolicy and dnsConfig. The host's own name servers cannot be reached from here: who wants them gets the
+    one that stands for them."""
+    servers: list[str] = []
+    searches: list[str] = []
+    options: dict[str, str] = {}
+    if settings.cluster_dns and _wants_cluster_dns(pod):
         domain = settings.cluster_domain
         servers = [settings.cluster_dns]
-        searches = [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain]
+        searches = [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain, *settings.host_searches]
         options = {"ndots": "5"}
+    elif settings.outside_dns and pod.spec.dnsPolicy != "None":
+        servers = [settings.outside_dns]
+        searches = list(settings.host_searches)
     config = pod.spec.dnsConfig
     if config is not None:
         servers += [s for s in config.nameservers if s not in servers]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 
 from fairlead.api.container import Container
 from fairlead.base.instant import Instant
@@ -41,6 +43,8 @@ class ContainerRunner:
         self._gone = asyncio.Event()
         """The current run has ended."""
         self._probes: asyncio.Task[None] | None = None
+        self._deadline = 0.0
+        """When the run that is being ended is killed, in the loop's time."""
         self._early: Message | None = None
         """The exit of a run whose start has not been dealt with yet."""
 
@@ -231,13 +235,29 @@ class ContainerRunner:
     async def _end(self, action: plan.Stop, id_: str) -> None:
         context, container = self._context, self._container
         context.event("Normal", "Killing", action.message, container)
-        pod = context.pod
-        grace_s = plan.grace_s(pod, context.shared.clock.now())
+        grace_s = context.grace_s()
         probe = container.livenessProbe if self.state.unhealthy == "liveness probe" else container.startupProbe
         if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
             grace_s = float(probe.terminationGracePeriodSeconds)
+        self._deadline = asyncio.get_running_loop().time() + grace_s
         victim = Victim(container, id_, context.seen.ip, self._stop_signal, self._gone)
         settle = context.seen.ending and self.state.ready
         problem = await stop(context.shared, victim, grace_s=grace_s, settle=settle)
         if problem:
             context.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}", container)
+
+    def hurry(self) -> None:
+        """The pod's grace may have become shorter while its containers end."""
+        loop, state = asyncio.get_running_loop(), self.state
+        deadline = loop.time() + self._context.grace_s()
+        if state.stopping and self._context.seen.ending and deadline < self._deadline - 0.5:
+            self._deadline = deadline
+            self._context.nursery.spawn(self._kill(state.id, self._gone, self._context.grace_s()))
+
+    async def _kill(self, id_: str, gone: asyncio.Event, after_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(after_s):
+                await gone.wait()
+        if not gone.is_set():
+            with contextlib.suppress(ZygoteError):
+                await self._context.shared.zygote.signal(id_, signal.SIGKILL)

@@ -27,6 +27,10 @@ class NodeSettings:
     kubernetes_port: int = 443
     cluster_dns: str = ""
     """The DNS Service's address; empty: no cluster DNS, pods get no name server."""
+    outside_dns: str = ""
+    """A name server for names outside the cluster, for pods that want no other; empty: there is none."""
+    host_searches: tuple[str, ...] = ()
+    """The host's search domains, after the cluster's own."""
     cluster_domain: str = "cluster.local"
     catalogue: str = ""
     """A TOML file whose images come before the built-in ones; empty: none."""

@@ -17,6 +17,7 @@ from fairlead.machinery.status import StatusError
 from fairlead.net.model import host_interface
 from fairlead.node import plan, recovery
 from fairlead.node.context import PodContext
+from fairlead.node.ignored import ignored_fields
 from fairlead.node.ipam import NoAddress
 from fairlead.node.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
 from fairlead.node.recipe import hostname
@@ -43,7 +44,6 @@ class PodWorker:
             c.name: ContainerRunner(self._context, c.name, stop_signal=signals.get(c.name, ""))
             for c in all_containers(pod)
         }
-        self._in_api = True
         self._done = False
 
     @property
@@ -59,11 +59,13 @@ class PodWorker:
         """The API's latest; None: it has the pod no more."""
         context = self._context
         if pod is None:
-            self._in_api = False
+            context.in_api = False
             context.seen.ending = True
         else:
             context.pod = pod
             context.seen.ending = context.seen.ending or pod.metadata.deletionTimestamp is not None
+        for runner in self._runners.values():
+            runner.hurry()
         context.changed_for_now()
 
     def container_id(self, container: str) -> str:
@@ -146,6 +148,9 @@ class PodWorker:
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
             context.seen.sandbox, context.seen.retry_s = "up", 0.0
+            ignored = ignored_fields(context.pod)
+            if ignored:
+                context.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(ignored)}")
             context.changed_for_now()
 
     def _retry(self, reason: str, message: str) -> None:
@@ -191,7 +196,7 @@ class PodWorker:
     async def _finish(self) -> None:
         """The API object goes at last, unless it has gone before."""
         meta = self._context.pod.metadata
-        while self._in_api:
+        while self._context.in_api:
             try:
                 await self._shared.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
             except StatusError as error:

@@ -18,55 +18,18 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.net import linux
 from fairlead.node import launch, wire
+from fairlead.node.children import Child, Sandbox
 from fairlead.node.logfile import LogFile, LogStream
 from fairlead.node.wire import Message
 
 _QUEUE_LIMIT = 4096  # answers and happenings kept for an agent that does not read
 _CHUNK = 65536
 _NAMESPACES = ("net", "uts", "ipc")
-
-
-class Sandbox:
-    """A pod's network, host name and System V objects, kept alive by their descriptors."""
-
-    def __init__(self, id_: str, meta: Any, fds: tuple[int, ...]) -> None:
-        self.id = id_
-        self.meta = meta
-        self.fds = fds
-
-
-class Child:
-    """A container or an exec, from fork to `forget`."""
-
-    def __init__(self, request: Message, pid: int) -> None:
-        self.id: str = request["id"]
-        self.sandbox: str = request.get("sandbox", "")
-        self.container: str = request.get("container", "")
-        self.meta = request.get("meta")
-        self.recipe: Message = request.get("recipe", {})
-        self.seq: int | None = request["q"]
-        """The request still to be answered."""
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
-        self.error_fd = -1
-        self.console = -1
-        """Where its terminal is still to come from."""
-        self.started = 0.0
-        self.error = ""
-        self.exit: Message | None = None
-        self.outputs: dict[int, LogStream] = {}
-        self.log: LogFile | None = None
-        self.held: list[int] = []
-        """Descriptors kept open for it: the writing end of a stdin that nobody writes to yet."""
-
-    def view(self) -> Message:
-        state = {"id": self.id, "sandbox": self.sandbox, "container": self.container, "meta": self.meta}
-        return state | {"pid": self.pid, "started": self.started, "exit": self.exit, "error": self.error}
 
 
 class Zygote:
@@ -85,6 +48,8 @@ class Zygote:
         self._self = os.pidfd_open(os.getpid())
         self._own = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self._hello: Message | None = None
+        """A new agent's first request, until it can be answered."""
         self._ended = False
 
     def run(self) -> None:
@@ -133,9 +98,8 @@ class Zygote:
     def _serve(self, request: Message, fds: list[int]) -> None:
         match request["op"]:
             case "hello":
-                self._epoch = request["epoch"]
-                self._drop_queue()
-                self._say({"re": request["q"], "pid": os.getpid()})
+                self._hello = request
+                self._greet()
             case "sandbox":
                 self._make_sandbox(request, fds)
             case "sandbox_remove":
@@ -156,6 +120,15 @@ class Zygote:
                 self._say({"re": request["q"]})
             case other:
                 raise ValueError(f"no such operation: {other}")
+
+    def _greet(self) -> None:
+        """Answers `hello` once nothing is half started any more, so that a new agent sees either a run or none."""
+        if self._hello is None or any(child.seq is not None for child in self._children.values()):
+            return
+        request, self._hello = self._hello, None
+        self._epoch = request["epoch"]
+        self._drop_queue()
+        self._say({"re": request["q"], "pid": os.getpid()})
 
     def _make_sandbox(self, request: Message, given: list[int]) -> None:
         """New namespaces by entering them, keeping them as descriptors, and going back. The network is the given
@@ -193,20 +166,32 @@ class Zygote:
         recipe = request["recipe"]
         namespaces = self._sandboxes[request["sandbox"]].fds
         log = LogFile(request["log"], now=self._clock.now)
-        parents, childs = self._stdio(recipe)
+        ours, theirs = self._stdio(recipe)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        linux.unshare(linux.CLONE_NEWPID)
+        try:
+            linux.unshare(linux.CLONE_NEWPID)
+            pid = self._fork(lambda: launch.container(recipe, namespaces, theirs, error_w), error_w)
+        except OSError:
+            for fd in (*ours, error_r):
+                os.close(fd)
+            log.close()
+            raise
+        finally:
+            for fd in {*theirs, error_w} - {self._null}:
+                os.close(fd)
+        child = self._adopt(request, pid, error_r)
+        child.log = log
+        self._collect(child, ours, tty=bool(recipe.get("tty")))
+
+    def _fork(self, body: Callable[[], None], error_w: int) -> int:
+        """Forks into the pid namespace that was chosen for children, and chooses our own again."""
         try:
             pid = os.fork()
             if pid == 0:
-                launch.run_child(lambda: launch.container(recipe, namespaces, childs, error_w), error_w)
+                launch.run_child(body, error_w)
+            return pid
         finally:
             linux.setns(self._self, linux.CLONE_NEWPID)
-        for fd in {*childs, error_w} - {self._null}:
-            os.close(fd)
-        child = self._adopt(request, pid, error_r)
-        child.log = log
-        self._collect(child, parents, tty=bool(recipe.get("tty")))
 
     def _stdio(self, recipe: Message) -> tuple[list[int], tuple[int, ...]]:
         """Our ends and the container's: [stdout, stderr, stdin?], or a socket over which its terminal comes."""
@@ -267,14 +252,14 @@ class Zygote:
         recipe["env"] = recipe["env"] | recipe.get("add_env", {})
         stdio = tuple(fds)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        linux.setns(target.pidfd, linux.CLONE_NEWPID)
         try:
-            pid = os.fork()
-            if pid == 0:
-                launch.run_child(lambda: launch.command(recipe, target.pidfd, stdio, error_w), error_w)
+            linux.setns(target.pidfd, linux.CLONE_NEWPID)
+            pid = self._fork(lambda: launch.command(recipe, target.pidfd, stdio, error_w), error_w)
+        except OSError:
+            os.close(error_r)
+            raise
         finally:
-            linux.setns(self._self, linux.CLONE_NEWPID)
-        os.close(error_w)
+            os.close(error_w)
         self._adopt(request, pid, error_r)
 
     def _adopt(self, request: Message, pid: int, error_fd: int) -> Child:
@@ -301,6 +286,7 @@ class Zygote:
         else:
             child.started = self._clock.now()
             self._say({"re": seq, "pid": child.pid, "started": child.started})
+        self._greet()
 
     def _reap(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):

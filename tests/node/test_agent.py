@@ -340,6 +340,22 @@ def zygote_pid() -> int:
         return int(file.read().split()[0])
 
 
+def test_a_pod_deleted_by_force_while_it_ends_goes_soon() -> None:
+    async def work(node: NodeBench) -> float:
+        async with node.agent():
+            await node.create("rude", shell("trap '' TERM; sleep 60"))
+            pod = await node.until("rude", ready)
+            await node.client.delete(POD, "rude", "default")
+            await asyncio.sleep(0.3)
+            at = time.monotonic()
+            await node.client.delete(POD, "rude", "default", grace_period_seconds=0)
+            while os.path.exists(f"{node.settings.state_dir}/pods/default_rude_{pod.metadata.uid}"):  # noqa: ASYNC110, ASYNC240
+                await asyncio.sleep(0.02)
+            return time.monotonic() - at
+
+    assert on_node(work) < 3.0
+
+
 @pytest.mark.slow
 def test_pods_live_on_while_the_api_is_away() -> None:
     async def work(node: NodeBench) -> tuple[tuple[int, str], Pod]:

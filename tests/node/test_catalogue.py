@@ -58,12 +58,23 @@ def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
         ("x =", "not TOML"),
     ],
 )
-def test_a_bad_catalogue_is_refused_with_the_place(text: str, problem: str, tmp_path: Path) -> None:
+def test_a_mistake_in_a_catalogue_is_told_and_takes_nothing_else_away(text: str, problem: str, tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
     own.write_text(text)
-    with pytest.raises(ValueError, match=f"{own}: ".replace(".", r"\.")) as caught:
-        Images(catalogue=str(own), version="9")
-    assert problem in str(caught.value)
+    images = Images(catalogue=str(own), version="9")
+    with pytest.raises(NoImage) as caught:
+        asyncio.run(images.resolve("example.com/own:1"))
+    assert f"add an [[image]] for it to {own} (it cannot be used: {problem}" in str(caught.value)
+    assert asyncio.run(images.resolve("fairlead/web")).id == "host://fairlead/web/9"
+
+
+def test_a_catalogue_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    own = tmp_path / "images.toml"
+    images = Images(catalogue=str(own), version="9")
+    with pytest.raises(NoImage, match="add an"):
+        asyncio.run(images.resolve("mine"))
+    own.write_text('[[image]]\nnames = ["mine"]\nprogram = "sh"\n')
+    assert asyncio.run(images.resolve("mine")).id == "host://sh"
 
 
 def test_an_unknown_image_names_the_cure() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fairlead.node.env import ConfigProblem
+from fairlead.node.ignored import ignored_fields
 from fairlead.node.images import Image
 from fairlead.node.ipam import Addresses, NoAddress
 from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES, id_filter
@@ -78,6 +79,12 @@ def test_name_servers_are_the_clusters_and_the_manifests() -> None:
         "options ndots:2 debug\n"
     )
     assert resolv_conf(pod(dnsPolicy="None"), with_dns).startswith("# ")
+
+
+def test_what_is_not_done_is_named() -> None:
+    container = {"name": "c", "image": "x", "ports": [{"containerPort": 80, "hostPort": 80}]}
+    assert ignored_fields(pod(containers=[container], hostPID=True)) == ["hostPort of container c", "spec.hostPID"]
+    assert ignored_fields(pod()) == []
 
 
 def test_addresses_start_at_2_and_come_back_late() -> None:

@@ -1,0 +1,47 @@
+"""What a zygote keeps: sandboxes and the processes it has forked. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fairlead.node.logfile import LogFile, LogStream
+from fairlead.node.wire import Message
+
+
+class Sandbox:
+    """A pod's network, host name and System V objects, kept alive by their descriptors."""
+
+    def __init__(self, id_: str, meta: Any, fds: tuple[int, ...]) -> None:
+        self.id = id_
+        self.meta = meta
+        self.fds = fds
+
+
+class Child:
+    """A container or an exec, from fork to `forget`."""
+
+    def __init__(self, request: Message, pid: int) -> None:
+        self.id: str = request["id"]
+        self.sandbox: str = request.get("sandbox", "")
+        self.container: str = request.get("container", "")
+        self.meta = request.get("meta")
+        self.recipe: Message = request.get("recipe", {})
+        self.seq: int | None = request["q"]
+        """The request still to be answered."""
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.error_fd = -1
+        self.console = -1
+        """Where its terminal is still to come from."""
+        self.started = 0.0
+        self.error = ""
+        self.exit: Message | None = None
+        self.outputs: dict[int, LogStream] = {}
+        self.log: LogFile | None = None
+        self.held: list[int] = []
+        """Descriptors kept open for it: the writing end of a stdin that nobody writes to yet."""
+
+    def view(self) -> Message:
+        state = {"id": self.id, "sandbox": self.sandbox, "container": self.container, "meta": self.meta}
+        return state | {"pid": self.pid, "started": self.started, "exit": self.exit, "error": self.error}
