@@ -19,19 +19,22 @@ _LONGEST_RETRY_S = 5.0
 
 async def write_status(context: PodContext) -> None:
     """For ever, woken by `context.show`."""
-    written: PodStatus | None = None
+    # What was written last, and what the API made of it: the same again is no news, should the two differ.
+    told: tuple[PodStatus, PodStatus] | None = None
     while True:
         await context.show.wait()
         context.show.clear()
         shared, pod = context.shared, context.pod
         status = render_status(pod, context.seen, host_ip=shared.settings.ip, now=shared.clock.now())
-        if context.past or status in (written, pod.status):
+        if context.past or status == pod.status or (status, pod.status) == told:
             continue
-        if await _write(context, status):
-            written = status
+        taken = await _write(context, status)
+        if taken is not None:
+            told = (status, taken)
 
 
-async def _write(context: PodContext, status: PodStatus) -> bool:
+async def _write(context: PodContext, status: PodStatus) -> PodStatus | None:
+    """What the API has now; None where it did not take it."""
     pod, pause_s = context.pod, _RETRY_S
     meta = pod.metadata
     while True:
@@ -47,14 +50,14 @@ async def _write(context: PodContext, status: PodStatus) -> bool:
                 if error.code == 409 and context.pod.metadata.uid == meta.uid:
                     await asyncio.sleep(_RETRY_S)
                     context.show.set()
-                return False
+                return None
             context.shared.log.warn("status not taken", pod=f"{meta.namespace}/{meta.name}", error=error)
             await asyncio.sleep(pause_s)
             context.show.set()
-            return False
+            return None
         else:
             context.shared.pods.wrote(new)
-            return True
+            return new.status
 
 
 def status_patch(context: PodContext, status: PodStatus) -> dict[str, Any]:

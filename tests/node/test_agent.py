@@ -469,3 +469,15 @@ def test_a_flood_of_words_is_bounded_and_starts_go_on() -> None:
     size, took = on_node(work)
     assert 0 < size <= 4 * (10 << 20)
     assert took < 1.0
+
+
+def test_a_status_that_another_has_changed_is_put_right() -> None:
+    async def work(node: NodeBench) -> bool:
+        async with node.agent():
+            await node.create("w", WEB)
+            pod = await node.until("w", ready)
+            await node.client.patch(POD, "w", "default", patch={"status": {"podIP": None}}, subresource="status")
+            again = await node.until("w", lambda p: bool(p.status.podIP))
+            return again.status.podIP == pod.status.podIP
+
+    assert on_node(work)
