@@ -1,0 +1,114 @@
+"""What cluster DNS is to the API: account, settings, Service, Deployment. Values; `apply` writes what is missing.
+
+What exists is left alone, whatever it looks like: it is the user's by then. What was deleted comes back with the next
+start of the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.api.container import Container, ContainerPort, ResourceRequirements
+from fairlead.api.deployment import DEPLOYMENT, Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment
+from fairlead.api.env import EnvVar
+from fairlead.api.meta import LabelSelector, Object, ObjectMeta
+from fairlead.api.podspec import PodSpec, PodTemplateSpec
+from fairlead.api.probe import HTTPGetAction, Probe
+from fairlead.api.security import Capabilities, SecurityContext
+from fairlead.api.service import SERVICE, Service, ServicePort, ServiceSpec
+from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.base.log import Log
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Client
+
+NAMESPACE = "kube-system"
+NAME = "fairlead-dns"
+SERVICE_NAME = "kube-dns"
+IMAGE = "fairlead/dns"
+LABELS = {"k8s-app": "kube-dns"}
+_RETRY_S = 1.0
+_TRIES = 30
+
+
+def objects(*, address: str, domain: str, outside: str) -> Iterator[tuple[Kind[Any], Object]]:
+    """`address` of the Service; `outside`: where pods can ask about names outside, as `address:port`."""
+    yield SERVICE_ACCOUNT, ServiceAccount(metadata=_meta(NAME))
+    data = {"domain": domain, "upstreams": "host", "pods": "insecure", "ttl": "5"}
+    yield CONFIG_MAP, ConfigMap(metadata=_meta(NAME), data=data)
+    yield SERVICE, _service(address)
+    yield DEPLOYMENT, _deployment(outside)
+
+
+def _meta(name: str) -> ObjectMeta:
+    return ObjectMeta(name=name, namespace=NAMESPACE, labels=dict(LABELS))
+
+
+def _service(address: str) -> Service:
+    meta = _meta(SERVICE_NAME)
+    meta.labels |= {"kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
+    ports = [
+        ServicePort(name="dns", port=53, protocol="UDP", targetPort=53),
+        ServicePort(name="dns-tcp", port=53, protocol="TCP", targetPort=53),
+        ServicePort(name="metrics", port=9153, protocol="TCP", targetPort=9153),
+    ]
+    return Service(metadata=meta, spec=ServiceSpec(selector=dict(LABELS), clusterIP=address, ports=ports))
+
+
+def _deployment(outside: str) -> Deployment:
+    surge = RollingUpdateDeployment(maxSurge=1, maxUnavailable=0)  # the one pod that there is must not go first
+    spec = DeploymentSpec(
+        replicas=1,
+        selector=LabelSelector(matchLabels=dict(LABELS)),
+        strategy=DeploymentStrategy(type="RollingUpdate", rollingUpdate=surge),
+        template=PodTemplateSpec(
+            metadata=ObjectMeta(labels=dict(LABELS)),
+            spec=PodSpec(
+                serviceAccountName=NAME,
+                dnsPolicy="Default",
+                terminationGracePeriodSeconds=15,
+                containers=[_container(outside)],
+            ),
+        ),
+    )
+    return Deployment(metadata=_meta(NAME), spec=spec)
+
+
+def _container(outside: str) -> Container:
+    ports = [
+        ContainerPort(name="dns", containerPort=53, protocol="UDP"),
+        ContainerPort(name="dns-tcp", containerPort=53, protocol="TCP"),
+        ContainerPort(name="metrics", containerPort=9153, protocol="TCP"),
+    ]
+    return Container(
+        name=NAME,
+        image=IMAGE,
+        ports=ports,
+        env=[EnvVar(name="FAIRLEAD_OUTSIDE", value=outside)],
+        resources=ResourceRequirements(requests={"cpu": "10m", "memory": "24Mi"}),
+        readinessProbe=Probe(httpGet=HTTPGetAction(path="/ready", port=8181), periodSeconds=1, timeoutSeconds=2),
+        livenessProbe=Probe(httpGet=HTTPGetAction(path="/health", port=8080), periodSeconds=10, timeoutSeconds=5),
+        securityContext=SecurityContext(
+            allowPrivilegeEscalation=False,
+            readOnlyRootFilesystem=True,
+            capabilities=Capabilities(add=["NET_BIND_SERVICE"], drop=["ALL"]),
+        ),
+    )
+
+
+async def apply(client: Client, *, address: str, domain: str, outside: str, log: Log) -> None:
+    """Creates what is missing; tries again for a while where the server would not."""
+    for kind, wanted in objects(address=address, domain=domain, outside=outside):
+        for _ in range(_TRIES):
+            try:
+                await client.create(kind, wanted)
+            except StatusError as error:
+                if error.reason == "AlreadyExists":
+                    break
+                log.warn("cannot create", kind=kind.kind, name=wanted.metadata.name, error=error)
+                await asyncio.sleep(_RETRY_S)
+            else:
+                break

@@ -1,0 +1,114 @@
+"""The supervisor's side of asking outside: opens sockets to the upstreams that `fairlead up --upstream` names.
+
+One datagram a request over a SOCK_SEQPACKET pair: `{"ask": u, "seq": s, "tcp": bool}`, answered by `{"seq": s}` and a
+socket that is connected, or connecting, to upstream u, or by `{"seq": s, "error": "..."}`. `{"list": true}` is
+answered by their names. The sandbox can choose among these and no others. Nothing is sent from here, and the host's
+resolv.conf is only read when there is a question.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.dns.config import HOST, BadConfig, parse_upstreams, split_upstream
+
+MAX_REQUEST = 4096
+RESOLV_CONF = "/etc/resolv.conf"
+_MOST_SERVERS = 3
+
+
+class Outside:
+    """`upstreams` as `parse_upstreams` gives them; `host` among them stands for resolv.conf's name servers."""
+
+    def __init__(self, upstreams: Sequence[str], *, resolv_conf: str = RESOLV_CONF) -> None:
+        self._upstreams = tuple(upstreams)
+        self._resolv_conf = resolv_conf
+
+    def servers(self) -> list[str]:
+        """As they are now: a laptop changes its network."""
+        found: list[str] = []
+        for upstream in self._upstreams:
+            found += read_servers(self._resolv_conf) if upstream == HOST else [upstream]
+        return list(dict.fromkeys(found))
+
+    def handle_request(self, sock: socket.socket) -> bool:
+        """Answers one request that is there to be read. False where the other end is gone."""
+        try:
+            request = sock.recv(MAX_REQUEST)
+            if not request:
+                return False
+            self._answer(sock, request)
+        except ConnectionError:
+            return False
+        except BlockingIOError:
+            pass
+        return True
+
+    def _answer(self, sock: socket.socket, request: bytes) -> None:
+        tree = _parse(request)
+        reply: dict[str, Any] = {"seq": tree.get("seq", 0)}
+        servers = self.servers()
+        if "list" in tree:
+            sock.send(json.dumps(reply | {"servers": servers}).encode())
+            return
+        if tree.get("ask") not in servers:
+            sock.send(json.dumps(reply | {"error": "not one of the upstreams"}).encode())
+            return
+        try:
+            upstream = _connect(tree["ask"], tcp=tree.get("tcp") is True)
+        except OSError as error:
+            sock.send(json.dumps(reply | {"error": error.strerror or str(error)}).encode())
+            return
+        with upstream:
+            socket.send_fds(sock, [json.dumps(reply).encode()], [upstream.fileno()])
+
+
+def _parse(request: bytes) -> dict[str, Any]:
+    try:
+        tree = json.loads(request)
+    except ValueError:
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _connect(upstream: str, *, tcp: bool) -> socket.socket:
+    address = split_upstream(upstream)
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    code = sock.connect_ex(address)
+    if code not in (0, errno.EINPROGRESS):
+        sock.close()
+        raise OSError(code, os.strerror(code))
+    return sock
+
+
+def read_servers(path: str) -> list[str]:
+    """The name servers that a resolv.conf names, the first three as the C library does."""
+    return [found for line in _lines(path, "nameserver") for found in _server(line)][:_MOST_SERVERS]
+
+
+def read_searches(path: str) -> list[str]:
+    """Its search domains."""
+    found = [line.split()[1:] for line in _lines(path, "search", "domain")]
+    return [name for name in found[-1] if name != "."] if found else []
+
+
+def _server(line: str) -> Sequence[str]:
+    try:
+        return parse_upstreams("nameserver", "".join(line.split()[1:2]).partition("%")[0])
+    except BadConfig:
+        return ()
+
+
+def _lines(path: str, *keywords: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [line for line in file if line.split()[:1] and line.split()[0] in keywords]
+    except OSError:
+        return []

@@ -1,0 +1,146 @@
+"""The sandbox's side of asking outside: a name server on the fabric whose sockets come from the supervisor.
+
+DNS pods forward to it, and pods with `dnsPolicy: Default` use it as it is. It knows no name of its own and keeps no
+answer (DNS pods do); it tries the upstreams in their order and remembers who does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.base.clock import Clock
+from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery
+from fairlead.dns.cache import Cache
+from fairlead.dns.config import Config
+from fairlead.dns.host import MAX_REQUEST
+from fairlead.dns.metrics import Metrics
+from fairlead.dns.resolver import Resolver
+from fairlead.dns.server import UdpServer, listening, tcp_factory
+from fairlead.dns.upstream import Patience, Upstreams
+from fairlead.dns.zone import Zone
+
+_ANSWER_S = 2.0
+_LIST_KEPT_S = 2.0
+_NO_DOMAIN = "invalid"
+"""The domain it is the authority of: one that cannot exist (RFC 6761)."""
+
+
+class HostDialer:
+    """Gets sockets from the supervisor, by the names that it gave itself."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sock.setblocking(False)
+        self._seq = 0
+        self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], socket.socket | None]]] = {}
+        self._reading = False
+
+    async def servers(self) -> list[str]:
+        answer, _ = await self._request({"list": True})
+        return [str(server) for server in answer.get("servers", ())]
+
+    async def udp(self, upstream: str) -> socket.socket:
+        return await self._open(upstream, tcp=False)
+
+    async def tcp(self, upstream: str) -> socket.socket:
+        return await self._open(upstream, tcp=True)
+
+    async def _open(self, upstream: str, *, tcp: bool) -> socket.socket:
+        answer, sock = await self._request({"ask": upstream, "tcp": tcp})
+        if sock is None:
+            raise ConnectionRefusedError(answer.get("error", "no socket came"))
+        return sock
+
+    async def _request(self, request: dict[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:
+        loop = asyncio.get_running_loop()
+        if not self._reading:
+            loop.add_reader(self._sock.fileno(), self._read)
+            self._reading = True
+        self._seq += 1
+        seq = self._seq
+        future: asyncio.Future[tuple[dict[str, Any], socket.socket | None]] = loop.create_future()
+        self._waiting[seq] = future
+        try:
+            self._sock.send(json.dumps(request | {"seq": seq}).encode())
+            async with asyncio.timeout(_ANSWER_S):
+                return await future
+        finally:
+            del self._waiting[seq]
+
+    def _read(self) -> None:
+        try:
+            raw, fds, _, _ = socket.recv_fds(self._sock, MAX_REQUEST, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            raw, fds = b"", []
+        if not raw:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._reading = False
+            return
+        answer = json.loads(raw)
+        sock = socket.socket(fileno=fds[0]) if fds else None
+        waiting = self._waiting.get(answer["seq"])
+        if waiting is not None and not waiting.done():
+            if sock is not None:
+                sock.setblocking(False)
+            waiting.set_result((answer, sock))
+        elif sock is not None:
+            sock.close()
+
+
+class _Current:
+    """Puts the upstreams of the moment in the place of `host`, asking the supervisor for them now and then."""
+
+    def __init__(self, nursery: Nursery, upstreams: Upstreams, dialer: HostDialer, clock: Clock) -> None:
+        self._nursery = nursery
+        self._upstreams = upstreams
+        self._dialer = dialer
+        self._clock = clock
+        self._servers: Sequence[str] = ()
+        self._until = 0.0
+
+    def ask(self, key: Any, upstreams: Sequence[str], done: Any, *, flags: int) -> None:
+        del upstreams
+        if self._clock.monotonic() < self._until and self._servers:
+            self._upstreams.ask(key, self._servers, done, flags=flags)
+        else:
+            self._nursery.spawn(self._refresh(key, done, flags))
+
+    async def _refresh(self, key: Any, done: Any, flags: int) -> None:
+        try:
+            self._servers = await self._dialer.servers()
+            self._until = self._clock.monotonic() + _LIST_KEPT_S
+        except OSError:
+            self._servers = ()
+        if self._servers:
+            self._upstreams.ask(key, self._servers, done, flags=flags)
+        else:
+            done(None)
+
+
+async def serve_outside(
+    host: socket.socket, *, address: str, refuse: bool, clock: Clock, rng: random.Random, log: Log
+) -> None:
+    """For ever. `refuse`: there are no upstreams, and questions are refused."""
+    metrics = Metrics(".")
+    config = Config(domain=_NO_DOMAIN, upstreams=() if refuse else ("host",), cache_size=0)
+    cache = Cache(size=0, ttl_s=0, negative_ttl_s=0)
+    dialer = HostDialer(host)
+    async with Nursery() as nursery:
+        patience = Patience(other_s=1.0)
+        upstreams = Upstreams(nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, patience=patience)
+        forwarder = _Current(nursery, upstreams, dialer, clock)
+        resolver = Resolver(Zone(config), cache=cache, forwarder=forwarder, metrics=metrics, clock=clock, log=log)
+        resolver.ready = True
+        factory = tcp_factory(resolver)
+        for udp, tcp in listening(53, address=address):
+            UdpServer(udp, resolver).start()
+            await asyncio.get_running_loop().create_server(factory, sock=tcp)
+        await asyncio.Future()
