@@ -55,7 +55,17 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         single_id=_maps_one_id(),
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
         kubernetes_host=str(network.kubernetes_ip),
+        cluster_dns=config.dns_ip,
+        outside_dns=str(network.gateway),
+        host_searches=_host_searches(config),
     )
+
+
+def _host_searches(config: ClusterConfig) -> tuple[str, ...]:
+    """Of use only to who can ask the host's name servers."""
+    from fairlead.dns.host import RESOLV_CONF, read_searches
+
+    return tuple(read_searches(RESOLV_CONF)) if "host" in config.upstream.split() else ()
 
 
 def _maps_one_id() -> bool:

@@ -32,6 +32,8 @@ class ClusterConfig:
     pod_cidr: str = "10.244.0.0/16"
     service_cidr: str = "10.96.0.0/12"
     node_port_range: tuple[int, int] = (30000, 32767)
+    upstream: str = "host"
+    """Who is asked about names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -47,6 +49,11 @@ class ClusterConfig:
             node_port_range=self.node_port_range,
         )
 
+    @property
+    def dns_ip(self) -> str:
+        """The tenth address of the Service range, as everywhere."""
+        return str(self.network().service_cidr[10])
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -57,6 +64,7 @@ class Given:
     pod_cidr: str | None = None
     service_cidr: str | None = None
     node_port_range: tuple[int, int] | None = None
+    upstream: str | None = None
 
 
 def parse_name(text: str) -> str:
@@ -81,6 +89,15 @@ def parse_cidr(text: str, flag: str) -> str:
         return str(IPv4Network(text))
     except (AddressValueError, NetmaskValueError, ValueError) as e:
         raise UsageError(f'{flag}: "{text}" is no IPv4 range ({e}); write it as 10.0.0.0/16') from e
+
+
+def parse_upstream(text: str) -> str:
+    from fairlead.dns.config import BadConfig, parse_upstreams
+
+    try:
+        return " ".join(parse_upstreams("--upstream", text)) or "none"
+    except BadConfig as e:
+        raise UsageError(f"{e}; write host, none, or addresses separated by commas") from e
 
 
 def load(paths: Paths) -> ClusterConfig | None:

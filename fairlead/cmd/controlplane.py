@@ -23,6 +23,7 @@ from fairlead.cmd.state import Paths
 
 if TYPE_CHECKING:
     from fairlead.apiserver.settings import ApiSettings
+    from fairlead.base.log import Log
     from fairlead.runtime.client import Client
 
 
@@ -105,10 +106,20 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.soc
             settings=fairlead.controllers.Settings(log=log.named("controllers")),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
-        await run_all(controllers, scheduler, _tell_nodes_ready(client, config, channel))
+        addons = _add_dns(client, config, log.named("addons"))
+        await run_all(controllers, scheduler, addons, _tell_nodes_ready(client, config, channel))
     finally:
         await server.stop()
         await store.close()
+
+
+async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
+    """Once the nodes are Ready: nobody waits for names to be told that the cluster is there."""
+    await _nodes_ready(client, config.node_names)
+    import fairlead.dns.addon
+
+    outside = f"{config.network().gateway}:53"
+    await fairlead.dns.addon.apply(client, address=config.dns_ip, domain="cluster.local", outside=outside, log=log)
 
 
 async def _tell_nodes_ready(client: Client, config: ClusterConfig, channel: Channel) -> None:

@@ -65,6 +65,13 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--pod-cidr", metavar="C", help="addresses of Pods (default: 10.244.0.0/16)")
     up.add_argument("--service-cidr", metavar="C", help="addresses of Services (default: 10.96.0.0/12)")
     up.add_argument("--node-port-range", metavar="A-B", help="ports of NodePort Services (default: 30000-32767)")
+    up.add_argument(
+        "--upstream",
+        metavar="U",
+        default=os.environ.get("FAIRLEAD_UPSTREAM"),
+        help="who is asked about names outside the cluster: host (its resolv.conf), none, or ADDRESS[:PORT],... "
+        "(default: $FAIRLEAD_UPSTREAM, or host)",
+    )
 
 
 def _up(args: argparse.Namespace) -> int:
@@ -80,6 +87,7 @@ def _up(args: argparse.Namespace) -> int:
         pod_cidr=args.pod_cidr and config.parse_cidr(args.pod_cidr, "--pod-cidr"),
         service_cidr=args.service_cidr and config.parse_cidr(args.service_cidr, "--service-cidr"),
         node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
+        upstream=args.upstream and config.parse_upstream(args.upstream),
     )
     return up(args.name, given, detach=args.detach, clock=RealClock())
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import resource
 import socket
+from functools import partial
+from typing import TYPE_CHECKING
 
-from fairlead.base.clock import RealClock
+from fairlead.base.clock import Clock, RealClock
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.state import Paths
+
+if TYPE_CHECKING:
+    from fairlead.base.log import Log
 
 WARM = (
     "fairlead.relay.loop",
@@ -20,17 +26,18 @@ WARM = (
 """What pid 1 imports before it forks this process."""
 
 
-def main(config: ClusterConfig, paths: Paths, *, host: socket.socket) -> None:
+def main(config: ClusterConfig, paths: Paths, *, host: socket.socket, outside: socket.socket) -> None:
     # Two descriptors a connection: the usual soft limit of 1,024 would be 500 connections.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(
-        _run(config, paths, host)
+        _run(config, paths, host, outside)
     )  # not uvloop: it does not hold back buffered protocols before their first read
 
 
-async def _run(config: ClusterConfig, paths: Paths, host: socket.socket) -> None:
+async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside: socket.socket) -> None:
     from fairlead.base.log import stderr_log
+    from fairlead.base.tasks import keep_running, run_all
     from fairlead.relay.loop import HostListener, run
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.typed import ApiClient
@@ -40,4 +47,20 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket) -> None
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
     node_ips = [str(network.node_ip(i)) for i in range(1, config.nodes + 1)]
     log = stderr_log("relay", clock=clock)
-    await run(client, host=HostListener(host), node_ips=node_ips, clock=clock, log=log)
+    relay = run(client, host=HostListener(host), node_ips=node_ips, clock=clock, log=log)
+    names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
+    await run_all(relay, names)
+
+
+async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:
+    """For DNS pods, and pods that want no cluster DNS: questions about names outside, on the fabric's gateway."""
+    from fairlead.dns.outside import serve_outside
+
+    await serve_outside(
+        outside,
+        address=str(config.network().gateway),
+        refuse=config.upstream == "none",
+        clock=clock,
+        rng=random.SystemRandom(),
+        log=log.named("outside"),
+    )
