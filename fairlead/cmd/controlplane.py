@@ -11,10 +11,12 @@ import random
 import signal
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
+from fairlead.base.instant import Instant
 from fairlead.cmd import tls
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.config import ClusterConfig
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 WARM = (
     "uvloop",
     "fairlead.apiserver.server",
+    "fairlead.cmd.membership",
     "fairlead.controllers",
     "fairlead.runtime.typed",
     "fairlead.scheduler.loop",
@@ -38,13 +41,25 @@ WARM = (
 """What pid 1 imports before it forks this process."""
 
 
-def main(config: ClusterConfig, paths: Paths, *, sockets: Sequence[socket.socket], channel: Channel) -> None:
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What pid 1 hands over."""
+
+    config: ClusterConfig
+    paths: Paths
+    sockets: Sequence[socket.socket]
+    channel: Channel
+    started: Instant
+    """When the cluster was."""
+
+
+def main(wiring: Wiring) -> None:
     import uvloop
 
-    uvloop.run(_until_asked(config, paths, sockets, channel))
+    uvloop.run(_until_asked(wiring))
 
 
-async def _until_asked(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.socket], channel: Channel) -> None:
+async def _until_asked(wiring: Wiring) -> None:
     """Runs until SIGTERM; then the store is closed in order."""
     asked = False
     running = asyncio.current_task()
@@ -57,7 +72,7 @@ async def _until_asked(config: ClusterConfig, paths: Paths, sockets: Sequence[so
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
     try:
-        await _run(config, paths, sockets, channel)
+        await _run(wiring)
     except asyncio.CancelledError:
         if not asked:
             raise
@@ -77,7 +92,7 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
     )
 
 
-async def _run(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.socket], channel: Channel) -> None:
+async def _run(wiring: Wiring) -> None:
     import fairlead.controllers
     import fairlead.scheduler.loop
     from fairlead.apiserver.server import ApiServer
@@ -86,6 +101,7 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.soc
     from fairlead.runtime.typed import ApiClient
     from fairlead.store.sqlite import SqliteStore
 
+    config, paths = wiring.config, wiring.paths
     clock, rng = RealClock(), random.Random()
     ids = RandomIds(rng)
     settings = _settings(config, paths)
@@ -94,8 +110,8 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.soc
     server = ApiServer(store, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
     try:
         await server.start()
-        await server.serve(sockets, tls.server(paths.pki, "apiserver", require_client=False))
-        channel.send({"event": "ready", "what": "api", "text": f"API ready at https://127.0.0.1:{config.api_port}"})
+        await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
+        _tell(wiring, "api", f"API ready at https://127.0.0.1:{config.api_port}")
         client = ApiClient(server.transport())
         controllers = fairlead.controllers.run(
             client,
@@ -106,41 +122,24 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: Sequence[socket.soc
             settings=fairlead.controllers.Settings(log=log.named("controllers")),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
-        addons = _add_dns(client, config, log.named("addons"))
-        await run_all(controllers, scheduler, addons, _tell_nodes_ready(client, config, channel))
+        await run_all(controllers, scheduler, _follow_nodes(wiring, client, log))
     finally:
         await server.stop()
         await store.close()
 
 
-async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
-    """Once the nodes are Ready: nobody waits for names to be told that the cluster is there."""
-    await _nodes_ready(client, config.node_names)
-    import fairlead.dns.addon
+async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
+    from fairlead.cmd import membership
 
-    outside = f"{config.network().gateway}:53"
-    await fairlead.dns.addon.apply(client, address=config.dns_ip, domain="cluster.local", outside=outside, log=log)
-
-
-async def _tell_nodes_ready(client: Client, config: ClusterConfig, channel: Channel) -> None:
-    await _nodes_ready(client, config.node_names)
-    count = config.nodes
-    channel.send({"event": "ready", "what": "nodes", "text": f"{count} node{'s' if count > 1 else ''} Ready"})
+    count = wiring.config.nodes
+    await membership.follow(
+        client,
+        wiring.config.node_names,
+        since=wiring.started,
+        all_ready=lambda: _tell(wiring, "nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
+        log=log.named("membership"),
+    )
 
 
-async def _nodes_ready(client: Client, names: Sequence[str]) -> None:
-    """Returns as soon as all are Ready."""
-    from fairlead.api.node import NODE, Node
-
-    def ready(node: Node) -> bool:
-        return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
-
-    missing = set(names)
-    listing = await client.list(NODE)
-    missing -= {node.metadata.name for node in listing.items if ready(node)}
-    if missing:
-        async for event in client.watch(NODE, resource_version=listing.resource_version):
-            if ready(event.object):
-                missing.discard(event.object.metadata.name)
-            if not missing:
-                return
+def _tell(wiring: Wiring, what: str, text: str) -> None:
+    wiring.channel.send({"event": "ready", "what": what, "text": text})

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from fairlead.base.clock import Clock
+from fairlead.base.instant import Instant
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Component
 from fairlead.cmd.config import ClusterConfig
@@ -34,13 +35,11 @@ class Inherited:
 
     config: ClusterConfig
     paths: Paths
-    api_port: int
     api_fd: int
     """Listens on the host's loopback."""
     relay_fd: int
     """Asks the supervisor for node ports on the host's loopback."""
-    dns_fd: int
-    """Asks the supervisor for sockets to the upstreams of DNS."""
+    started: Instant
 
 
 @dataclass(slots=True)
@@ -175,25 +174,23 @@ def _control_plane(inherited: Inherited, inside_fd: int, channel_fd: int) -> Com
 
 
 def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -> None:
-    from fairlead.cmd.controlplane import main
+    from fairlead.cmd.controlplane import Wiring, main
 
     gc.enable()
     sockets = [socket.socket(fileno=fd) for fd in (inherited.api_fd, inside_fd)]
     channel = Channel(socket.socket(fileno=channel_fd))
-    main(inherited.config, inherited.paths, sockets=sockets, channel=channel)
+    main(Wiring(inherited.config, inherited.paths, sockets, channel, inherited.started))
 
 
 def _relay(inherited: Inherited) -> Component:
-    keep = (inherited.relay_fd, inherited.dns_fd)
-    return Component(name="relay", main=partial(_relay_main, inherited), keep=keep)
+    return Component(name="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,))
 
 
 def _relay_main(inherited: Inherited) -> None:
     from fairlead.cmd.relayproc import main
 
     gc.enable()
-    host, outside = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd))
-    main(inherited.config, inherited.paths, host=host, outside=outside)
+    main(inherited.config, inherited.paths, host=socket.socket(fileno=inherited.relay_fd))
 
 
 def warm() -> None:

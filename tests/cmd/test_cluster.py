@@ -129,6 +129,18 @@ def test_up_after_down_brings_objects_and_settings_back(cluster: Cluster) -> Non
     assert not cluster.state.exists()
 
 
+def test_an_up_with_fewer_nodes_forgets_the_others(cluster: Cluster) -> None:
+    def names() -> list[str]:
+        return [node["metadata"]["name"] for node in cluster.access().call("GET", "/api/v1/nodes")["items"]]
+
+    cluster.up("--nodes", "2", "--api-port", str(free_port()))
+    assert names() == ["node1", "node2"]
+    cluster.fairlead("down")
+    cluster.up("--nodes", "1")
+    until("one node", lambda: names() == ["node1"])
+    assert [n["name"] for n in cluster.status()["nodes"]] == ["node1"]
+
+
 def test_a_port_in_use_is_told_and_nothing_is_left(cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

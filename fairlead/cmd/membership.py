@@ -1,0 +1,59 @@
+"""Which nodes the cluster has by its settings: the others' objects go, and somebody is told when all are Ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+
+from fairlead.api.node import NODE, Node
+from fairlead.base.instant import Instant, parse_time
+from fairlead.base.log import Log
+from fairlead.base.tasks import Nursery
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Client
+from fairlead.runtime.informer import InformerSet
+
+
+async def follow(
+    client: Client, names: Collection[str], *, since: Instant, all_ready: Callable[[], None], log: Log
+) -> None:
+    """Deletes the Nodes of an earlier start that had more of them; calls `all_ready` once, when all are; returns."""
+    informers = InformerSet(client, log=log)
+    nodes = informers.of(NODE)
+    ready = asyncio.Event()
+
+    def changed(*_: object) -> None:
+        if not missing(nodes.items.values(), names, since=since):
+            ready.set()
+
+    nodes.add_handler(changed)
+    async with Nursery() as nursery:
+        nursery.spawn(informers.run())
+        await informers.wait_synced()
+        for name in sorted(set(nodes.items) - set(names)):
+            await _delete(client, name, log)
+        await ready.wait()
+    all_ready()
+
+
+def missing(nodes: Iterable[Node], names: Collection[str], *, since: Instant) -> set[str]:
+    """Who is not Ready. The store may remember readiness from before this start: only heartbeats since then count."""
+    return set(names) - {node.metadata.name for node in nodes if _is_ready(node, since)}
+
+
+def _is_ready(node: Node, since: Instant) -> bool:
+    return any(
+        c.type == "Ready"
+        and c.status == "True"
+        and c.lastHeartbeatTime is not None
+        and parse_time(c.lastHeartbeatTime) >= int(since)
+        for c in node.status.conditions
+    )
+
+
+async def _delete(client: Client, name: str, log: Log) -> None:
+    try:
+        await client.delete(NODE, name)
+    except StatusError as e:
+        if e.code != 404:
+            log.warn("cannot delete", node=name, error=e)
