@@ -139,6 +139,15 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
         all_ready=lambda: _tell(wiring, "nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
         log=log.named("membership"),
     )
+    # Nobody waits for names to be told that the cluster is there.
+    await _add_dns(client, wiring.config, log.named("addons"))
+
+
+async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
+    import fairlead.dns.addon
+
+    outside = f"{config.network().gateway}:53"
+    await fairlead.dns.addon.apply(client, address=config.dns_ip, domain="cluster.local", outside=outside, log=log)
 
 
 def _tell(wiring: Wiring, what: str, text: str) -> None:

@@ -39,6 +39,8 @@ class Inherited:
     """Listens on the host's loopback."""
     relay_fd: int
     """Asks the supervisor for node ports on the host's loopback."""
+    dns_fd: int
+    """Asks the supervisor for sockets to the upstreams of DNS."""
     started: Instant
 
 
@@ -183,14 +185,16 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
 
 
 def _relay(inherited: Inherited) -> Component:
-    return Component(name="relay", main=partial(_relay_main, inherited), keep=(inherited.relay_fd,))
+    keep = (inherited.relay_fd, inherited.dns_fd)
+    return Component(name="relay", main=partial(_relay_main, inherited), keep=keep)
 
 
 def _relay_main(inherited: Inherited) -> None:
     from fairlead.cmd.relayproc import main
 
     gc.enable()
-    main(inherited.config, inherited.paths, host=socket.socket(fileno=inherited.relay_fd))
+    host, outside = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd))
+    main(inherited.config, inherited.paths, host=host, outside=outside)
 
 
 def warm() -> None:

@@ -97,24 +97,28 @@ class Supervisor:
     def _start_sandbox(self) -> None:
         self._channel, theirs = pair()
         self._relay, relay_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._dns, dns_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         inherited = Inherited(
             config=self._config,
             paths=self._paths,
             api_fd=self._api.fileno(),
             relay_fd=relay_end.fileno(),
+            dns_fd=dns_end.fileno(),
             started=self._clock.now(),
         )
         log = os.open(self._paths.log("sandbox"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         pid1: Any = partial(run_sandbox, inherited, theirs, clock=self._clock)
-        self._sandbox = enter.start(theirs, log, keep=(inherited.api_fd, inherited.relay_fd), pid1=pid1)
+        keep = (inherited.api_fd, inherited.relay_fd, inherited.dns_fd)
+        self._sandbox = enter.start(theirs, log, keep=keep, pid1=pid1)
         os.close(log)
         theirs.close()
         relay_end.close()
+        dns_end.close()
         self._api.close()  # the sandbox has it: with the sandbox gone, connections are refused
 
     def _loop(self) -> None:
         poll = select.poll()
-        for fd in (self._wake, self._channel.fileno(), self._relay.fileno()):
+        for fd in (self._wake, self._channel.fileno(), self._relay.fileno(), self._dns.fileno()):
             poll.register(fd, select.POLLIN)
         deadline = self._clock.monotonic() + START_LIMIT_S
         while not self._signals:
@@ -127,6 +131,8 @@ class Supervisor:
                 self._hear()
             if self._relay.fileno() in ready:
                 self._serve_relay(poll)
+            if self._dns.fileno() in ready:
+                self._serve_dns(poll)
             if self._dirty:
                 self._run.write(self._paths)
                 self._dirty = False
@@ -218,6 +224,13 @@ class Supervisor:
 
         if not handle_request(self._relay):
             poll.unregister(self._relay)
+
+    def _serve_dns(self, poll: select.poll) -> None:
+        from fairlead.dns.config import parse_upstreams
+        from fairlead.dns.host import Outside
+
+        if not Outside(parse_upstreams("upstream", self._config.upstream)).handle_request(self._dns):
+            poll.unregister(self._dns)
 
     def _end(self) -> None:
         """Asks the sandbox to end, makes sure that it has, and waits until nothing of it is left."""
