@@ -1,0 +1,67 @@
+"""Cluster names for what `fairlead shell` runs: its own resolv.conf over the host's, in its own mount namespace.
+
+The file lies in the cluster's state directory; bound, it is seen through the directory's mode. With `ndots:5` a short
+name is tried inside the cluster first, so `webui-svc.default` never reaches an upstream.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.state import Paths
+from fairlead.net import linux
+
+_RESOLV_CONF = "/etc/resolv.conf"
+_NSSWITCH = "/etc/nsswitch.conf"
+
+
+def write_files(config: ClusterConfig, paths: Paths) -> list[tuple[str, str]]:
+    """Writes what is to be bound; returns pairs of file and target. Called where the state directory can be written."""
+    servers = f"nameserver {config.dns_ip}\nsearch svc.cluster.local cluster.local\noptions ndots:5\n"
+    bound = [(_write(paths, "resolv.conf", servers), _RESOLV_CONF)]
+    names = _plain_lookups(_read(_NSSWITCH))
+    if names:
+        bound.append((_write(paths, "nsswitch.conf", names), _NSSWITCH))
+    return bound
+
+
+def bind(bound: list[tuple[str, str]]) -> None:
+    """For this process and its children only, who must be in the node's namespaces already."""
+    try:
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        for source, target in bound:
+            real = os.path.realpath(target)
+            if os.path.exists(real):
+                linux.mount(source, real, None, linux.MS_BIND)
+    except OSError as e:  # a shell without names is better than none
+        print(f"fairlead: names of the cluster cannot be looked up here: {e}", file=sys.stderr)
+
+
+def _plain_lookups(text: str) -> str:
+    """Without the modules that ask a daemon of the host's instead of resolv.conf; nothing where there are none."""
+    lines = text.splitlines()
+    changed = [
+        "hosts: files dns" if line.startswith("hosts:") and ("resolve" in line or "mdns" in line) else line
+        for line in lines
+    ]
+    return "".join(line + "\n" for line in changed) if changed != lines else ""
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _write(paths: Paths, name: str, text: str) -> str:
+    path = paths.root / name
+    temporary = path.with_name(f".{name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.chmod(0o644)
+    temporary.rename(path)
+    return str(path)
