@@ -16,9 +16,11 @@ from collections.abc import Callable
 from shutil import which
 from typing import NoReturn
 
+from fairlead.cmd.config import load
 from fairlead.cmd.enter import reset_signals
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.state import Run, is_alive
+from fairlead.cmd.names import bind, write_files
+from fairlead.cmd.state import Run, is_alive, paths_of
 from fairlead.cmd.status import running
 from fairlead.net import linux
 
@@ -37,7 +39,14 @@ def shell(name: str, node: str | None, argv: list[str]) -> int:
     _, run = running(name)
     pid = holder(run, node)
     command = argv or [_login_shell()]
-    return run_in_node(pid, lambda: _exec(command))
+    config = load(paths_of(name))
+    bound = write_files(config, paths_of(name)) if config is not None else []
+
+    def work() -> NoReturn:
+        bind(bound)
+        _exec(command)
+
+    return run_in_node(pid, work)
 
 
 def holder(run: Run, node: str | None) -> int:
