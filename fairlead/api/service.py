@@ -8,8 +8,9 @@ import msgspec
 
 from fairlead.api.meta import BY_TYPE, Condition, Int32, Object, Record
 from fairlead.api.service_columns import SERVICE_COLUMNS
-from fairlead.api.service_defaults import default_service, prepare_service_update
-from fairlead.api.service_rules import service_errors, service_transition, service_warnings
+from fairlead.api.service_defaults import default_service, prepare_new_service, prepare_service_update
+from fairlead.api.service_rules import service_errors, service_transition
+from fairlead.api.service_warnings import service_warnings
 from fairlead.api.servicespec import ClientIPConfig, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.machinery.kind import Atomic, Doc, Kind
 
@@ -28,9 +29,9 @@ __all__ = [
 
 
 class PortStatus(Record):
-    port: Int32 = msgspec.field(default_factory=int)
-    protocol: str = ""
-    error: str | None = None
+    port: Annotated[Int32, Doc("The service's port that it is about.")] = msgspec.field(default_factory=int)
+    protocol: Annotated[str, Doc("TCP, UDP or SCTP.")] = msgspec.field(default_factory=str)
+    error: Annotated[str, Doc("What is wrong with it.")] | None = None
 
 
 class LoadBalancerIngress(Record):
@@ -39,15 +40,15 @@ class LoadBalancerIngress(Record):
     ipMode: (
         Annotated[str, Doc("VIP where nodes see the address itself, Proxy where the balancer connects to them.")] | None
     ) = None
-    ports: Annotated[list[PortStatus], Atomic()] = []
+    ports: Annotated[list[PortStatus], Atomic(), Doc("What became of its ports.")] = []
 
 
 class LoadBalancerStatus(Record):
-    ingress: Annotated[list[LoadBalancerIngress], Atomic()] = []
+    ingress: Annotated[list[LoadBalancerIngress], Atomic(), Doc("Where it can be reached.")] = []
 
 
 class ServiceStatus(Record):
-    conditions: Annotated[list[Condition], BY_TYPE] = []
+    conditions: Annotated[list[Condition], BY_TYPE, Doc("What is worth knowing about it.")] = []
     loadBalancer: Annotated[LoadBalancerStatus, Doc("What the load balancer gave it.")] = msgspec.field(
         default_factory=LoadBalancerStatus
     )
@@ -62,7 +63,7 @@ class Service(Object):
 
 def _prepare_create(service: Service) -> Service:
     service.status = ServiceStatus()
-    return service
+    return prepare_new_service(service)
 
 
 SERVICE = Kind(

@@ -1,6 +1,6 @@
 """Upstream's defaults of services, and what an update carries over from the service as it was.
 
-The address families are a cluster's matter; this cluster has IPv4 alone, so they are plain defaults here.
+The address families are the cluster's matter: `service_families` fills them in.
 """
 
 from __future__ import annotations
@@ -60,10 +60,6 @@ def default_service(service: Service) -> Service:
         for ingress in service.status.loadBalancer.ingress:
             if ingress.ip and ingress.ipMode is None:
                 ingress.ipMode = "VIP"
-    if spec.clusterIP and not spec.clusterIPs:
-        spec.clusterIPs = [spec.clusterIP]
-    if needs_cluster_ip(spec):
-        _default_families(spec)
     return service
 
 
@@ -78,17 +74,12 @@ def _default_affinity(spec: ServiceSpec) -> None:
             client.timeoutSeconds = AFFINITY_SECONDS
 
 
-def _default_families(spec: ServiceSpec) -> None:
-    """A headless service without selector gets both families, whatever the cluster has: nobody allocates them."""
-    open_ended = is_headless(spec) and not spec.selector
-    if spec.ipFamilyPolicy is None:
-        dual = len(spec.ipFamilies) > 1 or len(spec.clusterIPs) > 1
-        spec.ipFamilyPolicy = "RequireDualStack" if dual or (open_ended and not spec.ipFamilies) else "SingleStack"
-    if not spec.ipFamilies:
-        given = [ip for ip in spec.clusterIPs if ip != NO_IP]
-        spec.ipFamilies = ["IPv6" if ":" in ip else "IPv4" for ip in given] or ["IPv4"]
-    if open_ended and spec.ipFamilyPolicy != "SingleStack" and len(spec.ipFamilies) == 1:
-        spec.ipFamilies = [*spec.ipFamilies, "IPv4" if spec.ipFamilies == ["IPv6"] else "IPv6"]
+def prepare_new_service(service: Service) -> Service:
+    """Old clients know only the first of the two fields that say the address."""
+    spec = service.spec
+    if spec.clusterIP and not spec.clusterIPs:
+        spec.clusterIPs = [spec.clusterIP]
+    return service
 
 
 def prepare_service_update(old: Service, new: Service) -> Service:
@@ -105,6 +96,8 @@ def _normalize_cluster_ips(old: ServiceSpec, new: ServiceSpec) -> None:
         new.clusterIPs = list(old.clusterIPs)
     if old.clusterIP != new.clusterIP and old.clusterIPs == new.clusterIPs:
         new.clusterIPs = [new.clusterIP] if new.clusterIP else []
+    if new.clusterIP and not old.clusterIPs and not new.clusterIPs:
+        new.clusterIPs = [new.clusterIP]
 
 
 def _carry_over(old: ServiceSpec, new: ServiceSpec) -> None:

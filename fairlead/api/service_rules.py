@@ -1,11 +1,11 @@
-"""Checks of services: what is wrong with one, what an update may not change, what is worth a warning."""
+"""Checks of services: what is wrong with one, and what an update may not change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fairlead.api.rules import ip_address, ordinary_ip, port_number, port_number_or_name
+from fairlead.api.rules import dns_name, ip_address, ordinary_ip, port_number, port_number_or_name
 from fairlead.api.service_defaults import (
     NO_IP,
     externally_accessible,
@@ -22,7 +22,10 @@ from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid,
 if TYPE_CHECKING:
     from fairlead.api.service import Service
 
-_KUBELET_PORT = 10250
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_IP_MODES = ("Proxy", "VIP")
 _AFFINITY_MAX_SECONDS = 86400
 _NOT_EXTERNAL_NAME = "may not be set for ExternalName services"
 _LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"
@@ -30,6 +33,7 @@ _LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"
 
 def service_errors(service: Service) -> Iterator[FieldError]:
     spec = service.spec
+    yield from _annotation_errors(service)
     if not spec.ports and not is_headless(spec) and spec.type != "ExternalName":
         yield required("spec.ports")
     yield from _type_errors(spec)
@@ -37,7 +41,7 @@ def service_errors(service: Service) -> Iterator[FieldError]:
     yield from check_labels(spec.selector, "spec.selector")
     yield from _affinity_errors(spec)
     if spec.type != "ExternalName":
-        yield from _cluster_ip_errors(spec)
+        yield from cluster_ip_errors(spec)
     for i, ip in enumerate(spec.externalIPs):
         where = f"spec.externalIPs[{i}]"
         wrong = list(ip_address(ip, where))
@@ -45,19 +49,48 @@ def service_errors(service: Service) -> Iterator[FieldError]:
     yield from _repeated_ports(spec)
     yield from _load_balancer_errors(spec)
     yield from _traffic_policy_errors(spec)
+    yield from _balancer_status_errors(service)
+
+
+def _annotation_errors(service: Service) -> Iterator[FieldError]:
+    annotations, spec = service.metadata.annotations, service.spec
+    hints, mode = annotations.get(TOPOLOGY_HINTS), annotations.get(TOPOLOGY_MODE)
+    if None not in (hints, mode) and hints != mode:
+        text = f"must match annotations[{TOPOLOGY_HINTS}] when both are specified"
+        yield invalid(f"metadata.annotations[{TOPOLOGY_MODE}]", mode, text)
+    ranges = annotations.get(_SOURCE_RANGES)
+    if ranges is None or spec.loadBalancerSourceRanges:
+        return
+    path = f"metadata.annotations[{_SOURCE_RANGES}]"
+    if spec.type != "LoadBalancer":
+        yield forbidden(path, _LOAD_BALANCER_ONLY)
+    for cidr in ranges.split(",") if ranges.strip() else ():
+        for text in names.cidr(cidr.strip()):
+            yield invalid(path, cidr.strip(), text)
+
+
+def _balancer_status_errors(service: Service) -> Iterator[FieldError]:
+    path, points = "status.loadBalancer.ingress", service.status.loadBalancer.ingress
+    if points and service.spec.type != "LoadBalancer":
+        yield forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")
+        return
+    for i, point in enumerate(points):
+        where = f"{path}[{i}]"
+        if point.ip:
+            yield from ip_address(point.ip, f"{where}.ip")
+        if point.ip and point.ipMode is None:
+            yield required(f"{where}.ipMode", "must be specified when `ip` is set")
+        elif point.ipMode is not None and not point.ip:
+            yield forbidden(f"{where}.ipMode", "may not be specified when `ip` is not set")
+        elif point.ipMode is not None and point.ipMode not in _IP_MODES:
+            yield not_supported(f"{where}.ipMode", point.ipMode, _IP_MODES)
+        if point.hostname:
+            yield from dns_name(point.hostname, f"{where}.hostname")
 
 
 def _type_errors(spec: ServiceSpec) -> Iterator[FieldError]:
-    match spec.type:
-        case "LoadBalancer":
-            for i, port in enumerate(spec.ports):
-                if port.port == _KUBELET_PORT:
-                    text = f"may not expose port {_KUBELET_PORT} externally since it is used by kubelet"
-                    yield invalid(f"spec.ports[{i}]", port.port, text)
-        case "ExternalName":
-            yield from _external_name_errors(spec)
-        case _:
-            pass
+    if spec.type == "ExternalName":
+        yield from _external_name_errors(spec)
     if may_have_node_ports(spec) and is_headless(spec):
         yield invalid("spec.clusterIPs[0]", NO_IP, f"may not be set to 'None' for {spec.type} services")
 
@@ -89,8 +122,7 @@ def _port_errors(spec: ServiceSpec) -> Iterator[FieldError]:
                 yield duplicate(f"{where}.name", port.name)
             seen.add(port.name)
         yield from port_number(port.port, f"{where}.port")
-        if port.targetPort != port.port:
-            yield from port_number_or_name(port.targetPort, f"{where}.targetPort")
+        yield from port_number_or_name(port.targetPort, f"{where}.targetPort")
 
 
 def _affinity_errors(spec: ServiceSpec) -> Iterator[FieldError]:
@@ -104,7 +136,7 @@ def _affinity_errors(spec: ServiceSpec) -> Iterator[FieldError]:
             yield invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, text)
 
 
-def _cluster_ip_errors(spec: ServiceSpec) -> Iterator[FieldError]:
+def cluster_ip_errors(spec: ServiceSpec) -> Iterator[FieldError]:
     ips, families = spec.clusterIPs, spec.ipFamilies
     if spec.clusterIP and not ips:
         yield required("spec.clusterIPs")
@@ -207,8 +239,12 @@ def service_transition(old: Service, new: Service) -> Iterator[FieldError]:
     before, after = old.spec, new.spec
     if needs_cluster_ip(before) and needs_cluster_ip(after):
         yield from _pinned(before.clusterIPs, after.clusterIPs, "spec.clusterIPs", "clusterIP")
-        if not (is_headless(before) and not before.selector):
+        # They are filled in, except where the addresses are wrong, which is said then.
+        if after.ipFamilies and not (is_headless(before) and not before.selector):
             yield from _pinned(before.ipFamilies, after.ipFamilies, "spec.ipFamilies", "ipFamily")
+    checked = needs_health_port(before) and needs_health_port(after)
+    if checked and before.healthCheckNodePort != after.healthCheckNodePort:
+        yield forbidden("spec.healthCheckNodePort", "field is immutable")
     if before.type == after.type == "LoadBalancer" and before.loadBalancerClass != after.loadBalancerClass:
         yield invalid("spec.loadBalancerClass", after.loadBalancerClass, "may not change once set")
 
@@ -221,24 +257,3 @@ def _pinned(before: list[str], after: list[str], path: str, what: str) -> Iterat
         yield invalid(f"{path}[0]", after, "may not change once set")
     if len(before) > 1 and len(after) > 1 and before[1] != after[1]:
         yield invalid(f"{path}[1]", after, "may not change once set")
-
-
-def service_warnings(service: Service) -> Iterator[str]:
-    spec = service.spec
-    if spec.type == "ExternalName":
-        for name in ("ports", "selector", "externalIPs"):
-            if getattr(spec, name):
-                yield f'spec.{name} is ignored when spec.type is "ExternalName"'
-    elif spec.externalName:
-        yield 'spec.externalName is ignored when spec.type is not "ExternalName"'
-    if is_headless(spec):
-        for name in ("externalIPs", "loadBalancerIP"):
-            if getattr(spec, name):
-                yield f"spec.{name} is ignored for headless services"
-        if spec.sessionAffinity == "ClientIP":
-            yield "spec.SessionAffinity is ignored for headless services"
-    if spec.trafficDistribution == "PreferClose":
-        yield "spec.trafficDistribution: PreferClose is deprecated in v1.34+, use PreferSameZone"
-    if "service.kubernetes.io/topology-aware-hints" in service.metadata.annotations:
-        old, new = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
-        yield f"annotation {old} is deprecated, please use {new} instead"

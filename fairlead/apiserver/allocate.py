@@ -3,25 +3,35 @@
 What must stay true: a number is taken in memory before the Service that uses it is written, without an await in
 between, and given back where the write does not happen. What a stored Service holds follows the cache: numbers
 are released when the change that drops them is committed, so that they cannot be given away before.
+
+Rejected: a stored object for every allocation, written before the Service. One server keeps a cluster's API, so
+that the Services themselves are the whole truth, and nothing can leak (docs/decisions/0007).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlead.api.ipaddress import IP_ADDRESS, IPAddress
 from fairlead.api.service import SERVICE, Service, ServicePort
 from fairlead.api.service_defaults import needs_health_port, needs_node_ports
+from fairlead.api.service_families import complete_families, family_of
+from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.apiserver.addresspool import Address, AddressPool, Network
+from fairlead.apiserver.admission import denied
 from fairlead.apiserver.cache import Entry, Event
 from fairlead.apiserver.pool import Pool, lower_band
 from fairlead.apiserver.resource import Resources
+from fairlead.apiserver.serviceaddresses import ServiceAddresses
+from fairlead.apiserver.servicecidrs import usable_networks
 from fairlead.apiserver.services import addresses, needs_address, node_ports
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import FieldError, StatusError, invalid, invalid_object
+from fairlead.machinery.status import FieldError, StatusError, already_exists, invalid, invalid_object
 
 
 @dataclass(slots=True)
@@ -40,28 +50,62 @@ class Hold:
 
 
 class ServiceAllocator:
-    def __init__(self, service_cidr: str, node_port_range: tuple[int, int], *, rng: random.Random) -> None:
-        self._cidr = ipaddress.ip_network(service_cidr)
-        # Neither the network's own address nor, in IPv4, the broadcast address is given away.
-        size = self._cidr.num_addresses - (2 if self._cidr.version == 4 else 1)
-        self._first_ip = int(self._cidr.network_address) + 1
-        self._ip_count = size
-        self._ips = Pool(size, lower_band(size, least=16, most=256, step=16), rng=rng)
+    def __init__(self, networks: Sequence[Network], node_port_range: tuple[int, int], *, rng: random.Random) -> None:
+        self._networks = tuple(networks)
+        self.pools = {f"IPv{network.version}": AddressPool([network], rng=rng) for network in networks}
         self._low, self._high = node_port_range
         ports = self._high - self._low + 1
-        self._ports = Pool(ports, lower_band(ports, least=16, most=128, step=32), rng=rng)
+        self.ports = Pool(ports, lower_band(ports, least=16, most=128, step=32), rng=rng)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The cluster's own first."""
+        return tuple(self.pools)
+
+    @property
+    def port_range(self) -> tuple[int, int]:
+        return self._low, self._high
 
     @property
     def first_address(self) -> str:
         """The address of the Service `kubernetes`."""
-        return str(ipaddress.ip_address(self._first_ip))
+        first = self._networks[0]
+        return str(first.network_address + 1)
 
     def follow(self, resources: Resources) -> None:
-        """Takes what the stored Services hold, and keeps up with them."""
-        cache = resources.of(SERVICE).cache
-        for entry in cache.select():
+        """Takes what the stored objects hold, and keeps up with them."""
+        services, others = resources.of(SERVICE).cache, resources.of(IP_ADDRESS).cache
+        self._held = ServiceAddresses(resources)
+        self._held.follow()
+        for entry in services.select():
             self._take_stored(entry.decode())
-        cache.listeners[self] = self._on_event
+        for entry in others.select():
+            self._take_address(entry.name)
+        services.listeners[self] = self._on_event
+        others.listeners[self] = self._on_address
+        cidrs = resources.of(SERVICE_CIDR).cache
+
+        def set_ranges(_: Event | None = None) -> None:
+            networks = usable_networks(self._networks, [entry.decode() for entry in cidrs.select()])
+            for family, pool in self.pools.items():
+                pool.set_ranges([n for n in networks if f"IPv{n.version}" == family])
+
+        set_ranges()
+        cidrs.listeners[self] = set_ranges
+
+    def check_writable(self, kind: Kind[Any], name: str) -> None:
+        """Raises StatusError 403 for what follows from a Service and cannot be changed by itself."""
+        if kind is IP_ADDRESS and (holder := self._held.holder_of(name)):
+            raise denied(kind, name, f"it is the address of the Service {holder}")
+
+    def complete(self, kind: Kind[Any], old: Any, new: Any) -> None:
+        """Fills in, before the checks, what depends on the cluster. Raises StatusError 422."""
+        if kind is not SERVICE:
+            return
+        if errors := complete_families(old, new, self.families):
+            raise invalid_object("Service", "", new.metadata.name, errors)
+        if new.spec.type != "LoadBalancer":
+            new.status.loadBalancer = type(new.status.loadBalancer)()
 
     @contextmanager
     def holding(self, kind: Kind[Any], old: Entry | None, new: Any) -> Iterator[Hold]:
@@ -70,55 +114,58 @@ class ServiceAllocator:
         try:
             if kind is SERVICE:
                 self._allocate(old.decode() if old is not None else None, new, hold)
+            elif kind is IP_ADDRESS and old is None:
+                self._reserve(new, hold)
             yield hold
         finally:
             hold.release()
 
     def _allocate(self, old: Service | None, new: Service, hold: Hold) -> None:
-        errors = [*self._allocate_address(old, new, hold), *self._allocate_ports(old, new, hold)]
+        errors = [*self._allocate_addresses(old, new, hold), *self._allocate_ports(old, new, hold)]
         if errors:
             raise invalid_object("Service", "", new.metadata.name, errors)
 
-    def _allocate_address(self, old: Service | None, new: Service, hold: Hold) -> Iterator[FieldError]:
+    def _allocate_addresses(self, old: Service | None, new: Service, hold: Hold) -> Iterator[FieldError]:
         spec = new.spec
         if not needs_address(new):
             return
-        held = addresses(old) if old is not None else []
-        if not addresses(new):
-            spec.clusterIP = self._any_address(hold)
-            spec.clusterIPs = [spec.clusterIP]
-            return
-        for ip in addresses(new):
-            why = "" if ip in held else self._take_address(ip, hold)
-            if why:
-                yield invalid("spec.clusterIPs", list(spec.clusterIPs), f"failed to allocate IP {ip}: {why}")
+        held = set(addresses(old)) if old is not None else set()
+        given = list(spec.clusterIPs)
+        for family, ip in zip(spec.ipFamilies, [*given, "", ""], strict=False):
+            pool = self.pools.get(family)
+            if ip in held or pool is None:
+                continue
+            if not ip:
+                spec.clusterIPs.append(self._any_address(pool, hold))
+            elif why := self._claim(pool, ipaddress.ip_address(ip), hold):
+                yield invalid("spec.clusterIPs", given, f"failed to allocate IP {ip}: {why}")
+        spec.clusterIP = spec.clusterIPs[0]
 
-    def _any_address(self, hold: Hold) -> str:
-        index = self._ips.take_any()
-        if index is None:
-            raise StatusError(
-                500, "InternalError", "Internal error occurred: failed to allocate a serviceIP: range is full"
-            )
-        hold.undo.append(lambda: self._ips.release(index))
-        return str(ipaddress.ip_address(self._first_ip + index))
+    def _any_address(self, pool: AddressPool, hold: Hold) -> str:
+        number = pool.take_any()
+        if number is None:
+            raise _internal("failed to allocate a serviceIP: range is full")
+        hold.undo.append(lambda: pool.release(number))
+        return str(ipaddress.ip_address(number))
 
-    def _take_address(self, ip: str, hold: Hold) -> str:
+    def _claim(self, pool: AddressPool, address: Address, hold: Hold) -> str:
         """Why the address cannot be had, or nothing."""
-        index = self._ip_index(ip)
-        if index is None:
-            return f"the provided IP ({ip}) is not in the valid range. The range of valid IPs is {self._cidr}"
-        if not self._ips.take(index):
-            return "provided IP is already allocated"
-        hold.undo.append(lambda: self._ips.release(index))
-        return ""
+        why = pool.refusal(address)
+        if not why:
+            pool.take(address)
+            hold.undo.append(lambda: pool.release(int(address)))
+        return why
 
-    def _ip_index(self, ip: str) -> int | None:
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
-            return None
-        index = int(address) - self._first_ip
-        return index if address.version == self._cidr.version and 0 <= index < self._ip_count else None
+    def _reserve(self, new: IPAddress, hold: Hold) -> None:
+        """An address that somebody takes by hand is as taken as a Service's."""
+        address = ipaddress.ip_address(new.metadata.name)
+        pool = self.pools.get(f"IPv{address.version}")
+        if pool is None:
+            return
+        if address in pool:
+            raise already_exists(IP_ADDRESS.plural, IP_ADDRESS.group, new.metadata.name)
+        pool.take(address)
+        hold.undo.append(lambda: pool.release(int(address)))
 
     def _allocate_ports(self, old: Service | None, new: Service, hold: Hold) -> Iterator[FieldError]:
         held = set(node_ports(old)) if old is not None else set()
@@ -131,36 +178,32 @@ class ServiceAllocator:
                     yield invalid(f"spec.ports[{i}].nodePort", port.nodePort, why)
         if needs_node_ports(new.spec):
             for port in new.spec.ports:
-                port.nodePort = port.nodePort or _shared_port(port, new) or self._any_port(hold)
-        yield from self._allocate_health_port(held, new, hold)
+                port.nodePort = port.nodePort or _shared_port(port, new) or self._any_port(hold, "a nodePort")
+        self._allocate_health_port(held, new, hold)
 
-    def _allocate_health_port(self, held: set[int], new: Service, hold: Hold) -> Iterator[FieldError]:
+    def _allocate_health_port(self, held: set[int], new: Service, hold: Hold) -> None:
         spec = new.spec
         if not needs_health_port(new.spec):
             return
         if not spec.healthCheckNodePort:
-            spec.healthCheckNodePort = self._any_port(hold)
-        elif spec.healthCheckNodePort not in held:
-            why = self._take_port(spec.healthCheckNodePort, hold)
-            if why:
-                yield invalid("spec.healthCheckNodePort", spec.healthCheckNodePort, why)
+            spec.healthCheckNodePort = self._any_port(hold, "a HealthCheck NodePort 0")
+        elif spec.healthCheckNodePort not in held and (why := self._take_port(spec.healthCheckNodePort, hold)):
+            raise _internal(f"failed to allocate requested HealthCheck NodePort {spec.healthCheckNodePort}: {why}")
 
-    def _any_port(self, hold: Hold) -> int:
-        index = self._ports.take_any()
+    def _any_port(self, hold: Hold, what: str) -> int:
+        index = self.ports.take_any()
         if index is None:
-            raise StatusError(
-                500, "InternalError", "Internal error occurred: failed to allocate a nodePort: range is full"
-            )
-        hold.undo.append(lambda: self._ports.release(index))
+            raise _internal(f"failed to allocate {what}: range is full")
+        hold.undo.append(lambda: self.ports.release(index))
         return self._low + index
 
     def _take_port(self, port: int, hold: Hold) -> str:
         """Why the port cannot be had, or nothing."""
         if not self._low <= port <= self._high:
             return f"provided port is not in the valid range. The range of valid ports is {self._low}-{self._high}"
-        if not self._ports.take(port - self._low):
+        if not self.ports.take(port - self._low):
             return "provided port is already allocated"
-        hold.undo.append(lambda: self._ports.release(port - self._low))
+        hold.undo.append(lambda: self.ports.release(port - self._low))
         return ""
 
     def _on_event(self, event: Event) -> None:
@@ -172,18 +215,34 @@ class ServiceAllocator:
         before: Service = event.previous.decode()
         after: Service | None = event.entry.decode() if event.type != "DELETED" else None
         for ip in set(addresses(before)) - set(addresses(after) if after else ()):
-            if (index := self._ip_index(ip)) is not None:
-                self._ips.release(index)
+            self._release_address(ip)
         for port in set(node_ports(before)) - set(node_ports(after) if after else ()):
-            self._ports.release(port - self._low)
+            self.ports.release(port - self._low)
+
+    def _on_address(self, event: Event) -> None:
+        if event.type == "ADDED":
+            self._take_address(event.entry.name)
+        elif event.type == "DELETED":
+            self._release_address(event.entry.name)
 
     def _take_stored(self, service: Service) -> None:
         for ip in addresses(service):
-            if (index := self._ip_index(ip)) is not None:
-                self._ips.take(index)
+            self._take_address(ip)
         for port in node_ports(service):
             if self._low <= port <= self._high:
-                self._ports.take(port - self._low)
+                self.ports.take(port - self._low)
+
+    def _take_address(self, ip: str) -> None:
+        if (pool := self.pools.get(family_of(ip))) is not None:
+            pool.take(ipaddress.ip_address(ip))
+
+    def _release_address(self, ip: str) -> None:
+        if (pool := self.pools.get(family_of(ip))) is not None:
+            pool.release(int(ipaddress.ip_address(ip)))
+
+
+def _internal(why: str) -> StatusError:
+    return StatusError(500, "InternalError", f"Internal error occurred: {why}")
 
 
 def _shared_port(wanted: ServicePort, service: Service) -> int:

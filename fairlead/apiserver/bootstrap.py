@@ -1,4 +1,5 @@
-"""What every cluster has from its first moment: four namespaces, and the Service `kubernetes` that leads here.
+"""What every cluster has from its first moment: four namespaces, the range of its
+Services' addresses, and the Service `kubernetes` that leads here.
 
 Runs at every start and only writes what is missing or out of date: the address may have changed.
 """
@@ -14,6 +15,8 @@ from fairlead.api.endpointslice import EndpointPort as SlicePort
 from fairlead.api.meta import Object, ObjectMeta
 from fairlead.api.namespace import NAMESPACE, Namespace
 from fairlead.api.service import SERVICE, Service, ServicePort, ServiceSpec
+from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
+from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.create import Creator
 from fairlead.apiserver.params import WriteOptions
 from fairlead.apiserver.resource import Resources
@@ -43,9 +46,25 @@ class Bootstrap:
     async def run(self, settings: ApiSettings, service_address: str) -> None:
         for name in NAMESPACES:
             await self._ensure(NAMESPACE, Namespace(metadata=ObjectMeta(name=name)))
+        await self._ensure_range(settings)
         await self._ensure(SERVICE, _service(service_address, settings.advertise_port))
         await self._ensure(ENDPOINTS, _endpoints(settings))
         await self._ensure(ENDPOINT_SLICE, _slice(settings))
+
+    async def _ensure_range(self, settings: ApiSettings) -> None:
+        """The ServiceCIDR `kubernetes`. One of a single family may get the second; else it stays as it is."""
+        cidrs = [str(network) for network in settings.service_networks]
+        wanted = ServiceCIDR(metadata=ObjectMeta(name=_NAME), spec=ServiceCIDRSpec(cidrs=cidrs))
+        await self._ensure(SERVICE_CIDR, wanted)
+        target = Target(self._resources.of(SERVICE_CIDR), "", _NAME)
+        if target.resource.find("", _NAME).decode().spec.cidrs == cidrs[:1] != cidrs:
+
+            def widen(entry: Entry) -> Candidate:
+                found: ServiceCIDR = entry.decode()
+                found.spec.cidrs = cidrs
+                return Candidate(found)
+
+            await self._updater.update(target, widen, WriteOptions())
 
     async def _ensure(self, kind: Kind[Any], wanted: Object) -> None:
         meta = wanted.metadata

@@ -1,12 +1,13 @@
-"""A pool of numbers out of a range, of which each is held at most once: cluster IPs and node ports.
+"""A pool of numbers out of a range, of which each is held at most once: node ports.
 
 The lower band is for those who choose by hand; numbers that nobody chose come from the upper band first, so the
-two seldom meet (Kubernetes KEP-3070 and KEP-3668). In memory only; rebuilt from the stored Services at start.
+two seldom meet (Kubernetes KEP-3668). In memory only; rebuilt from the stored Services at start.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 _PROBES = 32
 
@@ -25,6 +26,9 @@ class Pool:
 
     def __contains__(self, number: int) -> bool:
         return number in self._taken
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._taken))
 
     def take(self, number: int) -> bool:
         """Whether the number was free; it is taken now."""

@@ -13,6 +13,7 @@ from fairlead.apiserver.allocate import ServiceAllocator
 from fairlead.apiserver.apply import Applier
 from fairlead.apiserver.auth import Authenticator
 from fairlead.apiserver.bootstrap import Bootstrap
+from fairlead.apiserver.cidrkeeper import CidrKeeper
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.create import Creator
 from fairlead.apiserver.delete import Deleter
@@ -25,6 +26,7 @@ from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
 from fairlead.apiserver.proxying import Proxies
 from fairlead.apiserver.read import Reader
+from fairlead.apiserver.repair import Repair
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.subresources import Subresources
@@ -38,6 +40,8 @@ from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
 from fairlead.runtime.client import Transport
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.typed import ApiClient
 from fairlead.store.model import Store
 
 
@@ -50,7 +54,7 @@ class ApiServer:
         self._started = False
         self._nursery = Nursery()
         self._resources = resources = Resources(KINDS, store)
-        self._allocator = ServiceAllocator(settings.service_cidr, settings.node_port_range, rng=rng)
+        self._allocator = ServiceAllocator(settings.service_networks, settings.node_port_range, rng=rng)
         self._watches = Watches(resources)
         self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
@@ -61,6 +65,7 @@ class ApiServer:
         updater = Updater(writer, clock=clock)
         deleter = Deleter(writer, admission, clock=clock)
         self._bootstrap = Bootstrap(resources, creator, updater)
+        self._cidrs = CidrKeeper(resources, updater, clock=clock)
         self._expiry = EventExpiry(resources, writer, clock=clock)
         metrics = Metrics(clock=clock, version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
@@ -78,6 +83,13 @@ class ApiServer:
         )
         endpoints = Endpoints(KINDS, version=settings.version, metrics=metrics, ready=self._ready)
         self._core = Core(resources, verbs, endpoints, metrics=metrics, clock=clock, log=log)
+        client = ApiClient(self.transport())
+        self._recorders = [
+            Recorder(client, component=f"{what}allocator-repair-controller", clock=clock, log=log)
+            for what in ("ip", "port")
+        ]
+        ips, ports = self._recorders
+        self._repair = Repair(resources, self._allocator, ips=ips, ports=ports, log=log)
         self._edge = HttpEdge(self._core, self._authenticator, self._kubelet)
 
     async def start(self) -> None:
@@ -85,10 +97,15 @@ class ApiServer:
         await self._resources.load()
         self._allocator.follow(self._resources)
         await self._bootstrap.run(self._settings, self._allocator.first_address)
+        await self._cidrs.sync()
         await self._nursery.__aenter__()
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("event expiry", self._expiry.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._keep_bootstrapped, log=self._log))
+        self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))
+        self._nursery.spawn(keep_running("repair", self._repair.run, log=self._log))
+        for recorder in self._recorders:
+            self._nursery.spawn(keep_running("events", recorder.run, log=self._log))
         self._started = True
 
     async def _keep_bootstrapped(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from dataclasses import dataclass
+
+from fairlead.apiserver.addresspool import Network
 
 GIT_VERSION = "v1.36.0+fairlead"
 
@@ -14,6 +17,7 @@ class ApiSettings:
     """Where Pods reach this server: the endpoint of the Service `kubernetes`."""
     advertise_port: int = 6443
     service_cidr: str = "10.96.0.0/12"
+    """One range, or one of each family with a comma between: the first is the cluster's own family."""
     node_port_range: tuple[int, int] = (30000, 32767)
     """Both included."""
     sa_key: bytes
@@ -23,3 +27,7 @@ class ApiSettings:
     """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
     cluster_domain: str = "cluster.local"
     version: str = GIT_VERSION
+
+    @property
+    def service_networks(self) -> list[Network]:
+        return [ipaddress.ip_network(cidr) for cidr in self.service_cidr.split(",")]

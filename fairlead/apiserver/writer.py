@@ -15,6 +15,7 @@ from fairlead.api.node import NODE
 from fairlead.apiserver.allocate import Hold, ServiceAllocator
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.resource import Resource
+from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, already_exists
 from fairlead.store.model import Conflict, Exists, NotFound, Store, StoreError
 
@@ -27,6 +28,10 @@ class Writer:
     def __init__(self, store: Store, allocator: ServiceAllocator) -> None:
         self._store = store
         self._allocator = allocator
+
+    def complete(self, kind: Kind[Any], old: Any, new: Any) -> None:
+        """Before the checks: fills in what depends on the cluster. Raises StatusError 422."""
+        self._allocator.complete(kind, old, new)
 
     async def insert(self, resource: Resource, obj: Any, *, dry_run: bool) -> Entry:
         """Creates the object. Raises StatusError 409, 422."""
@@ -49,6 +54,7 @@ class Writer:
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
         """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
         form = resource.form
+        self._allocator.check_writable(resource.kind, entry.name)
         with self._allocator.holding(resource.kind, entry, obj) as hold:
             value = form.stored(obj)
             same = form.splice(value, entry.revision)
@@ -69,6 +75,7 @@ class Writer:
 
     async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
         """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
+        self._allocator.check_writable(resource.kind, entry.name)
         if dry_run:
             return entry
         try:

@@ -9,10 +9,12 @@ import msgspec
 from fairlead.api.deployment import DEPLOYMENT, Deployment
 from fairlead.api.pod import POD, Pod
 from fairlead.api.service import SERVICE, Service
+from fairlead.api.service_families import complete_families
 from fairlead.machinery.checks import check, immutable
 from fairlead.machinery.kind import Kind
 
 Tree = dict[str, Any]
+FAMILIES = ("IPv4",)
 
 
 def made(kind: Kind[Any], tree: Tree) -> Any:
@@ -22,11 +24,18 @@ def made(kind: Kind[Any], tree: Tree) -> Any:
 
 
 def created(kind: Kind[Any], tree: Tree) -> Any:
-    return kind.prepare_create(made(kind, tree))
+    obj = kind.prepare_create(made(kind, tree))
+    if kind is SERVICE:
+        complete_families(None, obj, FAMILIES)
+    return obj
 
 
 def updated(kind: Kind[Any], old: Tree, new: Tree) -> Any:
-    return kind.prepare_update(created(kind, old), made(kind, new))
+    before = created(kind, old)
+    after = kind.prepare_update(before, made(kind, new))
+    if kind is SERVICE:
+        complete_families(before, after, FAMILIES)
+    return after
 
 
 def wrong(kind: Kind[Any], tree: Tree) -> list[str]:

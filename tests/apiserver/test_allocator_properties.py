@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import random
 
 from hypothesis import given, settings
@@ -60,8 +61,8 @@ def check(api: Api) -> None:
     assert len(set(ips)) == len(ips)
     assert len(set(ports)) == len(ports)
     allocator = api.server._allocator
-    assert allocator._ips._taken == {allocator._ip_index(ip) for ip in ips}
-    assert allocator._ports._taken == {port - LOW for port in ports}
+    assert set(allocator.pools["IPv4"]) == {int(ipaddress.ip_address(ip)) for ip in ips}
+    assert set(allocator.ports) == {port - LOW for port in ports}
 
 
 @given(st.integers(0, 1 << 32))
