@@ -1,0 +1,51 @@
+"""`fairlead demo`: ends with a running cluster and proof on the screen; again, it starts afresh."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.support import ROOT, Cluster, new_cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+REQUESTS = 300
+
+
+def demo(cluster: Cluster) -> str:
+    examples = Path(cluster.runner.environment["PYTHONPATH"].split(":")[0]) / "examples"
+    if not examples.exists():  # the package was copied to where an ordinary user can read it
+        shutil.copytree(ROOT / "examples", examples)
+    done = cluster.fairlead("demo", timeout_s=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def counts(output: str) -> list[list[int]]:
+    """Of each line of the table of answers: how often each Pod answered, and at last the others."""
+    lines = re.findall(r"^\S+ +[\d.]+:80 +(?:Pod \S+|node1) +([\d ]+)$", output, re.MULTILINE)
+    return [[int(cell) for cell in line.split()] for line in lines]
+
+
+@pytest.mark.parametrize("who", ["root", "user"] if os.getuid() == 0 else ["user"])
+def test_the_demo_proves_that_each_pod_answers_its_share(who: str) -> None:
+    with new_cluster(who) as cluster:
+        output = demo(cluster)
+        found = counts(output)
+        assert len(found) == 6
+        for *pods, others in found:
+            assert others == 0
+            assert sum(pods) == REQUESTS
+            assert len(pods) == 3
+            assert all(0.2 * REQUESTS <= n <= 0.47 * REQUESTS for n in pods)
+        for command in ("get svc", "get ep", "get po -o wide"):
+            assert f"$ kubectl {command}\nNAME " in output
+        assert f"env --name {cluster.name}" in output
+        assert cluster.status()["ready"]
+        first = cluster.status()["pid"]
+        assert demo(cluster).startswith("starting afresh")
+        assert cluster.status()["pid"] != first
