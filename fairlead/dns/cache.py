@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairlead.dns.message import Reply
+from fairlead.dns.message import Reply, render_reply
+from fairlead.dns.wire import PLAIN_SIZE, RD, Query
 
 Key = tuple[bytes, bool]
 """The question (lower-cased name, type, class), and whether signatures were wanted."""
+_OPT_BYTES = 11
 _MOST_BYTES = 4096
 """A longer answer is not kept: the bound is on entries, so entries must be bounded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kept:
     reply: Reply
     at: float
     until: float
+    packed: bytes = b""
+    """As in `Zone.hot`, with TTLs as they were at the age of `packed_s` seconds; empty where it is too long."""
+    packed_s: int = -1
 
     def age_s(self, now: float) -> int:
         return max(0, int(now - self.at))
@@ -41,6 +46,16 @@ class Cache:
                 del part[key]
         return None
 
+    def packed(self, question: bytes, now: float) -> bytes | None:
+        """For the fast way: flags and counts, then what follows the question; aged once a second, not once a query."""
+        kept = self._kept.get((question, False))
+        if kept is None or kept.until <= now:
+            return None
+        age = int(now - kept.at)
+        if age != kept.packed_s:
+            kept.packed, kept.packed_s = _pack(kept.reply, question, age), age
+        return kept.packed or None
+
     def put(self, key: Key, reply: Reply, now: float) -> None:
         """Positive and negative ones have room of their own, so that a flood of wrong names evicts no right one."""
         part, most = (self._negative, self._negative_ttl_s) if reply.negative else (self._kept, self._ttl_s)
@@ -55,3 +70,9 @@ class Cache:
     def counts(self) -> tuple[int, int]:
         """Entries that exist: positive, negative."""
         return len(self._kept), len(self._negative)
+
+
+def _pack(reply: Reply, question: bytes, age_s: int) -> bytes:
+    query = Query(0, RD, b"", 0, question, False, 0, False)
+    said = render_reply(reply, query, age_s=age_s, limit=PLAIN_SIZE - _OPT_BYTES)
+    return b"" if said[2] & 2 else said[2:12] + said[12 + len(question) :]

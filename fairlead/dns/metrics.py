@@ -94,13 +94,16 @@ class Metrics:
         self.response_bytes.add(size)
         self.seconds.add(seconds)
 
-    def fast(self, count: int, asked: int, answered: int, seconds: float) -> None:
-        """`count` answers that took `seconds`, of `asked` and `answered` bytes, all together."""
+    def fast(self, count: int, others: int, asked: int, answered: int, seconds: float) -> None:
+        """`count` answers that took `seconds`, of `asked` and `answered` bytes, all together; `others` of them were
+        kept ones from upstream."""
         self.request_bytes.add(asked / count, count)
         self.response_bytes.add(answered / count, count)
         self.seconds.add(seconds / count, count)
-        key = (0, "kubernetes")
-        self.responses[key] = self.responses.get(key, 0) + count
+        for part, times in (("kubernetes", count - others), ("forward", others)):
+            if times:
+                self.responses[0, part] = self.responses.get((0, part), 0) + times
+        self.cache_hits["success"] += others
 
     def programmed(self, kind: str, seconds: float) -> None:
         """How long from a change to its answer, for `headless_with_selector` and its like."""

@@ -35,6 +35,10 @@ MOST_WAITING = 64
 """Questions of one TCP connection that may wait for their answers."""
 
 
+def _nothing(_: bytes, __: float) -> None:
+    return None
+
+
 class UdpServer:
     def __init__(self, sock: socket.socket, resolver: Resolver) -> None:
         self._sock = sock
@@ -55,7 +59,8 @@ class UdpServer:
         receive, send, clock = self._sock.recvfrom, self._sock.sendto, resolver.clock
         look_up, hits = resolver.zone.hot.get, resolver.metrics.hits[self._family]
         mode_of = (_NO_MODES if resolver.zone.config.log else _MODES).get
-        count = asked = answered = 0
+        kept = resolver.cache.packed if resolver.ready else _nothing
+        count = others = asked = answered = 0
         began = clock.monotonic()
         try:
             for _ in range(_BATCH):
@@ -74,8 +79,11 @@ class UdpServer:
                     limit = min(max(data[end + 3] << 8 | data[end + 4], PLAIN_SIZE), EDNS_SIZE)
                 found = look_up(question)
                 if found is None:
-                    self._slow(data, peer)
-                    continue
+                    found = kept(question, began)
+                    if found is None:
+                        self._slow(data, peer)
+                        continue
+                    others += 1
                 if isinstance(found, bytes):
                     head, body = found[:10], found[10:]
                 else:
@@ -94,7 +102,7 @@ class UdpServer:
         except OSError:
             pass  # an answer that cannot be sent (its port is 0, its host has gone): the client asks again
         if count:
-            resolver.metrics.fast(count, asked, answered, clock.monotonic() - began)
+            resolver.metrics.fast(count, others, asked, answered, clock.monotonic() - began)
 
     def _slow(self, data: bytes, peer: Any) -> None:
         send = self._sock.sendto
