@@ -99,5 +99,13 @@ def get(path: str) -> bytes:
 
 
 def post(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return _with_body("POST", path, "application/json", body)
+
+
+def merge_patch(path: str, body: bytes) -> bytes:
+    return _with_body("PATCH", path, "application/merge-patch+json", body)
+
+
+def _with_body(method: str, path: str, media: str, body: bytes) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body

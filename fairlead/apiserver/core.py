@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 from fairlead.apiserver.auth import authorize
 from fairlead.apiserver.endpoints import Endpoints
@@ -83,4 +85,12 @@ def error_response(error: StatusError) -> Response:
     retry = error.details.get("retryAfterSeconds")
     if retry:
         headers["retry-after"] = str(retry)
-    return Response(error.code, encode(error.body()), headers)
+    return Response(error.code, _encoded(error.body()), headers)
+
+
+def _encoded(body: Any) -> bytes:
+    try:
+        return encode(body)
+    except UnicodeEncodeError:
+        # The text repeats what the client sent, which need not have been UTF-8.
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")

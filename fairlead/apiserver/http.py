@@ -49,6 +49,22 @@ class _Connection(web.RequestHandler):
         super().connection_made(transport)
         self.user = of_certificate(transport.get_extra_info("peercert"))
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is no HTTP is its sender's affair: a Status for it, and nothing in our log."""
+        if status == 500 or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        reason = "BadRequest" if status == 400 else ""
+        text = " ".join((message or "the request is no HTTP that this server understands").split())
+        response = _response(error_response(StatusError(status, reason, text)))
+        response.force_close()
+        return response
+
 
 class _Server(web.Server):
     def __call__(self) -> web.RequestHandler:

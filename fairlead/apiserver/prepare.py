@@ -48,7 +48,8 @@ def begin_create(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:
     """Identity and times of a new object. Raises StatusError 500 for a resourceVersion, as upstream does."""
     meta: ObjectMeta = obj.metadata
     if meta.resourceVersion:
-        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        # Upstream answers 500 here, with these words and no reason; but it is the client's mistake.
+        raise StatusError(400, "", "resourceVersion should not be set on objects to be created")
     meta.uid = uid
     meta.creationTimestamp = render_time(now)
     meta.deletionTimestamp = None

@@ -278,3 +278,23 @@ def test_an_exec_that_cannot_be_is_an_ordinary_answer(certificates: Path) -> Non
                 assert refused.value.status == status
 
     run(certificates, story)
+
+
+def test_what_is_no_http_is_answered_with_a_status_and_bytes_that_are_no_utf8_do_not_matter(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        async def answer_to(data: bytes) -> tuple[int, dict[str, object]]:
+            tls = client_tls(certificates)
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(at.url.rpartition(":")[2]), ssl=tls)
+            writer.write(data)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            body = await reader.readexactly(length)
+            writer.close()
+            return int(head.split()[1]), msgspec.json.decode(body)
+
+        status, body = await answer_to(b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, body["kind"], body["reason"], body["code"]) == (400, "Status", "BadRequest", 400)
+        status, body = await answer_to(b"GET /api/v1/namespaces/default/services/\xff HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, body["kind"]) in ((404, "Status"), (400, "Status"))
+
+    run(certificates, story)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.fuzz.check import Fuzz
+from tests.fuzz.http import fuzz_http
+
+
+@pytest.mark.slow
+def test_no_request_makes_an_error_of_ours_or_an_object_that_nobody_can_read() -> None:
+    fuzz = Fuzz(seed=7)
+    asyncio.run(fuzz.run(2000))
+    assert not fuzz.problems, "\n".join(fuzz.problems[:5])
+    assert fuzz.statuses[201] > 50
+    assert fuzz.statuses[422] > 50
+
+
+@pytest.mark.slow
+def test_nor_does_one_over_a_real_connection() -> None:
+    fuzz = fuzz_http(200, seed=7)
+    assert not fuzz.problems, "\n".join(fuzz.problems[:5])
