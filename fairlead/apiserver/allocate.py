@@ -237,6 +237,9 @@ class ServiceAllocator:
             pool.take(ipaddress.ip_address(ip))
 
     def _release_address(self, ip: str) -> None:
+        """Unless another Service holds it too, which only a damaged store can bring about."""
+        if self._held.holder_of(ip):
+            return
         if (pool := self.pools.get(family_of(ip))) is not None:
             pool.release(int(ipaddress.ip_address(ip)))
 
