@@ -52,7 +52,8 @@ class ManagedFieldsEntry(Record):
     apiVersion: str = ""
     time: Time | None = None
     fieldsType: str = ""
-    fieldsV1: Any = None
+    fieldsV1: msgspec.Raw = msgspec.Raw()
+    """Left as bytes: objects are read far oftener than anybody asks who owns what."""
     subresource: str = ""
 
 

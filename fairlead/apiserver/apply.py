@@ -21,7 +21,6 @@ from fairlead.apiserver.tracking import read_managed, shape_of, tree_of, write_m
 from fairlead.apiserver.update import Candidate, Updater
 from fairlead.apiserver.yamlkeys import repeated_keys
 from fairlead.base.clock import Clock
-from fairlead.base.instant import render_time
 from fairlead.machinery.apply import Conflicts, apply
 from fairlead.machinery.conform import problems, text_of
 from fairlead.machinery.decode import decode_tree, encode
@@ -64,7 +63,7 @@ class Applier:
         self, kind: Kind[Any], config: Tree, options: WriteOptions, *, through: str
     ) -> Callable[[Entry], Candidate]:
         """The configuration as a change of the object."""
-        write = write_of(kind, options.manager, subresource=through, time=render_time(self._clock.now()))
+        write = write_of(kind, options.manager, subresource=through, now=self._clock.now())
 
         def change(entry: Entry) -> Candidate:
             obj = entry.decode()
@@ -90,7 +89,7 @@ class Applier:
         if obj.metadata.resourceVersion not in ("", "0"):
             raise target.resource.conflict(target.name, OBJECT_MODIFIED)
         obj.metadata.resourceVersion = ""
-        write = write_of(kind, options.manager, time=render_time(self._clock.now()))
+        write = write_of(kind, options.manager, now=self._clock.now())
         owners = write_managed(apply({}, {}, config, write).managed)
         return await self._creator.insert(target, obj, dry_run=options.dry_run, owners=owners)
 

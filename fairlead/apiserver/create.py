@@ -15,7 +15,6 @@ from fairlead.apiserver.tracking import given, track_create
 from fairlead.apiserver.writer import Writer
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
-from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check, check_metadata
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, invalid_object
@@ -55,7 +54,7 @@ class Creator:
         asked = given(kind, obj)
         obj = kind.default(obj)
         if owners is None:
-            track_create(kind, obj, manager, asked=asked, time=render_time(now))
+            track_create(kind, obj, manager, asked=asked, now=now)
         else:
             obj.metadata.managedFields = owners
         obj = kind.prepare_create(obj)

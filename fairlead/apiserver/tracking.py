@@ -17,10 +17,13 @@ import msgspec
 
 from fairlead.api.meta import ManagedFieldsEntry
 from fairlead.api.service import SERVICE
-from fairlead.machinery.apply import Write, track
+from fairlead.base.instant import Instant, render_time
+from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
 from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.managed import APPLY, UPDATE, Entry, Managed, from_entries, to_entries
+from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
+from fairlead.machinery.merging import remove
+from fairlead.machinery.newfields import text_of_new
 from fairlead.machinery.shape import Shape, struct_shape
 
 Tree = dict[str, Any]
@@ -28,6 +31,8 @@ Tree = dict[str, Any]
 UNNAMED = "fairlead"
 """The manager's name where a tracked object is written by one that names neither itself nor its program."""
 _FIELDS_V1 = "FieldsV1"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _HEADER = frozenset({"kind", "apiVersion", "metadata"})
 # Upstream fills these in while it allocates addresses, later than it notes who owns what.
 _ASSIGNED: dict[Kind[Any], tuple[str, ...]] = {SERVICE: ("ipFamilies", "ipFamilyPolicy")}
@@ -38,7 +43,7 @@ def given(kind: Kind[Any], obj: Any) -> tuple[str, ...]:
     return tuple(name for name in _ASSIGNED.get(kind, ()) if getattr(obj.spec, name))
 
 
-def track_create(kind: Kind[Any], obj: Any, manager: str, *, asked: Sequence[str], time: str) -> None:
+def track_create(kind: Kind[Any], obj: Any, manager: str, *, asked: Sequence[str], now: Instant) -> None:
     """Notes the owners of a new object, just defaulted; `asked` is what `given` said."""
     if not manager:
         return
@@ -46,35 +51,71 @@ def track_create(kind: Kind[Any], obj: Any, manager: str, *, asked: Sequence[str
     for name in _ASSIGNED.get(kind, ()):
         if name not in asked:
             tree["spec"].pop(name, None)
-    obj.metadata.managedFields = write_managed(track({}, _empty(kind), tree, write_of(kind, manager, time=time)))
+    if kind.status:
+        tree.pop("status", None)
+    text = text_of_new(tree, _empty(kind), shape_of(kind), skip=NOBODYS_TREE)
+    if text == "{}":
+        return
+    obj.metadata.managedFields = [
+        ManagedFieldsEntry(
+            manager=manager,
+            operation=UPDATE,
+            apiVersion=kind.api_version,
+            time=_time(int(now)),
+            fieldsType=_FIELDS_V1,
+            fieldsV1=msgspec.Raw(text.encode()),
+        )
+    ]
 
 
-def track_update(kind: Kind[Any], old: Any, new: Any, manager: str, *, subresource: str, time: str) -> None:
+def track_update(kind: Kind[Any], old: Any, new: Any, manager: str, *, subresource: str, now: Instant) -> None:
     """Notes the owners of an object's new state, defaulted but not yet adjusted in any other way."""
     live, sent = old.metadata.managedFields, new.metadata.managedFields
     if not live and not sent:
         return
-    kept, managed = live, None
-    if not subresource and sent != live:
-        if sent == [ManagedFieldsEntry()]:
-            new.metadata.managedFields = []
-            return
-        managed = read_managed(sent)
-        if managed:
-            kept = write_managed(managed)
-    if not managed:
-        managed = read_managed(live) or {}
+    if not subresource and sent == [ManagedFieldsEntry()]:
+        new.metadata.managedFields = []
+        return
+    claimed = read_managed(sent, trusted=False) if sent != live and not subresource else None
+    before, after = _differing(kind, old, new, subresource)
+    changed, removed = differences(before, after, shape_of(kind))
+    if not claimed and not changed and not removed:
+        new.metadata.managedFields = live
+        return
+    managed = claimed or read_managed(live)
     if not managed:
         new.metadata.managedFields = []
         return
-    write = write_of(kind, manager or UNNAMED, subresource=subresource, time=time)
-    after = track(managed, tree_of(old), tree_of(new), write)
-    new.metadata.managedFields = kept if after is managed else write_managed(after)
+    write = write_of(kind, manager or UNNAMED, subresource=subresource, now=now)
+    new.metadata.managedFields = write_managed(reassign(managed, changed, removed, write))
 
 
-def write_of(kind: Kind[Any], manager: str, *, subresource: str = "", time: str) -> Write:
+def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[Tree, Tree]:
+    """The trees of both states as far as they differ and this endpoint writes them."""
+    ignored = ignored_fields(kind, subresource) or {}
+    was, now = old.metadata, new.metadata
+    header = was.managedFields, now.managedFields, was.resourceVersion
+    was.managedFields, now.managedFields, was.resourceVersion = [], [], now.resourceVersion
+    before, after = {}, {}
+    for name in _parts(kind):
+        one, other = getattr(old, name), getattr(new, name)
+        if f"f:{name}" not in ignored and one != other:
+            before[name], after[name] = msgspec.to_builtins(one), msgspec.to_builtins(other)
+    was.managedFields, now.managedFields, was.resourceVersion = header
+    below = {"f:metadata": ignored["f:metadata"]} if "f:metadata" in ignored else None
+    if below and "metadata" in before:
+        before, after = (remove(tree, below, shape_of(kind)) for tree in (before, after))
+    return before, after
+
+
+@functools.cache
+def _parts(kind: Kind[Any]) -> tuple[str, ...]:
+    return tuple(name for name in kind.type.__struct_fields__ if name not in ("kind", "apiVersion"))
+
+
+def write_of(kind: Kind[Any], manager: str, *, subresource: str = "", now: Instant) -> Write:
     shape, ignored = shape_of(kind), ignored_fields(kind, subresource)
-    return Write(shape, manager, kind.api_version, subresource, time, ignored)
+    return Write(shape, manager, kind.api_version, subresource, _time(int(now)), ignored)
 
 
 def shape_of(kind: Kind[Any]) -> Shape:
@@ -102,35 +143,41 @@ def tree_of(obj: Any) -> Tree:
     return tree
 
 
-def read_managed(entries: Sequence[ManagedFieldsEntry]) -> Managed | None:
-    """None where an entry is none."""
-    found = []
+def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True) -> Managed | None:
+    """None where an entry is none. What we stored ourselves is trusted to be in normal form."""
+    found: Managed = {}
     for entry in entries:
         if entry.operation not in (APPLY, UPDATE) or entry.fieldsType != _FIELDS_V1:
             return None
         try:
-            fields = parse_fields(entry.fieldsV1 or {})
-        except BadFields:
+            fields = _decode(entry.fieldsV1)
+            if not trusted:
+                fields = parse_fields(fields)
+        except (BadFields, msgspec.MsgspecError, RecursionError):
             return None
-        found.append(
-            Entry(entry.manager, entry.operation, entry.apiVersion, fields, entry.time or "", entry.subresource)
-        )
-    return from_entries(found)
+        who = owner(entry.operation, entry.manager, entry.subresource, entry.apiVersion)
+        found[who] = Owned(fields, entry.apiVersion, entry.time or "", entry.fieldsV1 if trusted else None)
+    return found
 
 
 def write_managed(managed: Managed) -> list[ManagedFieldsEntry]:
     return [
         ManagedFieldsEntry(
-            manager=entry.manager,
-            operation=entry.operation,
-            apiVersion=entry.api_version,
-            time=entry.time or None,
+            manager=who.manager,
+            operation=who.operation,
+            apiVersion=owned.api_version,
+            time=owned.time or None,
             fieldsType=_FIELDS_V1,
-            fieldsV1=entry.fields,
-            subresource=entry.subresource,
+            fieldsV1=owned.text or msgspec.Raw(_encode(owned.fields)),
+            subresource=who.subresource,
         )
-        for entry in to_entries(managed)
+        for who, owned in in_order(managed)
     ]
+
+
+@functools.lru_cache(maxsize=8)
+def _time(second: int) -> str:
+    return render_time(Instant(second))
 
 
 @functools.cache

@@ -19,7 +19,6 @@ from fairlead.apiserver.route import Target
 from fairlead.apiserver.tracking import track_update
 from fairlead.apiserver.writer import Raced, Writer
 from fairlead.base.clock import Clock
-from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check, check_metadata, check_metadata_update, immutable
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import OBJECT_MODIFIED, FieldError, invalid_object
@@ -85,8 +84,8 @@ class Updater:
         fit_place(new, Place(target.namespace, target.name))
         new = kind.default(new)
         if not candidate.tracked and target.subresource != "binding":
-            through, time = target.subresource or candidate.through, render_time(self._clock.now())
-            track_update(kind, old, new, manager, subresource=through, time=time)
+            through = target.subresource or candidate.through
+            track_update(kind, old, new, manager, subresource=through, now=self._clock.now())
         if not target.subresource:
             new = kind.prepare_update(old, new)
         prepare_update(kind, old, new, target.subresource)

@@ -44,6 +44,7 @@ Tree = dict[str, Any]
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 CLIENT_SIDE = "kubectl"
 """The only manager whose applies look at that annotation."""
+_NOTHING = Owned({}, "")
 _MAX_ANNOTATIONS = 256 << 10
 _NOBODYS_METADATA = (
     "name",
@@ -55,6 +56,7 @@ _NOBODYS_METADATA = (
     "managedFields",
     "resourceVersion",
 )
+NOBODYS_TREE: Tree = {"apiVersion": {}, "kind": {}, "metadata": {name: {} for name in _NOBODYS_METADATA}}
 NOBODYS = field_set(("apiVersion",), ("kind",), ("metadata",), *(("metadata", name) for name in _NOBODYS_METADATA))
 """Set by the server or by the address of the object, and so never owned."""
 
@@ -73,7 +75,13 @@ class Write:
 
     def seen(self, tree: Tree) -> Tree:
         """The tree as far as this endpoint writes it."""
-        return (remove(tree, self.ignored, self.shape) or {}) if self.ignored else tree
+        ignored = self.ignored
+        if not ignored:
+            return tree
+        if any(ignored.values()):
+            left: Tree = remove(tree, ignored, self.shape)
+            return left
+        return {name: value for name, value in tree.items() if f"f:{name}" not in ignored}
 
 
 class Conflicts(Exception):
@@ -100,19 +108,28 @@ class Applied:
 
 def track(managed: Managed, old: Tree, new: Tree, write: Write) -> Managed:
     """The owners after an update that made `new` of `old`."""
-    changed, removed = compare(write.seen(old), write.seen(new), write.shape)
-    changed, removed = difference(changed, NOBODYS), difference(removed, NOBODYS)
+    return reassign(managed, *differences(write.seen(old), write.seen(new), write.shape), write)
+
+
+def differences(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
+    """What somebody can own of the fields that are new or different, and of those that are gone."""
+    changed, removed = compare(old, new, shape)
+    return difference(changed, NOBODYS), difference(removed, NOBODYS)
+
+
+def reassign(managed: Managed, changed: Fields, removed: Fields, write: Write) -> Managed:
+    """What was changed is now the writer's alone, and what was removed nobody's."""
     if not changed and not removed:
         return managed
-    after = without_empty(
-        {owner: _losing(_losing(owned, changed), removed) for owner, owned in managed.items()},
-    )
+    this = Owner(UPDATE, write.manager, write.subresource, write.api_version)
+    after = {
+        owner: owned.losing(removed) if owner == this else owned.losing(changed).losing(removed)
+        for owner, owned in managed.items()
+    }
     if changed:
-        this = Owner(UPDATE, write.manager, write.subresource, write.api_version)
-        before = after.get(this)
-        fields = union(changed, before.fields) if before else changed
-        after[this] = Owned(fields, write.api_version, write.time)
-    return capped(after)
+        before = after.get(this, _NOTHING)
+        after[this] = before.gaining(changed, api_version=write.api_version, time=write.time)
+    return capped(without_empty(after))
 
 
 def apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bool = False) -> Applied:
@@ -144,22 +161,17 @@ def _apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: b
     merged = merge(live, config, shape)
     if last is not None and last.fields:
         merged = _prune(merged, after, last.fields, shape)
-    changed, removed = compare(live, merged, shape)
-    changed, removed = difference(changed, NOBODYS), difference(removed, NOBODYS)
+    changed, removed = differences(live, merged, shape)
     others = {owner: owned for owner, owned in after.items() if owner != this}
     conflicts = {owner: intersection(owned.fields, changed) for owner, owned in others.items()}
     conflicts = {owner: fields for owner, fields in conflicts.items() if fields}
     if conflicts and not force:
         raise Conflicts(conflicts)
     for owner, owned in others.items():
-        after[owner] = _losing(_losing(owned, conflicts.get(owner, {})), removed)
+        after[owner] = owned.losing(conflicts.get(owner, {})).losing(removed)
     if changed or removed or last is None or last.fields != wanted or last.api_version != write.api_version:
         after[this] = Owned(wanted, write.api_version, write.time)
     return Applied(merged, without_empty(after))
-
-
-def _losing(owned: Owned, fields: Fields) -> Owned:
-    return replace(owned, fields=difference(owned.fields, fields)) if fields else owned
 
 
 def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
@@ -167,11 +179,11 @@ def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
     server added beside stays, unless it is in an item or struct that goes."""
     before = with_named(last, shape)
     present = with_named(fields_of(merged, shape), shape)
-    kept = with_named(fields_of(remove(merged, before, shape) or {}, shape), shape)
+    kept = with_named(fields_of(remove(merged, before, shape), shape), shape)
     owned = with_named(all_fields(managed), shape)
-    pruned = remove(merged, difference(present, union(kept, owned)), shape) or {}
+    pruned = remove(merged, difference(present, union(kept, owned)), shape)
     left = with_named(fields_of(pruned, shape), shape)
-    result: Tree = remove(merged, intersection(difference(present, left), before), shape) or {}
+    result: Tree = remove(merged, intersection(difference(present, left), before), shape)
     return result
 
 
@@ -231,4 +243,4 @@ def _plain_config(config: Tree) -> Tree:
     return config | {"metadata": metadata | {"annotations": annotations}}
 
 
-__all__ = ["Applied", "Conflicts", "Write", "apply", "track"]
+__all__ = ["Applied", "Conflicts", "Write", "apply", "differences", "reassign", "track"]

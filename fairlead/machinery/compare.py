@@ -44,14 +44,15 @@ def everything(value: Any, shape: Shape) -> Fields:
         return node
     if is_list(shape, value):
         item = shape.item or FREE
-        return {SELF: {}, **{step: everything(one, item) for step, one in _by_step(value, shape)}}
+        return {SELF: {}, **{step: everything(one, item) for step, one in by_step(value, shape)}}
     if isinstance(value, dict):
         item = shape.item or FREE
         return {SELF: {}, **{f"f:{name}": everything(value[name], item) for name in sorted(value)}}
     return {}
 
 
-def _by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
+def by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
+    """The items of a list with their path elements, in the order of these."""
     found = [(shape.step(one), one) for one in value]
     if len(found) > 1:
         found.sort(key=lambda pair: rank(pair[0]))
@@ -73,7 +74,7 @@ def _owned(value: Any, shape: Shape) -> Fields | None:
         return node or None
     if is_list(shape, value):
         items: Fields = {}
-        for step, one in _by_step(value, shape):
+        for step, one in by_step(value, shape):
             items = union(items, {step: as_member(_owned(one, shape.item or FREE))})
         return items or None
     return {} if shape.form in ("leaf", "free") else None
@@ -101,10 +102,10 @@ def _lists(old: Any, new: Any) -> bool:
 def _compare_objects(old: Tree, new: Tree, shape: Shape) -> tuple[Fields | None, Fields | None]:
     changed: Fields = {}
     removed: Fields = {}
-    for name in sorted(old.keys() | new.keys()):
+    differing = [name for name in new if name not in old or old[name] != new[name]]
+    differing += [name for name in old if name not in new]
+    for name in sorted(differing):
         if name in old and name in new:
-            if old[name] == new[name]:
-                continue
             step, known = below(shape, name)
             _note(step, _compare(old[name], new[name], known), changed, removed)
         elif name in new:
@@ -124,10 +125,16 @@ def _note(step: str, found: tuple[Fields | None, Fields | None], changed: Fields
 
 
 def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields | None, Fields | None]:
-    was, now = _grouped(old, shape), _grouped(new, shape)
+    # Most items of most lists are as they were and where they were.
+    same = {at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one == other}
+    was = _grouped([one for at, one in enumerate(old) if at not in same], shape)
+    now = _grouped([one for at, one in enumerate(new) if at not in same], shape)
+    if same and was.keys() != now.keys():  # stored lists may hold an item twice, and then one of the two may have gone
+        was, now = _grouped(old, shape), _grouped(new, shape)
     changed: Fields = {}
     removed: Fields = {}
-    for step in sorted(now.keys() | was.keys(), key=rank):
+    steps = now.keys() | was.keys()
+    for step in sorted(steps, key=rank) if len(steps) > 1 else steps:
         before, after = was.get(step, []), now.get(step, [])
         if before == after:
             continue
@@ -145,6 +152,6 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields
 def _grouped(items: list[Any], shape: Shape) -> dict[str, list[Any]]:
     """Items by path element; stored lists may hold one twice."""
     found: dict[str, list[Any]] = {}
-    for step, one in _by_step(items, shape):
-        found.setdefault(step, []).append(one)
+    for one in items:
+        found.setdefault(shape.step(one), []).append(one)
     return found

@@ -36,7 +36,7 @@ def as_member(node: Fields | None) -> Fields:
 
 
 def union(one: Fields, other: Fields) -> Fields:
-    return _ordered(_union(one, other)) if one and other else one or other
+    return _union(one, other) if one and other else one or other
 
 
 def difference(one: Fields, other: Fields) -> Fields:
@@ -87,27 +87,37 @@ def parse_fields(tree: Any) -> Fields:
 
 
 def _union(one: Fields, other: Fields) -> Fields:
+    """`one` itself where it has everything of `other`: most writers write the same fields again."""
     if not one:
-        return as_member(other)
+        return as_member(other) if other else one
     if not other:
         return as_member(one)
-    both = dict(one)
+    both, grown = one, False
     for step, node in other.items():
-        known = both.get(step)
-        both[step] = node if known is None else _union(known, node)
-    return both
+        known = one.get(step)
+        merged = node if known is None else _union(known, node)
+        if merged is not known:
+            both = dict(both) if both is one else both
+            both[step] = merged
+            grown = grown or known is None
+    return {step: both[step] for step in sorted(both, key=rank)} if grown else both
 
 
 def _difference(one: Fields, other: Fields) -> Fields | None:
-    kept = {}
-    for step, node in one.items():
-        if step == SELF:
-            continue
-        against = other.get(step)
-        rest = node if against is None else _difference(node, against)
-        if rest is not None:
-            kept[step] = rest
-    return _node(kept, member=is_member(one) and not is_member(other))
+    """`one` itself where it has nothing of `other`; None where nothing is left."""
+    changes: dict[str, Fields | None] = {}
+    for step, against in other.items():
+        node = None if step == SELF else one.get(step)
+        if node is not None:
+            rest = _difference(node, against)
+            if rest is not node:
+                changes[step] = rest
+    member = is_member(one)
+    stays = member and not is_member(other)
+    if not changes and stays == member:
+        return one
+    kept = {step: changes.get(step, node) for step, node in one.items() if step != SELF}
+    return _node({step: node for step, node in kept.items() if node is not None}, member=stays)
 
 
 def _intersection(one: Fields, other: Fields) -> Fields | None:

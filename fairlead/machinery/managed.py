@@ -7,11 +7,9 @@ of different API versions are different owners, applies are not (Source: KEP-555
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fairlead.machinery.fieldset import Fields, union
+from fairlead.machinery.fieldset import Fields, difference, union
 
 APPLY = "Apply"
 UPDATE = "Update"
@@ -30,49 +28,44 @@ class Owner(NamedTuple):
     """Empty for Apply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(NamedTuple):
     fields: Fields
     api_version: str
     time: str = ""
     """RFC 3339."""
+    text: Any = None
+    """The fields as they were read, as long as they are the same: most owners of most writes are."""
+
+    def losing(self, fields: Fields) -> Owned:
+        return self._with(difference(self.fields, fields)) if fields else self
+
+    def gaining(self, fields: Fields, *, api_version: str, time: str) -> Owned:
+        return self._with(union(self.fields, fields))._replace(api_version=api_version, time=time)
+
+    def _with(self, fields: Fields) -> Owned:
+        return self if fields is self.fields else self._replace(fields=fields, text=None)
 
 
 Managed = dict[Owner, Owned]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One of `managedFields`."""
-
-    manager: str
-    operation: str
-    api_version: str
-    fields: Fields
-    time: str = ""
-    subresource: str = ""
+def owner(operation: str, manager: str, subresource: str, api_version: str) -> Owner:
+    return Owner(operation, manager, subresource, "" if operation == APPLY else api_version)
 
 
-def owner_of(entry: Entry) -> Owner:
-    version = "" if entry.operation == APPLY else entry.api_version
-    return Owner(entry.operation, entry.manager, entry.subresource, version)
+def in_order(managed: Managed) -> list[tuple[Owner, Owned]]:
+    """As upstream lists them: applies first, then by time."""
+    found = list(managed.items())
+    return found if len(found) < 2 else sorted(found, key=_place)
 
 
-def from_entries(entries: Iterable[Entry]) -> Managed:
-    return {owner_of(entry): Owned(entry.fields, entry.api_version, entry.time) for entry in entries}
-
-
-def to_entries(managed: Managed) -> list[Entry]:
-    """In upstream's order: applies first, then by time."""
-    found = [
-        Entry(owner.manager, owner.operation, owned.api_version, owned.fields, owned.time, owner.subresource)
-        for owner, owned in managed.items()
-    ]
-    return sorted(found, key=lambda e: (e.operation, e.time, e.manager, e.api_version, e.subresource))
+def _place(pair: tuple[Owner, Owned]) -> tuple[str, ...]:
+    who, owned = pair
+    return who.operation, owned.time, who.manager, owned.api_version, who.subresource
 
 
 def without_empty(managed: Managed) -> Managed:
-    return {owner: owned for owner, owned in managed.items() if owned.fields}
+    return {who: owned for who, owned in managed.items() if owned.fields}
 
 
 def all_fields(managed: Managed) -> Fields:
@@ -84,32 +77,32 @@ def all_fields(managed: Managed) -> Fields:
 
 def capped(managed: Managed) -> Managed:
     """At most so many updaters: the oldest of each API version become one, called `ancient-changes`."""
-    updaters = sorted(
-        (owner for owner in managed if owner.operation == UPDATE), key=lambda owner: (managed[owner].time, owner)
-    )
+    if len(managed) <= MAX_UPDATERS:
+        return managed
+    updaters = sorted((who for who in managed if who.operation == UPDATE), key=lambda who: (managed[who].time, who))
     excess = len(updaters) - MAX_UPDATERS
     kept, first = dict(managed), dict[str, Owner]()
-    for owner in updaters:
+    for who in updaters:
         if excess <= 0:
             break
-        version = owner.api_version
+        version = who.api_version
         if version not in first:
-            first[version] = owner
+            first[version] = who
             continue
         bucket = Owner(UPDATE, ANCIENT, "", version)
         so_far = kept.pop(bucket, None) or kept.pop(first[version])
-        this = kept.pop(owner)
-        kept[bucket] = replace(this, fields=union(this.fields, so_far.fields))
+        this = kept.pop(who)
+        kept[bucket] = this.gaining(so_far.fields, api_version=version, time=this.time)
         excess -= 1
     return kept
 
 
-def describe(owner: Owner) -> str:
+def describe(who: Owner) -> str:
     """As conflicts name it: `"kubectl-edit" using v1`."""
-    text = _quoted(owner.manager)
-    if owner.subresource:
-        text += f" with subresource {_quoted(owner.subresource)}"
-    return f"{text} using {owner.api_version}" if owner.operation == UPDATE else text
+    text = _quoted(who.manager)
+    if who.subresource:
+        text += f" with subresource {_quoted(who.subresource)}"
+    return f"{text} using {who.api_version}" if who.operation == UPDATE else text
 
 
 def manager_name(given: str, user_agent: str) -> str:

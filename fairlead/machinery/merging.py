@@ -47,7 +47,7 @@ def _merge_lists(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
 
 
 def remove(value: Any, fields: Fields, shape: Shape, *, keep: tuple[str, ...] = ()) -> Any:
-    """The value without the members of the set; an object or list that loses all it has is given as None."""
+    """The value without the members of the set. What loses all it has stays, empty, unless it is a member itself."""
     if not fields:
         return value
     if is_granular(shape, value):
@@ -58,16 +58,14 @@ def remove(value: Any, fields: Fields, shape: Shape, *, keep: tuple[str, ...] = 
             if node is None:
                 kept[name] = inner
             elif not is_member(node):
-                rest = remove(inner, node, known)
-                if rest is not None:
-                    kept[name] = rest
-        return kept or (None if value else value)
+                kept[name] = remove(inner, node, known)
+        return kept
     if is_list(shape, value):
         return _remove_items(value, fields, shape)
     return value
 
 
-def _remove_items(value: list[Any], fields: Fields, shape: Shape) -> list[Any] | None:
+def _remove_items(value: list[Any], fields: Fields, shape: Shape) -> list[Any]:
     items = []
     for one in value:
         node = fields.get(shape.step(one))
@@ -76,7 +74,7 @@ def _remove_items(value: list[Any], fields: Fields, shape: Shape) -> list[Any] |
         elif not is_member(node):
             # An item without its keys would be another one.
             items.append(remove(one, node, shape.item or FREE, keep=shape.keys))
-    return items or None
+    return items
 
 
 def with_named(fields: Fields, shape: Shape) -> Fields:

@@ -34,6 +34,10 @@ class Shape:
         """By name: the step in a path, and the shape. Of a struct."""
         return struct_fields(self.type.struct) if self.type else {}
 
+    def leads(self) -> dict[str, tuple[str, Shape]]:
+        """By name: how the member begins in a set's text, and the shape. Of a struct."""
+        return _struct_leads(self.type.struct) if self.type else {}
+
     def step(self, item: Any) -> str:
         """The path element of an item of a list."""
         if self.form == "set":
@@ -59,6 +63,11 @@ def struct_shape(struct: Any) -> Shape:
 @functools.cache
 def struct_fields(struct: Any) -> dict[str, tuple[str, Shape]]:
     return {name: (f"f:{name}", _shape(field.type)) for name, field in schema_of(struct).fields.items()}
+
+
+@functools.cache
+def _struct_leads(struct: Any) -> dict[str, tuple[str, Shape]]:
+    return {name: (f'"{step}":', shape) for name, (step, shape) in struct_fields(struct).items()}
 
 
 def _shape(info: TypeInfo) -> Shape:

@@ -68,7 +68,8 @@ def test_every_type_of_a_kind_has_a_schema_and_lists_that_merge_by_fields_that_e
 def test_managed_fields_of_a_client_are_accepted(kind: Kind[Any]) -> None:
     entry = {"manager": "kubectl", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}}}
     body = msgspec.json.encode({"metadata": {"managedFields": [entry]}})
-    assert msgspec.to_builtins(msgspec.json.decode(body, type=kind.type).metadata.managedFields) == [entry]
+    found = msgspec.json.decode(body, type=kind.type).metadata.managedFields
+    assert msgspec.json.decode(msgspec.json.encode(found)) == [entry]
 
 
 @every_kind
@@ -131,5 +132,5 @@ def filled(info: TypeInfo) -> Any:
 def test_an_object_with_every_field_set_is_accepted_whole_and_written_as_it_was(kind: Kind[Any]) -> None:
     tree = filled(type_info(kind.type))
     obj = msgspec.json.decode(msgspec.json.encode(tree), type=kind.type)
-    assert msgspec.to_builtins(obj) == tree
+    assert msgspec.json.decode(msgspec.json.encode(obj)) == tree
     check(kind, kind.prepare_create(kind.default(obj)))
