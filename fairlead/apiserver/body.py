@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from fairlead.apiserver.accept import media_type, unsupported_media_type
@@ -13,6 +14,9 @@ from fairlead.runtime.client import Request
 
 MAX_BODY = 3 << 20
 ACCEPTED = ("application/json", "application/yaml", MEDIA_TYPE)
+_MAX_DEPTH = 1000
+_MAX_MULTIPLIED = 200_000
+"""Values that a YAML document may have more than are written in it."""
 _JSON = frozenset({"application/json", "", "*/*"})
 _YAML = frozenset({"application/yaml", "text/yaml", "application/x-yaml"})
 
@@ -53,7 +57,40 @@ def parse_yaml(body: bytes) -> Any:
     """A YAML document as a JSON tree. Raises StatusError 400."""
     import yaml  # heavy, and clients that send YAML are rare: kubectl converts
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError) as e:
+        _check_shape(yaml.parse(body, Loader=loader))
+        return yaml.load(body, Loader=loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise bad_request(f"error converting YAML to JSON: yaml: {e}") from e
+
+
+def _check_shape(events: Iterable[Any]) -> None:
+    """Refuses by the parser's events what the loader, which is recursive and written in C, would die of: nesting
+    without end, aliases that contain themselves, and aliases of aliases that multiply a few bytes to gigabytes."""
+    count = multiplied = 0
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    for event in events:
+        anchor = getattr(event, "anchor", None)
+        what = type(event).__name__
+        if what == "AliasEvent":
+            size = sizes.get(anchor or "", 0)
+            if not size:
+                raise ValueError(f"anchor '{anchor}' value contains itself, or is unknown")
+            count, multiplied = count + size, multiplied + size
+            if multiplied > _MAX_MULTIPLIED:
+                raise ValueError("document contains excessive aliasing")
+        elif what in ("MappingStartEvent", "SequenceStartEvent"):
+            open_nodes.append((anchor, count))
+            count += 1
+            if len(open_nodes) > _MAX_DEPTH:
+                raise ValueError(f"exceeded max depth of {_MAX_DEPTH}")
+        elif what in ("MappingEndEvent", "SequenceEndEvent"):
+            anchor, before = open_nodes.pop()
+            if anchor:
+                sizes[anchor] = count - before
+        elif what == "ScalarEvent":
+            count += 1
+            if anchor:
+                sizes[anchor] = 1

@@ -239,3 +239,16 @@ async def test_new_finalizers_are_refused_while_an_object_is_being_deleted(api: 
 async def test_a_version_may_not_be_given_on_create(api: Api) -> None:
     with pytest.raises(StatusError, match="resourceVersion should not be set on objects to be created"):
         await api.ok("POST", CONFIG_MAPS, {"metadata": {"name": "a", "resourceVersion": "5"}})
+
+
+LAUGHS = b"x: &x0 [1,1,1,1,1,1,1,1,1,1]\n" + b"".join(
+    b"x%d: &x%d [%s]\n" % (n, n, b",".join([b"*x%d" % (n - 1)] * 10)) for n in range(1, 9)
+)
+
+
+@story
+async def test_yaml_that_is_made_to_kill_its_reader_is_refused(api: Api) -> None:
+    for body in (b"{a: " * 200_000, b"- " * 200_000, b"a: &a [*a]", LAUGHS, b"a: *nobody"):
+        error = await api.error("POST", CONFIG_MAPS, body, content_type="application/yaml")
+        assert (error.code, error.reason) == (400, "BadRequest"), body[:50]
+        assert error.message.startswith("error converting YAML to JSON: yaml: ")
