@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import RealClock
@@ -34,6 +35,7 @@ WARM = (
     "fairlead.apiserver.server",
     "fairlead.cmd.membership",
     "fairlead.controllers",
+    "fairlead.loadbalancer.loop",
     "fairlead.runtime.typed",
     "fairlead.scheduler.loop",
     "fairlead.store.sqlite",
@@ -94,10 +96,12 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
 
 async def _run(wiring: Wiring) -> None:
     import fairlead.controllers
+    import fairlead.loadbalancer.loop
     import fairlead.scheduler.loop
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
+    from fairlead.loadbalancer.pool import default_pool
     from fairlead.runtime.typed import ApiClient
     from fairlead.store.sqlite import SqliteStore
 
@@ -120,6 +124,7 @@ async def _run(wiring: Wiring) -> None:
             ids=ids,
             ca_pem=settings.ca_pem,
             settings=fairlead.controllers.Settings(log=log.named("controllers")),
+            also=(partial(fairlead.loadbalancer.loop.controller, pool=default_pool(config.network())),),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
         await run_all(controllers, scheduler, _follow_nodes(wiring, client, log))

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Sequence
 
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.controllers.context import Context, Settings
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
-from fairlead.runtime.loop import run_controller
+from fairlead.runtime.loop import Controller, run_controller
 
-__all__ = ["Settings", "run"]
+__all__ = ["Context", "Settings", "run"]
 
 
-async def run(
+async def run(  # noqa: PLR0913 -- where components are wired up
     client: Client,
     *,
     clock: Clock,
@@ -26,8 +27,10 @@ async def run(
     ids: IdSource,
     ca_pem: str,
     settings: Settings | None = None,
+    also: Sequence[Callable[[Context], Controller]] = (),
 ) -> None:
-    """For ever, through whatever outages of the API server. Without settings, upstream's times and no log."""
+    """For ever, through whatever outages of the API server. Without settings, upstream's times and no log. `also` are
+    controllers from elsewhere, which share the informers."""
     from fairlead.controllers.registry import CONTROLLERS
 
     settings = settings or Settings()
@@ -44,7 +47,7 @@ async def run(
         log=log,
         started=clock.now(),
     )
-    controllers = [make(context) for make in CONTROLLERS]
+    controllers = [make(context) for make in (*CONTROLLERS, *also)]
     async with asyncio.TaskGroup() as group:
         for recorder in context.recorders:
             group.create_task(recorder.run())

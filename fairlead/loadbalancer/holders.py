@@ -1,0 +1,73 @@
+"""Who holds which address, and whether two Services can share one. Pure.
+
+An address is held by the Services whose status says so: that is also what makes it survive a restart. Where two that
+cannot share hold the same (one of them was changed), the older one keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fairlead.api.service import Service
+from fairlead.runtime.keys import key_of
+
+SHARING = "fairlead.dev/allow-shared-ip"
+"""Annotation: Services with the same value may share an address, on different ports."""
+
+_Selector = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A Service, as far as others with the same address care."""
+
+    key: str
+    age: tuple[str, str]
+    """Sorts older ones first."""
+    ports: frozenset[tuple[str, int]]
+    sharing: str
+    local: tuple[str, _Selector] | None
+    """With the Local policy: whose Pods decide which nodes may announce the address."""
+
+
+Holdings = Mapping[str, Mapping[str, Holder]]
+"""Address -> key -> Service."""
+
+
+def holder_of(service: Service) -> Holder:
+    meta, spec = service.metadata, service.spec
+    local = (meta.namespace, tuple(sorted(spec.selector.items()))) if spec.externalTrafficPolicy == "Local" else None
+    return Holder(
+        key=key_of(meta),
+        age=(meta.creationTimestamp or "", meta.uid),
+        ports=frozenset((port.protocol or "TCP", port.port) for port in spec.ports),
+        sharing=meta.annotations.get(SHARING, ""),
+        local=local,
+    )
+
+
+def addresses_of(service: Service) -> tuple[str, ...]:
+    """Those that its status says it has."""
+    return tuple(point.ip for point in service.status.loadBalancer.ingress if point.ip)
+
+
+def conflict(one: Holder, other: Holder) -> str:
+    """Why the two cannot share an address; empty where they can."""
+    if not one.sharing or one.sharing != other.sharing:
+        return f"both need the annotation {SHARING} with the same value to share it"
+    if both := sorted(one.ports & other.ports):
+        protocol, port = both[0]
+        return f"both use port {port}/{protocol}, and only different ports can share it"
+    if one.local != other.local:
+        return "externalTrafficPolicy Local can share it only with the same policy and the same selector"
+    return ""
+
+
+def in_the_way(wanted: str, by: Holder, holdings: Holdings, *, older_only: bool = False) -> Iterator[tuple[str, str]]:
+    """Who keeps `by` from having the address, and why."""
+    others = holdings.get(wanted, {})
+    for key in sorted(others):
+        other = others[key]
+        if key != by.key and not (older_only and by.age < other.age) and (why := conflict(by, other)):
+            yield key, why

@@ -1,0 +1,211 @@
+"""Decides about one Service of type LoadBalancer: its address, its finalizer, and what to say where it gets none.
+
+What must stay true: an address once given stays, until the Service is deleted, changes its type, asks for another one
+or collides with an older Service that shares it. A Service that cannot have what it asks for keeps what it has.
+A look writes one thing only: first the finalizer, then the status; the next look is made by the write itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import msgspec
+
+from fairlead.api.service import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
+from fairlead.loadbalancer.holders import SHARING, Holder, Holdings, addresses_of, conflict, holder_of, in_the_way
+from fairlead.loadbalancer.pool import Pool, family_of, render
+from fairlead.runtime.plan import NOTHING, Note, Patch, Plan, Update
+
+FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+CLASS = "fairlead.dev/lb"
+ADDRESSES = "fairlead.dev/load-balancer-ips"
+"""Annotation: the addresses wanted, one of each family, with commas between."""
+
+_FAILED = "SyncLoadBalancerFailed"
+_ANOTHER_CLASS = "LoadBalancerClassNotServed"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    plan: Plan
+    trouble: str = ""
+    """Why it has no address, or not the one it asks for."""
+
+
+class NoAddress(Exception):
+    """The text says why, and what to do."""
+
+
+def is_ours(service: Service) -> bool:
+    return service.spec.type == "LoadBalancer" and service.spec.loadBalancerClass in (None, CLASS)
+
+
+def holds(service: Service) -> bool:
+    """Whether what its status says is still its own."""
+    return is_ours(service) and not (
+        service.metadata.deletionTimestamp and FINALIZER not in service.metadata.finalizers
+    )
+
+
+def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) -> Decision:
+    """`said` is the trouble that the last look ended with: the same is not said twice."""
+    if service.metadata.deletionTimestamp or not is_ours(service):
+        return _withdraw(service, said)
+    if FINALIZER not in service.metadata.finalizers:
+        note = Note(service, "EnsuringLoadBalancer", "Ensuring load balancer")
+        return Decision(
+            Plan(patch=(_finalizers(service, [*service.metadata.finalizers, FINALIZER]),), events=(note,)), said
+        )
+    try:
+        wanted, trouble = choose(service, holdings, pool), ""
+    except NoAddress as error:
+        wanted, trouble = _still_its_own(service, holdings, pool), str(error)
+    return Decision(_write(service, wanted, _complaint(service, trouble, said)), trouble)
+
+
+def choose(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
+    """An address for each of the Service's families. Raises NoAddress."""
+    asked, me = _asked(service), holder_of(service)
+    chosen = []
+    for family in service.spec.ipFamilies or ["IPv4"]:
+        if not pool.of_family(family):
+            if (
+                service.spec.ipFamilyPolicy == "RequireDualStack"
+                or family in asked
+                or not _others(service, family, pool)
+            ):
+                raise NoAddress(
+                    f"the pool {render(pool.ranges)} has no {family} addresses: set ipFamilies to those it has"
+                )
+            continue
+        if family in asked:
+            chosen.append(_take(asked[family], me, holdings, pool))
+        else:
+            chosen.append(_keep(family, service, me, holdings, pool) or _find(family, me, holdings, pool))
+    return tuple(chosen)
+
+
+def _others(service: Service, family: str, pool: Pool) -> bool:
+    """Whether the Service can do with another family."""
+    return any(other != family and pool.of_family(other) for other in service.spec.ipFamilies)
+
+
+def _asked(service: Service) -> dict[str, str]:
+    """By family. The annotation goes before the deprecated field."""
+    text = service.metadata.annotations.get(ADDRESSES, "") or service.spec.loadBalancerIP
+    asked: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            address = str(ip_address(part))
+        except ValueError:
+            raise NoAddress(f'it asks for "{part}", which is no IP address') from None
+        family = family_of(address)
+        if family in asked:
+            raise NoAddress(f"it asks for two {family} addresses, {asked[family]} and {address}: ask for one")
+        if family not in (service.spec.ipFamilies or ["IPv4"]):
+            raise NoAddress(f"it asks for {address}, but its ipFamilies do not name {family}")
+        asked[family] = address
+    return asked
+
+
+def _take(address: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
+    if address not in pool:
+        raise NoAddress(
+            f"it asks for {address}, which is not in the pool {render(pool.ranges)}: ask for one that is, or for none"
+        )
+    for key, why in in_the_way(address, me, holdings):
+        raise NoAddress(f"it asks for {address}, which Service {key} has ({why}): ask for another one, or for none")
+    return address
+
+
+def _keep(family: str, service: Service, me: Holder, holdings: Holdings, pool: Pool) -> str:
+    mine = (a for a in addresses_of(service) if family_of(a) == family and a in pool)
+    return next((a for a in mine if not any(in_the_way(a, me, holdings, older_only=True))), "")
+
+
+def _find(family: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
+    """One that it may share, where it wants to; else one that nobody has."""
+    ranges = pool.of_family(family)
+    if me.sharing:
+        for address in (str(address) for some in ranges for address in some):
+            others = [other for key, other in holdings.get(address, {}).items() if key != me.key]
+            if others and not any(conflict(me, other) for other in others):
+                return address
+    for some in ranges:
+        for candidate in some:
+            if not holdings.get(str(candidate), {}).keys() - {me.key}:
+                return str(candidate)
+    count = sum(map(len, ranges))
+    raise NoAddress(
+        f"all {count} addresses of the pool {render(ranges)} are in use: delete a Service of type LoadBalancer or "
+        f"change its type, or let several share one with the annotation {SHARING}"
+    )
+
+
+def _still_its_own(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
+    me = holder_of(service)
+    kept = (_keep(family, service, me, holdings, pool) for family in ("IPv4", "IPv6"))
+    return tuple(filter(None, kept))
+
+
+def _complaint(service: Service, trouble: str, said: str) -> tuple[Note, ...]:
+    if not trouble or trouble == said:
+        return ()
+    text = f"Error syncing load balancer: failed to ensure load balancer: {trouble}"
+    return (Note(service, _FAILED, text, "Warning"),)
+
+
+def _write(service: Service, addresses: tuple[str, ...], notes: tuple[Note, ...]) -> Plan:
+    wanted = [_point(service, address) for address in addresses]
+    if wanted == service.status.loadBalancer.ingress:
+        return Plan(events=notes)
+    done = Note(service, "EnsuredLoadBalancer", "Ensured load balancer") if wanted else None
+    return Plan(status=(_status(service, wanted, done),), events=notes)
+
+
+def _point(service: Service, address: str) -> LoadBalancerIngress:
+    ports = [PortStatus(port=port.port, protocol=port.protocol or "TCP") for port in service.spec.ports]
+    return LoadBalancerIngress(ip=address, ipMode="VIP", ports=ports)
+
+
+def _withdraw(service: Service, said: str) -> Decision:
+    """It is going, or is none of ours (any more)."""
+    if FINALIZER in service.metadata.finalizers and not _is_anothers(service):
+        left = [name for name in service.metadata.finalizers if name != FINALIZER]
+        if service.status.loadBalancer.ingress and (left or not service.metadata.deletionTimestamp):
+            note = Note(service, "DeletingLoadBalancer", "Deleting load balancer")
+            return Decision(Plan(status=(_status(service, [], None),), events=(note,)))
+        notes = tuple(_farewell(service))
+        return Decision(Plan(patch=(_finalizers(service, left),), events=notes))
+    if _is_anothers(service) and not service.status.loadBalancer.ingress and not service.metadata.deletionTimestamp:
+        trouble = (
+            f'this cluster serves loadBalancerClass "{CLASS}" and Services without a class; an address for class '
+            f'"{service.spec.loadBalancerClass}" is up to a controller of yours. The class cannot be changed: to have '
+            "an address from here, create the Service anew without it"
+        )
+        notes = (Note(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
+        return Decision(Plan(events=notes), trouble)
+    return Decision(NOTHING)
+
+
+def _is_anothers(service: Service) -> bool:
+    return service.spec.type == "LoadBalancer" and not is_ours(service)
+
+
+def _farewell(service: Service) -> Iterator[Note]:
+    if service.status.loadBalancer.ingress:
+        yield Note(service, "DeletingLoadBalancer", "Deleting load balancer")
+    yield Note(service, "DeletedLoadBalancer", "Deleted load balancer")
+
+
+def _finalizers(service: Service, names: list[str]) -> Patch:
+    meta = service.metadata
+    body = {"uid": meta.uid, "resourceVersion": meta.resourceVersion, "finalizers": names or None}
+    return Patch(SERVICE, meta.name, meta.namespace, {"metadata": body})
+
+
+def _status(service: Service, points: list[LoadBalancerIngress], done: Note | None) -> Update:
+    status = msgspec.structs.replace(service.status, loadBalancer=LoadBalancerStatus(ingress=points))
+    return Update(SERVICE, msgspec.structs.replace(service, status=status), "status", done=done)

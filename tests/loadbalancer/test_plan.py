@@ -1,0 +1,220 @@
+"""Which Service gets which address, and what is said where one gets none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.api.service import LoadBalancerIngress, PortStatus, ServicePort
+from fairlead.loadbalancer.holders import conflict, holder_of
+from fairlead.loadbalancer.plan import FINALIZER
+from tests.loadbalancer.world import World, balanced, pool, sharing
+
+
+def settled(*services: object, world: World | None = None) -> World:
+    world = world or World()
+    world.put(*services)  # type: ignore[arg-type]
+    world.settle()
+    return world
+
+
+def troubles(world: World) -> list[str]:
+    return [line for line in world.said if "SyncLoadBalancerFailed" in line]
+
+
+def test_a_service_gets_the_first_free_address_a_finalizer_and_upstreams_events() -> None:
+    world = settled(balanced())
+    service = world.services["web"]
+    assert service.metadata.finalizers == [FINALIZER]
+    assert service.status.loadBalancer.ingress == [
+        LoadBalancerIngress(ip="172.30.0.200", ipMode="VIP", ports=[PortStatus(port=80, protocol="TCP")])
+    ]
+    assert world.said == [
+        "web Normal EnsuringLoadBalancer: Ensuring load balancer",
+        "web Normal EnsuredLoadBalancer: Ensured load balancer",
+    ]
+
+
+def test_every_service_has_an_address_of_its_own() -> None:
+    world = settled(balanced("a"), balanced("b"), balanced("c"))
+    assert [world.address(name) for name in "abc"] == ["172.30.0.200", "172.30.0.201", "172.30.0.202"]
+
+
+def test_our_class_is_served_and_another_ones_left_alone_with_a_hint_said_once() -> None:
+    world = settled(
+        balanced("a", loadBalancerClass="fairlead.dev/lb"), balanced("b", loadBalancerClass="example.com/x")
+    )
+    world.settle()
+    assert world.address("a") == "172.30.0.200"
+    assert (world.address("b"), world.services["b"].metadata.finalizers) == ("", [])
+    (hint,) = [line for line in world.said if line.startswith("b ")]
+    assert 'an address for class "example.com/x" is up to a controller of yours' in hint
+    assert "create the Service anew without it" in hint
+
+
+def test_a_class_of_others_keeps_what_its_controller_wrote() -> None:
+    world = World()
+    theirs = balanced("b", loadBalancerClass="example.com/x", meta={"finalizers": [FINALIZER]})
+    theirs.status.loadBalancer.ingress = [LoadBalancerIngress(ip="192.0.2.1", ipMode="VIP")]
+    assert settled(theirs, world=world).services["b"] is theirs
+    assert world.said == []
+
+
+def test_the_address_asked_for_is_given_by_field_or_by_annotation() -> None:
+    annotated = {"annotations": {"fairlead.dev/load-balancer-ips": "172.30.0.201"}}
+    world = settled(balanced("a", loadBalancerIP="172.30.0.202"), balanced("b", meta=annotated))
+    assert (world.address("a"), world.address("b")) == ("172.30.0.202", "172.30.0.201")
+
+
+def test_an_address_that_is_taken_leaves_the_service_pending_and_names_who_has_it() -> None:
+    world = settled(balanced("a"), balanced("b", loadBalancerIP="172.30.0.200"))
+    assert world.address("b") == ""
+    (text,) = troubles(world)
+    assert text.startswith(
+        "b Warning SyncLoadBalancerFailed: Error syncing load balancer: failed to ensure load balancer: "
+        "it asks for 172.30.0.200, which Service default/a has"
+    )
+    world.delete("a")
+    world.settle()
+    assert world.address("b") == "172.30.0.200"
+
+
+def test_an_address_outside_the_pool_or_no_address_is_said_so() -> None:
+    world = settled(balanced("a", loadBalancerIP="10.0.0.1"), balanced("b", loadBalancerIP="web"))
+    assert (world.address("a"), world.address("b")) == ("", "")
+    outside, none = troubles(world)
+    assert "it asks for 10.0.0.1, which is not in the pool 172.30.0.200-172.30.0.202" in outside
+    assert 'it asks for "web", which is no IP address' in none
+
+
+def test_who_asks_for_what_it_cannot_have_keeps_what_it_has() -> None:
+    world = settled(balanced("a"), balanced("b"))
+    world.put(balanced("b", loadBalancerIP="172.30.0.200"))
+    world.settle()
+    assert world.address("b") == "172.30.0.201"
+    assert len(troubles(world)) == 1
+
+
+def test_an_exhausted_pool_is_said_and_the_next_free_address_goes_to_who_waits() -> None:
+    world = settled(balanced("a"), balanced("b"), balanced("c"), balanced("d"))
+    assert world.address("d") == ""
+    (text,) = troubles(world)
+    assert "all 3 addresses of the pool 172.30.0.200-172.30.0.202 are in use: delete a Service" in text
+    world.put(balanced("b", type="ClusterIP"))
+    world.settle()
+    assert world.address("d") == "172.30.0.201"
+
+
+def test_a_change_of_type_takes_status_and_finalizer_away() -> None:
+    world = settled(balanced())
+    world.put(balanced(type="NodePort"))
+    world.settle()
+    service = world.services["web"]
+    assert (service.status.loadBalancer.ingress, service.metadata.finalizers) == ([], [])
+
+
+def test_a_deleted_service_goes_once_its_address_is_free() -> None:
+    world = settled(balanced())
+    world.delete("web")
+    world.settle()
+    assert world.services == {}
+    assert [line.split()[2] for line in world.said[2:]] == ["DeletingLoadBalancer:", "DeletedLoadBalancer:"]
+
+
+def test_a_deleted_service_that_others_hold_back_loses_its_address_first() -> None:
+    world = settled(balanced(meta={"finalizers": ["example.com/mine"]}))
+    world.delete("web")
+    world.settle()
+    service = world.services["web"]
+    assert (service.status.loadBalancer.ingress, service.metadata.finalizers) == ([], ["example.com/mine"])
+
+
+def test_services_with_the_same_key_share_an_address_on_different_ports() -> None:
+    udp = ServicePort(port=80, protocol="UDP")
+    world = settled(
+        balanced("a", meta=sharing()),
+        balanced("b", ports=[443], meta=sharing()),
+        balanced("c", ports=[udp], meta=sharing()),
+        balanced("d", meta=sharing()),
+        balanced("e", ports=[8080], meta=sharing("another")),
+    )
+    assert [world.address(name) for name in "abcde"] == ["172.30.0.200"] * 3 + ["172.30.0.201", "172.30.0.202"]
+
+
+def test_an_asked_for_address_is_shared_too_and_a_collision_is_explained() -> None:
+    world = settled(
+        balanced("a", meta=sharing()),
+        balanced("b", ports=[443], meta=sharing(), loadBalancerIP="172.30.0.200"),
+        balanced("c", meta=sharing(), loadBalancerIP="172.30.0.200"),
+    )
+    assert world.address("b") == "172.30.0.200"
+    assert world.address("c") == ""
+    assert "Service default/a has (both use port 80/TCP, and only different ports can share it)" in troubles(world)[0]
+
+
+def test_the_local_policy_shares_only_with_the_same_pods() -> None:
+    local: dict[str, Any] = {"externalTrafficPolicy": "Local"}
+    one = holder_of(balanced("a", meta=sharing(), **local))
+    same = holder_of(balanced("b", ports=[81], meta=sharing(), selector={"app": "a"}, **local))
+    other = holder_of(balanced("b", ports=[81], meta=sharing(), **local))
+    assert conflict(one, same) == ""
+    assert "externalTrafficPolicy Local" in conflict(one, other)
+
+
+def test_of_two_that_come_to_collide_the_older_one_keeps_the_address() -> None:
+    world = settled(balanced("b", age=1, meta=sharing()), balanced("a", age=2, ports=[443], meta=sharing()))
+    world.put(balanced("b", age=1, ports=[443], meta=sharing()))
+    world.settle()
+    assert (world.address("b"), world.address("a")) == ("172.30.0.200", "172.30.0.201")
+
+
+def test_a_service_of_both_families_has_an_address_of_each() -> None:
+    world = World(pool("172.30.0.200", "172.30.0.201", ("fd00::200", "fd00::201")))
+    settled(balanced(ipFamilies=["IPv6", "IPv4"]), world=world)
+    assert world.address() == "fd00::200,172.30.0.200"
+
+
+def test_a_family_without_a_pool_is_done_without_unless_it_is_required() -> None:
+    world = settled(
+        balanced("a", ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="PreferDualStack"),
+        balanced("b", ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="RequireDualStack"),
+        balanced("c", ipFamilies=["IPv6"]),
+    )
+    assert [world.address(name) for name in "abc"] == ["172.30.0.200", "", ""]
+    assert all("has no IPv6 addresses" in text for text in troubles(world))
+    assert len(troubles(world)) == 2
+
+
+def test_changed_ports_are_written_and_the_address_stays() -> None:
+    world = settled(balanced("a"), balanced("b"))
+    world.put(balanced("b", ports=[80, 443]))
+    world.settle()
+    (point,) = world.services["b"].status.loadBalancer.ingress
+    assert (point.ip, [p.port for p in point.ports]) == ("172.30.0.201", [80, 443])
+
+
+_NAMES = st.permutations(["a", "b", "c", "d", "e"])
+
+
+@settings(max_examples=60)
+@given(_NAMES, st.lists(st.sampled_from(["", "one", "two"]), min_size=5, max_size=5), st.integers(1, 3))
+def test_whatever_the_order_nobody_collides_and_a_second_look_finds_nothing(
+    order: list[str], keys: list[str], ports: int
+) -> None:
+    world = World()
+    for age, (name, key) in enumerate(zip("abcde", keys, strict=True)):
+        world.put(balanced(name, age=age, ports=[80 + age % ports], meta=sharing(key) if key else None))
+    world.settle(order)
+    before = msgspec.json.encode(world.services)
+    world.settle()
+    assert msgspec.json.encode(world.services) == before
+    holders = [(world.address(s.metadata.name), holder_of(s)) for s in world.services.values()]
+    for address, one in holders:
+        for other_address, other in holders:
+            if address and address == other_address and one != other:
+                assert conflict(one, other) == ""
+    if not any(keys):
+        assert sum(bool(address) for address, _ in holders) == 3
