@@ -1,0 +1,172 @@
+"""Real servers on the loopback: ours, and upstreams that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from fairlead.base.clock import RealClock
+from fairlead.base.log import SILENT
+from fairlead.base.tasks import Nursery
+from fairlead.dns.cache import Cache
+from fairlead.dns.config import Config
+from fairlead.dns.metrics import Metrics
+from fairlead.dns.resolver import Resolver
+from fairlead.dns.server import UdpServer, listening, tcp_factory
+from fairlead.dns.upstream import Dialer, DirectDialer, Patience, Upstreams
+from fairlead.dns.wire import HEADER, TC, A
+from fairlead.dns.zone import Zone
+from tests.dns.world import World
+
+Reply = Callable[[bytes, bool], bytes | None]
+"""From a query, and whether it came over TCP, to what is said."""
+
+
+def says(address: str, *, ttl: int = 60, rcode: int = 0) -> Reply:
+    """Every name of type A is at this address; other types have nothing."""
+    packed = socket.inet_aton(address)
+
+    def reply(data: bytes, _: bool) -> bytes:
+        end = data.find(b"\0", 12) + 5
+        found = data[end - 3] == A and not rcode
+        record = b"\xc0\x0c\0\1\0\1" + ttl.to_bytes(4, "big") + b"\0\4" + packed if found else b""
+        return (
+            data[:2] + (0x8180 | rcode).to_bytes(2, "big") + bytes((0, 1, 0, found, 0, 0, 0, 0)) + data[12:end] + record
+        )
+
+    return reply
+
+
+def missing(ttl: int = 60) -> Reply:
+    """No name exists; the SOA allows that to be kept for `ttl`."""
+
+    def reply(data: bytes, _: bool) -> bytes:
+        end = data.find(b"\0", 12) + 5
+        rdata = b"\0\0" + bytes(16) + ttl.to_bytes(4, "big")
+        soa = b"\0\0\6\0\1" + ttl.to_bytes(4, "big") + len(rdata).to_bytes(2, "big") + rdata
+        return data[:2] + b"\x81\x83\0\1\0\0\0\1\0\0" + data[12:end] + soa
+
+    return reply
+
+
+def cut_over_udp(then: Reply) -> Reply:
+    """TC over UDP, all of it over TCP."""
+
+    def reply(data: bytes, tcp: bool) -> bytes | None:
+        if tcp:
+            return then(data, True)
+        end = data.find(b"\0", 12) + 5
+        return HEADER.pack(int.from_bytes(data[:2], "big"), 0x8180 | TC, 1, 0, 0, 0) + data[12:end]
+
+    return reply
+
+
+@dataclass
+class Upstream:
+    name: str
+    reply: Reply | None
+    """None: hears and says nothing."""
+    heard: list[bytes] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def upstream(reply: Reply | None) -> AsyncIterator[Upstream]:
+    ((udp, tcp),) = listening(0, address="127.0.0.1")
+    udp.setblocking(False)
+    made = Upstream(f"127.0.0.1:{udp.getsockname()[1]}", reply)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        data, peer = udp.recvfrom(4096)
+        made.heard.append(data)
+        said = made.reply(data, False) if made.reply else None
+        if said:
+            udp.sendto(said, peer)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes(await reader.readexactly(2), "big")
+        said = made.reply(await reader.readexactly(length), True) if made.reply else None
+        if said:
+            writer.write(len(said).to_bytes(2, "big") + said)
+            await writer.drain()
+        writer.close()
+
+    loop.add_reader(udp.fileno(), read)
+    server = await asyncio.start_server(handle, sock=tcp)
+    try:
+        yield made
+    finally:
+        loop.remove_reader(udp.fileno())
+        udp.close()
+        server.close()
+        await server.wait_closed()
+
+
+@dataclass
+class Ours:
+    port: int
+    resolver: Resolver
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def ours(config: Config, world: World | None = None, *, dialer: Dialer | None = None) -> AsyncIterator[Ours]:
+    """Our server with these settings; the names of `world` if any."""
+    zone = world.zone if world else Zone(config)
+    zone.configure(config)
+    zone.settle(1)
+    metrics, clock = Metrics("cluster.local."), RealClock()
+    async with Nursery() as nursery:
+        upstreams = Upstreams(
+            nursery, dialer=dialer or DirectDialer(""), metrics=metrics, clock=clock, rng=random.Random(7), log=SILENT,
+            patience=Patience(host_s=1.0, other_s=0.15),
+        )  # fmt: skip
+        cache = Cache(size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s)
+        resolver = Resolver(zone, cache=cache, forwarder=upstreams, metrics=metrics, clock=clock, log=SILENT)
+        resolver.ready = True
+        ((udp, tcp),) = listening(0, address="127.0.0.1")
+        server = UdpServer(udp, resolver)
+        server.start()
+        listener = await asyncio.get_running_loop().create_server(tcp_factory(resolver), sock=tcp)
+        try:
+            yield Ours(udp.getsockname()[1], resolver, metrics)
+        finally:
+            server.stop()
+            udp.close()
+            listener.close()
+            upstreams.close()
+
+
+async def over_udp(port: int, *queries: bytes) -> list[bytes]:
+    """Sends all, returns as many answers, in the order of their ids."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect(("127.0.0.1", port))
+        for query in queries:
+            sock.send(query)
+        async with asyncio.timeout(5):
+            return sorted([await loop.sock_recv(sock, 4096) for _ in queries])
+
+
+async def over_tcp(port: int, *queries: bytes, pieces: Sequence[int] = ()) -> list[bytes]:
+    """All over one connection at once; `pieces`: where the bytes are cut on their way."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    data = b"".join(len(query).to_bytes(2, "big") + query for query in queries)
+    at = 0
+    for cut in (*pieces, len(data)):
+        writer.write(data[at:cut])
+        await writer.drain()
+        await asyncio.sleep(0)
+        at = cut
+    found = []
+    async with asyncio.timeout(5):
+        for _ in queries:
+            length = int.from_bytes(await reader.readexactly(2), "big")
+            found.append(await reader.readexactly(length))
+    writer.close()
+    return sorted(found)
