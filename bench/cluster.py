@@ -92,7 +92,7 @@ class Cluster:
 def fresh_cluster(name: str = "bench") -> Iterator[Cluster]:
     """A name and a state directory of its own; whatever was started under it is taken down and forgotten."""
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as home:
-        cluster = Cluster(name, Path(home), os.environ | {"XDG_STATE_HOME": home})
+        cluster = Cluster(name, Path(home), os.environ | {"XDG_STATE_HOME": home, "FAIRLEAD_UPSTREAM": "none"})
         try:
             yield cluster
         finally:

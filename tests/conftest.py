@@ -6,6 +6,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+os.environ["FAIRLEAD_UPSTREAM"] = "none"
+"""No cluster of a test asks anybody outside."""
+
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile(

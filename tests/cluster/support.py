@@ -160,6 +160,7 @@ def ordinary_runner(home: Path) -> Runner:
         "XDG_STATE_HOME": str(home),
         "PYTHONPATH": f"{source}:{packages}",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "FAIRLEAD_UPSTREAM": "none",
     }
     return Runner(prefix, str(system), environment)
 
