@@ -59,6 +59,7 @@ class Creator:
             obj.metadata.managedFields = owners
         obj = kind.prepare_create(obj)
         self._admission.on_create(kind, obj)
+        self._writer.complete(kind, None, obj)
         self._check(kind, obj)
         warnings = list(kind.warnings(obj))
         for _ in range(_NAME_TRIES):

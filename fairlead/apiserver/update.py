@@ -89,6 +89,8 @@ class Updater:
         if not target.subresource:
             new = kind.prepare_update(old, new)
         prepare_update(kind, old, new, target.subresource)
+        if not target.subresource:
+            self._writer.complete(kind, old, new)
         # A binding sets what no update may change, and nothing that a check could refuse.
         if target.subresource != "binding" and (errors := _errors(kind, old, new)):
             raise invalid_object(kind.kind, kind.group, target.name, errors)
