@@ -25,7 +25,8 @@ from fairlead.apiserver.bridge import bridge
 from fairlead.apiserver.core import Core, error_response
 from fairlead.apiserver.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.kubelet import Kubelet
-from fairlead.apiserver.model import Forward, Stream, Upgrade, User
+from fairlead.apiserver.model import Forward, PortForward, Stream, Upgrade, User
+from fairlead.apiserver.portforward import serve_port_forward
 from fairlead.apiserver.route import proxied_from
 from fairlead.apiserver.watch import WatchStream
 from fairlead.machinery.status import StatusError
@@ -126,6 +127,8 @@ class HttpEdge:
                 return await self._upgrade(request, outcome)
             if isinstance(outcome, Forward):
                 return await self._forwarder.forward(request, outcome, start)
+            if isinstance(outcome, PortForward):
+                return await _port_forward(request, outcome)
             return await _send_stream(request, outcome)
         finally:
             ended()
@@ -135,6 +138,13 @@ class HttpEdge:
             return await bridge(request, upgrade, self._kubelet.session())
         except StatusError as e:
             return _response(error_response(e))
+
+
+async def _port_forward(request: web.BaseRequest, to: PortForward) -> web.StreamResponse:
+    try:
+        return await serve_port_forward(request, to)
+    except StatusError as e:
+        return _response(error_response(e))
 
 
 def _make_request(

@@ -35,7 +35,7 @@ class Kubelet:
         self._session: aiohttp.ClientSession | None = None
 
     async def handle(self, target: Target, request: Request) -> Outcome:
-        """`pods/log`, `exec`, `attach` and `portforward`. Raises StatusError 400, 404, 501, 503."""
+        """`pods/log`, `exec` and `attach`. Raises StatusError 400, 404, 501, 503."""
         pod: Pod = target.resource.find(target.namespace, target.name).decode()
         if target.subresource == "log":
             return await self._log(pod, request)

@@ -63,7 +63,16 @@ class Forward:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-Outcome = Response | Stream | Upgrade | Forward
+@dataclass(frozen=True, slots=True)
+class PortForward:
+    """Carry on as a session of connections to this Pod's ports."""
+
+    host: str
+    pod: str
+    uid: str
+
+
+Outcome = Response | Stream | Upgrade | Forward | PortForward
 
 
 def json_response(body: bytes, status: int = 200, warnings: Sequence[str] = ()) -> Response:

@@ -44,6 +44,7 @@ _SPECIAL: dict[tuple[str, str], tuple[Subresource, ...]] = {
         Subresource("eviction", GroupVersionKind("policy", "v1", "Eviction"), ("create",)),
         Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
         Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
+        Subresource("portforward", GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
         Subresource("proxy", GroupVersionKind("", "v1", "PodProxyOptions"), _CONNECT),
     ),
     ("", "services"): (Subresource("proxy", GroupVersionKind("", "v1", "ServiceProxyOptions"), _CONNECT),),

@@ -1,0 +1,182 @@
+"""`kubectl port-forward`: connections to a Pod's ports, many in one SPDY session.
+
+The session comes inside a WebSocket (`SPDY/3.1+portforward.k8s.io`, kubectl 1.31 and later) or bare after an upgrade
+(before that). Each connection is two streams with one `requestid`: `data`, and `error`, on which is said why a port
+could not be reached. The Pod is dialled at its own address, so what listens on its loopback alone is not reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiohttp import WSMsgType, hdrs, web
+
+from fairlead.apiserver.model import PortForward
+from fairlead.apiserver.spdy import Data, Ended, Event, Opened, Ping, ProtocolError, Session
+from fairlead.apiserver.tunnel import take_over
+from fairlead.base.tasks import Nursery
+from fairlead.machinery.status import bad_request
+
+_NAME = "portforward.k8s.io"
+_OVER_WEBSOCKET = f"SPDY/3.1+{_NAME}"
+_CHUNK = 32 << 10
+_WAITING = 16
+"""Pieces that a connection which is still being made, or is slow, may hold back before all wait for it."""
+_MAX_STREAMS = 1000
+_CONNECT_S = 10.0
+
+
+class Pipe(Protocol):
+    async def read(self) -> bytes: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+
+async def serve_port_forward(request: web.BaseRequest, to: PortForward) -> web.StreamResponse:
+    """Raises StatusError 400 where the client does not speak as we do."""
+    wanted = request.headers.get(hdrs.UPGRADE, "").lower()
+    if wanted == "websocket":
+        offered = [p.strip() for p in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")]
+        if _OVER_WEBSOCKET not in offered:
+            raise bad_request(f"unable to upgrade: client supports {offered}, server supports [{_OVER_WEBSOCKET}]")
+        ws = web.WebSocketResponse(protocols=(_OVER_WEBSOCKET,), compress=False, max_msg_size=0)
+        await ws.prepare(request)
+        await _Forwarding(_OverWebSocket(ws), to).run()
+        await ws.close()
+        return ws
+    if wanted == "spdy/3.1":
+        headers = {hdrs.CONNECTION: "Upgrade", hdrs.UPGRADE: "SPDY/3.1", "X-Stream-Protocol-Version": _NAME}
+        response, connection = await take_over(request, headers)
+        await _Forwarding(connection, to).run()
+        return response
+    raise bad_request("Upgrade request required")
+
+
+class _OverWebSocket:
+    def __init__(self, ws: web.WebSocketResponse) -> None:
+        self._ws = ws
+
+    async def read(self) -> bytes:
+        while True:
+            message = await self._ws.receive()
+            if message.type is WSMsgType.BINARY:
+                if message.data:
+                    return bytes(message.data)
+            elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                return b""
+
+    async def write(self, data: bytes) -> None:
+        await self._ws.send_bytes(data)
+
+
+@dataclass(slots=True)
+class _Connection:
+    """One connection to a port: its data stream, and what has come on it; an empty piece is the end."""
+
+    stream: int
+    error_stream: int
+    port: str
+    waiting: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(_WAITING))
+
+
+class _Forwarding:
+    def __init__(self, pipe: Pipe, to: PortForward) -> None:
+        self._pipe = pipe
+        self._to = to
+        self._session = Session()
+        self._errors: dict[str, int] = {}
+        self._connections: dict[int, _Connection] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Until the client hangs up."""
+        async with Nursery() as nursery:
+            try:
+                while data := await self._pipe.read():
+                    for event in self._session.receive(data):
+                        await self._on(event, nursery)
+            except (ProtocolError, OSError):
+                return  # the client is gone, or might as well be
+
+    async def _on(self, event: Event, nursery: Nursery) -> None:
+        match event:
+            case Opened(stream, headers):
+                await self._open(stream, headers, nursery)
+            case Data(stream, data):
+                if (found := self._connections.get(stream)) is not None:
+                    await found.waiting.put(data)
+            case Ended(stream, reset):
+                if reset and (task := self._tasks.get(stream)) is not None:
+                    task.cancel()
+                elif (found := self._connections.get(stream)) is not None:
+                    await found.waiting.put(b"")
+            case Ping():
+                await self._pipe.write(self._session.pong(event))
+
+    async def _open(self, stream: int, headers: Mapping[str, str], nursery: Nursery) -> None:
+        kind, number, port = (headers.get(name, "") for name in ("streamtype", "requestid", "port"))
+        good = kind in ("data", "error") and port.isdigit() and 0 < int(port[:6]) < 65536
+        if not good or len(self._errors) + len(self._connections) >= _MAX_STREAMS:
+            await self._pipe.write(self._session.reset(stream))
+            return
+        await self._pipe.write(self._session.reply(stream))
+        if kind == "error":
+            self._errors[number or port] = stream
+            return
+        connection = _Connection(stream, self._errors.pop(number or port, 0), port)
+        self._connections[stream] = connection
+        self._tasks[stream] = nursery.spawn(self._connect(connection))
+
+    async def _connect(self, connection: _Connection) -> None:
+        try:
+            why = await self._copy(connection)
+            if why and connection.error_stream:
+                text = f"error forwarding port {connection.port} to pod {self._to.pod}, uid {self._to.uid}: {why}"
+                await self._pipe.write(self._session.data(connection.error_stream, text.encode()))
+            for stream in filter(None, (connection.stream, connection.error_stream)):
+                await self._pipe.write(self._session.data(stream, b"", end=True))
+        except OSError:
+            return  # the client is gone
+        finally:
+            self._connections.pop(connection.stream, None)
+            self._tasks.pop(connection.stream, None)
+            while not connection.waiting.empty():  # lets a client go on that waits to say more
+                connection.waiting.get_nowait()
+
+    async def _copy(self, connection: _Connection) -> str:
+        """What went wrong, if anything did."""
+        address = f"{self._to.host}:{connection.port}"
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                reader, writer = await asyncio.open_connection(self._to.host, int(connection.port))
+        except ConnectionRefusedError:
+            return f"dial tcp {address}: connect: connection refused"
+        except (OSError, TimeoutError) as e:
+            return f"dial tcp {address}: {e or 'i/o timeout'}"
+        try:
+            async with Nursery() as nursery:
+                nursery.spawn(_send(connection.waiting, writer))
+                await self._receive(connection.stream, reader)
+        except ConnectionResetError as e:
+            return str(e)
+        finally:
+            writer.close()
+        return ""
+
+    async def _receive(self, stream: int, reader: asyncio.StreamReader) -> None:
+        while data := await reader.read(_CHUNK):
+            await self._pipe.write(self._session.data(stream, data))
+
+
+async def _send(waiting: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await waiting.get():
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except OSError:
+        return  # the reading side tells
