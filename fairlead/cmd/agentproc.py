@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import RealClock
@@ -23,6 +24,8 @@ WARM = (
     "encodings.idna",
     "importlib.readers",
     "uvloop",
+    "fairlead.loadbalancer.announcer.loop",
+    "fairlead.loadbalancer.announcer.run",
     "fairlead.net.netlink.run",
     "fairlead.net.nft.run",
     "fairlead.net.topology.run",
@@ -74,13 +77,18 @@ def _maps_one_id() -> bool:
 
 
 async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.socket) -> None:
+    import fairlead.loadbalancer.announcer.loop
     import fairlead.node.agent
     import fairlead.proxy.loop
     from fairlead.base.log import stderr_log
+    from fairlead.loadbalancer.announcer.run import Leg
     from fairlead.net.netlink.run import Netlink
     from fairlead.net.nft.run import NftKernel
+    from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
+    from fairlead.proxy.plan import node_view
     from fairlead.runtime.http import HttpTransport
+    from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
 
     clock, rng = RealClock(), random.Random()
@@ -88,14 +96,11 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     log = stderr_log(settings.name, clock=clock)
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
-    proxy = fairlead.proxy.loop.run(
-        client,
-        node_name=settings.name,
-        node_ip=settings.ip,
-        network=network,
-        nft=NftKernel(),
-        clock=clock,
-        log=log.named("proxy"),
+    node = node_view(settings.name, IPv4Address(settings.ip), network)
+    proxy = fairlead.proxy.loop.Proxy(node=node, network=network, nft=NftKernel(), clock=clock, log=log.named("proxy"))
+    informers = InformerSet(client, log=log)
+    announcer = fairlead.loadbalancer.announcer.loop.run(
+        informers, node_name=settings.name, segment=Leg(NODE_LINK), log=log.named("announcer")
     )
     agent = fairlead.node.agent.run(
         settings,
@@ -108,5 +113,6 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
         log=log,
     )
     async with asyncio.TaskGroup() as group:
-        group.create_task(proxy)
+        group.create_task(announcer)
+        group.create_task(fairlead.proxy.loop.run_with(informers, proxy))
         group.create_task(agent)

@@ -1,0 +1,74 @@
+"""A fabric in memory: legs that hear each other, and who holds which address, by an event loop's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+
+
+class FakeFabric:
+    def __init__(self) -> None:
+        self.legs: list[FakeLeg] = []
+
+    def leg(self) -> FakeLeg:
+        leg = FakeLeg(self)
+        self.legs.append(leg)
+        return leg
+
+    def close(self) -> None:
+        for leg in self.legs:
+            leg.close()
+
+
+class FakeLeg:
+    """`cut` stops it from calling and hearing; what it holds runs out."""
+
+    def __init__(self, fabric: FakeFabric) -> None:
+        self.cut = False
+        self.calls = 0
+        self.told: list[str] = []
+        self._fabric = fabric
+        self._until: dict[str, float] = {}
+        self._inbox: list[str] = []
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+
+    @property
+    def held(self) -> set[str]:
+        now = asyncio.get_running_loop().time()
+        return {address for address, until in self._until.items() if until > now}
+
+    def fileno(self) -> int:
+        return self._read
+
+    def hear(self) -> list[str]:
+        os.read(self._read, 4096)
+        names, self._inbox = self._inbox, []
+        return names
+
+    def call(self, node: str) -> None:
+        self.calls += 1
+        for leg in self._fabric.legs:
+            if leg is not self and not self.cut and not leg.cut:
+                leg._take(node)
+
+    def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self.cut:
+            self._until |= dict.fromkeys(addresses, now + lifetime_s)
+
+    def drop(self, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            self._until.pop(address, None)
+
+    def tell(self, addresses: Iterable[str]) -> None:
+        self.told.extend(addresses)
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+    def _take(self, node: str) -> None:
+        self._inbox.append(node)
+        os.write(self._write, b".")

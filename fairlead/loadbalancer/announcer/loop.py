@@ -1,0 +1,212 @@
+"""Keeps the addresses on the node that is to announce them.
+
+What must stay true:
+- Nodes call on the fabric every 0.35 s. One that was not heard of for 1.3 s announces nothing any more: whoever is next
+  takes over at once and says so by gratuitous ARP. An agent that is killed and started again (0.2 s) keeps its own.
+- An agent that hangs loses its addresses by itself (their lifetime), so that two nodes do not answer for long.
+- An API server that is away changes nothing: what was last known goes on.
+- A cluster without a load balancer's address costs nothing: no timer, no frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from fairlead.api.backends import service_of
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.node import NODE, Node
+from fairlead.api.service import SERVICE, Service
+from fairlead.base.log import Log
+from fairlead.loadbalancer.announcer.plan import Wish, addresses, announcers, is_local, may_announce, wishes
+from fairlead.runtime.informer import InformerSet
+
+CALL_EVERY_S = 0.35
+SILENT_AFTER_S = 1.3
+LIFETIME_S = 3
+"""Of an address that another node would take over."""
+LONG_LIFETIME_S = 15
+"""Of one that no other node could have."""
+_ALONE_EVERY_S = 5.0
+"""Between beats where there is nobody to call."""
+_TELL_AGAIN = 5
+"""Beats after a move at which it is told once more: whoever asked just before had the old answer."""
+
+
+class Segment(Protocol):
+    """A node's leg on the fabric: `run.Leg`, or `fake.FakeLeg`."""
+
+    def fileno(self) -> int: ...
+    def hear(self) -> list[str]: ...
+    def call(self, node: str) -> None: ...
+    def hold(self, addresses: Iterable[str], lifetime_s: int) -> None: ...
+    def drop(self, addresses: Iterable[str]) -> None: ...
+    def tell(self, addresses: Iterable[str]) -> None: ...
+
+
+async def run(informers: InformerSet, *, node_name: str, segment: Segment, log: Log) -> None:
+    """For ever, with informers of the caller's, which the caller runs once this has started."""
+    announcer = Announcer(node_name=node_name, segment=segment, log=log)
+    announcer.follow(informers)
+    await informers.wait_synced()
+    await announcer.run()
+
+
+class Announcer:
+    """One node's. `held` is what it announces now."""
+
+    def __init__(self, *, node_name: str, segment: Segment, log: Log) -> None:
+        self.held: dict[str, int] = {}
+        """Address -> beats at which it is still to be told."""
+        self._name = node_name
+        self._segment = segment
+        self._log = log
+        self._nodes: dict[str, bool] = {}
+        """By name, whether it may announce."""
+        self._heard: dict[str, float] = {}
+        self._wishes: dict[str, tuple[Wish, ...]] = {}
+        self._local: dict[str, Service] = {}
+        """Services whose Pods decide where they may be announced."""
+        self._pieces: dict[str, dict[str, EndpointSlice]] = {}
+        """Of those: their slices."""
+        self._all_slices: Mapping[str, EndpointSlice] = {}
+        self._wake = asyncio.Event()
+
+    def follow(self, informers: InformerSet) -> None:
+        slices = informers.of(ENDPOINT_SLICE)
+        self._all_slices = slices.items
+        informers.of(NODE).add_handler(self.node_changed)
+        informers.of(SERVICE).add_handler(self.service_changed)
+        slices.add_handler(self.slice_changed)
+
+    def node_changed(self, key: str, _: Node | None, new: Node | None) -> None:
+        before = dict(self._nodes)
+        if new is None:
+            self._nodes.pop(key, None)
+        else:
+            self._nodes[key] = may_announce(new)
+        if self._nodes != before:
+            self._wake.set()
+
+    def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
+        if new is None or not addresses(new):
+            if self._wishes.pop(key, None) is not None:
+                self._wake.set()
+            self._local.pop(key, None)
+            self._pieces.pop(key, None)
+            return
+        if not is_local(new):
+            self._local.pop(key, None)
+            self._pieces.pop(key, None)
+        elif key not in self._pieces:
+            self._pieces[key] = {name: piece for name, piece in self._all_slices.items() if service_of(piece) == key}
+            self._local[key] = new
+        else:
+            self._local[key] = new
+        self._wish(key, new)
+
+    def slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        if not self._local:
+            return
+        for piece in (old, new):
+            service = service_of(piece) if piece is not None else ""
+            if service in self._local:
+                self._pieces[service].pop(key, None)
+                if new is not None and service == service_of(new):
+                    self._pieces[service][key] = new
+                self._wish(service, self._local[service])
+
+    async def run(self) -> None:
+        """For ever. Start it once the informers are synced."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._segment.fileno(), self._hear)
+        next_beat = loop.time()
+        try:
+            while True:
+                if not self._wishes and not self.held:
+                    await self._wake.wait()
+                    self._wake.clear()
+                    if not self._wishes:
+                        continue
+                    self._heard.clear()  # nobody was asked to call until now
+                    next_beat = loop.time()
+                elif next_beat > loop.time():
+                    await self._woken_before(next_beat)
+                late_s = loop.time() - next_beat
+                if late_s > SILENT_AFTER_S - CALL_EVERY_S:
+                    self.held.clear()  # this process stood still, and others have taken over
+                self._turn(beat=late_s >= 0)
+                if late_s >= 0:
+                    next_beat = loop.time() + self._pause_s()
+        finally:
+            loop.remove_reader(self._segment.fileno())
+
+    async def _woken_before(self, deadline: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._wake.wait()
+
+    def _pause_s(self) -> float:
+        return CALL_EVERY_S if len(self._nodes) > 1 else _ALONE_EVERY_S
+
+    def _turn(self, *, beat: bool) -> None:
+        self._wake.clear()
+        try:
+            if beat and len(self._nodes) > 1:
+                self._segment.call(self._name)
+            self._follow_plan(beat)
+        except OSError as error:
+            self._log.error("cannot announce", error=error)
+
+    def _follow_plan(self, beat: bool) -> None:
+        candidates = self._candidates()
+        wanted = (wish for key in sorted(self._wishes) for wish in self._wishes[key])
+        mine = {address for address, node in announcers(wanted, candidates).items() if node == self._name}
+        gone = sorted(self.held.keys() - mine)
+        new = sorted(mine - self.held.keys())
+        for address in gone:
+            del self.held[address]
+        if gone:
+            self._log.info("announces no more", addresses=",".join(gone))
+            self._segment.drop(gone)
+        lifetime_s = LIFETIME_S if len(candidates) > 1 else LONG_LIFETIME_S
+        if new or beat:
+            self._segment.hold(sorted(mine), lifetime_s)
+        if new:
+            self._log.info("announces", addresses=",".join(new))
+            self.held |= dict.fromkeys(new, _TELL_AGAIN)
+            self._segment.tell(new)
+        elif beat:
+            self._tell_again()
+
+    def _tell_again(self) -> None:
+        again = sorted(address for address, left in self.held.items() if left)
+        for address in again:
+            self.held[address] -= 1
+        self._segment.tell(again)
+
+    def _candidates(self) -> frozenset[str]:
+        """Those that may announce and are heard of; oneself needs no hearing."""
+        now = asyncio.get_running_loop().time()
+        for name in self._nodes:
+            self._heard.setdefault(name, now)
+        return frozenset(
+            name
+            for name, able in self._nodes.items()
+            if able and (name == self._name or now - self._heard[name] < SILENT_AFTER_S)
+        )
+
+    def _hear(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for name in self._segment.hear():
+            if now - self._heard.get(name, now) >= SILENT_AFTER_S:
+                self._wake.set()
+            self._heard[name] = now
+
+    def _wish(self, key: str, service: Service) -> None:
+        now = wishes(service, self._pieces.get(key, {}).values())
+        if self._wishes.get(key) != now:
+            self._wishes[key] = now
+            self._wake.set()

@@ -1,0 +1,74 @@
+"""Which node announces which address. Pure, and the same on every node that knows the same.
+
+The announcer of an address is the best of the nodes that may announce it, by a hash of both names: addresses are
+spread, and when a node dies only its own move. Rejected: a Lease for each address. It needs the API server to
+move (which may be what has just died with the node), and renewals every half second would be the busiest writes of the
+whole cluster. Who is alive is heard on the fabric itself, the very link on which addresses are answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.node import Node
+from fairlead.api.service import Service
+
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An address that a Service has. `nodes`: where it may be announced, None for anywhere."""
+
+    address: str
+    nodes: frozenset[str] | None = None
+
+
+def may_announce(node: Node) -> bool:
+    """Ready, on the network, and not taken out by its label."""
+    if node.metadata.deletionTimestamp or EXCLUDED in node.metadata.labels:
+        return False
+    status = {condition.type: condition.status for condition in node.status.conditions}
+    return status.get("Ready") == "True" and status.get("NetworkUnavailable", "False") != "True"
+
+
+def is_local(service: Service) -> bool:
+    return service.spec.externalTrafficPolicy == "Local"
+
+
+def addresses(service: Service) -> tuple[str, ...]:
+    """Those that nodes are to answer for: addresses of the `Proxy` mode are a balancer's of its own."""
+    if service.spec.type != "LoadBalancer":
+        return ()
+    return tuple(p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP")
+
+
+def wishes(service: Service, slices: Iterable[EndpointSlice]) -> tuple[Wish, ...]:
+    nodes = serving_nodes(slices) if is_local(service) else None
+    return tuple(Wish(address, nodes) for address in addresses(service))
+
+
+def serving_nodes(slices: Iterable[EndpointSlice]) -> frozenset[str]:
+    """Nodes with a ready endpoint."""
+    return frozenset(
+        endpoint.nodeName
+        for piece in slices
+        for endpoint in piece.endpoints
+        if endpoint.nodeName and endpoint.conditions.ready is not False
+    )
+
+
+def announcers(wanted: Iterable[Wish], candidates: Collection[str]) -> Mapping[str, str]:
+    """Address -> node. An address that several Services share is announced where all of them can be served."""
+    allowed: dict[str, frozenset[str]] = {}
+    for wish in wanted:
+        nodes = frozenset(candidates) if wish.nodes is None else wish.nodes & frozenset(candidates)
+        allowed[wish.address] = allowed.get(wish.address, nodes) & nodes
+    return {address: best(address, allowed[address]) for address in sorted(allowed) if allowed[address]}
+
+
+def best(address: str, nodes: Iterable[str]) -> str:
+    return max(nodes, key=lambda node: (hashlib.sha256(f"{address} {node}".encode()).digest(), node))

@@ -1,0 +1,77 @@
+"""The node's leg on the fabric: addresses over netlink, frames over a packet socket."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+from fairlead.loadbalancer.announcer.model import (
+    ARP,
+    ETHERTYPE,
+    drop_address,
+    gratuitous_arp,
+    heartbeat,
+    hold_address,
+    parse_heartbeat,
+)
+from fairlead.net.netlink.run import Netlink
+
+_FRAMES_AT_ONCE = 64
+
+
+class Leg:
+    """Open it in the node's network namespace. Raises OSError."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._index = socket.if_nametoindex(name)
+        self._netlink = Netlink()
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        self._socket.bind((name, ETHERTYPE))
+        self._mac: bytes = self._socket.getsockname()[4]
+
+    def fileno(self) -> int:
+        """Readable when there is something to `hear`."""
+        return self._socket.fileno()
+
+    def hear(self) -> list[str]:
+        """The names of the nodes that have called."""
+        names = []
+        for _ in range(_FRAMES_AT_ONCE):
+            try:
+                frame = self._socket.recv(2048)
+            except OSError:  # nothing more, or the link was down for a moment
+                break
+            if name := parse_heartbeat(frame):
+                names.append(name)
+        return names
+
+    def call(self, node: str) -> None:
+        self._send(heartbeat(self._mac, node), ETHERTYPE)
+
+    def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
+        self._netlink.run([hold_address(self._index, IPv4Address(a), lifetime_s) for a in addresses])
+
+    def drop(self, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            try:
+                self._netlink.run([drop_address(self._index, IPv4Address(address))])
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL:  # its time had run out
+                    raise
+
+    def tell(self, addresses: Iterable[str]) -> None:
+        """Everybody on the link, where the addresses are now."""
+        for address in addresses:
+            self._send(gratuitous_arp(self._mac, IPv4Address(address)), ARP)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._netlink.close()
+
+    def _send(self, frame: bytes, kind: int) -> None:
+        with contextlib.suppress(OSError):  # a lost frame is made up for by the next one
+            self._socket.sendto(frame, (self._name, kind))

@@ -1,0 +1,238 @@
+"""Who announces an address, on a fabric in memory and an event loop whose clock jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fairlead.api.backends import SERVICE_NAME_LABEL
+from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointSlice
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.node import Node, NodeCondition, NodeStatus
+from fairlead.api.service import LoadBalancerIngress, Service
+from fairlead.base.log import SILENT
+from fairlead.loadbalancer.announcer.fake import FakeFabric, FakeLeg
+from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, Announcer
+from fairlead.loadbalancer.announcer.plan import Wish, announcers, best, may_announce, wishes
+from fairlead.runtime.fake import run_jumping
+from tests.loadbalancer.world import balanced
+
+A, B = "172.30.0.200", "172.30.0.201"
+NODES = ("node1", "node2", "node3")
+
+
+def node(name: str, ready: str = "True", **meta: Any) -> Node:
+    conditions = [NodeCondition(type="Ready", status=ready)]
+    return Node(metadata=ObjectMeta(name=name, **meta), status=NodeStatus(conditions=conditions))
+
+
+def with_address(address: str = A, name: str = "web", **spec: Any) -> Service:
+    service = balanced(name, **spec)
+    service.status.loadBalancer.ingress = [LoadBalancerIngress(ip=address, ipMode="VIP")]
+    return service
+
+
+def serving(*nodes: str, name: str = "web", ready: bool | None = True) -> EndpointSlice:
+    return EndpointSlice(
+        metadata=ObjectMeta(name=f"{name}-1", namespace="default", labels={SERVICE_NAME_LABEL: name}),
+        addressType="IPv4",
+        endpoints=[
+            Endpoint(addresses=["10.244.1.2"], nodeName=n, conditions=EndpointConditions(ready=ready)) for n in nodes
+        ],
+    )
+
+
+class Cluster:
+    def __init__(self, fabric: FakeFabric, group: asyncio.TaskGroup, names: tuple[str, ...] = NODES) -> None:
+        self.legs: dict[str, FakeLeg] = {name: fabric.leg() for name in names}
+        self.announcers = {n: Announcer(node_name=n, segment=leg, log=SILENT) for n, leg in self.legs.items()}
+        for name in names:
+            self.node(node(name))
+        self.tasks = {name: group.create_task(announcer.run()) for name, announcer in self.announcers.items()}
+
+    def node(self, new: Node) -> None:
+        for announcer in self.announcers.values():
+            announcer.node_changed(new.metadata.name, None, new)
+
+    def service(self, new: Service) -> None:
+        for announcer in self.announcers.values():
+            announcer.service_changed(f"default/{new.metadata.name}", None, new)
+
+    def slice(self, new: EndpointSlice) -> None:
+        for announcer in self.announcers.values():
+            announcer.slice_changed(f"default/{new.metadata.name}", None, new)
+
+    def where(self, address: str = A) -> list[str]:
+        return [name for name, leg in self.legs.items() if address in leg.held]
+
+
+def story(body: Callable[[Cluster], Awaitable[None]], names: tuple[str, ...] = NODES) -> None:
+    async def go() -> None:
+        fabric = FakeFabric()
+        async with asyncio.TaskGroup() as group:
+            cluster = Cluster(fabric, group, names)
+            await body(cluster)
+            for task in cluster.tasks.values():
+                task.cancel()
+        fabric.close()
+
+    run_jumping(go())
+
+
+async def soon() -> None:
+    await asyncio.sleep(0.01)
+
+
+def test_exactly_one_node_has_an_address_at_once_and_says_so() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await soon()
+        (winner,) = cluster.where()
+        assert winner == best(A, NODES)
+        assert cluster.legs[winner].told == [A]
+        await asyncio.sleep(60)
+        assert cluster.where() == [winner]
+
+    story(body)
+
+
+def test_when_its_node_falls_silent_another_one_has_it_within_two_seconds_and_tells_it_again() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(10)
+        (first,) = cluster.where()
+        cluster.legs[first].cut = True
+        await asyncio.sleep(1.7)
+        left = [name for name in NODES if name != first]
+        second = best(A, left)
+        assert second in cluster.where()
+        await asyncio.sleep(LIFETIME_S)
+        assert cluster.where() == [second], "the hung node's kernel still has it"
+        assert cluster.legs[second].told.count(A) > 3
+        cluster.legs[first].cut = False
+        await asyncio.sleep(1)
+        assert cluster.where() == [first]
+
+    story(body)
+
+
+def test_a_node_that_stood_still_says_anew_what_it_has() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(10)
+        (winner,) = cluster.where()
+        before = len(cluster.legs[winner].told)
+        loop = asyncio.get_running_loop()
+        loop._at += 5  # type: ignore[attr-defined]
+        await asyncio.sleep(1)
+        assert len(cluster.legs[winner].told) > before
+
+    story(body)
+
+
+def test_a_node_that_is_not_ready_or_excluded_hands_over_at_once() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await soon()
+        (first,) = cluster.where()
+        cluster.node(node(first, ready="Unknown"))
+        await soon()
+        (second,) = cluster.where()
+        assert second != first
+        cluster.node(node(second, labels={"node.kubernetes.io/exclude-from-external-load-balancers": ""}))
+        await soon()
+        (third,) = cluster.where()
+        assert third not in (first, second)
+
+    story(body)
+
+
+def test_the_local_policy_goes_where_a_ready_pod_is() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address(externalTrafficPolicy="Local"))
+        await soon()
+        assert cluster.where() == []
+        for name in NODES:
+            cluster.slice(serving(name))
+            await soon()
+            assert cluster.where() == [name]
+        cluster.slice(serving("node3", ready=False))
+        await soon()
+        assert cluster.where() == []
+        cluster.service(with_address())
+        await soon()
+        assert len(cluster.where()) == 1
+
+    story(body)
+
+
+def test_a_service_that_loses_its_address_is_dropped_and_then_nothing_is_sent() -> None:
+    async def body(cluster: Cluster) -> None:
+        await asyncio.sleep(10)
+        assert [leg.calls for leg in cluster.legs.values()] == [0, 0, 0]
+        cluster.service(with_address())
+        await asyncio.sleep(10)
+        cluster.service(balanced())
+        await asyncio.sleep(1)
+        assert cluster.where() == []
+        calls = [leg.calls for leg in cluster.legs.values()]
+        assert min(calls) > 10
+        await asyncio.sleep(100)
+        assert [leg.calls for leg in cluster.legs.values()] == calls
+
+    story(body)
+
+
+def test_a_single_node_calls_nobody_and_keeps_the_address() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(5 * LONG_LIFETIME_S)
+        assert cluster.where() == ["node1"]
+        assert cluster.legs["node1"].calls == 0
+
+    story(body, ("node1",))
+
+
+def test_an_agent_that_is_started_again_in_time_keeps_its_addresses() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(10)
+        (winner,) = cluster.where()
+        cluster.legs[winner].cut = True
+        await asyncio.sleep(0.5)
+        cluster.legs[winner].cut = False
+        for _ in range(50):
+            await asyncio.sleep(0.1)
+            assert cluster.where() == [winner]
+
+    story(body)
+
+
+def test_an_address_that_two_services_share_goes_where_both_are_served() -> None:
+    both = [Wish(A, frozenset({"node1", "node2"})), Wish(A), Wish(A, frozenset({"node2", "node3"}))]
+    assert announcers(both, NODES) == {A: "node2"}
+    assert announcers([Wish(A, frozenset({"node1"})), Wish(A, frozenset({"node2"}))], NODES) == {}
+
+
+def test_addresses_are_spread_and_only_those_of_a_dead_node_move() -> None:
+    wanted = [Wish(f"172.30.0.{i}") for i in range(200, 251)]
+    before = announcers(wanted, NODES)
+    assert min(Counter(before.values()).values()) >= 8
+    after = announcers(wanted, NODES[:2])
+    assert {a for a in before if before[a] != after[a]} == {a for a in before if before[a] == "node3"}
+
+
+def test_addresses_of_proxies_and_of_other_types_are_not_answered_for() -> None:
+    proxied = with_address()
+    proxied.status.loadBalancer.ingress[0].ipMode = "Proxy"
+    assert wishes(proxied, []) == ()
+    assert wishes(with_address(type="ClusterIP"), []) == ()
+
+
+def test_a_node_without_a_network_may_not_announce() -> None:
+    one = node("node1")
+    assert may_announce(one)
+    one.status.conditions.append(NodeCondition(type="NetworkUnavailable", status="True"))
+    assert not may_announce(one)
