@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.columns import AGE, NAME, render_selector
+from fairlead.api.columns import AGE, NAME, or_none, render_selector
 from fairlead.api.meta import Int32, IntOrString, LabelSelector, Object, Record, Strings
 from fairlead.api.rules import label_selector, port_number
 from fairlead.machinery import names
@@ -174,7 +174,9 @@ NETWORK_POLICY = Kind(
     columns=(
         NAME,
         Column(
-            "Pod-Selector", lambda policy, _: render_selector(policy.spec.podSelector), doc="Whose traffic it is about."
+            "Pod-Selector",
+            lambda policy, _: or_none(render_selector(policy.spec.podSelector)),
+            doc="Whose traffic it is about.",
         ),
         AGE,
     ),

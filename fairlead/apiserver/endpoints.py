@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fairlead.apiserver import openapi_proto
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
 from fairlead.apiserver.reviews import review
@@ -15,6 +16,7 @@ from fairlead.machinery.kind import Kind
 from fairlead.runtime.client import Request, Response
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
+_NONE: dict[str, Any] = {"metadata": {"resourceVersion": "1"}, "items": []}
 _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
@@ -43,6 +45,9 @@ class Endpoints:
             return Response(200, self._metrics.render(), {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
         if path in ("/api", "/apis") and (aggregated := self._aggregated(path, request)) is not None:
             return aggregated
+        if path == "/openapi/v2" and openapi_proto.MEDIA_TYPE in request.headers.get("accept", ""):
+            described = openapi_proto.openapi_v2_proto(self._kinds, self._version)
+            return Response(200, described, {"content-type": openapi_proto.CONTENT_TYPE})
         body = self._document(path)
         if body is None:
             raise no_such_resource()
@@ -74,6 +79,9 @@ class Endpoints:
                 return _encoded(discovery.api_group(self._kinds, group))
             case ["apis", group, version]:
                 return self._resources(f"{group}/{version}")
+            case ["apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions"]:
+                # Not advertised: there are none. kubectl asks before it says what is wrong with an unknown kind.
+                return encode({"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1"} | _NONE)
             case ["openapi", "v2"]:
                 return encode(openapi.openapi_v2(self._kinds))
             case ["openapi", "v3"]:

@@ -60,7 +60,7 @@ async def test_a_cluster_of_one_family(api: Api) -> None:
     assert await created(api, "b", ipFamilyPolicy=PREFER) == (PREFER, ["IPv4"], ["IPv4"])
     assert await created(api, "c", clusterIP="10.96.7.7", ipFamilies=["IPv4"]) == (SINGLE, ["IPv4"], ["IPv4"])
     assert await created(api, "d", clusterIP="None") == (SINGLE, ["IPv4"], [])
-    both = (REQUIRE, ["IPv4", "IPv6"], [])
+    both: tuple[Any, ...] = (REQUIRE, ["IPv4", "IPv6"], [])
     assert await created(api, "e", clusterIP="None", selector=None) == both
     assert await created(api, "f", clusterIP="None", selector=None, ipFamilies=["IPv6", "IPv4"]) == (
         REQUIRE,
