@@ -25,7 +25,7 @@ class ServiceWatch:
         self._touched = touched
         self._by_pair = Index(self.services, _first_pair)
         self._by_label = Index(self.pods, _pairs)
-        self.services.add_handler(lambda key, old, new: touched(key))
+        self.services.add_handler(self._on_service)
         self.pods.add_handler(self._on_pod)
 
     def pods_of(self, service: Service) -> list[Pod]:
@@ -35,6 +35,11 @@ class ServiceWatch:
             return []
         wanted = service.spec.selector.items()
         return [pod for pod in self._by_label.get(pairs[0]) if wanted <= pod.metadata.labels.items()]
+
+    def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
+        # Annotations and status (a load balancer's, say) change often and mean nothing here.
+        if old is None or new is None or _wishes(old) != _wishes(new):
+            self._touched(key)
 
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
         if old is not None and new is not None and _facts(old) == _facts(new):
@@ -55,6 +60,12 @@ class ServiceWatch:
             for service in self._by_pair.get(pair)
             if service.spec.selector.items() <= labels
         }
+
+
+def _wishes(service: Service) -> tuple[object, ...]:
+    """What of a Service its endpoints follow from."""
+    meta = service.metadata
+    return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp)
 
 
 def _facts(pod: Pod) -> tuple[object, ...]:

@@ -396,3 +396,18 @@ def test_an_idle_control_plane_writes_nothing_but_heartbeats() -> None:
         assert await revisions(world) == before
 
     in_world(story)
+
+
+def test_an_annotation_of_a_service_costs_no_write_and_its_labels_reach_the_slice() -> None:
+    async def story(world: World) -> None:
+        await world.client.create(SERVICE, service())
+        await asyncio.sleep(0.5)
+        before = (await only_slice(world)).metadata.resourceVersion
+        await world.client.patch(SERVICE, "web", "default", patch={"metadata": {"annotations": {"a": "b"}}})
+        await asyncio.sleep(0.5)
+        assert (await only_slice(world)).metadata.resourceVersion == before
+        await world.client.patch(SERVICE, "web", "default", patch={"metadata": {"labels": {"a": "b"}}})
+        await asyncio.sleep(0.5)
+        assert (await only_slice(world)).metadata.labels["a"] == "b"
+
+    in_world(story)

@@ -121,7 +121,8 @@ class Fuzz:
                 elif accept == "application/json":
                     tree: dict[str, Any] = msgspec.json.decode(answer.body)
                     for item in tree["items"]:
-                        msgspec.convert({**item, "kind": kind.kind, "apiVersion": kind.api_version}, kind.type)
+                        whole = {**item, "kind": kind.kind, "apiVersion": kind.api_version}
+                        msgspec.json.decode(msgspec.json.encode(whole), type=kind.type)
 
     async def check_restart(self) -> None:
         """Another server reads what this one has stored."""

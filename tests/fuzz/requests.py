@@ -61,6 +61,17 @@ _QUERY: dict[str, tuple[str, ...]] = {
     "x": ("y",),
 }
 
+_YAML = (
+    b"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b]\n",
+    b"metadata: &m\n  labels: *m\n",
+    b"{a: " * 100_000,
+    b"- " * 100_000,
+    b"spec: {ports: [{port: 80}]}\n---\nkind: Service\n",
+    b"metadata: {name: 1, labels: {1: 2, null: 3, [a]: b}}\n",
+    b"a: !!python/object:os.system x\n",
+    b"when: 2024-01-01\nn: .nan\nb: !!binary aGk=\n",
+)
+
 
 class Requests:
     """`next()` makes the next request."""
@@ -193,7 +204,7 @@ class Requests:
         if pick < 0.004:
             return "application/json", b'{"spec":' * 20000 + b"1" + b"}" * 20000
         if pick < 0.006:
-            return "application/yaml", b"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b]\n"
+            return rng.choice((_TYPES[3], "application/yaml")), rng.choice(_YAML)
         text = json.dumps(tree).encode()
         if pick < 0.03:
             return "application/vnd.kubernetes.protobuf", rng.choice((b"k8s\0", b"")) + rng.randbytes(
