@@ -150,14 +150,19 @@ def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True)
         if entry.operation not in (APPLY, UPDATE) or entry.fieldsType != _FIELDS_V1:
             return None
         try:
-            fields = _decode(entry.fieldsV1)
-            if not trusted:
-                fields = parse_fields(fields)
+            text = bytes(entry.fieldsV1)
+            fields = _stored_fields(text) if trusted else parse_fields(_decode(text))
         except (BadFields, msgspec.MsgspecError, RecursionError):
             return None
         who = owner(entry.operation, entry.manager, entry.subresource, entry.apiVersion)
         found[who] = Owned(fields, entry.apiVersion, entry.time or "", entry.fieldsV1 if trusted else None)
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _stored_fields(text: bytes) -> Fields:
+    """Shared by all who read the same text, as the sets of alike objects are; nobody changes a set in place."""
+    return _decode(text)
 
 
 def write_managed(managed: Managed) -> list[ManagedFieldsEntry]:

@@ -84,36 +84,32 @@ def _compare(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fields | 
     """The nodes of two values that are there and differ."""
     if not old and not new:
         return {}, None
-    if _objects(old, new) and shape.form in ("struct", "map", "free"):
+    if shape.form in ("keyed", "set"):
+        if isinstance(old, list | None) and isinstance(new, list | None):
+            return _compare_lists(old or [], new or [], shape)
+    elif shape.form != "leaf" and isinstance(old, dict | None) and isinstance(new, dict | None):
         return _compare_objects(old or {}, new or {}, shape)
-    if _lists(old, new) and shape.form in ("keyed", "set"):
-        return _compare_lists(old or [], new or [], shape)
     return {}, None
-
-
-def _objects(old: Any, new: Any) -> bool:
-    return isinstance(old, dict | None) and isinstance(new, dict | None)
-
-
-def _lists(old: Any, new: Any) -> bool:
-    return isinstance(old, list | None) and isinstance(new, list | None)
 
 
 def _compare_objects(old: Tree, new: Tree, shape: Shape) -> tuple[Fields | None, Fields | None]:
     changed: Fields = {}
     removed: Fields = {}
     differing = [name for name in new if name not in old or old[name] != new[name]]
-    differing += [name for name in old if name not in new]
-    for name in sorted(differing):
-        if name in old and name in new:
-            step, known = below(shape, name)
-            _note(step, _compare(old[name], new[name], known), changed, removed)
-        elif name in new:
-            step, known = below(shape, name)
+    if len(new) - len(differing) < len(old):
+        differing += [name for name in old if name not in new]
+    if len(differing) > 1:
+        differing.sort()
+    for name in differing:
+        step, known = below(shape, name)
+        if name not in old:
             changed[step] = everything(new[name], known)
-        else:
-            step, known = below(shape, name)
+        elif name not in new:
             removed[step] = everything(old[name], known)
+        elif known.form == "leaf":
+            changed[step] = {}
+        else:
+            _note(step, _compare(old[name], new[name], known), changed, removed)
     return changed or None, removed or None
 
 
@@ -125,6 +121,8 @@ def _note(step: str, found: tuple[Fields | None, Fields | None], changed: Fields
 
 
 def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields | None, Fields | None]:
+    if len(old) == 1 and len(new) == 1:
+        return _compare_single(old[0], new[0], shape)
     # Most items of most lists are as they were and where they were.
     same = {at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one == other}
     was = _grouped([one for at, one in enumerate(old) if at not in same], shape)
@@ -147,6 +145,14 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields
         else:
             changed[step] = {}
     return changed or None, removed or None
+
+
+def _compare_single(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fields | None]:
+    before, after, item = shape.step(old), shape.step(new), shape.item or FREE
+    if before != after:
+        return {after: everything(new, item)}, {before: everything(old, item)}
+    changed, removed = _compare(old, new, item)
+    return None if changed is None else {after: changed}, None if removed is None else {before: removed}
 
 
 def _grouped(items: list[Any], shape: Shape) -> dict[str, list[Any]]:

@@ -88,8 +88,8 @@ def _key_problem(one: Any, shape: Shape) -> str:
         return "associative list without keys has an element that's a map type" if isinstance(one, dict | list) else ""
     if not isinstance(one, dict):
         return "associative list with keys may not have non-map elements"
-    for key, default in zip(shape.keys, shape.defaults, strict=True):
-        value = one.get(key, default)
+    for key in shape.keys:
+        value = one.get(key, shape.defaults.get(key))
         if value is None:
             return (
                 f"associative list with keys has an element that omits key field {json.dumps(key)} "

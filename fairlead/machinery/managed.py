@@ -6,6 +6,7 @@ of different API versions are different owners, applies are not (Source: KEP-555
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any, NamedTuple
 
@@ -37,13 +38,12 @@ class Owned(NamedTuple):
     """The fields as they were read, as long as they are the same: most owners of most writes are."""
 
     def losing(self, fields: Fields) -> Owned:
-        return self._with(difference(self.fields, fields)) if fields else self
+        left = difference(self.fields, fields) if fields else self.fields
+        return self if left is self.fields else Owned(left, self.api_version, self.time)
 
     def gaining(self, fields: Fields, *, api_version: str, time: str) -> Owned:
-        return self._with(union(self.fields, fields))._replace(api_version=api_version, time=time)
-
-    def _with(self, fields: Fields) -> Owned:
-        return self if fields is self.fields else self._replace(fields=fields, text=None)
+        total = union(self.fields, fields)
+        return Owned(total, api_version, time, self.text if total is self.fields else None)
 
 
 Managed = dict[Owner, Owned]
@@ -105,6 +105,7 @@ def describe(who: Owner) -> str:
     return f"{text} using {who.api_version}" if who.operation == UPDATE else text
 
 
+@functools.lru_cache(maxsize=512)
 def manager_name(given: str, user_agent: str) -> str:
     """Who says to write, or what its program calls itself."""
     if given:

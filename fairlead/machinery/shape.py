@@ -7,7 +7,8 @@ structs are granular, as upstream has it; a field with a `Default` counts as giv
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -27,12 +28,18 @@ class Shape:
     item: Shape | None = None
     keys: tuple[str, ...] = ()
     """Sorted, as they stand in a path."""
-    defaults: tuple[Any, ...] = ()
-    """For each key, what an item without it is taken to have; None where there is nothing."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """By key, what an item without it is taken to have."""
+
+    known: dict[str, tuple[str, Shape]] | None = None
+    """What `fields` found."""
 
     def fields(self) -> dict[str, tuple[str, Shape]]:
         """By name: the step in a path, and the shape. Of a struct."""
-        return struct_fields(self.type.struct) if self.type else {}
+        if self.known is None:
+            # Not before it is asked for: a type may contain itself.
+            self.known = struct_fields(self.type.struct) if self.type and self.form == "struct" else {}
+        return self.known
 
     def leads(self) -> dict[str, tuple[str, Shape]]:
         """By name: how the member begins in a set's text, and the shape. Of a struct."""
@@ -43,11 +50,11 @@ class Shape:
         if self.form == "set":
             return "v:" + _encode(item).decode()
         given = item if isinstance(item, dict) else {}
-        pairs = []
-        for key, default in zip(self.keys, self.defaults, strict=True):
+        found = {}
+        for key in self.keys:
             value = given.get(key)
-            pairs.append(f'"{key}":{_encode(default if value is None else value).decode()}')
-        return "k:{" + ",".join(pairs) + "}"
+            found[key] = self.defaults.get(key) if value is None else value
+        return "k:" + _encode(found).decode()
 
 
 FREE = Shape("free")
@@ -85,8 +92,8 @@ def _list_shape(info: TypeInfo) -> Shape:
     if keyed is not None and keyed.keys and info.item is not None and info.item.struct is not None:
         known = schema_of(info.item.struct).fields
         keys = tuple(sorted(keyed.keys))
-        found = [known[key].marker(Default) if key in known else None for key in keys]
-        defaults = tuple(None if default is None else default.value for default in found)
+        found = {key: known[key].marker(Default) for key in keys if key in known}
+        defaults = {key: default.value for key, default in found.items() if default is not None}
         return Shape("keyed", info, struct_shape(info.item.struct), keys, defaults)
     if info.marker(SetList) is not None:
         return Shape("set", info, Shape("leaf", info.item))
