@@ -2,26 +2,29 @@
 
 The session comes inside a WebSocket (`SPDY/3.1+portforward.k8s.io`, kubectl 1.31 and later) or bare after an upgrade
 (before that). Each connection is two streams with one `requestid`: `data`, and `error`, on which is said why a port
-could not be reached. The Pod is dialled at its own address, so what listens on its loopback alone is not reached.
+could not be reached. Client libraries speak plainer: `v4.channel.k8s.io`, one connection for each port of the query.
+The Pod is dialled at its own address, so what listens on its loopback alone is not reached.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import WSMsgType, hdrs, web
 
 from fairlead.apiserver.model import PortForward
-from fairlead.apiserver.spdy import Data, Ended, Event, Opened, Ping, ProtocolError, Session
+from fairlead.apiserver.spdy import MAX_FRAME, Channels, Data, Ended, Event, Opened, Ping, ProtocolError, Session
 from fairlead.apiserver.tunnel import take_over
 from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import bad_request
 
 _NAME = "portforward.k8s.io"
 _OVER_WEBSOCKET = f"SPDY/3.1+{_NAME}"
+_PLAIN = "v4.channel.k8s.io"
+_MAX_CHANNELS = 100
 _CHUNK = 32 << 10
 _WAITING = 16
 """Pieces that a connection which is still being made, or is slow, may hold back before all wait for it."""
@@ -34,25 +37,42 @@ class Pipe(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
+    async def close(self) -> None: ...
+
 
 async def serve_port_forward(request: web.BaseRequest, to: PortForward) -> web.StreamResponse:
     """Raises StatusError 400 where the client does not speak as we do."""
     wanted = request.headers.get(hdrs.UPGRADE, "").lower()
     if wanted == "websocket":
         offered = [p.strip() for p in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")]
-        if _OVER_WEBSOCKET not in offered:
-            raise bad_request(f"unable to upgrade: client supports {offered}, server supports [{_OVER_WEBSOCKET}]")
-        ws = web.WebSocketResponse(protocols=(_OVER_WEBSOCKET,), compress=False, max_msg_size=0)
+        protocol = next((p for p in (_OVER_WEBSOCKET, _PLAIN) if p in offered), "")
+        if not protocol:
+            known = [_OVER_WEBSOCKET, _PLAIN]
+            raise bad_request(f"unable to upgrade: client supports {offered}, server supports {known}")
+        ports = _ports(request) if protocol == _PLAIN else []
+        ws = web.WebSocketResponse(protocols=(protocol,), compress=False, max_msg_size=MAX_FRAME)
         await ws.prepare(request)
-        await _Forwarding(_OverWebSocket(ws), to).run()
+        if protocol == _PLAIN:
+            await _Forwarding(_OverWebSocket(ws), to, Channels()).run(ports)
+        else:
+            await _Forwarding(_OverWebSocket(ws), to, Session()).run()
         await ws.close()
         return ws
     if wanted == "spdy/3.1":
         headers = {hdrs.CONNECTION: "Upgrade", hdrs.UPGRADE: "SPDY/3.1", "X-Stream-Protocol-Version": _NAME}
         response, connection = await take_over(request, headers)
-        await _Forwarding(connection, to).run()
+        await _Forwarding(connection, to, Session()).run()
         return response
     raise bad_request("Upgrade request required")
+
+
+def _ports(request: web.BaseRequest) -> list[int]:
+    found = [text for given in request.query.getall("ports", []) for text in given.split(",")]
+    if not found or not all(text.isdigit() and 0 < int(text[:6]) < 65536 for text in found):
+        raise bad_request(f"query parameter `ports` must name ports, not {found}")
+    if len(found) > _MAX_CHANNELS:
+        raise bad_request(f"at most {_MAX_CHANNELS} ports in one connection")
+    return [int(text) for text in found]
 
 
 class _OverWebSocket:
@@ -71,6 +91,9 @@ class _OverWebSocket:
     async def write(self, data: bytes) -> None:
         await self._ws.send_bytes(data)
 
+    async def close(self) -> None:
+        await self._ws.close()
+
 
 @dataclass(slots=True)
 class _Connection:
@@ -83,23 +106,40 @@ class _Connection:
 
 
 class _Forwarding:
-    def __init__(self, pipe: Pipe, to: PortForward) -> None:
+    def __init__(self, pipe: Pipe, to: PortForward, session: Session | Channels) -> None:
         self._pipe = pipe
         self._to = to
-        self._session = Session()
+        self._session = session
         self._errors: dict[str, int] = {}
         self._connections: dict[int, _Connection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def run(self) -> None:
-        """Until the client hangs up."""
+    async def run(self, ports: Sequence[int] = ()) -> None:
+        """Until the client hangs up, or all connections to these ports have ended."""
         async with Nursery() as nursery:
             try:
+                for at, port in enumerate(ports):
+                    connection = _Connection(2 * at, 2 * at + 1, str(port))
+                    self._connections[connection.stream] = connection
+                    for channel in (connection.stream, connection.error_stream):
+                        await self._say(bytes([channel]) + port.to_bytes(2, "little"))
+                if ports:
+                    nursery.spawn(self._all(list(self._connections.values())))
                 while data := await self._pipe.read():
                     for event in self._session.receive(data):
                         await self._on(event, nursery)
             except (ProtocolError, OSError):
                 return  # the client is gone, or might as well be
+
+    async def _all(self, connections: Sequence[_Connection]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for connection in connections:
+                group.create_task(self._connect(connection))
+        await self._pipe.close()
+
+    async def _say(self, data: bytes) -> None:
+        if data:
+            await self._pipe.write(data)
 
     async def _on(self, event: Event, nursery: Nursery) -> None:
         match event:
@@ -114,15 +154,15 @@ class _Forwarding:
                 elif (found := self._connections.get(stream)) is not None:
                     await found.waiting.put(b"")
             case Ping():
-                await self._pipe.write(self._session.pong(event))
+                await self._say(self._session.pong(event))
 
     async def _open(self, stream: int, headers: Mapping[str, str], nursery: Nursery) -> None:
         kind, number, port = (headers.get(name, "") for name in ("streamtype", "requestid", "port"))
         good = kind in ("data", "error") and port.isdigit() and 0 < int(port[:6]) < 65536
         if not good or len(self._errors) + len(self._connections) >= _MAX_STREAMS:
-            await self._pipe.write(self._session.reset(stream))
+            await self._say(self._session.reset(stream))
             return
-        await self._pipe.write(self._session.reply(stream))
+        await self._say(self._session.reply(stream))
         if kind == "error":
             self._errors[number or port] = stream
             return
@@ -135,9 +175,9 @@ class _Forwarding:
             why = await self._copy(connection)
             if why and connection.error_stream:
                 text = f"error forwarding port {connection.port} to pod {self._to.pod}, uid {self._to.uid}: {why}"
-                await self._pipe.write(self._session.data(connection.error_stream, text.encode()))
+                await self._say(self._session.data(connection.error_stream, text.encode()))
             for stream in filter(None, (connection.stream, connection.error_stream)):
-                await self._pipe.write(self._session.data(stream, b"", end=True))
+                await self._say(self._session.data(stream, b"", end=True))
         except OSError:
             return  # the client is gone
         finally:
@@ -168,7 +208,7 @@ class _Forwarding:
 
     async def _receive(self, stream: int, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(_CHUNK):
-            await self._pipe.write(self._session.data(stream, data))
+            await self._say(self._session.data(stream, data))
 
 
 async def _send(waiting: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:

@@ -62,6 +62,10 @@ class RawConnection:
         await self._request.writer.write(data)
         await self._request.writer.drain()
 
+    async def close(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.close()
+
 
 async def take_over(
     request: web.BaseRequest, headers: Mapping[str, str], *, reason: str = "Switching Protocols"

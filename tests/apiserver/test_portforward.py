@@ -112,3 +112,33 @@ def test_ports_are_reached_through_a_bare_upgrade() -> None:
         writer.close()
 
     through(story)
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_ports_are_reached_over_plain_channels() -> None:
+    async def story(at: Through) -> None:
+        await ready(at)
+        path = f"{at.url}{PATH}?ports=8080&ports=81"
+        async with at.session.ws_connect(path, protocols=("v4.channel.k8s.io",)) as ws:
+            await ws.send_bytes(b"\0GET /hello HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n")
+            found = {0: b"", 1: b"", 2: b"", 3: b""}
+            async for message in ws:
+                found[message.data[0]] += message.data[1:]
+        port, closed = (8080).to_bytes(2, "little"), (81).to_bytes(2, "little")
+        assert found[0].startswith(port + b"HTTP/1.1 207")
+        assert (found[1], found[2]) == (port, closed)
+        assert found[3].startswith(closed + b"error forwarding port 81 to pod p_default")
+        async with at.session.get(f"{at.url}{PATH}?ports=x", headers=UPGRADE) as answer:
+            assert answer.status == 400
+
+    through(story)
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Protocol": "v4.channel.k8s.io",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
