@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -73,6 +74,28 @@ def test_port_forward_reaches_a_pod_again_and_again(kubectl: Kubectl) -> None:
                     ["curl", "-sS", "--max-time", "5", f"http://127.0.0.1:{port}/"], capture_output=True, check=True
                 )
                 assert done.stdout
+
+
+# In a process of its own: that library leaves sockets of its own open.
+PYTHON_CLIENT = """
+import sys
+from kubernetes import client, config
+from kubernetes.stream import portforward
+core = client.CoreV1Api(config.new_client_from_config(sys.argv[1]))
+forwarded = portforward(core.connect_get_namespaced_pod_portforward, sys.argv[2], "default", ports="80")
+connection = forwarded.socket(80)
+connection.settimeout(5)
+connection.sendall(b"GET / HTTP/1.1\\r\\nHost: pod\\r\\nConnection: close\\r\\n\\r\\n")
+print(connection.recv(12).decode(), forwarded.error(80))
+print(bool(core.connect_get_namespaced_service_proxy("webui-svc", "default")))
+"""
+
+
+def test_the_python_client_forwards_ports_too(kubectl: Kubectl) -> None:
+    pod = kubectl("get", "po", "-l", "app=webui", "-o", "name").split()[0].replace("pod/", "")
+    command = [sys.executable, "-c", PYTHON_CLIENT, str(kubectl.cluster.state / "kubeconfig"), pod]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout == "HTTP/1.1 200 None\nTrue\n", done.stderr
 
 
 def test_hand_written_endpoints_become_slices_and_go_with_their_service(kubectl: Kubectl) -> None:
