@@ -11,7 +11,7 @@ from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.params import WriteOptions
 from fairlead.apiserver.prepare import Place, begin_create, fit_place, generated_name
 from fairlead.apiserver.route import Target
-from fairlead.apiserver.tracking import given, track_create
+from fairlead.apiserver.tracking import track_create
 from fairlead.apiserver.writer import Writer
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
@@ -51,10 +51,9 @@ class Creator:
         kind, now = target.resource.kind, self._clock.now()
         begin_create(kind, obj, uid=self._ids.uid(), now=now)
         base = self._name(obj.metadata)
-        asked = given(kind, obj)
         obj = kind.default(obj)
         if owners is None:
-            track_create(kind, obj, manager, asked=asked, now=now)
+            track_create(kind, obj, manager, now=now)
         else:
             obj.metadata.managedFields = owners
         obj = kind.prepare_create(obj)

@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from fairlead.api.meta import ManagedFieldsEntry
-from fairlead.api.service import SERVICE
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
 from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
@@ -34,23 +33,13 @@ _FIELDS_V1 = "FieldsV1"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _HEADER = frozenset({"kind", "apiVersion", "metadata"})
-# Upstream fills these in while it allocates addresses, later than it notes who owns what.
-_ASSIGNED: dict[Kind[Any], tuple[str, ...]] = {SERVICE: ("ipFamilies", "ipFamilyPolicy")}
 
 
-def given(kind: Kind[Any], obj: Any) -> tuple[str, ...]:
-    """Which of the fields of `spec` that the server assigns are in the request; ask before defaulting."""
-    return tuple(name for name in _ASSIGNED.get(kind, ()) if getattr(obj.spec, name))
-
-
-def track_create(kind: Kind[Any], obj: Any, manager: str, *, asked: Sequence[str], now: Instant) -> None:
-    """Notes the owners of a new object, just defaulted; `asked` is what `given` said."""
+def track_create(kind: Kind[Any], obj: Any, manager: str, *, now: Instant) -> None:
+    """Notes the owners of a new object, defaulted but with nothing assigned by the server yet."""
     if not manager:
         return
     tree = msgspec.to_builtins(obj)
-    for name in _ASSIGNED.get(kind, ()):
-        if name not in asked:
-            tree["spec"].pop(name, None)
     if kind.status:
         tree.pop("status", None)
     text = text_of_new(tree, _empty(kind), shape_of(kind), skip=NOBODYS_TREE)

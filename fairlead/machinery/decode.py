@@ -66,19 +66,22 @@ def decode(kind: Kind[T], body: bytes, *, validation: FieldValidation = "Strict"
 
 def decode_tree(kind: Kind[T], tree: Any, *, validation: FieldValidation = "Strict") -> Decoded[T]:
     """Reads a JSON tree, such as a patched object or parsed YAML. Raises StatusError 400."""
-    return decode_as(target_of(kind), _encode_tree(target_of(kind), tree), validation=validation)
+    return decode_tree_as(target_of(kind), tree, validation=validation)
 
 
 def decode_tree_as(target: Target[T], tree: Any, *, validation: FieldValidation = "Strict") -> Decoded[T]:
-    return decode_as(target, _encode_tree(target, tree), validation=validation)
+    return decode_as(target, _encode_tree(target, tree), validation=validation, unique=True)
 
 
-def decode_as(target: Target[T], body: bytes, *, validation: FieldValidation = "Strict") -> Decoded[T]:
+def decode_as(
+    target: Target[T], body: bytes, *, validation: FieldValidation = "Strict", unique: bool = False
+) -> Decoded[T]:
+    """`unique` says that no key can be in the body twice, because it was made of a tree."""
     try:
         obj = target.decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return _decode_slowly(target, body, validation)
-    if not VALUES.good(obj) or (validation != "Ignore" and _repeats_keys(body)):
+    if not VALUES.good(obj) or (not unique and validation != "Ignore" and _repeats_keys(body)):
         return _decode_slowly(target, body, validation)
     return Decoded(_stamp(target, obj))
 

@@ -62,6 +62,9 @@ def fields(obj: Tree, manager: str, subresource: str = "") -> Tree:
     raise AssertionError(f"{manager} owns nothing: {owners(obj)}")
 
 
+ALIASES = b"a: &a0 [x, x, x, x, x, x, x, x, x]\n" + b"".join(
+    b"b%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 10)
+)
 HTTP = {"name": "http", "port": 80, "targetPort": 8080}
 
 
@@ -164,6 +167,9 @@ async def test_what_cannot_be_applied_is_refused(api: Api) -> None:
         (b"a: [", 400, "error decoding YAML: "),
         (b"[]", 400, "error decoding YAML: an object is expected"),
         (b"&a [*a]", 400, "error decoding YAML: "),
+        (ALIASES, 400, "error decoding YAML: "),
+        (b"[" * 100_000, 400, "error decoding YAML: "),
+        (b'{"a":' * 100_000, 400, "error decoding YAML: "),
         ({}, 400, "Object 'Kind' is missing in the applied configuration"),
         (web() | {"kind": "Pod"}, 400, "invalid object type: v1, Kind=Pod"),
         (web() | {"apiVersion": "v2"}, 400, "Incorrect version specified in apply patch. "),
