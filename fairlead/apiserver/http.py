@@ -36,6 +36,9 @@ _MAX_LINE = 64 << 10
 """Of the request line and of one header: an exec carries its command in the path."""
 _KEEPALIVE_S = 180.0
 _SHUTDOWN_S = 0.5
+_STREAM_REST_S = 0.002
+"""After a write to a stream: under load what comes meanwhile goes out together (a send costs more than the rest of an
+event), and the first event after a pause still leaves at once."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -183,6 +186,7 @@ async def _send_stream(request: web.BaseRequest, stream: Stream) -> web.StreamRe
         await response.prepare(request)
         while pieces := await stream.next():
             await response.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            await asyncio.sleep(_STREAM_REST_S)
         await response.write_eof()
     except ConnectionError:
         pass  # the reader went away; there is nobody to tell
