@@ -43,6 +43,7 @@ format: venv ## put the code in shape
 bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.api
+	$(BIN)/python -m bench.api_lists
 	$(BIN)/python -m bench.proxy
 
 lock: ## pin all dependencies anew, with hashes (needs uv)

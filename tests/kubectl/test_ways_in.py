@@ -25,12 +25,13 @@ def apply(kubectl: Kubectl, *objects: dict[str, object]) -> None:
 
 
 @contextmanager
-def port_forward(kubectl: Kubectl, what: str, port: int) -> Iterator[int]:
-    """A running `kubectl port-forward`, and the port it listens on."""
+def port_forward(kubectl: Kubectl, what: str, port: int, *, websockets: bool) -> Iterator[int]:
+    """A running `kubectl port-forward`, and its port. Without WebSockets it speaks as it did before 1.31."""
     runner = kubectl.cluster.runner
     environment = runner.environment | {
         "KUBECONFIG": str(kubectl.cluster.state / "kubeconfig"),
         "HOME": str(kubectl.cluster.home),
+        "KUBECTL_PORT_FORWARD_WEBSOCKETS": str(websockets).lower(),
     }
     command = [*runner.prefix, kubectl.binary, "port-forward", what, f":{port}"]
     with subprocess.Popen(
@@ -67,8 +68,8 @@ def test_a_service_without_endpoints_says_so(kubectl: Kubectl) -> None:
 
 def test_port_forward_reaches_a_pod_again_and_again(kubectl: Kubectl) -> None:
     pod = kubectl("get", "po", "-l", "app=webui", "-o", "name").split()[0]
-    for what in (pod, "service/webui-svc"):
-        with port_forward(kubectl, what, 80) as port:
+    for what, websockets in ((pod, True), ("service/webui-svc", False)):
+        with port_forward(kubectl, what, 80, websockets=websockets) as port:
             for _ in range(3):
                 done = subprocess.run(
                     ["curl", "-sS", "--max-time", "5", f"http://127.0.0.1:{port}/"], capture_output=True, check=True
