@@ -22,7 +22,7 @@ from fairlead.api.service import SERVICE, Service, ServicePort
 from fairlead.api.service_defaults import needs_health_port, needs_node_ports
 from fairlead.api.service_families import complete_families, family_of
 from fairlead.api.servicecidr import SERVICE_CIDR
-from fairlead.apiserver.addresspool import Address, AddressPool, Network
+from fairlead.apiserver.addresspool import Address, AddressPool, Network, is_address, number_of
 from fairlead.apiserver.admission import denied
 from fairlead.apiserver.cache import Entry, Event
 from fairlead.apiserver.pool import Pool, lower_band
@@ -76,7 +76,7 @@ class ServiceAllocator:
         """Takes what the stored objects hold, and keeps up with them."""
         services, others = resources.of(SERVICE).cache, resources.of(IP_ADDRESS).cache
         self._held = ServiceAddresses(resources)
-        self._held.follow()
+        self._held.load()
         for entry in services.select():
             self._take_stored(entry.decode())
         for entry in others.select():
@@ -152,7 +152,7 @@ class ServiceAllocator:
         """Why the address cannot be had, or nothing."""
         why = pool.refusal(address)
         if not why:
-            pool.take(address)
+            pool.take(int(address))
             hold.undo.append(lambda: pool.release(int(address)))
         return why
 
@@ -164,7 +164,7 @@ class ServiceAllocator:
             return
         if address in pool:
             raise already_exists(IP_ADDRESS.plural, IP_ADDRESS.group, new.metadata.name)
-        pool.take(address)
+        pool.take(int(address))
         hold.undo.append(lambda: pool.release(int(address)))
 
     def _allocate_ports(self, old: Service | None, new: Service, hold: Hold) -> Iterator[FieldError]:
@@ -208,22 +208,25 @@ class ServiceAllocator:
 
     def _on_event(self, event: Event) -> None:
         """A committed change: what the Service no longer holds is free again."""
-        if event.type != "DELETED":
-            self._take_stored(event.entry.decode())
-        if event.previous is None:
-            return
-        before: Service = event.previous.decode()
         after: Service | None = event.entry.decode() if event.type != "DELETED" else None
+        before: Service | None = event.previous.decode() if event.previous is not None else None
+        self._held.on_change(event, before, after)
+        if after is not None:
+            self._take_stored(after)
+        if before is None:
+            return
         for ip in set(addresses(before)) - set(addresses(after) if after else ()):
             self._release_address(ip)
         for port in set(node_ports(before)) - set(node_ports(after) if after else ()):
             self.ports.release(port - self._low)
 
     def _on_address(self, event: Event) -> None:
-        if event.type == "ADDED":
-            self._take_address(event.entry.name)
-        elif event.type == "DELETED":
-            self._release_address(event.entry.name)
+        """Of an address that somebody reserved by hand; those of Services are taken already."""
+        ip = event.entry.name
+        if event.type == "DELETED":
+            self._release_address(ip)
+        elif not self._held.holder_of(ip):
+            self._take_address(ip)
 
     def _take_stored(self, service: Service) -> None:
         for ip in addresses(service):
@@ -233,15 +236,15 @@ class ServiceAllocator:
                 self.ports.take(port - self._low)
 
     def _take_address(self, ip: str) -> None:
-        if (pool := self.pools.get(family_of(ip))) is not None:
-            pool.take(ipaddress.ip_address(ip))
+        """What is no address, in a damaged store, holds none; repair tells of it."""
+        if (pool := self.pools.get(family_of(ip))) is not None and is_address(ip):
+            pool.take(number_of(ip))
 
     def _release_address(self, ip: str) -> None:
         """Unless another Service holds it too, which only a damaged store can bring about."""
-        if self._held.holder_of(ip):
-            return
-        if (pool := self.pools.get(family_of(ip))) is not None:
-            pool.release(int(ipaddress.ip_address(ip)))
+        pool = self.pools.get(family_of(ip))
+        if pool is not None and is_address(ip) and not self._held.holder_of(ip):
+            pool.release(number_of(ip))
 
 
 def _internal(why: str) -> StatusError:

@@ -15,7 +15,7 @@ from fairlead.api.ipaddress import IP_ADDRESS
 from fairlead.api.service import SERVICE, Service
 from fairlead.api.service_families import family_of
 from fairlead.api.servicecidr import SERVICE_CIDR
-from fairlead.apiserver.addresspool import AddressPool, Network
+from fairlead.apiserver.addresspool import AddressPool, Network, is_address, number_of
 from fairlead.apiserver.allocate import ServiceAllocator
 from fairlead.apiserver.pool import Pool
 from fairlead.apiserver.resource import Resources
@@ -90,7 +90,7 @@ class Repair:
         pool = self._allocator.pools.get(family)
         if pool is None or address in pool:
             return None
-        pool.take(address)
+        pool.take(int(address))
         return Finding(service, "ClusterIPNotAllocated", f"Cluster IP [{family}]: {ip} is not allocated; repairing")
 
     def _port_findings(self, services: Iterable[Service]) -> Iterator[Finding]:
@@ -114,10 +114,10 @@ class Repair:
         used: dict[str, set[int]] = {family: set() for family in (*self._allocator.pools, "port")}
         for service in services:
             used["port"].update(port - low for port in node_ports(service))
-            for ip in addresses(service):
-                used.setdefault(family_of(ip), set()).add(int(ipaddress.ip_address(ip)))
+            for ip in filter(is_address, addresses(service)):
+                used.setdefault(family_of(ip), set()).add(number_of(ip))
         for entry in self._reserved.select():
-            used.setdefault(family_of(entry.name), set()).add(int(ipaddress.ip_address(entry.name)))
+            used.setdefault(family_of(entry.name), set()).add(number_of(entry.name))
         leaks: dict[tuple[str, int], int] = {}
         pools: dict[str, AddressPool | Pool] = {**self._allocator.pools, "port": self._allocator.ports}
         for kind, pool in pools.items():

@@ -21,6 +21,7 @@ from fairlead.api.ipaddress import (
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import SERVICE, Service
 from fairlead.api.service_families import family_of
+from fairlead.apiserver.addresspool import is_address
 from fairlead.apiserver.cache import Event
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.services import addresses
@@ -37,25 +38,23 @@ class ServiceAddresses:
         self._holders: dict[str, list[str]] = {}
         """The keys of the Services that hold an address: several only where something went wrong."""
 
-    def follow(self) -> None:
-        """Adds the addresses of the stored Services, and keeps up with them."""
+    def load(self) -> None:
+        """Adds the addresses of the stored Services."""
         records = []
         for entry in self._services.select():
             service: Service = entry.decode()
             for ip in addresses(service):
                 self._holders.setdefault(ip, []).append(entry.key)
-                if self._cache.get(ip) is None:
+                if is_address(ip) and self._cache.get(ip) is None:
                     records.append(Record(ip, self._encoded(ip, service), entry.revision))
         self._cache.load("", records, self._revision)
-        self._services.listeners[self] = self._on_event
 
     def holder_of(self, ip: str) -> str:
         """`namespace/name` of the Service that has the address, or nothing."""
         return next(iter(self._holders.get(ip, ())), "")
 
-    def _on_event(self, event: Event) -> None:
-        after: Service | None = event.entry.decode() if event.type != "DELETED" else None
-        before: Service | None = event.previous.decode() if event.previous is not None else None
+    def on_change(self, event: Event, before: Service | None, after: Service | None) -> None:
+        """Keeps up with a committed change, which the caller has decoded for its own ends."""
         had, has = addresses(before) if before else [], addresses(after) if after else []
         key, revision = event.entry.key, event.revision
         for ip in had:

@@ -45,7 +45,7 @@ async def test_what_is_not_allocated_is_taken(api: Api) -> None:
 @story
 async def test_what_nobody_has_held_for_three_rounds_is_free_again(api: Api) -> None:
     lost = ipaddress.ip_address("10.96.7.7")
-    api.server._allocator.pools["IPv4"].take(lost)
+    api.server._allocator.pools["IPv4"].take(int(lost))
     api.server._allocator.ports.take(7)
     for _ in range(3):
         api.server._repair.run_once()
@@ -65,12 +65,13 @@ def test_what_a_start_finds_in_the_store_is_told_by_events() -> None:
         for name, spec in (
             ("b", {}),
             ("c", {"clusterIP": "192.0.2.7", "clusterIPs": ["192.0.2.7"], "type": "ClusterIP"}),
+            ("f", {"clusterIP": "10.96.0.300", "clusterIPs": ["10.96.0.300"], "type": "ClusterIP"}),
             ("d", {"clusterIP": "10.96.7.8", "clusterIPs": ["10.96.7.8"], "ports": [{"port": 80, "nodePort": 8080}]}),
         ):
             tree: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))
             tree["metadata"] = {"name": name, "namespace": "default", "uid": name}
             tree["spec"] |= spec
-            if name == "c":
+            if name in "cf":
                 del tree["spec"]["ports"][0]["nodePort"]
             key = f"/registry/services/specs/default/{name}"
             form = api.server._resources.of(SERVICE).form
@@ -82,6 +83,7 @@ def test_what_a_start_finds_in_the_store_is_told_by_events() -> None:
         assert findings(again) == [
             ("b", "ClusterIPAlreadyAllocated", f"Cluster IP [IPv4]:10.96.7.7 {twice}"),
             ("c", "ClusterIPOutOfRange", outside),
+            ("f", "ClusterIPNotValid", "Cluster IP 10.96.0.300 is not a valid IP; please recreate Service"),
             ("b", "PortAlreadyAllocated", f"Port {port} {twice}"),
             ("d", "PortOutOfRange", f"Port 8080 is not within the port range 30000-32767; {AGAIN}"),
         ]
