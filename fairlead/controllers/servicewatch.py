@@ -37,7 +37,7 @@ class ServiceWatch:
         return [pod for pod in self._by_label.get(pairs[0]) if wanted <= pod.metadata.labels.items()]
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
-        # Annotations and status (a load balancer's, say) change often and mean nothing here.
+        # Status and most annotations (a load balancer's, say) change often and mean nothing here.
         if old is None or new is None or _wishes(old) != _wishes(new):
             self._touched(key)
 
@@ -65,7 +65,8 @@ class ServiceWatch:
 def _wishes(service: Service) -> tuple[object, ...]:
     """What of a Service its endpoints follow from."""
     meta = service.metadata
-    return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp)
+    modes = [value for name, value in meta.annotations.items() if name.startswith("service.kubernetes.io/topology-")]
+    return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp), modes
 
 
 def _facts(pod: Pod) -> tuple[object, ...]:

@@ -10,14 +10,13 @@ from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.node import NODE, Node
 from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
+from fairlead.controllers.endpointslice.hints import ZONE, is_automatic, shares_of
 from fairlead.controllers.endpointslice.plan import MANAGER, reconcile, withdraw
 from fairlead.controllers.serviceports import MANAGED_BY, SERVICE_NAME
 from fairlead.controllers.servicewatch import ServiceWatch
 from fairlead.runtime.index import Index
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
-
-_ZONE = "topology.kubernetes.io/zone"
 
 
 def controller(context: Context) -> Controller:
@@ -56,8 +55,12 @@ class _Slices:
                     self.controller.queue.add(service)
 
     def _on_node(self, key: str, old: Node | None, new: Node | None) -> None:
-        before = old.metadata.labels.get(_ZONE, "") if old else None
-        after = new.metadata.labels.get(_ZONE, "") if new else None
+        before = old.metadata.labels.get(ZONE, "") if old else None
+        after = new.metadata.labels.get(ZONE, "") if new else None
+        if _weight(old) != _weight(new):
+            for name, found in self._watch.services.items.items():
+                if is_automatic(found):
+                    self._touch(name)
         if before != after:
             for service in sorted({s for pod in self._by_node.get(key) for s in self._watch.keys_of(pod)}):
                 self._touch(service)
@@ -69,10 +72,20 @@ class _Slices:
         if service is None:
             return withdraw(slices)
         pods = self._watch.pods_of(service)
-        return reconcile(service, pods, slices, self._zones(), now=now)
+        shares = shares_of(self._nodes.items.values()) if is_automatic(service) else {}
+        return reconcile(service, pods, slices, self._zones(), now=now, shares=shares)
 
     def _zones(self) -> dict[str, str]:
-        return {name: node.metadata.labels.get(_ZONE, "") for name, node in self._nodes.items.items()}
+        return {name: node.metadata.labels.get(ZONE, "") for name, node in self._nodes.items.items()}
+
+
+def _weight(node: Node | None) -> object:
+    """What a node's zone has of it, as far as hints by CPUs go."""
+    return node and (
+        node.metadata.labels.get(ZONE),
+        node.status.allocatable.get("cpu"),
+        [c.status for c in node.status.conditions if c.type == "Ready"],
+    )
 
 
 def _service_of(s: EndpointSlice) -> Iterable[str]:

@@ -22,7 +22,7 @@ from fairlead.api.pod import Pod
 from fairlead.api.reference import ObjectReference
 from fairlead.api.service import SERVICE, Service
 from fairlead.base.instant import Instant, render_micro_time
-from fairlead.controllers.endpointslice.hints import distributed
+from fairlead.controllers.endpointslice.hints import distributed, hint_by_shares, is_automatic
 from fairlead.controllers.endpointslice.packing import pack
 from fairlead.controllers.podfacts import controller_reference, is_ready
 from fairlead.controllers.serviceports import (
@@ -49,14 +49,21 @@ PortSet = tuple[Port, ...]
 
 
 def reconcile(
-    service: Service, pods: Sequence[Pod], slices: Sequence[EndpointSlice], zones: Mapping[str, str], *, now: Instant
+    service: Service,
+    pods: Sequence[Pod],
+    slices: Sequence[EndpointSlice],
+    zones: Mapping[str, str],
+    *,
+    now: Instant,
+    shares: Mapping[str, float],
 ) -> Plan:
     """`pods` are those the selector matches, `slices` those labelled with the Service and this manager, `zones`
-    the zone of every node by name, empty for none. `now` is when the change came that led here."""
+    the zone of every node by name, empty for none, `shares` what part of the CPUs each zone has. `now` is when the
+    change came that led here."""
     existing = sorted((s for s in slices if not s.metadata.deletionTimestamp), key=lambda s: s.metadata.name)
     if not selects_pods(service):
         return withdraw(existing)
-    maker = _Maker(service, zones, now)
+    maker = _Maker(service, zones, shares, now)
     found = _Found()
     for family in families_of(service):
         own = [s for s in existing if s.addressType == family and _is_owned(s, service)]
@@ -115,6 +122,7 @@ class _Maker:
 
     service: Service
     zones: Mapping[str, str]
+    shares: Mapping[str, float]
     now: Instant
 
     def groups(self, pods: Sequence[Pod], family: str) -> dict[PortSet, dict[str, Endpoint]]:
@@ -125,6 +133,8 @@ class _Maker:
             if address and has_endpoint(pod) and self._has_node(pod):
                 ports = ports_of(self.service, pod)
                 groups.setdefault(ports, {})[pod.metadata.uid] = self._endpoint(pod, address)
+        if is_automatic(self.service):
+            hint_by_shares([e for group in groups.values() for e in group.values()], self.shares)
         return groups
 
     def _has_node(self, pod: Pod) -> bool:
@@ -148,7 +158,8 @@ class _Maker:
                 kind="Pod", namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid
             ),
         )
-        endpoint.hints = distributed(service.spec.trafficDistribution, endpoint)
+        if not is_automatic(service):
+            endpoint.hints = distributed(service.spec.trafficDistribution, endpoint)
         return endpoint
 
     def create(self, family: str, ports: PortSet, held: Sequence[Endpoint]) -> Create:
