@@ -149,7 +149,7 @@ class ClusterView:
         event = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{CONFIG_NAME}.", "namespace": NAMESPACE},
+            "metadata": {"generateName": f"{CONFIG_NAME}-", "namespace": NAMESPACE},
             "involvedObject": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NAMESPACE, "name": CONFIG_NAME},
             "type": "Warning",
             "reason": "InvalidConfiguration",
