@@ -45,6 +45,8 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.api
 	$(BIN)/python -m bench.api_lists
 	$(BIN)/python -m bench.proxy
+	$(BIN)/python -m bench.dns
+	$(BIN)/python -m bench.dnscluster
 
 lock: ## pin all dependencies anew, with hashes (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate \
