@@ -64,7 +64,7 @@ def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOption
     options = ListOptions(
         labels=query.get("labelSelector", ""),
         fields=query.get("fieldSelector", ""),
-        limit=_integer(query, "limit"),
+        limit=max(0, _integer(query, "limit")),  # a negative one is none, as upstream has it
         token=query.get("continue", ""),
         resource_version=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),
@@ -132,9 +132,12 @@ def _integer(query: Mapping[str, str], name: str) -> int:
     if not text:
         return 0
     try:
-        return int(text)
+        number = int(text)
     except ValueError as e:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
+    if not -(2**63) <= number < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 def _watch_errors(options: ListOptions) -> list[FieldError]:

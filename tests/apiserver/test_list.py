@@ -151,3 +151,12 @@ def test_the_number_of_snapshots_is_bounded() -> None:
     for revision in (1, 2, 3):
         snapshots.keep(("kind", "ns"), revision, ())
     assert [snapshots.find(("kind", "ns"), revision) for revision in (1, 2, 3)] == [None, (), ()]
+
+
+@story
+async def test_a_limit_below_one_is_none(api: Api) -> None:
+    await api.ok("POST", CONFIG_MAPS, config_map("a"))
+    for limit in ("0", "-1", "-99"):
+        listed = await api.ok("GET", CONFIG_MAPS, query={"limit": limit})
+        assert [item["metadata"]["name"] for item in listed["items"]] == ["a"]
+        assert "continue" not in listed["metadata"]

@@ -73,6 +73,10 @@ _YAML = (
 )
 
 
+for _name in ("limit", "resourceVersion", "timeoutSeconds", "gracePeriodSeconds", "continue"):
+    _QUERY[_name] += ("9" * 400, "-9223372036854775809", "1_0", " 1", "0x1", "1.5", "٣")
+
+
 class Requests:
     """`next()` makes the next request."""
 
