@@ -34,10 +34,10 @@ _NO_DOMAIN = "invalid"
 class HostDialer:
     """Gets sockets from the supervisor, by the names that it gave itself."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, rng: random.Random) -> None:
         self._sock = sock
         self._sock.setblocking(False)
-        self._seq = 0
+        self._seq = rng.getrandbits(48)  # answers that are still on their way to the process before are not ours
         self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], socket.socket | None]]] = {}
         self._reading = False
 
@@ -132,7 +132,7 @@ async def serve_outside(
     metrics = Metrics(".")
     config = Config(domain=_NO_DOMAIN, upstreams=() if refuse else ("host",), cache_size=0)
     cache = Cache(size=0, ttl_s=0, negative_ttl_s=0)
-    dialer = HostDialer(host)
+    dialer = HostDialer(host, rng=rng)
     async with Nursery() as nursery:
         patience = Patience(other_s=1.0)
         upstreams = Upstreams(nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, patience=patience)

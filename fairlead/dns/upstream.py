@@ -182,11 +182,14 @@ class Upstreams:
         query = make_query(ident, question, flags=flags, dnssec=dnssec)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         line.waiting[ident] = (question, future)
+        reply = None
         try:
             line.sock.send(query)
             reply = await future
         finally:
             del line.waiting[ident]
+            if reply is None:
+                line.uses = _USES  # its address may be one that the host no longer has
             self._retire(upstream, line)
         return await self._over_tcp(upstream, query, ident, question) if reply.truncated else reply
 

@@ -39,6 +39,14 @@ class _ListMeta(msgspec.Struct):
     continue_: str = msgspec.field(default="", name="continue")
 
 
+class _Status(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+_STATUS = msgspec.json.Decoder(_Status)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """How the API is reached. The token is read each time: it is renewed."""
@@ -236,9 +244,10 @@ class Follower(Generic[T]):
     def _event_came(self, line: bytes) -> None:
         event = self._event.decode(line)
         if event.type == "ERROR":
-            if b'"code":410' in bytes(event.object):
+            status = _STATUS.decode(event.object)
+            if status.code == 410:
                 raise Gone
-            raise ConnectionError(f"the watch failed: {bytes(event.object)[:200].decode(errors='replace')}")
+            raise ConnectionError(f"the watch failed: {status.message}")
         item: Any = self._one.decode(event.object)
         meta: Meta = item.metadata
         self._version = meta.resourceVersion
