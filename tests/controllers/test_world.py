@@ -411,3 +411,30 @@ def test_an_annotation_of_a_service_costs_no_write_and_its_labels_reach_the_slic
         assert (await only_slice(world)).metadata.labels["a"] == "b"
 
     in_world(story)
+
+
+def test_slices_follow_the_zones_of_nodes_and_leave_hand_written_ones_alone() -> None:
+    async def story(world: World) -> None:
+        by_hand = EndpointSlice(
+            metadata=ObjectMeta(
+                name="mine", namespace="default", labels={"kubernetes.io/service-name": "web", "x": "y"}
+            ),
+            addressType="IPv4",
+        )
+        await world.client.create(ENDPOINT_SLICE, by_hand)
+        await world.client.create(SERVICE, service(trafficDistribution="PreferSameZone"))
+        await world.client.create(DEPLOYMENT, deployment())
+        await asyncio.sleep(2)
+        await world.client.patch(NODE, "node1", patch={"metadata": {"labels": {"topology.kubernetes.io/zone": "east"}}})
+        await asyncio.sleep(0.5)
+        found = (await world.client.list(ENDPOINT_SLICE, labels="kubernetes.io/service-name=web")).items
+        ours = [s for s in found if s.metadata.name != "mine"]
+        zones = {(e.nodeName, e.zone, bool(e.hints)) for s in ours for e in s.endpoints}
+        assert zones == {("node1", "east", True), ("node2", None, False), ("node3", None, False)}
+        await world.client.delete(SERVICE, "web", "default")
+        await asyncio.sleep(1)
+        left = (await world.client.list(ENDPOINT_SLICE, labels="kubernetes.io/service-name=web")).items
+        assert [s.metadata.name for s in left if "x" in s.metadata.labels] == ["mine"]
+        assert len([s for s in left if s.metadata.labels.get("kubernetes.io/service-name") == "web"]) == 1
+
+    in_world(story)
