@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fairlead.apiserver.addresspool import AddressPool, range_of
 from fairlead.apiserver.servicecidrs import FINALIZER
 
 from .harness import MERGE, SERVICES, Api, Tree, brief, events, service, start, story
@@ -36,6 +40,29 @@ async def settled(api: Api, path: str, want: Any) -> Tree:
             return found
         await asyncio.sleep(0)
     raise AssertionError(found)
+
+
+@given(st.integers(24, 30), st.lists(st.integers(0, 255)), st.integers())
+@settings(deadline=None)
+def test_a_range_gives_each_address_once_the_upper_band_first(bits: int, chosen: list[int], seed: int) -> None:
+    network = ipaddress.ip_network(f"10.0.0.0/{bits}")
+    pool = AddressPool([network], rng=random.Random(seed))
+    mine = {int(network[n]) for n in chosen if n < network.num_addresses and not pool.refusal(network[n])}
+    for taken in mine:
+        pool.take(taken)
+    found: list[int] = []
+    while (number := pool.take_any()) is not None:
+        found.append(number)
+    assert sorted([*found, *mine]) == [int(host) for host in network.hosts()]
+    band = int(network.network_address) + range_of(network).band
+    upper = [number for number in found if number > band]
+    assert found[: len(upper)] == upper
+
+
+def test_the_bands_of_ranges_are_those_of_upstream() -> None:
+    sizes = {bits: range_of(ipaddress.ip_network(f"10.0.0.0/{bits}")).band for bits in (8, 12, 16, 20, 24, 27, 28)}
+    assert sizes == {8: 256, 12: 256, 16: 256, 20: 256, 24: 16, 27: 16, 28: 0}
+    assert range_of(ipaddress.ip_network("fd00::/112")).band == 256
 
 
 @story
