@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from fairlead.api.columns import AGE, NAME
 from fairlead.api.data_rules import base64_errors, frozen_errors, key_errors, size_errors
 from fairlead.api.meta import Base64, Object
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kind import Column, Doc, Kind
 from fairlead.machinery.status import FieldError, invalid
 
 
 class ConfigMap(Object):
     """Settings as texts under keys, for pods to read as variables or files."""
 
-    binaryData: dict[str, Base64] = {}
-    data: dict[str, str] = {}
-    immutable: bool | None = None
+    binaryData: Annotated[dict[str, Base64], Doc("Values that are no text, in base64.")] = {}
+    data: Annotated[dict[str, str], Doc("The values.")] = {}
+    immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
 
 
 def _rules(found: ConfigMap) -> Iterator[FieldError]:

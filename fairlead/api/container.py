@@ -16,7 +16,7 @@ from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 class ContainerPort(Record):
     name: Annotated[str, Format("port-name"), Doc("A name that services can refer to.")] = ""
     containerPort: Annotated[Int32, Required(), Range(1, 65535), Doc("Where the container listens.")] = 0
-    hostIP: str = ""
+    hostIP: Annotated[str, Doc("The node's address that leads to it.")] = ""
     hostPort: Annotated[Int32, Range(1, 65535), Doc("A port of the node that leads to it.")] = 0
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Default("TCP"), Doc("TCP, UDP or SCTP.")] = ""
 
@@ -68,12 +68,14 @@ class Container(Record):
     args: Annotated[Strings, Doc("In place of the image's arguments.")] = []
     command: Annotated[Strings, Doc("In place of the image's entry point.")] = []
     env: Annotated[list[EnvVar], BY_NAME, Doc("Environment variables.")] = []
-    envFrom: Annotated[list[EnvFromSource], Atomic()] = []
+    envFrom: Annotated[
+        list[EnvFromSource], Atomic(), Doc("Config maps and secrets whose values all become environment.")
+    ] = []
     image: Annotated[str, Required(), Doc("What to run it from.")] = ""
     imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never"), Doc("Always, IfNotPresent or Never.")] = (
         ""
     )
-    lifecycle: Lifecycle | None = None
+    lifecycle: Annotated[Lifecycle, Doc("What to do at its start and end.")] | None = None
     livenessProbe: Annotated[Probe, Doc("When it fails, the container is restarted.")] | None = None
     ports: Annotated[
         list[ContainerPort],
@@ -81,20 +83,30 @@ class Container(Record):
         Doc("Where it listens; for people and for names, nothing is closed by leaving it out."),
     ] = []
     readinessProbe: Annotated[Probe, Doc("While it fails, services leave the pod out.")] | None = None
-    resizePolicy: Annotated[list[ContainerResizePolicy], Atomic()] = []
+    resizePolicy: Annotated[
+        list[ContainerResizePolicy], Atomic(), Doc("Whether a change of resources restarts it.")
+    ] = []
     resources: Annotated[ResourceRequirements, Doc("What it is given at least and at most.")] = msgspec.field(
         default_factory=ResourceRequirements
     )
-    restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never")] | None = None
-    restartPolicyRules: Annotated[list[ContainerRestartRule], Atomic()] = []
-    securityContext: SecurityContext | None = None
+    restartPolicy: (
+        Annotated[str, OneOf("Always", "OnFailure", "Never"), Doc("Always makes an init container stay.")] | None
+    ) = None
+    restartPolicyRules: Annotated[
+        list[ContainerRestartRule], Atomic(), Doc("When to start it again, by what it ended with.")
+    ] = []
+    securityContext: Annotated[SecurityContext, Doc("Whom it runs as, and what it may do.")] | None = None
     startupProbe: Annotated[Probe, Doc("Until it passes, the other probes wait.")] | None = None
-    stdin: bool = False
-    stdinOnce: bool = False
-    terminationMessagePath: str = ""
-    terminationMessagePolicy: Annotated[str, OneOf("File", "FallbackToLogsOnError")] = ""
-    tty: bool = False
-    volumeDevices: Annotated[list[VolumeDevice], ListMap(keys=("devicePath",), patch_key="devicePath")] = []
+    stdin: Annotated[bool, Doc("Whether it has an input.")] = False
+    stdinOnce: Annotated[bool, Doc("Whether its input ends with the first client.")] = False
+    terminationMessagePath: Annotated[str, Doc("The file it leaves its last words in.")] = ""
+    terminationMessagePolicy: Annotated[
+        str, OneOf("File", "FallbackToLogsOnError"), Doc("File, or FallbackToLogsOnError.")
+    ] = ""
+    tty: Annotated[bool, Doc("Whether it has a terminal.")] = False
+    volumeDevices: Annotated[
+        list[VolumeDevice], ListMap(keys=("devicePath",), patch_key="devicePath"), Doc("Block devices it gets.")
+    ] = []
     volumeMounts: Annotated[
         list[VolumeMount],
         ListMap(keys=("mountPath",), patch_key="mountPath"),

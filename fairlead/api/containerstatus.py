@@ -8,32 +8,32 @@ import msgspec
 
 from fairlead.api.container import ResourceRequirements
 from fairlead.api.meta import BY_NAME, Int32, Int64, Record, Resources, Time
-from fairlead.machinery.kind import Atomic, ListMap
+from fairlead.machinery.kind import Atomic, Doc, ListMap
 
 
 class ContainerStateWaiting(Record):
-    message: str = ""
-    reason: str = ""
+    message: Annotated[str, Doc("What for, in a sentence.")] = ""
+    reason: Annotated[str, Doc("What for, in a word.")] = ""
 
 
 class ContainerStateRunning(Record):
-    startedAt: Time | None = None
+    startedAt: Annotated[Time, Doc("Since when.")] | None = None
 
 
 class ContainerStateTerminated(Record):
-    exitCode: Int32 = msgspec.field(default_factory=int)
-    containerID: str = ""
-    finishedAt: Time | None = None
-    message: str = ""
-    reason: str = ""
-    signal: Int32 = 0
-    startedAt: Time | None = None
+    exitCode: Annotated[Int32, Doc("What it ended with.")] = msgspec.field(default_factory=int)
+    containerID: Annotated[str, Doc("Which run it was.")] = ""
+    finishedAt: Annotated[Time, Doc("When it ended.")] | None = None
+    message: Annotated[str, Doc("What it said last.")] = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    signal: Annotated[Int32, Doc("The signal that ended it.")] = 0
+    startedAt: Annotated[Time, Doc("When it began.")] | None = None
 
 
 class ContainerState(Record):
-    running: ContainerStateRunning | None = None
-    terminated: ContainerStateTerminated | None = None
-    waiting: ContainerStateWaiting | None = None
+    running: Annotated[ContainerStateRunning, Doc("Since when it runs.")] | None = None
+    terminated: Annotated[ContainerStateTerminated, Doc("How it ended.")] | None = None
+    waiting: Annotated[ContainerStateWaiting, Doc("What it waits for.")] | None = None
 
 
 class LinuxContainerUser(Record):
@@ -74,18 +74,22 @@ class VolumeMountStatus(Record):
 
 
 class ContainerStatus(Record):
-    name: str = ""
-    image: str = msgspec.field(default_factory=str)
-    imageID: str = msgspec.field(default_factory=str)
-    ready: bool = msgspec.field(default_factory=bool)
-    restartCount: Int32 = msgspec.field(default_factory=int)
-    allocatedResources: Resources = {}
-    allocatedResourcesStatus: Annotated[list[ResourceStatus], BY_NAME] = []
-    containerID: str = ""
-    lastState: ContainerState = msgspec.field(default_factory=ContainerState)
-    resources: ResourceRequirements | None = None
-    started: bool | None = None
-    state: ContainerState = msgspec.field(default_factory=ContainerState)
-    stopSignal: str | None = None
-    user: ContainerUser | None = None
-    volumeMounts: Annotated[list[VolumeMountStatus], ListMap(keys=("mountPath",), patch_key="mountPath")] = []
+    name: Annotated[str, Doc("Its name.")] = ""
+    image: Annotated[str, Doc("What it runs.")] = msgspec.field(default_factory=str)
+    imageID: Annotated[str, Doc("What the image really is.")] = msgspec.field(default_factory=str)
+    ready: Annotated[bool, Doc("Whether it takes requests.")] = msgspec.field(default_factory=bool)
+    restartCount: Annotated[Int32, Doc("How often it was started again.")] = msgspec.field(default_factory=int)
+    allocatedResources: Annotated[Resources, Doc("What the node has set aside for it.")] = {}
+    allocatedResourcesStatus: Annotated[list[ResourceStatus], BY_NAME, Doc("How the devices it was given are.")] = []
+    containerID: Annotated[str, Doc("Which run of it this is.")] = ""
+    lastState: Annotated[ContainerState, Doc("How the run before this one ended.")] = msgspec.field(
+        default_factory=ContainerState
+    )
+    resources: Annotated[ResourceRequirements, Doc("What it has of resources.")] | None = None
+    started: Annotated[bool, Doc("Whether it is past its startup probe.")] | None = None
+    state: Annotated[ContainerState, Doc("What it does now.")] = msgspec.field(default_factory=ContainerState)
+    stopSignal: Annotated[str, Doc("The signal it is asked to end with.")] | None = None
+    user: Annotated[ContainerUser, Doc("Whom it runs as.")] | None = None
+    volumeMounts: Annotated[
+        list[VolumeMountStatus], ListMap(keys=("mountPath",), patch_key="mountPath"), Doc("What is mounted in it.")
+    ] = []

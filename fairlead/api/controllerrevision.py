@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -11,15 +11,15 @@ from fairlead.api.columns import AGE, NAME, NONE
 from fairlead.api.meta import Int64, Object, controller_of
 from fairlead.api.rules import changed, not_negative
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kind import Column, Doc, Kind
 from fairlead.machinery.status import FieldError, required
 
 
 class ControllerRevision(Object):
     """A stored version of a workload, to go back to."""
 
-    data: Any = None
-    revision: Int64 = msgspec.field(default_factory=int)
+    data: Annotated[Any, Doc("What was wanted then.")] = None
+    revision: Annotated[Int64, Doc("Which one it is.")] = msgspec.field(default_factory=int)
 
 
 def _controller(revision: ControllerRevision, _: Instant) -> str:

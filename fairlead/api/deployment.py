@@ -57,31 +57,31 @@ class DeploymentSpec(Record):
 
 
 class DeploymentCondition(Record):
-    type: str = ""
-    lastTransitionTime: Time | None = None
-    lastUpdateTime: Time | None = None
-    message: str = ""
-    reason: str = ""
-    status: str = ""
+    type: Annotated[str, Doc("Available, Progressing or ReplicaFailure.")] = ""
+    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
+    lastUpdateTime: Annotated[Time, Doc("When it was last looked at.")] | None = None
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    status: Annotated[str, Doc("True, False or Unknown.")] = ""
 
 
 class DeploymentStatus(Record):
-    availableReplicas: Int32 = 0
-    collisionCount: Int32 | None = None
-    conditions: Annotated[list[DeploymentCondition], BY_TYPE] = []
-    observedGeneration: Int64 = 0
-    readyReplicas: Int32 = 0
-    replicas: Int32 = 0
-    terminatingReplicas: Int32 | None = None
-    unavailableReplicas: Int32 = 0
-    updatedReplicas: Int32 = 0
+    availableReplicas: Annotated[Int32, Doc("How many have been ready for long enough.")] = 0
+    collisionCount: Annotated[Int32, Doc("How often the name of a new replica set was taken.")] | None = None
+    conditions: Annotated[list[DeploymentCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
+    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
+    readyReplicas: Annotated[Int32, Doc("How many pods are ready.")] = 0
+    replicas: Annotated[Int32, Doc("How many pods there are.")] = 0
+    terminatingReplicas: Annotated[Int32, Doc("How many pods are on their way out.")] | None = None
+    unavailableReplicas: Annotated[Int32, Doc("How many are still missing.")] = 0
+    updatedReplicas: Annotated[Int32, Doc("How many are of the current template.")] = 0
 
 
 class Deployment(Object):
     """Pods kept at a number and a version, and changed gradually."""
 
-    spec: DeploymentSpec = msgspec.field(default_factory=DeploymentSpec)
-    status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
+    spec: Annotated[DeploymentSpec, Doc("What is wanted.")] = msgspec.field(default_factory=DeploymentSpec)
+    status: Annotated[DeploymentStatus, Doc("What there is.")] = msgspec.field(default_factory=DeploymentStatus)
 
 
 def _default(deployment: Deployment) -> Deployment:

@@ -26,7 +26,7 @@ class EndpointAddress(Record):
 class EndpointPort(Record):
     name: Annotated[str, Format("dns-label"), Doc("The service port's name.")] = ""
     port: Annotated[Int32, Doc("The number.")] = msgspec.field(default_factory=int)
-    appProtocol: Annotated[str, Format("qualified-name")] | None = None
+    appProtocol: Annotated[str, Format("qualified-name"), Doc("What is spoken on it.")] | None = None
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] = ""
 
 

@@ -24,16 +24,16 @@ class EndpointConditions(Record):
 
 
 class ForZone(Record):
-    name: str = ""
+    name: Annotated[str, Doc("The zone's name.")] = ""
 
 
 class ForNode(Record):
-    name: str = ""
+    name: Annotated[str, Doc("The node's name.")] = ""
 
 
 class EndpointHints(Record):
-    forNodes: Annotated[list[ForNode], Atomic()] = []
-    forZones: Annotated[list[ForZone], Atomic()] = []
+    forNodes: Annotated[list[ForNode], Atomic(), Doc("The nodes it is meant for.")] = []
+    forZones: Annotated[list[ForZone], Atomic(), Doc("The zones it is meant for.")] = []
 
 
 class Endpoint(Record):
@@ -41,7 +41,7 @@ class Endpoint(Record):
     conditions: Annotated[EndpointConditions, Doc("What state it is in.")] = msgspec.field(
         default_factory=EndpointConditions
     )
-    deprecatedTopology: dict[str, str] = {}
+    deprecatedTopology: Annotated[dict[str, str], Doc("Where it is, in an older form.")] = {}
     hints: Annotated[EndpointHints, Doc("Whom it is meant for.")] | None = None
     hostname: Annotated[str, Format("dns-label"), Doc("Its name under a headless service.")] | None = None
     nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it is on.")] | None = None
@@ -51,7 +51,7 @@ class Endpoint(Record):
 
 class EndpointPort(Record):
     name: Annotated[str, Format("dns-label"), Doc("The service port's name.")] | None = None
-    appProtocol: Annotated[str, Format("qualified-name")] | None = None
+    appProtocol: Annotated[str, Format("qualified-name"), Doc("What is spoken on it.")] | None = None
     port: Annotated[Int32, Doc("The number on the pods.")] | None = None
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] | None = None
 

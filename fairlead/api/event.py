@@ -12,7 +12,7 @@ from fairlead.api.meta import Int32, MicroTime, Object, Record, Time
 from fairlead.api.reference import ObjectReference
 from fairlead.base.instant import Instant
 from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Kind
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
 from fairlead.machinery.status import FieldError, invalid, required
 
 _WORD_MAX = 128
@@ -20,32 +20,34 @@ _NOTE_MAX = 1024
 
 
 class EventSeries(Record):
-    count: Int32 = 0
-    lastObservedTime: MicroTime | None = None
+    count: Annotated[Int32, Doc("How often it happened.")] = 0
+    lastObservedTime: Annotated[MicroTime, Doc("When it last happened.")] | None = None
 
 
 class EventSource(Record):
-    component: str = ""
-    host: str = ""
+    component: Annotated[str, Doc("Which component says so.")] = ""
+    host: Annotated[str, Doc("On which node.")] = ""
 
 
 class Event(Object):
     """Something that happened to an object, for people to read. Kept for an hour."""
 
-    type: str = ""
-    involvedObject: Annotated[ObjectReference, Atomic()] = msgspec.field(default_factory=ObjectReference)
-    action: str = ""
-    count: Int32 = 0
-    eventTime: MicroTime | None = None
-    firstTimestamp: Time | None = None
-    lastTimestamp: Time | None = None
-    message: str = ""
-    reason: str = ""
-    related: Annotated[ObjectReference, Atomic()] | None = None
-    reportingComponent: str = ""
-    reportingInstance: str = ""
-    series: EventSeries | None = None
-    source: EventSource = msgspec.field(default_factory=EventSource)
+    type: Annotated[str, Doc("Normal or Warning.")] = ""
+    involvedObject: Annotated[ObjectReference, Atomic(), Doc("What it happened to.")] = msgspec.field(
+        default_factory=ObjectReference
+    )
+    action: Annotated[str, Doc("What was done or tried.")] = ""
+    count: Annotated[Int32, Doc("How often it happened.")] = 0
+    eventTime: Annotated[MicroTime, Doc("When it first happened.")] | None = None
+    firstTimestamp: Annotated[Time, Doc("When it first happened.")] | None = None
+    lastTimestamp: Annotated[Time, Doc("When it last happened.")] | None = None
+    message: Annotated[str, Doc("What happened, in a sentence.")] = ""
+    reason: Annotated[str, Doc("What happened, in a word.")] = ""
+    related: Annotated[ObjectReference, Atomic(), Doc("What else it is about.")] | None = None
+    reportingComponent: Annotated[str, Doc("Who says so.")] = ""
+    reportingInstance: Annotated[str, Doc("Which instance of it.")] = ""
+    series: Annotated[EventSeries, Doc("How often it happened again.")] | None = None
+    source: Annotated[EventSource, Doc("Who says so.")] = msgspec.field(default_factory=EventSource)
 
 
 def _first(event: Event, now: Instant) -> str:

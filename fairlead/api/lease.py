@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
 from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import Int32, MicroTime, Object, Record
 from fairlead.api.rules import POSITIVE, not_negative
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kind import Column, Doc, Kind
 from fairlead.machinery.status import FieldError, invalid
 
 
 class LeaseSpec(Record):
-    acquireTime: MicroTime | None = None
-    holderIdentity: str | None = None
-    leaseDurationSeconds: Int32 | None = None
-    leaseTransitions: Int32 | None = None
-    preferredHolder: str | None = None
-    renewTime: MicroTime | None = None
-    strategy: str | None = None
+    acquireTime: Annotated[MicroTime, Doc("Since when.")] | None = None
+    holderIdentity: Annotated[str, Doc("Who holds it.")] | None = None
+    leaseDurationSeconds: (
+        Annotated[Int32, Doc("How long others wait after the last renewal before they take it.")] | None
+    ) = None
+    leaseTransitions: Annotated[Int32, Doc("How often it changed hands.")] | None = None
+    preferredHolder: Annotated[str, Doc("Who would rather hold it.")] | None = None
+    renewTime: Annotated[MicroTime, Doc("When it was last renewed.")] | None = None
+    strategy: Annotated[str, Doc("How holders are chosen.")] | None = None
 
 
 class Lease(Object):
     """A heartbeat, or who leads."""
 
-    spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
+    spec: Annotated[LeaseSpec, Doc("Who holds it.")] = msgspec.field(default_factory=LeaseSpec)
 
 
 def _rules(lease: Lease) -> Iterator[FieldError]:

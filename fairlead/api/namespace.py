@@ -8,31 +8,31 @@ import msgspec
 
 from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import BY_TYPE, Object, Record, Strings, Time
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kind import Column, Doc, Kind
 
 
 class NamespaceSpec(Record):
-    finalizers: Strings = []
+    finalizers: Annotated[Strings, Doc("Who must empty it before it may go.")] = []
 
 
 class NamespaceCondition(Record):
-    type: str = ""
-    status: str = ""
-    lastTransitionTime: Time | None = None
-    message: str = ""
-    reason: str = ""
+    type: Annotated[str, Doc("What it is about.")] = ""
+    status: Annotated[str, Doc("True, False or Unknown.")] = ""
+    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
 
 
 class NamespaceStatus(Record):
-    conditions: Annotated[list[NamespaceCondition], BY_TYPE] = []
-    phase: str = ""
+    conditions: Annotated[list[NamespaceCondition], BY_TYPE, Doc("What is worth knowing about its end.")] = []
+    phase: Annotated[str, Doc("Active, or Terminating while it is being emptied.")] = ""
 
 
 class Namespace(Object):
     """Names are unique within it, and what is in it goes when it goes."""
 
-    spec: NamespaceSpec = msgspec.field(default_factory=NamespaceSpec)
-    status: NamespaceStatus = msgspec.field(default_factory=NamespaceStatus)
+    spec: Annotated[NamespaceSpec, Doc("What holds it.")] = msgspec.field(default_factory=NamespaceSpec)
+    status: Annotated[NamespaceStatus, Doc("What state it is in.")] = msgspec.field(default_factory=NamespaceStatus)
 
 
 _NAME_LABEL = "kubernetes.io/metadata.name"

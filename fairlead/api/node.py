@@ -12,7 +12,7 @@ from fairlead.api.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant
 from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Kind, OneOf, SetList
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind, OneOf, SetList
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
 
 
@@ -33,35 +33,37 @@ class NodePodPreemptionPolicy(Record):
 
 
 class Taint(Record):
-    key: str = ""
-    effect: Annotated[str, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")] = ""
-    timeAdded: Time | None = None
-    value: str = ""
+    key: Annotated[str, Doc("Its name.")] = ""
+    effect: Annotated[
+        str, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute"), Doc("NoSchedule, PreferNoSchedule or NoExecute.")
+    ] = ""
+    timeAdded: Annotated[Time, Doc("Since when.")] | None = None
+    value: Annotated[str, Doc("Its value.")] = ""
 
 
 class NodeSpec(Record):
-    configSource: NodeConfigSource | None = None
-    externalID: str = ""
-    podCIDR: str = ""
-    podCIDRs: Annotated[list[str], SetList(merge=True)] = []
+    configSource: Annotated[NodeConfigSource, Doc("No longer used.")] | None = None
+    externalID: Annotated[str, Doc("No longer used.")] = ""
+    podCIDR: Annotated[str, Doc("The range its pods' addresses come from.")] = ""
+    podCIDRs: Annotated[list[str], SetList(merge=True), Doc("The same, one a family.")] = []
     podPreemptionPolicy: NodePodPreemptionPolicy | None = None
-    providerID: str = ""
-    taints: Annotated[list[Taint], Atomic()] = []
-    unschedulable: bool = False
+    providerID: Annotated[str, Doc("What the machine is called by its provider.")] = ""
+    taints: Annotated[list[Taint], Atomic(), Doc("Why pods may not come here.")] = []
+    unschedulable: Annotated[bool, Doc("Whether no new pods come.")] = False
 
 
 class NodeAddress(Record):
-    type: str = ""
-    address: str = ""
+    type: Annotated[str, Doc("Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.")] = ""
+    address: Annotated[str, Doc("The address.")] = ""
 
 
 class NodeCondition(Record):
-    type: str = ""
-    status: str = msgspec.field(default_factory=str)
-    lastHeartbeatTime: Time | None = None
-    lastTransitionTime: Time | None = None
-    message: str = ""
-    reason: str = ""
+    type: Annotated[str, Doc("Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable.")] = ""
+    status: Annotated[str, Doc("True, False or Unknown.")] = msgspec.field(default_factory=str)
+    lastHeartbeatTime: Annotated[Time, Doc("When it was last told.")] | None = None
+    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
 
 
 class NodeConfigStatus(Record):
@@ -84,8 +86,8 @@ class NodeFeatures(Record):
 
 
 class ContainerImage(Record):
-    names: Strings = []
-    sizeBytes: Int64 = 0
+    names: Annotated[Strings, Doc("What it is called.")] = []
+    sizeBytes: Annotated[Int64, Doc("How big it is.")] = 0
 
 
 class NodeSwapStatus(Record):
@@ -93,16 +95,16 @@ class NodeSwapStatus(Record):
 
 
 class NodeSystemInfo(Record):
-    architecture: str = msgspec.field(default_factory=str)
-    bootID: str = msgspec.field(default_factory=str)
-    containerRuntimeVersion: str = msgspec.field(default_factory=str)
-    kernelVersion: str = msgspec.field(default_factory=str)
-    kubeProxyVersion: str = msgspec.field(default_factory=str)
-    kubeletVersion: str = msgspec.field(default_factory=str)
-    machineID: str = msgspec.field(default_factory=str)
-    operatingSystem: str = msgspec.field(default_factory=str)
-    osImage: str = msgspec.field(default_factory=str)
-    systemUUID: str = msgspec.field(default_factory=str)
+    architecture: Annotated[str, Doc("The processor's sort.")] = msgspec.field(default_factory=str)
+    bootID: Annotated[str, Doc("Which boot this is.")] = msgspec.field(default_factory=str)
+    containerRuntimeVersion: Annotated[str, Doc("What runs its containers.")] = msgspec.field(default_factory=str)
+    kernelVersion: Annotated[str, Doc("Its kernel.")] = msgspec.field(default_factory=str)
+    kubeProxyVersion: Annotated[str, Doc("No longer used.")] = msgspec.field(default_factory=str)
+    kubeletVersion: Annotated[str, Doc("Its agent.")] = msgspec.field(default_factory=str)
+    machineID: Annotated[str, Doc("Which machine it is.")] = msgspec.field(default_factory=str)
+    operatingSystem: Annotated[str, Doc("linux.")] = msgspec.field(default_factory=str)
+    osImage: Annotated[str, Doc("Its distribution.")] = msgspec.field(default_factory=str)
+    systemUUID: Annotated[str, Doc("Which machine it is, by its firmware.")] = msgspec.field(default_factory=str)
     runningInUserNamespace: bool | None = None
     swap: NodeSwapStatus | None = None
 
@@ -123,27 +125,29 @@ class AttachedVolume(Record):
 
 
 class NodeStatus(Record):
-    addresses: Annotated[list[NodeAddress], BY_TYPE] = []
-    allocatable: Resources = {}
-    capacity: Resources = {}
-    conditions: Annotated[list[NodeCondition], BY_TYPE] = []
+    addresses: Annotated[list[NodeAddress], BY_TYPE, Doc("Where it can be reached.")] = []
+    allocatable: Annotated[Resources, Doc("What pods may use of it.")] = {}
+    capacity: Annotated[Resources, Doc("What it has.")] = {}
+    conditions: Annotated[list[NodeCondition], BY_TYPE, Doc("How it is.")] = []
     config: NodeConfigStatus | None = None
-    daemonEndpoints: NodeDaemonEndpoints = msgspec.field(default_factory=NodeDaemonEndpoints)
+    daemonEndpoints: Annotated[NodeDaemonEndpoints, Doc("Where its agent listens.")] = msgspec.field(
+        default_factory=NodeDaemonEndpoints
+    )
     declaredFeatures: Strings = []
-    features: NodeFeatures | None = None
-    images: Annotated[list[ContainerImage], Atomic()] = []
-    nodeInfo: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
-    phase: str = ""
-    runtimeHandlers: Annotated[list[NodeRuntimeHandler], Atomic()] = []
-    volumesAttached: Annotated[list[AttachedVolume], Atomic()] = []
-    volumesInUse: Strings = []
+    features: Annotated[NodeFeatures, Doc("What it can do.")] | None = None
+    images: Annotated[list[ContainerImage], Atomic(), Doc("Which images it has.")] = []
+    nodeInfo: Annotated[NodeSystemInfo, Doc("What it runs.")] = msgspec.field(default_factory=NodeSystemInfo)
+    phase: Annotated[str, Doc("No longer used.")] = ""
+    runtimeHandlers: Annotated[list[NodeRuntimeHandler], Atomic(), Doc("How it can run pods.")] = []
+    volumesAttached: Annotated[list[AttachedVolume], Atomic(), Doc("Volumes attached to it.")] = []
+    volumesInUse: Annotated[Strings, Doc("Volumes it uses.")] = []
 
 
 class Node(Object):
     """A machine that runs pods."""
 
-    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
-    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+    spec: Annotated[NodeSpec, Doc("What it is to be.")] = msgspec.field(default_factory=NodeSpec)
+    status: Annotated[NodeStatus, Doc("What state it is in.")] = msgspec.field(default_factory=NodeStatus)
 
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from fairlead.api.meta import Object
@@ -12,14 +14,14 @@ from fairlead.api.pod_rules import pod_errors, pod_transition
 from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodSpec
 from fairlead.api.podstatus import PodStatus
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Doc, Kind
 
 
 class Pod(Object):
     """Containers that share a network address and run on one node."""
 
-    spec: PodSpec = msgspec.field(default_factory=PodSpec)
-    status: PodStatus = msgspec.field(default_factory=PodStatus)
+    spec: Annotated[PodSpec, Doc("What it is to be.")] = msgspec.field(default_factory=PodSpec)
+    status: Annotated[PodStatus, Doc("What became of it.")] = msgspec.field(default_factory=PodStatus)
 
 
 def _default(pod: Pod) -> Pod:

@@ -62,45 +62,53 @@ class PodSpec(Record):
     containers: Annotated[list[Container], BY_NAME, Doc("What runs.")] = []
     activeDeadlineSeconds: Annotated[Int64, Range(1, 2147483647), Doc("How long it may run.")] | None = None
     affinity: Annotated[Affinity, Doc("Which nodes and neighbours it wants.")] | None = None
-    automountServiceAccountToken: bool | None = None
-    dnsConfig: PodDNSConfig | None = None
+    automountServiceAccountToken: Annotated[bool, Doc("Whether it gets a token of its service account.")] | None = None
+    dnsConfig: Annotated[PodDNSConfig, Doc("Additions to what its dnsPolicy makes of resolv.conf.")] | None = None
     dnsPolicy: Annotated[
         str, OneOf("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"), Doc("Where its names are looked up.")
     ] = ""
-    enableServiceLinks: bool | None = None
-    ephemeralContainers: Annotated[list[EphemeralContainer], BY_NAME] = []
+    enableServiceLinks: Annotated[bool, Doc("Whether services are told to it by environment variables.")] | None = None
+    ephemeralContainers: Annotated[
+        list[EphemeralContainer], BY_NAME, Doc("Containers added later, to look around.")
+    ] = []
     evictionResponders: Annotated[list[EvictionResponder], BY_NAME] = []
-    hostAliases: Annotated[list[HostAlias], ListMap(keys=("ip",), patch_key="ip")] = []
-    hostIPC: bool = False
+    hostAliases: Annotated[list[HostAlias], ListMap(keys=("ip",), patch_key="ip"), Doc("Lines of its hosts file.")] = []
+    hostIPC: Annotated[bool, Doc("Whether it shares the node's IPC.")] = False
     hostNetwork: Annotated[bool, Doc("Whether it shares its node's network.")] = False
-    hostPID: bool = False
-    hostUsers: bool | None = None
+    hostPID: Annotated[bool, Doc("Whether it sees the node's processes.")] = False
+    hostUsers: Annotated[bool, Doc("Whether it uses the node's user ids.")] | None = None
     hostname: Annotated[str, Format("dns-label"), Doc("Its host name; its own name unless given.")] = ""
-    hostnameOverride: str | None = None
-    imagePullSecrets: Annotated[list[LocalObjectReference], BY_NAME] = []
+    hostnameOverride: Annotated[str, Doc("The name it sees as its host's.")] | None = None
+    imagePullSecrets: Annotated[list[LocalObjectReference], BY_NAME, Doc("Secrets its images are pulled with.")] = []
     initContainers: Annotated[list[Container], BY_NAME, Doc("What runs before, one after the other.")] = []
     nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it runs on; the scheduler fills it in.")] = ""
     nodeSelector: Annotated[dict[str, str], Atomic(), Doc("Labels a node must have.")] = {}
-    os: PodOS | None = None
-    overhead: Resources = {}
-    preemptionPolicy: Annotated[str, OneOf("PreemptLowerPriority", "Never")] | None = None
-    priority: Int32 | None = None
-    priorityClassName: str = ""
+    os: Annotated[PodOS, Doc("The system it is for.")] | None = None
+    overhead: Annotated[Resources, Doc("What running it costs besides its containers.")] = {}
+    preemptionPolicy: (
+        Annotated[str, OneOf("PreemptLowerPriority", "Never"), Doc("Whether it may push others out.")] | None
+    ) = None
+    priority: Annotated[Int32, Doc("How important it is.")] | None = None
+    priorityClassName: Annotated[str, Doc("The class that says how important.")] = ""
     readinessGates: Annotated[
         list[PodReadinessGate], Atomic(), Doc("Further conditions that must be true before it is ready.")
     ] = []
-    resourceClaims: Annotated[list[PodResourceClaim], ListMap(keys=("name",), patch_key="name", retain_keys=True)] = []
-    resources: ResourceRequirements | None = None
+    resourceClaims: Annotated[
+        list[PodResourceClaim], ListMap(keys=("name",), patch_key="name", retain_keys=True), Doc("Devices it claims.")
+    ] = []
+    resources: Annotated[ResourceRequirements, Doc("What all its containers together may use.")] | None = None
     restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never"), Doc("Always, OnFailure or Never.")] = ""
-    runtimeClassName: str | None = None
+    runtimeClassName: Annotated[str, Doc("How it is run.")] | None = None
     schedulerName: Annotated[str, Doc("Who picks its node.")] = ""
-    schedulingGates: Annotated[list[PodSchedulingGate], BY_NAME] = []
+    schedulingGates: Annotated[
+        list[PodSchedulingGate], BY_NAME, Doc("What must be lifted before a node is looked for.")
+    ] = []
     schedulingGroup: PodSchedulingGroup | None = None
-    securityContext: PodSecurityContext | None = None
-    serviceAccount: str = ""
+    securityContext: Annotated[PodSecurityContext, Doc("Whom it runs as, and what it may do.")] | None = None
+    serviceAccount: Annotated[str, Doc("Deprecated: serviceAccountName.")] = ""
     serviceAccountName: Annotated[str, Format("dns-subdomain"), Doc("Who it is to the API.")] = ""
-    setHostnameAsFQDN: bool | None = None
-    shareProcessNamespace: bool | None = None
+    setHostnameAsFQDN: Annotated[bool, Doc("Whether it sees its full name as its host's.")] | None = None
+    shareProcessNamespace: Annotated[bool, Doc("Whether its containers see one another's processes.")] | None = None
     subdomain: Annotated[str, Format("dns-label"), Doc("The headless service under which its host name is known.")] = ""
     terminationGracePeriodSeconds: Annotated[Int64, Doc("How long it has to end by itself.")] | None = None
     tolerations: Annotated[list[Toleration], Atomic(), Doc("Taints of nodes it puts up with.")] = []

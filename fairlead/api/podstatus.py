@@ -9,25 +9,27 @@ import msgspec
 from fairlead.api.container import ResourceRequirements
 from fairlead.api.containerstatus import ContainerStatus
 from fairlead.api.meta import BY_NAME, BY_TYPE, Int64, Quantity, Record, Resources, Time
-from fairlead.machinery.kind import Atomic, ListMap, SetList
+from fairlead.machinery.kind import Atomic, Doc, ListMap, SetList
 
 
 class PodCondition(Record):
-    type: str = ""
-    status: str = msgspec.field(default_factory=str)
-    lastProbeTime: Time | None = None
-    lastTransitionTime: Time | None = None
-    message: str = ""
-    observedGeneration: Int64 = 0
-    reason: str = ""
+    type: Annotated[
+        str, Doc("What it is about: PodScheduled, Initialized, ContainersReady, Ready, or a readiness gate.")
+    ] = ""
+    status: Annotated[str, Doc("True, False or Unknown.")] = msgspec.field(default_factory=str)
+    lastProbeTime: Annotated[Time, Doc("When it was last looked at.")] | None = None
+    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    observedGeneration: Annotated[Int64, Doc("Which generation it is about.")] = 0
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
 
 
 class PodIP(Record):
-    ip: str = ""
+    ip: Annotated[str, Doc("The address.")] = ""
 
 
 class HostIP(Record):
-    ip: str = ""
+    ip: Annotated[str, Doc("The address.")] = ""
 
 
 class PodResourceClaimStatus(Record):
@@ -79,29 +81,35 @@ class PodVolumeHealth(Record):
 
 
 class PodStatus(Record):
-    allocatedResources: Resources = {}
-    conditions: Annotated[list[PodCondition], BY_TYPE] = []
-    containerStatuses: Annotated[list[ContainerStatus], Atomic()] = []
-    ephemeralContainerStatuses: Annotated[list[ContainerStatus], Atomic()] = []
-    extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
-    hostIP: str = ""
-    hostIPs: Annotated[list[HostIP], ListMap(patch_key="ip")] = []
-    initContainerStatuses: Annotated[list[ContainerStatus], Atomic()] = []
-    message: str = ""
+    allocatedResources: Annotated[Resources, Doc("What the node has set aside for it.")] = {}
+    conditions: Annotated[list[PodCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
+    containerStatuses: Annotated[list[ContainerStatus], Atomic(), Doc("What became of its containers.")] = []
+    ephemeralContainerStatuses: Annotated[
+        list[ContainerStatus], Atomic(), Doc("What became of its ephemeral containers.")
+    ] = []
+    extendedResourceClaimStatus: (
+        Annotated[PodExtendedResourceClaimStatus, Doc("The claim made for its extended resources.")] | None
+    ) = None
+    hostIP: Annotated[str, Doc("The address of its node.")] = ""
+    hostIPs: Annotated[list[HostIP], ListMap(patch_key="ip"), Doc("The addresses of its node, one a family.")] = []
+    initContainerStatuses: Annotated[list[ContainerStatus], Atomic(), Doc("What became of its init containers.")] = []
+    message: Annotated[str, Doc("Why it is as it is, in a sentence.")] = ""
     nodeAllocatableResourceClaimStatuses: Annotated[
         list[NodeAllocatableResourceClaimStatus], ListMap(keys=("resourceClaimName",), patch_key="resourceClaimName")
     ] = []
-    nominatedNodeName: str = ""
-    observedGeneration: Int64 = 0
-    phase: str = ""
-    podIP: str = ""
-    podIPs: Annotated[list[PodIP], ListMap(keys=("ip",), patch_key="ip")] = []
-    qosClass: str = ""
-    reason: str = ""
-    resize: str = ""
+    nominatedNodeName: Annotated[str, Doc("The node where room is being made for it.")] = ""
+    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
+    phase: Annotated[str, Doc("Pending, Running, Succeeded, Failed or Unknown.")] = ""
+    podIP: Annotated[str, Doc("Its address.")] = ""
+    podIPs: Annotated[list[PodIP], ListMap(keys=("ip",), patch_key="ip"), Doc("Its addresses, one a family.")] = []
+    qosClass: Annotated[str, Doc("Guaranteed, Burstable or BestEffort, by what it asks for.")] = ""
+    reason: Annotated[str, Doc("Why it is as it is, in a word.")] = ""
+    resize: Annotated[str, Doc("Where a change of its resources stands.")] = ""
     resourceClaimStatuses: Annotated[
-        list[PodResourceClaimStatus], ListMap(keys=("name",), patch_key="name", retain_keys=True)
+        list[PodResourceClaimStatus],
+        ListMap(keys=("name",), patch_key="name", retain_keys=True),
+        Doc("What became of its resource claims."),
     ] = []
-    resources: ResourceRequirements | None = None
-    startTime: Time | None = None
+    resources: Annotated[ResourceRequirements, Doc("What it has of resources.")] | None = None
+    startTime: Annotated[Time, Doc("When its node took it on.")] | None = None
     volumeHealth: Annotated[list[PodVolumeHealth], ListMap(keys=("name",))] = []

@@ -29,28 +29,28 @@ class ReplicaSetSpec(Record):
 
 
 class ReplicaSetCondition(Record):
-    type: str = ""
-    lastTransitionTime: Time | None = None
-    message: str = ""
-    reason: str = ""
-    status: str = ""
+    type: Annotated[str, Doc("What it is about: ReplicaFailure.")] = ""
+    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    status: Annotated[str, Doc("True, False or Unknown.")] = ""
 
 
 class ReplicaSetStatus(Record):
-    replicas: Int32 = msgspec.field(default_factory=int)
-    availableReplicas: Int32 = 0
-    conditions: Annotated[list[ReplicaSetCondition], BY_TYPE] = []
-    fullyLabeledReplicas: Int32 = 0
-    observedGeneration: Int64 = 0
-    readyReplicas: Int32 = 0
-    terminatingReplicas: Int32 | None = None
+    replicas: Annotated[Int32, Doc("How many pods there are.")] = msgspec.field(default_factory=int)
+    availableReplicas: Annotated[Int32, Doc("How many have been ready for long enough.")] = 0
+    conditions: Annotated[list[ReplicaSetCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
+    fullyLabeledReplicas: Annotated[Int32, Doc("How many have all the template's labels.")] = 0
+    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
+    readyReplicas: Annotated[Int32, Doc("How many are ready.")] = 0
+    terminatingReplicas: Annotated[Int32, Doc("How many are on their way out.")] | None = None
 
 
 class ReplicaSet(Object):
     """Pods of one template kept at a number; usually a Deployment makes it."""
 
-    spec: ReplicaSetSpec = msgspec.field(default_factory=ReplicaSetSpec)
-    status: ReplicaSetStatus = msgspec.field(default_factory=ReplicaSetStatus)
+    spec: Annotated[ReplicaSetSpec, Doc("What is wanted.")] = msgspec.field(default_factory=ReplicaSetSpec)
+    status: Annotated[ReplicaSetStatus, Doc("What there is.")] = msgspec.field(default_factory=ReplicaSetStatus)
 
 
 def _default(replica_set: ReplicaSet) -> ReplicaSet:

@@ -9,17 +9,17 @@ from typing import Annotated
 from fairlead.api.columns import AGE, NAME
 from fairlead.api.data_rules import base64_errors, frozen_errors, key_errors, size_errors
 from fairlead.api.meta import Base64, Object
-from fairlead.machinery.kind import Column, Immutable, Kind
+from fairlead.machinery.kind import Column, Doc, Immutable, Kind
 from fairlead.machinery.status import FieldError, required
 
 
 class Secret(Object):
     """Settings to be kept from view, base64 on the wire."""
 
-    type: Annotated[str, Immutable()] = ""
-    data: dict[str, Base64] = {}
-    immutable: bool | None = None
-    stringData: dict[str, str] = {}
+    type: Annotated[str, Immutable(), Doc("What it is used for; never changes.")] = ""
+    data: Annotated[dict[str, Base64], Doc("The values, in base64.")] = {}
+    immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
+    stringData: Annotated[dict[str, str], Doc("Values as text, for writing only; they end up in data.")] = {}
 
 
 def _default(secret: Secret) -> Secret:

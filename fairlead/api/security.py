@@ -7,16 +7,16 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta import Int64, Record, Strings
-from fairlead.machinery.kind import Atomic, OneOf, Range, Required
+from fairlead.machinery.kind import Atomic, Doc, OneOf, Range, Required
 
 UserId = Annotated[Int64, Range(0, 2147483647)]
 
 
 class SELinuxOptions(Record):
-    type: str = ""
-    level: str = ""
-    role: str = ""
-    user: str = ""
+    type: Annotated[str, Doc("The type.")] = ""
+    level: Annotated[str, Doc("The level.")] = ""
+    role: Annotated[str, Doc("The role.")] = ""
+    user: Annotated[str, Doc("The user.")] = ""
 
 
 class WindowsSecurityContextOptions(Record):
@@ -27,51 +27,61 @@ class WindowsSecurityContextOptions(Record):
 
 
 class SeccompProfile(Record):
-    type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
-    localhostProfile: str | None = None
+    type: Annotated[
+        str, OneOf("Localhost", "RuntimeDefault", "Unconfined"), Doc("Localhost, RuntimeDefault or Unconfined.")
+    ] = ""
+    localhostProfile: Annotated[str, Doc("The profile's file on the node.")] | None = None
 
 
 class AppArmorProfile(Record):
-    type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
-    localhostProfile: str | None = None
+    type: Annotated[
+        str, OneOf("Localhost", "RuntimeDefault", "Unconfined"), Doc("Localhost, RuntimeDefault or Unconfined.")
+    ] = ""
+    localhostProfile: Annotated[str, Doc("The profile's name on the node.")] | None = None
 
 
 class Capabilities(Record):
-    add: Strings = []
-    drop: Strings = []
+    add: Annotated[Strings, Doc("Rights added.")] = []
+    drop: Annotated[Strings, Doc("Rights taken away.")] = []
 
 
 class SecurityContext(Record):
-    allowPrivilegeEscalation: bool | None = None
-    appArmorProfile: AppArmorProfile | None = None
-    capabilities: Capabilities | None = None
-    privileged: bool | None = None
-    procMount: Annotated[str, OneOf("Default", "Unmasked")] | None = None
-    readOnlyRootFilesystem: bool | None = None
-    runAsGroup: UserId | None = None
-    runAsNonRoot: bool | None = None
-    runAsUser: UserId | None = None
-    seLinuxOptions: SELinuxOptions | None = None
-    seccompProfile: SeccompProfile | None = None
-    windowsOptions: WindowsSecurityContextOptions | None = None
+    allowPrivilegeEscalation: Annotated[bool, Doc("Whether a process may get more rights than its parent.")] | None = (
+        None
+    )
+    appArmorProfile: Annotated[AppArmorProfile, Doc("Its AppArmor profile.")] | None = None
+    capabilities: Annotated[Capabilities, Doc("Rights added and taken away.")] | None = None
+    privileged: Annotated[bool, Doc("Whether it may do nearly all that the node may.")] | None = None
+    procMount: Annotated[str, OneOf("Default", "Unmasked"), Doc("How /proc is shown.")] | None = None
+    readOnlyRootFilesystem: Annotated[bool, Doc("Whether its files cannot be changed.")] | None = None
+    runAsGroup: Annotated[UserId, Doc("The group it runs as.")] | None = None
+    runAsNonRoot: Annotated[bool, Doc("Whether it may not run as root.")] | None = None
+    runAsUser: Annotated[UserId, Doc("The user it runs as.")] | None = None
+    seLinuxOptions: Annotated[SELinuxOptions, Doc("Its SELinux labels.")] | None = None
+    seccompProfile: Annotated[SeccompProfile, Doc("Its seccomp profile.")] | None = None
+    windowsOptions: Annotated[WindowsSecurityContextOptions, Doc("For Windows.")] | None = None
 
 
 class Sysctl(Record):
-    name: Annotated[str, Required()] = ""
-    value: str = msgspec.field(default_factory=str)
+    name: Annotated[str, Required(), Doc("Which setting.")] = ""
+    value: Annotated[str, Doc("Its value.")] = msgspec.field(default_factory=str)
 
 
 class PodSecurityContext(Record):
-    appArmorProfile: AppArmorProfile | None = None
-    fsGroup: UserId | None = None
-    fsGroupChangePolicy: Annotated[str, OneOf("OnRootMismatch", "Always")] | None = None
-    runAsGroup: UserId | None = None
-    runAsNonRoot: bool | None = None
-    runAsUser: UserId | None = None
-    seLinuxChangePolicy: str | None = None
-    seLinuxOptions: SELinuxOptions | None = None
-    seccompProfile: SeccompProfile | None = None
-    supplementalGroups: Annotated[list[Int64], Atomic()] = []
-    supplementalGroupsPolicy: Annotated[str, OneOf("Merge", "Strict")] | None = None
-    sysctls: Annotated[list[Sysctl], Atomic()] = []
-    windowsOptions: WindowsSecurityContextOptions | None = None
+    appArmorProfile: Annotated[AppArmorProfile, Doc("The AppArmor profile of its containers.")] | None = None
+    fsGroup: Annotated[UserId, Doc("The group that its volumes belong to.")] | None = None
+    fsGroupChangePolicy: (
+        Annotated[str, OneOf("OnRootMismatch", "Always"), Doc("When volumes are given to that group.")] | None
+    ) = None
+    runAsGroup: Annotated[UserId, Doc("The group its containers run as.")] | None = None
+    runAsNonRoot: Annotated[bool, Doc("Whether they may not run as root.")] | None = None
+    runAsUser: Annotated[UserId, Doc("The user they run as.")] | None = None
+    seLinuxChangePolicy: Annotated[str, Doc("How volumes are labelled.")] | None = None
+    seLinuxOptions: Annotated[SELinuxOptions, Doc("Their SELinux labels.")] | None = None
+    seccompProfile: Annotated[SeccompProfile, Doc("Their seccomp profile.")] | None = None
+    supplementalGroups: Annotated[list[Int64], Atomic(), Doc("Further groups.")] = []
+    supplementalGroupsPolicy: (
+        Annotated[str, OneOf("Merge", "Strict"), Doc("Whether groups of the image count too.")] | None
+    ) = None
+    sysctls: Annotated[list[Sysctl], Atomic(), Doc("Kernel settings of the pod.")] = []
+    windowsOptions: Annotated[WindowsSecurityContextOptions, Doc("For Windows.")] | None = None

@@ -7,15 +7,19 @@ from typing import Annotated
 from fairlead.api.columns import AGE, NAME
 from fairlead.api.meta import BY_NAME, Object
 from fairlead.api.reference import LocalObjectReference, ObjectReference
-from fairlead.machinery.kind import Atomic, Column, Kind
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
 
 
 class ServiceAccount(Object):
     """Who a pod is to the API."""
 
-    automountServiceAccountToken: bool | None = None
-    imagePullSecrets: Annotated[list[LocalObjectReference], Atomic()] = []
-    secrets: Annotated[list[ObjectReference], BY_NAME] = []
+    automountServiceAccountToken: (
+        Annotated[bool, Doc("Whether its pods get a token; yes unless said otherwise.")] | None
+    ) = None
+    imagePullSecrets: Annotated[
+        list[LocalObjectReference], Atomic(), Doc("Secrets that its pods pull images with.")
+    ] = []
+    secrets: Annotated[list[ObjectReference], BY_NAME, Doc("Secrets that its pods may use.")] = []
 
 
 SERVICE_ACCOUNT = Kind(

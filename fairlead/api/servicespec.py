@@ -29,7 +29,7 @@ class ClientIPConfig(Record):
 
 
 class SessionAffinityConfig(Record):
-    clientIP: ClientIPConfig | None = None
+    clientIP: Annotated[ClientIPConfig, Doc("For affinity by the client's address.")] | None = None
 
 
 class ServiceSpec(Record):

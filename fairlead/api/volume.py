@@ -34,7 +34,7 @@ from fairlead.api.volume_projected import (
     ProjectedVolumeSource,
     SecretVolumeSource,
 )
-from fairlead.machinery.kind import Atomic, Format, OneOf, Required
+from fairlead.machinery.kind import Atomic, Doc, Format, OneOf, Required
 
 
 class EmptyDirVolumeSource(Record):
@@ -82,34 +82,34 @@ class EphemeralVolumeSource(Record):
 
 
 class Volume(Record):
-    name: Annotated[str, Required(), Format("dns-label")] = ""
+    name: Annotated[str, Required(), Format("dns-label"), Doc("What mounts call it.")] = ""
     awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
     azureDisk: AzureDiskVolumeSource | None = None
     azureFile: AzureFileVolumeSource | None = None
     cephfs: CephFSVolumeSource | None = None
     cinder: CinderVolumeSource | None = None
-    configMap: ConfigMapVolumeSource | None = None
-    csi: CSIVolumeSource | None = None
-    downwardAPI: DownwardAPIVolumeSource | None = None
-    emptyDir: EmptyDirVolumeSource | None = None
-    ephemeral: EphemeralVolumeSource | None = None
+    configMap: Annotated[ConfigMapVolumeSource, Doc("Values of a config map, as files.")] | None = None
+    csi: Annotated[CSIVolumeSource, Doc("What a storage driver provides.")] | None = None
+    downwardAPI: Annotated[DownwardAPIVolumeSource, Doc("Facts about the pod, as files.")] | None = None
+    emptyDir: Annotated[EmptyDirVolumeSource, Doc("An empty folder that lives as long as the pod.")] | None = None
+    ephemeral: Annotated[EphemeralVolumeSource, Doc("A claim made for this pod.")] | None = None
     fc: FCVolumeSource | None = None
     flexVolume: FlexVolumeSource | None = None
     flocker: FlockerVolumeSource | None = None
     gcePersistentDisk: GCEPersistentDiskVolumeSource | None = None
     gitRepo: GitRepoVolumeSource | None = None
     glusterfs: GlusterfsVolumeSource | None = None
-    hostPath: HostPathVolumeSource | None = None
-    image: ImageVolumeSource | None = None
-    iscsi: ISCSIVolumeSource | None = None
-    nfs: NFSVolumeSource | None = None
-    persistentVolumeClaim: PersistentVolumeClaimVolumeSource | None = None
+    hostPath: Annotated[HostPathVolumeSource, Doc("A path of the node.")] | None = None
+    image: Annotated[ImageVolumeSource, Doc("The files of an image.")] | None = None
+    iscsi: Annotated[ISCSIVolumeSource, Doc("An iSCSI disk.")] | None = None
+    nfs: Annotated[NFSVolumeSource, Doc("An NFS share.")] | None = None
+    persistentVolumeClaim: Annotated[PersistentVolumeClaimVolumeSource, Doc("What a claim was given.")] | None = None
     photonPersistentDisk: PhotonPersistentDiskVolumeSource | None = None
     portworxVolume: PortworxVolumeSource | None = None
-    projected: ProjectedVolumeSource | None = None
+    projected: Annotated[ProjectedVolumeSource, Doc("Several sources in one folder.")] | None = None
     quobyte: QuobyteVolumeSource | None = None
     rbd: RBDVolumeSource | None = None
     scaleIO: ScaleIOVolumeSource | None = None
-    secret: SecretVolumeSource | None = None
+    secret: Annotated[SecretVolumeSource, Doc("Values of a secret, as files.")] | None = None
     storageos: StorageOSVolumeSource | None = None
     vsphereVolume: VsphereVirtualDiskVolumeSource | None = None

@@ -6,37 +6,37 @@ from typing import Annotated
 
 from fairlead.api.env import ObjectFieldSelector, ResourceFieldSelector
 from fairlead.api.meta import Int32, Int64, LabelSelector, Record
-from fairlead.machinery.kind import Atomic, Required
+from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class KeyToPath(Record):
-    key: Annotated[str, Required()] = ""
-    path: Annotated[str, Required()] = ""
-    mode: Int32 | None = None
+    key: Annotated[str, Required(), Doc("The value.")] = ""
+    path: Annotated[str, Required(), Doc("What the file is called.")] = ""
+    mode: Annotated[Int32, Doc("The file's mode.")] | None = None
     user: Int64 | None = None
 
 
 class ConfigMapVolumeSource(Record):
-    name: str = ""
-    defaultMode: Int32 | None = None
+    name: Annotated[str, Doc("Its name.")] = ""
+    defaultMode: Annotated[Int32, Doc("The files' mode.")] | None = None
     defaultUser: Int64 | None = None
-    items: Annotated[list[KeyToPath], Atomic()] = []
-    optional: bool | None = None
+    items: Annotated[list[KeyToPath], Atomic(), Doc("Which values, and what the files are called.")] = []
+    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
 
 
 class SecretVolumeSource(Record):
-    defaultMode: Int32 | None = None
+    defaultMode: Annotated[Int32, Doc("The files' mode.")] | None = None
     defaultUser: Int64 | None = None
-    items: Annotated[list[KeyToPath], Atomic()] = []
-    optional: bool | None = None
-    secretName: str = ""
+    items: Annotated[list[KeyToPath], Atomic(), Doc("Which values, and what the files are called.")] = []
+    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    secretName: Annotated[str, Doc("Its name.")] = ""
 
 
 class DownwardAPIVolumeFile(Record):
-    path: str = ""
-    fieldRef: Annotated[ObjectFieldSelector, Atomic()] | None = None
-    mode: Int32 | None = None
-    resourceFieldRef: Annotated[ResourceFieldSelector, Atomic()] | None = None
+    path: Annotated[str, Doc("What the file is called.")] = ""
+    fieldRef: Annotated[ObjectFieldSelector, Atomic(), Doc("A field of the pod.")] | None = None
+    mode: Annotated[Int32, Doc("The file's mode.")] | None = None
+    resourceFieldRef: Annotated[ResourceFieldSelector, Atomic(), Doc("What a container asks for.")] | None = None
     user: Int64 | None = None
 
 
@@ -63,9 +63,9 @@ class DownwardAPIProjection(Record):
 
 
 class ServiceAccountTokenProjection(Record):
-    path: str = ""
-    audience: str = ""
-    expirationSeconds: Int64 | None = None
+    path: Annotated[str, Doc("What the file is called.")] = ""
+    audience: Annotated[str, Doc("Whom the token is for.")] = ""
+    expirationSeconds: Annotated[Int64, Doc("For how long it is good.")] | None = None
     user: Int64 | None = None
 
 
@@ -99,6 +99,6 @@ class VolumeProjection(Record):
 
 
 class ProjectedVolumeSource(Record):
-    defaultMode: Int32 | None = None
+    defaultMode: Annotated[Int32, Doc("The files' mode.")] | None = None
     defaultUser: Int64 | None = None
-    sources: Annotated[list[VolumeProjection], Atomic()] = []
+    sources: Annotated[list[VolumeProjection], Atomic(), Doc("What it is made of.")] = []
