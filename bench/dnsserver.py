@@ -10,7 +10,7 @@ import sys
 from fairlead.base.clock import RealClock
 from fairlead.base.log import SILENT
 from fairlead.dns.process import Settings, run
-from fairlead.dns.server import listening
+from fairlead.dns.sockets import listening
 from fairlead.dns.upstream import DirectDialer
 from fairlead.dns.watch import Access, Api
 

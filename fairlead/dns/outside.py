@@ -21,7 +21,8 @@ from fairlead.dns.config import Config
 from fairlead.dns.host import MAX_REQUEST
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import UdpServer, listening, tcp_factory
+from fairlead.dns.server import UdpServer, tcp_factory
+from fairlead.dns.sockets import Pair
 from fairlead.dns.upstream import Patience, Upstreams
 from fairlead.dns.zone import Zone
 
@@ -126,7 +127,7 @@ class _Current:
 
 
 async def serve_outside(
-    host: socket.socket, *, address: str, refuse: bool, clock: Clock, rng: random.Random, log: Log
+    host: socket.socket, *, sockets: Sequence[Pair], refuse: bool, clock: Clock, rng: random.Random, log: Log
 ) -> None:
     """For ever. `refuse`: there are no upstreams, and questions are refused."""
     metrics = Metrics(".")
@@ -140,7 +141,7 @@ async def serve_outside(
         resolver = Resolver(Zone(config), cache=cache, forwarder=forwarder, metrics=metrics, clock=clock, log=log)
         resolver.ready = True
         factory = tcp_factory(resolver)
-        for udp, tcp in listening(53, address=address):
+        for udp, tcp in sockets:
             UdpServer(udp, resolver).start()
             await asyncio.get_running_loop().create_server(factory, sock=tcp)
         await asyncio.Future()

@@ -204,25 +204,3 @@ def tcp_factory(resolver: Resolver) -> Callable[[], TcpConnection]:
     """For `loop.create_server`."""
     connections: set[TcpConnection] = set()
     return lambda: TcpConnection(resolver, connections)
-
-
-def listening(port: int, *, address: str = "") -> list[tuple[socket.socket, socket.socket]]:
-    """UDP and TCP sockets: on one address, or on every one, IPv6 too where there is any."""
-    families = [socket.AF_INET6 if ":" in address else socket.AF_INET]
-    if not address and socket.has_dualstack_ipv6():
-        families.append(socket.AF_INET6)
-    return [_pair(family, address or ("::" if family == socket.AF_INET6 else ""), port) for family in families]
-
-
-def _pair(family: socket.AddressFamily, address: str, port: int) -> tuple[socket.socket, socket.socket]:
-    udp = socket.socket(family, socket.SOCK_DGRAM)
-    tcp = socket.socket(family, socket.SOCK_STREAM)
-    for sock in (udp, tcp):
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    udp.bind((address, port))
-    tcp.bind((address, udp.getsockname()[1]))
-    tcp.listen(256)
-    tcp.setblocking(False)
-    return udp, tcp

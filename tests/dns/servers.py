@@ -16,7 +16,8 @@ from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import UdpServer, listening, tcp_factory
+from fairlead.dns.server import UdpServer, tcp_factory
+from fairlead.dns.sockets import listening
 from fairlead.dns.upstream import Dialer, DirectDialer, Patience, Upstreams
 from fairlead.dns.wire import HEADER, TC, A
 from fairlead.dns.zone import Zone

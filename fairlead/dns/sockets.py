@@ -1,0 +1,46 @@
+"""Sockets to be asked on. Apart from `server`, so that who is never asked need not load what answers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+Pair = tuple[socket.socket, socket.socket]
+"""UDP and TCP, of one address and port."""
+
+
+def listening(port: int, *, address: str = "") -> list[Pair]:
+    """UDP and TCP sockets: on one address, or on every one, IPv6 too where there is any."""
+    families = [socket.AF_INET6 if ":" in address else socket.AF_INET]
+    if not address and socket.has_dualstack_ipv6():
+        families.append(socket.AF_INET6)
+    return [_pair(family, address or ("::" if family == socket.AF_INET6 else ""), port) for family in families]
+
+
+def _pair(family: socket.AddressFamily, address: str, port: int) -> Pair:
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    tcp = socket.socket(family, socket.SOCK_STREAM)
+    for sock in (udp, tcp):
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    udp.bind((address, port))
+    tcp.bind((address, udp.getsockname()[1]))
+    tcp.listen(256)
+    tcp.setblocking(False)
+    return udp, tcp
+
+
+async def first_question(sockets: Sequence[Pair]) -> None:
+    """Returns when there is something to be read, and reads nothing."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    every = [sock for pair in sockets for sock in pair]
+    for sock in every:
+        loop.add_reader(sock.fileno(), asked.set)
+    try:
+        await asked.wait()
+    finally:
+        for sock in every:
+            loop.remove_reader(sock.fileno())
