@@ -54,11 +54,15 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
 
 async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:
     """For DNS pods, and pods that want no cluster DNS: questions about names outside, on the fabric's gateway."""
-    from fairlead.dns.outside import serve_outside
+    from fairlead.dns.sockets import first_question, listening
+
+    sockets = listening(53, address=str(config.network().gateway))
+    await first_question(sockets)
+    from fairlead.dns.outside import serve_outside  # 2 MB that a cluster which never asks can do without
 
     await serve_outside(
         outside,
-        address=str(config.network().gateway),
+        sockets=sockets,
         refuse=config.upstream == "none",
         clock=clock,
         rng=random.SystemRandom(),
