@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 FABRIC = "172.30.0.0/24"
 DEFAULT_API_PORT = 6443
+FIRST_FREE_PORT = 1024
+"""Below it, ordinary users may not listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,29 @@ def load(paths: Paths) -> ClusterConfig | None:
     """The settings the cluster was made with, or None where there is no such cluster."""
     try:
         tree: dict[str, Any] = json.loads(paths.config.read_bytes())
+        return _from_tree(tree)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as e:
-        raise CommandError(f"cannot read {paths.config}: {e}; `fairlead down --purge` starts afresh") from e
-    known = {f.name for f in fields(ClusterConfig)}
+    except (OSError, ValueError, TypeError, UsageError) as e:
+        cure = f"`fairlead down --purge --name {paths.root.name}` starts afresh"
+        raise CommandError(f"cannot read {paths.config}: {e}; {cure}") from e
+
+
+def _from_tree(tree: Any) -> ClusterConfig:
+    """Raises ValueError or TypeError where it is none that `save` wrote (unknown keys are a later version's)."""
+    if not isinstance(tree, dict):
+        raise TypeError("not a JSON object")
+    known = {f.name: f.default for f in fields(ClusterConfig)}
     tree = {k: tuple(v) if isinstance(v, list) else v for k, v in tree.items() if k in known}
-    return ClusterConfig(**tree)
+    for key, value in tree.items():
+        if key != "name" and type(value) is not type(known[key]):
+            raise TypeError(f"{key} is {value!r}")
+    config = ClusterConfig(**tree)
+    low, high = config.node_port_range
+    parse_port_range(f"{low}-{high}")
+    parse_cidr(config.pod_cidr, "pod_cidr")
+    parse_cidr(config.service_cidr, "service_cidr")
+    return config
 
 
 def save(config: ClusterConfig, paths: Paths) -> None:
@@ -138,6 +156,8 @@ def check(config: ClusterConfig) -> None:
     if not 0 <= config.api_port <= 65535:
         raise UsageError(f"--api-port {config.api_port}: a port is a number from 1 to 65535")
     low, high = config.node_port_range
+    if not config.api_port and low <= FIRST_FREE_PORT and high == 65535:
+        raise UsageError(f"--node-port-range {low}-{high} leaves no port for the API: narrow it, or choose --api-port")
     if low <= config.api_port <= high:
         raise UsageError(f"--api-port {config.api_port} lies in --node-port-range {low}-{high}: move one of them")
     try:

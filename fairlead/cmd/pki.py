@@ -63,22 +63,19 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
 def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted]:
     """The certificates to be made; all of them where there is no authority yet."""
     every = wanted(config)
-    try:
-        issued: dict[str, Any] = json.loads((folder / "issued.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return every
-    names = {entry.name for entry in os.scandir(folder)}
-    if not {"ca.crt", "ca.key", "sa.key"} <= names:
+    issued = _issued(folder)
+    names = _whole(folder)
+    if not issued or not {"ca.crt", "ca.key", "sa.key"} <= names:
         return every
     renew_from = clock.now() + RENEW_DAYS * DAY_S
 
     def good(want: Wanted) -> bool:
         have = issued.get(want.file)
         return (
-            have is not None
+            isinstance(have, dict)
             and {f"{want.file}.crt", f"{want.file}.key"} <= names
-            and have["for"] == json.loads(json.dumps(asdict(want)))
-            and have["until"] > renew_from
+            and have.get("for") == json.loads(json.dumps(asdict(want)))
+            and float(have.get("until", 0)) > renew_from
         )
 
     return [want for want in every if not good(want)]
@@ -87,26 +84,48 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted
 def make(wants: list[Wanted], folder: Path, *, clock: Clock) -> None:
     """Makes what `missing` named, and the authority where there is none."""
     make_private(folder)
-    issuer = _Issuer(folder, clock)
-    try:
-        issued = json.loads((folder / "issued.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        issued = {}
+    whole = _whole(folder)
+    issuer = _Issuer(folder, clock, there={"ca.crt", "ca.key"} <= whole)
+    issued = _issued(folder)
     for want in wants:
         until = issuer.issue(want)
         issued[want.file] = {"for": asdict(want), "until": until}
-    if not (folder / "sa.key").exists():
+    if "sa.key" not in whole:
         write_private(folder / "sa.key", os.urandom(_KEY_BYTES).hex().encode())
     write_private(folder / "issued.json", json.dumps(issued, indent=1).encode())
+
+
+def _issued(folder: Path) -> dict[str, Any]:
+    """What `issued.json` says; nothing where it is not there or damaged."""
+    try:
+        tree = json.loads((folder / "issued.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _whole(folder: Path) -> set[str]:
+    """The names of the keys and certificates that are there from their first line to their last: what a full disk or
+    a hand cut short counts as not there, for an empty key would be worse than none."""
+    names = set()
+    for path in folder.iterdir() if folder.exists() else ():
+        text = path.read_bytes().strip()
+        if path.name == "sa.key":
+            good = len(text) == 2 * _KEY_BYTES and not text.strip(b"0123456789abcdef")
+        else:
+            good = text.startswith(b"-----BEGIN ") and text.endswith(b"-----")
+        if good:
+            names.add(path.name)
+    return names
 
 
 class _Issuer:
     """The authority, read from the folder or made there."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, there: bool) -> None:
         self._folder = folder
         self._clock = clock
-        if (folder / "ca.key").exists() and (folder / "ca.crt").exists():
+        if there:
             self._key, self._certificate = self._read()
         else:
             self._key, self._certificate = self._found()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import shutil
 import stat
 import time
@@ -66,12 +67,35 @@ class Paths:
 def state_home() -> Path:
     """`$XDG_STATE_HOME/fairlead`; relative values are ignored, as the specification asks."""
     base = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(base) if base.startswith("/") else Path(os.path.expanduser("~")) / ".local" / "state"
-    return home / "fairlead"
+    if base.startswith("/"):
+        return Path(base) / "fairlead"
+    home = os.environ.get("HOME") or _home_of_user()
+    if not home.startswith("/"):  # no $HOME, and a user that the password file does not know
+        raise CommandError("you have no home folder; set HOME or XDG_STATE_HOME to a folder that you can write")
+    return Path(home) / ".local" / "state" / "fairlead"
+
+
+def _home_of_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
 
 
 def paths_of(name: str) -> Paths:
-    return Paths(state_home() / name)
+    """Where the cluster's files lie. Raises CommandError where that is a place one may not even look at."""
+    root = state_home() / name
+    try:
+        os.scandir(root).close()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as e:
+        raise _unusable(root, e) from e
+    return Paths(root)
+
+
+def _unusable(folder: Path, e: OSError) -> CommandError:
+    return CommandError(f"cannot use {folder}: {e.strerror}; set XDG_STATE_HOME to a folder that you can write")
 
 
 def make_private(folder: Path) -> None:
@@ -81,9 +105,7 @@ def make_private(folder: Path) -> None:
         if stat.S_IMODE(folder.stat().st_mode) != 0o700:
             folder.chmod(0o700)
     except OSError as e:
-        raise CommandError(
-            f"cannot use {folder}: {e.strerror}; set XDG_STATE_HOME to a folder that you can write"
-        ) from e
+        raise _unusable(folder, e) from e
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -91,7 +113,12 @@ def write_private(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, data)
+        rest = memoryview(data)
+        while rest:  # where the disk becomes full, the first write is a short one
+            rest = rest[os.write(fd, rest) :]
+    except OSError:
+        os.unlink(temporary)
+        raise
     finally:
         os.close(fd)
     os.rename(temporary, path)
@@ -160,16 +187,22 @@ class Run:
 
 
 def read_run(paths: Paths) -> Run | None:
-    """What was last written, whether or not it still holds (`Run.alive`)."""
+    """What was last written, whether or not it still holds (`Run.alive`). A damaged file is no matter where nobody
+    holds the lock, for then nothing runs."""
     try:
         tree: dict[str, Any] = json.loads(paths.run.read_bytes())
+        nodes = [NodeRecord(**n) for n in tree["nodes"]]
+        components = [Component(**c) for c in tree["components"]]
+        return Run(**{**tree, "nodes": nodes, "components": components})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as e:
-        raise CommandError(f"cannot read {paths.run}: {e}") from e
-    tree["nodes"] = [NodeRecord(**n) for n in tree["nodes"]]
-    tree["components"] = [Component(**c) for c in tree["components"]]
-    return Run(**tree)
+    except (OSError, ValueError, TypeError, KeyError) as e:
+        lock = try_lock(paths)
+        if lock is not None:
+            os.close(lock)
+            return None
+        cure = f"the cluster runs; end the process that holds {paths.lock}: fuser -k -TERM {paths.lock}"
+        raise CommandError(f"{paths.run} is damaged ({e!r}), but {cure}") from e
 
 
 def start_time(pid: int) -> int | None:

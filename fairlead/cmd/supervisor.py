@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fairlead.base.clock import Clock
@@ -200,7 +201,8 @@ class Supervisor:
         self._run.components = sorted([*others, component], key=lambda c: c.name)
         self._dirty = True
         if restarts >= MOST_FAILED_STARTS and "nodes" not in self._ready:
-            raise CommandError(f"{name} does not stay up; see {self._paths.log(name)}", evidence=True)
+            log = self._paths.log(name)
+            raise CommandError(f"{name} does not stay up{_last_words(log)}; see {log}", evidence=True)
 
     def _ended(self, name: str) -> None:
         component = self._run.component(name)
@@ -256,6 +258,16 @@ class Supervisor:
                 os.read(self._wake, 4096)
             if self._channel.fileno() in ready and self._channel.receive() is None:
                 return
+
+
+def _last_words(log: Path) -> str:
+    """In brackets, the last line of a component's log: where it died of an exception, that is what it says."""
+    with contextlib.suppress(OSError), open(log, "rb") as f:
+        f.seek(max(0, log.stat().st_size - 4096))
+        lines = f.read().decode(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return f" ({said[-1]})" if said else ""
+    return ""
 
 
 def _wake_pipe() -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from fairlead.base.clock import Clock
 from fairlead.cmd import config as settings
-from fairlead.cmd.config import DEFAULT_API_PORT, ClusterConfig, Given
+from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.program import program
 from fairlead.cmd.state import (
@@ -31,6 +31,7 @@ from fairlead.cmd.state import (
     wait_lock,
 )
 
+_SQLITE = b"SQLite format 3\0"
 _LEAVING_S = 5.0
 """How long a cluster that is just going down may still hold its lock."""
 
@@ -66,7 +67,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
     try:
         _take_lock(name, paths)
         stored = settings.load(paths)
-        config = settings.merge(name, stored, given, has_store=paths.store.exists())
+        config = settings.merge(name, stored, given, has_store=_has_store(name, paths))
         api, config = bind_api(config, explicit=given.api_port is not None, report=report)
         make_private(paths.logs)
         settings.save(config, paths)
@@ -75,6 +76,19 @@ def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
             purge(paths)
         raise
     return Prepared(config, paths, api, fresh)
+
+
+def _has_store(name: str, paths: Paths) -> bool:
+    """Whether there are objects. Raises CommandError where their file is something else."""
+    try:
+        with open(paths.store, "rb") as f:
+            head = f.read(len(_SQLITE))
+    except FileNotFoundError:
+        return False
+    if head and head != _SQLITE:
+        cure = f"put a whole one in its place, or forget the objects: fairlead down --purge --name {name}"
+        raise CommandError(f"{paths.store} is damaged (it is no database); {cure}")
+    return bool(head)
 
 
 def _take_lock(name: str, paths: Paths) -> None:
@@ -92,8 +106,11 @@ def bind_api(
     config: ClusterConfig, *, explicit: bool, report: Callable[[str], None]
 ) -> tuple[socket.socket, ClusterConfig]:
     """The API's socket on the host. A port asked for by this command must be free; a remembered one need not."""
-    port = config.api_port or DEFAULT_API_PORT
     low, high = config.node_port_range
+    port = config.api_port or DEFAULT_API_PORT
+    if not config.api_port and low <= port <= high:
+        sock = _listen_outside(config.node_port_range)
+        return sock, replace(config, api_port=sock.getsockname()[1])
     try:
         sock = _listen(port)
     except OSError as e:
@@ -102,11 +119,21 @@ def bind_api(
             raise CommandError(f"port {port} on 127.0.0.1 {reason}; choose another: --api-port PORT") from e
         if config.api_port:
             report(f"port {port} is in use: taking another for the API")
-        sock = _listen(0)
-        while low <= sock.getsockname()[1] <= high:
-            with sock:
-                sock = _listen(0)
+        sock = _listen_outside(config.node_port_range)
     return sock, replace(config, api_port=sock.getsockname()[1])
+
+
+def _listen_outside(node_ports: tuple[int, int]) -> socket.socket:
+    """On a port that is no node port: the kernel's choice, or where its choices are all node ports, the first free."""
+    low, high = node_ports
+    for port in (*[0] * 8, *range(DEFAULT_API_PORT, 65536), *range(FIRST_FREE_PORT, DEFAULT_API_PORT)):
+        if not low <= port <= high:
+            with contextlib.suppress(OSError):
+                sock = _listen(port)
+                if not low <= sock.getsockname()[1] <= high:
+                    return sock
+                sock.close()
+    raise CommandError(f"no port is left for the API outside --node-port-range {low}-{high}: choose --api-port PORT")
 
 
 def _listen(port: int) -> socket.socket:

@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.cmd import config
 from fairlead.cmd.config import ClusterConfig, Given
-from fairlead.cmd.errors import UsageError
+from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.state import Paths
 
 
@@ -84,3 +84,26 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
     config.save(made, paths)
     assert config.load(paths) == made
     assert paths.config.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "{}", '"x"', "null"),
+        '{"name": "c", "nodes": "3"}',
+        '{"name": "c", "pod_cidr": "x"}',
+        '{"name": "c", "node_port_range": [1, 2, 3]}',
+    ],
+)
+def test_a_damaged_file_of_settings_is_one_line_with_the_cure(tmp_path: Path, text: str) -> None:
+    paths = Paths(tmp_path / "c")
+    paths.root.mkdir()
+    paths.config.write_text(text)
+    with pytest.raises(CommandError, match=r"cannot read .*config.json: .* down --purge --name c"):
+        config.load(paths)
+
+
+def test_node_ports_leave_one_for_the_api() -> None:
+    with pytest.raises(UsageError, match="leaves no port for the API"):
+        merged(node_port_range=(1, 65535))
+    assert merged(node_port_range=(1024, 65535), api_port=443).api_port == 443

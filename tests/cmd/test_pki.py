@@ -62,6 +62,19 @@ def test_a_lost_key_is_replaced_with_its_certificate(tmp_path: Path) -> None:
     assert made(tmp_path, ClusterConfig("c"), clock) == ["relay"]
 
 
+@pytest.mark.parametrize("text", ["", "-----BEGIN PRIVATE KEY-----\nMIG", "[]"])
+def test_what_was_cut_short_is_made_anew(tmp_path: Path, text: str) -> None:
+    clock = FakeClock()
+    every = made(tmp_path, ClusterConfig("c"), clock)
+    (tmp_path / "admin.key").write_text(text)
+    assert made(tmp_path, ClusterConfig("c"), clock) == ["admin"]
+    for file in ("ca.crt", "ca.key", "sa.key", "issued.json"):
+        (tmp_path / file).write_text(text)
+        assert made(tmp_path, ClusterConfig("c"), clock) == every
+        assert made(tmp_path, ClusterConfig("c"), clock) == []
+    assert len(bytes.fromhex((tmp_path / "sa.key").read_text())) == 32
+
+
 def test_a_client_and_the_server_believe_each_other(tmp_path: Path) -> None:
     made(tmp_path, ClusterConfig("c"), RealClock())
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

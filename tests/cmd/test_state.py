@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,11 +50,45 @@ def test_a_zombie_is_not_alive() -> None:
     os.waitpid(pid, 0)
 
 
-def test_a_torn_run_file_is_one_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", '{"pid": 1', "[]", "{}", '"x"', "null", '{"nodes": [{}], "components": []}'])
+def test_a_damaged_run_file_says_nothing_where_nothing_runs_and_else_how_to_end_it(tmp_path: Path, text: str) -> None:
     paths = Paths(tmp_path)
-    paths.run.write_text('{"pid": 1')
-    with pytest.raises(CommandError, match="cannot read"):
+    paths.run.write_text(text)
+    assert state.read_run(paths) is None
+    held = state.try_lock(paths)
+    assert held is not None
+    with pytest.raises(CommandError, match=r"is damaged .* fuser -k"):
         state.read_run(paths)
+    os.close(held)
+
+
+def test_without_a_home_folder_nothing_is_made_in_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "~")
+    with pytest.raises(CommandError, match="set HOME or XDG_STATE_HOME"):
+        state.state_home()
+
+
+def test_a_state_folder_that_cannot_be_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/" + "x" * 300)
+    with pytest.raises(CommandError, match="File name too long; set XDG_STATE_HOME"):
+        state.paths_of("c")
+
+
+def test_a_file_that_the_disk_has_no_room_for_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    state.write_private(path, b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            state.write_private(path, b"longer")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["f"]
 
 
 def test_the_lock_is_one_process_s_until_its_descriptor_is_closed(tmp_path: Path) -> None:
