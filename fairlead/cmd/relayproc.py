@@ -1,4 +1,4 @@
-"""The relay's process: copies published node ports from the host's loopback into the sandbox."""
+"""The relay's process: carries what comes to Services' doors on the host's loopback into the sandbox."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def main(config: ClusterConfig, paths: Paths, *, host: socket.socket, outside: s
     # Two descriptors a connection: the usual soft limit of 1,024 would be 500 connections.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(
-        _run(config, paths, host, outside)
-    )  # not uvloop: it does not hold back buffered protocols before their first read
+    asyncio.run(_run(config, paths, host, outside))
 
 
 async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside: socket.socket) -> None:
@@ -47,7 +45,8 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
     node_ips = [str(network.node_ip(i)) for i in range(1, config.nodes + 1)]
     log = stderr_log("relay", clock=clock)
-    relay = run(client, host=HostListener(host), node_ips=node_ips, clock=clock, log=log)
+    listener = HostListener(host, rng=random.Random())
+    relay = run(client, host=listener, network=network, node_ips=node_ips, clock=clock, log=log)
     names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
     await run_all(relay, names)
 

@@ -1,5 +1,6 @@
-"""Node ports on the host's 127.0.0.1: sockets that listen there, connections copied into the sandbox (TCP).
+"""Services on the host's 127.0.0.1: sockets that listen there, connections and datagrams copied into the sandbox.
 
-`plan.py` says which ports a Service publishes, `host.py` is the supervisor's side (opens the sockets), `loop.py` the
-sandbox's side (watches Services, accepts), `copy.py` carries the bytes. The host's network itself is never touched.
+`plan.py` says which doors a Service has on the host, `host.py` is the supervisor's side (opens the sockets), `loop.py`
+the sandbox's side (watches Services), `copy.py` carries connections, `datagrams.py` datagrams, `notes.py` writes on the
+Service where it can be reached. The host's network itself is never touched.
 """

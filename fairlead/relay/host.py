@@ -1,21 +1,23 @@
-"""The supervisor's side: opens listening sockets on the host's loopback for the relay, and does nothing else.
+"""The supervisor's side: opens sockets on the host's loopback for the relay, and does nothing else.
 
-One datagram a request over a SOCK_SEQPACKET pair: `{"listen": port}`, answered by `{"listen": port}` and the socket,
-or by `{"listen": port, "error": "..."}`. The relay stops listening by closing its copy; none is kept here. The sandbox
-is trusted no further than that: it cannot name an address, and ports below 1024 are refused even to root's clusters.
+One datagram a request over a SOCK_SEQPACKET pair: `{"id": n, "listen": port, "protocol": "TCP"}`, answered by
+`{"id": n, "listen": port}` and the socket, or by `{"id": n, "error": "..."}`. Port 0 means any that is free. The relay
+stops listening by closing its copy; none is kept here. The sandbox is trusted no further than that: it cannot name an
+address, and which ports below 1024 it may have is the kernel's decision about the user who started the cluster.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-FIRST_PORT = 1024
 MAX_REQUEST = 4096
-_BACKLOG = 512
+_BACKLOG = 4096
+_DATAGRAM_BUFFER = 1024 * 1024
 
 
 def handle_request(sock: socket.socket) -> bool:
@@ -31,25 +33,48 @@ def handle_request(sock: socket.socket) -> bool:
 
 
 def _answer(sock: socket.socket, request: bytes) -> None:
-    port = _port_of(request)
-    reply: dict[str, Any] = {"listen": port}
-    if not FIRST_PORT <= port <= 65535:
-        sock.send(json.dumps(reply | {"error": f"port {port} is not between {FIRST_PORT} and 65535"}).encode())
+    number, port, protocol = _parse(request)
+    reply: dict[str, Any] = {"id": number}
+    if not 0 <= port <= 65535:
+        sock.send(json.dumps(reply | {"error": "that is no port"}).encode())
         return
     try:
-        listener = socket.create_server((LOOPBACK, port), backlog=_BACKLOG)
+        opened = _open(port, protocol)
     except OSError as e:
-        sock.send(json.dumps(reply | {"error": os.strerror(e.errno) if e.errno else str(e)}).encode())
+        sock.send(json.dumps(reply | {"error": _explain(e, port)}).encode())
         return
-    with listener:
-        listener.setblocking(False)
-        socket.send_fds(sock, [json.dumps(reply).encode()], [listener.fileno()])
+    with opened:
+        opened.setblocking(False)
+        reply["listen"] = opened.getsockname()[1]
+        socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
 
 
-def _port_of(request: bytes) -> int:
-    """The port asked for; 0 where the request makes no sense."""
+def _open(port: int, protocol: str) -> socket.socket:
+    if protocol == "TCP":
+        return socket.create_server((LOOPBACK, port), backlog=_BACKLOG)
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        port = json.loads(request)["listen"]
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DATAGRAM_BUFFER)
+        opened.bind((LOOPBACK, port))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _explain(error: OSError, port: int) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"port {port} is only for root here (net.ipv4.ip_unprivileged_port_start says from where on it is not)"
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _parse(request: bytes) -> tuple[int, int, str]:
+    """Number, port and protocol; port -1 where the request makes no sense."""
+    try:
+        tree = json.loads(request)
+        number, port, protocol = tree["id"], tree["listen"], tree["protocol"]
     except (ValueError, KeyError, TypeError):
-        return 0
-    return port if isinstance(port, int) else 0
+        return 0, -1, ""
+    if not isinstance(number, int) or not isinstance(port, int) or protocol not in ("TCP", "UDP"):
+        return 0, -1, ""
+    return number, port, protocol

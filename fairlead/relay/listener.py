@@ -1,4 +1,4 @@
-"""The relay's side of asking the supervisor for listening sockets.
+"""The relay's side of asking the supervisor for sockets on the host.
 
 Answers are read as they come and given to whoever asked; a socket that nobody waits for any more (the Service went
 meanwhile, or it was meant for a relay before this one) is closed at once, or the host would go on listening in vain.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fairlead.relay.host import MAX_REQUEST
+
+Protocol = Literal["TCP", "UDP"]
 
 _ANSWER_S = 5.0
 
@@ -22,22 +25,28 @@ class PortTaken(Exception):
 
 
 class HostListener:
-    def __init__(self, sock: socket.socket) -> None:
+    """`rng` makes request numbers that a relay before this one is unlikely to have used."""
+
+    def __init__(self, sock: socket.socket, *, rng: random.Random) -> None:
         self._sock = sock
         self._sock.setblocking(False)
+        self._number = rng.randrange(1 << 40)
         self._waiting: dict[int, asyncio.Future[socket.socket]] = {}
         self._reading = False
 
-    async def listen(self, port: int) -> socket.socket:
-        """A listening, non-blocking socket on the host's 127.0.0.1. Raises PortTaken; OSError where nobody answers."""
+    async def listen(self, port: int, protocol: Protocol = "TCP") -> socket.socket:
+        """A bound, non-blocking socket on the host's 127.0.0.1 (0: on any free port), listening where that is TCP.
+        Raises PortTaken; OSError where nobody answers."""
         loop = asyncio.get_running_loop()
         if not self._reading:
             loop.add_reader(self._sock.fileno(), self._read)
             self._reading = True
         answer: asyncio.Future[socket.socket] = loop.create_future()
-        self._waiting[port] = answer
-        self._sock.send(json.dumps({"listen": port}).encode())
+        self._number += 1
+        number = self._number
+        self._waiting[number] = answer
         try:
+            self._sock.send(json.dumps({"id": number, "listen": port, "protocol": protocol}).encode())
             async with asyncio.timeout(_ANSWER_S):
                 return await answer
         except asyncio.CancelledError:
@@ -45,8 +54,7 @@ class HostListener:
                 answer.result().close()  # it came in the same turn
             raise
         finally:
-            if self._waiting.get(port) is answer:
-                del self._waiting[port]
+            del self._waiting[number]
 
     def _read(self) -> None:
         try:
@@ -65,7 +73,7 @@ class HostListener:
         self._give(json.loads(raw), fds)
 
     def _give(self, answer: dict[str, Any], fds: Sequence[int]) -> None:
-        waiting = self._waiting.get(answer["listen"])
+        waiting = self._waiting.get(answer["id"])
         if waiting is None or waiting.done():
             for fd in fds:
                 socket.close(fd)

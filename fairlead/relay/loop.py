@@ -1,8 +1,8 @@
-"""Watches Services, has their node ports listened on at the host, and copies connections to a node.
+"""Watches Services, has their doors opened on the host, and carries what comes in to the cluster.
 
-What must stay true: a port is listened on exactly while a Service has it as a TCP node port and somebody serves behind
-it; a port that is taken on the host is said so on the Service and tried again now and then; one node that does not
-answer costs a connection a second, not its life. Connections outlive the Service they were made to, as on the nodes.
+What must stay true: a door is open exactly while a Service has it and somebody serves behind it; a node port that is
+taken on the host is said so on the Service and tried again now and then; one node that does not answer costs a
+connection a second, not its life. Connections outlive the Service they were made to, as on the nodes.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from fairlead.api.service import Service
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, run_all
-from fairlead.relay.copy import CopyBuffer, join, refuse
+from fairlead.net.model import ClusterNetwork
+from fairlead.relay.copy import Address, Pump
+from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.listener import HostListener, PortTaken
-from fairlead.relay.plan import host_ports
+from fairlead.relay.notes import Notes
+from fairlead.relay.plan import URLS, Door, candidates, doors, parse_urls, render_urls, targets
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -28,164 +32,208 @@ __all__ = ["NOT_PUBLISHED", "HostListener", "Relay", "run"]
 
 NOT_PUBLISHED = "NodePortNotPublished"
 
-_CONNECT_S = 1.0
 _ACCEPT_PAUSE_S = 0.1
 _ACCEPT_AT_ONCE = 64
 _RETRY_BASE_S, _RETRY_CAP_S = 2.0, 60.0
+_TRIES = 3
+"""At a balancer's address, a second each."""
 
 
-async def run(client: Client, *, host: HostListener, node_ips: Sequence[str], clock: Clock, log: Log) -> None:
+async def run(
+    client: Client,
+    *,
+    host: HostListener,
+    network: ClusterNetwork,
+    node_ips: Sequence[str],
+    clock: Clock,
+    log: Log,
+) -> None:
     """For ever."""
     informers = InformerSet(client, log=log)
     recorder = Recorder(client, component="fairlead-relay", clock=clock, log=log)
     async with Nursery() as nursery:
-        relay = Relay(host, node_ips=node_ips, recorder=recorder, nursery=nursery, log=log)
+        relay = Relay(host, network=network, node_ips=node_ips, recorder=recorder, nursery=nursery, log=log)
         relay.view.follow(informers)
+        notes = Notes(client, relay.urls, log=log)
+        relay.note = notes.look_at
 
         async def work() -> None:
             await informers.wait_synced()
             await relay.run()
 
-        await run_all(informers.run(), recorder.run(), work())
+        try:
+            await run_all(informers.run(), recorder.run(), notes.run(), work())
+        finally:
+            relay.pump.close()
 
 
 class Relay:
-    """What is published, and the tasks that accept. It does what `view` says."""
+    """Which doors are open, and the tasks that keep them so. It does what `view` says."""
 
     def __init__(
-        self, host: HostListener, *, node_ips: Sequence[str], recorder: Recorder, nursery: Nursery, log: Log
+        self,
+        host: HostListener,
+        *,
+        network: ClusterNetwork,
+        node_ips: Sequence[str],
+        recorder: Recorder,
+        nursery: Nursery,
+        log: Log,
     ) -> None:
         self.view = ServiceView()
+        self.pump = Pump()
+        self.note: Callable[[str], object] = lambda key: None
+        """Called with a Service whose URLs may have changed."""
         self._host = host
+        self._network = network
         self._node_ips = list(node_ips)
         self._recorder = recorder
         self._nursery = nursery
         self._log = log
-        self._claims: dict[int, set[str]] = {}
-        """Port -> the Services that publish it (two, for a moment, where one took over from the other)."""
-        self._ports_of: dict[str, frozenset[int]] = {}
-        self._listening: dict[int, asyncio.Task[None]] = {}
-        self._buffer = CopyBuffer()
+        self._addresses: dict[Door, str] = {}
+        """Of each door, where its connections go."""
+        self._claims: dict[Door, set[str]] = {}
+        """Door -> the Services that have it (two, for a moment, where one took over from the other)."""
+        self._doors_of: dict[str, frozenset[Door]] = {}
+        self._open: dict[Door, asyncio.Task[None]] = {}
+        self._ports: dict[Door, int] = {}
+        """The host's port of each door that is, or was, open."""
         self._turn = 0
 
     async def run(self) -> None:
         """For ever. Start it once the informers are synced."""
         while True:
-            touched: set[int] = set()
-            for key in await self.view.changed():
+            touched: set[Door] = set()
+            for key in sorted(await self.view.changed()):
                 touched |= self._claim(key)
-            for port in sorted(touched):
-                self._follow(port)
+                self.note(key)
+            for door in sorted(touched):
+                self._follow(door)
 
-    def _claim(self, key: str) -> frozenset[int]:
-        """Notes which ports the Service publishes now; returns those where that changed."""
-        before = self._ports_of.pop(key, frozenset())
-        now = host_ports(self.view.service(key), self.view.slices(key))
+    def urls(self, key: str) -> tuple[Service, str] | None:
+        """The Service, and the text of its annotation."""
+        service = self.view.service(key)
+        if service is None:
+            return None
+        has_doors = service.spec.type in ("NodePort", "LoadBalancer")
+        text = render_urls(service, self._ports | self._remembered(service)) if has_doors else ""
+        return service, text
+
+    def _remembered(self, service: Service) -> dict[Door, int]:
+        """Ports from before, of doors that were not opened again yet: a Service keeps its URL while nobody serves."""
+        before = parse_urls(service.metadata.annotations.get(URLS, ""))
+        key = f"{service.metadata.namespace}/{service.metadata.name}"
+        found: dict[Door, int] = {}
+        for port in service.spec.ports:
+            for door in (Door(key, "TCP", port.port), Door(key, "UDP", port.port)):
+                number = before.get(str(door))
+                if number is not None and door not in self._ports and service.spec.type == "LoadBalancer":
+                    found[door] = number
+        return found
+
+    def _claim(self, key: str) -> frozenset[Door]:
+        """Notes which doors the Service has now; returns those where that changed."""
+        before = self._doors_of.pop(key, frozenset())
+        found = doors(self.view.service(key), self.view.slices(key), fabric=self._network.fabric)
+        now = frozenset(found)
         if now:
-            self._ports_of[key] = now
-        for port in before - now:
-            self._claims[port].discard(key)
-        for port in now - before:
-            self._claims.setdefault(port, set()).add(key)
+            self._doors_of[key] = now
+        self._addresses |= found
+        for door in before - now:
+            self._claims[door].discard(key)
+        for door in now - before:
+            self._claims.setdefault(door, set()).add(key)
+        if self.view.service(key) is None:
+            for door in [door for door in self._ports if door.service == key]:
+                del self._ports[door]
         return before ^ now
 
-    def _follow(self, port: int) -> None:
-        if self._claims.get(port):
-            if port not in self._listening:
-                self._listening[port] = self._nursery.spawn(self._publish(port), name=f"port {port}")
+    def _follow(self, door: Door) -> None:
+        if self._claims.get(door):
+            if door not in self._open:
+                self._open[door] = self._nursery.spawn(self._keep_open(door), name=f"door {door}")
             return
-        self._claims.pop(port, None)
-        task = self._listening.pop(port, None)
+        self._claims.pop(door, None)
+        self._addresses.pop(door, None)
+        if door.is_node_port:
+            self._ports.pop(door, None)
+        task = self._open.pop(door, None)
         if task:
             task.cancel()
 
-    async def _publish(self, port: int) -> None:
-        """Listens and accepts until it is cancelled."""
-        with await self._listen(port) as listener:
-            self._log.info("published", port=port)
-            loop = asyncio.get_running_loop()
-            ready = asyncio.Event()
-            # Not `sock_accept`: a connection that it has taken when it is cancelled is lost.
-            loop.add_reader(listener.fileno(), ready.set)
+    async def _keep_open(self, door: Door) -> None:
+        """Until it is cancelled."""
+        sock = await self._listen(door)
+        self._ports[door] = sock.getsockname()[1]
+        self._log.info("published", door=door, service=door.service, port=self._ports[door])
+        for key in sorted(self._claims.get(door, ())):
+            self.note(key)
+        if door.protocol == "UDP":
+            datagrams = Datagrams(sock, lambda: self._targets(door)[0])
             try:
-                while True:
-                    await ready.wait()
-                    ready.clear()
-                    if not self._accept(listener, port):
-                        loop.remove_reader(listener.fileno())
-                        await asyncio.sleep(_ACCEPT_PAUSE_S)
-                        loop.add_reader(listener.fileno(), ready.set)
+                await asyncio.Future()
+            finally:
+                datagrams.close()
+        with sock:
+            await self._accept_from(sock, door)
+
+    async def _accept_from(self, listener: socket.socket, door: Door) -> None:
+        loop = asyncio.get_running_loop()
+        failed = asyncio.Event()
+        while True:
+            loop.add_reader(listener.fileno(), self._accept, listener, door, failed)
+            try:
+                await failed.wait()
             finally:
                 loop.remove_reader(listener.fileno())
+            failed.clear()
+            await asyncio.sleep(_ACCEPT_PAUSE_S)
 
-    def _accept(self, listener: socket.socket, port: int) -> bool:
-        """Takes what is waiting; False where there is nothing to take it with (descriptors)."""
+    def _accept(self, listener: socket.socket, door: Door, failed: asyncio.Event) -> None:
+        """Takes what is waiting; sets `failed` where there is nothing to take it with (descriptors)."""
         for _ in range(_ACCEPT_AT_ONCE):
             try:
                 peer, _address = listener.accept()
             except BlockingIOError:
-                return True
+                return
             except OSError as error:
-                self._log.warn("cannot accept", port=port, error=error)
-                return False
+                self._log.warn("cannot accept", door=door, error=error, carried=self.pump.count)
+                failed.set()
+                return
             peer.setblocking(False)
-            self._nursery.spawn(self._carry(peer, port))
-        return True
+            self.pump.carry(peer, self._targets(door))
 
-    async def _listen(self, port: int) -> socket.socket:
-        backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(port))
+    def _targets(self, door: Door) -> list[Address]:
+        self._turn += 1
+        address = self._addresses.get(door, "")
+        return targets(address, door.port, node_ips=self._node_ips, turn=self._turn, tries=_TRIES)
+
+    async def _listen(self, door: Door) -> socket.socket:
+        backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(str(door)))
+        low, high = self._network.node_port_range
         while True:
-            try:
-                return await self._host.listen(port)
-            except PortTaken as error:
-                self._say(port, str(error))
-            except (OSError, TimeoutError) as error:
-                self._log.warn("the supervisor does not answer", port=port, error=error)
+            for port in candidates(door, self._last_port(door), taken=range(low, high + 1)):
+                try:
+                    return await self._host.listen(port, door.protocol)
+                except PortTaken as error:
+                    self._refused(door, port, str(error))
+                except (OSError, TimeoutError) as error:
+                    self._log.warn("the supervisor does not answer", port=port, error=error)
             await asyncio.sleep(backoff.next())
 
-    def _say(self, port: int, why: str) -> None:
+    def _last_port(self, door: Door) -> int:
+        service = self.view.service(door.service)
+        noted = parse_urls(service.metadata.annotations.get(URLS, "")) if service is not None else {}
+        return self._ports.get(door) or noted.get(str(door), 0)
+
+    def _refused(self, door: Door, port: int, why: str) -> None:
+        self._log.info("not given", door=door, port=port, why=why)
+        if not door.is_node_port:
+            return
         text = (
             f"127.0.0.1:{port} on the host cannot be listened on: {why}. The port still works on the nodes; will retry"
         )
-        self._log.warn("not published", port=port, why=why)
-        for key in sorted(self._claims.get(port, ())):
+        for key in sorted(self._claims.get(door, ())):
             service = self.view.service(key)
             if service is not None:
                 self._recorder.event(service, "Warning", NOT_PUBLISHED, text)
-
-    async def _carry(self, peer: socket.socket, port: int) -> None:
-        try:
-            upstream = await self._dial(port)
-        except OSError as error:
-            self._log.debug("no node answers", port=port, error=error)
-            refuse(peer)
-            return
-        except asyncio.CancelledError:
-            refuse(peer)
-            raise
-        try:
-            await join(peer, upstream, self._buffer)
-        except OSError as error:
-            self._log.debug("connection lost", port=port, error=error)
-
-    async def _dial(self, port: int) -> socket.socket:
-        """A connection to the port on one of the nodes, each taking its turn to be the first that is tried."""
-        loop = asyncio.get_running_loop()
-        self._turn += 1
-        last: OSError = ConnectionRefusedError("no nodes")
-        for i in range(len(self._node_ips)):
-            ip = self._node_ips[(self._turn + i) % len(self._node_ips)]
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            try:
-                async with asyncio.timeout(_CONNECT_S):
-                    await loop.sock_connect(sock, (ip, port))
-            except OSError as error:
-                sock.close()
-                last = error
-            except asyncio.CancelledError:
-                sock.close()
-                raise
-            else:
-                return sock
-        raise last

@@ -1,22 +1,153 @@
-"""Which ports of the host a Service publishes."""
+"""Which doors a Service has on the host, and the URLs that they are reached by. Pure.
+
+A node port is a door of the same number or none at all: the number is what was agreed on. A port of a load balancer's
+address is a door of that number where the host gives it, else of another one, and the Service's annotation says which.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import Literal
 
-from fairlead.api.backends import backends, has_node_ports
+from fairlead.api.backends import backends, has_address, has_node_ports
 from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.service import Service
+from fairlead.api.service import Service, ServicePort
+
+URLS = "fairlead.dev/host-urls"
+"""Annotation, written by the relay: `80/TCP=http://127.0.0.1:8080`, an entry for each port, with commas between."""
+
+_ANOTHER = 8000
+"""Added to a port that the host does not give: 80 becomes 8080 and 443 becomes 8443."""
+_WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090})
+_SECURE = frozenset({443, 6443, 8443, 9443})
+_DEFAULT = {"http": "80", "https": "443"}
 
 
-def host_ports(service: Service | None, slices: Iterable[EndpointSlice]) -> frozenset[int]:
-    """The TCP node ports behind which somebody serves. One without is not listened on: a connection that is taken and
-    then dropped tells less than one that is refused."""
-    if service is None or not has_node_ports(service):
-        return frozenset()
+@dataclass(frozen=True, slots=True, order=True)
+class Door:
+    """`service` is empty for a node port: it is the same door whichever Service has it."""
+
+    service: str
+    protocol: Literal["TCP", "UDP"]
+    port: int
+
+    @property
+    def is_node_port(self) -> bool:
+        return not self.service
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol}"
+
+
+def doors(service: Service | None, slices: Iterable[EndpointSlice], *, fabric: IPv4Network) -> Mapping[Door, str]:
+    """Each with the address to connect to, empty where any node will do. A port behind which nobody serves has none: a
+    connection that is taken and then dropped tells less than one that is refused."""
+    if service is None or not has_address(service):
+        return {}
     known = list(slices)
-    return frozenset(
-        port.nodePort
-        for port in service.spec.ports
-        if port.nodePort and (port.protocol or "TCP") == "TCP" and backends(port, known)
-    )
+    found: dict[Door, str] = {}
+    for port in service.spec.ports:
+        protocol = _protocol(port)
+        if protocol is None or not backends(port, known):
+            continue
+        if port.nodePort and has_node_ports(service):
+            found[Door("", protocol, port.nodePort)] = ""
+        if address := balancer_address(service, fabric):
+            found[Door(_key(service), protocol, port.port)] = address
+    return found
+
+
+def balancer_address(service: Service, fabric: IPv4Network) -> str:
+    """The one on the fabric: the sandbox has no way to any other."""
+    if service.spec.type != "LoadBalancer":
+        return ""
+    return next((p.ip for p in service.status.loadBalancer.ingress if _is_in(p.ip, fabric)), "")
+
+
+def candidates(door: Door, remembered: int, *, taken: range) -> Iterator[int]:
+    """The host's ports to ask for, the best first; 0 is any. `taken` are for node ports."""
+    if door.is_node_port:
+        yield door.port
+        return
+    wanted = dict.fromkeys((remembered, door.port, door.port + _ANOTHER))
+    yield from (port for port in wanted if 0 < port <= 65535 and port not in taken)
+    yield 0
+
+
+def render_urls(service: Service, ports: Mapping[Door, int]) -> str:
+    """The annotation: for each port the balancer's door, else the node port's. `ports` are the doors that are open, or
+    were the last time somebody served."""
+    entries = []
+    for port in service.spec.ports:
+        protocol = _protocol(port)
+        if protocol is None:
+            continue
+        number = ports.get(Door(_key(service), protocol, port.port)) if service.spec.type == "LoadBalancer" else None
+        if number is None and port.nodePort:
+            number = ports.get(Door("", protocol, port.nodePort))
+        if number is not None:
+            entries.append(f"{port.port}/{protocol}={url(port, number)}")
+    return ",".join(entries)
+
+
+def parse_urls(text: str) -> Mapping[str, int]:
+    """`80/TCP` -> the port on the host; what makes no sense is left out."""
+    found = {}
+    for entry in text.split(","):
+        port, _, address = entry.partition("=")
+        scheme, _, place = address.partition("://")
+        number = place.partition(":")[2] or _DEFAULT.get(scheme, "")
+        if number.isdigit() and 0 < int(number) <= 65535:
+            found[port] = int(number)
+    return found
+
+
+def url(port: ServicePort, number: int) -> str:
+    scheme = scheme_of(port)
+    place = f"{scheme}://127.0.0.1"
+    return place if _DEFAULT.get(scheme) == str(number) else f"{place}:{number}"
+
+
+def scheme_of(port: ServicePort) -> str:
+    """What is likely spoken: by `appProtocol`, else by the port's name, else by its number."""
+    if port.protocol == "UDP":
+        return "udp"
+    for hint in ((port.appProtocol or "").rpartition("/")[2], port.name.partition("-")[0]):
+        if hint in ("https", "wss"):
+            return "https"
+        if hint in ("http", "h2c", "ws", "web", "http2"):
+            return "http"
+    if port.appProtocol:
+        return "tcp"
+    return "https" if port.port in _SECURE else "http" if port.port in _WEB else "tcp"
+
+
+def targets(address: str, port: int, *, node_ips: Sequence[str], turn: int, tries: int) -> list[tuple[str, int]]:
+    """Whom to dial, in order: the address, more than once since it may just be moving; else each node, another one
+    first every time."""
+    if address:
+        return [(address, port)] * tries
+    return [(node_ips[(turn + i) % len(node_ips)], port) for i in range(len(node_ips))]
+
+
+def _protocol(port: ServicePort) -> Literal["TCP", "UDP"] | None:
+    match port.protocol:
+        case "UDP":
+            return "UDP"
+        case "" | "TCP":
+            return "TCP"
+        case _:
+            return None
+
+
+def _key(service: Service) -> str:
+    return f"{service.metadata.namespace}/{service.metadata.name}"
+
+
+def _is_in(text: str, network: IPv4Network) -> bool:
+    try:
+        return IPv4Address(text) in network
+    except AddressValueError:
+        return False

@@ -26,6 +26,10 @@ def free_port() -> int:
     return port
 
 
+def request(port: int, protocol: str = "TCP") -> bytes:
+    return json.dumps({"id": 7, "listen": port, "protocol": protocol}).encode()
+
+
 def ask(pair: Pair, request: bytes) -> tuple[dict[str, object], list[int]]:
     ours, theirs = pair
     ours.send(request)
@@ -36,8 +40,8 @@ def ask(pair: Pair, request: bytes) -> tuple[dict[str, object], list[int]]:
 
 def test_a_port_is_listened_on_until_the_descriptor_is_closed(pair: Pair) -> None:
     port = free_port()
-    answer, (fd,) = ask(pair, json.dumps({"listen": port}).encode())
-    assert answer == {"listen": port}
+    answer, (fd,) = ask(pair, request(port))
+    assert answer == {"id": 7, "listen": port}
     with socket.socket(fileno=fd) as listener, socket.create_connection(("127.0.0.1", port)):
         assert listener.getsockname() == ("127.0.0.1", port)
         listener.setblocking(True)
@@ -49,19 +53,42 @@ def test_a_port_is_listened_on_until_the_descriptor_is_closed(pair: Pair) -> Non
 def test_a_taken_port_is_answered_by_the_reason(pair: Pair) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert ask(pair, json.dumps({"listen": port}).encode()) == (
-            {"listen": port, "error": "Address already in use"},
-            [],
-        )
+        assert ask(pair, request(port)) == ({"id": 7, "error": "Address already in use"}, [])
+
+
+def test_any_free_port_is_given_where_none_is_named(pair: Pair) -> None:
+    answer, (fd,) = ask(pair, request(0))
+    with socket.socket(fileno=fd) as listener:
+        assert listener.getsockname() == ("127.0.0.1", answer["listen"])
+
+
+def test_a_socket_for_datagrams_is_bound(pair: Pair) -> None:
+    port = free_port()
+    answer, (fd,) = ask(pair, request(port, "UDP"))
+    assert answer == {"id": 7, "listen": port}
+    with socket.socket(fileno=fd) as bound:
+        assert (bound.type, bound.getsockname()) == (socket.SOCK_DGRAM, ("127.0.0.1", port))
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        assert "in use" in str(ask(pair, request(other.getsockname()[1], "UDP"))[0]["error"])
 
 
 @pytest.mark.parametrize(
     "request_",
-    [b"no json", b"[]", b"{}", b'{"listen": "80"}', b'{"listen": 80}', b'{"listen": 70000}', b'{"listen": -1}'],
+    [
+        b"no json",
+        b"[]",
+        b"{}",
+        b'{"listen": 8080}',
+        b'{"id": 1, "listen": "80", "protocol": "TCP"}',
+        b'{"id": 1, "listen": 8080, "protocol": "SCTP"}',
+        b'{"id": 1, "listen": 70000, "protocol": "TCP"}',
+        b'{"id": 1, "listen": -1, "protocol": "UDP"}',
+    ],
 )
 def test_what_may_not_be_asked_for_is_refused(pair: Pair, request_: bytes) -> None:
     answer, fds = ask(pair, request_)
-    assert "is not between 1024 and 65535" in str(answer["error"])
+    assert answer["error"] == "that is no port"
     assert not fds
 
 

@@ -7,21 +7,23 @@ import contextlib
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+from typing import Any, cast
 
-import pytest
+import msgspec
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointPort
 from fairlead.api.event import EVENT
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.service import SERVICE, LoadBalancerIngress, Service
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.relay.host import handle_request
 from fairlead.relay.loop import NOT_PUBLISHED, HostListener, run
-from fairlead.relay.plan import host_ports
+from fairlead.relay.plan import URLS
 from fairlead.runtime.fake import FakeClient
-from tests.proxy.objects import endpoint, node_port_service, port, service, slice_of
+from tests.proxy.objects import NETWORK, endpoint, node_port_service, port, service, slice_of
 
 NODE = "127.0.0.2"
 
@@ -31,11 +33,11 @@ class World:
     api: FakeClient
     port: int
 
-    async def ask(self) -> str:
-        """What the host's node port answers, or the error's name."""
+    async def ask(self, port: int = 0) -> str:
+        """What the host's node port (or another one) answers, or the error's name."""
         try:
             async with asyncio.timeout(3):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
                 with contextlib.closing(writer):
                     return (await reader.read()).decode()
         except OSError as error:
@@ -44,6 +46,26 @@ class World:
     async def until(self, wanted: str) -> None:
         async with asyncio.timeout(5):
             while await self.ask() != wanted:  # noqa: ASYNC110 -- asks over the network: no event to wait for
+                await asyncio.sleep(0.005)
+
+    async def ask_datagram(self, text: str, port: int = 0) -> str:
+        """Asks again and again: the first one may come before the door is open."""
+        loop = asyncio.get_running_loop()
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, ("127.0.0.1", port or self.port))
+            async with asyncio.timeout(3):
+                while True:
+                    with contextlib.suppress(OSError, TimeoutError):
+                        await loop.sock_sendall(sock, text.encode())
+                        async with asyncio.timeout(0.05):
+                            return (await loop.sock_recv(sock, 100)).decode()
+                    await asyncio.sleep(0.005)  # a refused send returns at once: without a pause nobody else would run
+
+    async def note(self, wanted: str) -> None:
+        """Waits until the Service's annotation says so."""
+        async with asyncio.timeout(3):
+            while (await self.api.get(SERVICE, "web", "default")).metadata.annotations.get(URLS, "") != wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
 
@@ -60,18 +82,28 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
             writer.write(b"from the node")
             await writer.drain()
 
+    class Echo(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast("asyncio.DatagramTransport", transport)
+
+        def datagram_received(self, data: bytes, address: tuple[str | Any, int]) -> None:
+            self.transport.sendto(b"from the node: " + data, address)
+
     server = await asyncio.start_server(answer, NODE, port)
+    datagrams, _ = await loop.create_datagram_endpoint(Echo, (NODE, port))
     with relay_end, host_end:
         loop.add_reader(host_end.fileno(), handle_request, host_end)
         async with asyncio.TaskGroup() as group:
-            listener = HostListener(relay_end)
-            relay = group.create_task(run(api, host=listener, node_ips=nodes, clock=clock, log=SILENT))
+            listener = HostListener(relay_end, rng=random.Random(1))
+            network = replace(NETWORK, fabric=IPv4Network("127.0.0.0/24"))
+            relay = group.create_task(run(api, host=listener, network=network, node_ips=nodes, clock=clock, log=SILENT))
             try:
                 yield World(api, port)
             finally:
                 loop.remove_reader(host_end.fileno())
                 relay.cancel()
                 server.close()
+                datagrams.close()
 
 
 def free_port() -> int:
@@ -147,17 +179,81 @@ def test_a_port_that_the_host_has_taken_is_said_on_the_service() -> None:
         scenario(body, port=other.getsockname()[1])
 
 
-@pytest.mark.parametrize(
-    ("wanted", "ports"),
-    [
-        (node_port_service(30080), {30080}),
-        (node_port_service(30080, ports=[port(nodePort=30080, protocol="UDP")]), set()),
-        (node_port_service(30080, ports=[port(nodePort=30080), port(81, name="b", nodePort=30081)]), {30080}),
-        (service(ports=[port(nodePort=30080)]), set()),
-        (node_port_service(30080, type="LoadBalancer"), {30080}),
-        (None, set()),
-    ],
-    ids=["tcp", "udp", "a port nobody serves", "cluster ip", "load balancer", "gone"],
-)
-def test_only_served_tcp_node_ports_are_published(wanted: Service | None, ports: set[int]) -> None:
-    assert host_ports(wanted, [slice_of("10.244.1.2")]) == ports
+def balanced(number: int, ip: str = NODE, **spec: Any) -> Service:
+    made = service(**({"type": "LoadBalancer", "ports": [port(number)]} | spec))
+    made.status.loadBalancer.ingress = [LoadBalancerIngress(ip=ip, ipMode="VIP")]
+    return made
+
+
+def test_a_balancers_port_is_open_under_its_own_number_and_the_service_says_where() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, balanced(at.port))
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await at.until("from the node")
+        await at.note(f"{at.port}/TCP=tcp://127.0.0.1:{at.port}")
+        piece = await at.api.get(ENDPOINT_SLICE, "web-1", "default")
+        await at.api.update(ENDPOINT_SLICE, msgspec.structs.replace(piece, endpoints=[]))
+        await at.until("ConnectionRefusedError")
+        await at.note(f"{at.port}/TCP=tcp://127.0.0.1:{at.port}")
+        made = await at.api.get(SERVICE, "web", "default")
+        made.spec.type = "ClusterIP"
+        await at.api.update(SERVICE, made)
+        await at.note("")
+
+    scenario(body)
+
+
+def test_a_balancers_port_that_the_host_has_taken_is_open_under_another_number() -> None:
+    async def body(at: World) -> None:
+        with socket.create_server(("127.0.0.1", at.port)):
+            await at.api.create(SERVICE, balanced(at.port, ports=[port(at.port, name="http")]))
+            await at.api.create(ENDPOINT_SLICE, slice_of(ports=[EndpointPort(name="http", port=80, protocol="TCP")]))
+            piece = await at.api.get(ENDPOINT_SLICE, "web-1", "default")
+            await at.api.update(ENDPOINT_SLICE, msgspec.structs.replace(piece, endpoints=[endpoint("10.244.1.2")]))
+            other = at.port + 8000
+            await at.note(f"{at.port}/TCP=http://127.0.0.1:{other}")
+            assert await at.ask(other) == "from the node"
+            assert (await at.api.list(EVENT)).items == []
+
+    scenario(body)
+
+
+def test_a_port_that_was_given_before_is_asked_for_again() -> None:
+    async def body(at: World) -> None:
+        before = free_port()
+        made = balanced(at.port)
+        made.metadata.annotations = {URLS: f"{at.port}/TCP=tcp://127.0.0.1:{before}"}
+        await at.api.create(SERVICE, made)
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        async with asyncio.timeout(3):
+            while await at.ask(before) != "from the node":  # noqa: ASYNC110 -- asks over the network
+                await asyncio.sleep(0.005)
+        await at.note(f"{at.port}/TCP=tcp://127.0.0.1:{before}")
+
+    scenario(body)
+
+
+def test_an_address_that_moves_is_followed_without_closing_the_door() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, balanced(at.port, "127.0.0.77"))
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await at.until("ConnectionResetError")
+        await at.api.update(SERVICE, balanced(at.port), subresource="status")
+        await at.until("from the node")
+
+    scenario(body)
+
+
+def test_datagrams_go_through_a_node_port_and_a_balancers_port() -> None:
+    async def body(at: World) -> None:
+        wanted = service(type="NodePort", ports=[port(53, protocol="UDP", nodePort=at.port)])
+        udp = [EndpointPort(port=53, protocol="UDP", name="")]
+        await at.api.create(SERVICE, wanted)
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2", ports=udp))
+        assert await at.ask_datagram("hello") == "from the node: hello"
+        await at.api.delete(SERVICE, "web", "default")
+        await at.api.create(SERVICE, balanced(at.port, ports=[port(at.port, protocol="UDP")]))
+        await at.note(f"{at.port}/UDP=udp://127.0.0.1:{at.port}")
+        assert await at.ask_datagram("again") == "from the node: again"
+
+    scenario(body)

@@ -51,7 +51,14 @@ def _relay(sandbox: int, sock: socket.socket) -> None:
         api = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
         await api.create(SERVICE, node_port_service(PORT))
         await api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
-        await run(api, host=HostListener(sock), node_ips=[str(NETWORK.node_ip(1))], clock=clock, log=SILENT)
+        await run(
+            api,
+            host=HostListener(sock, rng=random.Random(1)),
+            network=NETWORK,
+            node_ips=[str(NETWORK.node_ip(1))],
+            clock=clock,
+            log=SILENT,
+        )
 
     asyncio.run(main())
 

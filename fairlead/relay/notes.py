@@ -1,0 +1,58 @@
+"""Writes on each Service where the host reaches it, one write at a time, until the server has taken it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fairlead.api.service import SERVICE, Service
+from fairlead.base.log import Log
+from fairlead.machinery.status import StatusError
+from fairlead.relay.plan import URLS
+from fairlead.runtime.client import Client
+from fairlead.runtime.keys import split_key
+
+_RETRY_S = 0.5
+
+Wanted = Callable[[str], tuple[Service, str] | None]
+"""By key: the Service as it is known, and the text that it should carry (empty: none). None: it is gone."""
+
+
+class Notes:
+    def __init__(self, client: Client, wanted: Wanted, *, log: Log) -> None:
+        self._client = client
+        self._wanted = wanted
+        self._log = log
+        self._due: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def look_at(self, key: str) -> None:
+        self._due.add(key)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            due, self._due = sorted(self._due), set()
+            for key in due:
+                await self._write(key)
+
+    async def _write(self, key: str) -> None:
+        found = self._wanted(key)
+        if found is None:
+            return
+        service, text = found
+        if service.metadata.annotations.get(URLS, "") == text:
+            return
+        namespace, name = split_key(key)
+        meta = {"uid": service.metadata.uid, "annotations": {URLS: text or None}}
+        try:
+            await self._client.patch(SERVICE, name, namespace, patch={"metadata": meta})
+        except StatusError as error:
+            if error.code not in (404, 409):
+                self._log.warn("cannot note the URLs", service=key, error=error)
+        except ConnectionError:
+            await asyncio.sleep(_RETRY_S)
+            self.look_at(key)

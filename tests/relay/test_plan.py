@@ -1,0 +1,120 @@
+"""Which doors a Service has, which ports are asked for, and what its annotation says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fairlead.api.endpointslice import EndpointPort
+from fairlead.api.service import LoadBalancerIngress, Service, ServicePort
+from fairlead.relay.plan import Door, candidates, doors, parse_urls, render_urls, scheme_of, targets
+from tests.proxy.objects import NETWORK, node_port_service, port, service, slice_of
+
+ADDRESS = "172.30.0.200"
+NODE_PORTS = range(30000, 32768)
+KEY = "default/web"
+
+
+def balanced(ip: str = ADDRESS, **spec: Any) -> Service:
+    made = service(**({"type": "LoadBalancer"} | spec))
+    made.status.loadBalancer.ingress = [LoadBalancerIngress(ip=ip, ipMode="VIP")]
+    return made
+
+
+def found(wanted: Service | None, **changes: Any) -> dict[Door, str]:
+    return dict(doors(wanted, [slice_of("10.244.1.2", **changes)], fabric=NETWORK.fabric))
+
+
+def node_door(number: int) -> Door:
+    return Door("", "TCP", number)
+
+
+def test_a_node_port_is_a_door_that_any_node_is_behind() -> None:
+    assert found(node_port_service(30080)) == {node_door(30080): ""}
+
+
+def test_a_balancers_port_is_a_door_to_its_address_beside_its_node_port() -> None:
+    with_both = balanced(ports=[port(nodePort=30080)])
+    assert found(with_both) == {node_door(30080): "", Door(KEY, "TCP", 80): ADDRESS}
+    assert found(balanced()) == {Door(KEY, "TCP", 80): ADDRESS}
+
+
+def test_datagrams_have_doors_too() -> None:
+    udp = [EndpointPort(port=53, protocol="UDP", name="")]
+    wanted = balanced(ports=[port(53, protocol="UDP", nodePort=30053)])
+    assert found(wanted, ports=udp) == {Door("", "UDP", 30053): "", Door(KEY, "UDP", 53): ADDRESS}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        None,
+        service(),
+        service(type="LoadBalancer"),
+        balanced("192.0.2.1"),
+        balanced("web.example.com"),
+        node_port_service(30080, ports=[port(nodePort=30080, name="b")]),
+        node_port_service(30080, ports=[port(nodePort=30080, protocol="SCTP")]),
+    ],
+    ids=["gone", "cluster ip", "pending", "an address elsewhere", "no address", "nobody serves", "sctp"],
+)
+def test_nothing_else_is_a_door(wanted: Service | None) -> None:
+    assert found(wanted) == {}
+
+
+def test_a_balancers_door_is_asked_for_by_its_own_number_then_by_another_one_and_then_anywhere() -> None:
+    assert list(candidates(Door(KEY, "TCP", 80), 0, taken=NODE_PORTS)) == [80, 8080, 0]
+    assert list(candidates(Door(KEY, "TCP", 80), 5000, taken=NODE_PORTS)) == [5000, 80, 8080, 0]
+    assert list(candidates(Door(KEY, "TCP", 80), 80, taken=NODE_PORTS)) == [80, 8080, 0]
+    assert list(candidates(Door(KEY, "TCP", 30001), 0, taken=NODE_PORTS)) == [38001, 0]
+    assert list(candidates(Door(KEY, "TCP", 65000), 0, taken=NODE_PORTS)) == [65000, 0]
+    assert list(candidates(node_door(30080), 0, taken=NODE_PORTS)) == [30080]
+
+
+def test_the_annotation_names_the_door_of_each_port_and_reads_back() -> None:
+    wanted = balanced(ports=[port(name="http"), port(443, name="https"), port(53, name="dns", protocol="UDP"), port(9)])
+    ports = {
+        Door(KEY, "TCP", 80): 80,
+        Door(KEY, "TCP", 443): 8443,
+        Door(KEY, "UDP", 53): 8053,
+        Door("another/web", "TCP", 9): 9,
+    }
+    text = render_urls(wanted, ports)
+    assert text == "80/TCP=http://127.0.0.1,443/TCP=https://127.0.0.1:8443,53/UDP=udp://127.0.0.1:8053"
+    assert parse_urls(text) == {"80/TCP": 80, "443/TCP": 8443, "53/UDP": 8053}
+
+
+def test_a_node_ports_url_has_its_number() -> None:
+    assert render_urls(node_port_service(30080), {node_door(30080): 30080}) == "80/TCP=http://127.0.0.1:30080"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "80/TCP=", "80/TCP=http://127.0.0.1:0", "=,=", "80/TCP=http://a:99999"]
+)
+def test_an_annotation_that_makes_no_sense_is_no_port(text: str) -> None:
+    assert parse_urls(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "scheme"),
+    [
+        (port(80), "http"),
+        (port(443), "https"),
+        (port(5432), "tcp"),
+        (port(9999, name="https-web"), "https"),
+        (port(9999, name="web"), "http"),
+        (port(80, appProtocol="https"), "https"),
+        (port(80, appProtocol="kubernetes.io/h2c"), "http"),
+        (port(80, appProtocol="mysql"), "tcp"),
+        (port(80, protocol="UDP"), "udp"),
+    ],
+)
+def test_the_scheme_is_what_is_likely_spoken(wanted: ServicePort, scheme: str) -> None:
+    assert scheme_of(wanted) == scheme
+
+
+def test_nodes_take_turns_and_an_address_is_tried_again() -> None:
+    nodes = ["a", "b", "c"]
+    assert targets("", 30080, node_ips=nodes, turn=1, tries=3) == [("b", 30080), ("c", 30080), ("a", 30080)]
+    assert targets(ADDRESS, 80, node_ips=nodes, turn=1, tries=2) == [(ADDRESS, 80)] * 2
