@@ -8,6 +8,8 @@ from typing import Protocol
 
 from fairlead.runtime.client import Response
 
+_MAX_WARNINGS, _MAX_WARNING = 4096, 256
+"""Characters of all warnings of an answer, and of each where they are more: upstream's limits."""
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 
@@ -79,9 +81,19 @@ def json_response(body: bytes, status: int = 200, warnings: Sequence[str] = ()) 
     """A JSON answer. Several warnings travel in one header, separated by commas (RFC 9110, 5.3)."""
     if not warnings:
         return Response(status, body, JSON_HEADERS)
-    lines = ", ".join(f'299 - "{_quoted(text)}"' for text in warnings)
+    lines = ", ".join(f'299 - "{text}"' for text in _bounded([_quoted(text) for text in warnings]))
     return Response(status, body, {"content-type": "application/json", "warning": lines})
 
 
+def _bounded(texts: Sequence[str]) -> list[str]:
+    """As many as a header may hold, shortened if need be: clients refuse to read endless ones."""
+    if sum(map(len, texts)) <= _MAX_WARNINGS:
+        return list(texts)
+    short = [text[:_MAX_WARNING].rstrip("\\") for text in texts]
+    return short[: _MAX_WARNINGS // _MAX_WARNING]
+
+
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+    """Without what no header may carry; a warning repeats what the client sent."""
+    visible = "".join(c if c.isprintable() else " " for c in text)
+    return visible.replace("\\", "\\\\").replace('"', '\\"')

@@ -69,8 +69,12 @@ class HttpFuzz(Fuzz):
         headers = {k: v for k, v in request.headers.items() if v} | {"Authorization": f"Bearer {token}"}
         if "/watch/" in path:
             return
-        async with session.request(request.method, url, headers=headers, data=request.body or None) as answer:
-            body = await answer.read()
+        try:
+            async with session.request(request.method, url, headers=headers, data=request.body or None) as answer:
+                body = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as e:
+            self.problem(f"no answer: {e!r}", request, number)
+            return
         self.statuses[answer.status] += 1
         if request.method in ("HEAD", "OPTIONS") or answer.status == 301:
             return
