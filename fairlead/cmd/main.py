@@ -53,6 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     shell = command("shell", "run a shell, or a command, on a node: the host's files, the cluster's network")
     shell.add_argument("node", nargs="?", help="such as node2 (default: the first node)")
     shell.usage = "fairlead shell [-h] [--name NAME] [NODE] [-- CMD...]"
+    _add_services(command("services", "say under which URLs this machine reaches the Services"))
+    _add_open(command("open", "open a Service in the browser"))
     command("demo", "show it all: a fresh cluster, Pods, Services and who answered", DEMO_NAME)
     command("version", "print the version")
     return parser
@@ -72,6 +74,18 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="who is asked about names outside the cluster: host (its resolv.conf), none, or ADDRESS[:PORT],... "
         "(default: $FAIRLEAD_UPSTREAM, or host)",
     )
+
+
+def _add_services(services: argparse.ArgumentParser) -> None:
+    services.add_argument("-n", "--namespace", default="", help="only of this namespace (default: of all)")
+    services.add_argument("-o", "--output", choices=["json"], help="for programs")
+
+
+def _add_open(opened: argparse.ArgumentParser) -> None:
+    opened.add_argument("service", nargs="?", metavar="svc/NAME", help="a Service of type LoadBalancer or NodePort")
+    opened.add_argument("-n", "--namespace", default="default", help="where it is (default: default)")
+    opened.add_argument("--port", default="", metavar="P", help="which port, by number or name (default: the first)")
+    opened.add_argument("--print", action="store_true", dest="only_print", help="print the URL instead")
 
 
 def _up(args: argparse.Namespace) -> int:
@@ -125,6 +139,26 @@ def _shell(args: argparse.Namespace) -> int:
     return shell(args.name, args.node, args.argv)
 
 
+def _services(args: argparse.Namespace) -> int:
+    from fairlead.cmd.services import services
+
+    return services(args.name, namespace=args.namespace, as_json=args.output == "json")
+
+
+def _open(args: argparse.Namespace) -> int:
+    from fairlead.base.clock import RealClock
+    from fairlead.cmd.services import open_service
+
+    return open_service(
+        args.name,
+        args.service,
+        namespace=args.namespace,
+        port=args.port,
+        only_print=args.only_print,
+        clock=RealClock(),
+    )
+
+
 def _demo(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
     from fairlead.cmd.demo import demo
@@ -144,6 +178,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "env": _env,
     "kubeconfig": _kubeconfig,
     "shell": _shell,
+    "services": _services,
+    "open": _open,
     "demo": _demo,
     "version": _version,
 }

@@ -1,0 +1,134 @@
+"""Where the user's own machine reaches the cluster's Services, read off the API's trees.
+
+The relay notes on each Service under which URLs the host has it (an annotation, one entry a port); whether somebody
+serves behind it is read off the slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Tree = dict[str, Any]
+
+URLS = "fairlead.dev/host-urls"
+_SERVICE_NAME = "kubernetes.io/service-name"
+PUBLISHED = ("LoadBalancer", "NodePort")
+
+
+class NotFound(Exception):
+    """The text says what there is instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One port of a Service, as the host sees it."""
+
+    namespace: str
+    name: str
+    type: str
+    port: str
+    """As `80/TCP`."""
+    port_name: str
+    address: str
+    """Inside the cluster."""
+    url: str
+    """Empty where the host does not reach it; `trouble` says why."""
+    trouble: str = ""
+
+
+def doors(services: Iterable[Tree], slices: Iterable[Tree]) -> list[Door]:
+    """Of every Service that is published, in order of namespace and name."""
+    serving = _serving(slices)
+    found = []
+    for service in sorted(services, key=lambda s: (s["metadata"]["namespace"], s["metadata"]["name"])):
+        if service["spec"].get("type") in PUBLISHED:
+            meta = service["metadata"]
+            found += _doors_of(service, serves=(meta["namespace"], meta["name"]) in serving)
+    return found
+
+
+def choose(service: Tree, slices: Iterable[Tree], port: str) -> Door:
+    """The door to open: the port asked for by number or name, else the first that speaks HTTP, else the first."""
+    found = doors([service], slices)
+    if port:
+        found = [door for door in found if port in (door.port_name, door.port, door.port.partition("/")[0])]
+        if not found:
+            ports = ", ".join(str(p["port"]) + (f" ({p['name']})" if p.get("name") else "") for p in _ports(service))
+            raise NotFound(f'service "{service["metadata"]["name"]}" has no port {port}: it has {ports}')
+    if not found:
+        raise NotFound(f'service "{service["metadata"]["name"]}" has no ports')
+    return min(found, key=lambda door: not door.url.startswith("http"))
+
+
+def browsable(door: Door) -> str:
+    """What a browser would be given: of plain TCP it is not known what is spoken."""
+    return "http" + door.url.removeprefix("tcp") if door.url.startswith("tcp://") else door.url
+
+
+def rows(found: Iterable[Door]) -> list[list[str]]:
+    return [[d.namespace, d.name, d.type, d.port, d.address or "-", d.url or f"({d.trouble})"] for d in found]
+
+
+COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
+
+
+def _doors_of(service: Tree, *, serves: bool) -> list[Door]:
+    meta, spec = service["metadata"], service["spec"]
+    urls = _urls(meta.get("annotations", {}).get(URLS, ""))
+    address = _address(service)
+    found = []
+    for port in _ports(service):
+        key = f"{port['port']}/{port.get('protocol', 'TCP')}"
+        trouble = _trouble(service, key, serves=serves, address=address, noted=key in urls)
+        found.append(
+            Door(
+                namespace=meta["namespace"],
+                name=meta["name"],
+                type=spec["type"],
+                port=key,
+                port_name=port.get("name", ""),
+                address=address and f"{address}:{port['port']}",
+                url="" if trouble else urls[key],
+                trouble=trouble,
+            )
+        )
+    return found
+
+
+def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool) -> str:
+    name = service["metadata"]["name"]
+    if service["spec"]["type"] == "LoadBalancer" and not address:
+        return f"no address yet: kubectl describe svc {name}"
+    if not serves:
+        return "no Pod is ready"
+    if key.endswith("/SCTP"):
+        return "SCTP is not brought to the host"
+    return "" if noted else f"not on the host: kubectl describe svc {name}"
+
+
+def _address(service: Tree) -> str:
+    if service["spec"]["type"] == "LoadBalancer":
+        points = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+        return next((p.get("ip") or p.get("hostname", "") for p in points), "")
+    return str(service["spec"].get("clusterIP", ""))
+
+
+def _ports(service: Tree) -> list[Tree]:
+    ports: list[Tree] = service["spec"].get("ports", [])
+    return ports
+
+
+def _urls(text: str) -> Mapping[str, str]:
+    return {port: url for port, _, url in (entry.partition("=") for entry in text.split(",")) if url}
+
+
+def _serving(slices: Iterable[Tree]) -> set[tuple[str, str]]:
+    found = set()
+    for piece in slices:
+        name = piece["metadata"].get("labels", {}).get(_SERVICE_NAME)
+        ready = any(e.get("conditions", {}).get("ready") is not False for e in piece.get("endpoints") or [])
+        if name and ready and piece.get("ports"):
+            found.add((piece["metadata"]["namespace"], name))
+    return found

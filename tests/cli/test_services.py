@@ -1,0 +1,70 @@
+"""Where the host reaches Services, and what is said where it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fairlead.cli.services import URLS, NotFound, browsable, choose, doors, rows
+from fairlead.cmd.errors import UsageError
+from fairlead.cmd.services import service_name
+
+Tree = dict[str, Any]
+
+
+def service(name: str = "web", urls: str = "80/TCP=http://127.0.0.1:8080", **changes: Any) -> Tree:
+    spec = {"type": "LoadBalancer", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "protocol": "TCP"}]} | changes
+    status: Tree = {"loadBalancer": {"ingress": [{"ip": "172.30.0.200"}]}} if spec["type"] == "LoadBalancer" else {}
+    meta = {"name": name, "namespace": "default", "annotations": {URLS: urls} if urls else {}}
+    return {"metadata": meta, "spec": spec, "status": status}
+
+
+def serving(name: str = "web", ready: bool = True) -> Tree:
+    meta = {"name": f"{name}-1", "namespace": "default", "labels": {"kubernetes.io/service-name": name}}
+    return {"metadata": meta, "ports": [{"port": 80}], "endpoints": [{"conditions": {"ready": ready}}]}
+
+
+def test_a_row_for_each_port_with_its_url() -> None:
+    two = service(
+        ports=[{"port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP", "name": "dns"}],
+        urls="80/TCP=http://127.0.0.1:8080,53/UDP=udp://127.0.0.1:8053",
+    )
+    node_port = service("a", urls="80/TCP=http://127.0.0.1:30080", type="NodePort")
+    found = doors([two, node_port, service("c", type="ClusterIP")], [serving(), serving("a")])
+    assert rows(found) == [
+        ["default", "a", "NodePort", "80/TCP", "10.96.0.9:80", "http://127.0.0.1:30080"],
+        ["default", "web", "LoadBalancer", "80/TCP", "172.30.0.200:80", "http://127.0.0.1:8080"],
+        ["default", "web", "LoadBalancer", "53/UDP", "172.30.0.200:53", "udp://127.0.0.1:8053"],
+    ]
+
+
+def test_a_service_that_is_not_reached_says_why() -> None:
+    pending = service("pending") | {"status": {}}
+    sctp = service("sctp", ports=[{"port": 80, "protocol": "SCTP"}])
+    found = doors(
+        [pending, service("down"), service("unready"), service("taken", urls=""), sctp],
+        [serving("pending"), serving("unready", ready=False), serving("taken"), serving("sctp")],
+    )
+    assert [(row[1], row[4], row[5]) for row in rows(found)] == [
+        ("down", "172.30.0.200:80", "(no Pod is ready)"),
+        ("pending", "-", "(no address yet: kubectl describe svc pending)"),
+        ("sctp", "172.30.0.200:80", "(SCTP is not brought to the host)"),
+        ("taken", "172.30.0.200:80", "(not on the host: kubectl describe svc taken)"),
+        ("unready", "172.30.0.200:80", "(no Pod is ready)"),
+    ]
+
+
+def test_the_port_to_open_is_the_one_asked_for_or_the_first_that_speaks_http() -> None:
+    ports = [{"port": 5432, "name": "db"}, {"port": 80, "name": "web"}]
+    both = service(ports=ports, urls="5432/TCP=tcp://127.0.0.1:5432,80/TCP=http://127.0.0.1:8080")
+    assert choose(both, [serving()], "").url == "http://127.0.0.1:8080"
+    assert {browsable(choose(both, [serving()], p)) for p in ("5432", "db", "5432/TCP")} == {"http://127.0.0.1:5432"}
+    with pytest.raises(NotFound, match=r'service "web" has no port 81: it has 5432 \(db\), 80 \(web\)'):
+        choose(both, [serving()], "81")
+
+
+def test_a_service_is_named_as_kubectl_names_it() -> None:
+    assert [service_name(text) for text in ("web", "svc/web", "service/web")] == ["web"] * 3
+    with pytest.raises(UsageError, match="write it as svc/NAME"):
+        service_name("pod/web")
