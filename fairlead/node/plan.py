@@ -231,8 +231,9 @@ def grace_s(pod: Pod, now: Instant) -> float:
         return float(max(whole, 1))
     if meta.deletionGracePeriodSeconds is None:
         return float(whole)
-    # The timestamp is the moment by which all should be over; an agent that comes late has less time left.
-    left = parse_time(meta.deletionTimestamp) - now
+    # The timestamp is the moment by which all should be over; an agent that comes late has less time left. It is in
+    # whole seconds, rounded down: without that second, a grace of 1 s could be none at all.
+    left = parse_time(meta.deletionTimestamp) + 1 - now
     return max(min(float(meta.deletionGracePeriodSeconds), left), 0.0)
 
 

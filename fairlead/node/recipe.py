@@ -51,7 +51,7 @@ def make_recipe(
     return {
         "stage": stage(settings),
         "argv": list(argv),
-        "env": dict(env),
+        "env": {"HOME": "/" if uid else "/root", **env},
         "cwd": container.workingDir or "/",
         "tty": container.tty,
         "stdin": container.stdin,

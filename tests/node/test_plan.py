@@ -151,7 +151,9 @@ def test_the_grace_is_what_the_deletion_leaves_of_it() -> None:
     assert grace_s(pod(terminationGracePeriodSeconds=7), NOW) == 7
     assert grace_s(pod(), NOW) == 30
     meta = {"deletionTimestamp": "2023-11-14T22:13:40Z", "deletionGracePeriodSeconds": 30}  # 20 s after NOW
-    assert grace_s(pod(meta=meta), NOW) == 20
+    assert grace_s(pod(meta=meta), NOW) == 21, "the timestamp has lost up to a second"
+    meta_soon = {"deletionTimestamp": "2023-11-14T22:13:22Z", "deletionGracePeriodSeconds": 2}
+    assert grace_s(pod(meta=meta_soon), later(0.9)) == 2, "an agent that comes at once gives all of it"
     assert grace_s(pod(meta=meta | {"deletionGracePeriodSeconds": 0}), NOW) == 0
 
 

@@ -46,6 +46,11 @@ def test_the_containers_user_wins_over_the_pods() -> None:
     assert (found["uid"], found["gid"], found["groups"]) == (5, 3, [2])
 
 
+def test_home_is_the_users_unless_the_manifest_says_otherwise() -> None:
+    assert recipe()["env"]["HOME"] == "/root"
+    assert recipe(securityContext={"runAsUser": 7})["env"]["HOME"] == "/"
+
+
 def test_root_is_refused_where_the_manifest_forbids_it() -> None:
     with pytest.raises(ConfigProblem, match="runAsNonRoot and image will run as root"):
         recipe(securityContext={"runAsNonRoot": True})
