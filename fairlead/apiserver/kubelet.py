@@ -15,7 +15,7 @@ from yarl import URL
 from fairlead.api.node import NODE, Node
 from fairlead.api.pod import Pod
 from fairlead.apiserver.model import Outcome, Upgrade
-from fairlead.apiserver.podlogs import check_started, choose_container
+from fairlead.apiserver.podlogs import check_running, check_started, choose_container
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
 from fairlead.machinery.status import FieldError, StatusError, bad_request, invalid, invalid_object
@@ -60,8 +60,10 @@ class Kubelet:
         if not pod.spec.nodeName:
             raise bad_request(f"pod {pod.metadata.name} does not have a host assigned")
         upgrade = Upgrade(self._url(pod, "exec", container, query))
-        # Last, because kubectl asks again without WebSocket after any refusal and then shows that answer.
+        # Last, because kubectl asks again without WebSocket after any refusal and then shows that answer; so that is
+        # the place to say why the node refused, too.
         if request.headers.get("upgrade", "").lower() != "websocket":
+            check_running(pod, container)
             raise bad_request("Upgrade request required: this server speaks WebSocket, with v5.channel.k8s.io or v4")
         return upgrade
 

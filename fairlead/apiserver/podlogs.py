@@ -6,6 +6,10 @@ from fairlead.api.pod import Pod
 from fairlead.machinery.status import StatusError, bad_request
 
 
+_PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
+"""Upstream's words for two reasons of waiting; the others are told as they are."""
+
+
 def choose_container(pod: Pod, wanted: str) -> str:
     """The container's name. Raises StatusError 400."""
     name = pod.metadata.name
@@ -38,4 +42,12 @@ def check_started(pod: Pod, container: str) -> None:
 
 def _waiting(pod: Pod, container: str, reason: str) -> StatusError:
     text = f'container "{container}" in pod "{pod.metadata.name}" is waiting to start'
-    return bad_request(f"{text}: {reason}" if reason else text)
+    told = _PULLING.get(reason, reason)
+    return bad_request(f"{text}: {told}" if told else text)
+
+
+def check_running(pod: Pod, container: str) -> None:
+    """Raises StatusError 400 where there is no process to join."""
+    statuses = (*pod.status.containerStatuses, *pod.status.initContainerStatuses)
+    if not any(s.name == container and s.state.running is not None for s in statuses):
+        raise bad_request(f'unable to upgrade connection: container not found ("{container}")')

@@ -143,7 +143,7 @@ async def test_logs_of_the_right_container(api: Api) -> None:
     waiting = {"name": "a", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
     await api.ok("PATCH", f"{PODS}/p/status", {"status": {"containerStatuses": [waiting]}}, content_type=MERGE)
     error = await api.error("GET", f"{PODS}/p/log", query={"container": "a"})
-    assert error.message == 'container "a" in pod "p" is waiting to start: ImagePullBackOff'
+    assert error.message == 'container "a" in pod "p" is waiting to start: trying and failing to pull image'
     error = await api.error("GET", f"{PODS}/p/log", query={"container": "a", "tailLines": "-1"})
     assert (error.code, "tailLines: Invalid value: -1" in error.message) == (422, True)
     assert (await api.error("GET", f"{PODS}/none/log")).message == 'pods "none" not found'
@@ -155,6 +155,20 @@ async def test_what_we_cannot_do_with_pods_is_said(api: Api) -> None:
     assert (await api.error("POST", f"{PODS}/p/attach")).code == 501
     error = await api.error("GET", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="websocket")
     assert (error.code, error.message) == (400, "pod p does not have a host assigned")
+
+
+@story
+async def test_after_a_refused_exec_kubectl_asks_without_websocket_and_is_told_the_reason(api: Api) -> None:
+    address = {"type": "InternalIP", "address": "172.30.0.11"}
+    await api.ok("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}, "status": {"addresses": [address]}})
+    await api.ok("POST", PODS, pod("p", nodeName="n1"))
+    error = await api.error("POST", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="SPDY/3.1")
+    text = 'unable to upgrade connection: container not found ("web")'
+    assert (error.code, error.message) == (400, text)
+    running = {"name": "web", "state": {"running": {}}}
+    await api.ok("PATCH", f"{PODS}/p/status", {"status": {"containerStatuses": [running]}}, content_type=MERGE)
+    error = await api.error("POST", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="SPDY/3.1")
+    assert "Upgrade request required" in error.message
 
 
 @story
