@@ -5,7 +5,6 @@ from __future__ import annotations
 from fairlead.api.pod import Pod
 from fairlead.machinery.status import StatusError, bad_request
 
-
 _PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 """Upstream's words for two reasons of waiting; the others are told as they are."""
 
