@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -29,6 +30,7 @@ from fairlead.cmd.state import Component, NodeRecord, Paths, Run, start_time
 from fairlead.net import linux
 
 START_LIMIT_S = 60.0
+_DESCRIPTORS = 65536
 MOST_FAILED_STARTS = 6
 """Of one component, before the cluster was ready for the first time."""
 
@@ -63,6 +65,7 @@ class Supervisor:
         self._on_ready = on_ready
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # so that pid 1, orphaned, can still be waited for
         self._wake = _wake_pipe()
+        _raise_limits()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -268,6 +271,13 @@ def _last_words(log: Path) -> str:
         said = [line.strip() for line in lines if line.strip()]
         return f" ({said[-1]})" if said else ""
     return ""
+
+
+def _raise_limits() -> None:
+    """The relay needs two descriptors a connection, and inside the sandbox nobody may raise the hard limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, max(hard, _DESCRIPTORS)))
 
 
 def _wake_pipe() -> int:

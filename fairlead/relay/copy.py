@@ -20,7 +20,7 @@ Address = tuple[str, int]
 
 _BUFFER = 256 * 1024
 _READS_A_TURN = 4
-_CONNECT_S = 1.0
+_CONNECT_S = 0.5
 _LOOK_AT_HALF_S = 30.0
 _RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
 _TCP_CLOSE = 7

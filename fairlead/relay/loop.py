@@ -2,7 +2,7 @@
 
 What must stay true: a door is open exactly while a Service has it and somebody serves behind it; a node port that is
 taken on the host is said so on the Service and tried again now and then; one node that does not answer costs a
-connection a second, not its life. Connections outlive the Service they were made to, as on the nodes.
+connection half a second, not its life. Connections outlive the Service they were made to, as on the nodes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ NOT_PUBLISHED = "NodePortNotPublished"
 _ACCEPT_PAUSE_S = 0.1
 _ACCEPT_AT_ONCE = 64
 _RETRY_BASE_S, _RETRY_CAP_S = 2.0, 60.0
-_TRIES = 3
-"""At a balancer's address, a second each."""
+_TRIES = 6
+"""At a balancer's address, half a second each: it may take two to move to another node."""
 
 
 async def run(
