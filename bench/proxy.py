@@ -29,7 +29,7 @@ from fairlead.proxy.loop import Proxy
 from fairlead.proxy.plan import node_view
 from fairlead.proxy.rules import TABLE
 
-ROUNDS = 5
+ROUNDS = 3
 CHANGES = 50
 _BASELINE_CHUNK = 200
 _NETWORK = ClusterNetwork()
@@ -65,7 +65,7 @@ def make_slice(i: int, turn: int = 0, *, count: int = 2) -> EndpointSlice:
     return EndpointSlice(
         metadata=ObjectMeta(name=f"s{i}-x", namespace="default", labels={SERVICE_NAME_LABEL: f"s{i}"}),
         addressType="IPv4",
-        endpoints=[Endpoint(addresses=[ip]) for ip in endpoints(i, turn)[:count]],
+        endpoints=[Endpoint(addresses=[ip], nodeName="node2") for ip in endpoints(i, turn)[:count]],
         ports=[EndpointPort(port=8080, protocol="TCP")],
     )
 

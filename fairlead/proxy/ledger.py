@@ -5,6 +5,9 @@ that want it on record, since Services may share one (the hairpin entry of a Pod
 contend for one (an address freed and given away again between two looks): the latest claim counts.
 
 The state is a value that the loop owns; `take` and `resync` only propose a transaction, and `done` says it was applied.
+
+Rules are written once and then only compared, in the form in which the kernel's side prints them: `learn` says what
+they looked like when they were right. Chains that a predecessor left are not trusted but written anew when needed.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Iterable, Mapping
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
 from fairlead.proxy.plan import NOTHING, ServicePlan
+from fairlead.proxy.rules import KINDS
 
 _Slot = tuple[str, str]
 """Container and key."""
@@ -23,10 +27,16 @@ class Ledger:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._roles = {container.name: container.role for container in table.containers}
+        self._chains = {chain.name: chain for chain in table.chains}
+        """All that were ever wanted: those that are not used any more do no harm."""
+        self._texts: dict[str, str] = {}
+        self._damaged: set[str] = set()
         self.held: dict[str, dict[str, str]] = {}
         self.wanted: dict[str, dict[str, str]] = {}
         self._held_chains: set[str] = set()
         self._present = False
+        self._instead = False
         self._plans: dict[str, ServicePlan] = {}
         self._sharers: dict[_Slot, set[str]] = {}
         """Who wants an element, where it is more than one."""
@@ -42,14 +52,39 @@ class Ledger:
         """How many Services have elements."""
         return len(self._plans)
 
+    def owner(self, container: str, key: str) -> ServicePlan | None:
+        """The plan that the element is of."""
+        service = self._owner.get(container, {}).get(key)
+        return self._plans.get(service) if service is not None else None
+
     def found(self, snapshot: Snapshot | None) -> None:
         """Takes over what the kernel was seen to hold; None, or other rules than ours, means nothing of use."""
         self._present = snapshot is not None and snapshot.version == self._table.version
-        if snapshot is None or not self._present:
-            self.held, self._held_chains = {}, set()
+        if snapshot is not None and self._present and not self._foreign_hooks(snapshot):
+            self.held = {name: dict(elements) for name, elements in snapshot.elements.items()}
+            self._damaged = {
+                name for name in snapshot.chains if not self._as_written(name, snapshot.rules.get(name, "0"))
+            }
+            self._held_chains = set(snapshot.chains) - self._damaged
             return
-        self.held = {name: dict(elements) for name, elements in snapshot.elements.items()}
-        self._held_chains = set(snapshot.chains)
+        self._present, self._instead = False, snapshot is not None
+        self.held, self._held_chains, self._damaged = {}, set(), set()
+
+    def learn(self, texts: Mapping[str, str]) -> None:
+        """What chains look like now that they are as they should be."""
+        self._texts = {name: text for name, text in texts.items() if name in self._held_chains}
+
+    def _as_written(self, name: str, text: str) -> bool:
+        chain = self._chains.get(name)
+        if chain is None:
+            return False
+        if name in self._texts:
+            return self._texts[name] == text
+        return text.split()[0] == str(len(chain.rules))
+
+    def _foreign_hooks(self, snapshot: Snapshot) -> bool:
+        """Somebody hung a chain of his own into the table."""
+        return not snapshot.hooks <= self._chains.keys()
 
     def take(self, plans: Mapping[str, ServicePlan]) -> Transaction:
         """Takes over new plans of some Services and proposes what makes the kernel follow."""
@@ -63,41 +98,57 @@ class Ledger:
             plan = plans[service]
             if plan.elements:
                 self._plans[service] = plan
+            for chain in plan.chains.values():
+                if self._chains.setdefault(chain.name, chain) is chain and chain.number:
+                    touched.add((KINDS, chain.number))
+                    self.wanted.setdefault(KINDS, {})[chain.number] = f"goto {chain.name}"
             for container, elements in plan.elements.items():
                 for key, value in elements.items():
                     self._claim(container, key, value, service)
                     touched.add((container, key))
-        return self._transaction(self._difference(touched), (plans[service] for service in sorted(plans)))
+        return self._transaction(self._difference(touched))
 
     def resync(self) -> Transaction:
         """Proposes what turns all that is held into all that is wanted."""
-        return self._transaction(changes(self.held, self.wanted), (self._plans[k] for k in sorted(self._plans)))
+        return self._transaction(changes(self.held, self.wanted, self._roles))
 
     def done(self, part: Transaction) -> None:
         """The kernel has taken the transaction, or this part of it."""
         if part.replace:
-            self.held, self._present = {}, True
+            self.held, self._present, self._instead, self._texts = {}, True, False, {}
             self._held_chains = {chain.name for chain in part.replace.chains}
-        self._held_chains.update(chain.name for chain in part.chains)
+            self._damaged = set()
+        for chain in (*part.chains, *part.rewrite):
+            self._held_chains.add(chain.name)
+            self._damaged.discard(chain.name)
+            self._texts.pop(chain.name, None)
         for change in part.changes:
             if change.new is None:
                 self.held[change.container].pop(change.key, None)
             else:
                 self.held.setdefault(change.container, {})[change.key] = change.new
 
-    def _transaction(self, differences: Iterable[Change], plans: Iterable[ServicePlan]) -> Transaction:
-        replace = None if self._present else self._table
-        known = self._held_chains if self._present else {chain.name for chain in self._table.chains}
-        chains = {name: chain for plan in plans for name, chain in plan.chains.items() if name not in known}
-        added = tuple(chains[name] for name in sorted(chains))
-        return Transaction(self._table.name, replace, added, tuple(differences))
+    def _transaction(self, differences: Iterable[Change]) -> Transaction:
+        table = self._table
+        known = self._held_chains if self._present else {chain.name for chain in table.chains}
+        missing = [self._chains[name] for name in sorted(self._chains.keys() - known)]
+        rewrite = tuple(c for c in missing if c.name in self._damaged)
+        return Transaction(
+            table.name,
+            None if self._present else table,
+            tuple(c for c in missing if c.name not in self._damaged),
+            tuple(differences),
+            table.family,
+            rewrite,
+            self._instead,
+        )
 
     def _difference(self, touched: Iterable[_Slot]) -> Iterable[Change]:
         for container, key in sorted(touched):
             old = self.held.get(container, {}).get(key)
             new = self.wanted.get(container, {}).get(key)
             if old != new:
-                yield Change(container, key, old, new)
+                yield Change(container, key, old, new, self._roles.get(container, "data"))
 
     def _claim(self, container: str, key: str, value: str, service: str) -> None:
         owners = self._owner.setdefault(container, {})

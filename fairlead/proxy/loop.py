@@ -5,6 +5,8 @@ What must stay true:
 - An agent that comes back finds the table of the one before it, and the connections go on: it reads the table first,
   waits until it knows all Services, and only then makes the differences, what is new before what is stale.
 - A refused transaction is never the end: the table is read again and brought in line as a whole, with back-off.
+- Somebody else's change is noticed by the kernel's count of transactions, which costs nothing, and only then is the
+  table read and repaired. Other tables are never touched.
 
 Other users of the plan (metrics, health checks) read `Proxy`; they are not in the planner.
 """
@@ -13,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from itertools import islice
 
@@ -23,28 +25,34 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft, NftError, Transaction
-from fairlead.proxy.flows import changed_frontends, stale_flows
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import NodeView, ServicePlan, node_view, plan_service
-from fairlead.proxy.rules import ENDPOINTS, TABLE, fixed_table
+from fairlead.proxy.metrics import ProxyMetrics
+from fairlead.proxy.plan import ServicePlan, node_view, plan_service
+from fairlead.proxy.rules import TABLE, Options, fixed_table
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
 
 _PLANS_A_TURN = 500
-"""Services planned before other tasks of the process get their turn."""
+"""Services planned before other tasks of the process get their turn, and changed in one transaction."""
 _RETRY_BASE_S, _RETRY_CAP_S = 0.1, 30.0
+SYNC_PERIOD_S = 30.0
+"""How often the proxy looks whether somebody else changed its table, and whether a flow was missed."""
 
 
 @dataclass(slots=True)
 class ProxyStats:
-    """Counters since the start, for metrics."""
+    """Counters since the start."""
 
     syncs: int = 0
     full_syncs: int = 0
     failures: int = 0
     changes: int = 0
+    repairs: int = 0
+    """How often the table was not as this proxy had left it."""
     flows_forgotten: int = 0
     last_sync_s: float = 0.0
     """How long the last sync took, from the look at the caches to the kernel's answer."""
@@ -70,7 +78,7 @@ async def run(  # noqa: PLR0913 -- where a component is wired up
 
 async def run_with(informers: InformerSet, proxy: Proxy) -> None:
     """For ever, with informers of the caller's, which this runs."""
-    proxy.view.follow(informers)
+    proxy.follow(informers)
 
     async def work() -> None:
         await informers.wait_synced()
@@ -80,31 +88,69 @@ async def run_with(informers: InformerSet, proxy: Proxy) -> None:
 
 
 class Proxy:
-    """One node's proxy. It does what `view` says."""
+    """One node's proxy, in one address family. It does what `view` says."""
 
-    def __init__(self, *, node: NodeView, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        *,
+        node: NodeView,
+        network: ClusterNetwork,
+        nft: Nft,
+        clock: Clock,
+        log: Log,
+        options: Options | None = None,
+    ) -> None:
         self.view = ServiceView()
         self.stats = ProxyStats()
+        self.metrics = ProxyMetrics(node.family.name)
         self.synced = asyncio.Event()
         """Set once the kernel's table is complete for the first time."""
+        self.on_repair: list[Callable[[int], object]] = []
+        """Called with the number of elements and chains that somebody else had changed."""
         self._node = node
         self._nft = nft
         self._clock = clock
         self._log = log
-        self._ledger = Ledger(fixed_table(network))
+        self._ledger = Ledger(fixed_table(network, family=node.family, options=options))
+        self._around = Surroundings(frozenset(node.addresses), network.service_cidr)
         self._backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"proxy {node.name}"))
         self._whole = True
         """The kernel's table is to be read, and all of it brought in line."""
+        self._generation = 0
+        """The kernel's count of transactions, had nobody else made any."""
+        self._next_check = 0.0
+
+    @property
+    def node(self) -> NodeView:
+        return self._node
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    def follow(self, informers: InformerSet) -> None:
+        """Before the informers run."""
+        self.view.follow(informers)
+        self.metrics.follow(informers, self._clock)
+
+    def move(self, zone: str) -> None:
+        """The node is in another zone: Services with hints may have other endpoints."""
+        if zone != self._node.zone:
+            self._node = replace(self._node, zone=zone)
+            for key in list(self._ledger.plans):
+                service = self.view.service(key)
+                self.view.service_changed(key, service, service)
 
     async def run(self) -> None:
         """For ever. Start it once the informers are synced."""
         while True:
             # The first time, and after an error, there is something to do even if nothing changed.
-            dirty = self.view.take() if self._whole else await self.view.changed()
+            dirty = self.view.take() if self._whole else await self._changed()
             try:
                 await self._sync(dirty)
             except NftError as error:
                 self.stats.failures += 1
+                self.metrics.failures += 1
                 self._whole = True
                 pause = self._backoff.next()
                 self._log.error("the kernel refused a change", error=error, retry_s=round(pause, 2))
@@ -113,50 +159,97 @@ class Proxy:
                 self._backoff.reset()
                 self.synced.set()
 
+    async def _changed(self) -> set[str]:
+        """What changed; empty where it is time for a check."""
+        try:
+            async with asyncio.timeout(max(self._next_check - self._clock.monotonic(), 0.0)):
+                return await self.view.changed()
+        except TimeoutError:
+            return set()
+
     async def _sync(self, dirty: set[str]) -> None:
         start = self._clock.monotonic()
-        if self._whole:
+        pending = self.metrics.begin()
+        check = start >= self._next_check
+        whole = self._whole
+        if whole:
             await self._sync_all(dirty)
         else:
-            plans = self._plans(dirty)
-            transaction = self._ledger.take(plans)
-            await self._apply(transaction)
-            self._forget_stale(transaction, plans.values())
+            if check and self._nft.generation() != self._generation:
+                await self._repair()
+            for some in _batches(sorted(dirty), _PLANS_A_TURN):
+                transaction = self._ledger.take(self._plans(some))
+                await self._apply(transaction)
+                self._forget_stale(changed_frontends(transaction.changes))
+        if check:
+            self._next_check = start + SYNC_PERIOD_S
+            self._forget_stale(None)
         self.stats.syncs += 1
         self.stats.last_synced_at = self._clock.monotonic()
         self.stats.last_sync_s = self.stats.last_synced_at - start
+        if whole or dirty:
+            self.metrics.end(pending, self.stats.last_sync_s, full=whole, clock=self._clock)
 
     async def _sync_all(self, dirty: set[str]) -> None:
         for some in _batches(sorted(dirty), _PLANS_A_TURN):
             self._ledger.take(self._plans(some))
             await asyncio.sleep(0)
-        self._ledger.found(self._nft.read(TABLE))
-        transaction = self._ledger.resync()
-        await self._apply(transaction)
-        self._whole = False
-        self._forget_stale(transaction, self._ledger.plans.values())
+        transaction = await self._bring_in_line()
         self.stats.full_syncs += 1
         self._log.info("table in line", services=self._ledger.services, changes=len(transaction.changes))
 
+    async def _bring_in_line(self) -> Transaction:
+        self._whole = True
+        self._generation = self._nft.generation()
+        self._ledger.found(self._nft.read(TABLE, self._node.family.table))
+        transaction = self._ledger.resync()
+        await self._apply(transaction)
+        self._whole = False
+        self._forget_stale(changed_frontends(transaction.changes))
+        return transaction
+
+    async def _repair(self) -> None:
+        """Somebody made a transaction; it may have been about other tables only."""
+        transaction = await self._bring_in_line()
+        if not transaction:
+            return
+        count = len(transaction.changes) + len(transaction.chains) + len(transaction.rewrite)
+        self.stats.repairs += 1
+        self._log.warn("somebody else changed the table: repaired", changes=count, replaced=bool(transaction.replace))
+        for tell in self.on_repair:
+            tell(count)
+
     def _plans(self, keys: Iterable[str]) -> dict[str, ServicePlan]:
-        return {key: plan_service(self.view.service(key), self.view.slices(key), node=self._node) for key in keys}
+        plans = {key: plan_service(self.view.service(key), self.view.slices(key), node=self._node) for key in keys}
+        self.metrics.planned(plans)
+        return plans
 
     async def _apply(self, transaction: Transaction) -> None:
+        structure = False
         for part in transaction.split():
             self._nft.run(part)
+            self._generation += 1
             self._ledger.done(part)
             self.stats.changes += len(part.changes)
+            structure = structure or part.structure
             await asyncio.sleep(0)
+        if structure:
+            self._ledger.learn(self._nft.rules(TABLE, self._node.family.table))
 
-    def _forget_stale(self, transaction: Transaction, plans: Iterable[ServicePlan]) -> None:
-        frontends = changed_frontends(transaction.changes)
-        if not frontends:
+    def _forget_stale(self, changed: frozenset[str] | None) -> None:
+        """Among all flows, or those of frontends that changed."""
+        if changed is not None and not changed:
             return
+        start = self._clock.monotonic()
         try:
-            stale = stale_flows(self._nft.flows(), frontends, (p.elements.get(ENDPOINTS, {}) for p in plans))
-            self.stats.flows_forgotten += self._nft.forget(stale)
+            flows = self._nft.flows(self._node.family.table)
+            stale = stale_flows(flows, self._ledger, self._around, changed=changed)
+            forgotten = self._nft.forget(list(stale))
         except NftError as error:
             self._log.warn("stale UDP flows may be left", error=error)
+            return
+        self.stats.flows_forgotten += forgotten
+        self.metrics.reconciled(self._clock.monotonic() - start, forgotten)
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[list[str]]:

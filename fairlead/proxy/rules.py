@@ -1,125 +1,300 @@
 """The proxy's table: a fixed set of rules in which every Service, port and endpoint is an element of a map.
 
-    services  { proto . ip . port          : goto <chain> }   cluster IPs, and the node ports of this node
+    services  { proto . ip . port          : kind }           cluster, external and load-balancer addresses
+    outside   { proto . ip . port          : kind }           for clients from outside, where not all are alike
+    kinds     { kind                       : goto <chain> }   a kind is a number of endpoints, and what else matters
     endpoints { proto . ip . port . slot   : address . port } slots 0..N-1; stable ids where clients stick
     picks     { proto . ip . port . slot   : id }             only where clients stick: which endpoint is slot i
-    affinity  { proto . ip . port . client : id }                    filled by the rules, each entry with a timeout
+    timeouts  { proto . ip . port          : goto <chain> }   only where clients stick
+    affinity  { proto . ip . port . client : id }             filled by the rules, each entry with a timeout
+
+The same again as `node_*` with keys `proto . port`, for node ports: those are looked up where the packet is for any
+address of the node, so they need no element for each address.
 
 One chain for each endpoint *count*, not for each Service: what a change costs grows with the number of chains (facts,
-section 4.3). Where clients stick, an endpoint has an id that does not change when others come and go, so that nobody
-is moved but the clients of one that went.
+section 4.3). Services lead to chains by number, not by verdict, because the kernel walks all of a map's verdicts
+whenever one is added: 2 ms with 20,000 of them. Where clients stick, an endpoint has an id that does not change when
+others come and go, so that nobody is moved but the clients of one that went.
 
 Who is masqueraded (its address replaced by the node's), since the answer would not pass this node otherwise:
-- what came to a node port (`masquerade_*` chains; a Service that keeps addresses there will not go through them),
-- what came in from the fabric for a cluster IP: pods and nodes use their own node, so this is somebody else,
+- what came to an external address or a node port of a Service that spreads it over all nodes (`masquerade_*` chains),
+- what the node itself sends there where the Service keeps traffic on its node (`near_*`),
+- what came in from outside for a cluster IP: pods and nodes use their own node, so this is somebody else,
 - a pod that reached itself (`hairpin`), which would drop a packet from its own address.
 Everybody else's address is kept.
 
-What no Service claims in the service range is refused at once, by a reset or an ICMP error, in the filter hooks: a
-Service without endpoints has no elements, so nothing else is needed for it.
+Refused at once, by a reset or an ICMP error, in the filter hooks: what no Service claims in the service range or at a
+load balancer's address, and what is for an address without endpoints (`unserved`). Pings go unanswered: an address
+that stands for many has nobody to answer for all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
+from fairlead.net.family import IPV4, Family
 from fairlead.net.model import ClusterNetwork
-from fairlead.net.nft.model import Chain, Container, Table
+from fairlead.net.nft.model import Chain, Container, Role, Table
 from fairlead.net.topology.plan import NODE_LINK
 
 TABLE = "fairlead"
-SERVICES, ENDPOINTS, PICKS, AFFINITY, HAIRPIN = "services", "endpoints", "picks", "affinity", "hairpin"
+SERVICES, OUTSIDE, ENDPOINTS, PICKS, TIMEOUTS, AFFINITY = (
+    "services",
+    "outside",
+    "endpoints",
+    "picks",
+    "timeouts",
+    "affinity",
+)
+KINDS, HAIRPIN, BALANCED, RESTRICTED, ALLOWED, UNSERVED = (
+    "kinds",
+    "hairpin",
+    "balanced",
+    "restricted",
+    "allowed",
+    "unserved",
+)
+INVALID = "ct_state_invalid"
+"""Counts packets of no connection that the kernel knows of."""
 
 MASQUERADE_MARK = "0x4000"
+LOCAL_SLOT = 1 << 30
+"""The first slot of the endpoints on this node, where they are a second list beside all of them."""
 _AFFINITY_SIZE = 262144
-_KEY_TYPE = "inet_proto . ipv4_addr . inet_service"
-_KEY = "meta l4proto . ip daddr . th dport"
-_DNAT = "meta l4proto { tcp, udp, sctp } dnat ip to"
 _MARK = f"ct mark set ct mark | {MASQUERADE_MARK}"
+_MASQUERADE, _NEAR, _LOCAL, _STICKY, _NODE = (1 << bit for bit in (28, 27, 26, 25, 24))
 
 
-def fixed_table(network: ClusterNetwork) -> Table:
+@dataclass(frozen=True, slots=True)
+class Door:
+    """By what a packet's destination is looked up: address and port, or the port alone at any address of the node."""
+
+    prefix: str
+    fields: tuple[str, ...]
+    """Of the key, as nft calls them."""
+    types: tuple[str, ...]
+    family: Family
+
+    @property
+    def key(self) -> str:
+        return " . ".join(self.fields)
+
+    @property
+    def client(self) -> str:
+        return f"{self.key} . {self.family.table} saddr"
+
+    def map(self, name: str) -> str:
+        return self.prefix + name
+
+
+@cache
+def address_door(family: Family) -> Door:
+    fields = ("meta l4proto", f"{family.table} daddr", "th dport")
+    return Door("", fields, ("inet_proto", family.address, "inet_service"), family)
+
+
+@cache
+def node_door(family: Family) -> Door:
+    return Door("node_", ("meta l4proto", "th dport"), ("inet_proto", "inet_service"), family)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an installation may choose."""
+
+    outside: str = f'iifname "{NODE_LINK}"'
+    """What is true of packets that come to the node from elsewhere, in nft's syntax."""
+    localhost: bool = False
+    """Node ports also on 127.0.0.1 of the node. Needs `route_localnet`."""
+
+
+def fixed_table(network: ClusterNetwork, *, family: Family = IPV4, options: Options | None = None) -> Table:
     """The table without elements. Its version says which rules these are."""
-    table = Table(TABLE, _containers(), _chains(network))
-    text = "\n".join(
-        [*table.render(), *(line for c in (*slots(1), *sticky(1, 1), masquerading("x")) for line in c.render())]
-    )
+    services = [str(network.service_cidr)]
+    table = Table(TABLE, containers(family), _chains(services, family, options or Options()), family=family.table)
+    door = address_door(family)
+    samples = (*slots(door, 1), *slots(door, 1, local=True), *sticky(door, 1, local=True), *timeout(door, 1))
+    wrapped = (masquerading(samples[0]), near(samples[0]), DROP)
+    text = "\n".join([*table.render(), *(line for c in (*samples, *wrapped) for line in c.render())])
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Table(TABLE, table.containers, table.chains, f"rules {version}")
+    return Table(TABLE, table.containers, table.chains, f"rules {version}", family.table, (INVALID,))
 
 
-def _containers() -> tuple[Container, ...]:
+@cache
+def containers(family: Family) -> tuple[Container, ...]:
+    key, address = " . ".join(address_door(family).types), family.address
+    return (
+        Container(KINDS, "mark", "verdict"),
+        *_containers_of(address_door(family)),
+        *_containers_of(node_door(family)),
+        Container(RESTRICTED, key, role="entry"),
+        Container(ALLOWED, f"{key} . {address}", options=("flags interval",), role="ranges"),
+        Container(BALANCED, address),
+        Container(HAIRPIN, f"{address} . {address}"),
+    )
+
+
+def roles(family: Family = IPV4) -> dict[str, Role]:
+    return {container.name: container.role for container in containers(family)}
+
+
+def _containers_of(door: Door) -> tuple[Container, ...]:
+    key, address = " . ".join(door.types), door.family.address
     dynamic = ("flags dynamic,timeout", "timeout 3h", f"size {_AFFINITY_SIZE}")
     return (
-        Container(SERVICES, _KEY_TYPE, "verdict"),
-        Container(ENDPOINTS, f"{_KEY_TYPE} . mark", "ipv4_addr . inet_service"),
-        Container(PICKS, f"{_KEY_TYPE} . mark", "mark"),
-        Container(AFFINITY, f"{_KEY_TYPE} . ipv4_addr", "mark", dynamic),
-        Container(HAIRPIN, "ipv4_addr . ipv4_addr"),
+        Container(door.map(SERVICES), key, "mark", role="entry"),
+        Container(door.map(OUTSIDE), key, "mark", role="entry"),
+        Container(door.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
+        Container(door.map(PICKS), f"{key} . mark", "mark"),
+        Container(door.map(TIMEOUTS), key, "verdict"),
+        Container(door.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
+        Container(door.map(UNSERVED), key, role="entry"),
     )
 
 
-def _chains(network: ClusterNetwork) -> tuple[Chain, ...]:
-    services = network.service_cidr
-    refuse = (
-        f"ip daddr {services} meta l4proto tcp reject with tcp reset",
-        f"ip daddr {services} reject with icmp port-unreachable",
+def _chains(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
+    address, node, ip = address_door(family), node_door(family), family.table
+    loopback = "" if options.localhost else f"{ip} daddr != {family.loopback} "
+    restricted = f"{address.key} @{RESTRICTED} {address.client} != @{ALLOWED} drop"
+    known = f"meta mark set {address.key} map @{SERVICES} goto choose"
+    unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
+    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in services)
+    inward = (
+        (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',)
+        if options.localhost and family is IPV4
+        else ()
     )
-    lookup = f"{_KEY} vmap @{SERVICES}"
     return (
-        Chain("send", (f"{_DNAT} {_KEY} . meta mark map @{ENDPOINTS}",)),
+        *(Chain(door.map("send"), (_send(door),)) for door in (address, node)),
+        Chain("choose", (f"meta mark vmap @{KINDS}",)),
+        *(Chain(door.map("stuck"), (f"{door.key} vmap @{door.map(TIMEOUTS)}",)) for door in (address, node)),
+        Chain("node_ports", (f"meta mark set {node.key} map @{node.map(SERVICES)} goto choose",)),
+        Chain(
+            "node_ports_outside",
+            (f"{options.outside} meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
+        ),
         Chain(
             "prerouting",
-            (f'iifname "{NODE_LINK}" ip daddr {services} {_MARK}', lookup),
+            (
+                restricted,
+                *(f"{options.outside} {ip} daddr {cidr} {_MARK}" for cidr in services),
+                f"{options.outside} meta mark set {address.key} map @{OUTSIDE} goto choose",
+                known,
+                "fib daddr type local goto node_ports_outside",
+            ),
             "type nat hook prerouting priority dstnat",
         ),
-        Chain("output", (lookup,), "type nat hook output priority -100"),
+        Chain(
+            "output",
+            (restricted, known, f"{loopback}fib daddr type local goto node_ports"),
+            "type nat hook output priority -100",
+        ),
         Chain(
             "postrouting",
             (
                 f"ct mark & {MASQUERADE_MARK} == {MASQUERADE_MARK} ct status dnat masquerade fully-random",
-                f"ct status dnat ip saddr . ip daddr @{HAIRPIN} masquerade fully-random",
+                f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade fully-random",
             ),
             "type nat hook postrouting priority srcnat",
         ),
-        Chain("refuse_forwarded", refuse, "type filter hook forward priority filter"),
-        Chain("refuse_local", refuse, "type filter hook output priority filter"),
+        Chain("refuse", ("meta l4proto tcp reject with tcp reset", f"reject with {family.unreachable}")),
+        Chain("refuse_service", (f"meta l4proto {family.icmp} drop", "goto refuse")),
+        Chain(
+            "refuse_forwarded",
+            (
+                f"ct state invalid counter name {INVALID} drop",
+                *unclaimed,
+                f"{ip} daddr @{BALANCED} goto refuse_service",
+                unserved,
+            ),
+            "type filter hook forward priority filter",
+        ),
+        Chain(
+            "refuse_incoming",
+            (*inward, unserved, f"ct state new fib daddr type local {node.key} @{node.map(UNSERVED)} goto refuse"),
+            "type filter hook input priority filter",
+        ),
+        Chain(
+            "refuse_local",
+            (*unclaimed, f"fib daddr type != local {ip} daddr @{BALANCED} goto refuse_service", unserved),
+            "type filter hook output priority filter",
+        ),
     )
 
 
+def _send(door: Door) -> str:
+    family = door.family.table
+    return f"meta l4proto {{ tcp, udp, sctp }} dnat {family} to {door.key} . meta mark map @{door.map(ENDPOINTS)}"
+
+
 @cache
-def slots(count: int) -> tuple[Chain, ...]:
+def slots(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
     """The chain, last, that sends to one of `count` endpoints, and those that it leads to."""
-    return (Chain(f"slots_{count}", (f"meta mark set numgen random mod {count}", "goto send")),)
+    name = f"{door.prefix}{'local' if local else 'slots'}_{count}"
+    return (Chain(name, (_draw(count, local), f"goto {door.map('send')}"), number=_number(count, door, local=local)),)
 
 
 @cache
-def sticky(count: int, timeout_s: int) -> tuple[Chain, ...]:
-    """As `slots`, but a client goes where it went within the last `timeout_s`, as long as that endpoint is there."""
-    client = f"{_KEY} . ip saddr"
-    stuck = Chain(
-        f"stuck_{timeout_s}s",
-        (
-            f"update @{AFFINITY} {{ {client} timeout {timeout_s}s : meta mark }}",
-            f"{_DNAT} {_KEY} . meta mark map @{ENDPOINTS}",
+def sticky(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
+    """As `slots`, but a client goes where it went within the timeout, as long as that endpoint is there."""
+    stuck = f"{door.prefix}stuck"
+    list_bit = f"0x{LOCAL_SLOT:x}"
+    return (
+        Chain(
+            f"{door.prefix}sticky_{'local_' if local else ''}{count}",
+            (
+                # An entry may be of the other list of endpoints, made before the Service kept traffic on its node.
+                f"meta mark set {door.client} map @{door.map(AFFINITY)} "
+                f"meta mark & {list_bit} == {list_bit if local else '0x0'} jump {stuck}",
+                # Back here: nobody knows the client, or its endpoint has gone. `update` would not change an entry's id.
+                f"delete @{door.map(AFFINITY)} {{ {door.client} : 0x0 }}",
+                _draw(count, local),
+                f"meta mark set {door.key} . meta mark map @{door.map(PICKS)}",
+                f"goto {stuck}",
+            ),
+            number=_number(count | _STICKY, door, local=local),
         ),
     )
-    pick = Chain(
-        f"sticky_{count}_{timeout_s}s",
-        (
-            f"meta mark set {client} map @{AFFINITY} jump {stuck.name}",
-            # Back here: nobody knows the client, or its endpoint has gone. `update` would not change an entry's id.
-            f"delete @{AFFINITY} {{ {client} : 0x0 }}",
-            f"meta mark set numgen random mod {count}",
-            f"meta mark set {_KEY} . meta mark map @{PICKS}",
-            f"goto {stuck.name}",
-        ),
-    )
-    return (stuck, pick)
 
 
 @cache
-def masquerading(chain: str) -> Chain:
+def timeout(door: Door, timeout_s: int) -> tuple[Chain, ...]:
+    """Remembers the client for `timeout_s` and sends it to the endpoint whose id is the mark."""
+    update = f"update @{door.map(AFFINITY)} {{ {door.client} timeout {timeout_s}s : meta mark }}"
+    return (Chain(f"{door.prefix}stuck_{timeout_s}s", (update, _send(door))),)
+
+
+@cache
+def masquerading(chain: Chain) -> Chain:
     """Marks the connection for masquerading, then goes on in `chain`."""
-    return Chain(f"masquerade_{chain}", (_MARK, f"goto {chain}"))
+    return Chain(f"masquerade_{chain.name}", (_MARK, f"goto {chain.name}"), number=_flagged(chain, _MASQUERADE))
+
+
+@cache
+def near(chain: Chain) -> Chain:
+    """As `masquerading`, but only what the node sends itself."""
+    rules = (f"fib saddr type local {_MARK}", f"goto {chain.name}")
+    return Chain(f"near_{chain.name}", rules, number=_flagged(chain, _NEAR))
+
+
+DROP = Chain("drop_all", ("drop",), number="0xffffffff")
+"""Where a Service keeps traffic on its node and has no endpoint there."""
+
+
+def mark(number: int) -> str:
+    return f"0x{number & 0xFFFFFFFF:08x}"
+
+
+def _draw(count: int, local: bool) -> str:
+    return f"meta mark set numgen random mod {count}{f' offset {LOCAL_SLOT}' if local else ''}"
+
+
+def _number(count: int, door: Door, *, local: bool) -> str:
+    return mark(count | (_LOCAL if local else 0) | (_NODE if door.prefix else 0))
+
+
+def _flagged(chain: Chain, flag: int) -> str:
+    return mark(int(chain.number, 16) | flag)

@@ -11,7 +11,8 @@ from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointPor
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.net.model import ClusterNetwork
-from fairlead.proxy.plan import NodeView, node_view
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.plan import node_view
 
 NETWORK = ClusterNetwork()
 

@@ -98,8 +98,11 @@ def test_the_text_of_a_cluster_ip() -> None:
         add element ip fairlead hairpin {
             10.244.1.2 . 10.244.1.2,
         }
+        add element ip fairlead kinds {
+            0x00000002 : goto slots_2,
+        }
         add element ip fairlead services {
-            tcp . 10.96.0.10 . 80 : goto slots_2,
+            tcp . 10.96.0.10 . 80 : 0x00000002,
         }
     """)
 
@@ -107,9 +110,13 @@ def test_the_text_of_a_cluster_ip() -> None:
 def test_the_text_of_a_node_port() -> None:
     assert text_of(node_port_service(30080), slice_of(THERE)) == golden("""
         table ip fairlead {
-            chain masquerade_slots_1 {
+            chain masquerade_node_slots_1 {
                 ct mark set ct mark | 0x4000
-                goto slots_1
+                goto node_slots_1
+            }
+            chain node_slots_1 {
+                meta mark set numgen random mod 1
+                goto node_send
             }
             chain slots_1 {
                 meta mark set numgen random mod 1
@@ -118,11 +125,20 @@ def test_the_text_of_a_node_port() -> None:
         }
         add element ip fairlead endpoints {
             tcp . 10.96.0.10 . 80 . 0x00000000 : 10.244.2.2 . 8080,
-            tcp . 172.30.0.11 . 30080 . 0x00000000 : 10.244.2.2 . 8080,
+        }
+        add element ip fairlead kinds {
+            0x00000001 : goto slots_1,
+            0x01000001 : goto node_slots_1,
+            0x11000001 : goto masquerade_node_slots_1,
+        }
+        add element ip fairlead node_endpoints {
+            tcp . 30080 . 0x00000000 : 10.244.2.2 . 8080,
+        }
+        add element ip fairlead node_services {
+            tcp . 30080 : 0x11000001,
         }
         add element ip fairlead services {
-            tcp . 10.96.0.10 . 80 : goto slots_1,
-            tcp . 172.30.0.11 . 30080 : goto masquerade_slots_1,
+            tcp . 10.96.0.10 . 80 : 0x00000001,
         }
     """)
 
@@ -130,12 +146,12 @@ def test_the_text_of_a_node_port() -> None:
 def test_the_text_of_affinity() -> None:
     assert text_of(service(**sticky(600)), slice_of(THERE)) == golden("""
         table ip fairlead {
-            chain sticky_1_600s {
-                meta mark set meta l4proto . ip daddr . th dport . ip saddr map @affinity jump stuck_600s
+            chain sticky_1 {
+                meta mark set meta l4proto . ip daddr . th dport . ip saddr map @affinity meta mark & 0x40000000 == 0x0 jump stuck
                 delete @affinity { meta l4proto . ip daddr . th dport . ip saddr : 0x0 }
                 meta mark set numgen random mod 1
                 meta mark set meta l4proto . ip daddr . th dport . meta mark map @picks
-                goto stuck_600s
+                goto stuck
             }
             chain stuck_600s {
                 update @affinity { meta l4proto . ip daddr . th dport . ip saddr timeout 600s : meta mark }
@@ -143,15 +159,21 @@ def test_the_text_of_affinity() -> None:
             }
         }
         add element ip fairlead endpoints {
-            tcp . 10.96.0.10 . 80 . 0xd1b03890 : 10.244.2.2 . 8080,
+            tcp . 10.96.0.10 . 80 . 0x91b03890 : 10.244.2.2 . 8080,
+        }
+        add element ip fairlead kinds {
+            0x02000001 : goto sticky_1,
         }
         add element ip fairlead picks {
-            tcp . 10.96.0.10 . 80 . 0x00000000 : 0xd1b03890,
+            tcp . 10.96.0.10 . 80 . 0x00000000 : 0x91b03890,
+        }
+        add element ip fairlead timeouts {
+            tcp . 10.96.0.10 . 80 : goto stuck_600s,
         }
         add element ip fairlead services {
-            tcp . 10.96.0.10 . 80 : goto sticky_1_600s,
+            tcp . 10.96.0.10 . 80 : 0x02000001,
         }
-    """)
+    """)  # noqa: E501 -- a rule is one line
 
 
 def test_the_text_of_one_endpoint_less() -> None:
@@ -163,11 +185,14 @@ def test_the_text_of_one_endpoint_less() -> None:
                 goto send
             }
         }
+        add element ip fairlead kinds {
+            0x00000001 : goto slots_1,
+        }
         delete element ip fairlead services {
             tcp . 10.96.0.10 . 80,
         }
         add element ip fairlead services {
-            tcp . 10.96.0.10 . 80 : goto slots_1,
+            tcp . 10.96.0.10 . 80 : 0x00000001,
         }
         delete element ip fairlead endpoints {
             tcp . 10.96.0.10 . 80 . 0x00000001,

@@ -14,10 +14,10 @@ from fairlead.api.endpointslice import EndpointPort, EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.flows import changed_frontends, stale_flows
+from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import ENDPOINTS, fixed_table
+from fairlead.proxy.rules import fixed_table
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
@@ -47,8 +47,9 @@ class Proxied:
             for part in transaction.split():
                 kernel.run(part)
                 ledger.done(part)
-            frontends = changed_frontends(transaction.changes)
-            kernel.forget(stale_flows(kernel.flows(), frontends, [plan.elements.get(ENDPOINTS, {})]))
+            around = Surroundings(frozenset(node(index).addresses), self.cluster.network.service_cidr)
+            changed = changed_frontends(transaction.changes)
+            kernel.forget(list(stale_flows(kernel.flows(), ledger, around, changed=changed)))
 
     def pod_asks(self, index: int, ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> str:
         return linux.in_netns(self.pods[index].netns, lambda: ask(ip, number))
@@ -225,8 +226,9 @@ def _restart() -> None:
     again.take({"web": plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))})
     transaction = again.resync()
     assert transaction.replace is None
-    assert {(c.container, c.new) for c in transaction.changes} == {("services", None), ("endpoints", None)}
-    assert all("10.96.0.11" in c.key for c in transaction.changes)
+    gone = {c.container: c.key for c in transaction.changes if c.new is None and c.container != "kinds"}
+    assert gone.keys() == {"services", "endpoints"}
+    assert all("10.96.0.11" in key for key in gone.values())
     at.kernels[0].run(transaction)
     assert at.pod_asks(0, "10.96.0.11", 80) == REFUSED
     assert at.pod_asks(0, VIP, 80) != REFUSED

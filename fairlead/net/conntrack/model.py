@@ -1,20 +1,23 @@
-"""Flows, and ctnetlink messages as bytes (linux/netfilter/nfnetlink_conntrack.h)."""
+"""Flows, and ctnetlink messages as bytes (linux/netfilter/nfnetlink_conntrack.h). UDP only, in either family."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 UDP = 17
 
 _GET, _DELETE = 0x0101, 0x0102
 _REQUEST, _ACK, _DUMP = 1, 4, 0x300
-_AF_INET = 2
+_FAMILIES = {"ip": 2, "ip6": 10}
 _ERROR, _DONE = 2, 3
 _TUPLE_ORIG, _TUPLE_REPLY = 1, 2
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
+_FILTER, _FILTER_ORIG = 25, 1
+_FILTER_PROTOCOL = 1 << 3
+"""Linux 5.8; kernels before it take no notice, and tell of all flows."""
 _NESTED = 0x8000
 _KIND = 0x3FFF
 
@@ -35,13 +38,26 @@ class EndOfDump(Exception):
     """The kernel has told all; the argument is an errno or 0."""
 
 
-def dump_request(seq: int) -> bytes:
-    return struct.pack("=IHHIIBBH", 20, _GET, _REQUEST | _DUMP, seq, 0, _AF_INET, 0, 0)
+def dump_request(seq: int, family: str = "ip") -> bytes:
+    """For the flows of UDP: there may be many of TCP, and each takes 10 µs to read."""
+    protocol = _attribute(_TUPLE_PROTO | _NESTED, _attribute(1, bytes([UDP])))
+    wanted = _attribute(_FILTER_ORIG, struct.pack("=I", _FILTER_PROTOCOL))
+    body = _attribute(_TUPLE_ORIG | _NESTED, protocol) + _attribute(_FILTER | _NESTED, wanted)
+    return _head(len(body), _GET, _REQUEST | _DUMP, seq, _FAMILIES[family]) + body
 
 
 def delete_request(flow: Flow, seq: int) -> bytes:
-    head = struct.pack("=IHHIIBBH", 20 + len(flow.raw), _DELETE, _REQUEST | _ACK, seq, 0, _AF_INET, 0, 0)
-    return head + flow.raw
+    family = _FAMILIES["ip6" if ":" in flow.target else "ip"]
+    return _head(len(flow.raw), _DELETE, _REQUEST | _ACK, seq, family) + flow.raw
+
+
+def _head(room: int, kind: int, flags: int, seq: int, family: int) -> bytes:
+    return struct.pack("=IHHIIBBH", 20 + room, kind, flags, seq, 0, family, 0, 0)
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    size = 4 + len(data)
+    return struct.pack("=HH", size, kind) + data + b"\0" * (-size % 4)
 
 
 def decode_ack(data: bytes) -> int:
@@ -79,14 +95,17 @@ def _decode_flow(data: bytes, start: int, end: int) -> Flow | None:
 
 
 def _decode_tuple(data: bytes, start: int, end: int) -> tuple[str, str, int, int] | None:
-    """Source, target and their ports; None where it is not UDP over IPv4."""
+    """Source, target and their ports; None where it is not UDP."""
     parts = {
         kind: {k: data[a:b] for k, a, b in _attributes(data, s, e)} for kind, s, e in _attributes(data, start, end)
     }
     addresses, ports = parts.get(_TUPLE_IP, {}), parts.get(_TUPLE_PROTO, {})
-    if ports.get(1) != bytes([UDP]) or len(addresses.get(1, b"")) != 4:
+    if ports.get(1) != bytes([UDP]) or not addresses:
         return None
-    source, target = (str(IPv4Address(addresses[k])) for k in (1, 2))
+    # 1 and 2 are IPv4's attributes, 3 and 4 those of IPv6.
+    source, target = (
+        str(IPv4Address(addresses[k]) if k in addresses else IPv6Address(addresses[k + 2])) for k in (1, 2)
+    )
     return source, target, int.from_bytes(ports[2]), int.from_bytes(ports[3])
 
 

@@ -19,10 +19,10 @@ class Conntrack:
         self._socket.bind((0, 0))
         self._seq = 0
 
-    def flows(self) -> list[Flow]:
-        """All UDP flows over IPv4. Takes 10 µs an entry. Raises OSError, as where the kernel has no ctnetlink."""
+    def flows(self, family: str = "ip") -> list[Flow]:
+        """All UDP flows. Takes 10 µs an entry. Raises OSError, as where the kernel has no ctnetlink."""
         self._seq += 1
-        self._socket.send(dump_request(self._seq))
+        self._socket.send(dump_request(self._seq, family))
         found: list[Flow] = []
         try:
             while True:

@@ -10,10 +10,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fairlead.net.conntrack.model import Flow
-from fairlead.net.nft.model import Chain, Change, Exists, Missing, NftError, Snapshot, Table, TooLarge, Transaction
-
-KERNEL_LIMIT = 4800
-"""Elements a transaction, about."""
+from fairlead.net.nft.model import (
+    KERNEL_LIMIT,
+    PHASES,
+    Chain,
+    Change,
+    Exists,
+    Missing,
+    NftError,
+    Snapshot,
+    Table,
+    TooLarge,
+    Transaction,
+)
 
 _CONTAINER = re.compile(r"@(\w+)")
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
@@ -34,12 +43,17 @@ class FakeTable:
 class FakeNft:
     def __init__(self) -> None:
         self.tables: dict[str, FakeTable] = {}
+        """By name; those of IPv6 by `ip6 <name>`."""
         self.log: list[Transaction] = []
         """Every transaction that succeeded."""
         self.tracked: list[Flow] = []
         """The flows that there are."""
         self.failures: list[NftError] = []
         """Raised, first one first, by the next calls of `run`."""
+        self.counted: dict[str, int] = {}
+        """What the counters have seen."""
+        self.foreign = 0
+        """Transactions of somebody else."""
 
     def run(self, transaction: Transaction) -> None:
         if self.failures:
@@ -47,19 +61,36 @@ class FakeNft:
         if len(transaction.changes) > KERNEL_LIMIT:
             raise TooLarge("Could not process rule: Message too long")
         state = self._after(transaction)
-        self.tables[transaction.table] = state
+        self.tables[_name(transaction.table, transaction.family)] = state
         self.log.append(transaction)
 
-    def read(self, table: str) -> Snapshot | None:
-        state = self.tables.get(table)
+    def rules(self, table: str, family: str = "ip") -> dict[str, str]:
+        found = self.read(table, family)
+        if found is None:
+            raise Missing(f"no table {table}")
+        return dict(found.rules)
+
+    def generation(self) -> int:
+        return len(self.log) + self.foreign
+
+    def counters(self, table: str, family: str = "ip") -> dict[str, int]:
+        state = self.tables.get(_name(table, family))
+        if state is None:
+            raise Missing(f"no table {table}")
+        return {name: self.counted.get(name, 0) for name in state.table.counters}
+
+    def read(self, table: str, family: str = "ip") -> Snapshot | None:
+        state = self.tables.get(_name(table, family))
         if state is None:
             return None
         dynamic = {c.name for c in state.table.containers if c.dynamic}
         kept = {name: dict(held) for name, held in state.elements.items() if held and name not in dynamic}
-        return Snapshot(state.table.version, frozenset(state.chains), kept)
+        rules = {c.name: f"{len(c.rules)} {'; '.join(c.rules)}" for c in state.chains.values() if c.rules}
+        hooks = frozenset(chain.name for chain in state.chains.values() if chain.hook)
+        return Snapshot(state.table.version, frozenset(state.chains), kept, hooks, rules)
 
-    def flows(self) -> list[Flow]:
-        return list(self.tracked)
+    def flows(self, family: str = "ip") -> list[Flow]:
+        return [flow for flow in self.tracked if (":" in flow.target) == (family == "ip6")]
 
     def forget(self, flows: Iterable[Flow]) -> int:
         gone = set(flows)
@@ -72,16 +103,24 @@ class FakeNft:
             table = transaction.replace
             state = FakeTable(table, {}, {c.name: {} for c in table.containers})
             _add_chains(state, table.chains)
-        elif transaction.table in self.tables:
-            state = self.tables[transaction.table].copy()
+        elif (name := _name(transaction.table, transaction.family)) in self.tables:
+            state = self.tables[name].copy()
         else:
             raise Missing(f"no table {transaction.table}")
-        _add_chains(state, transaction.chains)
-        for phase in range(3):
+        for chain in transaction.rewrite:
+            if chain.name not in state.chains:
+                raise Missing(f"no chain {chain.name}")
+            state.chains[chain.name] = Chain(chain.name, (), chain.hook)
+        _add_chains(state, (*transaction.chains, *transaction.rewrite))
+        for phase in range(PHASES):
             chosen = [c for c in transaction.changes if c.phase == phase]
             _delete(state, (c for c in chosen if c.old is not None))
             _add(state, (c for c in chosen if c.new is not None))
         return state
+
+
+def _name(table: str, family: str) -> str:
+    return table if family == "ip" else f"{family} {table}"
 
 
 def _add_chains(state: FakeTable, chains: Iterable[Chain]) -> None:

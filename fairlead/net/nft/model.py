@@ -1,10 +1,10 @@
 """A table of maps and chains, changes of single elements, and their text in nft's syntax.
 
-What must stay true:
+A table is of one address family, `ip` or `ip6`, and so is a transaction. What must stay true:
 - A transaction says what each element was and what it becomes: the kernel's table is never listed to make a change, and
   nothing is tried on the off-chance (a transaction that fails costs 8 ms, one that succeeds 0.05 ms).
 - Its text is sorted: the same change gives the same bytes.
-- Its parts are safe one by one: what a verdict leads to is there before the verdict, and goes after it.
+- Its parts are safe one by one: what an entry leads to is there before the entry, and goes after it.
 
 Keys and values are kept as the text that libnftables prints (`tcp . 10.96.0.10 . 80`, marks as `0x00000003`), so that
 what is read back compares equal to what was written.
@@ -13,8 +13,9 @@ what is read back compares equal to what was written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Literal, Protocol
 
 from fairlead.net.conntrack.model import Flow
 
@@ -22,8 +23,20 @@ MAX_CHANGES = 4000
 """Elements a transaction. Inside a user namespace libnftables cannot raise its send buffer above net.core.wmem_default
 (212,992 bytes); from about 4,800 elements on the kernel says EMSGSIZE (facts, section 4.3)."""
 
+KERNEL_LIMIT = 4800
+"""More is refused by us, even where a large send buffer would take it: it would not everywhere."""
+
 Elements = Mapping[str, Mapping[str, str]]
 """Container -> key -> value; the value is empty in a set."""
+
+
+Role = Literal["data", "entry", "ranges"]
+"""`entry`: packets come in by its elements, so what these lead to must be there first and go last. `ranges`: overlaps
+are refused, so what goes has to go before anything comes."""
+
+_ORDER: Mapping[Role, tuple[int, int]] = {"data": (1, 3), "entry": (2, 2), "ranges": (1, 0)}
+"""The phase of an addition, and of a removal."""
+PHASES = 4
 
 
 class NftError(Exception):
@@ -59,6 +72,7 @@ class Container:
     value: str = ""
     options: tuple[str, ...] = ()
     """Such as `flags dynamic,timeout`."""
+    role: Role = "data"
 
     @property
     def dynamic(self) -> bool:
@@ -77,6 +91,8 @@ class Chain:
     name: str
     rules: tuple[str, ...]
     hook: str = ""
+    number: str = ""
+    """Its key in the map of verdicts by which elements of plain maps lead to it, where it has one."""
 
     def render(self) -> list[str]:
         head = (f"{self.hook}; policy accept;",) if self.hook else ()
@@ -92,11 +108,14 @@ class Table:
     chains: tuple[Chain, ...]
     version: str = ""
     """Kept in the kernel as the table's comment: says whether a table found there has these rules."""
+    family: str = "ip"
+    counters: tuple[str, ...] = ()
 
     def render(self) -> list[str]:
-        lines = [f"table ip {self.name} {{"]
+        lines = [f"table {self.family} {self.name} {{"]
         if self.version:
             lines.append(f'\tcomment "{self.version}"')
+        lines += [f"\tcounter {name} {{ }}" for name in self.counters]
         for container in self.containers:
             lines += container.render()
         for chain in self.chains:
@@ -112,14 +131,18 @@ class Change:
     key: str
     old: str | None
     new: str | None
+    role: Role = field(default="data", compare=False)
+    """That of the container."""
 
     @property
     def phase(self) -> int:
-        """0: must come before the verdicts, 1: a verdict, 2: only after them."""
+        """Its place in the order that is safe."""
+        return _ORDER[self.role][self.new is None]
+
+    @property
+    def verdict(self) -> bool:
         value = self.new if self.new is not None else self.old
-        if value is not None and value.startswith(("goto ", "jump ")):
-            return 1
-        return 2 if self.new is None else 0
+        return value is not None and value.startswith(("goto ", "jump "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +155,53 @@ class Transaction:
     chains: tuple[Chain, ...] = ()
     """To be added."""
     changes: tuple[Change, ...] = ()
+    family: str = "ip"
+    rewrite: tuple[Chain, ...] = ()
+    """To be made what they are here, whatever is in them."""
+    instead: bool = False
+    """There is a table to be replaced, and traffic in it."""
 
     def __bool__(self) -> bool:
-        return bool(self.replace or self.chains or self.changes)
+        return bool(self.replace or self.chains or self.rewrite or self.changes)
+
+    @property
+    def structure(self) -> bool:
+        """More than elements."""
+        return bool(self.replace or self.chains or self.rewrite)
 
     def split(self, limit: int = MAX_CHANGES) -> Iterator[Transaction]:
-        """Parts that the kernel takes, each leaving the table fit for traffic. One part where that is enough."""
-        ordered = sorted(self.changes, key=lambda c: (c.phase, c))
-        first = Transaction(self.table, self.replace, self.chains, tuple(ordered[:limit]))
-        if first:
-            yield first
-        for start in range(limit, len(ordered), limit):
-            yield Transaction(self.table, changes=tuple(ordered[start : start + limit]))
+        """Parts that the kernel takes, each leaving the table fit for traffic. One part where that is enough.
+
+        Verdicts come with the chains that they lead to; the rest can then be packed without nft's grammar."""
+        if not self.structure and len(self.changes) <= limit:
+            if self.changes:
+                yield self
+            return
+        ordered = sorted(self.changes, key=lambda c: (c.phase, c.container, c.key))
+        first, rest = ordered[:limit], ordered[limit:]
+        if self.structure and not (self.replace and self.instead):
+            # A table that takes another one's place starts with what it can carry, all others with what has to be text.
+            first = [c for c in ordered if c.verdict and c.role == "data" and c.new is not None]
+            rest = [c for c in ordered if not (c.verdict and c.role == "data" and c.new is not None)]
+        part = Transaction(self.table, self.replace, self.chains, tuple(first), self.family, self.rewrite)
+        if part:
+            yield part
+        for start in range(0, len(rest), limit):
+            yield Transaction(self.table, changes=tuple(rest[start : start + limit]), family=self.family)
 
     def render(self) -> str:
         lines: list[str] = []
+        where = f"{self.family} {self.table}"
         if self.replace:
             # The first line makes sure that there is something to delete.
-            lines += [f"table ip {self.table}", f"delete table ip {self.table}", *self.replace.render()]
-        if self.chains:
-            lines.append(f"table ip {self.table} {{")
-            for chain in self.chains:
+            lines += [f"table {where}", f"delete table {where}", *self.replace.render()]
+        lines += [f"flush chain {where} {chain.name}" for chain in self.rewrite]
+        if self.chains or self.rewrite:
+            lines.append(f"table {where} {{")
+            for chain in (*self.chains, *self.rewrite):
                 lines += chain.render()
             lines.append("}")
-        for phase in range(3):
+        for phase in range(PHASES):
             chosen = [c for c in self.changes if c.phase == phase]
             lines += self._render_elements("delete", {(c.container, c.key): "" for c in chosen if c.old is not None})
             lines += self._render_elements("add", {(c.container, c.key): c.new for c in chosen if c.new is not None})
@@ -167,7 +213,7 @@ class Transaction:
             if container != last:
                 if last:
                     yield "}"
-                yield f"{verb} element ip {self.table} {container} {{"
+                yield f"{verb} element {self.family} {self.table} {container} {{"
                 last = container
             value = elements[container, key]
             yield f"\t{key} : {value}," if value else f"\t{key},"
@@ -183,6 +229,10 @@ class Snapshot:
     chains: frozenset[str]
     elements: Elements
     """Without those of dynamic containers."""
+    hooks: frozenset[str] = frozenset()
+    """The chains that packets come into by themselves."""
+    rules: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """For each chain that has rules their number, and after it what is the same as long as nobody touches them."""
 
 
 class Nft(Protocol):
@@ -190,11 +240,23 @@ class Nft(Protocol):
 
     def run(self, transaction: Transaction) -> None: ...
 
-    def read(self, table: str) -> Snapshot | None:
+    def read(self, table: str, family: str = "ip") -> Snapshot | None:
         """None where there is no such table. Takes 10 µs an element: for starting up and after errors only."""
         ...
 
-    def flows(self) -> list[Flow]:
+    def rules(self, table: str, family: str = "ip") -> Mapping[str, str]:
+        """As `read` has them, without a look at elements."""
+        ...
+
+    def generation(self) -> int:
+        """Counts up with every transaction of anybody, in any table."""
+        ...
+
+    def counters(self, table: str, family: str = "ip") -> Mapping[str, int]:
+        """The packets that the table's counters have seen."""
+        ...
+
+    def flows(self, family: str = "ip") -> list[Flow]:
         """The UDP flows that the kernel tracks."""
         ...
 
@@ -203,20 +265,22 @@ class Nft(Protocol):
         ...
 
 
-def changes(current: Elements, desired: Elements) -> Iterator[Change]:
+def changes(current: Elements, desired: Elements, roles: Mapping[str, Role] | None = None) -> Iterator[Change]:
     """The exact differences, in sorted order."""
+    known = roles or {}
     for container in sorted({*current, *desired}):
         have, want = current.get(container, {}), desired.get(container, {})
         for key in sorted({*have, *want}):
             old, new = have.get(key), want.get(key)
             if old != new:
-                yield Change(container, key, old, new)
+                yield Change(container, key, old, new, known.get(container, "data"))
 
 
 def parse_table(text: str) -> Snapshot:
     """Reads `list table`, as printed with numeric protocols."""
     version = ""
     chains: set[str] = set()
+    hooks: set[str] = set()
     elements: dict[str, dict[str, str]] = {}
     container, dynamic = "", False
     lines = iter(text.splitlines())
@@ -228,7 +292,8 @@ def parse_table(text: str) -> Snapshot:
             version = line.strip().removeprefix("comment ").strip('"')
         elif words[0] == "chain":
             chains.add(words[1])
-            _skip_block(lines)
+            if any(" hook " in rule for rule in _block(lines)):
+                hooks.add(words[1])
         elif words[0] in ("map", "set"):
             container, dynamic = words[1], False
         elif words[0] == "flags":
@@ -237,13 +302,11 @@ def parse_table(text: str) -> Snapshot:
             found = _parse_elements(line, lines)
             if not dynamic:
                 elements[container] = found
-    return Snapshot(version, frozenset(chains), elements)
+    return Snapshot(version, frozenset(chains), elements, frozenset(hooks))
 
 
-def _skip_block(lines: Iterator[str]) -> None:
-    for line in lines:
-        if line == "\t}":
-            return
+def _block(lines: Iterator[str]) -> list[str]:
+    return list(takewhile(lambda line: line != "\t}", lines))
 
 
 _PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}

@@ -10,16 +10,16 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from fairlead.net.nft.fake import FakeTable
 from fairlead.net.nft.model import Chain
 
-Fate = Literal["sent", "reset", "unreachable"]
+Fate = Literal["sent", "reset", "unreachable", "dropped"]
 Step = Literal["next", "no match", "done"]
 
-_FIELD = r"(?:meta l4proto|meta mark|ip daddr|ip saddr|th dport)"
+_FIELD = r"(?:meta l4proto|meta mark|ip6? daddr|ip6? saddr|th dport)"
 _KEY = rf"({_FIELD}(?: \. {_FIELD})*)"
 _PRIORITY = {"dstnat": -100, "filter": 0, "srcnat": 100}
 
@@ -33,6 +33,16 @@ class Packet:
     port: int
     protocol: str = "tcp"
     link: str = ""
+    state: str = "new"
+    """As connection tracking calls it: `new`, or `invalid`."""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A rule that the packet met and that did something to it."""
+
+    chain: str
+    rule: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Trace:
     masqueraded: bool
     chains: tuple[str, ...]
     """Those entered, without the hooks' own."""
+    rules: tuple[Matched, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.fate} {self.target}{', masqueraded' if self.masqueraded else ''}"
@@ -57,6 +68,7 @@ class _State:
     masqueraded: bool = False
     refused: Fate = "sent"
     chains: list[str] = field(default_factory=list)
+    rules: list[Matched] = field(default_factory=list)
 
 
 class Tracer:
@@ -69,16 +81,20 @@ class Tracer:
 
     def trace(self, packet: Packet) -> Trace:
         state = _State(packet)
-        for hook in ("prerouting",) if packet.link else ("output",):
+        self._run_hook("prerouting" if packet.link else "output", state)
+        inward = self.is_local(state.packet.target)
+        if packet.link:
+            hooks = ("input",) if inward else ("forward", "postrouting")
+        else:
+            hooks = ("postrouting", "input") if inward else ("postrouting",)
+        for hook in hooks:
             self._run_hook(hook, state)
-        if packet.link and state.refused == "sent":
-            inward = state.packet.target in self._local
-            for hook in ("input",) if inward else ("forward", "postrouting"):
-                self._run_hook(hook, state)
-        elif state.refused == "sent":
-            self._run_hook("postrouting", state)
-        where = f"{state.packet.target}:{state.packet.port}"
-        return Trace(state.refused, where, state.masqueraded, tuple(state.chains))
+        target = f"[{state.packet.target}]" if ":" in state.packet.target else state.packet.target
+        where = f"{target}:{state.packet.port}"
+        return Trace(state.refused, where, state.masqueraded, tuple(state.chains), tuple(state.rules))
+
+    def is_local(self, address: str) -> bool:
+        return address in self._local or ip_address(address).is_loopback
 
     def _run_hook(self, hook: str, state: _State) -> None:
         chains = [c for c in self._table.chains.values() if f" hook {hook} " in c.hook]
@@ -90,6 +106,9 @@ class Tracer:
         """Whether the packet's fate at this hook is settled."""
         for rule in chain.rules:
             outcome = self._run_rule(rule, state)
+            if outcome == "no match":
+                continue
+            state.rules.append(Matched(chain.name, rule))
             if isinstance(outcome, tuple):
                 verb, target = outcome
                 state.chains.append(target)
@@ -97,31 +116,28 @@ class Tracer:
                     return True
                 if verb == "goto":
                     return False
-            elif outcome:
+            elif outcome == "done":
                 return True
         return False
 
-    def _run_rule(self, rule: str, state: _State) -> bool | tuple[str, str]:
+    def _run_rule(self, rule: str, state: _State) -> Outcome:
         rest = rule
         while rest:
             found, act = _statement(rest)
             outcome = act(self, found, state)
-            if isinstance(outcome, tuple):
-                return outcome
             if outcome != "next":
-                return outcome == "done"
+                return outcome
             rest = rest[found.end() :].lstrip()
-        return False
+        return "next"
 
     def key(self, expression: str, state: _State) -> str:
         packet = state.packet
         values = {
             "meta l4proto": packet.protocol,
             "meta mark": f"0x{state.mark:08x}",
-            "ip saddr": packet.source,
-            "ip daddr": packet.target,
             "th dport": str(packet.port),
         }
+        values |= {f"{ip} {end}": at for ip in ("ip", "ip6") for end, at in _ends(packet)}
         return " . ".join(values[part] for part in expression.split(" . "))
 
     def held(self, container: str) -> dict[str, str]:
@@ -129,6 +145,10 @@ class Tracer:
 
     def draw(self, count: int) -> int:
         return self._rng.randrange(count)
+
+
+def _ends(packet: Packet) -> Iterable[tuple[str, str]]:
+    return ("saddr", packet.source), ("daddr", packet.target)
 
 
 def _statement(text: str) -> tuple[re.Match[str], Act]:
@@ -158,7 +178,7 @@ def _mark_connection(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
 
 
 def _draw(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
-    state.mark = tracer.draw(int(found[1]))
+    state.mark = tracer.draw(int(found[1])) + int(found[2] or 0)
     return "next"
 
 
@@ -184,7 +204,7 @@ def _translate(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
     value = tracer.held(found[2]).get(tracer.key(found[1], state))
     if value is None:
         return "no match"
-    ip, port = value.split(" . ")
+    ip, _, port = value.rpartition(" . ")
     state.packet = replace(state.packet, target=ip, port=int(port))
     state.dnat = True
     return "done"
@@ -200,6 +220,11 @@ def _reject(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
     return "done"
 
 
+def _drop(_: Tracer, __: re.Match[str], state: _State) -> Outcome:
+    state.refused = "dropped"
+    return "done"
+
+
 def _verdict(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
     value = tracer.held(found[2]).get(tracer.key(found[1], state))
     if value is None:
@@ -209,39 +234,67 @@ def _verdict(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
 
 
 def _in_set(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
-    return _matches(tracer.key(found[1], state) in tracer.held(found[2]))
+    key, held = tracer.key(found[1], state), tracer.held(found[3])
+    there = key in held or any(_covers(element, key) for element in held if "/" in element)
+    return _matches(there != bool(found[2]))
+
+
+def _covers(element: str, key: str) -> bool:
+    """Whether an element whose last part is a range holds the key."""
+    head, _, block = element.rpartition(" . ")
+    start, _, address = key.rpartition(" . ")
+    return head == start and ip_address(address) in ip_network(block)
 
 
 def _in_range(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
     address = state.packet.target if found[1] == "daddr" else state.packet.source
-    return _matches(IPv4Address(address) in IPv4Network(found[2]))
+    return _matches((ip_address(address) in ip_network(found[3])) != bool(found[2]))
+
+
+def _is_own(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    address = state.packet.target if found[1] == "daddr" else state.packet.source
+    return _matches(tracer.is_local(address) != bool(found[2]))
 
 
 _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
     (re.compile(pattern), act)
     for pattern, act in (
-        (r'iifname "(\w+)"', lambda _, found, state: _matches(state.packet.link == found[1])),
+        (
+            r'iifname (!= )?"(\w+)"',
+            lambda _, found, state: _matches((state.packet.link == found[2]) != bool(found[1])),
+        ),
+        (r"ct state (new|invalid)", lambda _, found, state: _matches(state.packet.state == found[1])),
         (r"ct mark set ct mark \| (0x\w+)", _mark_connection),
         (
             r"ct mark & (0x\w+) == (0x\w+)",
             lambda _, found, state: _matches(state.connection_mark & int(found[1], 16) == int(found[2], 16)),
         ),
         (r"ct status dnat", lambda _, __, state: _matches(state.dnat)),
-        (r"meta mark set numgen random mod (\d+)", _draw),
+        (r"counter name \w+", lambda _, __, ___: "next"),
+        (r"fib (daddr|saddr) type (!= )?local", _is_own),
+        (r"meta mark set numgen random mod (\d+)(?: offset (\d+))?", _draw),
+        (
+            r"meta mark & (0x\w+) == (0x\w+)",
+            lambda _, found, state: _matches(state.mark & int(found[1], 16) == int(found[2], 16)),
+        ),
         (rf"meta mark set {_KEY} map @(\w+)", _mark_from_map),
         (rf"update @(\w+) \{{ {_KEY} timeout \w+ : meta mark \}}", _update),
         (rf"delete @(\w+) \{{ {_KEY} : 0x0 \}}", _forget),
-        (rf"dnat ip to {_KEY} map @(\w+)", _translate),
+        (rf"dnat ip6? to {_KEY} map @(\w+)", _translate),
         (r"masquerade( fully-random)?", _masquerade),
-        (r"reject with (tcp reset|icmp port-unreachable)", _reject),
+        (r"reject with (tcp reset|icmp(?:v6)? port-unreachable)", _reject),
+        (r"drop", _drop),
         (r"(goto|jump) (\w+)", lambda _, found, __: (found[1], found[2])),
         (rf"{_KEY} vmap @(\w+)", _verdict),
-        (rf"{_KEY} @(\w+)", _in_set),
+        (rf"{_KEY} (!= )?@(\w+)", _in_set),
         (
             r"meta l4proto \{ ([^}]*) \}",
             lambda _, found, state: _matches(state.packet.protocol in found[1].split(", ")),
         ),
-        (r"meta l4proto (tcp|udp|sctp)\b", lambda _, found, state: _matches(state.packet.protocol == found[1])),
-        (r"ip (daddr|saddr) (\d[\d./]+)", _in_range),
+        (
+            r"meta l4proto (tcp|udp|sctp|icmp|ipv6-icmp)(?= |$)",
+            lambda _, found, state: _matches(state.packet.protocol == found[1]),
+        ),
+        (r"ip6? (daddr|saddr) (!= )?([\da-f:][\da-f.:/]+)", _in_range),
     )
 )
