@@ -7,6 +7,7 @@ open over a restart, so that clients then wait a moment instead of being refused
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import socket
@@ -58,6 +59,7 @@ class Wiring:
 def main(wiring: Wiring) -> None:
     import uvloop
 
+    os.umask(0o077)  # for the store, beside which SQLite makes files by itself
     uvloop.run(_until_asked(wiring))
 
 

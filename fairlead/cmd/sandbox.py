@@ -73,6 +73,8 @@ def run(inherited: Inherited, channel: Channel, *, clock: Clock) -> NoReturn:
 def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     gc.disable()
     linux.set_process_name("fairlead-init")
+    # Not the user's: pods run as several users, who share volumes below the cluster's folder (0700 itself).
+    os.umask(0o022)
     _own_mounts(inherited.config.name)
     nodes, inside_fd = _networks(inherited.config)
     check_nftables()

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
 USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
 
 
 @pytest.fixture(params=USERS)
@@ -139,6 +140,38 @@ def test_an_up_with_fewer_nodes_forgets_the_others(cluster: Cluster) -> None:
     cluster.up("--nodes", "1")
     until("one node", lambda: names() == ["node1"])
     assert [n["name"] for n in cluster.status()["nodes"]] == ["node1"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_who_may_read_what_is_not_the_users_umask_to_say(cluster: Cluster, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        cluster.up("--api-port", str(free_port()))
+    finally:
+        os.umask(before)
+    for file in ("store.db", "kubeconfig", "config.json", "run.json", "lock", "pki/sa.key"):
+        assert (cluster.state / file).stat().st_mode & 0o777 == 0o600, file
+    token = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+    container = {
+        "name": "c",
+        "image": "busybox",
+        "command": ["sh", "-c", f"ls -ld /cm/. && cat /cm/a {token}"],
+        "volumeMounts": [{"name": "cm", "mountPath": "/cm"}],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "securityContext": {"runAsUser": 1000},
+        "containers": [container],
+        "volumes": [{"name": "cm", "configMap": {"name": "cm"}}],
+    }
+    api = cluster.access()
+    api.call("POST", CONFIG_MAPS, {"metadata": {"name": "cm"}, "data": {"a": "red "}})
+    api.call("POST", PODS, {"metadata": {"name": "p"}, "spec": spec})
+    until("the pod has ended", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] != "Pending", limit_s=20)
+    until("its end is known", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] == "Succeeded", limit_s=5)
+    log = next(cluster.state.glob("nodes/node1/pods/default_p_*/c/0.log")).read_text()
+    assert "red default" in log
+    assert " drwxr-xr-x " in log
 
 
 def test_a_port_in_use_is_told_and_nothing_is_left(cluster: Cluster) -> None:
