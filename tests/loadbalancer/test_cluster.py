@@ -1,0 +1,327 @@
+"""Load balancers with real packets, in clusters of root and of an ordinary user.
+
+The host only ever dials its own loopback; whoever dials 172.30.0.x is in a Pod, on a node or on the cluster's fabric.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from fairlead.loadbalancer.announcer.plan import best
+from tests.cluster.support import Cluster, free_port, new_cluster, until
+from tests.loadbalancer.cluster import (
+    CORE,
+    ECHO,
+    SERVICES,
+    Tree,
+    address,
+    announcers,
+    asking,
+    balanced,
+    create,
+    from_fabric,
+    from_host,
+    from_node,
+    on_fabric,
+    pod,
+    reasons,
+    url,
+    wait_address,
+    wait_ready,
+)
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
+NODES = ("node1", "node2", "node3")
+
+
+@pytest.fixture(params=USERS, scope="module")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Three nodes, a web Pod on each."""
+    with new_cluster(request.param) as made:
+        made.up("--nodes", "3", "--api-port", str(free_port()))
+        create(made, *(pod(f"web-{n}", "web", n) for n in NODES))
+        wait_ready(made, *(f"web-{n}" for n in NODES))
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def services_gone(cluster: Cluster) -> Iterator[None]:
+    yield
+    for service in cluster.access().call("GET", SERVICES)["items"]:
+        if service["metadata"]["name"] != "kubernetes":
+            cluster.access().call("DELETE", f"{SERVICES}/{service['metadata']['name']}")
+    left = f"{SERVICES}?fieldSelector=spec.type%3DLoadBalancer"
+    until("no Service left", lambda: not cluster.access().call("GET", left)["items"])
+
+
+def seconds_until_addressed(cluster: Cluster, name: str) -> float:
+    create(cluster, balanced(name, "web"))
+    start = time.monotonic()
+    wait_address(cluster, name)
+    return time.monotonic() - start
+
+
+def test_an_address_is_there_at_once_and_the_page_a_second_later_from_everywhere(cluster: Cluster) -> None:
+    start = time.monotonic()
+    create(cluster, balanced("shop", "web"))
+    where = f"http://{wait_address(cluster, 'shop')}/"
+    page = until("the page on the host", lambda: from_host(url(cluster, "shop")), limit_s=10)
+    took = time.monotonic() - start
+    assert page["pod"] in {f"web-{n}" for n in NODES}
+    assert took < 1.5, "with the start of two commands in it"
+    for answer in (from_fabric(cluster, where), *(from_node(cluster, n, where) for n in NODES)):
+        assert "web-node" in answer
+    assert min(seconds_until_addressed(cluster, f"quick{i}") for i in range(5)) < 0.1
+    assert {"EnsuringLoadBalancer", "EnsuredLoadBalancer"} <= set(reasons(cluster, "shop"))
+
+
+def test_a_pod_reaches_the_address(cluster: Cluster) -> None:
+    create(cluster, balanced("shop", "web"))
+    where = f"http://{wait_address(cluster, 'shop')}/"
+    script = (
+        f"import time, urllib.request\nprint(urllib.request.urlopen('{where}', timeout=3).read().decode(), flush=True)"
+    )
+    client = pod("asks", "client", image="debian", command=["/usr/bin/python3", "-c", script + "\ntime.sleep(60)"])
+    create(cluster, client)
+    logs = f"{CORE}/pods/asks/log"
+    until("an answer in the Pod's log", lambda: "web-node" in str(raw(cluster, logs)))
+    cluster.access().call("DELETE", f"{CORE}/pods/asks?gracePeriodSeconds=0")
+
+
+def raw(cluster: Cluster, path: str) -> bytes:
+    connection = cluster.access().connect()
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def test_when_the_announcing_node_dies_another_one_answers_within_two_seconds(cluster: Cluster) -> None:
+    create(cluster, balanced("shop", "lonely"))
+    where = wait_address(cluster, "shop")
+    first = best(where, NODES)
+    second = best(where, [n for n in NODES if n != first])
+    (third,) = set(NODES) - {first, second}
+    create(cluster, pod("lonely", "lonely", third))
+    wait_ready(cluster, "lonely")
+    link = f"node{first.removeprefix('node')}"
+    page = url(cluster, "shop")
+    until("its node", lambda: announcers(cluster, where) == [first])
+    try:
+        with asking(page) as report:
+            until("answers", lambda: report.answers > 20)
+            on_fabric(cluster, "ip", "link", "set", link, "down")
+            answers = report.answers
+            until("answers again", lambda: report.answers > answers + 20, limit_s=10)
+        assert report.failures == []
+        assert report.slowest_s < 2.5, "two seconds, and what this machine takes for itself"
+        assert second in announcers(cluster, where)
+    finally:
+        on_fabric(cluster, "ip", "link", "set", link, "up")
+        cluster.access().call("DELETE", f"{CORE}/pods/lonely?gracePeriodSeconds=0")
+    until("back again", lambda: announcers(cluster, where) == [first])
+
+
+def test_the_local_policy_is_announced_where_a_pod_is_and_keeps_the_clients_address(cluster: Cluster) -> None:
+    create(cluster, pod("near", "near", "node2"), balanced("near", "near", externalTrafficPolicy="Local"))
+    wait_ready(cluster, "near")
+    where = wait_address(cluster, "near")
+    until("node2", lambda: announcers(cluster, where) == ["node2"])
+    page = until("the page", lambda: from_host(url(cluster, "near")), limit_s=10)
+    assert (page["pod"], page["client"]) == ("near", "172.30.0.1")
+    cluster.access().call("DELETE", f"{CORE}/pods/near?gracePeriodSeconds=0")
+    until("nobody", lambda: announcers(cluster, where) == [])
+
+
+def test_source_ranges_keep_others_out(cluster: Cluster) -> None:
+    create(cluster, balanced("closed", "web", loadBalancerSourceRanges=["192.0.2.0/24"]))
+    create(cluster, balanced("open", "web", loadBalancerSourceRanges=["172.30.0.1/32"]))
+    assert "failed:" in from_fabric(cluster, f"http://{wait_address(cluster, 'closed')}/")
+    where = f"http://{wait_address(cluster, 'open')}/"
+    until("an answer", partial(serves, cluster, where), limit_s=10)
+    assert from_host(url(cluster, "open"))["pod"].startswith("web-")
+
+
+def test_services_share_an_address_on_different_ports(cluster: Cluster) -> None:
+    meta = {"annotations": {"fairlead.dev/allow-shared-ip": "both"}}
+    create(cluster, balanced("a", "web", meta=meta), balanced("b", "web", port=81, meta=meta))
+    where = wait_address(cluster, "a")
+    assert wait_address(cluster, "b") == where
+    for port in (80, 81):
+        until("an answer", partial(serves, cluster, f"http://{where}:{port}/"), limit_s=10)
+
+
+def test_an_exhausted_pool_is_explained_and_a_freed_address_goes_to_who_waits(cluster: Cluster) -> None:
+    names = [f"many{i}" for i in range(52)]
+    for name in names:
+        create(cluster, balanced(name, "nobody", allocateLoadBalancerNodePorts=False))
+    given = until("51 addresses", lambda: got if len(got := [n for n in names if address(cluster, n)]) == 51 else [])
+    assert len({address(cluster, n) for n in given}) == 51
+    (waiting,) = set(names) - set(given)
+    text = until("an event", lambda: reasons(cluster, waiting).get("SyncLoadBalancerFailed", ""))
+    assert "all 51 addresses of the pool 172.30.0.200-172.30.0.250 are in use" in text
+    freed = address(cluster, given[7])
+    cluster.access().call("DELETE", f"{SERVICES}/{given[7]}")
+    assert until("the freed address", lambda: address(cluster, waiting)) == freed
+
+
+def test_datagrams_reach_pods_by_balancer_and_by_node_port(cluster: Cluster) -> None:
+    create(cluster, pod("echo", "echo", "node3", image="debian", command=["/usr/bin/python3", "-c", ECHO]))
+    ports: list[Tree] = [{"port": 5353, "protocol": "UDP"}]
+    create(cluster, balanced("echo", "echo", ports=ports), balanced("echo-node", "echo", type="NodePort", ports=ports))
+    wait_ready(cluster, "echo")
+    for name in ("echo", "echo-node"):
+        answer = until("an answer", partial(ask_datagram, url(cluster, name)), limit_s=10)
+        assert answer.startswith("hi from ")
+    cluster.access().call("DELETE", f"{CORE}/pods/echo?gracePeriodSeconds=0")
+
+
+def serves(cluster: Cluster, where: str) -> bool:
+    """On the fabric."""
+    return "web-node" in from_fabric(cluster, where)
+
+
+def ask_datagram(where: str) -> str:
+    place = urlsplit(where)
+    assert (place.scheme, place.hostname) == ("udp", "127.0.0.1")
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        sock.connect(("127.0.0.1", place.port))
+        sock.send(b"hi")
+        return sock.recv(100).decode()
+
+
+def test_a_door_is_closed_while_nobody_serves_and_keeps_its_url(cluster: Cluster) -> None:
+    create(cluster, pod("brief", "brief"), balanced("brief", "brief"))
+    wait_ready(cluster, "brief")
+    before = url(cluster, "brief")
+    until("the page", lambda: from_host(before))
+    cluster.access().call("DELETE", f"{CORE}/pods/brief?gracePeriodSeconds=0")
+
+    def refused() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", urlsplit(before).port or 80), 1).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    until("a refusal", refused)
+    assert "(no Pod is ready)" in cluster.fairlead("services").stdout
+    create(cluster, pod("brief", "brief"))
+    wait_ready(cluster, "brief")
+    until("the page again", lambda: from_host(before))
+    assert url(cluster, "brief") == before
+    cluster.access().call("DELETE", f"{CORE}/pods/brief?gracePeriodSeconds=0")
+
+
+def test_ten_thousand_connections_are_held_and_all_of_them_work(cluster: Cluster) -> None:
+    limit = relay_descriptors(cluster)
+    count = min(10_000, (limit - 200) // 2, (own_descriptors() - 200))
+    create(cluster, balanced("crowd", "web"))
+    place = urlsplit(until("a URL", lambda: url(cluster, "crowd")))
+    until("the page", lambda: from_host(place.geturl()))
+    relay = cluster.component("relay")["pid"]
+    socks: list[socket.socket] = []
+    try:
+        socks.extend(socket.create_connection(("127.0.0.1", place.port or 80), 10) for _ in range(count))
+        until("all of them carried", lambda: open_descriptors(relay) >= 2 * count)
+        busy, start = cpu_s(relay), time.monotonic()
+        time.sleep(1)
+        assert (cpu_s(relay) - busy) / (time.monotonic() - start) < 0.1, "it is busy with idle connections"
+        assert answered(socks) == count
+    finally:
+        for sock in socks:
+            sock.close()
+    until("all of them gone", lambda: open_descriptors(relay) < 200)
+    if limit >= 20_200:
+        assert count == 10_000
+
+
+def answered(socks: list[socket.socket]) -> int:
+    """Asks on every connection, and counts those that answer."""
+    waiting = selectors.DefaultSelector()
+    for sock in socks:
+        sock.setblocking(False)
+        sock.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        waiting.register(sock, selectors.EVENT_READ)
+    count, end = 0, time.monotonic() + 30
+    while waiting.get_map() and time.monotonic() < end:
+        for key, _ in waiting.select(1):
+            assert isinstance(key.fileobj, socket.socket)
+            count += key.fileobj.recv(4096).startswith(b"HTTP/1.1 200")
+            waiting.unregister(key.fileobj)
+    waiting.close()
+    return count
+
+
+def relay_descriptors(cluster: Cluster) -> int:
+    pid = cluster.component("relay")["pid"]
+    line = next(x for x in Path(f"/proc/{pid}/limits").read_text().splitlines() if x.startswith("Max open files"))
+    return int(line.split()[3])
+
+
+def own_descriptors() -> int:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(soft, hard)
+
+
+def open_descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_browser_shows_the_page_that_open_names(cluster: Cluster, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium on this machine")
+    create(cluster, balanced("shop", "web"))
+    page = until("a URL", lambda: url(cluster, "shop"))
+    shot = tmp_path / "page.png"
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=640,200"]
+    quiet = [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--proxy-server=direct://",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    ]
+    common = [browser, *options, *quiet]
+    done = subprocess.run([*common, "--dump-dom", page], capture_output=True, text=True, timeout=60, check=False)
+    assert "web-node" in done.stdout, done.stderr
+    subprocess.run([*common, f"--screenshot={shot}", page], capture_output=True, timeout=60, check=True)
+    assert shot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert shot.stat().st_size > 2000, "an empty page is smaller"
+
+
+def test_addresses_and_urls_outlive_a_restart_of_the_cluster(cluster: Cluster) -> None:
+    create(cluster, balanced("a", "web"), balanced("b", "web"))
+    before = [wait_address(cluster, name) for name in ("a", "b")]
+    pages = [url(cluster, name) for name in ("a", "b")]
+    cluster.fairlead("down")
+    cluster.up()
+    assert [address(cluster, name) for name in ("a", "b")] == before
+    for name, page in zip(("a", "b"), pages, strict=True):
+        until("the page", partial(from_host, page))
+        assert url(cluster, name) == page
