@@ -28,7 +28,7 @@ from fairlead.net.nft.model import Nft, NftError, Transaction
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.metrics import ProxyMetrics
+from fairlead.proxy.metrics import Metric, ProxyMetrics
 from fairlead.proxy.plan import ServicePlan, node_view, plan_service
 from fairlead.proxy.rules import TABLE, Options, fixed_table
 from fairlead.runtime.backoff import Backoff
@@ -107,6 +107,8 @@ class Proxy:
         """Set once the kernel's table is complete for the first time."""
         self.on_repair: list[Callable[[int], object]] = []
         """Called with the number of elements and chains that somebody else had changed."""
+        self.on_planned: list[Callable[[Iterable[str]], object]] = []
+        """Called with the Services, as `namespace/name`, that are planned anew."""
         self._node = node
         self._nft = nft
         self._clock = clock
@@ -127,6 +129,19 @@ class Proxy:
     @property
     def ledger(self) -> Ledger:
         return self._ledger
+
+    @property
+    def mode(self) -> str:
+        """As upstream's `/proxyMode` says it."""
+        return "nftables"
+
+    def samples(self) -> list[Metric]:
+        """All that Prometheus is told."""
+        try:
+            counters = self._nft.counters(TABLE, self._node.family.table)
+        except NftError:
+            counters = {}
+        return list(self.metrics.samples(counters))
 
     def follow(self, informers: InformerSet) -> None:
         """Before the informers run."""
@@ -169,18 +184,13 @@ class Proxy:
 
     async def _sync(self, dirty: set[str]) -> None:
         start = self._clock.monotonic()
-        pending = self.metrics.begin()
         check = start >= self._next_check
-        whole = self._whole
-        if whole:
-            await self._sync_all(dirty)
-        else:
-            if check and self._nft.generation() != self._generation:
-                await self._repair()
-            for some in _batches(sorted(dirty), _PLANS_A_TURN):
-                transaction = self._ledger.take(self._plans(some))
-                await self._apply(transaction)
-                self._forget_stale(changed_frontends(transaction.changes))
+        whole, pending = self._whole, self.metrics.begin()
+        try:
+            await self._bring(dirty, check=check)
+        except NftError:
+            self.metrics.put_back(pending)
+            raise
         if check:
             self._next_check = start + SYNC_PERIOD_S
             self._forget_stale(None)
@@ -189,6 +199,17 @@ class Proxy:
         self.stats.last_sync_s = self.stats.last_synced_at - start
         if whole or dirty:
             self.metrics.end(pending, self.stats.last_sync_s, full=whole, clock=self._clock)
+
+    async def _bring(self, dirty: set[str], *, check: bool) -> None:
+        if self._whole:
+            await self._sync_all(dirty)
+        else:
+            if check and self._nft.generation() != self._generation:
+                await self._repair()
+            for some in _batches(sorted(dirty), _PLANS_A_TURN):
+                transaction = self._ledger.take(self._plans(some))
+                await self._apply(transaction)
+                self._forget_stale(changed_frontends(transaction.changes))
 
     async def _sync_all(self, dirty: set[str]) -> None:
         for some in _batches(sorted(dirty), _PLANS_A_TURN):
@@ -222,6 +243,8 @@ class Proxy:
     def _plans(self, keys: Iterable[str]) -> dict[str, ServicePlan]:
         plans = {key: plan_service(self.view.service(key), self.view.slices(key), node=self._node) for key in keys}
         self.metrics.planned(plans)
+        for tell in self.on_planned:
+            tell(plans)
         return plans
 
     async def _apply(self, transaction: Transaction) -> None:

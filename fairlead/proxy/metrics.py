@@ -25,6 +25,8 @@ _PROGRAMMING_BOUNDS = (0.25, 0.5, *map(float, range(1, 60)), *map(float, range(6
 _POLICIES = ("internal", "external")
 _Sample = tuple[str, str, float]
 """Suffix of the name, labels, value."""
+Metric = tuple[str, str, str, list[_Sample]]
+"""Name, type, help and samples."""
 
 
 class Histogram:
@@ -57,6 +59,8 @@ class Pending:
     endpoints: int = 0
     triggered: list[float] = field(default_factory=list)
     """When the changes of endpoints began, in seconds since 1970."""
+    since: float | None = None
+    """When the oldest of them came."""
 
 
 class ProxyMetrics:
@@ -85,20 +89,37 @@ class ProxyMetrics:
         def service_changed(_: str, __: Service | None, ___: Service | None) -> None:
             self.service_changes += 1
             self._pending.services += 1
-            self.last_queued = clock.now()
+            self._queued(clock.now())
 
         def slice_changed(_: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
             self.endpoint_changes += 1
             self._pending.endpoints += 1
-            self.last_queued = clock.now()
+            self._queued(clock.now())
             self._triggered(old, new)
 
         informers.of(SERVICE).add_handler(service_changed)
         informers.of(ENDPOINT_SLICE).add_handler(slice_changed)
 
+    @property
+    def waiting_since(self) -> float | None:
+        return self._pending.since
+
     def begin(self) -> Pending:
         pending, self._pending = self._pending, Pending()
         return pending
+
+    def put_back(self, pending: Pending) -> None:
+        """The sync failed: what it was to bring still waits."""
+        pending.services += self._pending.services
+        pending.endpoints += self._pending.endpoints
+        pending.triggered += self._pending.triggered
+        pending.since = self._pending.since if pending.since is None else pending.since
+        self._pending = pending
+
+    def _queued(self, now: float) -> None:
+        self.last_queued = now
+        if self._pending.since is None:
+            self._pending.since = now
 
     def end(self, pending: Pending, seconds: float, *, full: bool, clock: Clock) -> None:
         self.duration.add(seconds)
@@ -128,8 +149,7 @@ class ProxyMetrics:
         if began >= self._started:
             self._pending.triggered.append(began)
 
-    def samples(self, counters: Mapping[str, int]) -> Iterator[tuple[str, str, str, list[_Sample]]]:
-        """Name, type, help and samples of each metric."""
+    def samples(self, counters: Mapping[str, int]) -> Iterator[Metric]:
         labels, pending = self.labels, self._pending
         for name, text, histogram in (
             ("sync_proxy_rules_duration_seconds", "Time of a sync.", self.duration),
@@ -161,7 +181,7 @@ class ProxyMetrics:
             yield f"kubeproxy_iptables_{name}_dropped_packets_total", "counter", text, [("", labels, float(count))]
 
 
-def process_samples(clock_started: float) -> Iterator[tuple[str, str, str, list[_Sample]]]:
+def process_samples(clock_started: float) -> Iterator[Metric]:
     used = resource.getrusage(resource.RUSAGE_SELF)
     build = f'git_version="v{__version__}"'
     yield "kubernetes_build_info", "gauge", "What is running, the value is always 1.", [("", build, 1.0)]
@@ -172,7 +192,7 @@ def process_samples(clock_started: float) -> Iterator[tuple[str, str, str, list[
     yield "process_start_time_seconds", "gauge", "Since 1970.", [("", "", clock_started)]
 
 
-def render(metrics: Iterable[tuple[str, str, str, list[_Sample]]]) -> str:
+def render(metrics: Iterable[Metric]) -> str:
     """The text format; what comes several times, as for two families, is put together."""
     found: dict[str, tuple[str, str, list[_Sample]]] = {}
     for name, kind, text, samples in metrics:

@@ -1,0 +1,247 @@
+"""A node's proxies with all that belongs to them: answers to probes, load balancers and Prometheus, events, the zone.
+
+A port that is taken never ends the proxy: it is tried again at every look, and where it is a Service's, an event on the
+Service says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from fairlead.api.node import NODE, Node
+from fairlead.api.reference import ObjectReference
+from fairlead.api.service import Service
+from fairlead.base.clock import Clock
+from fairlead.base.instant import Instant
+from fairlead.base.log import Log
+from fairlead.base.tasks import run_all
+from fairlead.proxy.health import (
+    NOT_FOUND,
+    Page,
+    ProxyHealth,
+    ServiceCheck,
+    healthz_page,
+    is_eligible,
+    livez_page,
+    service_check,
+    service_page,
+)
+from fairlead.proxy.loop import Proxy
+from fairlead.proxy.metrics import process_samples, render
+from fairlead.runtime.client import Client
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.informer import InformerSet
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+_RETRY_S = 5.0
+_TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+_Answer = Callable[[str], Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """Upstream's addresses and ports. None: nothing is served there."""
+
+    healthz: tuple[str, int] | None = ("0.0.0.0", 10256)
+    metrics: tuple[str, int] | None = ("127.0.0.1", 10249)
+    checks: str = "0.0.0.0"
+    """Where the Services' own health checks are answered."""
+
+
+async def serve(
+    informers: InformerSet,
+    proxies: Sequence[Proxy],
+    *,
+    client: Client,
+    clock: Clock,
+    log: Log,
+    bindings: Bindings | None = None,
+) -> None:
+    """For ever; runs the informers too. There is one proxy for each address family of the node."""
+    station = Station(proxies, client=client, clock=clock, log=log, bindings=bindings or Bindings())
+    station.follow(informers)
+
+    async def work(proxy: Proxy) -> None:
+        await informers.wait_synced()
+        await proxy.run()
+
+    await run_all(informers.run(), station.run(), *(work(proxy) for proxy in proxies))
+
+
+class Station:
+    """What others see of a node's proxies."""
+
+    def __init__(self, proxies: Sequence[Proxy], *, client: Client, clock: Clock, log: Log, bindings: Bindings) -> None:
+        self._proxies = proxies
+        self._clock = clock
+        self._log = log
+        self._bindings = bindings
+        self._node: Node | None = None
+        self._name = proxies[0].node.name
+        self._recorder = Recorder(client, component="kube-proxy", clock=clock, host=self._name, log=log)
+        self._started = clock.now()
+        self._asked: dict[tuple[str, int], int] = {}
+        self._dirty: set[str] = set()
+        self._wake = asyncio.Event()
+        self._checks: dict[str, ServiceCheck] = {}
+        self._listening: dict[str, tuple[int, web.ServerRunner]] = {}
+
+    def follow(self, informers: InformerSet) -> None:
+        """Before the informers run."""
+        for proxy in self._proxies:
+            proxy.follow(informers)
+            proxy.on_repair.append(self._repaired)
+            proxy.on_planned.append(self._planned)
+        nodes = informers.cached(NODE) or informers.of(NODE, fields=f"metadata.name={self._name}")
+        nodes.add_handler(self._node_changed)
+
+    async def run(self) -> None:
+        """For ever."""
+        works = [self._recorder.run(), self._keep_checks(), self._settle()]
+        if self._bindings.healthz:
+            works.append(self._keep_listening(self._bindings.healthz, self.probe_page))
+        if self._bindings.metrics:
+            works.append(self._keep_listening(self._bindings.metrics, self.metrics_page))
+        await run_all(*works)
+
+    def health(self) -> ProxyHealth:
+        waiting = [since for proxy in self._proxies if (since := proxy.metrics.waiting_since) is not None]
+        return ProxyHealth(
+            synced=all(proxy.synced.is_set() for proxy in self._proxies),
+            waiting_since=Instant(min(waiting)) if waiting else None,
+            last_synced=Instant(min(proxy.metrics.last_synced for proxy in self._proxies)),
+            eligible=is_eligible(self._node),
+        )
+
+    def probe_page(self, path: str) -> Page:
+        pages = {"/healthz": healthz_page, "/livez": livez_page}
+        if path not in pages:
+            return NOT_FOUND
+        page = pages[path](self.health(), self._clock.now())
+        self._asked[path, page.code] = self._asked.get((path, page.code), 0) + 1
+        return page
+
+    def metrics_page(self, path: str) -> Page:
+        if path in ("/healthz", "/livez"):
+            return Page(200, "ok")
+        if path == "/proxyMode":
+            return Page(200, self._proxies[0].mode)
+        if path == "/metrics":
+            return Page(200, self._metrics(), dict(_TEXT_FORMAT))
+        return NOT_FOUND
+
+    def check_page(self, key: str) -> Page:
+        check = self._checks.get(key)
+        return NOT_FOUND if check is None else service_page(check, healthy=self.health().healthy(self._clock.now()))
+
+    def _metrics(self) -> str:
+        samples = [sample for proxy in self._proxies for sample in proxy.samples()]
+        for path, code in sorted(self._asked):
+            name = f"kubeproxy_proxy_{path[1:]}_total"
+            samples.append((name, "counter", "Answers given.", [("", f'code="{code}"', self._asked[path, code])]))
+        return render([*samples, *process_samples(self._started)])
+
+    def _node_changed(self, key: str, _: Node | None, new: Node | None) -> None:
+        if key == self._name:
+            self._node = new
+            for proxy in self._proxies:
+                proxy.move(new.metadata.labels.get(ZONE_LABEL, "") if new is not None else "")
+
+    def _repaired(self, count: int) -> None:
+        text = f"Somebody else changed the proxy's rules on this node: {count} of them were put right"
+        about = self._node or ObjectReference(kind="Node", apiVersion="v1", name=self._name, uid=self._name)
+        self._recorder.event(about, "Warning", "ProxyRulesRepaired", text)
+
+    def _planned(self, keys: Iterable[str]) -> None:
+        self._dirty.update(keys)
+        self._wake.set()
+
+    async def _settle(self) -> None:
+        """The caches' first content stays: the garbage collector need not walk it with every later change."""
+        for proxy in self._proxies:
+            await proxy.synced.wait()
+        gc.freeze()
+
+    async def _keep_checks(self) -> None:
+        """The Services' health checks: a listening port each."""
+        again: set[str] = set()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(_RETRY_S if again else None):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+                self._wake.clear()
+                keys, self._dirty = self._dirty | again, set()
+                again = {key for key in sorted(keys) if not await self._check(key)}
+        finally:
+            for _, runner in self._listening.values():
+                await runner.cleanup()
+
+    async def _check(self, key: str) -> bool:
+        """Whether the Service's check is as it should be now."""
+        service = self._proxies[0].view.service(key)
+        found = [service_check(service, proxy.view.slices(key), node=proxy.node) for proxy in self._proxies]
+        checks = [check for check in found if check is not None]
+        check = replace(checks[0], endpoints=max(c.endpoints for c in checks)) if checks else None
+        port, runner = self._listening.get(key, (0, None))
+        if runner is not None and (check is None or check.port != port):
+            del self._listening[key]
+            await runner.cleanup()
+        if check is None:
+            self._checks.pop(key, None)
+            return True
+        self._checks[key] = check
+        if key in self._listening:
+            return True
+        try:
+            opened = await _listen((self._bindings.checks, check.port), lambda _: self.check_page(key))
+        except OSError as error:
+            self._refused(service, check, error)
+            return False
+        self._listening[key] = (check.port, opened)
+        return True
+
+    def _refused(self, service: Service | None, check: ServiceCheck, error: OSError) -> None:
+        name = f"{check.namespace}/{check.name}"
+        text = f'node {self._name} failed to start healthcheck "{name}" on port {check.port}: {error.strerror}'
+        self._log.warn(text)
+        if service is not None:
+            self._recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", text)
+
+    async def _keep_listening(self, where: tuple[str, int], answer: _Answer) -> None:
+        told = False
+        while True:
+            try:
+                runner = await _listen(where, answer)
+            except OSError as error:
+                if not told:
+                    self._log.warn("cannot listen, and will try again", port=where[1], error=error.strerror)
+                told = True
+                await asyncio.sleep(_RETRY_S)
+                continue
+            try:
+                await asyncio.Future()
+            finally:
+                await runner.cleanup()
+
+
+async def _listen(where: tuple[str, int], answer: _Answer) -> web.ServerRunner:
+    async def handle(request: web.BaseRequest) -> web.Response:
+        page = answer(request.path)
+        return web.Response(status=page.code, body=page.body.encode(), headers=page.headers)
+
+    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, *where, reuse_address=True).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner
