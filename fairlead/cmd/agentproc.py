@@ -31,6 +31,7 @@ WARM = (
     "fairlead.net.topology.run",
     "fairlead.node.agent",
     "fairlead.proxy.loop",
+    "fairlead.proxy.serving",
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
 )
@@ -80,6 +81,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     import fairlead.loadbalancer.announcer.loop
     import fairlead.node.agent
     import fairlead.proxy.loop
+    import fairlead.proxy.serving
     from fairlead.base.log import stderr_log
     from fairlead.loadbalancer.announcer.run import Leg
     from fairlead.net.netlink.run import Netlink
@@ -114,5 +116,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(announcer)
-        group.create_task(fairlead.proxy.loop.run_with(informers, proxy))
+        group.create_task(
+            fairlead.proxy.serving.serve(informers, [proxy], client=client, clock=clock, log=log.named("proxy"))
+        )
         group.create_task(agent)
