@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.net import linux
-from tests.net.cluster import ask_tcp, build, serve
+from tests.net.cluster import ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 
 pytestmark = pytest.mark.kernel
@@ -58,6 +58,18 @@ def _no_redirects() -> list[str]:
 
 def test_nodes_send_no_redirects_which_would_pull_flows_off_the_node_that_translates_them() -> None:
     assert in_sandbox(_no_redirects) == ["0", "0"]
+
+
+def _refusals() -> list[str]:
+    cluster = build(nodes=1)
+    pod = cluster.add_pod(1)
+    node = str(cluster.network.node_ip(1))
+    return linux.in_netns(pod.netns, lambda: [ask_udp(node, 53) for _ in range(20)])
+
+
+@as_any_user
+def test_nodes_refuse_every_datagram_and_not_only_the_first_six(ordinary: bool) -> None:
+    assert in_sandbox(_refusals, ordinary=ordinary) == ["ConnectionRefusedError"] * 20
 
 
 def _low_port() -> int:

@@ -25,6 +25,9 @@ _ROUTER_SETTINGS = (
     ("conf/default/send_redirects", "0"),
     ("conf/all/rp_filter", "0"),
     ("conf/default/rp_filter", "0"),
+    # Refusals go out by ICMP, by default six at once to one address and then one a second: a client of a UDP Service
+    # without endpoints would wait instead of being refused.
+    ("icmp_ratelimit", "0"),
 )
 
 
