@@ -33,6 +33,10 @@ class World:
     api: FakeClient
     nft: FakeNft
     proxy: Proxy
+    clock: FakeClock
+
+    def chains(self) -> dict[str, tuple[str, ...]]:
+        return {chain.name: chain.rules for chain in self.nft.tables[TABLE].chains.values()}
 
     def elements(self) -> dict[str, dict[str, str]]:
         found = self.nft.read(TABLE)
@@ -48,7 +52,7 @@ async def running(api: FakeClient | None = None, nft: FakeNft | None = None) -> 
     proxy = Proxy(node=node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run_with(InformerSet(api), proxy))
-        yield World(api, nft, proxy)
+        yield World(api, nft, proxy, clock)
         task.cancel()
 
 

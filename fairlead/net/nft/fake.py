@@ -52,6 +52,8 @@ class FakeNft:
         """Raised, first one first, by the next calls of `run`."""
         self.counted: dict[str, int] = {}
         """What the counters have seen."""
+        self.reads = 0
+        """How often a whole table was read."""
         self.foreign = 0
         """Transactions of somebody else."""
 
@@ -65,7 +67,7 @@ class FakeNft:
         self.log.append(transaction)
 
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
-        found = self.read(table, family)
+        found = self._snapshot(table, family)
         if found is None:
             raise Missing(f"no table {table}")
         return dict(found.rules)
@@ -80,6 +82,10 @@ class FakeNft:
         return {name: self.counted.get(name, 0) for name in state.table.counters}
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
+        self.reads += 1
+        return self._snapshot(table, family)
+
+    def _snapshot(self, table: str, family: str) -> Snapshot | None:
         state = self.tables.get(_name(table, family))
         if state is None:
             return None

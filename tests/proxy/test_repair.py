@@ -1,0 +1,158 @@
+"""What the proxy does when somebody else touched its table, and what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fairlead.api.endpointslice import ENDPOINT_SLICE
+from fairlead.api.service import SERVICE
+from fairlead.net import linux
+from fairlead.net.nft.model import Chain, Nft
+from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.ledger import Ledger
+from fairlead.proxy.loop import SYNC_PERIOD_S
+from fairlead.proxy.plan import plan_service
+from fairlead.proxy.rules import TABLE, fixed_table
+from tests.net.cluster import ask_tcp, build, serve
+from tests.net.sandbox import in_sandbox
+from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky
+from tests.proxy.test_loop import World, scenario, settle
+
+
+async def one_period(at: World) -> None:
+    at.clock.advance(SYNC_PERIOD_S + 1)
+    await asyncio.sleep(SYNC_PERIOD_S + 1)
+
+
+def repaired(spoil: Callable[[World], Awaitable[None]]) -> tuple[World, list[int]]:
+    """A cluster with one Service whose table is spoilt and looked at a period later."""
+    told: list[int] = []
+    found: list[World] = []
+
+    async def body(at: World) -> None:
+        at.proxy.on_repair.append(told.append)
+        await at.api.create(SERVICE, service())
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await settle()
+        await one_period(at)
+        before = at.elements(), at.chains()
+        await spoil(at)
+        at.nft.foreign += 1
+        await one_period(at)
+        assert (at.elements(), at.chains()) == before
+        found.append(at)
+
+    scenario(body)
+    return found[0], told
+
+
+async def _element_gone(at: World) -> None:
+    at.nft.tables[TABLE].elements["endpoints"].clear()
+
+
+async def _element_added(at: World) -> None:
+    at.nft.tables[TABLE].elements["services"]["tcp . 10.96.0.99 . 80"] = "0x00000001"
+
+
+async def _chain_emptied(at: World) -> None:
+    chain = at.nft.tables[TABLE].chains["prerouting"]
+    at.nft.tables[TABLE].chains["prerouting"] = Chain(chain.name, (), chain.hook)
+
+
+async def _rule_replaced(at: World) -> None:
+    chains = at.nft.tables[TABLE].chains
+    chains["refuse"] = Chain("refuse", ("drop", *chains["refuse"].rules[1:]))
+
+
+async def _chain_hung_in(at: World) -> None:
+    at.nft.tables[TABLE].chains["mine"] = Chain("mine", ("drop",), "type filter hook forward priority filter")
+
+
+async def _table_gone(at: World) -> None:
+    del at.nft.tables[TABLE]
+
+
+@pytest.mark.parametrize(
+    "spoil", [_element_gone, _element_added, _chain_emptied, _rule_replaced, _chain_hung_in, _table_gone]
+)
+def test_what_somebody_else_changed_is_put_right_within_the_sync_period_and_told(
+    spoil: Callable[[World], Awaitable[None]],
+) -> None:
+    at, told = repaired(spoil)
+    assert at.proxy.stats.repairs == len(told) == 1
+
+
+async def _nothing(_: World) -> None:
+    """Somebody changed a table of his own."""
+
+
+def test_somebody_elses_change_of_a_table_of_his_own_is_no_repair() -> None:
+    at, told = repaired(_nothing)
+    assert (at.proxy.stats.repairs, told) == (0, [])
+    assert {t.table for t in at.nft.log} == {TABLE}
+
+
+def test_while_nobody_touches_it_the_table_is_not_read_again() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, service())
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await settle()
+        before = at.nft.reads
+        await at.api.create(SERVICE, service("more", "10.96.0.11"))
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2", "10.244.1.3", service_name="more"))
+        for _ in range(5):
+            await one_period(at)
+        assert at.nft.reads == before
+
+    scenario(body)
+
+
+def _on_the_kernel() -> list[str]:
+    """Spoils the real table in every way, and looks what the ledger makes of it."""
+    cluster = build(nodes=1)
+    pod = cluster.add_pod(1)
+    serve(pod.netns, pod.ip, 8080)
+    kernel = linux.in_netns(cluster.node(1), NftKernel)
+    kernel.run_text("table ip other { chain x { type filter hook forward priority 10; }\n}")
+    ledger = Ledger(fixed_table(NETWORK))
+    _apply(kernel, ledger, take=True)
+    ledger.learn(kernel.rules(TABLE))
+    steps = []
+    for spoil in (
+        "flush map ip fairlead endpoints",
+        "flush chain ip fairlead prerouting",
+        "flush chain ip fairlead slots_1",
+        "flush chain ip fairlead refuse\nadd rule ip fairlead refuse drop\nadd rule ip fairlead refuse drop",
+        "add element ip fairlead kinds { 0x0000ffff : drop }",
+        "add chain ip fairlead mine { type filter hook forward priority 5; }\nadd rule ip fairlead mine drop",
+        "delete table ip fairlead",
+    ):
+        before = kernel.generation()
+        kernel.run_text(spoil)
+        assert kernel.generation() != before
+        ledger.found(kernel.read(TABLE))
+        assert ledger.resync(), spoil
+        _apply(kernel, ledger)
+        ledger.learn(kernel.rules(TABLE))
+        ledger.found(kernel.read(TABLE))
+        assert not ledger.resync(), spoil
+        steps.append(linux.in_netns(cluster.node(1), lambda: ask_tcp("10.96.0.10", 80)).split()[0])
+        steps.append(ask_tcp("172.30.0.11", 30080).split()[0])
+    assert kernel.read("other") is not None
+    return steps
+
+
+def _apply(kernel: Nft, ledger: Ledger, *, take: bool = False) -> None:
+    plan = plan_service(node_port_service(**sticky()), [slice_of("10.244.1.2")], node=node())
+    plain = plan_service(service("b", "10.96.0.11"), [slice_of("10.244.1.2")], node=node())
+    for part in (ledger.take({"web": plan, "b": plain}) if take else ledger.resync()).split():
+        kernel.run(part)
+        ledger.done(part)
+
+
+@pytest.mark.kernel
+def test_a_spoilt_table_of_the_kernel_is_put_right_and_other_tables_stay() -> None:
+    assert in_sandbox(_on_the_kernel, ordinary=True) == ["10.244.1.2"] * 14
