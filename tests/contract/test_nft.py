@@ -199,3 +199,108 @@ def test_a_transaction_of_the_limit_passes_and_one_far_above_is_too_large(run: C
         assert len(state(nft).elements["endpoints"]) == 6000
 
     run(body)
+
+
+RANGES = Container("allowed", f"{KEY} . ipv4_addr", options=("flags interval",), role="ranges")
+WITH_RANGES = Table("t", (*TABLE.containers, RANGES), TABLE.chains, "version 8", "ip", ("seen",))
+
+
+def allowed(block: str, *, old: str | None = None, new: str | None = "") -> Change:
+    return Change("allowed", f"tcp . 10.96.0.10 . 80 . {block}", old, new, "ranges")
+
+
+def test_a_range_is_replaced_by_one_that_overlaps_it(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        nft.run(Transaction("t", WITH_RANGES, (), (allowed("192.168.4.0/24"), allowed("192.168.9.1"))))
+        nft.run(tx(allowed("192.168.0.0/16"), allowed("192.168.4.0/24", old="", new=None)))
+        assert state(nft).elements["allowed"].keys() == {
+            "tcp . 10.96.0.10 . 80 . 192.168.0.0/16",
+            "tcp . 10.96.0.10 . 80 . 192.168.9.1",
+        }
+
+    run(body)
+
+
+def test_every_transaction_counts_and_a_refused_one_does_not(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        before = nft.generation()
+        nft.run(tx(endpoint()))
+        nft.run(tx(service()))
+        with pytest.raises(Missing):
+            nft.run(tx(service(81, new="goto nowhere")))
+        assert nft.generation() == before + 2
+
+    run(body)
+
+
+def test_rules_are_told_apart_by_what_they_do(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        before = dict(nft.rules("t"))
+        assert before == dict(state(nft).rules)
+        assert {name: text.split()[0] for name, text in before.items()} == {
+            "send": "1",
+            "prerouting": "1",
+            "slots_2": "2",
+        }
+        nft.run(tx(endpoint(), service()))
+        assert dict(nft.rules("t")) == before, "elements are no part of them"
+        other = Chain("slots_2", ("meta mark set numgen random mod 3", "goto send"))
+        nft.run(Transaction("t", rewrite=(other,)))
+        after = nft.rules("t")
+        assert {name for name in after if after[name] != before[name]} == {"slots_2"}
+        with pytest.raises(Missing):
+            nft.run(Transaction("t", rewrite=(Chain("nobody", ("goto send",)),)))
+
+    run(body)
+
+
+def test_the_chains_that_packets_come_into_are_told(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        assert state(nft).hooks == {"prerouting"}
+
+    run(body)
+
+
+def test_counters_start_at_nothing(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        nft.run(Transaction("t", WITH_RANGES))
+        assert nft.counters("t") == {"seen": 0}
+
+    run(body)
+
+
+KEY6 = "inet_proto . ipv6_addr . inet_service"
+TABLE6 = Table(
+    "t", (Container("endpoints", f"{KEY6} . mark", "ipv6_addr . inet_service"),), (), "version 6", family="ip6"
+)
+
+
+def test_tables_of_two_families_may_have_one_name(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, endpoint())
+        change = Change("endpoints", "tcp . fd00:10:96::a . 80 . 0x00000000", None, "fd00:10:244:1::2 . 8080")
+        nft.run(Transaction("t", TABLE6, family="ip6"))
+        nft.run(Transaction("t", changes=(change,), family="ip6"))
+        six = nft.read("t", "ip6")
+        assert six is not None
+        assert six.elements == {"endpoints": {change.key: change.new}}
+        assert list(state(nft).elements["endpoints"]) == [endpoint().key]
+
+    run(body)
+
+
+@pytest.mark.parametrize("changes", [(endpoint(), HAIRPIN), (service(new="goto slots_2"), endpoint(3))])
+def test_elements_arrive_alike_packed_and_as_text(run: Callable[[Body], None], changes: tuple[Change, ...]) -> None:
+    """Verdicts go as text, all else packed: both must mean the same."""
+
+    def body(nft: Nft) -> None:
+        make(nft)
+        nft.run(tx(*changes))
+        by_themselves = state(nft).elements
+        make(nft, *changes)
+        assert state(nft).elements == by_themselves
+
+    run(body)
