@@ -18,6 +18,7 @@ venv: .venv/.complete ## the virtual environment .venv with all dependencies
 	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat --editable .
+	$(BIN)/python -m compileall -q fairlead
 	@touch $@
 
 host:
@@ -41,10 +42,13 @@ format: venv ## put the code in shape
 	$(BIN)/ruff format .
 
 bench: venv host ## the figures of the goals
+	$(BIN)/python -m compileall -q fairlead
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.api
 	$(BIN)/python -m bench.api_lists
 	$(BIN)/python -m bench.proxy
+	$(BIN)/python -m bench.change
+	$(BIN)/python -m bench.relay
 	$(BIN)/python -m bench.dns
 	$(BIN)/python -m bench.dnscluster
 
