@@ -36,6 +36,8 @@ class ClusterConfig:
     node_port_range: tuple[int, int] = (30000, 32767)
     upstream: str = "host"
     """Who is asked about names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
+    expose_host: tuple[int, ...] = ()
+    """Ports of the host's 127.0.0.1 that Pods may connect to."""
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ class Given:
     service_cidr: str | None = None
     node_port_range: tuple[int, int] | None = None
     upstream: str | None = None
+    expose_host: tuple[int, ...] | None = None
 
 
 def parse_name(text: str) -> str:
@@ -84,6 +87,17 @@ def parse_port_range(text: str) -> tuple[int, int]:
     if not 1 <= low <= high <= 65535:
         raise UsageError(f'"{text}" is no range of ports: write it as 30000-32767')
     return low, high
+
+
+def parse_exposed(text: str) -> tuple[int, ...]:
+    if text == "none":
+        return ()
+    ports = [int(part) if part.isdigit() else 0 for part in text.split(",")]
+    if not all(1 <= port <= 65535 for port in ports):
+        raise UsageError(f'--expose-host: "{text}" is no list of ports: write it as 5432 or 5432,6379, or none')
+    if taken := {53, 6443} & set(ports):
+        raise UsageError(f"--expose-host {min(taken)}: on the cluster's side the cluster itself serves that port")
+    return tuple(sorted(set(ports)))
 
 
 def parse_cidr(text: str, flag: str) -> str:

@@ -74,6 +74,11 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="who is asked about names outside the cluster: host (its resolv.conf), none, or ADDRESS[:PORT],... "
         "(default: $FAIRLEAD_UPSTREAM, or host)",
     )
+    up.add_argument(
+        "--expose-host",
+        metavar="P,...",
+        help="ports of this machine's 127.0.0.1 that Pods may connect to, as host.fairlead.internal (default: none)",
+    )
 
 
 def _add_services(services: argparse.ArgumentParser) -> None:
@@ -102,6 +107,7 @@ def _up(args: argparse.Namespace) -> int:
         service_cidr=args.service_cidr and config.parse_cidr(args.service_cidr, "--service-cidr"),
         node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
         upstream=args.upstream and config.parse_upstream(args.upstream),
+        expose_host=config.parse_exposed(args.expose_host) if args.expose_host else None,
     )
     return up(args.name, given, detach=args.detach, clock=RealClock())
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fairlead.base.log import Log
 
 WARM = (
+    "fairlead.relay.exposed",
     "fairlead.relay.loop",
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
@@ -34,6 +35,7 @@ def main(config: ClusterConfig, paths: Paths, *, host: socket.socket, outside: s
 
 
 async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside: socket.socket) -> None:
+    import fairlead.relay.exposed
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import keep_running, run_all
     from fairlead.relay.loop import HostListener, run
@@ -48,7 +50,10 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     listener = HostListener(host, rng=random.Random())
     relay = run(client, host=listener, network=network, node_ips=node_ips, clock=clock, log=log)
     names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
-    await run_all(relay, names)
+    exposed = fairlead.relay.exposed.run(
+        config.expose_host, address=str(network.gateway), host=listener, log=log.named("exposed")
+    )
+    await run_all(relay, names, exposed)
 
 
 async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:

@@ -59,6 +59,8 @@ class Supervisor:
         self._warm = False
         self._ended_by_itself = False
         self._dirty = True
+        self._unwritten = False
+        """The last attempt to write `run.json` failed, and that has been told."""
         self._ready: set[str] = set()
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -94,7 +96,7 @@ class Supervisor:
                 kubeconfig.write(self._config, self._paths, api_port=self._api.getsockname()[1])
                 code = 0
             except BaseException as e:  # noqa: BLE001 - the top of a process
-                print(f"certificates: {e!r}", file=sys.stderr, flush=True)
+                print(f"certificates: {e if isinstance(e, CommandError) else repr(e)}", file=sys.stderr, flush=True)
             finally:
                 os._exit(code)
 
@@ -127,7 +129,7 @@ class Supervisor:
         deadline = self._clock.monotonic() + START_LIMIT_S
         while not self._signals:
             starting = "nodes" not in self._ready
-            ready = {fd for fd, _ in poll.poll(1000 if starting else None)}
+            ready = {fd for fd, _ in poll.poll(1000 if starting or self._dirty else None)}
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
@@ -138,10 +140,22 @@ class Supervisor:
             if self._dns.fileno() in ready:
                 self._serve_dns(poll)
             if self._dirty:
-                self._run.write(self._paths)
-                self._dirty = False
+                self._note()
             if starting and self._clock.monotonic() > deadline:
                 raise CommandError(f"not ready after {START_LIMIT_S:.0f} s; see {self._paths.logs}", evidence=True)
+
+    def _note(self) -> None:
+        """Writes down what runs. A cluster that is ready does not end because the disk is full: it is tried again."""
+        try:
+            self._run.write(self._paths)
+        except CommandError as e:
+            if not self._run.ready:
+                raise
+            if not self._unwritten:
+                print(e, file=sys.stderr, flush=True)
+            self._unwritten = True
+        else:
+            self._dirty = self._unwritten = False
 
     def _reap(self) -> None:
         while True:
@@ -221,13 +235,13 @@ class Supervisor:
         self._report(text)
         if what == "nodes":
             self._run.ready = True
-            self._run.write(self._paths)
+            self._note()
             self._on_ready()
 
     def _serve_relay(self, poll: select.poll) -> None:
         from fairlead.relay.host import handle_request
 
-        if not handle_request(self._relay):
+        if not handle_request(self._relay, exposed=self._config.expose_host):
             poll.unregister(self._relay)
 
     def _serve_dns(self, poll: select.poll) -> None:

@@ -29,6 +29,8 @@ NAMESPACE = "kube-system"
 NAME = "fairlead-dns"
 SERVICE_NAME = "kube-dns"
 IMAGE = "fairlead/dns"
+HOST_NAME = "host.fairlead.internal"
+"""The machine's own ports, as far as they are exposed, are behind the address where names outside are answered."""
 LABELS = {"k8s-app": "kube-dns"}
 _RETRY_S = 1.0
 _TRIES = 30
@@ -38,6 +40,7 @@ def objects(*, address: str, domain: str, outside: str) -> Iterator[tuple[Kind[A
     """`address` of the Service; `outside`: where pods can ask about names outside, as `address:port`."""
     yield SERVICE_ACCOUNT, ServiceAccount(metadata=_meta(NAME))
     data = {"domain": domain, "upstreams": "host", "pods": "insecure", "ttl": "5"}
+    data["hosts"] = f"{outside.rpartition(':')[0]} {HOST_NAME}"
     yield CONFIG_MAP, ConfigMap(metadata=_meta(NAME), data=data)
     yield SERVICE, _service(address)
     yield DEPLOYMENT, _deployment(outside)

@@ -47,6 +47,12 @@ class Pump:
         self.pairs.add(pair)
         pair.dial()
 
+    def meet(self, peer: socket.socket, other: socket.socket) -> None:
+        """Joins a connection to another one that is there, or just being made. Owns both."""
+        pair = _Pair(self, peer, iter(()))
+        self.pairs.add(pair)
+        pair.wait_for(other)
+
     def close(self) -> None:
         for pair in list(self.pairs):
             pair.reset()
@@ -103,13 +109,17 @@ class _Pair:
                 self._join(sock)
                 return
             if code in (errno.EINPROGRESS, errno.EALREADY):
-                self._dialing = sock
-                self._pump.loop.add_writer(sock.fileno(), self._connected)
-                self._timer = self._pump.loop.call_later(_CONNECT_S, self._too_late)
+                self.wait_for(sock)
                 return
             sock.close()
         self._pump.pairs.discard(self)
         refuse(self._client.sock)
+
+    def wait_for(self, sock: socket.socket) -> None:
+        """Goes on once the connection is made."""
+        self._dialing = sock
+        self._pump.loop.add_writer(sock.fileno(), self._connected)
+        self._timer = self._pump.loop.call_later(_CONNECT_S, self._too_late)
 
     def _dialled(self) -> socket.socket:
         """Ends the waiting for the connection in the making."""

@@ -1,5 +1,7 @@
 """The supervisor's side: opens sockets on the host's loopback for the relay, and does nothing else.
 
+`{"id": n, "connect": port}` asks for a connection to one of the host's own ports, of those that the user has exposed.
+
 One datagram a request over a SOCK_SEQPACKET pair: `{"id": n, "listen": port, "protocol": "TCP"}`, answered by
 `{"id": n, "listen": port}` and the socket, or by `{"id": n, "error": "..."}`. Port 0 means any that is free. The relay
 stops listening by closing its copy; none is kept here. The sandbox is trusted no further than that: it cannot name an
@@ -12,40 +14,45 @@ import errno
 import json
 import os
 import socket
+from collections.abc import Collection
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
 MAX_REQUEST = 4096
 _BACKLOG = 4096
+_CONNECT = "connect"
 _DATAGRAM_BUFFER = 1024 * 1024
 
 
-def handle_request(sock: socket.socket) -> bool:
+def handle_request(sock: socket.socket, *, exposed: Collection[int] = ()) -> bool:
     """Answers one request that is there to be read. False where the other end is gone."""
     try:
         request = sock.recv(MAX_REQUEST)
         if not request:
             return False
-        _answer(sock, request)
+        _answer(sock, request, exposed)
     except ConnectionError:
         return False
     return True
 
 
-def _answer(sock: socket.socket, request: bytes) -> None:
+def _answer(sock: socket.socket, request: bytes, exposed: Collection[int]) -> None:
     number, port, protocol = _parse(request)
     reply: dict[str, Any] = {"id": number}
     if not 0 <= port <= 65535:
         sock.send(json.dumps(reply | {"error": "that is no port"}).encode())
         return
+    if protocol == _CONNECT and port not in exposed:
+        sock.send(json.dumps(reply | {"error": f"port {port} is not exposed"}).encode())
+        return
     try:
-        opened = _open(port, protocol)
+        opened = _dial(port) if protocol == _CONNECT else _open(port, protocol)
     except OSError as e:
         sock.send(json.dumps(reply | {"error": _explain(e, port)}).encode())
         return
     with opened:
         opened.setblocking(False)
-        reply["listen"] = opened.getsockname()[1]
+        reply["listen"] = opened.getsockname()[1] if protocol != _CONNECT else 0
         socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
 
 
@@ -62,6 +69,17 @@ def _open(port: int, protocol: str) -> socket.socket:
     return opened
 
 
+def _dial(port: int) -> socket.socket:
+    """A connection that may be still in the making: this process waits for nobody."""
+    opened = socket.socket()
+    opened.setblocking(False)
+    code = opened.connect_ex((LOOPBACK, port))
+    if code not in (0, errno.EINPROGRESS):
+        opened.close()
+        raise OSError(code, os.strerror(code))
+    return opened
+
+
 def _explain(error: OSError, port: int) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} is only for root here (net.ipv4.ip_unprivileged_port_start says from where on it is not)"
@@ -72,9 +90,10 @@ def _parse(request: bytes) -> tuple[int, int, str]:
     """Number, port and protocol; port -1 where the request makes no sense."""
     try:
         tree = json.loads(request)
-        number, port, protocol = tree["id"], tree["listen"], tree["protocol"]
+        number = tree["id"]
+        port, protocol = (tree["connect"], _CONNECT) if _CONNECT in tree else (tree["listen"], tree["protocol"])
     except (ValueError, KeyError, TypeError):
         return 0, -1, ""
-    if not isinstance(number, int) or not isinstance(port, int) or protocol not in ("TCP", "UDP"):
+    if not isinstance(number, int) or not isinstance(port, int) or protocol not in ("TCP", "UDP", _CONNECT):
         return 0, -1, ""
     return number, port, protocol

@@ -21,7 +21,7 @@ _ANSWER_S = 5.0
 
 
 class PortTaken(Exception):
-    """The host does not give the port; the text says why."""
+    """The host does not give the socket; the text says why."""
 
 
 class HostListener:
@@ -37,6 +37,13 @@ class HostListener:
     async def listen(self, port: int, protocol: Protocol = "TCP") -> socket.socket:
         """A bound, non-blocking socket on the host's 127.0.0.1 (0: on any free port), listening where that is TCP.
         Raises PortTaken; OSError where nobody answers."""
+        return await self._ask({"listen": port, "protocol": protocol})
+
+    async def connect(self, port: int) -> socket.socket:
+        """A connection to an exposed port of the host's 127.0.0.1, perhaps still in the making. Raises as `listen`."""
+        return await self._ask({"connect": port})
+
+    async def _ask(self, request: dict[str, Any]) -> socket.socket:
         loop = asyncio.get_running_loop()
         if not self._reading:
             loop.add_reader(self._sock.fileno(), self._read)
@@ -46,7 +53,7 @@ class HostListener:
         number = self._number
         self._waiting[number] = answer
         try:
-            self._sock.send(json.dumps({"id": number, "listen": port, "protocol": protocol}).encode())
+            self._sock.send(json.dumps(request | {"id": number}).encode())
             async with asyncio.timeout(_ANSWER_S):
                 return await answer
         except asyncio.CancelledError:

@@ -96,3 +96,18 @@ def test_the_other_ends_going_is_told_apart_from_a_request(pair: Pair) -> None:
     ours, theirs = pair
     ours.close()
     assert not handle_request(theirs)
+
+
+def test_a_port_of_the_host_is_dialled_only_where_it_is_exposed(pair: Pair) -> None:
+    ours, theirs = pair
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        port = service.getsockname()[1]
+        ours.send(json.dumps({"id": 1, "connect": port}).encode())
+        assert handle_request(theirs, exposed=(port + 1,))
+        assert json.loads(ours.recv(4096)) == {"id": 1, "error": f"port {port} is not exposed"}
+        ours.send(json.dumps({"id": 2, "connect": port}).encode())
+        assert handle_request(theirs, exposed=(port,))
+        raw, (fd,), _, _ = socket.recv_fds(ours, 4096, 4)
+        assert json.loads(raw)["id"] == 2
+        with socket.socket(fileno=fd) as dialled:
+            assert dialled.getpeername() == ("127.0.0.1", port)
