@@ -11,6 +11,7 @@ same processes: every pid is written beside the time its process started.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -109,19 +110,22 @@ def make_private(folder: Path) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replaces a file at once and whole, mode 0600."""
+    """Replaces a file at once and whole, mode 0600. Raises CommandError where it cannot."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        rest = memoryview(data)
-        while rest:  # where the disk becomes full, the first write is a short one
-            rest = rest[os.write(fd, rest) :]
-    except OSError:
-        os.unlink(temporary)
-        raise
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            rest = memoryview(data)
+            while rest:  # where the disk becomes full, the first write is a short one
+                rest = rest[os.write(fd, rest) :]
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        cure = "make room, or set XDG_STATE_HOME to another folder"
+        raise CommandError(f"cannot write {path}: {os.strerror(e.errno or 0)}; {cure}") from e
 
 
 def try_lock(paths: Paths) -> int | None:

@@ -115,7 +115,7 @@ def bind_api(
         sock = _listen(port)
     except OSError as e:
         if explicit or e.errno != errno.EADDRINUSE:
-            reason = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({e.strerror})"
+            reason = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({os.strerror(e.errno or 0)})"
             raise CommandError(f"port {port} on 127.0.0.1 {reason}; choose another: --api-port PORT") from e
         if config.api_port:
             report(f"port {port} is in use: taking another for the API")

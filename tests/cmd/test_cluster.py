@@ -174,6 +174,19 @@ def test_who_may_read_what_is_not_the_users_umask_to_say(cluster: Cluster, umask
     assert " drwxr-xr-x " in log
 
 
+def test_a_folder_that_cannot_be_written_does_not_end_a_cluster_that_runs() -> None:
+    with new_cluster("user") as cluster:
+        cluster.up("--api-port", str(free_port()))
+        cluster.state.chmod(0o500)
+        relay = cluster.component("relay")
+        os.kill(relay["pid"], signal.SIGKILL)
+        until("the end is known", lambda: cluster.component("relay")["pid"] == 0)
+        assert cluster.access().call("GET", f"{CONFIG_MAPS}/kube-root-ca.crt")["data"]
+        assert cluster.status()["ready"]
+        cluster.state.chmod(0o700)
+        until("it is written down", lambda: cluster.component("relay")["restarts"] == 1, limit_s=10)
+
+
 def test_a_port_in_use_is_told_and_nothing_is_left(cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

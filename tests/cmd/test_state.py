@@ -82,7 +82,7 @@ def test_a_file_that_the_disk_has_no_room_for_leaves_the_old_one(tmp_path: Path)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(CommandError, match="File too large; make room"):
             state.write_private(path, b"longer")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
