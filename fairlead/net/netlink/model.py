@@ -24,6 +24,7 @@ _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 3, 
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 4, 0, 253, 1
+_RT_TABLE_LOCAL, _RTN_LOCAL, _RT_SCOPE_HOST = 255, 2, 254
 _RTNH_F_ONLINK = 4
 _IFLA_INET_CONF = 1
 _CONF_FORWARDING, _CONF_ACCEPT_REDIRECTS, _CONF_SEND_REDIRECTS, _CONF_RP_FILTER = 1, 4, 6, 8
@@ -141,6 +142,15 @@ def add_route(
         body += _u32(_RTA_OIF, link)
     how = _REPLACE if replace else _EXCL
     return Message(_NEWROUTE, _CREATE | how, body, f"add route to {destination}")
+
+
+def add_local_range(block: IPv4Network) -> Message:
+    """Takes every address of the range for its own, as if each were an address of `lo`."""
+    head = struct.pack(
+        "=BBBBBBBBI", _AF_INET, block.prefixlen, 0, 0, _RT_TABLE_LOCAL, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL, 0
+    )
+    body = head + _attr(_RTA_DST, block.network_address.packed) + _u32(_RTA_OIF, LOOPBACK)
+    return Message(_NEWROUTE, _CREATE | _EXCL, body, f"answer for {block}")
 
 
 def encode(messages: Sequence[Message], first_seq: int) -> bytes:

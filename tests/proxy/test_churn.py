@@ -1,0 +1,17 @@
+"""Clients that connect while endpoints come and go (the long form is `python -m bench.churn`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import churn
+from tests.net.sandbox import in_sandbox
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_while_endpoints_churn_nobody_reaches_a_wrong_service_and_nobody_is_refused_without_need() -> None:
+    result = in_sandbox(lambda: churn.run(services=1000, changes=500, seconds=2.5))
+    assert result.changes == 500
+    assert result.connections > 500
+    assert (result.wrong, result.refused, result.disagreements) == ([], [], [])
