@@ -7,7 +7,6 @@ A look writes one thing only: first the finalizer, then the status; the next loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -175,9 +174,11 @@ def _withdraw(service: Service, said: str) -> Decision:
     if FINALIZER in service.metadata.finalizers and not _is_anothers(service):
         left = [name for name in service.metadata.finalizers if name != FINALIZER]
         if service.status.loadBalancer.ingress and (left or not service.metadata.deletionTimestamp):
-            note = Note(service, "DeletingLoadBalancer", "Deleting load balancer")
-            return Decision(Plan(status=(_status(service, [], None),), events=(note,)))
-        notes = tuple(_farewell(service))
+            return Decision(Plan(status=(_status(service, [], None),)))
+        notes = (
+            Note(service, "DeletingLoadBalancer", "Deleting load balancer"),
+            Note(service, "DeletedLoadBalancer", "Deleted load balancer"),
+        )
         return Decision(Plan(patch=(_finalizers(service, left),), events=notes))
     if _is_anothers(service) and not service.status.loadBalancer.ingress and not service.metadata.deletionTimestamp:
         trouble = (
@@ -192,12 +193,6 @@ def _withdraw(service: Service, said: str) -> Decision:
 
 def _is_anothers(service: Service) -> bool:
     return service.spec.type == "LoadBalancer" and not is_ours(service)
-
-
-def _farewell(service: Service) -> Iterator[Note]:
-    if service.status.loadBalancer.ingress:
-        yield Note(service, "DeletingLoadBalancer", "Deleting load balancer")
-    yield Note(service, "DeletedLoadBalancer", "Deleted load balancer")
 
 
 def _finalizers(service: Service, names: list[str]) -> Patch:

@@ -114,6 +114,7 @@ def test_a_change_of_type_takes_status_and_finalizer_away() -> None:
     world.settle()
     service = world.services["web"]
     assert (service.status.loadBalancer.ingress, service.metadata.finalizers) == ([], [])
+    assert [line.split()[2] for line in world.said[2:]] == ["DeletingLoadBalancer:", "DeletedLoadBalancer:"]
 
 
 def test_a_deleted_service_goes_once_its_address_is_free() -> None:
