@@ -186,8 +186,8 @@ def _withdraw(service: Service, said: str) -> Decision:
             f'"{service.spec.loadBalancerClass}" is up to a controller of yours. The class cannot be changed: to have '
             "an address from here, create the Service anew without it"
         )
-        notes = (Note(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
-        return Decision(Plan(events=notes), trouble)
+        hint = (Note(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
+        return Decision(Plan(events=hint), trouble)
     return Decision(NOTHING)
 
 
