@@ -1,21 +1,27 @@
-"""The proxy at size: 10,000 Services with two endpoints each into the kernel, then one endpoint changed at a time.
+"""The proxy at size: into the kernel, one change at a time, and what connections through it cost.
 
-`python -m bench.proxy [services]`. Runs the real planner, ledger and libnftables in user and network namespaces of its
-own, so as any user. The load is from cached objects to a complete kernel table; a change is from the informer's call to
-the kernel's answer. Baseline of the same run: a chain for each Service, as upstream's proxy lays its rules out, written
-by the same library in transactions as large as it can send.
+`python -m bench.proxy [--full] [services ...]`. Runs the real planner, ledger and kernel table in user and network
+namespaces of its own, so as any user, each size in a process of its own. The load is from cached objects to a complete
+kernel table; a change is from the informer's call to the kernel's answer. Baseline of the same run: a chain for each
+Service, as upstream's proxy lays its rules out, written by the same library in transactions as large as it can send.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
 
+from bench import proxypath
 from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
@@ -27,23 +33,31 @@ from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.plan import node_view
-from fairlead.proxy.rules import TABLE
 
-ROUNDS = 3
-CHANGES = 50
+QUICK, FULL = (100, 1_000, 10_000), (100, 1_000, 10_000, 40_000)
+CHANGES = 300
+MANY_ENDPOINTS = 5_000
+_SLICE = 1_000
 _BASELINE_CHUNK = 200
 _NETWORK = ClusterNetwork()
+_NODE = node_view("node1", IPv4Address("172.30.0.11"), _NETWORK)
 
 
 @dataclass(frozen=True)
-class Round:
-    """All in ms."""
+class Figures:
+    """Of one size. Times in ms, memory in MB."""
 
     load: float
-    replaced: list[float]
+    replaced: Sequence[float]
     """An endpoint in place of another one."""
-    gone: list[float]
+    gone: Sequence[float]
     """An endpoint less: another chain for the Service."""
+    cpu_s: float
+    """Of 1,000 changes, kernel included."""
+    objects: float
+    """The cached Services and slices."""
+    proxy: float
+    """What the proxy keeps beside them."""
 
 
 def cluster_ip(i: int) -> str:
@@ -61,58 +75,95 @@ def make_service(i: int) -> Service:
     )
 
 
-def make_slice(i: int, turn: int = 0, *, count: int = 2) -> EndpointSlice:
+def make_slice(i: int, ips: Sequence[str], number: int = 0) -> EndpointSlice:
     return EndpointSlice(
-        metadata=ObjectMeta(name=f"s{i}-x", namespace="default", labels={SERVICE_NAME_LABEL: f"s{i}"}),
+        metadata=ObjectMeta(name=f"s{i}-{number}", namespace="default", labels={SERVICE_NAME_LABEL: f"s{i}"}),
         addressType="IPv4",
-        endpoints=[Endpoint(addresses=[ip], nodeName="node2") for ip in endpoints(i, turn)[:count]],
+        endpoints=[Endpoint(addresses=[ip], nodeName="node2") for ip in ips],
         ports=[EndpointPort(port=8080, protocol="TCP")],
     )
 
 
-async def _round(count: int) -> Round:
-    node = node_view("node1", _NETWORK.node_ip(1), _NETWORK)
-    proxy = Proxy(node=node, network=_NETWORK, nft=NftKernel(), clock=RealClock(), log=SILENT)
-    slices = [make_slice(i) for i in range(count)]
-    for i in range(count):
-        proxy.view.service_changed(f"default/s{i}", None, make_service(i))
-        proxy.view.slice_changed(f"default/s{i}-x", None, slices[i])
+def _memory() -> float:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _put(proxy: Proxy, old: EndpointSlice | None, new: EndpointSlice) -> None:
+    proxy.view.slice_changed(f"default/{new.metadata.name}", old, new)
+
+
+async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float:
+    seen = proxy.stats.syncs
+    start = time.perf_counter()
+    _put(proxy, old, new)
+    while proxy.stats.syncs == seen:  # noqa: ASYNC110 -- a look at every turn of the loop is what is measured
+        await asyncio.sleep(0)
+    return (time.perf_counter() - start) * 1e3
+
+
+async def _figures(fill: Callable[[Proxy], None], changes: Callable[[int], Iterator[tuple[Any, Any]]]) -> Figures:
+    """`changes(0)` and `changes(1)` are pairs of slices, as they were and as they are to be."""
+    before = _memory()
+    proxy = Proxy(node=_NODE, network=_NETWORK, nft=NftKernel(), clock=RealClock(), log=SILENT)
+    fill(proxy)
+    objects = _memory() - before
     start = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(proxy.run())
         await proxy.synced.wait()
-        took = time.perf_counter() - start
-        replaced = [await _change(proxy, slices, turn) for turn in range(1, CHANGES + 1)]
-        gone = [await _change(proxy, slices, turn, endpoints=1) for turn in range(1, CHANGES + 1)]
+        load = (time.perf_counter() - start) * 1e3
+        size = _memory() - before - objects
+        gc.freeze()
+        used = time.process_time()
+        kinds = [[await _change(proxy, old, new) for old, new in changes(kind)] for kind in (0, 1)]
+        used = (time.process_time() - used) * 1000 / sum(map(len, kinds))
         task.cancel()
-    return Round(took * 1e3, replaced, gone)
+    return Figures(load, kinds[0], kinds[1], used, objects, size)
 
 
-async def _change(proxy: Proxy, slices: list[EndpointSlice], turn: int, *, endpoints: int = 2) -> float:
-    i = turn * 7919 % len(slices)
-    new = make_slice(i, turn, count=endpoints)
-    seen = proxy.stats.changes
-    start = time.perf_counter()
-    proxy.view.slice_changed(f"default/s{i}-x", slices[i], new)
-    while proxy.stats.changes == seen:  # noqa: ASYNC110 -- a look at every turn of the loop is what is measured
-        await asyncio.sleep(0)
-    took = (time.perf_counter() - start) * 1e3
-    slices[i] = new
-    return took
+def measure(count: int) -> Figures:
+    """Services of two endpoints each."""
+    held = [make_slice(i, endpoints(i)) for i in range(count)]
+
+    def fill(proxy: Proxy) -> None:
+        for i, piece in enumerate(held):
+            proxy.view.service_changed(f"default/s{i}", None, make_service(i))
+            _put(proxy, None, piece)
+
+    def changes(kind: int) -> Iterator[tuple[EndpointSlice, EndpointSlice]]:
+        for turn in range(1, CHANGES + 1):
+            i = turn * 7919 % count
+            new = make_slice(i, endpoints(i, turn) if kind == 0 or turn % 2 == 0 else endpoints(i)[:1])
+            yield held[i], new
+            held[i] = new
+
+    return asyncio.run(_figures(fill, changes))
 
 
-def _forget() -> None:
-    kernel = NftKernel()
-    kernel.run_text(f"delete table ip {TABLE}")
-    kernel.close()
+def measure_one(count: int) -> Figures:
+    """One Service of many endpoints, in slices of a thousand."""
+    ips = [f"10.{244 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}" for i in range(count)]
+    held = [make_slice(0, ips[start : start + _SLICE], start // _SLICE) for start in range(0, count, _SLICE)]
 
+    def fill(proxy: Proxy) -> None:
+        proxy.view.service_changed("default/s0", None, make_service(0))
+        for piece in held:
+            _put(proxy, None, piece)
 
-def measure(count: int) -> list[Round]:
-    rounds = []
-    for _ in range(ROUNDS):
-        rounds.append(asyncio.run(_round(count)))
-        _forget()
-    return rounds
+    def changes(kind: int) -> Iterator[tuple[EndpointSlice, EndpointSlice]]:
+        for turn in range(CHANGES // 10):
+            number = turn % len(held)
+            ips = [endpoint.addresses[0] for endpoint in held[number].endpoints]
+            ips[turn * 31 % len(ips)] = f"10.250.{kind}.{turn + 1}"
+            if kind:
+                ips.pop(turn * 17 % len(ips))
+            new = make_slice(0, ips, number)
+            yield held[number], new
+            held[number] = new
+
+    return asyncio.run(_figures(fill, changes))
 
 
 def _chains(count: int) -> Iterator[str]:
@@ -128,7 +179,7 @@ def _chains(count: int) -> Iterator[str]:
 
 
 def baseline(count: int) -> tuple[float, float]:
-    """A chain for each Service: seconds to load, and ms of a change."""
+    """A chain for each Service: ms to load, and of a change."""
     kernel = NftKernel()
     kernel.run_text(
         "table ip baseline {\nmap services { type inet_proto . ipv4_addr . inet_service : verdict; }\n"
@@ -137,23 +188,19 @@ def baseline(count: int) -> tuple[float, float]:
     start = time.perf_counter()
     for text in _chains(count):
         kernel.run_text(text)
-    took = time.perf_counter() - start
+    took = (time.perf_counter() - start) * 1e3
 
-    def change(turn: int) -> None:
+    def change(turn: int) -> float:
         i = turn * 7919 % count
         one, two = endpoints(i, turn)
+        start = time.perf_counter()
         kernel.run_text(
             f"flush chain ip baseline s{i}\nadd rule ip baseline s{i} meta l4proto tcp "
             f"dnat ip to numgen random mod 2 map {{ 0 : {one} . 8080, 1 : {two} . 8080 }}"
         )
+        return (time.perf_counter() - start) * 1e3
 
-    return took, statistics.median(_timed(lambda turn=turn: change(turn)) for turn in range(1, 6))  # type: ignore[misc]
-
-
-def _timed(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1e3
+    return took, statistics.median(change(turn) for turn in range(1, 6))
 
 
 def enter_namespaces() -> None:
@@ -164,20 +211,54 @@ def enter_namespaces() -> None:
     linux.put("/proc/self/gid_map", f"0 {gid} 1")
 
 
+def apart(work: Callable[[], Any]) -> Any:
+    """What `work` returns, as JSON, from a process with namespaces of its own."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(ours)
+        code = 1
+        try:
+            enter_namespaces()
+            with open(theirs, "w", encoding="ascii") as out:
+                out.write(json.dumps(work()))
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(theirs)
+    with open(ours, encoding="ascii") as answer:
+        text = answer.read()
+    if os.waitpid(pid, 0)[1]:
+        raise SystemExit("the measuring process failed")
+    return json.loads(text)
+
+
+def _percentiles(values: Sequence[float]) -> str:
+    ordered = sorted(values)
+    return f"{statistics.median(ordered):6.2f} {ordered[int(len(ordered) * 0.99)]:6.2f}"
+
+
+def _row(name: str, found: Figures) -> None:
+    print(
+        f"  {name:24} {found.load:8.0f}   {_percentiles(found.replaced)}   {_percentiles(found.gone)}"
+        f" {found.cpu_s:8.2f} {found.objects:8.0f} {found.proxy:8.0f}"
+    )
+
+
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    enter_namespaces()
-    rounds = measure(count)
-    base_load, base_change = baseline(count)
-    load = statistics.median(r.load for r in rounds)
-    replaced = statistics.median(statistics.median(r.replaced) for r in rounds)
-    gone = statistics.median(statistics.median(r.gone) for r in rounds)
-    worst = statistics.median(max(r.replaced + r.gone) for r in rounds)
-    print(f"proxy, {count} Services x 2 endpoints, median of {ROUNDS}  (baseline: a chain for each Service)")
-    print(f"  load into the kernel     {load:8.0f} ms    baseline {base_load * 1e3:8.0f} ms")
-    print(f"  one endpoint replaced    {replaced:8.2f} ms    baseline {base_change:8.2f} ms")
-    print(f"  one endpoint less        {gone:8.2f} ms")
-    print(f"  worst of {2 * CHANGES} changes     {worst:8.2f} ms")
+    arguments = sys.argv[1:]
+    full = "--full" in arguments
+    sizes = [int(a) for a in arguments if a.isdigit()] or (FULL if full else QUICK)
+    head = "replaced p50 p99   one less p50 p99"
+    print("Proxy, nftables: times in ms, CPU in s a 1,000 changes, memory in MB (objects cached, and beside them)")
+    print(f"  {'Services x 2 endpoints':24} {'load':>8} {head} {'CPU':>6} {'objects':>8} {'proxy':>8}")
+    for count in sizes:
+        _row(f"{count:,}", Figures(**apart(lambda count=count: asdict(measure(count)))))  # type: ignore[misc]
+    _row(f"1 x {MANY_ENDPOINTS:,} endpoints", Figures(**apart(lambda: asdict(measure_one(MANY_ENDPOINTS)))))
+    count = 10_000 if full else 1_000
+    load, change = apart(lambda: baseline(count))
+    print(f"  baseline, a chain for each of {count:,} Services: load {load:.0f}, a change {change:.2f}")
+    proxypath.report([sizes[0], sizes[-1]], apart)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ preferred; hints that would leave a node with nobody are ignored. Upstream's rul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
 
 from fairlead.api.endpointslice import Endpoint, EndpointSlice
 from fairlead.api.service import ServicePort
@@ -37,9 +38,8 @@ class NodeView:
         return family_of(self.ip.version)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Target:
-    """Where a connection may be sent."""
+class Target(NamedTuple):
+    """Where a connection may be sent. A tuple, because a Service may have thousands that are sorted and hashed."""
 
     ip: str
     port: int
@@ -73,6 +73,23 @@ def choose(port: ServicePort, slices: Iterable[EndpointSlice], *, node: NodeView
     cluster = _preferred(ready, node) if ready else ending
     local = [t for t in ready if t.local] or [t for t in ending if t.local]
     return Chosen(tuple(sorted(cluster)), tuple(sorted(local)))
+
+
+def arranged(targets: Sequence[Target], before: Sequence[Target]) -> tuple[Target, ...]:
+    """The targets with as many as possible in the places that they had before."""
+    wanted, had = set(targets), set(before)
+    places: list[Target | None] = [target if target in wanted else None for target in before]
+    fresh = [target for target in targets if target not in had]
+    fresh.reverse()
+    while places and places[-1] is None:
+        places.pop()
+    for place, target in enumerate(places):
+        if target is None:
+            # The last one moves where nobody new takes the place of one that went.
+            places[place] = fresh.pop() if fresh else places.pop()
+            while places and places[-1] is None:
+                places.pop()
+    return (*(target for target in places if target is not None), *reversed(fresh))
 
 
 def local_ready(slices: Iterable[EndpointSlice], *, node: NodeView) -> int:

@@ -12,7 +12,7 @@ they looked like when they were right. Chains that a predecessor left are not tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
 from fairlead.proxy.plan import NOTHING, ServicePlan
@@ -20,6 +20,8 @@ from fairlead.proxy.rules import KINDS
 
 _Slot = tuple[str, str]
 """Container and key."""
+_Items = Set[tuple[str, str]]
+"""Keys and values."""
 
 
 class Ledger:
@@ -89,24 +91,35 @@ class Ledger:
     def take(self, plans: Mapping[str, ServicePlan]) -> Transaction:
         """Takes over new plans of some Services and proposes what makes the kernel follow."""
         touched: set[_Slot] = set()
-        for service in sorted(plans):
-            for container, elements in self._plans.pop(service, NOTHING).elements.items():
-                for key in elements:
+        order = sorted(plans)
+        claims: list[tuple[str, str, _Items]] = []
+        for service in order:
+            old, new = self._plans.get(service, NOTHING).elements, plans[service].elements
+            for container in sorted({*old, *new}):
+                had, has = old.get(container, {}).items(), new.get(container, {}).items()
+                # Set operations: of a Service with thousands of endpoints mostly few elements change.
+                for key, _ in had - has:
                     self._release(container, key, service)
                     touched.add((container, key))
-        for service in sorted(plans):
-            plan = plans[service]
-            if plan.elements:
-                self._plans[service] = plan
-            for chain in plan.chains.values():
-                if self._chains.setdefault(chain.name, chain) is chain and chain.number:
-                    touched.add((KINDS, chain.number))
-                    self.wanted.setdefault(KINDS, {})[chain.number] = f"goto {chain.name}"
-            for container, elements in plan.elements.items():
-                for key, value in elements.items():
-                    self._claim(container, key, value, service)
-                    touched.add((container, key))
+                claims.append((container, service, has - had))
+        for service in order:
+            self._adopt(service, plans[service], touched)
+        for container, service, items in claims:
+            for key, value in items:
+                self._claim(container, key, value, service)
+                touched.add((container, key))
         return self._transaction(self._difference(touched))
+
+    def _adopt(self, service: str, plan: ServicePlan, touched: set[_Slot]) -> None:
+        if plan.elements:
+            self._plans[service] = plan
+        else:
+            self._plans.pop(service, None)
+        for chain in plan.chains.values():
+            if chain.number and chain.name not in self._chains:
+                touched.add((KINDS, chain.number))
+                self.wanted.setdefault(KINDS, {})[chain.number] = f"goto {chain.name}"
+            self._chains.setdefault(chain.name, chain)
 
     def resync(self) -> Transaction:
         """Proposes what turns all that is held into all that is wanted."""

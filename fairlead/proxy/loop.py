@@ -29,7 +29,7 @@ from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.metrics import Metric, ProxyMetrics
-from fairlead.proxy.plan import ServicePlan, node_view, plan_service
+from fairlead.proxy.plan import NOTHING, ServicePlan, node_view, plan_service
 from fairlead.proxy.rules import TABLE, Options, fixed_table
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
@@ -241,7 +241,11 @@ class Proxy:
             tell(count)
 
     def _plans(self, keys: Iterable[str]) -> dict[str, ServicePlan]:
-        plans = {key: plan_service(self.view.service(key), self.view.slices(key), node=self._node) for key in keys}
+        view, node, before = self.view, self._node, self._ledger.plans
+        plans = {
+            key: plan_service(view.service(key), view.slices(key), node=node, before=before.get(key, NOTHING))
+            for key in keys
+        }
         self.metrics.planned(plans)
         for tell in self.on_planned:
             tell(plans)

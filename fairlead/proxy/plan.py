@@ -20,7 +20,7 @@ from fairlead.net.family import Family
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Chain, Elements
 from fairlead.proxy import rules
-from fairlead.proxy.endpoints import Chosen, NodeView, Target, canonical, choose
+from fairlead.proxy.endpoints import Chosen, NodeView, Target, arranged, canonical, choose
 from fairlead.proxy.rules import Door
 
 OTHER_PROXY_LABEL = "service.kubernetes.io/service-proxy-name"
@@ -44,6 +44,12 @@ class Frontend:
     """Only for the Service's load balancer's clients."""
 
 
+_List = tuple[int, bool]
+"""A port's index, and whether the list is of the targets on this node."""
+_MANY = 16
+"""From here on targets keep their slots while others come and go: one more would else move half of the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
     """What one Service needs: chains, which may be there already, and elements."""
@@ -52,22 +58,26 @@ class ServicePlan:
     elements: Elements = field(default_factory=dict)
     no_local: frozenset[str] = frozenset()
     """The traffic that finds no endpoint on this node and may go to no other: `internal`, `external`."""
+    orders: Mapping[_List, tuple[Target, ...]] = field(default_factory=dict)
+    """Which targets have which slots, where they are many."""
 
 
 NOTHING = ServicePlan()
 
 
-def plan_service(service: Service | None, slices: Iterable[EndpointSlice], *, node: NodeView) -> ServicePlan:
-    """The plan of one Service from its slices; `NOTHING` where it needs none."""
+def plan_service(
+    service: Service | None, slices: Iterable[EndpointSlice], *, node: NodeView, before: ServicePlan = NOTHING
+) -> ServicePlan:
+    """The plan of one Service from its slices; `NOTHING` where it needs none. `before` is the one to change from."""
     if service is None or not has_address(service) or OTHER_PROXY_LABEL in service.metadata.labels:
         return NOTHING
     known = list(slices)
     draft = _Draft(service)
-    for port in service.spec.ports:
+    for index, port in enumerate(service.spec.ports):
         protocol = _PROTOCOLS.get(port.protocol or "TCP")
         if protocol is None:
             continue
-        chosen = choose(port, known, node=node)
+        chosen = draft.ordered(index, choose(port, known, node=node), before)
         for frontend in frontends(service, port, protocol, node=node):
             draft.add(frontend, chosen)
     _add_balanced(draft, service, node.family)
@@ -166,11 +176,23 @@ class _Draft:
         self._chains: dict[str, Chain] = {}
         self._elements: dict[str, dict[str, str]] = {}
         self._no_local: set[str] = set()
+        self._orders: dict[_List, tuple[Target, ...]] = {}
 
     def plan(self) -> ServicePlan:
         if not self._elements:
             return NOTHING
-        return ServicePlan(self._chains, self._elements, frozenset(self._no_local))
+        return ServicePlan(self._chains, self._elements, frozenset(self._no_local), self._orders)
+
+    def ordered(self, index: int, chosen: Chosen, before: ServicePlan) -> Chosen:
+        """With the targets in the places that they had before."""
+        if len(chosen.cluster) < _MANY:
+            return chosen
+        lists = []
+        for local, targets in ((False, chosen.cluster), (True, chosen.local)):
+            old = before.orders.get((index, local))
+            self._orders[index, local] = arranged(targets, old) if old else targets
+            lists.append(self._orders[index, local])
+        return Chosen(*lists)
 
     def put(self, container: str, key: str, value: str) -> None:
         held = self._elements.get(container)

@@ -14,8 +14,9 @@ from fairlead.api.service import Service
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Packet, Tracer
+from fairlead.proxy.endpoints import Target, arranged
 from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import OTHER_PROXY_LABEL, plan_service
+from fairlead.proxy.plan import NOTHING, OTHER_PROXY_LABEL, plan_service
 from fairlead.proxy.rules import TABLE, fixed_table
 from tests.proxy.objects import (
     NETWORK,
@@ -46,7 +47,8 @@ class World:
         self.put(made, slices)
 
     def put(self, made: Service | None, slices: Sequence[EndpointSlice] = ()) -> Transaction:
-        transaction = self.ledger.take({"default/web": plan_service(made, slices, node=node())})
+        before = self.ledger.plans.get("default/web", NOTHING)
+        transaction = self.ledger.take({"default/web": plan_service(made, slices, node=node(), before=before)})
         self._run(transaction)
         return transaction
 
@@ -342,3 +344,38 @@ def test_a_service_left_to_another_proxy_has_no_elements() -> None:
 def test_addresses_that_make_no_sense_are_passed_over() -> None:
     slices = [slice_of("no address", "fd00::1", HERE), slice_of("fd00::2", name="web-6", addressType="IPv6")]
     assert World(service(), slices).many(from_pod()) == {f"sent {HERE}:8080"}
+
+
+def targets_of(*numbers: int) -> tuple[Target, ...]:
+    return tuple(Target(f"10.244.1.{n}", 8080) for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ((1, 2, 3), (1, 2, 3), (1, 2, 3)),
+        ((1, 2, 3), (2, 3), (3, 2)),
+        ((1, 2, 3), (1, 2), (1, 2)),
+        ((1, 2, 3), (1, 3, 4), (1, 4, 3)),
+        ((3, 1), (1, 2, 3, 4), (3, 1, 2, 4)),
+        ((1, 2, 3, 4), (4,), (4,)),
+        ((1, 2), (), ()),
+        ((1, 2, 3), (7, 8, 9, 10), (7, 8, 9, 10)),
+        ((1, 2, 3, 4), (9, 3), (9, 3)),
+    ],
+)
+def test_targets_keep_their_places_and_only_the_last_move(
+    before: tuple[int, ...], now: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    assert arranged(targets_of(*now), targets_of(*before)) == targets_of(*expected)
+
+
+def test_in_a_large_service_one_endpoint_more_or_less_is_two_elements() -> None:
+    ips = [f"10.244.2.{n}" for n in range(2, 102)]
+    at = World(service(), [slice_of(*ips)])
+    less = at.put(service(), [slice_of(*(ip for ip in ips if ip != "10.244.2.50"))])
+    assert [c.container for c in less.changes if c.container == "endpoints"] == ["endpoints"] * 2
+    assert len(at.many(from_pod(), 2000)) == 99
+    more = at.put(service(), [slice_of(*ips)])
+    assert [c.container for c in more.changes if c.container == "endpoints"] == ["endpoints"]
+    assert len(at.many(from_pod(), 2000)) == 100
