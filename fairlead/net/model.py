@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import combinations
 
 FIRST_NODE_OFFSET = 10
@@ -26,6 +26,46 @@ _MAX_SERVICE_PREFIX = 27
 FABRIC = IPv4Network("172.30.0.0/24")
 POD_CIDR = IPv4Network("10.244.0.0/16")
 SERVICE_CIDR = IPv4Network("10.96.0.0/12")
+FABRIC6 = IPv6Network("fd00:172:30::/64")
+POD_CIDR6 = IPv6Network("fd00:10:244::/56")
+SERVICE_CIDR6 = IPv6Network("fd00:10:96::/112")
+
+
+POD_GATEWAY6 = IPv6Address("fe80::1")
+"""The node's side of every pod link: each link has its own such address, so all can be alike."""
+_NODE_PREFIX6 = 64
+_MAX_POD_PREFIX6 = 56
+
+
+@dataclass(frozen=True, slots=True)
+class Network6:
+    """The IPv6 ranges of a cluster of both families; nodes are numbered as in the IPv4 ones."""
+
+    fabric: IPv6Network = FABRIC6
+    pod_cidr: IPv6Network = POD_CIDR6
+    service_cidr: IPv6Network = SERVICE_CIDR6
+
+    @property
+    def gateway(self) -> IPv6Address:
+        return self.fabric.network_address + 1
+
+    def node_ip(self, index: int) -> IPv6Address:
+        return self.fabric.network_address + FIRST_NODE_OFFSET + index
+
+    def pod_cidr_of(self, index: int) -> IPv6Network:
+        return IPv6Network((int(self.pod_cidr.network_address) + (index << 128 - _NODE_PREFIX6), _NODE_PREFIX6))
+
+    def problems(self) -> Iterator[str]:
+        ranges = (
+            ("IPv6 fabric", self.fabric),
+            ("IPv6 pod CIDR", self.pod_cidr),
+            ("IPv6 service CIDR", self.service_cidr),
+        )
+        if self.pod_cidr.prefixlen > _MAX_POD_PREFIX6:
+            yield f"IPv6 pod CIDR {self.pod_cidr} is too small: it must be /{_MAX_POD_PREFIX6} or larger"
+        for (name, net), (other_name, other) in combinations(ranges, 2):
+            if net.overlaps(other):
+                yield f"{name} {net} overlaps {other_name} {other}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +77,8 @@ class ClusterNetwork:
     service_cidr: IPv4Network = SERVICE_CIDR
     node_port_range: tuple[int, int] = (30000, 32767)
     """First and last node port, both included."""
+    six: Network6 | None = None
+    """Where the cluster has both families."""
 
     def validate(self, nodes: int = 1) -> None:
         """Raises ValueError with one line that names what is wrong."""
@@ -58,6 +100,8 @@ class ClusterNetwork:
         for (name, net, _), (other_name, other, _) in combinations(ranges, 2):
             if net.overlaps(other):
                 yield f"{name} {net} overlaps {other_name} {other}"
+        if self.six is not None:
+            yield from self.six.problems()
         low, high = self.node_port_range
         if not 1 <= low <= high <= 65535:
             yield f"node port range {low}-{high} must lie between 1 and 65535, the lower port first"

@@ -30,7 +30,7 @@ from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
 from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.metrics import Metric, ProxyMetrics
 from fairlead.proxy.plan import NOTHING, ServicePlan, node_view, plan_service
-from fairlead.proxy.rules import TABLE, Options, fixed_table
+from fairlead.proxy.rules import TABLE, Options, fixed_table, service_range
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
@@ -114,7 +114,7 @@ class Proxy:
         self._clock = clock
         self._log = log
         self._ledger = Ledger(fixed_table(network, family=node.family, options=options))
-        self._around = Surroundings(frozenset(node.addresses), network.service_cidr)
+        self._around = Surroundings(frozenset(node.addresses), service_range(network, node.family))
         self._backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"proxy {node.name}"))
         self._whole = True
         """The kernel's table is to be read, and all of it brought in line."""

@@ -104,6 +104,16 @@ def node_view(name: str, ip: IPv4Address, network: ClusterNetwork) -> NodeView:
     return NodeView(name, ip, network.pod_cidr_of(index), addresses=own)
 
 
+def node_views(name: str, ip: IPv4Address, network: ClusterNetwork) -> list[NodeView]:
+    """The node in each family that the cluster has."""
+    views = [node_view(name, ip, network)]
+    if network.six is not None:
+        index, six = network.index_of(ip), network.six
+        own = six.node_ip(index)
+        views.append(NodeView(name, own, six.pod_cidr_of(index), addresses=(str(own),)))
+    return views
+
+
 def is_sticky(service: Service) -> bool:
     return service.spec.sessionAffinity == "ClientIP"
 

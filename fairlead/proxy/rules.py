@@ -34,6 +34,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.model import ClusterNetwork
@@ -113,7 +114,7 @@ class Options:
 
 def fixed_table(network: ClusterNetwork, *, family: Family = IPV4, options: Options | None = None) -> Table:
     """The table without elements. Its version says which rules these are."""
-    services = [str(network.service_cidr)]
+    services = [str(service_range(network, family))]
     table = Table(TABLE, containers(family), _chains(services, family, options or Options()), family=family.table)
     door = address_door(family)
     samples = (*slots(door, 1), *slots(door, 1, local=True), *sticky(door, 1, local=True), *timeout(door, 1))
@@ -121,6 +122,15 @@ def fixed_table(network: ClusterNetwork, *, family: Family = IPV4, options: Opti
     text = "\n".join([*table.render(), *(line for c in (*samples, *wrapped) for line in c.render())])
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Table(TABLE, table.containers, table.chains, f"rules {version}", family.table, (INVALID,))
+
+
+def service_range(network: ClusterNetwork, family: Family) -> IPv4Network | IPv6Network:
+    """Raises ValueError where the cluster does not have the family."""
+    if family is IPV4:
+        return network.service_cidr
+    if network.six is None:
+        raise ValueError("the cluster has no IPv6 ranges")
+    return network.six.service_cidr
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork, host_interface
@@ -33,12 +33,16 @@ class SmallCluster:
         """The namespace of node `index`, counted from 1."""
         return self.nodes[index - 1]
 
-    def add_pod(self, node: int) -> Pod:
+    def add_pod(self, node: int, *, ip6: IPv6Address | None = None) -> Pod:
         cidr = self.network.pod_cidr_of(node)
         ip: IPv4Address = cidr.network_address + 2 + len([p for p in self.pods if p.node == node])
         netns, _ = linux.new_netns()
         self.attachers[node - 1].attach(
-            netns, ip=ip, gateway=self.network.pod_gateway(node), host_ifname=host_interface(f"pod-{ip}")
+            netns,
+            ip=ip,
+            gateway=self.network.pod_gateway(node),
+            host_ifname=host_interface(f"pod-{ip}"),
+            ip6=ip6,
         )
         pod = Pod(netns, str(ip), node)
         self.pods.append(pod)
@@ -58,8 +62,9 @@ def build(nodes: int = 2, network: ClusterNetwork | None = None) -> SmallCluster
 
 def serve(netns: int, ip: str, port: int) -> None:
     """Answers on TCP and UDP with `<own address> <client's address>`, until the process ends."""
-    tcp = linux.in_netns(netns, lambda: socket.create_server((ip, port), backlog=128))
-    udp = linux.in_netns(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    tcp = linux.in_netns(netns, lambda: socket.create_server((ip, port), family=family, backlog=128))
+    udp = linux.in_netns(netns, lambda: socket.socket(family, socket.SOCK_DGRAM))
     udp.bind((ip, port))
 
     def streams() -> None:

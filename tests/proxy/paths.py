@@ -7,8 +7,10 @@ addresses that no node has as its own through the first node.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import msgspec
 
 from fairlead.api.endpointslice import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone
 from fairlead.api.service import LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceStatus
@@ -260,3 +262,51 @@ CASES = (
     ),
     Case("an address that its balancer answers", made(ip_mode="Proxy"), behind("b"), to("a", VIP, "b")),
 )
+
+
+_SIX = {
+    "10.244.1.2": "fd00:10:244:1::2",
+    "10.244.1.3": "fd00:10:244:1::3",
+    "10.244.2.2": "fd00:10:244:2::2",
+    "172.30.0.1": "fd00:172:30::1",
+    "172.30.0.11": "fd00:172:30::b",
+    "172.30.0.12": "fd00:172:30::c",
+    "127.0.0.1": "::1",
+    VIP: "fd00:10:96::a",
+    "10.97.1.2": "fd00:10:96::9",
+    EXTERNAL: "2001:db8::7",
+    BALANCED: "fd00:172:30::c8",
+    "172.30.0.1/32": "fd00:172:30::1/128",
+    "10.244.2.0/24": "fd00:10:244:2::/64",
+    "10.244.2.0/25": "fd00:10:244:2::/65",
+    "10.9.0.0/16": "fd09::/16",
+    "0.0.0.0/0": "::/0",
+    "IPv4": "IPv6",
+}
+
+
+def six(text: str) -> str:
+    """What stands in an IPv6 cluster where `text` stands here."""
+    return _SIX.get(text, text)
+
+
+def in_six(case: Case) -> Case:
+    """The same over IPv6. A node's pods know its gateway by a link-local address only, so nobody asks that."""
+    probes = [replace(p, ip=six(p.ip)) for p in case.probes if p.ip != GATEWAY]
+    slices = [_translated(piece, EndpointSlice) for piece in case.slices]
+    return Case(case.name, _translated(case.service, Service), slices, probes)
+
+
+T = TypeVar("T")
+
+
+def _translated(value: Any, type: type[T]) -> T:
+    return msgspec.convert(_walk(msgspec.to_builtins(value)), type)
+
+
+def _walk(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _walk(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_walk(item) for item in value]
+    return six(value) if isinstance(value, str) else value

@@ -6,11 +6,14 @@ import encodings.idna  # noqa: F401 -- an ordinary user's child cannot import it
 import random
 import socket
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from functools import partial
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import pytest
 
 from fairlead.net import linux
+from fairlead.net.family import IPV4, IPV6, Family
+from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.fake import FakeNft
@@ -18,11 +21,11 @@ from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Packet, Trace, Tracer
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import TABLE, Options, fixed_table
+from fairlead.proxy.plan import node_views, plan_service
+from fairlead.proxy.rules import Options, fixed_table
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox
-from tests.proxy.objects import NETWORK, node
+from tests.proxy.objects import NETWORK
 from tests.proxy.paths import (
     ADDRESSES,
     BALANCED,
@@ -37,7 +40,9 @@ from tests.proxy.paths import (
     Case,
     Probe,
     behind,
+    in_six,
     made,
+    six,
 )
 
 TIMES = 12
@@ -45,58 +50,79 @@ TIMEOUT_S = 0.25
 ROUTE_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"
 
 
-def view(name: str) -> NodeView:
-    return replace(node(int(name[-1])), zone=ZONES[name])
+BOTH = ClusterNetwork(six=Network6())
+FAMILIES = pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
+
+
+def view(name: str, family: Family = IPV4) -> NodeView:
+    views = node_views(name, NETWORK.node_ip(int(name[-1])), BOTH)
+    return replace(views[family is IPV6], zone=ZONES[name])
+
+
+def at(text: str, family: Family) -> str:
+    return six(text) if family is IPV6 else text
+
+
+def of_family(case: Case, family: Family) -> Case:
+    return in_six(case) if family is IPV6 else case
 
 
 class Traced:
     """Both nodes' tables on the fake."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, family: Family = IPV4) -> None:
         self.tables = {}
+        self.family = family
         self.rng = random.Random(1)
         for name in NODES:
-            nft, ledger = FakeNft(), Ledger(fixed_table(NETWORK))
-            nft.run(ledger.take({"web": plan_service(case.service, case.slices, node=view(name))}))
-            self.tables[name] = nft.tables[TABLE]
+            nft, ledger = FakeNft(), Ledger(fixed_table(BOTH, family=family))
+            nft.run(ledger.take({"web": plan_service(case.service, case.slices, node=view(name, family))}))
+            (self.tables[name],) = nft.tables.values()
 
     def ask(self, probe: Probe) -> Trace:
         """What becomes of the first packet on its client's node, and on the node that it was sent to."""
-        source, at = ADDRESSES[probe.who], NODE_OF.get(probe.who)
+        source, home = at(ADDRESSES[probe.who], self.family), NODE_OF.get(probe.who)
         packet = Packet(source, probe.ip, probe.port, probe.protocol)
         first: Trace | None = None
-        if at is not None:
-            first = self.trace(at, replace(packet, link="veth1" if probe.who in PODS else ""))
-            if first.fate != "sent" or first.target != f"{probe.ip}:{probe.port}":
+        if home is not None:
+            first = self.trace(home, replace(packet, link="veth1" if probe.who in PODS else ""))
+            if first.fate != "sent" or first.target != target(probe.ip, probe.port):
                 return first
-        other = next((name for name, ip in NODES.items() if ip == probe.ip), "node1" if at is None else at)
-        if other == at:
+        nodes = (name for name, ip in NODES.items() if at(ip, self.family) == probe.ip)
+        other = next(nodes, "node1" if home is None else home)
+        if other == home:
             assert first is not None
             return first
         return self.trace(other, replace(packet, link="eth0"))
 
     def trace(self, name: str, packet: Packet) -> Trace:
-        tracer = Tracer(self.tables[name], local=view(name).addresses, rng=self.rng)
+        tracer = Tracer(self.tables[name], local=view(name, self.family).addresses, rng=self.rng)
         return tracer.trace(packet)
 
 
-def answers_of(probe: Probe) -> set[str]:
-    return set() if probe.expected in ("refused", "dropped") else {PODS[p] for p in probe.expected.split()}
+def target(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
+def answers_of(probe: Probe, family: Family) -> set[str]:
+    return set() if probe.expected in ("refused", "dropped") else {at(PODS[p], family) for p in probe.expected.split()}
+
+
+@FAMILIES
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_tracer_says_who_answers(case: Case) -> None:
-    traced = Traced(case)
+def test_the_tracer_says_who_answers(case: Case, family: Family) -> None:
+    case = of_family(case, family)
+    traced = Traced(case, family)
     for probe in case.probes:
         traces = [traced.ask(probe) for _ in range(TIMES)]
         if probe.expected == "dropped":
             assert {t.fate for t in traces} == {"dropped"}, probe
         elif probe.expected == "refused":
             fates = {t.fate for t in traces}
-            nobody_listens = fates == {"sent"} and traces[0].target == f"{probe.ip}:{probe.port}"
+            nobody_listens = fates == {"sent"} and traces[0].target == target(probe.ip, probe.port)
             assert fates == {"reset" if probe.protocol == "tcp" else "unreachable"} or nobody_listens, probe
         else:
-            assert {t.target for t in traces} == {f"{ip}:8080" for ip in answers_of(probe)}, probe
+            assert {t.target for t in traces} == {target(ip, 8080) for ip in answers_of(probe, family)}, probe
             assert {t.masqueraded for t in traces} == {not probe.kept}, probe
             assert all(t.rules for t in traces)
 
@@ -116,23 +142,25 @@ def test_pings_and_packets_of_no_connection_are_dropped() -> None:
 class Real:
     """Both nodes' tables on the kernel, a server in every pod, and the fabric's routes as a balancer makes them."""
 
-    def __init__(self, options: Options | None = None) -> None:
-        self.cluster: SmallCluster = build(nodes=2)
+    def __init__(self, options: Options | None = None, family: Family = IPV4) -> None:
+        self.family = family
+        self.cluster: SmallCluster = build(nodes=2, network=BOTH if family is IPV6 else NETWORK)
         for name, ip in PODS.items():
-            pod = self.cluster.add_pod(int(NODE_OF[name][-1]))
+            ip6 = IPv6Address(six(ip)) if family is IPV6 else None
+            pod = self.cluster.add_pod(int(NODE_OF[name][-1]), ip6=ip6)
             assert pod.ip == ip
-            serve(pod.netns, ip, 8080)
-        gateway = IPv4Address(NODES["node1"])
+            serve(pod.netns, at(ip, family), 8080)
+        gateway = ip_address(at(NODES["node1"], family))
         with Netlink() as netlink:
-            netlink.run([add_route(IPv4Network(ip), gateway=gateway) for ip in (EXTERNAL, BALANCED)])
-        table = fixed_table(NETWORK, options=options)
+            netlink.run([add_route(ip_network(at(ip, family)), gateway=gateway) for ip in (EXTERNAL, BALANCED)])
+        table = fixed_table(BOTH, family=family, options=options)
         self.nodes = {
             name: (linux.in_netns(self.cluster.node(int(name[-1])), NftKernel), Ledger(table)) for name in NODES
         }
 
     def put(self, case: Case) -> None:
         for name, (kernel, ledger) in self.nodes.items():
-            plan = plan_service(case.service, case.slices, node=view(name))
+            plan = plan_service(case.service, case.slices, node=view(name, self.family))
             for part in ledger.take({"web": plan}).split():
                 kernel.run(part)
                 ledger.done(part)
@@ -148,7 +176,7 @@ class Real:
 def ask(probe: Probe) -> str:
     """`<who answered> <whom it saw>`, or `refused`, or `dropped`."""
     kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as peer:
+    with socket.socket(socket.AF_INET6 if ":" in probe.ip else socket.AF_INET, kind) as peer:
         peer.settimeout(TIMEOUT_S)
         try:
             peer.connect((probe.ip, probe.port))
@@ -165,22 +193,22 @@ def ask(probe: Probe) -> str:
 def check(real: Real, case: Case) -> list[str]:
     wrong = []
     for probe in case.probes:
-        expected = answers_of(probe)
+        expected = answers_of(probe, real.family)
         seen = {real.ask(probe) for _ in range(4 if len(expected) > 1 else 1)}
         answered = {answer.split()[0] for answer in seen}
         good = answered <= expected if expected else answered == {probe.expected}
         if good and expected and probe.who not in NODES:
             clients = {answer.split()[1] for answer in seen}
-            good = (clients == {ADDRESSES[probe.who]}) == probe.kept
+            good = (clients == {at(ADDRESSES[probe.who], real.family)}) == probe.kept
         if not good:
             wrong.append(f"{case.name}: {probe}: {seen} instead of {probe.expected}, kept={probe.kept}")
     return wrong
 
 
-def _all_cases() -> list[str]:
-    real = Real()
+def _all_cases(family: Family) -> list[str]:
+    real = Real(family=family)
     wrong = []
-    for case in CASES:
+    for case in (of_family(case, family) for case in CASES):
         real.put(case)
         wrong += check(real, case)
     return wrong
@@ -188,8 +216,9 @@ def _all_cases() -> list[str]:
 
 @pytest.mark.kernel
 @pytest.mark.slow
-def test_the_kernel_does_what_the_tracer_says() -> None:
-    assert in_sandbox(_all_cases, ordinary=True) == []
+@FAMILIES
+def test_the_kernel_does_what_the_tracer_says(family: Family) -> None:
+    assert in_sandbox(partial(_all_cases, family), ordinary=True) == []
 
 
 def _ping(ip: str) -> bool:

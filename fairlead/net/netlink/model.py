@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 LOOPBACK = 1
 """The index of `lo` in every network namespace."""
@@ -20,8 +20,10 @@ _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE = 1, 4, 0x100, 0x200, 0x400
 _NESTED = 0x8000
 _IFF_UP = 1
 _AF_INET = 2
+_AF = {4: 2, 6: 10}
 _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 3, 10, 18, 26, 28
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFA_NODAD, _IFA_PERMANENT = 0x02, 0x80
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 4, 0, 253, 1
 _RT_TABLE_LOCAL, _RTN_LOCAL, _RT_SCOPE_HOST = 255, 2, 254
@@ -104,17 +106,19 @@ def set_routing(index: int) -> Message:
     return Message(_NEWLINK, 0, _ifinfo(index) + _attr(_IFLA_AF_SPEC | _NESTED, spec), f"forward on link {index}")
 
 
-def add_address(index: int, address: IPv4Interface) -> Message:
+def add_address(index: int, address: IPv4Interface | IPv6Interface) -> Message:
     packed = address.ip.packed
-    head = struct.pack("=BBBBI", _AF_INET, address.network.prefixlen, 0x80, _RT_SCOPE_UNIVERSE, index)
+    # An IPv6 address is used at once, and not first asked for on the link for a second.
+    flags = _IFA_PERMANENT | (_IFA_NODAD if address.version == 6 else 0)
+    head = struct.pack("=BBBBI", _AF[address.version], address.network.prefixlen, flags, _RT_SCOPE_UNIVERSE, index)
     body = head + _attr(_IFA_LOCAL, packed) + _attr(_IFA_ADDRESS, packed)
     return Message(_NEWADDR, _CREATE | _EXCL, body, f"add address {address} to link {index}")
 
 
 def add_route(
-    destination: IPv4Network,
+    destination: IPv4Network | IPv6Network,
     *,
-    gateway: IPv4Address | None = None,
+    gateway: IPv4Address | IPv6Address | None = None,
     link: int = 0,
     onlink: bool = False,
     replace: bool = False,
@@ -124,7 +128,7 @@ def add_route(
     flags = _RTNH_F_ONLINK if onlink else 0
     body = struct.pack(
         "=BBBBBBBBI",
-        _AF_INET,
+        _AF[destination.version],
         destination.prefixlen,
         0,
         0,

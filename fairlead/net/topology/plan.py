@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
-from fairlead.net.model import ClusterNetwork
+from fairlead.net.model import POD_GATEWAY6, ClusterNetwork
 from fairlead.net.netlink.model import (
     LOOPBACK,
     Message,
@@ -26,15 +26,17 @@ _FABRIC_INDEX = 10
 _FIRST_NODE_INDEX = 100
 _FIRST_POD_INDEX = 1 << 20
 _DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
+_DEFAULT_ROUTE6 = IPv6Network("::/0")
 
 
 def fabric(network: ClusterNetwork) -> list[Message]:
     """In the sandbox's namespace."""
-    address = IPv4Interface((network.gateway, network.fabric.prefixlen))
+    address, six = IPv4Interface((network.gateway, network.fabric.prefixlen)), network.six
     return [
         set_up(LOOPBACK),
         add_bridge(FABRIC_LINK, _FABRIC_INDEX),
         add_address(_FABRIC_INDEX, address),
+        *([add_address(_FABRIC_INDEX, IPv6Interface((six.gateway, six.fabric.prefixlen)))] if six else ()),
         set_routing(_FABRIC_INDEX),
     ]
 
@@ -53,19 +55,35 @@ def node_routes(network: ClusterNetwork, index: int) -> list[Message]:
     routes = [add_route(network.pod_cidr_of(index), gateway=gateway)]
     if index == 1:
         routes.append(add_route(network.service_cidr, gateway=gateway))
+    if network.six:
+        routes.append(add_route(network.six.pod_cidr_of(index), gateway=network.six.node_ip(index)))
+        if index == 1:
+            routes.append(add_route(network.six.service_cidr, gateway=network.six.node_ip(index)))
     return routes
 
 
 def node(network: ClusterNetwork, index: int, count: int) -> list[Message]:
     """Inside node `index` of `count`, once its leg is there."""
     others = [i for i in range(1, count + 1) if i != index]
+    six = network.six
+    leg6 = [add_address(LEG, IPv6Interface((six.node_ip(index), six.fabric.prefixlen)))] if six else []
+    routes6 = (
+        [
+            add_route(_DEFAULT_ROUTE6, gateway=six.gateway, link=LEG),
+            *(add_route(six.pod_cidr_of(i), gateway=six.node_ip(i), link=LEG) for i in others),
+        ]
+        if six
+        else []
+    )
     return [
         set_up(LOOPBACK),
         add_address(LEG, IPv4Interface((network.node_ip(index), network.fabric.prefixlen))),
+        *leg6,
         set_up(LEG),
         set_routing(LEG),
         add_route(_DEFAULT_ROUTE, gateway=network.gateway),
         *(add_route(network.pod_cidr_of(i), gateway=network.node_ip(i)) for i in others),
+        *routes6,
     ]
 
 
@@ -74,7 +92,9 @@ def pod_link_index(ip: IPv4Address) -> int:
     return _FIRST_POD_INDEX + (int(ip) & (_FIRST_POD_INDEX - 1))
 
 
-def pod_link(name: str, netns: int, *, ip: IPv4Address, gateway: IPv4Address) -> list[Message]:
+def pod_link(
+    name: str, netns: int, *, ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None = None
+) -> list[Message]:
     """The pod's link, made from the node's namespace. Every such link carries the same gateway address."""
     index = pod_link_index(ip)
     return [
@@ -82,15 +102,25 @@ def pod_link(name: str, netns: int, *, ip: IPv4Address, gateway: IPv4Address) ->
         set_routing(index),
         add_address(index, IPv4Interface((gateway, 32))),
         add_route(IPv4Network((ip, 32)), link=index, replace=True),
+        *(
+            [
+                add_address(index, IPv6Interface((POD_GATEWAY6, 64))),
+                add_route(IPv6Network((ip6, 128)), link=index, replace=True),
+            ]
+            if ip6
+            else ()
+        ),
     ]
 
 
-def pod(ip: IPv4Address, gateway: IPv4Address) -> list[Message]:
+def pod(ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None = None) -> list[Message]:
     """Inside the pod, once its link is there."""
     return [
         set_up(LOOPBACK),
         add_address(LEG, IPv4Interface((ip, 32))),
+        *([add_address(LEG, IPv6Interface((ip6, 128)))] if ip6 else ()),
         set_up(LEG),
         add_route(IPv4Network((gateway, 32)), link=LEG),
         add_route(_DEFAULT_ROUTE, gateway=gateway, link=LEG, onlink=True),
+        *([add_route(_DEFAULT_ROUTE6, gateway=POD_GATEWAY6, link=LEG)] if ip6 else ()),
     ]

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from ipaddress import IPv4Address
+from collections.abc import Iterable
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
@@ -29,11 +31,24 @@ _ROUTER_SETTINGS = (
     # without endpoints would wait instead of being refused.
     ("icmp_ratelimit", "0"),
 )
+_SETTINGS6 = (
+    # An address is used at once: nobody else can have it, and asking the link first loses a second's packets.
+    ("conf/all/accept_dad", "0"),
+    ("conf/default/accept_dad", "0"),
+    ("conf/all/accept_ra", "0"),
+    ("conf/default/accept_ra", "0"),
+)
+_ROUTER_SETTINGS6 = (
+    *_SETTINGS6,
+    ("conf/all/forwarding", "1"),
+    ("conf/default/forwarding", "1"),
+    ("icmp/ratelimit", "0"),
+)
 
 
 def build_fabric(network: ClusterNetwork) -> None:
     """Makes the bridge that joins the nodes, in the caller's network namespace."""
-    _apply_router_settings()
+    _apply_router_settings(six=network.six is not None)
     with Netlink() as netlink:
         netlink.run(plan.fabric(network))
 
@@ -43,7 +58,7 @@ def add_node(network: ClusterNetwork, index: int, count: int) -> int:
 
     The caller is in the namespace of the fabric. The node lives for as long as the descriptor, or a process in it.
     """
-    netns, inside = linux.new_netns(_router_namespace)
+    netns, inside = linux.new_netns(partial(_router_namespace, six=network.six is not None))
     assert inside is not None
     with inside, Netlink() as outside:
         try:
@@ -62,10 +77,12 @@ class PodAttacher:
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
 
-    def attach(self, netns: int, *, ip: IPv4Address, gateway: IPv4Address, host_ifname: str) -> None:
+    def attach(
+        self, netns: int, *, ip: IPv4Address, gateway: IPv4Address, host_ifname: str, ip6: IPv6Address | None = None
+    ) -> None:
         """Gives the namespace behind `netns` its address and a link to the node called `host_ifname`
         (`net.model.host_interface`). Raises OSError; what was made by then goes with the namespace."""
-        messages = plan.pod_link(host_ifname, netns, ip=ip, gateway=gateway)
+        messages = plan.pod_link(host_ifname, netns, ip=ip, gateway=gateway, ip6=ip6)
         try:
             self._netlink.run(messages)
         except OSError as e:
@@ -76,7 +93,7 @@ class PodAttacher:
                 with contextlib.suppress(OSError):
                     self._netlink.run([leftover])
             self._netlink.run(messages)
-        linux.in_netns(netns, lambda: _build_pod(ip, gateway))
+        linux.in_netns(netns, lambda: _build_pod(ip, gateway, ip6))
 
     def detach(self, host_ifname: str) -> None:
         """Takes the link away at once (blocks for some 30 ms). Not needed where the pod's namespace is closed."""
@@ -87,30 +104,39 @@ class PodAttacher:
                 raise
 
 
-def _build_pod(ip: IPv4Address, gateway: IPv4Address) -> None:
+def _build_pod(ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None) -> None:
+    if ip6:
+        _apply(_SETTINGS6, "ipv6")
     with Netlink() as inside:
-        inside.run(plan.pod(ip, gateway))
+        inside.run(plan.pod(ip, gateway, ip6))
     _try_sysctl("ip_unprivileged_port_start", "0")
     # Group ids have to be mapped; an ordinary user's cluster has but one.
     if not _try_sysctl("ping_group_range", "0 65535"):
         _try_sysctl("ping_group_range", "0 0")
 
 
-def _router_namespace() -> Netlink:
-    _apply_router_settings()
+def _router_namespace(*, six: bool) -> Netlink:
+    _apply_router_settings(six=six)
     return Netlink()
 
 
-def _apply_router_settings() -> None:
-    for name, value in _ROUTER_SETTINGS:
-        _try_sysctl(name, value)
+def _apply_router_settings(*, six: bool) -> None:
+    """Where /proc/sys is read-only, IPv6 is not forwarded: unlike for IPv4, netlink has no say in it."""
+    _apply(_ROUTER_SETTINGS)
+    if six:
+        _apply(_ROUTER_SETTINGS6, "ipv6")
 
 
-def _try_sysctl(name: str, value: str) -> bool:
-    """Sets `net.ipv4.<name>` in the current namespace; False where /proc/sys is read-only (forwarding does not depend
-    on it: it is set link by link over netlink) or the value is refused."""
+def _apply(settings: Iterable[tuple[str, str]], family: str = "ipv4") -> None:
+    for name, value in settings:
+        _try_sysctl(name, value, family)
+
+
+def _try_sysctl(name: str, value: str, family: str = "ipv4") -> bool:
+    """Sets `net.<family>.<name>` in the current namespace; False where /proc/sys is read-only (IPv4 forwarding does not
+    depend on it: it is set link by link over netlink) or the value is refused."""
     try:
-        linux.put(f"/proc/sys/net/ipv4/{name}", value)
+        linux.put(f"/proc/sys/net/{family}/{name}", value)
     except OSError:
         return False
     return True

@@ -1,0 +1,74 @@
+"""Clusters of both address families: the plan, and pods that reach each other over IPv6."""
+
+from __future__ import annotations
+
+import encodings.idna  # noqa: F401 -- an ordinary user's child cannot import it any more, and connect needs it
+import socket
+import threading
+from dataclasses import replace
+from functools import partial
+from ipaddress import IPv6Address, IPv6Network
+
+import pytest
+
+from fairlead.net import linux
+from fairlead.net.model import ClusterNetwork, Network6
+from tests.net.cluster import Pod, build
+from tests.net.sandbox import as_any_user, in_sandbox
+
+BOTH = ClusterNetwork(six=Network6())
+
+
+def test_nodes_are_numbered_alike_in_both_families() -> None:
+    six = Network6()
+    BOTH.validate(nodes=3)
+    assert (str(six.gateway), str(six.node_ip(2))) == ("fd00:172:30::1", "fd00:172:30::c")
+    assert str(six.pod_cidr_of(2)) == "fd00:10:244:2::/64"
+
+
+@pytest.mark.parametrize(
+    ("six", "text"),
+    [
+        (Network6(pod_cidr=IPv6Network("fd00:172:30::/48")), "IPv6 fabric .* overlaps IPv6 pod CIDR"),
+        (Network6(pod_cidr=IPv6Network("fd00:1::/64")), "IPv6 pod CIDR fd00:1::/64 is too small"),
+    ],
+)
+def test_bad_ipv6_ranges_are_refused_with_their_names(six: Network6, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        replace(ClusterNetwork(), six=six).validate()
+
+
+def _reach() -> list[str]:
+    cluster = build(nodes=2, network=BOTH)
+    pods: list[tuple[Pod, IPv6Address]] = []
+    for node in (1, 1, 2):
+        ip6 = Network6().pod_cidr_of(node).network_address + 2 + len(pods)
+        pods.append((cluster.add_pod(node, ip6=ip6), ip6))
+    for pod, ip6 in pods:
+        server = linux.in_netns(pod.netns, partial(_listen, ip6))
+        threading.Thread(target=_answer, args=(server,), daemon=True).start()
+    where = [pods[0][0].netns, pods[2][0].netns, cluster.node(1), cluster.node(2)]
+    ask = [partial(_ask, ip6) for _, ip6 in pods]
+    return [linux.in_netns(netns, one) for netns in where for one in ask] + [one() for one in ask]
+
+
+def _listen(ip6: IPv6Address) -> socket.socket:
+    return socket.create_server((str(ip6), 80), family=socket.AF_INET6)
+
+
+def _answer(server: socket.socket) -> None:
+    while True:
+        with server.accept()[0] as peer:
+            peer.sendall(server.getsockname()[0].encode())
+
+
+def _ask(ip6: IPv6Address) -> str:
+    with socket.create_connection((str(ip6), 80), timeout=1) as peer:
+        return peer.recv(100).decode()
+
+
+@pytest.mark.kernel
+@as_any_user
+def test_everyone_reaches_every_pod_over_ipv6_from_the_first_packet(ordinary: bool) -> None:
+    expected = ["fd00:10:244:1::2", "fd00:10:244:1::3", "fd00:10:244:2::4"]
+    assert in_sandbox(_reach, ordinary=ordinary) == expected * 5
