@@ -88,7 +88,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.net.nft.run import NftKernel
     from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
-    from fairlead.proxy.plan import node_view
+    from fairlead.proxy.plan import node_views
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
@@ -98,8 +98,11 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     log = stderr_log(settings.name, clock=clock)
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
-    node = node_view(settings.name, IPv4Address(settings.ip), network)
-    proxy = fairlead.proxy.loop.Proxy(node=node, network=network, nft=NftKernel(), clock=clock, log=log.named("proxy"))
+    kernel = NftKernel()
+    proxies = [
+        fairlead.proxy.loop.Proxy(node=node, network=network, nft=kernel, clock=clock, log=log.named("proxy"))
+        for node in node_views(settings.name, IPv4Address(settings.ip), network)
+    ]
     informers = InformerSet(client, log=log)
     announcer = fairlead.loadbalancer.announcer.loop.run(
         informers, node_name=settings.name, segment=Leg(NODE_LINK), log=log.named("announcer")
@@ -117,6 +120,6 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     async with asyncio.TaskGroup() as group:
         group.create_task(announcer)
         group.create_task(
-            fairlead.proxy.serving.serve(informers, [proxy], client=client, clock=clock, log=log.named("proxy"))
+            fairlead.proxy.serving.serve(informers, proxies, client=client, clock=clock, log=log.named("proxy"))
         )
         group.create_task(agent)
