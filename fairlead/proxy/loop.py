@@ -158,15 +158,18 @@ class Proxy:
 
     async def run(self) -> None:
         """For ever. Start it once the informers are synced."""
+        left: set[str] = set()
         while True:
             # The first time, and after an error, there is something to do even if nothing changed.
-            dirty = self.view.take() if self._whole else await self._changed()
+            dirty = left | (self.view.take() if self._whole else await self._changed())
+            left = set()
             try:
                 await self._sync(dirty)
             except NftError as error:
                 self.stats.failures += 1
                 self.metrics.failures += 1
                 self._whole = True
+                left = dirty
                 pause = self._backoff.next()
                 self._log.error("the kernel refused a change", error=error, retry_s=round(pause, 2))
                 await asyncio.sleep(pause)

@@ -136,6 +136,22 @@ def test_a_refused_transaction_is_followed_by_a_table_in_line_again() -> None:
     scenario(body)
 
 
+def test_services_that_were_still_to_be_planned_when_the_kernel_refused_are_planned_after_it() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, service())
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await settle()
+        at.nft.failures = [Missing("the first batch")]
+        for i in range(1200):
+            await at.api.create(SERVICE, service(f"s{i}", f"10.96.{1 + i // 250}.{i % 250}"))
+            await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2", service_name=f"s{i}"))
+        await settle()
+        assert at.proxy.stats.failures == 1
+        assert len(at.elements()["services"]) == 1201
+
+    scenario(body)
+
+
 def test_a_restarted_proxy_touches_nothing_before_it_knows_all_and_then_only_what_is_stale() -> None:
     async def go() -> None:
         async with running() as at:
