@@ -105,7 +105,7 @@ class Requests:
         tree: Any = self._object(kind, namespace, name)
         if media == _PATCHES[0]:
             tree = [self._operation(tree) for _ in range(rng.randrange(4))]
-        elif media in _PATCHES[1:3] and rng.random() < 0.7:
+        elif media in _PATCHES[1:3] and isinstance(tree, dict) and rng.random() < 0.7:
             tree = {key: tree[key] for key in tree if rng.random() < 0.5}
             if media == _PATCHES[2] and rng.random() < 0.4:
                 directive = rng.choice(
@@ -135,7 +135,7 @@ class Requests:
             "path": rng.choice(paths),
         }
         if rng.random() < 0.7:
-            operation["value"] = odd_value(rng) if rng.random() < 0.5 else rng.choice(list(tree.values()) or [1])
+            operation["value"] = odd_value(rng) if rng.random() < 0.5 else rng.choice(_parts(tree))
         if rng.random() < 0.3:
             operation["from"] = rng.choice(paths)
         return damaged(rng, operation, 1) if rng.random() < 0.1 else operation
@@ -227,6 +227,11 @@ class Requests:
 
 def odd_name(rng: random.Random) -> str:
     return str(odd_value(rng))[:300] or "x"
+
+
+def _parts(tree: Any) -> list[Any]:
+    """What a tree holds, at least something. Damage may have left no object."""
+    return (list(tree.values()) if isinstance(tree, dict) else [tree]) or [1]
 
 
 def _sound(rng: random.Random, kind: Kind[Any]) -> dict[str, Any]:
