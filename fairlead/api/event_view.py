@@ -11,7 +11,7 @@ from fairlead.api import event as core
 from fairlead.api.event import EventSeries, EventSource
 from fairlead.api.meta import Int32, MicroTime, Object, Time
 from fairlead.api.reference import ObjectReference
-from fairlead.machinery.kind import Column, Doc, Kind
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
 from fairlead.machinery.status import FieldError, invalid, required
 
 _RENAMED = {
@@ -40,8 +40,10 @@ class Event(Object):
     eventTime: Annotated[MicroTime, Doc("When it first happened.")] | None = None
     note: Annotated[str, Doc("What happened, in a sentence.")] = ""
     reason: Annotated[str, Doc("What happened, in a word.")] = ""
-    regarding: Annotated[ObjectReference, Doc("What it happened to.")] = msgspec.field(default_factory=ObjectReference)
-    related: Annotated[ObjectReference, Doc("What else it is about.")] | None = None
+    regarding: Annotated[ObjectReference, Atomic(), Doc("What it happened to.")] = msgspec.field(
+        default_factory=ObjectReference
+    )
+    related: Annotated[ObjectReference, Atomic(), Doc("What else it is about.")] | None = None
     reportingController: Annotated[str, Doc("Who says so.")] = ""
     reportingInstance: Annotated[str, Doc("Which instance of it.")] = ""
     series: Annotated[EventSeries, Doc("How often it happened again.")] | None = None

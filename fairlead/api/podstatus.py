@@ -95,7 +95,9 @@ class PodStatus(Record):
     initContainerStatuses: Annotated[list[ContainerStatus], Atomic(), Doc("What became of its init containers.")] = []
     message: Annotated[str, Doc("Why it is as it is, in a sentence.")] = ""
     nodeAllocatableResourceClaimStatuses: Annotated[
-        list[NodeAllocatableResourceClaimStatus], ListMap(keys=("resourceClaimName",), patch_key="resourceClaimName")
+        list[NodeAllocatableResourceClaimStatus],
+        Atomic(),
+        Doc("What the node's own resources gave it for its claims."),
     ] = []
     nominatedNodeName: Annotated[str, Doc("The node where room is being made for it.")] = ""
     observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0

@@ -3,7 +3,8 @@
 Clients read more from these than documentation: `kubectl apply` takes merge keys and strategies from the
 `x-kubernetes-*` extensions, and follows `$ref`s to find them, so the form (`allOf` around a `$ref` with a default)
 is upstream's to the bracket. A struct belongs to the group of the kind that is declared in the same module, to
-`meta/v1` where `ObjectMeta` is, and to the core group otherwise, where upstream keeps what several groups share.
+`meta/v1` where `ObjectMeta` is, else to the only group whose kinds hold it, and to the core group otherwise, where
+upstream keeps what several groups share.
 """
 
 from __future__ import annotations
@@ -61,22 +62,26 @@ class Names:
     def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
         self._packages: dict[str, str] = {}
         """By Python module."""
-        self._names: dict[Any, str] = {}
-        found: list[Any] = []
+        self._holders: dict[Any, set[str]] = {}
+        """By struct: the packages of the kinds that reach it."""
         for kind in kinds:
-            struct: Any = kind.type
-            found.append(struct)
-            self._packages[struct.__module__] = package_of(kind.group, kind.version)
-            self._packages[schema_of(struct).fields["metadata"].type.struct.__module__] = META
-        for struct in found:
-            self._add(struct)
+            package = package_of(kind.group, kind.version)
+            self._packages[kind.type.__module__] = package
+            self._packages[schema_of(kind.type).fields["metadata"].type.struct.__module__] = META
+            self._reach(kind.type, package)
+        self._names = {struct: self._package(struct) + struct.__name__ for struct in self._holders}
 
-    def _add(self, struct: Any) -> None:
-        if struct not in self._names:
-            package = self._packages.get(struct.__module__) or package_of("", "v1")
-            self._names[struct] = package + struct.__name__
+    def _reach(self, struct: Any, package: str) -> None:
+        holders = self._holders.setdefault(struct, set())
+        if package not in holders:
+            holders.add(package)
             for inner in structs_in(struct):
-                self._add(inner)
+                self._reach(inner, package)
+
+    def _package(self, struct: Any) -> str:
+        holders = self._holders[struct]
+        alone = next(iter(holders)) if len(holders) == 1 else package_of("", "v1")
+        return self._packages.get(struct.__module__) or alone
 
     def __getitem__(self, struct: Any) -> str:
         return self._names[struct]

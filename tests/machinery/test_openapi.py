@@ -90,6 +90,23 @@ def test_components_are_called_as_upstream_calls_them() -> None:
     assert "io.k8s.api.core.v1.ObjectReference" in slices
 
 
+def test_what_one_group_alone_holds_is_of_that_group() -> None:
+    schemas = openapi_v3(KINDS, "networking.k8s.io/v1")["components"]["schemas"]
+    assert {
+        "io.k8s.api.networking.v1.IngressSpec",
+        "io.k8s.api.networking.v1.HTTPIngressPath",
+        "io.k8s.api.core.v1.TypedLocalObjectReference",
+    } <= schemas.keys()
+
+
+def test_references_of_events_and_claims_of_nodes_are_replaced_whole() -> None:
+    schemas = openapi_v3(KINDS, "events.k8s.io/v1")["components"]["schemas"]
+    event = schemas["io.k8s.api.events.v1.Event"]["properties"]
+    assert [event[name]["x-kubernetes-map-type"] for name in ("regarding", "related")] == ["atomic", "atomic"]
+    pod = openapi_v3(KINDS, "v1")["components"]["schemas"]["io.k8s.api.core.v1.PodStatus"]["properties"]
+    assert pod["nodeAllocatableResourceClaimStatuses"]["x-kubernetes-list-type"] == "atomic"
+
+
 def test_no_two_structs_share_a_component_name() -> None:
     found = [name for _, name in Names(KINDS).items()]
     assert len(found) == len(set(found))
