@@ -107,10 +107,14 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
 
 
 def free_port() -> int:
+    """A port that is free on the host and on the node, as is the one 8,000 above it."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as found:
             port: int = found.getsockname()[1]
-        with contextlib.suppress(OSError), socket.create_server((NODE, port)):
+        if port + 8000 > 65535:
+            continue
+        above, there = ("127.0.0.1", port + 8000), (NODE, port)
+        with contextlib.suppress(OSError), socket.create_server(above), socket.create_server(there):
             return port
 
 
