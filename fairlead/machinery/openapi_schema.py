@@ -65,11 +65,12 @@ class Names:
         self._holders: dict[Any, set[str]] = {}
         """By struct: the packages of the kinds that reach it."""
         for kind in kinds:
+            struct: Any = kind.type
             package = package_of(kind.group, kind.version)
-            self._packages[kind.type.__module__] = package
-            self._packages[schema_of(kind.type).fields["metadata"].type.struct.__module__] = META
-            self._reach(kind.type, package)
-        self._names = {struct: self._package(struct) + struct.__name__ for struct in self._holders}
+            self._packages[struct.__module__] = package
+            self._packages[schema_of(struct).fields["metadata"].type.struct.__module__] = META
+            self._reach(struct, package)
+        self._names: dict[Any, str] = {held: self._package(held) + held.__name__ for held in self._holders}
 
     def _reach(self, struct: Any, package: str) -> None:
         holders = self._holders.setdefault(struct, set())
@@ -81,7 +82,7 @@ class Names:
     def _package(self, struct: Any) -> str:
         holders = self._holders[struct]
         alone = next(iter(holders)) if len(holders) == 1 else package_of("", "v1")
-        return self._packages.get(struct.__module__) or alone
+        return self._packages.get(str(struct.__module__), alone)
 
     def __getitem__(self, struct: Any) -> str:
         return self._names[struct]
