@@ -13,7 +13,7 @@ from fairlead.base.ids import RandomIds
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.sandbox import API_PORT_INSIDE
-from fairlead.cmd.state import Paths, make_private, state_home
+from fairlead.cmd.state import Paths, images_file, make_private, state_home
 
 if TYPE_CHECKING:
     from fairlead.node.settings import NodeSettings
@@ -56,6 +56,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         pod_cidr=str(network.pod_cidr_of(index)),
         state_dir=str(paths.node(name)),
         hide=(str(state_home()),),
+        catalogue=str(images_file()),
         single_id=_maps_one_id(),
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
         kubernetes_host=str(network.kubernetes_ip),

@@ -66,14 +66,24 @@ class Paths:
 
 
 def state_home() -> Path:
-    """`$XDG_STATE_HOME/fairlead`; relative values are ignored, as the specification asks."""
-    base = os.environ.get("XDG_STATE_HOME", "")
+    """`$XDG_STATE_HOME/fairlead`."""
+    return _own_folder("XDG_STATE_HOME", ".local/state")
+
+
+def images_file() -> Path:
+    """`$XDG_CONFIG_HOME/fairlead/images.toml`: host images of the user's own; may be absent."""
+    return _own_folder("XDG_CONFIG_HOME", ".config") / "images.toml"
+
+
+def _own_folder(variable: str, below_home: str) -> Path:
+    """Of this program in one of the XDG base directories; relative values are ignored, as the specification asks."""
+    base = os.environ.get(variable, "")
     if base.startswith("/"):
         return Path(base) / "fairlead"
     home = os.environ.get("HOME") or _home_of_user()
     if not home.startswith("/"):  # no $HOME, and a user that the password file does not know
-        raise CommandError("you have no home folder; set HOME or XDG_STATE_HOME to a folder that you can write")
-    return Path(home) / ".local" / "state" / "fairlead"
+        raise CommandError(f"you have no home folder; set HOME or {variable} to a folder that you can write")
+    return Path(home) / below_home / "fairlead"
 
 
 def _home_of_user() -> str:
