@@ -58,6 +58,7 @@ class AddressPool:
     def __init__(self, networks: Sequence[Network], *, rng: random.Random) -> None:
         self._rng = rng
         self._taken: set[int] = set()
+        self._kept = -1
         self._ranges: list[Range] = []
         self.set_ranges(networks)
 
@@ -83,8 +84,16 @@ class AddressPool:
         """Whether the address lies in one of the ranges."""
         return any(address in found.network for found in self._ranges)
 
+    def keep(self, address: Address) -> None:
+        """From now on this one is for somebody known: nobody else gets it, not even while it is free."""
+        self._kept = int(address)
+
+    def keeps(self, address: Address) -> bool:
+        return int(address) == self._kept
+
     def refusal(self, address: Address) -> str:
-        """Why the address cannot be given to whoever asks for it, or nothing."""
+        """Why the address cannot be given to whoever asks for it, or nothing. Who asks for a kept one is not known
+        here."""
         around = [found for found in self._ranges if address in found.network]
         if not around:
             return MISMATCHED
@@ -115,11 +124,14 @@ class AddressPool:
             return None
         for _ in range(_PROBES):
             number = self._rng.randint(first, last)
-            if number not in self._taken:
+            if self._is_free(number):
                 return number
         if last - first >= 2 * len(self._taken) + _PROBES:
             return self._any(first, last)  # more than half is free: only luck was missing
         # The band is crowded: walk it once from a random place.
         start = self._rng.randint(first, last)
-        free = (n for n in (*range(start, last + 1), *range(first, start)) if n not in self._taken)
+        free = (n for n in (*range(start, last + 1), *range(first, start)) if self._is_free(n))
         return next(free, None)
+
+    def _is_free(self, number: int) -> bool:
+        return number not in self._taken and number != self._kept

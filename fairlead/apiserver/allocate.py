@@ -22,7 +22,7 @@ from fairlead.api.service import SERVICE, Service, ServicePort
 from fairlead.api.service_defaults import needs_health_port, needs_node_ports
 from fairlead.api.service_families import complete_families, family_of
 from fairlead.api.servicecidr import SERVICE_CIDR
-from fairlead.apiserver.addresspool import Address, AddressPool, Network, is_address, number_of
+from fairlead.apiserver.addresspool import TAKEN, Address, AddressPool, Network, is_address, number_of
 from fairlead.apiserver.admission import denied
 from fairlead.apiserver.cache import Entry, Event
 from fairlead.apiserver.pool import Pool, lower_band
@@ -53,6 +53,8 @@ class ServiceAllocator:
     def __init__(self, networks: Sequence[Network], node_port_range: tuple[int, int], *, rng: random.Random) -> None:
         self._networks = tuple(networks)
         self.pools = {f"IPv{network.version}": AddressPool([network], rng=rng) for network in networks}
+        first = self._networks[0]
+        self.pools[f"IPv{first.version}"].keep(first.network_address + 1)
         self._low, self._high = node_port_range
         ports = self._high - self._low + 1
         self.ports = Pool(ports, lower_band(ports, least=16, most=128, step=32), rng=rng)
@@ -137,7 +139,7 @@ class ServiceAllocator:
                 continue
             if not ip:
                 spec.clusterIPs.append(self._any_address(pool, hold))
-            elif why := self._claim(pool, ipaddress.ip_address(ip), hold):
+            elif why := self._claim(pool, ipaddress.ip_address(ip), new, hold):
                 yield invalid("spec.clusterIPs", given, f"failed to allocate IP {ip}: {why}")
         spec.clusterIP = spec.clusterIPs[0]
 
@@ -148,9 +150,12 @@ class ServiceAllocator:
         hold.undo.append(lambda: pool.release(number))
         return str(ipaddress.ip_address(number))
 
-    def _claim(self, pool: AddressPool, address: Address, hold: Hold) -> str:
-        """Why the address cannot be had, or nothing."""
-        why = pool.refusal(address)
+    def _claim(self, pool: AddressPool, address: Address, new: Service, hold: Hold) -> str:
+        """Why the address cannot be had, or nothing. That of the Service `kubernetes` is nobody else's: whoever took
+        it between its deletion and its return, would cut all Pods off from the API."""
+        meta = new.metadata
+        ours = (meta.namespace, meta.name) == ("default", "kubernetes")
+        why = pool.refusal(address) or (TAKEN if pool.keeps(address) and not ours else "")
         if not why:
             pool.take(int(address))
             hold.undo.append(lambda: pool.release(int(address)))
@@ -162,7 +167,7 @@ class ServiceAllocator:
         pool = self.pools.get(f"IPv{address.version}")
         if pool is None:
             return
-        if address in pool:
+        if address in pool or pool.keeps(address):
             raise already_exists(IP_ADDRESS.plural, IP_ADDRESS.group, new.metadata.name)
         pool.take(int(address))
         hold.undo.append(lambda: pool.release(int(address)))

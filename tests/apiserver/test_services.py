@@ -198,6 +198,29 @@ async def test_the_service_kubernetes_leads_to_the_server(api: Api) -> None:
     await moved.server.stop()
 
 
+@story
+async def test_nobody_gets_the_address_of_the_service_kubernetes_while_it_is_away(api: Api) -> None:
+    await api.ok("DELETE", f"{SERVICES}/kubernetes")
+    error = await api.error("POST", SERVICES, service("thief", clusterIP="10.96.0.1"))
+    assert error.message.endswith("failed to allocate IP 10.96.0.1: provided IP is already allocated")
+    parent = {"group": "gateway.example.com", "resource": "gateways", "name": "g"}
+    body = {"metadata": {"name": "10.96.0.1"}, "spec": {"parentRef": parent}}
+    assert (await api.error("POST", "/apis/networking.k8s.io/v1/ipaddresses", body)).code == 409
+    again = await start(api.store)
+    assert (await again.ok("GET", f"{SERVICES}/kubernetes"))["spec"]["clusterIP"] == "10.96.0.1"
+    await again.server.stop()
+
+
+@story
+async def test_a_full_range_leaves_the_address_of_the_service_kubernetes(api: Api) -> None:
+    small = await start(MemoryStore(), service_cidr="10.96.0.0/29")
+    await small.ok("DELETE", f"{SERVICES}/kubernetes")
+    made = [await small.ok("POST", SERVICES, service(f"s{i}")) for i in range(5)]
+    assert "10.96.0.1" not in {one["spec"]["clusterIP"] for one in made}
+    assert (await small.error("POST", SERVICES, service("more"))).code == 500
+    await small.server.stop()
+
+
 @given(st.integers(1, 40), st.integers(0, 40), st.lists(st.integers(0, 39)), st.randoms(use_true_random=False))
 @settings(deadline=None)
 def test_a_pool_gives_each_number_once_and_all_of_them(
