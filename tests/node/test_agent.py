@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.api.containerstatus import ContainerStatus
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
@@ -22,6 +23,7 @@ from tests.node.sandbox import as_any_user
 pytestmark = pytest.mark.kernel
 
 WEB = {"name": "web", "image": "fairlead/web"}
+PORT = [{"name": "PORT", "value": "8081"}]
 NGINX = {"name": "nginx", "image": "nginx:1.14"}
 
 
@@ -481,3 +483,40 @@ def test_a_status_that_another_has_changed_is_put_right() -> None:
             return again.status.podIP == pod.status.podIP
 
     assert on_node(work)
+
+
+def container(pod: Pod, name: str) -> ContainerStatus:
+    return next(c for c in pod.status.containerStatuses if c.name == name)
+
+
+@pytest.mark.slow
+def test_every_sort_of_probe_is_asked_and_the_others_wait_for_the_startup_probe() -> None:
+    """`late` would be killed by its liveness probe at once, `never` is by its startup probe."""
+
+    async def work(node: NodeBench) -> tuple[Pod, list[str]]:
+        up = {"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1}
+        refused = {"httpGet": {"path": "/", "port": 1}, "periodSeconds": 1, "failureThreshold": 1}
+        never = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+        late = shell("sleep 1.3; touch /tmp/up; sleep 60", startupProbe=up, livenessProbe=up | {"failureThreshold": 1})
+        async with node.agent():
+            await node.create(
+                "p",
+                WEB | {"readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}}},
+                WEB | {"name": "tcp", "env": PORT, "readinessProbe": {"tcpSocket": {"port": 8081}}},
+                late | {"name": "late"},
+                shell("sleep 60", name="refused", readinessProbe=refused),
+                shell("sleep 60", name="never", startupProbe=never),
+                terminationGracePeriodSeconds=1,
+            )
+            await node.until("p", lambda p: p.status.phase == "Running" and not container(p, "late").started)
+            await node.until("p", lambda p: container(p, "never").restartCount > 0)
+            pod = await node.until("p", lambda p: container(p, "late").started is True)
+            return pod, await node.events()
+
+    pod, events = on_node(work)
+    found = {c.name: c.ready for c in pod.status.containerStatuses}
+    assert found == {"web": True, "tcp": True, "late": True, "refused": False, "never": False}
+    assert container(pod, "late").restartCount == 0
+    assert "Normal Killing Container never failed startup probe, will be restarted" in events
+    assert any(e.startswith("Warning Unhealthy Startup probe failed: ") for e in events)
+    assert any(e.startswith("Warning Unhealthy Readiness probe failed: ") and "refused" in e for e in events)
