@@ -22,45 +22,63 @@ class ContainerPort(Record):
 
 
 class ResourceClaim(Record):
-    name: str = ""
-    request: str = ""
+    name: Annotated[str, Doc("One of the pod's resourceClaims.")] = ""
+    request: Annotated[str, Doc("Which request of that claim; all of them unless given.")] = ""
 
 
 class ResourceRequirements(Record):
-    claims: Annotated[list[ResourceClaim], ListMap(keys=("name",))] = []
-    limits: Resources = {}
-    requests: Resources = {}
+    claims: Annotated[
+        list[ResourceClaim], ListMap(keys=("name",)), Doc("Which of the pod's resource claims it uses.")
+    ] = []
+    limits: Annotated[Resources, Doc("The most it may use.")] = {}
+    requests: Annotated[Resources, Doc("The least it needs; decides about where it fits.")] = {}
 
 
 class ContainerResizePolicy(Record):
-    resourceName: str = ""
-    restartPolicy: str = ""
+    resourceName: Annotated[str, Doc("The resource: cpu or memory.")] = ""
+    restartPolicy: Annotated[
+        str, Doc("Whether a change of it restarts the container: NotRequired or RestartContainer.")
+    ] = ""
 
 
 class ContainerRestartRuleOnExitCodes(Record):
-    operator: str = ""
-    values: Annotated[list[Int32], SetList()] = []
+    operator: Annotated[str, Doc("In or NotIn.")] = ""
+    values: Annotated[list[Int32], SetList(), Doc("The exit codes.")] = []
 
 
 class ContainerRestartRule(Record):
-    action: str = ""
-    exitCodes: ContainerRestartRuleOnExitCodes | None = None
+    action: Annotated[str, Doc("What to do where it holds, such as Restart.")] = ""
+    exitCodes: Annotated[ContainerRestartRuleOnExitCodes, Doc("With which exit codes it holds.")] | None = None
 
 
 class VolumeMount(Record):
-    name: Annotated[str, Required()] = ""
-    mountPath: Annotated[str, Required()] = ""
-    bindMountOptions: Annotated[list[str], SetList()] = []
-    mountPropagation: Annotated[str, OneOf("None", "HostToContainer", "Bidirectional")] | None = None
-    readOnly: bool = False
-    recursiveReadOnly: Annotated[str, OneOf("Disabled", "IfPossible", "Enabled")] | None = None
-    subPath: str = ""
-    subPathExpr: str = ""
+    name: Annotated[str, Required(), Doc("Which of the pod's volumes.")] = ""
+    mountPath: Annotated[str, Required(), Doc("Where it appears in the container.")] = ""
+    bindMountOptions: Annotated[list[str], SetList(), Doc("Options of the mount: noexec, nodev or nosuid.")] = []
+    mountPropagation: (
+        Annotated[
+            str,
+            OneOf("None", "HostToContainer", "Bidirectional"),
+            Doc("Whether later mounts pass between node and container: None, HostToContainer or Bidirectional."),
+        ]
+        | None
+    ) = None
+    readOnly: Annotated[bool, Doc("Whether the container cannot write to it.")] = False
+    recursiveReadOnly: (
+        Annotated[
+            str,
+            OneOf("Disabled", "IfPossible", "Enabled"),
+            Doc("Whether mounts below it are read-only too: Disabled, IfPossible or Enabled."),
+        ]
+        | None
+    ) = None
+    subPath: Annotated[str, Doc("The part of the volume to show, instead of all of it.")] = ""
+    subPathExpr: Annotated[str, Doc("The same, with $(NAME) for environment variables.")] = ""
 
 
 class VolumeDevice(Record):
-    name: Annotated[str, Required()] = ""
-    devicePath: Annotated[str, Required()] = ""
+    name: Annotated[str, Required(), Doc("A claim among the pod's volumes.")] = ""
+    devicePath: Annotated[str, Required(), Doc("Where the device appears in the container.")] = ""
 
 
 class Container(Record):
@@ -116,4 +134,4 @@ class Container(Record):
 
 
 class EphemeralContainer(Container):
-    targetContainerName: str = ""
+    targetContainerName: Annotated[str, Doc("The container whose processes it sees.")] = ""

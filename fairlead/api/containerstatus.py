@@ -37,40 +37,40 @@ class ContainerState(Record):
 
 
 class LinuxContainerUser(Record):
-    gid: Int64 = msgspec.field(default_factory=int)
-    uid: Int64 = msgspec.field(default_factory=int)
-    supplementalGroups: Annotated[list[Int64], Atomic()] = []
+    gid: Annotated[Int64, Doc("Its first group.")] = msgspec.field(default_factory=int)
+    uid: Annotated[Int64, Doc("Its user.")] = msgspec.field(default_factory=int)
+    supplementalGroups: Annotated[list[Int64], Atomic(), Doc("Its further groups.")] = []
 
 
 class ContainerUser(Record):
-    linux: LinuxContainerUser | None = None
+    linux: Annotated[LinuxContainerUser, Doc("On Linux.")] | None = None
 
 
 class ResourceHealth(Record):
-    resourceID: str = ""
-    health: str = ""
-    message: str = ""
+    resourceID: Annotated[str, Doc("The device.")] = ""
+    health: Annotated[str, Doc("Healthy, Unhealthy or Unknown.")] = ""
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
 
 
 class ResourceStatus(Record):
-    name: str = ""
-    resources: Annotated[list[ResourceHealth], ListMap(keys=("resourceID",))] = []
+    name: Annotated[str, Doc("The resource.")] = ""
+    resources: Annotated[list[ResourceHealth], ListMap(keys=("resourceID",)), Doc("How each of its devices is.")] = []
 
 
 class ImageVolumeStatus(Record):
-    imageRef: str = ""
+    imageRef: Annotated[str, Doc("What the image really is.")] = ""
 
 
 class VolumeStatus(Record):
-    image: ImageVolumeStatus | None = None
+    image: Annotated[ImageVolumeStatus, Doc("Of an image's files.")] | None = None
 
 
 class VolumeMountStatus(Record):
-    name: str = ""
-    mountPath: str = ""
-    readOnly: bool = False
-    recursiveReadOnly: str | None = None
-    volumeStatus: VolumeStatus | None = None
+    name: Annotated[str, Doc("The volume.")] = ""
+    mountPath: Annotated[str, Doc("Where it appears.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it is read-only.")] = False
+    recursiveReadOnly: Annotated[str, Doc("Whether mounts below it are read-only too.")] | None = None
+    volumeStatus: Annotated[VolumeStatus, Doc("More about the volume itself.")] | None = None
 
 
 class ContainerStatus(Record):

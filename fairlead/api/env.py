@@ -23,10 +23,10 @@ class SecretKeySelector(Record):
 
 
 class FileKeySelector(Record):
-    key: Annotated[str, Required()] = ""
-    path: str = ""
-    volumeName: str = ""
-    optional: bool | None = None
+    key: Annotated[str, Required(), Doc("The variable in the file.")] = ""
+    path: Annotated[str, Doc("The file in the volume.")] = ""
+    volumeName: Annotated[str, Doc("The volume that holds the file.")] = ""
+    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
 
 
 class ObjectFieldSelector(Record):

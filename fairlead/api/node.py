@@ -17,19 +17,21 @@ from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid,
 
 
 class ConfigMapNodeConfigSource(Record):
-    name: str = ""
-    kubeletConfigKey: str = ""
-    namespace: str = ""
-    resourceVersion: str = ""
-    uid: str = ""
+    name: Annotated[str, Doc("The config map's name.")] = ""
+    kubeletConfigKey: Annotated[str, Doc("The key in it.")] = ""
+    namespace: Annotated[str, Doc("The config map's namespace.")] = ""
+    resourceVersion: Annotated[str, Doc("Its version, as the node saw it.")] = ""
+    uid: Annotated[str, Doc("Its identity, as the node saw it.")] = ""
 
 
 class NodeConfigSource(Record):
-    configMap: ConfigMapNodeConfigSource | None = None
+    configMap: Annotated[ConfigMapNodeConfigSource, Doc("No longer used.")] | None = None
 
 
 class NodePodPreemptionPolicy(Record):
-    disableResizePreemption: Annotated[list[str], SetList()] = []
+    disableResizePreemption: Annotated[
+        list[str], SetList(), Doc("Who has asked that growing pods push nobody out here.")
+    ] = []
 
 
 class Taint(Record):
@@ -46,7 +48,7 @@ class NodeSpec(Record):
     externalID: Annotated[str, Doc("No longer used.")] = ""
     podCIDR: Annotated[str, Doc("The range its pods' addresses come from.")] = ""
     podCIDRs: Annotated[list[str], SetList(merge=True), Doc("The same, one a family.")] = []
-    podPreemptionPolicy: NodePodPreemptionPolicy | None = None
+    podPreemptionPolicy: Annotated[NodePodPreemptionPolicy, Doc("When its pods may push others out.")] | None = None
     providerID: Annotated[str, Doc("What the machine is called by its provider.")] = ""
     taints: Annotated[list[Taint], Atomic(), Doc("Why pods may not come here.")] = []
     unschedulable: Annotated[bool, Doc("Whether no new pods come.")] = False
@@ -67,22 +69,22 @@ class NodeCondition(Record):
 
 
 class NodeConfigStatus(Record):
-    active: NodeConfigSource | None = None
-    assigned: NodeConfigSource | None = None
-    error: str = ""
-    lastKnownGood: NodeConfigSource | None = None
+    active: Annotated[NodeConfigSource, Doc("The settings in use.")] | None = None
+    assigned: Annotated[NodeConfigSource, Doc("The settings it was given.")] | None = None
+    error: Annotated[str, Doc("What is wrong with them.")] = ""
+    lastKnownGood: Annotated[NodeConfigSource, Doc("The last that worked.")] | None = None
 
 
 class DaemonEndpoint(Record):
-    Port: Int32 = msgspec.field(default_factory=int)
+    Port: Annotated[Int32, Doc("The port.")] = msgspec.field(default_factory=int)
 
 
 class NodeDaemonEndpoints(Record):
-    kubeletEndpoint: DaemonEndpoint = msgspec.field(default_factory=DaemonEndpoint)
+    kubeletEndpoint: Annotated[DaemonEndpoint, Doc("The agent's.")] = msgspec.field(default_factory=DaemonEndpoint)
 
 
 class NodeFeatures(Record):
-    supplementalGroupsPolicy: bool | None = None
+    supplementalGroupsPolicy: Annotated[bool, Doc("Whether pods' supplementalGroupsPolicy is followed.")] | None = None
 
 
 class ContainerImage(Record):
@@ -91,7 +93,7 @@ class ContainerImage(Record):
 
 
 class NodeSwapStatus(Record):
-    capacity: Int64 | None = None
+    capacity: Annotated[Int64, Doc("How much, in bytes.")] | None = None
 
 
 class NodeSystemInfo(Record):
@@ -105,23 +107,23 @@ class NodeSystemInfo(Record):
     operatingSystem: Annotated[str, Doc("linux.")] = msgspec.field(default_factory=str)
     osImage: Annotated[str, Doc("Its distribution.")] = msgspec.field(default_factory=str)
     systemUUID: Annotated[str, Doc("Which machine it is, by its firmware.")] = msgspec.field(default_factory=str)
-    runningInUserNamespace: bool | None = None
-    swap: NodeSwapStatus | None = None
+    runningInUserNamespace: Annotated[bool, Doc("Whether its agent runs in a user namespace.")] | None = None
+    swap: Annotated[NodeSwapStatus, Doc("What it has of swap.")] | None = None
 
 
 class NodeRuntimeHandlerFeatures(Record):
-    recursiveReadOnlyMounts: bool | None = None
-    userNamespaces: bool | None = None
+    recursiveReadOnlyMounts: Annotated[bool, Doc("Whether mounts can be read-only to the bottom.")] | None = None
+    userNamespaces: Annotated[bool, Doc("Whether pods can have users of their own.")] | None = None
 
 
 class NodeRuntimeHandler(Record):
-    name: str = ""
-    features: NodeRuntimeHandlerFeatures | None = None
+    name: Annotated[str, Doc("What runtime classes call it; the default one has no name.")] = ""
+    features: Annotated[NodeRuntimeHandlerFeatures, Doc("What it can do.")] | None = None
 
 
 class AttachedVolume(Record):
-    name: str = ""
-    devicePath: str = msgspec.field(default_factory=str)
+    name: Annotated[str, Doc("The volume.")] = ""
+    devicePath: Annotated[str, Doc("Where the device is.")] = msgspec.field(default_factory=str)
 
 
 class NodeStatus(Record):
@@ -129,11 +131,11 @@ class NodeStatus(Record):
     allocatable: Annotated[Resources, Doc("What pods may use of it.")] = {}
     capacity: Annotated[Resources, Doc("What it has.")] = {}
     conditions: Annotated[list[NodeCondition], BY_TYPE, Doc("How it is.")] = []
-    config: NodeConfigStatus | None = None
+    config: Annotated[NodeConfigStatus, Doc("No longer used.")] | None = None
     daemonEndpoints: Annotated[NodeDaemonEndpoints, Doc("Where its agent listens.")] = msgspec.field(
         default_factory=NodeDaemonEndpoints
     )
-    declaredFeatures: Strings = []
+    declaredFeatures: Annotated[Strings, Doc("Features that its agent says it has.")] = []
     features: Annotated[NodeFeatures, Doc("What it can do.")] | None = None
     images: Annotated[list[ContainerImage], Atomic(), Doc("Which images it has.")] = []
     nodeInfo: Annotated[NodeSystemInfo, Doc("What it runs.")] = msgspec.field(default_factory=NodeSystemInfo)

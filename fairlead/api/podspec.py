@@ -16,46 +16,50 @@ from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, 
 
 
 class HostAlias(Record):
-    ip: str = ""
-    hostnames: Strings = []
+    ip: Annotated[str, Doc("The address.")] = ""
+    hostnames: Annotated[Strings, Doc("Its names.")] = []
 
 
 class PodDNSConfigOption(Record):
-    name: str = ""
-    value: str | None = None
+    name: Annotated[str, Doc("The option.")] = ""
+    value: Annotated[str, Doc("Its value, where it has one.")] | None = None
 
 
 class PodDNSConfig(Record):
-    nameservers: Strings = []
-    options: Annotated[list[PodDNSConfigOption], Atomic()] = []
-    searches: Strings = []
+    nameservers: Annotated[Strings, Doc("Further name servers.")] = []
+    options: Annotated[list[PodDNSConfigOption], Atomic(), Doc("Further options of the resolver.")] = []
+    searches: Annotated[Strings, Doc("Further domains to look short names up in.")] = []
 
 
 class PodOS(Record):
-    name: Annotated[str, OneOf("linux", "windows")] = ""
+    name: Annotated[str, OneOf("linux", "windows"), Doc("linux or windows.")] = ""
 
 
 class PodReadinessGate(Record):
-    conditionType: Annotated[str, Required(), Format("qualified-name")] = ""
+    conditionType: Annotated[
+        str, Required(), Format("qualified-name"), Doc("The condition of the pod that must be True.")
+    ] = ""
 
 
 class PodResourceClaim(Record):
-    name: str = ""
-    resourceClaimName: str | None = None
-    resourceClaimTemplateName: str | None = None
+    name: Annotated[str, Doc("What its containers call it.")] = ""
+    resourceClaimName: Annotated[str, Doc("A claim that is there already.")] | None = None
+    resourceClaimTemplateName: (
+        Annotated[str, Doc("Or the template that a claim of the pod's own is made from.")] | None
+    ) = None
 
 
 class PodSchedulingGate(Record):
-    name: str = ""
+    name: Annotated[str, Doc("Its name.")] = ""
 
 
 class PodSchedulingGroup(Record):
-    podGroupName: str | None = None
+    podGroupName: Annotated[str, Doc("The group's name.")] | None = None
 
 
 class EvictionResponder(Record):
-    name: str = ""
-    priority: Int32 = msgspec.field(default_factory=int)
+    name: Annotated[str, Doc("Who is asked.")] = ""
+    priority: Annotated[Int32, Doc("Who is asked first: the highest.")] = msgspec.field(default_factory=int)
 
 
 class PodSpec(Record):
@@ -71,7 +75,9 @@ class PodSpec(Record):
     ephemeralContainers: Annotated[
         list[EphemeralContainer], BY_NAME, Doc("Containers added later, to look around.")
     ] = []
-    evictionResponders: Annotated[list[EvictionResponder], BY_NAME] = []
+    evictionResponders: Annotated[
+        list[EvictionResponder], BY_NAME, Doc("Who is asked, and in which order, before it is evicted.")
+    ] = []
     hostAliases: Annotated[list[HostAlias], ListMap(keys=("ip",), patch_key="ip"), Doc("Lines of its hosts file.")] = []
     hostIPC: Annotated[bool, Doc("Whether it shares the node's IPC.")] = False
     hostNetwork: Annotated[bool, Doc("Whether it shares its node's network.")] = False
@@ -103,7 +109,7 @@ class PodSpec(Record):
     schedulingGates: Annotated[
         list[PodSchedulingGate], BY_NAME, Doc("What must be lifted before a node is looked for.")
     ] = []
-    schedulingGroup: PodSchedulingGroup | None = None
+    schedulingGroup: Annotated[PodSchedulingGroup, Doc("The group of pods that it is placed with.")] | None = None
     securityContext: Annotated[PodSecurityContext, Doc("Whom it runs as, and what it may do.")] | None = None
     serviceAccount: Annotated[str, Doc("Deprecated: serviceAccountName.")] = ""
     serviceAccountName: Annotated[str, Format("dns-subdomain"), Doc("Who it is to the API.")] = ""

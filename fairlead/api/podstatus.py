@@ -33,51 +33,57 @@ class HostIP(Record):
 
 
 class PodResourceClaimStatus(Record):
-    name: str = ""
-    resourceClaimName: str | None = None
+    name: Annotated[str, Doc("Its name in the pod.")] = ""
+    resourceClaimName: Annotated[str, Doc("The claim made for it.")] | None = None
 
 
 class ContainerExtendedResourceRequest(Record):
-    containerName: str = ""
-    requestName: str = ""
-    resourceName: str = ""
+    containerName: Annotated[str, Doc("The container.")] = ""
+    requestName: Annotated[str, Doc("The request in the claim.")] = ""
+    resourceName: Annotated[str, Doc("The resource.")] = ""
 
 
 class PodExtendedResourceClaimStatus(Record):
-    requestMappings: Annotated[list[ContainerExtendedResourceRequest], Atomic()] = []
-    resourceClaimName: str = ""
+    requestMappings: Annotated[
+        list[ContainerExtendedResourceRequest], Atomic(), Doc("Which request serves which resource of which container.")
+    ] = []
+    resourceClaimName: Annotated[str, Doc("The claim made for its extended resources.")] = ""
 
 
 class NodeAllocatableMappedResources(Record):
-    name: str = ""
-    quantity: Quantity = msgspec.field(default_factory=lambda: "0")
+    name: Annotated[str, Doc("The resource.")] = ""
+    quantity: Annotated[Quantity, Doc("How much.")] = msgspec.field(default_factory=lambda: "0")
 
 
 class NodeAllocatableOverheadResources(Record):
-    name: str = ""
-    perContainer: Quantity | None = None
-    perPod: Quantity | None = None
+    name: Annotated[str, Doc("The resource.")] = ""
+    perContainer: Annotated[Quantity, Doc("How much for each container that uses the claim.")] | None = None
+    perPod: Annotated[Quantity, Doc("How much for the pod, once.")] | None = None
 
 
 class NodeAllocatableResourceClaimStatus(Record):
-    resourceClaimName: str = ""
-    containers: Annotated[list[str], SetList()] = []
-    mapping: Annotated[list[NodeAllocatableMappedResources], BY_NAME] = []
-    overhead: Annotated[list[NodeAllocatableOverheadResources], BY_NAME] = []
+    resourceClaimName: Annotated[str, Doc("The claim.")] = ""
+    containers: Annotated[list[str], SetList(), Doc("Which containers use it.")] = []
+    mapping: Annotated[
+        list[NodeAllocatableMappedResources], BY_NAME, Doc("How much of each of the node's resources it takes.")
+    ] = []
+    overhead: Annotated[list[NodeAllocatableOverheadResources], BY_NAME, Doc("How much it takes besides.")] = []
 
 
 class VolumeHealthCondition(Record):
-    reason: str = ""
-    status: str = ""
-    message: str = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    status: Annotated[str, Doc("Inaccessible, DataLoss or Degraded.")] = ""
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
 
 
 class PodVolumeHealth(Record):
-    name: str = ""
+    name: Annotated[str, Doc("The volume.")] = ""
     healthConditions: Annotated[
-        list[VolumeHealthCondition], ListMap(keys=("status", "reason"), patch_key="status")
+        list[VolumeHealthCondition],
+        ListMap(keys=("status", "reason"), patch_key="status"),
+        Doc("What is wrong with it."),
     ] = []
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Annotated[Time, Doc("When that last changed.")] | None = None
 
 
 class PodStatus(Record):
@@ -114,4 +120,4 @@ class PodStatus(Record):
     ] = []
     resources: Annotated[ResourceRequirements, Doc("What it has of resources.")] | None = None
     startTime: Annotated[Time, Doc("When its node took it on.")] | None = None
-    volumeHealth: Annotated[list[PodVolumeHealth], ListMap(keys=("name",))] = []
+    volumeHealth: Annotated[list[PodVolumeHealth], ListMap(keys=("name",)), Doc("How its volumes are.")] = []

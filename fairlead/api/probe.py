@@ -24,7 +24,7 @@ class HTTPGetAction(Record):
     host: Annotated[str, Doc("The host to ask; the pod's address unless given.")] = ""
     httpHeaders: Annotated[list[HTTPHeader], Atomic(), Doc("Headers to send.")] = []
     path: Annotated[str, Doc("What to ask for.")] = ""
-    protocol: str = ""
+    protocol: Annotated[str, Doc("The version of HTTP to speak.")] = ""
     scheme: Annotated[str, OneOf("HTTP", "HTTPS"), Doc("HTTP or HTTPS.")] = ""
 
 
@@ -35,7 +35,7 @@ class TCPSocketAction(Record):
 
 class GRPCAction(Record):
     port: Annotated[Int32, Doc("The port.")] = msgspec.field(default_factory=int)
-    mode: str = ""
+    mode: Annotated[str, Doc("How to connect: TLS or Plaintext.")] = ""
     service: Annotated[str, Doc("The service to ask about.")] | None = None
 
 

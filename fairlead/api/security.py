@@ -20,10 +20,10 @@ class SELinuxOptions(Record):
 
 
 class WindowsSecurityContextOptions(Record):
-    gmsaCredentialSpec: str | None = None
-    gmsaCredentialSpecName: str | None = None
-    hostProcess: bool | None = None
-    runAsUserName: str | None = None
+    gmsaCredentialSpec: Annotated[str, Doc("The group account's credentials themselves.")] | None = None
+    gmsaCredentialSpecName: Annotated[str, Doc("Which group account it runs under.")] | None = None
+    hostProcess: Annotated[bool, Doc("Whether it runs as a process of the node itself.")] | None = None
+    runAsUserName: Annotated[str, Doc("The user it runs as.")] | None = None
 
 
 class SeccompProfile(Record):

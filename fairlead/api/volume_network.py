@@ -8,155 +8,155 @@ import msgspec
 
 from fairlead.api.meta import Int32, Record, Strings
 from fairlead.api.reference import LocalObjectReference
-from fairlead.machinery.kind import Atomic, Required
+from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class NFSVolumeSource(Record):
-    path: Annotated[str, Required()] = ""
-    server: Annotated[str, Required()] = ""
-    readOnly: bool = False
+    path: Annotated[str, Required(), Doc("The path that the server exports.")] = ""
+    server: Annotated[str, Required(), Doc("The server.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
 
 
 class ISCSIVolumeSource(Record):
-    iqn: str = ""
-    lun: Int32 = msgspec.field(default_factory=int)
-    targetPortal: str = ""
-    chapAuthDiscovery: bool = False
-    chapAuthSession: bool = False
-    fsType: str = ""
-    initiatorName: str | None = None
-    iscsiInterface: str = ""
-    portals: Strings = []
-    readOnly: bool = False
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
+    iqn: Annotated[str, Doc("The target's name.")] = ""
+    lun: Annotated[Int32, Doc("The unit's number there.")] = msgspec.field(default_factory=int)
+    targetPortal: Annotated[str, Doc("The target's address, with its port unless 3260.")] = ""
+    chapAuthDiscovery: Annotated[bool, Doc("Whether finding targets takes signing in.")] = False
+    chapAuthSession: Annotated[bool, Doc("Whether using them takes signing in.")] = False
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    initiatorName: Annotated[str, Doc("What the node calls itself.")] | None = None
+    iscsiInterface: Annotated[str, Doc("The interface to use.")] = ""
+    portals: Annotated[Strings, Doc("Further addresses of the target.")] = []
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that holds user and password.")] | None = None
 
 
 class FCVolumeSource(Record):
-    fsType: str = ""
-    lun: Int32 | None = None
-    readOnly: bool = False
-    targetWWNs: Strings = []
-    wwids: Strings = []
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    lun: Annotated[Int32, Doc("The unit's number at its targets.")] | None = None
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    targetWWNs: Annotated[Strings, Doc("The targets' world-wide names.")] = []
+    wwids: Annotated[Strings, Doc("The disk's world-wide ids, in place of targets and number.")] = []
 
 
 class RBDVolumeSource(Record):
-    image: str = ""
-    monitors: Strings = []
-    fsType: str = ""
-    keyring: str = ""
-    pool: str = ""
-    readOnly: bool = False
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
-    user: str = ""
+    image: Annotated[str, Doc("The image.")] = ""
+    monitors: Annotated[Strings, Doc("The Ceph monitors' addresses.")] = []
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    keyring: Annotated[str, Doc("The file on the node that holds the key.")] = ""
+    pool: Annotated[str, Doc("The pool that the image is in.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that holds the key.")] | None = None
+    user: Annotated[str, Doc("The user to sign in as.")] = ""
 
 
 class CephFSVolumeSource(Record):
-    monitors: Strings = []
-    path: str = ""
-    readOnly: bool = False
-    secretFile: str = ""
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
-    user: str = ""
+    monitors: Annotated[Strings, Doc("The Ceph monitors' addresses.")] = []
+    path: Annotated[str, Doc("The part of the tree to mount.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretFile: Annotated[str, Doc("The file on the node that holds the key.")] = ""
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that holds the key.")] | None = None
+    user: Annotated[str, Doc("The user to sign in as.")] = ""
 
 
 class GlusterfsVolumeSource(Record):
-    endpoints: str = ""
-    path: str = ""
-    readOnly: bool = False
+    endpoints: Annotated[str, Doc("The Endpoints object that lists the servers.")] = ""
+    path: Annotated[str, Doc("The volume.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
 
 
 class CinderVolumeSource(Record):
-    volumeID: str = ""
-    fsType: str = ""
-    readOnly: bool = False
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
+    volumeID: Annotated[str, Doc("The disk.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret to sign in with.")] | None = None
 
 
 class AWSElasticBlockStoreVolumeSource(Record):
-    volumeID: str = ""
-    fsType: str = ""
-    partition: Int32 = 0
-    readOnly: bool = False
+    volumeID: Annotated[str, Doc("The disk.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    partition: Annotated[Int32, Doc("The partition; 0 is the whole disk.")] = 0
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
 
 
 class GCEPersistentDiskVolumeSource(Record):
-    pdName: str = ""
-    fsType: str = ""
-    partition: Int32 = 0
-    readOnly: bool = False
+    pdName: Annotated[str, Doc("The disk.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    partition: Annotated[Int32, Doc("The partition; 0 is the whole disk.")] = 0
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
 
 
 class AzureDiskVolumeSource(Record):
-    diskName: str = ""
-    diskURI: str = ""
-    cachingMode: str | None = None
-    fsType: str | None = None
-    kind: str | None = None
-    readOnly: bool | None = None
+    diskName: Annotated[str, Doc("The disk's name.")] = ""
+    diskURI: Annotated[str, Doc("Where the disk is kept.")] = ""
+    cachingMode: Annotated[str, Doc("How the node caches it: None, ReadOnly or ReadWrite.")] | None = None
+    fsType: Annotated[str, Doc("The file system to mount it as.")] | None = None
+    kind: Annotated[str, Doc("Shared, Dedicated or Managed.")] | None = None
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] | None = None
 
 
 class AzureFileVolumeSource(Record):
-    secretName: str = ""
-    shareName: str = ""
-    readOnly: bool = False
+    secretName: Annotated[str, Doc("The secret to sign in with.")] = ""
+    shareName: Annotated[str, Doc("The share.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
 
 
 class VsphereVirtualDiskVolumeSource(Record):
-    volumePath: str = ""
-    fsType: str = ""
-    storagePolicyID: str = ""
-    storagePolicyName: str = ""
+    volumePath: Annotated[str, Doc("Where the disk is.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    storagePolicyID: Annotated[str, Doc("The id of its storage policy.")] = ""
+    storagePolicyName: Annotated[str, Doc("The name of its storage policy.")] = ""
 
 
 class PhotonPersistentDiskVolumeSource(Record):
-    pdID: str = ""
-    fsType: str = ""
+    pdID: Annotated[str, Doc("The disk.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
 
 
 class PortworxVolumeSource(Record):
-    volumeID: str = ""
-    fsType: str = ""
-    readOnly: bool = False
+    volumeID: Annotated[str, Doc("The volume.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
 
 
 class QuobyteVolumeSource(Record):
-    registry: str = ""
-    volume: str = ""
-    group: str = ""
-    readOnly: bool = False
-    tenant: str = ""
-    user: str = ""
+    registry: Annotated[str, Doc("The registries' addresses, each with its port.")] = ""
+    volume: Annotated[str, Doc("The volume's name.")] = ""
+    group: Annotated[str, Doc("The group to use it as.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    tenant: Annotated[str, Doc("Whose volume it is.")] = ""
+    user: Annotated[str, Doc("The user to use it as.")] = ""
 
 
 class ScaleIOVolumeSource(Record):
-    gateway: str = ""
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
-    system: str = ""
-    fsType: str = ""
-    protectionDomain: str = ""
-    readOnly: bool = False
-    sslEnabled: bool = False
-    storageMode: str = ""
-    storagePool: str = ""
-    volumeName: str = ""
+    gateway: Annotated[str, Doc("The gateway's address.")] = ""
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret to sign in with.")] | None = None
+    system: Annotated[str, Doc("The system's name.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    protectionDomain: Annotated[str, Doc("The protection domain.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    sslEnabled: Annotated[bool, Doc("Whether the gateway is spoken to over TLS.")] = False
+    storageMode: Annotated[str, Doc("ThickProvisioned or ThinProvisioned.")] = ""
+    storagePool: Annotated[str, Doc("The pool.")] = ""
+    volumeName: Annotated[str, Doc("The volume.")] = ""
 
 
 class StorageOSVolumeSource(Record):
-    fsType: str = ""
-    readOnly: bool = False
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
-    volumeName: str = ""
-    volumeNamespace: str = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret to sign in with.")] | None = None
+    volumeName: Annotated[str, Doc("The volume.")] = ""
+    volumeNamespace: Annotated[str, Doc("The volume's namespace; the pod's unless given.")] = ""
 
 
 class FlockerVolumeSource(Record):
-    datasetName: str = ""
-    datasetUUID: str = ""
+    datasetName: Annotated[str, Doc("The dataset's name.")] = ""
+    datasetUUID: Annotated[str, Doc("Or its id.")] = ""
 
 
 class FlexVolumeSource(Record):
-    driver: str = ""
-    fsType: str = ""
-    options: dict[str, str] = {}
-    readOnly: bool = False
-    secretRef: Annotated[LocalObjectReference, Atomic()] | None = None
+    driver: Annotated[str, Doc("The program.")] = ""
+    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    options: Annotated[dict[str, str], Doc("What else it is told.")] = {}
+    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that it is given.")] | None = None

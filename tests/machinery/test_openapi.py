@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from fairlead.api.kinds import KINDS
 from fairlead.machinery.openapi import OpenApi, openapi_v2, openapi_v3, openapi_v3_index
 from fairlead.machinery.openapi_schema import INT_OR_STRING, META, QUANTITY, TIME, Names, struct_schema
+from fairlead.machinery.schema import Field, schema_of
 from tests.machinery.things import THING, Port, Spec
 
 GROUP_VERSIONS = sorted({kind.api_version for kind in KINDS})
@@ -153,3 +154,14 @@ def test_documents_are_made_once() -> None:
     assert documents.v3("apis/test.example.com/v1") is documents.v3("apis/test.example.com/v1")
     assert json.loads(documents.index())["paths"].keys() == {"apis/test.example.com/v1"}
     assert json.loads(documents.v2())["swagger"] == "2.0"
+
+
+def test_every_field_of_every_kind_is_described() -> None:
+    bare = [
+        f"{name}.{field.name}" for struct, name in Names(KINDS).items() for field in fields(struct) if not field.doc
+    ]
+    assert not bare
+
+
+def fields(struct: Any) -> Iterable[Field]:
+    return schema_of(struct).fields.values()
