@@ -166,17 +166,16 @@ def _containers_of(door: Door) -> tuple[Container, ...]:
 
 
 def _chains(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
-    address, node, ip = address_door(family), node_door(family), family.table
-    loopback = "" if options.localhost else f"{ip} daddr != {family.loopback} "
-    restricted = f"{address.key} @{RESTRICTED} {address.client} != @{ALLOWED} drop"
-    known = f"meta mark set {address.key} map @{SERVICES} goto choose"
-    unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
-    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in services)
-    inward = (
-        (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',)
-        if options.localhost and family is IPV4
-        else ()
+    return (
+        *_choosing(family, options),
+        *_translating(services, family, options),
+        *_refusing(services, family, options),
     )
+
+
+def _choosing(family: Family, options: Options) -> tuple[Chain, ...]:
+    """What the hooks go to once they know where a packet is bound."""
+    address, node = address_door(family), node_door(family)
     return (
         *(Chain(door.map("send"), (_send(door),)) for door in (address, node)),
         Chain("choose", (f"meta mark vmap @{KINDS}",)),
@@ -186,6 +185,15 @@ def _chains(services: Sequence[str], family: Family, options: Options) -> tuple[
             "node_ports_outside",
             (f"{options.outside} meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
         ),
+    )
+
+
+def _translating(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
+    address, ip = address_door(family), family.table
+    loopback = "" if options.localhost else f"{ip} daddr != {family.loopback} "
+    restricted = f"{address.key} @{RESTRICTED} {address.client} != @{ALLOWED} drop"
+    known = f"meta mark set {address.key} map @{SERVICES} goto choose"
+    return (
         Chain(
             "prerouting",
             (
@@ -210,6 +218,20 @@ def _chains(services: Sequence[str], family: Family, options: Options) -> tuple[
             ),
             "type nat hook postrouting priority srcnat",
         ),
+    )
+
+
+def _refusing(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
+    """What no Service takes: a nat chain cannot reject, so the filter hooks do."""
+    address, node, ip = address_door(family), node_door(family), family.table
+    unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
+    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in services)
+    inward = (
+        (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',)
+        if options.localhost and family is IPV4
+        else ()
+    )
+    return (
         Chain("refuse", ("meta l4proto tcp reject with tcp reset", f"reject with {family.unreachable}")),
         Chain("refuse_service", (f"meta l4proto {family.icmp} drop", "goto refuse")),
         Chain(
