@@ -71,6 +71,16 @@ def test_conditions_follow_readiness_termination_and_what_the_service_publishes(
     assert seen(publish=True, terminating=True) == (True, True, True)
 
 
+def test_pods_on_their_nodes_network_are_endpoints_of_their_own_at_the_nodes_address() -> None:
+    pods = [pod("web-1", ip="172.30.0.11"), pod("web-2", ip="172.30.0.11", ready=False)]
+    for p in pods:
+        p.spec.hostNetwork = True
+    svc, slices = service(), after(service(), pods)
+    found = [(e.addresses, e.targetRef.name, e.conditions.ready) for e in endpoints(slices) if e.targetRef]
+    assert sorted(found) == [(["172.30.0.11"], "web-1", True), (["172.30.0.11"], "web-2", False)]
+    assert after(svc, pods, slices) == slices
+
+
 def test_finished_pods_and_pods_without_address_are_no_endpoints() -> None:
     pods = [pod("a", ip=""), pod("b", phase="Succeeded"), pod("c", phase="Failed"), pod("d", ip="fd00::1")]
     assert endpoints(after(service(), pods)) == []
