@@ -1,4 +1,4 @@
-"""The way to a Pod's node: logs as a stream, exec as a WebSocket that the edge bridges.
+"""The way to a Pod's node: logs as a stream, exec and attach as a WebSocket that the edge bridges.
 
 The node's kubelet API listens on its internal address and demands our client certificate.
 """
@@ -35,13 +35,11 @@ class Kubelet:
         self._session: aiohttp.ClientSession | None = None
 
     async def handle(self, target: Target, request: Request) -> Outcome:
-        """`pods/log`, `exec` and `attach`. Raises StatusError 400, 404, 501, 503."""
+        """`pods/log`, `exec` and `attach`. Raises StatusError 400, 404, 503."""
         pod: Pod = target.resource.find(target.namespace, target.name).decode()
         if target.subresource == "log":
             return await self._log(pod, request)
-        if target.subresource == "exec":
-            return self._exec(pod, request)
-        raise StatusError(501, "NotImplemented", f"pods/{target.subresource} is not implemented by this server")
+        return self._join(pod, target.subresource, request)
 
     async def _log(self, pod: Pod, request: Request) -> Outcome:
         container = choose_container(pod, request.query.get("container", ""))
@@ -52,18 +50,18 @@ class Kubelet:
         query = [(key, value) for key, value in request.query.items() if key != "container"]
         return await self._stream(self._url(pod, "containerLogs", container, query))
 
-    def _exec(self, pod: Pod, request: Request) -> Outcome:
+    def _join(self, pod: Pod, what: str, request: Request) -> Outcome:
         query = [(key, value) for key, value in request.query.items() if key != "container"]
-        if not any(key == "command" for key, _ in query):
+        if what == "exec" and not any(key == "command" for key, _ in query):
             raise bad_request("you must specify at least 1 command for the container")
         container = choose_container(pod, request.query.get("container", ""))
         if not pod.spec.nodeName:
             raise bad_request(f"pod {pod.metadata.name} does not have a host assigned")
-        upgrade = Upgrade(self._url(pod, "exec", container, query))
+        upgrade = Upgrade(self._url(pod, what, container, query))
         # Last, because kubectl asks again without WebSocket after any refusal and then shows that answer; so that is
         # the place to say why the node refused, too.
         if request.headers.get("upgrade", "").lower() != "websocket":
-            check_running(pod, container)
+            check_running(pod, container, subresource=what)
             raise bad_request("Upgrade request required: this server speaks WebSocket, with v5.channel.k8s.io or v4")
         return upgrade
 

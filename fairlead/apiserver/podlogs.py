@@ -1,4 +1,4 @@
-"""Which container of a Pod a `log` or `exec` means, and whether it has come far enough: pure, with upstream's texts."""
+"""Which container of a Pod is meant, and whether it has come far enough for it: pure, with upstream's texts."""
 
 from __future__ import annotations
 
@@ -45,8 +45,12 @@ def _waiting(pod: Pod, container: str, reason: str) -> StatusError:
     return bad_request(f"{text}: {told}" if told else text)
 
 
-def check_running(pod: Pod, container: str) -> None:
+def check_running(pod: Pod, container: str, *, subresource: str) -> None:
     """Raises StatusError 400 where there is no process to join."""
     statuses = (*pod.status.containerStatuses, *pod.status.initContainerStatuses)
-    if not any(s.name == container and s.state.running is not None for s in statuses):
-        raise bad_request(f'unable to upgrade connection: container not found ("{container}")')
+    if any(s.name == container and s.state.running is not None for s in statuses):
+        return
+    text = f'container not found ("{container}")'
+    if subresource == "attach":
+        text = f"container {container} not found in pod {pod.metadata.name}_{pod.metadata.namespace}"
+    raise bad_request(f"unable to upgrade connection: {text}")

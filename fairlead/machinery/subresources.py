@@ -40,6 +40,7 @@ _CONNECT = ("create", "delete", "get", "patch", "update")
 
 _SPECIAL: dict[tuple[str, str], tuple[Subresource, ...]] = {
     ("", "pods"): (
+        Subresource("attach", GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
         Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
         Subresource("eviction", GroupVersionKind("policy", "v1", "Eviction"), ("create",)),
         Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from fairlead.node.attached import Attached
 from fairlead.node.logfile import LogFile, LogStream
 from fairlead.node.wire import Message
 
@@ -39,8 +40,9 @@ class Child:
         self.exit: Message | None = None
         self.outputs: dict[int, LogStream] = {}
         self.log: LogFile | None = None
-        self.held: list[int] = []
-        """Descriptors kept open for it: the writing end of a stdin that nobody writes to yet."""
+        self.stdin = -1
+        """The writing end of its input, kept open for whoever attaches."""
+        self.attached: list[Attached] = []
 
     def view(self) -> Message:
         state = {"id": self.id, "sandbox": self.sandbox, "container": self.container, "meta": self.meta}

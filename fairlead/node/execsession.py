@@ -25,11 +25,11 @@ from fairlead.node.wire import Message
 from fairlead.node.zygoteclient import ZygoteClient, ZygoteError
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-_STDIN, _STDOUT, _STDERR, _STATUS, _SIZE, _CLOSE = 0, 1, 2, 3, 4, 255
-_LINGER_S = 0.25
+STDIN, STDOUT, STDERR, STATUS, SIZE, CLOSE = 0, 1, 2, 3, 4, 255
+LINGER_S = 0.25
 """After the program's end: how long the rest of what it said may take to come out of its pipes."""
 _SIZE_S = 0.1
-_END_OF_INPUT = b"\x04"
+END_OF_INPUT = b"\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def internal(message: str) -> dict[str, Any]:
     }
 
 
-def _parse_size(data: bytes) -> tuple[int, int] | None:
+def parse_size(data: bytes) -> tuple[int, int] | None:
     """Columns and rows."""
     try:
         tree = json.loads(data)
@@ -158,8 +158,8 @@ class ExecSession:
         except TimeoutError:
             return None
         self._first = message
-        binary = message.type == WSMsgType.BINARY and message.data[:1] == bytes([_SIZE])
-        return _parse_size(message.data[1:]) if binary else None
+        binary = message.type == WSMsgType.BINARY and message.data[:1] == bytes([SIZE])
+        return parse_size(message.data[1:]) if binary else None
 
     async def _exec(self, request: ExecRequest, fds: Sequence[int], size: tuple[int, int] | None = None) -> None:
         recipe: Message = {"argv": list(request.command), "tty": request.tty, "size": size}
@@ -171,9 +171,9 @@ class ExecSession:
         streams = self._streams
         async with asyncio.TaskGroup() as group:
             incoming = group.create_task(self._take())
-            outputs = [group.create_task(self._send(streams.stdout, _STDOUT))]
+            outputs = [group.create_task(self._send(streams.stdout, STDOUT))]
             if not merged:
-                outputs.append(group.create_task(self._send(streams.stderr, _STDERR)))
+                outputs.append(group.create_task(self._send(streams.stderr, STDERR)))
             waiting: list[asyncio.Future[Any]] = [exited, incoming]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if exited.done():
@@ -185,7 +185,7 @@ class ExecSession:
 
     async def _drain(self, outputs: list[asyncio.Task[None]]) -> None:
         """Until the outputs end, or nothing more comes though something holds them open."""
-        await asyncio.wait(outputs, timeout=_LINGER_S)
+        await asyncio.wait(outputs, timeout=LINGER_S)
 
     async def _take(self) -> None:
         """What the peer sends, until it goes."""
@@ -200,11 +200,11 @@ class ExecSession:
         if message.type != WSMsgType.BINARY or not message.data:
             return
         channel, data = message.data[0], message.data[1:]
-        if channel == _STDIN and data:
+        if channel == STDIN and data:
             await self._feed(data)
-        elif channel == _CLOSE and data[:1] == bytes([_STDIN]):
+        elif channel == CLOSE and data[:1] == bytes([STDIN]):
             await self._end_input()
-        elif channel == _SIZE and self._streams.tty:
+        elif channel == SIZE and self._streams.tty:
             self._resize(data)
 
     async def _feed(self, data: bytes) -> None:
@@ -215,13 +215,13 @@ class ExecSession:
     async def _end_input(self) -> None:
         streams = self._streams
         if streams.tty:
-            await self._feed(_END_OF_INPUT)
+            await self._feed(END_OF_INPUT)
         elif streams.stdin >= 0:
             os.close(streams.stdin)
             streams.stdin = -1
 
     def _resize(self, data: bytes) -> None:
-        size = _parse_size(data)
+        size = parse_size(data)
         if size is not None:
             with contextlib.suppress(OSError):  # the program has ended
                 resize(self._streams.stdout, *size)
@@ -235,5 +235,5 @@ class ExecSession:
 
     async def _tell(self, status: dict[str, Any]) -> None:
         with contextlib.suppress(ConnectionError):
-            await self._ws.send_bytes(bytes([_STATUS]) + json.dumps(status).encode())
+            await self._ws.send_bytes(bytes([STATUS]) + json.dumps(status).encode())
             await self._ws.close()

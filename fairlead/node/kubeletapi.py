@@ -1,4 +1,4 @@
-"""The node's own API on port 10250: container logs and exec, for the API server alone.
+"""The node's own API on port 10250: container logs, exec and attach, for the API server alone.
 
 TLS with a client certificate is required by the context that the settings bring; whoever has one of the cluster's
 authority with the API server's name for nodes may ask for anything here.
@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from fairlead.base.instant import Instant, parse_time
+from fairlead.node.attachsession import AttachRequest, AttachSession
 from fairlead.node.execsession import PROTOCOLS, ExecRequest, ExecSession
 from fairlead.node.logread import LogQuery, read_log
 from fairlead.node.shared import Shared
 from fairlead.node.worker import PodWorker
+from fairlead.node.zygoteclient import ZygoteError
 
 CLIENT_NAME = "kube-apiserver-kubelet-client"
 _TRUE = ("true", "1")
@@ -37,6 +39,7 @@ class KubeletApi:
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
+        app.router.add_get("/attach/{namespace}/{pod}/{container}", self._attach)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -102,9 +105,7 @@ class KubeletApi:
         container_id = worker.container_id(request.match_info["container"])
         if not container_id:
             raise web.HTTPBadRequest(text=f"container not found ({request.match_info['container']!r})")
-        ws = web.WebSocketResponse(protocols=PROTOCOLS, compress=False, max_msg_size=0)
-        if not ws.can_prepare(request).ok:
-            raise web.HTTPBadRequest(text="this is a WebSocket; ask for v5.channel.k8s.io or v4.channel.k8s.io")
+        ws = _web_socket(request)
         await ws.prepare(request)
         tty = given.get("tty") in _TRUE
         wanted = ExecRequest(
@@ -117,6 +118,38 @@ class KubeletApi:
         )
         await ExecSession(ws, self._shared.zygote, self._shared.exits, id_=self._shared.new_id()).run(wanted)
         return ws
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        worker, given, where = self._worker(request), request.query, request.match_info
+        wanted = AttachRequest(
+            container_id=worker.container_id(where["container"]),
+            stdin=given.get("stdin") in _TRUE,
+            stdout=given.get("stdout", "true") in _TRUE,
+            stderr=given.get("stderr", "true") in _TRUE,
+        )
+        if not (wanted.stdin or wanted.stdout or wanted.stderr):
+            raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
+        ws = _web_socket(request)
+        try:
+            attachment = await self._shared.zygote.attach(wanted.container_id, stdin=wanted.stdin)
+        except ZygoteError as error:
+            text = f"container {where['container']} not found in pod {where['pod']}_{where['namespace']}"
+            raise web.HTTPBadRequest(text=text) from error
+        session = AttachSession(ws, self._shared.zygote, attachment)
+        try:
+            await ws.prepare(request)
+        except BaseException:
+            session.close()
+            raise
+        await session.run(wanted)
+        return ws
+
+
+def _web_socket(request: web.Request) -> web.WebSocketResponse:
+    ws = web.WebSocketResponse(protocols=PROTOCOLS, compress=False, max_msg_size=0)
+    if not ws.can_prepare(request).ok:
+        raise web.HTTPBadRequest(text="this is a WebSocket; ask for v5.channel.k8s.io or v4.channel.k8s.io")
+    return ws
 
 
 @web.middleware

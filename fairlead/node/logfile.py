@@ -70,20 +70,20 @@ class LogStream:
 
     def __init__(self, file: LogFile, name: str) -> None:
         self._file = file
-        self._name = name
+        self.name = name
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         if lines:
-            self._file.write(self._name, lines)
+            self._file.write(self.name, lines)
         while len(self._rest) >= _MAX_LINE:
-            self._file.write(self._name, [self._rest[:_MAX_LINE]], partial=True)
+            self._file.write(self.name, [self._rest[:_MAX_LINE]], partial=True)
             self._rest = self._rest[_MAX_LINE:]
 
     def end(self) -> None:
         """A last line without a newline is a line."""
         if self._rest:
-            self._file.write(self._name, [self._rest])
+            self._file.write(self.name, [self._rest])
             self._rest = b""

@@ -55,6 +55,7 @@ def make_recipe(
         "cwd": container.workingDir or "/",
         "tty": container.tty,
         "stdin": container.stdin,
+        "stdin_once": container.stdinOnce,
         "uid": uid,
         "gid": gid,
         "groups": groups,

@@ -23,6 +23,7 @@ from typing import NoReturn
 from fairlead.base.clock import Clock, RealClock
 from fairlead.net import linux
 from fairlead.node import launch, wire
+from fairlead.node.attached import CHANNELS, Attached
 from fairlead.node.children import Child, Sandbox
 from fairlead.node.logfile import LogFile, LogStream
 from fairlead.node.wire import Message
@@ -45,6 +46,7 @@ class Zygote:
         self._by_pid: dict[int, Child] = {}
         self._poll = select.epoll()
         self._readers: dict[int, Callable[[], object]] = {}
+        self._writers: dict[int, Callable[[], object]] = {sock.fileno(): self._flush}
         self._self = os.pidfd_open(os.getpid())
         self._own = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -61,8 +63,9 @@ class Zygote:
         self._watch(self._sock.fileno(), self._requests)
         while not self._ended:
             for fd, events in self._poll.poll():
-                if fd == self._sock.fileno() and events & select.EPOLLOUT:
-                    self._flush()
+                writer = self._writers.get(fd)
+                if writer and events & select.EPOLLOUT:
+                    writer()
                 reader = self._readers.get(fd)
                 if reader and events & ~select.EPOLLOUT:
                     reader()
@@ -72,6 +75,7 @@ class Zygote:
         self._poll.register(fd, select.EPOLLIN)
 
     def _unwatch(self, fd: int) -> None:
+        self._writers.pop(fd, None)
         if self._readers.pop(fd, None):
             self._poll.unregister(fd)
             os.close(fd)
@@ -111,6 +115,11 @@ class Zygote:
                 self._start(request)
             case "exec":
                 self._exec(request, fds)
+            case "attach":
+                self._attach(request, fds)
+            case "end_input":
+                self._end_input(self._children[request["id"]])
+                self._say({"re": request["q"]})
             case "signal":
                 self._signal(request)
             case "list":
@@ -211,7 +220,7 @@ class Zygote:
             return
         self._output(child, fds[0], "stdout")
         self._output(child, fds[1], "stderr")
-        child.held += fds[2:]
+        child.stdin = fds[2] if fds[2:] else -1
 
     def _output(self, child: Child, fd: int, name: str) -> None:
         os.set_blocking(fd, False)
@@ -236,7 +245,11 @@ class Zygote:
         except OSError:  # EIO: a terminal without a program
             data = b""
         if data:
-            child.outputs[fd].feed(data)
+            stream = child.outputs[fd]
+            stream.feed(data)
+            for attached in child.attached[:]:
+                attached.feed(CHANNELS[stream.name], data)
+                self._pass_on(child, attached)
             return True
         child.outputs.pop(fd).end()
         self._unwatch(fd)
@@ -261,6 +274,47 @@ class Zygote:
         finally:
             os.close(error_w)
         self._adopt(request, pid, error_r)
+
+    def _attach(self, request: Message, fds: list[int]) -> None:
+        """From now on what the container says goes to this pipe too; its terminal or input is given back."""
+        child = self._children[request["id"]]
+        if child.exit is not None or not child.started or child.log is None:
+            raise ValueError("container not running")
+        if child.console >= 0:
+            self._terminal(child, child.console)  # it was sent before the program was started
+        recipe = child.recipe
+        tty, stdin = bool(recipe.get("tty")), bool(recipe.get("stdin") and request["stdin"])
+        attached = Attached(os.dup(fds[0]), stdin=stdin)
+        child.attached.append(attached)
+        self._watch(attached.fd, lambda: self._left(child, attached))
+        self._writers[attached.fd] = lambda: self._pass_on(child, attached)
+        given = list(child.outputs)[:1] if tty else [child.stdin] if stdin and child.stdin >= 0 else []
+        self._say({"re": request["q"], "tty": tty, "stdin": stdin, "once": bool(recipe.get("stdin_once"))}, given)
+
+    def _pass_on(self, child: Child, attached: Attached) -> None:
+        sent = attached.flush()
+        if sent and attached.ended:
+            self._detach(child, attached)
+        else:
+            self._poll.modify(attached.fd, select.EPOLLIN | (0 if sent else select.EPOLLOUT))
+
+    def _left(self, child: Child, attached: Attached) -> None:
+        if attached.left():  # and not another's end that had the same number a moment ago
+            self._detach(child, attached)
+
+    def _detach(self, child: Child, attached: Attached) -> None:
+        if attached not in child.attached:
+            return
+        child.attached.remove(attached)
+        self._unwatch(attached.fd)
+        if attached.stdin:
+            self._end_input(child)
+
+    def _end_input(self, child: Child) -> None:
+        """The first client with an input has gone or has nothing more to say: with `stdinOnce` that was all."""
+        if child.stdin >= 0 and child.recipe.get("stdin_once"):
+            os.close(child.stdin)
+            child.stdin = -1
 
     def _adopt(self, request: Message, pid: int, error_fd: int) -> Child:
         child = Child(request, pid)
@@ -315,8 +369,12 @@ class Zygote:
                 self._unwatch(fd)
         if child.log is not None:
             child.log.close()
-        for fd in (*child.held, child.pidfd):
+        for attached in child.attached[:]:
+            attached.ended = True
+            self._pass_on(child, attached)
+        for fd in {child.stdin, child.pidfd} - {-1}:
             os.close(fd)
+        child.stdin = -1
         child.exit = {"code": code if code >= 0 else 128 - code, "signal": max(-code, 0), "time": self._clock.now()}
         if child.error or child.id not in self._children:
             self._children.pop(child.id, None)  # it never was, for its owner; or its owner wants no more of it

@@ -37,6 +37,20 @@ class Found:
     children: list[Message]
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What `attach` gives; the descriptors are the caller's to close."""
+
+    output: int
+    """A pipe with frames (`node/attached.py`), to the container's end."""
+    input: int
+    """The container's terminal, or the writing end of its input; -1 where it has neither."""
+    tty: bool
+    stdin: bool
+    once: bool
+    """The input ends with the first client that had it."""
+
+
 class ZygoteClient:
     """Speaks on one inherited end of the pair; `start` it inside the running loop before anything else."""
 
@@ -88,6 +102,26 @@ class ZygoteClient:
         one SOCK_SEQPACKET socket over which the terminal's master side comes. Its end comes as an exit."""
         request = {"op": "exec", "id": id_, "container": container, "recipe": recipe}
         return (await self._ask(request, fds)).future.result()
+
+    async def attach(self, id_: str, *, stdin: bool) -> Attachment:
+        """Takes part in what a running container says, and with `stdin` in what it is told. Closing the output is
+        the farewell. Raises ZygoteError where it does not run."""
+        output, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            pending = await self._ask({"op": "attach", "id": id_, "stdin": stdin}, (theirs,))
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(theirs)
+        told, input_ = pending.future.result(), pending.fds[0] if pending.fds else -1
+        if input_ >= 0:
+            os.set_blocking(input_, False)
+        return Attachment(output, input_, told["tty"], told["stdin"], told["once"])
+
+    async def end_input(self, id_: str) -> None:
+        """An attached client has nothing more to say; closes the input where it is meant for one client only."""
+        await self._ask({"op": "end_input", "id": id_})
 
     async def signal(self, id_: str, number: int) -> None:
         await self._ask({"op": "signal", "id": id_, "sig": number})

@@ -152,9 +152,9 @@ async def test_logs_of_the_right_container(api: Api) -> None:
 @story
 async def test_what_we_cannot_do_with_pods_is_said(api: Api) -> None:
     await api.ok("POST", PODS, pod("p"))
-    assert (await api.error("POST", f"{PODS}/p/attach")).code == 501
-    error = await api.error("GET", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="websocket")
-    assert (error.code, error.message) == (400, "pod p does not have a host assigned")
+    for what in ("attach", "exec"):
+        error = await api.error("GET", f"{PODS}/p/{what}", query={"command": "ls"}, upgrade="websocket")
+        assert (error.code, error.message) == (400, "pod p does not have a host assigned")
 
 
 @story
@@ -164,6 +164,9 @@ async def test_after_a_refused_exec_kubectl_asks_without_websocket_and_is_told_t
     await api.ok("POST", PODS, pod("p", nodeName="n1"))
     error = await api.error("POST", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="SPDY/3.1")
     text = 'unable to upgrade connection: container not found ("web")'
+    assert (error.code, error.message) == (400, text)
+    error = await api.error("POST", f"{PODS}/p/attach", query={"container": "web"}, upgrade="SPDY/3.1")
+    text = "unable to upgrade connection: container web not found in pod p_default"
     assert (error.code, error.message) == (400, text)
     running = {"name": "web", "state": {"running": {}}}
     await api.ok("PATCH", f"{PODS}/p/status", {"status": {"containerStatuses": [running]}}, content_type=MERGE)

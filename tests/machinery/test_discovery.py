@@ -52,6 +52,7 @@ def test_resources_say_what_kubectl_maps_names_by() -> None:
     assert core["nodes"]["namespaced"] is False
     assert core["services/status"]["verbs"] == ["get", "patch", "update"]
     assert core["pods/exec"]["kind"] == "PodExecOptions"
+    assert (core["pods/attach"]["kind"], core["pods/attach"]["verbs"]) == ("PodAttachOptions", ["create", "get"])
     assert core["pods/log"]["verbs"] == ["get"]
     assert (core["pods/eviction"]["group"], core["pods/eviction"]["version"]) == ("policy", "v1")
     assert (apps["deployments/scale"]["group"], apps["deployments/scale"]["kind"]) == ("autoscaling", "Scale")

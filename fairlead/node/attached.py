@@ -1,0 +1,77 @@
+"""The zygote's side of `kubectl attach`: what a container says, passed on in frames through a pipe to one client.
+
+A frame is a channel (1 stdout, 2 stderr), a length and that many bytes. What the pipe does not take is kept, up to a
+bound; a client behind by more is dropped, and the last frame says so. The pipe's end is the container's. That the
+reader has gone shows on the pipe as well, so a dead agent's clients need no farewell. Rejected: a pipe for each output
+(twice the bookkeeping, and stdout and stderr lose their order); waiting for the client (it would hold up the container
+and its log); reading the log file instead (it knows whole lines only, and a prompt is none).
+Standard library only (the zygote imports this).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+from collections import deque
+
+LIMIT = 4 << 20
+HEAD = struct.Struct(">BI")
+CHANNELS = {"stdout": 1, "stderr": 2}
+DROPPED = 255
+"""The channel of the frame that ends what was sent to a client too slow for its container."""
+
+
+class Attached:
+    """One client of a running container; owns nothing but its queue: the zygote closes `fd`."""
+
+    def __init__(self, fd: int, *, stdin: bool) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
+        self.stdin = stdin
+        """It may write to the container's input."""
+        self.ended = False
+        """Nothing is to come but what is queued."""
+        self._queue: deque[bytes] = deque()
+        self._size = 0
+
+    def feed(self, channel: int, data: bytes) -> None:
+        if self.ended:
+            return
+        self._put(channel, data)
+        if self._size > LIMIT and not self.flush() and self._size > LIMIT:
+            first = self._queue[0]  # it may have been sent in part
+            self._queue.clear()
+            self._queue.append(first)
+            self._size = len(first)
+            self._put(DROPPED, b"")
+            self.ended = True
+
+    def _put(self, channel: int, data: bytes) -> None:
+        self._queue.append(HEAD.pack(channel, len(data)) + data)
+        self._size += HEAD.size + len(data)
+
+    def flush(self) -> bool:
+        """Sends what the pipe has room for; False where something is left."""
+        while self._queue:
+            first = self._queue[0]
+            try:
+                sent = os.write(self.fd, first)
+            except BlockingIOError:
+                return False
+            except OSError:  # nobody reads any more
+                self._queue.clear()
+                self.ended = True
+                return True
+            self._size -= sent
+            if sent < len(first):
+                self._queue[0] = first[sent:]
+            else:
+                self._queue.popleft()
+        return True
+
+    def left(self) -> bool:
+        """Whether nobody reads any more."""
+        poll = select.poll()
+        poll.register(self.fd, 0)
+        return bool(poll.poll(0))
