@@ -101,19 +101,21 @@ async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) ->
 
 async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) -> None:
     """Until the first success it asks more often than the period says: a Pod should not wait ten seconds for traffic
-    because it needed fifty milliseconds to listen."""
+    because it needed fifty milliseconds to listen. What an answer takes counts too, or a probe that hangs would be
+    asked eagerly, and unreported, for many times its timeout."""
     tally = tally_of(probe, known=True if state.ready else None)
     if not state.ready:
         await asyncio.sleep(probe.initialDelaySeconds)
-    eager, pause_s, asked_s = not state.ready, _EAGER_S, 0.0
+    now = asyncio.get_running_loop().time
+    eager, pause_s, began = not state.ready, _EAGER_S, now()
     while True:
         why = await probe_once(probe, context.container, context.ip, context.run)
+        asked_s = now() - began
         if why is not None and (not eager or asked_s >= _QUIET_S):
             context.report("readiness", why)
         eager = eager and why is not None and asked_s < _period(probe)
         if eager:
             await asyncio.sleep(pause_s)
-            asked_s += pause_s
             pause_s = min(pause_s * 1.6, _period(probe))
             continue
         if tally.add(why is None):

@@ -520,3 +520,34 @@ def test_every_sort_of_probe_is_asked_and_the_others_wait_for_the_startup_probe(
     assert "Normal Killing Container never failed startup probe, will be restarted" in events
     assert any(e.startswith("Warning Unhealthy Startup probe failed: ") for e in events)
     assert any(e.startswith("Warning Unhealthy Readiness probe failed: ") and "refused" in e for e in events)
+
+
+@pytest.mark.slow
+def test_the_times_of_a_probe_are_kept() -> None:
+    """When it begins, how long an answer may take, and how long the container then has to end."""
+
+    async def work(node: NodeBench) -> tuple[float, list[str]]:
+        each = {"periodSeconds": 1, "failureThreshold": 1}
+        delayed = {"exec": {"command": ["true"]}, "initialDelaySeconds": 2}
+        hanging = {"exec": {"command": ["sleep", "30"]}, "timeoutSeconds": 1} | each
+        failing = {"exec": {"command": ["false"]}, "terminationGracePeriodSeconds": 1} | each
+        async with node.agent():
+            await node.create(
+                "p",
+                shell("sleep 60", name="delayed", readinessProbe=delayed),
+                shell("sleep 60", name="hanging", readinessProbe=hanging),
+                shell("trap '' TERM; while :; do sleep 0.2; done", name="stubborn", livenessProbe=failing),
+                terminationGracePeriodSeconds=600,
+            )
+            await node.until("p", lambda p: p.status.phase == "Running")
+            at = time.monotonic()
+            await node.until("p", lambda p: container(p, "delayed").ready)
+            waited_s = time.monotonic() - at
+            pod = await node.until("p", lambda p: container(p, "stubborn").restartCount > 0)
+            assert not container(pod, "hanging").ready
+            return waited_s, await node.events()
+
+    waited_s, events = on_node(work)
+    assert waited_s > 1.5
+    assert any(e.startswith("Warning Unhealthy Readiness probe failed: command timed out: ") for e in events)
+    assert "Normal Killing Container stubborn failed liveness probe, will be restarted" in events
