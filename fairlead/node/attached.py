@@ -15,7 +15,7 @@ import select
 import struct
 from collections import deque
 
-LIMIT = 4 << 20
+LIMIT = 8 << 20
 HEAD = struct.Struct(">BI")
 CHANNELS = {"stdout": 1, "stderr": 2}
 DROPPED = 255

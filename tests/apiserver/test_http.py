@@ -262,6 +262,24 @@ def test_exec_is_joined_with_the_node_in_both_directions(certificates: Path) -> 
     run(certificates, story)
 
 
+def test_an_attach_is_passed_to_the_node_too_and_its_refusal_back(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        asked: list[str] = []
+
+        async def refuse(request: web.Request) -> web.StreamResponse:
+            asked.append(request.path_qs)
+            return web.Response(status=400, text="container b not found in pod p_default")
+
+        async with kubelet(at, refuse), asyncio.timeout(5):
+            url = f"{at.url}{PODS}/p/attach?container=b&stdin=true&stdout=true&tty=true"
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await at.session.ws_connect(url, protocols=["v5.channel.k8s.io"])
+            assert refused.value.status == 400
+            assert asked == ["/attach/default/p/b?stdin=true&stdout=true&tty=true"]
+
+    run(certificates, story)
+
+
 def test_an_exec_that_cannot_be_is_an_ordinary_answer(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         async def refuse(_: web.Request) -> web.StreamResponse:
