@@ -141,3 +141,8 @@ def on_node(work: Callable[[NodeBench], Awaitable[R]], *, ordinary: bool = False
         return asyncio.run(main())
 
     return in_sandbox(body, ordinary=ordinary)
+
+
+def shell(script: str, **extra: object) -> dict[str, object]:
+    """A container that runs a script of the host's shell."""
+    return {"name": "main", "image": "busybox", "command": ["sh", "-c", script]} | extra

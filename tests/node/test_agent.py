@@ -12,12 +12,11 @@ import aiohttp
 import pytest
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.containerstatus import ContainerStatus
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
 from fairlead.node.zygoteclient import ZygoteGone
-from tests.node.nodebench import NodeBench, on_node, ready
+from tests.node.nodebench import NodeBench, on_node, ready, shell
 from tests.node.sandbox import as_any_user
 
 pytestmark = pytest.mark.kernel
@@ -25,10 +24,6 @@ pytestmark = pytest.mark.kernel
 WEB = {"name": "web", "image": "fairlead/web"}
 PORT = [{"name": "PORT", "value": "8081"}]
 NGINX = {"name": "nginx", "image": "nginx:1.14"}
-
-
-def shell(script: str, **extra: object) -> dict[str, object]:
-    return {"name": "main", "image": "busybox", "command": ["sh", "-c", script]} | extra
 
 
 @as_any_user
@@ -160,14 +155,14 @@ def test_a_pod_that_is_to_end_succeeds_or_fails() -> None:
 
 def test_init_containers_run_in_order_before_the_others() -> None:
     async def work(node: NodeBench) -> tuple[Pod, list[str]]:
-        volume = [{"name": "v", "mountPath": "/work"}]
+        volume = [{"name": "v", "mountPath": "/data"}]
         inits = [
-            shell("sleep 0.05; echo one >> /work/f", name="one", volumeMounts=volume),
-            shell("echo two >> /work/f", name="two", volumeMounts=volume),
+            shell("sleep 0.05; echo one >> /data/f", name="one", volumeMounts=volume),
+            shell("echo two >> /data/f", name="two", volumeMounts=volume),
             shell("while :; do sleep 1; done", name="side", restartPolicy="Always"),
         ]
         async with node.agent():
-            main = shell("cat /work/f; sleep 60", volumeMounts=volume)
+            main = shell("cat /data/f; sleep 60", volumeMounts=volume)
             await node.create("p", main, initContainers=inits, volumes=[{"name": "v", "emptyDir": {}}])
             pod = await node.until("p", ready)
             await asyncio.sleep(0.1)
@@ -227,26 +222,6 @@ def test_what_cannot_be_is_said_in_events() -> None:
     assert 'Failed to pull image "example.com/own:1": no host image serves "example.com/own:1"' in text
     assert 'Warning FailedMount MountVolume.SetUp failed for volume "v" : configmap "nope" not found' in text
     assert 'failed to start container "c": exec: "nope": executable file not found in $PATH' in text
-
-
-@pytest.mark.slow
-def test_probes_decide_readiness_and_restarts() -> None:
-    async def work(node: NodeBench) -> list[str]:
-        readiness = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
-        liveness = {"exec": {"command": ["test", "!", "-e", "/tmp/dead"]}, "periodSeconds": 1, "failureThreshold": 1}
-        script = "sleep 0.3; touch /tmp/ready; sleep 1; touch /tmp/dead; sleep 60"
-        async with node.agent():
-            main = shell(script, readinessProbe=readiness, livenessProbe=liveness)
-            await node.create("p", main, terminationGracePeriodSeconds=1)
-            first = await node.until("p", lambda p: p.status.phase == "Running")
-            assert not ready(first)
-            await node.until("p", ready)
-            await node.until("p", lambda p: p.status.containerStatuses[0].restartCount == 1)
-            return await node.events()
-
-    events = on_node(work)
-    assert "Normal Killing Container main failed liveness probe, will be restarted" in events
-    assert any(e.startswith("Warning Unhealthy Liveness probe failed: ") for e in events)
 
 
 @pytest.mark.slow
@@ -483,71 +458,3 @@ def test_a_status_that_another_has_changed_is_put_right() -> None:
             return again.status.podIP == pod.status.podIP
 
     assert on_node(work)
-
-
-def container(pod: Pod, name: str) -> ContainerStatus:
-    return next(c for c in pod.status.containerStatuses if c.name == name)
-
-
-@pytest.mark.slow
-def test_every_sort_of_probe_is_asked_and_the_others_wait_for_the_startup_probe() -> None:
-    """`late` would be killed by its liveness probe at once, `never` is by its startup probe."""
-
-    async def work(node: NodeBench) -> tuple[Pod, list[str]]:
-        up = {"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1}
-        refused = {"httpGet": {"path": "/", "port": 1}, "periodSeconds": 1, "failureThreshold": 1}
-        never = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
-        late = shell("sleep 1.3; touch /tmp/up; sleep 60", startupProbe=up, livenessProbe=up | {"failureThreshold": 1})
-        async with node.agent():
-            await node.create(
-                "p",
-                WEB | {"readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}}},
-                WEB | {"name": "tcp", "env": PORT, "readinessProbe": {"tcpSocket": {"port": 8081}}},
-                late | {"name": "late"},
-                shell("sleep 60", name="refused", readinessProbe=refused),
-                shell("sleep 60", name="never", startupProbe=never),
-                terminationGracePeriodSeconds=1,
-            )
-            await node.until("p", lambda p: p.status.phase == "Running" and not container(p, "late").started)
-            await node.until("p", lambda p: container(p, "never").restartCount > 0)
-            pod = await node.until("p", lambda p: container(p, "late").started is True)
-            return pod, await node.events()
-
-    pod, events = on_node(work)
-    found = {c.name: c.ready for c in pod.status.containerStatuses}
-    assert found == {"web": True, "tcp": True, "late": True, "refused": False, "never": False}
-    assert container(pod, "late").restartCount == 0
-    assert "Normal Killing Container never failed startup probe, will be restarted" in events
-    assert any(e.startswith("Warning Unhealthy Startup probe failed: ") for e in events)
-    assert any(e.startswith("Warning Unhealthy Readiness probe failed: ") and "refused" in e for e in events)
-
-
-@pytest.mark.slow
-def test_the_times_of_a_probe_are_kept() -> None:
-    """When it begins, how long an answer may take, and how long the container then has to end."""
-
-    async def work(node: NodeBench) -> tuple[float, list[str]]:
-        each = {"periodSeconds": 1, "failureThreshold": 1}
-        delayed = {"exec": {"command": ["true"]}, "initialDelaySeconds": 2}
-        hanging = {"exec": {"command": ["sleep", "30"]}, "timeoutSeconds": 1} | each
-        failing = {"exec": {"command": ["false"]}, "terminationGracePeriodSeconds": 1} | each
-        async with node.agent():
-            await node.create(
-                "p",
-                shell("sleep 60", name="delayed", readinessProbe=delayed),
-                shell("sleep 60", name="hanging", readinessProbe=hanging),
-                shell("trap '' TERM; while :; do sleep 0.2; done", name="stubborn", livenessProbe=failing),
-                terminationGracePeriodSeconds=600,
-            )
-            await node.until("p", lambda p: p.status.phase == "Running")
-            at = time.monotonic()
-            await node.until("p", lambda p: container(p, "delayed").ready)
-            waited_s = time.monotonic() - at
-            pod = await node.until("p", lambda p: container(p, "stubborn").restartCount > 0)
-            assert not container(pod, "hanging").ready
-            return waited_s, await node.events()
-
-    waited_s, events = on_node(work)
-    assert waited_s > 1.5
-    assert any(e.startswith("Warning Unhealthy Readiness probe failed: command timed out: ") for e in events)
-    assert "Normal Killing Container stubborn failed liveness probe, will be restarted" in events
