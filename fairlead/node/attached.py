@@ -16,10 +16,33 @@ import struct
 from collections import deque
 
 LIMIT = 8 << 20
+_OPENING = 64 << 10
 HEAD = struct.Struct(">BI")
 CHANNELS = {"stdout": 1, "stderr": 2}
 DROPPED = 255
 """The channel of the frame that ends what was sent to a client too slow for its container."""
+
+
+class Opening:
+    """The latest of what a container with `stdinOnce` has said before the one client that it was made for is there.
+
+    `kubectl run -i` attaches some milliseconds after the start, when a short command has spoken but may not have ended:
+    neither the attachment nor the log would show it. Upstream loses it; here one run in ten would.
+    """
+
+    def __init__(self) -> None:
+        self._said: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+
+    def feed(self, channel: int, data: bytes) -> None:
+        self._said.append((channel, data))
+        self._size += len(data)
+        while self._size > _OPENING:
+            self._size -= len(self._said.popleft()[1])
+
+    def hand_over(self, attached: Attached) -> None:
+        for channel, data in self._said:
+            attached.feed(channel, data)
 
 
 class Attached:

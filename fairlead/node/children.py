@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fairlead.node.attached import Attached
+from fairlead.node.attached import Attached, Opening
 from fairlead.node.logfile import LogFile, LogStream
 from fairlead.node.wire import Message
 
@@ -43,6 +43,7 @@ class Child:
         self.stdin = -1
         """The writing end of its input, kept open for whoever attaches."""
         self.attached: list[Attached] = []
+        self.opening: Opening | None = None
 
     def view(self) -> Message:
         state = {"id": self.id, "sandbox": self.sandbox, "container": self.container, "meta": self.meta}

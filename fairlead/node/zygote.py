@@ -23,13 +23,15 @@ from typing import NoReturn
 from fairlead.base.clock import Clock, RealClock
 from fairlead.net import linux
 from fairlead.node import launch, wire
-from fairlead.node.attached import CHANNELS, Attached
+from fairlead.node.attached import CHANNELS, Attached, Opening
 from fairlead.node.children import Child, Sandbox
 from fairlead.node.logfile import LogFile, LogStream
 from fairlead.node.wire import Message
 
 _QUEUE_LIMIT = 4096  # answers and happenings kept for an agent that does not read
 _CHUNK = 65536
+_OPENING_S = 30.0
+"""How long after the start a first client is given what it has missed: longer than `kubectl run` takes."""
 _NAMESPACES = ("net", "uts", "ipc")
 
 
@@ -190,6 +192,7 @@ class Zygote:
                 os.close(fd)
         child = self._adopt(request, pid, error_r)
         child.log = log
+        child.opening = Opening() if recipe.get("stdin") and recipe.get("stdin_once") else None
         self._collect(child, ours, tty=bool(recipe.get("tty")))
 
     def _fork(self, body: Callable[[], None], error_w: int) -> int:
@@ -247,6 +250,8 @@ class Zygote:
         if data:
             stream = child.outputs[fd]
             stream.feed(data)
+            if child.opening is not None:
+                child.opening.feed(CHANNELS[stream.name], data)
             for attached in child.attached[:]:
                 attached.feed(CHANNELS[stream.name], data)
                 self._pass_on(child, attached)
@@ -285,9 +290,14 @@ class Zygote:
         recipe = child.recipe
         tty, stdin = bool(recipe.get("tty")), bool(recipe.get("stdin") and request["stdin"])
         attached = Attached(os.dup(fds[0]), stdin=stdin)
-        child.attached.append(attached)
         self._watch(attached.fd, lambda: self._left(child, attached))
         self._writers[attached.fd] = lambda: self._pass_on(child, attached)
+        child.attached.append(attached)
+        if stdin and child.opening is not None:
+            opening, child.opening = child.opening, None
+            if self._clock.now() < child.started + _OPENING_S:
+                opening.hand_over(attached)
+                self._pass_on(child, attached)
         given = list(child.outputs)[:1] if tty else [child.stdin] if stdin and child.stdin >= 0 else []
         self._say({"re": request["q"], "tty": tty, "stdin": stdin, "once": bool(recipe.get("stdin_once"))}, given)
 
@@ -374,7 +384,7 @@ class Zygote:
             self._pass_on(child, attached)
         for fd in {child.stdin, child.pidfd} - {-1}:
             os.close(fd)
-        child.stdin = -1
+        child.stdin, child.opening = -1, None
         child.exit = {"code": code if code >= 0 else 128 - code, "signal": max(-code, 0), "time": self._clock.now()}
         if child.error or child.id not in self._children:
             self._children.pop(child.id, None)  # it never was, for its owner; or its owner wants no more of it

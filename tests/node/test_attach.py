@@ -115,6 +115,23 @@ def test_the_input_goes_with_its_first_client_only_where_it_is_for_one() -> None
 
 
 @kernel
+def test_the_one_client_of_a_container_hears_what_it_said_before_and_others_do_not() -> None:
+    async def work(bench: Bench) -> list[bytes]:
+        heard = []
+        for name, once in (("once", True), ("again", False)):
+            await bench.start(name, "sh", "-c", "echo early; read x; echo late", stdin=True, stdin_once=once)
+            while not bench.log(name):  # noqa: ASYNC110 -- the log tells nobody
+                await asyncio.sleep(0.001)
+            watcher = await bench.client.attach(name, stdin=False)
+            attachment = await bench.client.attach(name, stdin=True)
+            os.write(attachment.input, b"go\n")
+            heard += [await hear(attachment), await hear(watcher)]
+        return heard
+
+    assert with_zygote(work) == [b"early\nlate\n", b"late\n", b"late\n", b"late\n"]
+
+
+@kernel
 @as_any_user
 def test_a_containers_terminal_is_shared_and_has_a_size(ordinary: bool) -> None:
     async def work(bench: Bench) -> tuple[bytes, list[str]]:
