@@ -1,0 +1,32 @@
+"""Types every command of a page of docs/ in its order, as a reader would, in a cluster of a test's own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+from tests.cluster.support import ROOT, new_cluster
+from tests.kubectl.conftest import find_kubectl
+
+WRAPPER = '#!/bin/sh\nexec {python} -m fairlead.cmd.main "$@"\n'
+
+
+def typed(page: str, who: str) -> str:
+    """What the commands printed; fails where one of them does. `examples/` lies where they are typed."""
+    find_kubectl()
+    snippets = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert snippets, f"docs/{page} has no command"
+    with new_cluster(who) as cluster:
+        folder = cluster.home / "bin"
+        folder.mkdir()
+        (folder / "fairlead").write_text(WRAPPER.format(python=cluster.runner.python))
+        (folder / "fairlead").chmod(0o755)
+        shutil.copytree(ROOT / "examples", cluster.home / "examples")
+        # A page's cluster is the default one of this test's own state folder.
+        script = "\n".join(["set -eo pipefail", f'PATH="{folder}:$PATH"', f"cd {cluster.home}", *snippets])
+        try:
+            done = cluster.runner.run([*cluster.runner.prefix, "bash", "-c", script], timeout_s=120)
+        finally:
+            cluster.runner.run(cluster.runner.command("down", "--purge"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
