@@ -38,6 +38,12 @@ def _age(obj: Object, now: Instant) -> str:
 
 NAME: Column[Any] = Column("Name", _name, format="name", doc="Unique within its namespace.")
 AGE: Column[Any] = Column("Age", _age, doc="Time since creation.")
+REPLICAS: tuple[Column[Any], ...] = (
+    Column("Desired", lambda found, _: found.spec.replicas or 0, type="integer", doc="Pods wanted."),
+    Column("Current", lambda found, _: found.status.replicas, type="integer", doc="Pods there are."),
+    Column("Ready", lambda found, _: found.status.readyReplicas, type="integer", doc="Pods that are ready."),
+)
+"""Of what keeps a number of pods alike."""
 
 
 def or_none(text: str) -> str:
@@ -74,3 +80,11 @@ def container_names(containers: Sequence[Container]) -> str:
 
 def container_images(containers: Sequence[Container]) -> str:
     return ",".join(c.image for c in containers)
+
+
+TEMPLATE: tuple[Column[Any], ...] = (
+    Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
+    Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
+    Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+)
+"""Of what makes pods from a template, and finds them by a selector."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.columns import AGE, NAME, container_images, container_names, render_selector
+from fairlead.api.columns import AGE, NAME, TEMPLATE
 from fairlead.api.meta import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
 from fairlead.api.pod_defaults import default_pod_spec
 from fairlead.api.pod_warnings import pod_warnings
@@ -171,9 +171,7 @@ DEPLOYMENT = Kind(
         Column("Up-to-date", lambda found, _: found.status.updatedReplicas, doc="Pods of the current template."),
         Column("Available", lambda found, _: found.status.availableReplicas, doc="Pods ready for long enough."),
         AGE,
-        Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
-        Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
-        Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+        *TEMPLATE,
     ),
     default=_default,
     prepare_create=_prepare_create,

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.columns import AGE, NAME, container_images, container_names, render_selector
+from fairlead.api.columns import AGE, NAME, REPLICAS, TEMPLATE
 from fairlead.api.meta import BY_TYPE, Int32, Int64, LabelSelector, Object, Record, Time
 from fairlead.api.pod_defaults import default_pod_spec
 from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodTemplateSpec
 from fairlead.api.rules import not_negative
 from fairlead.api.workload_rules import workload_errors
-from fairlead.machinery.kind import Atomic, Column, Doc, Immutable, Kind, Required
+from fairlead.machinery.kind import Atomic, Doc, Immutable, Kind, Required
 from fairlead.machinery.status import FieldError
 
 
@@ -85,13 +85,9 @@ REPLICA_SET = Kind(
     generation=True,
     columns=(
         NAME,
-        Column("Desired", lambda found, _: found.spec.replicas or 0, type="integer", doc="Pods wanted."),
-        Column("Current", lambda found, _: found.status.replicas, type="integer", doc="Pods there are."),
-        Column("Ready", lambda found, _: found.status.readyReplicas, type="integer", doc="Pods that are ready."),
+        *REPLICAS,
         AGE,
-        Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
-        Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
-        Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+        *TEMPLATE,
     ),
     default=_default,
     prepare_create=_prepare_create,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.columns import AGE, NAME, container_images, container_names, render_labels
+from fairlead.api.columns import AGE, NAME, REPLICAS, container_images, container_names, render_labels
 from fairlead.api.container import Container
 from fairlead.api.meta import BY_TYPE, Int32, Int64, Object, Record, Time
 from fairlead.api.pod_defaults import default_pod_spec
@@ -135,9 +135,7 @@ REPLICATION_CONTROLLER = Kind(
     generation=True,
     columns=(
         NAME,
-        Column("Desired", lambda found, _: found.spec.replicas or 0, type="integer", doc="Pods wanted."),
-        Column("Current", lambda found, _: found.status.replicas, type="integer", doc="Pods there are."),
-        Column("Ready", lambda found, _: found.status.readyReplicas, type="integer", doc="Pods that are ready."),
+        *REPLICAS,
         AGE,
         Column("Containers", lambda found, _: container_names(_containers(found)), wide=True),
         Column("Images", lambda found, _: container_images(_containers(found)), wide=True),

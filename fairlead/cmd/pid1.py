@@ -110,13 +110,7 @@ class Pid1:
         os.close(fd)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in linux.ended_children():
             component = self._running.pop(pid, None)
             if component is not None:
                 self._ended(component, os.waitstatus_to_exitcode(status))

@@ -158,13 +158,7 @@ class Supervisor:
             self._dirty = self._unwritten = False
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in linux.ended_children():
             if pid == self._pki_child:
                 if status:
                     log = self._paths.log("supervisor")

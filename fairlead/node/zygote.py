@@ -355,13 +355,7 @@ class Zygote:
     def _reap(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in linux.ended_children():
             child = self._by_pid.pop(pid, None)
             if child is not None:
                 self._exited(child, os.waitstatus_to_exitcode(status))

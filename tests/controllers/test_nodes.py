@@ -10,13 +10,13 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import Namespace, NamespaceSpec
 from fairlead.api.node import Node, Taint
 from fairlead.api.pod import Pod
+from fairlead.api.tolerations import tolerates
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.controllers.namespace.plan import Remains
 from fairlead.controllers.namespace.plan import reconcile as empty_namespace
 from fairlead.controllers.nodelifecycle.eviction import eviction_time
 from fairlead.controllers.nodelifecycle.plan import reconcile
 from fairlead.controllers.podgc.plan import reconcile as collect
-from fairlead.controllers.tolerations import tolerates
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, node, pod

@@ -13,7 +13,7 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -23,55 +23,70 @@ R = TypeVar("R")
 
 _NOBODY = 65534
 _PR_SET_DUMPABLE = 4
-_TIMEOUT_S = 30
+TIMEOUT_S = 30
 
 as_any_user = pytest.mark.parametrize("ordinary", [False, True], ids=["as-is", "ordinary-user"])
 
 
 def in_sandbox(work: Callable[[], R], *, ordinary: bool = False) -> R:
     """What `work` returns (it has to be picklable); fails with the child's traceback where it raises."""
+    result: R = answer_of(lambda parent: _child(parent, work, ordinary))
+    return result
+
+
+def answer_of(child: Callable[[socket.socket], NoReturn]) -> Any:
+    """What a forked child sends by `answer`, after `enter` or without."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     pid = os.fork()
     if pid == 0:
-        _child(ours, theirs, work, ordinary)
+        ours.close()
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        child(theirs)
     theirs.close()
     with ours:
         if ours.recv(1) == b"m":
             for name in ("uid_map", "gid_map"):
                 linux.put(f"/proc/{pid}/{name}", "0 0 65536")
             ours.send(b"m")
-        answer = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+        received = b"".join(iter(lambda: ours.recv(1 << 16), b""))
     status = os.waitpid(pid, 0)[1]
-    if not answer:
+    if not received:
         raise AssertionError(f"the child ended without an answer, wait status {status}")
-    good, value = pickle.loads(answer)
+    good, value = pickle.loads(received)
     if not good:
         pytest.fail(value, pytrace=False)
-    result: R = value
-    return result
+    return value
 
 
-def _child(ours: socket.socket, theirs: socket.socket, work: Callable[[], R], ordinary: bool) -> NoReturn:
-    ours.close()
-    signal.alarm(_TIMEOUT_S)
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+def answer(parent: socket.socket, work: Callable[[], object]) -> NoReturn:
+    """Ends the calling process with what `work` returned or raised."""
     try:
-        _enter(theirs, ordinary)
-        answer = pickle.dumps((True, work()))
+        outcome = pickle.dumps((True, work()))
     except BaseException:  # noqa: BLE001 -- handed to the parent, whatever it is
-        answer = pickle.dumps((False, traceback.format_exc()))
-    theirs.sendall(answer)
+        outcome = pickle.dumps((False, traceback.format_exc()))
+    parent.sendall(outcome)
     os._exit(0)
 
 
-def _enter(parent: socket.socket, ordinary: bool) -> None:
+def _child(parent: socket.socket, work: Callable[[], R], ordinary: bool) -> NoReturn:
+    signal.alarm(TIMEOUT_S)
+
+    def body() -> R:
+        enter(parent, linux.CLONE_NEWUSER | linux.CLONE_NEWNET | linux.CLONE_NEWNS, ordinary=ordinary)
+        return work()
+
+    answer(parent, body)
+
+
+def enter(parent: socket.socket, flags: int, *, ordinary: bool) -> None:
+    """Into new namespaces, a user namespace among them; first as an ordinary user where that is asked for."""
     if ordinary and os.getuid() == 0:
         os.setgroups([])
         os.setgid(_NOBODY)
         os.setuid(_NOBODY)
         linux.prctl(_PR_SET_DUMPABLE, 1)
     uid, gid = os.getuid(), os.getgid()
-    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNET | linux.CLONE_NEWNS)
+    linux.unshare(flags)
     if uid == 0:
         parent.send(b"m")
         parent.recv(1)

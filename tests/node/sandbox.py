@@ -8,49 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import signal
 import socket
-import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NoReturn, TypeVar
-
-import pytest
 
 from fairlead.net import linux
 from fairlead.node import zygote
 from fairlead.node.wire import Message
 from fairlead.node.zygoteclient import ZygoteClient
+from tests.net.sandbox import TIMEOUT_S, answer, answer_of, enter
 
 R = TypeVar("R")
 
-_NOBODY = 65534
-_PR_SET_DUMPABLE = 4
-_TIMEOUT_S = 30
-
-as_any_user = pytest.mark.parametrize("ordinary", [False, True], ids=["as-is", "ordinary-user"])
+_NAMESPACES = (
+    linux.CLONE_NEWUSER
+    | linux.CLONE_NEWNET
+    | linux.CLONE_NEWNS
+    | linux.CLONE_NEWPID
+    | linux.CLONE_NEWIPC
+    | linux.CLONE_NEWUTS
+)
 
 
 def in_sandbox(work: Callable[[str], R], *, ordinary: bool = False) -> R:
     """What `work(directory)` returns (it has to be picklable); fails with the child's traceback where it raises."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    pid = os.fork()
-    if pid == 0:
-        _child(ours, theirs, lambda: work(_directory()), ordinary)
-    theirs.close()
-    with ours:
-        if ours.recv(1) == b"m":
-            for name in ("uid_map", "gid_map"):
-                linux.put(f"/proc/{pid}/{name}", "0 0 65536")
-            ours.send(b"m")
-        answer = b"".join(iter(lambda: ours.recv(1 << 16), b""))
-    status = os.waitpid(pid, 0)[1]
-    if not answer:
-        raise AssertionError(f"the child ended without an answer, wait status {status}")
-    good, value = pickle.loads(answer)
-    if not good:
-        pytest.fail(value, pytrace=False)
-    result: R = value
+    result: R = answer_of(lambda parent: _child(parent, lambda: work(_directory()), ordinary))
     return result
 
 
@@ -61,53 +45,34 @@ def _directory() -> str:
     return "/srv/node"
 
 
-def _child(ours: socket.socket, theirs: socket.socket, work: Callable[[], R], ordinary: bool) -> NoReturn:
-    ours.close()
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+def _child(parent: socket.socket, work: Callable[[], R], ordinary: bool) -> NoReturn:
     try:
-        _enter(theirs, ordinary)
-    except BaseException:  # noqa: BLE001 -- handed to the parent, whatever it is
-        theirs.sendall(pickle.dumps((False, traceback.format_exc())))
-        os._exit(1)
-    first = os.fork()
+        enter(parent, _NAMESPACES, ordinary=ordinary)
+        first = os.fork()
+    except BaseException as e:  # noqa: BLE001 -- handed to the parent, whatever it is
+        answer(parent, partial(_raise, e))
     if first:
-        theirs.close()
+        parent.close()
         os.waitpid(first, 0)
         os._exit(0)
     signal.signal(signal.SIGALRM, _too_long)  # pid 1 ignores what it has no handler for
-    signal.alarm(_TIMEOUT_S)
-    try:
+    signal.alarm(TIMEOUT_S)
+
+    def body() -> R:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
         linux.mount("proc", "/proc", "proc")
-        answer = pickle.dumps((True, work()))
-    except BaseException:  # noqa: BLE001 -- handed to the parent, whatever it is
-        answer = pickle.dumps((False, traceback.format_exc()))
-    theirs.sendall(answer)
-    os._exit(0)
+        return work()
+
+    answer(parent, body)
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _too_long(*_: object) -> None:
-    raise TimeoutError(f"the test's body took over {_TIMEOUT_S} s")
-
-
-def _enter(parent: socket.socket, ordinary: bool) -> None:
-    if ordinary and os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(_NOBODY)
-        os.setuid(_NOBODY)
-        linux.prctl(_PR_SET_DUMPABLE, 1)
-    uid, gid = os.getuid(), os.getgid()
-    flags = linux.CLONE_NEWUSER | linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID
-    linux.unshare(flags | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS)
-    if uid == 0:
-        parent.send(b"m")
-        parent.recv(1)
-    else:
-        linux.put("/proc/self/setgroups", "deny")
-        linux.put("/proc/self/uid_map", f"0 {uid} 1")
-        linux.put("/proc/self/gid_map", f"0 {gid} 1")
-        parent.send(b"-")
+    raise TimeoutError(f"the test's body took over {TIMEOUT_S} s")
 
 
 def write(path: str, text: str) -> None:

@@ -16,8 +16,8 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
 from fairlead.node.zygoteclient import ZygoteGone
+from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
-from tests.node.sandbox import as_any_user
 
 pytestmark = pytest.mark.kernel
 

@@ -16,8 +16,9 @@ from fairlead.node.attachsession import frames
 from fairlead.node.fdio import read_some
 from fairlead.node.launch import resize
 from fairlead.node.zygoteclient import Attachment, ZygoteError
+from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready
-from tests.node.sandbox import Bench, as_any_user, with_zygote
+from tests.node.sandbox import Bench, with_zygote
 
 kernel = pytest.mark.kernel
 BASE = "http://172.30.0.11:10250/attach/default"

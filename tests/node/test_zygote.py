@@ -12,7 +12,8 @@ import pytest
 
 from fairlead.node.wire import Message
 from fairlead.node.zygoteclient import ZygoteError
-from tests.node.sandbox import Bench, as_any_user, fork_zygote, in_sandbox, read, with_zygote, write
+from tests.net.sandbox import as_any_user
+from tests.node.sandbox import Bench, fork_zygote, in_sandbox, read, with_zygote, write
 
 pytestmark = pytest.mark.kernel
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from fairlead.api.node import Taint
 from fairlead.api.pod import Pod
+from fairlead.api.tolerations import tolerates
 from fairlead.base.instant import Instant, parse_time
-from fairlead.controllers.tolerations import tolerates
 
 
 def eviction_time(pod: Pod, taints: Sequence[Taint], now: Instant) -> Instant | None:
