@@ -1,4 +1,4 @@
-"""Questions about oneself: who am I (`kubectl auth whoami`), and may I (`kubectl auth can-i`)."""
+"""Questions about oneself: who am I (`kubectl auth whoami`), may I, and what may I (`kubectl auth can-i [--list]`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from fairlead.runtime.client import Request
 
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _MAY = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+_EVERYTHING = {
+    "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    "incomplete": False,
+}
 
 
 def review(path: str, request: Request, user: User) -> bytes | None:
@@ -25,6 +31,9 @@ def review(path: str, request: Request, user: User) -> bytes | None:
     if path == _MAY:
         rest = {"spec": _asked(request), "status": {"allowed": True, "reason": "every known user may do everything"}}
         return _answer("SelfSubjectAccessReview", "authorization.k8s.io/v1", rest)
+    if path == _RULES:
+        rest = {"spec": _asked(request), "status": _EVERYTHING}
+        return _answer("SelfSubjectRulesReview", "authorization.k8s.io/v1", rest)
     return None
 
 

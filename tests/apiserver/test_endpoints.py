@@ -87,6 +87,10 @@ async def test_one_may_ask_who_one_is_and_what_one_may(api: Api) -> None:
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     asked = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
     assert (await api.ok("POST", path, asked))["status"]["allowed"] is True
+    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    listed = await api.ok("POST", path, {"spec": {"namespace": "default"}})
+    assert listed["spec"] == {"namespace": "default"}
+    assert listed["status"]["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
 
 
 @story
