@@ -36,10 +36,12 @@ from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Packet, Tracer
 from fairlead.net.topology.plan import pod_link_index
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
-from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.plan import node_view, plan_service
-from fairlead.proxy.rules import TABLE, fixed_table
+from fairlead.proxy.modes import nftables_proxy
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import plan_service
+from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.nodes import node_view
 
 REPLICAS = 4
 CLIENTS = 2
@@ -170,7 +172,7 @@ class Clients:
 async def _churn(stage: Stage, result: Result, *, services: int, changes: int, seconds: float, seed: int) -> None:
     rng = random.Random(seed)
     kernel = linux.in_netns(stage.node, NftKernel)
-    proxy = Proxy(node=_NODE, network=_NETWORK, nft=kernel, clock=RealClock(), log=SILENT)
+    proxy = nftables_proxy(_NODE, network=_NETWORK, nft=kernel, clock=RealClock(), log=SILENT)
     clients = Clients(stage, services, result, seed=seed)
     pieces = [make_slice(i, ready) for i, ready in enumerate(clients.ready)]
     for i, piece in enumerate(pieces):

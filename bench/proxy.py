@@ -32,7 +32,8 @@ from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.plan import node_view
+from fairlead.proxy.modes import nftables_proxy
+from fairlead.proxy.nodes import node_view
 
 QUICK, FULL = (100, 1_000, 10_000), (100, 1_000, 10_000, 40_000)
 CHANGES = 300
@@ -106,7 +107,7 @@ async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float
 async def _figures(fill: Callable[[Proxy], None], changes: Callable[[int], Iterator[tuple[Any, Any]]]) -> Figures:
     """`changes(0)` and `changes(1)` are pairs of slices, as they were and as they are to be."""
     before = _memory()
-    proxy = Proxy(node=_NODE, network=_NETWORK, nft=NftKernel(), clock=RealClock(), log=SILENT)
+    proxy = nftables_proxy(_NODE, network=_NETWORK, nft=NftKernel(), clock=RealClock(), log=SILENT)
     fill(proxy)
     objects = _memory() - before
     start = time.perf_counter()

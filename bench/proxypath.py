@@ -30,8 +30,8 @@ from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.plan import node_view
+from fairlead.proxy.modes import nftables_proxy
+from fairlead.proxy.nodes import node_view
 
 ROUNDS = 9
 _CONNECTS, _BULK_S = 800, 0.3
@@ -56,7 +56,7 @@ async def _fill(node: int, services: int) -> None:
     """The probed Service among others."""
     view = node_view("node1", IPv4Address("172.30.0.11"), _NETWORK)
     kernel = linux.in_netns(node, NftKernel)
-    proxy = Proxy(node=view, network=_NETWORK, nft=kernel, clock=RealClock(), log=SILENT)
+    proxy = nftables_proxy(view, network=_NETWORK, nft=kernel, clock=RealClock(), log=SILENT)
     for i in range(services):
         ip = _VIP if i == 0 else f"10.97.{i // 250}.{i % 250 + 1}"
         ports = [ServicePort(name=str(n), port=n, protocol="TCP") for n in (_SHORT, _BULK)]

@@ -30,7 +30,7 @@ WARM = (
     "fairlead.net.nft.run",
     "fairlead.net.topology.run",
     "fairlead.node.agent",
-    "fairlead.proxy.loop",
+    "fairlead.proxy.modes",
     "fairlead.proxy.serving",
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
@@ -81,7 +81,6 @@ def _maps_one_id() -> bool:
 async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.socket) -> None:
     import fairlead.loadbalancer.announcer.loop
     import fairlead.node.agent
-    import fairlead.proxy.loop
     import fairlead.proxy.serving
     from fairlead.base.log import stderr_log
     from fairlead.loadbalancer.announcer.run import Leg
@@ -89,7 +88,8 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.net.nft.run import NftKernel
     from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
-    from fairlead.proxy.plan import node_views
+    from fairlead.proxy.modes import nftables_proxy
+    from fairlead.proxy.nodes import node_views
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
@@ -101,7 +101,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
     kernel = NftKernel()
     proxies = [
-        fairlead.proxy.loop.Proxy(node=node, network=network, nft=kernel, clock=clock, log=log.named("proxy"))
+        nftables_proxy(node, network=network, nft=kernel, clock=clock, log=log.named("proxy"))
         for node in node_views(settings.name, IPv4Address(settings.ip), network)
     ]
     informers = InformerSet(client, log=log)

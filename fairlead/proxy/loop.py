@@ -1,14 +1,13 @@
-"""Watches Services and EndpointSlices and keeps the kernel's table as they say.
+"""Watches Services and EndpointSlices and keeps the kernel's rules as they say, by one of the backends.
 
 What must stay true:
-- A change of one Service costs the planning of one Service and one small transaction, however many Services there are.
-- An agent that comes back finds the table of the one before it, and the connections go on: it reads the table first,
-  waits until it knows all Services, and only then makes the differences, what is new before what is stale.
-- A refused transaction is never the end: the table is read again and brought in line as a whole, with back-off.
-- Somebody else's change is noticed by the kernel's count of transactions, which costs nothing, and only then is the
-  table read and repaired. Other tables are never touched.
+- A change of one Service costs the planning of one Service, however many Services there are.
+- An agent that comes back finds the rules of the one before it, and the connections go on: it waits until it knows all
+  Services, and only then has the backend make the differences.
+- A refused change is never the end: all is brought in line as a whole, with back-off.
+- Somebody else's change is looked for at every period, and repaired.
 
-Other users of the plan (metrics, health checks) read `Proxy`; they are not in the planner.
+Other users of the plans (metrics, health checks) read `Proxy`; they are not in the backends.
 """
 
 from __future__ import annotations
@@ -17,22 +16,19 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
-from fairlead.net.model import ClusterNetwork
-from fairlead.net.nft.model import Nft, NftError, Transaction
+from fairlead.net.conntrack.model import FlowTable
+from fairlead.net.errors import KernelRefused
+from fairlead.proxy.backend import Backend, Metric, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
-from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.metrics import Metric, ProxyMetrics
-from fairlead.proxy.plan import NOTHING, ServicePlan, node_view, plan_service
-from fairlead.proxy.rules import TABLE, Options, fixed_table, service_range
+from fairlead.proxy.flows import Surroundings, stale_flows
+from fairlead.proxy.metrics import ProxyMetrics
 from fairlead.runtime.backoff import Backoff
-from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
 
@@ -60,22 +56,6 @@ class ProxyStats:
     """On the monotonic clock."""
 
 
-async def run(  # noqa: PLR0913 -- where a component is wired up
-    client: Client,
-    *,
-    node_name: str,
-    node_ip: IPv4Address | str,
-    network: ClusterNetwork,
-    nft: Nft,
-    clock: Clock,
-    log: Log,
-) -> None:
-    """For ever. Call it in the network namespace that `nft` was made in, or anywhere."""
-    node = node_view(node_name, IPv4Address(node_ip), network)
-    proxy = Proxy(node=node, network=network, nft=nft, clock=clock, log=log)
-    await run_with(InformerSet(client, log=log), proxy)
-
-
 async def run_with(informers: InformerSet, proxy: Proxy) -> None:
     """For ever, with informers of the caller's, which this runs."""
     proxy.follow(informers)
@@ -92,34 +72,33 @@ class Proxy:
 
     def __init__(
         self,
+        backend: Backend,
         *,
         node: NodeView,
-        network: ClusterNetwork,
-        nft: Nft,
+        services: Sequence[IPv4Network | IPv6Network],
+        flows: FlowTable,
         clock: Clock,
         log: Log,
-        options: Options | None = None,
     ) -> None:
+        """`services` are the ranges of cluster IPs, as far as they are known."""
         self.view = ServiceView()
         self.stats = ProxyStats()
         self.metrics = ProxyMetrics(node.family.name)
         self.synced = asyncio.Event()
-        """Set once the kernel's table is complete for the first time."""
+        """Set once the kernel's rules are complete for the first time."""
         self.on_repair: list[Callable[[int], object]] = []
-        """Called with the number of elements and chains that somebody else had changed."""
+        """Called with the number of rules and elements that somebody else had changed."""
         self.on_planned: list[Callable[[Iterable[str]], object]] = []
         """Called with the Services, as `namespace/name`, that are planned anew."""
+        self._backend = backend
         self._node = node
-        self._nft = nft
+        self._services = tuple(services)
+        self._flows = flows
         self._clock = clock
         self._log = log
-        self._ledger = Ledger(fixed_table(network, family=node.family, options=options))
-        self._around = Surroundings(frozenset(node.addresses), service_range(network, node.family))
         self._backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"proxy {node.name}"))
         self._whole = True
-        """The kernel's table is to be read, and all of it brought in line."""
-        self._generation = 0
-        """The kernel's count of transactions, had nobody else made any."""
+        """The kernel's rules are to be read, and all of them brought in line."""
         self._next_check = 0.0
 
     @property
@@ -127,21 +106,16 @@ class Proxy:
         return self._node
 
     @property
-    def ledger(self) -> Ledger:
-        return self._ledger
-
-    @property
     def mode(self) -> str:
         """As upstream's `/proxyMode` says it."""
-        return "nftables"
+        return self._backend.mode
 
     def samples(self) -> list[Metric]:
         """All that Prometheus is told."""
-        try:
-            counters = self._nft.counters(TABLE, self._node.family.table)
-        except NftError:
-            counters = {}
-        return list(self.metrics.samples(counters))
+        found = list(self.metrics.samples())
+        return found + list(
+            self._backend.samples(self.metrics.labels, failures=self.stats.failures, cleanup_failures=0)
+        )
 
     def follow(self, informers: InformerSet) -> None:
         """Before the informers run."""
@@ -152,9 +126,7 @@ class Proxy:
         """The node is in another zone: Services with hints may have other endpoints."""
         if zone != self._node.zone:
             self._node = replace(self._node, zone=zone)
-            for key in list(self._ledger.plans):
-                service = self.view.service(key)
-                self.view.service_changed(key, service, service)
+            self.view.mark_all()
 
     async def run(self) -> None:
         """For ever. Start it once the informers are synced."""
@@ -165,9 +137,8 @@ class Proxy:
             left = set()
             try:
                 await self._sync(dirty)
-            except NftError as error:
+            except KernelRefused as error:
                 self.stats.failures += 1
-                self.metrics.failures += 1
                 self._whole = True
                 left = dirty
                 pause = self._backoff.next()
@@ -191,7 +162,7 @@ class Proxy:
         whole, pending = self._whole, self.metrics.begin()
         try:
             await self._bring(dirty, check=check)
-        except NftError:
+        except KernelRefused:
             self.metrics.put_back(pending)
             raise
         if check:
@@ -207,75 +178,59 @@ class Proxy:
         if self._whole:
             await self._sync_all(dirty)
         else:
-            if check and self._nft.generation() != self._generation:
+            if check and self._backend.touched():
                 await self._repair()
             for some in _batches(sorted(dirty), _PLANS_A_TURN):
-                transaction = self._ledger.take(self._plans(some))
-                await self._apply(transaction)
-                self._forget_stale(changed_frontends(transaction.changes))
+                self._take(some)
+                self._done(await self._backend.apply())
 
     async def _sync_all(self, dirty: set[str]) -> None:
         for some in _batches(sorted(dirty), _PLANS_A_TURN):
-            self._ledger.take(self._plans(some))
+            self._take(some)
             await asyncio.sleep(0)
-        transaction = await self._bring_in_line()
+        outcome = await self._bring_in_line()
         self.stats.full_syncs += 1
-        self._log.info("table in line", services=self._ledger.services, changes=len(transaction.changes))
+        self._log.info("rules in line", services=self._backend.services, changes=outcome.changes)
 
-    async def _bring_in_line(self) -> Transaction:
+    async def _bring_in_line(self) -> Outcome:
         self._whole = True
-        self._generation = self._nft.generation()
-        self._ledger.found(self._nft.read(TABLE, self._node.family.table))
-        transaction = self._ledger.resync()
-        await self._apply(transaction)
+        outcome = await self._backend.resync()
         self._whole = False
-        self._forget_stale(changed_frontends(transaction.changes))
-        return transaction
+        self._done(outcome)
+        return outcome
 
     async def _repair(self) -> None:
-        """Somebody made a transaction; it may have been about other tables only."""
-        transaction = await self._bring_in_line()
-        if not transaction:
+        """Somebody did something; it may have been about other rules only."""
+        outcome = await self._bring_in_line()
+        if not outcome.anything:
             return
-        count = len(transaction.changes) + len(transaction.chains) + len(transaction.rewrite)
+        count = outcome.changes + outcome.structure
         self.stats.repairs += 1
-        self._log.warn("somebody else changed the table: repaired", changes=count, replaced=bool(transaction.replace))
+        self._log.warn("somebody else changed the rules: repaired", changes=count, replaced=outcome.replaced)
         for tell in self.on_repair:
             tell(count)
 
-    def _plans(self, keys: Iterable[str]) -> dict[str, ServicePlan]:
-        view, node, before = self.view, self._node, self._ledger.plans
-        plans = {
-            key: plan_service(view.service(key), view.slices(key), node=node, before=before.get(key, NOTHING))
-            for key in keys
-        }
-        self.metrics.planned(plans)
+    def _take(self, keys: Iterable[str]) -> None:
+        view = self.view
+        changed = {key: Source(view.service(key), view.slices(key)) for key in keys}
+        self.metrics.planned(self._backend.take(changed, node=self._node))
         for tell in self.on_planned:
-            tell(plans)
-        return plans
+            tell(changed)
 
-    async def _apply(self, transaction: Transaction) -> None:
-        structure = False
-        for part in transaction.split():
-            self._nft.run(part)
-            self._generation += 1
-            self._ledger.done(part)
-            self.stats.changes += len(part.changes)
-            structure = structure or part.structure
-            await asyncio.sleep(0)
-        if structure:
-            self._ledger.learn(self._nft.rules(TABLE, self._node.family.table))
+    def _done(self, outcome: Outcome) -> None:
+        self.stats.changes += outcome.changes
+        self._forget_stale(outcome.frontends)
 
-    def _forget_stale(self, changed: frozenset[str] | None) -> None:
+    def _forget_stale(self, changed: frozenset[UdpFrontend] | None) -> None:
         """Among all flows, or those of frontends that changed."""
         if changed is not None and not changed:
             return
         start = self._clock.monotonic()
+        around = Surroundings(frozenset(self._node.addresses), self._services)
         try:
-            flows = self._nft.flows(self._node.family.table)
-            stale = stale_flows(flows, self._ledger, self._around, changed=changed)
-            forgotten = self._nft.forget(list(stale))
-        except NftError as error:
+            flows = self._flows.flows(self._node.family.table)
+            forgotten = self._flows.forget(list(stale_flows(flows, self._backend, around, changed=changed)))
+        except KernelRefused as error:
             self._log.warn("stale UDP flows may be left", error=error)
             return
         self.stats.flows_forgotten += forgotten

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fairlead import __version__
@@ -15,7 +15,7 @@ from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.service import SERVICE, Service
 from fairlead.base.clock import Clock
 from fairlead.base.instant import parse_time
-from fairlead.proxy.plan import ServicePlan
+from fairlead.proxy.backend import Metric, NoLocal
 from fairlead.runtime.informer import InformerSet
 
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -25,8 +25,6 @@ _PROGRAMMING_BOUNDS = (0.25, 0.5, *map(float, range(1, 60)), *map(float, range(6
 _POLICIES = ("internal", "external")
 _Sample = tuple[str, str, float]
 """Suffix of the name, labels, value."""
-Metric = tuple[str, str, str, list[_Sample]]
-"""Name, type, help and samples."""
 
 
 class Histogram:
@@ -68,7 +66,6 @@ class ProxyMetrics:
 
     def __init__(self, family: str) -> None:
         self.labels = f'ip_family="{family}"'
-        self.failures = 0
         self.service_changes = 0
         self.endpoint_changes = 0
         self.forgotten = 0
@@ -128,10 +125,10 @@ class ProxyMetrics:
         for began in pending.triggered:
             self.programming.add(max(self.last_synced - began, 0.0))
 
-    def planned(self, plans: Mapping[str, ServicePlan]) -> None:
-        for key, plan in plans.items():
+    def planned(self, found: NoLocal) -> None:
+        for key, lacking in found.items():
             for policy, without in self.no_local.items():
-                (without.add if policy in plan.no_local else without.discard)(key)
+                (without.add if policy in lacking else without.discard)(key)
 
     def reconciled(self, seconds: float, forgotten: int) -> None:
         self.reconciling.add(seconds)
@@ -149,7 +146,7 @@ class ProxyMetrics:
         if began >= self._started:
             self._pending.triggered.append(began)
 
-    def samples(self, counters: Mapping[str, int]) -> Iterator[Metric]:
+    def samples(self) -> Iterator[Metric]:
         labels, pending = self.labels, self._pending
         for name, text, histogram in (
             ("sync_proxy_rules_duration_seconds", "Time of a sync.", self.duration),
@@ -166,8 +163,6 @@ class ProxyMetrics:
             ("sync_proxy_rules_endpoint_changes_pending", "gauge", "Not yet in the kernel.", pending.endpoints),
             ("sync_proxy_rules_last_timestamp_seconds", "gauge", "When a sync last ended well.", self.last_synced),
             ("sync_proxy_rules_last_queued_timestamp_seconds", "gauge", "When a change last came.", self.last_queued),
-            ("sync_proxy_rules_nftables_sync_failures_total", "counter", "Refused by the kernel.", self.failures),
-            ("sync_proxy_rules_nftables_cleanup_failures_total", "counter", "Stale rules left.", 0),
             ("conntrack_reconciler_deleted_entries_total", "counter", "Stale flows removed.", self.forgotten),
         ):
             yield f"kubeproxy_{name}", kind, text, [("", labels, float(value))]
@@ -176,9 +171,6 @@ class ProxyMetrics:
         ]
         text = "Services kept on nodes that have no endpoint on this one."
         yield "kubeproxy_sync_proxy_rules_no_local_endpoints_total", "gauge", text, without
-        for name, count in sorted(counters.items()):
-            text = "Packets of unknown connections dropped."
-            yield f"kubeproxy_iptables_{name}_dropped_packets_total", "counter", text, [("", labels, float(count))]
 
 
 def process_samples(clock_started: float) -> Iterator[Metric]:

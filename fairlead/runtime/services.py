@@ -33,6 +33,11 @@ class ServiceView:
     def slices(self, key: str) -> Collection[EndpointSlice]:
         return self._slices.get(key, {}).values()
 
+    def mark_all(self) -> None:
+        """As if every Service had changed."""
+        for key in self._services:
+            self._mark(key)
+
     async def changed(self) -> set[str]:
         """Waits until something changed; returns which Services, and forgets that they did."""
         await self._wake.wait()

@@ -264,6 +264,20 @@ def test_the_chains_that_packets_come_into_are_told(run: Callable[[Body], None])
     run(body)
 
 
+def test_a_table_is_deleted_with_all_that_is_in_it_and_no_other(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, endpoint())
+        nft.run(Transaction("t", TABLE6, family="ip6"))
+        before = nft.generation()
+        assert nft.delete("t")
+        assert nft.generation() != before
+        assert nft.read("t") is None
+        assert nft.read("t", "ip6") is not None
+        assert not nft.delete("t")
+
+    run(body)
+
+
 def test_counters_start_at_nothing(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         nft.run(Transaction("t", WITH_RANGES))

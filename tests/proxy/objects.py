@@ -12,7 +12,7 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.net.model import ClusterNetwork
 from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.plan import node_view
+from fairlead.proxy.nodes import node_view
 
 NETWORK = ClusterNetwork()
 

@@ -17,10 +17,11 @@ from fairlead.net import linux
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.trace import Packet, Tracer
+from fairlead.proxy.backend import UdpFrontend
 from fairlead.proxy.flows import Surroundings, stale_flows
-from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import TABLE, fixed_table
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import plan_service
+from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, sticky
 from tests.proxy.paths import BALANCED, EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
@@ -47,8 +48,8 @@ class Node1:
     def send(self, packet: Packet) -> str:
         return Tracer(self.nft.tables[TABLE], local=node().addresses, rng=self.rng).trace(packet).target
 
-    def stale(self, *flows: Flow, changed: frozenset[str] | None = None) -> list[Flow]:
-        around = Surroundings(frozenset(node().addresses), NETWORK.service_cidr)
+    def stale(self, *flows: Flow, changed: frozenset[UdpFrontend] | None = None) -> list[Flow]:
+        around = Surroundings(frozenset(node().addresses), (NETWORK.service_cidr,))
         return list(stale_flows(flows, self.ledger, around, changed=changed))
 
 
@@ -123,7 +124,7 @@ def test_without_endpoints_or_service_translated_flows_are_stale() -> None:
     assert at.stale(*flows) == flows
     at.put(None, [])
     assert at.stale(*flows) == flows[:1], "what else was the Service's, only the change itself can tell"
-    changed = frozenset({f"udp . {EXTERNAL} . 80", f"udp . {NODE_PORT}"})
+    changed = frozenset({UdpFrontend(EXTERNAL, 80), UdpFrontend("", NODE_PORT)})
     assert at.stale(*flows, changed=changed) == flows[1:]
 
 
@@ -219,7 +220,7 @@ def _astray() -> None:
     at = Real()
     at.put(Case("nothing yet", made(type="ClusterIP", externalIPs=[]), []))
     kernel, ledger = at.nodes["node1"]
-    around = Surroundings(frozenset(node().addresses), NETWORK.service_cidr)
+    around = Surroundings(frozenset(node().addresses), (NETWORK.service_cidr,))
 
     def reconcile() -> int:
         return kernel.forget(list(stale_flows(kernel.flows(), ledger, around)))

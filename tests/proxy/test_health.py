@@ -36,6 +36,7 @@ from fairlead.proxy.health import (
 )
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.metrics import TRIGGER_TIME
+from fairlead.proxy.modes import nftables_proxy
 from fairlead.proxy.serving import ZONE_LABEL, Bindings, Station
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
@@ -139,7 +140,7 @@ async def served(bindings: Bindings) -> AsyncIterator[Served]:
     clock = FakeClock()
     api = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     nft = FakeNft()
-    proxy = Proxy(node=node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
+    proxy = nftables_proxy(node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
     station = Station([proxy], client=api, clock=clock, log=SILENT, bindings=bindings)
     informers = InformerSet(api)
     station.follow(informers)

@@ -19,10 +19,11 @@ from fairlead.base.log import SILENT
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
-from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.loop import Proxy, run_with
-from fairlead.proxy.plan import desired, plan_service
-from fairlead.proxy.rules import TABLE, fixed_table
+from fairlead.proxy.modes import nftables_proxy
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import desired, plan_service
+from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from tests.proxy.objects import NETWORK, endpoint, node, node_port_service, port, service, slice_of, sticky
@@ -49,7 +50,7 @@ async def running(api: FakeClient | None = None, nft: FakeNft | None = None) -> 
     clock = FakeClock()
     api = api or FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     nft = nft or FakeNft()
-    proxy = Proxy(node=node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
+    proxy = nftables_proxy(node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run_with(InformerSet(api), proxy))
         yield World(api, nft, proxy, clock)

@@ -20,9 +20,10 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Packet, Trace, Tracer
 from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import node_views, plan_service
-from fairlead.proxy.rules import Options, fixed_table
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import plan_service
+from fairlead.proxy.nftables.rules import Options, fixed_table
+from fairlead.proxy.nodes import node_views
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK

@@ -15,9 +15,10 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Packet, Tracer
 from fairlead.proxy.endpoints import Target, arranged
-from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import NOTHING, OTHER_PROXY_LABEL, plan_service
-from fairlead.proxy.rules import TABLE, fixed_table
+from fairlead.proxy.frontends import OTHER_PROXY_LABEL
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import NOTHING, plan_service
+from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from tests.proxy.objects import (
     NETWORK,
     endpoint,

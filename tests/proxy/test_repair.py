@@ -12,10 +12,10 @@ from fairlead.api.service import SERVICE
 from fairlead.net import linux
 from fairlead.net.nft.model import Chain, Nft
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.ledger import Ledger
 from fairlead.proxy.loop import SYNC_PERIOD_S
-from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import TABLE, fixed_table
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import plan_service
+from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky

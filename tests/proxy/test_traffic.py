@@ -14,10 +14,11 @@ from fairlead.api.endpointslice import EndpointPort, EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.flows import Surroundings, changed_frontends, stale_flows
-from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import fixed_table
+from fairlead.proxy.flows import Surroundings, stale_flows
+from fairlead.proxy.nftables.backend import changed_frontends
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import plan_service
+from fairlead.proxy.nftables.rules import fixed_table
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
@@ -47,7 +48,7 @@ class Proxied:
             for part in transaction.split():
                 kernel.run(part)
                 ledger.done(part)
-            around = Surroundings(frozenset(node(index).addresses), self.cluster.network.service_cidr)
+            around = Surroundings(frozenset(node(index).addresses), (self.cluster.network.service_cidr,))
             changed = changed_frontends(transaction.changes)
             kernel.forget(list(stale_flows(kernel.flows(), ledger, around, changed=changed)))
 

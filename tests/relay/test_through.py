@@ -18,9 +18,9 @@ from fairlead.net import linux
 from fairlead.net.netlink.model import LOOPBACK, set_up
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.ledger import Ledger
-from fairlead.proxy.plan import plan_service
-from fairlead.proxy.rules import fixed_table
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import plan_service
+from fairlead.proxy.nftables.rules import fixed_table
 from fairlead.relay.host import handle_request
 from fairlead.relay.loop import HostListener, run
 from fairlead.runtime.fake import FakeClient

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from typing import Protocol
 
 UDP = 17
 
@@ -32,6 +33,18 @@ class Flow:
     answered_from: int
     raw: bytes = field(compare=False, repr=False, default=b"")
     """The kernel's own form of what identifies it."""
+
+
+class FlowTable(Protocol):
+    """The flows that the kernel tracks in one network namespace. All raise KernelRefused."""
+
+    def flows(self, family: str = "ip") -> list[Flow]:
+        """Those of UDP."""
+        ...
+
+    def forget(self, flows: Iterable[Flow]) -> int:
+        """Has them looked at anew; returns how many there still were."""
+        ...
 
 
 class EndOfDump(Exception):

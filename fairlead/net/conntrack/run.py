@@ -8,19 +8,39 @@ import socket
 from collections.abc import Iterable
 
 from fairlead.net.conntrack.model import EndOfDump, Flow, decode_ack, decode_flows, delete_request, dump_request
+from fairlead.net.errors import KernelRefused
 
 _NETLINK_NETFILTER = 12
 _RECEIVE = 1 << 18
 
 
+class ConntrackError(KernelRefused):
+    """The kernel would not tell of its flows, or not forget one."""
+
+
 class Conntrack:
+    """Satisfies `FlowTable`. Making it raises OSError where the kernel has no netfilter netlink."""
+
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
         self._socket.bind((0, 0))
         self._seq = 0
 
     def flows(self, family: str = "ip") -> list[Flow]:
-        """All UDP flows. Takes 10 µs an entry. Raises OSError, as where the kernel has no ctnetlink."""
+        """All UDP flows. Takes 10 µs an entry. Raises ConntrackError, as where the kernel has no ctnetlink."""
+        try:
+            return self._dump(family)
+        except OSError as e:
+            raise ConntrackError(f"cannot read the tracked flows: {e.strerror}") from e
+
+    def forget(self, flows: Iterable[Flow]) -> int:
+        """Drops them, so that their clients' next packets are looked at anew; returns how many were still there."""
+        try:
+            return sum(self._drop(flow) for flow in flows)
+        except OSError as e:
+            raise ConntrackError(f"cannot forget a flow: {e.strerror}") from e
+
+    def _dump(self, family: str) -> list[Flow]:
         self._seq += 1
         self._socket.send(dump_request(self._seq, family))
         found: list[Flow] = []
@@ -34,17 +54,13 @@ class Conntrack:
                 raise OSError(code, os.strerror(code)) from None
         return found
 
-    def forget(self, flows: Iterable[Flow]) -> int:
-        """Drops them, so that their clients' next packets are looked at anew; returns how many were still there."""
-        count = 0
-        for flow in flows:
-            self._seq += 1
-            self._socket.send(delete_request(flow, self._seq))
-            code = decode_ack(self._socket.recv(_RECEIVE))
-            if code not in (0, errno.ENOENT):
-                raise OSError(code, os.strerror(code))
-            count += code == 0
-        return count
+    def _drop(self, flow: Flow) -> bool:
+        self._seq += 1
+        self._socket.send(delete_request(flow, self._seq))
+        code = decode_ack(self._socket.recv(_RECEIVE))
+        if code not in (0, errno.ENOENT):
+            raise OSError(code, os.strerror(code))
+        return code == 0
 
     def close(self) -> None:
         self._socket.close()

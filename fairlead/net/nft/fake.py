@@ -66,6 +66,13 @@ class FakeNft:
         self.tables[_name(transaction.table, transaction.family)] = state
         self.log.append(transaction)
 
+    def delete(self, table: str, family: str = "ip") -> bool:
+        if self.failures:
+            raise self.failures.pop(0)
+        found = self.tables.pop(_name(table, family), None)
+        self.foreign += found is not None
+        return found is not None
+
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
         found = self._snapshot(table, family)
         if found is None:

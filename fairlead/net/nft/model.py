@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, Protocol
 
-from fairlead.net.conntrack.model import Flow
+from fairlead.net.conntrack.model import FlowTable
+from fairlead.net.errors import KernelRefused
 
 MAX_CHANGES = 4000
 """Elements a transaction. Inside a user namespace libnftables cannot raise its send buffer above net.core.wmem_default
@@ -39,7 +40,7 @@ _ORDER: Mapping[Role, tuple[int, int]] = {"data": (1, 3), "entry": (2, 2), "rang
 PHASES = 4
 
 
-class NftError(Exception):
+class NftError(KernelRefused):
     """The kernel or the library refused; nothing of the transaction was done."""
 
 
@@ -235,13 +236,18 @@ class Snapshot:
     """For each chain that has rules their number, and after it what is the same as long as nobody touches them."""
 
 
-class Nft(Protocol):
-    """The kernel's tables, and the flows that they translated, in one network namespace. All raise NftError."""
+class Nft(FlowTable, Protocol):
+    """The kernel's tables, and the flows that they translated, in one network namespace. All raise NftError; what is
+    about flows, KernelRefused."""
 
     def run(self, transaction: Transaction) -> None: ...
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         """None where there is no such table. Takes 10 µs an element: for starting up and after errors only."""
+        ...
+
+    def delete(self, table: str, family: str = "ip") -> bool:
+        """The whole table, whatever is in it. False where there was none."""
         ...
 
     def rules(self, table: str, family: str = "ip") -> Mapping[str, str]:
@@ -254,14 +260,6 @@ class Nft(Protocol):
 
     def counters(self, table: str, family: str = "ip") -> Mapping[str, int]:
         """The packets that the table's counters have seen."""
-        ...
-
-    def flows(self, family: str = "ip") -> list[Flow]:
-        """The UDP flows that the kernel tracks."""
-        ...
-
-    def forget(self, flows: Iterable[Flow]) -> int:
-        """Has them looked at anew; returns how many there still were."""
         ...
 
 

@@ -96,6 +96,13 @@ class NftKernel:
             return None
         return replace(found, rules=self.rules(table, family))
 
+    def delete(self, table: str, family: str = "ip") -> bool:
+        try:
+            self.run_text(f"delete table {family} {table}")
+        except Missing:
+            return False
+        return True
+
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
         return self._batches.rules(table, family)
 
@@ -106,16 +113,10 @@ class NftKernel:
         return self._batches.counters(table, family)
 
     def flows(self, family: str = "ip") -> list[Flow]:
-        try:
-            return self._conntrack.flows(family)
-        except OSError as e:
-            raise NftError(f"cannot read the tracked flows: {e.strerror}") from e
+        return self._conntrack.flows(family)
 
     def forget(self, flows: Iterable[Flow]) -> int:
-        try:
-            return self._conntrack.forget(flows)
-        except OSError as e:
-            raise NftError(f"cannot forget a flow: {e.strerror}") from e
+        return self._conntrack.forget(flows)
 
     def run_text(self, text: str) -> str:
         """Carries out commands in nft's syntax and returns what they print."""

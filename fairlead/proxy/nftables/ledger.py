@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
-from fairlead.proxy.plan import NOTHING, ServicePlan
-from fairlead.proxy.rules import KINDS
+from fairlead.proxy.backend import Address, UdpFrontend
+from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
+from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, SERVICES, UNSERVED
 
 _Slot = tuple[str, str]
 """Container and key."""
@@ -54,7 +55,20 @@ class Ledger:
         """How many Services have elements."""
         return len(self._plans)
 
-    def owner(self, container: str, key: str) -> ServicePlan | None:
+    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+        """Who may answer there; None where nobody is to."""
+        prefix = "" if frontend.ip else "node_"
+        key = f"udp . {frontend.ip} . {frontend.port}" if frontend.ip else f"udp . {frontend.port}"
+        if self._owned(prefix + UNSERVED, key) is not None:
+            return frozenset()
+        plan = self._owned(prefix + SERVICES, key)
+        if plan is None:
+            return None
+        values = plan.elements.get(prefix + ENDPOINTS, {})
+        pairs = (value.split(" . ") for slot, value in values.items() if slot.startswith(f"{key} . "))
+        return frozenset((ip, int(port)) for ip, port in pairs)
+
+    def _owned(self, container: str, key: str) -> ServicePlan | None:
         """The plan that the element is of."""
         service = self._owner.get(container, {}).get(key)
         return self._plans.get(service) if service is not None else None

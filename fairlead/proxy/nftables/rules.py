@@ -34,12 +34,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Chain, Container, Role, Table
 from fairlead.net.topology.plan import NODE_LINK
+from fairlead.proxy.nodes import service_range
 
 TABLE = "fairlead"
 SERVICES, OUTSIDE, ENDPOINTS, PICKS, TIMEOUTS, AFFINITY = (
@@ -122,15 +122,6 @@ def fixed_table(network: ClusterNetwork, *, family: Family = IPV4, options: Opti
     text = "\n".join([*table.render(), *(line for c in (*samples, *wrapped) for line in c.render())])
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Table(TABLE, table.containers, table.chains, f"rules {version}", family.table, (INVALID,))
-
-
-def service_range(network: ClusterNetwork, family: Family) -> IPv4Network | IPv6Network:
-    """Raises ValueError where the cluster does not have the family."""
-    if family is IPV4:
-        return network.service_cidr
-    if network.six is None:
-        raise ValueError("the cluster has no IPv6 ranges")
-    return network.six.service_cidr
 
 
 @cache

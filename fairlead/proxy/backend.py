@@ -1,0 +1,127 @@
+"""What turns Services into rules of one kernel: the seam between the proxy's loop and nftables or iptables.
+
+A backend is for one network namespace and one address family. The loop (`loop.py`) says which Services changed and
+when it is time; it knows nothing of tables, chains or elements. A backend plans, remembers what the kernel has of it,
+and makes the difference. Shared by all: which endpoints (`endpoints.choose`), which addresses (`frontends.frontends`),
+health checks, metrics, forgotten flows, waiting, coalescing and trying again. What every backend has to keep:
+
+- **Planning is pure.** `take` reads and writes nothing outside of this process; the loop calls it for many Services
+  without a look at the kernel in between, and lets other tasks have a turn between batches. The plan of a Service
+  depends on the Service, its slices, the node and its own plan before (so that endpoints may keep their places).
+- **The cost of a change is the change's.** `take` and `apply` may not walk all Services or read the kernel's table
+  (where the kernel's own interface makes a change cost the table, as that of iptables does, only that cost is borne).
+- **A predecessor's rules are taken over.** The first call after `take` is `resync`: it reads what the kernel holds,
+  whoever wrote it, and leaves what is right as it is; rules of ours that nobody wants any more go; rules that are to
+  replace others are complete before packets come to them. Traffic goes on throughout. `resync` also repairs, and is
+  what follows a refusal: the mirror is worth nothing then.
+- **Others' rules are never touched.** A backend's own are told by their names alone.
+- **Either done or refused.** `apply`, `resync` and `cleanup` raise KernelRefused, and the loop comes back with
+  `resync`. What `take` took stays taken; the loop may call it again for the same Services.
+- **Gone without a trace.** `cleanup` removes all rules of the backend in its family, however they got there; it works
+  on a backend that was only just made, and where there is nothing. On a switch of modes it is called once another
+  backend's rules are complete: for a moment packets meet both, first the one whose hooks come first, and either's
+  answer is right. Connections that the old rules translated go on, since the kernel remembers how.
+- UDP flows: `behind` says from the plans alone who may answer at an address; `apply` and `resync` name the frontends of
+  which that has changed.
+
+A call may take its time (a program is run, many elements are sent): it is a coroutine, and there is one call at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.service import Service
+from fairlead.proxy.endpoints import NodeView
+
+Address = tuple[str, int]
+"""An endpoint's address and port."""
+Metric = tuple[str, str, str, list[tuple[str, str, float]]]
+"""Name, type, help, and samples: the name's suffix, labels, value."""
+
+
+class Source(NamedTuple):
+    """What one Service's rules come from."""
+
+    service: Service | None
+    """None: it is gone."""
+    slices: Collection[EndpointSlice]
+
+
+class UdpFrontend(NamedTuple):
+    """An address and port that UDP clients send to."""
+
+    ip: str
+    """Empty for a node port: at any address of the node."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the kernel was brought to do."""
+
+    changes: int = 0
+    """Elements or rules that came, went or changed."""
+    structure: int = 0
+    """Chains that came or were written anew, where a backend counts them apart."""
+    replaced: bool = False
+    """All was written anew."""
+    frontends: frozenset[UdpFrontend] = frozenset()
+    """Those behind which the endpoints are not what they were."""
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.changes or self.structure or self.replaced)
+
+
+NOTHING_DONE = Outcome()
+
+NoLocal = Mapping[str, Collection[str]]
+"""By Service, which traffic finds no endpoint on the node and may go to no other: `internal`, `external`."""
+
+
+class Behind(Protocol):
+    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+        """Who may answer there; None where no Service of this family is. From the plans taken so far."""
+        ...
+
+
+class Backend(Behind, Protocol):
+    """One family's rules in one network namespace. Not for use by two tasks at once."""
+
+    @property
+    def mode(self) -> str:
+        """As upstream's `/proxyMode` and `mode` of its configuration say it."""
+        ...
+
+    @property
+    def services(self) -> int:
+        """How many Services have rules."""
+        ...
+
+    def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
+        """Plans these Services anew, by `namespace/name`. Says of each of them whether it lacks local endpoints."""
+        ...
+
+    async def apply(self) -> Outcome:
+        """Makes the kernel follow what was taken since the last `apply` or `resync`. Raises KernelRefused."""
+        ...
+
+    async def resync(self) -> Outcome:
+        """Reads what the kernel holds and makes it what it should be, as a whole. Raises KernelRefused."""
+        ...
+
+    def touched(self) -> bool:
+        """Whether somebody else may have changed the rules since. Costs next to nothing. Raises KernelRefused."""
+        ...
+
+    def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterable[Metric]:
+        """What only this backend counts, under upstream's names: `failures` of changes go by a name of the mode's."""
+        ...
+
+    async def cleanup(self) -> bool:
+        """Removes all of its rules; returns whether there were any. Raises KernelRefused."""
+        ...
