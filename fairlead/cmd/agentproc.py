@@ -52,8 +52,8 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
     make_private(paths.node(name))
     return NodeSettings(
         name=name,
-        ip=str(network.node_ip(index)),
-        pod_cidr=str(network.pod_cidr_of(index)),
+        ips=tuple(map(str, network.node_ips(index))),
+        pod_cidrs=tuple(map(str, network.pod_cidrs_of(index))),
         state_dir=str(paths.node(name)),
         hide=(str(state_home()),),
         catalogue=str(images_file()),

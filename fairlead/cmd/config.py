@@ -1,7 +1,11 @@
 """The settings of a cluster: given on the command line, kept in `config.json`, checked before anything starts.
 
-A setting not given is the one the cluster was made with. The ranges that addresses in the store come from cannot
-change while the store lives (`down --purge` forgets it).
+A setting not given is the one the cluster was made with. The ranges that addresses in the store come from, and with
+them the address families, cannot change while the store lives (`down --purge` forgets it).
+
+A cluster is of both families where its ranges are pairs, the IPv4 range first: there is no flag beside them that could
+say something else. Rejected: IPv6 as the first family. Everything of the cluster's own (API server, nodes' agents, DNS)
+is reached over IPv4, so the order would change nothing but which of a Service's addresses is named first.
 """
 
 from __future__ import annotations
@@ -9,8 +13,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
-from typing import TYPE_CHECKING, Any
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.state import Paths, write_private
@@ -18,9 +22,13 @@ from fairlead.cmd.state import Paths, write_private
 if TYPE_CHECKING:
     from fairlead.net.model import ClusterNetwork
 
+IpFamily = Literal["ipv4", "dual"]
+FAMILIES: tuple[IpFamily, ...] = ("ipv4", "dual")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 FABRIC = "172.30.0.0/24"
+_HOW_TO_WRITE_RANGES = "write it as 10.50.0.0/16, or for both families as 10.50.0.0/16,fd00:10:50::/56"
 DEFAULT_API_PORT = 6443
+_RANGES = ("pod_cidr", "service_cidr")
 FIRST_FREE_PORT = 1024
 """Below it, ordinary users may not listen."""
 
@@ -32,7 +40,9 @@ class ClusterConfig:
     api_port: int = 0
     """0: 6443, or a free port where that is taken."""
     pod_cidr: str = "10.244.0.0/16"
+    """In a cluster of both families two ranges with a comma between, the IPv4 one first."""
     service_cidr: str = "10.96.0.0/12"
+    """Likewise."""
     node_port_range: tuple[int, int] = (30000, 32767)
     upstream: str = "host"
     """Who is asked about names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
@@ -43,14 +53,20 @@ class ClusterConfig:
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
 
-    def network(self) -> ClusterNetwork:
-        from fairlead.net.model import ClusterNetwork
+    @property
+    def ip_family(self) -> IpFamily:
+        return "dual" if "," in self.pod_cidr else "ipv4"
 
+    def network(self) -> ClusterNetwork:
+        from fairlead.net.model import ClusterNetwork, Network6
+
+        (pods, *pods6), (services, *services6) = self.pod_cidr.split(","), self.service_cidr.split(",")
         return ClusterNetwork(
             fabric=IPv4Network(FABRIC),
-            pod_cidr=IPv4Network(self.pod_cidr),
-            service_cidr=IPv4Network(self.service_cidr),
+            pod_cidr=IPv4Network(pods),
+            service_cidr=IPv4Network(services),
             node_port_range=self.node_port_range,
+            six=Network6(pod_cidr=IPv6Network(pods6[0]), service_cidr=IPv6Network(services6[0])) if pods6 else None,
         )
 
     @property
@@ -65,6 +81,7 @@ class Given:
 
     nodes: int | None = None
     api_port: int | None = None
+    ip_family: IpFamily | None = None
     pod_cidr: str | None = None
     service_cidr: str | None = None
     node_port_range: tuple[int, int] | None = None
@@ -100,11 +117,23 @@ def parse_exposed(text: str) -> tuple[int, ...]:
     return tuple(sorted(set(ports)))
 
 
-def parse_cidr(text: str, flag: str) -> str:
+def parse_cidrs(text: str, flag: str) -> str:
+    """An IPv4 range, or with a comma between an IPv4 and an IPv6 range."""
     try:
-        return str(IPv4Network(text))
-    except (AddressValueError, NetmaskValueError, ValueError) as e:
-        raise UsageError(f'{flag}: "{text}" is no IPv4 range ({e}); write it as 10.0.0.0/16') from e
+        found = [ip_network(part.strip()) for part in text.split(",")]
+    except ValueError as e:
+        raise UsageError(f'{flag}: "{text}" is no range of addresses ({e}); {_HOW_TO_WRITE_RANGES}') from e
+    match [network.version for network in found]:
+        case [4] | [4, 6]:
+            return ",".join(map(str, found))
+        case [6]:
+            raise UsageError(f'{flag}: "{text}" is IPv6 alone, which no cluster can be yet; {_HOW_TO_WRITE_RANGES}')
+        case [6, 4]:
+            raise UsageError(
+                f'{flag}: "{text}" has the IPv6 range first, and IPv4 is always the first family here: turn them round'
+            )
+        case _:
+            raise UsageError(f'{flag}: "{text}" is not one range of each family; {_HOW_TO_WRITE_RANGES}')
 
 
 def parse_upstream(text: str) -> str:
@@ -140,8 +169,9 @@ def _from_tree(tree: Any) -> ClusterConfig:
     config = ClusterConfig(**tree)
     low, high = config.node_port_range
     parse_port_range(f"{low}-{high}")
-    parse_cidr(config.pod_cidr, "pod_cidr")
-    parse_cidr(config.service_cidr, "service_cidr")
+    cidrs = parse_cidrs(config.pod_cidr, "pod_cidr"), parse_cidrs(config.service_cidr, "service_cidr")
+    if ("," in cidrs[0]) != ("," in cidrs[1]):
+        raise ValueError(f"pod_cidr {cidrs[0]} and service_cidr {cidrs[1]} are not of the same families")
     return config
 
 
@@ -153,16 +183,47 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
     """The settings to start with. Raises UsageError where they contradict each other or the store."""
     base = stored or ClusterConfig(name)
     changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
+    family = changes.pop("ip_family", None) or _implied(base, given)
+    if has_store and stored is not None and family != stored.ip_family:
+        raise UsageError(_fixed(name, "ip-family", stored.ip_family))
+    for key in _RANGES:
+        changes[key] = _of_family(family, key, getattr(base, key), getattr(given, key))
     config = replace(base, **changes)
     if has_store and stored is not None:
-        for key in ("pod_cidr", "service_cidr"):
+        for key in _RANGES:
             if getattr(config, key) != getattr(stored, key):
-                raise UsageError(
-                    f'cluster "{name}" was made with --{key.replace("_", "-")} {getattr(stored, key)}, and its objects '
-                    f"hold addresses from it: `fairlead down --purge --name {name}` forgets them"
-                )
+                raise UsageError(_fixed(name, key.replace("_", "-"), getattr(stored, key)))
     check(config)
     return config
+
+
+def _implied(base: ClusterConfig, given: Given) -> IpFamily:
+    """A pair of ranges says it as well."""
+    return "dual" if any("," in (getattr(given, key) or "") for key in _RANGES) else base.ip_family
+
+
+def _of_family(family: IpFamily, key: str, before: str, given: str | None) -> str:
+    """The range or ranges of one setting: given, else as before, else the default."""
+    flag = f"--{key.replace('_', '-')}"
+    if family == "ipv4":
+        if given and "," in given:
+            raise UsageError(f"{flag} {given} has an IPv6 range, and --ip-family is ipv4: leave one of them away")
+        return given or before.partition(",")[0]
+    four, _, six = (given or before).partition(",")
+    return f"{four},{six or before.partition(',')[2] or _default6(key)}"
+
+
+def _default6(key: str) -> str:
+    from fairlead.net.model import POD_CIDR6, SERVICE_CIDR6
+
+    return str({"pod_cidr": POD_CIDR6, "service_cidr": SERVICE_CIDR6}[key])
+
+
+def _fixed(name: str, flag: str, value: str) -> str:
+    return (
+        f'cluster "{name}" was made with --{flag} {value}, and its objects hold addresses from it: '
+        f"`fairlead down --purge --name {name}` forgets them"
+    )
 
 
 def check(config: ClusterConfig) -> None:

@@ -64,8 +64,17 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--nodes", type=int, metavar="N", help="how many nodes (default: 1)")
     up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
     up.add_argument("--api-port", type=int, metavar="P", help="of the API on 127.0.0.1 (default: 6443, or a free one)")
-    up.add_argument("--pod-cidr", metavar="C", help="addresses of Pods (default: 10.244.0.0/16)")
-    up.add_argument("--service-cidr", metavar="C", help="addresses of Services (default: 10.96.0.0/12)")
+    up.add_argument(
+        "--ip-family", choices=["ipv4", "dual"], help="dual: Pods, Services and nodes also have IPv6 (default: ipv4)"
+    )
+    up.add_argument(
+        "--pod-cidr", metavar="C[,C6]", help="addresses of Pods (default: 10.244.0.0/16, dual ,fd00:10:244::/56)"
+    )
+    up.add_argument(
+        "--service-cidr",
+        metavar="C[,C6]",
+        help="addresses of Services (default: 10.96.0.0/12, dual ,fd00:10:96::/112); a pair means --ip-family dual",
+    )
     up.add_argument("--node-port-range", metavar="A-B", help="ports of NodePort Services (default: 30000-32767)")
     up.add_argument(
         "--upstream",
@@ -103,8 +112,9 @@ def _up(args: argparse.Namespace) -> int:
     given = config.Given(
         nodes=args.nodes,
         api_port=args.api_port,
-        pod_cidr=args.pod_cidr and config.parse_cidr(args.pod_cidr, "--pod-cidr"),
-        service_cidr=args.service_cidr and config.parse_cidr(args.service_cidr, "--service-cidr"),
+        ip_family=args.ip_family,
+        pod_cidr=args.pod_cidr and config.parse_cidrs(args.pod_cidr, "--pod-cidr"),
+        service_cidr=args.service_cidr and config.parse_cidrs(args.service_cidr, "--service-cidr"),
         node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
         upstream=args.upstream and config.parse_upstream(args.upstream),
         expose_host=config.parse_exposed(args.expose_host) if args.expose_host else None,

@@ -12,11 +12,13 @@ import socket
 import struct
 
 from fairlead.cmd.errors import CommandError
+from fairlead.net import linux
 
 _NETLINK_NETFILTER = 12
 _NFT_GETGEN = (10 << 8) | 16  # subsystem nf_tables, message NFT_MSG_GETGEN
 _NLMSG_ERROR = 2
 _NLM_F_REQUEST = 1
+_IPV6_CONF = "/proc/sys/net/ipv6/conf"
 
 
 def explain_namespaces(code: int, error: str) -> str:
@@ -57,6 +59,28 @@ def check_nftables() -> None:
             f"this kernel has no nf_tables ({os.strerror(code)}); load it: sudo modprobe nf_tables, "
             "or boot a kernel that has it"
         )
+
+
+def check_ipv6() -> None:
+    """Raises CommandError where the kernel has no IPv6, or will not forward it. Call it where the network namespace is
+    our own: a host on which IPv6 is switched off may well have it in new namespaces."""
+    instead = "or start with --ip-family ipv4"
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except OSError as e:
+        raise CommandError(
+            f"this kernel has no IPv6 ({e.strerror}), which --ip-family dual needs: boot it without ipv6.disable=1, "
+            f"load the module (sudo modprobe ipv6), {instead}"
+        ) from e
+    for name, value in (("all/disable_ipv6", "0"), ("default/disable_ipv6", "0"), ("all/forwarding", "1")):
+        path = f"{_IPV6_CONF}/{name}"
+        try:
+            linux.put(path, value)
+        except OSError as e:
+            raise CommandError(
+                f"--ip-family dual needs IPv6 forwarding, and {path} cannot be written ({e.strerror}): in a container, "
+                f"let /proc be mounted (--security-opt systempaths=unconfined), {instead}"
+            ) from e
 
 
 def _nf_tables_error() -> int:

@@ -22,7 +22,7 @@ from fairlead.cmd.components import Component
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.pid1 import Pid1
-from fairlead.cmd.preflight import check_nftables
+from fairlead.cmd.preflight import check_ipv6, check_nftables
 from fairlead.cmd.state import Paths
 from fairlead.net import linux
 
@@ -114,6 +114,8 @@ def _networks(config: ClusterConfig) -> tuple[list[NodeFds], int]:
     from fairlead.net.topology.run import add_node, build_fabric
 
     network = config.network()
+    if network.six is not None:
+        check_ipv6()
     build_fabric(network)
     nodes = [NodeFds(f"node{i}", i, add_node(network, i, config.nodes)) for i in range(1, config.nodes + 1)]
     inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)

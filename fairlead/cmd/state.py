@@ -174,8 +174,9 @@ class Component:
 @dataclass(slots=True)
 class NodeRecord:
     name: str
-    address: str
-    podCIDR: str
+    addresses: list[str]
+    """One of each family, IPv4 first. Likewise `podCIDRs`."""
+    podCIDRs: list[str]
 
 
 @dataclass(slots=True)

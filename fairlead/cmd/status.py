@@ -55,8 +55,10 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         {
             "name": n.name,
             "ready": ready.get(n.name, False),
-            "address": n.address,
-            "podCIDR": n.podCIDR,
+            "address": n.addresses[0],
+            "addresses": n.addresses,
+            "podCIDR": n.podCIDRs[0],
+            "podCIDRs": n.podCIDRs,
             "pid": pids.get(f"agent-{n.name}"),
         }
         for n in run.nodes
@@ -103,7 +105,10 @@ def _render(tree: dict[str, Any]) -> str:
         return _stopped(tree["name"])
     nodes = render(
         ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
-        [[n["name"], _node_state(n), n["address"], n["podCIDR"], str(n["pid"] or "-")] for n in tree["nodes"]],
+        [
+            [n["name"], _node_state(n), ",".join(n["addresses"]), ",".join(n["podCIDRs"]), str(n["pid"] or "-")]
+            for n in tree["nodes"]
+        ],
     )
     components = render(
         ["COMPONENT", "PID", "RESTARTS"],

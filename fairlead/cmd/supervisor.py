@@ -51,7 +51,7 @@ class Supervisor:
         self._run = Run(pid, start_time(pid) or 0, api=f"https://127.0.0.1:{port}", kubeconfig=str(paths.kubeconfig))
         network = config.network()
         self._run.nodes = [
-            NodeRecord(name, str(network.node_ip(i)), str(network.pod_cidr_of(i)))
+            NodeRecord(name, list(map(str, network.node_ips(i))), list(map(str, network.pod_cidrs_of(i))))
             for i, name in enumerate(config.node_names, 1)
         ]
         self._signals = 0

@@ -42,7 +42,7 @@ class ClusterView:
         self._log = log
         self._name = name
         self._triggers: list[tuple[str, str]] = []
-        self._pods_of: dict[str, tuple[str, str]] = {}
+        self._pods_of: dict[str, tuple[tuple[str, str], ...]] = {}
         self._pods_task: asyncio.Task[None] | None = None
         self._nursery: Nursery | None = None
         self._events = 0
@@ -97,13 +97,13 @@ class ClusterView:
                 self._triggers.append((reduced.service, at))
 
     def _take_pod(self, key: str, found: Pod | None) -> None:
-        old = self._pods_of.pop(key, None)
-        if old is not None:
-            self._zone.put_pod(*old, exists=False)
+        for ip, namespace in self._pods_of.pop(key, ()):
+            self._zone.put_pod(ip, namespace, exists=False)
         if found is not None and found.status.podIP and found.status.phase in ("Pending", "Running"):
-            at = (found.status.podIP, found.metadata.namespace)
-            self._pods_of[key] = at
-            self._zone.put_pod(*at, exists=True)
+            ips = [entry.ip for entry in found.status.podIPs] or [found.status.podIP]
+            at = self._pods_of[key] = tuple((ip, found.metadata.namespace) for ip in ips)
+            for ip, namespace in at:
+                self._zone.put_pod(ip, namespace, exists=True)
 
     def _take_config(self, _: str, found: ConfigMap | None) -> None:
         try:

@@ -6,7 +6,7 @@ packed (MessagePack) until an answer is made of them.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -61,10 +61,14 @@ class Namespace(msgspec.Struct, gc=False):
     metadata: Meta = msgspec.field(default_factory=Meta)
 
 
+class PodIP(msgspec.Struct, gc=False):
+    ip: str = ""
+
+
 class PodStatus(msgspec.Struct, gc=False):
     phase: str = ""
     podIP: str = ""
-    podIPs: tuple[dict[str, Any], ...] = ()
+    podIPs: tuple[PodIP, ...] = ()
 
 
 class Pod(msgspec.Struct, gc=False):

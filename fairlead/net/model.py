@@ -16,7 +16,9 @@ from itertools import combinations
 FIRST_NODE_OFFSET = 10
 """Node `i` is at this offset plus `i` in the fabric; below it is room for the control plane's legs."""
 LAST_NODE_OFFSET = 199
-"""Above it is the load balancer's pool (.200 to .250)."""
+"""Above it is the load balancer's pool."""
+POOL_OFFSETS = (200, 250)
+"""The first and the last address of the load balancer's pool in the fabric, in both families."""
 
 _MAX_FABRIC_PREFIX = 24
 _MAX_POD_PREFIX = 24
@@ -34,7 +36,11 @@ SERVICE_CIDR6 = IPv6Network("fd00:10:96::/112")
 POD_GATEWAY6 = IPv6Address("fe80::1")
 """The node's side of every pod link: each link has its own such address, so all can be alike."""
 _NODE_PREFIX6 = 64
+_MAX_FABRIC_PREFIX6 = 120
 _MAX_POD_PREFIX6 = 56
+_MAX_SERVICE_PREFIX6 = 120
+_UNFIT6 = tuple(IPv6Network(net) for net in ("::/8", "fe80::/10", "ff00::/8"))
+"""Loopback and mapped addresses, those of one link, and multicast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +61,24 @@ class Network6:
     def pod_cidr_of(self, index: int) -> IPv6Network:
         return IPv6Network((int(self.pod_cidr.network_address) + (index << 128 - _NODE_PREFIX6), _NODE_PREFIX6))
 
+    @property
+    def pool(self) -> tuple[IPv6Address, IPv6Address]:
+        """The first and the last address that load balancers are given, as in IPv4: `fd00:172:30::c8` to `::fa`."""
+        first, last = POOL_OFFSETS
+        return self.fabric.network_address + first, self.fabric.network_address + last
+
     def problems(self) -> Iterator[str]:
         ranges = (
-            ("IPv6 fabric", self.fabric),
-            ("IPv6 pod CIDR", self.pod_cidr),
-            ("IPv6 service CIDR", self.service_cidr),
+            ("IPv6 fabric", self.fabric, _MAX_FABRIC_PREFIX6),
+            ("IPv6 pod CIDR", self.pod_cidr, _MAX_POD_PREFIX6),
+            ("IPv6 service CIDR", self.service_cidr, _MAX_SERVICE_PREFIX6),
         )
-        if self.pod_cidr.prefixlen > _MAX_POD_PREFIX6:
-            yield f"IPv6 pod CIDR {self.pod_cidr} is too small: it must be /{_MAX_POD_PREFIX6} or larger"
-        for (name, net), (other_name, other) in combinations(ranges, 2):
+        for name, net, longest in ranges:
+            if net.prefixlen > longest:
+                yield f"{name} {net} is too small: it must be /{longest} or larger"
+            if any(net.overlaps(unfit) for unfit in _UNFIT6):
+                yield f"{name} {net} cannot be used for hosts"
+        for (name, net, _), (other_name, other, _) in combinations(ranges, 2):
             if net.overlaps(other):
                 yield f"{name} {net} overlaps {other_name} {other}"
 
@@ -143,6 +158,15 @@ class ClusterNetwork:
     def pod_cidr_of(self, index: int) -> IPv4Network:
         size = 1 << (32 - self.node_prefix)
         return IPv4Network((int(self.pod_cidr.network_address) + index * size, self.node_prefix))
+
+    def node_ips(self, index: int) -> tuple[IPv4Address | IPv6Address, ...]:
+        """One of each family that the cluster has, IPv4 first."""
+        own = self.node_ip(index)
+        return (own,) if self.six is None else (own, self.six.node_ip(index))
+
+    def pod_cidrs_of(self, index: int) -> tuple[IPv4Network | IPv6Network, ...]:
+        own = self.pod_cidr_of(index)
+        return (own,) if self.six is None else (own, self.six.pod_cidr_of(index))
 
     def pod_gateway(self, index: int) -> IPv4Address:
         """The node's side of every pod link on node `index`."""

@@ -188,7 +188,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
 
 def _addresses(settings: NodeSettings, found: Found) -> Addresses:
     """With those taken that running pods have."""
-    addresses = Addresses(settings.pod_cidr)
+    addresses = Addresses(settings.pod_cidrs)
     for sandbox in found.sandboxes:
         if sandbox["meta"]["ip"] != settings.ip:
             addresses.take(sandbox["meta"]["ip"])

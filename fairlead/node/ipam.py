@@ -1,11 +1,14 @@
 """The addresses of one node's pods. Pure.
 
-An address given back is taken again as late as possible: a peer may still remember who had it.
+An address given back is taken again as late as possible: a peer may still remember who had it. A pod's IPv6 address
+has the same place in its range as its IPv4 address has: what is known of one is known of the other, so nothing more has
+to be counted, kept or found again.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 
 class NoAddress(Exception):
@@ -15,12 +18,15 @@ class NoAddress(Exception):
 class Addresses:
     """Addresses from .2 on; .1 is the gateway."""
 
-    def __init__(self, cidr: str) -> None:
-        network = IPv4Network(cidr)
-        self._first = int(network.network_address) + 2
+    def __init__(self, cidrs: Sequence[str]) -> None:
+        """The IPv4 range, and the IPv6 range where there is one."""
+        network = IPv4Network(cidrs[0])
+        self._base = int(network.network_address)
+        self._first = self._base + 2
         self._count = network.num_addresses - 3
         self._next = 0
         self._used: set[int] = set()
+        self._six = IPv6Network(cidrs[1]) if cidrs[1:] else None
         self.gateway = network.network_address + 1
 
     def take(self, preferred: str = "") -> IPv4Address:
@@ -35,6 +41,10 @@ class Addresses:
                 self._next = (offset + 1) % self._count
                 return self._mark(offset)
         raise NoAddress("no address is left in the node's pod range")
+
+    def six_of(self, address: str) -> IPv6Address | None:
+        """The IPv6 address that goes with an address of the range; None where the node has IPv4 alone."""
+        return None if self._six is None else self._six.network_address + (int(IPv4Address(address)) - self._base)
 
     def _mark(self, offset: int) -> IPv4Address:
         self._used.add(offset)

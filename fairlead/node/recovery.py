@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fairlead.api.containerstatus import ContainerStatus
@@ -15,10 +16,10 @@ _LOST = 137
 """The exit code of a run that ended while nobody was there to see it."""
 
 
-def sandbox_meta(pod: Pod, ip: str) -> dict[str, Any]:
+def sandbox_meta(pod: Pod, ips: Sequence[str]) -> dict[str, Any]:
     """What the zygote keeps of a pod for the next agent."""
     meta = pod.metadata
-    return {"uid": meta.uid, "namespace": meta.namespace, "name": meta.name, "ip": ip}
+    return {"uid": meta.uid, "namespace": meta.namespace, "name": meta.name, "ip": ips[0], "ips": list(ips)}
 
 
 def recover(pod: Pod, sandbox: Message | None, children: list[Message], *, now: Instant) -> PodSeen:
@@ -26,7 +27,7 @@ def recover(pod: Pod, sandbox: Message | None, children: list[Message], *, now: 
     seen = PodSeen(started_at=parse_time(pod.status.startTime) if pod.status.startTime else now)
     statuses = {s.name: s for s in (*pod.status.initContainerStatuses, *pod.status.containerStatuses)}
     if sandbox is not None:
-        seen.sandbox, seen.ip = "up", sandbox["meta"]["ip"]
+        seen.sandbox, seen.ips = "up", tuple(sandbox["meta"]["ips"])
     for container in all_containers(pod):
         runs = sorted(
             (c for c in children if c["meta"]["container"] == container.name), key=lambda c: int(c["meta"]["attempt"])

@@ -59,7 +59,7 @@ def make_node(settings: NodeSettings, host: Host, now: Instant) -> Node:
         kind="Node",
         apiVersion="v1",
         metadata=ObjectMeta(name=settings.name, labels=labels(settings, host)),
-        spec=NodeSpec(podCIDR=settings.pod_cidr, podCIDRs=[settings.pod_cidr]),
+        spec=NodeSpec(podCIDR=settings.pod_cidrs[0], podCIDRs=list(settings.pod_cidrs)),
         status=make_status(settings, host, now),
     )
 
@@ -79,7 +79,7 @@ def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node |
     kubelet = f"{KUBERNETES_VERSION}+fairlead-{settings.version}"
     return NodeStatus(
         addresses=[
-            NodeAddress(type="InternalIP", address=settings.ip),
+            *(NodeAddress(type="InternalIP", address=ip) for ip in settings.ips),
             NodeAddress(type="Hostname", address=settings.name),
         ],
         capacity=dict(host.capacity),

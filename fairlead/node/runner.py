@@ -72,7 +72,7 @@ class ContainerRunner:
 
     async def _start(self, action: plan.Start, *, again: bool) -> None:
         context, shared, container = self._context, self._context.shared, self._container
-        job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ip, shared.new_id())
+        job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ips, shared.new_id())
         try:
             if not context.fresh:
                 await context.prepare()

@@ -68,7 +68,8 @@ class ContainerSeen:
 @dataclass(slots=True)
 class PodSeen:
     sandbox: SandboxPhase = "none"
-    ip: str = ""
+    ips: tuple[str, ...] = ()
+    """One of each family, IPv4 first."""
     retry_at: Instant = NEVER
     retry_s: float = 0.0
     started_at: Instant = NEVER
@@ -79,6 +80,11 @@ class PodSeen:
     """Why the whole pod failed (`DeadlineExceeded`, ...)."""
     message: str = ""
     containers: dict[str, ContainerSeen] = field(default_factory=dict)
+
+    @property
+    def ip(self) -> str:
+        """The one by which the node itself reaches it; empty before it has one."""
+        return self.ips[0] if self.ips else ""
 
     def of(self, name: str) -> ContainerSeen:
         return self.containers.setdefault(name, ContainerSeen())

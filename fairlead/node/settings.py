@@ -11,9 +11,10 @@ class NodeSettings:
     """One node. Paths are absolute."""
 
     name: str
-    ip: str
-    pod_cidr: str
-    """The node's own slice, such as `10.244.1.0/24`; its first address is the pods' gateway."""
+    ips: tuple[str, ...]
+    """The node's own addresses, one of each family that the cluster has, IPv4 first."""
+    pod_cidrs: tuple[str, ...]
+    """The node's own slices, such as `10.244.1.0/24`, likewise; the first address of that is the pods' gateway."""
     state_dir: str
     """`nodes/<node>` in the cluster's state directory: volumes, container logs."""
     hide: tuple[str, ...] = ()
@@ -35,3 +36,8 @@ class NodeSettings:
     catalogue: str = ""
     """A TOML file whose images come before the built-in ones; empty: none."""
     version: str = "0.1.0"
+
+    @property
+    def ip(self) -> str:
+        """Where its API listens."""
+        return self.ips[0]

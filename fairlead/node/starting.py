@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class Job:
     container: Container
     attempt: int
     backoff_s: float
-    ip: str
+    ips: tuple[str, ...]
     id: str
 
 
@@ -70,7 +71,7 @@ def _port(image: Image, recipe: Message) -> int | None:
 
 def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:
     settings, container = shared.settings, job.container
-    pod = with_addresses(job.pod, job.ip, settings.ip)
+    pod = with_addresses(job.pod, job.ips, settings.ips)
     env = {"PATH": PATH, "HOSTNAME": recipes.hostname(pod), **image.env, **_own_variables(shared, pod, image)}
     if container.tty:
         env["TERM"] = "xterm"
@@ -82,13 +83,14 @@ def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: M
     values = {
         "pod": pod.metadata.name,
         "node": settings.name,
-        "ip": job.ip,
+        "ip": job.ips[0],
         "image": container.image,
         "worker_user": _server_user(),
+        "if_ipv6": "" if any(":" in ip for ip in job.ips) else "#",
     }
     image_files = {path: render_file(text, values) for path, text in image.files.items()}
     places = recipes.Places(
-        etc=files.etc(recipes.etc_files(pod, job.ip, settings)),
+        etc=files.etc(recipes.etc_files(pod, job.ips, settings)),
         image_files=files.image_files(container.name, image_files),
         end_file=files.end_file(container.name, job.attempt),
         volumes=mounts_of(container, material, env, pod=pod),
@@ -112,10 +114,14 @@ def _own_variables(shared: Shared, pod: Pod, image: Image) -> dict[str, str]:
     return found
 
 
-def with_addresses(pod: Pod, ip: str, host_ip: str) -> Pod:
+def with_addresses(pod: Pod, ips: Sequence[str], host_ips: Sequence[str]) -> Pod:
     """The pod as its containers may see it: with the addresses that its status will have."""
     status = msgspec.structs.replace(
-        pod.status, podIP=ip, podIPs=[PodIP(ip=ip)], hostIP=host_ip, hostIPs=[HostIP(ip=host_ip)]
+        pod.status,
+        podIP=ips[0],
+        podIPs=[PodIP(ip=ip) for ip in ips],
+        hostIP=host_ips[0],
+        hostIPs=[HostIP(ip=ip) for ip in host_ips],
     )
     return msgspec.structs.replace(pod, status=status)
 

@@ -25,19 +25,20 @@ CONTAINER_ID = "fairlead://"
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
 
 
-def render_status(pod: Pod, seen: PodSeen, *, host_ip: str, now: Instant) -> PodStatus:
+def render_status(pod: Pod, seen: PodSeen, *, host_ips: Sequence[str], now: Instant) -> PodStatus:
     """The whole status; of the present one it keeps others' conditions and the times of what has not changed."""
     phase = _phase(pod, seen)
-    ip = seen.ip or (pod.status.podIP if phase in ("Succeeded", "Failed") else "")
+    had = [known.ip for known in pod.status.podIPs] if phase in ("Succeeded", "Failed") else []
+    ips = seen.ips or had
     return PodStatus(
         phase=phase,
         reason=seen.reason,
         message=seen.message,
         conditions=_conditions(pod, seen, phase, now),
-        hostIP=host_ip,
-        hostIPs=[HostIP(ip=host_ip)],
-        podIP=ip,
-        podIPs=[PodIP(ip=ip)] if ip else [],
+        hostIP=host_ips[0],
+        hostIPs=[HostIP(ip=ip) for ip in host_ips],
+        podIP=ips[0] if ips else "",
+        podIPs=[PodIP(ip=ip) for ip in ips],
         startTime=render_time(seen.started_at) if seen.started_at else None,
         qosClass=pod.status.qosClass or qos_class(pod),
         nominatedNodeName=pod.status.nominatedNodeName,

@@ -25,7 +25,7 @@ async def write_status(context: PodContext) -> None:
         await context.show.wait()
         context.show.clear()
         shared, pod = context.shared, context.pod
-        status = render_status(pod, context.seen, host_ip=shared.settings.ip, now=shared.clock.now())
+        status = render_status(pod, context.seen, host_ips=shared.settings.ips, now=shared.clock.now())
         if context.past or status == pod.status or (status, pod.status) == told:
             continue
         taken = await _write(context, status)

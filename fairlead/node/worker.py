@@ -165,28 +165,36 @@ class PodWorker:
     async def _make_sandbox(self) -> None:
         shared, pod, seen = self._shared, self._context.pod, self._context.seen
         host = pod.spec.hostNetwork
-        seen.ip = shared.settings.ip if host else str(shared.addresses.take(pod.status.podIP))
+        seen.ips = shared.settings.ips if host else self._take_addresses()
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
             netns = await shared.zygote.make_sandbox(
-                self.uid, hostname=hostname(pod), meta=recovery.sandbox_meta(pod, seen.ip), netns=given
+                self.uid, hostname=hostname(pod), meta=recovery.sandbox_meta(pod, seen.ips), netns=given
             )
         finally:
             if given is not None:
                 os.close(given)
         try:
             if not host:
-                ip, link = IPv4Address(seen.ip), host_interface(self.uid)
-                shared.attacher.attach(netns, ip=ip, gateway=shared.addresses.gateway, host_ifname=link)
+                addresses, link = shared.addresses, host_interface(self.uid)
+                ip, ip6 = IPv4Address(seen.ip), addresses.six_of(seen.ip)
+                shared.attacher.attach(netns, ip=ip, gateway=addresses.gateway, host_ifname=link, ip6=ip6)
         finally:
             os.close(netns)
+
+    def _take_addresses(self) -> tuple[str, ...]:
+        """Those it had before, where the cluster has been stopped, if they are free."""
+        addresses = self._shared.addresses
+        ip = str(addresses.take(self._context.pod.status.podIP))
+        ip6 = addresses.six_of(ip)
+        return (ip, str(ip6)) if ip6 else (ip,)
 
     async def _drop_sandbox(self) -> None:
         seen = self._context.seen
         await self._shared.zygote.remove_sandbox(self.uid)
         if seen.ip and not self._context.pod.spec.hostNetwork:
             self._shared.addresses.release(seen.ip)
-        seen.ip = ""
+        seen.ips = ()
 
     async def _tear_down(self) -> None:
         await self._drop_sandbox()

@@ -39,8 +39,70 @@ def test_a_range_of_ports_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "10.0.0.1/16", "10.0.0.0/33", "fd00::/64", "x"])
 def test_what_is_no_ipv4_range_is_refused_with_its_flag(text: str) -> None:
-    with pytest.raises(UsageError, match="--pod-cidr"):
-        config.parse_cidr(text, "--pod-cidr")
+    with pytest.raises(UsageError, match=r'--pod-cidr: ".*" is .*write it as 10\.50\.0\.0/16'):
+        config.parse_cidrs(text, "--pod-cidr")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("fd00:1::/56", "IPv6 alone"),
+        ("fd00:1::/56,10.0.0.0/16", "IPv6 range first"),
+        ("10.0.0.0/16,10.1.0.0/16", "not one range of each family"),
+        ("10.0.0.0/16,fd00:1::/56,fd00:2::/56", "not one range of each family"),
+        ("10.0.0.0/16,", "no range of addresses"),
+        ("10.0.0.0/16,fd00::1/56", "host bits set"),
+    ],
+)
+def test_a_pair_of_ranges_is_one_of_each_family_ipv4_first(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=f"--service-cidr.*{why}"):
+        config.parse_cidrs(text, "--service-cidr")
+    assert config.parse_cidrs("10.0.0.0/16, fd00:1:0::/56", "--pod-cidr") == "10.0.0.0/16,fd00:1::/56"
+
+
+def test_one_family_unless_both_are_asked_for_by_name_or_by_a_pair() -> None:
+    assert merged().ip_family == "ipv4"
+    assert merged().network().six is None
+    dual = merged(ip_family="dual")
+    assert (dual.ip_family, dual.pod_cidr, dual.service_cidr) == (
+        "dual",
+        "10.244.0.0/16,fd00:10:244::/56",
+        "10.96.0.0/12,fd00:10:96::/112",
+    )
+    pair = merged(service_cidr="10.50.0.0/16,fd00:50::/112", pod_cidr="10.60.0.0/16")
+    assert (pair.ip_family, pair.pod_cidr) == ("dual", "10.60.0.0/16,fd00:10:244::/56")
+    six = pair.network().six
+    assert six is not None
+    assert (str(six.service_cidr), str(pair.network().service_cidr)) == ("fd00:50::/112", "10.50.0.0/16")
+    with pytest.raises(UsageError, match="has an IPv6 range, and --ip-family is ipv4"):
+        merged(ip_family="ipv4", pod_cidr="10.0.0.0/16,fd00:1::/56")
+
+
+def test_families_stay_while_objects_hold_addresses_from_them() -> None:
+    dual = merged(ip_family="dual", pod_cidr="10.50.0.0/16,fd00:50::/56")
+    with pytest.raises(UsageError, match=r"was made with --ip-family dual.* down --purge --name c"):
+        merged(stored=dual, has_store=True, ip_family="ipv4")
+    with pytest.raises(UsageError, match="was made with --ip-family ipv4"):
+        merged(stored=ClusterConfig("c"), has_store=True, pod_cidr="10.244.0.0/16,fd00:50::/56")
+    with pytest.raises(UsageError, match=r"was made with --pod-cidr 10\.50\.0\.0/16,fd00:50::/56,"):
+        merged(stored=dual, has_store=True, pod_cidr="10.50.0.0/16,fd00:51::/56")
+    assert merged(stored=dual, has_store=True, ip_family="dual", pod_cidr="10.50.0.0/16") == dual
+    assert merged(stored=dual, has_store=True) == dual
+    assert merged(stored=dual, has_store=False, ip_family="ipv4").pod_cidr == "10.50.0.0/16"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "why"),
+    [
+        ("10.244.0.0/16,fd00:10:96::/56", "IPv6 pod CIDR fd00:10:96::/56 overlaps IPv6 service CIDR fd00:10:96::/112"),
+        ("10.244.0.0/16,fd00::/16", "IPv6 fabric fd00:172:30::/64 overlaps IPv6 pod CIDR fd00::/16"),
+        ("10.244.0.0/16,fd00:1::/64", "IPv6 pod CIDR fd00:1::/64 is too small"),
+        ("10.244.0.0/16,fe80::/48", "IPv6 pod CIDR fe80::/48 cannot be used for hosts"),
+    ],
+)
+def test_ipv6_ranges_that_do_not_fit_are_refused_with_their_names(ranges: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        merged(pod_cidr=ranges)
 
 
 def test_overlapping_ranges_are_both_named() -> None:
@@ -80,7 +142,7 @@ def test_ranges_stay_while_objects_hold_addresses_from_them() -> None:
 def test_settings_survive_the_disk(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     assert config.load(paths) is None
-    made = ClusterConfig("c", nodes=3, api_port=7000, node_port_range=(31000, 31100))
+    made = merged(nodes=3, api_port=7000, node_port_range=(31000, 31100), ip_family="dual")
     config.save(made, paths)
     assert config.load(paths) == made
     assert paths.config.stat().st_mode & 0o777 == 0o600
@@ -92,6 +154,7 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
         *("", "{", "[]", "{}", '"x"', "null"),
         '{"name": "c", "nodes": "3"}',
         '{"name": "c", "pod_cidr": "x"}',
+        '{"name": "c", "pod_cidr": "10.244.0.0/16,fd00:10:244::/56"}',
         '{"name": "c", "node_port_range": [1, 2, 3]}',
     ],
 )

@@ -16,7 +16,7 @@ from fairlead.cmd.state import Component, NodeRecord, Paths, Run
 
 def run_of(pid: int, started: int) -> Run:
     component = Component("agent-node1", pid, started, restarts=2, node="node1")
-    nodes = [NodeRecord("node1", "172.30.0.11", "10.244.1.0/24")]
+    nodes = [NodeRecord("node1", ["172.30.0.11"], ["10.244.1.0/24"])]
     return Run(pid, started, api="https://127.0.0.1:6443", nodes=nodes, components=[component])
 
 

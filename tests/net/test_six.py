@@ -24,6 +24,10 @@ def test_nodes_are_numbered_alike_in_both_families() -> None:
     BOTH.validate(nodes=3)
     assert (str(six.gateway), str(six.node_ip(2))) == ("fd00:172:30::1", "fd00:172:30::c")
     assert str(six.pod_cidr_of(2)) == "fd00:10:244:2::/64"
+    assert list(map(str, six.pool)) == ["fd00:172:30::c8", "fd00:172:30::fa"]
+    assert list(map(str, BOTH.node_ips(2))) == ["172.30.0.12", "fd00:172:30::c"]
+    assert list(map(str, BOTH.pod_cidrs_of(2))) == ["10.244.2.0/24", "fd00:10:244:2::/64"]
+    assert list(map(str, ClusterNetwork().node_ips(2))) == ["172.30.0.12"]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,8 @@ def test_nodes_are_numbered_alike_in_both_families() -> None:
     [
         (Network6(pod_cidr=IPv6Network("fd00:172:30::/48")), "IPv6 fabric .* overlaps IPv6 pod CIDR"),
         (Network6(pod_cidr=IPv6Network("fd00:1::/64")), "IPv6 pod CIDR fd00:1::/64 is too small"),
+        (Network6(service_cidr=IPv6Network("fd00:1::/121")), "IPv6 service CIDR fd00:1::/121 is too small"),
+        (Network6(service_cidr=IPv6Network("ff00::/112")), "IPv6 service CIDR ff00::/112 cannot be used"),
     ],
 )
 def test_bad_ipv6_ranges_are_refused_with_their_names(six: Network6, text: str) -> None:

@@ -44,4 +44,4 @@ def exited(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) 
 
 def seen(**containers: ContainerSeen) -> PodSeen:
     """Of a pod whose sandbox is up."""
-    return PodSeen(sandbox="up", ip="10.244.1.2", started_at=NOW, containers=dict(containers))
+    return PodSeen(sandbox="up", ips=("10.244.1.2",), started_at=NOW, containers=dict(containers))

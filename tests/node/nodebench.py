@@ -46,8 +46,8 @@ class NodeBench:
         self.attacher = PodAttacher(Netlink())
         self.settings = NodeSettings(
             name="node1",
-            ip="172.30.0.11",
-            pod_cidr="10.244.1.0/24",
+            ips=("172.30.0.11",),
+            pod_cidrs=("10.244.1.0/24",),
             state_dir=directory,
             hide=(directory,),
             single_id=single_id(),

@@ -16,7 +16,9 @@ from fairlead.node.recipe import Places, capabilities, etc_files, make_recipe, r
 from fairlead.node.settings import NodeSettings
 from tests.node.makers import pod
 
-SETTINGS = NodeSettings(name="node1", ip="172.30.0.11", pod_cidr="10.244.1.0/24", state_dir="/s", hide=("/state",))
+SETTINGS = NodeSettings(
+    name="node1", ips=("172.30.0.11",), pod_cidrs=("10.244.1.0/24",), state_dir="/s", hide=("/state",)
+)
 PLACES = Places(etc="/s/etc", image_files={"/etc/a": "/s/0"}, end_file="/s/end", volumes=[("/v", "/data", True)])
 IMAGE = Image(id="i", source="s", writable=("/var/cache/a",), expose=("/opt/x",))
 
@@ -70,14 +72,17 @@ def test_capabilities_are_added_and_dropped() -> None:
 
 def test_a_pods_etc_files_name_it() -> None:
     named = pod(hostname="h", subdomain="sub", hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}])
-    found = etc_files(named, "10.244.1.2", SETTINGS)
+    found = etc_files(named, ["10.244.1.2", "fd00:10:244:1::2"], SETTINGS)
     assert "10.244.1.2\th.sub.ns.svc.cluster.local\th\n" in found["hosts"]
+    assert "fd00:10:244:1::2\th.sub.ns.svc.cluster.local\th\n" in found["hosts"]
     assert "1.2.3.4\ta b\n" in found["hosts"]
     assert found["hostname"] == "h\n"
 
 
 def test_name_servers_are_the_clusters_and_the_manifests() -> None:
-    with_dns = NodeSettings(name="n", ip="1", pod_cidr="10.244.1.0/24", state_dir="/s", cluster_dns="10.96.0.10")
+    with_dns = NodeSettings(
+        name="n", ips=("1",), pod_cidrs=("10.244.1.0/24",), state_dir="/s", cluster_dns="10.96.0.10"
+    )
     config = {"nameservers": ["9.9.9.9"], "options": [{"name": "ndots", "value": "2"}, {"name": "debug"}]}
     assert resolv_conf(pod(dnsConfig=config), with_dns) == (
         "search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\nnameserver 9.9.9.9\n"
@@ -93,7 +98,7 @@ def test_what_is_not_done_is_named() -> None:
 
 
 def test_addresses_start_at_2_and_come_back_late() -> None:
-    addresses = Addresses("10.244.1.0/29")
+    addresses = Addresses(["10.244.1.0/29"])
     taken = [str(addresses.take()) for _ in range(3)]
     assert taken == ["10.244.1.2", "10.244.1.3", "10.244.1.4"]
     addresses.release("10.244.1.2")
@@ -105,12 +110,21 @@ def test_addresses_start_at_2_and_come_back_late() -> None:
 
 
 def test_a_preferred_address_that_is_not_ours_is_not_taken() -> None:
-    addresses = Addresses("10.244.1.0/24")
+    addresses = Addresses(["10.244.1.0/24"])
     assert [str(addresses.take(a)) for a in ("10.244.2.9", "10.244.1.9", "10.244.1.9")] == [
         "10.244.1.2",
         "10.244.1.9",
         "10.244.1.3",
     ]
+
+
+def test_an_ipv6_address_has_the_place_of_the_ipv4_address() -> None:
+    addresses = Addresses(["10.244.1.0/24", "fd00:10:244:1::/64"])
+    assert [str(addresses.six_of(ip)) for ip in ("10.244.1.2", "10.244.1.254")] == [
+        "fd00:10:244:1::2",
+        "fd00:10:244:1::fe",
+    ]
+    assert Addresses(["10.244.1.0/24"]).six_of("10.244.1.2") is None
 
 
 def test_probe_results_count_in_a_row() -> None:

@@ -10,7 +10,7 @@ from tests.node.makers import NOW, exited, pod, running, seen
 
 
 def status(p: Pod, state: PodSeen) -> PodStatus:
-    return render_status(p, state, host_ip="172.30.0.11", now=NOW)
+    return render_status(p, state, host_ips=("172.30.0.11",), now=NOW)
 
 
 def conditions(found: PodStatus) -> dict[str, str]:

@@ -38,6 +38,8 @@ _SETTINGS6 = (
     ("conf/all/accept_ra", "0"),
     ("conf/default/accept_ra", "0"),
 )
+_SETTINGS6_POD = (*_SETTINGS6, *((f"conf/{plan.POD_LINK}/{name}", "0") for name in ("accept_dad", "accept_ra")))
+"""The link is there already, with what was the default."""
 _ROUTER_SETTINGS6 = (
     *_SETTINGS6,
     ("conf/all/forwarding", "1"),
@@ -106,7 +108,7 @@ class PodAttacher:
 
 def _build_pod(ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None) -> None:
     if ip6:
-        _apply(_SETTINGS6, "ipv6")
+        _apply(_SETTINGS6_POD, "ipv6")
     with Netlink() as inside:
         inside.run(plan.pod(ip, gateway, ip6))
     _try_sysctl("ip_unprivileged_port_start", "0")
