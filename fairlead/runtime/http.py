@@ -7,7 +7,7 @@ aiohttp raises becomes ConnectionError here, so that callers need not know it.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import aiohttp
@@ -25,17 +25,31 @@ class HttpTransport:
     """Implements `Transport`. Opens its session on the first request; `close` it when done."""
 
     def __init__(
-        self, base_url: str, *, ssl_context: ssl.SSLContext | None, headers: dict[str, str] | None = None
+        self,
+        base_url: str,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        headers: Mapping[str, str] | None = None,
+        token: Callable[[], str] | None = None,
+        server_name: str = "",
     ) -> None:
+        """`token` is asked before each request, since tokens are renewed; `server_name` is what the server's
+        certificate says, where that is not the URL's host."""
         self._base = base_url.rstrip("/")
         self._ssl = ssl_context
-        self._headers = headers or {}
+        self._headers = dict(headers or {})
+        self._token = token
+        self._server_name = server_name or None
         self._session: aiohttp.ClientSession | None = None
 
     async def request(self, request: Request) -> Response:
         with _as_connection_error():
             async with self._open().request(
-                request.method, self._url(request), headers=request.headers, data=request.body or None
+                request.method,
+                self._url(request),
+                headers=self._heads(request),
+                data=request.body or None,
+                server_hostname=self._server_name,
             ) as response:
                 body = await response.read()
                 return Response(response.status, body, {k.lower(): v for k, v in response.headers.items()})
@@ -45,9 +59,10 @@ class HttpTransport:
             async with self._open().request(
                 request.method,
                 self._url(request),
-                headers=request.headers,
+                headers=self._heads(request),
                 data=request.body or None,
                 timeout=_STREAM,
+                server_hostname=self._server_name,
             ) as response:
                 if response.status != 200:
                     raise decode_status_error(response.status, await response.read())
@@ -58,6 +73,11 @@ class HttpTransport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def _heads(self, request: Request) -> Mapping[str, str]:
+        if self._token is None:
+            return request.headers
+        return {**request.headers, "Authorization": f"Bearer {self._token()}"}
 
     def _url(self, request: Request) -> URL:
         url = URL(self._base + request.path, encoded=True)
