@@ -1,7 +1,8 @@
 """Where the user's own machine reaches the cluster's Services, read off the API's trees.
 
 The relay notes on each Service under which URLs the host has it (an annotation, one entry a port); whether somebody
-serves behind it is read off the slices.
+serves behind it is read off the slices. Where the host has routes into the cluster (`routed`), a Service is reached at
+its own address, and Services that have only a cluster IP are reached too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from fairlead.api import schemes
 
 Tree = dict[str, Any]
 
@@ -38,20 +41,27 @@ class Door:
     trouble: str = ""
 
 
-def doors(services: Iterable[Tree], slices: Iterable[Tree]) -> list[Door]:
+def doors(services: Iterable[Tree], slices: Iterable[Tree], *, routed: bool = False) -> list[Door]:
     """Of every Service that is published, in order of namespace and name."""
     serving = _serving(slices)
     found = []
     for service in sorted(services, key=lambda s: (s["metadata"]["namespace"], s["metadata"]["name"])):
-        if service["spec"].get("type") in PUBLISHED:
+        if is_published(service, routed=routed):
             meta = service["metadata"]
-            found += _doors_of(service, serves=(meta["namespace"], meta["name"]) in serving)
+            found += _doors_of(service, serves=(meta["namespace"], meta["name"]) in serving, routed=routed)
     return found
 
 
-def choose(service: Tree, slices: Iterable[Tree], port: str) -> Door:
+def is_published(service: Tree, *, routed: bool) -> bool:
+    spec = service["spec"]
+    return spec.get("type") in PUBLISHED or (
+        routed and spec.get("type") == "ClusterIP" and spec.get("clusterIP", "None") != "None"
+    )
+
+
+def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: bool = False) -> Door:
     """The door to open: the port asked for by number or name, else the first that speaks HTTP, else the first."""
-    found = doors([service], slices)
+    found = doors([service], slices, routed=routed)
     if port:
         found = [door for door in found if port in (door.port_name, door.port, door.port.partition("/")[0])]
         if not found:
@@ -74,14 +84,17 @@ def rows(found: Iterable[Door]) -> list[list[str]]:
 COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
 
 
-def _doors_of(service: Tree, *, serves: bool) -> list[Door]:
+def _doors_of(service: Tree, *, serves: bool, routed: bool) -> list[Door]:
     meta, spec = service["metadata"], service["spec"]
     urls = _urls(meta.get("annotations", {}).get(URLS, ""))
     address = _address(service)
     found = []
     for port in _ports(service):
         key = f"{port['port']}/{port.get('protocol', 'TCP')}"
-        trouble = _trouble(service, key, serves=serves, address=address, noted=key in urls)
+        url = urls.get(key, "")
+        if routed and address and spec["type"] != "NodePort":
+            url = _own_url(port, address)
+        trouble = _trouble(service, key, serves=serves, address=address, noted=bool(url))
         found.append(
             Door(
                 namespace=meta["namespace"],
@@ -89,8 +102,8 @@ def _doors_of(service: Tree, *, serves: bool) -> list[Door]:
                 type=spec["type"],
                 port=key,
                 port_name=port.get("name", ""),
-                address=address and f"{address}:{port['port']}",
-                url="" if trouble else urls[key],
+                address=address and f"{f'[{address}]' if ':' in address else address}:{port['port']}",
+                url="" if trouble else url,
                 trouble=trouble,
             )
         )
@@ -103,7 +116,7 @@ def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool
         return f"no address yet: kubectl describe svc {name}"
     if not serves:
         return "no Pod is ready"
-    if key.endswith("/SCTP"):
+    if key.endswith("/SCTP") and not noted:
         return "SCTP is not brought to the host"
     return "" if noted else f"not on the host: kubectl describe svc {name}"
 
@@ -113,6 +126,15 @@ def _address(service: Tree) -> str:
         points = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
         return next((p.get("ip") or p.get("hostname", "") for p in points), "")
     return str(service["spec"].get("clusterIP", ""))
+
+
+def _own_url(port: Tree, address: str) -> str:
+    protocol = port.get("protocol", "TCP")
+    if protocol == "SCTP":
+        return schemes.url("sctp", address, port["port"])
+    spoken, name = port.get("appProtocol", ""), port.get("name", "")
+    scheme = schemes.scheme_of(port["port"], protocol=protocol, name=name, app_protocol=spoken)
+    return schemes.url(scheme, address, port["port"])
 
 
 def _ports(service: Tree) -> list[Tree]:

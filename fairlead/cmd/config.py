@@ -48,6 +48,8 @@ class ClusterConfig:
     """Who is asked about names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
     expose_host: tuple[int, ...] = ()
     """Ports of the host's 127.0.0.1 that Pods may connect to."""
+    host_routes: bool = False
+    """Whether the host has routes to the cluster's addresses; only root may."""
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ class Given:
     node_port_range: tuple[int, int] | None = None
     upstream: str | None = None
     expose_host: tuple[int, ...] | None = None
+    host_routes: bool | None = None
 
 
 def parse_name(text: str) -> str:

@@ -88,6 +88,11 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         metavar="P,...",
         help="ports of this machine's 127.0.0.1 that Pods may connect to, as host.fairlead.internal (default: none)",
     )
+    up.add_argument(
+        "--host-routes",
+        action=argparse.BooleanOptionalAction,
+        help="give this machine routes to Services, Pods and load balancers; only root may (default: no)",
+    )
 
 
 def _add_services(services: argparse.ArgumentParser) -> None:
@@ -118,6 +123,7 @@ def _up(args: argparse.Namespace) -> int:
         node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
         upstream=args.upstream and config.parse_upstream(args.upstream),
         expose_host=config.parse_exposed(args.expose_host) if args.expose_host else None,
+        host_routes=args.host_routes,
     )
     return up(args.name, given, detach=args.detach, clock=RealClock())
 

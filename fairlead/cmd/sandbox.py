@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
@@ -25,6 +25,9 @@ from fairlead.cmd.pid1 import Pid1
 from fairlead.cmd.preflight import check_ipv6, check_nftables
 from fairlead.cmd.state import Paths
 from fairlead.net import linux
+
+if TYPE_CHECKING:
+    from fairlead.net.hostlink.plan import HostLink
 
 API_PORT_INSIDE = 6443
 
@@ -41,6 +44,8 @@ class Inherited:
     """Asks the supervisor for node ports on the host's loopback."""
     dns_fd: int
     """Asks the supervisor for sockets to the upstreams of DNS."""
+    link: HostLink | None
+    """To the host's network, where there is one."""
     started: Instant
 
 
@@ -76,7 +81,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     # Not the user's: pods run as several users, who share volumes below the cluster's folder (0700 itself).
     os.umask(0o022)
     _own_mounts(inherited.config.name)
-    nodes, inside_fd = _networks(inherited.config)
+    nodes, inside_fd = _networks(inherited.config, inherited.link)
     check_nftables()
     channel.send({"event": "step", "text": f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"})
     pid1 = Pid1(channel, inherited.paths, clock=clock)
@@ -87,6 +92,8 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
         pid1.start(_zygote(node))
     agents = {node.name: _agent(inherited, node) for node in nodes}
     warm()
+    if inherited.link is not None:
+        _guard_host()
     channel.send({"event": "warm"})
     if channel.receive() is None:
         os._exit(1)
@@ -109,17 +116,29 @@ def _own_mounts(name: str) -> None:
     linux.sethostname(f"fairlead-{name}")
 
 
-def _networks(config: ClusterConfig) -> tuple[list[NodeFds], int]:
-    """The fabric, the nodes' namespaces, and the API server's socket on the fabric."""
+def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFds], int]:
+    """The fabric, this end of the link to the host, the nodes' namespaces, the API server's socket on the fabric."""
     from fairlead.net.topology.run import add_node, build_fabric
 
     network = config.network()
     if network.six is not None:
         check_ipv6()
     build_fabric(network)
+    if link is not None:
+        from fairlead.net.hostlink.run import attach_inside
+
+        attach_inside(link)
     nodes = [NodeFds(f"node{i}", i, add_node(network, i, config.nodes)) for i in range(1, config.nodes + 1)]
     inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)
     return nodes, inside.detach()
+
+
+def _guard_host() -> None:
+    """Before the first container is there that could try."""
+    from fairlead.net.hostlink.plan import GUARD
+    from fairlead.net.nft.run import NftKernel
+
+    NftKernel().run_text(GUARD)
 
 
 def _new_zygote_line(node: NodeFds) -> None:

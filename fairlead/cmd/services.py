@@ -7,13 +7,14 @@ import os
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from time import sleep
 from typing import TypeVar
 from urllib.parse import quote
 
 from fairlead.base.clock import Clock
 from fairlead.cli.api import Api, ApiError, Tree
-from fairlead.cli.services import COLUMNS, PUBLISHED, Door, NotFound, browsable, choose, doors, rows
+from fairlead.cli.services import COLUMNS, Door, NotFound, browsable, choose, doors, is_published, rows
 from fairlead.cmd import config as settings
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.status import running
@@ -27,8 +28,8 @@ _LOOK_EVERY_S = 0.1
 
 def services(name: str, *, namespace: str, as_json: bool) -> int:
     """Prints where the host reaches each published Service."""
-    api = _api(name)
-    found = _ask(lambda: doors(_list(api, "/api/v1", "services", namespace), _slices(api, namespace)))
+    api, routed = _api(name)
+    found = _ask(lambda: doors(_list(api, "/api/v1", "services", namespace), _slices(api, namespace), routed=routed))
     if as_json:
         print(json.dumps([asdict(door) for door in found], indent=2))
     elif found:
@@ -42,9 +43,9 @@ def services(name: str, *, namespace: str, as_json: bool) -> int:
 
 def open_service(name: str, service: str | None, *, namespace: str, port: str, only_print: bool, clock: Clock) -> int:
     """Opens the Service's URL in the user's browser, or prints it; waits a while for one that is just starting."""
-    api = _api(name)
+    api, routed = _api(name)
     wanted = service_name(service) if service else _only_one(api, namespace)
-    door = _wait_for(api, wanted, namespace, port, clock)
+    door = _wait_for(partial(_look, api, wanted, namespace, port, routed=routed), clock)
     url = browsable(door)
     if only_print:
         print(url)
@@ -70,25 +71,25 @@ def _only_one(api: Api, namespace: str) -> str:
     return names[0]
 
 
-def _wait_for(api: Api, name: str, namespace: str, port: str, clock: Clock) -> Door:
+def _wait_for(look: Callable[[], Door], clock: Clock) -> Door:
     deadline = clock.monotonic() + _WAIT_S
     while True:
-        door = _ask(lambda: _look(api, name, namespace, port))
+        door = _ask(look)
         if door.url:
             return door
         if clock.monotonic() > deadline:
-            raise CommandError(f'service "{name}" cannot be reached on port {door.port}: {door.trouble}')
+            raise CommandError(f'service "{door.name}" cannot be reached on port {door.port}: {door.trouble}')
         sleep(_LOOK_EVERY_S)
 
 
-def _look(api: Api, name: str, namespace: str, port: str) -> Door:
+def _look(api: Api, name: str, namespace: str, port: str, *, routed: bool) -> Door:
     path = f"/api/v1/namespaces/{quote(namespace, safe='')}/services/{quote(name, safe='')}"
     service: Tree = api.get(path)
-    if service["spec"].get("type") not in PUBLISHED:
+    if not is_published(service, routed=routed):
         raise CommandError(_how_to_publish(service))
     selector = quote(f"kubernetes.io/service-name={name}", safe="")
     slices = api.get(f"{_collection('/apis/discovery.k8s.io/v1', _SLICES, namespace)}?labelSelector={selector}")
-    return choose(service, slices["items"], port)
+    return choose(service, slices["items"], port, routed=routed)
 
 
 def _how_to_publish(service: Tree) -> str:
@@ -118,12 +119,13 @@ def _collection(prefix: str, plural: str, namespace: str) -> str:
     return f"{prefix}/namespaces/{quote(namespace, safe='')}/{plural}" if namespace else f"{prefix}/{plural}"
 
 
-def _api(name: str) -> Api:
-    paths, _ = running(name)
+def _api(name: str) -> tuple[Api, bool]:
+    """And whether the host has routes to the Services' own addresses."""
+    paths, run = running(name)
     config = settings.load(paths)
     if config is None:
         raise CommandError(f'cluster "{name}" has lost its settings: {paths.config}')
-    return Api(config.api_port, pki=paths.pki)
+    return Api(config.api_port, pki=paths.pki), bool(run.hostLink)
 
 
 def _ask(work: Callable[[], R]) -> R:

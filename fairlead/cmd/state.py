@@ -190,6 +190,10 @@ class Run:
     ready: bool = False
     nodes: list[NodeRecord] = field(default_factory=list)
     components: list[Component] = field(default_factory=list)
+    hostLink: str = ""
+    """The host's end of the link that its routes go through; empty where it has none."""
+    hostAddress: str = ""
+    """As which the cluster sees the host on that link."""
 
     def write(self, paths: Paths) -> None:
         write_private(paths.run, json.dumps(asdict(self), indent=1).encode())

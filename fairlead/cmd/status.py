@@ -74,9 +74,19 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         "pid": run.pid,
         "api": run.api,
         "kubeconfig": run.kubeconfig,
+        **({"hostRoutes": _host_routes(run, paths)} if run.hostLink else {}),
         "nodes": nodes,
         "components": components,
     }
+
+
+def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
+    """The link, the ranges that the host reaches by it, and as whom."""
+    from fairlead.net.hostlink.plan import ranges
+
+    config = settings.load(paths)
+    blocks = [str(block) for _, block in ranges(config.network())] if config else []
+    return {"link": run.hostLink, "address": run.hostAddress, "ranges": blocks}
 
 
 def _ready_nodes(paths: Paths) -> dict[str, bool]:
@@ -118,6 +128,8 @@ def _render(tree: dict[str, Any]) -> str:
     head = (
         f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {tree["api"]}\nkubeconfig: {tree["kubeconfig"]}'
     )
+    if routes := tree.get("hostRoutes"):
+        head += f"\nhost routes: {', '.join(routes['ranges'])} by {routes['link']}, as {routes['address']}"
     return f"{head}\n\n{nodes}\n\n{components}"
 
 

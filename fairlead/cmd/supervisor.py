@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairlead.base.clock import Clock
-from fairlead.cmd import enter, kubeconfig, pki, preflight
+from fairlead.cmd import enter, hostroutes, kubeconfig, pki, preflight
 from fairlead.cmd.channel import pair
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
@@ -28,6 +28,9 @@ from fairlead.cmd.sandbox import Inherited
 from fairlead.cmd.sandbox import run as run_sandbox
 from fairlead.cmd.state import Component, NodeRecord, Paths, Run, start_time
 from fairlead.net import linux
+
+if TYPE_CHECKING:
+    from fairlead.net.hostlink.plan import HostLink
 
 START_LIMIT_S = 60.0
 _DESCRIPTORS = 65536
@@ -39,17 +42,28 @@ class Supervisor:
     """`run` returns when the cluster has ended as asked; it raises CommandError where it could not go on."""
 
     def __init__(
-        self, config: ClusterConfig, paths: Paths, api: socket.socket, *, clock: Clock, report: Callable[[str], None]
+        self,
+        config: ClusterConfig,
+        paths: Paths,
+        api: socket.socket,
+        *,
+        link: HostLink | None,
+        clock: Clock,
+        report: Callable[[str], None],
     ) -> None:
         self._config = config
         self._paths = paths
         self._api = api
+        self._link = link
+        """To the host's network, where the user wants one."""
         self._clock = clock
         self._report = report
         pid = os.getpid()
         port = api.getsockname()[1]
         self._run = Run(pid, start_time(pid) or 0, api=f"https://127.0.0.1:{port}", kubeconfig=str(paths.kubeconfig))
         network = config.network()
+        if link is not None:
+            self._run.hostLink, self._run.hostAddress = link.name, str(link.host)
         self._run.nodes = [
             NodeRecord(name, list(map(str, network.node_ips(i))), list(map(str, network.pod_cidrs_of(i))))
             for i, name in enumerate(config.node_names, 1)
@@ -110,6 +124,7 @@ class Supervisor:
             api_fd=self._api.fileno(),
             relay_fd=relay_end.fileno(),
             dns_fd=dns_end.fileno(),
+            link=self._link,
             started=self._clock.now(),
         )
         log = os.open(self._paths.log("sandbox"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -179,6 +194,7 @@ class Supervisor:
         message, pid = received
         match message["event"]:
             case "unshared":
+                hostroutes.attach(self._link, self._config, pid)
                 self._write_maps(pid)
             case "refused":
                 raise CommandError(preflight.explain_namespaces(message["errno"], message["error"]))
@@ -254,6 +270,7 @@ class Supervisor:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
+        hostroutes.detach(self._link)
         self._paths.run.unlink(missing_ok=True)
 
     def _ask_to_end(self) -> None:

@@ -14,9 +14,11 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
 from fairlead.cmd import config as settings
+from fairlead.cmd import hostroutes
 from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.program import program
@@ -31,6 +33,9 @@ from fairlead.cmd.state import (
     wait_lock,
 )
 
+if TYPE_CHECKING:
+    from fairlead.net.hostlink.plan import HostLink
+
 _SQLITE = b"SQLite format 3\0"
 _LEAVING_S = 5.0
 """How long a cluster that is just going down may still hold its lock."""
@@ -43,12 +48,14 @@ class Prepared:
     api: socket.socket
     fresh: bool
     """The cluster's folder was made just now."""
+    link: HostLink | None
+    """To be made to the host's network."""
 
 
 def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
     """Starts the cluster; in the foreground it returns when the cluster has been told to end."""
     report = _reporter(clock)
-    prepared = prepare(name, given, report)
+    prepared = prepare(name, given, report, clock=clock)
     if detach:
         return _detached(prepared, clock, report)
     with prepared.api:
@@ -57,10 +64,11 @@ def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
     return 0
 
 
-def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
+def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Clock) -> Prepared:
     """Takes the lock (until this process ends), settles the settings and the API's port. Leaves nothing behind
     where it raises."""
     settings.merge(name, None, given, has_store=False)  # wrong use is told before anything is made
+    hostroutes.check_rights(wanted=bool(given.host_routes))
     paths = paths_of(name)
     fresh = not paths.root.exists()
     make_private(paths.root)
@@ -68,6 +76,8 @@ def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
         _take_lock(name, paths)
         stored = settings.load(paths)
         config = settings.merge(name, stored, given, has_store=_has_store(name, paths))
+        hostroutes.check_rights(wanted=config.host_routes)
+        link = hostroutes.settle(config, clock=clock)
         api, config = bind_api(config, explicit=given.api_port is not None, report=report)
         make_private(paths.logs)
         settings.save(config, paths)
@@ -75,7 +85,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None]) -> Prepared:
         if fresh:
             purge(paths)
         raise
-    return Prepared(config, paths, api, fresh)
+    return Prepared(config, paths, api, fresh, link)
 
 
 def _has_store(name: str, paths: Paths) -> bool:
@@ -143,7 +153,9 @@ def _listen(port: int) -> socket.socket:
 def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], on_ready: Callable[[], None]) -> None:
     from fairlead.cmd.supervisor import Supervisor
 
-    supervisor = Supervisor(prepared.config, prepared.paths, prepared.api, clock=clock, report=report)
+    supervisor = Supervisor(
+        prepared.config, prepared.paths, prepared.api, link=prepared.link, clock=clock, report=report
+    )
     try:
         supervisor.run(on_ready)
     except CommandError as e:

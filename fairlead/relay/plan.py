@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Literal
 
+from fairlead.api import schemes
 from fairlead.api.backends import backends, has_address, has_node_ports
 from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.schemes import scheme_of
 from fairlead.api.service import Service, ServicePort
 
 URLS = "fairlead.dev/host-urls"
@@ -20,8 +22,6 @@ URLS = "fairlead.dev/host-urls"
 
 _ANOTHER = 8000
 """Added to a port that the host does not give: 80 becomes 8080 and 443 becomes 8443."""
-_WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090})
-_SECURE = frozenset({443, 6443, 8443, 9443})
 _DEFAULT = {"http": "80", "https": "443"}
 
 
@@ -105,23 +105,9 @@ def parse_urls(text: str) -> Mapping[str, int]:
 
 
 def url(port: ServicePort, number: int) -> str:
-    scheme = scheme_of(port)
-    place = f"{scheme}://127.0.0.1"
-    return place if _DEFAULT.get(scheme) == str(number) else f"{place}:{number}"
-
-
-def scheme_of(port: ServicePort) -> str:
-    """What is likely spoken: by `appProtocol`, else by the port's name, else by its number."""
-    if port.protocol == "UDP":
-        return "udp"
-    for hint in ((port.appProtocol or "").rpartition("/")[2], port.name.partition("-")[0]):
-        if hint in ("https", "wss"):
-            return "https"
-        if hint in ("http", "h2c", "ws", "web", "http2"):
-            return "http"
-    if port.appProtocol:
-        return "tcp"
-    return "https" if port.port in _SECURE else "http" if port.port in _WEB else "tcp"
+    name, spoken = port.name, port.appProtocol or ""
+    scheme = scheme_of(port.port, protocol=port.protocol, name=name, app_protocol=spoken)
+    return schemes.url(scheme, "127.0.0.1", number)
 
 
 def targets(address: str, port: int, *, node_ips: Sequence[str], turn: int, tries: int) -> list[tuple[str, int]]:

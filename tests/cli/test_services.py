@@ -39,6 +39,24 @@ def test_a_row_for_each_port_with_its_url() -> None:
     ]
 
 
+def test_with_routes_into_the_cluster_services_are_at_their_own_addresses() -> None:
+    three = [{"port": 80, "name": "web"}, {"port": 53, "protocol": "UDP"}, {"port": 9, "protocol": "SCTP"}]
+    balanced = service("a", ports=three)
+    plain = service("b", type="ClusterIP", clusterIP="fd00::9", urls="", ports=[{"port": 443}, {"port": 5432}])
+    port = service("c", urls="80/TCP=http://127.0.0.1:30080", type="NodePort")
+    headless = service("d", type="ClusterIP", clusterIP="None", urls="")
+    alias = service("e", type="ExternalName", urls="")
+    found = doors([balanced, plain, port, headless, alias], [serving(n) for n in "abcde"], routed=True)
+    assert [(door.name, door.url) for door in found] == [
+        ("a", "http://172.30.0.200"),
+        ("a", "udp://172.30.0.200:53"),
+        ("a", "sctp://172.30.0.200:9"),
+        ("b", "https://[fd00::9]"),
+        ("b", "tcp://[fd00::9]:5432"),
+        ("c", "http://127.0.0.1:30080"),
+    ]
+
+
 def test_a_service_that_is_not_reached_says_why() -> None:
     pending = service("pending") | {"status": {}}
     sctp = service("sctp", ports=[{"port": 80, "protocol": "SCTP"}])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.base.clock import RealClock
 from fairlead.cmd.config import ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.state import paths_of
@@ -26,4 +27,4 @@ def test_a_damaged_store_is_told_before_anything_starts(tmp_path: Path, monkeypa
     paths.root.mkdir(parents=True)
     paths.store.write_bytes(b"rubbish" * 100)
     with pytest.raises(CommandError, match=r"store.db is damaged .* down --purge --name c"):
-        prepare("c", Given(), print)
+        prepare("c", Given(), print, clock=RealClock())

@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.api.endpointslice import EndpointPort
 from fairlead.api.service import LoadBalancerIngress, Service, ServicePort
-from fairlead.relay.plan import Door, candidates, doors, parse_urls, render_urls, scheme_of, targets
+from fairlead.relay.plan import Door, candidates, doors, parse_urls, render_urls, targets, url
 from tests.proxy.objects import NETWORK, node_port_service, port, service, slice_of
 
 ADDRESS = "172.30.0.200"
@@ -111,7 +111,7 @@ def test_an_annotation_that_makes_no_sense_is_no_port(text: str) -> None:
     ],
 )
 def test_the_scheme_is_what_is_likely_spoken(wanted: ServicePort, scheme: str) -> None:
-    assert scheme_of(wanted) == scheme
+    assert url(wanted, 9).partition("://")[0] == scheme
 
 
 def test_nodes_take_turns_and_an_address_is_tried_again() -> None:

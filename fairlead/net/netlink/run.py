@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Sequence
 
+from fairlead.net.netlink.dump import is_last, messages, request
 from fairlead.net.netlink.model import Ack, Message, decode_acks, encode
 
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
@@ -42,6 +44,20 @@ class Netlink:
             if ack.errno:
                 why = f" ({ack.text})" if ack.text else ""
                 raise OSError(ack.errno, f"{batch[seq - first].what}: {os.strerror(ack.errno)}{why}")
+
+    def dump(self, kind: int) -> list[tuple[int, bytes]]:
+        """Type and body of every message that answers the question `dump.GET_...`. Raises OSError."""
+        self._seq += 1
+        self._socket.send(request(kind, self._seq))
+        found: list[tuple[int, bytes]] = []
+        while True:
+            for kind_of_this, body in messages(self._socket.recv(1 << 18)):
+                if is_last(kind_of_this):
+                    code = -int.from_bytes(body[:4], sys.byteorder, signed=True) if len(body) >= 4 else 0
+                    if code:
+                        raise OSError(code, os.strerror(code))
+                    return found
+                found.append((kind_of_this, body))
 
     def close(self) -> None:
         self._socket.close()

@@ -1,0 +1,27 @@
+"""What is likely spoken behind a port of a Service, as the scheme of a URL."""
+
+from __future__ import annotations
+
+_WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090})
+_SECURE = frozenset({443, 6443, 8443, 9443})
+_DEFAULT = {"http": 80, "https": 443}
+
+
+def scheme_of(port: int, *, protocol: str = "TCP", name: str = "", app_protocol: str = "") -> str:
+    """By `appProtocol`, else by the port's name, else by its number."""
+    if protocol == "UDP":
+        return "udp"
+    for hint in (app_protocol.rpartition("/")[2], name.partition("-")[0]):
+        if hint in ("https", "wss"):
+            return "https"
+        if hint in ("http", "h2c", "ws", "web", "http2"):
+            return "http"
+    if app_protocol:
+        return "tcp"
+    return "https" if port in _SECURE else "http" if port in _WEB else "tcp"
+
+
+def url(scheme: str, host: str, port: int) -> str:
+    """The port is left out where the scheme says it."""
+    place = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
+    return place if _DEFAULT.get(scheme) == port else f"{place}:{port}"

@@ -1,0 +1,198 @@
+"""How the host and a cluster are joined: a veth pair with an address at each end, and the host's routes into it.
+
+What must stay true: nothing that the host has already is taken from it, not even a part of a wider route (a default
+route aside); the cluster gets a route to the host's end of the link and to nothing else, so it has still no way out;
+the host does not forward what comes out of the link, whatever it does for others.
+
+Rejected: the host's end as a port of the cluster's bridge. It saves a hop, but then nobody stands between the host and
+the nodes who could tell answers from connections of the cluster's own, and every program of the host that listens at
+all addresses would be open to Pods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from itertools import islice
+
+from fairlead.net.model import ClusterNetwork
+from fairlead.net.netlink.dump import Held, Network, Route
+from fairlead.net.netlink.model import Message, add_address, add_route, set_routing, set_up
+
+INSIDE_NAME = "host0"
+"""The cluster's end, in the namespace of the fabric."""
+
+_POOLS = (IPv4Network("169.254.172.0/24"), IPv4Network("172.30.255.0/24"))
+"""Where the pair of addresses comes from. Link-local first: nobody else routes it."""
+_POOL6 = IPv6Network("fd00:172:30:ff::/64")
+_MOST_PAIRS6 = 128
+_LONGEST_NAME = 15
+_PREFIX = "fl-"
+_DEFAULTS = 1
+"""Routes of this prefix length or shorter are ways to everywhere else (VPNs halve the default route)."""
+_AF_INET = 2
+_IFLA_AF_SPEC, _NESTED, _IFLA_INET_CONF, _CONF_FORWARDING = 26, 0x8000, 1, 1
+_IFLA_IFALIAS, _NEWLINK = 20, 16
+
+GUARD = f"""\
+table inet fairlead-host {{
+ chain answers {{
+  oifname != "{INSIDE_NAME}" accept
+  ct state established,related accept
+  counter reject with icmpx admin-prohibited
+ }}
+ chain forward {{ type filter hook forward priority filter; policy accept; jump answers; }}
+ chain output {{ type filter hook output priority filter; policy accept; jump answers; }}
+}}
+"""
+"""In the namespace of the fabric: what goes to the host are answers. Without it every program of the host that listens
+at all addresses would be open to Pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What the host's network namespace has."""
+
+    routes: Sequence[Route]
+    held: Sequence[Held]
+    links: Mapping[int, str]
+    """Index -> name."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostLink:
+    """`name` is the host's end; addresses are the host's and the cluster's end's, in neighbouring pairs."""
+
+    name: str
+    cluster: str
+    host: IPv4Address
+    inside: IPv4Address
+    host6: IPv6Address | None = None
+    inside6: IPv6Address | None = None
+
+
+class NoRoom(Exception):
+    """The text names what is in the way."""
+
+
+def link_name(cluster: str) -> str:
+    """`fl-` and the cluster's name; of a longer one its beginning, and four digits of its hash."""
+    if len(_PREFIX + cluster) <= _LONGEST_NAME:
+        return _PREFIX + cluster
+    digest = hashlib.sha256(cluster.encode()).hexdigest()[:4]
+    return f"{_PREFIX}{cluster[: _LONGEST_NAME - len(_PREFIX) - 5]}-{digest}"
+
+
+def ranges(network: ClusterNetwork) -> Iterator[tuple[str, Network]]:
+    """What the host is given routes to, each with its name for users."""
+    yield "the nodes' and load balancers'", network.fabric
+    yield "the Pods'", network.pod_cidr
+    yield "the Services'", network.service_cidr
+    if network.six is not None:
+        yield "the nodes' and load balancers'", network.six.fabric
+        yield "the Pods'", network.six.pod_cidr
+        yield "the Services'", network.six.service_cidr
+
+
+def join(cluster: str, network: ClusterNetwork, view: HostView) -> HostLink:
+    """The link to make. Raises NoRoom."""
+    name = link_name(cluster)
+    if name in view.links.values():
+        raise NoRoom(f"this machine has a link {name} already: use another --name")
+    for whose, block in ranges(network):
+        if thing := _in_the_way(block, view):
+            raise NoRoom(f"{whose} range {block} overlaps {thing}")
+    pair = next((block for pool in _POOLS for block in _pairs(pool) if not _in_the_way(block, view)), None)
+    if pair is None:
+        names = " and ".join(map(str, _POOLS))
+        raise NoRoom(f"no two addresses are free for the link itself: this machine uses all of {names}")
+    if network.six is None:
+        return HostLink(name, cluster, pair[1], pair[0])
+    pair6 = next((block for block in _pairs6(_POOL6) if not _in_the_way(block, view)), None)
+    if pair6 is None:
+        raise NoRoom(f"no two addresses are free for the link itself: this machine uses all of {_POOL6}")
+    return HostLink(name, cluster, pair[1], pair[0], pair6[1], pair6[0])
+
+
+def _pairs(pool: IPv4Network) -> Iterator[IPv4Network]:
+    """All but the first, whose first address looks like a network's."""
+    return islice(pool.subnets(new_prefix=31), 1, None)
+
+
+def _pairs6(pool: IPv6Network) -> Iterator[IPv6Network]:
+    first = int(pool.network_address)
+    return (IPv6Network((first + 2 * i, 127)) for i in range(1, _MOST_PAIRS6))
+
+
+def _in_the_way(block: Network, view: HostView) -> str:
+    """What of the host's overlaps the range, in words; empty where nothing does."""
+    for held in view.held:
+        if held.network.version == block.version and _overlap(held.network, block):
+            return f"address {held.address}/{held.network.prefixlen} of this machine's {_link(held.link, view)}"
+    for route in view.routes:
+        wide = route.destination.prefixlen <= _DEFAULTS
+        if not wide and route.destination.version == block.version and _overlap(route.destination, block):
+            return f"this machine's route to {route.destination} ({_link(route.link, view)})"
+    return ""
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and (one.network_address in other or other.network_address in one)
+
+
+def _link(index: int, view: HostView) -> str:
+    name = view.links.get(index, "")
+    if not name:
+        return "no link"
+    return f"{name}, of another cluster with --host-routes" if name.startswith(_PREFIX) else name
+
+
+def outside(link: HostLink, network: ClusterNetwork, index: int) -> list[Message]:
+    """On the host, once the link (its `index` there) is made."""
+    messages = [
+        _describe(index, f"Fairlead cluster {link.cluster}"),
+        _forward_nothing(index),
+        add_address(index, IPv4Interface((link.host, 31))),
+    ]
+    if link.host6 is not None:
+        messages.append(add_address(index, IPv6Interface((link.host6, 127))))
+    for _, block in ranges(network):
+        gateway = link.inside if block.version == 4 else link.inside6
+        messages.append(add_route(block, gateway=gateway, link=index))
+    return messages
+
+
+def inside(link: HostLink, index: int) -> list[Message]:
+    """In the namespace of the fabric."""
+    messages = [
+        add_address(index, IPv4Interface((link.inside, 31))),
+        set_routing(index),
+        set_up(index),
+    ]
+    if link.inside6 is not None:
+        messages.insert(1, add_address(index, IPv6Interface((link.inside6, 127))))
+    return messages
+
+
+def _describe(index: int, text: str) -> Message:
+    body = _ifinfo(index) + _attribute(_IFLA_IFALIAS, text.encode() + b"\0")
+    return Message(_NEWLINK, 0, body, f"describe link {index}")
+
+
+def _forward_nothing(index: int) -> Message:
+    """What comes out of the cluster goes no further than this machine, also where the machine is a router."""
+    conf = _attribute(_IFLA_INET_CONF | _NESTED, _attribute(_CONF_FORWARDING, struct.pack("=I", 0)))
+    body = _ifinfo(index) + _attribute(_IFLA_AF_SPEC | _NESTED, _attribute(_AF_INET | _NESTED, conf))
+    return Message(_NEWLINK, 0, body, f"forward nothing from link {index}")
+
+
+def _ifinfo(index: int) -> bytes:
+    return struct.pack("=BxHiII", 0, 0, index, 0, 0)
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    size = 4 + len(data)
+    return struct.pack("=HH", size, kind) + data + b"\0" * (-size % 4)

@@ -1,0 +1,92 @@
+"""What a network namespace has: its routes and addresses, asked for and read (linux/rtnetlink.h). No I/O."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+Network = IPv4Network | IPv6Network
+
+GET_ADDRESSES, GET_ROUTES = 22, 26
+_NEWADDR, _NEWROUTE, _DONE, _ERROR = 20, 24, 3, 2
+_REQUEST, _DUMP = 1, 0x300
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF = 1, 4
+_RTM_F_CLONED = 0x200
+_LEADING = frozenset({1, 6, 7, 8})
+"""Types of routes that say where packets go, or that they go nowhere: unicast, blackhole, unreachable, prohibit. The
+others (local, broadcast, multicast) follow from addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    destination: Network
+    link: int
+    """0 where it has none, or several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An address of a link, with the range that is reached on that link."""
+
+    network: Network
+    address: IPv4Address | IPv6Address
+    link: int
+
+
+def request(kind: int, seq: int) -> bytes:
+    """Asks for all of both families."""
+    return struct.pack("=IHHIIB3x", 20, kind, _REQUEST | _DUMP, seq, 0, 0)
+
+
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and body of each message."""
+    offset = 0
+    while offset + 16 <= len(data):
+        size, kind = struct.unpack_from("=IH", data, offset)
+        yield kind, data[offset + 16 : offset + size]
+        offset += max((size + 3) & ~3, 16)
+
+
+def is_last(kind: int) -> bool:
+    return kind in (_DONE, _ERROR)
+
+
+def parse_route(kind: int, body: bytes) -> Route | None:
+    """None for what is no route of the host's own making."""
+    if kind != _NEWROUTE:
+        return None
+    family, prefix, type_, flags = struct.unpack_from("=BB5xBI", body)
+    if family not in (2, 10) or type_ not in _LEADING or flags & _RTM_F_CLONED:
+        return None
+    found = dict(_attributes(body[12:]))
+    destination = found.get(_RTA_DST, bytes(4 if family == 2 else 16))
+    return Route(_network(destination, prefix), int.from_bytes(found.get(_RTA_OIF, b""), "little"))
+
+
+def parse_held(kind: int, body: bytes) -> Held | None:
+    if kind != _NEWADDR:
+        return None
+    family, prefix, link = struct.unpack_from("=BB2xI", body)
+    found = dict(_attributes(body[8:]))
+    peer = found.get(_IFA_ADDRESS, found.get(_IFA_LOCAL))
+    if family not in (2, 10) or peer is None:
+        return None
+    network = _network(peer, prefix)
+    own = found.get(_IFA_LOCAL, peer)
+    return Held(network, IPv4Address(own) if family == 2 else IPv6Address(own), link)
+
+
+def _network(packed: bytes, prefix: int) -> Network:
+    make = IPv4Network if len(packed) == 4 else IPv6Network
+    return make((packed, prefix), strict=False)
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + 4 <= len(data):
+        size, kind = struct.unpack_from("=HH", data, offset)
+        yield kind & 0x3FFF, data[offset + 4 : offset + size]
+        offset += max((size + 3) & ~3, 4)

@@ -1,0 +1,196 @@
+"""`fairlead up --host-routes`, in a network namespace that plays the host: routes, what stays closed, their end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.cluster.hosts import PYTHON, Namespace, cluster_on, join, namespace
+from tests.cluster.support import Cluster, new_cluster, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.mark.root]
+
+ADDRESS = "169.254.172.3"
+NODES_AND_GATEWAYS = {"172.30.0.11", "172.30.0.12", "10.244.1.1", "10.244.2.1"}
+LISTEN = "import socket; s = socket.create_server(('0.0.0.0', 9999)); print('there', flush=True)\nwhile 1: s.accept()"
+ASK = """
+import sys, urllib.request
+try:
+    request = urllib.request.Request(sys.argv[1], headers={"Accept": "application/json"})
+    print(urllib.request.urlopen(request, timeout=1).read().decode())
+except OSError as e:
+    print("failed:", e)
+"""
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)
+    print("connected")
+except OSError as e:
+    print("failed:", type(e).__name__)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_root() -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root may give a host routes")
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Namespace]:
+    with namespace() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lan(host: Namespace) -> Iterator[Namespace]:
+    """Another machine beside the host, which is a router for it."""
+    with namespace() as made:
+        join(host, "lan0", "192.0.2.1/24", made, "eth0", "192.0.2.2/24")
+        made.ip("route", "add", "default", "via", "192.0.2.1")
+        assert host.run("sysctl", "-qw", "net.ipv4.ip_forward=1").returncode == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def before(host: Namespace, lan: Namespace) -> str:
+    """The host's network without a cluster."""
+    until("the links", lambda: "tentative" not in host.network(), limit_s=10)
+    return host.network()
+
+
+@pytest.fixture(scope="module")
+def cluster(host: Namespace, before: str) -> Iterator[Cluster]:
+    with cluster_on(host) as made:
+        made.up("--nodes", "2", "--host-routes")
+        kubectl(made, "run", "web", "--image", "fairlead/web", "--labels", "app=web")
+        kubectl(made, "expose", "pod", "web", "--type", "LoadBalancer", "--port", "80", "--target-port", "8080")
+        local = '{"spec":{"externalTrafficPolicy":"Local"}}'
+        near = ("--name", "near", "--type", "LoadBalancer", "--port", "80", "--target-port", "8080")
+        kubectl(made, "expose", "pod", "web", *near, "--overrides", local)
+        kubectl(made, "expose", "pod", "web", "--name", "plain", "--port", "80", "--target-port", "8080")
+        kubectl(made, "wait", "--for", "condition=Ready", "pod/web")
+        yield made
+
+
+def kubectl(cluster: Cluster, *arguments: str) -> str:
+    command = ["kubectl", "--kubeconfig", str(cluster.state / "kubeconfig"), *arguments]
+    done = cluster.runner.run([*cluster.runner.prefix, *command])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def field(cluster: Cluster, what: str, path: str) -> str:
+    return kubectl(cluster, "get", *what.split(), "-o", f"jsonpath={{{path}}}")
+
+
+def ask(where: Namespace, url: str) -> str:
+    return where.run(PYTHON, "-c", ASK, url).stdout.strip()
+
+
+def client_seen(host: Namespace, url: str) -> str:
+    """As whom the page's Pod sees the host; fails where there is no page."""
+    answer = until(f"a page at {url}", lambda: text if '"pod"' in (text := ask(host, url)) else "", limit_s=20)
+    return str(json.loads(answer)["client"])
+
+
+def test_the_host_reaches_services_pods_and_balancers_at_their_own_addresses(
+    host: Namespace, cluster: Cluster, before: str
+) -> None:
+    balanced = until("an address", lambda: field(cluster, "svc web", ".status.loadBalancer.ingress[0].ip"))
+    node_port = field(cluster, "svc web", ".spec.ports[0].nodePort")
+    near = until("an address", lambda: field(cluster, "svc near", ".status.loadBalancer.ingress[0].ip"))
+    for url in (
+        f"http://{balanced}/",
+        f"http://172.30.0.12:{node_port}/",
+        f"http://{field(cluster, 'svc plain', '.spec.clusterIP')}/",
+    ):
+        assert client_seen(host, url) in NODES_AND_GATEWAYS, "the Pod sees the node that translated"
+    assert client_seen(host, f"http://{near}/") == ADDRESS
+    assert client_seen(host, f"http://{field(cluster, 'pod web', '.status.podIP')}:8080/") == ADDRESS
+    assert f"http://{balanced}" in cluster.fairlead("services").stdout
+    assert cluster.fairlead("open", "svc/web", "--print").stdout.strip() == f"http://{balanced}"
+    plain = cluster.fairlead("open", "svc/plain", "--print").stdout.strip()
+    assert client_seen(host, plain)
+    assert f"10.96.0.0/12 by fl-{cluster.name}, as {ADDRESS}" in cluster.fairlead("status").stdout
+    assert set(before.splitlines()) <= set(host.network().splitlines()), "the host has lost something"
+
+
+def test_nothing_but_answers_goes_from_the_cluster_to_the_host_and_nothing_beyond(
+    host: Namespace, lan: Namespace, cluster: Cluster
+) -> None:
+    url = f"http://{field(cluster, 'pod web', '.status.podIP')}:8080/"
+    with host.start(PYTHON, "-c", LISTEN) as listener, lan.start(PYTHON, "-c", LISTEN) as beyond:
+        try:
+            for program in (listener, beyond):
+                assert program.stdout is not None
+                assert program.stdout.readline() == "there\n"
+            assert connect(host, "127.0.0.1") == "connected"
+            assert connect(host, "192.0.2.2") == "connected"
+            for place in (ADDRESS, "192.0.2.1", "192.0.2.2", "127.0.0.1"):
+                done = cluster.fairlead("shell", "node1", "--", PYTHON, "-c", CONNECT, place, "9999")
+                assert done.stdout.startswith("failed:"), (place, done.stdout + done.stderr)
+            # Somebody in the cluster who makes routes and rules as they like.
+            inside = Namespace(cluster.component("control-plane")["pid"])
+            inside.ip("route", "add", "192.0.2.0/24", "via", ADDRESS)
+            assert connect(inside, ADDRESS).startswith("failed:")
+            assert inside.run("nft", "delete", "table", "inet", "fairlead-host").returncode == 0
+            assert connect(inside, ADDRESS) == "connected", "only the rules keep the host's programs from the cluster"
+            assert connect(inside, "192.0.2.2").startswith("failed:"), "the host forwards for the cluster"
+            assert ask(lan, url).startswith("failed:"), "the host's network reaches into the cluster"
+        finally:
+            listener.kill()
+            beyond.kill()
+
+
+def connect(where: Namespace, address: str) -> str:
+    return where.run(PYTHON, "-c", CONNECT, address, "9999").stdout.strip()
+
+
+def test_a_second_cluster_and_a_host_with_such_addresses_are_refused_by_name(host: Namespace, cluster: Cluster) -> None:
+    with cluster_on(host) as second:
+        done = second.fairlead("up", "--detach", "--host-routes")
+        assert done.returncode == 1
+        assert "range 172.30.0.0/24 overlaps this machine's route to 172.30.0.0/24" in done.stderr
+        assert f"fl-{cluster.name}, of another cluster with --host-routes" in done.stderr
+        assert not second.state.exists()
+    with namespace() as other, namespace() as beside, cluster_on(other) as third:
+        join(other, "vpn0", "10.250.0.1/8", beside, "eth0", "10.250.0.2/8")
+        done = third.fairlead("up", "--detach", "--host-routes")
+        assert done.returncode == 1
+        assert "the Pods' range 10.244.0.0/16 overlaps address 10.250.0.1/8 of this machine's vpn0" in done.stderr
+
+
+def test_an_ordinary_user_is_refused_before_anything_is_made() -> None:
+    with new_cluster("user") as made:
+        done = made.fairlead("up", "--detach", "--host-routes")
+        assert done.returncode == 2
+        assert "--host-routes: only root may change this machine's routes" in done.stderr
+        assert not made.state.exists()
+
+
+def test_the_routes_end_with_the_cluster_however_it_ends(host: Namespace, cluster: Cluster, before: str) -> None:
+    cluster.fairlead("down")
+    assert host.network() == before
+    host.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    cluster.up()
+    assert host.run("cat", "/proc/sys/net/ipv4/ip_forward").stdout.strip() == "0", "forwarding was switched on"
+    url = f"http://{field(cluster, 'svc plain', '.spec.clusterIP')}/"
+    assert client_seen(host, url)
+    assert json.loads(cluster.fairlead("status", "-o", "json").stdout)["hostRoutes"]["link"] == f"fl-{cluster.name}"
+    os.kill(cluster.status()["pid"], signal.SIGKILL)
+    until("the host as it was", partial(same, host, before), limit_s=5)
+    cluster.up("--no-host-routes")
+    assert host.network() == before
+    assert "127.0.0.1" in until("a URL", lambda: cluster.fairlead("open", "svc/web", "--print").stdout)
+    cluster.fairlead("down")
+
+
+def same(host: Namespace, before: str) -> bool:
+    return host.network() == before
