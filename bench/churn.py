@@ -42,6 +42,7 @@ from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.proxy.nodes import node_view
+from fairlead.proxy.site import cluster_site
 
 REPLICAS = 4
 CLIENTS = 2
@@ -213,7 +214,7 @@ def _compare(stage: Stage, kernel: NftKernel, proxy: Proxy, ready: list[frozense
     """The kernel's table against a plan made afresh, and what the tracer says of it against what answers."""
     found = kernel.read(TABLE)
     assert found is not None
-    fake, ledger = FakeNft(), Ledger(fixed_table(_NETWORK))
+    fake, ledger = FakeNft(), Ledger(fixed_table(cluster_site(_NETWORK)))
     plans = {
         f"churn/s{i}": plan_service(make_service(i), [make_slice(i, replicas)], node=_NODE)
         for i, replicas in enumerate(ready)

@@ -1,6 +1,7 @@
 """What turns Services into rules of one kernel: the seam between the proxy's loop and nftables or iptables.
 
-A backend is for one network namespace and one address family. The loop (`loop.py`) says which Services changed and
+A backend is for one network namespace, one address family and one `Site` (`site.py`), which it is made with: which
+clients are from outside, where node ports answer, who is masqueraded. The loop (`loop.py`) says which Services changed and
 when it is time; it knows nothing of tables, chains or elements. A backend plans, remembers what the kernel has of it,
 and makes the difference. Shared by all: which endpoints (`endpoints.choose`), which addresses (`frontends.frontends`),
 health checks, metrics, forgotten flows, waiting, coalescing and trying again. What every backend has to keep:

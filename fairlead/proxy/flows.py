@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from fairlead.net.conntrack.model import Flow
 from fairlead.proxy.backend import Address, Behind, UdpFrontend
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,13 @@ class Surroundings:
     """The node's own, at which it has node ports."""
     services: tuple[IPv4Network | IPv6Network, ...]
     """The ranges that only Services have addresses in."""
+
+
+def surroundings(node: NodeView, site: Site) -> Surroundings:
+    return Surroundings(
+        frozenset(ip for ip in node.addresses if site.has_node_ports(ip)),
+        tuple(ip_network(text) for text in site.services),
+    )
 
 
 def stale_flows(

@@ -16,7 +16,6 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 
 from fairlead.base.clock import Clock
@@ -26,8 +25,9 @@ from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.backend import Backend, Metric, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.flows import Surroundings, stale_flows
+from fairlead.proxy.flows import stale_flows, surroundings
 from fairlead.proxy.metrics import ProxyMetrics
+from fairlead.proxy.site import Site
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
@@ -75,12 +75,11 @@ class Proxy:
         backend: Backend,
         *,
         node: NodeView,
-        services: Sequence[IPv4Network | IPv6Network],
+        site: Site,
         flows: FlowTable,
         clock: Clock,
         log: Log,
     ) -> None:
-        """`services` are the ranges of cluster IPs, as far as they are known."""
         self.view = ServiceView()
         self.stats = ProxyStats()
         self.metrics = ProxyMetrics(node.family.name)
@@ -92,7 +91,7 @@ class Proxy:
         """Called with the Services, as `namespace/name`, that are planned anew."""
         self._backend = backend
         self._node = node
-        self._services = tuple(services)
+        self._site = site
         self._flows = flows
         self._clock = clock
         self._log = log
@@ -226,7 +225,7 @@ class Proxy:
         if changed is not None and not changed:
             return
         start = self._clock.monotonic()
-        around = Surroundings(frozenset(self._node.addresses), self._services)
+        around = surroundings(self._node, self._site)
         try:
             flows = self._flows.flows(self._node.family.table)
             forgotten = self._flows.forget(list(stale_flows(flows, self._backend, around, changed=changed)))

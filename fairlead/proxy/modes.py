@@ -9,14 +9,12 @@ from fairlead.net.nft.model import Nft
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nftables.backend import NftablesBackend
-from fairlead.proxy.nftables.rules import Options, fixed_table
-from fairlead.proxy.nodes import service_range
+from fairlead.proxy.site import Site, cluster_site
 
 
 def nftables_proxy(
-    node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, options: Options | None = None
+    node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, site: Site | None = None
 ) -> Proxy:
     """The proxy of a node of a cluster of this program's own, in the family of `node`."""
-    backend = NftablesBackend(nft, fixed_table(network, family=node.family, options=options))
-    services = [service_range(network, node.family)]
-    return Proxy(backend, node=node, services=services, flows=nft, clock=clock, log=log)
+    site = site or cluster_site(network, node.family)
+    return Proxy(NftablesBackend(nft, site), site=site, node=node, flows=nft, clock=clock, log=log)

@@ -22,6 +22,7 @@ from fairlead.proxy.flows import Surroundings, stale_flows
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.site import cluster_site
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, sticky
 from tests.proxy.paths import BALANCED, EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
@@ -36,7 +37,7 @@ class Node1:
     """The first node's table on the fake, and its ledger."""
 
     def __init__(self, made: Service, slices: list[EndpointSlice]) -> None:
-        self.nft, self.ledger = FakeNft(), Ledger(fixed_table(NETWORK))
+        self.nft, self.ledger = FakeNft(), Ledger(fixed_table(cluster_site(NETWORK)))
         self.rng = random.Random(3)
         self.put(made, slices)
 

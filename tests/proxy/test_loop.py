@@ -24,6 +24,7 @@ from fairlead.proxy.modes import nftables_proxy
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import desired, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.site import cluster_site
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from tests.proxy.objects import NETWORK, endpoint, node, node_port_service, port, service, slice_of, sticky
@@ -207,7 +208,7 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
     turns: list[list[tuple[str, str, str, set[str]]]],
 ) -> None:
     """Also where Services contend for an address for a while, as when one takes over another's."""
-    nft, ledger = FakeNft(), Ledger(fixed_table(NETWORK))
+    nft, ledger = FakeNft(), Ledger(fixed_table(cluster_site(NETWORK)))
     nft.run(ledger.resync())
     ledger.done(nft.log[-1])
     now = {}

@@ -22,8 +22,9 @@ from fairlead.net.nft.trace import Packet, Trace, Tracer
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
-from fairlead.proxy.nftables.rules import Options, fixed_table
+from fairlead.proxy.nftables.rules import fixed_table
 from fairlead.proxy.nodes import node_views
+from fairlead.proxy.site import Site, cluster_site
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK
@@ -76,7 +77,7 @@ class Traced:
         self.family = family
         self.rng = random.Random(1)
         for name in NODES:
-            nft, ledger = FakeNft(), Ledger(fixed_table(BOTH, family=family))
+            nft, ledger = FakeNft(), Ledger(fixed_table(cluster_site(BOTH, family)))
             nft.run(ledger.take({"web": plan_service(case.service, case.slices, node=view(name, family))}))
             (self.tables[name],) = nft.tables.values()
 
@@ -143,7 +144,7 @@ def test_pings_and_packets_of_no_connection_are_dropped() -> None:
 class Real:
     """Both nodes' tables on the kernel, a server in every pod, and the fabric's routes as a balancer makes them."""
 
-    def __init__(self, options: Options | None = None, family: Family = IPV4) -> None:
+    def __init__(self, site: Site | None = None, family: Family = IPV4) -> None:
         self.family = family
         self.cluster: SmallCluster = build(nodes=2, network=BOTH if family is IPV6 else NETWORK)
         for name, ip in PODS.items():
@@ -154,7 +155,7 @@ class Real:
         gateway = ip_address(at(NODES["node1"], family))
         with Netlink() as netlink:
             netlink.run([add_route(ip_network(at(ip, family)), gateway=gateway) for ip in (EXTERNAL, BALANCED)])
-        table = fixed_table(BOTH, family=family, options=options)
+        table = fixed_table(site or cluster_site(BOTH, family))
         self.nodes = {
             name: (linux.in_netns(self.cluster.node(int(name[-1])), NftKernel), Ledger(table)) for name in NODES
         }
@@ -246,7 +247,7 @@ def test_a_pod_answers_a_ping_and_a_services_address_does_not() -> None:
 
 
 def _localhost() -> list[str]:
-    real = Real(Options(localhost=True))
+    real = Real(replace(cluster_site(NETWORK), node_ports=("0.0.0.0/0",)))
     for name in NODES:
         linux.in_netns(real.cluster.node(int(name[-1])), lambda: linux.put(ROUTE_LOCALNET, "1"))
     seen = []

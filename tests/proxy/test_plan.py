@@ -19,6 +19,7 @@ from fairlead.proxy.frontends import OTHER_PROXY_LABEL
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.site import cluster_site
 from tests.proxy.objects import (
     NETWORK,
     endpoint,
@@ -42,7 +43,7 @@ class World:
 
     def __init__(self, made: Service | None = None, slices: Sequence[EndpointSlice] = ()) -> None:
         self.nft = FakeNft()
-        self.ledger = Ledger(fixed_table(NETWORK))
+        self.ledger = Ledger(fixed_table(cluster_site(NETWORK)))
         self._run(self.ledger.resync())
         self.rng = random.Random(1)
         self.put(made, slices)

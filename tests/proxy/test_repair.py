@@ -16,6 +16,7 @@ from fairlead.proxy.loop import SYNC_PERIOD_S
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.site import cluster_site
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky
@@ -117,7 +118,7 @@ def _on_the_kernel() -> list[str]:
     serve(pod.netns, pod.ip, 8080)
     kernel = linux.in_netns(cluster.node(1), NftKernel)
     kernel.run_text("table ip other { chain x { type filter hook forward priority 10; }\n}")
-    ledger = Ledger(fixed_table(NETWORK))
+    ledger = Ledger(fixed_table(cluster_site(NETWORK)))
     _apply(kernel, ledger, take=True)
     ledger.learn(kernel.rules(TABLE))
     steps = []

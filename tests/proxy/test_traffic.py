@@ -19,6 +19,7 @@ from fairlead.proxy.nftables.backend import changed_frontends
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
+from fairlead.proxy.site import cluster_site
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
@@ -38,7 +39,7 @@ class Proxied:
         for pod in self.pods:
             serve(pod.netns, pod.ip, 8080)
         self.kernels = [linux.in_netns(self.cluster.node(i), NftKernel) for i in (1, 2)]
-        self.ledgers = [Ledger(fixed_table(self.cluster.network)) for _ in self.kernels]
+        self.ledgers = [Ledger(fixed_table(cluster_site(self.cluster.network))) for _ in self.kernels]
 
     def put(self, name: str, wanted: Service | None, *slices: EndpointSlice) -> None:
         """As the proxy's loop does it."""
@@ -222,7 +223,7 @@ def _restart() -> None:
     at = Proxied()
     at.put("web", node_port_service(), slice_of(*(pod.ip for pod in at.pods)))
     at.put("old", service("old", "10.96.0.11"), slice_of(at.pods[0].ip, service_name="old"))
-    again = Ledger(fixed_table(at.cluster.network))
+    again = Ledger(fixed_table(cluster_site(at.cluster.network)))
     again.found(at.kernels[0].read("fairlead"))
     again.take({"web": plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))})
     transaction = again.resync()

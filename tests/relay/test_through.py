@@ -21,6 +21,7 @@ from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
+from fairlead.proxy.site import cluster_site
 from fairlead.relay.host import handle_request
 from fairlead.relay.loop import HostListener, run
 from fairlead.runtime.fake import FakeClient
@@ -38,7 +39,7 @@ def _cluster() -> str:
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)
-    kernel, ledger = linux.in_netns(cluster.node(1), NftKernel), Ledger(fixed_table(NETWORK))
+    kernel, ledger = linux.in_netns(cluster.node(1), NftKernel), Ledger(fixed_table(cluster_site(NETWORK)))
     kernel.run(ledger.take({"web": plan_service(node_port_service(PORT), [slice_of(pod.ip)], node=node())}))
     return pod.ip
 

@@ -246,6 +246,17 @@ def _covers(element: str, key: str) -> bool:
     return head == start and ip_address(address) in ip_network(block)
 
 
+def _in_ranges(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    address = ip_address(state.packet.target if found[1] == "daddr" else state.packet.source)
+    return _matches(any(address in ip_network(text) for text in found[3].split(", ")) != bool(found[2]))
+
+
+def _from_link(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+    link = state.packet.link
+    there = link.startswith(found[2]) if found[3] else link == found[2]
+    return _matches(there != bool(found[1]))
+
+
 def _in_range(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
     address = state.packet.target if found[1] == "daddr" else state.packet.source
     return _matches((ip_address(address) in ip_network(found[3])) != bool(found[2]))
@@ -259,10 +270,7 @@ def _is_own(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
 _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
     (re.compile(pattern), act)
     for pattern, act in (
-        (
-            r'iifname (!= )?"(\w+)"',
-            lambda _, found, state: _matches((state.packet.link == found[2]) != bool(found[1])),
-        ),
+        (r'iifname (!= )?"(\w+)(\*)?"', _from_link),
         (r"ct state (new|invalid)", lambda _, found, state: _matches(state.packet.state == found[1])),
         (r"ct mark set ct mark \| (0x\w+)", _mark_connection),
         (
@@ -295,6 +303,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
             r"meta l4proto (tcp|udp|sctp|icmp|ipv6-icmp)(?= |$)",
             lambda _, found, state: _matches(state.packet.protocol == found[1]),
         ),
+        (r"ip6? (daddr|saddr) (!= )?\{ ([^}]+) \}", _in_ranges),
         (r"ip6? (daddr|saddr) (!= )?([\da-f:][\da-f.:/]+)", _in_range),
     )
 )

@@ -10,22 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 
-from fairlead.net.nft.model import Change, Nft, NftError, Table, Transaction
+from fairlead.net.nft.model import Change, Nft, NftError, Transaction
 from fairlead.proxy.backend import Address, Metric, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
-from fairlead.proxy.nftables.rules import ENDPOINTS, OUTSIDE, SERVICES, UNSERVED
+from fairlead.proxy.nftables.rules import ENDPOINTS, OUTSIDE, SERVICES, UNSERVED, fixed_table
+from fairlead.proxy.site import Site
 
 _OF_ADDRESSES = frozenset((SERVICES, OUTSIDE, ENDPOINTS, UNSERVED))
 _OF_NODE_PORTS = frozenset(f"node_{name}" for name in _OF_ADDRESSES)
 
 
 class NftablesBackend:
-    def __init__(self, nft: Nft, table: Table) -> None:
+    def __init__(self, nft: Nft, site: Site) -> None:
         self._nft = nft
-        self._table = table
-        self._ledger = Ledger(table)
+        self._table = fixed_table(site)
+        self._ledger = Ledger(self._table)
         self._proposed: list[Transaction] = []
         """What was taken since the mirror was right. Nothing is kept where it is not: then all is looked at anyway."""
         self._in_line = False

@@ -36,10 +36,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from fairlead.net.family import IPV4, Family
-from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Chain, Container, Role, Table
-from fairlead.net.topology.plan import NODE_LINK
-from fairlead.proxy.nodes import service_range
+from fairlead.proxy.site import Site
 
 TABLE = "fairlead"
 SERVICES, OUTSIDE, ENDPOINTS, PICKS, TIMEOUTS, AFFINITY = (
@@ -102,20 +100,10 @@ def node_door(family: Family) -> Door:
     return Door("node_", ("meta l4proto", "th dport"), ("inet_proto", "inet_service"), family)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What an installation may choose."""
-
-    outside: str = f'iifname "{NODE_LINK}"'
-    """What is true of packets that come to the node from elsewhere, in nft's syntax."""
-    localhost: bool = False
-    """Node ports also on 127.0.0.1 of the node. Needs `route_localnet`."""
-
-
-def fixed_table(network: ClusterNetwork, *, family: Family = IPV4, options: Options | None = None) -> Table:
+def fixed_table(site: Site) -> Table:
     """The table without elements. Its version says which rules these are."""
-    services = [str(service_range(network, family))]
-    table = Table(TABLE, containers(family), _chains(services, family, options or Options()), family=family.table)
+    family = site.family
+    table = Table(TABLE, containers(family), _chains(site), family=family.table)
     door = address_door(family)
     samples = (*slots(door, 1), *slots(door, 1, local=True), *sticky(door, 1, local=True), *timeout(door, 1))
     wrapped = (masquerading(samples[0]), near(samples[0]), DROP)
@@ -156,32 +144,30 @@ def _containers_of(door: Door) -> tuple[Container, ...]:
     )
 
 
-def _chains(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
-    return (
-        *_choosing(family, options),
-        *_translating(services, family, options),
-        *_refusing(services, family, options),
-    )
+def _chains(site: Site) -> tuple[Chain, ...]:
+    return (*_choosing(site), *_translating(site), *_refusing(site))
 
 
-def _choosing(family: Family, options: Options) -> tuple[Chain, ...]:
+def _choosing(site: Site) -> tuple[Chain, ...]:
     """What the hooks go to once they know where a packet is bound."""
-    address, node = address_door(family), node_door(family)
+    address, node = address_door(site.family), node_door(site.family)
     return (
         *(Chain(door.map("send"), (_send(door),)) for door in (address, node)),
         Chain("choose", (f"meta mark vmap @{KINDS}",)),
+        Chain("choose_masqueraded", (_MARK, f"meta mark vmap @{KINDS}")),
         *(Chain(door.map("stuck"), (f"{door.key} vmap @{door.map(TIMEOUTS)}",)) for door in (address, node)),
         Chain("node_ports", (f"meta mark set {node.key} map @{node.map(SERVICES)} goto choose",)),
         Chain(
             "node_ports_outside",
-            (f"{options.outside} meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
+            (f"{_outside(site)}meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
         ),
     )
 
 
-def _translating(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
+def _translating(site: Site) -> tuple[Chain, ...]:
+    family = site.family
     address, ip = address_door(family), family.table
-    loopback = "" if options.localhost else f"{ip} daddr != {family.loopback} "
+    loopback = "" if site.localhost else f"{ip} daddr != {family.loopback} "
     restricted = f"{address.key} @{RESTRICTED} {address.client} != @{ALLOWED} drop"
     known = f"meta mark set {address.key} map @{SERVICES} goto choose"
     return (
@@ -189,16 +175,23 @@ def _translating(services: Sequence[str], family: Family, options: Options) -> t
             "prerouting",
             (
                 restricted,
-                *(f"{options.outside} {ip} daddr {cidr} {_MARK}" for cidr in services),
-                f"{options.outside} meta mark set {address.key} map @{OUTSIDE} goto choose",
+                *_masquerading_clients(site, _outside(site)),
+                f"{_outside(site)}meta mark set {address.key} map @{OUTSIDE} goto choose",
+                *_masquerading_others(site, _outside(site)),
                 known,
-                "fib daddr type local goto node_ports_outside",
+                f"{_at_node(site)}fib daddr type local goto node_ports_outside",
             ),
             "type nat hook prerouting priority dstnat",
         ),
         Chain(
             "output",
-            (restricted, known, f"{loopback}fib daddr type local goto node_ports"),
+            (
+                restricted,
+                *(_masquerading_clients(site, "") if site.masquerade_all else ()),
+                *(_masquerading_others(site, "") if site.masquerade_all else ()),
+                known,
+                f"{loopback}{_at_node(site)}fib daddr type local goto node_ports",
+            ),
             "type nat hook output priority -100",
         ),
         Chain(
@@ -212,16 +205,49 @@ def _translating(services: Sequence[str], family: Family, options: Options) -> t
     )
 
 
-def _refusing(services: Sequence[str], family: Family, options: Options) -> tuple[Chain, ...]:
+def _outside(site: Site) -> str:
+    """What is true of packets from outside; nothing where nobody knows."""
+    outside = site.outside
+    if outside.link:
+        return f'iifname "{outside.link}" '
+    if outside.pods:
+        return f"{site.family.table} saddr != {_set(outside.pods)} "
+    return f'iifname != "{outside.pod_links}*" ' if outside.pod_links else ""
+
+
+def _masquerading_clients(site: Site, who: str) -> tuple[str, ...]:
+    """Clients of cluster IPs, where it is known which addresses are."""
+    if not site.outside.known and not site.masquerade_all:
+        return ()
+    chosen = "" if site.masquerade_all else who
+    return tuple(f"{chosen}{site.family.table} daddr {cidr} {_MARK}" for cidr in site.services)
+
+
+def _masquerading_others(site: Site, who: str) -> tuple[str, ...]:
+    """The same where it is not: what keeps traffic on its node has been taken by a rule before this one."""
+    if site.services or not (site.outside.known or site.masquerade_all):
+        return ()
+    chosen = "" if site.masquerade_all else who
+    return (f"{chosen}meta mark set {address_door(site.family).key} map @{SERVICES} goto choose_masqueraded",)
+
+
+def _at_node(site: Site) -> str:
+    """What is true of packets to those of the node's addresses that have node ports, beside that it is the node's."""
+    return f"{site.family.table} daddr {_set(site.node_ports)} " if site.node_ports else ""
+
+
+def _set(ranges: Sequence[str]) -> str:
+    return f"{{ {', '.join(ranges)} }}"
+
+
+def _refusing(site: Site) -> tuple[Chain, ...]:
     """What no Service takes: a nat chain cannot reject, so the filter hooks do."""
+    family = site.family
     address, node, ip = address_door(family), node_door(family), family.table
     unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
-    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in services)
-    inward = (
-        (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',)
-        if options.localhost and family is IPV4
-        else ()
-    )
+    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in site.services)
+    inward = (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',) if site.localhost else ()
+    at_node = f"{_at_node(site)}fib daddr type local {node.key}"
     return (
         Chain("refuse", ("meta l4proto tcp reject with tcp reset", f"reject with {family.unreachable}")),
         Chain("refuse_service", (f"meta l4proto {family.icmp} drop", "goto refuse")),
@@ -237,7 +263,7 @@ def _refusing(services: Sequence[str], family: Family, options: Options) -> tupl
         ),
         Chain(
             "refuse_incoming",
-            (*inward, unserved, f"ct state new fib daddr type local {node.key} @{node.map(UNSERVED)} goto refuse"),
+            (*inward, unserved, f"ct state new {at_node} @{node.map(UNSERVED)} goto refuse"),
             "type filter hook input priority filter",
         ),
         Chain(
