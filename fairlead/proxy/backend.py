@@ -1,10 +1,11 @@
 """What turns Services into rules of one kernel: the seam between the proxy's loop and nftables or iptables.
 
 A backend is for one network namespace, one address family and one `Site` (`site.py`), which it is made with: which
-clients are from outside, where node ports answer, who is masqueraded. The loop (`loop.py`) says which Services changed and
-when it is time; it knows nothing of tables, chains or elements. A backend plans, remembers what the kernel has of it,
-and makes the difference. Shared by all: which endpoints (`endpoints.choose`), which addresses (`frontends.frontends`),
-health checks, metrics, forgotten flows, waiting, coalescing and trying again. What every backend has to keep:
+clients are from outside, where node ports answer, who is masqueraded. The loop (`loop.py`) says which Services changed
+and when it is time; it knows nothing of tables, chains or elements. A backend plans, remembers what the kernel has of
+it, and makes the difference. Shared by all: which endpoints (`endpoints.choose`), which addresses
+(`frontends.frontends`), health checks, metrics, forgotten flows, waiting, coalescing and trying again. What every
+backend has to keep:
 
 - **Planning is pure.** `take` reads and writes nothing outside of this process; the loop calls it for many Services
   without a look at the kernel in between, and lets other tasks have a turn between batches. The plan of a Service
