@@ -60,6 +60,17 @@ def test_nodes_send_no_redirects_which_would_pull_flows_off_the_node_that_transl
     assert in_sandbox(_no_redirects) == ["0", "0"]
 
 
+def _bridge_settings() -> list[str]:
+    build(nodes=1)
+    return [path.read_text().strip() for path in sorted(Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"))]
+
+
+@as_any_user
+@pytest.mark.skipif(not Path("/proc/sys/net/bridge").exists(), reason="br_netfilter is not loaded")
+def test_frames_between_nodes_pass_no_rules_of_the_namespace_that_the_fabric_is_in(ordinary: bool) -> None:
+    assert in_sandbox(_bridge_settings, ordinary=ordinary) == ["0", "0", "0"]
+
+
 def _refusals() -> list[str]:
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
