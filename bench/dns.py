@@ -210,47 +210,9 @@ def report(pid: int, port: int, count: int, seconds: float) -> None:
     print(f"  forwarded, always new           {watched(pid, port, fresh, seconds)}")
 
 
-def dnsmasq(stack: ExitStack, folder: Path, upstream: int, hosts: Path) -> tuple[int, int]:
-    """Process and port."""
-    port = free_port()
-    conf = folder / "dnsmasq.conf"
-    lines = (
-        f"port={port}", "listen-address=127.0.0.1", "bind-interfaces", "no-hosts", "no-resolv", "keep-in-foreground",
-        f"addn-hosts={hosts}", "cache-size=10000", f"server=127.0.0.1#{upstream}", "local=/cluster.local/",
-        "local-ttl=5",
-        "user=root", "dns-forward-max=1000", f"pid-file={folder}/dnsmasq.pid",
-    )  # fmt: skip
-    conf.write_text("\n".join(lines) + "\n")
-    return stack.enter_context(process("dnsmasq", f"--conf-file={conf}")).pid, port
-
-
-def unbound(stack: ExitStack, folder: Path, upstream: int, hosts: Path) -> tuple[int, int]:
-    """Process and port."""
-    port = free_port()
-    conf = folder / "unbound.conf"
-    lines = [
-        "server:", f"  interface: 127.0.0.1@{port}", "  num-threads: 1", '  chroot: ""', '  username: ""',
-        "  do-daemonize: no", "  use-syslog: no", f'  pidfile: "{folder}/unbound.pid"', "  do-not-query-localhost: no",
-        '  module-config: "iterator"', "  rrset-roundrobin: yes", "  access-control: 127.0.0.0/8 allow",
-        '  local-zone: "cluster.local." static',
-    ]  # fmt: skip
-    for line in hosts.read_text().splitlines():
-        address, name = line.split()
-        lines.append(f'  local-data: "{name}. 5 IN A {address}"')
-    lines += [
-        "remote-control:",
-        "  control-enable: no",
-        "forward-zone:",
-        '  name: "."',
-        f"  forward-addr: 127.0.0.1@{upstream}",
-    ]
-    conf.write_text("\n".join(lines) + "\n")
-    return stack.enter_context(process("unbound", "-d", "-c", str(conf))).pid, port
-
-
 def main(count: int = 20_000, seconds: float = 3.0) -> None:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fairlead-bench-")))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fairlead-bench-"))
         upstream = free_port()
         stack.enter_context(process(sys.executable, "-m", "bench.dnsserver", str(upstream)))
         print(
@@ -258,19 +220,16 @@ def main(count: int = 20_000, seconds: float = 3.0) -> None:
             + ("" if shutil.which("dnsperf") else " (no dnsperf)")
         )
         asyncio.run(Ours(free_port(), upstream, count).run(seconds))
-        hosts = folder / "hosts"
-        rows = [f"10.96.{n // 250 + 1}.{n % 250 + 1} svc-{n}.ns0.svc.cluster.local" for n in range(count)]
-        rows += [f"10.200.{n // 100}.{n % 100 + 1} big.ns0.svc.cluster.local" for n in range(ENDPOINTS)]
-        hosts.write_text("\n".join(rows) + "\n")
-        for name, start in (("dnsmasq", dnsmasq), ("unbound", unbound)):
+        for name in ("dnsmasq", "unbound"):
             if not shutil.which(name):
                 print(f"{name}: not installed")
                 continue
-            with ExitStack() as inner:
-                pid, port = start(inner, folder, upstream, hosts)
+            port = free_port()
+            numbers = (str(port), "127.0.0.1", str(upstream), "ns0", str(count), str(ENDPOINTS), folder)
+            with process(sys.executable, "-m", "bench.dnsothers", name, "127.0.0.1", *numbers) as running:
                 wait_for(port, "svc-1.ns0.svc.cluster.local")
                 print(f"{name}, the same names")
-                report(pid, port, count, seconds)
+                report(running.pid, port, count, seconds)
 
 
 if __name__ == "__main__":
