@@ -61,6 +61,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
         kubernetes_host=str(network.kubernetes_ip),
         cluster_dns=config.dns_ip,
+        domain_file=str(paths.domain),
         outside_dns=str(network.gateway),
         host_searches=_host_searches(config),
     )

@@ -74,7 +74,14 @@ class ClusterConfig:
     @property
     def dns_ip(self) -> str:
         """The tenth address of the Service range, as everywhere."""
-        return str(self.network().service_cidr[10])
+        return self.dns_ips[0]
+
+    @property
+    def dns_ips(self) -> tuple[str, ...]:
+        """Of each family."""
+        network = self.network()
+        four = str(network.service_cidr[10])
+        return (four, str(network.six.service_cidr[10])) if network.six else (four,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ async def _run(wiring: Wiring) -> None:
 
 
 async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
-    from fairlead.cmd import membership
+    from fairlead.cmd import domain, membership
 
     count = wiring.config.nodes
     await membership.follow(
@@ -148,13 +148,14 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
     )
     # Nobody waits for names to be told that the cluster is there.
     await _add_dns(client, wiring.config, log.named("addons"))
+    await domain.follow(client, wiring.paths.domain, log=log.named("addons"))
 
 
 async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
     import fairlead.dns.addon
 
     outside = f"{config.network().gateway}:53"
-    await fairlead.dns.addon.apply(client, address=config.dns_ip, domain="cluster.local", outside=outside, log=log)
+    await fairlead.dns.addon.apply(client, addresses=config.dns_ips, outside=outside, log=log)
 
 
 def _tell(wiring: Wiring, what: str, text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.state import Paths
@@ -19,12 +20,18 @@ _NSSWITCH = "/etc/nsswitch.conf"
 
 def write_files(config: ClusterConfig, paths: Paths) -> list[tuple[str, str]]:
     """Writes what is to be bound; returns pairs of file and target. Called where the state directory can be written."""
-    servers = f"nameserver {config.dns_ip}\nsearch svc.cluster.local cluster.local\noptions ndots:5\n"
+    domain = read_domain(paths.domain)
+    servers = f"nameserver {config.dns_ip}\nsearch svc.{domain} {domain}\noptions ndots:5\n"
     bound = [(_write(paths, "resolv.conf", servers), _RESOLV_CONF)]
     names = _plain_lookups(_read(_NSSWITCH))
     if names:
         bound.append((_write(paths, "nsswitch.conf", names), _NSSWITCH))
     return bound
+
+
+def read_domain(path: Path) -> str:
+    """The cluster's domain; the default where none was ever written."""
+    return _read(str(path)).strip() or "cluster.local"
 
 
 def bind(bound: list[tuple[str, str]]) -> None:

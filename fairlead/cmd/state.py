@@ -3,7 +3,7 @@
     $XDG_STATE_HOME/fairlead/<cluster>/   0700
         config.json   the settings the cluster was made with        lock      held (flock) by the supervisor
         run.json      the supervisor and its components, by host pid store.db  the API's objects
-        pki/ kubeconfig logs/ nodes/<node>/
+        pki/ kubeconfig logs/ nodes/<node>/                         cluster-domain  as DNS has it
 
 `run.json` outlives a kill -9 of the supervisor, so a reader believes it only as far as the pids in it are still the
 same processes: every pid is written beside the time its process started.
@@ -57,6 +57,11 @@ class Paths:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def domain(self) -> Path:
+        """The cluster's domain in DNS, for who writes resolv.confs."""
+        return self.root / "cluster-domain"
 
     def node(self, name: str) -> Path:
         return self.root / "nodes" / name

@@ -7,7 +7,7 @@ start of the control plane.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
@@ -36,13 +36,13 @@ _RETRY_S = 1.0
 _TRIES = 30
 
 
-def objects(*, address: str, domain: str, outside: str) -> Iterator[tuple[Kind[Any], Object]]:
-    """`address` of the Service; `outside`: where pods can ask about names outside, as `address:port`."""
+def objects(*, addresses: Sequence[str], outside: str) -> Iterator[tuple[Kind[Any], Object]]:
+    """`addresses` of the Service, IPv4 first; `outside`: where pods can ask about names outside, as `address:port`."""
     yield SERVICE_ACCOUNT, ServiceAccount(metadata=_meta(NAME))
-    data = {"domain": domain, "upstreams": "host", "pods": "insecure", "ttl": "5"}
+    data = {"domain": "cluster.local", "upstreams": "host", "pods": "insecure", "ttl": "5"}
     data["hosts"] = f"{outside.rpartition(':')[0]} {HOST_NAME}"
     yield CONFIG_MAP, ConfigMap(metadata=_meta(NAME), data=data)
-    yield SERVICE, _service(address)
+    yield SERVICE, _service(list(addresses))
     yield DEPLOYMENT, _deployment(outside)
 
 
@@ -50,7 +50,7 @@ def _meta(name: str) -> ObjectMeta:
     return ObjectMeta(name=name, namespace=NAMESPACE, labels=dict(LABELS))
 
 
-def _service(address: str) -> Service:
+def _service(addresses: list[str]) -> Service:
     meta = _meta(SERVICE_NAME)
     meta.labels |= {"kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
     ports = [
@@ -58,7 +58,11 @@ def _service(address: str) -> Service:
         ServicePort(name="dns-tcp", port=53, protocol="TCP", targetPort=53),
         ServicePort(name="metrics", port=9153, protocol="TCP", targetPort=9153),
     ]
-    return Service(metadata=meta, spec=ServiceSpec(selector=dict(LABELS), clusterIP=address, ports=ports))
+    policy = "PreferDualStack" if len(addresses) > 1 else "SingleStack"
+    spec = ServiceSpec(
+        selector=dict(LABELS), clusterIP=addresses[0], clusterIPs=addresses, ipFamilyPolicy=policy, ports=ports
+    )
+    return Service(metadata=meta, spec=spec)
 
 
 def _deployment(outside: str) -> Deployment:
@@ -102,9 +106,9 @@ def _container(outside: str) -> Container:
     )
 
 
-async def apply(client: Client, *, address: str, domain: str, outside: str, log: Log) -> None:
+async def apply(client: Client, *, addresses: Sequence[str], outside: str, log: Log) -> None:
     """Creates what is missing; tries again for a while where the server would not."""
-    for kind, wanted in objects(address=address, domain=domain, outside=outside):
+    for kind, wanted in objects(addresses=addresses, outside=outside):
         for _ in range(_TRIES):
             try:
                 await client.create(kind, wanted)

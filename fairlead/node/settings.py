@@ -33,6 +33,8 @@ class NodeSettings:
     host_searches: tuple[str, ...] = ()
     """The host's search domains, after the cluster's own."""
     cluster_domain: str = "cluster.local"
+    domain_file: str = ""
+    """Holds the cluster's domain, once it was ever another; empty: it stays the same."""
     catalogue: str = ""
     """A TOML file whose images come before the built-in ones; empty: none."""
     version: str = "0.1.0"

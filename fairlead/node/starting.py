@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from fairlead.node.env import command_line, container_environment, service_varia
 from fairlead.node.images import PATH, Image
 from fairlead.node.material import Material, mounts_of
 from fairlead.node.podfiles import PodFiles
+from fairlead.node.settings import NodeSettings
 from fairlead.node.shared import Shared
 from fairlead.node.wire import Message
 
@@ -70,7 +71,7 @@ def _port(image: Image, recipe: Message) -> int | None:
 
 
 def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:
-    settings, container = shared.settings, job.container
+    settings, container = _with_domain(shared.settings), job.container
     pod = with_addresses(job.pod, job.ips, settings.ips)
     env = {"PATH": PATH, "HOSTNAME": recipes.hostname(pod), **image.env, **_own_variables(shared, pod, image)}
     if container.tty:
@@ -96,6 +97,16 @@ def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: M
         volumes=mounts_of(container, material, env, pod=pod),
     )
     return recipes.make_recipe(pod, container, image, process=(argv, env), places=places, settings=settings)
+
+
+def _with_domain(settings: NodeSettings) -> NodeSettings:
+    """With the domain that DNS has now."""
+    try:
+        with open(settings.domain_file, encoding="ascii") as file:
+            domain = file.read().strip()
+    except OSError:
+        return settings
+    return replace(settings, cluster_domain=domain) if domain else settings
 
 
 def _own_variables(shared: Shared, pod: Pod, image: Image) -> dict[str, str]:
