@@ -39,6 +39,7 @@ from fairlead.runtime.informer import InformerSet
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 _RETRY_S = 5.0
+_EVERY, _EVERY6 = "0.0.0.0", "::"
 _TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 _Answer = Callable[[str], Page]
 
@@ -47,9 +48,9 @@ _Answer = Callable[[str], Page]
 class Bindings:
     """Upstream's addresses and ports. None: nothing is served there."""
 
-    healthz: tuple[str, int] | None = ("0.0.0.0", 10256)
+    healthz: tuple[str, int] | None = (_EVERY, 10256)
     metrics: tuple[str, int] | None = ("127.0.0.1", 10249)
-    checks: str = "0.0.0.0"
+    checks: str = _EVERY
     """Where the Services' own health checks are answered."""
 
 
@@ -201,7 +202,8 @@ class Station:
         if key in self._listening:
             return True
         try:
-            opened = await _listen((self._bindings.checks, check.port), lambda _: self.check_page(key))
+            hosts = self._hosts(self._bindings.checks)
+            opened = await _listen(hosts, check.port, lambda _: self.check_page(key))
         except OSError as error:
             self._refused(service, check, error)
             return False
@@ -215,11 +217,15 @@ class Station:
         if service is not None:
             self._recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", text)
 
+    def _hosts(self, address: str) -> tuple[str, ...]:
+        """Every IPv4 address of the node means every IPv6 address too, where it has both."""
+        return (address, _EVERY6) if address == _EVERY and len(self._proxies) > 1 else (address,)
+
     async def _keep_listening(self, where: tuple[str, int], answer: _Answer) -> None:
         told = False
         while True:
             try:
-                runner = await _listen(where, answer)
+                runner = await _listen(self._hosts(where[0]), where[1], answer)
             except OSError as error:
                 if not told:
                     self._log.warn("cannot listen, and will try again", port=where[1], error=error.strerror)
@@ -232,7 +238,7 @@ class Station:
                 await runner.cleanup()
 
 
-async def _listen(where: tuple[str, int], answer: _Answer) -> web.ServerRunner:
+async def _listen(hosts: Sequence[str], port: int, answer: _Answer) -> web.ServerRunner:
     async def handle(request: web.BaseRequest) -> web.Response:
         page = answer(request.path)
         return web.Response(status=page.code, body=page.body.encode(), headers=page.headers)
@@ -240,7 +246,8 @@ async def _listen(where: tuple[str, int], answer: _Answer) -> web.ServerRunner:
     runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, *where, reuse_address=True).start()
+        for host in hosts:
+            await web.TCPSite(runner, host, port, reuse_address=True).start()
     except OSError:
         await runner.cleanup()
         raise

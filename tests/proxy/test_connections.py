@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net import linux
 from fairlead.net.conntrack.model import Flow
+from fairlead.net.family import IPV6, Family
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.trace import Packet, Tracer
 from fairlead.proxy.backend import UdpFrontend
@@ -26,7 +28,8 @@ from fairlead.proxy.site import cluster_site
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, sticky
 from tests.proxy.paths import BALANCED, EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
-from tests.proxy.test_paths import Real
+from tests.proxy.test_paths import BOTH, FAMILIES, Real, of_family, view
+from tests.proxy.test_paths import at as in_family
 
 EVERY = behind("a", "b", "c")
 OUTSIDE = "198.51.100.4"
@@ -195,13 +198,13 @@ def test_open_connections_go_on_whatever_becomes_of_the_service_and_the_endpoint
 
 def _affinity_entries(at: Real) -> int:
     kernel, _ = at.nodes["node1"]
-    return kernel.run_text("list map ip fairlead affinity").count("expires")
+    return kernel.run_text(f"list map {at.family.table} fairlead affinity").count("expires")
 
 
-def _expiry() -> None:
-    at = Real()
-    at.put(Case("sticky", made(**sticky(1)), EVERY))
-    probe = Probe("a", VIP, 80, "a b c")
+def _expiry(family: Family) -> None:
+    at = Real(family=family)
+    at.put(of_family(Case("sticky", made(**sticky(1)), EVERY), family))
+    probe = Probe("a", in_family(VIP, family), 80, "a b c")
     chosen = at.ask(probe)
     for _ in range(4):
         time.sleep(0.4)
@@ -213,8 +216,60 @@ def _expiry() -> None:
 
 @pytest.mark.kernel
 @pytest.mark.slow
-def test_a_client_is_remembered_for_the_timeout_after_its_last_connection() -> None:
-    in_sandbox(_expiry)
+@FAMILIES
+def test_a_client_is_remembered_for_the_timeout_after_its_last_connection(family: Family) -> None:
+    in_sandbox(partial(_expiry, family))
+
+
+def _sticking(family: Family) -> None:
+    """Three clients at every door: whoever they got first they get again, also when the kernel's rules are read back
+    and gone over by the next agent, and until that endpoint has gone."""
+    at = Real(family=family)
+    case = of_family(Case("sticky", made(**sticky(60)), EVERY), family)
+    at.put(case)
+    doors = [(in_family(VIP, family), 80), (in_family(EXTERNAL, family), 80), (in_family(N1, family), NODE_PORT)]
+    clients = [Probe(who, ip, port, "a b c") for ip, port in doors for who in ("a", "b", "c")]
+    chosen = [at.ask(client).split()[0] for client in clients]
+    for name, (kernel, ledger) in at.nodes.items():
+        again = Ledger(fixed_table(cluster_site(BOTH, family)))
+        again.take({"web": plan_service(case.service, case.slices, node=view(name, family))})
+        again.found(kernel.read(TABLE, family.table))
+        assert not again.resync()
+        ledger.found(kernel.read(TABLE, family.table))
+        assert not ledger.resync()
+    for _ in range(6):
+        assert [at.ask(client).split()[0] for client in clients] == chosen
+    gone = in_family(PODS["b"], family)
+    at.put(of_family(Case("less", made(**sticky(60)), behind("a", "c")), family))
+    moved = [at.ask(client).split()[0] for client in clients]
+    assert gone not in moved
+    assert [now for now, before in zip(moved, chosen, strict=True) if before != gone] == [
+        c for c in chosen if c != gone
+    ]
+
+
+@pytest.mark.kernel
+@FAMILIES
+def test_clients_stick_to_their_endpoint_until_it_goes(family: Family) -> None:
+    in_sandbox(partial(_sticking, family))
+
+
+def _wounded() -> None:
+    at = Real(family=IPV6)
+    at.put(of_family(Case("sticky", made(**sticky(60)), EVERY), IPV6))
+    kernel, ledger = at.nodes["node1"]
+    kernel.run_text("flush chain ip6 fairlead remember_60s")
+    ledger.found(kernel.read(TABLE, "ip6"))
+    for part in ledger.resync().split():
+        kernel.run(part)
+        ledger.done(part)
+    assert kernel.run_text("list chain ip6 fairlead remember_60s").count("update @affinity") == 1
+    assert kernel.run_text("list chain ip6 fairlead node_forget").count("delete @node_affinity") == 1
+
+
+@pytest.mark.kernel
+def test_a_rule_that_remembers_is_put_back_where_somebody_took_it() -> None:
+    in_sandbox(_wounded)
 
 
 def _astray() -> None:

@@ -150,15 +150,21 @@ def test_the_text_of_a_node_port() -> None:
 def test_the_text_of_affinity() -> None:
     assert text_of(service(**sticky(600)), slice_of(THERE)) == golden("""
         table ip fairlead {
+            chain forget {
+                delete @affinity { meta l4proto . ip daddr . th dport . ip saddr : 0x0 }
+            }
+            chain remember_600s {
+                update @affinity { meta l4proto . ip daddr . th dport . ip saddr timeout 600s : meta mark }
+            }
             chain sticky_1 {
                 meta mark set meta l4proto . ip daddr . th dport . ip saddr map @affinity meta mark & 0x40000000 == 0x0 jump stuck
-                delete @affinity { meta l4proto . ip daddr . th dport . ip saddr : 0x0 }
+                jump forget
                 meta mark set numgen random mod 1
                 meta mark set meta l4proto . ip daddr . th dport . meta mark map @picks
                 goto stuck
             }
             chain stuck_600s {
-                update @affinity { meta l4proto . ip daddr . th dport . ip saddr timeout 600s : meta mark }
+                jump remember_600s
                 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport . meta mark map @endpoints
             }
         }

@@ -102,4 +102,7 @@ class Batches:
 
 def _error(code: int, transaction: Transaction) -> NftError:
     where = sorted({change.container for change in transaction.changes})
-    return _KINDS.get(code, NftError)(f"{os.strerror(code)}: {len(transaction.changes)} elements of {', '.join(where)}")
+    what = f"{len(transaction.changes)} elements of {', '.join(where)}"
+    if transaction.rewrite:
+        what = f"the rules of {', '.join(chain.name for chain in transaction.rewrite)}"
+    return _KINDS.get(code, NftError)(f"{os.strerror(code)}: {what}")

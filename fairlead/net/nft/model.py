@@ -94,10 +94,13 @@ class Chain:
     hook: str = ""
     number: str = ""
     """Its key in the map of verdicts by which elements of plain maps lead to it, where it has one."""
+    packed: bool = False
+    """Its rules are not for libnftables (`dynset.py`): it is made without, and they come in a part of their own."""
 
     def render(self) -> list[str]:
         head = (f"{self.hook}; policy accept;",) if self.hook else ()
-        return [f"\tchain {self.name} {{", *(f"\t\t{line}" for line in (*head, *self.rules)), "\t}"]
+        rules = () if self.packed else self.rules
+        return [f"\tchain {self.name} {{", *(f"\t\t{line}" for line in (*head, *rules)), "\t}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,9 @@ class Transaction:
         part = Transaction(self.table, self.replace, self.chains, tuple(first), self.family, self.rewrite)
         if part:
             yield part
+        packed = tuple(chain for chain in (*self.chains, *self.rewrite) if chain.packed)
+        if packed:
+            yield Transaction(self.table, family=self.family, rewrite=packed)
         for start in range(0, len(rest), limit):
             yield Transaction(self.table, changes=tuple(rest[start : start + limit]), family=self.family)
 

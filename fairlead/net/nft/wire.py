@@ -1,7 +1,8 @@
 """Changes of elements as one nfnetlink batch (linux/netfilter/nf_tables.h), without nft's grammar in between.
 
 Knows the kinds of keys and values that can be told apart by their text: protocols, addresses, ports, marks. Verdicts,
-ranges and rules are left to libnftables. Every part of a joined key fills whole registers of four bytes.
+ranges and rules are left to libnftables, but for the rules that it gets wrong (`dynset.py`). Every part of a joined key
+fills whole registers of four bytes.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from operator import attrgetter
 
+from fairlead.net.nft.dynset import pack_rule
 from fairlead.net.nft.model import Change, Transaction
 
 _NEW_ELEMENT, _DELETE_ELEMENT, _GET_GENERATION = 0xA0C, 0xA0E, 0xA10
+_NEW_RULE, _DELETE_RULE = 0xA06, 0xA08
 _GET_RULE, _GET_OBJECT = 0xA07, 0xA13
 _BATCH_BEGIN, _BATCH_END, _SUBSYSTEM = 16, 17, 10
-_REQUEST, _ACK, _CREATE, _DUMP = 1, 4, 0x400, 0x300
+_REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 1, 4, 0x400, 0x800, 0x300
+_FLAGS = {_NEW_ELEMENT: _CREATE, _NEW_RULE: _CREATE | _APPEND}
 _FAMILIES = {"ip": 2, "ip6": 10}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _NESTED = 0x8000
@@ -27,7 +31,7 @@ _LIST_ELEMENT, _KEY, _DATA, _VALUE = 1, 1, 2, 1
 _MESSAGE_ROOM = 60_000
 """Elements lie in one attribute, whose length is 16 bits."""
 _ERROR, _DONE = 2, 3
-_RULE_CHAIN = 2
+_RULE_CHAIN, _RULE_EXPRESSIONS = 2, 4
 _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 2, 3, 4
 _COUNTER, _PACKETS = 1, 2
 _KEY_OF = attrgetter("key")
@@ -36,7 +40,8 @@ _ONE, _TWO = struct.Struct("=HHHHHH"), struct.Struct("=HHHH")
 
 def packable(transaction: Transaction) -> bool:
     """Whether `batch` knows how to say it."""
-    if transaction.structure:
+    chains = (*transaction.chains, *transaction.rewrite)
+    if transaction.replace or transaction.chains or not all(chain.packed for chain in chains):
         return False
     return not any(change.role == "ranges" or change.verdict for change in transaction.changes)
 
@@ -47,7 +52,7 @@ def batch(transaction: Transaction, seq: int) -> tuple[bytes, int]:
     messages = list(_messages(transaction))
     parts = [_message(_BATCH_BEGIN, _REQUEST, 0, seq, _SUBSYSTEM, b"")]
     for number, (kind, body) in enumerate(messages, seq + 1):
-        flags = _REQUEST | _ACK | (_CREATE if kind == _NEW_ELEMENT else 0)
+        flags = _REQUEST | _ACK | _FLAGS.get(kind, 0)
         parts.append(_message(kind, flags, family, number, 0, body))
     parts.append(_message(_BATCH_END, _REQUEST, 0, seq + len(messages) + 1, _SUBSYSTEM, b""))
     return b"".join(parts), len(messages)
@@ -126,6 +131,11 @@ def _message(kind: int, flags: int, family: int, seq: int, resource: int, body: 
 
 def _messages(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
     table = _attribute(_TABLE, transaction.table.encode() + b"\0")
+    for chain in transaction.rewrite:
+        where = table + _attribute(_RULE_CHAIN, chain.name.encode() + b"\0")
+        yield _DELETE_RULE, where
+        for rule in chain.rules:
+            yield _NEW_RULE, where + _attribute(_RULE_EXPRESSIONS | _NESTED, pack_rule(rule))
     groups: dict[tuple[int, int, str], list[Change]] = {}
     for change in transaction.changes:
         phase = change.phase

@@ -107,7 +107,8 @@ def fixed_table(site: Site) -> Table:
     door = address_door(family)
     samples = (*slots(door, 1), *slots(door, 1, local=True), *sticky(door, 1, local=True), *timeout(door, 1))
     wrapped = (masquerading(samples[0]), near(samples[0]), DROP)
-    text = "\n".join([*table.render(), *(line for c in (*samples, *wrapped) for line in c.render())])
+    further = (line for c in (*samples, *wrapped) for line in (*c.render(), *(c.rules if c.packed else ())))
+    text = "\n".join([*table.render(), *further])
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Table(TABLE, table.containers, table.chains, f"rules {version}", family.table, (INVALID,))
 
@@ -291,7 +292,9 @@ def sticky(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
     """As `slots`, but a client goes where it went within the timeout, as long as that endpoint is there."""
     stuck = f"{door.prefix}stuck"
     list_bit = f"0x{LOCAL_SLOT:x}"
+    forget = _writing(door, "forget", f"delete @{door.map(AFFINITY)} {{ {door.client} : 0x0 }}")
     return (
+        forget,
         Chain(
             f"{door.prefix}sticky_{'local_' if local else ''}{count}",
             (
@@ -299,7 +302,7 @@ def sticky(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
                 f"meta mark set {door.client} map @{door.map(AFFINITY)} "
                 f"meta mark & {list_bit} == {list_bit if local else '0x0'} jump {stuck}",
                 # Back here: nobody knows the client, or its endpoint has gone. `update` would not change an entry's id.
-                f"delete @{door.map(AFFINITY)} {{ {door.client} : 0x0 }}",
+                f"jump {forget.name}",
                 _draw(count, local),
                 f"meta mark set {door.key} . meta mark map @{door.map(PICKS)}",
                 f"goto {stuck}",
@@ -313,7 +316,13 @@ def sticky(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
 def timeout(door: Door, timeout_s: int) -> tuple[Chain, ...]:
     """Remembers the client for `timeout_s` and sends it to the endpoint whose id is the mark."""
     update = f"update @{door.map(AFFINITY)} {{ {door.client} timeout {timeout_s}s : meta mark }}"
-    return (Chain(f"{door.prefix}stuck_{timeout_s}s", (update, _send(door))),)
+    remember = _writing(door, f"remember_{timeout_s}s", update)
+    return (remember, Chain(f"{door.prefix}stuck_{timeout_s}s", (f"jump {remember.name}", _send(door))))
+
+
+def _writing(door: Door, name: str, rule: str) -> Chain:
+    """A chain of its own for what the rules write: over IPv6 the key is longer than libnftables thinks."""
+    return Chain(door.map(name), (rule,), packed=door.family is not IPV4)
 
 
 @cache
