@@ -20,6 +20,7 @@ from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.state import Paths, write_private
 
 if TYPE_CHECKING:
+    from fairlead.loadbalancer.pool import Pool
     from fairlead.net.model import ClusterNetwork
 
 IpFamily = Literal["ipv4", "dual"]
@@ -48,6 +49,8 @@ class ClusterConfig:
     """Who is asked about names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
     expose_host: tuple[int, ...] = ()
     """Ports of the host's 127.0.0.1 that Pods may connect to."""
+    lb_pool: str = ""
+    """The addresses of load balancers, as in `parse_pool`; empty: 172.30.0.200-250, and their like of IPv6."""
     host_routes: bool = False
     """Whether the host has routes to the cluster's addresses; only root may."""
 
@@ -63,13 +66,23 @@ class ClusterConfig:
         from fairlead.net.model import ClusterNetwork, Network6
 
         (pods, *pods6), (services, *services6) = self.pod_cidr.split(","), self.service_cidr.split(",")
-        return ClusterNetwork(
+        network = ClusterNetwork(
             fabric=IPv4Network(FABRIC),
             pod_cidr=IPv4Network(pods),
             service_cidr=IPv4Network(services),
             node_port_range=self.node_port_range,
             six=Network6(pod_cidr=IPv6Network(pods6[0]), service_cidr=IPv6Network(services6[0])) if pods6 else None,
         )
+        if not self.lb_pool:
+            return network
+        from fairlead.loadbalancer.pool import off_fabric, parse_pool
+
+        return replace(network, balancers=off_fabric(parse_pool(self.lb_pool), network))
+
+    def pool(self) -> Pool:
+        from fairlead.loadbalancer.pool import default_pool, parse_pool
+
+        return parse_pool(self.lb_pool) if self.lb_pool else default_pool(self.network())
 
     @property
     def dns_ip(self) -> str:
@@ -96,6 +109,7 @@ class Given:
     node_port_range: tuple[int, int] | None = None
     upstream: str | None = None
     expose_host: tuple[int, ...] | None = None
+    lb_pool: str | None = None
     host_routes: bool | None = None
 
 
@@ -144,6 +158,17 @@ def parse_cidrs(text: str, flag: str) -> str:
             )
         case _:
             raise UsageError(f'{flag}: "{text}" is not one range of each family; {_HOW_TO_WRITE_RANGES}')
+
+
+def parse_lb_pool(text: str) -> str:
+    if text == "default":
+        return ""
+    from fairlead.loadbalancer.pool import BadPool, parse_pool
+
+    try:
+        return str(parse_pool(text))
+    except BadPool as e:
+        raise UsageError(f"--lb-pool: {e}") from e
 
 
 def parse_upstream(text: str) -> str:
@@ -249,3 +274,8 @@ def check(config: ClusterConfig) -> None:
         config.network().validate(config.nodes)
     except ValueError as e:
         raise UsageError(f"{e}: set --pod-cidr, --service-cidr, --node-port-range and --nodes so that they fit") from e
+    if config.lb_pool:
+        from fairlead.loadbalancer.pool import problem
+
+        if what := problem(config.pool(), config.network()):
+            raise UsageError(f"--lb-pool {what}; --lb-pool default takes the addresses that were meant for it")

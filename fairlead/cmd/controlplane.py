@@ -103,7 +103,6 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
-    from fairlead.loadbalancer.pool import default_pool
     from fairlead.runtime.typed import ApiClient
     from fairlead.store.sqlite import SqliteStore
 
@@ -126,7 +125,7 @@ async def _run(wiring: Wiring) -> None:
             ids=ids,
             ca_pem=settings.ca_pem,
             settings=fairlead.controllers.Settings(log=log.named("controllers")),
-            also=(partial(fairlead.loadbalancer.loop.controller, pool=default_pool(config.network())),),
+            also=(partial(fairlead.loadbalancer.loop.controller, pool=config.pool()),),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
         await run_all(controllers, scheduler, _follow_nodes(wiring, client, log))

@@ -89,6 +89,11 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="ports of this machine's 127.0.0.1 that Pods may connect to, as host.fairlead.internal (default: none)",
     )
     up.add_argument(
+        "--lb-pool",
+        metavar="A-B,...",
+        help="addresses of load balancers, as A-B or CIDR (default: 172.30.0.200-250, which `default` goes back to)",
+    )
+    up.add_argument(
         "--host-routes",
         action=argparse.BooleanOptionalAction,
         help="give this machine routes to Services, Pods and load balancers; only root may (default: no)",
@@ -123,6 +128,7 @@ def _up(args: argparse.Namespace) -> int:
         node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
         upstream=args.upstream and config.parse_upstream(args.upstream),
         expose_host=config.parse_exposed(args.expose_host) if args.expose_host else None,
+        lb_pool=config.parse_lb_pool(args.lb_pool) if args.lb_pool is not None else None,
         host_routes=args.host_routes,
     )
     return up(args.name, given, detach=args.detach, clock=RealClock())

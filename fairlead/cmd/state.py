@@ -197,7 +197,7 @@ class Run:
     components: list[Component] = field(default_factory=list)
     hostLink: str = ""
     """The host's end of the link that its routes go through; empty where it has none."""
-    hostAddress: str = ""
+    hostAddresses: list[str] = field(default_factory=list)
     """As which the cluster sees the host on that link."""
 
     def write(self, paths: Paths) -> None:

@@ -86,7 +86,7 @@ def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
 
     config = settings.load(paths)
     blocks = [str(block) for _, block in ranges(config.network())] if config else []
-    return {"link": run.hostLink, "address": run.hostAddress, "ranges": blocks}
+    return {"link": run.hostLink, "addresses": run.hostAddresses, "ranges": blocks}
 
 
 def _ready_nodes(paths: Paths) -> dict[str, bool]:
@@ -129,7 +129,9 @@ def _render(tree: dict[str, Any]) -> str:
         f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {tree["api"]}\nkubeconfig: {tree["kubeconfig"]}'
     )
     if routes := tree.get("hostRoutes"):
-        head += f"\nhost routes: {', '.join(routes['ranges'])} by {routes['link']}, as {routes['address']}"
+        head += (
+            f"\nhost routes: {', '.join(routes['ranges'])} by {routes['link']}, as {' and '.join(routes['addresses'])}"
+        )
     return f"{head}\n\n{nodes}\n\n{components}"
 
 

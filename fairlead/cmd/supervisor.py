@@ -63,7 +63,8 @@ class Supervisor:
         self._run = Run(pid, start_time(pid) or 0, api=f"https://127.0.0.1:{port}", kubeconfig=str(paths.kubeconfig))
         network = config.network()
         if link is not None:
-            self._run.hostLink, self._run.hostAddress = link.name, str(link.host)
+            self._run.hostLink = link.name
+            self._run.hostAddresses = [str(link.host), *([str(link.host6)] if link.host6 else [])]
         self._run.nodes = [
             NodeRecord(name, list(map(str, network.node_ips(i))), list(map(str, network.pod_cidrs_of(i))))
             for i, name in enumerate(config.node_names, 1)

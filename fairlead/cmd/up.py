@@ -67,7 +67,8 @@ def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
 def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Clock) -> Prepared:
     """Takes the lock (until this process ends), settles the settings and the API's port. Leaves nothing behind
     where it raises."""
-    settings.merge(name, None, given, has_store=False)  # wrong use is told before anything is made
+    # Wrong use is told before anything is made; whether a pool fits depends on the ranges that the cluster has already.
+    settings.merge(name, None, replace(given, lb_pool=None), has_store=False)
     hostroutes.check_rights(wanted=bool(given.host_routes))
     paths = paths_of(name)
     fresh = not paths.root.exists()

@@ -1,5 +1,8 @@
 """Feeds the load-balancer controller. One worker: two Services looked at at once could be given the same address.
 
+What is told of a change (`changes.py`) is written by a look of its own, before what follows from it. A change of the
+nodes that may answer for addresses is told on every Service that has one.
+
 Who holds what is kept from event to event, so a change costs a look at one Service and at those that share with it;
 Services that wait for an address are looked at again when one was freed.
 """
@@ -8,15 +11,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from fairlead.api.node import NODE, Node
 from fairlead.api.service import SERVICE, Service
+from fairlead.loadbalancer.announcer.plan import may_announce
+from fairlead.loadbalancer.changes import ensured, told, updated
 from fairlead.loadbalancer.holders import Holder, addresses_of, holder_of
-from fairlead.loadbalancer.plan import FINALIZER, holds, reconcile
+from fairlead.loadbalancer.plan import FINALIZER, holds, is_ours, reconcile
 from fairlead.loadbalancer.pool import Pool
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, planned
-from fairlead.runtime.plan import Plan
+from fairlead.runtime.plan import Note, Plan
 from fairlead.runtime.queue import WorkQueue
+
+_NODES = ""
+"""Stands in the queue for the nodes; Services' keys have a namespace."""
 
 
 class Context(Protocol):
@@ -40,15 +49,29 @@ class _Balancer:
         self._pool = pool
         self._holdings: dict[str, dict[str, Holder]] = {}
         self._trouble: dict[str, str] = {}
+        self._news: dict[str, list[Note]] = {}
+        """To be told at the next look."""
+        self._ensuring: set[str] = set()
+        """Where that it is ensured is still to be told."""
+        self._hosts: frozenset[str] | None = None
+        """The nodes that may answer for addresses, once they have been looked at."""
         step = planned(self._look, context.applier("service-controller"))
         self.controller = Controller("loadbalancer", context.queue(), step, workers=1)
         self._services = context.informers.of(SERVICE)
         self._services.add_handler(self._on_service)
+        self._nodes = context.informers.of(NODE)
+        self._nodes.add_handler(self._on_node)
+
+    def _on_node(self, _: str, old: Node | None, new: Node | None) -> None:
+        if (old is not None and may_announce(old)) != (new is not None and may_announce(new)):
+            self.controller.queue.add(_NODES)
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
         before, after = _held(old), _held(new)
         if before != after:
             self._move(before, after)
+        if old is not None and new is not None and (news := told(old, new)):
+            self._news.setdefault(key, []).extend(news)
         if _concerns(old) or _concerns(new):
             self.controller.queue.add(key)
 
@@ -73,14 +96,40 @@ class _Balancer:
         return [key for service, key in sorted(known, key=lambda pair: holder_of(pair[0]).age)]
 
     def _look(self, key: str) -> Plan | None:
+        if key == _NODES:
+            return self._look_at_nodes()
         service = self._services.get(key)
-        said = self._trouble.pop(key, "")
         if service is None:
+            for kept in (self._trouble, self._news):
+                kept.pop(key, None)
+            self._ensuring.discard(key)
             return None
+        if news := self._news.pop(key, None):
+            if is_ours(service) and FINALIZER in service.metadata.finalizers:
+                self._ensuring.add(key)
+            self.controller.queue.add(key)
+            return Plan(events=tuple(news))
+        return self._follow(key, service)
+
+    def _look_at_nodes(self) -> Plan | None:
+        before, self._hosts = self._hosts, frozenset(k for k, node in self._nodes.items.items() if may_announce(node))
+        if before is None or before == self._hosts:
+            return None
+        holders = sorted({key for held in self._holdings.values() for key in held})
+        services = filter(None, map(self._services.get, holders))
+        return Plan(events=tuple(updated(service, len(self._hosts)) for service in services))
+
+    def _follow(self, key: str, service: Service) -> Plan:
+        said = self._trouble.pop(key, "")
         decision = reconcile(service, self._holdings, self._pool, said=said)
         if decision.trouble:
             self._trouble[key] = decision.trouble
-        return decision.plan
+        plan = decision.plan
+        if key in self._ensuring:
+            self._ensuring.discard(key)
+            if is_ours(service) and not decision.trouble and not plan:
+                return Plan(events=(ensured(service),))
+        return plan
 
 
 def _held(service: Service | None) -> dict[str, Holder]:

@@ -128,15 +128,16 @@ def _find(family: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
     """One that it may share, where it wants to; else one that nobody has."""
     ranges = pool.of_family(family)
     if me.sharing:
-        for address in (str(address) for some in ranges for address in some):
-            others = [other for key, other in holdings.get(address, {}).items() if key != me.key]
+        held = [address for address in map(ip_address, holdings) if any(address in some for some in ranges)]
+        for address in map(str, sorted(held, key=int)):
+            others = [other for key, other in holdings[address].items() if key != me.key]
             if others and not any(conflict(me, other) for other in others):
                 return address
     for some in ranges:
         for candidate in some:
             if not holdings.get(str(candidate), {}).keys() - {me.key}:
                 return str(candidate)
-    count = sum(map(len, ranges))
+    count = sum(some.size for some in ranges)
     raise NoAddress(
         f"all {count} addresses of the pool {render(ranges)} are in use: delete a Service of type LoadBalancer or "
         f"change its type, or let several share one with the annotation {SHARING}"

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
+from itertools import combinations
 
-if TYPE_CHECKING:
-    from fairlead.net.model import ClusterNetwork
+from fairlead.net.model import LAST_NODE_OFFSET, POOL_OFFSETS, ClusterNetwork
 
 Address = IPv4Address | IPv6Address
+Block = IPv4Network | IPv6Network
 
-_FIRST, _LAST = 200, 250
-"""Of the fabric: above the nodes."""
+LAST_FABRIC_OFFSET = 254
+"""Of the fabric's addresses that may be given away, in both families."""
+_UNFIT = tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")))
+_HOW = "write it as 172.30.0.200-172.30.0.250, or as 192.168.7.224/28, several with commas between, or as default"
+
+
+class BadPool(ValueError):
+    """The text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +48,8 @@ class Range:
         make = type(self.first)
         return (make(number) for number in range(int(self.first), int(self.last) + 1))
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         return int(self.last) - int(self.first) + 1
 
     def __str__(self) -> str:
@@ -44,6 +59,9 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Pool:
     ranges: tuple[Range, ...]
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.ranges))
 
     def __contains__(self, text: str) -> bool:
         try:
@@ -59,8 +77,88 @@ class Pool:
 
 
 def default_pool(network: ClusterNetwork) -> Pool:
+    """On the fabric, above the nodes; of each family that the cluster has."""
     base = network.fabric.network_address
-    return Pool((Range(base + _FIRST, base + _LAST),))
+    first, last = POOL_OFFSETS
+    six = (Range(*network.six.pool),) if network.six else ()
+    return Pool((Range(base + first, base + last), *six))
+
+
+def parse_pool(text: str) -> Pool:
+    """`A-B` (of `B` the last part will do) and CIDRs, with commas between. Raises BadPool."""
+    ranges = tuple(_parse_range(part.strip()) for part in text.split(","))
+    for one, other in combinations(ranges, 2):
+        if one.first in other or other.first in one:
+            raise BadPool(f"{one} and {other} overlap")
+    return Pool(ranges)
+
+
+def _parse_range(text: str) -> Range:
+    first, dash, last = text.partition("-")
+    try:
+        if dash:
+            separator = ":" if ":" in first else "."
+            if separator not in last:
+                last = first[: first.rindex(separator) + 1] + last
+            found = Range(ip_address(first), ip_address(last))
+        else:
+            found = _whole(ip_network(text))
+    except ValueError as e:
+        raise BadPool(f'"{text}" is no range of addresses ({e}); {_HOW}') from e
+    for unfit in _UNFIT:
+        if _overlap(found, unfit):
+            raise BadPool(f"{text} cannot be used for hosts: {unfit} is kept for other things")
+    return found
+
+
+def _whole(block: Block) -> Range:
+    """But for the first and the last address of an IPv4 network, which some clients take for something else."""
+    inner = 1 if block.version == 4 and block.prefixlen < 31 else 0
+    return Range(block.network_address + inner, block.broadcast_address - inner)
+
+
+def problem(pool: Pool, network: ClusterNetwork) -> str:
+    """Which range of the cluster the pool runs into; empty where it runs into none. On the fabric the addresses above
+    the nodes' are free; any other network is the user's own business."""
+    six = network.six
+    if six is None and pool.of_family("IPv6"):
+        return f"{render(pool.of_family('IPv6'))}: the cluster has no IPv6 (--ip-family dual gives it both families)"
+    taken: list[tuple[str, Block]] = [("the Pods'", network.pod_cidr), ("the Services'", network.service_cidr)]
+    if six is not None:
+        taken += [("the Pods'", six.pod_cidr), ("the Services'", six.service_cidr)]
+    for some in pool.ranges:
+        for whose, block in taken:
+            if _overlap(some, block):
+                return f"{some} overlaps {whose} range {block}"
+        for fabric in _fabrics(network):
+            if _overlap(some, fabric) and not _above_nodes(some, fabric):
+                free = f"{fabric[LAST_NODE_OFFSET + 1]}-{fabric[LAST_FABRIC_OFFSET]}"
+                return f"{some} overlaps the nodes' range {fabric}, of which {free} may be used"
+    return ""
+
+
+def off_fabric(pool: Pool, network: ClusterNetwork) -> tuple[Block, ...]:
+    """What of the pool is not of the fabric's own range, as blocks."""
+    fabrics = _fabrics(network)
+    outside = [some for some in pool.ranges if not any(_overlap(some, fabric) for fabric in fabrics)]
+    return tuple(block for some in outside for block in summarize_address_range(some.first, some.last))
+
+
+def _fabrics(network: ClusterNetwork) -> list[Block]:
+    return [network.fabric] if network.six is None else [network.fabric, network.six.fabric]
+
+
+def _above_nodes(some: Range, fabric: Block) -> bool:
+    base = int(fabric.network_address)
+    return int(some.first) > base + LAST_NODE_OFFSET and int(some.last) <= base + LAST_FABRIC_OFFSET
+
+
+def _overlap(some: Range, block: Block) -> bool:
+    return (
+        some.first.version == block.version
+        and int(some.first) <= int(block.broadcast_address)
+        and int(block.network_address) <= int(some.last)
+    )
 
 
 def family_of(address: str) -> str:

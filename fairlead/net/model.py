@@ -94,6 +94,9 @@ class ClusterNetwork:
     """First and last node port, both included."""
     six: Network6 | None = None
     """Where the cluster has both families."""
+    balancers: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Addresses of load balancers that are not on the fabric's range; they are answered for on the fabric all the
+    same."""
 
     def validate(self, nodes: int = 1) -> None:
         """Raises ValueError with one line that names what is wrong."""

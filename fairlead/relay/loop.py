@@ -86,6 +86,7 @@ class Relay:
         """Called with a Service whose URLs may have changed."""
         self._host = host
         self._network = network
+        self._balancers = (network.fabric, *network.balancers)
         self._node_ips = list(node_ips)
         self._recorder = recorder
         self._nursery = nursery
@@ -134,7 +135,7 @@ class Relay:
     def _claim(self, key: str) -> frozenset[Door]:
         """Notes which doors the Service has now; returns those where that changed."""
         before = self._doors_of.pop(key, frozenset())
-        found = doors(self.view.service(key), self.view.slices(key), fabric=self._network.fabric)
+        found = doors(self.view.service(key), self.view.slices(key), networks=self._balancers)
         now = frozenset(found)
         if now:
             self._doors_of[key] = now

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Network
 from typing import Literal
 
 from fairlead.api import schemes
@@ -23,6 +23,9 @@ URLS = "fairlead.dev/host-urls"
 _ANOTHER = 8000
 """Added to a port that the host does not give: 80 becomes 8080 and 443 becomes 8443."""
 _DEFAULT = {"http": "80", "https": "443"}
+
+
+Networks = Sequence[IPv4Network | IPv6Network]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +44,7 @@ class Door:
         return f"{self.port}/{self.protocol}"
 
 
-def doors(service: Service | None, slices: Iterable[EndpointSlice], *, fabric: IPv4Network) -> Mapping[Door, str]:
+def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks) -> Mapping[Door, str]:
     """Each with the address to connect to, empty where any node will do. A port behind which nobody serves has none: a
     connection that is taken and then dropped tells less than one that is refused."""
     if service is None or not has_address(service):
@@ -54,16 +57,16 @@ def doors(service: Service | None, slices: Iterable[EndpointSlice], *, fabric: I
             continue
         if port.nodePort and has_node_ports(service):
             found[Door("", protocol, port.nodePort)] = ""
-        if address := balancer_address(service, fabric):
+        if address := balancer_address(service, networks):
             found[Door(_key(service), protocol, port.port)] = address
     return found
 
 
-def balancer_address(service: Service, fabric: IPv4Network) -> str:
-    """The one on the fabric: the sandbox has no way to any other."""
+def balancer_address(service: Service, networks: Networks) -> str:
+    """The one on the fabric or in a range that leads there: the sandbox has no way to any other."""
     if service.spec.type != "LoadBalancer":
         return ""
-    return next((p.ip for p in service.status.loadBalancer.ingress if _is_in(p.ip, fabric)), "")
+    return next((p.ip for p in service.status.loadBalancer.ingress if _is_in(p.ip, networks)), "")
 
 
 def candidates(door: Door, remembered: int, *, taken: range) -> Iterator[int]:
@@ -132,8 +135,8 @@ def _key(service: Service) -> str:
     return f"{service.metadata.namespace}/{service.metadata.name}"
 
 
-def _is_in(text: str, network: IPv4Network) -> bool:
+def _is_in(text: str, networks: Networks) -> bool:
     try:
-        return IPv4Address(text) in network
+        return any(IPv4Address(text) in network for network in networks if isinstance(network, IPv4Network))
     except AddressValueError:
         return False

@@ -15,9 +15,15 @@ from tests.cluster.support import Cluster, new_cluster, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.mark.root]
 
-ADDRESS = "169.254.172.3"
+ADDRESS, ADDRESS6 = "169.254.172.3", "fd00:172:30:ff::3"
 NODES_AND_GATEWAYS = {"172.30.0.11", "172.30.0.12", "10.244.1.1", "10.244.2.1"}
-LISTEN = "import socket; s = socket.create_server(('0.0.0.0', 9999)); print('there', flush=True)\nwhile 1: s.accept()"
+LISTEN = """
+import socket
+listener = socket.create_server(("::", 9999), family=socket.AF_INET6, dualstack_ipv6=True)
+print("there", flush=True)
+while True:
+    listener.accept()
+"""
 ASK = """
 import sys, urllib.request
 try:
@@ -68,12 +74,15 @@ def before(host: Namespace, lan: Namespace) -> str:
 @pytest.fixture(scope="module")
 def cluster(host: Namespace, before: str) -> Iterator[Cluster]:
     with cluster_on(host) as made:
-        made.up("--nodes", "2", "--host-routes")
+        made.up("--nodes", "2", "--host-routes", "--ip-family", "dual")
         kubectl(made, "run", "web", "--image", "fairlead/web", "--labels", "app=web")
         kubectl(made, "expose", "pod", "web", "--type", "LoadBalancer", "--port", "80", "--target-port", "8080")
         local = '{"spec":{"externalTrafficPolicy":"Local"}}'
         near = ("--name", "near", "--type", "LoadBalancer", "--port", "80", "--target-port", "8080")
         kubectl(made, "expose", "pod", "web", *near, "--overrides", local)
+        six = '{"spec":{"ipFamilies":["IPv6"]}}'
+        far = ("--name", "six", "--type", "LoadBalancer", "--port", "80", "--target-port", "8080")
+        kubectl(made, "expose", "pod", "web", *far, "--overrides", six)
         kubectl(made, "expose", "pod", "web", "--name", "plain", "--port", "80", "--target-port", "8080")
         kubectl(made, "wait", "--for", "condition=Ready", "pod/web")
         yield made
@@ -96,8 +105,11 @@ def ask(where: Namespace, url: str) -> str:
 
 def client_seen(host: Namespace, url: str) -> str:
     """As whom the page's Pod sees the host; fails where there is no page."""
-    answer = until(f"a page at {url}", lambda: text if '"pod"' in (text := ask(host, url)) else "", limit_s=20)
-    return str(json.loads(answer)["client"])
+
+    def look() -> str:
+        return str(json.loads(ask(host, url))["client"])
+
+    return until(f"a page at {url}", look, limit_s=20)
 
 
 def test_the_host_reaches_services_pods_and_balancers_at_their_own_addresses(
@@ -114,11 +126,16 @@ def test_the_host_reaches_services_pods_and_balancers_at_their_own_addresses(
         assert client_seen(host, url) in NODES_AND_GATEWAYS, "the Pod sees the node that translated"
     assert client_seen(host, f"http://{near}/") == ADDRESS
     assert client_seen(host, f"http://{field(cluster, 'pod web', '.status.podIP')}:8080/") == ADDRESS
+    six = until("an address", lambda: field(cluster, "svc six", ".status.loadBalancer.ingress[0].ip"))
+    for url in (f"http://[{six}]/", f"http://[{field(cluster, 'svc six', '.spec.clusterIP')}]/"):
+        assert client_seen(host, url).startswith("fd00:172:30::")
+    assert client_seen(host, f"http://[{field(cluster, 'pod web', '.status.podIPs[1].ip')}]:8080/") == ADDRESS6
+    assert f"http://[{six}]" in cluster.fairlead("services").stdout
     assert f"http://{balanced}" in cluster.fairlead("services").stdout
     assert cluster.fairlead("open", "svc/web", "--print").stdout.strip() == f"http://{balanced}"
     plain = cluster.fairlead("open", "svc/plain", "--print").stdout.strip()
     assert client_seen(host, plain)
-    assert f"10.96.0.0/12 by fl-{cluster.name}, as {ADDRESS}" in cluster.fairlead("status").stdout
+    assert f"fd00:10:96::/112 by fl-{cluster.name}, as {ADDRESS} and {ADDRESS6}" in cluster.fairlead("status").stdout
     assert set(before.splitlines()) <= set(host.network().splitlines()), "the host has lost something"
 
 
@@ -131,9 +148,10 @@ def test_nothing_but_answers_goes_from_the_cluster_to_the_host_and_nothing_beyon
             for program in (listener, beyond):
                 assert program.stdout is not None
                 assert program.stdout.readline() == "there\n"
+            assert connect(host, ADDRESS6) == "connected"
             assert connect(host, "127.0.0.1") == "connected"
             assert connect(host, "192.0.2.2") == "connected"
-            for place in (ADDRESS, "192.0.2.1", "192.0.2.2", "127.0.0.1"):
+            for place in (ADDRESS, ADDRESS6, "192.0.2.1", "192.0.2.2", "127.0.0.1"):
                 done = cluster.fairlead("shell", "node1", "--", PYTHON, "-c", CONNECT, place, "9999")
                 assert done.stdout.startswith("failed:"), (place, done.stdout + done.stderr)
             # Somebody in the cluster who makes routes and rules as they like.

@@ -50,6 +50,17 @@ def create(cluster: Cluster, *objects: Tree) -> None:
         cluster.access().call("POST", SERVICES if obj["kind"] == "Service" else PODS, obj)
 
 
+def patch(cluster: Cluster, path: str, tree: Tree) -> None:
+    """A merge patch."""
+    connection = cluster.access().connect()
+    try:
+        connection.request("PATCH", path, json.dumps(tree), {"Content-Type": "application/merge-patch+json"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+    finally:
+        connection.close()
+
+
 def wait_ready(cluster: Cluster, *names: str) -> None:
     def ready() -> bool:
         found = cluster.access().call("GET", PODS)["items"]
@@ -114,7 +125,10 @@ def from_fabric(cluster: Cluster, where: str) -> str:
 def announcers(cluster: Cluster, wanted: str) -> list[str]:
     """The nodes that have the address."""
     nodes = [n["name"] for n in cluster.status()["nodes"]]
-    return [n for n in nodes if f" {wanted}/32 " in cluster.fairlead("shell", n, "--", "ip", "-4", "addr").stdout]
+    family, prefix = ("-6", 128) if ":" in wanted else ("-4", 32)
+    return [
+        n for n in nodes if f" {wanted}/{prefix} " in cluster.fairlead("shell", n, "--", "ip", family, "addr").stdout
+    ]
 
 
 @dataclass

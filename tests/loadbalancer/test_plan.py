@@ -219,3 +219,33 @@ def test_whatever_the_order_nobody_collides_and_a_second_look_finds_nothing(
                 assert conflict(one, other) == ""
     if not any(keys):
         assert sum(bool(address) for address, _ in holders) == 3
+
+
+def test_another_pool_takes_addresses_only_from_those_that_are_not_in_it() -> None:
+    world = settled(balanced("a"), balanced("b"), balanced("c", loadBalancerIP="172.30.0.202"))
+    world.pool = pool("172.30.0.201", "172.30.0.201", ("192.168.7.1", "192.168.7.9"))
+    world.said.clear()
+    world.settle()
+    assert [world.address(name) for name in "abc"] == ["192.168.7.1", "172.30.0.201", ""]
+    assert [line for line in world.said if line.startswith("a ")] == [
+        "a Normal EnsuredLoadBalancer: Ensured load balancer",
+    ]
+    (text,) = troubles(world)
+    assert "c Warning" in text
+    assert "172.30.0.202, which is not in the pool 172.30.0.201-172.30.0.201, 192.168.7.1-192.168.7.9" in text
+
+
+def test_one_of_both_families_keeps_the_address_that_is_still_in_the_pool() -> None:
+    world = World(pool("172.30.0.200", "172.30.0.201", ("fd00::200", "fd00::201")))
+    settled(balanced(ipFamilies=["IPv4", "IPv6"]), world=world)
+    world.pool = pool("172.30.0.201", "172.30.0.201", ("fd00::200", "fd00::201"))
+    world.settle()
+    assert world.address() == "172.30.0.201,fd00::200"
+
+
+def test_sharing_looks_at_held_addresses_only_however_large_the_pool() -> None:
+    world = World(pool("fd00::1", "fd00::ffff:ffff:ffff:ffff"))
+    both: dict[str, Any] = {"ipFamilies": ["IPv6"]}
+    settled(balanced("a", meta=sharing(), **both), balanced("b", ports=[81], meta=sharing(), **both), world=world)
+    settled(balanced("c", meta=sharing("other"), **both), world=world)
+    assert [world.address(name) for name in "abc"] == ["fd00::1", "fd00::1", "fd00::2"]

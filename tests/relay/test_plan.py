@@ -23,7 +23,7 @@ def balanced(ip: str = ADDRESS, **spec: Any) -> Service:
 
 
 def found(wanted: Service | None, **changes: Any) -> dict[Door, str]:
-    return dict(doors(wanted, [slice_of("10.244.1.2", **changes)], fabric=NETWORK.fabric))
+    return dict(doors(wanted, [slice_of("10.244.1.2", **changes)], networks=[NETWORK.fabric]))
 
 
 def node_door(number: int) -> Door:

@@ -12,39 +12,77 @@ one.
 from __future__ import annotations
 
 import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.net.netlink.model import Message
 
 ETHERTYPE = 0x88B5
 """IEEE 802, local experimental EtherType 1."""
-ARP = 0x0806
+ARP, IPV6 = 0x0806, 0x86DD
 BROADCAST = b"\xff" * 6
+_ALL_NODES = b"\x33\x33\0\0\0\x01"
+_ALL_NODES_IP = IPv6Address("ff02::1").packed
 LONGEST_NAME = 253
 
 _NEWADDR, _DELADDR = 20, 21
 _CREATE, _REPLACE = 0x400, 0x100
-_AF_INET, _SCOPE_LINK = 2, 253
+_AF = {4: 2, 6: 10}
+_SCOPE_LINK, _SCOPE_GLOBAL = 253, 0
+_IFA_NODAD = 2
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO = 1, 2, 6
 _GREETING = b"fairlead\x01"
 _ARP_HEAD = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
+_ICMPV6, _ADVERTISEMENT, _OVERRIDE, _TARGET_LINK = 58, 136, 0x20000000, 2
+_HOPS = 255
+"""Of neighbour discovery: any other is ignored (RFC 4861, section 7.1.2)."""
+
+Address = IPv4Address | IPv6Address
 
 
-def hold_address(link: int, address: IPv4Address, lifetime_s: int) -> Message:
-    """Adds it, or prolongs it. Of link scope, so that nothing picks it as its own address for connections."""
-    lifetime = struct.pack("=IIII", lifetime_s, lifetime_s, 0, 0)
+def hold_address(link: int, address: Address, lifetime_s: int) -> Message:
+    """Adds it, or prolongs it. Of link scope, or in IPv6 deprecated from the start (RFC 4862, section 5.5.4), so that
+    nothing picks it as its own address for connections."""
+    preferred_s = lifetime_s if address.version == 4 else 0
+    lifetime = struct.pack("=IIII", preferred_s, lifetime_s, 0, 0)
     body = _address(link, address) + _attribute(_IFA_CACHEINFO, lifetime)
     return Message(_NEWADDR, _CREATE | _REPLACE, body, f"hold address {address} on link {link}")
 
 
-def drop_address(link: int, address: IPv4Address) -> Message:
+def drop_address(link: int, address: Address) -> Message:
     return Message(_DELADDR, 0, _address(link, address), f"drop address {address} from link {link}")
 
 
+def announcement(mac: bytes, address: Address) -> tuple[int, bytes]:
+    """A frame that tells everybody on the link where the address is, with its EtherType."""
+    if isinstance(address, IPv4Address):
+        return ARP, gratuitous_arp(mac, address)
+    return IPV6, unsolicited_advertisement(mac, address)
+
+
 def gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
-    """Tells everybody on the link where the address is (RFC 5227, an ARP announcement)."""
+    """RFC 5227, an ARP announcement."""
     ip = address.packed
     return BROADCAST + mac + struct.pack("!H", ARP) + _ARP_HEAD + mac + ip + bytes(6) + ip
+
+
+def unsolicited_advertisement(mac: bytes, address: IPv6Address) -> bytes:
+    """RFC 4861, section 7.2.6, to all nodes: whoever knows another link address for it forgets that one."""
+    ip = address.packed
+    body = struct.pack("!I", _OVERRIDE) + ip + bytes([_TARGET_LINK, 1]) + mac
+    size = 4 + len(body)
+    pseudo = ip + _ALL_NODES_IP + struct.pack("!II", size, _ICMPV6)
+    message = struct.pack("!BBH", _ADVERTISEMENT, 0, 0) + body
+    message = struct.pack("!BBH", _ADVERTISEMENT, 0, _checksum(pseudo + message)) + body
+    head = struct.pack("!IHBB", 6 << 28, size, _ICMPV6, _HOPS) + ip + _ALL_NODES_IP
+    return _ALL_NODES + mac + struct.pack("!H", IPV6) + head + message
+
+
+def _checksum(data: bytes) -> int:
+    """RFC 1071; the data is of even length."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
 
 
 def heartbeat(mac: bytes, node: str) -> bytes:
@@ -61,8 +99,10 @@ def parse_heartbeat(frame: bytes) -> str:
     return name.decode(errors="replace") if len(name) == frame[head] else ""
 
 
-def _address(link: int, address: IPv4Address) -> bytes:
-    head = struct.pack("=BBBBI", _AF_INET, 32, 0, _SCOPE_LINK, link)
+def _address(link: int, address: Address) -> bytes:
+    # An IPv6 address is used at once: on a link where nobody else may have it, asking first costs a second.
+    flags, scope = (0, _SCOPE_LINK) if address.version == 4 else (_IFA_NODAD, _SCOPE_GLOBAL)
+    head = struct.pack("=BBBBI", _AF[address.version], address.max_prefixlen, flags, scope, link)
     return head + _attribute(_IFA_LOCAL, address.packed) + _attribute(_IFA_ADDRESS, address.packed)
 
 

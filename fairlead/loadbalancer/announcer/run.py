@@ -6,13 +6,12 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from fairlead.loadbalancer.announcer.model import (
-    ARP,
     ETHERTYPE,
+    announcement,
     drop_address,
-    gratuitous_arp,
     heartbeat,
     hold_address,
     parse_heartbeat,
@@ -53,12 +52,12 @@ class Leg:
         self._send(heartbeat(self._mac, node), ETHERTYPE)
 
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
-        self._netlink.run([hold_address(self._index, IPv4Address(a), lifetime_s) for a in addresses])
+        self._netlink.run([hold_address(self._index, ip_address(a), lifetime_s) for a in addresses])
 
     def drop(self, addresses: Iterable[str]) -> None:
         for address in addresses:
             try:
-                self._netlink.run([drop_address(self._index, IPv4Address(address))])
+                self._netlink.run([drop_address(self._index, ip_address(address))])
             except OSError as error:
                 if error.errno != errno.EADDRNOTAVAIL:  # its time had run out
                     raise
@@ -66,7 +65,8 @@ class Leg:
     def tell(self, addresses: Iterable[str]) -> None:
         """Everybody on the link, where the addresses are now."""
         for address in addresses:
-            self._send(gratuitous_arp(self._mac, IPv4Address(address)), ARP)
+            kind, frame = announcement(self._mac, ip_address(address))
+            self._send(frame, kind)
 
     def close(self) -> None:
         self._socket.close()

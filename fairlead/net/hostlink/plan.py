@@ -42,6 +42,7 @@ table inet fairlead-host {{
  chain answers {{
   oifname != "{INSIDE_NAME}" accept
   ct state established,related accept
+  icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
   counter reject with icmpx admin-prohibited
  }}
  chain forward {{ type filter hook forward priority filter; policy accept; jump answers; }}

@@ -38,6 +38,7 @@ def fabric(network: ClusterNetwork) -> list[Message]:
         add_address(_FABRIC_INDEX, address),
         *([add_address(_FABRIC_INDEX, IPv6Interface((six.gateway, six.fabric.prefixlen)))] if six else ()),
         set_routing(_FABRIC_INDEX),
+        *(add_route(block, link=_FABRIC_INDEX) for block in network.balancers if block.version == 4 or six),
     ]
 
 

@@ -1,0 +1,82 @@
+"""What is told of a Service's changes that a load balancer has to follow, in upstream's words. Pure.
+
+Upstream's service controller (k8s.io/cloud-provider, `needsUpdate`) names what changed and then ensures the load
+balancer anew; of several differences it tells the first. What differs: of annotations only those count that mean
+something here, since the cluster itself writes one (the host's URLs) on every Service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from fairlead.api.service import Service
+from fairlead.loadbalancer.holders import SHARING
+from fairlead.loadbalancer.plan import ADDRESSES, FINALIZER, is_ours
+from fairlead.runtime.plan import Note
+
+_ENSURING = ("EnsuringLoadBalancer", "Ensuring load balancer")
+_SILENT = ("sessionAffinity", "sessionAffinityConfig")
+
+
+def told(old: Service, new: Service) -> tuple[Note, ...]:
+    """In order. What follows from a change of type is told where it is carried out."""
+    if new.metadata.uid != old.metadata.uid or new.metadata.deletionTimestamp:
+        return ()
+    if is_ours(old) != is_ours(new):
+        return (Note(new, "Type", f"{old.spec.type} -> {new.spec.type}"),) if old.spec.type != new.spec.type else ()
+    if not is_ours(new):
+        return ()
+    found = tuple(islice(_differences(old, new), 1))
+    if not found and not _needs_more(old, new):
+        return ()
+    return (*found, Note(new, *_ENSURING)) if FINALIZER in new.metadata.finalizers else found
+
+
+def _differences(old: Service, new: Service) -> Iterator[Note]:
+    before, now = old.spec, new.spec
+    if before.loadBalancerSourceRanges != now.loadBalancerSourceRanges:
+        ranges = f"{_list(before.loadBalancerSourceRanges)} -> {_list(now.loadBalancerSourceRanges)}"
+        yield Note(new, "LoadBalancerSourceRanges", ranges)
+    if before.loadBalancerIP != now.loadBalancerIP:
+        yield Note(new, "LoadbalancerIP", f"{before.loadBalancerIP} -> {now.loadBalancerIP}")
+    if len(before.externalIPs) != len(now.externalIPs):
+        yield Note(new, "ExternalIP", f"Count: {len(before.externalIPs)} -> {len(now.externalIPs)}")
+    else:
+        for ip_before, ip in zip(before.externalIPs, now.externalIPs, strict=True):
+            if ip_before != ip:
+                yield Note(new, "ExternalIP", f"Added: {ip}")
+                break
+    if before.externalTrafficPolicy != now.externalTrafficPolicy:
+        yield Note(new, "ExternalTrafficPolicy", f"{before.externalTrafficPolicy} -> {now.externalTrafficPolicy}")
+    if before.healthCheckNodePort != now.healthCheckNodePort:
+        yield Note(new, "HealthCheckNodePort", f"{before.healthCheckNodePort} -> {now.healthCheckNodePort}")
+    if len(before.ipFamilies) != len(now.ipFamilies):
+        yield Note(new, "IPFamilies", f"Count: {len(before.ipFamilies)} -> {len(now.ipFamilies)}")
+
+
+def _needs_more(old: Service, new: Service) -> bool:
+    """What is followed without being told."""
+    if old.spec.ports != new.spec.ports:
+        return True
+    if any(getattr(old.spec, name) != getattr(new.spec, name) for name in _SILENT):
+        return True
+    return any(old.metadata.annotations.get(key) != new.metadata.annotations.get(key) for key in (ADDRESSES, SHARING))
+
+
+def _list(values: list[str]) -> str:
+    """As Go prints it."""
+    return f"[{' '.join(values)}]"
+
+
+def updated(service: Service, hosts: int) -> Note:
+    """Other nodes may answer for its addresses now."""
+    if hosts:
+        return Note(service, "UpdatedLoadBalancer", "Updated load balancer with new hosts")
+    place = f"{service.metadata.namespace}/{service.metadata.name}"
+    text = f"There are no available nodes for LoadBalancer service {place}"
+    return Note(service, "UnAvailableLoadBalancer", text, "Warning")
+
+
+def ensured(service: Service) -> Note:
+    return Note(service, "EnsuredLoadBalancer", "Ensured load balancer")
