@@ -195,7 +195,8 @@ def ask_datagram(where: str) -> str:
 
 
 def test_a_door_is_closed_while_nobody_serves_and_keeps_its_url(cluster: Cluster) -> None:
-    create(cluster, pod("brief", "brief"), balanced("brief", "brief"))
+    # A port that nobody else on this machine takes while the door is closed.
+    create(cluster, pod("brief", "brief"), balanced("brief", "brief", port=free_port()))
     wait_ready(cluster, "brief")
     before = url(cluster, "brief")
     until("the page", lambda: from_host(before))
