@@ -89,8 +89,11 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.net.nft.run import NftKernel
     from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
-    from fairlead.proxy.modes import nftables_proxy
+    from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
+    from fairlead.proxy.loop import Around, Proxy
+    from fairlead.proxy.modes import kernel_modes, route_localnet
     from fairlead.proxy.nodes import node_views
+    from fairlead.proxy.site import cluster_site
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
@@ -100,9 +103,15 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     log = stderr_log(settings.name, clock=clock)
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
-    kernel = NftKernel()
+    default, kernel = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE), NftKernel()
     proxies = [
-        nftables_proxy(node, network=network, nft=kernel, clock=clock, log=log.named("proxy"))
+        Proxy(
+            Around(cluster_site(network, node.family), kernel_modes(kernel), kernel, route_localnet),
+            default,
+            node=node,
+            clock=clock,
+            log=log.named("proxy"),
+        )
         for node in node_views(settings.name, IPv4Address(settings.ip), network)
     ]
     informers = InformerSet(client, log=log)
@@ -122,6 +131,8 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     async with asyncio.TaskGroup() as group:
         group.create_task(announcer)
         group.create_task(
-            fairlead.proxy.serving.serve(informers, proxies, client=client, clock=clock, log=log.named("proxy"))
+            fairlead.proxy.serving.serve(
+                informers, proxies, client=client, clock=clock, log=log.named("proxy"), default=default
+            )
         )
         group.create_task(agent)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fairlead.net.model import ClusterNetwork
 
 IpFamily = Literal["ipv4", "dual"]
+ProxyMode = Literal["", "nftables", "iptables"]
 FAMILIES: tuple[IpFamily, ...] = ("ipv4", "dual")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 FABRIC = "172.30.0.0/24"
@@ -53,6 +54,9 @@ class ClusterConfig:
     """The addresses of load balancers, as in `parse_pool`; empty: 172.30.0.200-250, and their like of IPv6."""
     host_routes: bool = False
     """Whether the host has routes to the cluster's addresses; only root may."""
+
+    proxy_mode: ProxyMode = ""
+    """What this start asked for: it is written into the proxy's ConfigMap, which counts from then on."""
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -111,6 +115,7 @@ class Given:
     expose_host: tuple[int, ...] | None = None
     lb_pool: str | None = None
     host_routes: bool | None = None
+    proxy_mode: ProxyMode | None = None
 
 
 def parse_name(text: str) -> str:
@@ -216,7 +221,7 @@ def save(config: ClusterConfig, paths: Paths) -> None:
 
 def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: bool) -> ClusterConfig:
     """The settings to start with. Raises UsageError where they contradict each other or the store."""
-    base = stored or ClusterConfig(name)
+    base = replace(stored, proxy_mode="") if stored else ClusterConfig(name)
     changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
     family = changes.pop("ip_family", None) or _implied(base, given)
     if has_store and stored is not None and family != stored.ip_family:

@@ -128,10 +128,17 @@ async def _run(wiring: Wiring) -> None:
             also=(partial(fairlead.loadbalancer.loop.controller, pool=config.pool()),),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
-        await run_all(controllers, scheduler, _follow_nodes(wiring, client, log))
+        await run_all(controllers, scheduler, _add_settings(wiring, client, log), _follow_nodes(wiring, client, log))
     finally:
         await server.stop()
         await store.close()
+
+
+async def _add_settings(wiring: Wiring, client: Client, log: Log) -> None:
+    import fairlead.proxy.addon
+
+    mode = wiring.config.proxy_mode or None
+    await fairlead.proxy.addon.apply(client, mode=mode, start=f"{wiring.started:.3f}", log=log.named("addons"))
 
 
 async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:

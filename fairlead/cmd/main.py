@@ -98,6 +98,11 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="give this machine routes to Services, Pods and load balancers; only root may (default: no)",
     )
+    up.add_argument(
+        "--proxy-mode",
+        choices=["nftables", "iptables"],
+        help="whose rules lead to Services (default: what ConfigMap kube-system/kube-proxy says, at first nftables)",
+    )
 
 
 def _add_services(services: argparse.ArgumentParser) -> None:
@@ -130,6 +135,7 @@ def _up(args: argparse.Namespace) -> int:
         expose_host=config.parse_exposed(args.expose_host) if args.expose_host else None,
         lb_pool=config.parse_lb_pool(args.lb_pool) if args.lb_pool is not None else None,
         host_routes=args.host_routes,
+        proxy_mode=args.proxy_mode,
     )
     return up(args.name, given, detach=args.detach, clock=RealClock())
 

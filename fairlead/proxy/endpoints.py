@@ -28,7 +28,8 @@ class NodeView:
 
     name: str
     ip: IPv4Address | IPv6Address
-    pod_cidr: IPv4Network | IPv6Network
+    pod_cidr: IPv4Network | IPv6Network | None = None
+    """Of the Pods on it, where it has a range for them."""
     zone: str = ""
     addresses: tuple[str, ...] = ()
     """All of its own."""
@@ -134,7 +135,7 @@ def canonical(text: str, family: Family) -> str:
 def _is_local(endpoint: Endpoint, node: NodeView) -> bool:
     if endpoint.nodeName:
         return endpoint.nodeName == node.name
-    return ip_address(endpoint.addresses[0]) in node.pod_cidr
+    return node.pod_cidr is not None and ip_address(endpoint.addresses[0]) in node.pod_cidr
 
 
 def _preferred(ready: dict[Target, Endpoint], node: NodeView) -> Iterable[Target]:

@@ -7,6 +7,7 @@ Service says so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
 from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
+from fairlead.net.errors import KernelRefused
+from fairlead.proxy.config import HEALTHZ, METRICS, ProxyConfig
+from fairlead.proxy.following import ConfigFollower
 from fairlead.proxy.health import (
     NOT_FOUND,
     Page,
@@ -33,6 +37,7 @@ from fairlead.proxy.health import (
 )
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.metrics import process_samples, render
+from fairlead.proxy.setup import Setup
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
@@ -48,10 +53,14 @@ _Answer = Callable[[str], Page]
 class Bindings:
     """Upstream's addresses and ports. None: nothing is served there."""
 
-    healthz: tuple[str, int] | None = (_EVERY, 10256)
-    metrics: tuple[str, int] | None = ("127.0.0.1", 10249)
+    healthz: tuple[str, int] | None = HEALTHZ
+    metrics: tuple[str, int] | None = METRICS
     checks: str = _EVERY
     """Where the Services' own health checks are answered."""
+
+
+def bindings_of(config: ProxyConfig) -> Bindings:
+    return Bindings(config.healthz, config.metrics)
 
 
 async def serve(
@@ -61,17 +70,25 @@ async def serve(
     client: Client,
     clock: Clock,
     log: Log,
-    bindings: Bindings | None = None,
+    default: ProxyConfig,
 ) -> None:
-    """For ever; runs the informers too. There is one proxy for each address family of the node."""
-    station = Station(proxies, client=client, clock=clock, log=log, bindings=bindings or Bindings())
+    """For ever; runs the informers too. There is one proxy for each address family of the node.
+
+    `default` are the settings as long as the cluster has none."""
+    station = Station(proxies, client=client, clock=clock, log=log, bindings=bindings_of(default))
     station.follow(informers)
+    follow_config(informers, station, default=default, log=log)
 
     async def work(proxy: Proxy) -> None:
         await informers.wait_synced()
         await proxy.run()
 
     await run_all(informers.run(), station.run(), *(work(proxy) for proxy in proxies))
+
+
+def follow_config(informers: InformerSet, station: Station, *, default: ProxyConfig, log: Log) -> None:
+    """Before the informers run: has the station do what the cluster's settings say."""
+    ConfigFollower(station.configure, default=default, recorder=station.recorder, log=log).follow(informers)
 
 
 class Station:
@@ -82,9 +99,11 @@ class Station:
         self._clock = clock
         self._log = log
         self._bindings = bindings
+        self._rebound: list[asyncio.Event] = []
+        """Set where something is to be served elsewhere."""
         self._node: Node | None = None
         self._name = proxies[0].node.name
-        self._recorder = Recorder(client, component="kube-proxy", clock=clock, host=self._name, log=log)
+        self.recorder = Recorder(client, component="kube-proxy", clock=clock, host=self._name, log=log)
         self._started = clock.now()
         self._asked: dict[tuple[str, int], int] = {}
         self._dirty: set[str] = set()
@@ -97,18 +116,30 @@ class Station:
         for proxy in self._proxies:
             proxy.follow(informers)
             proxy.on_repair.append(self._repaired)
+            proxy.on_refused.append(self._settings_refused)
             proxy.on_planned.append(self._planned)
         nodes = informers.cached(NODE) or informers.of(NODE, fields=f"metadata.name={self._name}")
         nodes.add_handler(self._node_changed)
 
+    def configure(self, config: ProxyConfig) -> None:
+        """New settings, for all of the proxies."""
+        for proxy in self._proxies:
+            proxy.configure(config)
+        bindings = replace(self._bindings, healthz=config.healthz, metrics=config.metrics)
+        if bindings != self._bindings:
+            self._bindings = bindings
+            for event in self._rebound:
+                event.set()
+
     async def run(self) -> None:
         """For ever."""
-        works = [self._recorder.run(), self._keep_checks(), self._settle()]
-        if self._bindings.healthz:
-            works.append(self._keep_listening(self._bindings.healthz, self.probe_page))
-        if self._bindings.metrics:
-            works.append(self._keep_listening(self._bindings.metrics, self.metrics_page))
-        await run_all(*works)
+        await run_all(
+            self.recorder.run(),
+            self._keep_checks(),
+            self._settle(),
+            self._keep_listening(lambda: self._bindings.healthz, self.probe_page),
+            self._keep_listening(lambda: self._bindings.metrics, self.metrics_page),
+        )
 
     def health(self) -> ProxyHealth:
         waiting = [since for proxy in self._proxies if (since := proxy.metrics.waiting_since) is not None]
@@ -151,12 +182,20 @@ class Station:
         if key == self._name:
             self._node = new
             for proxy in self._proxies:
-                proxy.move(new.metadata.labels.get(ZONE_LABEL, "") if new is not None else "")
+                zone = new.metadata.labels.get(ZONE_LABEL, "") if new is not None else ""
+                proxy.move(replace(proxy.node, zone=zone))
 
     def _repaired(self, count: int) -> None:
         text = f"Somebody else changed the proxy's rules on this node: {count} of them were put right"
-        about = self._node or ObjectReference(kind="Node", apiVersion="v1", name=self._name, uid=self._name)
-        self._recorder.event(about, "Warning", "ProxyRulesRepaired", text)
+        self.recorder.event(self._about_node(), "Warning", "ProxyRulesRepaired", text)
+
+    def _settings_refused(self, setup: Setup, error: KernelRefused) -> None:
+        mode = self._proxies[0].mode
+        text = f"mode {setup.mode} cannot be put into force on this node, mode {mode} stays: {error}"
+        self.recorder.event(self._about_node(), "Warning", "ProxyModeUnavailable", text)
+
+    def _about_node(self) -> Node | ObjectReference:
+        return self._node or ObjectReference(kind="Node", apiVersion="v1", name=self._name, uid=self._name)
 
     def _planned(self, keys: Iterable[str]) -> None:
         self._dirty.update(keys)
@@ -215,25 +254,34 @@ class Station:
         text = f'node {self._name} failed to start healthcheck "{name}" on port {check.port}: {error.strerror}'
         self._log.warn(text)
         if service is not None:
-            self._recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", text)
+            self.recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", text)
 
     def _hosts(self, address: str) -> tuple[str, ...]:
         """Every IPv4 address of the node means every IPv6 address too, where it has both."""
         return (address, _EVERY6) if address == _EVERY and len(self._proxies) > 1 else (address,)
 
-    async def _keep_listening(self, where: tuple[str, int], answer: _Answer) -> None:
+    async def _keep_listening(self, where: Callable[[], tuple[str, int] | None], answer: _Answer) -> None:
         told = False
+        rebound = asyncio.Event()
+        self._rebound.append(rebound)
         while True:
-            try:
-                runner = await _listen(self._hosts(where[0]), where[1], answer)
-            except OSError as error:
-                if not told:
-                    self._log.warn("cannot listen, and will try again", port=where[1], error=error.strerror)
-                told = True
-                await asyncio.sleep(_RETRY_S)
+            rebound.clear()
+            at = where()
+            if at is None:
+                await rebound.wait()
                 continue
             try:
-                await asyncio.Future()
+                runner = await _listen(self._hosts(at[0]), at[1], answer)
+            except OSError as error:
+                if not told:
+                    self._log.warn("cannot listen, and will try again", port=at[1], error=error.strerror)
+                told = True
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(rebound.wait(), _RETRY_S)
+                continue
+            told = False
+            try:
+                await rebound.wait()
             finally:
                 await runner.cleanup()
 

@@ -33,10 +33,22 @@ class ServiceView:
     def slices(self, key: str) -> Collection[EndpointSlice]:
         return self._slices.get(key, {}).values()
 
+    def keys(self) -> list[str]:
+        """Of all Services there are."""
+        return list(self._services)
+
+    def wake(self) -> None:
+        """Whoever waits for changes goes on, even if there are none."""
+        self._wake.set()
+
     def mark_all(self) -> None:
         """As if every Service had changed."""
         for key in self._services:
             self._mark(key)
+
+    async def wait(self) -> None:
+        """Until something changed, or somebody called `wake`."""
+        await self._wake.wait()
 
     async def changed(self) -> set[str]:
         """Waits until something changed; returns which Services, and forgets that they did."""

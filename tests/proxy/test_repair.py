@@ -12,7 +12,7 @@ from fairlead.api.service import SERVICE
 from fairlead.net import linux
 from fairlead.net.nft.model import Chain, Nft
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.loop import SYNC_PERIOD_S
+from fairlead.proxy.config import SYNC_PERIOD_S
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table

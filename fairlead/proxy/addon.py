@@ -1,0 +1,49 @@
+"""Keeps ConfigMap `kube-system/kube-proxy` there, and writes the mode into it that a start of the cluster asked for.
+
+What else it says is the user's. A start asks once: `ASKED` says which start it was, so that a control plane that comes
+back does not undo what was changed since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.api.meta import ObjectMeta
+from fairlead.base.log import Log
+from fairlead.machinery.status import StatusError
+from fairlead.proxy.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, Mode, default_text, with_mode
+from fairlead.runtime.client import Client
+
+ASKED = "fairlead.dev/proxy-mode-asked-by"
+_RETRY_S = 1.0
+_TRIES = 30
+
+
+async def apply(client: Client, *, mode: Mode | None, start: str, log: Log) -> None:
+    """`mode` as the start named `start` asked for it. Tries again for a while where the server would not."""
+    for _ in range(_TRIES):
+        try:
+            await _apply(client, mode, start)
+            return
+        except StatusError as error:
+            log.warn("cannot write the proxy's settings", error=error)
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _apply(client: Client, mode: Mode | None, start: str) -> None:
+    try:
+        found = await client.get(CONFIG_MAP, NAME, NAMESPACE)
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        meta = ObjectMeta(name=NAME, namespace=NAMESPACE, labels={"k8s-app": NAME})
+        if mode is not None:
+            meta.annotations[ASKED] = start
+        await client.create(CONFIG_MAP, ConfigMap(metadata=meta, data={KEY: default_text(mode or DEFAULT_MODE)}))
+        return
+    if mode is None or found.metadata.annotations.get(ASKED) == start:
+        return
+    found.metadata.annotations = {**found.metadata.annotations, ASKED: start}
+    found.data = {**found.data, KEY: with_mode(found.data, mode)}
+    await client.update(CONFIG_MAP, found)

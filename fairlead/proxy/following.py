@@ -1,0 +1,48 @@
+"""Follows the settings in ConfigMap `kube-system/kube-proxy`: each version that is right comes into force at once.
+
+A version that is wrong leaves the one before it in force, and an event on the ConfigMap says where it is wrong. While
+there is no ConfigMap the defaults of the start are in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.base.log import Log
+from fairlead.proxy.config import KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.informer import InformerSet
+
+
+class ConfigFollower:
+    def __init__(
+        self, take: Callable[[ProxyConfig], object], *, default: ProxyConfig, recorder: Recorder, log: Log
+    ) -> None:
+        self._take = take
+        self._default = default
+        self._recorder = recorder
+        self._log = log
+        self._text: str | None = None
+
+    def follow(self, informers: InformerSet) -> None:
+        """Before the informers run."""
+        fields = f"metadata.namespace={NAMESPACE},metadata.name={NAME}"
+        informers.of(CONFIG_MAP, fields=fields).add_handler(self._changed)
+
+    def _changed(self, _: str, __: ConfigMap | None, new: ConfigMap | None) -> None:
+        if new is None or KEY not in new.data:
+            self._text = None
+            self._take(self._default)
+            return
+        text = new.data[KEY]
+        if text == self._text:
+            return
+        self._text = text
+        try:
+            config = parse_config(text)
+        except BadProxyConfig as error:
+            self._log.warn("the settings are wrong, and the old ones stay", error=error)
+            self._recorder.event(new, "Warning", "InvalidConfiguration", f"{KEY}: {error}; the old settings stay")
+            return
+        self._take(config)

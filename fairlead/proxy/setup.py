@@ -1,0 +1,64 @@
+"""What the settings make of a node's proxy, in one address family. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+
+from fairlead.net.family import IPV4, IPV6
+from fairlead.proxy.config import SYNC_PERIOD_S, ProxyConfig
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.site import Outside, Site, of_family
+
+_ALL = {IPV4: "0.0.0.0/0", IPV6: "::/0"}
+_LOOPBACK = {IPV4: "127.0.0.0/8", IPV6: "::1/128"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    mode: str
+    site: Site
+    min_sync_s: float = 0.0
+    sync_s: float = SYNC_PERIOD_S
+
+
+def node_port_ranges(config: ProxyConfig, node: NodeView) -> tuple[str, ...]:
+    """The ranges in the node's family at whose addresses node ports answer; empty: at all but loopback's."""
+    family = node.family
+    words = {"primary": str(node.ip), "localhost": _LOOPBACK[family], "all": _ALL[family]}
+    found = of_family((words.get(text, text) for text in config.node_ports), family)
+    if family is not IPV4 or config.localhost is None:
+        return found
+    if config.localhost:
+        return of_family((*found, _LOOPBACK[IPV4]), IPV4) if found else (_ALL[IPV4],)
+    return tuple(part for text in found for part in _without_loopback(text))
+
+
+def _without_loopback(text: str) -> tuple[str, ...]:
+    network, loopback = IPv4Network(text), IPv4Network(_LOOPBACK[IPV4])
+    if network.subnet_of(loopback):
+        return ()
+    if not network.overlaps(loopback):
+        return (text,)
+    return tuple(str(part) for part in sorted(network.address_exclude(loopback)))
+
+
+def set_up(config: ProxyConfig, base: Site, node: NodeView) -> Setup:
+    """What the settings make of a proxy that works at `base`."""
+    site = replace(base, masquerade_all=config.masquerade_all, node_ports=node_port_ranges(config, node))
+    return Setup(config.mode, site, config.min_sync_s, config.sync_s)
+
+
+def outside_of(config: ProxyConfig, node: NodeView) -> Outside:
+    """For a proxy that runs alone: by what clients elsewhere are told, as upstream's `detectLocalMode` says."""
+    own = (str(node.pod_cidr),) if node.pod_cidr is not None else ()
+    cluster = of_family(config.cluster_cidrs, node.family)
+    match config.detect_local:
+        case "BridgeInterface" | "InterfaceNamePrefix":
+            return Outside(pod_links=config.link)
+        case "ClusterCIDR":
+            return Outside(pods=cluster)
+        case "NodeCIDR":
+            return Outside(pods=own)
+        case _:
+            return Outside(pods=cluster or own)

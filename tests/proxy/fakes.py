@@ -1,0 +1,81 @@
+"""A backend without a kernel: remembers what it was told, and refuses when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fairlead.net.errors import KernelRefused
+from fairlead.proxy.backend import Address, Metric, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.site import Site
+
+
+@dataclass
+class FakeRules:
+    """The kernel of `FakeBackend`: outlives it."""
+
+    held: set[str] = field(default_factory=set)
+    log: list[str] = field(default_factory=list)
+    failures: list[KernelRefused] = field(default_factory=list)
+    """Raised, first one first, by the next calls of `resync`, `apply` and `cleanup`."""
+    absent: str = ""
+    """Why the mode cannot be had."""
+    sites: list[Site] = field(default_factory=list)
+
+    def make(self, site: Site) -> FakeBackend:
+        if self.absent:
+            raise KernelRefused(self.absent)
+        self.sites.append(site)
+        return FakeBackend(self)
+
+    def say(self, text: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.log.append(text)
+
+
+class FakeBackend:
+    mode = "iptables"
+
+    def __init__(self, rules: FakeRules) -> None:
+        self._rules = rules
+        self._wanted: set[str] = set()
+
+    @property
+    def services(self) -> int:
+        return len(self._wanted)
+
+    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+        return None
+
+    def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
+        self._wanted -= changed.keys()
+        self._wanted |= {key for key, source in changed.items() if source.service is not None}
+        return dict.fromkeys(changed, ())
+
+    async def apply(self) -> Outcome:
+        return await self._follow("apply")
+
+    async def resync(self) -> Outcome:
+        return await self._follow("resync")
+
+    async def _follow(self, what: str) -> Outcome:
+        self._rules.say(f"{what} {len(self._wanted)}")
+        await asyncio.sleep(0)
+        before = set(self._rules.held)
+        self._rules.held = set(self._wanted)
+        return Outcome(len(before ^ self._wanted))
+
+    def touched(self) -> bool:
+        return False
+
+    def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterable[Metric]:
+        yield "kubeproxy_fake_total", "counter", "Of the fake.", [("", labels, float(failures))]
+
+    async def cleanup(self) -> bool:
+        self._rules.say("cleanup")
+        there = bool(self._rules.held)
+        self._rules.held = set()
+        return there
