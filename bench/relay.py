@@ -68,20 +68,10 @@ def _stream(peer: socket.socket, what: bytes) -> None:
 
 def relay(listener: socket.socket, target: Address) -> None:
     async def main() -> None:
-        pump, loop = Pump(), asyncio.get_running_loop()
         listener.setblocking(False)
-
-        def accept() -> None:
-            for _ in range(64):
-                try:
-                    peer, _address = listener.accept()
-                except BlockingIOError:
-                    return
-                peer.setblocking(False)
-                pump.carry(peer, [target])
-
-        loop.add_reader(listener.fileno(), accept)
-        await asyncio.Future()
+        failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+        Pump().accept_from(listener, lambda: [target], failed.set_result)
+        raise await failed
 
     asyncio.run(main())
 

@@ -1,268 +1,327 @@
-"""Carries connections: dials, then copies bytes both ways, with half-close and back-pressure.
+"""Carries connections: accepts, dials, then copies bytes both ways, with half-close and back-pressure.
 
 What must stay true: what one side has finished is finished on the other; a side that does not read stops the other one
 from being read (256 KiB wait for it at most); a failure arrives as a reset, so that nobody takes what came for all
 there was; nothing is polled that nobody waits for.
 
-Bare sockets and the event loop's readers, no transports, tasks or futures: what a connection costs is system calls. A
+Nine tenths of what a short connection costs here are the kernel's, for one connection accepted and one made; the rest
+is kept small by bare descriptors, few calls and no readers, timers or objects of the event loop for each of them. A
 thread for each connection, or splice, gained nothing (facts, section 4.5).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
+import os
 import socket
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from ctypes import addressof, create_string_buffer, string_at
+from errno import EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EISCONN
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 
-Address = tuple[str, int]
+from fairlead.relay.calls import (
+    Address,
+    accept,
+    close,
+    connect,
+    errno,
+    raw_address,
+    recv,
+    reset_on_close,
+    send,
+    send_at_once,
+    shutdown,
+    tcp_socket,
+)
+from fairlead.relay.watch import READING, WRITING, Watch
+
+__all__ = ["Address", "Pump", "refuse"]
 
 _BUFFER = 256 * 1024
 _READS_A_TURN = 4
+_ACCEPTS_A_TURN = 64
 _CONNECT_S = 0.5
-_LOOK_AT_HALF_S = 30.0
-_RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
-_TCP_CLOSE = 7
+_FAILED = EPOLLERR | EPOLLHUP
+_NO_SIGNAL = socket.MSG_NOSIGNAL
+_SHUT_WR = socket.SHUT_WR
 
 
 class Pump:
     """Carries any number of connections on the running event loop. `count` are being carried now."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.buffer = memoryview(bytearray(_BUFFER))
+        self._loop = asyncio.get_running_loop()
+        self._memory = create_string_buffer(_BUFFER)
+        self.buffer = addressof(self._memory)
+        self.watch = Watch()
         self.pairs: set[_Pair] = set()
-        self.half: set[_Pair] = set()
-        """One side has finished and is not watched any more."""
+        self.dialling: dict[_Pair, float] = {}
+        """Until when each waits for its server, the first one first."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
         return len(self.pairs)
 
-    def carry(self, peer: socket.socket, targets: Sequence[Address]) -> None:
-        """Joins an accepted, non-blocking connection to the first target that answers. Owns it."""
+    def accept_from(
+        self, listener: socket.socket, targets: Callable[[], Sequence[Address]], failed: Callable[[OSError], object]
+    ) -> None:
+        """Carries what comes to a non-blocking listener, until `accept_no_more`. Where nothing can be accepted (there
+        are no descriptors), that is over too and `failed` is called."""
+        send_at_once(listener.fileno())
+        door = _Door(self, listener.fileno(), targets, failed)
+        self.watch.add(listener.fileno(), door, EPOLLIN)
+
+    def accept_no_more(self, listener: socket.socket) -> None:
+        self.watch.remove(listener.fileno())
+
+    def carry(self, peer: int, targets: Sequence[Address]) -> None:
+        """Joins a connection (a non-blocking descriptor) to the first target that answers. Owns it."""
         pair = _Pair(self, peer, iter(targets))
         self.pairs.add(pair)
         pair.dial()
 
     def meet(self, peer: socket.socket, other: socket.socket) -> None:
         """Joins a connection to another one that is there, or just being made. Owns both."""
-        pair = _Pair(self, peer, iter(()))
+        pair = _Pair(self, _given(peer), iter(()))
         self.pairs.add(pair)
-        pair.wait_for(other)
+        pair.wait_for(_given(other))
 
     def close(self) -> None:
         for pair in list(self.pairs):
             pair.reset()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.watch.close()
 
-    def became_half(self, pair: _Pair) -> None:
-        self.half.add(pair)
+    def began_dialling(self, pair: _Pair) -> None:
+        self.dialling[pair] = self._loop.time() + _CONNECT_S
         if self._timer is None:
-            self._timer = self.loop.call_later(_LOOK_AT_HALF_S, self._look_at_half)
+            self._timer = self._loop.call_later(_CONNECT_S, self._give_up_dialling)
 
-    def _look_at_half(self) -> None:
-        """A side that has finished may have died since, and only the kernel knows."""
+    def _give_up_dialling(self) -> None:
+        now = self._loop.time()
+        for pair in [pair for pair, at in self.dialling.items() if at <= now]:
+            pair.too_late()
+        self.watch.close_ended()
         self._timer = None
-        for pair in list(self.half):
-            pair.end_if_dead()
-        if self.half:
-            self._timer = self.loop.call_later(_LOOK_AT_HALF_S, self._look_at_half)
+        if self.dialling:
+            self._timer = self._loop.call_at(next(iter(self.dialling.values())), self._give_up_dialling)
+
+
+class _Door:
+    def __init__(
+        self, pump: Pump, fd: int, targets: Callable[[], Sequence[Address]], failed: Callable[[OSError], object]
+    ) -> None:
+        self._pump = pump
+        self._fd = fd
+        self._targets = targets
+        self._failed = failed
+
+    def ready(self, _mask: int) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            peer = accept(self._fd)
+            if peer >= 0:
+                self._pump.carry(peer, self._targets())
+                continue
+            code = errno()
+            if code == EAGAIN:
+                return
+            if code != ECONNABORTED:
+                self._pump.watch.remove(self._fd)
+                self._failed(OSError(code, os.strerror(code)))
+                return
 
 
 class _Side:
     """One of the two sockets. `pending` came from the other side and could not be sent yet."""
 
-    __slots__ = ("finished", "other", "pending", "reading", "sock", "writing")
+    __slots__ = ("_asks", "_pair", "_said_goodbye", "fd", "other", "over", "pending")
 
     other: _Side
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
+    def __init__(self, pair: _Pair, fd: int) -> None:
+        self._pair = pair
+        self.fd = fd
         self.pending: memoryview | None = None
-        self.finished = False
-        """Will send no more."""
-        self.reading = False
-        self.writing = False
+        self.over = False
+        """All that it sends has been read."""
+        self._said_goodbye = False
+        """It will send no more than what is there to be read."""
+        self._asks = False
+        """To be told when it can be sent to."""
+
+    def ready(self, mask: int) -> None:
+        if mask & EPOLLRDHUP:
+            self._said_goodbye = True
+        if mask & EPOLLERR and (self.over or self.other.pending is not None):
+            self._pair.reset()
+        elif mask & EPOLLOUT and self.pending is not None:
+            self._send_pending()
+            if mask & ~EPOLLOUT and self.fd >= 0:
+                self.ready(mask & ~EPOLLOUT)
+        elif not self.over and self.other.pending is None:
+            self.read()
+
+    def read(self) -> None:
+        pair, other, buffer = self._pair, self.other, self._pair.pump.buffer
+        for _ in range(_READS_A_TURN):
+            count = recv(self.fd, buffer, _BUFFER, 0)
+            if count > 0:
+                sent = send(other.fd, buffer, count, _NO_SIGNAL)
+                if sent < count:
+                    other.keep(buffer, sent, count)
+                    return
+                if count < _BUFFER and not self._said_goodbye:
+                    return  # that was all, and when there is more there is another edge
+            elif count == 0:
+                self.over = True
+                if other.pending is None:
+                    other.finish()
+                return
+            else:
+                if errno() != EAGAIN:
+                    pair.reset()
+                return
+        pair.pump.watch.again(self.fd)
+
+    def keep(self, buffer: int, sent: int, count: int) -> None:
+        """Of `count` bytes, what could not be sent; -1 was sent where nothing could."""
+        if sent < 0:
+            if errno() != EAGAIN:
+                self._pair.reset()
+                return
+            sent = 0
+        self.pending = memoryview(string_at(buffer + sent, count - sent))
+        if not self._asks:
+            self._asks = True
+            self._pair.pump.watch.change(self.fd, self, WRITING)
+
+    def _send_pending(self) -> None:
+        assert self.pending is not None
+        try:
+            sent = os.write(self.fd, self.pending)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._pair.reset()
+            return
+        if sent < len(self.pending):
+            self.pending = self.pending[sent:]
+            return
+        self.pending = None
+        if self.other.over:
+            self.finish()
+        else:
+            self.other.read()
+
+    def finish(self) -> None:
+        """All that the other side had to say has been sent to this one."""
+        if self.over and self.other.pending is None:
+            self._pair.end()
+        elif shutdown(self.fd, _SHUT_WR) < 0:
+            self._pair.reset()
 
 
 class _Pair:
-    __slots__ = ("_client", "_dialing", "_pump", "_server", "_targets", "_timer")
+    __slots__ = ("_client", "_dialled", "_peer", "_server", "_targets", "pump")
 
-    def __init__(self, pump: Pump, peer: socket.socket, targets: Iterator[Address]) -> None:
-        self._pump = pump
-        self._client = _Side(peer)
-        self._server: _Side | None = None
+    def __init__(self, pump: Pump, peer: int, targets: Iterator[Address]) -> None:
+        self.pump = pump
+        self._peer = peer
         self._targets = targets
-        self._dialing: socket.socket | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._dialled = -1
+        self._client: _Side | None = None
+        self._server: _Side | None = None
 
     def dial(self) -> None:
         """Tries the next target; where there is none left, the client is refused."""
         for address in self._targets:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            code = sock.connect_ex(address)
-            if code == errno.EINPROGRESS:
-                code = sock.connect_ex(address)  # on one machine it is often there by now
-            if code in (0, errno.EISCONN):
-                self._join(sock)
+            family, raw = raw_address(address)
+            fd = tcp_socket(family)
+            if fd < 0:
+                break
+            # On one machine it is often there when the call is back: the second one says so.
+            if connect(fd, raw) == 0 or (errno() == EINPROGRESS and connect(fd, raw) == 0) or errno() == EISCONN:
+                self._join(fd)
                 return
-            if code in (errno.EINPROGRESS, errno.EALREADY):
-                self.wait_for(sock)
+            if errno() in (EINPROGRESS, EALREADY):
+                self.wait_for(fd)
                 return
-            sock.close()
-        self._pump.pairs.discard(self)
-        refuse(self._client.sock)
+            close(fd)
+        self._refuse()
 
-    def wait_for(self, sock: socket.socket) -> None:
+    def wait_for(self, fd: int) -> None:
         """Goes on once the connection is made."""
-        self._dialing = sock
-        self._pump.loop.add_writer(sock.fileno(), self._connected)
-        self._timer = self._pump.loop.call_later(_CONNECT_S, self._too_late)
+        self._dialled = fd
+        self.pump.began_dialling(self)
+        self.pump.watch.add(fd, self, WRITING)
 
-    def _dialled(self) -> socket.socket:
-        """Ends the waiting for the connection in the making."""
-        sock, self._dialing = self._dialing, None
-        assert sock is not None
-        assert self._timer is not None
-        self._pump.loop.remove_writer(sock.fileno())
-        self._timer.cancel()
-        return sock
-
-    def _too_late(self) -> None:
-        self._dialled().close()
+    def too_late(self) -> None:
+        self._stop_dialling()
         self.dial()
 
-    def _connected(self) -> None:
-        sock = self._dialled()
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            sock.close()
+    def ready(self, mask: int) -> None:
+        """Of the connection in the making."""
+        if mask & _FAILED:
+            self._stop_dialling()
             self.dial()
-        else:
-            self._join(sock)
+            return
+        fd, self._dialled = self._dialled, -1
+        del self.pump.dialling[self]
+        self._join(fd, made_before=True)
+        if mask & EPOLLIN and self._server is not None:
+            self._server.ready(mask)
 
-    def _join(self, sock: socket.socket) -> None:
-        client, server = self._client, _Side(sock)
-        self._server = server
+    def _stop_dialling(self) -> None:
+        del self.pump.dialling[self]
+        self.pump.watch.end(self._dialled)
+        self._dialled = -1
+
+    def _join(self, fd: int, *, made_before: bool = False) -> None:
+        client, server = self._client, self._server = _Side(self, self._peer), _Side(self, fd)
         client.other, server.other = server, client
-        for side in (client, server):
-            side.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._read_on(side)
-        self._readable(client)  # what it asks for is often there by now
-
-    def _read_on(self, side: _Side) -> None:
-        if not side.reading and not side.finished:
-            side.reading = True
-            self._pump.loop.add_reader(side.sock.fileno(), self._readable, side)
-
-    def _stop_reading(self, side: _Side) -> None:
-        if side.reading:
-            side.reading = False
-            self._pump.loop.remove_reader(side.sock.fileno())
-
-    def _readable(self, side: _Side) -> None:
-        view = self._pump.buffer
-        for _ in range(_READS_A_TURN):
-            try:
-                count = side.sock.recv_into(view)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.reset()
-                return
-            if count == 0:
-                self._finish(side)
-                return
-            if not self._pass_on(side.other, view[:count]) or count < _BUFFER:
-                return
-
-    def _pass_on(self, to: _Side, data: memoryview) -> bool:
-        """False where not all of it could be sent, or nothing can be sent any more."""
-        try:
-            sent = to.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.reset()
-            return False
-        if sent == len(data):
-            return True
-        to.pending = memoryview(bytes(data[sent:]))
-        to.writing = True
-        self._stop_reading(to.other)
-        self._pump.loop.add_writer(to.sock.fileno(), self._writable, to)
-        return False
-
-    def _writable(self, to: _Side) -> None:
-        assert to.pending is not None
-        try:
-            sent = to.sock.send(to.pending)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.reset()
-            return
-        if sent < len(to.pending):
-            to.pending = to.pending[sent:]
-            return
-        to.pending = None
-        to.writing = False
-        self._pump.loop.remove_writer(to.sock.fileno())
-        if to.other.finished:
-            self._shut(to)
+        watch = self.pump.watch
+        send_at_once(fd)
+        if made_before:
+            watch.change(fd, server, READING)
         else:
-            self._read_on(to.other)
-
-    def _finish(self, side: _Side) -> None:
-        """The side has sent all."""
-        side.finished = True
-        self._stop_reading(side)
-        if side.other.pending is None:
-            self._shut(side.other)
-
-    def _shut(self, to: _Side) -> None:
-        """All that its other side had to say has been sent to it."""
-        if to.finished and to.other.pending is None:
-            self._close()
-            return
-        try:
-            to.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.reset()
-            return
-        self._pump.became_half(self)
-
-    def end_if_dead(self) -> None:
-        for side in self._sides():
-            if side.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
-                self.reset()
-                return
+            watch.add(fd, server, READING)
+        watch.add(self._peer, client, READING)
+        client.read()  # what it asks for is often there by now
 
     def reset(self) -> None:
         """Ends both sides as a failure."""
-        for side in self._sides():
-            side.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._close()
+        if self._client is None or self._server is None:
+            self._stop_dialling()
+            self._refuse()
+            return
+        reset_on_close(self._client.fd)
+        reset_on_close(self._server.fd)
+        self.end()
 
-    def _sides(self) -> Iterator[_Side]:
-        yield self._client
-        if self._server is not None:
-            yield self._server
+    def end(self) -> None:
+        assert self._client is not None
+        assert self._server is not None
+        for side in (self._client, self._server):
+            self.pump.watch.end(side.fd)
+            side.fd = -1
+        self._client = self._server = None
+        self.pump.pairs.discard(self)
 
-    def _close(self) -> None:
-        if self._dialing is not None:
-            self._dialled().close()
-        for side in self._sides():
-            self._stop_reading(side)
-            if side.writing:
-                self._pump.loop.remove_writer(side.sock.fileno())
-            side.sock.close()
-        self._pump.pairs.discard(self)
-        self._pump.half.discard(self)
+    def _refuse(self) -> None:
+        self.pump.pairs.discard(self)
+        reset_on_close(self._peer)
+        close(self._peer)
 
 
 def refuse(sock: socket.socket) -> None:
     """Ends an accepted connection by a reset, which is the nearest thing to having refused it."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    sock.close()
+    fd = _given(sock)
+    reset_on_close(fd)
+    close(fd)
+
+
+def _given(sock: socket.socket) -> int:
+    sock.setblocking(False)
+    return sock.detach()

@@ -11,6 +11,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fairlead.api.service import Service
 from fairlead.base.clock import Clock
@@ -33,7 +34,6 @@ __all__ = ["NOT_PUBLISHED", "HostListener", "Relay", "run"]
 NOT_PUBLISHED = "NodePortNotPublished"
 
 _ACCEPT_PAUSE_S = 0.1
-_ACCEPT_AT_ONCE = 64
 _RETRY_BASE_S, _RETRY_CAP_S = 2.0, 60.0
 _TRIES = 6
 """At a balancer's address, half a second each: it may take two to move to another node."""
@@ -179,30 +179,16 @@ class Relay:
             await self._accept_from(sock, door)
 
     async def _accept_from(self, listener: socket.socket, door: Door) -> None:
-        loop = asyncio.get_running_loop()
-        failed = asyncio.Event()
+        targets = partial(self._targets, door)
         while True:
-            loop.add_reader(listener.fileno(), self._accept, listener, door, failed)
+            failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+            self.pump.accept_from(listener, targets, failed.set_result)
             try:
-                await failed.wait()
+                error = await failed
             finally:
-                loop.remove_reader(listener.fileno())
-            failed.clear()
+                self.pump.accept_no_more(listener)
+            self._log.warn("cannot accept", door=door, error=error, carried=self.pump.count)
             await asyncio.sleep(_ACCEPT_PAUSE_S)
-
-    def _accept(self, listener: socket.socket, door: Door, failed: asyncio.Event) -> None:
-        """Takes what is waiting; sets `failed` where there is nothing to take it with (descriptors)."""
-        for _ in range(_ACCEPT_AT_ONCE):
-            try:
-                peer, _address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._log.warn("cannot accept", door=door, error=error, carried=self.pump.count)
-                failed.set()
-                return
-            peer.setblocking(False)
-            self.pump.carry(peer, self._targets(door))
 
     def _targets(self, door: Door) -> list[Address]:
         self._turn += 1

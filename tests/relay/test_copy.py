@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
+import random
+import resource
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from fairlead.relay.copy import Pump
+
+TCP_CLOSE = 7
 
 Body = Callable[[socket.socket, socket.socket], Awaitable[None]]
 
@@ -24,14 +29,14 @@ def joined() -> Callable[[Body], None]:
     async def run(body: Body) -> None:
         pump, (client, peer) = Pump(), tcp_pair()
         with socket.create_server(("127.0.0.1", 0)) as service:
-            pump.carry(peer, [service.getsockname()])
+            pump.carry(peer.detach(), [service.getsockname()])
             server, _ = service.accept()
         server.setblocking(False)
         with client, server:
             async with asyncio.timeout(10):
                 await body(client, server)
         await until(lambda: pump.count == 0)
-        assert pump.half == set()
+        pump.close()
 
     return lambda body: asyncio.run(run(body))
 
@@ -146,7 +151,7 @@ def carry_to(*targets: tuple[str, int]) -> str:
     async def go() -> str:
         pump, (client, peer) = Pump(), tcp_pair()
         with client:
-            pump.carry(peer, targets)
+            pump.carry(peer.detach(), targets)
             try:
                 answer = (await receive(client)).decode()
             except OSError as error:
@@ -167,7 +172,7 @@ def test_who_does_not_answer_is_passed_over_and_where_nobody_does_the_client_is_
         async def go() -> str:
             pump, (client, peer) = Pump(), tcp_pair()
             with client:
-                pump.carry(peer, [closed, service.getsockname()])
+                pump.carry(peer.detach(), [closed, service.getsockname()])
                 server, _ = await asyncio.get_running_loop().sock_accept(service)
                 with server:
                     await asyncio.get_running_loop().sock_sendall(server, b"here")
@@ -186,39 +191,100 @@ def test_a_target_that_is_silent_costs_half_a_second_and_an_end_in_between_leave
                 sock.setblocking(False)
                 sock.connect_ex(full.getsockname())
             start = time.monotonic()
-            pump.carry(peer, [full.getsockname()])
+            pump.carry(peer.detach(), [full.getsockname()])
             with client:
                 with contextlib.suppress(ConnectionResetError):
                     await receive(client)
                 took = time.monotonic() - start
                 again, peer_again = tcp_pair()
-                pump.carry(peer_again, [full.getsockname()])
+                pump.carry(peer_again.detach(), [full.getsockname()])
                 pump.close()
                 assert pump.count == 0
                 again.close()
             for sock in waiting:
                 sock.close()
-        assert len(os.listdir("/proc/self/fd")) == before - 2
+        assert len(os.listdir("/proc/self/fd")) == before - 3, "the two clients, and the pump's epoll"
         return took
 
     assert 0.4 < asyncio.run(go()) < 2
 
 
-def test_a_finished_side_that_died_is_found_out() -> None:
-    async def go() -> None:
-        pump, (client, peer) = Pump(), tcp_pair()
-        with socket.create_server(("127.0.0.1", 0)) as service:
-            pump.carry(peer, [service.getsockname()])
-            server, _ = service.accept()
+def test_a_finished_side_that_died_is_found_out(joined: Callable[[Body], None]) -> None:
+    async def body(client: socket.socket, server: socket.socket) -> None:
         client.shutdown(socket.SHUT_WR)
-        await until(lambda: len(pump.half) == 1)
-        (pair,) = pump.half
-        pair.end_if_dead()
-        assert pump.count == 1
+        assert await receive(server) == b""
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
-        pair.end_if_dead()
-        assert pump.count == 0
-        server.close()
+        await until(lambda: server.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE)
+
+    joined(body)
+
+
+@contextlib.asynccontextmanager
+async def door(*, target: tuple[str, int], errors: list[OSError]) -> AsyncIterator[tuple[Pump, socket.socket]]:
+    """A pump that carries what comes to a listener."""
+    pump = Pump()
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        listener.setblocking(False)
+        pump.accept_from(listener, lambda: [target], errors.append)
+        yield pump, listener
+        pump.accept_no_more(listener)
+    pump.close()
+
+
+def test_many_connections_of_any_length_arrive_whole_each_at_its_own_peer() -> None:
+    rng = random.Random(20)
+    sizes = [rng.choice((0, 1, 100, 70_000, 256 * 1024, 256 * 1024 + 1, 3_000_000)) for _ in range(120)]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The same, backwards, once all of it is there."""
+        with contextlib.closing(writer):
+            writer.write((await reader.read())[::-1])
+            await writer.drain()
+
+    async def ask(address: tuple[str, int], number: int, size: int) -> None:
+        text = (number.to_bytes(4, "big") * (size // 4 + 1))[:size]
+        reader, writer = await asyncio.open_connection(*address)
+        with contextlib.closing(writer):
+            writer.write(text)
+            writer.write_eof()
+            assert await reader.read() == text[::-1]
+
+    async def go() -> None:
+        service = await asyncio.start_server(answer, "::1", 0, backlog=256)
+        async with service, door(target=service.sockets[0].getsockname()[:2], errors=[]) as (pump, listener):
+            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+                for number, size in enumerate(sizes):
+                    group.create_task(ask(listener.getsockname(), number, size))
+            await until(lambda: pump.count == 0)
+
+    asyncio.run(go())
+
+
+def test_a_door_that_finds_no_descriptor_says_so_once_and_can_be_opened_again() -> None:
+    async def go() -> None:
+        errors: list[OSError] = []
+        with socket.create_server(("127.0.0.1", 0)) as service:
+            async with door(target=service.getsockname(), errors=errors) as (pump, listener):
+                client = socket.socket()
+                limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+                lowest = os.dup(0)
+                os.close(lowest)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+                try:
+                    client.connect(listener.getsockname())
+                    await until(lambda: bool(errors))
+                    busy = time.process_time()
+                    await asyncio.sleep(0.1)
+                    assert time.process_time() - busy < 0.05, "it tries without a pause"
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                assert [error.errno for error in errors] == [errno.EMFILE]
+                pump.accept_from(listener, lambda: [service.getsockname()], errors.append)
+                await until(lambda: pump.count == 1)
+                with client, service.accept()[0] as server:
+                    client.sendall(b"in the end")
+                    server.setblocking(False)
+                    assert await asyncio.get_running_loop().sock_recv(server, 100) == b"in the end"
 
     asyncio.run(go())

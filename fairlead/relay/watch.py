@@ -1,0 +1,90 @@
+"""Sockets by descriptor, in an epoll of their own that the event loop sees as one descriptor.
+
+Each stands in it once, edge-triggered, from its beginning to its end: a connection then costs two calls for watching
+it, where readers and writers of the event loop cost six or more, and a handle each time. Who is told of an edge must
+take all there is, or ask for `again`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
+from typing import Protocol
+
+from fairlead.relay.calls import close
+
+READING = EPOLLIN | EPOLLRDHUP | EPOLLET
+WRITING = READING | EPOLLOUT
+
+_ROUNDS_A_TURN = 4
+_EVENTS_A_ROUND = 256
+
+
+class Watched(Protocol):
+    def ready(self, mask: int, /) -> None:
+        """`mask` is epoll's; 0 says that it is its turn again."""
+
+
+class Watch:
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoll = epoll()
+        self._watched: dict[int, Watched] = {}
+        self._again: list[int] = []
+        self._ended: list[int] = []
+        self._loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def close(self) -> None:
+        self.close_ended()
+        self._watched.clear()
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def add(self, fd: int, what: Watched, events: int) -> None:
+        """What is so already is told too."""
+        self._watched[fd] = what
+        self._epoll.register(fd, events)
+
+    def change(self, fd: int, what: Watched, events: int) -> None:
+        """What is so already is told too."""
+        self._watched[fd] = what
+        self._epoll.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        if self._watched.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def again(self, fd: int) -> None:
+        """There is more than one turn's share."""
+        self._again.append(fd)
+
+    def end(self, fd: int) -> None:
+        """Closes a descriptor, but after this round: there may be an event of it yet, and a new connection would have
+        its number."""
+        del self._watched[fd]
+        self._ended.append(fd)
+
+    def close_ended(self) -> None:
+        """At once: for callers who are not told of an event."""
+        ended, self._ended = self._ended, []
+        for fd in ended:
+            close(fd)
+
+    def _turn(self) -> None:
+        for _ in range(_ROUNDS_A_TURN):
+            again, self._again = self._again, []
+            events = self._epoll.poll(0, _EVENTS_A_ROUND)
+            self._tell(events)
+            self._tell([(fd, 0) for fd in again])
+            self.close_ended()
+            if not events and not self._again:
+                return
+        if self._again:
+            self._loop.call_soon(self._turn)
+
+    def _tell(self, events: list[tuple[int, int]]) -> None:
+        watched = self._watched
+        for fd, mask in events:
+            what = watched.get(fd)
+            if what is not None:
+                what.ready(mask)
