@@ -3,7 +3,7 @@
    lookup any|4|6 NAME     getaddrinfo: the canonical name, then the addresses, sorted, a line each
    lookup name ADDRESS     getnameinfo
    lookup TYPE NAME        res_search: the records of the answer, sorted, as `NAME TYPE DATA`
-   Several questions may follow one another. A failure is a line: `error WHY`. */
+   Several questions may follow one another; before each answer stands a line `> QUESTION`. A failure is `error WHY`. */
 
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
@@ -127,7 +127,7 @@ static void records(const char *type, const char *name) {
 int main(int argc, char **argv) {
     if (argc < 3 || argc % 2 == 0) return 2;
     for (int n = 1; n < argc; n += 2) {
-        if (argc > 3) printf("> %s %s\n", argv[n], argv[n + 1]);
+        printf("> %s %s\n", argv[n], argv[n + 1]);
         if (!strcmp(argv[n], "any") || !strcmp(argv[n], "4") || !strcmp(argv[n], "6")) addresses(argv[n], argv[n + 1]);
         else if (!strcmp(argv[n], "name")) reverse(argv[n + 1]);
         else records(argv[n], argv[n + 1]);

@@ -19,7 +19,7 @@ from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
 from fairlead.dns.sockets import listening
 from fairlead.dns.upstream import Dialer, DirectDialer, Patience, Upstreams
-from fairlead.dns.wire import HEADER, TC, A
+from fairlead.dns.wire import AAAA, HEADER, TC, A
 from fairlead.dns.zone import Zone
 from tests.dns.world import World
 
@@ -27,17 +27,17 @@ Reply = Callable[[bytes, bool], bytes | None]
 """From a query, and whether it came over TCP, to what is said."""
 
 
-def says(address: str, *, ttl: int = 60, rcode: int = 0) -> Reply:
-    """Every name of type A is at this address; other types have nothing."""
-    packed = socket.inet_aton(address)
+def says(address: str, *, six: str = "", ttl: int = 60, rcode: int = 0) -> Reply:
+    """Every name is at this address, and at `six` if given; other types have nothing."""
+    packed = {A: socket.inet_aton(address)} | ({AAAA: socket.inet_pton(socket.AF_INET6, six)} if six else {})
 
     def reply(data: bytes, _: bool) -> bytes:
         end = data.find(b"\0", 12) + 5
-        found = data[end - 3] == A and not rcode
-        record = b"\xc0\x0c\0\1\0\1" + ttl.to_bytes(4, "big") + b"\0\4" + packed if found else b""
-        return (
-            data[:2] + (0x8180 | rcode).to_bytes(2, "big") + bytes((0, 1, 0, found, 0, 0, 0, 0)) + data[12:end] + record
-        )
+        found = b"" if rcode else packed.get(data[end - 3], b"")
+        fixed = b"\xc0\x0c" + data[end - 4 : end] + ttl.to_bytes(4, "big") + len(found).to_bytes(2, "big")
+        counts = bytes((0, 1, 0, bool(found), 0, 0, 0, 0))
+        head = data[:2] + (0x8180 | rcode).to_bytes(2, "big") + counts
+        return head + data[12:end] + (fixed + found if found else b"")
 
     return reply
 

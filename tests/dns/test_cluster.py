@@ -1,144 +1,38 @@
-"""Names as programs see them: from pods and nodes of a real cluster, by glibc, dig, busybox and curl.
-
-The upstream is a server of this test's own on the host's loopback: it shows that questions find their way out of the
-sandbox, and nothing here is ever asked of anybody else.
-"""
+"""Names as programs see them: from pods and nodes of a real cluster, by glibc, dig, busybox and curl."""
 
 from __future__ import annotations
 
-import gc
+import ipaddress
 import json
 import os
 import shutil
-import socket
-import threading
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from fairlead.cli.api import Api
-from fairlead.cli.exec import exec_in_pod
-from tests.cluster.support import Cluster, free_port, new_cluster, until
-from tests.dns.servers import says
+from tests.cluster.support import until
+from tests.dns.live import (
+    BOTH,
+    CONFIG,
+    DNS,
+    DNS_PODS,
+    MANY,
+    MARKS,
+    OUTSIDE,
+    OUTSIDE6,
+    PODS,
+    SERVICES,
+    TAIL,
+    WEB,
+    Names,
+    dns_ready,
+    ips_of,
+    pod,
+    ready,
+    service,
+)
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.kernel,
-    pytest.mark.slow,
-    # aiohttp leaves the TLS connection of an exec to be closed later than its event loop lives.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"),
-]
-
-USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
-OUTSIDE = "192.0.2.55"
-PODS = "/api/v1/namespaces/default/pods"
-CONFIG = "/api/v1/namespaces/kube-system/configmaps/fairlead-dns"
-WEB = "web-svc.default.svc.cluster.local"
-
-
-@dataclass(frozen=True)
-class Names:
-    cluster: Cluster
-    api: Api
-
-    def in_pod(self, *command: str, pod: str = "client", namespace: str = "default") -> str:
-        done = exec_in_pod(
-            self.cluster.access().port,
-            pki=self.cluster.state / "pki",
-            pod=pod,
-            command=list(command),
-            namespace=namespace,
-        )
-        return (done.stdout + done.stderr).decode()
-
-    def dig(self, *words: str) -> list[str]:
-        """Answers in short form."""
-        return sorted(self.in_pod("dig", "+short", "+tries=1", "+time=3", *words).splitlines())
-
-    def code(self, *words: str) -> str:
-        text = self.in_pod("dig", "+tries=1", "+time=3", *words)
-        return text.partition("status: ")[2].partition(",")[0]
-
-
-def pod(name: str, image: str = "busybox", *, app: str = "none", **spec: Any) -> dict[str, Any]:
-    container: dict[str, Any] = {"name": "c", "image": image}
-    if image == "busybox":
-        container["command"] = ["sleep", "infinity"]
-    fields = {"terminationGracePeriodSeconds": 0, "containers": [container]} | spec
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": app}}, "spec": fields}
-
-
-def service(name: str, **spec: Any) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-
-
-@pytest.fixture(scope="module")
-def outside() -> Iterator[int]:
-    """An upstream that knows every name, on the loopback."""
-    reply = says(OUTSIDE)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(0.2)
-        going = True
-
-        def work() -> None:
-            while going:
-                try:
-                    data, peer = sock.recvfrom(4096)
-                except TimeoutError:
-                    continue
-                sock.sendto(reply(data, False) or b"", peer)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        yield sock.getsockname()[1]
-        going = False
-        thread.join()
-
-
-@pytest.fixture(params=USERS, scope="module")
-def names(request: pytest.FixtureRequest, outside: int) -> Iterator[Names]:
-    with new_cluster(request.param) as cluster:
-        cluster.up("--nodes", "2", "--api-port", str(free_port()), "--upstream", f"127.0.0.1:{outside}")
-        api = Api(cluster.access().port, pki=cluster.state / "pki")
-        made = Names(cluster, api)
-        api.call("POST", PODS, pod("client"))
-        api.call("POST", PODS, pod("web", "fairlead/web", app="web"))
-        for n in range(2):
-            api.call("POST", PODS, pod(f"db-{n}", app="db", hostname=f"db-{n}", subdomain="db"))
-        services = "/api/v1/namespaces/default/services"
-        http = [{"name": "http", "port": 80, "targetPort": 8080}]
-        api.call("POST", services, service("web-svc", clusterIP="10.96.44.1", selector={"app": "web"}, ports=http))
-        api.call("POST", services, service("db", clusterIP="None", selector={"app": "db"}, ports=http))
-        api.call("POST", services, service("out", type="ExternalName", externalName="www.example.org"))
-        until("the pods run", lambda: all_ready(api))
-        until("names are answered", lambda: "10.96.44.1" in made.in_pod("getent", "ahostsv4", WEB))
-        until("endpoints are answered", lambda: len(made.in_pod("getent", "ahostsv4", "db").splitlines()) == 6)
-        yield made
-        api.close()
-        with warnings.catch_warnings(action="ignore"):
-            gc.collect()  # what aiohttp left of the last exec
-
-
-def tail() -> str:
-    return "default.svc.cluster.local"
-
-
-def all_ready(api: Api) -> bool:
-    found = [*api.get(PODS)["items"], *api.get("/api/v1/namespaces/kube-system/pods")["items"]]
-    return len(found) >= 5 and all(ready(one) for one in found)
-
-
-def ready(one: Any) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in one["status"].get("conditions", []))
-
-
-def ip_of(api: Api, name: str) -> str:
-    return str(api.get(f"{PODS}/{name}")["status"].get("podIP", "none yet"))
-
+pytestmark = MARKS
 
 needs_dig = pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (bind9-dnsutils)")
 
@@ -146,35 +40,65 @@ needs_dig = pytest.mark.skipif(not shutil.which("dig"), reason="dig is not insta
 @needs_dig
 @pytest.mark.parametrize("way", ["+notcp", "+tcp"])
 def test_dig_in_a_pod_finds_every_kind_of_name(names: Names, way: str) -> None:
-    first, second = (ip_of(names.api, f"db-{n}") for n in range(2))
-    web = ip_of(names.api, "web")
-    dashed = web.replace(".", "-")
+    wanted = every_name(names)
+    for server in names.servers:
+        assert names.dig(list(wanted), way, f"@{server}") == wanted, server
+        assert names.code(way, f"@{server}", f"nobody.{TAIL}") == "NXDOMAIN"
+        assert names.code(way, f"@{server}", f"empty.{TAIL}") == "NXDOMAIN"
+        assert names.code(way, f"@{server}", f"*.{TAIL}") == "NXDOMAIN"
+        assert names.code(way, f"@{server}", WEB, "MX") == "NOERROR"
+
+
+def every_name(names: Names) -> dict[str, list[str]]:
+    """Questions and answers."""
+    members = [ips_of(names.api, f"db-{n}") for n in range(2)]
+    web = ips_of(names.api, "web")
+    dashed = web[0].replace(".", "-")
     wanted = {
         f"{WEB} A": ["10.96.44.1"],
         f"{WEB} AAAA": [],
+        f"{WEB.upper()} A": ["10.96.44.1"],
         f"_http._tcp.{WEB} SRV": [f"0 100 80 {WEB}."],
-        f"db.{tail()} A": sorted([first, second]),
-        f"db-0.db.{tail()} A": [first],
-        f"_http._tcp.db.{tail()} SRV": [f"0 50 8080 db-{n}.db.{tail()}." for n in range(2)],
-        f"{dashed}.default.pod.cluster.local A": [web],
-        f"{dashed}.{WEB} A": [web],
-        f"out.{tail()} A": [OUTSIDE, "www.example.org."],
+        f"db.{TAIL} A": sorted(own[0] for own in members),
+        f"db-0.db.{TAIL} A": [members[0][0]],
+        f"_http._tcp.db.{TAIL} SRV": sorted(f"0 50 8080 db-{n}.db.{TAIL}." for n in range(2)),
+        f"{dashed}.default.pod.cluster.local A": [web[0]],
+        f"{dashed}.{WEB} A": [web[0]],
+        f"out.{TAIL} A": [OUTSIDE, "www.example.org."],
+        f"out.{TAIL} AAAA": [OUTSIDE6, "www.example.org."],
+        f"alias.{TAIL} A": [BOTH[0], f"both.{TAIL}."],
+        f"both.{TAIL} A": [BOTH[0]],
         "-x 10.96.44.1": [f"{WEB}."],
-        f"-x {first}": [f"db-0.db.{tail()}."],
+        f"-x {members[0][0]}": [f"db-0.db.{TAIL}."],
         "dns-version.cluster.local TXT": ['"1.1.0"'],
         "cluster.local NS": ["ns.dns.cluster.local."],
+        "ns.dns.cluster.local A": [DNS[0]],
+        f"many.{TAIL} A": sorted(f"10.244.99.{n + 1}" for n in range(MANY)),
         "www.example.com A": [OUTSIDE],
+        "www.example.com AAAA": [OUTSIDE6],
     }
-    found = {asked: names.dig(way, *asked.split()) for asked in wanted}
-    assert found == wanted
-    assert names.code(way, f"nobody.{tail()}") == "NXDOMAIN"
-    assert names.code(way, f"*.{tail()}") == "NXDOMAIN"
-    assert names.code(way, WEB, "MX") == "NOERROR"
+    return wanted | (names_of_ipv6(members, web) if names.dual else {})
+
+
+def names_of_ipv6(members: list[list[str]], web: list[str]) -> dict[str, list[str]]:
+    whole = ipaddress.ip_address(web[1]).exploded.replace(":", "-")
+    return {
+        f"both.{TAIL} AAAA": [BOTH[1]],
+        f"alias.{TAIL} AAAA": [f"both.{TAIL}.", BOTH[1]],
+        f"-x {BOTH[1]}": [f"both.{TAIL}."],
+        f"db.{TAIL} AAAA": sorted(own[1] for own in members),
+        f"db-1.db.{TAIL} AAAA": [members[1][1]],
+        f"-x {members[1][1]}": [f"db-1.db.{TAIL}."],
+        f"{web[1].replace(':', '-')}.default.pod.cluster.local AAAA": [web[1]],
+        f"{whole}.default.pod.cluster.local AAAA": [web[1]],
+        "ns.dns.cluster.local AAAA": [DNS[1]],
+    }
 
 
 def test_glibc_in_a_pod_finds_short_names_through_the_search_list(names: Names) -> None:
     for name in ("web-svc", "web-svc.default", "web-svc.default.svc", WEB):
-        assert names.in_pod("getent", "ahostsv4", name).split()[0] == "10.96.44.1", name
+        for client in names.clients:
+            assert names.in_pod("getent", "ahostsv4", name, pod=client).split()[0] == "10.96.44.1", (name, client)
     assert names.in_pod("getent", "hosts", "10.96.44.1").split() == ["10.96.44.1", WEB]
     assert names.in_pod("getent", "ahostsv4", "out").split()[0] == OUTSIDE
     assert names.in_pod("getent", "ahostsv4", "nobody.default.svc.cluster.local.") == ""
@@ -182,13 +106,21 @@ def test_glibc_in_a_pod_finds_short_names_through_the_search_list(names: Names) 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="busybox is not installed")
 def test_busybox_in_a_pod_finds_names(names: Names) -> None:
-    assert "Address: 10.96.44.1" in names.in_pod("busybox", "nslookup", WEB)
+    for client in names.clients:
+        assert "Address: 10.96.44.1" in names.in_pod("busybox", "nslookup", WEB, pod=client)
+        assert "canonical name = www.example.org" in names.in_pod("busybox", "nslookup", f"out.{TAIL}", pod=client)
+        assert f"name = {WEB}" in names.in_pod("busybox", "nslookup", "10.96.44.1", pod=client)
+        assert "NXDOMAIN" in names.in_pod("busybox", "nslookup", f"nobody.{TAIL}", pod=client)
+        if names.dual:
+            assert BOTH[1] in names.in_pod("busybox", "nslookup", f"both.{TAIL}", pod=client)
 
 
 def test_a_page_is_fetched_by_name_from_a_pod_and_from_a_node(names: Names) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    assert "web" in names.in_pod("curl", "-s", "http://web-svc")
+    for client in names.clients:
+        assert "web" in names.in_pod("curl", "-s", "http://web-svc", pod=client)
+        assert "web" in names.in_pod("curl", "-s", "-6" if names.dual else "-4", "http://both", pod=client)
     done = names.cluster.fairlead("shell", "node2", "--", "curl", "-s", f"http://{WEB}")
     assert "web" in done.stdout
     node = names.cluster.fairlead("shell", "node1", "--", "getent", "ahostsv4", "web-svc.default")
@@ -220,16 +152,15 @@ def test_resolv_conf_follows_dns_policy_and_dns_config(names: Names) -> None:
 
 
 def test_endpoints_that_come_and_go_are_followed(names: Names) -> None:
-    services = "/api/v1/namespaces/default/services"
-    names.api.call("POST", services, service("late", clusterIP="None", selector={"app": "late"}, ports=[{"port": 1}]))
+    names.api.call("POST", SERVICES, service("late", clusterIP="None", selector={"app": "late"}, ports=[{"port": 1}]))
     names.api.call("POST", PODS, pod("late", app="late"))
     until(
         "its pod has a name",
-        lambda: names.in_pod("getent", "ahostsv4", "late").split()[:1] == [ip_of(names.api, "late")],
+        lambda: names.in_pod("getent", "ahostsv4", "late").split()[:1] == ips_of(names.api, "late")[:1],
     )
     names.api.call("DELETE", f"{PODS}/late")
-    until("the name is gone", lambda: names.in_pod("getent", "ahostsv4", f"late.{tail()}.") == "")
-    names.api.call("DELETE", f"{services}/late")
+    until("the name is gone", lambda: names.in_pod("getent", "ahostsv4", f"late.{TAIL}.") == "")
+    names.api.call("DELETE", f"{SERVICES}/late")
 
 
 def test_settings_are_taken_over_and_a_broken_one_is_told_and_keeps_the_old(names: Names) -> None:
@@ -254,7 +185,7 @@ def test_settings_are_taken_over_and_a_broken_one_is_told_and_keeps_the_old(name
 
 
 def test_metrics_and_probes_are_served_on_corednss_ports(names: Names) -> None:
-    dns = names.api.get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns")["items"][0]
+    dns = names.api.get(DNS_PODS)["items"][0]
     ip = dns["status"]["podIP"]
     for url, words in (
         (f"http://{ip}:8181/ready", "OK"),
@@ -267,7 +198,7 @@ def test_metrics_and_probes_are_served_on_corednss_ports(names: Names) -> None:
 
 def test_names_come_back_after_the_pod_is_killed_and_after_scaling_to_zero_and_back(names: Names) -> None:
     pods = "/api/v1/namespaces/kube-system/pods"
-    old = names.api.get(f"{pods}?labelSelector=k8s-app%3Dkube-dns")["items"][0]["metadata"]["name"]
+    old = names.api.get(DNS_PODS)["items"][0]["metadata"]["name"]
     names.api.call("DELETE", f"{pods}/{old}")
     until("names are answered again", lambda: "10.96.44.1" in names.in_pod("getent", "ahostsv4", "web-svc"))
     scale = "/apis/apps/v1/namespaces/kube-system/deployments/fairlead-dns/scale"
@@ -279,11 +210,6 @@ def test_names_come_back_after_the_pod_is_killed_and_after_scaling_to_zero_and_b
         wanted = replicas
         until(f"{wanted} pods are ready", lambda wanted=wanted: dns_ready(names.api) == wanted)  # type: ignore[misc]
     until("names are answered once more", lambda: "10.96.44.1" in names.in_pod("getent", "ahostsv4", "web-svc"))
-
-
-def dns_ready(api: Api) -> int:
-    found = api.get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns")["items"]
-    return sum(ready(one) for one in found) if all("deletionTimestamp" not in p["metadata"] for p in found) else -1
 
 
 def test_what_the_user_changed_stays_over_a_restart(names: Names) -> None:
