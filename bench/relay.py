@@ -1,59 +1,81 @@
-"""The relay: throughput, connections and requests through a door on the host's loopback, beside plain loopback.
+"""The relay: new connections, and throughput, through a door on the host's loopback, beside the same way without it.
 
-`python -m bench.relay [seconds]`. Everything in processes of its own on 127.0.0.1: a client, the relay's pump on the
-event loop it runs on in a cluster, and a server; the baseline of the same run is the same client straight to the same
-server. In a cluster the way goes on over the fabric and a node's rules; `--cluster` measures that too, in a cluster of
-two nodes that is brought up for it.
+`python -m bench.relay [seconds] [--cluster]`. A client, the relay's pump on the event loop that it runs on in a
+cluster, and a server, in processes of their own on 127.0.0.1; the baseline of the same run, in turns with it, is the
+same client straight to the same server. Client and server are made to cost next to nothing but system calls, and what
+each process costs is asked of the kernel, so that the figures say where the time of a connection goes; "on 2 cores" is
+what that leaves room for where nothing else runs.
 
-One core's worth of relay: what is printed as relay CPU is what a connection, or a gigabyte, costs it.
+`--cluster` measures the whole way too: host, relay, fabric, the rules of a node, Pod; beside it the same from the
+fabric without the relay, and from there to the Pod's own address without rules.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import socket
 import statistics
+import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from _socket import socket as Socket  # a quarter less than socket.socket, where there are many
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from fairlead.relay.copy import Address, Pump
 
-CLIENTS = 4
-ROUNDS = 3
+CLIENTS = 2
+AT_ONCE = 16
+"""Connections of each client that are open at the same time."""
+ROUNDS = 5
+CORES = 2
 _BLOCK = bytes(256 * 1024)
 _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 _ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-_PUMP, _SINK = b"S", b"P"
-"""The first byte says what a connection is for: sent to the server, or pumped by it."""
+_PUMP, _SINK, _CPU = b"S", b"P", b"C"
+"""The first byte says what a connection is for: sent to the server, pumped by it, asked what the server has cost."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    up_gbit: float
-    """From the client."""
-    down_gbit: float
+    """`connections` are new ones a second, each with one request and its answer, ended by the server; the others
+    microseconds of CPU (user and kernel) for each of them."""
+
     connections: float
-    """New ones a second, each with one request and its answer."""
+    client: float
+    server: float
+    relay: float
+    up_gbit: float = 0.0
+    """From the client."""
+    down_gbit: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.client + self.server + self.relay
 
 
 def serve(listener: socket.socket) -> None:
-    """A child for each throughput connection; requests one after another."""
+    """Requests one after another; a child for each throughput connection."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    take = Socket._accept  # type: ignore[attr-defined]  # a descriptor, no object
+    raw = Socket(fileno=listener.fileno())
     while True:
-        peer, _ = listener.accept()
-        with peer:
-            first = peer.recv(len(_REQUEST))
-            if first == _REQUEST:
-                peer.sendall(_ANSWER)
-            elif os.fork() == 0:
-                _stream(peer, first[:1])
-                os._exit(0)
+        fd, _ = take(raw)
+        first = os.read(fd, 64)
+        if first == _REQUEST:
+            os.write(fd, _ANSWER)
+        elif first[:1] == _CPU:
+            os.write(fd, struct.pack("!Q", time.process_time_ns()))
+        elif os.fork() == 0:
+            _stream(socket.socket(fileno=fd), first[:1])
+            os._exit(0)
+        os.close(fd)
 
 
 def _stream(peer: socket.socket, what: bytes) -> None:
@@ -111,96 +133,150 @@ def download(address: Address, seconds: float) -> float:
     return got * 8 / took / 1e9
 
 
-def connections(address: Address, seconds: float) -> float:
-    """A second, by several clients at once."""
-    ends = [os.pipe() for _ in range(CLIENTS)]
-    for _, write in ends:
-        if os.fork() == 0:
-            os.write(write, str(_connect_for(address, seconds)).encode())
-            os._exit(0)
-    for _ in ends:
-        os.wait()
-    total = sum(int(os.read(read, 32)) for read, _ in ends)
-    for read, write in ends:
-        os.close(read)
-        os.close(write)
-    return total / seconds
-
-
-def _connect_for(address: Address, seconds: float) -> int:
+def connect_for(address: Address, seconds: float) -> int:
+    """How many connections one client has made in that time, a batch of them at a time."""
     done, end = 0, time.perf_counter() + seconds
     while time.perf_counter() < end:
-        with socket.create_connection(address) as sock:
-            sock.sendall(_REQUEST)
-            while sock.recv(4096):
-                pass
-        done += 1
+        socks = []
+        for _ in range(AT_ONCE):
+            sock = Socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+            sock.connect(address)
+            sock.send(_REQUEST)
+            socks.append(sock)
+        for sock in socks:
+            answer = b""
+            while more := sock.recv(4096):
+                answer += more
+            assert answer == _ANSWER, answer
+            sock.close()
+        done += AT_ONCE
     return done
 
 
+def connections(address: Address, seconds: float) -> tuple[int, float]:
+    """Made by several clients at once, and the seconds of CPU that they have cost."""
+    read, write = os.pipe()
+
+    def client() -> None:
+        before = time.process_time_ns()
+        done = connect_for(address, seconds)
+        os.write(write, struct.pack("!QQ", done, time.process_time_ns() - before))
+        os._exit(0)
+
+    for _ in range(CLIENTS):
+        if os.fork() == 0:
+            client()
+    for _ in range(CLIENTS):
+        os.wait()
+    os.close(write)
+    with open(read, "rb") as pipe:
+        said = [struct.unpack("!QQ", pipe.read(16)) for _ in range(CLIENTS)]
+    return sum(done for done, _ in said), sum(ns for _, ns in said) / 1e9
+
+
 def cpu_s(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with open(f"/proc/{pid}/schedstat") as f:
+        return int(f.read().split()[0]) / 1e9
 
 
-def measure(address: Address, seconds: float, *, streams: bool = True) -> Figures:
-    return Figures(
-        upload(address, seconds) if streams else 0.0,
-        download(address, seconds) if streams else 0.0,
-        connections(address, seconds),
-    )
+def server_cpu_s(address: Address) -> float:
+    with socket.create_connection(address) as sock:
+        sock.sendall(_CPU)
+        (ns,) = struct.unpack("!Q", sock.recv(8))
+    return float(ns) / 1e9
 
 
-def report(name: str, rounds: list[Figures]) -> None:
+def measure(address: Address, seconds: float, *, relay: int = 0, streams: bool = False) -> Figures:
+    """`relay` is its process; 0: there is none on this way."""
+    server, carried = server_cpu_s(address), cpu_s(relay) if relay else 0.0
+    done, client = connections(address, seconds)
+    server, carried = server_cpu_s(address) - server, cpu_s(relay) - carried if relay else 0.0
+    each = 1e6 / done
+    up, down = (upload(address, seconds), download(address, seconds)) if streams else (0.0, 0.0)
+    return Figures(done / seconds, client * each, server * each, carried * each, up, down)
+
+
+def report(name: str, rounds: Sequence[Figures]) -> None:
     def middle(pick: Callable[[Figures], float]) -> float:
         return statistics.median(pick(figures) for figures in rounds)
 
+    total = middle(lambda f: f.total)
     print(
-        f"{name:<22} up {middle(lambda f: f.up_gbit):6.1f} Gbit/s   down {middle(lambda f: f.down_gbit):6.1f} Gbit/s"
-        f"   {middle(lambda f: f.connections):8,.0f} new connections/s"
+        f"{name:<22}{middle(lambda f: f.connections):8,.0f} connections/s   CPU µs each: client"
+        f"{middle(lambda f: f.client):4.0f} + relay{middle(lambda f: f.relay):4.0f} + server"
+        f"{middle(lambda f: f.server):4.0f} ={total:4.0f}: {CORES * 1e6 / total:6,.0f}/s on {CORES} cores"
     )
+    if up := middle(lambda f: f.up_gbit):
+        print(f"{'':<22}{up:8.1f} Gbit/s up, {middle(lambda f: f.down_gbit):.1f} down")
+
+
+def ratio(direct: Sequence[Figures], through: Sequence[Figures]) -> str:
+    """Of neighbours in time, which the machine's other work slows down alike."""
+    rates = statistics.median(b.connections / a.connections for a, b in zip(direct, through, strict=True))
+    costs = statistics.median(a.total / b.total for a, b in zip(direct, through, strict=True))
+    return f"through/direct: {rates:.2f} of the connections measured, {costs:.2f} of those that CPU leaves room for"
 
 
 def pump_alone(seconds: float) -> None:
     server = socket.create_server(("127.0.0.1", 0), backlog=4096)
     door = socket.create_server(("127.0.0.1", 0), backlog=4096)
     target, address = server.getsockname(), door.getsockname()
-    direct, through, costs = [], [], []
-    with process(lambda: serve(server)), process(lambda: relay(door, target)) as pid:
+    direct, through = [], []
+    with process(partial(serve, server)), process(partial(relay, door, target)) as pid:
         for _ in range(ROUNDS):
-            direct.append(measure(target, seconds))
-            through.append(measure(address, seconds))
-            before = cpu_s(pid)
-            again = measure(address, seconds, streams=False)
-            costs.append((cpu_s(pid) - before) / again.connections / seconds * 1e6)
+            direct.append(measure(target, seconds, streams=True))
+            through.append(measure(address, seconds, relay=pid, streams=True))
     report("direct loopback", direct)
     report("through the relay", through)
-    print(f"relay CPU (user and kernel) {statistics.median(costs):.0f} µs a connection")
+    print(ratio(direct, through))
 
 
-_POD_SERVER = """
-import socket, sys
-sys.path.insert(0, {root!r})
-from bench.relay import serve
+def server_source() -> str:
+    """The server as a program of its own: a Pod does not see this folder."""
+    values = "\n".join(f"{name} = {globals()[name]!r}" for name in ("_REQUEST", "_ANSWER", "_PUMP", "_SINK", "_CPU"))
+    return f"""
+from __future__ import annotations
+import os, signal, socket, struct, time
+from _socket import socket as Socket
+from contextlib import suppress
+_BLOCK = bytes({len(_BLOCK)})
+{values}
+{inspect.getsource(_stream)}
+{inspect.getsource(serve)}
 serve(socket.create_server(("", 8080), backlog=4096))
 """
 
 
 def in_cluster(seconds: float) -> None:
     """The whole way: host, relay, fabric, the node's rules, Pod."""
-    from tests.cluster.support import ROOT, new_cluster
-    from tests.loadbalancer.cluster import balanced, create, pod, url, wait_ready
+    from tests.cluster.support import new_cluster
+    from tests.loadbalancer.cluster import PODS, balanced, create, on_fabric, pod, url, wait_address, wait_ready
 
     with new_cluster() as cluster:
         cluster.up("--nodes", "2")
-        command = [sys.executable, "-c", _POD_SERVER.format(root=str(ROOT))]
-        create(cluster, pod("pump", "pump", "node2", image="debian", command=command), balanced("pump", "pump"))
-        wait_ready(cluster, "pump")
-        place = urlsplit(url(cluster, "pump"))
-        address = ("127.0.0.1", place.port or 80)
-        report("through the cluster", [measure(address, seconds) for _ in range(ROUNDS)])
+        command = ["/usr/bin/python3", "-c", server_source()]
+        # Two Pods: one that saw the same client by two ways would take it for one with a wrong clock (RFC 7323, 5).
+        servers = [pod(name, name, "node2", image="debian", command=command) for name in ("pump", "plain")]
+        create(cluster, *servers, balanced("pump", "pump"))
+        wait_ready(cluster, "pump", "plain")
+        address = ("127.0.0.1", urlsplit(url(cluster, "pump")).port or 80)
         relay_pid = cluster.component("relay")["pid"]
+        pod_ip = cluster.access().call("GET", f"{PODS}/plain")["status"]["podIP"]
+
+        def inside(host: str, port: int) -> Figures:
+            """From the fabric."""
+            run = [sys.executable, "-m", "bench.relay", str(seconds), "--from-here", f"{host}:{port}"]
+            return Figures(*(float(word) for word in on_fabric(cluster, *run).split()))
+
+        through, rules, pods = [], [], []
+        for _ in range(ROUNDS):
+            through.append(measure(address, seconds, relay=relay_pid, streams=True))
+            rules.append(inside(wait_address(cluster, "pump"), 80))
+            pods.append(inside(pod_ip, 8080))
+        report("fabric to the Pod", pods)
+        report("fabric, by the rules", rules)
+        report("host, relay, rules", through)
+        print(ratio(rules, through))
         with open(f"/proc/{relay_pid}/status") as f:
             rss = next(line.split()[1] for line in f if line.startswith("VmRSS"))
         print(f"relay RSS {int(rss) / 1024:.0f} MiB")
@@ -208,7 +284,12 @@ def in_cluster(seconds: float) -> None:
 
 def main() -> None:
     arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
-    seconds = float(arguments[0]) if arguments else 2.0
+    seconds = float(arguments[0]) if arguments else 1.0
+    if "--from-here" in sys.argv:
+        host, _, port = arguments[1].partition(":")
+        found = measure((host, int(port)), seconds)
+        print(found.connections, found.client, found.server, found.relay)
+        return
     pump_alone(seconds)
     if "--cluster" in sys.argv:
         in_cluster(seconds)

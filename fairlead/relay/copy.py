@@ -15,8 +15,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from ctypes import addressof, create_string_buffer, string_at
+from ctypes import addressof, c_char, string_at
 from errno import EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EISCONN
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 
 from fairlead.relay.calls import (
@@ -51,8 +52,8 @@ class Pump:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._memory = create_string_buffer(_BUFFER)
-        self.buffer = addressof(self._memory)
+        self._memory = mmap(-1, _BUFFER, MAP_PRIVATE | MAP_ANONYMOUS)  # no memory before the first connection
+        self.buffer = addressof(c_char.from_buffer(self._memory))
         self.watch = Watch()
         self.pairs: set[_Pair] = set()
         self.dialling: dict[_Pair, float] = {}
