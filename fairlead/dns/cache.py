@@ -11,7 +11,9 @@ Key = tuple[bytes, bool]
 """The question (lower-cased name, type, class), and whether signatures were wanted."""
 _OPT_BYTES = 11
 _MOST_BYTES = 4096
-"""A longer answer is not kept: the bound is on entries, so entries must be bounded."""
+"""A longer answer is not kept."""
+_MEAN_BYTES = 512
+"""Answers are longer than this on average only where somebody wants to fill the memory."""
 
 
 @dataclass(slots=True)
@@ -27,28 +29,50 @@ class Kept:
         return max(0, int(now - self.at))
 
 
+class _Part:
+    """Entries with a bound on their number, and on their bytes; the oldest makes room."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.bytes = 0
+        self.entries: dict[Key, Kept] = {}
+
+    def drop(self, key: Key) -> None:
+        found = self.entries.pop(key, None)
+        if found is not None:
+            self.bytes -= len(found.reply.body)
+
+    def put(self, key: Key, kept: Kept) -> None:
+        self.drop(key)
+        room = self._size * _MEAN_BYTES - len(kept.reply.body)
+        while self.entries and (len(self.entries) >= self._size or self.bytes > room):
+            self.drop(next(iter(self.entries)))
+        self.entries[key] = kept
+        self.bytes += len(kept.reply.body)
+
+
 class Cache:
-    """The oldest entry makes room. `ttl_s` and `negative_ttl_s` cap what upstream says."""
+    """`size` entries, and as many negative ones. `ttl_s` and `negative_ttl_s` cap what upstream says."""
 
     def __init__(self, *, size: int, ttl_s: int, negative_ttl_s: int) -> None:
         self._size = size
         self._ttl_s = ttl_s
         self._negative_ttl_s = negative_ttl_s
-        self._kept: dict[Key, Kept] = {}
-        self._negative: dict[Key, Kept] = {}
+        self._kept = _Part(size)
+        self._negative = _Part(size)
 
     def get(self, key: Key, now: float) -> Kept | None:
         for part in (self._kept, self._negative):
-            found = part.get(key)
+            found = part.entries.get(key)
             if found is not None:
                 if found.until > now:
                     return found
-                del part[key]
+                part.drop(key)
         return None
 
     def packed(self, question: bytes, now: float) -> bytes | None:
         """For the fast way: flags and counts, then what follows the question; aged once a second, not once a query."""
-        kept = self._kept.get((question, False))
+        kept = self._kept.entries.get((question, False))
         if kept is None or kept.until <= now:
             return None
         age = int(now - kept.at)
@@ -62,14 +86,15 @@ class Cache:
         ttl = min(reply.ttl, most)
         if ttl <= 0 or self._size <= 0 or len(reply.body) > _MOST_BYTES:
             return
-        part.pop(key, None)
-        while len(part) >= self._size:
-            del part[next(iter(part))]
-        part[key] = Kept(reply, now, now + ttl)
+        part.put(key, Kept(reply, now, now + ttl))
 
     def counts(self) -> tuple[int, int]:
         """Entries that exist: positive, negative."""
-        return len(self._kept), len(self._negative)
+        return len(self._kept.entries), len(self._negative.entries)
+
+    def size_bytes(self) -> int:
+        """Of what was kept as upstream said it."""
+        return self._kept.bytes + self._negative.bytes
 
 
 def _pack(reply: Reply, question: bytes, age_s: int) -> bytes:

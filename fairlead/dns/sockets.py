@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 Pair = tuple[socket.socket, socket.socket]
 """UDP and TCP, of one address and port."""
@@ -19,16 +20,18 @@ def listening(port: int, *, address: str = "") -> list[Pair]:
 
 
 def _pair(family: socket.AddressFamily, address: str, port: int) -> Pair:
-    udp = socket.socket(family, socket.SOCK_DGRAM)
-    tcp = socket.socket(family, socket.SOCK_STREAM)
-    for sock in (udp, tcp):
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    udp.bind((address, port))
-    tcp.bind((address, udp.getsockname()[1]))
-    tcp.listen(256)
-    tcp.setblocking(False)
+    with ExitStack() as opened:
+        udp = opened.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+        tcp = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        for sock in (udp, tcp):
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        udp.bind((address, port))
+        tcp.bind((address, udp.getsockname()[1]))
+        tcp.listen(256)
+        tcp.setblocking(False)
+        opened.pop_all()
     return udp, tcp
 
 

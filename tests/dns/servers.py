@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,7 +18,7 @@ from fairlead.dns.config import Config
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
-from fairlead.dns.sockets import listening
+from fairlead.dns.sockets import Pair, listening
 from fairlead.dns.upstream import Dialer, DirectDialer, Patience, Upstreams
 from fairlead.dns.wire import AAAA, HEADER, TC, A
 from fairlead.dns.zone import Zone
@@ -74,9 +75,20 @@ class Upstream:
     heard: list[bytes] = field(default_factory=list)
 
 
+def on_loopback() -> Pair:
+    """On a port that is free for both; one that is free for UDP may not be for TCP."""
+    for _ in range(20):
+        try:
+            return listening(0, address="127.0.0.1")[0]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, "no port is free for UDP and TCP")
+
+
 @asynccontextmanager
 async def upstream(reply: Reply | None) -> AsyncIterator[Upstream]:
-    ((udp, tcp),) = listening(0, address="127.0.0.1")
+    udp, tcp = on_loopback()
     udp.setblocking(False)
     made = Upstream(f"127.0.0.1:{udp.getsockname()[1]}", reply)
     loop = asyncio.get_running_loop()
@@ -129,7 +141,7 @@ async def ours(config: Config, world: World | None = None, *, dialer: Dialer | N
         cache = Cache(size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s)
         resolver = Resolver(zone, cache=cache, forwarder=upstreams, metrics=metrics, clock=clock, log=SILENT)
         resolver.ready = True
-        ((udp, tcp),) = listening(0, address="127.0.0.1")
+        udp, tcp = on_loopback()
         server = UdpServer(udp, resolver)
         server.start()
         listener = await asyncio.get_running_loop().create_server(tcp_factory(resolver), sock=tcp)
