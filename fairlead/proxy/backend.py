@@ -116,6 +116,11 @@ class Backend(Behind, Protocol):
         """Reads what the kernel holds and makes it what it should be, as a whole. Raises KernelRefused."""
         ...
 
+    async def tidy(self) -> None:
+        """Called at every period's look, when the mirror is right: the time for what changes leave behind and what
+        does no harm. Costs next to nothing where nothing changed. Raises KernelRefused."""
+        ...
+
     def touched(self) -> bool:
         """Whether somebody else may have changed the rules since. Costs next to nothing. Raises KernelRefused."""
         ...

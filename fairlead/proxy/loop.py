@@ -315,6 +315,8 @@ class Proxy:
             for some in _batches(sorted(dirty), _PLANS_A_TURN):
                 self._take(some)
                 self._done(await self._used.apply())
+            if check:
+                await self._used.tidy()
 
     @property
     def _used(self) -> Backend:

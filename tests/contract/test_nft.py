@@ -8,6 +8,7 @@ import pytest
 
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import (
+    Busy,
     Chain,
     Change,
     Container,
@@ -63,8 +64,8 @@ def make(nft: Nft, *changes: Change, chains: tuple[Chain, ...] = (SLOTS,)) -> No
     nft.run(Transaction("t", TABLE, chains, changes))
 
 
-def tx(*changes: Change, chains: tuple[Chain, ...] = ()) -> Transaction:
-    return Transaction("t", None, chains, changes)
+def tx(*changes: Change, chains: tuple[Chain, ...] = (), unused: tuple[str, ...] = ()) -> Transaction:
+    return Transaction("t", None, chains, changes, unused=unused)
 
 
 def state(nft: Nft) -> Snapshot:
@@ -274,6 +275,22 @@ def test_a_table_is_deleted_with_all_that_is_in_it_and_no_other(run: Callable[[B
         assert nft.read("t") is None
         assert nft.read("t", "ip6") is not None
         assert not nft.delete("t")
+
+    run(body)
+
+
+def test_chains_are_removed_that_only_each_other_lead_to(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        nft.run(tx(chains=(Chain("inner", ("drop",)), Chain("outer", ("goto inner",)))))
+        before = state(nft).chains
+        with pytest.raises(Busy):
+            nft.run(tx(unused=("inner",)))
+        assert state(nft).chains == before
+        nft.run(tx(unused=("inner", "outer")))
+        assert state(nft).chains == before - {"inner", "outer"}
+        with pytest.raises(Missing):
+            nft.run(tx(unused=("inner",)))
 
     run(body)
 

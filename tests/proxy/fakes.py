@@ -68,6 +68,9 @@ class FakeBackend:
         self._rules.held = set(self._wanted)
         return Outcome(len(before ^ self._wanted))
 
+    async def tidy(self) -> None:
+        pass
+
     def touched(self) -> bool:
         return False
 

@@ -13,6 +13,7 @@ from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.model import (
     KERNEL_LIMIT,
     PHASES,
+    Busy,
     Chain,
     Change,
     Exists,
@@ -129,6 +130,7 @@ class FakeNft:
             chosen = [c for c in transaction.changes if c.phase == phase]
             _delete(state, (c for c in chosen if c.old is not None))
             _add(state, (c for c in chosen if c.new is not None))
+        _remove_chains(state, transaction.unused)
         return state
 
 
@@ -147,6 +149,17 @@ def _add_chains(state: FakeTable, chains: Iterable[Chain]) -> None:
         held = state.chains.get(chain.name)
         # The kernel appends rules to a chain that is there.
         state.chains[chain.name] = Chain(chain.name, held.rules + chain.rules, held.hook) if held else chain
+
+
+def _remove_chains(state: FakeTable, names: Iterable[str]) -> None:
+    for name in names:
+        if state.chains.pop(name, None) is None:
+            raise Missing(f"no chain {name}")
+    rules = (rule for chain in state.chains.values() for rule in chain.rules)
+    values = (value for held in state.elements.values() for value in held.values())
+    used = {target for text in (*rules, *values) for target in _TARGET.findall(text)}
+    if used & set(names):
+        raise Busy(f"Device or resource busy: {sorted(used & set(names))}")
 
 
 def _held(state: FakeTable, change: Change) -> dict[str, str]:

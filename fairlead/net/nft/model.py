@@ -164,14 +164,16 @@ class Transaction:
     """To be made what they are here, whatever is in them."""
     instead: bool = False
     """There is a table to be replaced, and traffic in it."""
+    unused: tuple[str, ...] = ()
+    """Chains to be removed: nothing but these leads to them once the changes are made."""
 
     def __bool__(self) -> bool:
-        return bool(self.replace or self.chains or self.rewrite or self.changes)
+        return bool(self.structure or self.changes)
 
     @property
     def structure(self) -> bool:
         """More than elements."""
-        return bool(self.replace or self.chains or self.rewrite)
+        return bool(self.replace or self.chains or self.rewrite or self.unused)
 
     def split(self, limit: int = MAX_CHANGES) -> Iterator[Transaction]:
         """Parts that the kernel takes, each leaving the table fit for traffic. One part where that is enough.
@@ -195,6 +197,8 @@ class Transaction:
             yield Transaction(self.table, family=self.family, rewrite=packed)
         for start in range(0, len(rest), limit):
             yield Transaction(self.table, changes=tuple(rest[start : start + limit]), family=self.family)
+        if self.unused:
+            yield Transaction(self.table, family=self.family, unused=self.unused)
 
     def render(self) -> str:
         lines: list[str] = []
@@ -212,6 +216,8 @@ class Transaction:
             chosen = [c for c in self.changes if c.phase == phase]
             lines += self._render_elements("delete", {(c.container, c.key): "" for c in chosen if c.old is not None})
             lines += self._render_elements("add", {(c.container, c.key): c.new for c in chosen if c.new is not None})
+        # They may lead to one another.
+        lines += [f"{verb} chain {where} {name}" for verb in ("flush", "delete") for name in self.unused]
         return "\n".join(lines) + "\n"
 
     def _render_elements(self, verb: str, elements: Mapping[tuple[str, str], str]) -> Iterator[str]:

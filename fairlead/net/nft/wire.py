@@ -41,7 +41,7 @@ _ONE, _TWO = struct.Struct("=HHHHHH"), struct.Struct("=HHHH")
 def packable(transaction: Transaction) -> bool:
     """Whether `batch` knows how to say it."""
     chains = (*transaction.chains, *transaction.rewrite)
-    if transaction.replace or transaction.chains or not all(chain.packed for chain in chains):
+    if transaction.replace or transaction.chains or transaction.unused or not all(chain.packed for chain in chains):
         return False
     return not any(change.role == "ranges" or change.verdict for change in transaction.changes)
 

@@ -30,6 +30,8 @@ class NftablesBackend:
         self._proposed: list[Transaction] = []
         """What was taken since the mirror was right. Nothing is kept where it is not: then all is looked at anyway."""
         self._in_line = False
+        self._stirred = False
+        """Something was taken since the last look for chains that nobody needs."""
         self._generation = 0
         """The kernel's count of transactions, had nobody else made any."""
 
@@ -51,6 +53,7 @@ class NftablesBackend:
             for key, source in changed.items()
         }
         proposed = self._ledger.take(plans)
+        self._stirred = True
         if self._in_line:
             self._proposed.append(proposed)
         return {key: plan.no_local for key, plan in plans.items()}
@@ -69,6 +72,12 @@ class NftablesBackend:
         outcome = await self._run(self._ledger.resync())
         self._in_line = True
         return outcome
+
+    async def tidy(self) -> None:
+        if self._stirred:
+            idle = self._ledger.idle()
+            self._stirred = self._ledger.idling
+            await self._run(idle)
 
     def touched(self) -> bool:
         return self._nft.generation() != self._generation
@@ -101,7 +110,7 @@ class NftablesBackend:
             self._ledger.learn(self._nft.rules(self._table.name, self._table.family))
         return Outcome(
             len(transaction.changes),
-            len(transaction.chains) + len(transaction.rewrite),
+            len(transaction.chains) + len(transaction.rewrite) + len(transaction.unused),
             transaction.replace is not None,
             changed_frontends(transaction.changes),
         )

@@ -7,18 +7,21 @@ contend for one (an address freed and given away again between two looks): the l
 The state is a value that the loop owns; `take` and `resync` only propose a transaction, and `done` says it was applied.
 
 Rules are written once and then only compared, in the form in which the kernel's side prints them: `learn` says what
-they looked like when they were right. Chains that a predecessor left are not trusted but written anew when needed.
+they looked like when they were right. A predecessor's fixed chains are trusted where its marker says that they are the
+same, and else written anew around the elements, in one transaction; chains that nobody wants any more are removed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Set
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
 from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
-from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, SERVICES, UNSERVED
+from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, MARKER, OUTSIDE, SERVICES, TIMEOUTS, UNSERVED
 
+_TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 _Slot = tuple[str, str]
 """Container and key."""
 _Items = Set[tuple[str, str]]
@@ -32,7 +35,13 @@ class Ledger:
         self._table = table
         self._roles = {container.name: container.role for container in table.containers}
         self._chains = {chain.name: chain for chain in table.chains}
-        """All that were ever wanted: those that are not used any more do no harm."""
+        """All that are wanted, and those that were lately."""
+        self._fixed = frozenset(self._chains)
+        self._marker = frozenset(name for name in self._fixed if name.startswith(MARKER))
+        self._strays: frozenset[str] = frozenset()
+        """Chains that were found and that nobody wants."""
+        self._idle: frozenset[str] = frozenset()
+        """Chains that nobody led to at the last `idle`."""
         self._texts: dict[str, str] = {}
         self._damaged: set[str] = set()
         self.held: dict[str, dict[str, str]] = {}
@@ -78,13 +87,17 @@ class Ledger:
         self._present = snapshot is not None and snapshot.version == self._table.version
         if snapshot is not None and self._present and not self._foreign_hooks(snapshot):
             self.held = {name: dict(elements) for name, elements in snapshot.elements.items()}
+            others = frozenset(name for name in snapshot.chains if name.startswith(MARKER)) != self._marker
+            self._strays = snapshot.chains - self._chains.keys()
             self._damaged = {
-                name for name in snapshot.chains if not self._as_written(name, snapshot.rules.get(name, "0"))
+                name
+                for name in snapshot.chains
+                if (others and name in self._fixed) or not self._as_written(name, snapshot.rules.get(name, "0"))
             }
             self._held_chains = set(snapshot.chains) - self._damaged
             return
         self._present, self._instead = False, snapshot is not None
-        self.held, self._held_chains, self._damaged = {}, set(), set()
+        self.held, self._held_chains, self._damaged, self._strays = {}, set(), set(), frozenset()
 
     def learn(self, texts: Mapping[str, str]) -> None:
         """What chains look like now that they are as they should be."""
@@ -137,25 +150,69 @@ class Ledger:
 
     def resync(self) -> Transaction:
         """Proposes what turns all that is held into all that is wanted."""
-        return self._transaction(changes(self.held, self.wanted, self._roles))
+        unused = tuple(sorted(self._strays - self._chains.keys()))
+        return self._transaction(changes(self.held, self.wanted, self._roles), unused)
+
+    def idle(self) -> Transaction:
+        """Proposes to remove the chains that nobody leads to, now as at the last call: each makes changes dearer.
+
+        Walks all frontends: for a look now and then."""
+        leading = self._leading()
+        idle = frozenset(self._chains.keys() - leading)
+        gone = idle & self._idle
+        self._idle = idle - gone
+        numbers = {chain.number for name in gone if (chain := self._chains.pop(name)).number}
+        kinds = self.wanted.get(KINDS, {})
+        for number in numbers:
+            kinds.pop(number, None)
+        unused = tuple(sorted(gone & self._held_chains))
+        return self._transaction(self._difference({(KINDS, number) for number in numbers}), unused)
+
+    @property
+    def idling(self) -> bool:
+        """Whether another call of `idle` may have something to remove."""
+        return bool(self._idle)
+
+    def _leading(self) -> set[str]:
+        """The chains that are fixed, or that elements lead to, and those that these lead to."""
+        led = (SERVICES, OUTSIDE, f"node_{SERVICES}", f"node_{OUTSIDE}")
+        numbers = {number for name in led for number in self.wanted.get(name, {}).values()}
+        verdicts = {v for name in (TIMEOUTS, f"node_{TIMEOUTS}") for v in self.wanted.get(name, {}).values()}
+        found: set[str] = set()
+        ahead = [
+            *self._fixed,
+            *(name for name, chain in self._chains.items() if chain.number in numbers),
+            *(verdict.removeprefix("goto ") for verdict in verdicts),
+        ]
+        while ahead:
+            name = ahead.pop()
+            if name in self._chains and name not in found:
+                found.add(name)
+                ahead += [target for rule in self._chains[name].rules for target in _TARGET.findall(rule)]
+        return found
 
     def done(self, part: Transaction) -> None:
         """The kernel has taken the transaction, or this part of it."""
         if part.replace:
             self.held, self._present, self._instead, self._texts = {}, True, False, {}
             self._held_chains = {chain.name for chain in part.replace.chains}
-            self._damaged = set()
+            self._damaged, self._strays = set(), frozenset()
         for chain in (*part.chains, *part.rewrite):
             self._held_chains.add(chain.name)
             self._damaged.discard(chain.name)
             self._texts.pop(chain.name, None)
+        for name in part.unused:
+            self._held_chains.discard(name)
+            self._damaged.discard(name)
+            self._texts.pop(name, None)
+        self._strays -= frozenset(part.unused)
         for change in part.changes:
             if change.new is None:
                 self.held[change.container].pop(change.key, None)
             else:
                 self.held.setdefault(change.container, {})[change.key] = change.new
 
-    def _transaction(self, differences: Iterable[Change]) -> Transaction:
+    def _transaction(self, differences: Iterable[Change], unused: tuple[str, ...] = ()) -> Transaction:
         table = self._table
         known = self._held_chains if self._present else {chain.name for chain in table.chains}
         missing = [self._chains[name] for name in sorted(self._chains.keys() - known)]
@@ -168,6 +225,7 @@ class Ledger:
             table.family,
             rewrite,
             self._instead,
+            unused,
         )
 
     def _difference(self, touched: Iterable[_Slot]) -> Iterable[Change]:

@@ -31,7 +31,7 @@ that stands for many has nobody to answer for all of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -59,6 +59,8 @@ KINDS, HAIRPIN, BALANCED, RESTRICTED, ALLOWED, UNSERVED = (
 INVALID = "ct_state_invalid"
 """Counts packets of no connection that the kernel knows of."""
 
+MARKER = "rules_"
+"""What the name of the chain begins with that says which fixed rules the table has."""
 MASQUERADE_MARK = "0x4000"
 LOCAL_SLOT = 1 << 30
 """The first slot of the endpoints on this node, where they are a second list beside all of them."""
@@ -101,16 +103,24 @@ def node_door(family: Family) -> Door:
 
 
 def fixed_table(site: Site) -> Table:
-    """The table without elements. Its version says which rules these are."""
+    """The table without elements. Its version says what elements mean and which there may be: a table found with
+    another one is of no use. What the fixed rules say is told by an empty chain's name: they can be written anew."""
     family = site.family
-    table = Table(TABLE, containers(family), _chains(site), family=family.table)
+    chains = _chains(site)
+    marker = Chain(f"{MARKER}{_digest(chains)}", ())
     door = address_door(family)
     samples = (*slots(door, 1), *slots(door, 1, local=True), *sticky(door, 1, local=True), *timeout(door, 1))
     wrapped = (masquerading(samples[0]), near(samples[0]), DROP)
-    further = (line for c in (*samples, *wrapped) for line in (*c.render(), *(c.rules if c.packed else ())))
-    text = "\n".join([*table.render(), *further])
-    version = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Table(TABLE, table.containers, table.chains, f"rules {version}", family.table, (INVALID,))
+    bare = Table(TABLE, containers(family), (), family=family.table, counters=(INVALID,))
+    version = _digest((*samples, *wrapped), "\n".join(bare.render()))
+    return Table(TABLE, bare.containers, (*chains, marker), f"elements {version}", family.table, bare.counters)
+
+
+def _digest(chains: Iterable[Chain], text: str = "") -> str:
+    lines = [text]
+    for chain in chains:
+        lines += [*chain.render(), chain.number, *(chain.rules if chain.packed else ())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 @cache
