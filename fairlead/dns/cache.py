@@ -35,6 +35,7 @@ class _Part:
     def __init__(self, size: int) -> None:
         self._size = size
         self.bytes = 0
+        self.evictions = 0
         self.entries: dict[Key, Kept] = {}
 
     def drop(self, key: Key) -> None:
@@ -47,6 +48,7 @@ class _Part:
         room = self._size * _MEAN_BYTES - len(kept.reply.body)
         while self.entries and (len(self.entries) >= self._size or self.bytes > room):
             self.drop(next(iter(self.entries)))
+            self.evictions += 1
         self.entries[key] = kept
         self.bytes += len(kept.reply.body)
 
@@ -91,6 +93,10 @@ class Cache:
     def counts(self) -> tuple[int, int]:
         """Entries that exist: positive, negative."""
         return len(self._kept.entries), len(self._negative.entries)
+
+    def evictions(self) -> tuple[int, int]:
+        """Entries that made room so far: positive, negative."""
+        return self._kept.evictions, self._negative.evictions
 
     def size_bytes(self) -> int:
         """Of what was kept as upstream said it."""

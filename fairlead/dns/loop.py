@@ -123,6 +123,7 @@ class ClusterView:
         old = self._zone.config
         self._zone.configure(config)
         self._metrics.zone = config.domain + "."
+        self._metrics.hosts = sum(map(len, config.hosts.values()))
         self._resolver.cache = Cache(
             size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s
         )

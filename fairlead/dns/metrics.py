@@ -66,39 +66,43 @@ class Metrics:
         self.hits: dict[str, list[int]] = {"1": [0] * 256, "2": [0] * 256}
         """By family (IPv4 is 1, IPv6 is 2): fast UDP answers by the type's low byte."""
         self.seconds = Histogram(_SECONDS)
-        self.request_bytes = Histogram(_BYTES)
-        self.response_bytes = Histogram(_BYTES)
+        self.request_bytes = {"udp": Histogram(_BYTES), "tcp": Histogram(_BYTES)}
+        self.response_bytes = {"udp": Histogram(_BYTES), "tcp": Histogram(_BYTES)}
         self.programming: dict[str, Histogram] = {}
         self.dnssec = 0
         self.panics = 0
         self.cache_hits: dict[str, int] = {"success": 0, "denial": 0}
         self.cache_misses = 0
         self.cache_entries: tuple[int, int] = (0, 0)
+        self.cache_evictions: tuple[int, int] = (0, 0)
         self.forwarded: dict[tuple[str, int], int] = {}
         """Answers by upstream and code."""
         self.forward_failures: dict[str, int] = {}
-        self.forward_seconds: dict[str, Histogram] = {}
+        self.forward_seconds: dict[tuple[str, int], Histogram] = {}
+        self.forward_sockets: dict[tuple[str, str, bool], int] = {}
+        """By upstream and protocol: how often one was there, and how often it had to be made."""
         self.forward_full = 0
-        self.reloads = 0
+        self.forward_broken = 0
+        self.hosts = 0
         self.failed_reloads = 0
 
     def asked(self, protocol: str, family: str, kind: int, size: int, *, dnssec: bool) -> None:
         key = (protocol, family, kind if kind in TYPE_NAMES else 0)
         self.requests[key] = self.requests.get(key, 0) + 1
-        self.request_bytes.add(size)
+        self.request_bytes[protocol].add(size)
         self.dnssec += dnssec
 
-    def answered(self, rcode: int, part: str, size: int, seconds: float) -> None:
+    def answered(self, protocol: str, rcode: int, part: str, size: int, seconds: float) -> None:
         key = (rcode, part)
         self.responses[key] = self.responses.get(key, 0) + 1
-        self.response_bytes.add(size)
+        self.response_bytes[protocol].add(size)
         self.seconds.add(seconds)
 
     def fast(self, count: int, others: int, asked: int, answered: int, seconds: float) -> None:
         """`count` answers that took `seconds`, of `asked` and `answered` bytes, all together; `others` of them were
         kept ones from upstream."""
-        self.request_bytes.add(asked / count, count)
-        self.response_bytes.add(answered / count, count)
+        self.request_bytes["udp"].add(asked / count, count)
+        self.response_bytes["udp"].add(answered / count, count)
         self.seconds.add(seconds / count, count)
         for part, times in (("kubernetes", count - others), ("forward", others)):
             if times:
@@ -114,10 +118,14 @@ class Metrics:
     def forward(self, upstream: str, rcode: int, seconds: float) -> None:
         key = (upstream, rcode)
         self.forwarded[key] = self.forwarded.get(key, 0) + 1
-        self.forward_seconds.setdefault(upstream, Histogram(_SECONDS)).add(seconds)
+        self.forward_seconds.setdefault(key, Histogram(_SECONDS)).add(seconds)
 
     def forward_failed(self, upstream: str) -> None:
         self.forward_failures[upstream] = self.forward_failures.get(upstream, 0) + 1
+
+    def socket_used(self, upstream: str, protocol: str, *, kept: bool) -> None:
+        key = (upstream, protocol, kept)
+        self.forward_sockets[key] = self.forward_sockets.get(key, 0) + 1
 
     def text(self, version: str) -> str:
         return "\n".join(self._lines(version)) + "\n"
@@ -135,14 +143,16 @@ class Metrics:
         for (rcode, part), count in sorted(self.responses.items()):
             labels = f'{place},rcode="{RCODE_NAMES.get(rcode, rcode)}",plugin="{part}"'
             yield f"coredns_dns_responses_total{{{labels}}} {count}"
-        histograms = (
-            ("coredns_dns_request_duration_seconds", "Time from query to answer.", self.seconds, place),
-            ("coredns_dns_request_size_bytes", "Of queries.", self.request_bytes, place),
-            ("coredns_dns_response_size_bytes", "Of answers.", self.response_bytes, place),
-        )
-        for name, text, histogram, labels in histograms:
+        name = "coredns_dns_request_duration_seconds"
+        yield from _head(name, "histogram", "Time from query to answer.")
+        yield from self.seconds.lines(name, place)
+        for name, text, sizes in (
+            ("coredns_dns_request_size_bytes", "Of queries.", self.request_bytes),
+            ("coredns_dns_response_size_bytes", "Of answers.", self.response_bytes),
+        ):
             yield from _head(name, "histogram", text)
-            yield from histogram.lines(name, labels)
+            for protocol, histogram in sizes.items():
+                yield from histogram.lines(name, f'{place},proto="{protocol}"')
         yield from _counter("coredns_dns_do_requests_total", "Queries that want signatures.", self.dnssec, place)
         name = "coredns_kubernetes_dns_programming_duration_seconds"
         yield from _head(name, "histogram", "From a change of endpoints to its answer.")
@@ -150,6 +160,9 @@ class Metrics:
             yield from histogram.lines(name, f'service_kind="{service}"')
         yield from self._cache_lines()
         yield from self._forward_lines()
+        yield from _head("coredns_hosts_entries", "gauge", "Names and addresses in `hosts`.")
+        yield f"coredns_hosts_entries{{}} {self.hosts}"
+        yield from _head("coredns_plugin_enabled", "gauge", "Parts of the server; all always work.")
         for part in ("cache", "forward", "hosts", "kubernetes"):
             yield f'coredns_plugin_enabled{{{_SERVER},zone=".",view="",name="{part}"}} 1'
         yield from _counter("coredns_reload_failed_total", "Settings that were refused.", self.failed_reloads)
@@ -170,13 +183,20 @@ class Metrics:
         yield from _head("coredns_cache_hits_total", "counter", "Questions answered from them.")
         for kind, count in self.cache_hits.items():
             yield f'coredns_cache_hits_total{{{_SERVER},type="{kind}",zones=".",view=""}} {count}'
-        yield from _counter("coredns_cache_misses_total", "Questions that had to be asked.", self.cache_misses, _SERVER)
+        labels = f'{_SERVER},zones=".",view=""'
+        yield from _counter("coredns_cache_misses_total", "Questions that had to be asked.", self.cache_misses, labels)
+        asked = self.cache_misses + sum(self.cache_hits.values())
+        yield from _counter("coredns_cache_requests_total", "Questions that could have been kept.", asked, labels)
+        yield from _head("coredns_cache_evictions_total", "counter", "Answers that made room for others.")
+        for kind, count in zip(("success", "denial"), self.cache_evictions, strict=True):
+            yield f'coredns_cache_evictions_total{{{_SERVER},type="{kind}",zones=".",view=""}} {count}'
 
     def _forward_lines(self) -> Iterator[str]:
         name = "coredns_proxy_request_duration_seconds"
         yield from _head(name, "histogram", "Time an upstream took.")
-        for upstream, histogram in sorted(self.forward_seconds.items()):
-            yield from histogram.lines(name, f'proxy_name="forward",to="{upstream}"')
+        for (upstream, rcode), histogram in sorted(self.forward_seconds.items()):
+            labels = f'proxy_name="forward",to="{upstream}",rcode="{RCODE_NAMES.get(rcode, rcode)}"'
+            yield from histogram.lines(name, labels)
         yield from _head("coredns_forward_responses_total", "counter", "Answers of upstreams.")
         for (upstream, rcode), count in sorted(self.forwarded.items()):
             labels = f'to="{upstream}",rcode="{RCODE_NAMES.get(rcode, rcode)}"'
@@ -186,6 +206,14 @@ class Metrics:
         )
         for upstream, count in sorted(self.forward_failures.items()):
             yield f'coredns_proxy_healthcheck_failures_total{{proxy_name="forward",to="{upstream}"}} {count}'
+        for kept, word, text in ((True, "hits", "Sockets used again."), (False, "misses", "Sockets opened.")):
+            name = f"coredns_proxy_conn_cache_{word}_total"
+            yield from _head(name, "counter", text)
+            for (upstream, protocol, was_kept), count in sorted(self.forward_sockets.items()):
+                if was_kept == kept:
+                    yield f'{name}{{proxy_name="forward",to="{upstream}",proto="{protocol}"}} {count}'
+        text = "Questions asked although no upstream was thought alive."
+        yield from _counter("coredns_forward_healthcheck_broken_total", text, self.forward_broken)
         text = "Questions refused because too many were waiting."
         yield from _counter("coredns_forward_max_concurrent_rejects_total", text, self.forward_full)
 

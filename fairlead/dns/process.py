@@ -15,7 +15,7 @@ from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
 from fairlead.dns.loop import ClusterView
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.pages import serve_page
+from fairlead.dns.pages import own_figures, serve_page
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
 from fairlead.dns.upstream import Dialer, Patience, Upstreams
@@ -63,8 +63,8 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
             return (200, "OK") if view.ready and not ending.is_set() else (503, "not ready\n")
 
         def all_metrics() -> tuple[int, str]:
-            metrics.cache_entries = resolver.cache.counts()
-            return 200, metrics.text(settings.version)
+            metrics.cache_entries, metrics.cache_evictions = resolver.cache.counts(), resolver.cache.evictions()
+            return 200, metrics.text(settings.version) + own_figures()
 
         pages = (
             ("/ready", is_ready, settings.ready_port),

@@ -88,7 +88,7 @@ class Resolver:
             if error.rcode is None:
                 return None
             said = render_error(data, error.rcode)
-            self.metrics.answered(error.rcode, "", len(said), self.clock.monotonic() - began)
+            self.metrics.answered(protocol, error.rcode, "", len(said), self.clock.monotonic() - began)
             return said
         except Exception as error:  # noqa: BLE001 -- the guard: no packet may stop the server
             self.metrics.panics += 1
@@ -118,7 +118,7 @@ class Resolver:
 
     def _done(self, ask: Ask, said: bytes, rcode: int, part: str) -> bytes:
         took = self.clock.monotonic() - ask.began
-        self.metrics.answered(rcode, part, len(said), took)
+        self.metrics.answered(ask.protocol, rcode, part, len(said), took)
         if self.zone.config.log:
             query = ask.query
             self._log.info(

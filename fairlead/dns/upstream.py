@@ -151,7 +151,9 @@ class Upstreams:
                 done(reply)
 
     async def _resolve(self, key: Key, upstreams: Sequence[str], flags: int) -> Reply | None:
-        order = self._healths.order(upstreams, self._clock.monotonic())
+        now = self._clock.monotonic()
+        order = self._healths.order(upstreams, now)
+        self._metrics.forward_broken += all(self._healths.is_down(upstream, now) for upstream in order)
         attempts = order if HOST in order else order * 2
         last = None
         for upstream in attempts[:_MOST_ATTEMPTS]:
@@ -196,7 +198,9 @@ class Upstreams:
     async def _line(self, upstream: str) -> _Line:
         lines = self._lines.setdefault(upstream, [])
         fresh = [line for line in lines if line.uses < _USES]
-        if len(fresh) < _SOCKETS:
+        kept = len(fresh) >= _SOCKETS
+        self._metrics.socket_used(upstream, "udp", kept=kept)
+        if not kept:
             line = _Line(await self._dialer.udp(upstream))
             lines.append(line)
         else:
@@ -212,6 +216,7 @@ class Upstreams:
 
     async def _over_tcp(self, upstream: str, query: bytes, ident: int, question: bytes) -> Reply:
         loop = asyncio.get_running_loop()
+        self._metrics.socket_used(upstream, "tcp", kept=False)
         with await self._dialer.tcp(upstream) as sock:
             await loop.sock_sendall(sock, len(query).to_bytes(2, "big") + query)
             length = int.from_bytes(await _exactly(sock, 2), "big")
