@@ -56,6 +56,9 @@ class Agent:
     async def run(self) -> None:
         """For ever, once the API has said which pods there should be."""
         await self._shared.pods.synced.wait()
+        for pod in self._shared.pods.items.values():
+            if pod.status.podIP and not pod.spec.hostNetwork and pod.status.phase not in ("Succeeded", "Failed"):
+                self._shared.addresses.keep(pod.status.podIP)
         async with self._nursery:
             self._shared.pods.add_handler(self._changed)
             await self._remove_orphans()

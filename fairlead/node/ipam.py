@@ -26,21 +26,30 @@ class Addresses:
         self._count = network.num_addresses - 3
         self._next = 0
         self._used: set[int] = set()
+        self._kept: set[int] = set()
         self._six = IPv6Network(cidrs[1]) if cidrs[1:] else None
         self.gateway = network.network_address + 1
 
     def take(self, preferred: str = "") -> IPv4Address:
         """The preferred address where it is free and ours, else the next free one. Raises NoAddress."""
         if preferred:
-            offset = int(IPv4Address(preferred)) - self._first
+            offset = self._offset(preferred)
             if 0 <= offset < self._count and offset not in self._used:
                 return self._mark(offset)
-        for step in range(self._count):
-            offset = (self._next + step) % self._count
-            if offset not in self._used:
-                self._next = (offset + 1) % self._count
-                return self._mark(offset)
+        for shunned in (self._used | self._kept, self._used):
+            for step in range(self._count):
+                offset = (self._next + step) % self._count
+                if offset not in shunned:
+                    self._next = (offset + 1) % self._count
+                    return self._mark(offset)
         raise NoAddress("no address is left in the node's pod range")
+
+    def keep(self, address: str) -> None:
+        """For a pod that had it and will prefer it: others get it only where no other is left."""
+        self._kept.add(self._offset(address))
+
+    def _offset(self, address: str) -> int:
+        return int(IPv4Address(address)) - self._first
 
     def six_of(self, address: str) -> IPv6Address | None:
         """The IPv6 address that goes with an address of the range; None where the node has IPv4 alone."""
@@ -48,7 +57,8 @@ class Addresses:
 
     def _mark(self, offset: int) -> IPv4Address:
         self._used.add(offset)
+        self._kept.discard(offset)
         return IPv4Address(self._first + offset)
 
     def release(self, address: str) -> None:
-        self._used.discard(int(IPv4Address(address)) - self._first)
+        self._used.discard(self._offset(address))

@@ -44,6 +44,8 @@ class PodWorker:
             c.name: ContainerRunner(self._context, c.name, stop_signal=signals.get(c.name, ""))
             for c in all_containers(pod)
         }
+        self._had = pod.status.podIP
+        """From before this agent: the status forgets it while the pod has no sandbox."""
         self._done = False
 
     @property
@@ -185,7 +187,7 @@ class PodWorker:
     def _take_addresses(self) -> tuple[str, ...]:
         """Those it had before, where the cluster has been stopped, if they are free."""
         addresses = self._shared.addresses
-        ip = str(addresses.take(self._context.pod.status.podIP))
+        ip = str(addresses.take(self._context.pod.status.podIP or self._had))
         ip6 = addresses.six_of(ip)
         return (ip, str(ip6)) if ip6 else (ip,)
 

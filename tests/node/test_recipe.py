@@ -109,6 +109,14 @@ def test_addresses_start_at_2_and_come_back_late() -> None:
     assert str(addresses.take("10.244.1.4")) == "10.244.1.4"
 
 
+def test_an_address_that_is_kept_for_somebody_goes_to_others_last() -> None:
+    addresses = Addresses(["10.244.1.0/29"])
+    for ip in ("10.244.1.2", "10.244.1.4", "172.30.0.11"):
+        addresses.keep(ip)
+    taken = [str(addresses.take(a)) for a in ("", "10.244.1.2", "", "", "")]
+    assert taken == ["10.244.1.3", "10.244.1.2", "10.244.1.5", "10.244.1.6", "10.244.1.4"]
+
+
 def test_a_preferred_address_that_is_not_ours_is_not_taken() -> None:
     addresses = Addresses(["10.244.1.0/24"])
     assert [str(addresses.take(a)) for a in ("10.244.2.9", "10.244.1.9", "10.244.1.9")] == [
