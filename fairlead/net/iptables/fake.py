@@ -1,0 +1,123 @@
+"""The iptables programs without a kernel, refusing what they refuse.
+
+The contract suite (`tests/contract/test_iptables.py`) runs over this and both kinds of the programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from fairlead.net.iptables.model import BUILT_IN, TABLES, Edit, Refused, Restore, Saved, target
+
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+}
+_VERDICTS = frozenset({"", "ACCEPT", "DROP", "RETURN", "REJECT", "MARK", "DNAT", "MASQUERADE"})
+
+Chains = dict[str, list[str]]
+
+
+class FakeIptables:
+    """One family's tables, open to tests and to the tracer."""
+
+    def __init__(self, family: str = "ip", *, limit: int | None = None) -> None:
+        self.family = family
+        self.tables: dict[str, Chains] = {}
+        self.limit = limit
+        self.log: list[Restore] = []
+        """Every one that succeeded."""
+        self.calls = 0
+        """How often a program was started to change something."""
+        self.failures: list[Refused] = []
+        """Raised, first one first, by the next calls of `restore`."""
+        self.packets: dict[tuple[str, str, str], int] = {}
+        """What rules have seen, by table, chain and rule."""
+        self.saves = 0
+        """How often tables were read."""
+        self.foreign = 0
+        """Transactions of somebody else."""
+
+    def restore(self, restores: Sequence[Restore]) -> None:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        for restore in restores:
+            chains = {name: list(rules) for name, rules in self.table(restore.table).items()}
+            for number, edit in enumerate(restore.edits, 2):
+                try:
+                    _carry_out(edit, chains)
+                except Refused as e:
+                    raise Refused(f"iptables-restore: line {number} failed: {e}") from None
+            self.tables[restore.table] = chains
+            self.log.append(restore)
+
+    def save(self, tables: Iterable[str] = TABLES, *, counters: bool = False) -> Mapping[str, Saved]:
+        self.saves += 1
+        return {
+            table: Saved({name: tuple(rules) for name, rules in chains.items()}, self._counted(table, counters))
+            for table, chains in self.tables.items()
+            if table in tables
+        }
+
+    def generation(self) -> int | None:
+        return len(self.log) + self.foreign
+
+    def table(self, name: str) -> Chains:
+        """As the programs make it when it is first changed."""
+        return self.tables.get(name) or {hook: [] for hook in HOOKS[name]}
+
+    def _counted(self, table: str, counters: bool) -> dict[str, tuple[int, ...]]:
+        if not counters:
+            return {}
+        return {
+            name: tuple(self.packets.get((table, name, rule), 0) for rule in rules)
+            for name, rules in self.tables[table].items()
+        }
+
+
+def _carry_out(edit: Edit, chains: Chains) -> None:
+    verb, name, rule, at = edit
+    if verb == "make":
+        chains[name] = []
+        return
+    rules = _known(name, chains)
+    if rule and verb != "delete" and target(rule) not in _VERDICTS:
+        _known(target(rule), chains)
+    if verb == "append":
+        rules.append(rule)
+    elif verb == "insert":
+        _place(at, len(rules) + 1)
+        rules.insert(at - 1, rule)
+    elif verb == "replace":
+        _place(at, len(rules))
+        rules[at - 1] = rule
+    elif verb == "cut":
+        _place(at, len(rules))
+        del rules[at - 1]
+    elif verb == "delete":
+        if rule not in rules:
+            raise Refused("Bad rule (does a matching rule exist in that chain?)")
+        rules.remove(rule)
+    else:
+        _remove(name, chains)
+
+
+def _known(name: str, chains: Chains) -> list[str]:
+    if name not in chains:
+        raise Refused(f"No chain/target/match by that name: {name}")
+    return chains[name]
+
+
+def _place(at: int, last: int) -> None:
+    if not 1 <= at <= last:
+        raise Refused("Index of deletion too big")
+
+
+def _remove(name: str, chains: Chains) -> None:
+    if name in BUILT_IN or chains[name]:
+        raise Refused(f"{name}: Directory not empty")
+    if any(target(rule) == name for rules in chains.values() for rule in rules):
+        raise Refused(f"{name}: Device or resource busy")
+    del chains[name]

@@ -1,0 +1,126 @@
+"""Runs `iptables-restore` and `iptables-save`, in the network namespace of the thread that made the object.
+
+A process each time: a small one takes 1.5 ms, from a process of any size, since Python starts it by vfork. Rejected: one
+that is kept and fed through a pipe. What costs is in the kernel, and the program gives no sign when it is done.
+
+Both kinds of the programs are known. `nf_tables` rules are limited in size a transaction and counted by the kernel; those
+of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy wants a lock file, which an
+ordinary user may not write where it is by default: then the lock is this process's own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from fairlead.net import linux
+from fairlead.net.iptables.model import NFT_LIMIT, TABLES, Refused, Restore, Saved, TooLarge, Unavailable, parse_save
+from fairlead.net.nft.batch import Batches
+
+_WAIT_S = 5
+"""For the lock, where somebody else has it."""
+_LOCK = "/run/xtables.lock"
+_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
+"""Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
+_ERROR_TEXT = 400
+
+
+def find(program: str) -> str:
+    """Raises Unavailable."""
+    found = shutil.which(program) or shutil.which(program, path=_PATH)
+    if found is None:
+        raise Unavailable(f"{program} is missing: install iptables (as root: apt install iptables)")
+    return found
+
+
+class IptablesKernel:
+    """Make it in the namespace it is for: `linux.in_netns(fd, lambda: IptablesKernel("ip"))`. `family`: `ip` or `ip6`.
+
+    `kind` chooses `nft` or `legacy` programs; empty: what the machine calls `iptables`. Raises Unavailable."""
+
+    def __init__(self, family: str = "ip", *, kind: str = "") -> None:
+        name = f"{family}tables{f'-{kind}' if kind else ''}"
+        self._restore, self._save = find(f"{name}-restore"), find(f"{name}-save")
+        self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._nft = "nf_tables" in _version(self._restore)
+        self._batches = Batches() if self._nft else None
+        self._own_lock = -1 if self._nft or _may_write(_LOCK) else os.memfd_create("xtables.lock")
+        self._limit = NFT_LIMIT
+
+    @property
+    def kind(self) -> str:
+        return "nft" if self._nft else "legacy"
+
+    @property
+    def limit(self) -> int | None:
+        return self._limit if self._nft else None
+
+    def restore(self, restores: Sequence[Restore]) -> None:
+        if not restores:
+            return
+        text = "".join(restore.render() for restore in restores)
+        try:
+            self._run([self._restore, "--noflush", "--wait", str(_WAIT_S)], text)
+        except TooLarge:
+            # A kernel with a smaller send buffer: less at a time from now on.
+            self._limit //= 2
+            raise
+
+    def save(self, tables: Iterable[str] = TABLES, *, counters: bool = False) -> Mapping[str, Saved]:
+        # Asked for a table that is not there, `iptables-nft-save` would make it.
+        wanted = frozenset(tables)
+        one = ["--table", *wanted] if len(wanted) == 1 and not self._nft else []
+        text = self._run([self._save, *(["--counters"] if counters else []), *one], "")
+        return {table: saved for table, saved in parse_save(text).items() if table in wanted}
+
+    def generation(self) -> int | None:
+        return None if self._batches is None else self._batches.generation()
+
+    def close(self) -> None:
+        if self._batches is not None:
+            self._batches.close()
+        for fd in (self._netns, self._own_lock):
+            if fd >= 0:
+                os.close(fd)
+
+    def _run(self, command: Sequence[str], text: str) -> str:
+        try:
+            done = linux.in_netns(self._netns, lambda: self._start(command, text))
+        except OSError as e:
+            raise Unavailable(f"cannot run {command[0]}: {e.strerror}") from e
+        if done.returncode:
+            raise _error(command[0], done.stderr.decode(errors="replace"))
+        return done.stdout.decode(errors="replace")
+
+    def _start(self, command: Sequence[str], text: str) -> subprocess.CompletedProcess[bytes]:
+        lock, kept = {}, ()
+        if self._own_lock >= 0:
+            lock, kept = {"XTABLES_LOCKFILE": f"/proc/self/fd/{self._own_lock}"}, (self._own_lock,)
+        # A language of messages that is known, and nothing of ours that a program could take for its own.
+        environment = {"PATH": _PATH, "LC_ALL": "C"} | lock
+        return subprocess.run(
+            command, input=text.encode(), capture_output=True, check=False, env=environment, pass_fds=kept
+        )
+
+
+@cache
+def _version(program: str) -> str:
+    return subprocess.run([program, "--version"], capture_output=True, check=False, text=True).stdout
+
+
+def _may_write(path: str) -> bool:
+    if os.path.exists(path):
+        return os.access(path, os.R_OK | os.W_OK)
+    return os.access(os.path.dirname(path), os.W_OK)
+
+
+def _error(program: str, text: str) -> Refused:
+    said = " ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Try `"))
+    if "Message too long" in said:
+        return TooLarge(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")
+    if "initialize" in said or "Protocol not supported" in said:
+        return Unavailable(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]} (load the module ip_tables or nf_tables)")
+    return Refused(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")

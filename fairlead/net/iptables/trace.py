@@ -1,0 +1,238 @@
+"""Follows the first packet of a connection through the rules that a `FakeIptables` holds.
+
+Knows the matches and targets that Fairlead's own rules are made of and no others: one that it does not know is an error,
+never skipped. Answers in the same words as the tracer of nftables (`net/nft/trace.py`).
+"""
+
+from __future__ import annotations
+
+import random
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Literal
+
+from fairlead.net.iptables.fake import FakeIptables
+from fairlead.net.nft.trace import Fate, Matched, Packet, Trace
+
+_HOOKS = {
+    "prerouting": ("mangle", "nat"),
+    "input": ("mangle", "filter", "nat"),
+    "forward": ("mangle", "filter"),
+    "output": ("mangle", "nat", "filter"),
+    "postrouting": ("mangle", "nat"),
+}
+"""The tables that a packet passes at each hook, in order."""
+
+Verdict = Literal["next", "return", "done"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """`! -s 10.244.0.0/16` is one: its name, its argument, and whether it is turned round."""
+
+    name: str
+    value: str = ""
+    negated: bool = False
+
+
+@dataclass
+class _State:
+    packet: Packet
+    mark: int = 0
+    dnat: bool = False
+    masqueraded: bool = False
+    refused: Fate = "sent"
+    chains: list[str] = field(default_factory=list)
+    rules: list[Matched] = field(default_factory=list)
+
+
+class Tracer:
+    """`local` are the node's own addresses. `recent` remembers clients by list, as the module of that name does."""
+
+    def __init__(
+        self,
+        tables: FakeIptables,
+        *,
+        local: Iterable[str],
+        rng: random.Random,
+        recent: dict[str, set[str]] | None = None,
+    ) -> None:
+        self._tables = tables
+        self._local = frozenset(local)
+        self._rng = rng
+        self.recent: dict[str, set[str]] = {} if recent is None else recent
+
+    def trace(self, packet: Packet) -> Trace:
+        state = _State(packet)
+        self._run_hook("prerouting" if packet.link else "output", state)
+        inward = self.is_local(state.packet.target)
+        if packet.link:
+            hooks = ("input",) if inward else ("forward", "postrouting")
+        else:
+            hooks = ("postrouting", "input") if inward else ("postrouting",)
+        for hook in hooks:
+            self._run_hook(hook, state)
+        target = f"[{state.packet.target}]" if ":" in state.packet.target else state.packet.target
+        where = f"{target}:{state.packet.port}"
+        return Trace(state.refused, where, state.masqueraded, tuple(state.chains), tuple(state.rules))
+
+    def is_local(self, address: str) -> bool:
+        return address in self._local or ip_address(address).is_loopback
+
+    def draw(self) -> float:
+        return self._rng.random()
+
+    def _run_hook(self, hook: str, state: _State) -> None:
+        for table in _HOOKS[hook]:
+            chains = self._tables.table(table)
+            if state.refused == "sent" and hook.upper() in chains:
+                self._run_chain(chains, hook.upper(), state)
+
+    def _run_chain(self, chains: Mapping[str, list[str]], name: str, state: _State) -> Verdict:
+        for rule in chains[name]:
+            conditions, target, options = parse_rule(rule)
+            if not all(_holds(self, option, state) for option in conditions):
+                continue
+            state.rules.append(Matched(name, rule))
+            verdict: Verdict
+            if target in chains:
+                state.chains.append(target)
+                verdict = self._run_chain(chains, target, state)
+                if verdict == "return":
+                    continue
+            else:
+                verdict = _TARGETS[target](options, state)
+            if verdict != "next":
+                return verdict
+        return "next"
+
+
+@lru_cache(maxsize=4096)
+def parse_rule(rule: str) -> tuple[tuple[Option, ...], str, dict[str, str]]:
+    """Conditions, target, and the target's options."""
+    conditions: list[Option] = []
+    target = ""
+    options: dict[str, str] = {}
+    for option in _options(iter(shlex.split(rule))):
+        if option.name == "-j":
+            target = option.value
+        elif target:
+            options[option.name] = option.value
+        else:
+            conditions.append(option)
+    lists = [option.value for option in conditions if option.name == "--name"]
+    if lists:
+        # The options of `recent` are about the list that one of them names.
+        conditions = [replace(o, value=lists[0]) if o.name in ("--rcheck", "--set") else o for o in conditions]
+    return tuple(conditions), target, options
+
+
+_FLAGS = frozenset({"--rcheck", "--set", "--reap", "--rsource", "--random-fully"})
+
+
+def _options(words: Iterator[str]) -> Iterator[Option]:
+    negated = False
+    for word in words:
+        if word == "!":
+            negated = True
+            continue
+        yield Option(word, "" if word in _FLAGS else next(words), negated)
+        negated = False
+
+
+def _holds(tracer: Tracer, option: Option, state: _State) -> bool:
+    return _CONDITIONS[option.name](tracer, option.value, state) != option.negated
+
+
+def _in_block(address: str, block: str) -> bool:
+    return ip_address(address) in ip_network(block)
+
+
+def _is_local(tracer: Tracer, address: str, kind: str) -> bool:
+    if kind != "LOCAL":
+        raise ValueError(f"cannot trace addresses of type {kind}")
+    return tracer.is_local(address)
+
+
+def _is_in_state(_: Tracer, names: str, state: _State) -> bool:
+    states = {state.packet.state.upper(), *(("DNAT",) if state.dnat else ())}
+    return not states.isdisjoint(names.split(","))
+
+
+def _is_marked(_: Tracer, value: str, state: _State) -> bool:
+    number, mask = (int(part, 16) for part in value.split("/"))
+    return state.mark & mask == number
+
+
+def _is_recent(tracer: Tracer, name: str, state: _State) -> bool:
+    return state.packet.source in tracer.recent.get(name, ())
+
+
+def _remember(tracer: Tracer, name: str, state: _State) -> bool:
+    tracer.recent.setdefault(name, set()).add(state.packet.source)
+    return True
+
+
+def _nothing(*_: object) -> bool:
+    return True
+
+
+_CONDITIONS: dict[str, Callable[[Tracer, str, _State], bool]] = {
+    "-s": lambda _, value, state: _in_block(state.packet.source, value),
+    "-d": lambda _, value, state: _in_block(state.packet.target, value),
+    "-p": lambda _, value, state: state.packet.protocol == value,
+    "--dport": lambda _, value, state: str(state.packet.port) == value,
+    "--ctstate": _is_in_state,
+    "--mark": _is_marked,
+    "--dst-type": lambda tracer, value, state: _is_local(tracer, state.packet.target, value),
+    "--src-type": lambda tracer, value, state: _is_local(tracer, state.packet.source, value),
+    "--probability": lambda tracer, value, _: tracer.draw() < float(value),
+    "--rcheck": _is_recent,
+    "--set": _remember,
+    **dict.fromkeys(("-m", "--comment", "--mode", "--seconds", "--reap", "--name", "--mask", "--rsource"), _nothing),
+}
+
+
+def _change_mark(options: Mapping[str, str], state: _State) -> Verdict:
+    value, mask = (int(part, 16) for part in options["--set-xmark"].split("/"))
+    state.mark = state.mark & ~mask ^ value
+    return "next"
+
+
+def _translate(options: Mapping[str, str], state: _State) -> Verdict:
+    ip, _, port = options["--to-destination"].rpartition(":")
+    state.packet = replace(state.packet, target=ip.strip("[]"), port=int(port))
+    state.dnat = True
+    return "done"
+
+
+def _masquerade(_: Mapping[str, str], state: _State) -> Verdict:
+    state.masqueraded = True
+    return "done"
+
+
+def _refuse(fate: Fate) -> Callable[[Mapping[str, str], _State], Verdict]:
+    def refuse(_: Mapping[str, str], state: _State) -> Verdict:
+        state.refused = fate
+        return "done"
+
+    return refuse
+
+
+def _reject(options: Mapping[str, str], state: _State) -> Verdict:
+    return _refuse("reset" if options["--reject-with"] == "tcp-reset" else "unreachable")(options, state)
+
+
+_TARGETS: dict[str, Callable[[Mapping[str, str], _State], Verdict]] = {
+    "": lambda _, __: "next",
+    "ACCEPT": lambda _, __: "done",
+    "RETURN": lambda _, __: "return",
+    "DROP": _refuse("dropped"),
+    "REJECT": _reject,
+    "MARK": _change_mark,
+    "DNAT": _translate,
+    "MASQUERADE": _masquerade,
+}
