@@ -32,14 +32,15 @@ class FakeIptables:
         """How often a program was started to change something."""
         self.failures: list[Refused] = []
         """Raised, first one first, by the next calls of `restore`."""
-        self.packets: dict[tuple[str, str, str], int] = {}
+        self.localnet = False
+        self.counted: dict[tuple[str, str, str], int] = {}
         """What rules have seen, by table, chain and rule."""
         self.saves = 0
         """How often tables were read."""
         self.foreign = 0
         """Transactions of somebody else."""
 
-    def restore(self, restores: Sequence[Restore]) -> None:
+    async def restore(self, restores: Sequence[Restore]) -> None:
         self.calls += 1
         if self.failures:
             raise self.failures.pop(0)
@@ -53,10 +54,10 @@ class FakeIptables:
             self.tables[restore.table] = chains
             self.log.append(restore)
 
-    def save(self, tables: Iterable[str] = TABLES, *, counters: bool = False) -> Mapping[str, Saved]:
+    async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
         self.saves += 1
         return {
-            table: Saved({name: tuple(rules) for name, rules in chains.items()}, self._counted(table, counters))
+            table: Saved({name: tuple(rules) for name, rules in chains.items()})
             for table, chains in self.tables.items()
             if table in tables
         }
@@ -68,13 +69,13 @@ class FakeIptables:
         """As the programs make it when it is first changed."""
         return self.tables.get(name) or {hook: [] for hook in HOOKS[name]}
 
-    def _counted(self, table: str, counters: bool) -> dict[str, tuple[int, ...]]:
-        if not counters:
-            return {}
-        return {
-            name: tuple(self.packets.get((table, name, rule), 0) for rule in rules)
-            for name, rules in self.tables[table].items()
-        }
+    def packets(self, table: str, chain: str) -> Mapping[str, int]:
+        if chain not in self.table(table):
+            raise Refused(f"No chain/target/match by that name: {chain}")
+        return {rule: self.counted.get((table, chain, rule), 0) for rule in self.table(table)[chain]}
+
+    def allow_localnet(self) -> None:
+        self.localnet = True
 
 
 def _carry_out(edit: Edit, chains: Chains) -> None:

@@ -1,11 +1,11 @@
 """Edits of chains and their text for `iptables-restore --noflush`, and what `iptables-save` says of them. Pure.
 
-A rule is kept as the text that `iptables-save` prints, without `-A <chain>`, so that what is read back compares equal to
-what was written, and what somebody looks at is what was written. What must stay true:
+A rule is kept as the text that `iptables-save` prints, without `-A <chain>`, so that what is read back compares equal
+to what was written, and what somebody looks at is what was written. What must stay true:
 - A `Restore` is of one table and is done as a whole or not at all; several in one input are done one after the other.
-- A `Block` is never torn apart: before it and after it the chains are fit for traffic. A list of blocks can therefore be
-  cut anywhere between two of them, and `pack` does so where the kernel does not take all at once: inside a user namespace
-  the program cannot raise its send buffer above net.core.wmem_default (212,992 bytes, some 300 rules).
+- A `Block` is never torn apart: before it and after it the chains are fit for traffic. A list of blocks can therefore
+  be cut anywhere between two of them, and `pack` does so where the kernel does not take all at once: inside a user
+  namespace the program cannot raise its send buffer above net.core.wmem_default (212,992 bytes, some 300 rules).
 
 Rejected: writing chains as wholes whatever their size. The chain of a Service with 5,000 endpoints is 2 MB for the
 kernel, more than one transaction, and for a moment it would have a part of its rules only.
@@ -172,35 +172,40 @@ def pack(table: str, blocks: Iterable[Block], limit: int | None) -> Iterator[Res
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a table holds: the rules of each chain, and the packets that each has seen where that was asked for."""
+    """What a table holds: the rules of each chain."""
 
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    packets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def parse_save(text: str) -> dict[str, Saved]:
-    """By table, from `iptables-save`, with or without counters."""
+    """By table, from `iptables-save`."""
     found: dict[str, Saved] = {}
     chains: dict[str, list[str]] = {}
-    packets: dict[str, list[int]] = {}
     table = ""
     for line in text.splitlines():
         first = line[:1]
-        if first in ("-", "["):
-            count, _, rest = line.partition("] ") if first == "[" else ("", "", line)
-            _, name, *rule = rest.split(" ", 2)
+        if first == "-":
+            _, name, *rule = line.split(" ", 2)
             chains[name].append(rule[0] if rule else "")
-            if count:
-                packets.setdefault(name, []).append(int(count[1:].partition(":")[0]))
         elif first == ":":
             chains[line[1:].partition(" ")[0]] = []
         elif first == "*":
-            table, chains, packets = line[1:], {}, {}
+            table, chains = line[1:], {}
         elif line == "COMMIT":
-            found[table] = Saved(
-                {name: tuple(rules) for name, rules in chains.items()},
-                {name: tuple(counts) for name, counts in packets.items()},
-            )
+            found[table] = Saved({name: tuple(rules) for name, rules in chains.items()})
+    return found
+
+
+_COUNTED = re.compile(r"-A \S+ (.*?)-c (\d+) \d+(?: (-j .*))?")
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """By rule, from `iptables -S <chain> -v`."""
+    found: dict[str, int] = {}
+    for line in text.splitlines():
+        if counted := _COUNTED.fullmatch(line):
+            rule = f"{counted[1]}{counted[3] or ''}".strip()
+            found[rule] = found.get(rule, 0) + int(counted[2])
     return found
 
 
@@ -221,14 +226,22 @@ class Iptables(Protocol):
         """How much one transaction may carry, as `weight` counts it; None where there is no limit."""
         ...
 
-    def restore(self, restores: Sequence[Restore]) -> None:
+    async def restore(self, restores: Sequence[Restore]) -> None:
         """Carries them out in turn, up to the first that is refused."""
         ...
 
-    def save(self, tables: Iterable[str] = TABLES, *, counters: bool = False) -> Mapping[str, Saved]:
+    async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
         """Tables that nobody ever used are not in the answer. Costs what the tables cost."""
         ...
 
     def generation(self) -> int | None:
         """Counts up with every transaction of anybody in the kernel's nf_tables; None where rules are elsewhere."""
+        ...
+
+    def packets(self, table: str, chain: str) -> Mapping[str, int]:
+        """How many packets each rule of a chain has seen."""
+        ...
+
+    def allow_localnet(self) -> None:
+        """Lets packets for 127.0.0.1 be sent elsewhere, as a node port there needs it. IPv4 only."""
         ...

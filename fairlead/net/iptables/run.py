@@ -1,15 +1,16 @@
 """Runs `iptables-restore` and `iptables-save`, in the network namespace of the thread that made the object.
 
-A process each time: a small one takes 1.5 ms, from a process of any size, since Python starts it by vfork. Rejected: one
-that is kept and fed through a pipe. What costs is in the kernel, and the program gives no sign when it is done.
+A process each time: a small one takes 1.5 ms, from a process of any size, since Python starts it by vfork. Rejected:
+one that is kept and fed through a pipe. What costs is in the kernel, and the program gives no sign when it is done.
 
-Both kinds of the programs are known. `nf_tables` rules are limited in size a transaction and counted by the kernel; those
-of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy wants a lock file, which an
-ordinary user may not write where it is by default: then the lock is this process's own.
+Both kinds of the programs are known. `nf_tables` rules are limited in size a transaction and counted by the kernel;
+those of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy wants a lock
+file, which an ordinary user may not write where it is by default: then the lock is this process's own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -17,11 +18,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from fairlead.net import linux
-from fairlead.net.iptables.model import NFT_LIMIT, TABLES, Refused, Restore, Saved, TooLarge, Unavailable, parse_save
+from fairlead.net.iptables.model import (
+    NFT_LIMIT,
+    TABLES,
+    Refused,
+    Restore,
+    Saved,
+    TooLarge,
+    Unavailable,
+    parse_counts,
+    parse_save,
+)
 from fairlead.net.nft.batch import Batches
 
 _WAIT_S = 5
 """For the lock, where somebody else has it."""
+_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"
 _LOCK = "/run/xtables.lock"
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 """Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
@@ -43,9 +55,9 @@ class IptablesKernel:
 
     def __init__(self, family: str = "ip", *, kind: str = "") -> None:
         name = f"{family}tables{f'-{kind}' if kind else ''}"
-        self._restore, self._save = find(f"{name}-restore"), find(f"{name}-save")
+        self._programs = {"change": find(name), "restore": find(f"{name}-restore"), "save": find(f"{name}-save")}
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._nft = "nf_tables" in _version(self._restore)
+        self._nft = "nf_tables" in _version(self._programs["restore"])
         self._batches = Batches() if self._nft else None
         self._own_lock = -1 if self._nft or _may_write(_LOCK) else os.memfd_create("xtables.lock")
         self._limit = NFT_LIMIT
@@ -58,23 +70,39 @@ class IptablesKernel:
     def limit(self) -> int | None:
         return self._limit if self._nft else None
 
-    def restore(self, restores: Sequence[Restore]) -> None:
-        if not restores:
-            return
+    async def restore(self, restores: Sequence[Restore]) -> None:
         text = "".join(restore.render() for restore in restores)
+        command = [self._programs["restore"], "--noflush", "--wait", str(_WAIT_S)]
         try:
-            self._run([self._restore, "--noflush", "--wait", str(_WAIT_S)], text)
+            await asyncio.to_thread(self._run, command, text)
         except TooLarge:
             # A kernel with a smaller send buffer: less at a time from now on.
             self._limit //= 2
             raise
 
-    def save(self, tables: Iterable[str] = TABLES, *, counters: bool = False) -> Mapping[str, Saved]:
-        # Asked for a table that is not there, `iptables-nft-save` would make it.
-        wanted = frozenset(tables)
-        one = ["--table", *wanted] if len(wanted) == 1 and not self._nft else []
-        text = self._run([self._save, *(["--counters"] if counters else []), *one], "")
-        return {table: saved for table, saved in parse_save(text).items() if table in wanted}
+    async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
+        found = parse_save(await asyncio.to_thread(self._run, [self._programs["save"]]))
+        return {table: saved for table, saved in found.items() if table in tables}
+
+    def packets(self, table: str, chain: str) -> Mapping[str, int]:
+        # Not in a thread: it is 2 ms, and one chain of few rules. (Of legacy's 10,000 Services it is 0.3 s.)
+        command = [
+            self._programs["change"],
+            "--wait",
+            str(_WAIT_S),
+            "--table",
+            table,
+            "--list-rules",
+            chain,
+            "--verbose",
+        ]
+        return parse_counts(self._run(command))
+
+    def allow_localnet(self) -> None:
+        try:
+            linux.in_netns(self._netns, lambda: linux.put(_LOCALNET, "1"))
+        except OSError as e:
+            raise Refused(f"cannot set {_LOCALNET}: {e.strerror}") from e
 
     def generation(self) -> int | None:
         return None if self._batches is None else self._batches.generation()
@@ -86,7 +114,7 @@ class IptablesKernel:
             if fd >= 0:
                 os.close(fd)
 
-    def _run(self, command: Sequence[str], text: str) -> str:
+    def _run(self, command: Sequence[str], text: str = "") -> str:
         try:
             done = linux.in_netns(self._netns, lambda: self._start(command, text))
         except OSError as e:
@@ -96,9 +124,8 @@ class IptablesKernel:
         return done.stdout.decode(errors="replace")
 
     def _start(self, command: Sequence[str], text: str) -> subprocess.CompletedProcess[bytes]:
-        lock, kept = {}, ()
-        if self._own_lock >= 0:
-            lock, kept = {"XTABLES_LOCKFILE": f"/proc/self/fd/{self._own_lock}"}, (self._own_lock,)
+        kept = [self._own_lock] if self._own_lock >= 0 else []
+        lock = {"XTABLES_LOCKFILE": f"/proc/self/fd/{kept[0]}"} if kept else {}
         # A language of messages that is known, and nothing of ours that a program could take for its own.
         environment = {"PATH": _PATH, "LC_ALL": "C"} | lock
         return subprocess.run(
@@ -122,5 +149,7 @@ def _error(program: str, text: str) -> Refused:
     if "Message too long" in said:
         return TooLarge(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")
     if "initialize" in said or "Protocol not supported" in said:
-        return Unavailable(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]} (load the module ip_tables or nf_tables)")
+        return Unavailable(
+            f"{os.path.basename(program)}: {said[:_ERROR_TEXT]} (load the module ip_tables or nf_tables)"
+        )
     return Refused(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")

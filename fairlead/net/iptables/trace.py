@@ -1,7 +1,7 @@
 """Follows the first packet of a connection through the rules that a `FakeIptables` holds.
 
-Knows the matches and targets that Fairlead's own rules are made of and no others: one that it does not know is an error,
-never skipped. Answers in the same words as the tracer of nftables (`net/nft/trace.py`).
+Knows the matches and targets that Fairlead's own rules are made of and no others: one that it does not know is an
+error, never skipped. Answers in the same words as the tracer of nftables (`net/nft/trace.py`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,330 @@
+"""Which chains and lines a Service is, on one node, in upstream's words. Pure.
+
+A Service is planned alone. Its own chains are all in the nat table, one for each endpoint and up to four for each of
+its ports; beside them it has lines in chains that all Services share. Rules are in the form in which `iptables-save`
+prints them.
+
+An endpoint is drawn by lines of which the last one takes all that is left, the one before it half, the one before that
+a third: counted from the end they do not depend on how many there are. So where targets are many and keep their places
+(`endpoints.arranged`), one that comes or goes is two lines, whatever their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.service import Service, ServicePort
+from fairlead.net.family import IPV4
+from fairlead.net.iptables.model import Chain
+from fairlead.proxy.backend import Address, UdpFrontend
+from fairlead.proxy.endpoints import NodeView, Target, arranged, choose
+from fairlead.proxy.frontends import (
+    Frontend,
+    affinity_timeout_s,
+    balanced,
+    frontends,
+    is_ours,
+    is_sticky,
+    source_ranges,
+)
+from fairlead.proxy.iptables import rules
+from fairlead.proxy.iptables.rules import Place, chain_name, comment, host
+from fairlead.proxy.site import Site
+
+_MANY = 60
+"""From here on targets keep their places; chains with fewer are written anew whenever they change."""
+_List = tuple[int, bool]
+"""A port's index, and whether the list is of the targets on this node."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """What one Service needs."""
+
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    """Its own, in the nat table. What leads to others stands after them."""
+    lines: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
+    """Its lines in chains of all."""
+    no_local: frozenset[str] = frozenset()
+    udp: Mapping[UdpFrontend, frozenset[Address]] = field(default_factory=dict)
+    """Who may answer where."""
+    orders: Mapping[_List, tuple[Target, ...]] = field(default_factory=dict)
+    """Which targets have which places, where they are many."""
+
+
+NOTHING = ServicePlan()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where is planned for."""
+
+    node: NodeView
+    site: Site
+    near: tuple[str, ...] = ()
+    """The ranges of Pods whose answers pass this node. Empty: as `site.outside` says it."""
+
+
+def plan_service(
+    service: Service | None, slices: Iterable[EndpointSlice], *, view: View, before: ServicePlan = NOTHING
+) -> ServicePlan:
+    """The plan of one Service from its slices; `NOTHING` where it needs none. `before` is the one to change from."""
+    if service is None or not is_ours(service):
+        return NOTHING
+    known = list(slices)
+    draft = _Draft(service, view)
+    for index, port in enumerate(service.spec.ports):
+        chosen = choose(port, known, node=view.node)
+        lists = [draft.ordered((index, bool(i)), t, before) for i, t in enumerate((chosen.cluster, chosen.local))]
+        found = list(frontends(service, port, family=view.site.family))
+        if found:
+            _Port(draft, port, found, *lists).add()
+    return draft.plan()
+
+
+class _Draft:
+    """A plan in the making."""
+
+    def __init__(self, service: Service, view: View) -> None:
+        self.service = service
+        self.view = view
+        self.chains: dict[str, Chain] = {}
+        self.no_local: set[str] = set()
+        self.udp: dict[UdpFrontend, frozenset[Address]] = {}
+        self._lines: dict[Place, list[str]] = {}
+        self._orders: dict[_List, tuple[Target, ...]] = {}
+
+    def plan(self) -> ServicePlan:
+        lines = {place: tuple(dict.fromkeys(found)) for place, found in self._lines.items()}
+        return ServicePlan(self.chains, lines, frozenset(self.no_local), self.udp, self._orders)
+
+    def ordered(self, key: _List, targets: Sequence[Target], before: ServicePlan) -> tuple[Target, ...]:
+        """As the chain's lines name them: the first one is the one that comes and goes."""
+        if len(targets) < _MANY:
+            return tuple(targets)
+        old = before.orders.get(key)
+        found = arranged(targets, old[::-1])[::-1] if old else tuple(targets)
+        self._orders[key] = found
+        return found
+
+    def line(self, table: str, chain: str, rule: str) -> None:
+        self._lines.setdefault((table, chain), []).append(rule)
+
+    def chain(self, name: str, *parts: Iterable[str]) -> None:
+        self.chains[name] = Chain(name, tuple(tuple(part) for part in parts))
+
+
+class _Names(NamedTuple):
+    """Of one port's chains."""
+
+    cluster: str
+    local: str
+    external: str
+    firewall: str
+
+
+class _Port:
+    """One of a Service's ports."""
+
+    def __init__(
+        self,
+        draft: _Draft,
+        port: ServicePort,
+        found: Sequence[Frontend],
+        cluster: Sequence[Target],
+        local: Sequence[Target],
+    ) -> None:
+        meta, spec = draft.service.metadata, draft.service.spec
+        self._draft = draft
+        self._site = draft.view.site
+        self._name = f"{meta.namespace}/{meta.name}{f':{port.name}' if port.name else ''}"
+        self._frontends = found
+        self._protocol = found[0].protocol
+        self._cluster, self._local = cluster, local
+        self._internal_local = spec.internalTrafficPolicy == "Local"
+        self._external_local = spec.externalTrafficPolicy == "Local"
+        self._open = any(f.external for f in found)
+        self._names = _Names(*(chain_name(k, self._name, self._protocol) for k in ("SVC", "SVL", "EXT", "FW")))
+        self._timeout_s = affinity_timeout_s(draft.service) if is_sticky(draft.service) else 0
+        ranges = source_ranges(draft.service, self._site.family)
+        self._ranges = ranges if any(f.restricted for f in found) else None
+
+    def add(self) -> None:
+        if self._cluster:
+            self._add_chains()
+        for frontend in self._frontends:
+            if not frontend.external:
+                self._add_internal(frontend)
+            elif frontend.ip:
+                self._add_external(frontend)
+            else:
+                self._add_node_port(frontend)
+            if self._protocol == "udp":
+                both = {(target.ip, target.port) for target in (*self._cluster, *self._local)}
+                self._draft.udp[UdpFrontend(frontend.ip, frontend.port)] = frozenset(both)
+        self._add_health_check()
+
+    def _add_chains(self) -> None:
+        """Those that others lead to come first."""
+        wanted = [*self._cluster] if self._open or not self._internal_local else []
+        local = self._internal_local or (self._external_local and self._open)
+        if local:
+            wanted += [target for target in self._local if target not in set(wanted)]
+        for target in wanted:
+            self._add_endpoint(target)
+        if self._open or not self._internal_local:
+            self._spread(self._names.cluster, self._cluster, internal=not self._internal_local)
+        if local and self._local:
+            self._spread(self._names.local, self._local, internal=self._internal_local)
+        if self._open:
+            self._draft.chain(self._names.external, self._from_elsewhere())
+        if self._ranges is not None:
+            self._draft.chain(self._names.firewall, self._guard(self._ranges))
+
+    def _add_endpoint(self, target: Target) -> None:
+        name, text = self._endpoint(target)
+        about = comment(self._name)
+        remember = f"-m recent --set {self._list(name)} " if self._timeout_s else ""
+        self._draft.chain(
+            name,
+            (
+                f"-s {host(target.ip)} {about} -j {rules.MARK_MASQ}",
+                f"-p {self._protocol} {about} {remember}-m {self._protocol} -j DNAT --to-destination {text}",
+            ),
+        )
+
+    def _spread(self, name: str, targets: Sequence[Target], *, internal: bool) -> None:
+        """The chain that leads to one of the targets; first to the one that the client had, where clients stick."""
+        marking = rules.marking(self._site)
+        head: list[str] = []
+        if internal and marking is not None:
+            own = (f for f in self._frontends if not f.external)
+            text = f"{self._name} cluster IP"
+            head = [self._to(f, text, marking.chain, source=marking.source, link=marking.link) for f in own]
+        ends = [self._endpoint(target) for target in targets]
+        about = [comment(f"{self._name} -> {text}") for _, text in ends]
+        stuck: list[str] = []
+        if self._timeout_s:
+            stuck = [
+                f"{said} -m recent --rcheck --seconds {self._timeout_s} --reap {self._list(end)} -j {end}"
+                for said, (end, _) in zip(about, ends, strict=True)
+            ]
+        left = range(len(ends), 0, -1)
+        drawn = (f"{said}{_share(n)} -j {end}" for said, (end, _), n in zip(about, ends, left, strict=True))
+        self._draft.chain(name, head, stuck, drawn)
+
+    def _from_elsewhere(self) -> Iterator[str]:
+        """What came to an address that is not the cluster IP."""
+        names, about = self._names, f"{self._name} external destinations"
+        if not self._external_local:
+            yield f"{comment(f'masquerade traffic for {about}')} -j {rules.MARK_MASQ}"
+            yield f"-j {names.cluster}"
+            return
+        from_node = "-m addrtype --src-type LOCAL"
+        node = [
+            f"{comment(f'masquerade LOCAL traffic for {about}')} {from_node} -j {rules.MARK_MASQ}",
+            f"{comment(f'route LOCAL traffic for {about}')} {from_node} -j {names.cluster}",
+        ]
+        outside = self._site.outside
+        near = tuple(f"-s {block}" for block in self._draft.view.near) or rules.near(outside)
+        pods = [f"{source} {comment(f'pod traffic for {about}')} -j {names.cluster}" for source in near]
+        # Where Pods are told by a link that their packets do not come in by, the node's own look the same.
+        yield from (node + pods if outside.link and not self._draft.view.near else pods + node)
+        if self._local:
+            yield f"-j {names.local}"
+
+    def _guard(self, ranges: Sequence[str]) -> Iterator[str]:
+        """Who may come to the load balancer's addresses."""
+        about = comment(f"{self._name} loadbalancer IP")
+        sources = [block if "/" in block else host(block) for block in ranges]
+        if rules.any_holds(sources, self._draft.view.node.ip):
+            # A node that has the balancer's address as its own sends from it.
+            sources += [host(ip) for ip in balanced(self._draft.service, self._site.family)]
+        for source in sources:
+            yield f"-s {source} {about} -j {self._names.external}"
+        yield comment(f"other traffic to {self._name} will be dropped by {rules.PROXY_FIREWALL}")
+
+    def _add_internal(self, frontend: Frontend) -> None:
+        draft = self._draft
+        if not self._cluster:
+            draft.line("filter", rules.SERVICES, self._to(frontend, f"{self._name} has no endpoints", "REJECT"))
+        elif self._internal_local and not self._local:
+            draft.no_local.add("internal")
+            draft.line("filter", rules.SERVICES, self._to(frontend, f"{self._name} has no local endpoints", "DROP"))
+        else:
+            chain = self._names.local if self._internal_local else self._names.cluster
+            draft.line("nat", rules.SERVICES, self._to(frontend, f"{self._name} cluster IP", chain))
+
+    def _add_external(self, frontend: Frontend) -> None:
+        draft, restricted = self._draft, frontend.restricted and self._ranges is not None
+        kind = "loadbalancer" if frontend.restricted else "external"
+        if self._cluster:
+            chain = self._names.firewall if restricted else self._names.external
+            draft.line("nat", rules.SERVICES, self._to(frontend, f"{self._name} {kind} IP", chain))
+        if self._cluster and restricted:
+            text = f"{self._name} traffic not accepted by {self._names.firewall}"
+            draft.line("filter", rules.PROXY_FIREWALL, self._to(frontend, text, "DROP"))
+        self._add_refusal(frontend)
+        if frontend.restricted:
+            about = comment(f"{draft.service.metadata.namespace}/{draft.service.metadata.name} loadbalancer IP")
+            away = f"-d {host(frontend.ip)} {about} -m addrtype ! --dst-type LOCAL -j {rules.REFUSE}"
+            draft.line("filter", rules.UNCLAIMED, away)
+
+    def _add_node_port(self, frontend: Frontend) -> None:
+        if self._cluster:
+            line = self._to(frontend, self._name, self._names.external)
+            if self._site.localhost:
+                # Only to be counted.
+                self._draft.line("nat", rules.NODE_PORTS, f"-d 127.0.0.0/8 {line}")
+            self._draft.line("nat", rules.NODE_PORTS, line)
+        self._add_refusal(frontend)
+
+    def _add_refusal(self, frontend: Frontend) -> None:
+        """Of what comes to another address than the cluster IP and finds nobody."""
+        kind = "" if frontend.ip else "-m addrtype --dst-type LOCAL "
+        if not self._cluster:
+            text, verdict = f"{self._name} has no endpoints", "REJECT"
+        elif self._external_local and not self._local:
+            self._draft.no_local.add("external")
+            text, verdict = f"{self._name} has no local endpoints", "DROP"
+        else:
+            return
+        self._draft.line("filter", rules.EXTERNAL, self._to(frontend, text, verdict, kind=kind))
+
+    def _add_health_check(self) -> None:
+        spec = self._draft.service.spec
+        if spec.type == "LoadBalancer" and self._external_local and spec.healthCheckNodePort:
+            about = comment(f"{self._name} health check node port")
+            rule = f"-p tcp {about} -m tcp --dport {spec.healthCheckNodePort} -j ACCEPT"
+            self._draft.line("filter", rules.NODE_PORTS, rule)
+
+    def _to(
+        self, frontend: Frontend, text: str, target: str, *, source: str = "", link: str = "", kind: str = ""
+    ) -> str:
+        """The line for what is sent to the frontend."""
+        end = rules.reject(self._site.family) if target == "REJECT" else f"-j {target}"
+        there = f"-d {host(frontend.ip)} " if frontend.ip else ""
+        protocol = self._protocol
+        port = f"-m {protocol} --dport {frontend.port}"
+        return f"{source}{there}{link}-p {protocol} {comment(text)} {kind}{port} {end}"
+
+    def _endpoint(self, target: Target) -> tuple[str, str]:
+        """Its chain's name, and how it is written."""
+        text = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
+        return chain_name("SEP", self._name, self._protocol, text), text
+
+    def _list(self, name: str) -> str:
+        whole = "255.255.255.255" if self._site.family is IPV4 else "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+        return f"--name {name} --mask {whole} --rsource"
+
+
+@lru_cache(maxsize=8192)
+def _share(left: int) -> str:
+    """The condition that one of `left` targets is drawn, as the kernel rounds it: to 31 bits."""
+    if left == 1:
+        return ""
+    return f" -m statistic --mode random --probability {round(0x80000000 / left) / 0x80000000:.11f}"
