@@ -32,7 +32,6 @@ class FakeIptables:
         """How often a program was started to change something."""
         self.failures: list[Refused] = []
         """Raised, first one first, by the next calls of `restore`."""
-        self.localnet = False
         self.counted: dict[tuple[str, str, str], int] = {}
         """What rules have seen, by table, chain and rule."""
         self.saves = 0
@@ -73,9 +72,6 @@ class FakeIptables:
         if chain not in self.table(table):
             raise Refused(f"No chain/target/match by that name: {chain}")
         return {rule: self.counted.get((table, chain, rule), 0) for rule in self.table(table)[chain]}
-
-    def allow_localnet(self) -> None:
-        self.localnet = True
 
 
 def _carry_out(edit: Edit, chains: Chains) -> None:

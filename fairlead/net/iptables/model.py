@@ -241,7 +241,3 @@ class Iptables(Protocol):
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
         """How many packets each rule of a chain has seen."""
         ...
-
-    def allow_localnet(self) -> None:
-        """Lets packets for 127.0.0.1 be sent elsewhere, as a node port there needs it. IPv4 only."""
-        ...

@@ -33,7 +33,6 @@ from fairlead.net.nft.batch import Batches
 
 _WAIT_S = 5
 """For the lock, where somebody else has it."""
-_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"
 _LOCK = "/run/xtables.lock"
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 """Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
@@ -97,12 +96,6 @@ class IptablesKernel:
             "--verbose",
         ]
         return parse_counts(self._run(command))
-
-    def allow_localnet(self) -> None:
-        try:
-            linux.in_netns(self._netns, lambda: linux.put(_LOCALNET, "1"))
-        except OSError as e:
-            raise Refused(f"cannot set {_LOCALNET}: {e.strerror}") from e
 
     def generation(self) -> int | None:
         return None if self._batches is None else self._batches.generation()

@@ -9,6 +9,7 @@ rules nobody knows, so there they are read at every look (0.4 s of another proce
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from fairlead.net.iptables.model import Iptables, Refused, pack
 from fairlead.proxy.backend import NOTHING_DONE, Address, Metric, NoLocal, Outcome, Source, UdpFrontend
@@ -16,17 +17,20 @@ from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.ledger import Ledger, Proposal, removal
 from fairlead.proxy.iptables.plan import NOTHING, View, plan_service
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
-from fairlead.proxy.site import Site
+from fairlead.proxy.site import Outside, Site
 
 
 class IptablesBackend:
-    """`near`: the ranges of Pods whose answers pass this node; empty where `site.outside` tells them."""
+    """`pods`: the ranges of all Pods, where these keep their addresses from node to node; else `site.outside` counts.
 
-    def __init__(self, tables: Iptables, site: Site, *, near: tuple[str, ...] = ()) -> None:
+    By them clients of cluster IPs are told, as upstream does and shows it. Where a Service keeps traffic on its node, the
+    node's own Pods are those of its own range: an answer to another node's Pod would not pass here."""
+
+    def __init__(self, tables: Iptables, site: Site, *, pods: tuple[str, ...] = ()) -> None:
         self._tables = tables
-        self._site = site
-        self._near = near
-        self._ledger = Ledger(site)
+        self._site = replace(site, outside=Outside(pods=pods)) if pods else site
+        self._told_by_range = bool(pods)
+        self._ledger = Ledger(self._site)
         self._in_line = False
         self._generation: int | None = None
         """The kernel's count of transactions, had nobody else made any."""
@@ -46,7 +50,8 @@ class IptablesBackend:
         return self._ledger.behind(frontend)
 
     def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
-        view, before = View(node, self._site, self._near), self._ledger.plans
+        near = (str(node.pod_cidr),) if self._told_by_range else ()
+        view, before = View(node, self._site, near), self._ledger.plans
         plans = {
             key: plan_service(source.service, source.slices, view=view, before=before.get(key, NOTHING))
             for key, source in changed.items()
@@ -63,8 +68,6 @@ class IptablesBackend:
             raise
 
     async def resync(self) -> Outcome:
-        if self._site.localhost:
-            self._tables.allow_localnet()
         self._generation = self._tables.generation()
         return await self._carry_out(self._ledger.resync(await self._tables.save()))
 

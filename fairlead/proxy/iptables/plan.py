@@ -306,7 +306,7 @@ class _Port:
         self, frontend: Frontend, text: str, target: str, *, source: str = "", link: str = "", kind: str = ""
     ) -> str:
         """The line for what is sent to the frontend."""
-        end = rules.reject(self._site.family) if target == "REJECT" else f"-j {target}"
+        end = rules.reject(self._site.family, self._protocol) if target == "REJECT" else f"-j {target}"
         there = f"-d {host(frontend.ip)} " if frontend.ip else ""
         protocol = self._protocol
         port = f"-m {protocol} --dport {frontend.port}"

@@ -86,12 +86,11 @@ def host(ip: str) -> str:
 
 
 @cache
-def reject(family: Family) -> str:
-    return f"-j REJECT --reject-with {_unreachable(family)}"
-
-
-def _unreachable(family: Family) -> str:
-    return "icmp-port-unreachable" if family is IPV4 else "icmp6-port-unreachable"
+def reject(family: Family, protocol: str = "") -> str:
+    """As upstream does it, but for TCP over IPv6: Linux heeds an ICMPv6 error there a second later, a reset at once."""
+    if family is IPV4:
+        return "-j REJECT --reject-with icmp-port-unreachable"
+    return f"-j REJECT --reject-with {'tcp-reset' if protocol == 'tcp' else 'icmp6-port-unreachable'}"
 
 
 _NEW = "-m conntrack --ctstate NEW"
@@ -141,10 +140,7 @@ def fixed_chains(site: Site) -> Mapping[Place, Chain]:
             f"{comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
         ),
         ("filter", FIREWALL): _firewall(site),
-        ("filter", REFUSE): (
-            f"-p {'icmp' if family is IPV4 else 'ipv6-icmp'} {comment('nobody answers a ping for many')} -j DROP",
-            reject(family),
-        ),
+        ("filter", REFUSE): tuple(_refuse(family)),
         **{(table, CANARY): () for table in ("filter", "nat", "mangle")},
     }
     if len(site.outside.pods) > 1:
@@ -152,6 +148,13 @@ def fixed_chains(site: Site) -> Mapping[Place, Chain]:
         inside = (f"-s {block} -j RETURN" for block in site.outside.pods)
         found["nat", OUTSIDE] = (*inside, f"-j {MARK_MASQ}")
     return {place: Chain(place[1], (rules,)) for place, rules in found.items()}
+
+
+def _refuse(family: Family) -> Iterator[str]:
+    yield f"-p {'icmp' if family is IPV4 else 'ipv6-icmp'} {comment('nobody answers a ping for many')} -j DROP"
+    if family is not IPV4:
+        yield f"-p tcp {reject(family, 'tcp')}"
+    yield reject(family)
 
 
 INVALID = "-m conntrack --ctstate INVALID -j DROP"

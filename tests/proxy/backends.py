@@ -1,0 +1,113 @@
+"""The proxy's backends, each over its fake with its tracer, and over the kernel: tests of what all do run over all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import pytest
+
+from fairlead.net.family import IPV4, Family
+from fairlead.net.iptables.fake import FakeIptables
+from fairlead.net.iptables.run import IptablesKernel
+from fairlead.net.iptables.trace import Tracer as IptablesTracer
+from fairlead.net.model import ClusterNetwork, Network6
+from fairlead.net.nft.fake import FakeNft
+from fairlead.net.nft.run import NftKernel
+from fairlead.net.nft.trace import Packet, Trace
+from fairlead.net.nft.trace import Tracer as NftTracer
+from fairlead.proxy.backend import Backend, Outcome, Source
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.iptables.backend import IptablesBackend
+from fairlead.proxy.nftables.backend import NftablesBackend
+from fairlead.proxy.nftables.rules import TABLE
+from fairlead.proxy.site import Site, cluster_site
+
+BOTH = ClusterNetwork(six=Network6())
+
+
+class Tracer(Protocol):
+    def trace(self, packet: Packet) -> Trace: ...
+
+
+Tracing = Callable[[NodeView, random.Random], Tracer]
+"""A tracer over what a fake holds by then, for a node. What rules remember of clients stays between them."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`iptables`: does as upstream's mode of that name where that is not as nftables: refuses TCP over IPv4 by an ICMP
+    error, and masquerades a node's own clients of cluster IPs too. `needs`: the program without which it cannot be."""
+
+    name: str
+    fake: Callable[[Site], tuple[Backend, Tracing]]
+    kernel: Callable[[Site], Backend]
+    iptables: bool = False
+    needs: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def refusal(self, family: Family) -> str:
+        """The fate of a refused TCP connection."""
+        return "unreachable" if self.iptables and family is IPV4 else "reset"
+
+
+def pods(family: Family) -> tuple[str, ...]:
+    assert BOTH.six is not None
+    return (str(BOTH.pod_cidr if family is IPV4 else BOTH.six.pod_cidr),)
+
+
+def _fake_nftables(site: Site) -> tuple[Backend, Tracing]:
+    nft = FakeNft()
+    name = TABLE if site.family is IPV4 else f"ip6 {TABLE}"
+
+    def tracing(node: NodeView, rng: random.Random) -> Tracer:
+        return NftTracer(nft.tables[name], local=node.addresses, rng=rng)
+
+    return NftablesBackend(nft, site), tracing
+
+
+def _fake_iptables(site: Site) -> tuple[Backend, Tracing]:
+    tables, recent = FakeIptables(), dict[str, set[str]]()
+
+    def tracing(node: NodeView, rng: random.Random) -> Tracer:
+        return IptablesTracer(tables, local=node.addresses, rng=rng, recent=recent)
+
+    return IptablesBackend(tables, site, pods=pods(site.family)), tracing
+
+
+def _programs(kind: str) -> Callable[[Site], Backend]:
+    def make(site: Site) -> Backend:
+        return IptablesBackend(IptablesKernel(site.family.table, kind=kind), site, pods=pods(site.family))
+
+    return make
+
+
+NFTABLES = Kind("nftables", _fake_nftables, lambda site: NftablesBackend(NftKernel(), site))
+IPTABLES = Kind("iptables", _fake_iptables, _programs("nft"), True, "iptables-nft-restore")
+LEGACY = replace(IPTABLES, name="iptables-legacy", kernel=_programs("legacy"), needs="iptables-legacy-restore")
+
+FAKES = pytest.mark.parametrize("kind", [NFTABLES, IPTABLES], ids=str)
+
+
+def _needing(kind: Kind) -> object:
+    there = not kind.needs or shutil.which(kind.needs) or shutil.which(kind.needs, path="/usr/sbin:/sbin")
+    return pytest.param(kind, marks=[] if there else pytest.mark.skip(f"{kind.needs} is not installed"), id=kind.name)
+
+
+KERNELS = pytest.mark.parametrize("kind", [_needing(kind) for kind in (NFTABLES, IPTABLES, LEGACY)])
+
+
+def bring(backend: Backend, changed: Mapping[str, Source], node: NodeView, *, whole: bool = False) -> Outcome:
+    """As the proxy's loop does it."""
+    backend.take(changed, node=node)
+    return asyncio.run(backend.resync() if whole else backend.apply())
+
+
+def site_of(family: Family = IPV4) -> Site:
+    return cluster_site(BOTH, family)
