@@ -91,7 +91,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.net.topology.run import PodAttacher
     from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
     from fairlead.proxy.loop import Around, Proxy
-    from fairlead.proxy.modes import kernel_modes, route_localnet
+    from fairlead.proxy.modes import cluster_pods, kernel_modes, route_localnet
     from fairlead.proxy.nodes import node_views
     from fairlead.proxy.site import cluster_site
     from fairlead.runtime.http import HttpTransport
@@ -104,9 +104,10 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
     default, kernel = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE), NftKernel()
+    makers = kernel_modes(kernel, pods=cluster_pods(network))
     proxies = [
         Proxy(
-            Around(cluster_site(network, node.family), kernel_modes(kernel), kernel, route_localnet),
+            Around(cluster_site(network, node.family), makers, kernel, route_localnet),
             default,
             node=node,
             clock=clock,

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
+
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.net import linux
 from fairlead.net.errors import KernelRefused
+from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.loop import Around, Makers, Proxy
 from fairlead.proxy.nftables.backend import NftablesBackend
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.site import cluster_site, of_family
 
 
-def kernel_modes(nft: Nft) -> Makers:
-    """Those that can be had in the network namespace of `nft`."""
-    return {"nftables": lambda site: NftablesBackend(nft, site)}
+def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
+    """Those that can be had in the network namespace of `nft`, which has to be that of the calling thread too.
+
+    `pods`: the ranges of all Pods, where they keep their addresses from node to node."""
+    ranges = tuple(pods)
+    programs = cache(IptablesKernel)
+    return {
+        "nftables": lambda site: NftablesBackend(nft, site),
+        "iptables": lambda site: IptablesBackend(
+            programs(site.family.table), site, pods=of_family(ranges, site.family)
+        ),
+    }
+
+
+def cluster_pods(network: ClusterNetwork) -> tuple[str, ...]:
+    """The ranges of the Pods of a cluster of this program's own, of all families."""
+    return (str(network.pod_cidr), *(() if network.six is None else (str(network.six.pod_cidr),)))
 
 
 def route_localnet(on: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import socket
@@ -16,19 +17,19 @@ from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net import linux
 from fairlead.net.conntrack.model import Flow
+from fairlead.net.conntrack.run import Conntrack
 from fairlead.net.family import IPV6, Family
-from fairlead.net.nft.fake import FakeNft
-from fairlead.net.nft.trace import Packet, Tracer
-from fairlead.proxy.backend import UdpFrontend
+from fairlead.net.iptables.run import IptablesKernel
+from fairlead.net.nft.run import NftKernel
+from fairlead.net.nft.trace import Packet
+from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.flows import Surroundings, stale_flows
-from fairlead.proxy.nftables.ledger import Ledger
-from fairlead.proxy.nftables.plan import plan_service
-from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.iptables.rules import chain_name
 from tests.net.sandbox import in_sandbox
+from tests.proxy.backends import FAKES, IPTABLES, KERNELS, NFTABLES, Kind, bring, site_of
 from tests.proxy.objects import NETWORK, node, sticky
 from tests.proxy.paths import BALANCED, EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
-from tests.proxy.test_paths import BOTH, FAMILIES, Real, of_family, view
+from tests.proxy.test_paths import FAMILIES, Real, of_family, view
 from tests.proxy.test_paths import at as in_family
 
 EVERY = behind("a", "b", "c")
@@ -37,33 +38,32 @@ N1 = NODES["node1"]
 
 
 class Node1:
-    """The first node's table on the fake, and its ledger."""
+    """The first node's rules on the fake."""
 
-    def __init__(self, made: Service, slices: list[EndpointSlice]) -> None:
-        self.nft, self.ledger = FakeNft(), Ledger(fixed_table(cluster_site(NETWORK)))
+    def __init__(self, kind: Kind, made: Service, slices: list[EndpointSlice]) -> None:
+        self.backend, self._tracing = kind.fake(site_of())
         self.rng = random.Random(3)
-        self.put(made, slices)
+        self.put(made, slices, whole=True)
 
-    def put(self, made: Service | None, slices: list[EndpointSlice]) -> None:
-        for part in self.ledger.take({"web": plan_service(made, slices, node=node())}).split():
-            self.nft.run(part)
-            self.ledger.done(part)
+    def put(self, made: Service | None, slices: list[EndpointSlice], *, whole: bool = False) -> None:
+        bring(self.backend, {"default/web": Source(made, slices)}, node(), whole=whole)
 
     def send(self, packet: Packet) -> str:
-        return Tracer(self.nft.tables[TABLE], local=node().addresses, rng=self.rng).trace(packet).target
+        return self._tracing(node(), self.rng).trace(packet).target
 
     def stale(self, *flows: Flow, changed: frozenset[UdpFrontend] | None = None) -> list[Flow]:
         around = Surroundings(frozenset(node().addresses), (NETWORK.service_cidr,))
-        return list(stale_flows(flows, self.ledger, around, changed=changed))
+        return list(stale_flows(flows, self.backend, around, changed=changed))
 
 
 def from_outside(client: int, ip: str = EXTERNAL, port: int = 80) -> Packet:
     return Packet(f"198.51.100.{client}", ip, port, link="eth0")
 
 
+@FAKES
 @pytest.mark.parametrize(("ip", "port"), [(VIP, 80), (EXTERNAL, 80), (BALANCED, 80), (N1, NODE_PORT)])
-def test_clients_stick_at_every_address(ip: str, port: int) -> None:
-    at = Node1(made(**sticky()), EVERY)
+def test_clients_stick_at_every_address(ip: str, port: int, kind: Kind) -> None:
+    at = Node1(kind, made(**sticky()), EVERY)
     first = {c: at.send(from_outside(c, ip, port)) for c in range(40)}
     assert set(first.values()) == {f"{p}:8080" for p in PODS.values()}
     assert {c: at.send(from_outside(c, ip, port)) for c in range(40)} == first
@@ -72,25 +72,33 @@ def test_clients_stick_at_every_address(ip: str, port: int) -> None:
     assert all(second[c] == first[c] for c in first if PODS["c"] not in first[c])
 
 
-def test_two_ports_of_a_service_are_stuck_to_apart() -> None:
-    at = Node1(made(**sticky()), EVERY)
+@FAKES
+def test_a_services_addresses_are_stuck_to_apart_by_nftables_and_together_by_iptables(kind: Kind) -> None:
+    """In upstream's chains an endpoint remembers its clients, whatever the address that they came to."""
+    at = Node1(kind, made(**sticky()), EVERY)
     apart = [c for c in range(40) if at.send(from_outside(c)) != at.send(from_outside(c, N1, NODE_PORT))]
-    assert apart
+    assert bool(apart) != kind.iptables
 
 
-def test_a_client_from_outside_that_stuck_to_another_node_is_moved_when_the_service_keeps_traffic_on_its_node() -> None:
-    at = Node1(made(**sticky()), EVERY)
+@FAKES
+def test_a_client_from_outside_that_stuck_to_another_node_is_moved_when_the_service_keeps_traffic_on_its_node(
+    kind: Kind,
+) -> None:
+    at = Node1(kind, made(**sticky()), EVERY)
     assert {at.send(from_outside(c)) for c in range(40)} == {f"{p}:8080" for p in PODS.values()}
     at.put(made(externalTrafficPolicy="Local", **sticky()), EVERY)
     moved = {c: at.send(from_outside(c)) for c in range(40)}
     assert set(moved.values()) == {f"{PODS['a']}:8080", f"{PODS['b']}:8080"}
     assert {c: at.send(from_outside(c)) for c in range(40)} == moved
     at.put(made(**sticky()), EVERY)
-    assert {at.send(from_outside(c)) for c in range(40)} == {f"{p}:8080" for p in PODS.values()}
+    again = {c: at.send(from_outside(c)) for c in range(40)}
+    # Upstream's chains know a client by its endpoint, so there it stays.
+    assert again == moved if kind.iptables else set(again.values()) == {f"{p}:8080" for p in PODS.values()}
 
 
-def test_affinity_is_switched_off_and_on() -> None:
-    at = Node1(made(), EVERY)
+@FAKES
+def test_affinity_is_switched_off_and_on(kind: Kind) -> None:
+    at = Node1(kind, made(), EVERY)
     assert len({at.send(from_outside(1)) for _ in range(60)}) == 3
     at.put(made(**sticky()), EVERY)
     assert len({at.send(from_outside(1)) for _ in range(60)}) == 1
@@ -102,16 +110,18 @@ def flow(target: str, number: int, answered_by: str, answered_from: int = 8080) 
     return Flow(target, number, answered_by, answered_from)
 
 
-def test_flows_that_no_endpoint_answers_are_stale_at_every_address() -> None:
-    at = Node1(made(), behind("b"))
+@FAKES
+def test_flows_that_no_endpoint_answers_are_stale_at_every_address(kind: Kind) -> None:
+    at = Node1(kind, made(), behind("b"))
     good, bad = PODS["b"], PODS["c"]
     for ip, number in ((VIP, 80), (EXTERNAL, 80), (BALANCED, 80), (N1, NODE_PORT), ("10.244.1.1", NODE_PORT)):
         gone, before, kept = flow(ip, number, bad), flow(ip, number, ip, number), flow(ip, number, good)
         assert at.stale(gone, before, kept) == [gone, before]
 
 
-def test_flows_of_others_are_left_alone() -> None:
-    at = Node1(made(), behind("b"))
+@FAKES
+def test_flows_of_others_are_left_alone(kind: Kind) -> None:
+    at = Node1(kind, made(), behind("b"))
     others = [
         flow("198.51.100.9", NODE_PORT, "198.51.100.9", NODE_PORT),
         flow("198.51.100.9", 53, "198.51.100.10", 53),
@@ -122,8 +132,9 @@ def test_flows_of_others_are_left_alone() -> None:
     assert at.stale(*others) == []
 
 
-def test_without_endpoints_or_service_translated_flows_are_stale() -> None:
-    at = Node1(made(), behind())
+@FAKES
+def test_without_endpoints_or_service_translated_flows_are_stale(kind: Kind) -> None:
+    at = Node1(kind, made(), behind())
     flows = [flow(VIP, 80, PODS["b"]), flow(EXTERNAL, 80, PODS["b"]), flow(N1, NODE_PORT, PODS["b"])]
     assert at.stale(*flows) == flows
     at.put(None, [])
@@ -157,8 +168,8 @@ def echo(netns: int, ip: str, port: int) -> None:
     threading.Thread(target=accept, daemon=True).start()
 
 
-def _open_connections() -> None:
-    at = Real()
+def _open_connections(kind: Kind) -> None:
+    at = Real(kind=kind)
     for pod in at.cluster.pods:
         echo(pod.netns, pod.ip, 9090)
 
@@ -192,51 +203,62 @@ def _open_connections() -> None:
 
 
 @pytest.mark.kernel
-def test_open_connections_go_on_whatever_becomes_of_the_service_and_the_endpoint() -> None:
-    in_sandbox(_open_connections)
+@KERNELS
+def test_open_connections_go_on_whatever_becomes_of_the_service_and_the_endpoint(kind: Kind) -> None:
+    in_sandbox(partial(_open_connections, kind))
 
 
 def _affinity_entries(at: Real) -> int:
-    kernel, _ = at.nodes["node1"]
-    return kernel.run_text(f"list map {at.family.table} fairlead affinity").count("expires")
+    table = f"list map {at.family.table} fairlead affinity"
+    return linux.in_netns(at.cluster.node(1), lambda: NftKernel().run_text(table)).count("expires")
 
 
-def _expiry(family: Family) -> None:
-    at = Real(family=family)
+def _recognised(at: Real) -> int:
+    """How often upstream's chains sent a client where it had been before."""
+    tables = linux.in_netns(at.cluster.node(1), lambda: IptablesKernel(at.family.table))
+    chain = chain_name("SVC", "default/web", "tcp")
+    return sum(count for rule, count in tables.packets("nat", chain).items() if "--rcheck" in rule)
+
+
+def _expiry(family: Family, kind: Kind) -> None:
+    at = Real(family=family, kind=kind)
     at.put(of_family(Case("sticky", made(**sticky(1)), EVERY), family))
     probe = Probe("a", in_family(VIP, family), 80, "a b c")
     chosen = at.ask(probe)
-    for _ in range(4):
+    for turn in range(1, 5):
         time.sleep(0.4)
         assert at.ask(probe) == chosen, "every use begins the time anew"
-        assert _affinity_entries(at) == 1
+        assert (_recognised(at) == turn) if kind.iptables else (_affinity_entries(at) == 1)
     time.sleep(1.3)
-    assert _affinity_entries(at) == 0, "not used within the timeout: forgotten"
+    if kind.iptables:
+        at.ask(probe)
+        assert _recognised(at) == 4, "not used within the timeout: drawn anew"
+    else:
+        assert _affinity_entries(at) == 0, "not used within the timeout: forgotten"
 
 
 @pytest.mark.kernel
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [NFTABLES, IPTABLES], ids=str)
 @FAMILIES
-def test_a_client_is_remembered_for_the_timeout_after_its_last_connection(family: Family) -> None:
-    in_sandbox(partial(_expiry, family))
+def test_a_client_is_remembered_for_the_timeout_after_its_last_connection(family: Family, kind: Kind) -> None:
+    in_sandbox(partial(_expiry, family, kind))
 
 
-def _sticking(family: Family) -> None:
+def _sticking(family: Family, kind: Kind) -> None:
     """Three clients at every door: whoever they got first they get again, also when the kernel's rules are read back
     and gone over by the next agent, and until that endpoint has gone."""
-    at = Real(family=family)
+    at = Real(family=family, kind=kind)
     case = of_family(Case("sticky", made(**sticky(60)), EVERY), family)
     at.put(case)
     doors = [(in_family(VIP, family), 80), (in_family(EXTERNAL, family), 80), (in_family(N1, family), NODE_PORT)]
     clients = [Probe(who, ip, port, "a b c") for ip, port in doors for who in ("a", "b", "c")]
     chosen = [at.ask(client).split()[0] for client in clients]
-    for name, (kernel, ledger) in at.nodes.items():
-        again = Ledger(fixed_table(cluster_site(BOTH, family)))
-        again.take({"web": plan_service(case.service, case.slices, node=view(name, family))})
-        again.found(kernel.read(TABLE, family.table))
-        assert not again.resync()
-        ledger.found(kernel.read(TABLE, family.table))
-        assert not ledger.resync()
+    for name, backend in at.backends.items():
+        again = linux.in_netns(at.cluster.node(int(name[-1])), lambda: kind.kernel(site_of(family)))
+        source = {"default/web": Source(case.service, case.slices)}
+        assert not bring(again, source, view(name, family), whole=True).anything
+        assert not asyncio.run(backend.resync()).anything
     for _ in range(6):
         assert [at.ask(client).split()[0] for client in clients] == chosen
     gone = in_family(PODS["b"], family)
@@ -249,20 +271,18 @@ def _sticking(family: Family) -> None:
 
 
 @pytest.mark.kernel
+@KERNELS
 @FAMILIES
-def test_clients_stick_to_their_endpoint_until_it_goes(family: Family) -> None:
-    in_sandbox(partial(_sticking, family))
+def test_clients_stick_to_their_endpoint_until_it_goes(family: Family, kind: Kind) -> None:
+    in_sandbox(partial(_sticking, family, kind))
 
 
 def _wounded() -> None:
     at = Real(family=IPV6)
     at.put(of_family(Case("sticky", made(**sticky(60)), EVERY), IPV6))
-    kernel, ledger = at.nodes["node1"]
+    kernel = linux.in_netns(at.cluster.node(1), NftKernel)
     kernel.run_text("flush chain ip6 fairlead remember_60s")
-    ledger.found(kernel.read(TABLE, "ip6"))
-    for part in ledger.resync().split():
-        kernel.run(part)
-        ledger.done(part)
+    assert asyncio.run(at.backends["node1"].resync()).anything
     assert kernel.run_text("list chain ip6 fairlead remember_60s").count("update @affinity") == 1
     assert kernel.run_text("list chain ip6 fairlead node_forget").count("delete @node_affinity") == 1
 
@@ -272,14 +292,14 @@ def test_a_rule_that_remembers_is_put_back_where_somebody_took_it() -> None:
     in_sandbox(_wounded)
 
 
-def _astray() -> None:
-    at = Real()
+def _astray(kind: Kind) -> None:
+    at = Real(kind=kind)
     at.put(Case("nothing yet", made(type="ClusterIP", externalIPs=[]), []))
-    kernel, ledger = at.nodes["node1"]
+    flows, backend = linux.in_netns(at.cluster.node(1), Conntrack), at.backends["node1"]
     around = Surroundings(frozenset(node().addresses), (NETWORK.service_cidr,))
 
     def reconcile() -> int:
-        return kernel.forget(list(stale_flows(kernel.flows(), ledger, around)))
+        return flows.forget(list(stale_flows(flows.flows(), backend, around)))
 
     with contextlib.ExitStack() as stack:
         places = ((VIP, 80), (EXTERNAL, 80), ("10.244.1.1", NODE_PORT))
@@ -312,5 +332,6 @@ def _astray() -> None:
 
 @pytest.mark.kernel
 @pytest.mark.slow
-def test_flows_made_before_the_service_and_flows_that_were_missed_are_found_and_forgotten() -> None:
-    in_sandbox(_astray)
+@KERNELS
+def test_flows_made_before_the_service_and_flows_that_were_missed_are_found_and_forgotten(kind: Kind) -> None:
+    in_sandbox(partial(_astray, kind))

@@ -117,7 +117,9 @@ def test_the_tracer_says_who_answers(case: Case, family: Family, kind: Kind) -> 
         elif probe.expected == "refused":
             fates = {t.fate for t in traces}
             nobody_listens = fates == {"sent"} and traces[0].target == target(probe.ip, probe.port)
-            assert fates == {kind.refusal(family) if probe.protocol == "tcp" else "unreachable"} or nobody_listens, probe
+            assert fates == {kind.refusal(family) if probe.protocol == "tcp" else "unreachable"} or nobody_listens, (
+                probe
+            )
         else:
             assert {t.target for t in traces} == {target(ip, 8080) for ip in answers_of(probe, family)}, probe
             kept = probe.kept and not (kind.iptables and probe.who in NODES and probe.ip in (VIP, six(VIP)))

@@ -23,8 +23,8 @@ from fairlead.proxy.site import Outside, Site
 class IptablesBackend:
     """`pods`: the ranges of all Pods, where these keep their addresses from node to node; else `site.outside` counts.
 
-    By them clients of cluster IPs are told, as upstream does and shows it. Where a Service keeps traffic on its node, the
-    node's own Pods are those of its own range: an answer to another node's Pod would not pass here."""
+    By them clients of cluster IPs are told, as upstream does and shows it. Where a Service keeps traffic on its node,
+    the node's own Pods are those of its own range: an answer to another node's Pod would not pass here."""
 
     def __init__(self, tables: Iptables, site: Site, *, pods: tuple[str, ...] = ()) -> None:
         self._tables = tables
@@ -50,7 +50,7 @@ class IptablesBackend:
         return self._ledger.behind(frontend)
 
     def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
-        near = (str(node.pod_cidr),) if self._told_by_range else ()
+        near = (str(node.pod_cidr),) if self._told_by_range and node.pod_cidr is not None else ()
         view, before = View(node, self._site, near), self._ledger.plans
         plans = {
             key: plan_service(source.service, source.slices, view=view, before=before.get(key, NOTHING))

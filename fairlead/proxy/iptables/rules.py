@@ -182,10 +182,10 @@ def _to_node_ports(site: Site) -> Iterator[str]:
         loopback = "127.0.0.0/8" if site.family is IPV4 else "::1/128"
         yield f"! -d {loopback} {rest}"
     for block in site.node_ports:
+        # IPv6 has nothing like `route_localnet`: an answer to ::1 would never find back.
         if block.endswith("/0"):
-            # IPv6 has nothing like `route_localnet`: an answer to ::1 would never find back.
             yield rest if site.family is IPV4 else f"! -d ::1/128 {rest}"
-        else:
+        elif block != "::1/128":
             yield f"-d {block} {rest}"
 
 
