@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.net import linux
 from fairlead.net.errors import KernelRefused
-from fairlead.net.iptables.run import IptablesKernel
+from fairlead.net.iptables.run import IptablesKernel, Turns
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
+from fairlead.proxy.backend import Backend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.loop import Around, Makers, Proxy
 from fairlead.proxy.nftables.backend import NftablesBackend
-from fairlead.proxy.site import cluster_site, of_family
+from fairlead.proxy.site import Site, cluster_site, of_family
+
+
+def nftables_only(nft: Nft) -> dict[str, Callable[[Site], Backend]]:
+    return {"nftables": lambda site: NftablesBackend(nft, site)}
 
 
 def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
@@ -25,13 +30,14 @@ def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
 
     `pods`: the ranges of all Pods, where they keep their addresses from node to node."""
     ranges = tuple(pods)
-    programs = cache(IptablesKernel)
-    return {
-        "nftables": lambda site: NftablesBackend(nft, site),
-        "iptables": lambda site: IptablesBackend(
-            programs(site.family.table), site, pods=of_family(ranges, site.family)
-        ),
-    }
+    turns = Turns()
+    programs = cache(lambda family: IptablesKernel(family, turns=turns))
+
+    def iptables(site: Site) -> Backend:
+        tables = programs(site.family.table)
+        return IptablesBackend(tables, site, pods=of_family(ranges, site.family))
+
+    return {**nftables_only(nft), "iptables": iptables}
 
 
 def cluster_pods(network: ClusterNetwork) -> tuple[str, ...]:
@@ -51,5 +57,5 @@ def nftables_proxy(
     node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, config: ProxyConfig | None = None
 ) -> Proxy:
     """The proxy of a node of a cluster of this program's own, in the family of `node`, with one mode to choose from."""
-    around = Around(cluster_site(network, node.family), kernel_modes(nft), nft, lambda _: None)
+    around = Around(cluster_site(network, node.family), nftables_only(nft), nft, lambda _: None)
     return Proxy(around, config or ProxyConfig(), node=node, clock=clock, log=log)

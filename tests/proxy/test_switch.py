@@ -21,7 +21,7 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.proxy import addon
 from fairlead.proxy.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, Mode, ProxyConfig, parse_config
 from fairlead.proxy.loop import Around, Proxy
-from fairlead.proxy.modes import kernel_modes
+from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.serving import Bindings, Station, follow_config
 from fairlead.proxy.site import cluster_site
@@ -75,7 +75,7 @@ async def running(
     api = at.api if at else FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     nft, fake = (at.nft, at.rules) if at else (FakeNft(), rules or FakeRules())
     localnet: list[bool] = []
-    makers = {**kernel_modes(nft), "iptables": fake.make}
+    makers = {**nftables_only(nft), "iptables": fake.make}
     config = default or ProxyConfig()
     proxy = Proxy(
         Around(cluster_site(NETWORK), makers, nft, localnet.append), config, node=node(), clock=clock, log=SILENT

@@ -36,7 +36,7 @@ class FakeIptables:
         """What rules have seen, by table, chain and rule."""
         self.saves = 0
         """How often tables were read."""
-        self.foreign = 0
+        self.others = 0
         """Transactions of somebody else."""
 
     async def restore(self, restores: Sequence[Restore]) -> None:
@@ -61,8 +61,8 @@ class FakeIptables:
             if table in tables
         }
 
-    def generation(self) -> int | None:
-        return len(self.log) + self.foreign
+    def foreign(self) -> int | None:
+        return self.others
 
     def table(self, name: str) -> Chains:
         """As the programs make it when it is first changed."""

@@ -234,8 +234,8 @@ class Iptables(Protocol):
         """Tables that nobody ever used are not in the answer. Costs what the tables cost."""
         ...
 
-    def generation(self) -> int | None:
-        """Counts up with every transaction of anybody in the kernel's nf_tables; None where rules are elsewhere."""
+    def foreign(self) -> int | None:
+        """Counts up with every transaction of anybody else in nf_tables; None where rules are elsewhere."""
         ...
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from fairlead.net import linux
@@ -47,12 +48,19 @@ def find(program: str) -> str:
     return found
 
 
+@dataclass
+class Turns:
+    """How many transactions the objects have made that share this: those of one network namespace, of either family."""
+
+    own: int = 0
+
+
 class IptablesKernel:
     """Make it in the namespace it is for: `linux.in_netns(fd, lambda: IptablesKernel("ip"))`. `family`: `ip` or `ip6`.
 
     `kind` chooses `nft` or `legacy` programs; empty: what the machine calls `iptables`. Raises Unavailable."""
 
-    def __init__(self, family: str = "ip", *, kind: str = "") -> None:
+    def __init__(self, family: str = "ip", *, kind: str = "", turns: Turns | None = None) -> None:
         name = f"{family}tables{f'-{kind}' if kind else ''}"
         self._programs = {"change": find(name), "restore": find(f"{name}-restore"), "save": find(f"{name}-save")}
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -60,6 +68,7 @@ class IptablesKernel:
         self._batches = Batches() if self._nft else None
         self._own_lock = -1 if self._nft or _may_write(_LOCK) else os.memfd_create("xtables.lock")
         self._limit = NFT_LIMIT
+        self._turns = turns or Turns()
 
     @property
     def kind(self) -> str:
@@ -78,6 +87,7 @@ class IptablesKernel:
             # A kernel with a smaller send buffer: less at a time from now on.
             self._limit //= 2
             raise
+        self._turns.own += len(restores)
 
     async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
         found = parse_save(await asyncio.to_thread(self._run, [self._programs["save"]]))
@@ -97,8 +107,8 @@ class IptablesKernel:
         ]
         return parse_counts(self._run(command))
 
-    def generation(self) -> int | None:
-        return None if self._batches is None else self._batches.generation()
+    def foreign(self) -> int | None:
+        return None if self._batches is None else self._batches.generation() - self._turns.own
 
     def close(self) -> None:
         if self._batches is not None:

@@ -32,8 +32,8 @@ class IptablesBackend:
         self._told_by_range = bool(pods)
         self._ledger = Ledger(self._site)
         self._in_line = False
-        self._generation: int | None = None
-        """The kernel's count of transactions, had nobody else made any."""
+        self._foreign: int | None = None
+        """How many transactions others had made when the tables were read."""
         self._partial_failures = 0
         self._last = dict.fromkeys(("filter", "nat"), 0)
         """Rules written by the last sync, by table."""
@@ -68,11 +68,14 @@ class IptablesBackend:
             raise
 
     async def resync(self) -> Outcome:
-        self._generation = self._tables.generation()
+        self._foreign = self._tables.foreign()
         return await self._carry_out(self._ledger.resync(await self._tables.save()))
 
+    async def tidy(self) -> None:
+        """What a change leaves behind goes with the change."""
+
     def touched(self) -> bool:
-        return not self._in_line or self._generation is None or self._tables.generation() != self._generation
+        return not self._in_line or self._foreign is None or self._tables.foreign() != self._foreign
 
     def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterator[Metric]:
         """Upstream has no name for failed cleanups of this mode."""
@@ -123,8 +126,6 @@ class IptablesBackend:
         self._last = dict.fromkeys(self._last, 0)
         if restores:
             await self._tables.restore(restores)
-            if self._generation is not None:
-                self._generation += len(restores)
         rules = chains = 0
         for restore in restores:
             self._last[restore.table] = self._last.get(restore.table, 0) + restore.rules
