@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import signal
 import subprocess
+import warnings
 from collections.abc import Iterator
 from functools import partial
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -35,6 +38,8 @@ def dual(request: pytest.FixtureRequest) -> Iterator[Dual]:
     with new_cluster(request.param) as cluster:
         cluster.up("--nodes", "2", "--ip-family", "dual", "--api-port", str(free_port()))
         yield fill(cluster)
+        with warnings.catch_warnings(action="ignore"):
+            gc.collect()  # what aiohttp left of the last exec
 
 
 def answerers(lines: list[str]) -> set[str]:
@@ -209,6 +214,21 @@ def test_balancers_learn_over_ipv6_which_nodes_have_endpoints(dual: Dual) -> Non
 
     until("the nodes tell", lambda: codes() == "503 200 ", limit_s=10)
     assert dual.on_node("node1", *ask, f"http://[{NODES[1]}]:10256/healthz") == "200 "
+
+
+def test_a_load_balancer_has_an_address_of_each_family_that_answers_everywhere(dual: Dual) -> None:
+    create(dual.cluster, service("shop", "web", type="LoadBalancer", **DUAL))
+
+    def given() -> list[str]:
+        points = dual.get(f"{SERVICES}/shop")["status"]["loadBalancer"].get("ingress", [])
+        return [point["ip"] for point in points]
+
+    four, six = until("two addresses", lambda: ips if len(ips := given()) == 2 else [])
+    assert ip_address(four) in ip_network("172.30.0.192/26")
+    assert 0xC8 <= int(ip_address(six)) - int(ip_address("fd00:172:30::")) <= 0xFA
+    for place in PLACES:
+        dual.until_answered(place, ("http", six, 80))
+        assert answerers(dual.ask(place, [("http", ip, 80) for ip in (four, six) * 8])) == {"web-1", "web-2"}
 
 
 def test_a_service_of_ipv6_alone_is_reached_through_the_api(dual: Dual) -> None:
