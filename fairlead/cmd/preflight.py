@@ -61,6 +61,22 @@ def check_nftables() -> None:
         )
 
 
+def check_proxy_mode(mode: str | None) -> None:
+    """Raises CommandError where the mode that was asked for needs programs that are not there."""
+    if mode != "iptables":
+        return
+    from fairlead.net.iptables.model import Unavailable
+    from fairlead.net.iptables.run import find
+
+    try:
+        for program in ("iptables", "iptables-restore", "iptables-save"):
+            find(program)
+    except Unavailable as e:
+        raise CommandError(
+            f"--proxy-mode iptables: {str(e).partition(':')[0]}; install it: sudo apt-get install iptables"
+        ) from e
+
+
 def check_ipv6() -> None:
     """Raises CommandError where the kernel has no IPv6, or will not forward it. Call it where the network namespace is
     our own: a host on which IPv6 is switched off may well have it in new namespaces."""

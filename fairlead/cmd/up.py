@@ -21,6 +21,7 @@ from fairlead.cmd import config as settings
 from fairlead.cmd import hostroutes
 from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.preflight import check_proxy_mode
 from fairlead.cmd.program import program
 from fairlead.cmd.state import (
     Paths,
@@ -70,6 +71,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
     # Wrong use is told before anything is made; whether a pool fits depends on the ranges that the cluster has already.
     settings.merge(name, None, replace(given, lb_pool=None), has_store=False)
     hostroutes.check_rights(wanted=bool(given.host_routes))
+    check_proxy_mode(given.proxy_mode)
     paths = paths_of(name)
     fresh = not paths.root.exists()
     make_private(paths.root)

@@ -8,11 +8,12 @@ import os
 import socket
 import struct
 from pathlib import Path
+from shutil import which
 
 import pytest
 
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.preflight import check_ipv6
+from fairlead.cmd.preflight import check_ipv6, check_proxy_mode
 from fairlead.net import linux
 from fairlead.node.privilege import id_filter
 from tests.net.sandbox import as_any_user, in_sandbox
@@ -79,3 +80,22 @@ def test_a_kernel_without_ipv6_is_named_with_both_cures() -> None:
     said = in_sandbox(_refuse_ipv6_sockets)
     assert said.startswith("this kernel has no IPv6 (Address family not supported by protocol)")
     assert said.endswith("or start with --ip-family ipv4")
+
+
+def _without_programs() -> list[str]:
+    said = []
+    for _ in range(2):
+        for mode in ("iptables", "nftables", None):
+            try:
+                check_proxy_mode(mode)
+            except CommandError as error:
+                said.append(str(error))
+        for folder in ("/usr/sbin", "/usr/bin", "/usr/local/sbin"):
+            linux.mount("tmpfs", folder, "tmpfs", 0)
+    return said
+
+
+@pytest.mark.skipif(which("iptables", path="/usr/sbin:/sbin") is None, reason="iptables is not installed")
+def test_a_mode_whose_programs_are_missing_is_refused_with_the_cure() -> None:
+    cure = "--proxy-mode iptables: iptables is missing; install it: sudo apt-get install iptables"
+    assert in_sandbox(_without_programs) == [cure]
