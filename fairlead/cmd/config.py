@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.cmd.errors import CommandError, UsageError
@@ -41,6 +41,8 @@ class ClusterConfig:
     nodes: int = 1
     api_port: int = 0
     """0: 6443, or a free port where that is taken."""
+    api_address: str = ""
+    """One of the host's own at which the API is served too, for other machines; empty: only 127.0.0.1."""
     pod_cidr: str = "10.244.0.0/16"
     """In a cluster of both families two ranges with a comma between, the IPv4 one first."""
     service_cidr: str = "10.96.0.0/12"
@@ -107,6 +109,7 @@ class Given:
 
     nodes: int | None = None
     api_port: int | None = None
+    api_address: str | None = None
     ip_family: IpFamily | None = None
     pod_cidr: str | None = None
     service_cidr: str | None = None
@@ -163,6 +166,18 @@ def parse_cidrs(text: str, flag: str) -> str:
             )
         case _:
             raise UsageError(f'{flag}: "{text}" is not one range of each family; {_HOW_TO_WRITE_RANGES}')
+
+
+def parse_api_address(text: str) -> str:
+    if text == "none":
+        return ""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise UsageError(f'--api-address: "{text}" is no IP address, nor is it none') from None
+    if address.is_unspecified or address.is_loopback or address.is_multicast:
+        raise UsageError(f"--api-address {text}: name one address of this machine's own, by which others reach it")
+    return str(address)
 
 
 def parse_lb_pool(text: str) -> str:

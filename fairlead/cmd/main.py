@@ -55,6 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
     shell.usage = "fairlead shell [-h] [--name NAME] [NODE] [-- CMD...]"
     _add_services(command("services", "say under which URLs this machine reaches the Services"))
     _add_open(command("open", "open a Service in the browser"))
+    text = "make load balancers' addresses answer on the network of this machine (root; see docs/machines.md)"
+    _add_announce(command("announce", text))
     command("demo", "show it all: a fresh cluster, Pods, Services and who answered", DEMO_NAME)
     command("version", "print the version")
     return parser
@@ -89,6 +91,11 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="ports of this machine's 127.0.0.1 that Pods may connect to, as host.fairlead.internal (default: none)",
     )
     up.add_argument(
+        "--api-address",
+        metavar="A",
+        help="an address of this machine at which other machines reach the API (default: none, only 127.0.0.1)",
+    )
+    up.add_argument(
         "--lb-pool",
         metavar="A-B,...",
         help="addresses of load balancers, as A-B or CIDR (default: 172.30.0.200-250, which `default` goes back to)",
@@ -117,6 +124,18 @@ def _add_open(opened: argparse.ArgumentParser) -> None:
     opened.add_argument("--print", action="store_true", dest="only_print", help="print the URL instead")
 
 
+def _add_announce(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--kubeconfig", default="", metavar="FILE", help="of another cluster (default: that of --name)")
+    made.add_argument("--interface", default="", metavar="LINK", help="the machine's link, such as eth0")
+    made.add_argument("--hostname-override", default="", metavar="NODE", help="the machine's name (default: hostname)")
+
+
+def _announce(args: argparse.Namespace) -> int:
+    from fairlead.cmd.announce import announce
+
+    return announce(args.name, args.kubeconfig, args.interface, args.hostname_override)
+
+
 def _up(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
     from fairlead.cmd import config
@@ -127,6 +146,7 @@ def _up(args: argparse.Namespace) -> int:
     given = config.Given(
         nodes=args.nodes,
         api_port=args.api_port,
+        api_address=config.parse_api_address(args.api_address) if args.api_address else None,
         ip_family=args.ip_family,
         pod_cidr=args.pod_cidr and config.parse_cidrs(args.pod_cidr, "--pod-cidr"),
         service_cidr=args.service_cidr and config.parse_cidrs(args.service_cidr, "--service-cidr"),
@@ -214,6 +234,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "shell": _shell,
     "services": _services,
     "open": _open,
+    "announce": _announce,
     "demo": _demo,
     "version": _version,
 }

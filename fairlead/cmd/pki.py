@@ -45,7 +45,7 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
         "apiserver",
         "kube-apiserver",
         dns=("localhost", "kubernetes", "kubernetes.default", service, f"{service}.cluster.local"),
-        ips=("127.0.0.1", str(network.kubernetes_ip), str(network.gateway)),
+        ips=("127.0.0.1", str(network.kubernetes_ip), str(network.gateway), *filter(None, [config.api_address])),
     )
     nodes = [
         Wanted(f"node-{name}", f"system:node:{name}", "system:nodes", dns=(name,), ips=(str(network.node_ip(i)),))

@@ -38,8 +38,8 @@ class Inherited:
 
     config: ClusterConfig
     paths: Paths
-    api_fd: int
-    """Listens on the host's loopback."""
+    api_fds: tuple[int, ...]
+    """Listen on the host's loopback, and perhaps at an address of its network."""
     relay_fd: int
     """Asks the supervisor for node ports on the host's loopback."""
     dns_fd: int
@@ -194,7 +194,7 @@ def _control_plane(inherited: Inherited, inside_fd: int, channel_fd: int) -> Com
     return Component(
         name="control-plane",
         main=partial(_control_plane_main, inherited, inside_fd, channel_fd),
-        keep=(inherited.api_fd, inside_fd, channel_fd),
+        keep=(*inherited.api_fds, inside_fd, channel_fd),
     )
 
 
@@ -202,7 +202,7 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
     from fairlead.cmd.controlplane import Wiring, main
 
     gc.enable()
-    sockets = [socket.socket(fileno=fd) for fd in (inherited.api_fd, inside_fd)]
+    sockets = [socket.socket(fileno=fd) for fd in (*inherited.api_fds, inside_fd)]
     channel = Channel(socket.socket(fileno=channel_fd))
     main(Wiring(inherited.config, inherited.paths, sockets, channel, inherited.started))
 

@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ class Supervisor:
         self,
         config: ClusterConfig,
         paths: Paths,
-        api: socket.socket,
+        apis: Sequence[socket.socket],
         *,
         link: HostLink | None,
         clock: Clock,
@@ -53,13 +53,14 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._paths = paths
-        self._api = api
+        self._api, self._apis = apis[0], apis
+        """On 127.0.0.1, and all: perhaps one for other machines."""
         self._link = link
         """To the host's network, where the user wants one."""
         self._clock = clock
         self._report = report
         pid = os.getpid()
-        port = api.getsockname()[1]
+        port = self._api.getsockname()[1]
         self._run = Run(pid, start_time(pid) or 0, api=f"https://127.0.0.1:{port}", kubeconfig=str(paths.kubeconfig))
         network = config.network()
         if link is not None:
@@ -122,7 +123,7 @@ class Supervisor:
         inherited = Inherited(
             config=self._config,
             paths=self._paths,
-            api_fd=self._api.fileno(),
+            api_fds=tuple(sock.fileno() for sock in self._apis),
             relay_fd=relay_end.fileno(),
             dns_fd=dns_end.fileno(),
             link=self._link,
@@ -130,13 +131,14 @@ class Supervisor:
         )
         log = os.open(self._paths.log("sandbox"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         pid1: Any = partial(run_sandbox, inherited, theirs, clock=self._clock)
-        keep = (inherited.api_fd, inherited.relay_fd, inherited.dns_fd)
+        keep = (*inherited.api_fds, inherited.relay_fd, inherited.dns_fd)
         self._sandbox = enter.start(theirs, log, keep=keep, pid1=pid1)
         os.close(log)
         theirs.close()
         relay_end.close()
         dns_end.close()
-        self._api.close()  # the sandbox has it: with the sandbox gone, connections are refused
+        for sock in self._apis:
+            sock.close()  # the sandbox has it: with the sandbox gone, connections are refused
 
     def _loop(self) -> None:
         poll = select.poll()

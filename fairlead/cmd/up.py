@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,8 @@ _LEAVING_S = 5.0
 class Prepared:
     config: ClusterConfig
     paths: Paths
-    api: socket.socket
+    apis: Sequence[socket.socket]
+    """The API's: on 127.0.0.1, and perhaps one for other machines."""
     fresh: bool
     """The cluster's folder was made just now."""
     link: HostLink | None
@@ -59,8 +60,7 @@ def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
     prepared = prepare(name, given, report, clock=clock)
     if detach:
         return _detached(prepared, clock, report)
-    with prepared.api:
-        _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True))
+    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True))
     print(f'cluster "{name}" is down')
     return 0
 
@@ -82,13 +82,14 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
         hostroutes.check_rights(wanted=config.host_routes)
         link = hostroutes.settle(config, clock=clock)
         api, config = bind_api(config, explicit=given.api_port is not None, report=report)
+        apis = (api, *_bind_wide(config))
         make_private(paths.logs)
         settings.save(config, paths)
     except BaseException:
         if fresh:
             purge(paths)
         raise
-    return Prepared(config, paths, api, fresh, link)
+    return Prepared(config, paths, apis, fresh, link)
 
 
 def _has_store(name: str, paths: Paths) -> bool:
@@ -136,6 +137,20 @@ def bind_api(
     return sock, replace(config, api_port=sock.getsockname()[1])
 
 
+def _bind_wide(config: ClusterConfig) -> list[socket.socket]:
+    """On the same port at the address that other machines reach."""
+    if not config.api_address:
+        return []
+    try:
+        family = socket.AF_INET6 if ":" in config.api_address else socket.AF_INET
+        return [socket.create_server((config.api_address, config.api_port), family=family, backlog=512)]
+    except OSError as e:
+        why = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({os.strerror(e.errno or 0)})"
+        raise CommandError(
+            f"--api-address: port {config.api_port} on {config.api_address} {why}; --api-address none does without"
+        ) from e
+
+
 def _listen_outside(node_ports: tuple[int, int]) -> socket.socket:
     """On a port that is no node port: the kernel's choice, or where its choices are all node ports, the first free."""
     low, high = node_ports
@@ -157,7 +172,7 @@ def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], 
     from fairlead.cmd.supervisor import Supervisor
 
     supervisor = Supervisor(
-        prepared.config, prepared.paths, prepared.api, link=prepared.link, clock=clock, report=report
+        prepared.config, prepared.paths, prepared.apis, link=prepared.link, clock=clock, report=report
     )
     try:
         supervisor.run(on_ready)
@@ -175,7 +190,8 @@ def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -
         os.close(ours)
         _daemon(prepared, clock, theirs)
     os.close(theirs)
-    prepared.api.close()
+    for sock in prepared.apis:
+        sock.close()
     try:
         outcome = _relay_reports(ours, report)
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 from typing import Any
 
 from fairlead.api.backends import SERVICE_NAME_LABEL
@@ -15,7 +16,8 @@ from fairlead.api.service import LoadBalancerIngress, Service
 from fairlead.base.log import SILENT
 from fairlead.loadbalancer.announcer.fake import FakeFabric, FakeLeg
 from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, Announcer
-from fairlead.loadbalancer.announcer.plan import Wish, announcers, best, may_announce, wishes
+from fairlead.loadbalancer.announcer.model import heartbeat, parse_heartbeat
+from fairlead.loadbalancer.announcer.plan import FABRIC, Surroundings, Wish, announcers, best, may_announce, wishes
 from fairlead.runtime.fake import run_jumping
 from tests.loadbalancer.world import balanced
 
@@ -45,11 +47,21 @@ def serving(*nodes: str, name: str = "web", ready: bool | None = True) -> Endpoi
 
 
 class Cluster:
-    def __init__(self, fabric: FakeFabric, group: asyncio.TaskGroup, names: tuple[str, ...] = NODES) -> None:
+    def __init__(
+        self,
+        fabric: FakeFabric,
+        group: asyncio.TaskGroup,
+        names: tuple[str, ...] = NODES,
+        around: Surroundings = FABRIC,
+    ) -> None:
         self.legs: dict[str, FakeLeg] = {name: fabric.leg() for name in names}
-        self.announcers = {n: Announcer(node_name=n, segment=leg, log=SILENT) for n, leg in self.legs.items()}
-        for name in names:
-            self.node(node(name))
+        self.announcers = {
+            name: Announcer(node_name=name, segment=leg, surroundings=around, log=SILENT)
+            for name, leg in self.legs.items()
+        }
+        if around.is_fabric:
+            for name in names:
+                self.node(node(name))
         self.tasks = {name: group.create_task(announcer.run()) for name, announcer in self.announcers.items()}
 
     def node(self, new: Node) -> None:
@@ -68,11 +80,13 @@ class Cluster:
         return [name for name, leg in self.legs.items() if address in leg.held]
 
 
-def story(body: Callable[[Cluster], Awaitable[None]], names: tuple[str, ...] = NODES) -> None:
+def story(
+    body: Callable[[Cluster], Awaitable[None]], names: tuple[str, ...] = NODES, around: Surroundings = FABRIC
+) -> None:
     async def go() -> None:
         fabric = FakeFabric()
         async with asyncio.TaskGroup() as group:
-            cluster = Cluster(fabric, group, names)
+            cluster = Cluster(fabric, group, names, around)
             await body(cluster)
             for task in cluster.tasks.values():
                 task.cancel()
@@ -112,8 +126,29 @@ def test_when_its_node_falls_silent_another_one_has_it_within_two_seconds_and_te
         assert cluster.where() == [second], "the hung node's kernel still has it"
         assert cluster.legs[second].told.count(A) > 3
         cluster.legs[first].cut = False
+        told = cluster.legs[first].told.count(A)
         await asyncio.sleep(1)
         assert cluster.where() == [first]
+        assert cluster.legs[first].told.count(A) > told
+
+    story(body)
+
+
+def test_a_node_that_was_cut_off_and_held_on_says_anew_what_it_has() -> None:
+    """To itself the others were dead, so it never let go; the others' neighbours believe in them still."""
+
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(10)
+        (first,) = cluster.where()
+        cluster.legs[first].deaf = True
+        await asyncio.sleep(5)
+        assert first in cluster.where()
+        told = cluster.legs[first].told.count(A)
+        cluster.legs[first].deaf = False
+        await asyncio.sleep(1)
+        assert cluster.where() == [first]
+        assert cluster.legs[first].told.count(A) > told
 
     story(body)
 
@@ -236,3 +271,53 @@ def test_a_node_without_a_network_may_not_announce() -> None:
     assert may_announce(one)
     one.status.conditions.append(NodeCondition(type="NetworkUnavailable", status="True"))
     assert not may_announce(one)
+
+
+MACHINES = Surroundings((ip_network("172.30.0.0/24"),), frozenset({B}))
+
+
+def test_machines_need_no_nodes_only_to_be_heard() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(1)
+        assert cluster.where() == [best(A, NODES)]
+        assert [leg.told[:1] for leg in cluster.legs.values()].count([A]) == 1, "somebody spoke before he had listened"
+        cluster.legs[best(A, NODES)].cut = True
+        await asyncio.sleep(1.7)
+        left = [name for name in NODES if name != best(A, NODES)]
+        assert best(A, left) in cluster.where()
+
+    story(body, around=MACHINES)
+
+
+def test_a_machine_that_is_a_node_as_well_has_to_be_ready() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await asyncio.sleep(1)
+        cluster.node(node(best(A, NODES), ready="Unknown"))
+        cluster.node(node("elsewhere"))
+        await asyncio.sleep(1)
+        assert cluster.where() == [best(A, [name for name in NODES if name != best(A, NODES)])]
+
+    story(body, around=MACHINES)
+
+
+def test_a_machine_leaves_its_own_addresses_and_those_of_other_networks_alone() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address(B, "own"))
+        cluster.service(with_address("192.0.2.1", "far"))
+        cluster.service(with_address("fd00::1", "six"))
+        await asyncio.sleep(60)
+        assert [leg.calls for leg in cluster.legs.values()] == [0, 0, 0]
+        assert not any(cluster.where(address) for address in (B, "192.0.2.1", "fd00::1"))
+
+    story(body, around=MACHINES)
+
+
+def test_clusters_on_one_network_do_not_hear_each_other() -> None:
+    frame = heartbeat(b"\2\0\0\0\0\1", "node1", "one")
+    assert parse_heartbeat(frame, "one") == "node1"
+    assert parse_heartbeat(frame, "two") == ""
+    assert parse_heartbeat(frame) == ""
+    assert parse_heartbeat(heartbeat(b"\2\0\0\0\0\1", "node1")) == "node1"
+    assert [parse_heartbeat(frame[:size], "one") for size in range(len(frame))] == [""] * len(frame)

@@ -22,10 +22,10 @@ class FakeFabric:
 
 
 class FakeLeg:
-    """`cut` stops it from calling and hearing; what it holds runs out."""
+    """`cut` stops it from calling and hearing, and what it holds runs out; `deaf` only from calling and hearing."""
 
     def __init__(self, fabric: FakeFabric) -> None:
-        self.cut = False
+        self.cut = self.deaf = False
         self.calls = 0
         self.told: list[str] = []
         self._fabric = fabric
@@ -50,7 +50,7 @@ class FakeLeg:
     def call(self, node: str) -> None:
         self.calls += 1
         for leg in self._fabric.legs:
-            if leg is not self and not self.cut and not leg.cut:
+            if leg is not self and not any((self.cut, leg.cut, self.deaf, leg.deaf)):
                 leg._take(node)
 
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:

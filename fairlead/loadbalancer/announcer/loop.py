@@ -6,6 +6,7 @@ What must stay true:
 - An agent that hangs loses its addresses by itself (their lifetime), so that two nodes do not answer for long.
 - An API server that is away changes nothing: what was last known goes on.
 - A cluster without a load balancer's address costs nothing: no timer, no frame.
+- On machines' own network, where nobody says who is there, one listens for two calls before it speaks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.node import NODE, Node
 from fairlead.api.service import SERVICE, Service
 from fairlead.base.log import Log
-from fairlead.loadbalancer.announcer.plan import Wish, addresses, announcers, is_local, may_announce, wishes
+from fairlead.loadbalancer.announcer.plan import (
+    FABRIC,
+    Surroundings,
+    Wish,
+    addresses,
+    announcers,
+    is_local,
+    may_announce,
+    wishes,
+)
 from fairlead.runtime.informer import InformerSet
 
 CALL_EVERY_S = 0.35
@@ -29,6 +39,8 @@ LIFETIME_S = 3
 """Of an address that another node would take over."""
 LONG_LIFETIME_S = 15
 """Of one that no other node could have."""
+_LISTEN_S = 0.7
+"""On machines' own network, before the first address is taken."""
 _ALONE_EVERY_S = 5.0
 """Between beats where there is nobody to call."""
 _TELL_AGAIN = 5
@@ -46,9 +58,11 @@ class Segment(Protocol):
     def tell(self, addresses: Iterable[str]) -> None: ...
 
 
-async def run(informers: InformerSet, *, node_name: str, segment: Segment, log: Log) -> None:
+async def run(
+    informers: InformerSet, *, node_name: str, segment: Segment, surroundings: Surroundings = FABRIC, log: Log
+) -> None:
     """For ever, with informers of the caller's, which the caller runs once this has started."""
-    announcer = Announcer(node_name=node_name, segment=segment, log=log)
+    announcer = Announcer(node_name=node_name, segment=segment, surroundings=surroundings, log=log)
     announcer.follow(informers)
     await informers.wait_synced()
     await announcer.run()
@@ -57,11 +71,13 @@ async def run(informers: InformerSet, *, node_name: str, segment: Segment, log: 
 class Announcer:
     """One node's. `held` is what it announces now."""
 
-    def __init__(self, *, node_name: str, segment: Segment, log: Log) -> None:
+    def __init__(self, *, node_name: str, segment: Segment, surroundings: Surroundings = FABRIC, log: Log) -> None:
         self.held: dict[str, int] = {}
         """Address -> beats at which it is still to be told."""
         self._name = node_name
         self._segment = segment
+        self._around = surroundings
+        self._listens_until = 0.0
         self._log = log
         self._nodes: dict[str, bool] = {}
         """By name, whether it may announce."""
@@ -91,7 +107,7 @@ class Announcer:
             self._wake.set()
 
     def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
-        if new is None or not addresses(new):
+        if new is None or not any(map(self._around.covers, addresses(new))):
             if self._wishes.pop(key, None) is not None:
                 self._wake.set()
             self._local.pop(key, None)
@@ -122,7 +138,7 @@ class Announcer:
         """For ever. Start it once the informers are synced."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._segment.fileno(), self._hear)
-        next_beat = loop.time()
+        next_beat = self._begin()
         try:
             while True:
                 if not self._wishes and not self.held:
@@ -131,7 +147,7 @@ class Announcer:
                     if not self._wishes:
                         continue
                     self._heard.clear()  # nobody was asked to call until now
-                    next_beat = loop.time()
+                    next_beat = self._begin()
                 elif next_beat > loop.time():
                     await self._woken_before(next_beat)
                 late_s = loop.time() - next_beat
@@ -143,20 +159,30 @@ class Announcer:
         finally:
             loop.remove_reader(self._segment.fileno())
 
+    def _begin(self) -> float:
+        """The time of the first beat, now."""
+        now = asyncio.get_running_loop().time()
+        self._listens_until = 0.0 if self._around.is_fabric else now + _LISTEN_S
+        return now
+
     async def _woken_before(self, deadline: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await self._wake.wait()
 
     def _pause_s(self) -> float:
-        return CALL_EVERY_S if len(self._nodes) > 1 else _ALONE_EVERY_S
+        return CALL_EVERY_S if self._has_peers() else _ALONE_EVERY_S
+
+    def _has_peers(self) -> bool:
+        return len(self._nodes) > 1 or not self._around.is_fabric
 
     def _turn(self, *, beat: bool) -> None:
         self._wake.clear()
         try:
-            if beat and len(self._nodes) > 1:
+            if beat and self._has_peers():
                 self._segment.call(self._name)
-            self._follow_plan(beat)
+            if self._listens_until <= asyncio.get_running_loop().time():
+                self._follow_plan(beat)
         except OSError as error:
             self._log.error("cannot announce", error=error)
 
@@ -171,7 +197,7 @@ class Announcer:
         if gone:
             self._log.info("announces no more", addresses=",".join(gone))
             self._segment.drop(gone)
-        lifetime_s = LIFETIME_S if len(candidates) > 1 else LONG_LIFETIME_S
+        lifetime_s = LIFETIME_S if len(candidates) > 1 or not self._around.is_fabric else LONG_LIFETIME_S
         if new or beat:
             self._segment.hold(sorted(mine), lifetime_s)
         if new:
@@ -190,6 +216,9 @@ class Announcer:
     def _candidates(self) -> frozenset[str]:
         """Those that may announce and are heard of; oneself needs no hearing."""
         now = asyncio.get_running_loop().time()
+        if not self._around.is_fabric:
+            heard = {name for name, at in self._heard.items() if now - at < SILENT_AFTER_S}
+            return frozenset(name for name in heard | {self._name} if self._nodes.get(name, True))
         for name in self._nodes:
             self._heard.setdefault(name, now)
         return frozenset(
@@ -201,12 +230,15 @@ class Announcer:
     def _hear(self) -> None:
         now = asyncio.get_running_loop().time()
         for name in self._segment.hear():
-            if now - self._heard.get(name, now) >= SILENT_AFTER_S:
+            if now - self._heard.get(name, now if self._around.is_fabric else 0.0) >= SILENT_AFTER_S:
+                # Each of the two may have taken the other for dead: others are to be told who has what in the end.
+                self.held = dict.fromkeys(self.held, _TELL_AGAIN)
                 self._wake.set()
             self._heard[name] = now
 
     def _wish(self, key: str, service: Service) -> None:
-        now = wishes(service, self._pieces.get(key, {}).values())
+        found = wishes(service, self._pieces.get(key, {}).values())
+        now = tuple(wish for wish in found if self._around.covers(wish.address))
         if self._wishes.get(key) != now:
             self._wishes[key] = now
             self._wake.set()

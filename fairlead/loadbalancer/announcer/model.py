@@ -6,7 +6,7 @@ Rejected: a proxy entry in the neighbour table. The kernel answers for one only 
 another link, it waits up to 0.8 s before it does, and an entry outlives its agent.
 
 Nodes hear of each other by frames of an EtherType for local experiments, not by IP: pods are routed, so none can send
-one.
+one. On machines' own network whoever is on it can, as he can answer ARP.
 """
 
 from __future__ import annotations
@@ -85,18 +85,22 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def heartbeat(mac: bytes, node: str) -> bytes:
-    name = node.encode()
+def heartbeat(mac: bytes, node: str, group: str = "") -> bytes:
+    """`group` tells clusters on one network apart."""
+    name = f"{group}/{node}".encode() if group else node.encode()
     return BROADCAST + mac + struct.pack("!H", ETHERTYPE) + _GREETING + bytes([len(name)]) + name
 
 
-def parse_heartbeat(frame: bytes) -> str:
-    """The node's name; empty for a frame that is none of ours."""
+def parse_heartbeat(frame: bytes, group: str = "") -> str:
+    """The node's name; empty for a frame that is none of ours, or of another cluster."""
     head = 14 + len(_GREETING)
     if len(frame) <= head or frame[14:head] != _GREETING:
         return ""
-    name = frame[head + 1 : head + 1 + frame[head]]
-    return name.decode(errors="replace") if len(name) == frame[head] else ""
+    text = frame[head + 1 : head + 1 + frame[head]]
+    if len(text) != frame[head]:
+        return ""
+    theirs, _, name = text.decode(errors="replace").rpartition("/")
+    return name if theirs == group else ""
 
 
 def _address(link: int, address: Address) -> bytes:

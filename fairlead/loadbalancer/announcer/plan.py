@@ -11,10 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.node import Node
 from fairlead.api.service import Service
+
+Network = IPv4Network | IPv6Network
 
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
@@ -25,6 +28,29 @@ class Wish:
 
     address: str
     nodes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The link that a node announces on. On a cluster's own fabric its Node objects say who is there; on machines'
+    network those are there that are heard, since not every machine need be a Node."""
+
+    networks: tuple[Network, ...] | None = None
+    """The machines' network: addresses of others are not answered for. None: the cluster's own fabric."""
+    own: frozenset[str] = frozenset()
+    """Addresses that the machine itself has: they are left alone, whatever the pool says."""
+
+    @property
+    def is_fabric(self) -> bool:
+        return self.networks is None
+
+    def covers(self, address: str) -> bool:
+        if self.networks is None:
+            return True
+        return address not in self.own and any(ip_address(address) in network for network in self.networks)
+
+
+FABRIC = Surroundings()
 
 
 def may_announce(node: Node) -> bool:

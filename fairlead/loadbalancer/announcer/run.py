@@ -16,16 +16,31 @@ from fairlead.loadbalancer.announcer.model import (
     hold_address,
     parse_heartbeat,
 )
+from fairlead.loadbalancer.announcer.plan import Surroundings
+from fairlead.net.netlink.dump import GET_ADDRESSES, parse_held
 from fairlead.net.netlink.run import Netlink
 
 _FRAMES_AT_ONCE = 64
 
 
-class Leg:
-    """Open it in the node's network namespace. Raises OSError."""
+def surroundings(name: str) -> Surroundings:
+    """Of a link of this machine, by the addresses that it has itself. Raises OSError."""
+    index = socket.if_nametoindex(name)
+    with Netlink() as netlink:
+        held = [found for raw in netlink.dump(GET_ADDRESSES) if (found := parse_held(*raw))]
+    # An address of load balancers is one without a network; perhaps this process held it before it was started again.
+    own = [h for h in held if h.network.prefixlen < h.network.max_prefixlen]
+    networks = [h.network for h in own if h.link == index and not h.address.is_link_local]
+    return Surroundings(tuple(networks), frozenset(str(h.address) for h in own))
 
-    def __init__(self, name: str) -> None:
+
+class Leg:
+    """Open it in the node's network namespace. `group` is the cluster's, where several may be on the link. Raises
+    OSError."""
+
+    def __init__(self, name: str, group: str = "") -> None:
         self._name = name
+        self._group = group
         self._index = socket.if_nametoindex(name)
         self._netlink = Netlink()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
@@ -44,12 +59,12 @@ class Leg:
                 frame = self._socket.recv(2048)
             except OSError:  # nothing more, or the link was down for a moment
                 break
-            if name := parse_heartbeat(frame):
+            if name := parse_heartbeat(frame, self._group):
                 names.append(name)
         return names
 
     def call(self, node: str) -> None:
-        self._send(heartbeat(self._mac, node), ETHERTYPE)
+        self._send(heartbeat(self._mac, node, self._group), ETHERTYPE)
 
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
         self._netlink.run([hold_address(self._index, ip_address(a), lifetime_s) for a in addresses])

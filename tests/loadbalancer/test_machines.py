@@ -1,0 +1,287 @@
+"""Load balancers on real machines, played by network namespaces on one switch: docs/machines.md in real packets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead.loadbalancer.announcer.plan import best
+from tests.cluster.hosts import PYTHON, Namespace, cluster_on, namespace
+from tests.cluster.support import ROOT, Cluster, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.mark.root]
+
+NAMES = ("m1", "m2", "m3")
+ADDRESSES = {name: f"192.168.77.1{i}" for i, name in enumerate(NAMES, 1)}
+API, CLIENT = "192.168.77.1", "192.168.77.100"
+SERVE = """
+import http.server, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(f"{sys.argv[1]} saw {self.client_address[0]}".encode())
+    def log_message(self, *args): pass
+http.server.ThreadingHTTPServer(("", 8080), Page).serve_forever()
+"""
+ASK = """
+import sys, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=1).read().decode())
+except OSError as e:
+    print("failed:", e)
+"""
+ASK_ON_AND_ON = """
+import sys, time, urllib.request
+last, longest, failed, count = time.monotonic(), 0, 0, 0
+print("begins", flush=True)
+while not sys.stdin.closed and count < 20000:
+    try:
+        urllib.request.urlopen(sys.argv[1], timeout=0.2).read()
+        now = time.monotonic()
+        last, longest, count = now, max(longest, now - last), count + 1
+    except OSError:
+        failed += 1
+    print(count, failed, round(longest, 3), flush=True)
+    time.sleep(0.02)
+"""
+
+
+@dataclass
+class Machine:
+    name: str
+    place: Namespace
+    announce: Callable[[], subprocess.Popen[str]]
+    announcer: subprocess.Popen[str]
+
+    @property
+    def holds(self) -> str:
+        """The balancers' addresses that it has."""
+        return " ".join(line.split()[3] for line in self.place.ip("-o", "addr").splitlines() if "/32" in line)
+
+
+@dataclass
+class Network:
+    switch: Namespace
+    client: Namespace
+    cluster: Cluster
+    machines: dict[str, Machine] = field(default_factory=dict)
+
+    def kubectl(self, *arguments: str, text: str = "") -> str:
+        host = self.cluster.runner.prefix
+        command = [*host, "kubectl", "--kubeconfig", str(self.cluster.state / "kubeconfig"), *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def serve(self, name: str, *machines: str, **spec: Any) -> str:
+        """A Service in front of the machines' own programs; returns its address."""
+        fields = {"type": "LoadBalancer", "ports": [{"port": 80, "targetPort": 8080}]} | spec
+        labels = {"kubernetes.io/service-name": name}
+        made = [
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": fields},
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {"name": name, "labels": labels},
+                "addressType": "IPv4",
+                "ports": [{"port": 8080}],
+                "endpoints": [{"addresses": [ADDRESSES[m]], "nodeName": m} for m in machines],
+            },
+        ]
+        self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+        path = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+        return until("an address", lambda: self.kubectl("get", "svc", name, "-o", path), limit_s=10)
+
+    def ask(self, address: str) -> str:
+        return self.client.run(PYTHON, "-c", ASK, f"http://{address}/").stdout.strip()
+
+    def serves(self, address: str) -> str:
+        answer = self.ask(address)
+        return answer if " saw " in answer else ""
+
+    def holders(self, address: str) -> list[str]:
+        return [name for name, machine in self.machines.items() if f"{address}/32" in machine.holds]
+
+
+def plug(switch: Namespace, place: Namespace, name: str, address: str) -> None:
+    switch.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(place.pid))
+    switch.ip("link", "set", name, "master", "br0", "up")
+    place.ip("addr", "add", f"{address}/24", "dev", "eth0")
+    place.ip("link", "set", "eth0", "up")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    if os.getuid() != 0:
+        pytest.skip("only root may give machines addresses")
+    with ExitStack() as stack:
+        switch, host, client = (stack.enter_context(namespace()) for _ in range(3))
+        switch.ip("link", "add", "br0", "type", "bridge")
+        switch.ip("link", "set", "br0", "up")
+        plug(switch, host, "host", API)
+        plug(switch, client, "client", CLIENT)
+        cluster = stack.enter_context(cluster_on(host))
+        cluster.up("--api-address", API, "--lb-pool", "192.168.77.200-210")
+        file = tmp_path_factory.mktemp("machines") / "kubeconfig"
+        file.write_text((cluster.state / "kubeconfig").read_text().replace("127.0.0.1", API))
+        made = Network(switch, client, cluster)
+        for name in NAMES:
+            place = stack.enter_context(namespace())
+            plug(switch, place, name, ADDRESSES[name])
+            made.machines[name] = machine(stack, name, place, file)
+        yield made
+
+
+def machine(stack: ExitStack, name: str, place: Namespace, file: Path) -> Machine:
+    assert place.run("sysctl", "-qw", "net.ipv4.ip_forward=1").returncode == 0
+    log = stack.enter_context(file.with_name(f"{name}.log").open("w"))
+
+    def start(*command: str) -> subprocess.Popen[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        made = subprocess.Popen([*place.enter, *command], text=True, stdout=log, stderr=log, env=environment, cwd="/")
+        stack.callback(made.wait)
+        stack.callback(made.kill)
+        return made
+
+    here = ("--kubeconfig", str(file), "--interface", "eth0", "--hostname-override", name)
+    announce = partial(start, sys.executable, "-m", "fairlead.cmd.main", "announce", *here)
+    start(PYTHON, "-c", SERVE, name)
+    start(sys.executable, "-m", "tests.loadbalancer.machine", str(file), name, ADDRESSES[name])
+    return Machine(name, place, announce, announce())
+
+
+@dataclass
+class Report:
+    answers: int = 0
+    failed: int = 0
+    longest_s: float = 0.0
+
+
+class Asking:
+    """One request after the other from the client's machine while the block lasts, each given up after 0.2 s."""
+
+    def __init__(self, network: Network, address: str) -> None:
+        self.report = Report()
+        command = [*network.client.enter, PYTHON, "-uc", ASK_ON_AND_ON, f"http://{address}/"]
+        self._process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line != "begins\n":
+                answers, failed, longest_s = line.split()
+                self.report = Report(int(answers), int(failed), float(longest_s))
+
+    def __enter__(self) -> Asking:
+        self._reader.start()
+        until("answers", lambda: self.report.answers > 10, limit_s=10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._reader.join(10)
+        self._process.communicate()
+
+
+def test_an_address_of_the_machines_network_answers_on_one_machine(network: Network) -> None:
+    address = network.serve("shop", *NAMES)
+    assert address == "192.168.77.200"
+    until("the page", lambda: network.serves(address), limit_s=20)
+    assert network.holders(address) == [best(address, NAMES)]
+    answers = {network.serves(address).partition(" ")[0] for _ in range(30)}
+    assert answers == set(NAMES), "not every machine's program was asked"
+    for i in range(1, 6):
+        network.serve(f"more{i}", "m1")
+    until("their machines", lambda: len({tuple(network.holders(f"192.168.77.20{i}")) for i in range(6)}) > 1)
+
+
+def test_a_machine_that_dies_loses_its_addresses_within_two_seconds(network: Network) -> None:
+    address = network.serve("shop", *NAMES)
+    first = best(address, NAMES)
+    second = best(address, [name for name in NAMES if name != first])
+    (third,) = set(NAMES) - {first, second}
+    network.serve("shop", third)
+    until("its machine", lambda: network.holders(address) == [first])
+    until("the page", lambda: network.serves(address).startswith(third))
+    try:
+        with Asking(network, address) as asking:
+            network.switch.ip("link", "set", first, "down")
+            answers = asking.report.answers
+            until("answers again", lambda: asking.report.answers > answers + 50, limit_s=10)
+            assert asking.report.longest_s < 2.5, asking.report
+        assert second in network.holders(address)
+    finally:
+        network.switch.ip("link", "set", first, "up")
+    until("back again", lambda: network.holders(address) == [first], limit_s=10)
+    until("the page", lambda: network.serves(address))
+
+
+def test_an_announcer_that_is_started_again_keeps_its_addresses(network: Network) -> None:
+    address = network.serve("shop", *NAMES)
+    (holder,) = until("its machine", lambda: network.holders(address))
+    machine = network.machines[holder]
+    with Asking(network, address) as asking:
+        machine.announcer.kill()
+        machine.announcer.wait()
+        machine.announcer = machine.announce()
+        answers = asking.report.answers
+        until("two seconds of answers", lambda: asking.report.answers > answers + 60, limit_s=10)
+        assert asking.report.failed == 0
+    assert network.holders(address) == [holder]
+
+
+def test_the_local_policy_goes_to_the_machine_of_the_endpoint_and_keeps_the_clients_address(network: Network) -> None:
+    for name in ("m2", "m3"):
+        address = network.serve("near", name, externalTrafficPolicy="Local")
+        until(f"the page of {name}", partial(saw_client, network, address, name), limit_s=10)
+        assert network.holders(address) == [name]
+
+
+def saw_client(network: Network, address: str, name: str) -> bool:
+    return network.serves(address) == f"{name} saw {CLIENT}"
+
+
+def test_machines_go_on_while_the_api_server_is_away(network: Network) -> None:
+    address = network.serve("shop", *NAMES)
+    first = best(address, NAMES)
+    until("its machine", lambda: network.holders(address) == [first])
+    network.cluster.fairlead("down")
+    try:
+        network.switch.ip("link", "set", first, "down")
+        others = [name for name in NAMES if name != first]
+        until("the next one", lambda: best(address, others) in network.holders(address), limit_s=10)
+        until("the page", lambda: network.serves(address), limit_s=5)
+    finally:
+        network.switch.ip("link", "set", first, "up")
+        network.cluster.up()
+    assert network.serve("shop", *NAMES) == address
+
+
+def test_wrong_use_is_told(network: Network) -> None:
+    done = network.cluster.fairlead("announce", "--interface", "eth7")
+    assert done.returncode == 2
+    assert '--interface: this machine has no "eth7"' in done.stderr
+    assert "it has lo, eth0" in done.stderr
+    done = network.cluster.fairlead("announce")
+    assert done.returncode == 2
+    assert "announce: on which link? --interface LINK" in done.stderr
+    network.cluster.fairlead("down")
+    done = network.cluster.fairlead("up", "--detach", "--api-address", "192.168.77.99")
+    assert done.returncode == 1
+    assert "--api-address: port" in done.stderr
+    for text, why in (("0.0.0.0", "name one address of this machine's own"), ("here", "is no IP address")):
+        done = network.cluster.fairlead("up", "--detach", "--api-address", text)
+        assert done.returncode == 2
+        assert why in done.stderr
