@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from functools import partial
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,11 @@ from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.state import Paths, images_file, make_private, state_home
 
 if TYPE_CHECKING:
+    from fairlead.base.log import Log
     from fairlead.node.settings import NodeSettings
+    from fairlead.proxy.serving import Station
+    from fairlead.runtime.client import Client
+    from fairlead.runtime.informer import InformerSet
 
 
 WARM = (
@@ -86,14 +91,8 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.base.log import stderr_log
     from fairlead.loadbalancer.announcer.run import Leg
     from fairlead.net.netlink.run import Netlink
-    from fairlead.net.nft.run import NftKernel
     from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
-    from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
-    from fairlead.proxy.loop import Around, Proxy
-    from fairlead.proxy.modes import cluster_pods, kernel_modes, route_localnet
-    from fairlead.proxy.nodes import node_views
-    from fairlead.proxy.site import cluster_site
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
@@ -103,19 +102,8 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     log = stderr_log(settings.name, clock=clock)
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
-    default, kernel = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE), NftKernel()
-    makers = kernel_modes(kernel, pods=cluster_pods(network))
-    proxies = [
-        Proxy(
-            Around(cluster_site(network, node.family), makers, kernel, route_localnet),
-            default,
-            node=node,
-            clock=clock,
-            log=log.named("proxy"),
-        )
-        for node in node_views(settings.name, IPv4Address(settings.ip), network)
-    ]
     informers = InformerSet(client, log=log)
+    station = _proxies(config, settings, informers, client, log.named("proxy"))
     announcer = fairlead.loadbalancer.announcer.loop.run(
         informers, node_name=settings.name, segment=Leg(NODE_LINK), log=log.named("announcer")
     )
@@ -131,9 +119,46 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(announcer)
-        group.create_task(
-            fairlead.proxy.serving.serve(
-                informers, proxies, client=client, clock=clock, log=log.named("proxy"), default=default
-            )
-        )
+        group.create_task(fairlead.proxy.serving.serve(informers, station))
         group.create_task(agent)
+
+
+def _proxies(
+    config: ClusterConfig, settings: NodeSettings, informers: InformerSet, client: Client, log: Log
+) -> Station:
+    """The node's proxies, one for each family, with what they follow."""
+    from fairlead.net.nft.run import NftKernel
+    from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
+    from fairlead.proxy.following import RangeFollower
+    from fairlead.proxy.loop import Around, Proxy
+    from fairlead.proxy.modes import cluster_pods, kernel_modes, route_localnet
+    from fairlead.proxy.nodes import node_views
+    from fairlead.proxy.serving import Station, bindings_of, follow_config, follow_zone
+    from fairlead.proxy.site import cluster_site, with_ranges
+
+    clock, network, kernel = RealClock(), config.network(), NftKernel()
+    default = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE)
+    views = node_views(settings.name, IPv4Address(settings.ip), network)
+    makers = kernel_modes(kernel, pods=cluster_pods(network))
+    sites = [cluster_site(network, view.family) for view in views]
+    proxies = [
+        Proxy(Around(site, makers, kernel, route_localnet), default, node=view, clock=clock, log=log)
+        for site, view in zip(sites, views, strict=True)
+    ]
+
+    def ranges_changed(ranges: list[str]) -> None:
+        for proxy, site in zip(proxies, sites, strict=True):
+            proxy.move(proxy.node, with_ranges(site, ranges))
+
+    station = Station(
+        proxies,
+        client=client,
+        clock=clock,
+        log=log,
+        bindings=bindings_of(default),
+        moved=partial(follow_zone, proxies),
+    )
+    station.follow(informers)
+    follow_config(informers, station, default=default, log=log)
+    RangeFollower(ranges_changed).follow(informers)
+    return station

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fairlead import __version__
 from fairlead.cmd.errors import CommandError
@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     text = "make load balancers' addresses answer on the network of this machine (root; see docs/machines.md)"
     _add_announce(command("announce", text))
     command("demo", "show it all: a fresh cluster, Pods, Services and who answered", DEMO_NAME)
+    _add_proxy(commands)
     command("version", "print the version")
     return parser
 
@@ -110,6 +111,15 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         choices=["nftables", "iptables"],
         help="whose rules lead to Services (default: what ConfigMap kube-system/kube-proxy says, at first nftables)",
     )
+
+
+def _add_proxy(commands: Any) -> None:
+    from fairlead.cmd.proxyflags import add_flags
+
+    text = "proxy Services on a node of any cluster, in the network namespace where this is started"
+    made = commands.add_parser("proxy", help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+    made.set_defaults(name=DEFAULT_NAME)
+    add_flags(made)
 
 
 def _add_services(services: argparse.ArgumentParser) -> None:
@@ -220,6 +230,13 @@ def _demo(args: argparse.Namespace) -> int:
     return demo(args.name, clock=RealClock())
 
 
+def _proxy(args: argparse.Namespace) -> int:
+    from fairlead.base.clock import RealClock
+    from fairlead.cmd.proxyalone import proxy
+
+    return proxy(args, clock=RealClock())
+
+
 def _version(_: argparse.Namespace) -> int:
     print(f"fairlead {__version__}")
     return 0
@@ -236,6 +253,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "open": _open,
     "announce": _announce,
     "demo": _demo,
+    "proxy": _proxy,
     "version": _version,
 }
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, Literal, cast
 
 import msgspec
@@ -156,7 +156,7 @@ def _parse(text: str) -> ProxyConfig:
         healthz=parse_endpoint("healthzBindAddress", document.healthzBindAddress, HEALTHZ),
         metrics=parse_endpoint("metricsBindAddress", document.metricsBindAddress, METRICS),
         node_name=document.hostnameOverride,
-        node_ip="" if document.bindAddress in ("0.0.0.0", "::") else document.bindAddress,
+        node_ip=_own_address(document.bindAddress),
         kubeconfig=document.clientConnection.kubeconfig,
     )
     if found.min_sync_s > found.sync_s:
@@ -220,6 +220,16 @@ def _duration(path: str, text: str) -> float:
     if "".join(number + unit for number, unit in parts) != text:
         raise BadProxyConfig(f'{path}: "{text}" is no duration such as 30s or 1m30s')
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _own_address(text: str) -> str:
+    """Empty where the Node object is to say it."""
+    if text in ("", "0.0.0.0", "::"):
+        return ""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise BadProxyConfig(f'bindAddress: "{text}" is no address') from None
 
 
 def _node_ports(index: int, text: str) -> str:

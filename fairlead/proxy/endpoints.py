@@ -17,6 +17,9 @@ from fairlead.api.endpointslice import Endpoint, EndpointSlice
 from fairlead.api.service import ServicePort
 from fairlead.net.family import Family, family_of
 
+ZONE_LABEL = "topology.kubernetes.io/zone"
+"""On a Node: the zone it is in."""
+
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
 """Ten times faster than `ipaddress`, which counts with 100,000 endpoints."""

@@ -1,7 +1,8 @@
-"""Follows the settings in ConfigMap `kube-system/kube-proxy`: each version that is right comes into force at once.
+"""What a node's proxies follow besides Services: the cluster's settings, and the ranges of cluster IPs.
 
-A version that is wrong leaves the one before it in force, and an event on the ConfigMap says where it is wrong. While
-there is no ConfigMap the defaults of the start are in force.
+Settings are in ConfigMap `kube-system/kube-proxy`, and each version that is right comes into force at once. A version
+that is wrong leaves the one before it in force, and an event on the ConfigMap says where it is wrong. While there is
+no ConfigMap the defaults of the start are in force.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
+from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR
 from fairlead.base.log import Log
 from fairlead.proxy.config import KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
 from fairlead.runtime.events import Recorder
@@ -46,3 +48,21 @@ class ConfigFollower:
             self._recorder.event(new, "Warning", "InvalidConfiguration", f"{KEY}: {error}; the old settings stay")
             return
         self._take(config)
+
+
+class RangeFollower:
+    """Tells of the ranges that cluster IPs come from, as the API's ServiceCIDRs have them, in order."""
+
+    def __init__(self, take: Callable[[list[str]], object]) -> None:
+        self._take = take
+        self._ranges: dict[str, list[str]] = {}
+
+    def follow(self, informers: InformerSet) -> None:
+        """Before the informers run."""
+        informers.of(SERVICE_CIDR).add_handler(self._changed)
+
+    def _changed(self, key: str, _: ServiceCIDR | None, new: ServiceCIDR | None) -> None:
+        self._ranges.pop(key, None)
+        if new is not None:
+            self._ranges[key] = new.spec.cidrs
+        self._take(sorted({cidr for cidrs in self._ranges.values() for cidr in cidrs}))

@@ -53,6 +53,18 @@ def route_localnet(on: bool) -> None:
         raise KernelRefused(f"cannot set net.ipv4.conf.all.route_localnet: {e.strerror}") from e
 
 
+class Localnet:
+    """`route_localnet` of a namespace that is not ours: taken back only where this process gave it."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    def route(self, on: bool) -> None:
+        if on or self._given:
+            route_localnet(on)
+        self._given = on
+
+
 def nftables_proxy(
     node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, config: ProxyConfig | None = None
 ) -> Proxy:

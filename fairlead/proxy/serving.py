@@ -23,6 +23,7 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.config import HEALTHZ, METRICS, ProxyConfig
+from fairlead.proxy.endpoints import ZONE_LABEL
 from fairlead.proxy.following import ConfigFollower
 from fairlead.proxy.health import (
     NOT_FOUND,
@@ -42,7 +43,6 @@ from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 
-ZONE_LABEL = "topology.kubernetes.io/zone"
 _RETRY_S = 5.0
 _EVERY, _EVERY6 = "0.0.0.0", "::"
 _TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
@@ -63,27 +63,21 @@ def bindings_of(config: ProxyConfig) -> Bindings:
     return Bindings(config.healthz, config.metrics)
 
 
-async def serve(
-    informers: InformerSet,
-    proxies: Sequence[Proxy],
-    *,
-    client: Client,
-    clock: Clock,
-    log: Log,
-    default: ProxyConfig,
-) -> None:
-    """For ever; runs the informers too. There is one proxy for each address family of the node.
-
-    `default` are the settings as long as the cluster has none."""
-    station = Station(proxies, client=client, clock=clock, log=log, bindings=bindings_of(default))
-    station.follow(informers)
-    follow_config(informers, station, default=default, log=log)
+async def serve(informers: InformerSet, station: Station) -> None:
+    """For ever; runs the informers too, which the station and its proxies follow by then."""
 
     async def work(proxy: Proxy) -> None:
         await informers.wait_synced()
         await proxy.run()
 
-    await run_all(informers.run(), station.run(), *(work(proxy) for proxy in proxies))
+    await run_all(informers.run(), station.run(), *(work(proxy) for proxy in station.proxies))
+
+
+def follow_zone(proxies: Iterable[Proxy], node: Node | None) -> None:
+    """Where all else about the node is known: the zone that its object says it is in."""
+    zone = node.metadata.labels.get(ZONE_LABEL, "") if node is not None else ""
+    for proxy in proxies:
+        proxy.move(replace(proxy.node, zone=zone))
 
 
 def follow_config(informers: InformerSet, station: Station, *, default: ProxyConfig, log: Log) -> None:
@@ -92,13 +86,24 @@ def follow_config(informers: InformerSet, station: Station, *, default: ProxyCon
 
 
 class Station:
-    """What others see of a node's proxies."""
+    """What others see of a node's proxies. There is one for each address family of the node."""
 
-    def __init__(self, proxies: Sequence[Proxy], *, client: Client, clock: Clock, log: Log, bindings: Bindings) -> None:
-        self._proxies = proxies
+    def __init__(
+        self,
+        proxies: Sequence[Proxy],
+        *,
+        client: Client,
+        clock: Clock,
+        log: Log,
+        bindings: Bindings,
+        moved: Callable[[Node | None], object],
+    ) -> None:
+        """`moved` is called with the node's object whenever it changes."""
+        self.proxies = proxies
         self._clock = clock
         self._log = log
         self._bindings = bindings
+        self._moved = moved
         self._rebound: list[asyncio.Event] = []
         """Set where something is to be served elsewhere."""
         self._node: Node | None = None
@@ -113,7 +118,7 @@ class Station:
 
     def follow(self, informers: InformerSet) -> None:
         """Before the informers run."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.follow(informers)
             proxy.on_repair.append(self._repaired)
             proxy.on_refused.append(self._settings_refused)
@@ -123,7 +128,7 @@ class Station:
 
     def configure(self, config: ProxyConfig) -> None:
         """New settings, for all of the proxies."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.configure(config)
         bindings = replace(self._bindings, healthz=config.healthz, metrics=config.metrics)
         if bindings != self._bindings:
@@ -142,11 +147,11 @@ class Station:
         )
 
     def health(self) -> ProxyHealth:
-        waiting = [since for proxy in self._proxies if (since := proxy.metrics.waiting_since) is not None]
+        waiting = [since for proxy in self.proxies if (since := proxy.metrics.waiting_since) is not None]
         return ProxyHealth(
-            synced=all(proxy.synced.is_set() for proxy in self._proxies),
+            synced=all(proxy.synced.is_set() for proxy in self.proxies),
             waiting_since=Instant(min(waiting)) if waiting else None,
-            last_synced=Instant(min(proxy.metrics.last_synced for proxy in self._proxies)),
+            last_synced=Instant(min(proxy.metrics.last_synced for proxy in self.proxies)),
             eligible=is_eligible(self._node),
         )
 
@@ -162,7 +167,7 @@ class Station:
         if path in ("/healthz", "/livez"):
             return Page(200, "ok")
         if path == "/proxyMode":
-            return Page(200, self._proxies[0].mode)
+            return Page(200, self.proxies[0].mode)
         if path == "/metrics":
             return Page(200, self._metrics(), dict(_TEXT_FORMAT))
         return NOT_FOUND
@@ -172,7 +177,7 @@ class Station:
         return NOT_FOUND if check is None else service_page(check, healthy=self.health().healthy(self._clock.now()))
 
     def _metrics(self) -> str:
-        samples = [sample for proxy in self._proxies for sample in proxy.samples()]
+        samples = [sample for proxy in self.proxies for sample in proxy.samples()]
         for path, code in sorted(self._asked):
             name = f"kubeproxy_proxy_{path[1:]}_total"
             samples.append((name, "counter", "Answers given.", [("", f'code="{code}"', self._asked[path, code])]))
@@ -181,16 +186,14 @@ class Station:
     def _node_changed(self, key: str, _: Node | None, new: Node | None) -> None:
         if key == self._name:
             self._node = new
-            for proxy in self._proxies:
-                zone = new.metadata.labels.get(ZONE_LABEL, "") if new is not None else ""
-                proxy.move(replace(proxy.node, zone=zone))
+            self._moved(new)
 
     def _repaired(self, count: int) -> None:
         text = f"Somebody else changed the proxy's rules on this node: {count} of them were put right"
         self.recorder.event(self._about_node(), "Warning", "ProxyRulesRepaired", text)
 
     def _settings_refused(self, setup: Setup, error: KernelRefused) -> None:
-        mode = self._proxies[0].mode
+        mode = self.proxies[0].mode
         text = f"mode {setup.mode} cannot be put into force on this node, mode {mode} stays: {error}"
         self.recorder.event(self._about_node(), "Warning", "ProxyModeUnavailable", text)
 
@@ -203,7 +206,7 @@ class Station:
 
     async def _settle(self) -> None:
         """The caches' first content stays: the garbage collector need not walk it with every later change."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             await proxy.synced.wait()
         gc.freeze()
 
@@ -226,8 +229,8 @@ class Station:
 
     async def _check(self, key: str) -> bool:
         """Whether the Service's check is as it should be now."""
-        service = self._proxies[0].view.service(key)
-        found = [service_check(service, proxy.view.slices(key), node=proxy.node) for proxy in self._proxies]
+        service = self.proxies[0].view.service(key)
+        found = [service_check(service, proxy.view.slices(key), node=proxy.node) for proxy in self.proxies]
         checks = [check for check in found if check is not None]
         check = replace(checks[0], endpoints=max(c.endpoints for c in checks)) if checks else None
         port, runner = self._listening.get(key, (0, None))
@@ -258,7 +261,7 @@ class Station:
 
     def _hosts(self, address: str) -> tuple[str, ...]:
         """Every IPv4 address of the node means every IPv6 address too, where it has both."""
-        return (address, _EVERY6) if address == _EVERY and len(self._proxies) > 1 else (address,)
+        return (address, _EVERY6) if address == _EVERY and len(self.proxies) > 1 else (address,)
 
     async def _keep_listening(self, where: Callable[[], tuple[str, int] | None], answer: _Answer) -> None:
         told = False

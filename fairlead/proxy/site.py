@@ -7,7 +7,7 @@ backend, which takes over from the one before it like any other.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from fairlead.net.family import IPV4, Family
@@ -72,3 +72,8 @@ def of_family(texts: Iterable[str], family: Family) -> tuple[str, ...]:
 def cluster_site(network: ClusterNetwork, family: Family = IPV4) -> Site:
     """In a cluster of this program's own. Raises ValueError where it does not have the family."""
     return Site(family, Outside(link=NODE_LINK), (str(service_range(network, family)),))
+
+
+def with_ranges(site: Site, ranges: Iterable[str]) -> Site:
+    """With these ranges of cluster IPs beside those that it has."""
+    return replace(site, services=of_family((*site.services, *ranges), site.family))

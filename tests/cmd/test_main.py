@@ -79,8 +79,17 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {name}" in out for name in COMMANDS)
 
 
+OF_NO_CLUSTER = {"proxy"}
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_explains_itself_and_takes_a_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome([command, "--help"], capsys)
+    assert (code, "usage: " in out) == (0, True)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - OF_NO_CLUSTER))
+def test_every_command_that_is_about_a_cluster_takes_its_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome([command, "--help"], capsys)
     assert code == 0
     assert "--name" in out

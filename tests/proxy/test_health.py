@@ -9,6 +9,7 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,7 @@ from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Missing
+from fairlead.proxy.endpoints import ZONE_LABEL
 from fairlead.proxy.health import (
     ProxyHealth,
     ServiceCheck,
@@ -37,7 +39,7 @@ from fairlead.proxy.health import (
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.metrics import TRIGGER_TIME
 from fairlead.proxy.modes import nftables_proxy
-from fairlead.proxy.serving import ZONE_LABEL, Bindings, Station
+from fairlead.proxy.serving import Bindings, Station, follow_zone
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from tests.proxy.objects import NETWORK, endpoint, node, service, slice_of
@@ -141,7 +143,9 @@ async def served(bindings: Bindings) -> AsyncIterator[Served]:
     api = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     nft = FakeNft()
     proxy = nftables_proxy(node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
-    station = Station([proxy], client=api, clock=clock, log=SILENT, bindings=bindings)
+    station = Station(
+        [proxy], client=api, clock=clock, log=SILENT, bindings=bindings, moved=partial(follow_zone, [proxy])
+    )
     informers = InformerSet(api)
     station.follow(informers)
     async with asyncio.TaskGroup() as group:

@@ -81,7 +81,7 @@ async def running(
         Around(cluster_site(NETWORK), makers, nft, localnet.append), config, node=node(), clock=clock, log=SILENT
     )
     informers = InformerSet(api)
-    station = Station([proxy], client=api, clock=clock, log=SILENT, bindings=Bindings(None, None))
+    station = Station([proxy], client=api, clock=clock, log=SILENT, bindings=Bindings(None, None), moved=lambda _: None)
     station.follow(informers)
     follow_config(informers, station, default=config, log=SILENT)
 

@@ -1,0 +1,144 @@
+"""Runs a node's proxies against any API server: waits for the Node, and follows what it and ServiceCIDRs say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fairlead.api.node import NODE, Node
+from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.base.clock import Clock
+from fairlead.base.log import Log
+from fairlead.base.tasks import run_all
+from fairlead.machinery.status import StatusError
+from fairlead.net.conntrack.model import FlowTable
+from fairlead.proxy.alone import base_site, node_views
+from fairlead.proxy.config import ProxyConfig
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.following import RangeFollower
+from fairlead.proxy.loop import Around, Makers, Proxy
+from fairlead.proxy.serving import Station, bindings_of, serve
+from fairlead.runtime.client import Client
+from fairlead.runtime.informer import InformerSet
+
+_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Of one network namespace."""
+
+    makers: Makers
+    flows: FlowTable
+    route_localnet: Callable[[bool], object]
+
+
+class _OtherFamilies(Exception):
+    """The node has other address families than it had."""
+
+
+async def run(client: Client, name: str, config: ProxyConfig, *, kernel: Kernel, clock: Clock, log: Log) -> None:
+    """For ever, for the node of that name. Raises StatusError where the server does not know who asks."""
+    while True:
+        views = await _views(client, name, config, log)
+        log.info("proxying", node=name, addresses=",".join(str(view.ip) for view in views))
+        try:
+            await _Alone(client, config, views, kernel=kernel, clock=clock, log=log).run()
+        except* _OtherFamilies:
+            log.info("the node has other address families than before: starting anew", node=name)
+
+
+async def _views(client: Client, name: str, config: ProxyConfig, log: Log) -> list[NodeView]:
+    """Waits until there is the Node, with an address."""
+    told = ""
+    while True:
+        try:
+            views = node_views(await client.get(NODE, name), config)
+            if views:
+                return views
+            missing = "it has no address"
+        except StatusError as error:
+            if error.code in (401, 403):
+                raise
+            missing = str(error)
+        except ConnectionError as error:
+            missing = f"the API server cannot be reached: {error}"
+        if missing != told:
+            told = missing
+            log.warn("waiting for the node", node=name, reason=missing)
+        await asyncio.sleep(_WAIT_S)
+
+
+class _Alone:
+    """As long as the node has the families of `views`."""
+
+    def __init__(
+        self,
+        client: Client,
+        config: ProxyConfig,
+        views: Sequence[NodeView],
+        *,
+        kernel: Kernel,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._views = list(views)
+        self._ranges: list[str] = []
+        self._others = asyncio.Event()
+        self._log = log
+        self._proxies = [
+            Proxy(
+                Around(base_site(view, config, ()), kernel.makers, kernel.flows, kernel.route_localnet),
+                config,
+                node=view,
+                clock=clock,
+                log=log,
+            )
+            for view in views
+        ]
+        self._station = Station(
+            self._proxies, client=client, clock=clock, log=log, bindings=bindings_of(config), moved=self._node_changed
+        )
+
+    async def run(self) -> None:
+        informers = InformerSet(self._client, log=self._log)
+        self._station.follow(informers)
+        if await self._has_ranges():
+            RangeFollower(self._ranges_changed).follow(informers)
+        await run_all(serve(informers, self._station), self._until_others())
+
+    async def _until_others(self) -> None:
+        await self._others.wait()
+        raise _OtherFamilies
+
+    async def _has_ranges(self) -> bool:
+        """Servers before Kubernetes 1.33 do not tell the ranges of cluster IPs: nothing is refused there then."""
+        try:
+            await self._client.list(SERVICE_CIDR)
+        except StatusError as error:
+            self._log.warn("the API does not tell the ranges of cluster IPs: unknown ones are not refused", error=error)
+            return False
+        except ConnectionError:
+            return True
+        return True
+
+    def _node_changed(self, node: Node | None) -> None:
+        """A Node that is gone may come back: until then all stays as it was."""
+        views = node_views(node, self._config) if node is not None else self._views
+        if [view.family for view in views] != [view.family for view in self._views]:
+            if views:
+                self._others.set()
+            return
+        self._views = views
+        self._moved()
+
+    def _ranges_changed(self, ranges: list[str]) -> None:
+        self._ranges = ranges
+        self._moved()
+
+    def _moved(self) -> None:
+        for proxy, view in zip(self._proxies, self._views, strict=True):
+            proxy.move(view, base_site(view, self._config, self._ranges))

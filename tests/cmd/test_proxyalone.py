@@ -1,0 +1,104 @@
+"""What `fairlead proxy` is told, and how it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fairlead.net.nft.run
+import fairlead.proxy.modes  # noqa: F401 -- an ordinary user's child cannot import anything any more
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.main import main, parse
+from fairlead.cmd.proxyalone import read_config
+from fairlead.cmd.proxyflags import FLAGS
+from fairlead.net import linux
+from fairlead.proxy.config import ProxyConfig
+from tests.net.sandbox import in_sandbox
+
+
+def config(*flags: str) -> ProxyConfig:
+    return read_config(parse(["proxy", *flags]))
+
+
+def test_flags_are_the_configurations_fields() -> None:
+    assert config() == ProxyConfig()
+    found = config(
+        *("--proxy-mode", "iptables", "--cluster-cidr", "10.0.0.0/8,fd00::/8", "--hostname-override", "n"),
+        *("--bind-address", "10.0.0.9", "--iptables-min-sync-period", "1s", "--iptables-sync-period", "1m"),
+        *("--nodeport-addresses", "primary,10.0.0.0/8", "--masquerade-all", "--no-iptables-localhost-nodeports"),
+        *("--healthz-bind-address", "127.0.0.1:1", "--metrics-bind-address", "127.0.0.1:2"),
+        *("--detect-local-mode", "InterfaceNamePrefix", "--pod-interface-name-prefix", "cali"),
+    )
+    assert found == ProxyConfig(
+        mode="iptables",
+        cluster_cidrs=("10.0.0.0/8", "fd00::/8"),
+        node_name="n",
+        node_ip="10.0.0.9",
+        min_sync_s=1.0,
+        sync_s=60.0,
+        node_ports=("primary", "10.0.0.0/8"),
+        masquerade_all=True,
+        localhost=False,
+        healthz=("127.0.0.1", 1),
+        metrics=("127.0.0.1", 2),
+        detect_local="InterfaceNamePrefix",
+        link="cali",
+    )
+
+
+def test_a_file_counts_instead_of_flags(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("mode: iptables\nclientConnection: {kubeconfig: /k}\n")
+    found = config("--config", str(path), "--proxy-mode", "nftables")
+    assert (found.mode, found.kubeconfig) == ("iptables", "/k")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--proxy-mode", "ipvs"], '--proxy-mode: "ipvs" is not one of nftables, iptables'),
+        (["--nodeport-addresses", "here"], '--nodeport-addresses: "here" is no range'),
+        (["--cluster-cidr", "10.0.0.0"], '--cluster-cidr: "10.0.0.0" is no range of addresses'),
+        (["--nftables-sync-period", "soon"], '--nftables-sync-period: "soon" is no duration'),
+        (["--healthz-bind-address", "x"], "--healthz-bind-address"),
+        (["--detect-local-mode", "BridgeInterface"], "--pod-bridge-interface: is needed"),
+        (["--config", "/nowhere/at/all"], "cannot read --config /nowhere/at/all"),
+        (["--kubeconfig", "/nowhere/at/all"], "cannot read the kubeconfig /nowhere/at/all"),
+        ([], "--kubeconfig FILE: how to reach the API server"),
+    ],
+)
+def test_what_cannot_be_is_told_by_its_flag(
+    flags: list[str], expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert main(["proxy", *flags]) in (1, 2)
+    shown = capsys.readouterr().err
+    assert shown.startswith("fairlead: ")
+    assert expected in shown
+    assert shown.count("\n") == 1
+
+
+def test_every_flag_names_a_field_that_there_is() -> None:
+    for flag, _, field, _ in FLAGS:
+        if flag in ("hostname-override", "pod-bridge-interface", "pod-interface-name-prefix"):
+            continue  # any text will do
+        with pytest.raises(CommandError) as caught:
+            config(f"--{flag}", "\x00")
+        assert "unknown field" not in str(caught.value), field
+
+
+@pytest.mark.kernel
+def test_without_rights_it_says_which_ones_it_needs() -> None:
+    def work() -> Any:
+        linux.unshare(linux.CLONE_NEWUSER)  # with all rights there, and none over the network namespace
+        with contextlib.redirect_stderr(io.StringIO()) as shown:
+            return main(["proxy", "--cleanup"]), shown.getvalue()
+
+    code, text = in_sandbox(work, ordinary=True)
+    assert code == 1
+    assert "needs CAP_NET_ADMIN in this network namespace" in text
+    assert text.count("\n") == 1
