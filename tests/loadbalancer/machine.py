@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.loop import Around, Proxy
 from fairlead.proxy.modes import kernel_modes, route_localnet
-from fairlead.proxy.serving import serve
+from fairlead.proxy.serving import Bindings, Station, follow_zone, serve
 from fairlead.proxy.site import Site
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.typed import ApiClient
@@ -27,7 +28,12 @@ async def main(kubeconfig: str, node: str, address: str) -> None:
     around = Around(Site(services=("10.96.0.0/12",)), kernel_modes(kernel), kernel, route_localnet)
     view = NodeView(node, IPv4Address(address), addresses=(address,))
     proxy = Proxy(around, ProxyConfig(), node=view, clock=clock, log=log)
-    await serve(InformerSet(client, log=log), [proxy], client=client, default=ProxyConfig(), clock=clock, log=log)
+    station = Station(
+        [proxy], client=client, clock=clock, log=log, bindings=Bindings(), moved=partial(follow_zone, [proxy])
+    )
+    informers = InformerSet(client, log=log)
+    station.follow(informers)
+    await serve(informers, station)
 
 
 if __name__ == "__main__":
