@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
+from typing import Literal
 
 from fairlead.api.endpointslice import Endpoint, EndpointSlice
 from fairlead.api.service import Service, ServicePort
@@ -17,9 +18,12 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """On a slice: the Service that it belongs to."""
 
 
+Family = Literal["IPv4", "IPv6"]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Backend:
-    """An IPv4 address and port to connect to."""
+    """An address and port to connect to."""
 
     ip: str
     port: int
@@ -41,35 +45,32 @@ def has_node_ports(service: Service) -> bool:
     return has_address(service) and service.spec.type in ("NodePort", "LoadBalancer")
 
 
-def backends(port: ServicePort, slices: Iterable[EndpointSlice]) -> list[Backend]:
-    """In a fixed order, each once."""
+def backends(port: ServicePort, slices: Iterable[EndpointSlice], family: Family = "IPv4") -> list[Backend]:
+    """Those of one family, in a fixed order, each once."""
     ready: set[Backend] = set()
     ending: set[Backend] = set()
     for piece in slices:
-        numbers = _numbers(port, piece)
+        numbers = _numbers(port, piece) if piece.addressType in ("", family) else []
         if not numbers:
             continue
         for endpoint in piece.endpoints:
             group = _group(endpoint, ready, ending)
-            if group is None or not endpoint.addresses or not is_ipv4(endpoint.addresses[0]):
+            if group is None or not endpoint.addresses or not _is_of(endpoint.addresses[0], family):
                 continue
             node = endpoint.nodeName or ""
             group.update(Backend(endpoint.addresses[0], number, node) for number in numbers)
     return sorted(ready or ending)
 
 
-def is_ipv4(text: str) -> bool:
+def _is_of(text: str, family: Family) -> bool:
     try:
-        IPv4Address(text)
-    except AddressValueError:
+        return ip_address(text).version == (6 if family == "IPv6" else 4)
+    except ValueError:
         return False
-    return True
 
 
 def _numbers(port: ServicePort, piece: EndpointSlice) -> list[int]:
     """The slice's ports that are the Service's port, matched by name and protocol."""
-    if piece.addressType not in ("", "IPv4"):
-        return []
     wanted = (port.name, port.protocol or "TCP")
     return [p.port for p in piece.ports if p.port and (p.name or "", p.protocol or "TCP") == wanted]
 

@@ -45,7 +45,7 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     clock, network = RealClock(), config.network()
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
-    node_ips = [str(network.node_ip(i)) for i in range(1, config.nodes + 1)]
+    node_ips = [str(ip) for i in range(1, config.nodes + 1) for ip in network.node_ips(i)]
     log = stderr_log("relay", clock=clock)
     listener = HostListener(host, rng=random.Random())
     relay = run(client, host=listener, network=network, node_ips=node_ips, clock=clock, log=log)

@@ -74,8 +74,10 @@ class Datagrams:
             self._forget(next(iter(self._clients)))
         sock = None
         try:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            sock.connect(self._target())
+            target = self._target()
+            family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            sock.connect(target)
         except OSError:
             if sock is not None:
                 sock.close()

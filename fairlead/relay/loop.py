@@ -86,7 +86,8 @@ class Relay:
         """Called with a Service whose URLs may have changed."""
         self._host = host
         self._network = network
-        self._balancers = (network.fabric, *network.balancers)
+        fabrics = (network.fabric,) if network.six is None else (network.fabric, network.six.fabric)
+        self._balancers = (*fabrics, *network.balancers)
         self._node_ips = list(node_ips)
         self._recorder = recorder
         self._nursery = nursery

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from fairlead.api import schemes
-from fairlead.api.backends import backends, has_address, has_node_ports
+from fairlead.api.backends import Family, backends, has_address, has_node_ports
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.schemes import scheme_of
 from fairlead.api.service import Service, ServicePort
@@ -25,6 +25,7 @@ _ANOTHER = 8000
 _DEFAULT = {"http": "80", "https": "443"}
 
 
+ANY_IPV6 = "::"
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
@@ -45,24 +46,34 @@ class Door:
 
 
 def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks) -> Mapping[Door, str]:
-    """Each with the address to connect to, empty where any node will do. A port behind which nobody serves has none: a
-    connection that is taken and then dropped tells less than one that is refused."""
+    """Each with the address to connect to; empty where any node will do, `ANY_IPV6` where any will over IPv6, which is
+    for what has no IPv4. A port behind which nobody serves has no door: a connection that is taken and then dropped
+    tells less than one that is refused."""
     if service is None or not has_address(service):
         return {}
     known = list(slices)
     found: dict[Door, str] = {}
     for port in service.spec.ports:
         protocol = _protocol(port)
-        if protocol is None or not backends(port, known):
+        family = next((f for f in _families(networks) if backends(port, known, f)), None)
+        if protocol is None or family is None:
             continue
         if port.nodePort and has_node_ports(service):
-            found[Door("", protocol, port.nodePort)] = ""
-        if address := balancer_address(service, networks):
+            found[Door("", protocol, port.nodePort)] = ANY_IPV6 if family == "IPv6" else ""
+        if address := _balancer_address(service, [n for n in networks if _family(n) == family]):
             found[Door(_key(service), protocol, port.port)] = address
     return found
 
 
-def balancer_address(service: Service, networks: Networks) -> str:
+def _families(networks: Networks) -> list[Family]:
+    return sorted({_family(network) for network in networks})
+
+
+def _family(network: IPv4Network | IPv6Network) -> Family:
+    return "IPv6" if network.version == 6 else "IPv4"
+
+
+def _balancer_address(service: Service, networks: Networks) -> str:
     """The one on the fabric or in a range that leads there: the sandbox has no way to any other."""
     if service.spec.type != "LoadBalancer":
         return ""
@@ -115,10 +126,11 @@ def url(port: ServicePort, number: int) -> str:
 
 def targets(address: str, port: int, *, node_ips: Sequence[str], turn: int, tries: int) -> list[tuple[str, int]]:
     """Whom to dial, in order: the address, more than once since it may just be moving; else each node, another one
-    first every time."""
-    if address:
+    first every time. `node_ips` are of both families."""
+    if address not in ("", ANY_IPV6):
         return [(address, port)] * tries
-    return [(node_ips[(turn + i) % len(node_ips)], port) for i in range(len(node_ips))]
+    nodes = [ip for ip in node_ips if (":" in ip) == (address == ANY_IPV6)]
+    return [(nodes[(turn + i) % len(nodes)], port) for i in range(len(nodes))]
 
 
 def _protocol(port: ServicePort) -> Literal["TCP", "UDP"] | None:
@@ -137,6 +149,6 @@ def _key(service: Service) -> str:
 
 def _is_in(text: str, networks: Networks) -> bool:
     try:
-        return any(IPv4Address(text) in network for network in networks if isinstance(network, IPv4Network))
-    except AddressValueError:
+        return any(ip_address(text) in network for network in networks)
+    except ValueError:
         return False

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 
 from tests.cluster.dual import DUAL, FOLLOW, PYTHON, Dual, Probe, echo, fill, service
 from tests.cluster.support import free_port, new_cluster, until
-from tests.loadbalancer.cluster import PODS, SERVICES, Tree, create, pod, wait_ready
+from tests.loadbalancer.cluster import PODS, SERVICES, Tree, create, from_host, pod, url, wait_ready
 
 pytestmark = [
     pytest.mark.cluster,
@@ -231,9 +232,29 @@ def test_a_load_balancer_has_an_address_of_each_family_that_answers_everywhere(d
         assert answerers(dual.ask(place, [("http", ip, 80) for ip in (four, six) * 8])) == {"web-1", "web-2"}
 
 
-def test_a_service_of_ipv6_alone_is_reached_through_the_api(dual: Dual) -> None:
+def test_a_service_of_ipv6_alone_is_reached_through_the_api_and_on_the_hosts_loopback(dual: Dual) -> None:
     page = dual.get(f"{SERVICES}/six:80/proxy/?format=json")
     assert page["pod"] in {"web-1", "web-2"}
+    create(
+        dual.cluster,
+        service("six-lb", "web", type="LoadBalancer", ipFamilies=["IPv6"]),
+        service("six-udp", "echo", port=53, target=5353, protocol="UDP", type="NodePort", ipFamilies=["IPv6"]),
+    )
+    port, udp = (dual.spec(name)["ports"][0]["nodePort"] for name in ("six", "six-udp"))
+    for answer in (
+        until("the node port", lambda: from_host(f"http://127.0.0.1:{port}")),
+        until("the balancer's port", lambda: from_host(url(dual.cluster, "six-lb"))),
+    ):
+        assert answer["pod"] in {"web-1", "web-2"}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        sock.connect(("127.0.0.1", udp))
+
+        def echoed() -> bytes:
+            sock.send(b"hello")
+            return sock.recv(100)
+
+        assert until("an echo", echoed).startswith(b"echo ")
 
 
 def test_the_addresses_stay_when_an_agent_dies_and_when_the_cluster_is_stopped(dual: Dual) -> None:

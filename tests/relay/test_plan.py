@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.endpointslice import EndpointPort
+from fairlead.api.endpointslice import EndpointPort, EndpointSlice
 from fairlead.api.service import LoadBalancerIngress, Service, ServicePort
-from fairlead.relay.plan import Door, candidates, doors, parse_urls, render_urls, targets, url
+from fairlead.net.model import Network6
+from fairlead.relay.plan import ANY_IPV6, Door, Networks, candidates, doors, parse_urls, render_urls, targets, url
 from tests.proxy.objects import NETWORK, node_port_service, port, service, slice_of
 
 ADDRESS = "172.30.0.200"
@@ -112,6 +113,24 @@ def test_an_annotation_that_makes_no_sense_is_no_port(text: str) -> None:
 )
 def test_the_scheme_is_what_is_likely_spoken(wanted: ServicePort, scheme: str) -> None:
     assert url(wanted, 9).partition("://")[0] == scheme
+
+
+def test_ipv6_is_for_what_has_no_ipv4() -> None:
+    def both(wanted: Service, *slices: EndpointSlice, six: bool = True) -> dict[Door, str]:
+        networks: Networks = [NETWORK.fabric, Network6().fabric] if six else [NETWORK.fabric]
+        return dict(doors(wanted, slices, networks=networks))
+
+    four, six = slice_of("10.244.1.2"), slice_of("fd00:10:244:1::2", addressType="IPv6")
+    node_port, shop = node_port_service(30080), balanced("fd00:172:30::c8")
+    assert both(node_port, six) == {node_door(30080): ANY_IPV6}
+    assert both(node_port, six, four) == {node_door(30080): ""}
+    assert both(node_port, six, six=False) == {}
+    assert both(shop, six) == {Door(KEY, "TCP", 80): "fd00:172:30::c8"}
+    shop.status.loadBalancer.ingress.append(LoadBalancerIngress(ip=ADDRESS, ipMode="VIP"))
+    assert both(shop, six, four) == {Door(KEY, "TCP", 80): ADDRESS}
+    nodes = ["172.30.0.11", "fd00:172:30::b", "172.30.0.12", "fd00:172:30::c"]
+    assert targets(ANY_IPV6, 80, node_ips=nodes, turn=1, tries=3) == [("fd00:172:30::c", 80), ("fd00:172:30::b", 80)]
+    assert targets("", 80, node_ips=nodes, turn=0, tries=3) == [("172.30.0.11", 80), ("172.30.0.12", 80)]
 
 
 def test_nodes_take_turns_and_an_address_is_tried_again() -> None:
