@@ -8,10 +8,10 @@ preferred; hints that would leave a node with nobody are ignored. Upstream's rul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from fairlead.api.endpointslice import Endpoint, EndpointSlice
 from fairlead.api.service import ServicePort
@@ -61,39 +61,112 @@ class Chosen:
 
 def choose(port: ServicePort, slices: Iterable[EndpointSlice], *, node: NodeView) -> Chosen:
     """The targets of one Service's port."""
+    found = candidates(port, slices, node=node)
+    return Chosen(tuple(sorted(found.cluster)), tuple(sorted(found.local)))
+
+
+class Piece(NamedTuple):
+    """What one slice has for one port, on one node."""
+
+    source: EndpointSlice | None
+    ready: dict[Target, Endpoint]
+    ending: set[Target]
+    local: list[Target]
+    """Of the ready ones."""
+
+
+class Candidates(NamedTuple):
+    """As `Chosen`, in no order. `cluster` is a dictionary or a set, each of which the other is fast to compare with."""
+
+    cluster: dict[Target, Endpoint] | set[Target]
+    local: list[Target]
+    pieces: Sequence[Piece]
+
+
+def candidates(
+    port: ServicePort, slices: Iterable[EndpointSlice], *, node: NodeView, before: Sequence[Piece] = ()
+) -> Candidates:
+    """`before` are the pieces of an earlier answer for the same port and node: of slices that are the very same objects
+    still, nothing is looked at again."""
+    known = {id(piece.source): piece for piece in before}
+    pieces = [known.get(id(source)) or _piece(port, source, node) for source in slices]
+    first = pieces[0] if pieces else Piece(None, {}, set(), [])
+    ready, ending, local = first.ready, first.ending, first.local
+    if len(pieces) > 1:
+        ready, ending = dict(ready), set(ending)
+        for piece in pieces[1:]:
+            ready.update(piece.ready)
+            ending.update(piece.ending)
+        local = list(dict.fromkeys(target for piece in pieces for target in piece.local))
+    local = local or [target for target in ending if target.local]
+    return Candidates(_preferred(ready, node) if ready else ending, local, pieces)
+
+
+def _piece(port: ServicePort, source: EndpointSlice, node: NodeView) -> Piece:
     ready: dict[Target, Endpoint] = {}
     ending: set[Target] = set()
-    for piece in slices:
-        numbers = _numbers(port, piece, node.family)
-        if not numbers:
-            continue
-        for endpoint in piece.endpoints:
-            for target in _targets(endpoint, numbers, node):
-                conditions = endpoint.conditions
-                if conditions.ready is not False:
-                    ready[target] = endpoint
-                elif conditions.serving is not False and conditions.terminating:
-                    ending.add(target)
-    cluster = _preferred(ready, node) if ready else ending
-    local = [t for t in ready if t.local] or [t for t in ending if t.local]
-    return Chosen(tuple(sorted(cluster)), tuple(sorted(local)))
+    family = node.family
+    numbers = _numbers(port, source, family)
+    for endpoint in source.endpoints if numbers else ():
+        for target in _targets(endpoint, numbers, node, family):
+            conditions = endpoint.conditions
+            if conditions.ready is not False:
+                ready[target] = endpoint
+            elif conditions.serving is not False and conditions.terminating:
+                ending.add(target)
+    return Piece(source, ready, ending, [target for target in ready if target.local])
+
+
+_NOWHERE: Mapping[Target, int] = {}
+
+
+class Order(NamedTuple):
+    """Targets in places 0, 1, 2…"""
+
+    targets: tuple[Target, ...] = ()
+    places: Mapping[Target, int] = _NOWHERE
+    changed: Collection[int] = ()
+    """The places that had another target, or none, or that are there no more, compared with the order before it."""
+
+
+NO_ORDER = Order()
+
+
+def rearranged(wanted: Collection[Target], before: Order = NO_ORDER) -> Order:
+    """The targets with as many as possible in the places that they had before; new ones sorted. For thousands of which
+    few change: all that is done for each is done by sets and copies, whose speed is C's."""
+    wanted = wanted if isinstance(wanted, dict | set) else set(wanted)
+    gone = set(before.places).difference(wanted)
+    fresh = sorted(set(wanted).difference(before.places), reverse=True)
+    if not gone and not fresh:
+        return Order(before.targets, before.places)
+    holes = sorted(before.places[target] for target in gone)
+    places: list[Target | None] = list(before.targets)
+    for hole in holes:
+        places[hole] = None
+    for hole in holes:
+        while places and places[-1] is None:
+            places.pop()
+        if hole >= len(places):
+            break
+        # The last one moves where nobody new takes the place of one that went.
+        places[hole] = fresh.pop() if fresh else places.pop()
+    while places and places[-1] is None:
+        places.pop()
+    targets = cast(list[Target], places)
+    targets.extend(reversed(fresh))
+    shorter, longer = sorted((len(targets), len(before.targets)))
+    changed = sorted({*(hole for hole in holes if hole < shorter), *range(shorter, longer)})
+    found = dict(before.places)
+    for target in gone:
+        del found[target]
+    found.update((targets[place], place) for place in changed if place < len(targets))
+    return Order(tuple(targets), found, changed)
 
 
 def arranged(targets: Sequence[Target], before: Sequence[Target]) -> tuple[Target, ...]:
-    """The targets with as many as possible in the places that they had before."""
-    wanted, had = set(targets), set(before)
-    places: list[Target | None] = [target if target in wanted else None for target in before]
-    fresh = [target for target in targets if target not in had]
-    fresh.reverse()
-    while places and places[-1] is None:
-        places.pop()
-    for place, target in enumerate(places):
-        if target is None:
-            # The last one moves where nobody new takes the place of one that went.
-            places[place] = fresh.pop() if fresh else places.pop()
-            while places and places[-1] is None:
-                places.pop()
-    return (*(target for target in places if target is not None), *reversed(fresh))
+    """The same of plain lists."""
+    return rearranged(targets, Order(tuple(before), {target: place for place, target in enumerate(before)})).targets
 
 
 def local_ready(slices: Iterable[EndpointSlice], *, node: NodeView) -> int:
@@ -117,8 +190,8 @@ def _numbers(port: ServicePort, piece: EndpointSlice, family: Family) -> list[in
     return [p.port for p in piece.ports if p.port and (p.name or "", p.protocol or "TCP") == wanted]
 
 
-def _targets(endpoint: Endpoint, numbers: Iterable[int], node: NodeView) -> list[Target]:
-    ip = canonical(endpoint.addresses[0], node.family) if endpoint.addresses else ""
+def _targets(endpoint: Endpoint, numbers: Iterable[int], node: NodeView, family: Family) -> list[Target]:
+    ip = canonical(endpoint.addresses[0], family) if endpoint.addresses else ""
     if not ip:
         return []
     local = _is_local(endpoint, node)
@@ -141,14 +214,13 @@ def _is_local(endpoint: Endpoint, node: NodeView) -> bool:
     return node.pod_cidr is not None and ip_address(endpoint.addresses[0]) in node.pod_cidr
 
 
-def _preferred(ready: dict[Target, Endpoint], node: NodeView) -> Iterable[Target]:
-    hints = [(target, endpoint.hints) for target, endpoint in ready.items()]
-    if all(hint and hint.forNodes for _, hint in hints):
-        here = [t for t, hint in hints if hint and any(n.name == node.name for n in hint.forNodes)]
+def _preferred(ready: dict[Target, Endpoint], node: NodeView) -> dict[Target, Endpoint] | set[Target]:
+    if all(endpoint.hints and endpoint.hints.forNodes for endpoint in ready.values()):
+        here = {t for t, e in ready.items() if e.hints and any(n.name == node.name for n in e.hints.forNodes)}
         if here:
             return here
-    if node.zone and all(hint and hint.forZones for _, hint in hints):
-        here = [t for t, hint in hints if hint and any(z.name == node.zone for z in hint.forZones)]
+    if node.zone and all(endpoint.hints and endpoint.hints.forZones for endpoint in ready.values()):
+        here = {t for t, e in ready.items() if e.hints and any(z.name == node.zone for z in e.hints.forZones)}
         if here:
             return here
     return ready

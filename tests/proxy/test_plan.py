@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from fairlead.api.service import Service
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Packet, Tracer
-from fairlead.proxy.endpoints import Target, arranged
+from fairlead.proxy.endpoints import Order, Target, arranged, rearranged
 from fairlead.proxy.frontends import OTHER_PROXY_LABEL
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
@@ -368,14 +371,19 @@ def targets_of(*numbers: int) -> tuple[Target, ...]:
         ((3, 1), (1, 2, 3, 4), (3, 1, 2, 4)),
         ((1, 2, 3, 4), (4,), (4,)),
         ((1, 2), (), ()),
-        ((1, 2, 3), (7, 8, 9, 10), (7, 8, 9, 10)),
+        ((1, 2, 3), (6, 7, 8, 9), (6, 7, 8, 9)),
         ((1, 2, 3, 4), (9, 3), (9, 3)),
     ],
 )
 def test_targets_keep_their_places_and_only_the_last_move(
     before: tuple[int, ...], now: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    assert arranged(targets_of(*now), targets_of(*before)) == targets_of(*expected)
+    first = Order(targets_of(*before), {target: place for place, target in enumerate(targets_of(*before))})
+    then = rearranged(targets_of(*now), first)
+    assert then.targets == arranged(targets_of(*now), targets_of(*before)) == targets_of(*expected)
+    assert then.places == {target: place for place, target in enumerate(then.targets)}
+    both = zip_longest(first.targets, then.targets)
+    assert list(then.changed) == [place for place, (old, new) in enumerate(both) if old != new]
 
 
 def test_in_a_large_service_one_endpoint_more_or_less_is_two_elements() -> None:
@@ -387,3 +395,50 @@ def test_in_a_large_service_one_endpoint_more_or_less_is_two_elements() -> None:
     more = at.put(service(), [slice_of(*ips)])
     assert [c.container for c in more.changes if c.container == "endpoints"] == ["endpoints"]
     assert len(at.many(from_pod(), 2000)) == 100
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"internalTrafficPolicy": "Local"},
+        {"type": "NodePort", "externalTrafficPolicy": "Local", "externalIPs": ["192.0.2.1"]},
+        {"type": "NodePort"},
+        sticky(),
+    ],
+    ids=["plain", "internal Local", "external Local", "node port", "sticky"],
+)
+def test_a_plan_changed_step_by_step_is_the_one_made_anew(fields: dict[str, Any]) -> None:
+    """Slices come, go and change at random; ports have many endpoints at times, and few, on this node or another."""
+    rng = random.Random(repr(fields))
+    ports = [port(80, name="a", nodePort=30080), port(81, name="b", nodePort=30081)]
+    made = service(ports=ports, **fields)
+    made_anew = service(ports=ports, **fields)
+    numbers = [EndpointPort(name="a", port=8080, protocol="TCP"), EndpointPort(name="b", port=8081, protocol="TCP")]
+    slices: dict[int, EndpointSlice] = {}
+    ledger, beside = Ledger(fixed_table(cluster_site(NETWORK))), Ledger(fixed_table(cluster_site(NETWORK)))
+    changed = 0
+    for _ in range(300):
+        which = rng.randrange(4)
+        here = rng.random() < 0.2
+        ips = rng.sample([f"10.244.{1 if here else 2}.{n}" for n in range(2, 60)], rng.choice((0, 3, 20, 40)))
+        if not ips:
+            slices.pop(which, None)
+        elif which in slices and rng.random() < 0.5:
+            others = slices[which].endpoints[1:]
+            slices[which] = slice_of(name=f"s{which}", endpoints=[*others, endpoint(ips[0])], ports=slices[which].ports)
+        else:
+            given = numbers if rng.random() < 0.9 else numbers[:1]
+            slices[which] = slice_of(*ips, name=f"s{which}", ports=given)
+        if rng.random() < 0.1:
+            made, made_anew = made_anew, made
+        before = ledger.plans.get("web", NOTHING)
+        plan = plan_service(made, slices.values(), node=node(), before=before)
+        forgetful = replace(before, memo=replace(before.memo, service=service()) if before.memo else None)
+        anew = plan_service(made, slices.values(), node=node(), before=forgetful)
+        changed += plan.since is not None
+        assert anew.since is None
+        assert plan == anew
+        assert ledger.take({"web": plan}) == beside.take({"web": anew})
+        assert ledger.wanted == beside.wanted
+    assert changed > 30 or "sessionAffinity" in fields

@@ -14,17 +14,15 @@ same, and else written anew around the elements, in one transaction; chains that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
 from fairlead.proxy.backend import Address, UdpFrontend
-from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
+from fairlead.proxy.nftables.plan import NOTHING, ServicePlan, Slot
 from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, MARKER, OUTSIDE, SERVICES, TIMEOUTS, UNSERVED
 
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
-_Slot = tuple[str, str]
-"""Container and key."""
-_Items = Set[tuple[str, str]]
+_Items = Collection[tuple[str, str]]
 """Keys and values."""
 
 
@@ -50,7 +48,7 @@ class Ledger:
         self._present = False
         self._instead = False
         self._plans: dict[str, ServicePlan] = {}
-        self._sharers: dict[_Slot, set[str]] = {}
+        self._sharers: dict[Slot, set[str]] = {}
         """Who wants an element, where it is more than one."""
         self._owner: dict[str, dict[str, str]] = {}
 
@@ -117,18 +115,15 @@ class Ledger:
 
     def take(self, plans: Mapping[str, ServicePlan]) -> Transaction:
         """Takes over new plans of some Services and proposes what makes the kernel follow."""
-        touched: set[_Slot] = set()
+        touched: set[Slot] = set()
         order = sorted(plans)
         claims: list[tuple[str, str, _Items]] = []
         for service in order:
-            old, new = self._plans.get(service, NOTHING).elements, plans[service].elements
-            for container in sorted({*old, *new}):
-                had, has = old.get(container, {}).items(), new.get(container, {}).items()
-                # Set operations: of a Service with thousands of endpoints mostly few elements change.
-                for key, _ in had - has:
+            for container, had, has in _differing(self._plans.get(service, NOTHING), plans[service]):
+                for key, _ in had:
                     self._release(container, key, service)
                     touched.add((container, key))
-                claims.append((container, service, has - had))
+                claims.append((container, service, has))
         for service in order:
             self._adopt(service, plans[service], touched)
         for container, service, items in claims:
@@ -137,7 +132,7 @@ class Ledger:
                 touched.add((container, key))
         return self._transaction(self._difference(touched))
 
-    def _adopt(self, service: str, plan: ServicePlan, touched: set[_Slot]) -> None:
+    def _adopt(self, service: str, plan: ServicePlan, touched: set[Slot]) -> None:
         if plan.elements:
             self._plans[service] = plan
         else:
@@ -228,7 +223,7 @@ class Ledger:
             unused,
         )
 
-    def _difference(self, touched: Iterable[_Slot]) -> Iterable[Change]:
+    def _difference(self, touched: Iterable[Slot]) -> Iterable[Change]:
         for container, key in sorted(touched):
             old = self.held.get(container, {}).get(key)
             new = self.wanted.get(container, {}).get(key)
@@ -255,3 +250,21 @@ class Ledger:
             del self._sharers[container, key]
         owners[key] = heir
         self.wanted[container][key] = self._plans[heir].elements[container][key]
+
+
+def _differing(old: ServicePlan, new: ServicePlan) -> Iterator[tuple[str, _Items, _Items]]:
+    """By container, what only the old plan has and what only the new one has."""
+    slots = new.differs_at(old)
+    if slots is None:
+        for container in sorted({*old.elements, *new.elements}):
+            had, has = old.elements.get(container, {}).items(), new.elements.get(container, {}).items()
+            yield container, had - has, has - had
+        return
+    for container, key in sorted(slots):
+        before, after = old.elements.get(container, {}).get(key), new.elements.get(container, {}).get(key)
+        if before != after:
+            yield container, _item(key, before), _item(key, after)
+
+
+def _item(key: str, value: str | None) -> _Items:
+    return () if value is None else ((key, value),)

@@ -8,7 +8,7 @@ addresses, which might be somebody else's too, are refused by an element of thei
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net.family import Family
 from fairlead.net.nft.model import Chain, Elements
-from fairlead.proxy.endpoints import Chosen, NodeView, Target, arranged, choose
+from fairlead.proxy.endpoints import NO_ORDER, Candidates, NodeView, Order, Piece, Target, candidates, rearranged
 from fairlead.proxy.frontends import (
     Frontend,
     affinity_timeout_s,
@@ -41,10 +41,33 @@ class Place(NamedTuple):
     key: str
 
 
+Slot = tuple[str, str]
+"""Container and key."""
 _List = tuple[int, bool]
 """A port's index, and whether the list is of the targets on this node."""
 _MANY = 16
 """From here on targets keep their slots while others come and go: one more would else move half of the others."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memo:
+    """What a plan was made of, where its targets are many: the next one looks only at what is not the same."""
+
+    service: Service
+    node: NodeView
+    pieces: Sequence[Sequence[Piece]]
+    """By port."""
+    orders: Mapping[_List, Order]
+    token: object = field(default_factory=object)
+    """Which memo this is, for those who must not keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Which slots are not as they were in the plan with that memo."""
+
+    token: object
+    slots: Collection[Slot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +78,14 @@ class ServicePlan:
     elements: Elements = field(default_factory=dict)
     no_local: frozenset[str] = frozenset()
     """The traffic that finds no endpoint on this node and may go to no other: `internal`, `external`."""
-    orders: Mapping[_List, tuple[Target, ...]] = field(default_factory=dict)
-    """Which targets have which slots, where they are many."""
+    memo: Memo | None = field(default=None, compare=False, repr=False)
+    since: Since | None = field(default=None, compare=False, repr=False)
+    """Where the plan was made by changing another one."""
+
+    def differs_at(self, before: ServicePlan) -> Collection[Slot] | None:
+        """Where at most it differs from the other plan; None where that is not known."""
+        known = self.since is not None and before.memo is not None and self.since.token is before.memo.token
+        return self.since.slots if self.since is not None and known else None
 
 
 NOTHING = ServicePlan()
@@ -68,14 +97,39 @@ def plan_service(
     """The plan of one Service from its slices; `NOTHING` where it needs none. `before` is the one to change from."""
     if service is None or not is_ours(service):
         return NOTHING
-    known = list(slices)
-    draft = _Draft(service)
-    for index, port in enumerate(service.spec.ports):
-        chosen = draft.ordered(index, choose(port, known, node=node), before)
-        for frontend in frontends(service, port, family=node.family):
-            draft.add(frontend, _place(frontend, node.family), chosen)
-    _add_balanced(draft, service, node.family)
-    return draft.plan()
+    memo, known = before.memo, list(slices)
+    alike = memo is not None and memo.service is service and memo.node == node
+    ports, family = service.spec.ports, node.family
+    pieces = memo.pieces if memo is not None and alike else [()] * len(ports)
+    found = [candidates(port, known, node=node, before=some) for port, some in zip(ports, pieces, strict=True)]
+    orders = _orders(found, memo)
+    changing = alike and not is_sticky(service) and _all_many(orders) and memo is not None and _all_many(memo.orders)
+    draft = _Draft(service, orders, before if changing else None)
+    for index, port in enumerate(ports):
+        for frontend in frontends(service, port, family=family):
+            draft.add(frontend, _place(frontend, family), index)
+    for ip in balanced(service, family):
+        draft.put(rules.BALANCED, ip, "")
+    many = any(order.places for order in orders.values())
+    return draft.plan(Memo(service, node, [some.pieces for some in found], orders) if many else None)
+
+
+def _all_many(orders: Mapping[_List, Order]) -> bool:
+    return all(order.places for (_, local), order in orders.items() if not local)
+
+
+def _orders(found: Sequence[Candidates], memo: Memo | None) -> Mapping[_List, Order]:
+    """Which targets have which slots."""
+    before = memo.orders if memo is not None else {}
+    orders = {}
+    for index, of_port in enumerate(found):
+        for local, targets in ((False, of_port.cluster), (True, of_port.local)):
+            if len(of_port.cluster) < _MANY:
+                orders[index, local] = Order(tuple(sorted(targets)))
+                continue
+            old = before.get((index, local))
+            orders[index, local] = rearranged(targets, old if old is not None and old.places else NO_ORDER)
+    return orders
 
 
 def desired(
@@ -98,66 +152,84 @@ def _place(frontend: Frontend, family: Family) -> Place:
     return Place(rules.address_door(family), f"{frontend.protocol} . {frontend.ip} . {frontend.port}")
 
 
-def _add_balanced(draft: _Draft, service: Service, family: Family) -> None:
-    for ip in balanced(service, family):
-        draft.put(rules.BALANCED, ip, "")
-
-
 class _Draft:
-    """A plan in the making."""
+    """A plan in the making: anew, or by changing the one before it, which was of the same Service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, orders: Mapping[_List, Order], before: ServicePlan | None) -> None:
         self._service = service
+        self._orders = orders
+        self._before = before
         self._sticky = is_sticky(service)
         self._chains: dict[str, Chain] = {}
         self._elements: dict[str, dict[str, str]] = {}
+        self._hairpins: set[str] = set()
+        """Of this node's targets; not looked at where these are as they were."""
+        self._moved = before is None or any(order.changed for (_, local), order in orders.items() if local)
         self._no_local: set[str] = set()
-        self._orders: dict[_List, tuple[Target, ...]] = {}
+        self._touched: set[Slot] = set()
 
-    def plan(self) -> ServicePlan:
+    def plan(self, memo: Memo | None) -> ServicePlan:
+        if self._before is not None and self._before.memo is not None:
+            return self._changed(self._before.elements, self._before.memo.token, memo)
+        if self._hairpins:
+            self._elements[rules.HAIRPIN] = dict.fromkeys(self._hairpins, "")
         if not self._elements:
             return NOTHING
-        return ServicePlan(self._chains, self._elements, frozenset(self._no_local), self._orders)
+        return ServicePlan(self._chains, self._elements, frozenset(self._no_local), memo)
 
-    def ordered(self, index: int, chosen: Chosen, before: ServicePlan) -> Chosen:
-        """With the targets in the places that they had before."""
-        if len(chosen.cluster) < _MANY:
-            return chosen
-        lists = []
-        for local, targets in ((False, chosen.cluster), (True, chosen.local)):
-            old = before.orders.get((index, local))
-            self._orders[index, local] = arranged(targets, old) if old else targets
-            lists.append(self._orders[index, local])
-        return Chosen(*lists)
+    def _changed(self, before: Elements, token: object, memo: Memo | None) -> ServicePlan:
+        elements = {**before, **self._elements}
+        if self._moved:
+            old = before.get(rules.HAIRPIN, {})
+            self._touched.update((rules.HAIRPIN, key) for key in old.keys() ^ self._hairpins)
+            elements[rules.HAIRPIN] = dict.fromkeys(self._hairpins, "")
+        held = {container: held for container, held in elements.items() if held}
+        return ServicePlan(self._chains, held, frozenset(self._no_local), memo, Since(token, self._touched))
 
     def put(self, container: str, key: str, value: str) -> None:
+        if self._before is None:
+            held = self._elements.get(container)
+            if held is None:
+                held = self._elements[container] = {}
+            held[key] = value
+        elif (held := self._own(container)).get(key) != value:
+            self._touched.add((container, key))
+            held[key] = value
+
+    def _drop(self, container: str, key: str) -> None:
+        if self._own(container).pop(key, None) is not None:
+            self._touched.add((container, key))
+
+    def _own(self, container: str) -> dict[str, str]:
+        """The elements as they were, to be changed."""
         held = self._elements.get(container)
         if held is None:
-            held = self._elements[container] = {}
-        held[key] = value
+            before = self._before.elements.get(container, {}) if self._before is not None else {}
+            held = self._elements[container] = dict(before)
+        return held
 
-    def add(self, frontend: Frontend, at: Place, chosen: Chosen) -> None:
+    def add(self, frontend: Frontend, at: Place, index: int) -> None:
         """What takes a connection to the frontend to one of the port's endpoints, or refuses it."""
         spec = self._service.spec
+        cluster, local = self._orders[index, False], self._orders[index, True]
         if frontend.restricted:
             self._restrict(at)
-        if not chosen.cluster:
+        if not cluster.targets:
             if frontend.external:
                 self.put(at.door.map(rules.UNSERVED), at.key, "")
             return
         if self._sticky:
             self._remember(at)
         if not frontend.external:
-            local = spec.internalTrafficPolicy == "Local"
-            self._lead(rules.SERVICES, frontend, at, self._spread(at, chosen.local if local else chosen.cluster))
+            wanted = local if spec.internalTrafficPolicy == "Local" else cluster
+            self._lead(rules.SERVICES, frontend, at, self._spread(at, wanted))
         elif spec.externalTrafficPolicy == "Local":
-            self._lead(rules.SERVICES, frontend, at, rules.near(self._spread(at, chosen.cluster)))
-            self._lead(rules.OUTSIDE, frontend, at, self._spread(at, chosen.local, local=True))
+            self._lead(rules.SERVICES, frontend, at, rules.near(self._spread(at, cluster)))
+            self._lead(rules.OUTSIDE, frontend, at, self._spread(at, local, local=True))
         else:
-            self._lead(rules.SERVICES, frontend, at, rules.masquerading(self._spread(at, chosen.cluster)))
-        for target in (*chosen.cluster, *chosen.local):
-            if target.local:
-                self.put(rules.HAIRPIN, f"{target.ip} . {target.ip}", "")
+            self._lead(rules.SERVICES, frontend, at, rules.masquerading(self._spread(at, cluster)))
+        if self._moved:
+            self._hairpins.update(f"{target.ip} . {target.ip}" for target in local.targets)
 
     def _lead(self, container: str, frontend: Frontend, at: Place, chain: Chain) -> None:
         if chain is rules.DROP:
@@ -178,22 +250,35 @@ class _Draft:
         self._chains.update((chain.name, chain) for chain in way)
         self.put(at.door.map(rules.TIMEOUTS), at.key, f"goto {way[-1].name}")
 
-    def _spread(self, at: Place, targets: Sequence[Target], *, local: bool = False) -> Chain:
+    def _spread(self, at: Place, order: Order, *, local: bool = False) -> Chain:
         """The chain that sends to one of the targets, with the elements that it looks up."""
-        if not targets:
-            return rules.DROP
-        door, offset = at.door, rules.LOCAL_SLOT if local else 0
-        way = (rules.sticky if self._sticky else rules.slots)(door, len(targets), local=local)
-        self._chains.update((chain.name, chain) for chain in way)
-        slots = [f"{at.key} . {mark(slot + offset)}" for slot in range(len(targets))]
+        offset, count = rules.LOCAL_SLOT if local else 0, len(order.targets)
         if self._sticky:
-            ids = [mark(number | offset) for number in _stable_ids(targets)]
-            for slot, number in zip(slots, ids, strict=True):
-                self.put(door.map(rules.PICKS), slot, number)
-            slots = [f"{at.key} . {number}" for number in ids]
-        for slot, target in zip(slots, targets, strict=True):
-            self.put(door.map(rules.ENDPOINTS), slot, f"{target.ip} . {target.port}")
+            self._stick(at, order.targets, offset)
+        else:
+            self._fill(at, order, offset)
+        if not count:
+            return rules.DROP
+        way = (rules.sticky if self._sticky else rules.slots)(at.door, count, local=local)
+        self._chains.update((chain.name, chain) for chain in way)
         return way[-1]
+
+    def _fill(self, at: Place, order: Order, offset: int) -> None:
+        """The slots: those that changed, where the others are there from before."""
+        container, targets = at.door.map(rules.ENDPOINTS), order.targets
+        for place in range(len(targets)) if self._before is None else order.changed:
+            slot = f"{at.key} . {mark(place + offset)}"
+            if place < len(targets):
+                self.put(container, slot, f"{targets[place].ip} . {targets[place].port}")
+            else:
+                self._drop(container, slot)
+
+    def _stick(self, at: Place, targets: Sequence[Target], offset: int) -> None:
+        """Slots that lead to ids, and ids to endpoints."""
+        for place, (number, target) in enumerate(zip(_stable_ids(targets), targets, strict=True)):
+            chosen = mark(number | offset)
+            self.put(at.door.map(rules.PICKS), f"{at.key} . {mark(place + offset)}", chosen)
+            self.put(at.door.map(rules.ENDPOINTS), f"{at.key} . {chosen}", f"{target.ip} . {target.port}")
 
 
 def _stable_ids(targets: Sequence[Target]) -> Iterator[int]:
