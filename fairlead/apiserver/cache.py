@@ -22,6 +22,7 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 RING_EVENTS = 4096
 RING_BYTES = 8 << 20
 """Recent events kept a kind for watches that start in the past: so many, and of objects of so many bytes."""
+_FEW = 32
 
 
 class _Labelled(msgspec.Struct):
@@ -157,6 +158,8 @@ class KindCache:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
         self._keys: list[str] = []
+        self._unsorted: list[str] = []
+        """Keys that are not among `_keys` yet: nobody has asked for their order."""
         self._ring: deque[Event] = deque()
         self._ring_events = ring_events
         self._ring_bytes = 0
@@ -165,7 +168,7 @@ class KindCache:
         """Called with every event in order; keyed by whoever wants to be forgotten again."""
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._entries)
 
     @property
     def floor(self) -> int:
@@ -181,17 +184,28 @@ class KindCache:
             key = record.key[len(prefix) :]
             raw = self.form.splice(record.value, record.revision)
             self._entries[key] = Entry(self.form, key, raw, record.revision)
-        self._keys = sorted(self._entries)
+        self._keys, self._unsorted = sorted(self._entries), []
         self._floor = revision
 
     def select(self, namespace: str = "") -> list[Entry]:
         """All objects (of one namespace) in key order."""
-        entries = self._entries
+        entries, keys = self._entries, self._sorted()
         if not namespace:
-            return [entries[key] for key in self._keys]
-        start = bisect_left(self._keys, namespace + "/")
-        end = bisect_left(self._keys, namespace + "0", lo=start)  # "0" is the character after "/"
-        return [entries[key] for key in self._keys[start:end]]
+            return [entries[key] for key in keys]
+        start = bisect_left(keys, namespace + "/")
+        end = bisect_left(keys, namespace + "0", lo=start)  # "0" is the character after "/"
+        return [entries[key] for key in keys[start:end]]
+
+    def _sorted(self) -> list[str]:
+        """All keys. To put one in its place moves half of the others, so that is left until their order matters."""
+        if len(self._unsorted) < _FEW:
+            for key in self._unsorted:
+                insort(self._keys, key)
+        else:
+            self._keys += self._unsorted
+            self._keys.sort()  # quick, since most of it is in order
+        self._unsorted = []
+        return self._keys
 
     def apply(self, key: str, change: Change) -> Event:
         """Takes in a committed change and tells the listeners."""
@@ -216,7 +230,7 @@ class KindCache:
         raw = self.form.splice(change.value, change.revision)
         entry = Entry(self.form, key, raw, change.revision)
         if previous is None:
-            insort(self._keys, key)
+            self._unsorted.append(key)
         self._entries[key] = entry
         return Event("MODIFIED" if previous else "ADDED", entry, previous)
 
@@ -224,7 +238,8 @@ class KindCache:
         if previous is None:
             raise KeyError(key)
         del self._entries[key]
-        del self._keys[bisect_left(self._keys, key)]
+        keys = self._sorted()
+        del keys[bisect_left(keys, key)]
         raw = self.form.respliced(previous.raw, change.revision)
         return Event("DELETED", Entry(self.form, key, raw, change.revision), previous)
 

@@ -1,8 +1,7 @@
 """The TLS edge: aiohttp's low-level server around the core.
 
 No application, router or middleware: a request goes straight to `Core.handle`. Who the client is comes from its
-certificate, read once a connection. Answers without an end are written as they come, whatever is queued in one
-buffer; a watcher that was dropped for being slow has its connection cut, since it may never read its end.
+certificate, read once a connection. Answers without an end are `streaming`'s.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from fairlead.apiserver.bridge import bridge
 from fairlead.apiserver.core import Core, error_response
 from fairlead.apiserver.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.kubelet import Kubelet
-from fairlead.apiserver.model import Forward, PortForward, Stream, Upgrade, User
+from fairlead.apiserver.model import Forward, PortForward, Upgrade, User
 from fairlead.apiserver.portforward import serve_port_forward
 from fairlead.apiserver.route import proxied_from
-from fairlead.apiserver.watch import WatchStream
+from fairlead.apiserver.streaming import Pace, send_stream
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Request, Response
 
@@ -36,9 +35,6 @@ _MAX_LINE = 64 << 10
 """Of the request line and of one header: an exec carries its command in the path."""
 _KEEPALIVE_S = 180.0
 _SHUTDOWN_S = 0.5
-_STREAM_REST_S = 0.002
-"""After a write to a stream: under load what comes meanwhile goes out together (a send costs more than the rest of an
-event), and the first event after a pause still leaves at once."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -81,6 +77,7 @@ class HttpEdge:
         self._authenticator = authenticator
         self._kubelet = kubelet
         self._forwarder = Forwarder(kubelet)
+        self._pace = Pace()
         self._runner: web.ServerRunner | None = None
 
     async def start(self, socks: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
@@ -132,7 +129,7 @@ class HttpEdge:
                 return await self._forwarder.forward(request, outcome, start)
             if isinstance(outcome, PortForward):
                 return await _port_forward(request, outcome)
-            return await _send_stream(request, outcome)
+            return await send_stream(request, outcome, self._pace)
         finally:
             ended()
 
@@ -174,22 +171,3 @@ async def _read(request: web.BaseRequest) -> bytes:
 
 def _response(response: Response) -> web.Response:
     return web.Response(status=response.status, body=response.body, headers=response.headers)
-
-
-async def _send_stream(request: web.BaseRequest, stream: Stream) -> web.StreamResponse:
-    response = web.StreamResponse(headers=stream.headers)
-    response.enable_chunked_encoding()
-    transport = request.transport
-    if isinstance(stream, WatchStream) and transport is not None:
-        stream.on_overflow = transport.abort
-    try:
-        await response.prepare(request)
-        while pieces := await stream.next():
-            await response.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            await asyncio.sleep(_STREAM_REST_S)
-        await response.write_eof()
-    except ConnectionError:
-        pass  # the reader went away; there is nobody to tell
-    finally:
-        stream.close()
-    return response

@@ -7,6 +7,7 @@ refused, because the Service decides (docs/decisions/0007).
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from fairlead.api.ipaddress import (
@@ -25,9 +26,10 @@ from fairlead.apiserver.addresspool import is_address
 from fairlead.apiserver.cache import Event
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.services import addresses
+from fairlead.base.ids import uuid_text
 from fairlead.store.model import Change, Record
 
-_NAMESPACE = uuid.UUID("a3f1b7de-6f0c-4a55-9d39-5c1f1e6f4a10")
+_NAMESPACE = uuid.UUID("a3f1b7de-6f0c-4a55-9d39-5c1f1e6f4a10").bytes
 
 
 class ServiceAddresses:
@@ -83,7 +85,7 @@ class ServiceAddresses:
         address = IPAddress(
             metadata=ObjectMeta(
                 name=ip,
-                uid=str(uuid.uuid5(_NAMESPACE, f"{meta.uid} {ip}")),
+                uid=_uid(f"{meta.uid} {ip}"),
                 creationTimestamp=meta.creationTimestamp,
                 labels={FAMILY_LABEL: family_of(ip), MANAGED_BY_LABEL: ALLOCATOR},
             ),
@@ -92,3 +94,9 @@ class ServiceAddresses:
             ),
         )
         return self._cache.form.stored(address)
+
+
+def _uid(name: str) -> str:
+    """Always the same for the same name: a UUID of version 5."""
+    digest = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()
+    return uuid_text(int.from_bytes(digest[:16], "big"), version=5)

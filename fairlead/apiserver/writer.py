@@ -49,7 +49,7 @@ class Writer:
                 raise already_exists(kind.plural, kind.group, name) from e
             except StoreError as e:
                 raise unavailable(e) from e
-        return Entry(form, key, form.splice(value, revision), revision)
+        return _written(resource, key, value, revision)
 
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
         """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
@@ -71,7 +71,7 @@ class Writer:
                 raise Raced from e
             except StoreError as e:
                 raise unavailable(e) from e
-        return Entry(form, entry.key, form.splice(value, revision), revision)
+        return _written(resource, entry.key, value, revision)
 
     async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
         """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
@@ -85,6 +85,14 @@ class Writer:
         except StoreError as e:
             raise unavailable(e) from e
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+
+def _written(resource: Resource, key: str, value: bytes, revision: int) -> Entry:
+    """What was written: the cache's own, unless somebody has written again meanwhile."""
+    found = resource.cache.get(key)
+    if found is not None and found.revision == revision:
+        return found
+    return Entry(resource.form, key, resource.form.splice(value, revision), revision)
 
 
 async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:

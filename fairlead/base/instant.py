@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta
 from typing import NewType
 
@@ -13,12 +14,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def render_time(at: Instant) -> str:
     """`metav1.Time`: RFC 3339 in UTC with whole seconds."""
-    return (_EPOCH + timedelta(seconds=int(at))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_second(int(at))}Z"
 
 
 def render_micro_time(at: Instant) -> str:
     """`metav1.MicroTime`: RFC 3339 in UTC with six decimals."""
-    return (_EPOCH + timedelta(seconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second, micros = divmod(round(at * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{micros:06d}Z"
+
+
+@functools.lru_cache(maxsize=16)
+def _second(at: int) -> str:
+    """Kept, because most of the times that are written are of this second."""
+    return (_EPOCH + timedelta(seconds=at)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_time(text: str) -> Instant:

@@ -8,6 +8,7 @@ because people search the web for them. Where a name is only the prefix of one (
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ Check = Callable[[str], list[str]]
 
 LABEL_MAX = 63
 SUBDOMAIN_MAX = 253
+_QUALIFIED_MAX = SUBDOMAIN_MAX + 1 + LABEL_MAX
 
 _LABEL_1123 = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = _LABEL_1123 + "(\\." + _LABEL_1123 + ")*"
@@ -150,6 +152,16 @@ def path_segment_prefix(value: str) -> list[str]:
 
 def qualified_name(value: str) -> list[str]:
     """The key of a label or annotation: `name` or `dns.subdomain/name`."""
+    return list(_kept_problems(value)) if len(value) <= _QUALIFIED_MAX else _qualified_problems(value)
+
+
+@functools.lru_cache(maxsize=512)
+def _kept_problems(value: str) -> tuple[str, ...]:
+    """There are few keys, and every object has some of them."""
+    return tuple(_qualified_problems(value))
+
+
+def _qualified_problems(value: str) -> list[str]:
     prefix, slash, name = value.partition("/")
     if not slash:
         name = value

@@ -27,6 +27,10 @@ class Index(Generic[T]):
         return frozenset(self._keys.get(fact, ()))
 
     def _on_change(self, key: str, old: T | None, new: T | None) -> None:
+        if old is None and new is not None:
+            for fact in self._facts(new):
+                self._keys.setdefault(fact, set()).add(key)
+            return
         before = set(self._facts(old)) if old is not None else set()
         after = set(self._facts(new)) if new is not None else set()
         for fact in before - after:

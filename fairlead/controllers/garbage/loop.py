@@ -56,8 +56,8 @@ class _Garbage:
 
     def _note(self, where: str, old: ObjectMeta | None, new: ObjectMeta) -> None:
         self._where[new.uid] = where
-        before = {ref.uid for ref in old.ownerReferences} if old else set()
-        after = {ref.uid for ref in new.ownerReferences}
+        before = {ref.uid for ref in old.ownerReferences} if old else frozenset()
+        after = {ref.uid for ref in new.ownerReferences} if new.ownerReferences else frozenset()
         for uid in before - after:
             self._disown(uid, where)
         for uid in after - before:
