@@ -31,6 +31,7 @@ FABRIC = "172.30.0.0/24"
 _HOW_TO_WRITE_RANGES = "write it as 10.50.0.0/16, or for both families as 10.50.0.0/16,fd00:10:50::/56"
 DEFAULT_API_PORT = 6443
 _RANGES = ("pod_cidr", "service_cidr")
+_TAKEN_INSIDE = {("tcp", 53), ("udp", 53), ("tcp", 6443)}
 FIRST_FREE_PORT = 1024
 """Below it, ordinary users may not listen."""
 
@@ -51,7 +52,9 @@ class ClusterConfig:
     upstream: str = "host"
     """Who is asked about names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
     expose_host: tuple[int, ...] = ()
-    """Ports of the host's 127.0.0.1 that Pods may connect to."""
+    """TCP ports of the host's 127.0.0.1 that Pods may connect to."""
+    expose_host_udp: tuple[int, ...] = ()
+    """UDP ports of it that they may send to."""
     lb_pool: str = ""
     """The addresses of load balancers, as in `parse_pool`; empty: 172.30.0.200-250, and their like of IPv6."""
     host_routes: bool = False
@@ -63,6 +66,13 @@ class ClusterConfig:
     @property
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
+
+    @property
+    def exposed(self) -> frozenset[tuple[str, int]]:
+        """Protocols and ports of the host's 127.0.0.1 that Pods may reach."""
+        return frozenset(
+            [("TCP", port) for port in self.expose_host] + [("UDP", port) for port in self.expose_host_udp]
+        )
 
     @property
     def ip_family(self) -> IpFamily:
@@ -116,6 +126,7 @@ class Given:
     node_port_range: tuple[int, int] | None = None
     upstream: str | None = None
     expose_host: tuple[int, ...] | None = None
+    expose_host_udp: tuple[int, ...] | None = None
     lb_pool: str | None = None
     host_routes: bool | None = None
     proxy_mode: ProxyMode | None = None
@@ -138,15 +149,19 @@ def parse_port_range(text: str) -> tuple[int, int]:
     return low, high
 
 
-def parse_exposed(text: str) -> tuple[int, ...]:
-    if text == "none":
-        return ()
-    ports = [int(part) if part.isdigit() else 0 for part in text.split(",")]
-    if not all(1 <= port <= 65535 for port in ports):
-        raise UsageError(f'--expose-host: "{text}" is no list of ports: write it as 5432 or 5432,6379, or none')
-    if taken := {53, 6443} & set(ports):
-        raise UsageError(f"--expose-host {min(taken)}: on the cluster's side the cluster itself serves that port")
-    return tuple(sorted(set(ports)))
+def parse_exposed(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """TCP ports and UDP ports: `5432,5353/udp`."""
+    found: dict[str, set[int]] = {"tcp": set(), "udp": set()}
+    for part in () if text == "none" else text.split(","):
+        number, _, protocol = part.strip().lower().partition("/")
+        port = int(number) if number.isdigit() else 0
+        if not 1 <= port <= 65535 or (protocol or "tcp") not in found:
+            how = "write it as 5432 or 5432,6379,5353/udp, or none"
+            raise UsageError(f'--expose-host: "{text}" is no list of ports: {how}')
+        if (protocol or "tcp", port) in _TAKEN_INSIDE:
+            raise UsageError(f"--expose-host {part}: on the cluster's side the cluster itself serves that port")
+        found[protocol or "tcp"].add(port)
+    return tuple(sorted(found["tcp"])), tuple(sorted(found["udp"]))
 
 
 def parse_cidrs(text: str, flag: str) -> str:

@@ -89,7 +89,7 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--expose-host",
         metavar="P,...",
-        help="ports of this machine's 127.0.0.1 that Pods may connect to, as host.fairlead.internal (default: none)",
+        help="ports of this machine's 127.0.0.1 that Pods reach as host.fairlead.internal: 80,53/udp (default: none)",
     )
     up.add_argument(
         "--api-address",
@@ -153,6 +153,7 @@ def _up(args: argparse.Namespace) -> int:
 
     if args.api_port is not None and not 1 <= args.api_port <= 65535:
         raise CommandError(f"--api-port {args.api_port}: a port is a number from 1 to 65535", 2)
+    exposed = config.parse_exposed(args.expose_host) if args.expose_host else (None, None)
     given = config.Given(
         nodes=args.nodes,
         api_port=args.api_port,
@@ -162,7 +163,8 @@ def _up(args: argparse.Namespace) -> int:
         service_cidr=args.service_cidr and config.parse_cidrs(args.service_cidr, "--service-cidr"),
         node_port_range=args.node_port_range and config.parse_port_range(args.node_port_range),
         upstream=args.upstream and config.parse_upstream(args.upstream),
-        expose_host=config.parse_exposed(args.expose_host) if args.expose_host else None,
+        expose_host=exposed[0],
+        expose_host_udp=exposed[1],
         lb_pool=config.parse_lb_pool(args.lb_pool) if args.lb_pool is not None else None,
         host_routes=args.host_routes,
         proxy_mode=args.proxy_mode,

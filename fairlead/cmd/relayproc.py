@@ -51,7 +51,7 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     relay = run(client, host=listener, network=network, node_ips=node_ips, clock=clock, log=log)
     names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
     exposed = fairlead.relay.exposed.run(
-        config.expose_host, address=str(network.gateway), host=listener, log=log.named("exposed")
+        config.exposed, address=str(network.gateway), host=listener, log=log.named("exposed")
     )
     await run_all(relay, names, exposed)
 

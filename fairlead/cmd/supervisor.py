@@ -254,7 +254,7 @@ class Supervisor:
     def _serve_relay(self, poll: select.poll) -> None:
         from fairlead.relay.host import handle_request
 
-        if not handle_request(self._relay, exposed=self._config.expose_host):
+        if not handle_request(self._relay, exposed=self._config.exposed):
             poll.unregister(self._relay)
 
     def _serve_dns(self, poll: select.poll) -> None:

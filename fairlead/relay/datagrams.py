@@ -57,7 +57,7 @@ class Datagrams:
                 data, address = self._outer.recvfrom(_LONGEST)
             except OSError:  # nothing more; or the ICMP error of an answer that nobody took, which is told once
                 return
-            client = self._clients.get(address) or self._meet(address)
+            client = self._clients.get(address) or self._meet(address, data)
             if client is None:
                 continue
             client.at = self._loop.time()
@@ -69,9 +69,8 @@ class Datagrams:
             except OSError:  # nobody was there for an earlier one: the next one finds another way
                 self._forget(address)
 
-    def _meet(self, address: Address) -> _Client | None:
-        if len(self._clients) >= MOST_CLIENTS:
-            self._forget(next(iter(self._clients)))
+    def _meet(self, address: Address, data: bytes) -> _Client | None:
+        """A new client, whose first datagram the caller then sends; None where there is nobody to send it to."""
         sock = None
         try:
             target = self._target()
@@ -82,6 +81,11 @@ class Datagrams:
             if sock is not None:
                 sock.close()
             return None
+        return self._take(address, sock)
+
+    def _take(self, address: Address, sock: socket.socket) -> _Client:
+        if len(self._clients) >= MOST_CLIENTS:
+            self._forget(next(iter(self._clients)))
         client = self._clients[address] = _Client(sock, self._loop.time())
         self._loop.add_reader(sock.fileno(), self._from_service, address, client)
         if self._timer is None:

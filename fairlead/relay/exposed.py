@@ -1,34 +1,42 @@
 """Ports of the host that Pods may connect to: the user lists them (`fairlead up --expose-host`); no other is in reach.
 
-The relay listens on the fabric's gateway; for each connection the supervisor, who holds the list, dials the host's
-127.0.0.1 and hands the socket in.
+The relay listens on the fabric's gateway; for each connection, and for each client that sends datagrams, the
+supervisor, who holds the list, dials the host's 127.0.0.1 and hands the socket in.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
 
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
-from fairlead.relay.copy import Pump, refuse
+from fairlead.relay.copy import Address, Pump, refuse
+from fairlead.relay.datagrams import Datagrams
+from fairlead.relay.host import Exposed
 from fairlead.relay.listener import HostListener, PortTaken
 
 _BACKLOG = 512
 _AT_ONCE = 64
 _ACCEPT_PAUSE_S = 0.1
+_MOST_WAITING = 16
+"""Datagrams of one client."""
+_MOST_STRANGERS = 256
 
 
-async def run(ports: Sequence[int], *, address: str, host: HostListener, log: Log) -> None:
+async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> None:
     """For ever. Listens on `address`, in the network namespace that it is called in."""
     async with Nursery() as nursery:
         pump = Pump()
-        for port in ports:
+        senders: list[_Senders] = []
+        for protocol, port in sorted(ports):
             try:
+                if protocol == "UDP":
+                    senders.append(_Senders(_bound(address, port), port, host=host, nursery=nursery, log=log))
+                    continue
                 listener = socket.create_server((address, port), backlog=_BACKLOG)
             except OSError as error:
-                log.error("cannot expose the host's port", port=port, error=error)
+                log.error("cannot expose the host's port", port=f"{port}/{protocol}", error=error)
                 continue
             listener.setblocking(False)
             nursery.spawn(_Door(listener, port, host=host, pump=pump, nursery=nursery, log=log).run())
@@ -36,6 +44,56 @@ async def run(ports: Sequence[int], *, address: str, host: HostListener, log: Lo
             await asyncio.Future()
         finally:
             pump.close()
+            for sender in senders:
+                sender.close()
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _Senders(Datagrams):
+    """The clients of one UDP port. What they send while the supervisor is asked for a socket waits, up to a bound."""
+
+    def __init__(self, outer: socket.socket, port: int, *, host: HostListener, nursery: Nursery, log: Log) -> None:
+        super().__init__(outer, lambda: ("", 0))
+        self._port = port
+        self._host = host
+        self._nursery = nursery
+        self._log = log
+        self._waiting: dict[Address, list[bytes]] = {}
+
+    def _meet(self, address: Address, data: bytes) -> None:
+        waiting = self._waiting.get(address)
+        if waiting is not None:
+            if len(waiting) < _MOST_WAITING:
+                waiting.append(data)
+        elif len(self._waiting) < _MOST_STRANGERS:
+            self._waiting[address] = [data]
+            self._nursery.spawn(self._open(address))
+
+    async def _open(self, address: Address) -> None:
+        try:
+            there = await self._host.connect(self._port, "UDP")
+        except (PortTaken, OSError, TimeoutError) as error:
+            self._log.debug("the host does not answer", port=self._port, error=error)
+            del self._waiting[address]
+            return
+        except asyncio.CancelledError:
+            del self._waiting[address]
+            raise
+        self._take(address, there)
+        for data in self._waiting.pop(address):
+            try:
+                there.send(data)
+            except OSError:  # nobody is there: the kernel says so at the next look
+                return
 
 
 class _Door:

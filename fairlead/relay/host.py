@@ -1,6 +1,7 @@
 """The supervisor's side: opens sockets on the host's loopback for the relay, and does nothing else.
 
-`{"id": n, "connect": port}` asks for a connection to one of the host's own ports, of those that the user has exposed.
+`{"id": n, "connect": port, "protocol": "TCP"}` asks for a connection to one of the host's own ports (with UDP for a
+socket that sends there), of those that the user has exposed.
 
 One datagram a request over a SOCK_SEQPACKET pair: `{"id": n, "listen": port, "protocol": "TCP"}`, answered by
 `{"id": n, "listen": port}` and the socket, or by `{"id": n, "error": "..."}`. Port 0 means any that is free. The relay
@@ -20,11 +21,14 @@ from typing import Any
 LOOPBACK = "127.0.0.1"
 MAX_REQUEST = 4096
 _BACKLOG = 4096
-_CONNECT = "connect"
+_CONNECT, _LISTEN = "connect", "listen"
+Exposed = Collection[tuple[str, int]]
+"""Protocols (TCP, UDP) and ports."""
+
 _DATAGRAM_BUFFER = 1024 * 1024
 
 
-def handle_request(sock: socket.socket, *, exposed: Collection[int] = ()) -> bool:
+def handle_request(sock: socket.socket, *, exposed: Exposed = ()) -> bool:
     """Answers one request that is there to be read. False where the other end is gone."""
     try:
         request = sock.recv(MAX_REQUEST)
@@ -36,23 +40,23 @@ def handle_request(sock: socket.socket, *, exposed: Collection[int] = ()) -> boo
     return True
 
 
-def _answer(sock: socket.socket, request: bytes, exposed: Collection[int]) -> None:
-    number, port, protocol = _parse(request)
+def _answer(sock: socket.socket, request: bytes, exposed: Exposed) -> None:
+    verb, number, port, protocol = _parse(request)
     reply: dict[str, Any] = {"id": number}
     if not 0 <= port <= 65535:
         sock.send(json.dumps(reply | {"error": "that is no port"}).encode())
         return
-    if protocol == _CONNECT and port not in exposed:
-        sock.send(json.dumps(reply | {"error": f"port {port} is not exposed"}).encode())
+    if verb == _CONNECT and (protocol, port) not in exposed:
+        sock.send(json.dumps(reply | {"error": f"port {port}/{protocol} is not exposed"}).encode())
         return
     try:
-        opened = _dial(port) if protocol == _CONNECT else _open(port, protocol)
+        opened = _dial(port, protocol) if verb == _CONNECT else _open(port, protocol)
     except OSError as e:
         sock.send(json.dumps(reply | {"error": _explain(e, port)}).encode())
         return
     with opened:
         opened.setblocking(False)
-        reply["listen"] = opened.getsockname()[1] if protocol != _CONNECT else 0
+        reply["listen"] = opened.getsockname()[1] if verb != _CONNECT else 0
         socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
 
 
@@ -69,9 +73,9 @@ def _open(port: int, protocol: str) -> socket.socket:
     return opened
 
 
-def _dial(port: int) -> socket.socket:
+def _dial(port: int, protocol: str) -> socket.socket:
     """A connection that may be still in the making: this process waits for nobody."""
-    opened = socket.socket()
+    opened = socket.socket(type=socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM)
     opened.setblocking(False)
     code = opened.connect_ex((LOOPBACK, port))
     if code not in (0, errno.EINPROGRESS):
@@ -86,14 +90,14 @@ def _explain(error: OSError, port: int) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def _parse(request: bytes) -> tuple[int, int, str]:
-    """Number, port and protocol; port -1 where the request makes no sense."""
+def _parse(request: bytes) -> tuple[str, int, int, str]:
+    """Verb, number, port and protocol; port -1 where the request makes no sense."""
     try:
         tree = json.loads(request)
-        number = tree["id"]
-        port, protocol = (tree["connect"], _CONNECT) if _CONNECT in tree else (tree["listen"], tree["protocol"])
+        verb = _CONNECT if _CONNECT in tree else _LISTEN
+        number, port, protocol = tree["id"], tree[verb], tree["protocol"]
     except (ValueError, KeyError, TypeError):
-        return 0, -1, ""
-    if not isinstance(number, int) or not isinstance(port, int) or protocol not in ("TCP", "UDP", _CONNECT):
-        return 0, -1, ""
-    return number, port, protocol
+        return "", 0, -1, ""
+    if not isinstance(number, int) or not isinstance(port, int) or protocol not in ("TCP", "UDP"):
+        return "", 0, -1, ""
+    return verb, number, port, protocol

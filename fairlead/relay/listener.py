@@ -39,9 +39,9 @@ class HostListener:
         Raises PortTaken; OSError where nobody answers."""
         return await self._ask({"listen": port, "protocol": protocol})
 
-    async def connect(self, port: int) -> socket.socket:
+    async def connect(self, port: int, protocol: Protocol = "TCP") -> socket.socket:
         """A connection to an exposed port of the host's 127.0.0.1, perhaps still in the making. Raises as `listen`."""
-        return await self._ask({"connect": port})
+        return await self._ask({"connect": port, "protocol": protocol})
 
     async def _ask(self, request: dict[str, Any]) -> socket.socket:
         loop = asyncio.get_running_loop()

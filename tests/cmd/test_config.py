@@ -170,3 +170,32 @@ def test_node_ports_leave_one_for_the_api() -> None:
     with pytest.raises(UsageError, match="leaves no port for the API"):
         merged(node_port_range=(1, 65535))
     assert merged(node_port_range=(1024, 65535), api_port=443).api_port == 443
+
+
+def test_exposed_ports_are_tcp_unless_said_otherwise() -> None:
+    assert config.parse_exposed("6379,5353/udp, 5432/tcp,5432") == ((5432, 6379), (5353,))
+    assert config.parse_exposed("none") == ((), ())
+    made = config.ClusterConfig("x", expose_host=(5432,), expose_host_udp=(5353,))
+    assert made.exposed == {("TCP", 5432), ("UDP", 5353)}
+
+
+@pytest.mark.parametrize("text", ["", "http", "70000", "5432/sctp", "5432,,1", "53", "53/udp", "6443"])
+def test_what_cannot_be_exposed_is_said_so(text: str) -> None:
+    with pytest.raises(UsageError, match="--expose-host"):
+        config.parse_exposed(text)
+
+
+def test_an_api_address_is_one_of_the_machines_own() -> None:
+    assert config.parse_api_address("192.0.2.7") == "192.0.2.7"
+    assert config.parse_api_address("2001:db8:0::7") == "2001:db8::7"
+    assert config.parse_api_address("none") == ""
+    for text in ("0.0.0.0", "::", "127.0.0.1", "224.0.0.1", "here"):
+        with pytest.raises(UsageError, match="--api-address"):
+            config.parse_api_address(text)
+
+
+def test_the_pool_is_kept_and_the_default_comes_back() -> None:
+    stored = config.merge("x", None, config.Given(lb_pool=config.parse_lb_pool("172.30.0.240-254")), has_store=False)
+    assert str(config.merge("x", stored, config.Given(), has_store=True).pool()) == "172.30.0.240-172.30.0.254"
+    again = config.merge("x", stored, config.Given(lb_pool=config.parse_lb_pool("default")), has_store=True)
+    assert str(again.pool()) == "172.30.0.200-172.30.0.250"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +17,19 @@ from tests.loadbalancer.cluster import ASK, CORE, create, from_node, pod
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
 USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
+SEND = """
+import socket, sys
+sock = socket.socket(type=socket.SOCK_DGRAM); sock.settimeout(3)
+sock.connect((sys.argv[1], int(sys.argv[2])))
+for size in map(int, sys.argv[3:]):
+    sock.send(b"x" * size)
+for _ in sys.argv[3:]:
+    try:
+        data = sock.recv(65536)
+        print(data[:16].split(b" x")[0].decode(), len(data))
+    except OSError as e:
+        print("failed:", type(e).__name__)
+"""
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 
@@ -38,10 +52,30 @@ def port() -> Iterator[int]:
         server.shutdown()
 
 
+@pytest.fixture
+def udp_port() -> Iterator[int]:
+    """A program on the host's loopback that answers each client's datagrams by their number, from the first on."""
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        counts: dict[object, int] = {}
+
+        def serve() -> None:
+            while True:
+                try:
+                    data, client = server.recvfrom(65536)
+                    counts[client] = counts.get(client, 0) + 1
+                    server.sendto(f"{counts[client]} {client[0]} ".encode() + data, client)
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
 @pytest.fixture(params=USERS)
-def cluster(request: pytest.FixtureRequest, port: int) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, port: int, udp_port: int) -> Iterator[Cluster]:
     with new_cluster(request.param) as made:
-        made.up("--expose-host", str(port), "--api-port", str(free_port()))
+        made.up("--expose-host", f"{port},{udp_port}/udp", "--api-port", str(free_port()))
         yield made
 
 
@@ -84,6 +118,31 @@ def test_pods_reach_an_exposed_port_by_a_service_and_by_name_and_no_other_port(c
         client["spec"]["restartPolicy"] = "OnFailure"
         create(cluster, client)
         until("an answer in the Pod", partial(answered, cluster, f"asks{i}"))
+
+
+def datagrams(cluster: Cluster, port: int, *sizes: int) -> list[str]:
+    numbers = map(str, (port, *sizes))
+    done = cluster.fairlead("shell", "node1", "--", "/usr/bin/python3", "-c", SEND, "172.30.0.1", *numbers)
+    return done.stdout.splitlines()
+
+
+def test_datagrams_reach_an_exposed_udp_port_and_are_answered_and_no_other_port_is_reached(
+    cluster: Cluster, port: int, udp_port: int
+) -> None:
+    burst = [20 + i for i in range(10)]
+    for _ in range(2):  # another socket, so another client
+        assert datagrams(cluster, udp_port, *burst) == [
+            f"{i} 127.0.0.1 {size + len(f'{i} 127.0.0.1 ')}" for i, size in enumerate(burst, 1)
+        ]
+    assert datagrams(cluster, udp_port, 60000) == [f"1 127.0.0.1 {60000 + len('1 127.0.0.1 ')}"]
+    assert datagrams(cluster, port, 20) == ["failed: ConnectionRefusedError"], "that one is exposed for TCP"
+    assert "failed:" in from_node(cluster, "node1", f"http://172.30.0.1:{udp_port}/"), "that one is exposed for UDP"
+    closed = free_port()
+    cluster.fairlead("down")
+    cluster.up("--expose-host", f"{udp_port}/udp,{closed}/udp")
+    until("an answer", lambda: datagrams(cluster, udp_port, 20) == [f"1 127.0.0.1 {20 + len('1 127.0.0.1 ')}"])
+    assert datagrams(cluster, closed, 20) == ["failed: TimeoutError"], "nobody is there on the host"
+    assert datagrams(cluster, udp_port, 20) == [f"1 127.0.0.1 {20 + len('1 127.0.0.1 ')}"]
 
 
 def test_the_list_is_kept_and_can_be_emptied(cluster: Cluster, port: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fairlead.relay.host import handle_request
+from fairlead.relay.host import Exposed, handle_request
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -30,10 +30,10 @@ def request(port: int, protocol: str = "TCP") -> bytes:
     return json.dumps({"id": 7, "listen": port, "protocol": protocol}).encode()
 
 
-def ask(pair: Pair, request: bytes) -> tuple[dict[str, object], list[int]]:
+def ask(pair: Pair, request: bytes, exposed: Exposed = ()) -> tuple[dict[str, object], list[int]]:
     ours, theirs = pair
     ours.send(request)
-    assert handle_request(theirs)
+    assert handle_request(theirs, exposed=exposed)
     raw, fds, _, _ = socket.recv_fds(ours, 4096, 4)
     return json.loads(raw), list(fds)
 
@@ -99,15 +99,23 @@ def test_the_other_ends_going_is_told_apart_from_a_request(pair: Pair) -> None:
 
 
 def test_a_port_of_the_host_is_dialled_only_where_it_is_exposed(pair: Pair) -> None:
-    ours, theirs = pair
     with socket.create_server(("127.0.0.1", 0)) as service:
         port = service.getsockname()[1]
-        ours.send(json.dumps({"id": 1, "connect": port}).encode())
-        assert handle_request(theirs, exposed=(port + 1,))
-        assert json.loads(ours.recv(4096)) == {"id": 1, "error": f"port {port} is not exposed"}
-        ours.send(json.dumps({"id": 2, "connect": port}).encode())
-        assert handle_request(theirs, exposed=(port,))
-        raw, (fd,), _, _ = socket.recv_fds(ours, 4096, 4)
-        assert json.loads(raw)["id"] == 2
+        wanted = json.dumps({"id": 1, "connect": port, "protocol": "TCP"}).encode()
+        for others in ({("TCP", port + 1)}, {("UDP", port)}):
+            assert ask(pair, wanted, exposed=others) == ({"id": 1, "error": f"port {port}/TCP is not exposed"}, [])
+        _, (fd,) = ask(pair, wanted, exposed={("TCP", port)})
         with socket.socket(fileno=fd) as dialled:
             assert dialled.getpeername() == ("127.0.0.1", port)
+
+
+def test_an_exposed_udp_port_is_given_as_a_socket_that_sends_there(pair: Pair) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as service:
+        service.bind(("127.0.0.1", 0))
+        port = service.getsockname()[1]
+        wanted = json.dumps({"id": 1, "connect": port, "protocol": "UDP"}).encode()
+        assert ask(pair, wanted, exposed={("TCP", port)})[1] == []
+        _, (fd,) = ask(pair, wanted, exposed={("UDP", port)})
+        with socket.socket(fileno=fd) as dialled:
+            dialled.send(b"hi")
+            assert service.recv(10) == b"hi"
