@@ -260,9 +260,9 @@ class Proxy:
         self._stale = []
         self._backend, self._in_force, self._whole = new, wanted, False
         self._retire(wanted.mode)
-        self.stats.switches += 1
         self._done(outcome)
         await self._clean()
+        self.stats.switches += 1
 
     def _refuse(self, wanted: Setup, error: KernelRefused) -> None:
         self._refused = wanted

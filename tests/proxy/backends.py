@@ -95,12 +95,12 @@ LEGACY = replace(IPTABLES, name="iptables-legacy", kernel=_programs("legacy"), n
 FAKES = pytest.mark.parametrize("kind", [NFTABLES, IPTABLES], ids=str)
 
 
-def _needing(kind: Kind) -> object:
+def needing(kind: Kind) -> object:
     there = not kind.needs or shutil.which(kind.needs) or shutil.which(kind.needs, path="/usr/sbin:/sbin")
     return pytest.param(kind, marks=[] if there else pytest.mark.skip(f"{kind.needs} is not installed"), id=kind.name)
 
 
-KERNELS = pytest.mark.parametrize("kind", [_needing(kind) for kind in (NFTABLES, IPTABLES, LEGACY)])
+KERNELS = pytest.mark.parametrize("kind", [needing(kind) for kind in (NFTABLES, IPTABLES, LEGACY)])
 
 
 def bring(backend: Backend, changed: Mapping[str, Source], node: NodeView, *, whole: bool = False) -> Outcome:
