@@ -1,8 +1,11 @@
-"""Which nodes the cluster has by its settings: the others' objects go, and somebody is told when all are Ready."""
+"""Which nodes the cluster has by its settings: what an earlier start had more of goes, and somebody is told when all
+are Ready. Nodes of other names are the user's own: machines that were added by hand.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Iterable
 
 from fairlead.api.node import NODE, Node
@@ -12,6 +15,8 @@ from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
+
+_OURS = re.compile(r"node[1-9][0-9]*")
 
 
 async def follow(
@@ -30,10 +35,15 @@ async def follow(
     async with Nursery() as nursery:
         nursery.spawn(informers.run())
         await informers.wait_synced()
-        for name in sorted(set(nodes.items) - set(names)):
+        for name in left_over(nodes.items, names):
             await _delete(client, name, log)
         await ready.wait()
     all_ready()
+
+
+def left_over(there: Iterable[str], names: Collection[str]) -> list[str]:
+    """Those that an earlier start made."""
+    return sorted(name for name in set(there) - set(names) if _OURS.fullmatch(name))
 
 
 def missing(nodes: Iterable[Node], names: Collection[str], *, since: Instant) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import Node, NodeCondition, NodeStatus
 from fairlead.base.instant import Instant, render_time
-from fairlead.cmd.membership import missing
+from fairlead.cmd.membership import left_over, missing
 
 START = Instant(1_700_000_000.7)
 
@@ -32,3 +32,8 @@ def test_readiness_from_before_this_start_does_not_count() -> None:
 
 def test_others_do_not_matter() -> None:
     assert missing([node("node1"), node("node7", ready="Unknown")], ["node1"], since=START) == set()
+
+
+def test_nodes_of_an_earlier_start_go_and_the_users_own_machines_stay() -> None:
+    there = ["node1", "node2", "node10", "node0", "m1", "node-1", "mynode3"]
+    assert left_over(there, ["node1"]) == ["node10", "node2"]

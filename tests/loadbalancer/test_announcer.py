@@ -290,12 +290,17 @@ def test_machines_need_no_nodes_only_to_be_heard() -> None:
     story(body, around=MACHINES)
 
 
-def test_a_machine_that_is_a_node_as_well_has_to_be_ready() -> None:
+def test_a_machine_with_a_kubelet_has_to_be_ready() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())
         await asyncio.sleep(1)
+        silent = node(best(A, NODES), ready="Unknown")
+        silent.status.conditions[0].reason = "NodeStatusNeverUpdated"
+        for one in (silent, Node(metadata=silent.metadata), node("elsewhere")):
+            cluster.node(one)
+            await asyncio.sleep(1)
+            assert cluster.where() == [best(A, NODES)], "it has no kubelet that could say how it is"
         cluster.node(node(best(A, NODES), ready="Unknown"))
-        cluster.node(node("elsewhere"))
         await asyncio.sleep(1)
         assert cluster.where() == [best(A, [name for name in NODES if name != best(A, NODES)])]
 

@@ -21,8 +21,8 @@ PAGE = (ROOT / "docs" / "machines.md").read_text()
 
 
 def test_every_command_of_the_page_is_understood() -> None:
-    lines = re.findall(r"^    fairlead (.*?)(?: \||$)", PAGE, re.MULTILINE)
-    assert [line.partition(" ")[0] for line in lines] == ["up", "kubeconfig", "announce"]
+    lines = re.findall(r"^    fairlead (.*?)(?: \||&|$)", PAGE, re.MULTILINE)
+    assert [line.partition(" ")[0] for line in lines] == ["up", "kubeconfig", "proxy", "announce"]
     parsed = [parse(shlex.split(line)) for line in lines]
     given = config.Given(
         api_address=config.parse_api_address(parsed[0].api_address), lb_pool=config.parse_lb_pool(parsed[0].lb_pool)

@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.
 NAMES = ("m1", "m2", "m3")
 ADDRESSES = {name: f"192.168.77.1{i}" for i, name in enumerate(NAMES, 1)}
 API, CLIENT = "192.168.77.1", "192.168.77.100"
+UNSCHEDULABLE = {"spec": {"unschedulable": True}}
 SERVE = """
 import http.server, sys
 class Page(http.server.BaseHTTPRequestHandler):
@@ -136,6 +137,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         file = tmp_path_factory.mktemp("machines") / "kubeconfig"
         file.write_text((cluster.state / "kubeconfig").read_text().replace("127.0.0.1", API))
         made = Network(switch, client, cluster)
+        nodes = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": n}} | UNSCHEDULABLE for n in NAMES]
+        made.kubectl("create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}))
         for name in NAMES:
             place = stack.enter_context(namespace())
             plug(switch, place, name, ADDRESSES[name])
@@ -154,10 +157,11 @@ def machine(stack: ExitStack, name: str, place: Namespace, file: Path) -> Machin
         stack.callback(made.kill)
         return made
 
-    here = ("--kubeconfig", str(file), "--interface", "eth0", "--hostname-override", name)
-    announce = partial(start, sys.executable, "-m", "fairlead.cmd.main", "announce", *here)
+    me = ("--kubeconfig", str(file), "--hostname-override", name)
+    fairlead = partial(start, sys.executable, "-m", "fairlead.cmd.main")
+    announce = partial(fairlead, "announce", *me, "--interface", "eth0")
     start(PYTHON, "-c", SERVE, name)
-    start(sys.executable, "-m", "tests.loadbalancer.machine", str(file), name, ADDRESSES[name])
+    fairlead("proxy", *me, "--bind-address", ADDRESSES[name])
     return Machine(name, place, announce, announce())
 
 

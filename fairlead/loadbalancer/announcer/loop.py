@@ -102,7 +102,7 @@ class Announcer:
         if new is None:
             self._nodes.pop(key, None)
         else:
-            self._nodes[key] = may_announce(new)
+            self._nodes[key] = may_announce(new, unreported=not self._around.is_fabric)
         if self._nodes != before:
             self._wake.set()
 

@@ -19,6 +19,8 @@ from fairlead.api.service import Service
 
 Network = IPv4Network | IPv6Network
 
+_NEVER_REPORTED = "NodeStatusNeverUpdated"
+"""The reason of `Ready: Unknown`, as the node lifecycle controller writes it."""
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
@@ -53,12 +55,18 @@ class Surroundings:
 FABRIC = Surroundings()
 
 
-def may_announce(node: Node) -> bool:
-    """Ready, on the network, and not taken out by its label."""
+def may_announce(node: Node, *, unreported: bool = False) -> bool:
+    """Ready, on the network, and not taken out by its label. With `unreported`, one will do of which nobody has ever
+    said how it is: a machine that has a Node object and no kubelet."""
     if node.metadata.deletionTimestamp or EXCLUDED in node.metadata.labels:
         return False
-    status = {condition.type: condition.status for condition in node.status.conditions}
-    return status.get("Ready") == "True" and status.get("NetworkUnavailable", "False") != "True"
+    found = {condition.type: condition for condition in node.status.conditions}
+    network, ready = found.get("NetworkUnavailable"), found.get("Ready")
+    if network is not None and network.status == "True":
+        return False
+    if unreported and (ready is None or ready.reason == _NEVER_REPORTED):
+        return True
+    return ready is not None and ready.status == "True"
 
 
 def is_local(service: Service) -> bool:
