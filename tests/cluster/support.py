@@ -183,6 +183,23 @@ def new_cluster(who: str = "root") -> Iterator[Cluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextmanager
+def traffic(cluster: Cluster, node: str, address: str = "10.96.7.7", port: int = 80) -> Iterator[dict[str, Any]]:
+    """Requests from a node while the block lasts; afterwards the dictionary says what became of them."""
+    script = cluster.home / "traffic.py"
+    shutil.copy(Path(__file__).with_name("traffic.py"), script)
+    script.chmod(0o644)
+    words = (cluster.runner.python, str(script), address, str(port))
+    command = cluster.runner.command("shell", "--name", cluster.name, node, "--", *words)
+    process = cluster.runner.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    report: dict[str, Any] = {}
+    try:
+        yield report
+    finally:
+        out, err = process.communicate("", timeout=30)
+        report.update(json.loads(out) if out else {"failures": [err], "answers": {}})
+
+
 def host_footprint() -> dict[str, str]:
     """What a cluster could leave on the host: interfaces, mounts, routes."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]

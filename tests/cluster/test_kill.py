@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.support import Cluster, free_node_port, free_port, host_footprint, new_cluster, until
+from tests.cluster.support import Cluster, free_node_port, free_port, host_footprint, new_cluster, traffic, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -54,22 +50,6 @@ def web() -> Iterator[Cluster]:
         cluster.access().call("POST", SERVICES, service("10.96.7.7", free_node_port()))
         until("three Pods Ready", lambda: len(ready_pods(cluster)) == 3)
         yield cluster
-
-
-@contextmanager
-def traffic(cluster: Cluster, node: str) -> Iterator[dict[str, Any]]:
-    """Requests to the Service from a node while the block lasts; afterwards `report` says what became of them."""
-    script = Path(__file__).with_name("traffic.py")
-    command = cluster.runner.command(
-        "shell", "--name", cluster.name, node, "--", sys.executable, str(script), "10.96.7.7", "80"
-    )
-    process = cluster.runner.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    report: dict[str, Any] = {}
-    try:
-        yield report
-    finally:
-        out, err = process.communicate("", timeout=30)
-        report.update(json.loads(out) if out else {"failures": [err], "answers": {}})
 
 
 class Writer(threading.Thread):
