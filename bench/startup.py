@@ -1,7 +1,8 @@
 """From the command to the first answered request, and the memory of an idle cluster of three nodes.
 
-Each round is a new cluster with a new state directory. `python -m bench.startup [rounds]`; the baseline is what an
-empty Python process that only imports the HTTP server costs, since no start can be quicker than that.
+Each round is a new cluster with a new state directory. `python -m bench.startup [rounds [flags of up]]`, such as
+`5 --ip-family dual`; the baseline is what an empty Python process that only imports the HTTP server costs, since no
+start can be quicker than that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,10 +107,11 @@ def pods_ready(access: Access) -> bool:
     return ready(access.call("GET", "/api/v1/namespaces/default/pods")["items"], 3)
 
 
-def run_round(number: int) -> Round:
+def run_round(number: int, flags: Sequence[str] = ()) -> Round:
     with fresh_cluster(f"bench{number}") as cluster:
         node_port = 30000 + free_port() % 2768
         command = [*FAIRLEAD, "up", "--detach", "--nodes", "3", "--name", cluster.name, "--api-port", str(free_port())]
+        command += flags
         start = time.perf_counter()
         with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.DEVNULL) as up:
             at_api = api_ready(cluster)
@@ -147,9 +150,9 @@ def baseline_ms() -> float:
     return statistics.median(times)
 
 
-def main(rounds: int = 5, out: Path | None = None) -> None:
+def main(rounds: int = 5, out: Path | None = None, flags: Sequence[str] = ()) -> None:
     base = baseline_ms()
-    results = [run_round(n) for n in range(rounds)]
+    results = [run_round(n, flags) for n in range(rounds)]
     figures = {
         "command to API ready": (statistics.median(r.api_ready_ms for r in results), 700.0, "ms"),
         "command to 3 nodes Ready": (statistics.median(r.nodes_ready_ms for r in results), 1000.0, "ms"),
@@ -157,7 +160,8 @@ def main(rounds: int = 5, out: Path | None = None) -> None:
         "apply to first answered request": (statistics.median(r.first_answer_ms for r in results), 1000.0, "ms"),
         "memory, all processes, idle (PSS)": (statistics.median(r.pss_mib for r in results), 150.0, "MiB"),
     }
-    print(f"start-up, median of {rounds}; baseline (interpreter + HTTP server import alone): {base:.0f} ms")
+    said = f" with {' '.join(flags)}" if flags else ""
+    print(f"start-up{said}, median of {rounds}; baseline (interpreter + HTTP server import alone): {base:.0f} ms")
     for name, (value, aim, unit) in figures.items():
         print(f"  {name:36s} {value:8.0f} {unit:4s} (aim {aim:.0f})")
     print("  PSS by process name: " + ", ".join(f"{n} {m:.0f}" for n, m in sorted(results[-1].by_process.items())))
@@ -166,4 +170,4 @@ def main(rounds: int = 5, out: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5, flags=sys.argv[2:])
