@@ -16,7 +16,7 @@ from fairlead.api.endpointslice import EndpointPort, EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
-from fairlead.net.nft.trace import Packet, Tracer
+from fairlead.net.nft.trace import Packet, Trace, Tracer
 from fairlead.proxy.endpoints import Order, Target, arranged, rearranged
 from fairlead.proxy.frontends import OTHER_PROXY_LABEL
 from fairlead.proxy.nftables.ledger import Ledger
@@ -61,9 +61,11 @@ class World:
         self.nft.run(transaction)
         self.ledger.done(transaction)
 
+    def trace(self, packet: Packet) -> Trace:
+        return Tracer(self.nft.tables[TABLE], local=(NODE1, "10.244.1.1"), rng=self.rng).trace(packet)
+
     def send(self, packet: Packet) -> str:
-        tracer = Tracer(self.nft.tables[TABLE], local=(NODE1, "10.244.1.1"), rng=self.rng)
-        return str(tracer.trace(packet))
+        return str(self.trace(packet))
 
     def many(self, packet: Packet, times: int = 100) -> set[str]:
         return {self.send(packet) for _ in range(times)}
@@ -355,6 +357,17 @@ def test_a_service_left_to_another_proxy_has_no_elements() -> None:
 def test_addresses_that_make_no_sense_are_passed_over() -> None:
     slices = [slice_of("no address", "fd00::1", HERE), slice_of("fd00::2", name="web-6", addressType="IPv6")]
     assert World(service(), slices).many(from_pod()) == {f"sent {HERE}:8080"}
+
+
+@pytest.mark.parametrize("state", ["established", "related"])
+def test_what_goes_on_meets_one_rule_where_what_is_new_is_refused(state: str) -> None:
+    at = World(node_port_service())
+    for packet in (from_pod(), from_node(), from_pod(NODE1, 30080)):
+        assert at.send(packet).startswith(("reset", "unreachable"))
+        trace = at.trace(replace(packet, state=state))
+        assert trace.fate == "sent"
+        met = {matched.rule for matched in trace.rules if matched.chain.startswith("refuse")}
+        assert met == {"ct state established,related accept"}
 
 
 def targets_of(*numbers: int) -> tuple[Target, ...]:

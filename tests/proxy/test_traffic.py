@@ -104,6 +104,27 @@ def test_a_node_port_answers_on_every_node_from_everywhere_with_the_clients_masq
     in_sandbox(_node_port, ordinary=ordinary)
 
 
+def _same_port() -> None:
+    at = Proxied()
+    target = at.pods[2]
+    with linux.in_netns(target.netns, lambda: socket.create_server((target.ip, 9090), backlog=8)) as server:
+        at.put("web", node_port_service(), slice_of(target.ip, number=9090))
+        for _ in range(5):
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                client.settimeout(0.9)  # a first packet that is lost comes again after a second
+                client.bind(("", 45678))
+                client.connect(("172.30.0.11", 30080))
+                peer, seen = server.accept()
+                peer.close()  # first, so that this end remembers the connection for a minute
+                assert seen == ("172.30.0.11", 45678)
+                assert client.recv(1) == b""
+
+
+def test_a_masqueraded_client_keeps_its_port_and_may_use_it_again_at_once() -> None:
+    in_sandbox(_same_port)
+
+
 def _refused() -> None:
     at = Proxied()
     whole = node_port_service(ports=[port(nodePort=30080), port(53, name="dns", protocol="UDP", nodePort=30053)])

@@ -34,7 +34,7 @@ class Packet:
     protocol: str = "tcp"
     link: str = ""
     state: str = "new"
-    """As connection tracking calls it: `new`, or `invalid`."""
+    """As connection tracking calls it: `new`, `established`, `related` or `invalid`."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
     (re.compile(pattern), act)
     for pattern, act in (
         (r'iifname (!= )?"(\w+)(\*)?"', _from_link),
-        (r"ct state (new|invalid)", lambda _, found, state: _matches(state.packet.state == found[1])),
+        (r"ct state ([a-z,]+)", lambda _, found, state: _matches(state.packet.state in found[1].split(","))),
         (r"ct mark set ct mark \| (0x\w+)", _mark_connection),
         (
             r"ct mark & (0x\w+) == (0x\w+)",
@@ -289,9 +289,10 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
         (rf"update @(\w+) \{{ {_KEY} timeout \w+ : meta mark \}}", _update),
         (rf"delete @(\w+) \{{ {_KEY} : 0x0 \}}", _forget),
         (rf"dnat ip6? to {_KEY} map @(\w+)", _translate),
-        (r"masquerade( fully-random)?", _masquerade),
+        (r"masquerade", _masquerade),
         (r"reject with (tcp reset|icmp(?:v6)? port-unreachable)", _reject),
         (r"drop", _drop),
+        (r"accept", lambda _, __, ___: "done"),
         (r"(goto|jump) (\w+)", lambda _, found, __: (found[1], found[2])),
         (rf"{_KEY} vmap @(\w+)", _verdict),
         (rf"{_KEY} (!= )?@(\w+)", _in_set),

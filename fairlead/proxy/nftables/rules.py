@@ -21,7 +21,7 @@ Who is masqueraded (its address replaced by the node's), since the answer would 
 - what the node itself sends there where the Service keeps traffic on its node (`near_*`),
 - what came in from outside for a cluster IP: pods and nodes use their own node, so this is somebody else,
 - a pod that reached itself (`hairpin`), which would drop a packet from its own address.
-Everybody else's address is kept.
+Everybody else's address is kept, and a masqueraded client's port too where it is free (decision 0009).
 
 Refused at once, by a reset or an ICMP error, in the filter hooks: what no Service claims in the service range or at a
 load balancer's address, and what is for an address without endpoints (`unserved`). Pings go unanswered: an address
@@ -208,8 +208,8 @@ def _translating(site: Site) -> tuple[Chain, ...]:
         Chain(
             "postrouting",
             (
-                f"ct mark & {MASQUERADE_MARK} == {MASQUERADE_MARK} ct status dnat masquerade fully-random",
-                f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade fully-random",
+                f"ct mark & {MASQUERADE_MARK} == {MASQUERADE_MARK} ct status dnat masquerade",
+                f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade",
             ),
             "type nat hook postrouting priority srcnat",
         ),
@@ -255,6 +255,8 @@ def _refusing(site: Site) -> tuple[Chain, ...]:
     """What no Service takes: a nat chain cannot reject, so the filter hooks do."""
     family = site.family
     address, node, ip = address_door(family), node_door(family), family.table
+    # What goes on was let through when it began; every packet of it would else be looked at by each of the rules.
+    going_on = "ct state established,related accept"
     unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
     unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in site.services)
     inward = (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',) if site.localhost else ()
@@ -265,6 +267,7 @@ def _refusing(site: Site) -> tuple[Chain, ...]:
         Chain(
             "refuse_forwarded",
             (
+                going_on,
                 f"ct state invalid counter name {INVALID} drop",
                 *unclaimed,
                 f"{ip} daddr @{BALANCED} goto refuse_service",
@@ -274,12 +277,12 @@ def _refusing(site: Site) -> tuple[Chain, ...]:
         ),
         Chain(
             "refuse_incoming",
-            (*inward, unserved, f"ct state new {at_node} @{node.map(UNSERVED)} goto refuse"),
+            (going_on, *inward, unserved, f"ct state new {at_node} @{node.map(UNSERVED)} goto refuse"),
             "type filter hook input priority filter",
         ),
         Chain(
             "refuse_local",
-            (*unclaimed, f"fib daddr type != local {ip} daddr @{BALANCED} goto refuse_service", unserved),
+            (going_on, *unclaimed, f"fib daddr type != local {ip} daddr @{BALANCED} goto refuse_service", unserved),
             "type filter hook output priority filter",
         ),
     )
