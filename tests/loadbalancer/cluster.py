@@ -33,6 +33,16 @@ while True:
 """
 
 
+ASK_UDP = """
+import socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(1); s.connect((sys.argv[1], int(sys.argv[2])))
+try:
+    s.send(b"hi"); print(s.recv(100).decode())
+except OSError as e:
+    print("failed:", e)
+"""
+
+
 def pod(name: str, app: str, node: str = "", **container: Any) -> Tree:
     spec: Tree = {"containers": [{"name": "c", "image": "fairlead/web"} | container]}
     if node:
@@ -109,11 +119,15 @@ def from_node(cluster: Cluster, node: str, where: str) -> str:
     return done.stdout.strip()
 
 
-def on_fabric(cluster: Cluster, *command: str) -> str:
-    """Runs a command in the sandbox's own network namespace: on the fabric, and on no node."""
+def to_fabric(cluster: Cluster) -> list[str]:
+    """The command that leads to the sandbox's own network namespace: on the fabric, and on no node."""
     pid = str(cluster.component("control-plane")["pid"])
-    enter = ["nsenter", "--preserve-credentials", "-t", pid, "-U", "-n"]
-    done = cluster.runner.run([*cluster.runner.prefix, *enter, *command])
+    return [*cluster.runner.prefix, "nsenter", "--preserve-credentials", "-t", pid, "-U", "-n"]
+
+
+def on_fabric(cluster: Cluster, *command: str) -> str:
+    """Runs a command there."""
+    done = cluster.runner.run([*to_fabric(cluster), *command])
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

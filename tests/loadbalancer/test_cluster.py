@@ -20,7 +20,9 @@ import pytest
 
 from fairlead.loadbalancer.announcer.plan import best
 from tests.cluster.support import Cluster, free_port, new_cluster, until
+from tests.loadbalancer.asking import Asking
 from tests.loadbalancer.cluster import (
+    ASK_UDP,
     CORE,
     ECHO,
     SERVICES,
@@ -36,10 +38,24 @@ from tests.loadbalancer.cluster import (
     on_fabric,
     pod,
     reasons,
+    to_fabric,
     url,
     wait_address,
     wait_ready,
 )
+
+ASK_MANY = """
+import json, sys, time, urllib.request
+seen = set()
+for _ in range(int(sys.argv[2])):
+    request = urllib.request.Request(sys.argv[1], headers={"Accept": "application/json"})
+    seen.add(json.load(urllib.request.urlopen(request, timeout=3))["pod"])
+    if len(seen) > 1:
+        break
+    time.sleep(float(sys.argv[3]))
+print(*seen)
+"""
+"""Prints who answered; ends with the second one."""
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -125,6 +141,32 @@ def test_when_the_announcing_node_dies_another_one_answers(cluster: Cluster) -> 
     until("back again", lambda: announcers(cluster, where) == [first])
 
 
+def test_a_dying_node_costs_its_own_addresses_two_seconds_and_others_nothing(cluster: Cluster) -> None:
+    """As clients on the fabric see it, who learn of the move by its announcement only."""
+    # Addresses come in order: as many Services as it takes until two nodes have one.
+    names = [f"s{i}" for i in range(8)]
+    create(cluster, *(balanced(name, "lonely") for name in names))
+    homes = {where: best(where, NODES) for where in (wait_address(cluster, name) for name in names)}
+    dying, living = next((a, b) for a in homes for b in homes if homes[a] != homes[b])
+    (third,) = set(NODES) - {homes[dying], homes[living]}
+    create(cluster, pod("lonely", "lonely", third))
+    wait_ready(cluster, "lonely")
+    enter = to_fabric(cluster)
+    for where in (dying, living):
+        until("its node", partial(is_announced, cluster, where, homes[where]))
+        until("an answer", partial(serves, cluster, f"http://{where}/", "lonely"))
+    try:
+        with Asking(enter, f"http://{dying}/") as moves, Asking(enter, f"http://{living}/") as stays:
+            on_fabric(cluster, "ip", "link", "set", homes[dying], "down")
+            moves.more(30)
+        assert moves.report.longest_s < 2.5, moves.report
+        assert stays.report.failed == 0, stays.report
+    finally:
+        on_fabric(cluster, "ip", "link", "set", homes[dying], "up")
+        cluster.access().call("DELETE", f"{CORE}/pods/lonely?gracePeriodSeconds=0")
+    until("back again", lambda: announcers(cluster, dying) == [homes[dying]])
+
+
 def test_the_local_policy_is_announced_where_a_pod_is_and_keeps_the_clients_address(cluster: Cluster) -> None:
     create(cluster, pod("near", "near", "node2"), balanced("near", "near", externalTrafficPolicy="Local"))
     wait_ready(cluster, "near")
@@ -176,12 +218,41 @@ def test_datagrams_reach_pods_by_balancer_and_by_node_port(cluster: Cluster) -> 
     for name in ("echo", "echo-node"):
         answer = until("an answer", partial(ask_datagram, url(cluster, name)), limit_s=10)
         assert answer.startswith("hi from ")
+    where = wait_address(cluster, "echo")
+    assert on_fabric(cluster, "/usr/bin/python3", "-c", ASK_UDP, where, "5353").startswith("hi from ")
     cluster.access().call("DELETE", f"{CORE}/pods/echo?gracePeriodSeconds=0")
 
 
-def serves(cluster: Cluster, where: str) -> bool:
+def test_a_client_on_the_fabric_stays_with_its_pod_until_its_time_is_over(cluster: Cluster) -> None:
+    config = {"clientIP": {"timeoutSeconds": 1}}
+    create(cluster, balanced("sticky", "web", sessionAffinity="ClientIP", sessionAffinityConfig=config))
+    where = f"http://{wait_address(cluster, 'sticky')}/"
+    until("an answer", partial(serves, cluster, where), limit_s=10)
+    first = on_fabric(cluster, "/usr/bin/python3", "-c", ASK_MANY, where, "20", "0.01")
+    assert len(first.split()) == 1, "it was sent to several"
+    # Each time it may be sent to the same again: once in three, so once in 50,000 runs every time.
+    later = on_fabric(cluster, "/usr/bin/python3", "-c", ASK_MANY, where, "10", "1.2")
+    assert len(later.split()) > 1, "the time-out is not heeded"
+
+
+def test_without_node_ports_it_serves_everywhere_all_the_same(cluster: Cluster) -> None:
+    create(cluster, balanced("bare", "web", allocateLoadBalancerNodePorts=False))
+    where = f"http://{wait_address(cluster, 'bare')}/"
+    until("an answer", partial(serves, cluster, where), limit_s=10)
+    spec = cluster.access().call("GET", f"{SERVICES}/bare")["spec"]
+    assert "nodePort" not in spec["ports"][0]
+    assert "web-node" in from_node(cluster, "node1", where)
+    page = until("the page on the host", lambda: from_host(url(cluster, "bare")), limit_s=10)
+    assert page["pod"].startswith("web-")
+
+
+def serves(cluster: Cluster, where: str, pod_name: str = "web-node") -> bool:
     """On the fabric."""
-    return "web-node" in from_fabric(cluster, where)
+    return pod_name in from_fabric(cluster, where)
+
+
+def is_announced(cluster: Cluster, where: str, node: str) -> bool:
+    return announcers(cluster, where) == [node]
 
 
 def ask_datagram(where: str) -> str:

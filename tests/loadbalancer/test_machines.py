@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pytest
 from fairlead.loadbalancer.announcer.plan import best
 from tests.cluster.hosts import PYTHON, Namespace, cluster_on, namespace
 from tests.cluster.support import ROOT, Cluster, until
+from tests.loadbalancer.asking import Asking
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.mark.root]
 
@@ -41,20 +41,6 @@ try:
     print(urllib.request.urlopen(sys.argv[1], timeout=1).read().decode())
 except OSError as e:
     print("failed:", e)
-"""
-ASK_ON_AND_ON = """
-import sys, time, urllib.request
-last, longest, failed, count = time.monotonic(), 0, 0, 0
-print("begins", flush=True)
-while not sys.stdin.closed and count < 20000:
-    try:
-        urllib.request.urlopen(sys.argv[1], timeout=0.2).read()
-        now = time.monotonic()
-        last, longest, count = now, max(longest, now - last), count + 1
-    except OSError:
-        failed += 1
-    print(count, failed, round(longest, 3), flush=True)
-    time.sleep(0.02)
 """
 
 
@@ -165,40 +151,6 @@ def machine(stack: ExitStack, name: str, place: Namespace, file: Path) -> Machin
     return Machine(name, place, announce, announce())
 
 
-@dataclass
-class Report:
-    answers: int = 0
-    failed: int = 0
-    longest_s: float = 0.0
-
-
-class Asking:
-    """One request after the other from the client's machine while the block lasts, each given up after 0.2 s."""
-
-    def __init__(self, network: Network, address: str) -> None:
-        self.report = Report()
-        command = [*network.client.enter, PYTHON, "-uc", ASK_ON_AND_ON, f"http://{address}/"]
-        self._process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line != "begins\n":
-                answers, failed, longest_s = line.split()
-                self.report = Report(int(answers), int(failed), float(longest_s))
-
-    def __enter__(self) -> Asking:
-        self._reader.start()
-        until("answers", lambda: self.report.answers > 10, limit_s=10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._reader.join(10)
-        self._process.communicate()
-
-
 def test_an_address_of_the_machines_network_answers_on_one_machine(network: Network) -> None:
     address = network.serve("shop", *NAMES)
     assert address == "192.168.77.200"
@@ -220,10 +172,9 @@ def test_a_machine_that_dies_loses_its_addresses_within_two_seconds(network: Net
     until("its machine", lambda: network.holders(address) == [first])
     until("the page", lambda: network.serves(address).startswith(third))
     try:
-        with Asking(network, address) as asking:
+        with Asking(network.client.enter, f"http://{address}/") as asking:
             network.switch.ip("link", "set", first, "down")
-            answers = asking.report.answers
-            until("answers again", lambda: asking.report.answers > answers + 50, limit_s=10)
+            asking.more(50)
             assert asking.report.longest_s < 2.5, asking.report
         assert second in network.holders(address)
     finally:
@@ -236,12 +187,11 @@ def test_an_announcer_that_is_started_again_keeps_its_addresses(network: Network
     address = network.serve("shop", *NAMES)
     (holder,) = until("its machine", lambda: network.holders(address))
     machine = network.machines[holder]
-    with Asking(network, address) as asking:
+    with Asking(network.client.enter, f"http://{address}/") as asking:
         machine.announcer.kill()
         machine.announcer.wait()
         machine.announcer = machine.announce()
-        answers = asking.report.answers
-        until("two seconds of answers", lambda: asking.report.answers > answers + 60, limit_s=10)
+        asking.more(60)
         assert asking.report.failed == 0
     assert network.holders(address) == [holder]
 
