@@ -28,6 +28,11 @@ _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int
 _sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
 
 
+def give_back_memory() -> None:
+    """To the system, what malloc keeps for later: worth it once, after everything was listed."""
+    _libc.malloc_trim(0)
+
+
 class _Vector(ctypes.Structure):
     """struct iovec."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.instant import parse_time, render_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, stop
+from fairlead.dns.batch import give_back_memory
 from fairlead.dns.cache import Cache
 from fairlead.dns.config import BadConfig, Config, parse_config
 from fairlead.dns.metrics import Metrics
@@ -66,6 +68,8 @@ class ClusterView:
             for follower in followers:
                 await follower.synced.wait()
             self.ready = self._resolver.ready = True
+            gc.collect()
+            give_back_memory()
             self._log.info("ready", services=len(self._zone))
             await asyncio.Future()
 

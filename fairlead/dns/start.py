@@ -13,6 +13,9 @@ _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def main() -> None:
+    # msgspec looks for it and does without: 0.3 MB less.
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+
     import asyncio
 
     asyncio.run(_run(dict(os.environ)))

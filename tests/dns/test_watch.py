@@ -31,7 +31,11 @@ class Server:
         self.broken = False
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+        try:
+            path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+        except asyncio.IncompleteReadError:  # the test has ended
+            writer.close()
+            return
         self.asked.append(path)
         if self.broken:
             writer.close()
