@@ -30,6 +30,9 @@ _ROUTER_SETTINGS = (
     # Refusals go out by ICMP, by default six at once to one address and then one a second: a client of a UDP Service
     # without endpoints would wait instead of being refused.
     ("icmp_ratelimit", "0"),
+    # Another limit is for all addresses together, 50 at once and 1,000 a second: a resolver whose refusal it swallows waits
+    # five seconds. It is for what is in this mask; "destination unreachable" (3) no longer is.
+    ("icmp_ratemask", str(0x1818 & ~(1 << 3))),
 )
 _SETTINGS6 = (
     # An address is used at once: nobody else can have it, and asking the link first loses a second's packets.
@@ -45,6 +48,7 @@ _ROUTER_SETTINGS6 = (
     ("conf/all/forwarding", "1"),
     ("conf/default/forwarding", "1"),
     ("icmp/ratelimit", "0"),
+    ("icmp/ratemask", "0,3-127"),
 )
 
 _BRIDGE_SETTINGS = tuple((f"bridge-nf-call-{tables}", "0") for tables in ("iptables", "ip6tables", "arptables"))
