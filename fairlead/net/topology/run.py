@@ -30,8 +30,8 @@ _ROUTER_SETTINGS = (
     # Refusals go out by ICMP, by default six at once to one address and then one a second: a client of a UDP Service
     # without endpoints would wait instead of being refused.
     ("icmp_ratelimit", "0"),
-    # Another limit is for all addresses together, 50 at once and 1,000 a second: a resolver whose refusal it swallows waits
-    # five seconds. It is for what is in this mask; "destination unreachable" (3) no longer is.
+    # Another limit is for all addresses together, 50 at once and 1,000 a second: a resolver whose refusal it swallows
+    # waits five seconds. It is for what is in this mask; "destination unreachable" (3) no longer is.
     ("icmp_ratemask", str(0x1818 & ~(1 << 3))),
 )
 _SETTINGS6 = (
