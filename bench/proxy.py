@@ -1,19 +1,21 @@
 """The proxy at size: into the kernel, one change at a time, and what connections through it cost.
 
-`python -m bench.proxy [--full] [services ...]`. Runs the real planner, ledger and kernel table in user and network
-namespaces of its own, so as any user, each size in a process of its own. The load is from cached objects to a complete
-kernel table; a change is from the informer's call to the kernel's answer. Baseline of the same run: a chain for each
-Service, as upstream's proxy lays its rules out, written by the same library in transactions as large as it can send.
+`python -m bench.proxy [--full] [--backend nftables|iptables|iptables-legacy ...] [services ...]`. Runs the real
+planner, ledger and kernel table in user and network namespaces of its own, so as any user, each size in a process of
+its own. The load is from cached objects to a complete kernel table; a change is from the informer's call to the
+kernel's answer. Baseline of the same run: a chain for each Service, as upstream's proxy lays its rules out, written by
+the same library in transactions as large as it can send.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import json
 import os
+import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -29,14 +31,18 @@ from fairlead.api.service import Service, ServicePort, ServiceSpec
 from fairlead.base.clock import RealClock
 from fairlead.base.log import SILENT
 from fairlead.net import linux
+from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import nftables_proxy
+from fairlead.proxy.config import ProxyConfig
+from fairlead.proxy.iptables.backend import IptablesBackend
+from fairlead.proxy.loop import Around, Proxy
+from fairlead.proxy.modes import cluster_pods, nftables_only
 from fairlead.proxy.nodes import node_view
+from fairlead.proxy.site import cluster_site
 
 QUICK, FULL = (100, 1_000, 10_000), (100, 1_000, 10_000, 40_000)
-CHANGES = 300
+CHANGES = {"nftables": 300, "iptables": 60, "iptables-legacy": 8}
 MANY_ENDPOINTS = 5_000
 _SLICE = 1_000
 _BASELINE_CHUNK = 200
@@ -99,15 +105,41 @@ async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float
     seen = proxy.stats.syncs
     start = time.perf_counter()
     _put(proxy, old, new)
-    while proxy.stats.syncs == seen:  # noqa: ASYNC110 -- a look at every turn of the loop is what is measured
-        await asyncio.sleep(0)
+    looks = 0
+    while proxy.stats.syncs == seen:
+        # At every turn of the loop, as long as it is about the loop; a program's end may be waited for.
+        await asyncio.sleep(0 if looks < 100 else 0.0005)
+        looks += 1
     return (time.perf_counter() - start) * 1e3
 
 
-async def _figures(fill: Callable[[Proxy], None], changes: Callable[[int], Iterator[tuple[Any, Any]]]) -> Figures:
+def make_proxy(backend: str) -> Proxy:
+    """In the namespace of the calling thread."""
+    kernel = NftKernel()
+    makers = nftables_only(kernel)
+    if backend != "nftables":
+        kind = "legacy" if backend.endswith("legacy") else "nft"
+        tables, pods = IptablesKernel(kind=kind), cluster_pods(_NETWORK)
+        makers = {"iptables": lambda site: IptablesBackend(tables, site, pods=pods)}
+    around = Around(cluster_site(_NETWORK), makers, kernel, lambda _: None)
+    config = ProxyConfig(mode="nftables" if backend == "nftables" else "iptables")
+    return Proxy(around, config, node=_NODE, clock=RealClock(), log=SILENT)
+
+
+def _cpu_s() -> float:
+    """Of this process and of the programs that it ran."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+async def _figures(
+    backend: str, fill: Callable[[Proxy], None], changes: Callable[[int], Iterator[tuple[Any, Any]]]
+) -> Figures:
     """`changes(0)` and `changes(1)` are pairs of slices, as they were and as they are to be."""
     before = _memory()
-    proxy = nftables_proxy(_NODE, network=_NETWORK, nft=NftKernel(), clock=RealClock(), log=SILENT)
+    proxy = make_proxy(backend)
     fill(proxy)
     objects = _memory() - before
     start = time.perf_counter()
@@ -117,14 +149,14 @@ async def _figures(fill: Callable[[Proxy], None], changes: Callable[[int], Itera
         load = (time.perf_counter() - start) * 1e3
         size = _memory() - before - objects
         gc.freeze()
-        used = time.process_time()
+        used = _cpu_s()
         kinds = [[await _change(proxy, old, new) for old, new in changes(kind)] for kind in (0, 1)]
-        used = (time.process_time() - used) * 1000 / sum(map(len, kinds))
+        used = (_cpu_s() - used) * 1000 / sum(map(len, kinds))
         task.cancel()
     return Figures(load, kinds[0], kinds[1], used, objects, size)
 
 
-def measure(count: int) -> Figures:
+def measure(count: int, backend: str) -> Figures:
     """Services of two endpoints each."""
     held = [make_slice(i, endpoints(i)) for i in range(count)]
 
@@ -134,16 +166,16 @@ def measure(count: int) -> Figures:
             _put(proxy, None, piece)
 
     def changes(kind: int) -> Iterator[tuple[EndpointSlice, EndpointSlice]]:
-        for turn in range(1, CHANGES + 1):
+        for turn in range(1, CHANGES[backend] + 1):
             i = turn * 7919 % count
             new = make_slice(i, endpoints(i, turn) if kind == 0 or turn % 2 == 0 else endpoints(i)[:1])
             yield held[i], new
             held[i] = new
 
-    return asyncio.run(_figures(fill, changes))
+    return asyncio.run(_figures(backend, fill, changes))
 
 
-def measure_one(count: int) -> Figures:
+def measure_one(count: int, backend: str) -> Figures:
     """One Service of many endpoints, in slices of a thousand."""
     ips = [f"10.{244 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}" for i in range(count)]
     held = [make_slice(0, ips[start : start + _SLICE], start // _SLICE) for start in range(0, count, _SLICE)]
@@ -154,7 +186,7 @@ def measure_one(count: int) -> Figures:
             _put(proxy, None, piece)
 
     def changes(kind: int) -> Iterator[tuple[EndpointSlice, EndpointSlice]]:
-        for turn in range(CHANGES // 10):
+        for turn in range(CHANGES[backend] // 10 or 5):
             number = turn % len(held)
             ips = [endpoint.addresses[0] for endpoint in held[number].endpoints]
             ips[turn * 31 % len(ips)] = f"10.250.{kind}.{turn + 1}"
@@ -164,7 +196,7 @@ def measure_one(count: int) -> Figures:
             yield held[number], new
             held[number] = new
 
-    return asyncio.run(_figures(fill, changes))
+    return asyncio.run(_figures(backend, fill, changes))
 
 
 def _chains(count: int) -> Iterator[str]:
@@ -206,10 +238,11 @@ def baseline(count: int) -> tuple[float, float]:
 
 def enter_namespaces() -> None:
     uid, gid = os.getuid(), os.getgid()
-    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNET)
+    linux.unshare(linux.CLONE_NEWUSER)
     linux.put("/proc/self/setgroups", "deny")
     linux.put("/proc/self/uid_map", f"0 {uid} 1")
     linux.put("/proc/self/gid_map", f"0 {gid} 1")
+    linux.unshare(linux.CLONE_NEWNET)
 
 
 def apart(work: Callable[[], Any]) -> Any:
@@ -246,16 +279,29 @@ def _row(name: str, found: Figures) -> None:
     )
 
 
-def main() -> None:
-    arguments = sys.argv[1:]
-    full = "--full" in arguments
-    sizes = [int(a) for a in arguments if a.isdigit()] or (FULL if full else QUICK)
+def _report(backend: str, sizes: Sequence[int]) -> None:
     head = "replaced p50 p99   one less p50 p99"
-    print("Proxy, nftables: times in ms, CPU in s a 1,000 changes, memory in MB (objects cached, and beside them)")
+    print(f"Proxy, {backend}: times in ms, CPU in s a 1,000 changes, memory in MB (objects cached, and beside them)")
     print(f"  {'Services x 2 endpoints':24} {'load':>8} {head} {'CPU':>6} {'objects':>8} {'proxy':>8}")
     for count in sizes:
-        _row(f"{count:,}", Figures(**apart(lambda count=count: asdict(measure(count)))))  # type: ignore[misc]
-    _row(f"1 x {MANY_ENDPOINTS:,} endpoints", Figures(**apart(lambda: asdict(measure_one(MANY_ENDPOINTS)))))
+        _row(f"{count:,}", Figures(**apart(lambda count=count: asdict(measure(count, backend)))))  # type: ignore[misc]
+    one = Figures(**apart(lambda: asdict(measure_one(MANY_ENDPOINTS, backend))))
+    _row(f"1 x {MANY_ENDPOINTS:,} endpoints", one)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.proxy")
+    parser.add_argument("--full", action="store_true", help="up to 40,000 Services")
+    parser.add_argument("--backend", action="append", choices=[*CHANGES], help="default: nftables and iptables")
+    parser.add_argument("--no-path", action="store_true", help="without what connections cost")
+    parser.add_argument("services", nargs="*", type=int)
+    arguments = parser.parse_args()
+    full, backends = arguments.full, arguments.backend or ["nftables", "iptables"]
+    sizes = arguments.services or (FULL if full else QUICK)
+    for backend in backends:
+        _report(backend, sizes)
+    if arguments.no_path:
+        return
     count = 10_000 if full else 1_000
     load, change = apart(lambda: baseline(count))
     print(f"  baseline, a chain for each of {count:,} Services: load {load:.0f}, a change {change:.2f}")

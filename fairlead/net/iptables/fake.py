@@ -32,6 +32,8 @@ class FakeIptables:
         """How often a program was started to change something."""
         self.failures: list[Refused] = []
         """Raised, first one first, by the next calls of `restore`."""
+        self.refuse_after: int | None = None
+        """Restores of each call that are done before the one that is refused."""
         self.counted: dict[tuple[str, str, str], int] = {}
         """What rules have seen, by table, chain and rule."""
         self.saves = 0
@@ -43,7 +45,9 @@ class FakeIptables:
         self.calls += 1
         if self.failures:
             raise self.failures.pop(0)
-        for restore in restores:
+        for done, restore in enumerate(restores):
+            if done == self.refuse_after:
+                raise Refused("iptables-restore: line 1 failed")
             chains = {name: list(rules) for name, rules in self.table(restore.table).items()}
             for number, edit in enumerate(restore.edits, 2):
                 try:

@@ -123,9 +123,9 @@ class IptablesBackend:
     async def _run(self, proposal: Proposal) -> Outcome:
         limit = self._tables.limit
         restores = [restore for table, blocks in proposal.blocks for restore in pack(table, blocks, limit)]
-        self._last = dict.fromkeys(self._last, 0)
         if restores:
             await self._tables.restore(restores)
+            self._last = dict.fromkeys(self._last, 0)
         rules = chains = 0
         for restore in restores:
             self._last[restore.table] = self._last.get(restore.table, 0) + restore.rules

@@ -47,7 +47,7 @@ class Ledger:
         self._udp: dict[UdpFrontend, str] = {}
         self._rules = {"filter": 0, "nat": 0}
         for (table, _), chain in self._fixed.items():
-            self._rules[table] = self._rules.get(table, 0) + len(chain.rules)
+            self._rules[table] = self._rules.get(table, 0) + len(chain)
         for (table, _), lines in (*self._jumps.items(), *self._tails.items()):
             self._rules[table] += len(lines)
 
@@ -79,7 +79,7 @@ class Ledger:
             self._udp.update(dict.fromkeys(plan.udp, service))
 
     def _count(self, plan: ServicePlan, sign: int) -> None:
-        self._rules["nat"] += sign * sum(len(chain.rules) for chain in plan.chains.values())
+        self._rules["nat"] += sign * sum(map(len, plan.chains.values()))
         for (table, _), lines in plan.lines.items():
             self._rules[table] += sign * len(lines)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service, ServicePort
@@ -67,6 +66,10 @@ class View:
     site: Site
     near: tuple[str, ...] = ()
     """The ranges of Pods whose answers pass this node. Empty: as `site.outside` says it."""
+    marking: rules.Marking | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marking", rules.marking(self.site))
 
 
 def plan_service(
@@ -118,15 +121,6 @@ class _Draft:
         self.chains[name] = Chain(name, tuple(tuple(part) for part in parts))
 
 
-class _Names(NamedTuple):
-    """Of one port's chains."""
-
-    cluster: str
-    local: str
-    external: str
-    firewall: str
-
-
 class _Port:
     """One of a Service's ports."""
 
@@ -148,7 +142,8 @@ class _Port:
         self._internal_local = spec.internalTrafficPolicy == "Local"
         self._external_local = spec.externalTrafficPolicy == "Local"
         self._open = any(f.external for f in found)
-        self._names = _Names(*(chain_name(k, self._name, self._protocol) for k in ("SVC", "SVL", "EXT", "FW")))
+        self._ends = {target: self._endpoint(target) for target in cluster}
+        self._ends |= {target: self._endpoint(target) for target in local if target not in self._ends}
         self._timeout_s = affinity_timeout_s(draft.service) if is_sticky(draft.service) else 0
         ranges = source_ranges(draft.service, self._site.family)
         self._ranges = ranges if any(f.restricted for f in found) else None
@@ -177,16 +172,16 @@ class _Port:
         for target in wanted:
             self._add_endpoint(target)
         if self._open or not self._internal_local:
-            self._spread(self._names.cluster, self._cluster, internal=not self._internal_local)
+            self._spread(self._chain("SVC"), self._cluster, internal=not self._internal_local)
         if local and self._local:
-            self._spread(self._names.local, self._local, internal=self._internal_local)
+            self._spread(self._chain("SVL"), self._local, internal=self._internal_local)
         if self._open:
-            self._draft.chain(self._names.external, self._from_elsewhere())
+            self._draft.chain(self._chain("EXT"), self._from_elsewhere())
         if self._ranges is not None:
-            self._draft.chain(self._names.firewall, self._guard(self._ranges))
+            self._draft.chain(self._chain("FW"), self._guard(self._ranges))
 
     def _add_endpoint(self, target: Target) -> None:
-        name, text = self._endpoint(target)
+        name, text = self._ends[target]
         about = comment(self._name)
         remember = f"-m recent --set {self._list(name)} " if self._timeout_s else ""
         self._draft.chain(
@@ -199,13 +194,13 @@ class _Port:
 
     def _spread(self, name: str, targets: Sequence[Target], *, internal: bool) -> None:
         """The chain that leads to one of the targets; first to the one that the client had, where clients stick."""
-        marking = rules.marking(self._site)
+        marking = self._draft.view.marking
         head: list[str] = []
         if internal and marking is not None:
             own = (f for f in self._frontends if not f.external)
             text = f"{self._name} cluster IP"
             head = [self._to(f, text, marking.chain, source=marking.source, link=marking.link) for f in own]
-        ends = [self._endpoint(target) for target in targets]
+        ends = [self._ends[target] for target in targets]
         about = [comment(f"{self._name} -> {text}") for _, text in ends]
         stuck: list[str] = []
         if self._timeout_s:
@@ -219,23 +214,23 @@ class _Port:
 
     def _from_elsewhere(self) -> Iterator[str]:
         """What came to an address that is not the cluster IP."""
-        names, about = self._names, f"{self._name} external destinations"
+        about = f"{self._name} external destinations"
         if not self._external_local:
             yield f"{comment(f'masquerade traffic for {about}')} -j {rules.MARK_MASQ}"
-            yield f"-j {names.cluster}"
+            yield f"-j {self._chain('SVC')}"
             return
         from_node = "-m addrtype --src-type LOCAL"
         node = [
             f"{comment(f'masquerade LOCAL traffic for {about}')} {from_node} -j {rules.MARK_MASQ}",
-            f"{comment(f'route LOCAL traffic for {about}')} {from_node} -j {names.cluster}",
+            f"{comment(f'route LOCAL traffic for {about}')} {from_node} -j {self._chain('SVC')}",
         ]
         outside = self._site.outside
         near = tuple(f"-s {block}" for block in self._draft.view.near) or rules.near(outside)
-        pods = [f"{source} {comment(f'pod traffic for {about}')} -j {names.cluster}" for source in near]
+        pods = [f"{source} {comment(f'pod traffic for {about}')} -j {self._chain('SVC')}" for source in near]
         # Where Pods are told by a link that their packets do not come in by, the node's own look the same.
         yield from (node + pods if outside.link and not self._draft.view.near else pods + node)
         if self._local:
-            yield f"-j {names.local}"
+            yield f"-j {self._chain('SVL')}"
 
     def _guard(self, ranges: Sequence[str]) -> Iterator[str]:
         """Who may come to the load balancer's addresses."""
@@ -245,7 +240,7 @@ class _Port:
             # A node that has the balancer's address as its own sends from it.
             sources += [host(ip) for ip in balanced(self._draft.service, self._site.family)]
         for source in sources:
-            yield f"-s {source} {about} -j {self._names.external}"
+            yield f"-s {source} {about} -j {self._chain('EXT')}"
         yield comment(f"other traffic to {self._name} will be dropped by {rules.PROXY_FIREWALL}")
 
     def _add_internal(self, frontend: Frontend) -> None:
@@ -256,17 +251,17 @@ class _Port:
             draft.no_local.add("internal")
             draft.line("filter", rules.SERVICES, self._to(frontend, f"{self._name} has no local endpoints", "DROP"))
         else:
-            chain = self._names.local if self._internal_local else self._names.cluster
+            chain = self._chain("SVL") if self._internal_local else self._chain("SVC")
             draft.line("nat", rules.SERVICES, self._to(frontend, f"{self._name} cluster IP", chain))
 
     def _add_external(self, frontend: Frontend) -> None:
         draft, restricted = self._draft, frontend.restricted and self._ranges is not None
         kind = "loadbalancer" if frontend.restricted else "external"
         if self._cluster:
-            chain = self._names.firewall if restricted else self._names.external
+            chain = self._chain("FW") if restricted else self._chain("EXT")
             draft.line("nat", rules.SERVICES, self._to(frontend, f"{self._name} {kind} IP", chain))
         if self._cluster and restricted:
-            text = f"{self._name} traffic not accepted by {self._names.firewall}"
+            text = f"{self._name} traffic not accepted by {self._chain('FW')}"
             draft.line("filter", rules.PROXY_FIREWALL, self._to(frontend, text, "DROP"))
         self._add_refusal(frontend)
         if frontend.restricted:
@@ -276,7 +271,7 @@ class _Port:
 
     def _add_node_port(self, frontend: Frontend) -> None:
         if self._cluster:
-            line = self._to(frontend, self._name, self._names.external)
+            line = self._to(frontend, self._name, self._chain("EXT"))
             if self._site.localhost:
                 # Only to be counted.
                 self._draft.line("nat", rules.NODE_PORTS, f"-d 127.0.0.0/8 {line}")
@@ -311,6 +306,9 @@ class _Port:
         protocol = self._protocol
         port = f"-m {protocol} --dport {frontend.port}"
         return f"{source}{there}{link}-p {protocol} {comment(text)} {kind}{port} {end}"
+
+    def _chain(self, kind: str) -> str:
+        return chain_name(kind, self._name, self._protocol)
 
     def _endpoint(self, target: Target) -> tuple[str, str]:
         """Its chain's name, and how it is written."""

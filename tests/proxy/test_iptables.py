@@ -1,0 +1,452 @@
+"""What Services are in upstream's chains, to the letter, and which edits a change is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.api.endpointslice import EndpointPort, EndpointSlice
+from fairlead.api.service import Service
+from fairlead.net.family import IPV4, IPV6, Family
+from fairlead.net.iptables.fake import FakeIptables
+from fairlead.net.iptables.model import Refused, Restore
+from fairlead.proxy.backend import Source, UdpFrontend
+from fairlead.proxy.iptables.backend import IptablesBackend
+from fairlead.proxy.iptables.rules import chain_name
+from fairlead.proxy.site import Outside, Site
+from tests.proxy.backends import bring, pods, site_of
+from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
+from tests.proxy.paths import BALANCED, EXTERNAL, VIP, Case, behind, in_six, made
+from tests.proxy.test_paths import view
+
+SVC, EXT = "KUBE-SVC-LOLE4ISW44XBNF3G", "KUBE-EXT-LOLE4ISW44XBNF3G"
+LAST = "kubernetes service nodeports; NOTE: this must be the last rule in this chain"
+
+
+class Node1:
+    """The backend of the first node, over the fake."""
+
+    def __init__(self, tables: FakeIptables | None = None, site: Site | None = None) -> None:
+        self.tables = tables or FakeIptables()
+        site = site or site_of(IPV6 if self.tables.family == "ip6" else IPV4)
+        self.node = view("node1", site.family)
+        self.backend = IptablesBackend(self.tables, site, pods=() if site.outside.pods else pods(site.family))
+        asyncio.run(self.backend.resync())
+
+    def put(self, wanted: Service | None, slices: Sequence[EndpointSlice] = (), name: str = "web") -> list[Restore]:
+        """What it took."""
+        before = len(self.tables.log)
+        bring(self.backend, {f"default/{name}": Source(wanted, slices)}, self.node)
+        return self.tables.log[before:]
+
+    def shown(self, table: str, *beginnings: str) -> str:
+        """As `iptables-save` shows the chains whose names begin so."""
+        chains = sorted(self.tables.tables[table].items())
+        return "".join(f"-A {name} {rule}\n" for name, rules in chains if name.startswith(beginnings) for rule in rules)
+
+    def state(self) -> dict[str, dict[str, frozenset[str]]]:
+        """Without the order in chains of all Services, but for their last lines."""
+        return {
+            table: {name: _state(rules) for name, rules in chains.items()}
+            for table, chains in self.tables.tables.items()
+        }
+
+
+def _state(rules: Sequence[str]) -> frozenset[str]:
+    assert len(set(rules)) == len(rules)
+    return frozenset(rules) | {f"last: {rules[-1]}" if rules and LAST in rules[-1] else ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "chain"),
+    [
+        ("default/kubernetes:https", "tcp", "KUBE-SVC-NPX46M4PTMTKRN6Y"),
+        ("kube-system/kube-dns:dns", "udp", "KUBE-SVC-TCOU7JCQXEZGVUNU"),
+        ("kube-system/kube-dns:dns-tcp", "tcp", "KUBE-SVC-ERIFXISQEP7F7OF4"),
+        ("kube-system/kube-dns:metrics", "tcp", "KUBE-SVC-JD5MR3NA4I4DYORP"),
+    ],
+)
+def test_chains_are_called_as_in_every_cluster(name: str, protocol: str, chain: str) -> None:
+    """Names that are found in published listings of clusters."""
+    assert chain_name("SVC", name, protocol) == chain
+
+
+def test_a_cluster_ip_is_upstreams_chains() -> None:
+    at = Node1()
+    at.put(service(), [slice_of("10.244.1.2", "10.244.2.2", "10.244.3.2")])
+    assert at.shown("nat", "KUBE-SERVICES", "KUBE-SVC", "KUBE-SEP") == dedent(
+        f"""\
+        -A KUBE-SEP-5Q3P56IRA2PP7VYF -s 10.244.2.2/32 -m comment --comment "default/web" -j KUBE-MARK-MASQ
+        -A KUBE-SEP-5Q3P56IRA2PP7VYF -p tcp -m comment --comment "default/web" -m tcp -j DNAT --to-destination 10.244.2.2:8080
+        -A KUBE-SEP-I2YZ2ZJGX6XNOQ3T -s 10.244.3.2/32 -m comment --comment "default/web" -j KUBE-MARK-MASQ
+        -A KUBE-SEP-I2YZ2ZJGX6XNOQ3T -p tcp -m comment --comment "default/web" -m tcp -j DNAT --to-destination 10.244.3.2:8080
+        -A KUBE-SEP-PXJ2U7QYT2QW5545 -s 10.244.1.2/32 -m comment --comment "default/web" -j KUBE-MARK-MASQ
+        -A KUBE-SEP-PXJ2U7QYT2QW5545 -p tcp -m comment --comment "default/web" -m tcp -j DNAT --to-destination 10.244.1.2:8080
+        -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment "default/web cluster IP" -m tcp --dport 80 -j {SVC}
+        -A KUBE-SERVICES ! -d 127.0.0.0/8 -m comment --comment "{LAST}" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+        -A {SVC} ! -s 10.244.0.0/16 -d 10.96.0.10/32 -p tcp -m comment --comment "default/web cluster IP" -m tcp --dport 80 -j KUBE-MARK-MASQ
+        -A {SVC} -m comment --comment "default/web -> 10.244.1.2:8080" -m statistic --mode random --probability 0.33333333349 -j KUBE-SEP-PXJ2U7QYT2QW5545
+        -A {SVC} -m comment --comment "default/web -> 10.244.2.2:8080" -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-5Q3P56IRA2PP7VYF
+        -A {SVC} -m comment --comment "default/web -> 10.244.3.2:8080" -j KUBE-SEP-I2YZ2ZJGX6XNOQ3T
+        """  # noqa: E501 -- as they are shown
+    )
+
+
+def test_other_addresses_the_local_policy_and_source_ranges_are_upstreams_chains() -> None:
+    at = Node1()
+    spec: dict[str, Any] = {"externalTrafficPolicy": "Local", "healthCheckNodePort": 31234}
+    wanted = made((port(nodePort=30080),), loadBalancerSourceRanges=["172.30.0.0/24"], **spec)
+    at.put(wanted, behind("b", "c"))
+    assert at.shown("nat", "KUBE-EXT", "KUBE-FW", "KUBE-SVL", "KUBE-NODEPORTS") == dedent(
+        f"""\
+        -A {EXT} -s 10.244.1.0/24 -m comment --comment "pod traffic for default/web external destinations" -j {SVC}
+        -A {EXT} -m comment --comment "masquerade LOCAL traffic for default/web external destinations" -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ
+        -A {EXT} -m comment --comment "route LOCAL traffic for default/web external destinations" -m addrtype --src-type LOCAL -j {SVC}
+        -A {EXT} -j KUBE-SVL-LOLE4ISW44XBNF3G
+        -A KUBE-FW-LOLE4ISW44XBNF3G -s 172.30.0.0/24 -m comment --comment "default/web loadbalancer IP" -j {EXT}
+        -A KUBE-FW-LOLE4ISW44XBNF3G -s 172.30.0.200/32 -m comment --comment "default/web loadbalancer IP" -j {EXT}
+        -A KUBE-FW-LOLE4ISW44XBNF3G -m comment --comment "other traffic to default/web will be dropped by KUBE-PROXY-FIREWALL"
+        -A KUBE-NODEPORTS -p tcp -m comment --comment "default/web" -m tcp --dport 30080 -j {EXT}
+        -A KUBE-SVL-LOLE4ISW44XBNF3G -m comment --comment "default/web -> 10.244.1.3:8080" -j KUBE-SEP-23NJSXDYUSXY5E7Q
+        """  # noqa: E501 -- as they are shown
+    )
+    assert at.shown("filter", "KUBE-PROXY-FIREWALL", "KUBE-NODEPORTS", "KUBE-EXTERNAL") == dedent(
+        """\
+        -A KUBE-NODEPORTS -p tcp -m comment --comment "default/web health check node port" -m tcp --dport 31234 -j ACCEPT
+        -A KUBE-PROXY-FIREWALL -d 172.30.0.200/32 -p tcp -m comment --comment "default/web traffic not accepted by KUBE-FW-LOLE4ISW44XBNF3G" -m tcp --dport 80 -j DROP
+        """  # noqa: E501 -- as they are shown
+    )
+
+
+def test_what_has_no_endpoints_is_upstreams_lines_and_no_chains() -> None:
+    at = Node1()
+    at.put(made((port(nodePort=30080),)))
+    assert "SVC" not in at.shown("nat", "KUBE")
+    assert at.shown("filter", "KUBE-SERVICES", "KUBE-EXTERNAL") == dedent(
+        """\
+        -A KUBE-EXTERNAL-SERVICES -d 203.0.113.7/32 -p tcp -m comment --comment "default/web has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
+        -A KUBE-EXTERNAL-SERVICES -d 172.30.0.200/32 -p tcp -m comment --comment "default/web has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
+        -A KUBE-EXTERNAL-SERVICES -p tcp -m comment --comment "default/web has no endpoints" -m addrtype --dst-type LOCAL -m tcp --dport 30080 -j REJECT --reject-with icmp-port-unreachable
+        -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment "default/web has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
+        """  # noqa: E501 -- as they are shown
+    )
+    at.put(made((port(nodePort=30080),), externalTrafficPolicy="Local", internalTrafficPolicy="Local"), behind("c"))
+    lines = at.shown("filter", "KUBE-SERVICES", "KUBE-EXTERNAL").splitlines()
+    assert len(lines) == 4
+    assert all('"default/web has no local endpoints"' in line and line.endswith("-j DROP") for line in lines)
+
+
+def test_clients_that_stick_are_looked_for_first_and_remembered_by_their_endpoint() -> None:
+    at = Node1()
+    at.put(service(**sticky(600)), [slice_of("10.244.1.2", "10.244.2.2")])
+    first, second = "KUBE-SEP-PXJ2U7QYT2QW5545", "KUBE-SEP-5Q3P56IRA2PP7VYF"
+    known = [line.partition("-m recent ")[2] for line in at.tables.tables["nat"][SVC]]
+    listed = "--mask 255.255.255.255 --rsource"
+    assert known == [
+        "",
+        f"--rcheck --seconds 600 --reap --name {first} {listed} -j {first}",
+        f"--rcheck --seconds 600 --reap --name {second} {listed} -j {second}",
+        "",
+        "",
+    ]
+    assert f"-m recent --set --name {first} {listed} -m tcp -j DNAT" in at.tables.tables["nat"][first][1]
+
+
+def test_over_ipv6_things_are_written_as_they_are_there() -> None:
+    at = Node1(FakeIptables("ip6"))
+    case = in_six(Case("six", made((port(nodePort=30080),)), behind("b")))
+    at.put(case.service, case.slices)
+    shown = at.shown("nat", "KUBE-SEP", "KUBE-SERVICES")
+    assert "-d fd00:10:96::a/128 -p tcp" in shown
+    assert "--to-destination [fd00:10:244:1::3]:8080" in shown
+    assert f'! -d ::1/128 -m comment --comment "{LAST}"' in shown
+    at.put(case.service)
+    assert "-j REJECT --reject-with tcp-reset" in at.shown("filter", "KUBE-SERVICES")
+
+
+@pytest.mark.parametrize(
+    ("outside", "cluster_ip", "pod_traffic"),
+    [
+        (Outside(link="eth0"), "-d 10.96.0.10/32 -i eth0 -p tcp", "! -i eth0 -m comment"),
+        (Outside(pod_links="cali"), "-d 10.96.0.10/32 ! -i cali+ -p tcp", "-i cali+ -m comment"),
+        (Outside(pods=("10.1.0.0/16",)), "! -s 10.1.0.0/16 -d 10.96.0.10/32 -p tcp", "-s 10.1.0.0/16 -m comment"),
+    ],
+)
+def test_who_is_from_outside_may_be_told_in_several_ways(outside: Outside, cluster_ip: str, pod_traffic: str) -> None:
+    at = Node1(site=replace(site_of(), outside=outside))
+    at.backend = IptablesBackend(at.tables, replace(site_of(), outside=outside))
+    at.put(node_port_service(externalTrafficPolicy="Local"), behind("b"))
+    assert at.tables.tables["nat"][SVC][0].startswith(cluster_ip)
+    assert any(rule.startswith(pod_traffic) for rule in at.tables.tables["nat"][EXT])
+
+
+def test_several_ranges_of_pods_have_a_chain_that_goes_through_them() -> None:
+    at = Node1(site=replace(site_of(), outside=Outside(pods=("10.1.0.0/16", "10.9.0.0/16"))))
+    at.put(service(), behind("b"))
+    assert at.tables.tables["nat"][SVC][0].endswith("-j FAIRLEAD-OUTSIDE")
+    assert at.tables.tables["nat"]["FAIRLEAD-OUTSIDE"] == [
+        "-s 10.1.0.0/16 -j RETURN",
+        "-s 10.9.0.0/16 -j RETURN",
+        "-j KUBE-MARK-MASQ",
+    ]
+
+
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
+def test_with_all_masqueraded_no_source_is_asked(family: Family) -> None:
+    at = Node1(FakeIptables(family.table), replace(site_of(family), masquerade_all=True))
+    case = Case("all", service(), behind("b"))
+    case = in_six(case) if family is IPV6 else case
+    at.put(case.service, case.slices)
+    assert at.tables.tables["nat"][SVC][0].startswith("-d ")
+
+
+def test_where_node_ports_answer_is_the_last_lines_condition() -> None:
+    def last(*ranges: str) -> list[str]:
+        rules = Node1(site=replace(site_of(), node_ports=ranges)).tables.tables["nat"]["KUBE-SERVICES"]
+        return [rule.partition(" -m comment")[0] for rule in rules]
+
+    assert last() == ["! -d 127.0.0.0/8"]
+    assert [text[:10] for text in last("0.0.0.0/0")] == ["-m comment"]
+    assert last("10.0.0.0/8", "172.30.0.11/32") == ["-d 10.0.0.0/8", "-d 172.30.0.11/32"]
+
+
+def test_node_ports_on_loopback_are_counted_and_kept_from_neighbours() -> None:
+    at = Node1(site=replace(site_of(), node_ports=("0.0.0.0/0",)))
+    at.put(node_port_service(), behind("b"))
+    first, second = at.tables.tables["nat"]["KUBE-NODEPORTS"]
+    assert first == f"-d 127.0.0.0/8 {second}"
+    assert at.shown("filter", "KUBE-FIREWALL").count("block incoming localnet connections") == 1
+    at.tables.counted["nat", "KUBE-NODEPORTS", first] = 7
+    samples = {name: values for name, _, _, values in at.backend.samples("x", failures=0, cleanup_failures=0)}
+    assert samples["kubeproxy_iptables_localhost_nodeports_accepted_packets_total"] == [("", "x", 7.0)]
+
+
+def test_rules_failures_and_dropped_packets_are_counted() -> None:
+    at = Node1()
+    at.put(service(), behind("b"))
+    at.tables.counted["filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -j DROP"] = 3
+    at.tables.failures = [Refused("no")]
+    with pytest.raises(Refused):
+        at.put(service(), behind("b", "c"))
+    found = {name: values for name, _, _, values in at.backend.samples("x", failures=1, cleanup_failures=0)}
+    name = "kubeproxy_sync_proxy_rules_iptables"
+    held = {table: sum(map(len, at.tables.tables[table].values())) for table in ("filter", "nat")}
+    # The refused change is wanted all the same: an endpoint's chain of two rules, and a line that leads to it.
+    assert found[f"{name}_total"] == [
+        ("", 'x,table="filter"', held["filter"]),
+        ("", 'x,table="nat"', held["nat"] + 3),
+    ]
+    assert found[f"{name}_last"] == [("", 'x,table="filter"', 0), ("", 'x,table="nat"', 5)]
+    assert found[f"{name}_restore_failures_total"] == [("", "x", 1.0)]
+    assert found[f"{name}_partial_restore_failures_total"] == [("", "x", 1.0)]
+    assert found["kubeproxy_iptables_ct_state_invalid_dropped_packets_total"] == [("", "x", 3.0)]
+
+
+def test_a_change_of_endpoints_carries_the_chains_that_it_changes_and_no_others() -> None:
+    at = Node1()
+    for i in range(30):
+        at.put(service(f"s{i}", f"10.96.1.{i}"), [slice_of("10.244.1.2", "10.244.2.2")], name=f"s{i}")
+    (restore,) = at.put(service("s7", "10.96.1.7"), [slice_of("10.244.1.2", "10.244.3.3")], name="s7")
+    assert restore.table == "nat"
+    kinds = [(edit.verb, edit.chain[:9]) for edit in restore.edits]
+    assert kinds == [
+        *(("make", "KUBE-SEP-"), ("append", "KUBE-SEP-"), ("append", "KUBE-SEP-")),
+        *(("make", "KUBE-SVC-"), ("append", "KUBE-SVC-"), ("append", "KUBE-SVC-"), ("append", "KUBE-SVC-")),
+        *(("make", "KUBE-SEP-"), ("remove", "KUBE-SEP-")),
+    ]
+
+
+def test_a_service_that_comes_or_goes_is_single_lines_of_the_chains_of_all() -> None:
+    at = Node1()
+    at.put(service("other", "10.96.0.11"), behind("b"), name="other")
+    come = [e for r in at.put(made(), behind("b")) for e in r.edits if e.chain in ("KUBE-SERVICES", "KUBE-NODEPORTS")]
+    assert {(edit.verb, edit.at) for edit in come} == {("insert", 1)}
+    gone = [e for r in at.put(None) for e in r.edits if e.chain in ("KUBE-SERVICES", "KUBE-NODEPORTS")]
+    assert [edit.verb for edit in gone] == ["delete"] * len(come)
+    assert LAST in at.tables.tables["nat"]["KUBE-SERVICES"][-1]
+    assert not [name for name in at.tables.tables["nat"] if name == EXT]
+
+
+@pytest.mark.parametrize("stick", [{}, sticky()])
+def test_one_of_many_endpoints_is_few_lines(stick: dict[str, Any]) -> None:
+    ips = [f"10.244.{1 + i // 200}.{i % 200 + 2}" for i in range(600)]
+    at = Node1()
+    at.put(service(**stick), [slice_of(*ips)])
+    for now in (ips[:300] + ips[301:], ips, [*ips, "10.250.0.1"], [*ips[:7], "10.250.0.2", *ips[8:]]):
+        edits = [edit for restore in at.put(service(**stick), [slice_of(*now)]) for edit in restore.edits]
+        assert len(edits) <= 12
+        drawn = [rule for rule in at.tables.tables["nat"][SVC] if "->" in rule and "--rcheck" not in rule]
+        assert {rule.partition("-> ")[2].partition(":")[0] for rule in drawn} == set(now)
+        assert [rule.partition("--probability ")[2][:6] for rule in drawn[-3:]] == ["0.3333", "0.5000", ""]
+        assert len(drawn) == len(now)
+
+
+def test_udp_clients_are_told_apart_from_others_where_endpoints_change() -> None:
+    both = [EndpointPort(name="", port=8080, protocol="TCP"), EndpointPort(name="u", port=8080, protocol="UDP")]
+    at = Node1()
+    wanted = made()
+    bring(at.backend, {"default/web": Source(wanted, [slice_of("10.244.1.3", ports=both)])}, at.node)
+    assert at.backend.behind(UdpFrontend(VIP, 80)) == frozenset({("10.244.1.3", 8080)})
+    assert at.backend.behind(UdpFrontend("10.96.9.9", 80)) is None
+    everywhere = {UdpFrontend(ip, 80) for ip in (VIP, EXTERNAL, BALANCED)} | {UdpFrontend("", 30080)}
+    outcome = bring(at.backend, {"default/web": Source(wanted, [slice_of("10.244.2.2", ports=both)])}, at.node)
+    assert outcome.frontends == everywhere
+    outcome = bring(at.backend, {"default/web": Source(wanted, [slice_of("10.244.2.2", ports=both)])}, at.node)
+    assert (outcome.frontends, outcome.anything) == (frozenset(), False)
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "plain": {"type": "ClusterIP", "externalIPs": []},
+    "sticky": {"type": "ClusterIP", "externalIPs": [], **sticky()},
+    "balanced": {},
+    "guarded": {"loadBalancerSourceRanges": ["10.0.0.0/8"]},
+    "local": {"externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local"},
+    "kept": {"externalTrafficPolicy": "Local", **sticky()},
+}
+STEP = st.tuples(
+    st.sampled_from(["a", "b", "c"]),
+    st.sampled_from(["gone", *SHAPES]),
+    st.integers(0, 4),
+)
+ENDS = (behind(), behind("b"), behind("b", "c"), behind("c"), [slice_of(*(f"10.244.1.{i}" for i in range(2, 92)))])
+
+
+def shaped(name: str, shape: str) -> Service | None:
+    if shape == "gone":
+        return None
+    number = 0 if "type" in SHAPES[shape] else 30000 + ord(name) * 10
+    ports = (port(nodePort=number), port(name="u", protocol="UDP", nodePort=number and number + 1))
+    found = made(ports, **SHAPES[shape])
+    found.metadata.name = name
+    found.spec.clusterIPs = [found.spec.clusterIP] = [f"10.96.0.{ord(name)}"]
+    found.spec.externalIPs = [f"203.0.113.{ord(name)}"] if found.spec.externalIPs else []
+    return found
+
+
+@given(st.lists(st.lists(STEP, min_size=1, max_size=3), max_size=6), st.sampled_from([None, 900, 4000]), st.data())
+def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
+    turns: list[list[tuple[str, str, int]]], limit: int | None, data: st.DataObject
+) -> None:
+    """Also in transactions of a few lines each, after restarts, and where one was refused in the middle."""
+    at = Node1(FakeIptables(limit=limit))
+    now: dict[str, Source] = {}
+    for turn in turns:
+        changed = {name: Source(shaped(name, shape), ENDS[ends]) for name, shape, ends in turn}
+        now |= changed
+        how = data.draw(st.sampled_from(["change", "refused", "restart"]))
+        if how == "change":
+            bring(at.backend, changed, at.node)
+        elif how == "refused":
+            at.tables.refuse_after = data.draw(st.integers(0, 2))
+            with contextlib.suppress(Refused):
+                bring(at.backend, changed, at.node)
+            at.tables.refuse_after = None
+            asyncio.run(at.backend.resync())
+        else:
+            at = Node1(at.tables)
+            bring(at.backend, now, at.node, whole=True)
+    fresh = Node1()
+    bring(fresh.backend, now, fresh.node, whole=True)
+    assert at.state() == fresh.state()
+    assert not bring(at.backend, now, at.node).anything
+    assert not asyncio.run(at.backend.resync()).anything
+
+
+FOREIGN = "-m comment --comment mine -j MINE"
+
+
+def spoilt(at: Node1) -> FakeIptables:
+    nat, filters = at.tables.tables["nat"], at.tables.tables["filter"]
+    nat["MINE"] = ["-j RETURN"]
+    for chain in ("PREROUTING", "POSTROUTING"):
+        nat[chain].insert(0, FOREIGN)
+    filters["MINE"] = []
+    filters["FORWARD"].append(FOREIGN)
+    return at.tables
+
+
+SPOILS: dict[str, Any] = {
+    "a chain emptied": lambda t: t.tables["nat"][SVC].clear(),
+    "a line gone": lambda t: t.tables["nat"][SVC].pop(1),
+    "a line changed": lambda t: t.tables["nat"]["KUBE-MARK-MASQ"].__setitem__(0, "-j RETURN"),
+    "a line more": lambda t: t.tables["nat"]["KUBE-SERVICES"].insert(0, "-j RETURN"),
+    "a line after the last": lambda t: t.tables["nat"]["KUBE-SERVICES"].append("-j RETURN"),
+    "a line twice": lambda t: t.tables["nat"]["KUBE-SERVICES"].insert(0, t.tables["nat"]["KUBE-SERVICES"][0]),
+    "the last line gone": lambda t: t.tables["nat"]["KUBE-SERVICES"].pop(),
+    "a stale service": lambda t: t.tables["nat"].update({"KUBE-SVC-AAAAAAAAAAAAAAAA": ["-j RETURN"]}),
+    "a jump gone": lambda t: t.tables["nat"]["PREROUTING"].remove(t.tables["nat"]["PREROUTING"][-1]),
+    "jumps out of order": lambda t: t.tables["filter"]["FORWARD"].reverse(),
+    "the tables gone": lambda t: spoilt_tables(t),
+}
+
+
+def spoilt_tables(tables: FakeIptables) -> None:
+    """Somebody's own rules in tables made anew."""
+    tables.tables.clear()
+    for table, chains in (("nat", ("PREROUTING", "POSTROUTING")), ("filter", ("FORWARD",))):
+        tables.tables[table] = tables.table(table) | {"MINE": ["-j RETURN"] if table == "nat" else []}
+        for chain in chains:
+            tables.tables[table][chain] = [FOREIGN]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_what_somebody_else_changed_is_put_right_and_his_own_stays(spoil: str) -> None:
+    at = Node1()
+    at.put(made(), behind("b", "c"))
+    tables = spoilt(at)
+    tables.others += 1
+    assert at.backend.touched()
+    assert not asyncio.run(at.backend.resync()).anything, "his own rules are no damage"
+    assert not at.backend.touched()
+    before = at.state()
+    SPOILS[spoil](tables)
+    assert asyncio.run(at.backend.resync()).anything
+    assert at.state() == before
+    for chain in ("PREROUTING", "POSTROUTING"):
+        assert FOREIGN in tables.tables["nat"][chain]
+    jumps = [rule for rule in tables.tables["filter"]["FORWARD"] if rule != FOREIGN]
+    assert [rule.rpartition(" ")[2] for rule in jumps] == [
+        "KUBE-PROXY-FIREWALL",
+        "KUBE-FORWARD",
+        "KUBE-SERVICES",
+        "KUBE-EXTERNAL-SERVICES",
+        "FAIRLEAD-UNCLAIMED",
+    ]
+
+
+def test_all_of_it_goes_and_others_rules_stay() -> None:
+    at = Node1()
+    at.put(made(**sticky()), behind("b", "c"))
+    tables = spoilt(at)
+    assert asyncio.run(IptablesBackend(tables, site_of()).cleanup())
+    left = {name: rules for chains in tables.tables.values() for name, rules in chains.items() if rules}
+    assert left == {"MINE": ["-j RETURN"], "PREROUTING": [FOREIGN], "POSTROUTING": [FOREIGN], "FORWARD": [FOREIGN]}
+    assert not [name for chains in tables.tables.values() for name in chains if name.startswith(("KUBE", "FAIRLEAD"))]
+    assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
+
+
+def test_nothing_is_made_where_there_is_nothing_to_remove() -> None:
+    tables = FakeIptables()
+    assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
+    assert (tables.tables, tables.calls) == ({}, 0)
+
+
+def test_what_is_taken_over_and_right_stays_as_it_is() -> None:
+    at = Node1()
+    at.put(service(), behind("b", "c"))
+    at.put(service("old", "10.96.0.11"), behind("b"), name="old")
+    before = len(at.tables.log)
+    again = IptablesBackend(at.tables, site_of(), pods=pods(IPV4))
+    outcome = bring(again, {"default/web": Source(service(), behind("b", "c"))}, node(), whole=True)
+    edits = [edit for restore in at.tables.log[before:] for edit in restore.edits]
+    assert {edit.verb for edit in edits} == {"delete", "make", "remove"}
+    assert outcome.anything
+    assert not [name for name in at.tables.tables["nat"] if "10.96.0.11" in str(at.tables.tables["nat"][name])]
