@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
+MODES = {"user": "nftables", "root": "iptables" if shutil.which("ip6tables-restore") else "nftables"}
 NODES = ("fd00:172:30::b", "fd00:172:30::c")
 PLACES = ("client-1", "client-2", "host", "node1", "node2", "fabric")
 DOMAIN = "default.svc.cluster.local"
@@ -37,7 +38,8 @@ DOMAIN = "default.svc.cluster.local"
 @pytest.fixture(scope="module", params=USERS)
 def dual(request: pytest.FixtureRequest) -> Iterator[Dual]:
     with new_cluster(request.param) as cluster:
-        cluster.up("--nodes", "2", "--ip-family", "dual", "--api-port", str(free_port()))
+        mode = MODES[request.param]
+        cluster.up("--nodes", "2", "--ip-family", "dual", "--api-port", str(free_port()), "--proxy-mode", mode)
         yield fill(cluster)
         with warnings.catch_warnings(action="ignore"):
             gc.collect()  # what aiohttp left of the last exec
