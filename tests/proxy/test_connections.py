@@ -154,7 +154,8 @@ def _session(at: Real, who: int, ip: str, number: int, kind: socket.SocketKind) 
 def echo(netns: int, ip: str, port: int) -> None:
     """A server whose connections stay open: says its address for every byte."""
 
-    server = linux.in_netns(netns, lambda: socket.create_server((ip, port), backlog=16))
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    server = linux.in_netns(netns, lambda: socket.create_server((ip, port), family=family, backlog=16))
 
     def talk(peer: socket.socket) -> None:
         with peer:
