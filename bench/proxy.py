@@ -19,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.config import ProxyConfig
+from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.loop import Around, Proxy
 from fairlead.proxy.modes import cluster_pods, nftables_only
@@ -113,7 +115,7 @@ async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float
     return (time.perf_counter() - start) * 1e3
 
 
-def make_proxy(backend: str) -> Proxy:
+def make_proxy(backend: str, node: NodeView = _NODE) -> Proxy:
     """In the namespace of the calling thread."""
     kernel = NftKernel()
     makers = nftables_only(kernel)
@@ -123,7 +125,7 @@ def make_proxy(backend: str) -> Proxy:
         makers = {"iptables": lambda site: IptablesBackend(tables, site, pods=pods)}
     around = Around(cluster_site(_NETWORK), makers, kernel, lambda _: None)
     config = ProxyConfig(mode="nftables" if backend == "nftables" else "iptables")
-    return Proxy(around, config, node=_NODE, clock=RealClock(), log=SILENT)
+    return Proxy(around, config, node=node, clock=RealClock(), log=SILENT)
 
 
 def _cpu_s() -> float:
@@ -305,7 +307,8 @@ def main() -> None:
     count = 10_000 if full else 1_000
     load, change = apart(lambda: baseline(count))
     print(f"  baseline, a chain for each of {count:,} Services: load {load:.0f}, a change {change:.2f}")
-    proxypath.report([sizes[0], sizes[-1]], apart)
+    for backend in backends:
+        proxypath.report([sizes[0], sizes[-1]], apart, partial(make_proxy, backend), backend)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """The data path through a cluster IP, against the Pod's own address, in tables of different sizes.
 
-Part of `python -m bench.proxy`; alone `python -m bench.proxypath [mode] [services ...]`. For each size a node of its
-own with the real table, a client and a server Pod. The client is this process, so the figures are of the kernel's path
-and the socket calls around it. Direct and through the cluster IP, small table and large one take turns in short runs,
-and what is compared are neighbours in time, because the machine is never the same twice: what is printed is the median
-of their ratios, and where it lies with 95 % confidence. How much that says at all is shown by the same comparison of
-direct runs with the direct runs before them.
+Part of `python -m bench.proxy`. For each size a node of its own with the real table, a client and a server Pod. The
+client is this process, so the figures are of the kernel's path and the socket calls around it. Direct and through the
+cluster IP, small table and large one take turns in short runs, and what is compared are neighbours in time, because the
+machine is never the same twice: what is printed is the median of their ratios, and where it lies with 95 % confidence.
+How much that says at all is shown by the same comparison of direct runs with the direct runs before them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import signal
 import socket
 import statistics
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,18 +25,13 @@ from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import Service, ServicePort, ServiceSpec
-from fairlead.base.clock import RealClock
-from fairlead.base.log import SILENT
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
-from fairlead.net.nft.run import NftKernel
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
-from fairlead.proxy.config import Mode, ProxyConfig
-from fairlead.proxy.loop import Around, Proxy
-from fairlead.proxy.modes import kernel_modes
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view
-from fairlead.proxy.site import cluster_site
 
 ROUNDS = 100
 _CONNECTS, _EXCHANGES, _BULK = 60, 300, 64 << 20
@@ -48,6 +41,8 @@ _SHORT, _SINK, _ECHO = 8080, 8081, 8082
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 Where = tuple[str, int]
 Apart = Callable[[Callable[[], Any]], Any]
+Make = Callable[[NodeView], Proxy]
+"""In the namespace of the calling thread."""
 
 
 @dataclass
@@ -77,14 +72,11 @@ class Place:
         return self.server if direct else _VIP
 
 
-def _fill(node: int, index: int, services: int, mode: Mode) -> NoReturn:
+def _fill(index: int, services: int, make: Make) -> NoReturn:
     """The probed Service among others. In the node's network namespace."""
 
     async def fill() -> None:
-        nft = NftKernel()
-        view = node_view(f"node{index}", _NETWORK.node_ip(index), _NETWORK)
-        around = Around(cluster_site(_NETWORK), {mode: kernel_modes(nft)[mode]}, nft, lambda _: None)
-        proxy = Proxy(around, ProxyConfig(mode=mode), node=view, clock=RealClock(), log=SILENT)
+        proxy = make(node_view(f"node{index}", _NETWORK.node_ip(index), _NETWORK))
         for i in range(services):
             numbers = (_SHORT, _SINK, _ECHO) if i == 0 else (_SHORT,)
             key = f"default/s{i}"
@@ -202,7 +194,7 @@ def _wait_for(where: Where) -> None:
     raise SystemExit(f"{where} never answered")
 
 
-def _build(index: int, count: int, services: int, mode: Mode) -> tuple[Place, list[int]]:
+def _build(index: int, count: int, services: int, make: Make) -> tuple[Place, list[int]]:
     """A node with its table, and the processes of its server Pod."""
     node = add_node(_NETWORK, index, count)
     attacher = PodAttacher(linux.in_netns(node, Netlink))
@@ -212,17 +204,17 @@ def _build(index: int, count: int, services: int, mode: Mode) -> tuple[Place, li
         netns, _ = linux.new_netns()
         attacher.attach(netns, ip=ip, gateway=_NETWORK.pod_gateway(index), host_ifname=f"pod{int(ip):x}")
         pods.append(netns)
-    filling = _fork(node, lambda: _fill(node, index, services, mode))
+    filling = _fork(node, lambda: _fill(index, services, make))
     if os.waitpid(filling, 0)[1]:
         raise SystemExit(f"no table of {services} Services")
     servers = [_fork(pods[0], work) for work in (_accept_short, _swallow, _echo)]
     return Place(pods[1], str(ips[0])), servers
 
 
-def measure(sizes: Sequence[int], mode: Mode) -> list[list[dict[str, Any]]]:
+def measure(sizes: Sequence[int], make: Make) -> list[list[dict[str, Any]]]:
     """For each size the direct path and that through the cluster IP, in namespaces of the caller's own."""
     build_fabric(_NETWORK)
-    built = [_build(index, len(sizes), size, mode) for index, size in enumerate(sizes, 1)]
+    built = [_build(index, len(sizes), size, make) for index, size in enumerate(sizes, 1)]
     places = [place for place, _ in built]
     found = [[Path([], [], [], [], [], [], []) for _ in range(2)] for _ in sizes]
     for place in places:
@@ -259,10 +251,10 @@ _ROWS = (
 )
 
 
-def report(sizes: Sequence[int], apart: Apart, mode: Mode = "nftables") -> None:
-    answer = apart(lambda: measure(sizes, mode))
+def report(sizes: Sequence[int], apart: Apart, make: Make, backend: str) -> None:
+    answer = apart(lambda: measure(sizes, make))
     found = [(Path(**direct), Path(**through)) for direct, through in answer]
-    print(f"Data path, {mode}: medians of {ROUNDS} rounds in turns; ratios of neighbours with their 95 % interval")
+    print(f"Data path, {backend}: medians of {ROUNDS} rounds in turns; ratios of neighbours with their 95 % interval")
     print(f"  {'':26}{'direct':>9}{'cluster IP':>11}   {'cluster IP / direct':<24}direct / direct before")
     for size, (direct, through) in zip(sizes, found, strict=True):
         print(f"  among {size:,} Services")
@@ -283,16 +275,3 @@ def report(sizes: Sequence[int], apart: Apart, mode: Mode = "nftables") -> None:
 
 def _p99(values: Sequence[float]) -> float:
     return sorted(values)[int(len(values) * 0.99)]
-
-
-def main() -> None:
-    from bench.proxy import apart
-
-    modes = [a for a in sys.argv[1:] if a in ("nftables", "iptables")] or ["nftables"]
-    sizes = [int(a) for a in sys.argv[1:] if a.isdigit()] or [100, 10_000]
-    for mode in modes:
-        report(sizes, apart, mode)  # type: ignore[arg-type]
-
-
-if __name__ == "__main__":
-    main()
