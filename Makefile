@@ -49,6 +49,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.proxy
 	$(BIN)/python -m bench.change
 	$(BIN)/python -m bench.relay
+	$(BIN)/python -m bench.loadbalancer
 	$(BIN)/python -m bench.dns
 	$(BIN)/python -m bench.dnscluster
 
