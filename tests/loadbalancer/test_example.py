@@ -44,10 +44,12 @@ def test_the_example_has_an_address_at_once_and_its_page_everywhere(who: str) ->
         kubectl(cluster, "create", "-f", str(EXAMPLES / "loadbalancer-nginx.yaml"))
         start = time.monotonic()
         path = f"{CORE}/services/{NAME}"
-        point = until("an address", lambda: cluster.access().call("GET", path)["status"]["loadBalancer"]["ingress"][0])
+        points = until(
+            "an address", lambda: cluster.access().call("GET", path)["status"]["loadBalancer"].get("ingress")
+        )
         # The aim of 0.1 s is measured by bench/loadbalancer.py: other work on a tests' machine takes its time here.
         assert time.monotonic() - start < 1
-        assert point == {"ip": "172.30.0.200", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]}
+        assert points == [{"ip": "172.30.0.200", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]}]
         line = kubectl(cluster, "get", "svc", NAME).splitlines()[1].split()
         assert (line[1], line[3]) == ("LoadBalancer", "172.30.0.200")
 
