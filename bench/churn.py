@@ -1,12 +1,14 @@
 """Clients that connect while endpoints come and go: nobody may reach a wrong Service, nobody be refused without need.
 
-`python -m bench.churn [changes] [seconds]`. In user and network namespaces of its own: a node with the real proxy loop
-and kernel table, a client, and four "pods" each of which answers for a whole range of addresses, so that every Service
-has endpoints of its own and an answer says which one it was. One endpoint of each Service stays throughout.
+`python -m bench.churn [--backend nftables|iptables|iptables-legacy] [changes] [seconds]`. In user and network
+namespaces of its own: a node with the real proxy loop and kernel table, a client, and four "pods" each of which
+answers for a whole range of addresses, so that every Service has endpoints of its own and an answer says which one it
+was. One endpoint of each Service stays throughout.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import random
@@ -20,27 +22,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
+from bench.backends import NAMES, fake_backend, kernel_backend, kernel_proxy, synced_after
 from bench.proxy import enter_namespaces
 from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import Service, ServicePort, ServiceSpec
-from fairlead.base.clock import RealClock
-from fairlead.base.log import SILENT
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.model import add_local_range, add_route
 from fairlead.net.netlink.run import Netlink
-from fairlead.net.nft.fake import FakeNft
-from fairlead.net.nft.run import NftKernel
-from fairlead.net.nft.trace import Packet, Tracer
+from fairlead.net.nft.trace import Packet
 from fairlead.net.topology.plan import pod_link_index
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
+from fairlead.proxy.backend import Source
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import nftables_proxy
-from fairlead.proxy.nftables.ledger import Ledger
-from fairlead.proxy.nftables.plan import plan_service
-from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.proxy.nodes import node_view
 from fairlead.proxy.site import cluster_site
 
@@ -55,6 +51,7 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass
 class Result:
+    backend: str
     connections: int = 0
     changes: int = 0
     seconds: float = 0.0
@@ -172,8 +169,7 @@ class Clients:
 
 async def _churn(stage: Stage, result: Result, *, services: int, changes: int, seconds: float, seed: int) -> None:
     rng = random.Random(seed)
-    kernel = linux.in_netns(stage.node, NftKernel)
-    proxy = nftables_proxy(_NODE, network=_NETWORK, nft=kernel, clock=RealClock(), log=SILENT)
+    proxy = linux.in_netns(stage.node, lambda: kernel_proxy(result.backend, _NODE, _NETWORK))
     clients = Clients(stage, services, result, seed=seed)
     pieces = [make_slice(i, ready) for i, ready in enumerate(clients.ready)]
     for i, piece in enumerate(pieces):
@@ -193,7 +189,7 @@ async def _churn(stage: Stage, result: Result, *, services: int, changes: int, s
             result.seconds = time.perf_counter() - start
             clients.stop()
             task.cancel()
-    result.disagreements = _compare(stage, kernel, proxy, clients.ready)
+    result.disagreements = await _compare(stage, result.backend, clients.ready)
 
 
 async def _one_turn(proxy: Proxy, clients: Clients, pieces: list[EndpointSlice], rng: random.Random) -> None:
@@ -205,30 +201,24 @@ async def _one_turn(proxy: Proxy, clients: Clients, pieces: list[EndpointSlice],
     seen = proxy.stats.syncs
     proxy.view.slice_changed(f"churn/s{i}-x", pieces[i], new)
     pieces[i] = new
-    while proxy.stats.syncs == seen:  # noqa: ASYNC110 -- the clients are threads, and the proxy has nothing else to do
-        await asyncio.sleep(0)
+    await synced_after(proxy, seen)
     clients.applied[i] = clients.ready[i]
 
 
-def _compare(stage: Stage, kernel: NftKernel, proxy: Proxy, ready: list[frozenset[int]]) -> list[str]:
-    """The kernel's table against a plan made afresh, and what the tracer says of it against what answers."""
-    found = kernel.read(TABLE)
-    assert found is not None
-    fake, ledger = FakeNft(), Ledger(fixed_table(cluster_site(_NETWORK)))
-    plans = {
-        f"churn/s{i}": plan_service(make_service(i), [make_slice(i, replicas)], node=_NODE)
-        for i, replicas in enumerate(ready)
-    }
-    for part in ledger.take(plans).split():
-        fake.run(part)
-        ledger.done(part)
-    wrong = [
-        f"{name} differs" for name in found.elements if name != "kinds" and found.elements[name] != ledger.held[name]
-    ]
-    tracer = Tracer(fake.tables[TABLE], local=_NODE.addresses, rng=random.Random(1))
+async def _compare(stage: Stage, name: str, ready: list[frozenset[int]]) -> list[str]:
+    """The kernel's rules against a plan made afresh, and what the tracer says of it against what answers."""
+    wanted = {f"churn/s{i}": Source(make_service(i), [make_slice(i, replicas)]) for i, replicas in enumerate(ready)}
+    real = linux.in_netns(stage.node, lambda: kernel_backend(name, cluster_site(_NETWORK), _NETWORK))
+    fake, tracing = fake_backend(name, _NETWORK)
+    for backend in (real, fake):
+        backend.take(wanted, node=_NODE)
+    outcome = await real.resync()
+    wrong = [f"the kernel differs: {outcome}"] if outcome.anything else []
+    await fake.resync()
+    trace = tracing(_NODE)
     for i in range(0, len(ready), max(len(ready) // 20, 1)):
         packet = Packet("10.244.1.2", cluster_ip(i), 80, link="pod2")
-        traced = Counter(tracer.trace(packet).target.partition(":")[0] for _ in range(60))
+        traced = Counter(trace(packet).target.partition(":")[0] for _ in range(60))
         if set(traced) != {address_of(i, r) for r in ready[i]}:
             wrong.append(f"s{i}: the tracer says {sorted(traced)}")
         said = linux.in_netns(stage.client, lambda i=i: _ask(i))  # type: ignore[misc]
@@ -242,20 +232,27 @@ def _ask(i: int) -> str:
         return peer.recv(20).decode()
 
 
-def run(*, services: int = 1000, changes: int = 5000, seconds: float = 30.0, seed: int = 1) -> Result:
+def run(
+    *, services: int = 1000, changes: int = 5000, seconds: float = 30.0, seed: int = 1, backend: str = "nftables"
+) -> Result:
     """In the caller's network namespace, which has to be its own."""
-    result = Result()
+    result = Result(backend)
     stage = Stage()
     asyncio.run(_churn(stage, result, services=services, changes=changes, seconds=seconds, seed=seed))
     return result
 
 
 def main() -> None:
-    changes = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 30.0
+    parser = argparse.ArgumentParser(prog="python -m bench.churn")
+    parser.add_argument("--backend", default="nftables", choices=NAMES)
+    parser.add_argument("--services", type=int, default=1000)
+    parser.add_argument("changes", nargs="?", type=int, default=5000)
+    parser.add_argument("seconds", nargs="?", type=float, default=30.0)
+    given = parser.parse_args()
     enter_namespaces()
-    result = run(changes=changes, seconds=seconds)
-    print(f"churn, 1,000 Services, {result.changes} changes of endpoints in {result.seconds:.1f} s")
+    result = run(services=given.services, changes=given.changes, seconds=given.seconds, backend=given.backend)
+    what = f"{given.services:,} Services, {result.changes} changes of endpoints in {result.seconds:.1f} s"
+    print(f"churn, {given.backend}, {what}")
     print(f"  connections     {result.connections:8}")
     print(f"  wrong Service   {len(result.wrong):8}  {result.wrong[:3] or ''}")
     print(f"  refused         {len(result.refused):8}  {result.refused[:3] or ''}")

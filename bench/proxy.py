@@ -25,23 +25,16 @@ from pathlib import Path
 from typing import Any
 
 from bench import proxypath
+from bench.backends import kernel_proxy, synced_after
 from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import Service, ServicePort, ServiceSpec
-from fairlead.base.clock import RealClock
-from fairlead.base.log import SILENT
 from fairlead.net import linux
-from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.loop import Around, Proxy
-from fairlead.proxy.modes import cluster_pods, nftables_only
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view
-from fairlead.proxy.site import cluster_site
 
 QUICK, FULL = (100, 1_000, 10_000), (100, 1_000, 10_000, 40_000)
 CHANGES = {"nftables": 300, "iptables": 60, "iptables-legacy": 8}
@@ -107,25 +100,8 @@ async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float
     seen = proxy.stats.syncs
     start = time.perf_counter()
     _put(proxy, old, new)
-    looks = 0
-    while proxy.stats.syncs == seen:
-        # At every turn of the loop, as long as it is about the loop; a program's end may be waited for.
-        await asyncio.sleep(0 if looks < 100 else 0.0005)
-        looks += 1
+    await synced_after(proxy, seen)
     return (time.perf_counter() - start) * 1e3
-
-
-def make_proxy(backend: str, node: NodeView = _NODE) -> Proxy:
-    """In the namespace of the calling thread."""
-    kernel = NftKernel()
-    makers = nftables_only(kernel)
-    if backend != "nftables":
-        kind = "legacy" if backend.endswith("legacy") else "nft"
-        tables, pods = IptablesKernel(kind=kind), cluster_pods(_NETWORK)
-        makers = {"iptables": lambda site: IptablesBackend(tables, site, pods=pods)}
-    around = Around(cluster_site(_NETWORK), makers, kernel, lambda _: None)
-    config = ProxyConfig(mode="nftables" if backend == "nftables" else "iptables")
-    return Proxy(around, config, node=node, clock=RealClock(), log=SILENT)
 
 
 def _cpu_s() -> float:
@@ -141,7 +117,7 @@ async def _figures(
 ) -> Figures:
     """`changes(0)` and `changes(1)` are pairs of slices, as they were and as they are to be."""
     before = _memory()
-    proxy = make_proxy(backend)
+    proxy = kernel_proxy(backend, _NODE, _NETWORK)
     fill(proxy)
     objects = _memory() - before
     start = time.perf_counter()

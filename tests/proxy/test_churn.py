@@ -6,6 +6,7 @@ import pytest
 
 from bench import churn
 from tests.net.sandbox import in_sandbox
+from tests.proxy.backends import IPTABLES, LEGACY, Kind
 
 
 @pytest.mark.kernel
@@ -14,4 +15,14 @@ def test_while_endpoints_churn_nobody_reaches_a_wrong_service_and_nobody_is_refu
     result = in_sandbox(lambda: churn.run(services=1000, changes=500, seconds=2.5))
     assert result.changes == 500
     assert result.connections > 500
+    assert (result.wrong, result.refused, result.disagreements) == ([], [], [])
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [IPTABLES, LEGACY], ids=str)
+def test_while_chains_change_nobody_reaches_a_wrong_service_either(kind: Kind) -> None:
+    result = in_sandbox(lambda: churn.run(services=200, changes=60, seconds=2.0, backend=kind.name))
+    assert result.changes == 60
+    assert result.connections > 100
     assert (result.wrong, result.refused, result.disagreements) == ([], [], [])

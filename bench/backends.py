@@ -1,0 +1,65 @@
+"""The proxy's backends by name, for what is measured of all: over the kernel, and over its fake with the tracer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from fairlead.base.clock import RealClock
+from fairlead.base.log import SILENT
+from fairlead.net.iptables.fake import FakeIptables
+from fairlead.net.iptables.run import IptablesKernel
+from fairlead.net.iptables.trace import Tracer as IptablesTracer
+from fairlead.net.model import ClusterNetwork
+from fairlead.net.nft.fake import FakeNft
+from fairlead.net.nft.run import NftKernel
+from fairlead.net.nft.trace import Packet, Trace, Tracer
+from fairlead.proxy.backend import Backend
+from fairlead.proxy.config import ProxyConfig
+from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.iptables.backend import IptablesBackend
+from fairlead.proxy.loop import Around, Proxy
+from fairlead.proxy.modes import cluster_pods
+from fairlead.proxy.nftables.backend import NftablesBackend
+from fairlead.proxy.nftables.rules import TABLE
+from fairlead.proxy.site import Site, cluster_site
+
+NAMES = ("nftables", "iptables", "iptables-legacy")
+"""`iptables` is by the programs for nf_tables."""
+
+
+def kernel_backend(name: str, site: Site, network: ClusterNetwork) -> Backend:
+    """In the network namespace of the calling thread."""
+    if name == "nftables":
+        return NftablesBackend(NftKernel(), site)
+    kind = "legacy" if name.endswith("legacy") else "nft"
+    return IptablesBackend(IptablesKernel(kind=kind), site, pods=cluster_pods(network))
+
+
+def kernel_proxy(name: str, node: NodeView, network: ClusterNetwork) -> Proxy:
+    """In the network namespace of the calling thread."""
+    mode = ProxyConfig(mode="nftables" if name == "nftables" else "iptables")
+    site = cluster_site(network)
+    backend = kernel_backend(name, site, network)
+    around = Around(site, {mode.mode: lambda _: backend}, NftKernel(), lambda _: None)
+    return Proxy(around, mode, node=node, clock=RealClock(), log=SILENT)
+
+
+def fake_backend(name: str, network: ClusterNetwork) -> tuple[Backend, Callable[[NodeView], Callable[[Packet], Trace]]]:
+    """And what makes a tracer of what it holds."""
+    site, rng = cluster_site(network), random.Random(1)
+    if name == "nftables":
+        nft = FakeNft()
+        return NftablesBackend(nft, site), lambda node: Tracer(nft.tables[TABLE], local=node.addresses, rng=rng).trace
+    tables = FakeIptables()
+    backend = IptablesBackend(tables, site, pods=cluster_pods(network))
+    return backend, lambda node: IptablesTracer(tables, local=node.addresses, rng=rng).trace
+
+
+async def synced_after(proxy: Proxy, syncs: int) -> None:
+    """Waits for another sync: at every turn of the loop while it is about the loop, by pauses where a program runs."""
+    looks = 0
+    while proxy.stats.syncs == syncs:
+        await asyncio.sleep(0 if looks < 100 else 0.0005)
+        looks += 1
