@@ -19,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -283,9 +284,8 @@ def main() -> None:
     load, change = apart(lambda: baseline(count))
     print(f"  baseline, a chain for each of {count:,} Services: load {load:.0f}, a change {change:.2f}")
     for backend in backends:
-        proxypath.report(
-            [sizes[0], sizes[-1]], apart, lambda node, backend=backend: kernel_proxy(backend, node, _NETWORK), backend
-        )
+        made = partial(kernel_proxy, backend, network=_NETWORK)
+        proxypath.report([sizes[0], sizes[-1]], apart, made, backend)
 
 
 if __name__ == "__main__":
