@@ -13,7 +13,7 @@ STEADY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`main` runs in a fresh fork of pid 1, with no other descriptors than `keep`, and should not return."""
+    """`main` runs in a fresh fork, with no other descriptors than `keep`, and should not return."""
 
     name: str
     main: Callable[[], None]
@@ -22,6 +22,8 @@ class Component:
     keep: tuple[int, ...] = ()
     graceful: bool = True
     """Asked to end, and waited for, when the cluster goes down."""
+    shares: bool = True
+    """Forked from a process that has imported what components share."""
 
 
 @dataclass(slots=True)

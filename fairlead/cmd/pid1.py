@@ -1,9 +1,10 @@
-"""The loop of the sandbox's pid 1: starts components, reaps whatever dies, starts components again.
+"""The loop of the sandbox's pid 1: reaps whatever dies, and starts components again.
 
-It never runs an event loop or keeps a thread, so that it may fork at any time. It holds the descriptors that must
-outlive a component (sockets that listen, the nodes' network namespaces, the agents' ends of the zygotes' lines) as
-plain numbers: a socket object that a fork collects would close a number that means something else by then.
-Its end is the end of every process of the cluster; it comes when the supervisor asks or is gone.
+It never runs an event loop or keeps a thread, so that it may fork at any time. It is small until a component dies for
+the first time: then it imports what they share, once, and is their template (see `template`) from there on. It holds
+the descriptors that must outlive a component (sockets that listen, the nodes' network namespaces, the agents' ends of
+the zygotes' lines) as plain numbers: a socket object that a fork collects would close a number that means something
+else by then. Its end is the end of every process of the cluster; it comes when the supervisor asks or is gone.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ _LOG_LIMIT = 8 << 20
 
 
 class Pid1:
-    def __init__(self, channel: Channel, paths: Paths, *, clock: Clock) -> None:
+    def __init__(self, channel: Channel, paths: Paths, *, warm: Callable[[], None], clock: Clock) -> None:
         self.channel = channel
         self._paths = paths
+        self._warm: Callable[[], None] | None = warm
         self._clock = clock
         self._running: dict[int, Component] = {}
         self._attempts: dict[str, Attempts] = {}
@@ -44,11 +46,22 @@ class Pid1:
         self._renewals[name] = renewal
 
     def start(self, component: Component) -> None:
-        attempts = self._attempts.setdefault(component.name, Attempts())
-        attempts.started = self._clock.monotonic()
+        if component.shares and self._warm is not None:
+            self._warm()
+            self._warm = None
+        self.adopt(component, self.fork(component))
+
+    def fork(self, component: Component) -> int:
+        """The component's process; whoever calls this is its template."""
         pid = os.fork()
         if pid == 0:
             self._become(component)
+        return pid
+
+    def adopt(self, component: Component, pid: int) -> None:
+        """Looks after a process that is a child of pid 1, or will be when its template has ended."""
+        attempts = self._attempts.setdefault(component.name, Attempts())
+        attempts.started = self._clock.monotonic()
         self._running[pid] = component
         self.channel.send(
             {"event": "started", "name": component.name, "node": component.node, "restarts": attempts.restarts}, pid=pid

@@ -1,7 +1,7 @@
 """What pid 1 of the sandbox builds before it starts to watch over components, in this order:
 
 the node networks, then one small zygote a node (before the heavy imports, so that containers are forked from small
-processes), then everything that components share is imported once, and every component is a fork of that.
+processes), then the components, by way of a template that has imported what they share.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
+from fairlead.cmd import template
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Component
 from fairlead.cmd.config import ClusterConfig
@@ -24,6 +25,7 @@ from fairlead.cmd.errors import CommandError
 from fairlead.cmd.pid1 import Pid1
 from fairlead.cmd.preflight import check_ipv6, check_nftables
 from fairlead.cmd.state import Paths
+from fairlead.cmd.template import Stage, start_all
 from fairlead.net import linux
 
 if TYPE_CHECKING:
@@ -63,16 +65,20 @@ def run(inherited: Inherited, channel: Channel, *, clock: Clock) -> NoReturn:
     try:
         pid1 = _build(inherited, channel, clock)
     except Exception as e:  # noqa: BLE001 - the top of a process: the supervisor turns it into a line for the user
-        import traceback
-
-        traceback.print_exc()
-        if isinstance(e, CommandError):
-            text, evidence = str(e), e.evidence
-        else:
-            text, evidence = f"cannot build the sandbox: {e}; see {inherited.paths.log('sandbox')}", True
-        channel.send({"event": "failed", "error": text, "evidence": evidence})
-        os._exit(1)
+        _fail(inherited, channel, e)
     pid1.run()
+
+
+def _fail(inherited: Inherited, channel: Channel, error: Exception) -> NoReturn:
+    import traceback
+
+    traceback.print_exception(error)
+    if isinstance(error, CommandError):
+        text, evidence = str(error), error.evidence
+    else:
+        text, evidence = f"cannot build the sandbox: {error}; see {inherited.paths.log('sandbox')}", True
+    channel.send({"event": "failed", "error": text, "evidence": evidence})
+    os._exit(1)
 
 
 def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
@@ -84,25 +90,36 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     nodes, inside_fd = _networks(inherited.config, inherited.link)
     check_nftables()
     channel.send({"event": "step", "text": f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"})
-    pid1 = Pid1(channel, inherited.paths, clock=clock)
+    pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
     import_module("fairlead.node.zygote")
     gc.freeze()
     for node in nodes:
         _new_zygote_line(node)
         pid1.start(_zygote(node))
-    agents = {node.name: _agent(inherited, node) for node in nodes}
-    warm()
+    stages = (
+        Stage(partial(_until_certified, channel), (_control_plane(inherited, inside_fd, channel.fileno()),)),
+        # While the control plane starts: nobody else has anything to do before it answers.
+        Stage(partial(_warm_nodes, inherited), (*(_agent(inherited, node) for node in nodes), _relay(inherited))),
+    )
+    start_all(pid1, stages, failed=partial(_fail, inherited, channel))
+    for node in nodes:
+        pid1.renew(f"zygote-{node.name}", partial(_renewed, inherited, node))
+    return pid1
+
+
+def _until_certified(channel: Channel) -> None:
+    """Imports while the supervisor's child makes the certificates, and waits for these."""
+    template.warm_control_plane()
+    channel.send({"event": "warm"})
+    heard = channel.receive()
+    if heard is None or heard[0].get("do") != "go":
+        os._exit(1)
+
+
+def _warm_nodes(inherited: Inherited) -> None:
+    template.warm_nodes()
     if inherited.link is not None:
         _guard_host()
-    channel.send({"event": "warm"})
-    if channel.receive() is None:
-        os._exit(1)
-    pid1.start(_control_plane(inherited, inside_fd, channel.fileno()))
-    for node in nodes:
-        pid1.start(agents[node.name])
-        pid1.renew(f"zygote-{node.name}", partial(_renewed, inherited, node))
-    pid1.start(_relay(inherited))
-    return pid1
 
 
 def _own_mounts(name: str) -> None:
@@ -163,6 +180,7 @@ def _zygote(node: NodeFds) -> Component:
         netns=node.netns,
         keep=(node.zygote_end,),
         graceful=False,
+        shares=False,
     )
 
 
@@ -218,31 +236,3 @@ def _relay_main(inherited: Inherited) -> None:
     gc.enable()
     host, outside = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd))
     main(inherited.config, inherited.paths, host=host, outside=outside)
-
-
-def warm() -> None:
-    """Imports what the components share, once; afterwards the collector leaves those pages alone."""
-    from fairlead.cmd import agentproc, controlplane, relayproc
-
-    # aiohttp reads the host's authorities when it is imported (40 ms), and the cluster trusts its own only.
-    before = os.environ.get("SSL_CERT_FILE")
-    os.environ["SSL_CERT_FILE"] = os.devnull
-    for name in (*controlplane.WARM, *agentproc.WARM, *relayproc.WARM):
-        import_module(name)
-    if before is None:
-        del os.environ["SSL_CERT_FILE"]
-    else:
-        os.environ["SSL_CERT_FILE"] = before
-    _prepare_decoders()
-    gc.freeze()
-
-
-def _prepare_decoders() -> None:
-    """msgspec reads a type's annotations at its first decoder, 35 ms for all kinds, and keeps what it found with the
-    type: every component would do so for itself."""
-    from msgspec.json import Decoder
-
-    from fairlead.api.kinds import KINDS
-
-    for kind in KINDS:
-        Decoder(kind.type)

@@ -7,8 +7,7 @@ Objects always come back with `kind` and `apiVersion` set, also out of lists, so
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -30,14 +29,16 @@ class _Envelope(msgspec.Struct):
     object: msgspec.Raw
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec(Generic[T]):
-    one: msgspec.json.Decoder[T]
-    many: msgspec.json.Decoder[Any]
+class _List(msgspec.Struct):
+    """Of any kind: a type for each would take every process 2 ms a kind to make."""
+
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+    items: list[msgspec.Raw] | None = None
 
 
 _ENCODER = msgspec.json.Encoder()
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_LIST = msgspec.json.Decoder(_List)
 
 
 class ApiClient:
@@ -45,7 +46,7 @@ class ApiClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._codecs: dict[int, _Codec[Any]] = {}
+        self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
         body = await self._call("GET", kind.path(namespace, name))
@@ -53,15 +54,15 @@ class ApiClient:
 
     async def list(self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "") -> Listing[T]:
         body = await self._call("GET", kind.path(namespace), _selectors(labels, fields))
-        found = self._codec(kind).many.decode(body)
-        return Listing([_named(kind, item) for item in found.items], found.metadata.resourceVersion)
+        found, decode = _LIST.decode(body), self._decoder(kind).decode
+        return Listing([_named(kind, decode(item)) for item in found.items or ()], found.metadata.resourceVersion)
 
     async def watch(
         self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str
     ) -> AsyncIterator[WatchEvent[T]]:
         query = _selectors(labels, fields)
         query |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
-        decode = self._codec(kind).one.decode
+        decode = self._decoder(kind).decode
         async with closing(self._transport.stream(_request("GET", kind.path(namespace), query))) as lines:
             async for line in lines:
                 event = _ENVELOPE.decode(line)
@@ -116,22 +117,14 @@ class ApiClient:
     async def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
         return _body_of(await self._transport.request(_request(method, path, query or {}, body)))
 
-    def _codec(self, kind: Kind[T]) -> _Codec[T]:
-        found = self._codecs.get(id(kind.type))
+    def _decoder(self, kind: Kind[T]) -> msgspec.json.Decoder[T]:
+        found = self._decoders.get(kind.type)
         if found is None:
-            many = msgspec.defstruct(
-                kind.list_kind,
-                [
-                    ("metadata", _ListMeta, msgspec.field(default_factory=_ListMeta)),
-                    ("items", list[kind.type] | None, None),  # type: ignore[name-defined]
-                ],
-            )
-            found = _Codec(msgspec.json.Decoder(kind.type), msgspec.json.Decoder(many))
-            self._codecs[id(kind.type)] = found
+            found = self._decoders[kind.type] = msgspec.json.Decoder(kind.type)
         return found
 
     def _decode(self, kind: Kind[T], body: bytes) -> T:
-        return _named(kind, self._codec(kind).one.decode(body))
+        return _named(kind, self._decoder(kind).decode(body))
 
 
 def _named(kind: Kind[T], obj: T) -> T:
