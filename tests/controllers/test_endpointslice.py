@@ -342,6 +342,7 @@ def test_automatic_hints_leave_no_zone_short_and_no_endpoint_out(counts: list[in
     if hint_by_shares(made, shares):
         got = Counter(e.hints.forZones[0].name for e in made if e.hints)
         assert sum(got.values()) == len(made)
-        assert all(got[name] * 1.2 >= shares[name] * len(made) and got[name] for name in names)
+        rounding = 1e-9  # 6 * 1.2 is less than 7.2
+        assert all(got[name] * 1.2 >= shares[name] * len(made) - rounding and got[name] for name in names)
     else:
         assert not any(e.hints for e in made)
