@@ -36,7 +36,6 @@ recv: Callable[[int, int, int, int], int] = _call("recv", ctypes.c_ssize_t, _INT
 """Descriptor, address of a buffer, its size, flags."""
 send: Callable[[int, int, int, int], int] = _call("send", ctypes.c_ssize_t, _INT, _POINTER, _SIZE, _INT)
 shutdown: Callable[[int, int], int] = _call("shutdown", _INT, _INT, _INT)
-close: Callable[[int], int] = _call("close", _INT, _INT)
 _accept4: Callable[[int, None, None, int], int] = _call("accept4", _INT, _INT, _POINTER, _POINTER, _INT)
 _socket: Callable[[int, int, int], int] = _call("socket", _INT, _INT, _INT, _INT)
 _connect: Callable[[int, bytes, int], int] = _call("connect", _INT, _INT, _BYTES, _INT)

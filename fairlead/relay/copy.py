@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from ctypes import addressof, c_char, string_at
 from errno import EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EISCONN
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from os import close
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 
 from fairlead.relay.calls import (
     Address,
     accept,
-    close,
     connect,
     errno,
     raw_address,

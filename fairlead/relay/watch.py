@@ -8,10 +8,9 @@ take all there is, or ask for `again`.
 from __future__ import annotations
 
 import asyncio
+from os import close
 from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from typing import Protocol
-
-from fairlead.relay.calls import close
 
 READING = EPOLLIN | EPOLLRDHUP | EPOLLET
 WRITING = READING | EPOLLOUT
