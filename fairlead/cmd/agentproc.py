@@ -14,6 +14,7 @@ from fairlead.base.ids import RandomIds
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.sandbox import API_PORT_INSIDE
+from fairlead.cmd.settled import trim_when_settled
 from fairlead.cmd.state import Paths, images_file, make_private, state_home
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
 
+    trim_when_settled()
     clock, rng = RealClock(), random.Random()
     settings, network = _settings(config, paths, index), config.network()
     log = stderr_log(settings.name, clock=clock)

@@ -23,6 +23,7 @@ from fairlead.cmd import tls
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.sandbox import API_PORT_INSIDE
+from fairlead.cmd.settled import trim_when_settled
 from fairlead.cmd.state import Paths
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.runtime.typed import ApiClient
     from fairlead.store.sqlite import SqliteStore
 
+    trim_when_settled()
     config, paths = wiring.config, wiring.paths
     clock, rng = RealClock(), random.Random()
     ids = RandomIds(rng)

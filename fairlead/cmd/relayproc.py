@@ -13,6 +13,7 @@ from fairlead.base.clock import Clock, RealClock
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.sandbox import API_PORT_INSIDE
+from fairlead.cmd.settled import trim_when_settled
 from fairlead.cmd.state import Paths
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.typed import ApiClient
 
+    trim_when_settled()
     clock, network = RealClock(), config.network()
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))

@@ -43,6 +43,12 @@ def _check(result: int, what: str) -> None:
         raise OSError(code, f"{what}: {os.strerror(code)}")
 
 
+def trim_heap() -> None:
+    """Gives freed memory back to the kernel: what a start needed for a moment only (malloc_trim(3), glibc alone)."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
+
+
 def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
