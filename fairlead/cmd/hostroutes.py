@@ -5,7 +5,9 @@ All that is made on the host is one link, whose other end is in the cluster: it 
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -57,11 +59,15 @@ def attach(link: HostLink | None, config: ClusterConfig, pid: int) -> None:
     try:
         run.attach(link, config.network(), pid)
     except OSError as e:
-        raise CommandError(f"--host-routes: {e}; inside a container it needs --cap-add NET_ADMIN") from e
+        hint = "inside a container it needs --cap-add NET_ADMIN; " if e.errno == errno.EPERM else ""
+        raise CommandError(f"--host-routes: {e}; {hint}--no-host-routes does without") from e
 
 
 def detach(link: HostLink | None) -> None:
     if link is not None:
         from fairlead.net.hostlink import run
 
-        run.detach(link)
+        try:
+            run.detach(link)
+        except OSError as e:  # the kernel takes it away by itself, a moment later
+            print(f"--host-routes: {e}", file=sys.stderr)

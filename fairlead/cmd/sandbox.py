@@ -119,7 +119,7 @@ def _until_certified(channel: Channel) -> None:
 def _warm_nodes(inherited: Inherited) -> None:
     template.warm_nodes()
     if inherited.link is not None:
-        _guard_host()
+        _guard_host(inherited.link)
 
 
 def _own_mounts(name: str) -> None:
@@ -150,12 +150,12 @@ def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFd
     return nodes, inside.detach()
 
 
-def _guard_host() -> None:
+def _guard_host(link: HostLink) -> None:
     """Before the first container is there that could try."""
-    from fairlead.net.hostlink.plan import GUARD
+    from fairlead.net.hostlink.plan import guard
     from fairlead.net.nft.run import NftKernel
 
-    NftKernel().run_text(GUARD)
+    NftKernel().run_text(guard(link))
 
 
 def _new_zygote_line(node: NodeFds) -> None:

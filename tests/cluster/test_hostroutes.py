@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -23,6 +23,21 @@ listener = socket.create_server(("::", 9999), family=socket.AF_INET6, dualstack_
 print("there", flush=True)
 while True:
     listener.accept()
+"""
+SEND = """
+import socket, sys
+socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (sys.argv[1], 9998))
+"""
+RECEIVE = """
+import socket
+sock = socket.socket(type=socket.SOCK_DGRAM)
+sock.bind(("", 9998))
+sock.settimeout(1)
+print("there", flush=True)
+try:
+    print(sock.recvfrom(10)[1][0])
+except TimeoutError:
+    print()
 """
 ASK = """
 import sys, urllib.request
@@ -158,6 +173,10 @@ def test_nothing_but_answers_goes_from_the_cluster_to_the_host_and_nothing_beyon
             inside = Namespace(cluster.component("control-plane")["pid"])
             inside.ip("route", "add", "192.0.2.0/24", "via", ADDRESS)
             assert connect(inside, ADDRESS).startswith("failed:")
+            # Datagrams need no answer to do harm.
+            send_datagrams = partial(sent_to, "172.30.0.1")
+            assert received(inside, partial(send_datagrams, host)) == ADDRESS
+            assert received(inside, partial(send_datagrams, lan)) == "", "the host's network reaches into the cluster"
             assert inside.run("nft", "delete", "table", "inet", "fairlead-host").returncode == 0
             assert connect(inside, ADDRESS) == "connected", "only the rules keep the host's programs from the cluster"
             assert connect(inside, "192.0.2.2").startswith("failed:"), "the host forwards for the cluster"
@@ -165,6 +184,19 @@ def test_nothing_but_answers_goes_from_the_cluster_to_the_host_and_nothing_beyon
         finally:
             listener.kill()
             beyond.kill()
+
+
+def sent_to(address: str, where: Namespace) -> None:
+    assert where.run(PYTHON, "-c", SEND, address).returncode == 0
+
+
+def received(where: Namespace, send: Callable[[], None]) -> str:
+    """From whom a datagram came within a second, if one did."""
+    with where.start(PYTHON, "-c", RECEIVE) as receiver:
+        assert receiver.stdout is not None
+        assert receiver.stdout.readline() == "there\n"
+        send()
+        return receiver.communicate()[0].strip()
 
 
 def connect(where: Namespace, address: str) -> str:

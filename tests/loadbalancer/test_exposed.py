@@ -111,7 +111,9 @@ def test_pods_reach_an_exposed_port_by_a_service_and_by_name_and_no_other_port(c
     ip = cluster.access().call("GET", f"{CORE}/services/database")["spec"]["clusterIP"]
     until("an answer on the node", lambda: "from the host" in from_node(cluster, "node1", f"http://{ip}/"))
     assert "failed:" in from_node(cluster, "node1", f"http://172.30.0.1:{free_port()}/")
-    places = ["http://database/", f"http://host.fairlead.internal:{port}/"]
+    alias = {"type": "ExternalName", "externalName": "host.fairlead.internal"}
+    create(cluster, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "alias"}, "spec": alias})
+    places = ["http://database/", f"http://host.fairlead.internal:{port}/", f"http://alias:{port}/"]
     for i, place in enumerate(places):
         script = f"import sys\nsys.argv.append('{place}')\n{ASK}"
         client = pod(f"asks{i}", "asks", image="debian", command=["/usr/bin/python3", "-uc", script])

@@ -24,6 +24,7 @@ from fairlead.net.netlink.model import Message, add_address, add_route, set_rout
 
 INSIDE_NAME = "host0"
 """The cluster's end, in the namespace of the fabric."""
+GUARD_TABLE = "fairlead-host"
 
 _POOLS = (IPv4Network("169.254.172.0/24"), IPv4Network("172.30.255.0/24"))
 """Where the pair of addresses comes from. Link-local first: nobody else routes it."""
@@ -36,21 +37,6 @@ _DEFAULTS = 1
 _AF_INET = 2
 _IFLA_AF_SPEC, _NESTED, _IFLA_INET_CONF, _CONF_FORWARDING = 26, 0x8000, 1, 1
 _IFLA_IFALIAS, _NEWLINK = 20, 16
-
-GUARD = f"""\
-table inet fairlead-host {{
- chain answers {{
-  oifname != "{INSIDE_NAME}" accept
-  ct state established,related accept
-  icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
-  counter reject with icmpx admin-prohibited
- }}
- chain forward {{ type filter hook forward priority filter; policy accept; jump answers; }}
- chain output {{ type filter hook output priority filter; policy accept; jump answers; }}
-}}
-"""
-"""In the namespace of the fabric: what goes to the host are answers. Without it every program of the host that listens
-at all addresses would be open to Pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +162,30 @@ def inside(link: HostLink, index: int) -> list[Message]:
     if link.inside6 is not None:
         messages.insert(1, add_address(index, IPv6Interface((link.inside6, 127))))
     return messages
+
+
+def guard(link: HostLink) -> str:
+    """Rules for the namespace of the fabric, in the words of `nft`: what goes to the host are answers, and what comes
+    from it is its own. Without the first every program of the host that listens at all addresses would be open to Pods;
+    without the second, where the host is a router, others could send something in, though they would get no answer."""
+    own6 = f'  iifname "{INSIDE_NAME}" ip6 saddr != {link.host6} drop\n' if link.host6 else ""
+    return f"""\
+table inet {GUARD_TABLE} {{
+ chain answers {{
+  oifname != "{INSIDE_NAME}" accept
+  ct state established,related accept
+  icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
+  counter reject with icmpx admin-prohibited
+ }}
+ chain own {{
+  iifname "{INSIDE_NAME}" icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
+  iifname "{INSIDE_NAME}" ip saddr != {link.host} drop
+{own6} }}
+ chain forward {{ type filter hook forward priority filter; policy accept; jump own; jump answers; }}
+ chain input {{ type filter hook input priority filter; policy accept; jump own; }}
+ chain output {{ type filter hook output priority filter; policy accept; jump answers; }}
+}}
+"""
 
 
 def _describe(index: int, text: str) -> Message:
