@@ -87,6 +87,14 @@ def _unknown_address(name: Reverse, query: Query, zone: Zone) -> Answer | None:
 
 
 def soa(zone: Zone) -> Record:
+    """Every name that does not exist comes with it, and with search lists most names do not: it is kept."""
+    made = zone.made_soa
+    if made is None or made[0] != zone.serial or made[1] is not zone.config:
+        made = zone.made_soa = (zone.serial, zone.config, _make_soa(zone))
+    return made[2]
+
+
+def _make_soa(zone: Zone) -> Record:
     domain = zone.config.domain
     numbers = (zone.serial & 0xFFFFFFFF, 7200, 1800, 86400, _MINIMUM_TTL_S)
     rdata = encode_name(f"ns.dns.{domain}") + encode_name(f"hostmaster.{domain}")

@@ -43,6 +43,8 @@ class Zone:
         self.domain = tuple(config.domain.split("."))
         self.hot: dict[bytes, bytes | Rotation] = {}
         self.serial = 1
+        self.made_soa: tuple[int, Config, Record] | None = None
+        """Of which serial and settings; `answer` makes it."""
         self.namespaces: dict[str, int] = {}
         """How many things say that it exists: the Namespace, and each of its Services."""
         self.pods: dict[bytes, tuple[str, ...]] = {}
