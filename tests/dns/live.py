@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import socket
 import threading
 import warnings
@@ -29,6 +30,7 @@ MARKS = [
     # aiohttp leaves the TLS connection of an exec to be closed later than its event loop lives.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"),
 ]
+needs_dig = pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (bind9-dnsutils)")
 FAMILIES = {"root": "dual", "user": "ipv4"} if os.getuid() == 0 else {"user": "dual"}
 OUTSIDE, OUTSIDE6 = "192.0.2.55", "2001:db8::55"
 SERVICES = "/api/v1/namespaces/default/services"
