@@ -47,7 +47,7 @@ def own_figures() -> str:
     with open("/proc/self/statm", encoding="ascii") as file:
         virtual, resident = (int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in file.read().split()[:2])
     figures = (
-        ("process_cpu_seconds_total", "counter", f"{used.ru_utime + used.ru_stime:.2f}"),
+        ("process_cpu_seconds_total", "counter", f"{used.ru_utime + used.ru_stime:.6f}"),
         ("process_resident_memory_bytes", "gauge", resident),
         ("process_virtual_memory_bytes", "gauge", virtual),
         ("process_open_fds", "gauge", len(os.listdir("/proc/self/fd"))),

@@ -206,15 +206,18 @@ def test_names_come_back_after_the_pod_is_killed_and_after_scaling_to_zero_and_b
     old = names.api.get(DNS_PODS)["items"][0]["metadata"]["name"]
     names.api.call("DELETE", f"{pods}/{old}")
     until("names are answered again", lambda: "10.96.44.1" in names.in_pod("getent", "ahostsv4", "web-svc"))
-    scale = "/apis/apps/v1/namespaces/kube-system/deployments/fairlead-dns/scale"
     for replicas in (0, 2):
-        tree = names.api.get(scale)
-        tree["spec"]["replicas"] = replicas
-        del tree["metadata"]["resourceVersion"]
-        names.api.call("PUT", scale, tree)
-        wanted = replicas
-        until(f"{wanted} pods are ready", lambda wanted=wanted: dns_ready(names.api) == wanted)  # type: ignore[misc]
+        scale(names, replicas)
     until("names are answered once more", lambda: "10.96.44.1" in names.in_pod("getent", "ahostsv4", "web-svc"))
+
+
+def scale(names: Names, replicas: int) -> None:
+    path = "/apis/apps/v1/namespaces/kube-system/deployments/fairlead-dns/scale"
+    tree = names.api.get(path)
+    tree["spec"]["replicas"] = replicas
+    del tree["metadata"]["resourceVersion"]
+    names.api.call("PUT", path, tree)
+    until(f"{replicas} pods are ready", lambda: dns_ready(names.api) == replicas)
 
 
 def test_what_the_user_changed_stays_over_a_restart(names: Names) -> None:
@@ -225,3 +228,4 @@ def test_what_the_user_changed_stays_over_a_restart(names: Names) -> None:
     until("the API is back", lambda: names.cluster.component("control-plane")["pid"] not in (0, control["pid"]))
     until("it answers", lambda: names.api.get(CONFIG))
     assert names.api.get("/apis/apps/v1/namespaces/kube-system/deployments/fairlead-dns")["spec"]["replicas"] == 2
+    scale(names, 1)
