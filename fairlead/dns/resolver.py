@@ -134,8 +134,8 @@ class Resolver:
         return said
 
     def _keep(self, query: Query, found: Answer) -> None:
-        """Small answers about names that exist are packed for the next who asks."""
-        if found.rcode or query.dnssec:
+        """Small answers about names that exist are packed for the next who asks; not those to types nobody uses."""
+        if found.rcode or query.dnssec or query.type not in TYPE_NAMES:
             return
         plain = query._replace(id=0, flags=0x0100, edns=False, question=query.key)
         said = render(plain, found, limit=PLAIN_SIZE - _OPT_BYTES)
