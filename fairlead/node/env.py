@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 
+from fairlead.api.columns import join_host_port
 from fairlead.api.configmap import ConfigMap
 from fairlead.api.container import Container
 from fairlead.api.env import EnvVar, ResourceFieldSelector
@@ -122,11 +123,11 @@ def _variables_of(service: Service) -> dict[str, str]:
         if port.name:
             found[f"{name}_SERVICE_PORT_{port.name.upper().replace('-', '_')}"] = str(port.port)
     first = ports[0]
-    found[f"{name}_PORT"] = f"{(first.protocol or 'TCP').lower()}://{host}:{first.port}"
+    found[f"{name}_PORT"] = f"{(first.protocol or 'TCP').lower()}://{join_host_port(host, first.port)}"
     for port in ports:
         protocol = (port.protocol or "TCP").upper()
         prefix = f"{name}_PORT_{port.port}_{protocol}"
-        found[prefix] = f"{protocol.lower()}://{host}:{port.port}"
+        found[prefix] = f"{protocol.lower()}://{join_host_port(host, port.port)}"
         found |= {f"{prefix}_PROTO": protocol.lower(), f"{prefix}_PORT": str(port.port), f"{prefix}_ADDR": host}
     return found
 

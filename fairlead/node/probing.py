@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
+from fairlead.api.columns import join_host_port
 from fairlead.api.container import Container
 from fairlead.api.probe import HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
 
@@ -58,8 +59,9 @@ async def http_get(action: HTTPGetAction, container: Container, ip: str, timeout
     host = action.host or ip
     scheme = (action.scheme or "HTTP").lower()
     path = action.path or "/"
-    url = f"{scheme}://{host}:{port}{path if path.startswith('/') else '/' + path}"
-    headers = {"Host": f"{host}:{port}", "User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
+    where = join_host_port(host, port)
+    url = f"{scheme}://{where}{path if path.startswith('/') else '/' + path}"
+    headers = {"Host": where, "User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
     headers |= {h.name: h.value for h in action.httpHeaders}
     head = f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n"
     try:
@@ -104,7 +106,7 @@ async def _tcp(action: TCPSocketAction, container: Container, ip: str, timeout_s
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
-        return f"dial tcp {host}:{port}: i/o timeout"
+        return f"dial tcp {join_host_port(host, port)}: i/o timeout"
     except OSError as error:
         return _dial_text(host, port, error)
     writer.close()
@@ -113,8 +115,8 @@ async def _tcp(action: TCPSocketAction, container: Container, ip: str, timeout_s
 
 def _dial_text(host: str, port: int, error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return f"dial tcp {host}:{port}: connect: connection refused"
-    return f"{error}" if isinstance(error, ValueError) else f"dial tcp {host}:{port}: {error}"
+        return f"dial tcp {join_host_port(host, port)}: connect: connection refused"
+    return f"{error}" if isinstance(error, ValueError) else f"dial tcp {join_host_port(host, port)}: {error}"
 
 
 async def _command(argv: Sequence[str], timeout_s: float, run: RunCommand) -> str | None:
