@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from shutil import which
@@ -292,3 +294,28 @@ def test_the_lock_of_legacy_programs_may_be_this_processs_own() -> None:
         return os.path.exists("/run/xtables.lock") == before
 
     assert in_sandbox(body, ordinary=True)
+
+
+def _waited() -> tuple[str, ...] | None:
+    def both() -> tuple[IptablesKernel, socket.socket]:
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        door.bind("\0fairlead/iptables")
+        return IptablesKernel("ip", kind="nft"), door
+
+    _, made_there = linux.new_netns(both)
+    assert made_there is not None
+    tables, door = made_there
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(restore, tables, *made("X", A))
+        with pytest.raises(TimeoutError):
+            done.result(0.1)
+        door.close()
+        done.result(5)
+    return rules(tables, "X")
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(which("iptables-nft-restore", path=_PATH) is None, reason="iptables is not installed")
+def test_what_another_process_left_running_is_waited_for() -> None:
+    """The program holds the name: one whose starter was killed goes on, and would change what the next one has read."""
+    assert in_sandbox(_waited, ordinary=True) == (A,)

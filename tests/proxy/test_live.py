@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -39,6 +40,7 @@ from tests.proxy.test_connections import echo
 OTHERS = 300
 """Services beside the one that is asked."""
 N1 = NODES["node1"]
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _LONG, _ECHO = "10.96.0.11", 9090
 
 
@@ -94,6 +96,8 @@ class Town:
                 try:
                     with socket.create_connection((ip, port), timeout=0.8) as peer:
                         self.tally.answers[f"{ip} {peer.recv(100).decode().split()[0]}"] += 1
+                        # A server that remembers closed connections may make one of the same ports wait for a second.
+                        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
                 except OSError as e:
                     self.tally.failures.append(f"{ip}:{port} {e!r} after {time.monotonic() - started:.2f} s")
 

@@ -11,9 +11,12 @@ file, which an ordinary user may not write where it is by default: then the lock
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +37,8 @@ from fairlead.net.nft.batch import Batches
 
 _WAIT_S = 5
 """For the lock, where somebody else has it."""
+_TRY_S, _TRIES = 0.01, 3000
+"""For a program that another process has left behind: it ends by itself."""
 _LOCK = "/run/xtables.lock"
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 """Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
@@ -61,6 +66,7 @@ class IptablesKernel:
     `kind` chooses `nft` or `legacy` programs; empty: what the machine calls `iptables`. Raises Unavailable."""
 
     def __init__(self, family: str = "ip", *, kind: str = "", turns: Turns | None = None) -> None:
+        self._family = family
         name = f"{family}tables{f'-{kind}' if kind else ''}"
         self._programs = {"change": find(name), "restore": find(f"{name}-restore"), "save": find(f"{name}-save")}
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -119,16 +125,33 @@ class IptablesKernel:
 
     def _run(self, command: Sequence[str], text: str = "") -> str:
         try:
-            done = linux.in_netns(self._netns, lambda: self._start(command, text))
+            done = linux.in_netns(self._netns, lambda: self._in_turn(command, text))
         except OSError as e:
             raise Unavailable(f"cannot run {command[0]}: {e.strerror}") from e
         if done.returncode:
             raise _error(command[0], done.stderr.decode(errors="replace"))
         return done.stdout.decode(errors="replace")
 
-    def _start(self, command: Sequence[str], text: str) -> subprocess.CompletedProcess[bytes]:
-        kept = [self._own_lock] if self._own_lock >= 0 else []
-        lock = {"XTABLES_LOCKFILE": f"/proc/self/fd/{kept[0]}"} if kept else {}
+    def _in_turn(self, command: Sequence[str], text: str) -> subprocess.CompletedProcess[bytes]:
+        """Waits for a program that outlives whoever started it: what it still does would not be seen. It holds a name
+        in the network namespace, which goes with it."""
+        if command[0] == self._programs["change"]:
+            return self._start(command, text, ())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
+            for _ in range(_TRIES):
+                try:
+                    door.bind(f"\0fairlead/{self._family}tables")
+                except OSError as e:
+                    if e.errno != errno.EADDRINUSE:
+                        raise
+                    time.sleep(_TRY_S)
+                else:
+                    return self._start(command, text, (door.fileno(),))
+        raise Refused(f"another {self._family}tables program does not end")
+
+    def _start(self, command: Sequence[str], text: str, held: Sequence[int]) -> subprocess.CompletedProcess[bytes]:
+        kept = [*held, *([self._own_lock] if self._own_lock >= 0 else [])]
+        lock = {"XTABLES_LOCKFILE": f"/proc/self/fd/{self._own_lock}"} if self._own_lock >= 0 else {}
         # A language of messages that is known, and nothing of ours that a program could take for its own.
         environment = {"PATH": _PATH, "LC_ALL": "C"} | lock
         return subprocess.run(
