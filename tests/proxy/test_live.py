@@ -41,6 +41,8 @@ OTHERS = 300
 """Services beside the one that is asked."""
 N1 = NODES["node1"]
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+_RETRANSMITTED = 100
+"""The place of `tcpi_total_retrans` in the kernel's `tcp_info`."""
 _LONG, _ECHO = "10.96.0.11", 9090
 
 
@@ -48,6 +50,13 @@ _LONG, _ECHO = "10.96.0.11", 9090
 class Tally:
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    lost: int = 0
+    """Packets that were sent again. The kernel drops one where two masqueraded clients get one port at the same
+    moment, also in quiet times: 3 in 10,000 connections were seen, and none in most runs."""
+
+    def wrong(self) -> list[str]:
+        answers = sum(self.answers.values())
+        return [*self.failures, *([f"{self.lost} packets lost"] if self.lost > 1 + answers // 500 else [])]
 
 
 class Town:
@@ -91,15 +100,17 @@ class Town:
     def ask_for_ever(self, netns: int, ip: str, port: int) -> None:
         def work() -> None:
             linux.setns(netns, linux.CLONE_NEWNET)
-            while not self.over.is_set():
-                started = time.monotonic()
+            # Not so many that ports come round again: a SYN from one that was just used may be lost anywhere.
+            while not self.over.wait(0.003):
                 try:
-                    with socket.create_connection((ip, port), timeout=0.8) as peer:
+                    with socket.create_connection((ip, port), timeout=8) as peer:
                         self.tally.answers[f"{ip} {peer.recv(100).decode().split()[0]}"] += 1
                         # A server that remembers closed connections may make one of the same ports wait for a second.
                         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+                        # A busy machine is slow; only where a packet was lost one is sent again.
+                        self.tally.lost += peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[_RETRANSMITTED]
                 except OSError as e:
-                    self.tally.failures.append(f"{ip}:{port} {e!r} after {time.monotonic() - started:.2f} s")
+                    self.tally.failures.append(f"{ip}:{port} {e!r}")
 
         self._threads.append(threading.Thread(target=work, daemon=True))
         self._threads[-1].start()
@@ -125,7 +136,7 @@ class Town:
             ]
             self.over.set()
             for thread in self._threads:
-                thread.join(2)
+                thread.join(10)
 
     def rules(self) -> set[str]:
         """The modes that have rules."""
@@ -176,7 +187,7 @@ async def _switched(town: Town) -> list[str]:
                 await _until(lambda: sum(town.tally.answers.values()) > before + 20, "answers")  # noqa: B023
         task.cancel()
     asked = {key.split()[0] for key in town.tally.answers}
-    return [*town.tally.failures, *(f"nobody asked {ip}" for ip in {VIP, N1, EXTERNAL} - asked)]
+    return [*town.tally.wrong(), *(f"nobody asked {ip}" for ip in {VIP, N1, EXTERNAL} - asked)]
 
 
 @pytest.mark.kernel
@@ -231,7 +242,7 @@ def _killed() -> list[str]:
             asyncio.run(_one_after(town, chosen))
             assert town.rules() == {chosen}
             assert [says(peer) for peer in held] == first
-    return town.tally.failures
+    return town.tally.wrong()
 
 
 @pytest.mark.kernel

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from fairlead.net import linux
 from fairlead.net.iptables.model import (
@@ -40,6 +41,8 @@ _WAIT_S = 5
 _TRY_S, _TRIES = 0.01, 3000
 """For a program that another process has left behind: it ends by itself."""
 _LOCK = "/run/xtables.lock"
+_LEGACY_TABLES = "/proc/thread-self/net/{}_tables_names"
+"""The tables that anybody used in the namespace. Without the kernel's module there is no such file."""
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 """Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
 _ERROR_TEXT = 400
@@ -68,6 +71,7 @@ class IptablesKernel:
     def __init__(self, family: str = "ip", *, kind: str = "", turns: Turns | None = None) -> None:
         self._family = family
         name = f"{family}tables{f'-{kind}' if kind else ''}"
+        self._family = family
         self._programs = {"change": find(name), "restore": find(f"{name}-restore"), "save": find(f"{name}-save")}
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._nft = "nf_tables" in _version(self._programs["restore"])
@@ -96,8 +100,19 @@ class IptablesKernel:
         self._turns.own += len(restores)
 
     async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
+        if not self._used():
+            return {}
         found = parse_save(await asyncio.to_thread(self._run, [self._programs["save"]]))
         return {table: saved for table, saved in found.items() if table in tables}
+
+    def _used(self) -> bool:
+        """Whether there may be any table: where there is none, as mostly at a start, no program need be run."""
+        if self._batches is not None:
+            return not self._batches.tables(self._family).isdisjoint(TABLES)
+        try:
+            return linux.in_netns(self._netns, lambda: bool(Path(_LEGACY_TABLES.format(self._family)).read_text()))
+        except OSError:
+            return True
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
         # Not in a thread: it is 2 ms, and one chain of few rules. (Of legacy's 10,000 Services it is 0.3 s.)

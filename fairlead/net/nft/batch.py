@@ -20,8 +20,10 @@ from fairlead.net.nft.wire import (
     decode_errors,
     decode_generation,
     decode_rule,
+    decode_table,
     generation_request,
     rules_request,
+    tables_request,
 )
 
 _NETLINK_NETFILTER = 12
@@ -72,6 +74,10 @@ class Batches:
             data = self._socket.recv(_RECEIVE)
             if int.from_bytes(data[8:12], sys.byteorder) == self._seq:
                 return decode_generation(data)
+
+    def tables(self, family: str) -> set[str]:
+        """The names of all there are, anybody's."""
+        return {decode_table(body) for body in self._dump(tables_request(family, self._next()))}
 
     def rules(self, table: str, family: str) -> dict[str, str]:
         """For each chain that has rules their number and what tells them from others."""

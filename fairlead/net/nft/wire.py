@@ -19,7 +19,7 @@ from fairlead.net.nft.model import Change, Transaction
 
 _NEW_ELEMENT, _DELETE_ELEMENT, _GET_GENERATION = 0xA0C, 0xA0E, 0xA10
 _NEW_RULE, _DELETE_RULE = 0xA06, 0xA08
-_GET_RULE, _GET_OBJECT = 0xA07, 0xA13
+_GET_TABLE, _GET_RULE, _GET_OBJECT = 0xA01, 0xA07, 0xA13
 _BATCH_BEGIN, _BATCH_END, _SUBSYSTEM = 16, 17, 10
 _REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 1, 4, 0x400, 0x800, 0x300
 _FLAGS = {_NEW_ELEMENT: _CREATE, _NEW_RULE: _CREATE | _APPEND}
@@ -65,6 +65,15 @@ def generation_request(seq: int) -> bytes:
 def decode_generation(data: bytes) -> int:
     """From an answer to `generation_request`. The id is the first attribute."""
     return int.from_bytes(data[24:28], "big")
+
+
+def tables_request(family: str, seq: int) -> bytes:
+    return _message(_GET_TABLE, _REQUEST | _DUMP, _FAMILIES[family], seq, 0, b"")
+
+
+def decode_table(body: bytes) -> str:
+    """The table's name."""
+    return _text(_attributes(body)[_TABLE])
 
 
 def rules_request(table: str, family: str, seq: int) -> bytes:
