@@ -210,11 +210,18 @@ def report(name: str, rounds: Sequence[Figures]) -> None:
         print(f"{'':<22}{up:8.1f} Gbit/s up, {middle(lambda f: f.down_gbit):.1f} down")
 
 
-def ratio(direct: Sequence[Figures], through: Sequence[Figures]) -> str:
-    """Of neighbours in time, which the machine's other work slows down alike."""
-    rates = statistics.median(b.connections / a.connections for a, b in zip(direct, through, strict=True))
-    costs = statistics.median(a.total / b.total for a, b in zip(direct, through, strict=True))
-    return f"through/direct: {rates:.2f} of the connections measured, {costs:.2f} of those that CPU leaves room for"
+def compare(inner: Sequence[Figures], through: Sequence[Figures], outer: Sequence[Figures]) -> None:
+    """`through` goes by the ways of `outer`, to the relay, and of `inner`, from there on. Of neighbours in time, which
+    the machine's other work slows down alike. Whatever carries connections in user space takes each and makes another
+    one: the kernel's part of that is what it costs at least."""
+    triples = list(zip(inner, through, outer, strict=True))
+    measured = statistics.median(b.connections / a.connections for a, b, _ in triples)
+    least = statistics.median(a.total + c.total for a, _, c in triples)
+    share = statistics.median((a.total + c.total) / b.total for a, b, c in triples)
+    print(
+        f"{'':<22}{measured:.2f} of the connections without the relay; both connections' own work is {least:.0f} µs "
+        f"({CORES * 1e6 / least:,.0f}/s): {share:.2f} of what is spent"
+    )
 
 
 def pump_alone(seconds: float) -> None:
@@ -228,7 +235,7 @@ def pump_alone(seconds: float) -> None:
             through.append(measure(address, seconds, relay=pid, streams=True))
     report("direct loopback", direct)
     report("through the relay", through)
-    print(ratio(direct, through))
+    compare(direct, through, direct)
 
 
 def server_source() -> str:
@@ -268,15 +275,18 @@ def in_cluster(seconds: float) -> None:
             run = [sys.executable, "-m", "bench.relay", str(seconds), "--from-here", f"{host}:{port}"]
             return Figures(*(float(word) for word in on_fabric(cluster, *run).split()))
 
-        through, rules, pods = [], [], []
+        through, rules, pods, plain = [], [], [], []
+        listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         for _ in range(ROUNDS):
+            with process(partial(serve, listener)):
+                plain.append(measure(listener.getsockname(), seconds))
             through.append(measure(address, seconds, relay=relay_pid, streams=True))
             rules.append(inside(wait_address(cluster, "pump"), 80))
             pods.append(inside(pod_ip, 8080))
         report("fabric to the Pod", pods)
         report("fabric, by the rules", rules)
         report("host, relay, rules", through)
-        print(ratio(rules, through))
+        compare(rules, through, plain)
         with open(f"/proc/{relay_pid}/status") as f:
             rss = next(line.split()[1] for line in f if line.startswith("VmRSS"))
         print(f"relay RSS {int(rss) / 1024:.0f} MiB")

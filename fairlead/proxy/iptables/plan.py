@@ -168,7 +168,7 @@ class _Port:
         wanted = [*self._cluster] if self._open or not self._internal_local else []
         local = self._internal_local or (self._external_local and self._open)
         if local:
-            wanted += [target for target in self._local if target not in set(wanted)]
+            wanted = list(dict.fromkeys([*wanted, *self._local]))
         for target in wanted:
             self._add_endpoint(target)
         if self._open or not self._internal_local:
