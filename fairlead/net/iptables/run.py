@@ -71,7 +71,6 @@ class IptablesKernel:
     def __init__(self, family: str = "ip", *, kind: str = "", turns: Turns | None = None) -> None:
         self._family = family
         name = f"{family}tables{f'-{kind}' if kind else ''}"
-        self._family = family
         self._programs = {"change": find(name), "restore": find(f"{name}-restore"), "save": find(f"{name}-save")}
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._nft = "nf_tables" in _version(self._programs["restore"])
@@ -106,13 +105,31 @@ class IptablesKernel:
         return {table: saved for table, saved in found.items() if table in tables}
 
     def _used(self) -> bool:
-        """Whether there may be any table: where there is none, as mostly at a start, no program need be run."""
-        if self._batches is not None:
-            return not self._batches.tables(self._family).isdisjoint(TABLES)
+        """Whether there may be any table: where there is none, as mostly at a start, no program need be run. A program
+        that is at work may be about to make one."""
         try:
-            return linux.in_netns(self._netns, lambda: bool(Path(_LEGACY_TABLES.format(self._family)).read_text()))
+            return linux.in_netns(self._netns, lambda: not self._is_free() or self._has_tables())
         except OSError:
             return True
+
+    def _has_tables(self) -> bool:
+        if self._batches is not None:
+            return not self._batches.tables(self._family).isdisjoint(TABLES)
+        return bool(Path(_LEGACY_TABLES.format(self._family)).read_text())
+
+    def _is_free(self) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
+            return self._takes(door)
+
+    def _takes(self, door: socket.socket) -> bool:
+        """Whether no program is at work: it holds a name in the network namespace, which goes with it."""
+        try:
+            door.bind(f"\0fairlead/{self._family}tables")
+        except OSError as e:
+            if e.errno != errno.EADDRINUSE:
+                raise
+            return False
+        return True
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
         # Not in a thread: it is 2 ms, and one chain of few rules. (Of legacy's 10,000 Services it is 0.3 s.)
@@ -148,20 +165,14 @@ class IptablesKernel:
         return done.stdout.decode(errors="replace")
 
     def _in_turn(self, command: Sequence[str], text: str) -> subprocess.CompletedProcess[bytes]:
-        """Waits for a program that outlives whoever started it: what it still does would not be seen. It holds a name
-        in the network namespace, which goes with it."""
+        """Waits for a program that outlives whoever started it: what it still does would not be seen."""
         if command[0] == self._programs["change"]:
             return self._start(command, text, ())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
             for _ in range(_TRIES):
-                try:
-                    door.bind(f"\0fairlead/{self._family}tables")
-                except OSError as e:
-                    if e.errno != errno.EADDRINUSE:
-                        raise
-                    time.sleep(_TRY_S)
-                else:
+                if self._takes(door):
                     return self._start(command, text, (door.fileno(),))
+                time.sleep(_TRY_S)
         raise Refused(f"another {self._family}tables program does not end")
 
     def _start(self, command: Sequence[str], text: str, held: Sequence[int]) -> subprocess.CompletedProcess[bytes]:
