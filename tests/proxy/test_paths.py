@@ -6,6 +6,7 @@ import asyncio
 import encodings.idna  # noqa: F401 -- an ordinary user's child cannot import it any more, and connect needs it
 import random
 import socket
+import struct
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -17,7 +18,7 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.trace import Packet, Trace
-from fairlead.proxy.backend import Source
+from fairlead.proxy.backend import Backend, Source
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_views
 from fairlead.proxy.site import Site, cluster_site
@@ -250,6 +251,30 @@ def test_a_pod_answers_a_ping_and_a_services_address_does_not(kind: Kind) -> Non
     assert in_sandbox(partial(_pings, kind)) == [True, False, False]
 
 
+def counted(backend: Backend, name: str) -> float:
+    found = {metric: samples for metric, _, _, samples in backend.samples("", failures=0, cleanup_failures=0)}
+    return sum(value for _, _, value in found[f"kubeproxy_iptables_{name}_packets_total"])
+
+
+def _invalid(kind: Kind) -> list[float]:
+    """Packets that begin no connection and belong to none: TCP without any flag."""
+    real = Real(kind=kind)
+    real.put(Case("any", made(), behind("b")))
+    pod, backend = real.cluster.pods[0].netns, real.backends["node1"]
+    header = struct.pack("!HHIIBBHHH", 1234, 8080, 1, 1, 5 << 4, 0, 1024, 0, 0)
+    seen = [counted(backend, "ct_state_invalid_dropped")]
+    with linux.in_netns(pod, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)) as raw:
+        for _ in range(3):
+            raw.sendto(header, (PODS["c"], 0))
+    return [*seen, counted(backend, "ct_state_invalid_dropped")]
+
+
+@pytest.mark.kernel
+@KERNELS
+def test_packets_of_no_connection_are_dropped_and_counted(kind: Kind) -> None:
+    assert in_sandbox(partial(_invalid, kind)) == [0, 3]
+
+
 def _localhost(kind: Kind) -> list[str]:
     real = Real(kind=kind, site=replace(cluster_site(NETWORK), node_ports=("0.0.0.0/0",)))
     for name in NODES:
@@ -259,6 +284,8 @@ def _localhost(kind: Kind) -> list[str]:
         real.put(Case("localhost", made(externalTrafficPolicy=policy), behind("c")))
         seen.append(real.ask(Probe("node1", "127.0.0.1", NODE_PORT, "c")).split()[0])
         seen.append(real.ask(Probe("node2", "127.0.0.1", NODE_PORT, "c")).split()[0])
+    if kind.iptables:
+        assert counted(real.backends["node1"], "localhost_nodeports_accepted") == 2
     real.put(Case("localhost", made(), behind()))
     seen.append(real.ask(Probe("node1", "127.0.0.1", NODE_PORT, "refused")))
     return seen

@@ -101,7 +101,8 @@ class IptablesKernel:
     async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
         if not self._used():
             return {}
-        found = parse_save(await asyncio.to_thread(self._run, [self._programs["save"]]))
+        # Reading is in the thread as well: of 10,000 Services it is 11 MB.
+        found = await asyncio.to_thread(lambda: parse_save(self._run([self._programs["save"]])))
         return {table: saved for table, saved in found.items() if table in tables}
 
     def _used(self) -> bool:
