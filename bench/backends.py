@@ -18,8 +18,9 @@ from fairlead.net.nft.trace import Packet, Trace, Tracer
 from fairlead.proxy.backend import Backend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.inforce import Around
 from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.loop import Around, Proxy
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import cluster_pods
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE

@@ -132,7 +132,8 @@ def _proxies(
     from fairlead.net.nft.run import NftKernel
     from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
     from fairlead.proxy.following import RangeFollower
-    from fairlead.proxy.loop import Around, Proxy
+    from fairlead.proxy.inforce import Around
+    from fairlead.proxy.loop import Proxy
     from fairlead.proxy.modes import cluster_pods, kernel_modes, route_localnet
     from fairlead.proxy.nodes import node_views
     from fairlead.proxy.serving import Station, bindings_of, follow_config, follow_zone

@@ -24,7 +24,7 @@ from fairlead.cmd.proxyflags import FLAGS
 
 if TYPE_CHECKING:
     from fairlead.proxy.config import ProxyConfig
-    from fairlead.proxy.loop import Makers
+    from fairlead.proxy.inforce import Makers
 
 _RIGHTS = (
     "the kernel does not let this process change rules here: it needs CAP_NET_ADMIN in this network namespace "

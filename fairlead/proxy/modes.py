@@ -15,8 +15,9 @@ from fairlead.net.nft.model import Nft
 from fairlead.proxy.backend import Backend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
+from fairlead.proxy.inforce import Around, Makers
 from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.loop import Around, Makers, Proxy
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.site import Site, cluster_site, of_family
 

@@ -121,7 +121,7 @@ class Station:
         for proxy in self.proxies:
             proxy.follow(informers)
             proxy.on_repair.append(self._repaired)
-            proxy.on_refused.append(self._settings_refused)
+            proxy.in_force.on_refused.append(self._settings_refused)
             proxy.on_planned.append(self._planned)
         nodes = informers.cached(NODE) or informers.of(NODE, fields=f"metadata.name={self._name}")
         nodes.add_handler(self._node_changed)

@@ -279,6 +279,26 @@ def test_a_table_is_deleted_with_all_that_is_in_it_and_no_other(run: Callable[[B
     run(body)
 
 
+def test_own_transactions_of_any_table_are_told_from_those_of_others(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft)
+        before = nft.foreign()
+        nft.run(tx(endpoint()))
+        nft.run(Transaction("t", TABLE6, family="ip6"))
+        with pytest.raises(Missing):
+            nft.run(tx(service(new="goto nowhere")))
+        nft.delete("t", "ip6")
+        assert nft.foreign() == before
+        if isinstance(nft, NftKernel):
+            nft.run_text("add table ip other")
+        else:
+            assert isinstance(nft, FakeNft)
+            nft.others += 1
+        assert nft.foreign() == before + 1
+
+    run(body)
+
+
 def test_chains_are_removed_that_only_each_other_lead_to(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft)

@@ -312,7 +312,7 @@ def test_a_repair_makes_an_event_on_the_node() -> None:
         async with served(NOWHERE) as at:
             await at.api.create(NODE, Node(metadata=ObjectMeta(name="node1")))
             at.nft.tables.clear()
-            at.nft.foreign += 1
+            at.nft.others += 1
             at.clock.advance(31)
             await asyncio.sleep(31)
             (event,) = (await at.api.list(EVENT)).items

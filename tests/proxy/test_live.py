@@ -26,7 +26,8 @@ from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.config import Mode, ProxyConfig
-from fairlead.proxy.loop import Around, Makers, Proxy
+from fairlead.proxy.inforce import Around, Makers
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import route_localnet
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.site import cluster_site
@@ -177,7 +178,7 @@ async def _switched(town: Town) -> list[str]:
             for turn in range(6):
                 mode: Mode = "iptables" if turn % 2 == 0 else "nftables"
                 proxy.configure(ProxyConfig(mode=mode))
-                await _until(lambda: proxy.stats.switches == turn + 1, f"switch to {mode}")  # noqa: B023
+                await _until(lambda: proxy.in_force.switches == turn + 1, f"switch to {mode}")  # noqa: B023
                 assert town.rules() == {mode}
                 assert [says(peer) for peer in held] == first
                 assert linux.in_netns(town.pods[0].netns, lambda: ask_udp(VIP, 80)).split()[0] in first + [

@@ -24,8 +24,9 @@ from fairlead.net import linux
 from fairlead.net.family import Family
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.config import MODES, ProxyConfig
+from fairlead.proxy.inforce import Around
 from fairlead.proxy.iptables.rules import chain_name
-from fairlead.proxy.loop import Around, Proxy
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import cluster_pods, kernel_modes
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import BOTH, IPTABLES, LEGACY, Kind, site_of
@@ -92,7 +93,7 @@ async def _switches(proxy: Proxy, count: int, begin: Callable[[], object]) -> li
             await asyncio.sleep(_PAUSE_S)
             proxy.configure(ProxyConfig(mode=MODES[number % 2]))
             async with asyncio.timeout(10):
-                while proxy.stats.switches < number:  # noqa: ASYNC110 -- the clients are threads
+                while proxy.in_force.switches < number:  # noqa: ASYNC110 -- the clients are threads
                     await asyncio.sleep(0.01)
             modes.append(proxy.mode)
         await asyncio.sleep(_PAUSE_S)

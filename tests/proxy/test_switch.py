@@ -20,7 +20,8 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.fake import FakeNft
 from fairlead.proxy import addon
 from fairlead.proxy.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, Mode, ProxyConfig, parse_config
-from fairlead.proxy.loop import Around, Proxy
+from fairlead.proxy.inforce import Around
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.serving import Bindings, Station, follow_config
@@ -129,7 +130,7 @@ def test_the_new_rules_are_complete_before_the_old_ones_go_in_both_directions() 
         await at.put("mode: nftables")
         assert (at.served(), at.proxy.mode) == ({"nftables": True, "iptables": False}, "nftables")
         assert order == ["nftables gone, iptables has 1", "iptables gone, nftables has 1"]
-        assert at.proxy.stats.switches == 2
+        assert at.proxy.in_force.switches == 2
 
     scenario(body)
 
@@ -188,7 +189,7 @@ def test_rules_that_cannot_be_removed_are_removed_at_the_next_look() -> None:
         at.rules.failures = [KernelRefused("busy")]
         await at.put("mode: nftables")
         assert at.served() == {"nftables": True, "iptables": True}
-        assert at.proxy.stats.cleanup_failures == 1
+        assert at.proxy.in_force.cleanup_failures == 1
         await at.one_period()
         assert at.served() == {"nftables": True, "iptables": False}
 

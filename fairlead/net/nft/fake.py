@@ -55,8 +55,10 @@ class FakeNft:
         """What the counters have seen."""
         self.reads = 0
         """How often a whole table was read."""
-        self.foreign = 0
+        self.others = 0
         """Transactions of somebody else."""
+        self.deleted = 0
+        """Tables."""
 
     def run(self, transaction: Transaction) -> None:
         if self.failures:
@@ -71,7 +73,7 @@ class FakeNft:
         if self.failures:
             raise self.failures.pop(0)
         found = self.tables.pop(_name(table, family), None)
-        self.foreign += found is not None
+        self.deleted += found is not None
         return found is not None
 
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
@@ -81,7 +83,10 @@ class FakeNft:
         return dict(found.rules)
 
     def generation(self) -> int:
-        return len(self.log) + self.foreign
+        return len(self.log) + self.deleted + self.others
+
+    def foreign(self) -> int:
+        return self.others
 
     def counters(self, table: str, family: str = "ip") -> dict[str, int]:
         state = self.tables.get(_name(table, family))

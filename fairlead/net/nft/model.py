@@ -270,6 +270,10 @@ class Nft(FlowTable, Protocol):
         """Counts up with every transaction of anybody, in any table."""
         ...
 
+    def foreign(self) -> int:
+        """As `generation`, without the transactions made through this object."""
+        ...
+
     def counters(self, table: str, family: str = "ip") -> Mapping[str, int]:
         """The packets that the table's counters have seen."""
         ...

@@ -74,6 +74,8 @@ class NftKernel:
         except OSError as e:
             raise Unavailable(f"the kernel has no netfilter netlink ({e.strerror}): load the module nf_tables") from e
         self._batches = Batches()
+        self._own = 0
+        """Transactions made through this object."""
         self._context = self._lib.nft_ctx_new(0)
         if not self._context:
             raise Unavailable("libnftables gave no context")
@@ -88,6 +90,7 @@ class NftKernel:
             self._batches.run(transaction)
         else:
             self.run_text(transaction.render())
+        self._own += 1
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         try:
@@ -101,6 +104,7 @@ class NftKernel:
             self.run_text(f"delete table {family} {table}")
         except Missing:
             return False
+        self._own += 1
         return True
 
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
@@ -108,6 +112,9 @@ class NftKernel:
 
     def generation(self) -> int:
         return self._batches.generation()
+
+    def foreign(self) -> int:
+        return self._batches.generation() - self._own
 
     def counters(self, table: str, family: str = "ip") -> dict[str, int]:
         return self._batches.counters(table, family)

@@ -2,7 +2,7 @@
 
 What must stay true besides what every backend keeps (`proxy/backend.py`): a change is one small transaction, and the
 kernel's table is read only at the start, after a refusal, and when its count of transactions says that somebody else
-made one.
+made one: somebody else than whoever shares the `Nft`, as the proxies of both families do.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class NftablesBackend:
         self._in_line = False
         self._stirred = False
         """Something was taken since the last look for chains that nobody needs."""
-        self._generation = 0
-        """The kernel's count of transactions, had nobody else made any."""
+        self._foreign = 0
+        """How many transactions others had made when the table was read."""
 
     @property
     def mode(self) -> str:
@@ -67,7 +67,7 @@ class NftablesBackend:
 
     async def resync(self) -> Outcome:
         self._in_line, self._proposed = False, []
-        self._generation = self._nft.generation()
+        self._foreign = self._nft.foreign()
         self._ledger.found(self._nft.read(self._table.name, self._table.family))
         outcome = await self._run(self._ledger.resync())
         self._in_line = True
@@ -80,7 +80,7 @@ class NftablesBackend:
             await self._run(idle)
 
     def touched(self) -> bool:
-        return self._nft.generation() != self._generation
+        return self._nft.foreign() != self._foreign
 
     def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterator[Metric]:
         for name, text, value in (
@@ -103,7 +103,6 @@ class NftablesBackend:
     async def _run(self, transaction: Transaction) -> Outcome:
         for part in transaction.split():
             self._nft.run(part)
-            self._generation += 1
             self._ledger.done(part)
             await asyncio.sleep(0)
         if transaction.structure:

@@ -1,0 +1,149 @@
+"""Which backend has the rules of a node's proxy, in one address family, and how another one takes over.
+
+What must stay true: the new rules are complete before the old ones go; where the new ones cannot be had the old ones
+stay, and it is tried again; what other modes left, whoever left it, goes in the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from fairlead.base.log import Log
+from fairlead.net.conntrack.model import FlowTable
+from fairlead.net.errors import KernelRefused
+from fairlead.net.family import IPV4
+from fairlead.proxy.backend import Backend, Outcome
+from fairlead.proxy.setup import Setup
+from fairlead.proxy.site import Site
+
+Makers = Mapping[str, Callable[[Site], Backend]]
+"""A new backend, by mode. They raise KernelRefused where the mode cannot be had here."""
+Refusal = Callable[[Setup, KernelRefused], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a proxy works in: one network namespace, in one address family."""
+
+    site: Site
+    """As it is without settings."""
+    makers: Makers
+    flows: FlowTable
+    route_localnet: Callable[[bool], object]
+    """Has the kernel let packets between 127.0.0.0/8 and the network pass, or not. Raises KernelRefused."""
+
+
+class InForce:
+    def __init__(self, around: Around, setup: Setup, *, log: Log) -> None:
+        self.setup = setup
+        """That of `backend`."""
+        self.on_refused: list[Refusal] = []
+        """Called with settings that cannot be put into force, once for each."""
+        self.cleanup_failures = 0
+        self.switches = 0
+        self._makers = around.makers
+        self._route_localnet = around.route_localnet
+        self._log = log
+        self._backend: Backend | None = None
+        self._refused: Setup | None = None
+        """Settings that were tried and cannot be had, until the next look."""
+        self._told: Setup | None = None
+        self._stale: list[Backend] = []
+        """Whose rules are to go: other modes'."""
+
+    @property
+    def begun(self) -> bool:
+        return self._backend is not None
+
+    @property
+    def backend(self) -> Backend:
+        assert self._backend is not None
+        return self._backend
+
+    def begin(self, wanted: Setup) -> None:
+        """A backend for the first time; another mode's where the wanted one cannot be had: better than no rules."""
+        others = [mode for mode in self._makers if mode != wanted.mode]
+        for mode in (wanted.mode, *others):
+            try:
+                self._backend = self._makers[mode](wanted.site)
+            except KernelRefused as error:
+                self._refuse(wanted, error)
+                continue
+            self.setup = replace(wanted, mode=mode)
+            self._retire_others()
+            return
+        raise KernelRefused("no mode of the proxy can be had here")
+
+    def is_due(self, wanted: Setup) -> bool:
+        """Whether these settings are to be put into force now."""
+        return wanted not in (self.setup, self._refused)
+
+    def forgive(self) -> None:
+        """What was refused may be tried again."""
+        self._refused = None
+
+    def change(self, wanted: Setup) -> bool:
+        """Puts settings into force that need no other rules. False where they do: then `switch`."""
+        if (wanted.mode, wanted.site) != (self.setup.mode, self.setup.site):
+            return False
+        self.setup = wanted
+        return True
+
+    async def switch(self, wanted: Setup, fill: Callable[[Backend], Awaitable[None]]) -> Outcome | None:
+        """Has another backend, which `fill` tells of all Services, take over. None where it cannot: the old one stays,
+        and if it is of the same mode its mirror may be wrong now."""
+        new = None
+        try:
+            new = self._makers[wanted.mode](wanted.site)
+            await fill(new)
+            if self.setup.site.localhost and not wanted.site.localhost:
+                # The rules that kept others from the node's loopback are about to go.
+                self._route_localnet(False)
+            outcome = await new.resync()
+            if wanted.site.localhost:
+                self._route_localnet(True)
+        except KernelRefused as error:
+            self._refuse(wanted, error)
+            if new is not None and wanted.mode != self.setup.mode:
+                self._stale.append(new)
+            return None
+        self._log.info("settings in force", mode=wanted.mode, services=new.services, changes=outcome.changes)
+        self._backend, self.setup, self._stale = new, wanted, []
+        self._retire_others()
+        await self.clean()
+        self.switches += 1
+        return outcome
+
+    def settle(self) -> None:
+        """After the first rules, and after a repair: what belongs to them outside of them. Raises KernelRefused."""
+        if self.setup.site.family is IPV4:
+            self._route_localnet(self.setup.site.localhost)
+
+    async def clean(self) -> None:
+        """Removes what other modes left, or leaves it for the next look."""
+        stale, self._stale = self._stale, []
+        for backend in stale:
+            try:
+                if await backend.cleanup():
+                    self._log.info("rules removed", mode=backend.mode)
+            except KernelRefused as error:
+                self.cleanup_failures += 1
+                self._stale.append(backend)
+                self._log.warn("rules of another mode may be left", mode=backend.mode, error=error)
+
+    def _retire_others(self) -> None:
+        """Whatever there may be of other modes is to go; what cannot be had here has left nothing either."""
+        for mode, make in self._makers.items():
+            if mode != self.setup.mode:
+                with contextlib.suppress(KernelRefused):
+                    self._stale.append(make(self.setup.site))
+
+    def _refuse(self, wanted: Setup, error: KernelRefused) -> None:
+        self._refused = wanted
+        if self._told != wanted:
+            self._told = wanted
+            self._log.error("the settings cannot be put into force", mode=wanted.mode, error=error)
+            for tell in self.on_refused:
+                tell(wanted, error)
