@@ -47,10 +47,10 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     clock, network = RealClock(), config.network()
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
-    node_ips = [str(ip) for i in range(1, config.nodes + 1) for ip in network.node_ips(i)]
+    nodes = {name: list(map(str, network.node_ips(i))) for i, name in enumerate(config.node_names, 1)}
     log = stderr_log("relay", clock=clock)
     listener = HostListener(host, rng=random.Random())
-    relay = run(client, host=listener, network=network, node_ips=node_ips, clock=clock, log=log)
+    relay = run(client, host=listener, network=network, nodes=nodes, clock=clock, log=log)
     names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
     exposed = fairlead.relay.exposed.run(
         config.exposed, address=str(network.gateway), host=listener, log=log.named("exposed")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fairlead.api.service import Service
@@ -22,7 +22,7 @@ from fairlead.relay.copy import Address, Pump
 from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.listener import HostListener, PortTaken
 from fairlead.relay.notes import Notes
-from fairlead.relay.plan import URLS, Door, candidates, doors, parse_urls, render_urls, targets
+from fairlead.relay.plan import URLS, Door, Way, candidates, doors, parse_urls, render_urls, targets
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -44,7 +44,7 @@ async def run(
     *,
     host: HostListener,
     network: ClusterNetwork,
-    node_ips: Sequence[str],
+    nodes: Mapping[str, Sequence[str]],
     clock: Clock,
     log: Log,
 ) -> None:
@@ -52,7 +52,7 @@ async def run(
     informers = InformerSet(client, log=log)
     recorder = Recorder(client, component="fairlead-relay", clock=clock, log=log)
     async with Nursery() as nursery:
-        relay = Relay(host, network=network, node_ips=node_ips, recorder=recorder, nursery=nursery, log=log)
+        relay = Relay(host, network=network, nodes=nodes, recorder=recorder, nursery=nursery, log=log)
         relay.view.follow(informers)
         notes = Notes(client, relay.urls, log=log)
         relay.note = notes.look_at
@@ -75,7 +75,7 @@ class Relay:
         host: HostListener,
         *,
         network: ClusterNetwork,
-        node_ips: Sequence[str],
+        nodes: Mapping[str, Sequence[str]],
         recorder: Recorder,
         nursery: Nursery,
         log: Log,
@@ -88,11 +88,11 @@ class Relay:
         self._network = network
         fabrics = (network.fabric,) if network.six is None else (network.fabric, network.six.fabric)
         self._balancers = (*fabrics, *network.balancers)
-        self._node_ips = list(node_ips)
+        self._nodes = nodes
         self._recorder = recorder
         self._nursery = nursery
         self._log = log
-        self._addresses: dict[Door, str] = {}
+        self._ways: dict[Door, Way] = {}
         """Of each door, where its connections go."""
         self._claims: dict[Door, set[str]] = {}
         """Door -> the Services that have it (two, for a moment, where one took over from the other)."""
@@ -140,7 +140,7 @@ class Relay:
         now = frozenset(found)
         if now:
             self._doors_of[key] = now
-        self._addresses |= found
+        self._ways |= found
         for door in before - now:
             self._claims[door].discard(key)
         for door in now - before:
@@ -156,7 +156,7 @@ class Relay:
                 self._open[door] = self._nursery.spawn(self._keep_open(door), name=f"door {door}")
             return
         self._claims.pop(door, None)
-        self._addresses.pop(door, None)
+        self._ways.pop(door, None)
         if door.is_node_port:
             self._ports.pop(door, None)
         task = self._open.pop(door, None)
@@ -193,8 +193,7 @@ class Relay:
 
     def _targets(self, door: Door) -> list[Address]:
         self._turn += 1
-        address = self._addresses.get(door, "")
-        return targets(address, door.port, node_ips=self._node_ips, turn=self._turn, tries=_TRIES)
+        return targets(self._ways.get(door, Way()), door.port, nodes=self._nodes, turn=self._turn, tries=_TRIES)
 
     async def _listen(self, door: Door) -> socket.socket:
         backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(str(door)))

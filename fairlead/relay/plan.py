@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from fairlead.api import schemes
-from fairlead.api.backends import Family, backends, has_address, has_node_ports
+from fairlead.api.backends import Family, backends, has_node_ports
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.schemes import scheme_of
 from fairlead.api.service import Service, ServicePort
@@ -45,23 +45,41 @@ class Door:
         return f"{self.port}/{self.protocol}"
 
 
-def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks) -> Mapping[Door, str]:
-    """Each with the address to connect to; empty where any node will do, `ANY_IPV6` where any will over IPv6, which is
-    for what has no IPv4. A port behind which nobody serves has no door: a connection that is taken and then dropped
-    tells less than one that is refused."""
-    if service is None or not has_address(service):
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a door's connections go."""
+
+    address: str = ""
+    """Empty where a node's own will do, `ANY_IPV6` where that is so over IPv6, for what has no IPv4."""
+    nodes: frozenset[str] = frozenset()
+    """Where somebody serves: on these nodes a connection goes no further, and on others to nobody at all where the
+    Service keeps traffic on its node."""
+    always_same: bool = False
+    """Clients are to come back to where they were, and each node remembers them by itself."""
+
+
+def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks) -> Mapping[Door, Way]:
+    """A port behind which nobody serves has no door: a connection that is taken and then dropped tells less than one
+    that is refused."""
+    if service is None or not has_node_ports(service):
         return {}
     known = list(slices)
-    found: dict[Door, str] = {}
+    sticky = service.spec.sessionAffinity == "ClientIP"
+    # Whoever is to come back to a node must not go to another one because somebody serves there now.
+    nearest = service.spec.externalTrafficPolicy == "Local" or not sticky
+    found: dict[Door, Way] = {}
     for port in service.spec.ports:
         protocol = _protocol(port)
-        family = next((f for f in _families(networks) if backends(port, known, f)), None)
+        serving = ((family, backends(port, known, family)) for family in _families(networks))
+        family, there = next(((family, some) for family, some in serving if some), (None, []))
         if protocol is None or family is None:
             continue
-        if port.nodePort and has_node_ports(service):
-            found[Door("", protocol, port.nodePort)] = ANY_IPV6 if family == "IPv6" else ""
+        if port.nodePort:
+            nodes = frozenset(backend.node for backend in there if backend.node and nearest)
+            any_node = ANY_IPV6 if family == "IPv6" else ""
+            found[Door("", protocol, port.nodePort)] = Way(any_node, nodes, always_same=sticky)
         if address := _balancer_address(service, [n for n in networks if _family(n) == family]):
-            found[Door(_key(service), protocol, port.port)] = address
+            found[Door(_key(service), protocol, port.port)] = Way(address)
     return found
 
 
@@ -124,13 +142,21 @@ def url(port: ServicePort, number: int) -> str:
     return schemes.url(scheme, "127.0.0.1", number)
 
 
-def targets(address: str, port: int, *, node_ips: Sequence[str], turn: int, tries: int) -> list[tuple[str, int]]:
-    """Whom to dial, in order: the address, more than once since it may just be moving; else each node, another one
-    first every time. `node_ips` are of both families."""
-    if address not in ("", ANY_IPV6):
-        return [(address, port)] * tries
-    nodes = [ip for ip in node_ips if (":" in ip) == (address == ANY_IPV6)]
-    return [(nodes[(turn + i) % len(nodes)], port) for i in range(len(nodes))]
+def targets(way: Way, port: int, *, nodes: Mapping[str, Sequence[str]], turn: int, tries: int) -> list[tuple[str, int]]:
+    """Whom to dial, in order: the address, more than once since it may just be moving; else the nodes where somebody
+    serves, another one first every time, and then the others. `nodes` are the addresses, of both families, by name."""
+    if way.address not in ("", ANY_IPV6):
+        return [(way.address, port)] * tries
+    near = [name for name in nodes if name in way.nodes]
+    far = [name for name in nodes if name not in way.nodes]
+    turn = 0 if way.always_same else turn
+    ordered = [*_turned(near, turn), *_turned(far, turn)]
+    return [(ip, port) for name in ordered for ip in nodes[name] if (":" in ip) == (way.address == ANY_IPV6)]
+
+
+def _turned(names: Sequence[str], turn: int) -> Sequence[str]:
+    first = turn % len(names) if names else 0
+    return [*names[first:], *names[:first]]
 
 
 def _protocol(port: ServicePort) -> Literal["TCP", "UDP"] | None:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fairlead.loadbalancer.announcer.plan import best
-from tests.cluster.support import Cluster, free_port, new_cluster, until
+from tests.cluster.support import Cluster, free_node_port, free_port, new_cluster, until
 from tests.loadbalancer.asking import Asking
 from tests.loadbalancer.cluster import (
     ASK_UDP,
@@ -168,12 +168,21 @@ def test_a_dying_node_costs_its_own_addresses_two_seconds_and_others_nothing(clu
 
 
 def test_the_local_policy_is_announced_where_a_pod_is_and_keeps_the_clients_address(cluster: Cluster) -> None:
-    create(cluster, pod("near", "near", "node2"), balanced("near", "near", externalTrafficPolicy="Local"))
+    node_port = free_node_port()
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": node_port}]
+    local = balanced("near", "near", externalTrafficPolicy="Local", ports=ports)
+    create(cluster, pod("near", "near", "node2"), local)
     wait_ready(cluster, "near")
     where = wait_address(cluster, "near")
     until("node2", lambda: announcers(cluster, where) == ["node2"])
     page = until("the page", lambda: from_host(url(cluster, "near")), limit_s=10)
     assert (page["pod"], page["client"]) == ("near", "172.30.0.1")
+    by_port = f"http://127.0.0.1:{node_port}/"
+    until("the page by the node port", lambda: from_host(by_port))
+    with asking(by_port) as report:
+        until("some answers", lambda: report.answers >= 9)
+    assert not report.failures
+    assert report.slowest_s < 0.5, "a node without a Pod was asked, which says nothing"
     cluster.access().call("DELETE", f"{CORE}/pods/near?gracePeriodSeconds=0")
     until("nobody", lambda: announcers(cluster, where) == [])
 

@@ -96,7 +96,8 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
         async with asyncio.TaskGroup() as group:
             listener = HostListener(relay_end, rng=random.Random(1))
             network = replace(NETWORK, fabric=IPv4Network("127.0.0.0/24"))
-            relay = group.create_task(run(api, host=listener, network=network, node_ips=nodes, clock=clock, log=SILENT))
+            by_name = {f"node{i}": [ip] for i, ip in enumerate(nodes, 1)}
+            relay = group.create_task(run(api, host=listener, network=network, nodes=by_name, clock=clock, log=SILENT))
             try:
                 yield World(api, port)
             finally:

@@ -9,8 +9,8 @@ import pytest
 from fairlead.api.endpointslice import EndpointPort, EndpointSlice
 from fairlead.api.service import LoadBalancerIngress, Service, ServicePort
 from fairlead.net.model import Network6
-from fairlead.relay.plan import ANY_IPV6, Door, Networks, candidates, doors, parse_urls, render_urls, targets, url
-from tests.proxy.objects import NETWORK, node_port_service, port, service, slice_of
+from fairlead.relay.plan import ANY_IPV6, Door, Networks, Way, candidates, doors, parse_urls, render_urls, targets, url
+from tests.proxy.objects import NETWORK, endpoint, node_port_service, port, service, slice_of, sticky
 
 ADDRESS = "172.30.0.200"
 NODE_PORTS = range(30000, 32768)
@@ -24,7 +24,8 @@ def balanced(ip: str = ADDRESS, **spec: Any) -> Service:
 
 
 def found(wanted: Service | None, **changes: Any) -> dict[Door, str]:
-    return dict(doors(wanted, [slice_of("10.244.1.2", **changes)], networks=[NETWORK.fabric]))
+    ways = doors(wanted, [slice_of("10.244.1.2", **changes)], networks=[NETWORK.fabric])
+    return {door: way.address for door, way in ways.items()}
 
 
 def node_door(number: int) -> Door:
@@ -118,7 +119,7 @@ def test_the_scheme_is_what_is_likely_spoken(wanted: ServicePort, scheme: str) -
 def test_ipv6_is_for_what_has_no_ipv4() -> None:
     def both(wanted: Service, *slices: EndpointSlice, six: bool = True) -> dict[Door, str]:
         networks: Networks = [NETWORK.fabric, Network6().fabric] if six else [NETWORK.fabric]
-        return dict(doors(wanted, slices, networks=networks))
+        return {door: way.address for door, way in doors(wanted, slices, networks=networks).items()}
 
     four, six = slice_of("10.244.1.2"), slice_of("fd00:10:244:1::2", addressType="IPv6")
     node_port, shop = node_port_service(30080), balanced("fd00:172:30::c8")
@@ -128,12 +129,50 @@ def test_ipv6_is_for_what_has_no_ipv4() -> None:
     assert both(shop, six) == {Door(KEY, "TCP", 80): "fd00:172:30::c8"}
     shop.status.loadBalancer.ingress.append(LoadBalancerIngress(ip=ADDRESS, ipMode="VIP"))
     assert both(shop, six, four) == {Door(KEY, "TCP", 80): ADDRESS}
-    nodes = ["172.30.0.11", "fd00:172:30::b", "172.30.0.12", "fd00:172:30::c"]
-    assert targets(ANY_IPV6, 80, node_ips=nodes, turn=1, tries=3) == [("fd00:172:30::c", 80), ("fd00:172:30::b", 80)]
-    assert targets("", 80, node_ips=nodes, turn=0, tries=3) == [("172.30.0.11", 80), ("172.30.0.12", 80)]
+    nodes = {"node1": ["172.30.0.11", "fd00:172:30::b"], "node2": ["172.30.0.12", "fd00:172:30::c"]}
+    over_six = targets(Way(ANY_IPV6), 80, nodes=nodes, turn=1, tries=3)
+    assert over_six == [("fd00:172:30::c", 80), ("fd00:172:30::b", 80)]
+    assert targets(Way(), 80, nodes=nodes, turn=0, tries=3) == [("172.30.0.11", 80), ("172.30.0.12", 80)]
+
+
+FOUR = {name: [name.upper()] for name in "abcd"}
+
+
+def dialled(way: Way, turn: int = 1) -> str:
+    return "".join(ip for ip, _ in targets(way, 30080, nodes=FOUR, turn=turn, tries=2))
 
 
 def test_nodes_take_turns_and_an_address_is_tried_again() -> None:
-    nodes = ["a", "b", "c"]
-    assert targets("", 30080, node_ips=nodes, turn=1, tries=3) == [("b", 30080), ("c", 30080), ("a", 30080)]
-    assert targets(ADDRESS, 80, node_ips=nodes, turn=1, tries=2) == [(ADDRESS, 80)] * 2
+    assert [dialled(Way(), turn) for turn in range(3)] == ["ABCD", "BCDA", "CDAB"]
+    assert dialled(Way(ADDRESS)) == ADDRESS * 2
+
+
+def test_nodes_where_somebody_serves_come_first() -> None:
+    assert [dialled(Way(nodes=frozenset("bd")), turn) for turn in range(3)] == ["BDAC", "DBCA", "BDAC"]
+
+
+def test_clients_that_are_to_come_back_go_to_the_same_node() -> None:
+    assert {dialled(Way(always_same=True), turn) for turn in range(4)} == {"ABCD"}
+    assert {dialled(Way(nodes=frozenset("cd"), always_same=True), turn) for turn in range(4)} == {"CDAB"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, Way("", frozenset({"node1", "node2"}))),
+        ({"externalTrafficPolicy": "Local"}, Way("", frozenset({"node1", "node2"}))),
+        (sticky(), Way("", always_same=True)),
+        (
+            {"externalTrafficPolicy": "Local"} | sticky(),
+            Way("", frozenset({"node1", "node2"}), always_same=True),
+        ),
+    ],
+    ids=["plain", "Local", "sticky", "Local and sticky"],
+)
+def test_the_way_says_where_somebody_serves_and_whether_clients_come_back(
+    fields: dict[str, Any], expected: Way
+) -> None:
+    ready = [endpoint("10.244.1.2", node_name="node1"), endpoint("10.244.2.2", node_name="node2")]
+    nobody = endpoint("10.244.3.2", ready=False, node_name="node3")
+    ways = doors(node_port_service(**fields), [slice_of(*ready, nobody)], networks=[NETWORK.fabric])
+    assert ways == {node_door(30080): expected}

@@ -56,7 +56,7 @@ def _relay(sandbox: int, sock: socket.socket) -> None:
             api,
             host=HostListener(sock, rng=random.Random(1)),
             network=NETWORK,
-            node_ips=[str(NETWORK.node_ip(1))],
+            nodes={"node1": [str(NETWORK.node_ip(1))]},
             clock=clock,
             log=SILENT,
         )
