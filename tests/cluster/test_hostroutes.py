@@ -82,7 +82,8 @@ def lan(host: Namespace) -> Iterator[Namespace]:
 @pytest.fixture(scope="module")
 def before(host: Namespace, lan: Namespace) -> str:
     """The host's network without a cluster."""
-    until("the links", lambda: "tentative" not in host.network(), limit_s=10)
+    until("the link is up", lambda: " state UP " in host.ip("-o", "link", "show", "lan0"), limit_s=10)
+    until("its addresses", lambda: "tentative" not in host.network(), limit_s=10)
     return host.network()
 
 
