@@ -18,7 +18,7 @@ from fairlead.cmd.errors import CommandError, UsageError
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
 
-_LEAVING_S = 3.0
+_LEAVING_S = 10.0
 """How long the kernel may take to remove the link of a cluster that was just killed."""
 _LOOK_EVERY_S = 0.02
 

@@ -74,10 +74,20 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         "pid": run.pid,
         "api": run.api,
         "kubeconfig": run.kubeconfig,
+        **_api_elsewhere(run, paths),
         **({"hostRoutes": _host_routes(run, paths)} if run.hostLink else {}),
         "nodes": nodes,
         "components": components,
     }
+
+
+def _api_elsewhere(run: Run, paths: Paths) -> dict[str, str]:
+    """Where other machines reach the API, if they may."""
+    config = settings.load(paths)
+    if config is None or not config.api_address:
+        return {}
+    host = f"[{config.api_address}]" if ":" in config.api_address else config.api_address
+    return {"apiForOthers": f"https://{host}:{run.api.rpartition(':')[2]}"}
 
 
 def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
@@ -126,13 +136,17 @@ def _render(tree: dict[str, Any]) -> str:
     )
     state = "running" if tree["ready"] else "starting"
     head = (
-        f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {tree["api"]}\nkubeconfig: {tree["kubeconfig"]}'
+        f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {_apis(tree)}\nkubeconfig: {tree["kubeconfig"]}'
     )
     if routes := tree.get("hostRoutes"):
         head += (
             f"\nhost routes: {', '.join(routes['ranges'])} by {routes['link']}, as {' and '.join(routes['addresses'])}"
         )
     return f"{head}\n\n{nodes}\n\n{components}"
+
+
+def _apis(tree: dict[str, Any]) -> str:
+    return " and ".join(filter(None, (tree["api"], tree.get("apiForOthers"))))
 
 
 def _node_state(node: dict[str, Any]) -> str:

@@ -152,6 +152,7 @@ def machine(stack: ExitStack, name: str, place: Namespace, file: Path) -> Machin
 
 
 def test_an_address_of_the_machines_network_answers_on_one_machine(network: Network) -> None:
+    assert f" and https://{API}:" in network.cluster.fairlead("status").stdout
     address = network.serve("shop", *NAMES)
     assert address == "192.168.77.200"
     until("the page", lambda: network.serves(address), limit_s=20)

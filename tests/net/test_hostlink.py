@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.net import linux
 from fairlead.net.hostlink import run
-from fairlead.net.hostlink.plan import HostView, NoRoom, join, link_name
+from fairlead.net.hostlink.plan import HostView, NoRoom, join, link_name, ranges
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.net.netlink.dump import Held, Route
 from fairlead.net.netlink.model import add_address, add_route, add_veth, set_up
@@ -61,6 +61,13 @@ def test_what_overlaps_is_refused_and_both_are_named() -> None:
     )
     assert "the Services' range fd00:10:96::/112 overlaps" in refusal(host(routes={"fd00:10:96::7/128": 0}))
     join("shop", ClusterNetwork(), host(routes={"fd00:10:96::7/128": 0}))
+
+
+def test_load_balancers_of_another_network_are_routed_too_or_refused_by_name() -> None:
+    network = ClusterNetwork(balancers=(ip_network("192.168.7.8/30"),))
+    assert ("the load balancers'", ip_network("192.168.7.8/30")) in list(ranges(network))
+    text = refusal(host(held={"192.168.7.1/24": 2}, links={"eth0": 2}), network)
+    assert text == "the load balancers' range 192.168.7.8/30 overlaps address 192.168.7.1/24 of this machine's eth0"
 
 
 def test_a_second_cluster_with_the_same_ranges_is_refused_by_range() -> None:

@@ -82,6 +82,9 @@ def ranges(network: ClusterNetwork) -> Iterator[tuple[str, Network]]:
         yield "the nodes' and load balancers'", network.six.fabric
         yield "the Pods'", network.six.pod_cidr
         yield "the Services'", network.six.service_cidr
+    for block in network.balancers:
+        if block.version == 4 or network.six is not None:
+            yield "the load balancers'", block
 
 
 def join(cluster: str, network: ClusterNetwork, view: HostView) -> HostLink:
