@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,7 +17,7 @@ from fairlead.api.service import LoadBalancerIngress, Service
 from fairlead.base.log import SILENT
 from fairlead.loadbalancer.announcer.fake import FakeFabric, FakeLeg
 from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, Announcer
-from fairlead.loadbalancer.announcer.model import heartbeat, parse_heartbeat
+from fairlead.loadbalancer.announcer.model import Call, heartbeat, parse_heartbeat
 from fairlead.loadbalancer.announcer.plan import FABRIC, Surroundings, Wish, announcers, best, may_announce, wishes
 from fairlead.runtime.fake import run_jumping
 from tests.loadbalancer.world import balanced
@@ -290,6 +291,35 @@ def test_machines_need_no_nodes_only_to_be_heard() -> None:
     story(body, around=MACHINES)
 
 
+def test_a_machine_that_comes_takes_over_without_a_moment_in_which_nobody_has_the_address() -> None:
+    late = best(A, NODES)
+
+    async def body(cluster: Cluster) -> None:
+        cluster.legs[late].deaf = True
+        early = [name for name in NODES if name != late]
+        for name in early:
+            cluster.announcers[name].service_changed("default/web", None, with_address())
+        await asyncio.sleep(5)
+        assert cluster.where() == [best(A, early)]
+        cluster.legs[late].deaf = False
+        cluster.announcers[late].service_changed("default/web", None, with_address())
+        for _ in range(300):
+            assert cluster.where()
+            await asyncio.sleep(0.01)
+        assert cluster.where() == [late]
+
+    story(body, around=MACHINES)
+
+
+def test_a_machine_that_knows_what_it_had_takes_it_at_once() -> None:
+    async def body(cluster: Cluster) -> None:
+        cluster.service(with_address())
+        await soon()
+        assert best(A, NODES) in cluster.where()
+
+    story(body, around=replace(MACHINES, held=frozenset({A})))
+
+
 def test_a_machine_with_a_kubelet_has_to_be_ready() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())
@@ -320,9 +350,11 @@ def test_a_machine_leaves_its_own_addresses_and_those_of_other_networks_alone() 
 
 
 def test_clusters_on_one_network_do_not_hear_each_other() -> None:
-    frame = heartbeat(b"\2\0\0\0\0\1", "node1", "one")
-    assert parse_heartbeat(frame, "one") == "node1"
-    assert parse_heartbeat(frame, "two") == ""
-    assert parse_heartbeat(frame) == ""
-    assert parse_heartbeat(heartbeat(b"\2\0\0\0\0\1", "node1")) == "node1"
-    assert [parse_heartbeat(frame[:size], "one") for size in range(len(frame))] == [""] * len(frame)
+    for call in (Call("node1"), Call("node1", joins=True)):
+        frame = heartbeat(b"\2\0\0\0\0\1", call, "one")
+        assert parse_heartbeat(frame, "one") == call
+        assert parse_heartbeat(frame + bytes(20), "one") == call
+        assert parse_heartbeat(frame, "two") is None
+        assert parse_heartbeat(frame) is None
+        assert parse_heartbeat(heartbeat(b"\2\0\0\0\0\1", call)) == call
+        assert [parse_heartbeat(frame[:size], "one") for size in range(len(frame))] == [None] * len(frame)

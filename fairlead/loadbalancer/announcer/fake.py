@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Iterable
 
+from fairlead.loadbalancer.announcer.model import Call
+
 
 class FakeFabric:
     def __init__(self) -> None:
@@ -30,7 +32,7 @@ class FakeLeg:
         self.told: list[str] = []
         self._fabric = fabric
         self._until: dict[str, float] = {}
-        self._inbox: list[str] = []
+        self._inbox: list[Call] = []
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
 
@@ -42,16 +44,16 @@ class FakeLeg:
     def fileno(self) -> int:
         return self._read
 
-    def hear(self) -> list[str]:
+    def hear(self) -> list[Call]:
         os.read(self._read, 4096)
-        names, self._inbox = self._inbox, []
-        return names
+        calls, self._inbox = self._inbox, []
+        return calls
 
-    def call(self, node: str) -> None:
+    def call(self, call: Call) -> None:
         self.calls += 1
         for leg in self._fabric.legs:
             if leg is not self and not any((self.cut, leg.cut, self.deaf, leg.deaf)):
-                leg._take(node)
+                leg._take(call)
 
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -69,6 +71,6 @@ class FakeLeg:
         os.close(self._read)
         os.close(self._write)
 
-    def _take(self, node: str) -> None:
-        self._inbox.append(node)
+    def _take(self, call: Call) -> None:
+        self._inbox.append(call)
         os.write(self._write, b".")

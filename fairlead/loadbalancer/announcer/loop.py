@@ -6,7 +6,9 @@ What must stay true:
 - An agent that hangs loses its addresses by itself (their lifetime), so that two nodes do not answer for long.
 - An API server that is away changes nothing: what was last known goes on.
 - A cluster without a load balancer's address costs nothing: no timer, no frame.
-- On machines' own network, where nobody says who is there, one listens for two calls before it speaks.
+- On machines' own network, where nobody says who is there, one that comes listens for two calls before it takes an
+  address. It calls that it joins meanwhile: those that join at the same time count with each other, those that have
+  addresses do not let go of them yet.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.node import NODE, Node
 from fairlead.api.service import SERVICE, Service
 from fairlead.base.log import Log
+from fairlead.loadbalancer.announcer.model import Call
 from fairlead.loadbalancer.announcer.plan import (
     FABRIC,
     Surroundings,
@@ -41,6 +44,8 @@ LONG_LIFETIME_S = 15
 """Of one that no other node could have."""
 _LISTEN_S = 0.7
 """On machines' own network, before the first address is taken."""
+_JOINED_TOGETHER_S = 1.0
+"""After its own joining a node counts those that joined meanwhile, until it has heard them in earnest."""
 _ALONE_EVERY_S = 5.0
 """Between beats where there is nobody to call."""
 _TELL_AGAIN = 5
@@ -51,8 +56,8 @@ class Segment(Protocol):
     """A node's leg on the fabric: `run.Leg`, or `fake.FakeLeg`."""
 
     def fileno(self) -> int: ...
-    def hear(self) -> list[str]: ...
-    def call(self, node: str) -> None: ...
+    def hear(self) -> list[Call]: ...
+    def call(self, call: Call) -> None: ...
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None: ...
     def drop(self, addresses: Iterable[str]) -> None: ...
     def tell(self, addresses: Iterable[str]) -> None: ...
@@ -78,6 +83,9 @@ class Announcer:
         self._segment = segment
         self._around = surroundings
         self._listens_until = 0.0
+        self._joining: dict[str, float] = {}
+        """As `_heard`, of those that join."""
+        self._knows_what_it_had = bool(surroundings.held)
         self._log = log
         self._nodes: dict[str, bool] = {}
         """By name, whether it may announce."""
@@ -162,8 +170,12 @@ class Announcer:
     def _begin(self) -> float:
         """The time of the first beat, now."""
         now = asyncio.get_running_loop().time()
-        self._listens_until = 0.0 if self._around.is_fabric else now + _LISTEN_S
+        self._listens_until = 0.0 if self._around.is_fabric or self._knows_what_it_had else now + _LISTEN_S
+        self._knows_what_it_had = False
         return now
+
+    def _joins(self) -> bool:
+        return asyncio.get_running_loop().time() < self._listens_until
 
     async def _woken_before(self, deadline: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -180,8 +192,8 @@ class Announcer:
         self._wake.clear()
         try:
             if beat and self._has_peers():
-                self._segment.call(self._name)
-            if self._listens_until <= asyncio.get_running_loop().time():
+                self._segment.call(Call(self._name, joins=self._joins()))
+            if not self._joins():
                 self._follow_plan(beat)
         except OSError as error:
             self._log.error("cannot announce", error=error)
@@ -217,7 +229,8 @@ class Announcer:
         """Those that may announce and are heard of; oneself needs no hearing."""
         now = asyncio.get_running_loop().time()
         if not self._around.is_fabric:
-            heard = {name for name, at in self._heard.items() if now - at < SILENT_AFTER_S}
+            others = [self._heard, *([self._joining] if now < self._listens_until + _JOINED_TOGETHER_S else [])]
+            heard = {name for known in others for name, at in known.items() if now - at < SILENT_AFTER_S}
             return frozenset(name for name in heard | {self._name} if self._nodes.get(name, True))
         for name in self._nodes:
             self._heard.setdefault(name, now)
@@ -229,7 +242,11 @@ class Announcer:
 
     def _hear(self) -> None:
         now = asyncio.get_running_loop().time()
-        for name in self._segment.hear():
+        for call in self._segment.hear():
+            name = call.node
+            if call.joins:
+                self._joining[name] = now
+                continue
             if now - self._heard.get(name, now if self._around.is_fabric else 0.0) >= SILENT_AFTER_S:
                 # Each of the two may have taken the other for dead: others are to be told who has what in the end.
                 self.held = dict.fromkeys(self.held, _TELL_AGAIN)

@@ -12,6 +12,7 @@ one. On machines' own network whoever is on it can, as he can answer ARP.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.net.netlink.model import Message
@@ -85,22 +86,31 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def heartbeat(mac: bytes, node: str, group: str = "") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`joins`: the node is there, and takes nothing yet."""
+
+    node: str
+    joins: bool = False
+
+
+def heartbeat(mac: bytes, call: Call, group: str = "") -> bytes:
     """`group` tells clusters on one network apart."""
-    name = f"{group}/{node}".encode() if group else node.encode()
-    return BROADCAST + mac + struct.pack("!H", ETHERTYPE) + _GREETING + bytes([len(name)]) + name
+    name = f"{group}/{call.node}".encode() if group else call.node.encode()
+    head = BROADCAST + mac + struct.pack("!H", ETHERTYPE)
+    return head + _GREETING + bytes([len(name)]) + name + bytes([call.joins])
 
 
-def parse_heartbeat(frame: bytes, group: str = "") -> str:
-    """The node's name; empty for a frame that is none of ours, or of another cluster."""
+def parse_heartbeat(frame: bytes, group: str = "") -> Call | None:
+    """None for a frame that is none of ours, or of another cluster. What follows is a filler of short frames."""
     head = 14 + len(_GREETING)
     if len(frame) <= head or frame[14:head] != _GREETING:
-        return ""
-    text = frame[head + 1 : head + 1 + frame[head]]
-    if len(text) != frame[head]:
-        return ""
-    theirs, _, name = text.decode(errors="replace").rpartition("/")
-    return name if theirs == group else ""
+        return None
+    end = head + 1 + frame[head]
+    if len(frame) <= end:
+        return None
+    theirs, _, name = frame[head + 1 : end].decode(errors="replace").rpartition("/")
+    return Call(name, joins=bool(frame[end])) if name and theirs == group else None
 
 
 def _address(link: int, address: Address) -> bytes:

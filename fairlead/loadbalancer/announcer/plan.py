@@ -41,6 +41,8 @@ class Surroundings:
     """The machines' network: addresses of others are not answered for. None: the cluster's own fabric."""
     own: frozenset[str] = frozenset()
     """Addresses that the machine itself has: they are left alone, whatever the pool says."""
+    held: frozenset[str] = frozenset()
+    """What the link has besides: addresses that this process announced before it was started again."""
 
     @property
     def is_fabric(self) -> bool:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from fairlead.loadbalancer.announcer.model import (
     ETHERTYPE,
+    Call,
     announcement,
     drop_address,
     heartbeat,
@@ -31,7 +32,8 @@ def surroundings(name: str) -> Surroundings:
     # An address of load balancers is one without a network; perhaps this process held it before it was started again.
     own = [h for h in held if h.network.prefixlen < h.network.max_prefixlen]
     networks = [h.network for h in own if h.link == index and not h.address.is_link_local]
-    return Surroundings(tuple(networks), frozenset(str(h.address) for h in own))
+    others = frozenset(str(h.address) for h in held if h not in own and h.link == index)
+    return Surroundings(tuple(networks), frozenset(str(h.address) for h in own), others)
 
 
 class Leg:
@@ -51,20 +53,20 @@ class Leg:
         """Readable when there is something to `hear`."""
         return self._socket.fileno()
 
-    def hear(self) -> list[str]:
-        """The names of the nodes that have called."""
-        names = []
+    def hear(self) -> list[Call]:
+        """What other nodes have called."""
+        calls = []
         for _ in range(_FRAMES_AT_ONCE):
             try:
                 frame = self._socket.recv(2048)
             except OSError:  # nothing more, or the link was down for a moment
                 break
-            if name := parse_heartbeat(frame, self._group):
-                names.append(name)
-        return names
+            if call := parse_heartbeat(frame, self._group):
+                calls.append(call)
+        return calls
 
-    def call(self, node: str) -> None:
-        self._send(heartbeat(self._mac, node, self._group), ETHERTYPE)
+    def call(self, call: Call) -> None:
+        self._send(heartbeat(self._mac, call, self._group), ETHERTYPE)
 
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
         self._netlink.run([hold_address(self._index, ip_address(a), lifetime_s) for a in addresses])
