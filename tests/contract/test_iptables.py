@@ -246,8 +246,11 @@ def _filled() -> list[str]:
         count = (NFT_LIMIT - 200) // weight(Edit("append", "X", rule))
         edits += [(Edit("append", "X", rule),)] * count
         (one,) = pack("nat", edits, NFT_LIMIT)
+        # What a transaction takes away has to be told as well.
+        gone = Restore("nat", (Edit("cut", "X", rule),) * count)
         try:
             asyncio.run(tables[family].restore([one]))
+            asyncio.run(tables[family].restore([gone]))
         except TooLarge:
             wrong.append(f"{count} times {line}")
     return wrong

@@ -21,16 +21,17 @@ import pytest
 from fairlead.base.clock import RealClock
 from fairlead.base.log import SILENT
 from fairlead.net import linux
-from fairlead.net.family import Family
+from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.backend import Source
 from fairlead.proxy.config import MODES, ProxyConfig
 from fairlead.proxy.inforce import Around
 from fairlead.proxy.iptables.rules import chain_name
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import cluster_pods, kernel_modes
 from tests.net.sandbox import in_sandbox
-from tests.proxy.backends import BOTH, IPTABLES, LEGACY, Kind, site_of
-from tests.proxy.objects import sticky
+from tests.proxy.backends import BOTH, IPTABLES, LEGACY, Kind, bring, site_of
+from tests.proxy.objects import service, slice_of, sticky
 from tests.proxy.paths import EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
 from tests.proxy.test_connections import echo
 from tests.proxy.test_paths import FAMILIES, Real, of_family, view
@@ -198,3 +199,30 @@ def _spoilt(kind: Kind) -> list[str]:
 @pytest.mark.parametrize("kind", [IPTABLES, LEGACY], ids=str)
 def test_what_somebody_does_to_the_chains_is_noticed_and_put_right(kind: Kind) -> None:
     assert in_sandbox(partial(_spoilt, kind), ordinary=True) == []
+
+
+def _many(kind: Kind, family: Family) -> list[str]:
+    """Long chains, in several transactions: is what the programs print what was written, line by line?"""
+    node = linux.new_netns(lambda: kind.kernel(site_of(family)))[1]
+    assert node is not None
+    prefix = "10.244" if family is IPV4 else "fd00:10:244"
+    dot = "." if family is IPV4 else ":"
+    ips = [f"{prefix}{dot}{1 + i // 200}{dot if family is IPV4 else '::'}{i % 200 + 2}" for i in range(700)]
+    wrong = []
+    for spec in ({}, sticky()):
+        wanted = of_family(Case("many", service(**spec), []), family).service
+        for now in (ips, ips[:5] + ips[6:], [*ips, ips[0][:-1] + "9"], ips[100:], ips[:30], ips):
+            piece = slice_of(*dict.fromkeys(now), addressType=family.name)
+            whole = now is ips
+            bring(node, {"default/web": Source(wanted, [piece])}, view("node1", family), whole=whole)
+            outcome = asyncio.run(node.resync())
+            if outcome.anything:
+                wrong.append(f"{len(now)} endpoints, {spec}: {outcome}")
+    return wrong
+
+
+@pytest.mark.slow
+@FAMILIES
+@pytest.mark.parametrize("kind", [IPTABLES, LEGACY], ids=str)
+def test_long_chains_are_printed_as_they_were_written(kind: Kind, family: Family) -> None:
+    assert in_sandbox(partial(_many, kind, family), ordinary=True) == []

@@ -84,7 +84,7 @@ def _carry_out(edit: Edit, chains: Chains) -> None:
         chains[name] = []
         return
     rules = _known(name, chains)
-    if rule and verb != "delete" and target(rule) not in _VERDICTS:
+    if rule and verb not in ("delete", "cut") and target(rule) not in _VERDICTS:
         _known(target(rule), chains)
     if verb == "append":
         rules.append(rule)

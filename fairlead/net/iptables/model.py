@@ -45,7 +45,8 @@ class Edit(NamedTuple):
     """One line of a restore's input."""
 
     verb: Verb
-    """`make`: the chain is there and empty after it. `cut`: deletes by place, `delete` by what the rule says."""
+    """`make`: the chain is there and empty after it. `cut`: deletes by place (the rule is what stands there, which
+    takes room in a transaction all the same), `delete` by what the rule says."""
     chain: str
     rule: str = ""
     at: int = 1
@@ -132,7 +133,7 @@ def _grow(chain: str, start: int, old: Sequence[str], new: Sequence[str]) -> lis
         if old[-back] != new[-back]
     ]
     edits += [Edit("insert", chain, rule, start + 1) for rule in reversed(new[: max(len(new) - len(old), 0)])]
-    edits += [Edit("cut", chain, at=start + 1)] * (len(old) - len(new))
+    edits += [Edit("cut", chain, rule, start + 1) for rule in old[: max(len(old) - len(new), 0)]]
     return [(edit,) for edit in edits]
 
 
@@ -154,7 +155,7 @@ _WEIGHTS = (
 def weight(edit: Edit) -> int:
     """Bytes that an edit takes in a transaction of nf_tables, measured with 1.8.9 and rounded up."""
     rule = edit.rule
-    if not rule or edit.verb == "delete":
+    if not rule:
         return 80
     return 190 + sum([bytes_ for words, bytes_ in _WEIGHTS if words in rule])
 
