@@ -194,6 +194,20 @@ def _page(port: int, path: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
+def _mode() -> str:
+    try:
+        return _page(10249, "/proxyMode")[1]
+    except OSError:
+        return ""
+
+
+def _go_over_to_the_other_mode(at: World) -> None:
+    if shutil.which("iptables-restore", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
+        other = at.start("--proxy-mode", "iptables")
+        _until(lambda: _mode() == "iptables" and NftKernel().read(TABLE) is None, "the other mode's rules")
+        assert at.end(other, signal.SIGTERM) == 0
+
+
 def _life() -> None:
     with world() as at:
         a, b, c = at.pods
@@ -236,10 +250,12 @@ def _life() -> None:
             _until(lambda: _page(10300, "/livez")[0] == 200, "served where it was told to")
             assert at.end(second, signal.SIGTERM) == 0
             assert (says(), at.pod_asks(VIP, 80).split()[0]) == (b.ip, c.ip), "rules stay"
+            _go_over_to_the_other_mode(at)
+            assert (says(), at.pod_asks(VIP, 80).split()[0]) == (b.ip, c.ip)
             cleaner = at.start("--cleanup")
             at.pids.remove(cleaner)
             assert os.waitpid(cleaner, 0)[1] == 0
-            assert NftKernel().read(TABLE) is None
+            assert at.pod_asks(N1, 30080) == "ConnectionRefusedError", "no rules are left"
 
 
 @pytest.mark.kernel

@@ -46,9 +46,9 @@ def chains(nft: Nft) -> set[str]:
 def test_other_rules_around_the_same_elements_are_one_transaction_however_many_services_there_are() -> None:
     async def go() -> None:
         nft = FakeNft()
-        await backend(nft, services=3000).resync()
+        await backend(nft, services=2100).resync()
         before, elements = len(nft.log), nft.tables[TABLE].elements["services"]
-        outcome = await backend(nft, MASQUERADED, services=3000).resync()
+        outcome = await backend(nft, MASQUERADED, services=2100).resync()
         first, last = nft.log[before:]
         assert (outcome.changes, outcome.replaced) == (0, False)
         assert first.replace is None
@@ -56,7 +56,7 @@ def test_other_rules_around_the_same_elements_are_one_transaction_however_many_s
         assert nft.tables[TABLE].elements["services"] == elements
         assert last.unused == tuple(name for name in last.unused if name.startswith(MARKER))
         assert len([name for name in chains(nft) if name.startswith(MARKER)]) == 1
-        assert not (await backend(nft, MASQUERADED, services=3000).resync()).anything
+        assert not (await backend(nft, MASQUERADED, services=2100).resync()).anything
 
     asyncio.run(go())
 

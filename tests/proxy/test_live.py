@@ -226,7 +226,7 @@ def _killed() -> list[str]:
     asyncio.run(_one_after(town, "nftables"))
     with town.clients() as held:
         first = [says(peer) for peer in held]
-        for turn in range(8):
+        for turn in range(6):
             mode: Mode = "nftables" if turn % 2 == 0 else "iptables"
             pid = os.fork()
             if pid == 0:

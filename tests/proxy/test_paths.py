@@ -21,7 +21,7 @@ from fairlead.net.nft.trace import Packet, Trace
 from fairlead.proxy.backend import Backend, Source
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_views
-from fairlead.proxy.site import Site, cluster_site
+from fairlead.proxy.site import Outside, Site, cluster_site
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import BOTH, FAKES, KERNELS, NFTABLES, Kind, Tracing, bring, site_of
@@ -31,6 +31,7 @@ from tests.proxy.paths import (
     BALANCED,
     CASES,
     EXTERNAL,
+    GATEWAY,
     NODE_OF,
     NODE_PORT,
     NODES,
@@ -42,7 +43,9 @@ from tests.proxy.paths import (
     behind,
     in_six,
     made,
+    node_port,
     six,
+    to,
 )
 
 TIMES = 20
@@ -295,3 +298,32 @@ def _localhost(kind: Kind) -> list[str]:
 @KERNELS
 def test_node_ports_answer_on_a_nodes_loopback_where_that_is_wanted(kind: Kind) -> None:
     assert in_sandbox(partial(_localhost, kind)) == [PODS["c"]] * 4 + ["refused"]
+
+
+def _where_told(kind: Kind, family: Family, masquerade_all: bool) -> list[str]:
+    """A site that is not as usual: node ports at one address, Pods told by their ranges, unknown cluster IPs."""
+    assert BOTH.six is not None
+    pods = str(BOTH.pod_cidr if family is IPV4 else BOTH.six.pod_cidr)
+    one = f"{at(NODES['node1'], family)}/{32 if family is IPV4 else 128}"
+    site = Site(family, Outside(pods=(pods,)), masquerade_all=masquerade_all, node_ports=(one,))
+    real = Real(kind=kind, family=family, site=site)
+    probes = [
+        *to("a", VIP, "b", kept=not masquerade_all),
+        *to("fabric", VIP, "b", kept=False),
+        *to("fabric", EXTERNAL, "b"),
+        *node_port("fabric", NODES["node1"], "b"),
+        *([] if family is IPV6 else node_port("a", GATEWAY, "refused")),
+    ]
+    case = of_family(Case("told", made(externalTrafficPolicy="Local"), behind("b"), probes), family)
+    real.put(case)
+    return check(real, case)
+
+
+@pytest.mark.kernel
+@KERNELS
+@FAMILIES
+@pytest.mark.parametrize("masquerade_all", [False, True], ids=["", "masquerade-all"])
+def test_node_ports_clients_from_outside_and_masquerading_are_as_the_site_says(
+    kind: Kind, family: Family, masquerade_all: bool
+) -> None:
+    assert in_sandbox(partial(_where_told, kind, family, masquerade_all), ordinary=True) == []
