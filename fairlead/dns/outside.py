@@ -19,11 +19,12 @@ from fairlead.base.tasks import Nursery
 from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
 from fairlead.dns.host import MAX_REQUEST
+from fairlead.dns.lines import Patience
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
 from fairlead.dns.sockets import Pair
-from fairlead.dns.upstream import Patience, Upstreams
+from fairlead.dns.upstream import Upstreams
 from fairlead.dns.zone import Zone
 
 _ANSWER_S = 2.0

@@ -13,12 +13,13 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
+from fairlead.dns.lines import Dialer, Patience
 from fairlead.dns.loop import ClusterView
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.pages import own_figures, serve_page
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
-from fairlead.dns.upstream import Dialer, Patience, Upstreams
+from fairlead.dns.upstream import Upstreams
 from fairlead.dns.watch import Api
 from fairlead.dns.zone import Zone
 

@@ -31,9 +31,9 @@ async def _run(env: dict[str, str]) -> None:
     from fairlead import __version__
     from fairlead.base.clock import RealClock
     from fairlead.base.log import stderr_log
+    from fairlead.dns.lines import DirectDialer
     from fairlead.dns.process import Settings, run
     from fairlead.dns.sockets import listening
-    from fairlead.dns.upstream import DirectDialer
     from fairlead.dns.watch import Access, Api
 
     clock = RealClock()

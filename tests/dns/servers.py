@@ -15,11 +15,12 @@ from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
 from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
+from fairlead.dns.lines import Dialer, DirectDialer, Patience
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
 from fairlead.dns.sockets import Pair, listening
-from fairlead.dns.upstream import Dialer, DirectDialer, Patience, Upstreams
+from fairlead.dns.upstream import Upstreams
 from fairlead.dns.wire import AAAA, HEADER, TC, A
 from fairlead.dns.zone import Zone
 from tests.dns.world import World
