@@ -218,12 +218,19 @@ def test_where_node_ports_answer_is_the_last_lines_condition() -> None:
     assert last("10.0.0.0/8", "172.30.0.11/32") == ["-d 10.0.0.0/8", "-d 172.30.0.11/32"]
 
 
-def test_node_ports_on_loopback_are_counted_and_kept_from_neighbours() -> None:
+def test_what_listens_on_loopback_is_kept_from_neighbours_by_the_rule_that_kubelet_has() -> None:
+    assert Node1().shown("filter", "KUBE-FIREWALL") == (
+        '-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" '
+        "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\n"
+    )
+    assert Node1(FakeIptables("ip6")).shown("filter", "KUBE-FIREWALL") == ""
+
+
+def test_connections_to_node_ports_on_loopback_are_counted() -> None:
     at = Node1(site=replace(site_of(), node_ports=("0.0.0.0/0",)))
     at.put(node_port_service(), behind("b"))
     first, second = at.tables.tables["nat"]["KUBE-NODEPORTS"]
     assert first == f"-d 127.0.0.0/8 {second}"
-    assert at.shown("filter", "KUBE-FIREWALL").count("block incoming localnet connections") == 1
     at.tables.counted["nat", "KUBE-NODEPORTS", first] = 7
     samples = {name: values for name, _, _, values in at.backend.samples("x", failures=0, cleanup_failures=0)}
     assert samples["kubeproxy_iptables_localhost_nodeports_accepted_packets_total"] == [("", "x", 7.0)]

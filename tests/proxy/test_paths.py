@@ -82,7 +82,10 @@ class Traced:
 
     def ask(self, probe: Probe) -> Trace:
         """What becomes of the first packet on its client's node, and on the node that it was sent to."""
-        source, home = at(ADDRESSES[probe.who], self.family), NODE_OF.get(probe.who)
+        # Who sends to loopback sends from it.
+        loopback = ip_address(probe.ip).is_loopback
+        source = probe.ip if loopback else at(ADDRESSES[probe.who], self.family)
+        home = NODE_OF.get(probe.who)
         packet = Packet(source, probe.ip, probe.port, probe.protocol)
         first: Trace | None = None
         if home is not None:

@@ -144,7 +144,7 @@ def fixed_chains(site: Site) -> Mapping[Place, Chain]:
             f"{comment('kubernetes forwarding rules')} -m mark --mark {MARK} -j ACCEPT",
             f"{comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
         ),
-        ("filter", FIREWALL): _firewall(site),
+        ("filter", FIREWALL): _firewall(family),
         ("filter", REFUSE): tuple(_refuse(family)),
         **{(table, CANARY): () for table in ("filter", "nat", "mangle")},
     }
@@ -165,9 +165,10 @@ def _refuse(family: Family) -> Iterator[str]:
 INVALID = "-m conntrack --ctstate INVALID -j DROP"
 
 
-def _firewall(site: Site) -> tuple[str, ...]:
-    """`route_localnet` would let neighbours in to what listens on 127.0.0.1."""
-    if not site.localhost:
+def _firewall(family: Family) -> tuple[str, ...]:
+    """With `route_localnet` neighbours could reach what listens on 127.0.0.1. It stands there in any case: kubelet keeps
+    the same rule in the same chain, and would have it back."""
+    if family is not IPV4:
         return ()
     states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
     return (f"! -s 127.0.0.0/8 -d 127.0.0.0/8 {comment('block incoming localnet connections')} {states} -j DROP",)
