@@ -147,6 +147,7 @@ def _holds(tracer: Tracer, option: Option, state: _State) -> bool:
     return _CONDITIONS[option.name](tracer, option.value, state) != option.negated
 
 
+@lru_cache(maxsize=4096)
 def _in_block(address: str, block: str) -> bool:
     return ip_address(address) in ip_network(block)
 

@@ -166,7 +166,7 @@ INVALID = "-m conntrack --ctstate INVALID -j DROP"
 
 
 def _firewall(family: Family) -> tuple[str, ...]:
-    """With `route_localnet` neighbours could reach what listens on 127.0.0.1. It stands there in any case: kubelet keeps
+    """With `route_localnet` neighbours could reach what listens on 127.0.0.1. It is there in any case: kubelet keeps
     the same rule in the same chain, and would have it back."""
     if family is not IPV4:
         return ()
