@@ -55,7 +55,10 @@ def demo(name: str, *, clock: Clock) -> int:
     services = [tree for tree in objects if tree["kind"] == "Service"]
     pods = _serving_pods(api, objects, clock)
     print(f"  {len(pods)} Pods serve after {clock.monotonic() - began:.2f} s")
-    _show_answers(paths, config.api_port, services, pods)
+    places = [
+        (tree["metadata"]["name"], _address(api, tree, clock), tree["spec"]["ports"][0]["port"]) for tree in services
+    ]
+    _show_answers(paths, config.api_port, places, pods)
     _show_tables(api)
     _show_next(name)
     return 0
@@ -80,11 +83,27 @@ def _endpoints(api: Api, service: str) -> int:
     return sum(len(subset.get("addresses") or []) for subset in subsets)
 
 
-def _show_answers(paths: Paths, api_port: int, services: list[Tree], pods: list[str]) -> None:
+def _address(api: Api, tree: Tree, clock: Clock) -> str:
+    """Where the Service is asked: at its load balancer's address, where it has one."""
+    if tree["spec"].get("type") != "LoadBalancer":
+        return str(tree["spec"]["clusterIP"])
+    name = tree["metadata"]["name"]
+    points: list[Tree] = []
+
+    def given() -> bool:
+        status = api.get(f"/api/v1/namespaces/default/services/{name}")["status"]
+        points[:] = status.get("loadBalancer", {}).get("ingress", [])
+        return bool(points)
+
+    if not wait_for(given, clock=clock, pause=time.sleep, limit_s=_SERVE_LIMIT_S):
+        raise CommandError(f"service {name} has no address after {_SERVE_LIMIT_S:.0f} s")
+    return str(points[0]["ip"])
+
+
+def _show_answers(paths: Paths, api_port: int, places: list[tuple[str, str, int]], pods: list[str]) -> None:
     print(f"\n{REQUESTS} requests to each Service, and which Pod answered how often:\n")
     rows = []
-    for tree in services:
-        name, address, port = tree["metadata"]["name"], tree["spec"]["clusterIP"], tree["spec"]["ports"][0]["port"]
+    for name, address, port in places:
         for origin, counts in (
             (f"Pod {pods[0]}", _from_pod(paths, api_port, pods, address, port)),
             ("node1", _from_node(paths, pods, address, port)),
@@ -168,5 +187,6 @@ The cluster stays up. What to try next:
   kubectl scale deployment webui --replicas 5 && kubectl get ep webui-svc
   {typed} shell --name {name} node2 -- bash -c 'exec 3<>/dev/tcp/10.96.10.100/80; echo GET / >&3; cat <&3'
   curl 127.0.0.1:30200
+  {typed} open --name {name} svc/loadbalancer-service
   {typed} status --name {name}
   {typed} down --name {name}""")

@@ -36,7 +36,7 @@ def test_the_demo_proves_that_each_pod_answers_its_share(who: str) -> None:
     with new_cluster(who) as cluster:
         output = demo(cluster)
         found = counts(output)
-        assert len(found) == 6
+        assert len(found) == 8
         for *pods, others in found:
             assert others == 0
             assert sum(pods) == REQUESTS

@@ -386,7 +386,8 @@ def test_a_browser_shows_the_page_that_open_names(cluster: Cluster, tmp_path: Pa
 
 
 def test_addresses_and_urls_outlive_a_restart_of_the_cluster(cluster: Cluster) -> None:
-    create(cluster, balanced("a", "web"), balanced("b", "web"))
+    # Ports that nobody else on this machine takes while the cluster is away.
+    create(cluster, balanced("a", "web", port=free_port()), balanced("b", "web", port=free_port()))
     before = [wait_address(cluster, name) for name in ("a", "b")]
     pages = [url(cluster, name) for name in ("a", "b")]
     cluster.fairlead("down")
