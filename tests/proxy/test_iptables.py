@@ -377,6 +377,9 @@ def spoilt(at: Node1) -> FakeIptables:
         nat[chain].insert(0, FOREIGN)
     filters["MINE"] = []
     filters["FORWARD"].append(FOREIGN)
+    # Of kubelet, not of the proxy.
+    nat["KUBE-KUBELET-CANARY"] = []
+    at.tables.tables["mangle"]["KUBE-IPTABLES-HINT"] = []
     return at.tables
 
 
@@ -398,10 +401,12 @@ SPOILS: dict[str, Any] = {
 def spoilt_tables(tables: FakeIptables) -> None:
     """Somebody's own rules in tables made anew."""
     tables.tables.clear()
+    tables.tables["mangle"] = tables.table("mangle") | {"KUBE-IPTABLES-HINT": []}
     for table, chains in (("nat", ("PREROUTING", "POSTROUTING")), ("filter", ("FORWARD",))):
         tables.tables[table] = tables.table(table) | {"MINE": ["-j RETURN"] if table == "nat" else []}
         for chain in chains:
             tables.tables[table][chain] = [FOREIGN]
+    tables.tables["nat"]["KUBE-KUBELET-CANARY"] = []
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
@@ -436,7 +441,8 @@ def test_all_of_it_goes_and_others_rules_stay() -> None:
     assert asyncio.run(IptablesBackend(tables, site_of()).cleanup())
     left = {name: rules for chains in tables.tables.values() for name, rules in chains.items() if rules}
     assert left == {"MINE": ["-j RETURN"], "PREROUTING": [FOREIGN], "POSTROUTING": [FOREIGN], "FORWARD": [FOREIGN]}
-    assert not [name for chains in tables.tables.values() for name in chains if name.startswith(("KUBE", "FAIRLEAD"))]
+    named = [name for chains in tables.tables.values() for name in chains if name.startswith(("KUBE", "FAIRLEAD"))]
+    assert sorted(named) == ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"]
     assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
 
 
