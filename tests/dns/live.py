@@ -42,6 +42,7 @@ TAIL = "default.svc.cluster.local"
 WEB = f"web-svc.{TAIL}"
 DNS = ("10.96.0.10", "fd00:10:96::a")
 BOTH = ("10.96.44.2", "fd00:10:96::4402")
+UNREADY = "10.244.98.1"
 MANY = 100
 """Endpoints of `many`: more than a datagram holds."""
 
@@ -75,6 +76,12 @@ class Names:
     def dig(self, questions: Sequence[str], *words: str) -> dict[str, list[str]]:
         """By question, such as `cluster.local NS`, the sorted answers in short form."""
         script = 'for q in "$@"; do echo "> $q"; dig +short +tries=1 +time=3 $WORDS $q; done'
+        return parted(self.in_pod("env", f"WORDS={' '.join(words)}", "sh", "-c", script, "sh", *questions))
+
+    def codes(self, questions: Sequence[str], *words: str) -> dict[str, list[str]]:
+        """By question the answer's code."""
+        status = "sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p'"
+        script = f'for q in "$@"; do echo "> $q"; dig +tries=1 +time=3 $WORDS $q | {status}; done'
         return parted(self.in_pod("env", f"WORDS={' '.join(words)}", "sh", "-c", script, "sh", *questions))
 
     def code(self, *words: str) -> str:
@@ -173,19 +180,23 @@ def fill(names: Names) -> None:
         service("lost", type="ExternalName", externalName=f"nobody.{TAIL}"),
         service("many", clusterIP="None", ports=http),
         service("empty", clusterIP="None", selector={"app": "nobody"}, ports=http),
+        service("lazy", clusterIP="None", ports=http),
+        service("eager", clusterIP="None", ports=http, publishNotReadyAddresses=True),
     ):
         api.call("POST", SERVICES, made)
     api.call("POST", SLICES, endpoint_slice("many", [f"10.244.99.{n + 1}" for n in range(MANY)]))
+    for name in ("lazy", "eager"):
+        api.call("POST", SLICES, endpoint_slice(name, [UNREADY], ready=False))
 
 
-def endpoint_slice(name: str, addresses: Sequence[str]) -> dict[str, Any]:
+def endpoint_slice(name: str, addresses: Sequence[str], *, ready: bool = True) -> dict[str, Any]:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": 8080}],
-        "endpoints": [{"addresses": [a], "conditions": {"ready": True}} for a in addresses],
+        "endpoints": [{"addresses": [a], "conditions": {"ready": ready}} for a in addresses],
     }
 
 

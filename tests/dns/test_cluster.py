@@ -23,6 +23,7 @@ from tests.dns.live import (
     PODS,
     SERVICES,
     TAIL,
+    UNREADY,
     WEB,
     Names,
     dns_ready,
@@ -34,18 +35,33 @@ from tests.dns.live import (
 )
 
 pytestmark = MARKS
+ALIASES = [{"ip": "192.0.2.8", "hostnames": ["aliased", "too"]}]
 
 
 @needs_dig
-@pytest.mark.parametrize("way", ["+notcp", "+tcp"])
+@pytest.mark.parametrize("way", ["+notcp", "+notcp +noedns", "+tcp"])
 def test_dig_in_a_pod_finds_every_kind_of_name(names: Names, way: str) -> None:
     wanted = every_name(names)
     for server in names.servers:
         assert names.dig(list(wanted), way, f"@{server}") == wanted, server
-        assert names.code(way, f"@{server}", f"nobody.{TAIL}") == "NXDOMAIN"
-        assert names.code(way, f"@{server}", f"empty.{TAIL}") == "NXDOMAIN"
-        assert names.code(way, f"@{server}", f"*.{TAIL}") == "NXDOMAIN"
-        assert names.code(way, f"@{server}", WEB, "MX") == "NOERROR"
+        missing = [f"{name}.{TAIL}" for name in ("nobody", "empty", "lazy", "any.web-svc", "_nope._tcp.web-svc")]
+        codes = {name: ["NXDOMAIN"] for name in missing} | {f"{WEB} MX": ["NOERROR"]}
+        assert names.codes(list(codes), way, f"@{server}") == codes, server
+        assert names.code(*way.split(), f"@{server}", f"*.{TAIL}") == "NXDOMAIN"
+
+
+@needs_dig
+def test_several_questions_go_over_one_tcp_connection(names: Names) -> None:
+    def opened() -> int:
+        fields = names.in_pod("cat", "/proc/net/snmp").splitlines()
+        heads, values = (line.split() for line in fields if line.startswith("Tcp:"))
+        return int(values[heads.index("ActiveOpens")])
+
+    before = opened()
+    asked = [word for n in range(2) for word in (f"db-{n}.db.{TAIL}", "A")]
+    said = names.in_pod("dig", "+tcp", "+keepopen", "+short", f"@{DNS[0]}", *asked, WEB, "A").splitlines()
+    assert said == [*(ips_of(names.api, f"db-{n}")[0] for n in range(2)), "10.96.44.1"]
+    assert opened() == before + 1
 
 
 def every_name(names: Names) -> dict[str, list[str]]:
@@ -67,6 +83,7 @@ def every_name(names: Names) -> dict[str, list[str]]:
         f"out.{TAIL} AAAA": [OUTSIDE6, "www.example.org."],
         f"alias.{TAIL} A": [BOTH[0], f"both.{TAIL}."],
         f"both.{TAIL} A": [BOTH[0]],
+        f"eager.{TAIL} A": [UNREADY],
         "-x 10.96.44.1": [f"{WEB}."],
         f"-x {members[0][0]}": [f"db-0.db.{TAIL}."],
         "dns-version.cluster.local TXT": ['"1.1.0"'],
@@ -124,12 +141,15 @@ def test_a_page_is_fetched_by_name_from_a_pod_and_from_a_node(names: Names) -> N
     assert "web" in done.stdout
     node = names.cluster.fairlead("shell", "node1", "--", "getent", "ahostsv4", "web-svc.default")
     assert node.stdout.split()[0] == "10.96.44.1"
+    alias = names.cluster.fairlead("shell", "node1", "--", "getent", "ahostsv4", f"out.{TAIL}")
+    assert alias.stdout.split()[0] == OUTSIDE
 
 
 def test_resolv_conf_follows_dns_policy_and_dns_config(names: Names) -> None:
     policies: dict[str, tuple[dict[str, Any], list[str]]] = {
-        "plain": ({}, ["search default.svc.cluster.local svc.cluster.local cluster.local", "nameserver 10.96.0.10",
-                       "options ndots:5"]),
+        "plain": ({"hostname": "me", "subdomain": "db", "hostAliases": ALIASES},
+                  ["search default.svc.cluster.local svc.cluster.local cluster.local", "nameserver 10.96.0.10",
+                   "options ndots:5"]),
         "hosts": ({"dnsPolicy": "Default"}, ["nameserver 172.30.0.1"]),
         "node": ({"hostNetwork": True}, ["nameserver 172.30.0.1"]),
         "both": ({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"},
@@ -146,8 +166,39 @@ def test_resolv_conf_follows_dns_policy_and_dns_config(names: Names) -> None:
         found = names.in_pod("cat", "/etc/resolv.conf", pod=f"p-{name}").splitlines()
         assert found == wanted, name
     assert names.in_pod("getent", "ahostsv4", "www.example.net", pod="p-hosts").split()[0] == OUTSIDE
+    own = ips_of(names.api, "p-plain")
+    hosts = [line.split() for line in names.in_pod("cat", "/etc/hosts", pod="p-plain").splitlines()]
+    assert [line for line in hosts if line[0] in own] == [[ip, f"me.db.{TAIL}", "me"] for ip in own]
+    assert names.in_pod("getent", "ahostsv4", "too", pod="p-plain").split()[0] == "192.0.2.8"
     for name in policies:
         names.api.call("DELETE", f"{PODS}/p-{name}")
+
+
+@needs_dig
+def test_pod_records_and_stub_zones_follow_the_settings(names: Names) -> None:
+    """And upstreams `none`, with which nothing else is asked outside."""
+    before = names.api.get(CONFIG)
+    before["metadata"].pop("resourceVersion")
+    web = ips_of(names.api, "web")[0].replace(".", "-")
+    living, other = f"{web}.default.pod.cluster.local A", "10-1-2-3.default.pod.cluster.local A"
+    stubbed, refused = "host.corp.test A", "host.example.net A"
+
+    def found() -> list[str]:
+        return [(names.dig([q], f"@{DNS[0]}")[q] or [names.code(f"@{DNS[0]}", *q.split())])[0] for q in asked]
+
+    asked = [living, other, stubbed, refused]
+    address = web.replace("-", ".")
+    wanted = {
+        "verified": [address, "NXDOMAIN", OUTSIDE, "REFUSED"],
+        "disabled": ["NXDOMAIN", "NXDOMAIN", OUTSIDE, "REFUSED"],
+        "insecure": [address, "10.1.2.3", OUTSIDE, "REFUSED"],
+    }
+    for mode, answers in wanted.items():
+        data = before["data"] | {"pods": mode, "upstreams": "none", "stub.corp.test": "172.30.0.1"}
+        names.api.call("PUT", CONFIG, before | {"data": data})
+        until(f"{mode} is in force", lambda answers=answers: found() == answers)  # type: ignore[misc]
+    names.api.call("PUT", CONFIG, before)
+    until("others are asked again", lambda: found()[3] == OUTSIDE)
 
 
 def test_endpoints_that_come_and_go_are_followed(names: Names) -> None:
