@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,9 @@ class Hold:
     def release(self) -> None:
         for undo in reversed(self.undo):
             undo()
+
+
+_NOTHING = Hold()
 
 
 class ServiceAllocator:
@@ -109,14 +112,19 @@ class ServiceAllocator:
         if new.spec.type != "LoadBalancer":
             new.status.loadBalancer = type(new.status.loadBalancer)()
 
-    @contextmanager
-    def holding(self, kind: Kind[Any], old: Entry | None, new: Any) -> Iterator[Hold]:
+    def holding(self, kind: Kind[Any], old: Entry | None, new: Any) -> AbstractContextManager[Hold]:
         """Fills in what `new` leaves open. Gives it all back at the end of the block, unless it was kept."""
+        if kind is SERVICE or kind is IP_ADDRESS:
+            return self._holding(kind, old, new)
+        return nullcontext(_NOTHING)
+
+    @contextmanager
+    def _holding(self, kind: Kind[Any], old: Entry | None, new: Any) -> Iterator[Hold]:
         hold = Hold()
         try:
             if kind is SERVICE:
                 self._allocate(old.decode() if old is not None else None, new, hold)
-            elif kind is IP_ADDRESS and old is None:
+            elif old is None:
                 self._reserve(new, hold)
             yield hold
         finally:

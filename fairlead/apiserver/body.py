@@ -37,7 +37,7 @@ def read_as(
 ) -> Decoded[T]:
     """The body of a subresource; `group` is that of the object's own kind."""
     if media_type(request.headers.get("content-type", "")) in _JSON:
-        return decode_as(target, request.body, validation=validation)
+        return decode_as(target, request.body, validation=validation, unique=request.unique)
     return decode_tree_as(target, read_tree(request, target.type, group=group), validation=validation)
 
 

@@ -122,8 +122,9 @@ class Verbs:
     def _written(
         self, target: Target, request: Request, entry: Entry, warnings: list[str], status: int = 200
     ) -> Outcome:
-        body = self._represent(target.resource.kind, request).one(entry)
-        return json_response(body, status, warnings)
+        if wanted_form(request.headers.get("accept", "")) == "Object":
+            return json_response(entry.raw, status, warnings)
+        return json_response(self._represent(target.resource.kind, request).one(entry), status, warnings)
 
     def _represent(self, kind: Kind[Any], request: Request) -> Represent:
         form = wanted_form(request.headers.get("accept", ""))

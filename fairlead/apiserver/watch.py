@@ -18,6 +18,8 @@ from fairlead.machinery.kind import Kind
 MAX_PENDING_BYTES = 32 << 20
 _INITIAL_END = b',"annotations":{"k8s.io/initial-events-end":"true"}'
 
+_EVERYTHING = Filter()
+
 Render = Callable[[EventType, Entry], bytes]
 """How an event looks where it is not the plain object (Table, PartialObjectMetadata)."""
 
@@ -29,6 +31,7 @@ class WatchStream:
         self._cache = cache
         self._filter = filter
         self._render = render
+        self._sees_all = render is None and filter == _EVERYTHING
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -85,6 +88,9 @@ class WatchStream:
         return pending
 
     def _on_event(self, event: Event) -> None:
+        if self._sees_all:
+            self._queue(event.line(event.type))
+            return
         type = self._as_seen(event)
         if type is None:
             return

@@ -37,6 +37,8 @@ class ServiceWatch:
         return [pod for pod in self._by_label.get(pairs[0]) if wanted <= pod.metadata.labels.items()]
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
+        if old is None and new is not None and not selects_pods(new):
+            return  # nothing was ever written for it; what an earlier one of its name left was told when that went
         # Status and most annotations (a load balancer's, say) change often and mean nothing here.
         if old is None or new is None or _wishes(old) != _wishes(new):
             self._touched(key)

@@ -50,10 +50,14 @@ class Meta(Protocol):
 def check_metadata(kind: Kind[Any], meta: Meta) -> list[FieldError]:
     """Everything wrong with the metadata of an object that is about to be created or updated."""
     found = list(_check_names(kind, meta))
-    found += check_labels(meta.labels, "metadata.labels")
-    found += check_annotations(meta.annotations, "metadata.annotations")
-    found += check_owners(meta.ownerReferences, "metadata.ownerReferences")
-    found += check_finalizers(meta.finalizers, "metadata.finalizers")
+    if meta.labels:
+        found += check_labels(meta.labels, "metadata.labels")
+    if meta.annotations:
+        found += check_annotations(meta.annotations, "metadata.annotations")
+    if meta.ownerReferences:
+        found += check_owners(meta.ownerReferences, "metadata.ownerReferences")
+    if meta.finalizers:
+        found += check_finalizers(meta.finalizers, "metadata.finalizers")
     return found
 
 

@@ -24,6 +24,8 @@ class Request:
     headers: Mapping[str, str]
     """Lower-case names."""
     body: bytes = b""
+    unique: bool = False
+    """No key is in the body twice: it was made of an object, here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class _List(msgspec.Struct):
 
 _ENCODER = msgspec.json.Encoder()
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_JSON_BOTH_WAYS = {"accept": "application/json", "content-type": "application/json"}
 _LIST = msgspec.json.Decoder(_List)
 
 
@@ -71,12 +72,11 @@ class ApiClient:
                 yield WatchEvent(event.type, _named(kind, decode(event.object)))  # type: ignore[arg-type]
 
     async def create(self, kind: Kind[T], obj: T) -> T:
-        body = await self._call("POST", kind.path(obj.metadata.namespace), body=_encode(kind, obj))
-        return self._decode(kind, body)
+        return self._decode(kind, await self._send("POST", kind.path(obj.metadata.namespace), kind, obj))
 
     async def update(self, kind: Kind[T], obj: T, *, subresource: str = "") -> T:
         path = kind.path(obj.metadata.namespace, obj.metadata.name, subresource)
-        return self._decode(kind, await self._call("PUT", path, body=_encode(kind, obj)))
+        return self._decode(kind, await self._send("PUT", path, kind, obj))
 
     async def patch(
         self,
@@ -113,6 +113,10 @@ class ApiClient:
 
     async def raw(self, method: str, path: str, *, body: bytes = b"", query: Mapping[str, str] | None = None) -> bytes:
         return await self._call(method, path, query or {}, body)
+
+    async def _send(self, method: str, path: str, kind: Kind[T], obj: T) -> bytes:
+        request = Request(method, path, {}, _JSON_BOTH_WAYS, _encode(kind, obj), unique=True)
+        return _body_of(await self._transport.request(request))
 
     async def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
         return _body_of(await self._transport.request(_request(method, path, query or {}, body)))

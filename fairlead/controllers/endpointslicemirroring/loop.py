@@ -43,6 +43,8 @@ class _Mirror:
             self.controller.queue.add(key)
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
+        if old is None and self._endpoints.get(key) is None and not self._slices.keys(key):
+            return  # there is nothing to mirror yet
         if old is None or new is None or bool(old.spec.selector) != bool(new.spec.selector):
             self._queue(key)
 
