@@ -81,6 +81,8 @@ class Candidates(NamedTuple):
     cluster: dict[Target, Endpoint] | set[Target]
     local: list[Target]
     pieces: Sequence[Piece]
+    whole: tuple[bool, bool]
+    """Whether they are all that are ready, those of the cluster and those on the node: not the ending or preferred."""
 
 
 def candidates(
@@ -98,8 +100,16 @@ def candidates(
             ready.update(piece.ready)
             ending.update(piece.ending)
         local = list(dict.fromkeys(target for piece in pieces for target in piece.local))
-    local = local or [target for target in ending if target.local]
-    return Candidates(_preferred(ready, node) if ready else ending, local, pieces)
+    cluster = _preferred(ready, node) if ready else ending
+    whole = cluster is ready, bool(local)
+    return Candidates(cluster, local or [target for target in ending if target.local], pieces, whole)
+
+
+def moved(pieces: Iterable[Piece], before: Iterable[Piece]) -> set[Target]:
+    """The targets of the pieces that only one of the two has."""
+    now, then = {id(piece): piece for piece in pieces}, {id(piece): piece for piece in before}
+    others = [known[key] for known in (now, then) for key in now.keys() ^ then.keys() if key in known]
+    return {target for piece in others for target in (*piece.ready, *piece.ending)}
 
 
 def _piece(port: ServicePort, source: EndpointSlice, node: NodeView) -> Piece:
@@ -132,12 +142,18 @@ class Order(NamedTuple):
 NO_ORDER = Order()
 
 
-def rearranged(wanted: Collection[Target], before: Order = NO_ORDER) -> Order:
-    """The targets with as many as possible in the places that they had before; new ones sorted. For thousands of which
-    few change: all that is done for each is done by sets and copies, whose speed is C's."""
+def rearranged(
+    wanted: Collection[Target], before: Order = NO_ORDER, *, among: Collection[Target] | None = None
+) -> Order:
+    """The targets with as many as possible in the places that they had before; new ones sorted. `among` these are all
+    that came or went, if that is known. For thousands of which few change: what is done for each is a copy."""
     wanted = wanted if isinstance(wanted, dict | set) else set(wanted)
-    gone = set(before.places).difference(wanted)
-    fresh = sorted(set(wanted).difference(before.places), reverse=True)
+    if among is None:
+        gone = set(before.places).difference(wanted)
+        fresh = sorted(set(wanted).difference(before.places), reverse=True)
+    else:
+        gone = {target for target in among if target in before.places and target not in wanted}
+        fresh = sorted((t for t in among if t in wanted and t not in before.places), reverse=True)
     if not gone and not fresh:
         return Order(before.targets, before.places)
     holes = sorted(before.places[target] for target in gone)

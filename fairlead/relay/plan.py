@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from fairlead.api import schemes
-from fairlead.api.backends import Family, backends, has_node_ports
+from fairlead.api.backends import Family, has_node_ports, serving_nodes
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.schemes import scheme_of
 from fairlead.api.service import Service, ServicePort
@@ -70,12 +70,12 @@ def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks:
     found: dict[Door, Way] = {}
     for port in service.spec.ports:
         protocol = _protocol(port)
-        serving = ((family, backends(port, known, family)) for family in _families(networks))
-        family, there = next(((family, some) for family, some in serving if some), (None, []))
+        serving = ((family, serving_nodes(port, known, family)) for family in _families(networks))
+        family, there = next(((family, some) for family, some in serving if some), (None, frozenset()))
         if protocol is None or family is None:
             continue
         if port.nodePort:
-            nodes = frozenset(backend.node for backend in there if backend.node and nearest)
+            nodes = there - {""} if nearest else frozenset()
             any_node = ANY_IPV6 if family == "IPv6" else ""
             found[Door("", protocol, port.nodePort)] = Way(any_node, nodes, always_same=sticky)
         if address := _balancer_address(service, [n for n in networks if _family(n) == family]):

@@ -17,7 +17,7 @@ from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service
 from fairlead.net.family import Family
 from fairlead.net.nft.model import Chain, Elements
-from fairlead.proxy.endpoints import NO_ORDER, Candidates, NodeView, Order, Piece, Target, candidates, rearranged
+from fairlead.proxy.endpoints import NO_ORDER, Candidates, NodeView, Order, Piece, Target, candidates, moved, rearranged
 from fairlead.proxy.frontends import (
     Frontend,
     affinity_timeout_s,
@@ -56,7 +56,8 @@ class Memo:
     service: Service
     node: NodeView
     pieces: Sequence[Sequence[Piece]]
-    """By port."""
+    """By port, as what follows."""
+    whole: Sequence[tuple[bool, bool]]
     orders: Mapping[_List, Order]
     token: object = field(default_factory=object)
     """Which memo this is, for those who must not keep it."""
@@ -102,7 +103,7 @@ def plan_service(
     ports, family = service.spec.ports, node.family
     pieces = memo.pieces if memo is not None and alike else [()] * len(ports)
     found = [candidates(port, known, node=node, before=some) for port, some in zip(ports, pieces, strict=True)]
-    orders = _orders(found, memo)
+    orders = _orders(found, memo, alike=alike)
     changing = alike and not is_sticky(service) and _all_many(orders) and memo is not None and _all_many(memo.orders)
     draft = _Draft(service, orders, before if changing else None)
     for index, port in enumerate(ports):
@@ -111,24 +112,31 @@ def plan_service(
     for ip in balanced(service, family):
         draft.put(rules.BALANCED, ip, "")
     many = any(order.places for order in orders.values())
-    return draft.plan(Memo(service, node, [some.pieces for some in found], orders) if many else None)
+    if not many:
+        return draft.plan(None)
+    return draft.plan(Memo(service, node, [some.pieces for some in found], [some.whole for some in found], orders))
 
 
 def _all_many(orders: Mapping[_List, Order]) -> bool:
     return all(order.places for (_, local), order in orders.items() if not local)
 
 
-def _orders(found: Sequence[Candidates], memo: Memo | None) -> Mapping[_List, Order]:
-    """Which targets have which slots."""
+def _orders(found: Sequence[Candidates], memo: Memo | None, *, alike: bool) -> Mapping[_List, Order]:
+    """Which targets have which slots. `alike`: the memo is of the same Service and node."""
     before = memo.orders if memo is not None else {}
     orders = {}
     for index, of_port in enumerate(found):
+        among: set[Target] | None = None
+        if memo is not None and alike:
+            among = moved(of_port.pieces, memo.pieces[index])
         for local, targets in ((False, of_port.cluster), (True, of_port.local)):
             if len(of_port.cluster) < _MANY:
                 orders[index, local] = Order(tuple(sorted(targets)))
                 continue
-            old = before.get((index, local))
-            orders[index, local] = rearranged(targets, old if old is not None and old.places else NO_ORDER)
+            old = before.get((index, local), NO_ORDER)
+            whole = memo is not None and alike and of_port.whole[local] and memo.whole[index][local]
+            old = old if old.places else NO_ORDER
+            orders[index, local] = rearranged(targets, old, among=among if whole and old.places else None)
     return orders
 
 
