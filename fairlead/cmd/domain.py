@@ -42,7 +42,11 @@ def take(path: Path, data: dict[str, str], log: Log) -> None:
     except BadConfig:
         return  # DNS says so, and goes on with what it had
     if domain != read_domain(path):
-        log.info("cluster domain", domain=domain)
         temporary = path.with_name(f".{path.name}")
-        temporary.write_text(domain + "\n", encoding="ascii")
-        temporary.rename(path)
+        try:
+            temporary.write_text(domain + "\n", encoding="ascii")
+            temporary.rename(path)
+        except OSError as error:  # a full disk must not end the API server
+            log.warn("cannot tell nodes the cluster's domain", domain=domain, error=str(error))
+        else:
+            log.info("cluster domain", domain=domain)
