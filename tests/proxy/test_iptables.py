@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from textwrap import dedent
 from typing import Any
@@ -18,6 +19,8 @@ from fairlead.api.service import Service
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Refused, Restore
+from fairlead.net.iptables.trace import Tracer
+from fairlead.net.nft.trace import Packet
 from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.rules import chain_name
@@ -463,3 +466,46 @@ def test_what_is_taken_over_and_right_stays_as_it_is() -> None:
     assert {edit.verb for edit in edits} == {"delete", "make", "remove"}
     assert outcome.anything
     assert not [name for name in at.tables.tables["nat"] if "10.96.0.11" in str(at.tables.tables["nat"][name])]
+
+
+class Watched(FakeIptables):
+    """Has somebody look after each transaction."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
+        self.look: Callable[[], object] = lambda: None
+
+    async def restore(self, restores: Sequence[Restore]) -> None:
+        for one in restores:
+            await super().restore([one])
+            self.look()
+
+
+SERVED = st.tuples(st.sampled_from([*SHAPES]), st.sampled_from([1, 2, 4]))
+
+
+@given(st.lists(SERVED, min_size=2, max_size=5), st.sampled_from([900, 2500]), st.booleans())
+def test_between_two_transactions_of_a_change_clients_reach_an_endpoint_of_before_or_after(
+    turns: list[tuple[str, int]], limit: int, restart: bool
+) -> None:
+    tables = Watched(limit)
+    at, rng = Node1(tables), random.Random(5)
+    before: set[str] = set()
+    for shape, ends in turns:
+        source = {"default/a": Source(shaped("a", shape), ENDS[ends])}
+        after = {f"{endpoint.addresses[0]}:8080" for piece in ENDS[ends] for endpoint in piece.endpoints}
+        allowed = before | after
+
+        def look(allowed: set[str] = allowed) -> None:
+            tracer = Tracer(tables, local=at.node.addresses, rng=rng)  # noqa: B023 -- called within the turn
+            for _ in range(6):
+                trace = tracer.trace(Packet("10.244.1.9", "10.96.0.97", 80, link="veth9"))
+                assert (trace.fate, trace.target in allowed) == ("sent", True), str(trace)
+
+        tables.look = look if before else lambda: None
+        if restart:
+            at = Node1.__new__(Node1)
+            at.tables, at.node = tables, view("node1")
+            at.backend = IptablesBackend(tables, site_of(), pods=pods(IPV4))
+        bring(at.backend, source, at.node, whole=restart)
+        before = after
