@@ -57,8 +57,14 @@ def dns_name(host: str, path: str) -> Iterator[FieldError]:
         yield invalid(path, host, "must be a DNS name, not an IP address")
 
 
+_ODD_IPV4 = ("0.", "127.", "169.254.", "224.0.0.")
+"""What addresses begin with that are worth a look."""
+
+
 def ordinary_ip(ip: str, path: str) -> Iterator[FieldError]:
     """Of a valid address: it may not be one that means this host or this link."""
+    if ":" not in ip and not ip.startswith(_ODD_IPV4):
+        return
     address = ipaddress.ip_address(ip)
     if address.is_unspecified:
         yield invalid(path, ip, f"may not be unspecified ({ip})")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ipaddress
+import random
+
 import pytest
 
 from fairlead.machinery import names
@@ -91,3 +94,36 @@ def test_bad_strings_are_named_for_what_is_wrong(check: names.Check, bad: str, s
 def test_a_prefix_may_end_in_a_dash() -> None:
     assert names.dns1123_subdomain(names.as_prefix("web-")) == []
     assert names.dns1123_subdomain(names.as_prefix("web_")) != []
+
+
+def test_an_address_is_one_where_the_library_says_so() -> None:
+    rng = random.Random(1)
+    parts = (
+        "0",
+        "00",
+        "01",
+        "1",
+        "9",
+        "10",
+        "99",
+        "100",
+        "199",
+        "200",
+        "249",
+        "250",
+        "255",
+        "256",
+        "-1",
+        " 1",
+        "",
+        "٣",
+    )
+    for _ in range(3000):
+        text = ".".join(rng.choice(parts) for _ in range(rng.choice((4, 4, 4, 3, 5)))) + rng.choice(
+            ("", "", "\n", "%1")
+        )
+        try:
+            expected = "%" not in text and bool(ipaddress.ip_address(text))
+        except ValueError:
+            expected = False
+        assert (names.ip(text) == []) == expected, text
