@@ -104,6 +104,7 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
+    from fairlead.loadbalancer.pool import problem
     from fairlead.runtime.typed import ApiClient
     from fairlead.store.sqlite import SqliteStore
 
@@ -127,7 +128,13 @@ async def _run(wiring: Wiring) -> None:
             ids=ids,
             ca_pem=settings.ca_pem,
             settings=fairlead.controllers.Settings(log=log.named("controllers")),
-            also=(partial(fairlead.loadbalancer.loop.controller, pool=config.pool()),),
+            also=(
+                partial(
+                    fairlead.loadbalancer.loop.controller,
+                    pool=config.pool(),
+                    problem=partial(problem, network=config.network()),
+                ),
+            ),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
         await run_all(controllers, scheduler, _add_settings(wiring, client, log), _follow_nodes(wiring, client, log))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.node import NODE, Node
 from fairlead.api.service import SERVICE, Service
 from fairlead.loadbalancer.announcer.plan import may_announce
@@ -18,14 +19,16 @@ from fairlead.loadbalancer.changes import ensured, told, updated
 from fairlead.loadbalancer.holders import Holder, addresses_of, holder_of
 from fairlead.loadbalancer.plan import FINALIZER, holds, is_ours, reconcile
 from fairlead.loadbalancer.pool import Pool
+from fairlead.loadbalancer.settings import NAME, NAMESPACE, PoolSetting, Problem
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Note, Plan
 from fairlead.runtime.queue import WorkQueue
 
-_NODES = ""
-"""Stands in the queue for the nodes; Services' keys have a namespace."""
+_NODES, _POOL = "nodes", "pool"
+"""Stand in the queue for these; Services' keys have a namespace."""
+_POOL_FIELDS = f"metadata.namespace={NAMESPACE},metadata.name={NAME}"
 
 
 class Context(Protocol):
@@ -39,14 +42,15 @@ class Context(Protocol):
     def queue(self) -> WorkQueue: ...
 
 
-def controller(context: Context, *, pool: Pool) -> Controller:
-    """The load-balancer controller."""
-    return _Balancer(context, pool).controller
+def controller(context: Context, *, pool: Pool, problem: Problem) -> Controller:
+    """The load-balancer controller. `pool` is in force as long as users set no other; `problem` says what is wrong with
+    one that they set."""
+    return _Balancer(context, PoolSetting(pool, problem)).controller
 
 
 class _Balancer:
-    def __init__(self, context: Context, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, context: Context, setting: PoolSetting) -> None:
+        self._setting = setting
         self._holdings: dict[str, dict[str, Holder]] = {}
         self._trouble: dict[str, str] = {}
         self._news: dict[str, list[Note]] = {}
@@ -59,8 +63,17 @@ class _Balancer:
         self.controller = Controller("loadbalancer", context.queue(), step, workers=1)
         self._services = context.informers.of(SERVICE)
         self._services.add_handler(self._on_service)
+        context.informers.of(CONFIG_MAP, fields=_POOL_FIELDS).add_handler(self._on_setting)
         self._nodes = context.informers.of(NODE)
         self._nodes.add_handler(self._on_node)
+
+    def _on_setting(self, _: str, __: ConfigMap | None, new: ConfigMap | None) -> None:
+        # Here and not at a look: no Service may be looked at with the pool before.
+        if self._setting.take(new):
+            for key in sorted(key for key, service in self._services.items.items() if _concerns(service)):
+                self.controller.queue.add(key)
+        if self._setting.notes:
+            self.controller.queue.add(_POOL)
 
     def _on_node(self, _: str, old: Node | None, new: Node | None) -> None:
         if (old is not None and may_announce(old)) != (new is not None and may_announce(new)):
@@ -98,6 +111,9 @@ class _Balancer:
     def _look(self, key: str) -> Plan | None:
         if key == _NODES:
             return self._look_at_nodes()
+        if key == _POOL:
+            notes, self._setting.notes = tuple(self._setting.notes), []
+            return Plan(events=notes)
         service = self._services.get(key)
         if service is None:
             for kept in (self._trouble, self._news):
@@ -121,7 +137,7 @@ class _Balancer:
 
     def _follow(self, key: str, service: Service) -> Plan:
         said = self._trouble.pop(key, "")
-        decision = reconcile(service, self._holdings, self._pool, said=said)
+        decision = reconcile(service, self._holdings, self._setting.pool, said=said)
         if decision.trouble:
             self._trouble[key] = decision.trouble
         plan = decision.plan

@@ -6,8 +6,10 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.event import EVENT
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE, Node, NodeCondition, NodeStatus
@@ -16,7 +18,9 @@ from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import run_all
 from fairlead.loadbalancer.loop import controller
-from fairlead.loadbalancer.pool import parse_pool
+from fairlead.loadbalancer.pool import parse_pool, problem
+from fairlead.machinery.status import StatusError
+from fairlead.net.model import ClusterNetwork
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.fake import FakeClient, run_jumping
@@ -70,13 +74,21 @@ class World:
         points = (await self.client.get(SERVICE, name, "default")).status.loadBalancer.ingress
         return ",".join(point.ip for point in points)
 
+    async def pool(self, text: str) -> None:
+        """As `kubectl apply` of the ConfigMap would."""
+        meta = ObjectMeta(name="fairlead-loadbalancer", namespace="kube-system")
+        try:
+            await self.client.create(CONFIG_MAP, ConfigMap(metadata=meta, data={"pool": text}))
+        except StatusError:
+            await self.client.patch(CONFIG_MAP, meta.name, meta.namespace, patch={"data": {"pool": text}})
+
     async def said(self) -> list[str]:
         """Since the last time: each event in the order in which it was sent."""
         await asyncio.sleep(60)
         events = (await self.client.list(EVENT)).items
         lines = [f"{e.involvedObject.name} {e.reason}: {e.message}" for e in sorted(events, key=_sent)]
         for event in events:
-            await self.client.delete(EVENT, event.metadata.name, "default")
+            await self.client.delete(EVENT, event.metadata.name, event.metadata.namespace)
         return lines
 
 
@@ -84,14 +96,20 @@ def _sent(event: Any) -> str:
     return str(event.metadata.name).rpartition(".")[2]
 
 
-def story(body: Callable[[World], Awaitable[None]], pool: str = "172.30.0.200-201") -> None:
+def story(
+    body: Callable[[World], Awaitable[None]],
+    pool: str = "172.30.0.200-201",
+    prepare: Callable[[World], Awaitable[None]] | None = None,
+) -> None:
     async def go() -> None:
         client = FakeClient(clock=LoopClock(), ids=RandomIds(random.Random(1)))
         world = World(client)
         for name in ("node1", "node2"):
             await world.node(name, "True")
+        if prepare is not None:
+            await prepare(world)
         context = Context(client, InformerSet(client, log=SILENT))
-        one = controller(context, pool=parse_pool(pool))
+        one = controller(context, pool=parse_pool(pool), problem=partial(problem, network=ClusterNetwork()))
 
         async def work() -> None:
             await context.informers.wait_synced()
@@ -172,3 +190,54 @@ def test_other_hosts_are_told_on_each_service_that_has_an_address() -> None:
         assert await world.said() == ["web UpdatedLoadBalancer: Updated load balancer with new hosts"]
 
     story(body)
+
+
+def test_another_pool_comes_into_force_at_once_and_the_first_one_again_without_it() -> None:
+    async def body(world: World) -> None:
+        for name in ("a", "b"):
+            await world.add(name)
+        await world.said()
+        assert [await world.address(name) for name in ("a", "b")] == ["172.30.0.200", "172.30.0.201"]
+        await world.pool("172.30.0.201-201,192.168.7.8/29")
+        assert await world.said() == ["a EnsuredLoadBalancer: Ensured load balancer"]
+        assert [await world.address(name) for name in ("a", "b")] == ["192.168.7.9", "172.30.0.201"]
+        await world.client.delete(CONFIG_MAP, "fairlead-loadbalancer", "kube-system")
+        await world.said()
+        assert [await world.address(name) for name in ("a", "b")] == ["172.30.0.200", "172.30.0.201"]
+
+    story(body)
+
+
+def test_a_pool_that_is_wrong_is_told_once_and_the_one_before_stays() -> None:
+    async def body(world: World) -> None:
+        await world.add()
+        await world.pool("172.30.0.210-210")
+        await world.said()
+        for text, why in (
+            ("many", '"many" is no range of addresses'),
+            ("10.244.3.1-9", "10.244.3.1-10.244.3.9 overlaps the Pods' range 10.244.0.0/16"),
+        ):
+            await world.pool(text)
+            (line,) = await world.said()
+            assert line.startswith(f"fairlead-loadbalancer InvalidConfiguration: pool: {why}")
+            assert line.endswith("; 172.30.0.210-172.30.0.210 stays in force")
+            assert await world.address() == "172.30.0.210"
+
+    story(body)
+
+
+def test_after_a_start_no_service_is_looked_at_before_the_pool_is_known() -> None:
+    async def prepare(world: World) -> None:
+        await world.pool("172.30.0.240-240")
+        await world.add()
+        meta = {"finalizers": ["service.kubernetes.io/load-balancer-cleanup"]}
+        await world.client.patch(SERVICE, "web", "default", patch={"metadata": meta})
+        point = {"ip": "172.30.0.240", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]}
+        status = {"status": {"loadBalancer": {"ingress": [point]}}}
+        await world.client.patch(SERVICE, "web", "default", patch=status, subresource="status")
+
+    async def body(world: World) -> None:
+        assert await world.said() == []
+        assert await world.address() == "172.30.0.240"
+
+    story(body, prepare=prepare)

@@ -115,3 +115,21 @@ def test_another_pool_moves_only_those_who_must_and_may_be_of_any_network(cluste
     cluster.fairlead("down")
     cluster.up("--lb-pool", "default")
     until("the old pool", lambda: addresses(cluster, "third")[0].startswith("172.30.0.2"))
+
+
+def test_a_pool_of_a_configmap_is_in_force_at_once_and_after_a_restart(cluster: Cluster) -> None:
+    before = addresses(cluster, "both")
+    meta = {"name": "fairlead-loadbalancer", "namespace": "kube-system"}
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"pool": "172.30.0.252-254"}}
+    cluster.access().call("POST", "/api/v1/namespaces/kube-system/configmaps", made)
+    until("another address", lambda: addresses(cluster, "third")[0] in ("172.30.0.252", "172.30.0.253"))
+    now = {name: addresses(cluster, name) for name in ("both", "third")}
+    assert now["both"] != before
+    assert len(now["both"]) == 1, "the pool has no IPv6, and the Service does without"
+    until("the page", partial(serves, cluster, now["third"][0]), limit_s=10)
+    cluster.fairlead("down")
+    cluster.up()
+    until("the page", partial(serves, cluster, now["third"][0]), limit_s=20)
+    assert {name: addresses(cluster, name) for name in ("both", "third")} == now
+    text = reasons(cluster, "third")
+    assert text["EnsuredLoadBalancer"] == "Ensured load balancer"
