@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.cluster import process_name
 from tests.cluster.support import Cluster, free_node_port, free_port, host_footprint, new_cluster, traffic, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
@@ -88,6 +89,10 @@ def kill_and_wait_for_another(cluster: Cluster, component: str) -> None:
     until(f"another {component}", lambda: cluster.component(component)["pid"] not in (old, 0))
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def stored_maps(cluster: Cluster) -> set[str]:
     return {m["metadata"]["name"] for m in cluster.access().call("GET", MAPS)["items"]}
 
@@ -96,6 +101,9 @@ def test_control_plane_and_agents_come_back_while_traffic_goes_on_and_nothing_ac
     web: Cluster,
 ) -> None:
     before = ready_pods(web)
+    init = next(pid for pid in web.processes() if process_name(pid) == "fairlead-init")
+    parents = {c["name"]: parent_of(c["pid"]) for c in web.status()["components"]}
+    assert set(parents.values()) == {init}, "the template has ended, and its children are pid 1's"
     writer = Writer(web)
     writer.start()
     with traffic(web, "node2") as report:
