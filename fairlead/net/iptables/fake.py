@@ -5,9 +5,9 @@ The contract suite (`tests/contract/test_iptables.py`) runs over this and both k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from fairlead.net.iptables.model import BUILT_IN, TABLES, Edit, Refused, Restore, Saved, target
+from fairlead.net.iptables.model import BUILT_IN, Edit, Refused, Restore, Saved, target
 
 HOOKS: Mapping[str, tuple[str, ...]] = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
@@ -57,12 +57,11 @@ class FakeIptables:
             self.tables[restore.table] = chains
             self.log.append(restore)
 
-    async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
+    async def save(self) -> Mapping[str, Saved]:
         self.saves += 1
         return {
             table: Saved({name: tuple(rules) for name, rules in chains.items()})
             for table, chains in self.tables.items()
-            if table in tables
         }
 
     def foreign(self) -> int | None:

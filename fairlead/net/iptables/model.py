@@ -235,8 +235,8 @@ class Iptables(Protocol):
         """Carries them out in turn, up to the first that is refused."""
         ...
 
-    async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
-        """Tables that nobody ever used are not in the answer. Costs what the tables cost."""
+    async def save(self) -> Mapping[str, Saved]:
+        """What `TABLES` hold; those that nobody ever used are not in the answer. Costs what the tables cost."""
         ...
 
     def foreign(self) -> int | None:

@@ -17,7 +17,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,6 +45,7 @@ _LEGACY_TABLES = "/proc/thread-self/net/{}_tables_names"
 """The tables that anybody used in the namespace. Without the kernel's module there is no such file."""
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 """Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
+_LEAST = 20_000
 _ERROR_TEXT = 400
 
 
@@ -80,10 +81,6 @@ class IptablesKernel:
         self._turns = turns or Turns()
 
     @property
-    def kind(self) -> str:
-        return "nft" if self._nft else "legacy"
-
-    @property
     def limit(self) -> int | None:
         return self._limit if self._nft else None
 
@@ -94,16 +91,16 @@ class IptablesKernel:
             await asyncio.to_thread(self._run, command, text)
         except TooLarge:
             # A kernel with a smaller send buffer: less at a time from now on.
-            self._limit //= 2
+            self._limit = max(self._limit // 2, _LEAST)
             raise
         self._turns.own += len(restores)
 
-    async def save(self, tables: Iterable[str] = TABLES) -> Mapping[str, Saved]:
+    async def save(self) -> Mapping[str, Saved]:
         if not self._used():
             return {}
         # Reading is in the thread as well: of 10,000 Services it is 11 MB.
         found = await asyncio.to_thread(lambda: parse_save(self._run([self._programs["save"]])))
-        return {table: saved for table, saved in found.items() if table in tables}
+        return {table: saved for table, saved in found.items() if table in TABLES}
 
     def _used(self) -> bool:
         """Whether there may be any table: where there is none, as mostly at a start, no program need be run. A program
