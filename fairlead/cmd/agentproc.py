@@ -6,7 +6,6 @@ import asyncio
 import random
 import socket
 from functools import partial
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import RealClock
@@ -68,7 +67,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         kubernetes_host=str(network.kubernetes_ip),
         cluster_dns=config.dns_ip,
         domain_file=str(paths.domain),
-        outside_dns=str(network.gateway),
+        outside_dns=str(network.control_ip),
         host_searches=_host_searches(config),
     )
 
@@ -141,7 +140,7 @@ def _proxies(
 
     clock, network, kernel = RealClock(), config.network(), NftKernel()
     default = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE)
-    views = node_views(settings.name, IPv4Address(settings.ip), network)
+    views = node_views(settings.name, network.node_ip(config.node_names.index(settings.name) + 1), network)
     makers = kernel_modes(kernel, pods=cluster_pods(network))
     sites = [cluster_site(network, view.family) for view in views]
     proxies = [

@@ -3,15 +3,16 @@
 A setting not given is the one the cluster was made with. The ranges that addresses in the store come from, and with
 them the address families, cannot change while the store lives (`down --purge` forgets it).
 
-A cluster is of both families where its ranges are pairs, the IPv4 range first: there is no flag beside them that could
-say something else. Rejected: IPv6 as the first family. Everything of the cluster's own (API server, nodes' agents, DNS)
-is reached over IPv4, so the order would change nothing but which of a Service's addresses is named first.
+A cluster has the families of its ranges, which are pairs where it has both, the IPv4 range first: there is no setting
+beside them that could say something else. Rejected: IPv6 as the first of two. What is the cluster's own would have to
+be reached by either, and nothing would be gained but which of a Service's addresses is named first.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from fairlead.loadbalancer.pool import Pool
     from fairlead.net.model import ClusterNetwork
 
-IpFamily = Literal["ipv4", "dual"]
+IpFamily = Literal["ipv4", "ipv6", "dual"]
 ProxyMode = Literal["", "nftables", "iptables"]
-FAMILIES: tuple[IpFamily, ...] = ("ipv4", "dual")
+_VERSIONS: dict[IpFamily, tuple[int, ...]] = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 FABRIC = "172.30.0.0/24"
-_HOW_TO_WRITE_RANGES = "write it as 10.50.0.0/16, or for both families as 10.50.0.0/16,fd00:10:50::/56"
+_HOW_TO_WRITE_RANGES = "write it as 10.50.0.0/16, fd00:10:50::/56, or for both families 10.50.0.0/16,fd00:10:50::/56"
 DEFAULT_API_PORT = 6443
 _RANGES = ("pod_cidr", "service_cidr")
 _TAKEN_INSIDE = {("tcp", 53), ("udp", 53), ("tcp", 6443)}
@@ -45,7 +46,7 @@ class ClusterConfig:
     api_address: str = ""
     """One of the host's own at which the API is served too, for other machines; empty: only 127.0.0.1."""
     pod_cidr: str = "10.244.0.0/16"
-    """In a cluster of both families two ranges with a comma between, the IPv4 one first."""
+    """Of one family, or of both two ranges with a comma between, the IPv4 one first."""
     service_cidr: str = "10.96.0.0/12"
     """Likewise."""
     node_port_range: tuple[int, int] = (30000, 32767)
@@ -76,18 +77,19 @@ class ClusterConfig:
 
     @property
     def ip_family(self) -> IpFamily:
-        return "dual" if "," in self.pod_cidr else "ipv4"
+        return _families_of({self.pod_cidr}) or "ipv4"
 
     def network(self) -> ClusterNetwork:
-        from fairlead.net.model import ClusterNetwork, Network6
+        from fairlead.net.model import POD_CIDR, SERVICE_CIDR, ClusterNetwork, Network6
 
-        (pods, *pods6), (services, *services6) = self.pod_cidr.split(","), self.service_cidr.split(",")
+        pods, services = _by_version(self.pod_cidr), _by_version(self.service_cidr)
         network = ClusterNetwork(
             fabric=IPv4Network(FABRIC),
-            pod_cidr=IPv4Network(pods),
-            service_cidr=IPv4Network(services),
+            pod_cidr=IPv4Network(pods.get(4, POD_CIDR)),
+            service_cidr=IPv4Network(services.get(4, SERVICE_CIDR)),
             node_port_range=self.node_port_range,
-            six=Network6(pod_cidr=IPv6Network(pods6[0]), service_cidr=IPv6Network(services6[0])) if pods6 else None,
+            six=Network6(pod_cidr=IPv6Network(pods[6]), service_cidr=IPv6Network(services[6])) if 6 in pods else None,
+            only_six=4 not in pods,
         )
         if not self.lb_pool:
             return network
@@ -108,9 +110,7 @@ class ClusterConfig:
     @property
     def dns_ips(self) -> tuple[str, ...]:
         """Of each family."""
-        network = self.network()
-        four = str(network.service_cidr[10])
-        return (four, str(network.six.service_cidr[10])) if network.six else (four,)
+        return tuple(map(str, self.network().dns_ips))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,19 +165,18 @@ def parse_exposed(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def parse_cidrs(text: str, flag: str) -> str:
-    """An IPv4 range, or with a comma between an IPv4 and an IPv6 range."""
+    """A range of one family, or with a comma between an IPv4 and an IPv6 range."""
     try:
         found = [ip_network(part.strip()) for part in text.split(",")]
     except ValueError as e:
         raise UsageError(f'{flag}: "{text}" is no range of addresses ({e}); {_HOW_TO_WRITE_RANGES}') from e
     match [network.version for network in found]:
-        case [4] | [4, 6]:
+        case [4] | [6] | [4, 6]:
             return ",".join(map(str, found))
-        case [6]:
-            raise UsageError(f'{flag}: "{text}" is IPv6 alone, which no cluster can be yet; {_HOW_TO_WRITE_RANGES}')
         case [6, 4]:
             raise UsageError(
-                f'{flag}: "{text}" has the IPv6 range first, and IPv4 is always the first family here: turn them round'
+                f'{flag}: "{text}" has the IPv6 range first, and IPv4 is the first family where there are both: '
+                "turn them round"
             )
         case _:
             raise UsageError(f'{flag}: "{text}" is not one range of each family; {_HOW_TO_WRITE_RANGES}')
@@ -240,7 +239,7 @@ def _from_tree(tree: Any) -> ClusterConfig:
     low, high = config.node_port_range
     parse_port_range(f"{low}-{high}")
     cidrs = parse_cidrs(config.pod_cidr, "pod_cidr"), parse_cidrs(config.service_cidr, "service_cidr")
-    if ("," in cidrs[0]) != ("," in cidrs[1]):
+    if _families_of({cidrs[0]}) != _families_of({cidrs[1]}):
         raise ValueError(f"pod_cidr {cidrs[0]} and service_cidr {cidrs[1]} are not of the same families")
     return config
 
@@ -268,25 +267,39 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
 
 
 def _implied(base: ClusterConfig, given: Given) -> IpFamily:
-    """A pair of ranges says it as well."""
-    return "dual" if any("," in (getattr(given, key) or "") for key in _RANGES) else base.ip_family
+    """The ranges say it as well; one range of a pair says nothing of the other."""
+    found = _families_of({getattr(given, key) for key in _RANGES} - {None})
+    return base.ip_family if found is None or base.ip_family == "dual" else found
+
+
+def _families_of(ranges: Collection[str]) -> IpFamily | None:
+    """None of nothing."""
+    versions = tuple(sorted({version for text in ranges for version in _by_version(text)}))
+    return next((family for family, wanted in _VERSIONS.items() if wanted == versions), None)
+
+
+def _by_version(ranges: str) -> dict[int, str]:
+    """One range, or two with a comma between."""
+    return {6 if ":" in part else 4: part for part in ranges.split(",")}
 
 
 def _of_family(family: IpFamily, key: str, before: str, given: str | None) -> str:
     """The range or ranges of one setting: given, else as before, else the default."""
-    flag = f"--{key.replace('_', '-')}"
-    if family == "ipv4":
-        if given and "," in given:
-            raise UsageError(f"{flag} {given} has an IPv6 range, and --ip-family is ipv4: leave one of them away")
-        return given or before.partition(",")[0]
-    four, _, six = (given or before).partition(",")
-    return f"{four},{six or before.partition(',')[2] or _default6(key)}"
+    wanted, new = _VERSIONS[family], _by_version(given) if given else {}
+    if wrong := new.keys() - set(wanted):
+        flag = f"--{key.replace('_', '-')}"
+        raise UsageError(
+            f"{flag} {given} has an IPv{wrong.pop()} range, and --ip-family is {family}: leave one of them away"
+        )
+    known = _defaults(key) | _by_version(before) | new
+    return ",".join(known[version] for version in wanted)
 
 
-def _default6(key: str) -> str:
-    from fairlead.net.model import POD_CIDR6, SERVICE_CIDR6
+def _defaults(key: str) -> dict[int, str]:
+    from fairlead.net.model import POD_CIDR, POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6
 
-    return str({"pod_cidr": POD_CIDR6, "service_cidr": SERVICE_CIDR6}[key])
+    four, six = {"pod_cidr": (POD_CIDR, POD_CIDR6), "service_cidr": (SERVICE_CIDR, SERVICE_CIDR6)}[key]
+    return {4: str(four), 6: str(six)}
 
 
 def _fixed(name: str, flag: str, value: str) -> str:

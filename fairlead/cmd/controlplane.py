@@ -89,7 +89,7 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
     return ApiSettings(
         service_cidr=config.service_cidr,
         node_port_range=config.node_port_range,
-        advertise_address=str(config.network().gateway),
+        advertise_address=str(config.network().control_ip),
         advertise_port=API_PORT_INSIDE,
         sa_key=(paths.pki / "sa.key").read_bytes(),
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
@@ -168,8 +168,9 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
 
 async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
     import fairlead.dns.addon
+    from fairlead.api.columns import join_host_port
 
-    outside = f"{config.network().gateway}:53"
+    outside = join_host_port(str(config.network().control_ip), 53)
     await fairlead.dns.addon.apply(client, addresses=config.dns_ips, outside=outside, log=log)
 
 

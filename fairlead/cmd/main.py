@@ -68,7 +68,9 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
     up.add_argument("--api-port", type=int, metavar="P", help="of the API on 127.0.0.1 (default: 6443, or a free one)")
     up.add_argument(
-        "--ip-family", choices=["ipv4", "dual"], help="dual: Pods, Services and nodes also have IPv6 (default: ipv4)"
+        "--ip-family",
+        choices=["ipv4", "ipv6", "dual"],
+        help="what Pods, Services and nodes have: one of them or both (default: ipv4)",
     )
     up.add_argument(
         "--pod-cidr", metavar="C[,C6]", help="addresses of Pods (default: 10.244.0.0/16, dual ,fd00:10:244::/56)"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, Name
 
+    from fairlead.net.model import ClusterNetwork
+
 DAY_S = 86400
 VALID_DAYS = 3650
 RENEW_DAYS = 60
@@ -45,10 +47,10 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
         "apiserver",
         "kube-apiserver",
         dns=("localhost", "kubernetes", "kubernetes.default", service, f"{service}.cluster.local"),
-        ips=("127.0.0.1", str(network.kubernetes_ip), str(network.gateway), *filter(None, [config.api_address])),
+        ips=("127.0.0.1", str(network.kubernetes_ip), *_gateways(network), *filter(None, [config.api_address])),
     )
     nodes = [
-        Wanted(f"node-{name}", f"system:node:{name}", "system:nodes", dns=(name,), ips=(str(network.node_ip(i)),))
+        Wanted(f"node-{name}", f"system:node:{name}", "system:nodes", dns=(name,), ips=(str(network.node_ips(i)[0]),))
         for i, name in enumerate(config.node_names, 1)
     ]
     return [
@@ -58,6 +60,11 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
         Wanted("relay", "system:fairlead:relay"),
         *nodes,
     ]
+
+
+def _gateways(network: ClusterNetwork) -> list[str]:
+    """By which the cluster's own components and Pods reach the API server."""
+    return sorted({str(network.gateway), str(network.control_ip)})
 
 
 def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted]:

@@ -53,7 +53,7 @@ async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside
     relay = run(client, host=listener, network=network, nodes=nodes, clock=clock, log=log)
     names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
     exposed = fairlead.relay.exposed.run(
-        config.exposed, address=str(network.gateway), host=listener, log=log.named("exposed")
+        config.exposed, address=str(network.control_ip), host=listener, log=log.named("exposed")
     )
     await run_all(relay, names, exposed)
 
@@ -62,7 +62,7 @@ async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Cl
     """For DNS pods, and pods that want no cluster DNS: questions about names outside, on the fabric's gateway."""
     from fairlead.dns.sockets import first_question, listening
 
-    sockets = listening(53, address=str(config.network().gateway))
+    sockets = listening(53, address=str(config.network().control_ip))
     await first_question(sockets)
     from fairlead.dns.outside import serve_outside  # 2 MB that a cluster which never asks can do without
 

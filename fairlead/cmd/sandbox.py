@@ -146,7 +146,11 @@ def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFd
 
         attach_inside(link)
     nodes = [NodeFds(f"node{i}", i, add_node(network, i, config.nodes)) for i in range(1, config.nodes + 1)]
-    inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)
+    if network.only_six:
+        # Pods come by IPv6, the cluster's own components by IPv4. Nobody else is in this namespace.
+        inside = socket.create_server(("::", API_PORT_INSIDE), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+    else:
+        inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)
     return nodes, inside.detach()
 
 

@@ -40,7 +40,7 @@ def objects(*, addresses: Sequence[str], outside: str) -> Iterator[tuple[Kind[An
     """`addresses` of the Service, IPv4 first; `outside`: where pods can ask about names outside, as `address:port`."""
     yield SERVICE_ACCOUNT, ServiceAccount(metadata=_meta(NAME))
     data = {"domain": "cluster.local", "upstreams": "host", "pods": "insecure", "ttl": "5"}
-    data["hosts"] = f"{outside.rpartition(':')[0]} {HOST_NAME}"
+    data["hosts"] = f"{outside.rpartition(':')[0].strip('[]')} {HOST_NAME}"
     yield CONFIG_MAP, ConfigMap(metadata=_meta(NAME), data=data)
     yield SERVICE, _service(list(addresses))
     yield DEPLOYMENT, _deployment(outside)

@@ -78,10 +78,8 @@ class Pool:
 
 def default_pool(network: ClusterNetwork) -> Pool:
     """On the fabric, above the nodes; of each family that the cluster has."""
-    base = network.fabric.network_address
     first, last = POOL_OFFSETS
-    six = (Range(*network.six.pool),) if network.six else ()
-    return Pool((Range(base + first, base + last), *six))
+    return Pool(tuple(Range(fabric[first], fabric[last]) for fabric in network.fabrics))
 
 
 def parse_pool(text: str) -> Pool:
@@ -120,17 +118,17 @@ def _whole(block: Block) -> Range:
 def problem(pool: Pool, network: ClusterNetwork) -> str:
     """Which range of the cluster the pool runs into; empty where it runs into none. On the fabric the addresses above
     the nodes' are free; any other network is the user's own business."""
-    six = network.six
-    if six is None and pool.of_family("IPv6"):
-        return f"{render(pool.of_family('IPv6'))}: the cluster has no IPv6 (--ip-family dual gives it both families)"
-    taken: list[tuple[str, Block]] = [("the Pods'", network.pod_cidr), ("the Services'", network.service_cidr)]
-    if six is not None:
-        taken += [("the Pods'", six.pod_cidr), ("the Services'", six.service_cidr)]
+    for family, there in (("IPv4", not network.only_six), ("IPv6", network.six is not None)):
+        if not there and pool.of_family(family):
+            cure = "(--ip-family dual gives it both families)"
+            return f"{render(pool.of_family(family))}: the cluster has no {family} {cure}"
+    taken: list[tuple[str, Block]] = [("the Pods'", cidr) for cidr in network.pod_cidrs]
+    taken += [("the Services'", cidr) for cidr in network.service_cidrs]
     for some in pool.ranges:
         for whose, block in taken:
             if _overlap(some, block):
                 return f"{some} overlaps {whose} range {block}"
-        for fabric in _fabrics(network):
+        for fabric in network.fabrics:
             if _overlap(some, fabric) and not _above_nodes(some, fabric):
                 free = f"{fabric[LAST_NODE_OFFSET + 1]}-{fabric[LAST_FABRIC_OFFSET]}"
                 return f"{some} overlaps the nodes' range {fabric}, of which {free} may be used"
@@ -139,13 +137,9 @@ def problem(pool: Pool, network: ClusterNetwork) -> str:
 
 def off_fabric(pool: Pool, network: ClusterNetwork) -> tuple[Block, ...]:
     """What of the pool is not of the fabric's own range, as blocks."""
-    fabrics = _fabrics(network)
+    fabrics = network.fabrics
     outside = [some for some in pool.ranges if not any(_overlap(some, fabric) for fabric in fabrics)]
     return tuple(block for some in outside for block in summarize_address_range(some.first, some.last))
-
-
-def _fabrics(network: ClusterNetwork) -> list[Block]:
-    return [network.fabric] if network.six is None else [network.fabric, network.six.fabric]
 
 
 def _above_nodes(some: Range, fabric: Block) -> bool:

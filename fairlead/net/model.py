@@ -12,6 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import combinations
+from typing import TypeVar
+
+Address = IPv4Address | IPv6Address
+Range = IPv4Network | IPv6Network
+F = TypeVar("F")
+S = TypeVar("S")
 
 FIRST_NODE_OFFSET = 10
 """Node `i` is at this offset plus `i` in the fabric; below it is room for the control plane's legs."""
@@ -93,7 +99,9 @@ class ClusterNetwork:
     node_port_range: tuple[int, int] = (30000, 32767)
     """First and last node port, both included."""
     six: Network6 | None = None
-    """Where the cluster has both families."""
+    """Where the cluster has IPv6."""
+    only_six: bool = False
+    """Pods, Services and Nodes have IPv6 alone. The fabric has IPv4 all the same, for the cluster's own components."""
     balancers: tuple[IPv4Network | IPv6Network, ...] = ()
     """Addresses of load balancers that are not on the fabric's range; they are answered for on the fabric all the
     same."""
@@ -105,11 +113,13 @@ class ClusterNetwork:
             raise ValueError(problem)
 
     def _problems(self, nodes: int) -> Iterator[str]:
-        ranges = (
+        ranges = [
             ("fabric", self.fabric, _MAX_FABRIC_PREFIX),
             ("pod CIDR", self.pod_cidr, _MAX_POD_PREFIX),
             ("service CIDR", self.service_cidr, _MAX_SERVICE_PREFIX),
-        )
+        ]
+        if self.only_six:
+            del ranges[1:]
         for name, net, longest in ranges:
             if net.prefixlen > longest:
                 yield f"{name} {net} is too small: it must be /{longest} or larger"
@@ -143,13 +153,37 @@ class ClusterNetwork:
         return self.fabric.network_address + 1
 
     @property
-    def kubernetes_ip(self) -> IPv4Address:
-        """The cluster IP of the Service `kubernetes`."""
-        return self.service_cidr.network_address + 1
+    def control_ip(self) -> Address:
+        """By which Pods reach what is at the gateway: the API server, names outside, ports of the host."""
+        return self.six.gateway if self.six is not None and self.only_six else self.gateway
 
     @property
-    def dns_ip(self) -> IPv4Address:
-        return self.service_cidr.network_address + 10
+    def kubernetes_ip(self) -> Address:
+        """The cluster IP of the Service `kubernetes`."""
+        return self.service_cidrs[0].network_address + 1
+
+    @property
+    def dns_ips(self) -> tuple[Address, ...]:
+        """Of each family: the tenth of the Service range, as everywhere."""
+        return tuple(cidr.network_address + 10 for cidr in self.service_cidrs)
+
+    @property
+    def service_cidrs(self) -> tuple[Range, ...]:
+        """Of each family that Pods and Services have, IPv4 first."""
+        return self._of_each(self.service_cidr, self.six.service_cidr if self.six else None)
+
+    @property
+    def pod_cidrs(self) -> tuple[Range, ...]:
+        return self._of_each(self.pod_cidr, self.six.pod_cidr if self.six else None)
+
+    @property
+    def fabrics(self) -> tuple[Range, ...]:
+        return self._of_each(self.fabric, self.six.fabric if self.six else None)
+
+    def _of_each(self, four: F, six: S | None) -> tuple[F | S, ...]:
+        if six is None:
+            return (four,)
+        return (six,) if self.only_six else (four, six)
 
     def node_ip(self, index: int) -> IPv4Address:
         return self.fabric.network_address + FIRST_NODE_OFFSET + index
@@ -162,14 +196,12 @@ class ClusterNetwork:
         size = 1 << (32 - self.node_prefix)
         return IPv4Network((int(self.pod_cidr.network_address) + index * size, self.node_prefix))
 
-    def node_ips(self, index: int) -> tuple[IPv4Address | IPv6Address, ...]:
-        """One of each family that the cluster has, IPv4 first."""
-        own = self.node_ip(index)
-        return (own,) if self.six is None else (own, self.six.node_ip(index))
+    def node_ips(self, index: int) -> tuple[Address, ...]:
+        """One of each family that Nodes have, IPv4 first."""
+        return self._of_each(self.node_ip(index), self.six.node_ip(index) if self.six else None)
 
-    def pod_cidrs_of(self, index: int) -> tuple[IPv4Network | IPv6Network, ...]:
-        own = self.pod_cidr_of(index)
-        return (own,) if self.six is None else (own, self.six.pod_cidr_of(index))
+    def pod_cidrs_of(self, index: int) -> tuple[Range, ...]:
+        return self._of_each(self.pod_cidr_of(index), self.six.pod_cidr_of(index) if self.six else None)
 
     def pod_gateway(self, index: int) -> IPv4Address:
         """The node's side of every pod link on node `index`."""

@@ -193,6 +193,6 @@ def _addresses(settings: NodeSettings, found: Found) -> Addresses:
     """With those taken that running pods have."""
     addresses = Addresses(settings.pod_cidrs)
     for sandbox in found.sandboxes:
-        if sandbox["meta"]["ip"] != settings.ip:
+        if sandbox["meta"]["ip"] not in settings.ips:
             addresses.take(sandbox["meta"]["ip"])
     return addresses

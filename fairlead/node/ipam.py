@@ -1,14 +1,19 @@
 """The addresses of one node's pods. Pure.
 
-An address given back is taken again as late as possible: a peer may still remember who had it. A pod's IPv6 address
-has the same place in its range as its IPv4 address has: what is known of one is known of the other, so nothing more has
-to be counted, kept or found again.
+An address given back is taken again as late as possible: a peer may still remember who had it. In a cluster of both
+families a pod's IPv6 address has the same place in its range as its IPv4 address has: what is known of one is known of
+the other, so nothing more has to be counted, kept or found again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+_FIRST = 2
+_MOST = 1 << 16
+"""More than any node has pods; an IPv6 range has no end."""
 
 
 class NoAddress(Exception):
@@ -16,22 +21,26 @@ class NoAddress(Exception):
 
 
 class Addresses:
-    """Addresses from .2 on; .1 is the gateway."""
+    """Addresses from the second on; the first is the gateway. A pod is known by its first address."""
 
     def __init__(self, cidrs: Sequence[str]) -> None:
-        """The IPv4 range, and the IPv6 range where there is one."""
-        network = IPv4Network(cidrs[0])
-        self._base = int(network.network_address)
-        self._first = self._base + 2
-        self._count = network.num_addresses - 3
+        """The node's ranges, one of each family that pods have."""
+        self._ranges = [ip_network(cidr) for cidr in cidrs]
+        self._base = int(self._ranges[0].network_address)
+        self._count = min(self._ranges[0].num_addresses - 3, _MOST)
         self._next = 0
         self._used: set[int] = set()
         self._kept: set[int] = set()
-        self._six = IPv6Network(cidrs[1]) if cidrs[1:] else None
-        self.gateway = network.network_address + 1
 
-    def take(self, preferred: str = "") -> IPv4Address:
-        """The preferred address where it is free and ours, else the next free one. Raises NoAddress."""
+    @property
+    def gateway(self) -> IPv4Address | None:
+        """Of IPv4: an IPv6 gateway is any link's own."""
+        first = self._ranges[0].network_address
+        return first + 1 if isinstance(first, IPv4Address) else None
+
+    def take(self, preferred: str = "") -> tuple[Address, ...]:
+        """An address of each family: with the preferred one first where that is free and ours, else the next that is
+        free. Raises NoAddress."""
         if preferred:
             offset = self._offset(preferred)
             if 0 <= offset < self._count and offset not in self._used:
@@ -48,17 +57,13 @@ class Addresses:
         """For a pod that had it and will prefer it: others get it only where no other is left."""
         self._kept.add(self._offset(address))
 
-    def _offset(self, address: str) -> int:
-        return int(IPv4Address(address)) - self._first
-
-    def six_of(self, address: str) -> IPv6Address | None:
-        """The IPv6 address that goes with an address of the range; None where the node has IPv4 alone."""
-        return None if self._six is None else self._six.network_address + (int(IPv4Address(address)) - self._base)
-
-    def _mark(self, offset: int) -> IPv4Address:
-        self._used.add(offset)
-        self._kept.discard(offset)
-        return IPv4Address(self._first + offset)
-
     def release(self, address: str) -> None:
         self._used.discard(self._offset(address))
+
+    def _offset(self, address: str) -> int:
+        return int(ip_address(address)) - self._base - _FIRST
+
+    def _mark(self, offset: int) -> tuple[Address, ...]:
+        self._used.add(offset)
+        self._kept.discard(offset)
+        return tuple(network.network_address + _FIRST + offset for network in self._ranges)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.api.pod import POD, Pod
 from fairlead.base.instant import Instant
@@ -178,18 +178,20 @@ class PodWorker:
                 os.close(given)
         try:
             if not host:
-                addresses, link = shared.addresses, host_interface(self.uid)
-                ip, ip6 = IPv4Address(seen.ip), addresses.six_of(seen.ip)
-                shared.attacher.attach(netns, ip=ip, gateway=addresses.gateway, host_ifname=link, ip6=ip6)
+                four, six = (next((ip for ip in seen.ips if (":" in ip) == six), "") for six in (False, True))
+                shared.attacher.attach(
+                    netns,
+                    host_ifname=host_interface(self.uid),
+                    ip=IPv4Address(four) if four else None,
+                    gateway=shared.addresses.gateway,
+                    ip6=IPv6Address(six) if six else None,
+                )
         finally:
             os.close(netns)
 
     def _take_addresses(self) -> tuple[str, ...]:
         """Those it had before, where the cluster has been stopped, if they are free."""
-        addresses = self._shared.addresses
-        ip = str(addresses.take(self._context.pod.status.podIP or self._had))
-        ip6 = addresses.six_of(ip)
-        return (ip, str(ip6)) if ip6 else (ip,)
+        return tuple(map(str, self._shared.addresses.take(self._context.pod.status.podIP or self._had)))
 
     async def _drop_sandbox(self) -> None:
         seen = self._context.seen

@@ -43,7 +43,7 @@ def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
 
 def cluster_pods(network: ClusterNetwork) -> tuple[str, ...]:
     """The ranges of the Pods of a cluster of this program's own, of all families."""
-    return (str(network.pod_cidr), *(() if network.six is None else (str(network.six.pod_cidr),)))
+    return tuple(map(str, network.pod_cidrs))
 
 
 def route_localnet(on: bool) -> None:

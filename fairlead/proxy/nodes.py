@@ -17,7 +17,7 @@ def node_view(name: str, ip: IPv4Address, network: ClusterNetwork) -> NodeView:
 
 def node_views(name: str, ip: IPv4Address, network: ClusterNetwork) -> list[NodeView]:
     """The node in each family that the cluster has."""
-    views = [node_view(name, ip, network)]
+    views = [] if network.only_six else [node_view(name, ip, network)]
     if network.six is not None:
         index, six = network.index_of(ip), network.six
         own = six.node_ip(index)

@@ -260,8 +260,11 @@ class Station:
             self.recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", text)
 
     def _hosts(self, address: str) -> tuple[str, ...]:
-        """Every IPv4 address of the node means every IPv6 address too, where it has both."""
-        return (address, _EVERY6) if address == _EVERY and len(self.proxies) > 1 else (address,)
+        """Every address of the node means those of the families that it has."""
+        if address != _EVERY:
+            return (address,)
+        every = {"IPv4": _EVERY, "IPv6": _EVERY6}
+        return tuple(every[proxy.node.family.name] for proxy in self.proxies)
 
     async def _keep_listening(self, where: Callable[[], tuple[str, int] | None], answer: _Answer) -> None:
         told = False

@@ -34,7 +34,7 @@ async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> 
                 if protocol == "UDP":
                     senders.append(_Senders(_bound(address, port), port, host=host, nursery=nursery, log=log))
                     continue
-                listener = socket.create_server((address, port), backlog=_BACKLOG)
+                listener = socket.create_server((address, port), family=_family(address), backlog=_BACKLOG)
             except OSError as error:
                 log.error("cannot expose the host's port", port=f"{port}/{protocol}", error=error)
                 continue
@@ -48,8 +48,12 @@ async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> 
                 sender.close()
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def _bound(address: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    sock = socket.socket(_family(address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         sock.bind((address, port))
     except OSError:

@@ -86,8 +86,7 @@ class Relay:
         """Called with a Service whose URLs may have changed."""
         self._host = host
         self._network = network
-        fabrics = (network.fabric,) if network.six is None else (network.fabric, network.six.fabric)
-        self._balancers = (*fabrics, *network.balancers)
+        self._balancers = (*network.fabrics, *network.balancers)
         self._nodes = nodes
         self._recorder = recorder
         self._nursery = nursery

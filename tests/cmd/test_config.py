@@ -37,8 +37,8 @@ def test_a_range_of_ports_is_read() -> None:
     assert config.parse_port_range("30000-30010") == (30000, 30010)
 
 
-@pytest.mark.parametrize("text", ["", "10.0.0.1/16", "10.0.0.0/33", "fd00::/64", "x"])
-def test_what_is_no_ipv4_range_is_refused_with_its_flag(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "10.0.0.1/16", "10.0.0.0/33", "fd00::/129", "x"])
+def test_what_is_no_range_is_refused_with_its_flag(text: str) -> None:
     with pytest.raises(UsageError, match=r'--pod-cidr: ".*" is .*write it as 10\.50\.0\.0/16'):
         config.parse_cidrs(text, "--pod-cidr")
 
@@ -46,7 +46,6 @@ def test_what_is_no_ipv4_range_is_refused_with_its_flag(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("fd00:1::/56", "IPv6 alone"),
         ("fd00:1::/56,10.0.0.0/16", "IPv6 range first"),
         ("10.0.0.0/16,10.1.0.0/16", "not one range of each family"),
         ("10.0.0.0/16,fd00:1::/56,fd00:2::/56", "not one range of each family"),
@@ -76,6 +75,25 @@ def test_one_family_unless_both_are_asked_for_by_name_or_by_a_pair() -> None:
     assert (str(six.service_cidr), str(pair.network().service_cidr)) == ("fd00:50::/112", "10.50.0.0/16")
     with pytest.raises(UsageError, match="has an IPv6 range, and --ip-family is ipv4"):
         merged(ip_family="ipv4", pod_cidr="10.0.0.0/16,fd00:1::/56")
+
+
+def test_ranges_of_ipv6_alone_make_a_cluster_of_ipv6_alone() -> None:
+    alone = merged(ip_family="ipv6")
+    assert (alone.ip_family, alone.pod_cidr, alone.service_cidr) == ("ipv6", "fd00:10:244::/56", "fd00:10:96::/112")
+    assert merged(pod_cidr="fd00:50::/56").service_cidr == "fd00:10:96::/112"
+    network = alone.network()
+    assert list(map(str, network.node_ips(1))) == ["fd00:172:30::b"]
+    assert list(map(str, network.pod_cidrs_of(2))) == ["fd00:10:244:2::/64"]
+    assert (str(network.kubernetes_ip), alone.dns_ips) == ("fd00:10:96::1", ("fd00:10:96::a",))
+    assert (str(network.control_ip), str(network.gateway)) == ("fd00:172:30::1", "172.30.0.1")
+    assert [str(some) for some in alone.pool().ranges] == ["fd00:172:30::c8-fd00:172:30::fa"]
+    with pytest.raises(UsageError, match=r"--pod-cidr 10\.0\.0\.0/16 has an IPv4 range, and --ip-family is ipv6"):
+        merged(ip_family="ipv6", pod_cidr="10.0.0.0/16")
+    with pytest.raises(UsageError, match="the cluster has no IPv4"):
+        merged(ip_family="ipv6", lb_pool="192.0.2.0/24")
+    with pytest.raises(UsageError, match="was made with --ip-family ipv6"):
+        merged(stored=alone, has_store=True, ip_family="dual")
+    assert merged(stored=alone, has_store=False, ip_family="ipv4") == ClusterConfig("c")
 
 
 def test_families_stay_while_objects_hold_addresses_from_them() -> None:
@@ -155,6 +173,7 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
         '{"name": "c", "nodes": "3"}',
         '{"name": "c", "pod_cidr": "x"}',
         '{"name": "c", "pod_cidr": "10.244.0.0/16,fd00:10:244::/56"}',
+        '{"name": "c", "pod_cidr": "fd00:10:244::/56"}',
         '{"name": "c", "node_port_range": [1, 2, 3]}',
     ],
 )

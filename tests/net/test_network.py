@@ -25,7 +25,7 @@ def test_the_default_plan_is_the_documented_one() -> None:
         "172.30.0.13",
     )
     assert (str(plan.pod_cidr_of(2)), str(plan.pod_gateway(2))) == ("10.244.2.0/24", "10.244.2.1")
-    assert (str(plan.kubernetes_ip), str(plan.dns_ip)) == ("10.96.0.1", "10.96.0.10")
+    assert (str(plan.kubernetes_ip), str(plan.dns_ips[0])) == ("10.96.0.1", "10.96.0.10")
 
 
 @pytest.mark.parametrize(

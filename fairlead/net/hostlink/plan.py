@@ -75,13 +75,10 @@ def link_name(cluster: str) -> str:
 
 def ranges(network: ClusterNetwork) -> Iterator[tuple[str, Network]]:
     """What the host is given routes to, each with its name for users."""
-    yield "the nodes' and load balancers'", network.fabric
-    yield "the Pods'", network.pod_cidr
-    yield "the Services'", network.service_cidr
-    if network.six is not None:
-        yield "the nodes' and load balancers'", network.six.fabric
-        yield "the Pods'", network.six.pod_cidr
-        yield "the Services'", network.six.service_cidr
+    for fabric, pods, services in zip(network.fabrics, network.pod_cidrs, network.service_cidrs, strict=True):
+        yield "the nodes' and load balancers'", fabric
+        yield "the Pods'", pods
+        yield "the Services'", services
     for block in network.balancers:
         if block.version == 4 or network.six is not None:
             yield "the load balancers'", block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from fairlead.net.model import POD_GATEWAY6, ClusterNetwork
@@ -29,6 +30,23 @@ _DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
 _DEFAULT_ROUTE6 = IPv6Network("::/0")
 
 
+@dataclass(frozen=True, slots=True)
+class PodAddresses:
+    """At least one of the two, and with the IPv4 address the node's side of it."""
+
+    ip: IPv4Address | None = None
+    gateway: IPv4Address | None = None
+    ip6: IPv6Address | None = None
+
+    @property
+    def first(self) -> IPv4Address | IPv6Address:
+        """Raises ValueError where there is none."""
+        found = self.ip or self.ip6
+        if found is None:
+            raise ValueError("a pod without an address")
+        return found
+
+
 def fabric(network: ClusterNetwork) -> list[Message]:
     """In the sandbox's namespace."""
     address, six = IPv4Interface((network.gateway, network.fabric.prefixlen)), network.six
@@ -53,8 +71,8 @@ def node_link(index: int, netns: int) -> list[Message]:
 def node_routes(network: ClusterNetwork, index: int) -> list[Message]:
     """How the sandbox reaches the node's pods; Services are reached through the first node."""
     gateway = network.node_ip(index)
-    routes = [add_route(network.pod_cidr_of(index), gateway=gateway)]
-    if index == 1:
+    routes = [] if network.only_six else [add_route(network.pod_cidr_of(index), gateway=gateway)]
+    if index == 1 and not network.only_six:
         routes.append(add_route(network.service_cidr, gateway=gateway))
     if network.six:
         routes.append(add_route(network.six.pod_cidr_of(index), gateway=network.six.node_ip(index)))
@@ -83,45 +101,45 @@ def node(network: ClusterNetwork, index: int, count: int) -> list[Message]:
         set_up(LEG),
         set_routing(LEG),
         add_route(_DEFAULT_ROUTE, gateway=network.gateway),
-        *(add_route(network.pod_cidr_of(i), gateway=network.node_ip(i)) for i in others),
+        *(add_route(network.pod_cidr_of(i), gateway=network.node_ip(i)) for i in others if not network.only_six),
         *routes6,
     ]
 
 
-def pod_link_index(ip: IPv4Address) -> int:
+def pod_link_index(ip: IPv4Address | IPv6Address) -> int:
     """The index of the node's side of a pod's link: as unique on the node as the pod's address."""
     return _FIRST_POD_INDEX + (int(ip) & (_FIRST_POD_INDEX - 1))
 
 
-def pod_link(
-    name: str, netns: int, *, ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None = None
-) -> list[Message]:
-    """The pod's link, made from the node's namespace. Every such link carries the same gateway address."""
-    index = pod_link_index(ip)
-    return [
-        add_veth(name, index, peer_name=POD_LINK, peer_index=LEG, peer_netns=netns),
-        set_routing(index),
-        add_address(index, IPv4Interface((gateway, 32))),
-        add_route(IPv4Network((ip, 32)), link=index, replace=True),
-        *(
-            [
-                add_address(index, IPv6Interface((POD_GATEWAY6, 64))),
-                add_route(IPv6Network((ip6, 128)), link=index, replace=True),
-            ]
-            if ip6
-            else ()
-        ),
-    ]
+def pod_link(name: str, netns: int, at: PodAddresses) -> list[Message]:
+    """The pod's link, made from the node's namespace. Every such link carries the same gateway addresses."""
+    index = pod_link_index(at.first)
+    messages = [add_veth(name, index, peer_name=POD_LINK, peer_index=LEG, peer_netns=netns), set_routing(index)]
+    if at.ip is not None and at.gateway is not None:
+        messages += [
+            add_address(index, IPv4Interface((at.gateway, 32))),
+            add_route(IPv4Network((at.ip, 32)), link=index, replace=True),
+        ]
+    if at.ip6 is not None:
+        messages += [
+            add_address(index, IPv6Interface((POD_GATEWAY6, 64))),
+            add_route(IPv6Network((at.ip6, 128)), link=index, replace=True),
+        ]
+    return messages
 
 
-def pod(ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None = None) -> list[Message]:
+def pod(at: PodAddresses) -> list[Message]:
     """Inside the pod, once its link is there."""
-    return [
-        set_up(LOOPBACK),
-        add_address(LEG, IPv4Interface((ip, 32))),
-        *([add_address(LEG, IPv6Interface((ip6, 128)))] if ip6 else ()),
-        set_up(LEG),
-        add_route(IPv4Network((gateway, 32)), link=LEG),
-        add_route(_DEFAULT_ROUTE, gateway=gateway, link=LEG, onlink=True),
-        *([add_route(_DEFAULT_ROUTE6, gateway=POD_GATEWAY6, link=LEG)] if ip6 else ()),
+    addresses = [
+        *([IPv4Interface((at.ip, 32))] if at.ip is not None else ()),
+        *([IPv6Interface((at.ip6, 128))] if at.ip6 is not None else ()),
     ]
+    messages = [set_up(LOOPBACK), *(add_address(LEG, address) for address in addresses), set_up(LEG)]
+    if at.gateway is not None:
+        messages += [
+            add_route(IPv4Network((at.gateway, 32)), link=LEG),
+            add_route(_DEFAULT_ROUTE, gateway=at.gateway, link=LEG, onlink=True),
+        ]
+    if at.ip6 is not None:
+        messages.append(add_route(_DEFAULT_ROUTE6, gateway=POD_GATEWAY6, link=LEG))
+    return messages

@@ -89,22 +89,29 @@ class PodAttacher:
         self._netlink = netlink
 
     def attach(
-        self, netns: int, *, ip: IPv4Address, gateway: IPv4Address, host_ifname: str, ip6: IPv6Address | None = None
+        self,
+        netns: int,
+        *,
+        host_ifname: str,
+        ip: IPv4Address | None = None,
+        gateway: IPv4Address | None = None,
+        ip6: IPv6Address | None = None,
     ) -> None:
         """Gives the namespace behind `netns` its address and a link to the node called `host_ifname`
         (`net.model.host_interface`). Raises OSError; what was made by then goes with the namespace."""
-        messages = plan.pod_link(host_ifname, netns, ip=ip, gateway=gateway, ip6=ip6)
+        at = plan.PodAddresses(ip, gateway, ip6)
+        messages = plan.pod_link(host_ifname, netns, at)
         try:
             self._netlink.run(messages)
         except OSError as e:
             if e.errno != errno.EEXIST:
                 raise
             # The last pod with this address has ended and its namespace is still being taken down.
-            for leftover in (delete_link(index=plan.pod_link_index(ip)), delete_link(host_ifname)):
+            for leftover in (delete_link(index=plan.pod_link_index(at.first)), delete_link(host_ifname)):
                 with contextlib.suppress(OSError):
                     self._netlink.run([leftover])
             self._netlink.run(messages)
-        linux.in_netns(netns, lambda: _build_pod(ip, gateway, ip6))
+        linux.in_netns(netns, lambda: _build_pod(at))
 
     def detach(self, host_ifname: str) -> None:
         """Takes the link away at once (blocks for some 30 ms). Not needed where the pod's namespace is closed."""
@@ -115,11 +122,11 @@ class PodAttacher:
                 raise
 
 
-def _build_pod(ip: IPv4Address, gateway: IPv4Address, ip6: IPv6Address | None) -> None:
-    if ip6:
+def _build_pod(at: plan.PodAddresses) -> None:
+    if at.ip6:
         _apply(_SETTINGS6_POD, "ipv6")
     with Netlink() as inside:
-        inside.run(plan.pod(ip, gateway, ip6))
+        inside.run(plan.pod(at))
     _try_sysctl("ip_unprivileged_port_start", "0")
     # Group ids have to be mapped; an ordinary user's cluster has but one.
     if not _try_sysctl("ping_group_range", "0 65535"):
