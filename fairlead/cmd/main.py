@@ -73,12 +73,14 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="what Pods, Services and nodes have: one of them or both (default: ipv4)",
     )
     up.add_argument(
-        "--pod-cidr", metavar="C[,C6]", help="addresses of Pods (default: 10.244.0.0/16, dual ,fd00:10:244::/56)"
+        "--pod-cidr",
+        metavar="C[,C6]",
+        help="addresses of Pods, one range or one of each family (default: 10.244.0.0/16, fd00:10:244::/56)",
     )
     up.add_argument(
         "--service-cidr",
         metavar="C[,C6]",
-        help="addresses of Services (default: 10.96.0.0/12, dual ,fd00:10:96::/112); a pair means --ip-family dual",
+        help="addresses of Services, likewise (default: 10.96.0.0/12, fd00:10:96::/112)",
     )
     up.add_argument("--node-port-range", metavar="A-B", help="ports of NodePort Services (default: 30000-32767)")
     up.add_argument(

@@ -95,7 +95,8 @@ def test_everything_has_an_ipv6_address_and_no_other(six: Six) -> None:
     assert [e["ip"] for e in status["podIPs"]] == [e["ip"] for e in status["hostIPs"]] == [NODES[0]]
     assert six.spec("web")["ipFamilies"] == ["IPv6"]
     assert six.spec("kubernetes")["clusterIPs"] == ["fd00:10:96::1"]
-    assert "inet 10." not in six.in_pod("client", "cat", "/proc/net/fib_trie")
+    routes = six.in_pod("client", "cat", "/proc/net/fib_trie")
+    assert not [text for text in ("10.244.", "172.30.", "169.254.") if text in routes]
     assert six.in_pod("client", "cat", "/etc/resolv.conf").splitlines()[1] == "nameserver fd00:10:96::a"
 
 
@@ -123,9 +124,8 @@ def test_programs_in_pods_find_names_the_api_and_the_host(six: Six) -> None:
             [six.vip6("web")],
         ]
     assert six.in_pod("client", PYTHON, "-c", ASK_THE_API).split() == ["200", "200"]
-    say = (
-        f"import socket; print(socket.create_connection(('host.fairlead.internal', {six.exposed}), 5).recv(9).decode())"
-    )
+    where = f"('host.fairlead.internal', {six.exposed})"
+    say = f"import socket; print(socket.create_connection({where}, 5).recv(9).decode())"
     assert six.in_pod("client", PYTHON, "-c", say).split() == ["host"]
     assert six.vip6("kubernetes") in six.on_node("node2", "getent", "ahostsv6", names[1])
 
@@ -138,7 +138,6 @@ def test_the_host_reaches_services_on_its_own_loopback(six: Six) -> None:
     ):
         assert answer["pod"] in {"web-1", "web-2"}
     assert six.get(f"{SERVICES}/web:80/proxy/?format=json")["pod"] in {"web-1", "web-2"}
-    assert six.on_node("node1", "cat", "/dev/null") == ""
 
 
 def test_the_addresses_stay(six: Six) -> None:

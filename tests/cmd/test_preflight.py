@@ -71,7 +71,9 @@ def test_ipv6_that_is_off_by_default_is_switched_on_in_the_sandbox(ordinary: boo
 @as_any_user
 def test_settings_that_cannot_be_written_are_named_with_both_cures(ordinary: bool) -> None:
     said = in_sandbox(_read_only, ordinary=ordinary)
-    assert said.startswith(f"--ip-family dual needs IPv6 forwarding, and {CONF}/all/disable_ipv6 cannot be written")
+    assert said.startswith(
+        f"--ip-family dual and ipv6 need IPv6 forwarding, and {CONF}/all/disable_ipv6 cannot be written"
+    )
     assert said.endswith("(--security-opt systempaths=unconfined), or start with --ip-family ipv4")
 
 
