@@ -85,8 +85,8 @@ def check_ipv6() -> None:
         socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
     except OSError as e:
         raise CommandError(
-            f"this kernel has no IPv6 ({e.strerror}), which --ip-family dual and ipv6 need: boot it without ipv6.disable=1, "
-            f"load the module (sudo modprobe ipv6), {instead}"
+            f"this kernel has no IPv6 ({e.strerror}), which --ip-family dual and ipv6 need: boot it without "
+            f"ipv6.disable=1, load the module (sudo modprobe ipv6), {instead}"
         ) from e
     for name, value in (("all/disable_ipv6", "0"), ("default/disable_ipv6", "0"), ("all/forwarding", "1")):
         path = f"{_IPV6_CONF}/{name}"
@@ -94,8 +94,8 @@ def check_ipv6() -> None:
             linux.put(path, value)
         except OSError as e:
             raise CommandError(
-                f"--ip-family dual and ipv6 need IPv6 forwarding, and {path} cannot be written ({e.strerror}): in a container, "
-                f"let /proc be mounted (--security-opt systempaths=unconfined), {instead}"
+                f"--ip-family dual and ipv6 need IPv6 forwarding, and {path} cannot be written ({e.strerror}): in a "
+                f"container, let /proc be mounted (--security-opt systempaths=unconfined), {instead}"
             ) from e
 
 

@@ -138,6 +138,15 @@ class Dual:
 
         until(f"{probe} answers in {place}", answered, limit_s=10)
 
+    def until_restarted(self, *names: str) -> None:
+        """After the cluster was stopped: what the API says of Pods until then is from before."""
+
+        def restarted() -> bool:
+            pods = [self.get(f"{PODS}/{name}")["status"] for name in names]
+            return all(pod["containerStatuses"][0]["restartCount"] and pod.get("podIPs") for pod in pods)
+
+        until("Pods that run again", restarted)
+
     def dig(self, *words: str) -> list[str]:
         return sorted(self.in_pod("client-1", "dig", "+short", "+tries=1", "+time=3", *words).splitlines())
 

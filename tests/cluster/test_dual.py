@@ -277,8 +277,7 @@ def test_the_addresses_stay_when_an_agent_dies_and_when_the_cluster_is_stopped(d
     assert "was made with --ip-family dual" in refused.stderr
     dual.cluster.up()
     assert {name: dual.spec(name)["clusterIPs"] for name in services} == services
-    wait_ready(dual.cluster, *names)
-    until("addresses again", lambda: all(dual.ips(name) for name in names))
+    dual.until_restarted(*names)
     assert {name: dual.ips(name) for name in names} == before
     for place in ("client-1", "node2", "fabric"):
         until(f"both answer in {place}", partial(both_answer, dual, place))

@@ -151,6 +151,6 @@ def test_the_addresses_stay(six: Six) -> None:
     assert six.ips("later")[0] not in {ip for ips in before.values() for ip in ips}
     assert six.cluster.fairlead("down").returncode == 0
     six.cluster.up()
-    until("addresses again", lambda: all(six.ips(name) for name in names))
+    six.until_restarted(*names)
     assert {name: six.ips(name) for name in names} == before
     six.until_answered("client", ("http", six.vip6("web"), 80))
