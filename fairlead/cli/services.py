@@ -7,13 +7,16 @@ its own address, and Services that have only a cluster IP are reached too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from fairlead.api import schemes
 
 Tree = dict[str, Any]
+Networks = Sequence[IPv4Network | IPv6Network]
+"""Those that the host has routes to."""
 
 URLS = "fairlead.dev/host-urls"
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -41,7 +44,7 @@ class Door:
     trouble: str = ""
 
 
-def doors(services: Iterable[Tree], slices: Iterable[Tree], *, routed: bool = False) -> list[Door]:
+def doors(services: Iterable[Tree], slices: Iterable[Tree], *, routed: Networks = ()) -> list[Door]:
     """Of every Service that is published, in order of namespace and name."""
     serving = _serving(slices)
     found = []
@@ -52,14 +55,14 @@ def doors(services: Iterable[Tree], slices: Iterable[Tree], *, routed: bool = Fa
     return found
 
 
-def is_published(service: Tree, *, routed: bool) -> bool:
+def is_published(service: Tree, *, routed: Networks) -> bool:
     spec = service["spec"]
     return spec.get("type") in PUBLISHED or (
-        routed and spec.get("type") == "ClusterIP" and spec.get("clusterIP", "None") != "None"
+        spec.get("type") == "ClusterIP" and _is_routed(spec.get("clusterIP", ""), routed)
     )
 
 
-def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: bool = False) -> Door:
+def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: Networks = ()) -> Door:
     """The door to open: the port asked for by number or name, else the first that speaks HTTP, else the first."""
     found = doors([service], slices, routed=routed)
     if port:
@@ -84,7 +87,7 @@ def rows(found: Iterable[Door]) -> list[list[str]]:
 COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
 
 
-def _doors_of(service: Tree, *, serves: bool, routed: bool) -> list[Door]:
+def _doors_of(service: Tree, *, serves: bool, routed: Networks) -> list[Door]:
     meta, spec = service["metadata"], service["spec"]
     urls = _urls(meta.get("annotations", {}).get(URLS, ""))
     address = _address(service)
@@ -92,7 +95,7 @@ def _doors_of(service: Tree, *, serves: bool, routed: bool) -> list[Door]:
     for port in _ports(service):
         key = f"{port['port']}/{port.get('protocol', 'TCP')}"
         url = urls.get(key, "")
-        if routed and address and spec["type"] != "NodePort":
+        if spec["type"] != "NodePort" and _is_routed(address, routed):
             url = _own_url(port, address)
         trouble = _trouble(service, key, serves=serves, address=address, noted=bool(url))
         found.append(
@@ -126,6 +129,13 @@ def _address(service: Tree) -> str:
         points = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
         return next((p.get("ip") or p.get("hostname", "") for p in points), "")
     return str(service["spec"].get("clusterIP", ""))
+
+
+def _is_routed(address: str, routed: Networks) -> bool:
+    try:
+        return any(ip_address(address) in network for network in routed)
+    except ValueError:  # none, or a name
+        return False
 
 
 def _own_url(port: Tree, address: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from fairlead.base.clock import Clock
 from fairlead.cli.api import Api, ApiError, Tree
-from fairlead.cli.services import COLUMNS, Door, NotFound, browsable, choose, doors, is_published, rows
+from fairlead.cli.services import COLUMNS, Door, Networks, NotFound, browsable, choose, doors, is_published, rows
 from fairlead.cmd import config as settings
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.status import running
@@ -82,7 +82,7 @@ def _wait_for(look: Callable[[], Door], clock: Clock) -> Door:
         sleep(_LOOK_EVERY_S)
 
 
-def _look(api: Api, name: str, namespace: str, port: str, *, routed: bool) -> Door:
+def _look(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -> Door:
     path = f"/api/v1/namespaces/{quote(namespace, safe='')}/services/{quote(name, safe='')}"
     service: Tree = api.get(path)
     if not is_published(service, routed=routed):
@@ -119,13 +119,18 @@ def _collection(prefix: str, plural: str, namespace: str) -> str:
     return f"{prefix}/namespaces/{quote(namespace, safe='')}/{plural}" if namespace else f"{prefix}/{plural}"
 
 
-def _api(name: str) -> tuple[Api, bool]:
-    """And whether the host has routes to the Services' own addresses."""
+def _api(name: str) -> tuple[Api, Networks]:
+    """And where the host has routes to."""
     paths, run = running(name)
     config = settings.load(paths)
     if config is None:
         raise CommandError(f'cluster "{name}" has lost its settings: {paths.config}')
-    return Api(config.api_port, pki=paths.pki), bool(run.hostLink)
+    routes: Networks = []
+    if run.hostLink:
+        from fairlead.net.hostlink.plan import ranges
+
+        routes = [block for _, block in ranges(config.network())]
+    return Api(config.api_port, pki=paths.pki), routes
 
 
 def _ask(work: Callable[[], R]) -> R:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -41,12 +42,13 @@ def test_a_row_for_each_port_with_its_url() -> None:
 
 def test_with_routes_into_the_cluster_services_are_at_their_own_addresses() -> None:
     three = [{"port": 80, "name": "web"}, {"port": 53, "protocol": "UDP"}, {"port": 9, "protocol": "SCTP"}]
+    routes = [ip_network(text) for text in ("172.30.0.0/24", "10.96.0.0/12", "fd00::/64")]
     balanced = service("a", ports=three)
     plain = service("b", type="ClusterIP", clusterIP="fd00::9", urls="", ports=[{"port": 443}, {"port": 5432}])
     port = service("c", urls="80/TCP=http://127.0.0.1:30080", type="NodePort")
     headless = service("d", type="ClusterIP", clusterIP="None", urls="")
     alias = service("e", type="ExternalName", urls="")
-    found = doors([balanced, plain, port, headless, alias], [serving(n) for n in "abcde"], routed=True)
+    found = doors([balanced, plain, port, headless, alias], [serving(n) for n in "abcde"], routed=routes)
     assert [(door.name, door.url) for door in found] == [
         ("a", "http://172.30.0.200"),
         ("a", "udp://172.30.0.200:53"),
@@ -55,6 +57,8 @@ def test_with_routes_into_the_cluster_services_are_at_their_own_addresses() -> N
         ("b", "tcp://[fd00::9]:5432"),
         ("c", "http://127.0.0.1:30080"),
     ]
+    (far,) = doors([service("a")], [serving("a")], routed=[ip_network("10.0.0.0/8")])
+    assert far.url == "http://127.0.0.1:8080", "there is no route to that one"
 
 
 def test_a_service_that_is_not_reached_says_why() -> None:
