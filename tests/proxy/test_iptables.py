@@ -313,6 +313,20 @@ def test_udp_clients_are_told_apart_from_others_where_endpoints_change() -> None
     assert (outcome.frontends, outcome.anything) == (frozenset(), False)
 
 
+def test_of_two_services_that_had_one_address_the_one_that_stays_answers_udp_there() -> None:
+    at, place = Node1(), UdpFrontend(VIP, 80)
+    ports = [EndpointPort(name="", port=53, protocol="UDP")]
+    first = service("a", VIP, [port(protocol="UDP")]), [slice_of("10.244.1.3", ports=ports)]
+    second = service("b", VIP, [port(protocol="UDP")]), [slice_of("10.244.2.2", ports=ports)]
+    at.put(*first, name="a")
+    at.put(*second, name="b")
+    assert at.backend.behind(place) == frozenset({("10.244.2.2", 53)})
+    at.put(None, name="b")
+    assert at.backend.behind(place) == frozenset({("10.244.1.3", 53)})
+    at.put(None, name="a")
+    assert at.backend.behind(place) is None
+
+
 SHAPES: dict[str, dict[str, Any]] = {
     "plain": {"type": "ClusterIP", "externalIPs": []},
     "sticky": {"type": "ClusterIP", "externalIPs": [], **sticky()},

@@ -31,10 +31,6 @@ class Proposal(NamedTuple):
     frontends: frozenset[UdpFrontend] = frozenset()
     """Those behind which the endpoints are not what they were."""
 
-    @property
-    def edits(self) -> Iterator[Edit]:
-        return (edit for _, blocks in self.blocks for block in blocks for edit in block)
-
 
 class Ledger:
     def __init__(self, site: Site) -> None:
@@ -45,6 +41,8 @@ class Ledger:
         self._before: dict[str, ServicePlan] = {}
         """Of the Services taken since the kernel was last in line: what it has of them."""
         self._udp: dict[UdpFrontend, str] = {}
+        self._contended: set[UdpFrontend] = set()
+        """Those that several Services had at once, as when one takes over another's address."""
         self._rules = {"filter": 0, "nat": 0}
         for (table, _), chain in self._fixed.items():
             self._rules[table] = self._rules.get(table, 0) + len(chain)
@@ -76,7 +74,12 @@ class Ledger:
             if plan.chains or plan.lines:
                 self._plans[service] = plan
         for service, plan in plans.items():
+            self._contended.update(frontend for frontend in plan.udp if frontend in self._udp)
             self._udp.update(dict.fromkeys(plan.udp, service))
+        for frontend in self._contended - self._udp.keys():
+            heirs = [service for service, plan in self._plans.items() if frontend in plan.udp]
+            self._udp.update(dict.fromkeys([frontend], heirs[0]) if heirs else {})
+            self._contended.discard(frontend)
 
     def _count(self, plan: ServicePlan, sign: int) -> None:
         self._rules["nat"] += sign * sum(map(len, plan.chains.values()))
