@@ -20,7 +20,7 @@ from fairlead.base.clock import RealClock
 from fairlead.cmd import pki
 from fairlead.cmd.config import ClusterConfig
 
-from .harness import CONFIG_MAPS, PODS, Api, config_map, pod, start
+from .harness import CONFIG_MAPS, MERGE, PODS, Api, config_map, pod, start
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +146,32 @@ def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(
             await forgotten(at.api)
         metrics = (await at.api.call("GET", "/metrics")).body.decode()
         assert 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} 0' in metrics
+
+    run(certificates, story)
+
+
+def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothing(certificates: Path) -> None:
+    size, count = 500_000, 90  # more than a watcher may leave unread, and than the kernel keeps for it
+
+    async def story(at: Edge) -> None:
+        query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
+        unlimited = aiohttp.ClientTimeout(total=None)
+        async with asyncio.timeout(60):
+            stuck = await at.session.get(at.url + CONFIG_MAPS, params=query, timeout=unlimited, read_bufsize=1024)
+            keen = await at.session.get(at.url + CONFIG_MAPS, params=query, timeout=unlimited, read_bufsize=4 << 20)
+            await at.api.ok("POST", CONFIG_MAPS, config_map("a"))
+            await keen.content.readline()
+            for number in range(count):
+                patch = {"data": {"number": str(number), "padding": "x" * size}}
+                await at.api.ok("PATCH", f"{CONFIG_MAPS}/a", patch, content_type=MERGE)
+                event = msgspec.json.decode(await keen.content.readuntil(b"\n"))
+                assert event["object"]["data"]["number"] == str(number)
+            while len(at.api.server._watches) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            with pytest.raises(aiohttp.ClientError):
+                await stuck.read()
+            keen.close()
+            await forgotten(at.api)
 
     run(certificates, story)
 
