@@ -46,6 +46,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.api
 	$(BIN)/python -m bench.api_lists
+	$(BIN)/python -m bench.cost
 	$(BIN)/python -m bench.proxy
 	$(BIN)/python -m bench.change
 	$(BIN)/python -m bench.relay
