@@ -18,8 +18,6 @@ from fairlead.machinery.kind import Kind
 MAX_PENDING_BYTES = 32 << 20
 _INITIAL_END = b',"annotations":{"k8s.io/initial-events-end":"true"}'
 
-_EVERYTHING = Filter()
-
 Render = Callable[[EventType, Entry], bytes]
 """How an event looks where it is not the plain object (Table, PartialObjectMetadata)."""
 
@@ -31,7 +29,8 @@ class WatchStream:
         self._cache = cache
         self._filter = filter
         self._render = render
-        self._sees_all = render is None and filter == _EVERYTHING
+        self._prefix = _prefix(filter) if render is None else None
+        """Of the keys of all that this reader sees, as it is; None where that takes a closer look."""
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -88,8 +87,9 @@ class WatchStream:
         return pending
 
     def _on_event(self, event: Event) -> None:
-        if self._sees_all:
-            self._queue(event.line(event.type))
+        if self._prefix is not None:
+            if event.entry.key.startswith(self._prefix):
+                self._queue(event.line(event.type))
             return
         type = self._as_seen(event)
         if type is None:
@@ -136,6 +136,12 @@ class WatchStream:
         if self._timer is not None:
             self._timer.cancel()
         self.on_close(self)
+
+
+def _prefix(filter: Filter) -> str | None:
+    if filter.selects:
+        return None
+    return f"{filter.namespace}/" if filter.namespace else ""
 
 
 def bookmark_line(kind: Kind[object], revision: int, extra: bytes = b"") -> bytes:
