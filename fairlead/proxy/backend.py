@@ -32,7 +32,6 @@ A call may take its time (a program is run, many elements are sent): it is a cor
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from fairlead.api.endpointslice import EndpointSlice
@@ -61,9 +60,8 @@ class UdpFrontend(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the kernel was brought to do."""
+class Outcome(NamedTuple):
+    """What the kernel was brought to do. A tuple, because there is one for each change."""
 
     changes: int = 0
     """Elements or rules that came, went or changed."""

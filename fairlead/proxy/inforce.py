@@ -71,14 +71,14 @@ class InForce:
             except KernelRefused as error:
                 self._refuse(wanted, error)
                 continue
-            self.setup = replace(wanted, mode=mode)
+            self.setup = wanted if mode == wanted.mode else replace(wanted, mode=mode)
             self._retire_others()
             return
         raise KernelRefused("no mode of the proxy can be had here")
 
     def is_due(self, wanted: Setup) -> bool:
         """Whether these settings are to be put into force now."""
-        return wanted not in (self.setup, self._refused)
+        return wanted is not self.setup and wanted not in (self.setup, self._refused)
 
     def forgive(self) -> None:
         """What was refused may be tried again."""

@@ -269,12 +269,11 @@ class Proxy:
 
     def _done(self, outcome: Outcome) -> None:
         self.stats.changes += outcome.changes
-        self._forget_stale(outcome.frontends)
+        if outcome.frontends:
+            self._forget_stale(outcome.frontends)
 
     def _forget_stale(self, changed: frozenset[UdpFrontend] | None) -> None:
         """Among all flows, or those of frontends that changed."""
-        if changed is not None and not changed:
-            return
         start = self._clock.monotonic()
         around = surroundings(self._node, self.in_force.setup.site)
         try:

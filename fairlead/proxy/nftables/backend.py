@@ -61,9 +61,12 @@ class NftablesBackend:
     async def apply(self) -> Outcome:
         proposed, self._proposed = self._proposed, []
         self._in_line = False
-        outcomes = [await self._run(transaction) for transaction in proposed]
+        if len(proposed) == 1:
+            outcome = await self._run(proposed[0])
+        else:
+            outcome = _together([await self._run(transaction) for transaction in proposed])
         self._in_line = True
-        return outcomes[0] if len(outcomes) == 1 else _together(outcomes)
+        return outcome
 
     async def resync(self) -> Outcome:
         self._in_line, self._proposed = False, []
