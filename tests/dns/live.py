@@ -6,12 +6,10 @@ the sandbox, and nothing here is ever asked of anybody else.
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import socket
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,8 +151,6 @@ def names(request: pytest.FixtureRequest, outside: int) -> Iterator[Names]:
         until("endpoints are answered", lambda: len(made.in_pod("getent", "ahostsv4", "db").splitlines()) == 6)
         yield made
         api.close()
-        with warnings.catch_warnings(action="ignore"):
-            gc.collect()  # what aiohttp left of the last exec
 
 
 def fill(names: Names) -> None:
