@@ -27,7 +27,7 @@ from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.model import Forward, PortForward, Upgrade, User
 from fairlead.apiserver.portforward import serve_port_forward
 from fairlead.apiserver.route import proxied_from
-from fairlead.apiserver.streaming import send_stream
+from fairlead.apiserver.streaming import Pace, send_stream
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Request, Response
 
@@ -77,6 +77,7 @@ class HttpEdge:
         self._authenticator = authenticator
         self._kubelet = kubelet
         self._forwarder = Forwarder(kubelet)
+        self._pace = Pace()
         self._runner: web.ServerRunner | None = None
 
     async def start(self, socks: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
@@ -128,7 +129,7 @@ class HttpEdge:
                 return await self._forwarder.forward(request, outcome, start)
             if isinstance(outcome, PortForward):
                 return await _port_forward(request, outcome)
-            return await send_stream(request, outcome)
+            return await send_stream(request, outcome, self._pace)
         finally:
             ended()
 
