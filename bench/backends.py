@@ -58,9 +58,9 @@ def fake_backend(name: str, network: ClusterNetwork) -> tuple[Backend, Callable[
     return backend, lambda node: IptablesTracer(tables, local=node.addresses, rng=rng).trace
 
 
-async def synced_after(proxy: Proxy, syncs: int) -> None:
-    """Waits for another sync: at every turn of the loop while it is about the loop, by pauses where a program runs."""
+async def until(happened: Callable[[], bool]) -> None:
+    """Looks at every turn of the loop while it is about the loop, and then by pauses: a program may be running."""
     looks = 0
-    while proxy.stats.syncs == syncs:
+    while not happened():
         await asyncio.sleep(0 if looks < 100 else 0.0005)
         looks += 1

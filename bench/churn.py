@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from bench.backends import NAMES, fake_backend, kernel_backend, kernel_proxy, synced_after
+from bench.backends import NAMES, fake_backend, kernel_backend, kernel_proxy, until
 from bench.proxy import enter_namespaces
 from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
@@ -198,10 +198,11 @@ async def _one_turn(proxy: Proxy, clients: Clients, pieces: list[EndpointSlice],
     changed = rng.choice([r for r in range(REPLICAS) if r != i % REPLICAS])
     clients.ready[i] = clients.ready[i] ^ {changed}
     new = make_slice(i, clients.ready[i])
-    seen = proxy.stats.syncs
+    seen = proxy.stats.changes
     proxy.view.slice_changed(f"churn/s{i}-x", pieces[i], new)
     pieces[i] = new
-    await synced_after(proxy, seen)
+    # Not the next sync: that may be a look which makes no change.
+    await until(lambda: proxy.stats.changes != seen)
     clients.applied[i] = clients.ready[i]
 
 

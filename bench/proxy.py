@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import proxypath
-from bench.backends import kernel_proxy, synced_after
+from bench.backends import kernel_proxy, until
 from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
@@ -100,7 +100,7 @@ async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float
     seen = proxy.stats.syncs
     start = time.perf_counter()
     _put(proxy, old, new)
-    await synced_after(proxy, seen)
+    await until(lambda: proxy.stats.syncs != seen)
     return (time.perf_counter() - start) * 1e3
 
 
