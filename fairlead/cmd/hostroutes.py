@@ -60,7 +60,7 @@ def attach(link: HostLink | None, config: ClusterConfig, pid: int) -> None:
         run.attach(link, config.network(), pid)
     except OSError as e:
         hint = "inside a container it needs --cap-add NET_ADMIN; " if e.errno == errno.EPERM else ""
-        raise CommandError(f"--host-routes: {e}; {hint}--no-host-routes does without") from e
+        raise CommandError(f"--host-routes: cannot {e.strerror}; {hint}--no-host-routes does without") from e
 
 
 def detach(link: HostLink | None) -> None:
