@@ -17,7 +17,7 @@ import pytest
 
 from fairlead.loadbalancer.announcer.plan import best
 from tests.cluster.hosts import PYTHON, Namespace, cluster_on, namespace
-from tests.cluster.support import ROOT, Cluster, until
+from tests.cluster.support import ROOT, Cluster, new_cluster, until
 from tests.loadbalancer.asking import Asking
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.mark.root]
@@ -232,6 +232,10 @@ def test_wrong_use_is_told(network: Network) -> None:
     done = network.cluster.fairlead("announce")
     assert done.returncode == 2
     assert "announce: on which link? --interface LINK" in done.stderr
+    with new_cluster("user") as other:
+        done = other.fairlead("announce", "--interface", "lo")
+        assert done.returncode == 2
+        assert "announce: only root may give this machine addresses" in done.stderr
     network.cluster.fairlead("down")
     done = network.cluster.fairlead("up", "--detach", "--api-address", "192.168.77.99")
     assert done.returncode == 1
