@@ -13,6 +13,7 @@ import pytest
 
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork, Network6
+from fairlead.net.topology import plan
 from tests.net.cluster import Pod, build
 from tests.net.sandbox import as_any_user, in_sandbox
 
@@ -28,6 +29,28 @@ def test_nodes_are_numbered_alike_in_both_families() -> None:
     assert list(map(str, BOTH.node_ips(2))) == ["172.30.0.12", "fd00:172:30::c"]
     assert list(map(str, BOTH.pod_cidrs_of(2))) == ["10.244.2.0/24", "fd00:10:244:2::/64"]
     assert list(map(str, ClusterNetwork().node_ips(2))) == ["172.30.0.12"]
+
+
+def test_pods_and_services_of_ipv6_alone_have_no_ipv4_routes() -> None:
+    alone = ClusterNetwork(six=Network6(), only_six=True)
+    alone.validate(nodes=3)
+    inside = plan.pod(plan.PodAddresses(ip6=IPv6Address("fd00:10:244:1::2")))
+    assert [m.what for m in inside] == [
+        "set link 1 up",
+        "add address fd00:10:244:1::2/128 to link 2",
+        "set link 2 up",
+        "add route to ::/0",
+    ]
+    routes = [m.what for m in (*plan.node_routes(alone, 1), *plan.node(alone, 1, 2)) if "route" in m.what]
+    assert routes == [
+        "add route to fd00:10:244:1::/64",
+        "add route to fd00:10:96::/112",
+        "add route to 0.0.0.0/0",
+        "add route to ::/0",
+        "add route to fd00:10:244:2::/64",
+    ]
+    with pytest.raises(ValueError, match="without an address"):
+        plan.pod_link("veth", 3, plan.PodAddresses())
 
 
 @pytest.mark.parametrize(
