@@ -15,7 +15,7 @@ import sys, time, urllib.request
 last, longest, failed, count = time.monotonic(), 0, 0, 0
 while count < 20000:
     try:
-        urllib.request.urlopen(sys.argv[1], timeout=0.2).read()
+        urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read()
         now = time.monotonic()
         last, longest, count = now, max(longest, now - last), count + 1
     except OSError:
@@ -29,17 +29,18 @@ while count < 20000:
 class Report:
     answers: int = 0
     failed: int = 0
-    """Requests that were refused, or given up after 0.2 s."""
+    """Requests that were refused, or given up."""
     longest_s: float = 0.0
     """Between two answers."""
 
 
 class Asking:
-    """`enter` is the command that leads to where the client is."""
+    """`enter` is the command that leads to where the client is; it gives a request up after `patience_s`."""
 
-    def __init__(self, enter: Sequence[str], url: str) -> None:
+    def __init__(self, enter: Sequence[str], url: str, *, patience_s: float = 0.2) -> None:
         self.report = Report()
-        self._process = subprocess.Popen([*enter, PYTHON, "-uc", _ASK, url], text=True, stdout=subprocess.PIPE, cwd="/")
+        command = [*enter, PYTHON, "-uc", _ASK, url, str(patience_s)]
+        self._process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, cwd="/")
         self._reader = threading.Thread(target=self._read, daemon=True)
 
     def more(self, answers: int) -> None:
