@@ -33,7 +33,7 @@ from fairlead.net.iptables.model import (
     weight,
 )
 from fairlead.net.iptables.run import IptablesKernel, Turns
-from tests.net.sandbox import in_sandbox
+from tests.net.sandbox import as_any_user, in_sandbox
 
 Body = Callable[[Iptables], None]
 Run = Callable[[Body], None]
@@ -283,8 +283,8 @@ def test_what_is_too_large_is_told_apart_and_less_is_sent_from_then_on() -> None
 
 
 @pytest.mark.kernel
-def test_the_lock_of_legacy_programs_may_be_this_processs_own() -> None:
-    """Where the usual place may not be written; the file in /run belongs to somebody else, or is not there."""
+@as_any_user
+def test_the_lock_of_legacy_programs_leaves_nothing_on_the_machine(ordinary: bool) -> None:
     if which("iptables-legacy-restore", path=_PATH) is None:
         pytest.skip("iptables is not installed")
 
@@ -296,7 +296,7 @@ def test_the_lock_of_legacy_programs_may_be_this_processs_own() -> None:
         tables.close()
         return os.path.exists("/run/xtables.lock") == before
 
-    assert in_sandbox(body, ordinary=True)
+    assert in_sandbox(body, ordinary=ordinary)
 
 
 def _waited() -> tuple[str, ...] | None:

@@ -4,8 +4,9 @@ A process each time: a small one takes 1.5 ms, from a process of any size, since
 one that is kept and fed through a pipe. What costs is in the kernel, and the program gives no sign when it is done.
 
 Both kinds of the programs are known. `nf_tables` rules are limited in size a transaction and counted by the kernel;
-those of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy wants a lock
-file, which an ordinary user may not write where it is by default: then the lock is this process's own.
+those of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy wants a lock file;
+in namespaces of our own that is one of this process's own: an ordinary user may not write the usual one, and nothing
+may be left on the machine.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _WAIT_S = 5
 _TRY_S, _TRIES = 0.01, 3000
 """For a program that another process has left behind: it ends by itself."""
 _LOCK = "/run/xtables.lock"
+_FIRST_USER_NAMESPACE = 0xEFFFFFFD
+"""The kernel's PROC_USER_INIT_INO."""
 _LEGACY_TABLES = "/proc/thread-self/net/{}_tables_names"
 """The tables that anybody used in the namespace. Without the kernel's module there is no such file."""
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
@@ -76,7 +79,7 @@ class IptablesKernel:
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._nft = "nf_tables" in _version(self._programs["restore"])
         self._batches = Batches() if self._nft else None
-        self._own_lock = -1 if self._nft or _may_write(_LOCK) else os.memfd_create("xtables.lock")
+        self._own_lock = -1 if self._nft or _shares_lock() else os.memfd_create("xtables.lock")
         self._limit = NFT_LIMIT
         self._turns = turns or Turns()
 
@@ -186,6 +189,12 @@ class IptablesKernel:
 @cache
 def _version(program: str) -> str:
     return subprocess.run([program, "--version"], capture_output=True, check=False, text=True).stdout
+
+
+def _shares_lock() -> bool:
+    """Whether the lock of everybody's is to be taken: on a machine's own network it is, in namespaces of our own nobody
+    else changes rules, and nothing may be left on the machine."""
+    return os.stat("/proc/self/ns/user").st_ino == _FIRST_USER_NAMESPACE and _may_write(_LOCK)
 
 
 def _may_write(path: str) -> bool:
