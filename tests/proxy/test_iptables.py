@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.endpointslice import EndpointPort, EndpointSlice
+from fairlead.api.endpointslice import EndpointPort
 from fairlead.api.service import Service
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
@@ -24,48 +24,12 @@ from fairlead.net.nft.trace import Packet
 from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.rules import chain_name
-from fairlead.proxy.site import Outside, Site
+from fairlead.proxy.site import Outside
+from tests.proxy.atnode import EXT, LAST, SVC, Node1
 from tests.proxy.backends import bring, pods, site_of
-from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
+from tests.proxy.objects import node_port_service, port, service, slice_of, sticky
 from tests.proxy.paths import BALANCED, EXTERNAL, VIP, Case, behind, in_six, made
 from tests.proxy.test_paths import view
-
-SVC, EXT = "KUBE-SVC-LOLE4ISW44XBNF3G", "KUBE-EXT-LOLE4ISW44XBNF3G"
-LAST = "kubernetes service nodeports; NOTE: this must be the last rule in this chain"
-
-
-class Node1:
-    """The backend of the first node, over the fake."""
-
-    def __init__(self, tables: FakeIptables | None = None, site: Site | None = None) -> None:
-        self.tables = tables or FakeIptables()
-        site = site or site_of(IPV6 if self.tables.family == "ip6" else IPV4)
-        self.node = view("node1", site.family)
-        self.backend = IptablesBackend(self.tables, site, pods=() if site.outside.pods else pods(site.family))
-        asyncio.run(self.backend.resync())
-
-    def put(self, wanted: Service | None, slices: Sequence[EndpointSlice] = (), name: str = "web") -> list[Restore]:
-        """What it took."""
-        before = len(self.tables.log)
-        bring(self.backend, {f"default/{name}": Source(wanted, slices)}, self.node)
-        return self.tables.log[before:]
-
-    def shown(self, table: str, *beginnings: str) -> str:
-        """As `iptables-save` shows the chains whose names begin so."""
-        chains = sorted(self.tables.tables[table].items())
-        return "".join(f"-A {name} {rule}\n" for name, rules in chains if name.startswith(beginnings) for rule in rules)
-
-    def state(self) -> dict[str, dict[str, frozenset[str]]]:
-        """Without the order in chains of all Services, but for their last lines."""
-        return {
-            table: {name: _state(rules) for name, rules in chains.items()}
-            for table, chains in self.tables.tables.items()
-        }
-
-
-def _state(rules: Sequence[str]) -> frozenset[str]:
-    assert len(set(rules)) == len(rules)
-    return frozenset(rules) | {f"last: {rules[-1]}" if rules and LAST in rules[-1] else ""}
 
 
 @pytest.mark.parametrize(
@@ -382,104 +346,6 @@ def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
     assert at.state() == fresh.state()
     assert not bring(at.backend, now, at.node).anything
     assert not asyncio.run(at.backend.resync()).anything
-
-
-FOREIGN = "-m comment --comment mine -j MINE"
-
-
-def spoilt(at: Node1) -> FakeIptables:
-    nat, filters = at.tables.tables["nat"], at.tables.tables["filter"]
-    nat["MINE"] = ["-j RETURN"]
-    for chain in ("PREROUTING", "POSTROUTING"):
-        nat[chain].insert(0, FOREIGN)
-    filters["MINE"] = []
-    filters["FORWARD"].append(FOREIGN)
-    # Of kubelet, not of the proxy.
-    nat["KUBE-KUBELET-CANARY"] = []
-    at.tables.tables["mangle"]["KUBE-IPTABLES-HINT"] = []
-    return at.tables
-
-
-SPOILS: dict[str, Any] = {
-    "a chain emptied": lambda t: t.tables["nat"][SVC].clear(),
-    "a line gone": lambda t: t.tables["nat"][SVC].pop(1),
-    "a line changed": lambda t: t.tables["nat"]["KUBE-MARK-MASQ"].__setitem__(0, "-j RETURN"),
-    "a line more": lambda t: t.tables["nat"]["KUBE-SERVICES"].insert(0, "-j RETURN"),
-    "a line after the last": lambda t: t.tables["nat"]["KUBE-SERVICES"].append("-j RETURN"),
-    "a line twice": lambda t: t.tables["nat"]["KUBE-SERVICES"].insert(0, t.tables["nat"]["KUBE-SERVICES"][0]),
-    "the last line gone": lambda t: t.tables["nat"]["KUBE-SERVICES"].pop(),
-    "a stale service": lambda t: t.tables["nat"].update({"KUBE-SVC-AAAAAAAAAAAAAAAA": ["-j RETURN"]}),
-    "a jump gone": lambda t: t.tables["nat"]["PREROUTING"].remove(t.tables["nat"]["PREROUTING"][-1]),
-    "jumps out of order": lambda t: t.tables["filter"]["FORWARD"].reverse(),
-    "the tables gone": lambda t: spoilt_tables(t),
-}
-
-
-def spoilt_tables(tables: FakeIptables) -> None:
-    """Somebody's own rules in tables made anew."""
-    tables.tables.clear()
-    tables.tables["mangle"] = tables.table("mangle") | {"KUBE-IPTABLES-HINT": []}
-    for table, chains in (("nat", ("PREROUTING", "POSTROUTING")), ("filter", ("FORWARD",))):
-        tables.tables[table] = tables.table(table) | {"MINE": ["-j RETURN"] if table == "nat" else []}
-        for chain in chains:
-            tables.tables[table][chain] = [FOREIGN]
-    tables.tables["nat"]["KUBE-KUBELET-CANARY"] = []
-
-
-@pytest.mark.parametrize("spoil", SPOILS)
-def test_what_somebody_else_changed_is_put_right_and_his_own_stays(spoil: str) -> None:
-    at = Node1()
-    at.put(made(), behind("b", "c"))
-    tables = spoilt(at)
-    tables.others += 1
-    assert at.backend.touched()
-    assert not asyncio.run(at.backend.resync()).anything, "his own rules are no damage"
-    assert not at.backend.touched()
-    before = at.state()
-    SPOILS[spoil](tables)
-    assert asyncio.run(at.backend.resync()).anything
-    assert at.state() == before
-    for chain in ("PREROUTING", "POSTROUTING"):
-        assert FOREIGN in tables.tables["nat"][chain]
-    jumps = [rule for rule in tables.tables["filter"]["FORWARD"] if rule != FOREIGN]
-    assert [rule.rpartition(" ")[2] for rule in jumps] == [
-        "KUBE-PROXY-FIREWALL",
-        "KUBE-FORWARD",
-        "KUBE-SERVICES",
-        "KUBE-EXTERNAL-SERVICES",
-        "FAIRLEAD-UNCLAIMED",
-    ]
-
-
-def test_all_of_it_goes_and_others_rules_stay() -> None:
-    at = Node1()
-    at.put(made(**sticky()), behind("b", "c"))
-    tables = spoilt(at)
-    assert asyncio.run(IptablesBackend(tables, site_of()).cleanup())
-    left = {name: rules for chains in tables.tables.values() for name, rules in chains.items() if rules}
-    assert left == {"MINE": ["-j RETURN"], "PREROUTING": [FOREIGN], "POSTROUTING": [FOREIGN], "FORWARD": [FOREIGN]}
-    named = [name for chains in tables.tables.values() for name in chains if name.startswith(("KUBE", "FAIRLEAD"))]
-    assert sorted(named) == ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"]
-    assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
-
-
-def test_nothing_is_made_where_there_is_nothing_to_remove() -> None:
-    tables = FakeIptables()
-    assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
-    assert (tables.tables, tables.calls) == ({}, 0)
-
-
-def test_what_is_taken_over_and_right_stays_as_it_is() -> None:
-    at = Node1()
-    at.put(service(), behind("b", "c"))
-    at.put(service("old", "10.96.0.11"), behind("b"), name="old")
-    before = len(at.tables.log)
-    again = IptablesBackend(at.tables, site_of(), pods=pods(IPV4))
-    outcome = bring(again, {"default/web": Source(service(), behind("b", "c"))}, node(), whole=True)
-    edits = [edit for restore in at.tables.log[before:] for edit in restore.edits]
-    assert {edit.verb for edit in edits} == {"delete", "make", "remove"}
-    assert outcome.anything
-    assert not [name for name in at.tables.tables["nat"] if "10.96.0.11" in str(at.tables.tables["nat"][name])]
 
 
 class Watched(FakeIptables):

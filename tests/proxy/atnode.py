@@ -1,0 +1,54 @@
+"""The first node's chains, over the fake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.service import Service
+from fairlead.net.family import IPV4, IPV6
+from fairlead.net.iptables.fake import FakeIptables
+from fairlead.net.iptables.model import Restore
+from fairlead.proxy.backend import Source
+from fairlead.proxy.iptables.backend import IptablesBackend
+from fairlead.proxy.site import Site
+from tests.proxy.backends import bring, pods, site_of
+from tests.proxy.test_paths import view
+
+SVC, EXT = "KUBE-SVC-LOLE4ISW44XBNF3G", "KUBE-EXT-LOLE4ISW44XBNF3G"
+LAST = "kubernetes service nodeports; NOTE: this must be the last rule in this chain"
+
+
+class Node1:
+    """The backend of the first node, over the fake."""
+
+    def __init__(self, tables: FakeIptables | None = None, site: Site | None = None) -> None:
+        self.tables = tables or FakeIptables()
+        site = site or site_of(IPV6 if self.tables.family == "ip6" else IPV4)
+        self.node = view("node1", site.family)
+        self.backend = IptablesBackend(self.tables, site, pods=() if site.outside.pods else pods(site.family))
+        asyncio.run(self.backend.resync())
+
+    def put(self, wanted: Service | None, slices: Sequence[EndpointSlice] = (), name: str = "web") -> list[Restore]:
+        """What it took."""
+        before = len(self.tables.log)
+        bring(self.backend, {f"default/{name}": Source(wanted, slices)}, self.node)
+        return self.tables.log[before:]
+
+    def shown(self, table: str, *beginnings: str) -> str:
+        """As `iptables-save` shows the chains whose names begin so."""
+        chains = sorted(self.tables.tables[table].items())
+        return "".join(f"-A {name} {rule}\n" for name, rules in chains if name.startswith(beginnings) for rule in rules)
+
+    def state(self) -> dict[str, dict[str, frozenset[str]]]:
+        """Without the order in chains of all Services, but for their last lines."""
+        return {
+            table: {name: _state(rules) for name, rules in chains.items()}
+            for table, chains in self.tables.tables.items()
+        }
+
+
+def _state(rules: Sequence[str]) -> frozenset[str]:
+    assert len(set(rules)) == len(rules)
+    return frozenset(rules) | {f"last: {rules[-1]}" if rules and LAST in rules[-1] else ""}
