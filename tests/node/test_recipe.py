@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -89,6 +90,31 @@ def test_name_servers_are_the_clusters_and_the_manifests() -> None:
         "options ndots:2 debug\n"
     )
     assert resolv_conf(pod(dnsPolicy="None"), with_dns).startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("policy", "host_network", "searched"),
+    [
+        ("ClusterFirst", False, "ns.svc.cluster.local svc.cluster.local cluster.local corp.example lab.example"),
+        ("ClusterFirst", True, "corp.example lab.example"),
+        (
+            "ClusterFirstWithHostNet",
+            True,
+            "ns.svc.cluster.local svc.cluster.local cluster.local corp.example lab.example",
+        ),
+        ("Default", False, "corp.example lab.example"),
+        ("None", False, "own.example"),
+    ],
+)
+def test_the_hosts_search_domains_come_after_the_clusters_unless_the_pod_has_its_own_alone(
+    policy: str, host_network: bool, searched: str
+) -> None:
+    settings = replace(
+        SETTINGS, cluster_dns="10.96.0.10", outside_dns="172.30.0.1", host_searches=("corp.example", "lab.example")
+    )
+    config = {"nameservers": ["9.9.9.9"], "searches": ["own.example"]} if policy == "None" else {}
+    found = resolv_conf(pod(dnsPolicy=policy, dnsConfig=config, hostNetwork=host_network), settings)
+    assert found.splitlines()[0] == f"search {searched}"
 
 
 def test_what_is_not_done_is_named() -> None:
