@@ -168,6 +168,14 @@ class Real:
             name: linux.in_netns(self.cluster.node(int(name[-1])), lambda: kind.kernel(site)) for name in NODES
         }
         self._whole = True
+        self._settle()
+
+    def _settle(self) -> None:
+        """A link that has just come up may lose its first packets: the kernel tells its queue up to a second later."""
+        for pod in PODS.values():
+            for netns in (self.cluster.node(1), self.cluster.node(2)):
+                where = (at(pod, self.family), 8080)
+                linux.in_netns(netns, partial(socket.create_connection, where, 5)).close()
 
     def put(self, case: Case) -> None:
         for name, backend in self.backends.items():
