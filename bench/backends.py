@@ -14,7 +14,8 @@ from fairlead.net.iptables.trace import Tracer as IptablesTracer
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
-from fairlead.net.nft.trace import Packet, Trace, Tracer
+from fairlead.net.nft.trace import Tracer
+from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Backend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView

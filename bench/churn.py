@@ -32,9 +32,9 @@ from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.model import add_local_range, add_route
 from fairlead.net.netlink.run import Netlink
-from fairlead.net.nft.trace import Packet
 from fairlead.net.topology.plan import pod_link_index
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
+from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view

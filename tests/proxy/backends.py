@@ -18,8 +18,8 @@ from fairlead.net.iptables.trace import Tracer as IptablesTracer
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
-from fairlead.net.nft.trace import Packet, Trace
 from fairlead.net.nft.trace import Tracer as NftTracer
+from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Backend, Outcome, Source
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.backend import IptablesBackend

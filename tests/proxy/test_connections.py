@@ -21,7 +21,7 @@ from fairlead.net.conntrack.run import Conntrack
 from fairlead.net.family import IPV6, Family
 from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.nft.run import NftKernel
-from fairlead.net.nft.trace import Packet
+from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.flows import Surroundings, stale_flows
 from fairlead.proxy.iptables.rules import chain_name

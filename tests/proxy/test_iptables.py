@@ -20,7 +20,7 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Refused, Restore
 from fairlead.net.iptables.trace import Tracer
-from fairlead.net.nft.trace import Packet
+from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.rules import chain_name

@@ -17,7 +17,7 @@ from fairlead.net import linux
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
-from fairlead.net.nft.trace import Packet, Trace
+from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Backend, Source
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_views

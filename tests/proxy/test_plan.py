@@ -16,7 +16,8 @@ from fairlead.api.endpointslice import Endpoint, EndpointHints, EndpointPort, En
 from fairlead.api.service import Service
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
-from fairlead.net.nft.trace import Packet, Trace, Tracer
+from fairlead.net.nft.trace import Tracer
+from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.endpoints import Order, Target, arranged, rearranged
 from fairlead.proxy.frontends import OTHER_PROXY_LABEL
 from fairlead.proxy.nftables.ledger import Ledger

@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from fairlead.net.iptables.fake import FakeIptables
-from fairlead.net.nft.trace import Fate, Matched, Packet, Trace
+from fairlead.net.trace import Fate, Matched, State, Way
 
 _HOOKS = {
     "prerouting": ("mangle", "nat"),
@@ -38,18 +38,7 @@ class Option:
     negated: bool = False
 
 
-@dataclass
-class _State:
-    packet: Packet
-    mark: int = 0
-    dnat: bool = False
-    masqueraded: bool = False
-    refused: Fate = "sent"
-    chains: list[str] = field(default_factory=list)
-    rules: list[Matched] = field(default_factory=list)
-
-
-class Tracer:
+class Tracer(Way):
     """`local` are the node's own addresses. `recent` remembers clients by list, as the module of that name does."""
 
     def __init__(
@@ -61,37 +50,20 @@ class Tracer:
         recent: dict[str, set[str]] | None = None,
     ) -> None:
         self._tables = tables
-        self._local = frozenset(local)
+        super().__init__(local=local)
         self._rng = rng
         self.recent: dict[str, set[str]] = {} if recent is None else recent
-
-    def trace(self, packet: Packet) -> Trace:
-        state = _State(packet)
-        self._run_hook("prerouting" if packet.link else "output", state)
-        inward = self.is_local(state.packet.target)
-        if packet.link:
-            hooks = ("input",) if inward else ("forward", "postrouting")
-        else:
-            hooks = ("postrouting", "input") if inward else ("postrouting",)
-        for hook in hooks:
-            self._run_hook(hook, state)
-        target = f"[{state.packet.target}]" if ":" in state.packet.target else state.packet.target
-        where = f"{target}:{state.packet.port}"
-        return Trace(state.refused, where, state.masqueraded, tuple(state.chains), tuple(state.rules))
-
-    def is_local(self, address: str) -> bool:
-        return address in self._local or ip_address(address).is_loopback
 
     def draw(self) -> float:
         return self._rng.random()
 
-    def _run_hook(self, hook: str, state: _State) -> None:
+    def run_hook(self, hook: str, state: State) -> None:
         for table in _HOOKS[hook]:
             chains = self._tables.table(table)
             if state.refused == "sent" and hook.upper() in chains:
                 self._run_chain(chains, hook.upper(), state)
 
-    def _run_chain(self, chains: Mapping[str, list[str]], name: str, state: _State) -> Verdict:
+    def _run_chain(self, chains: Mapping[str, list[str]], name: str, state: State) -> Verdict:
         for rule in chains[name]:
             conditions, target, options = parse_rule(rule)
             if not all(_holds(self, option, state) for option in conditions):
@@ -143,7 +115,7 @@ def _options(words: Iterator[str]) -> Iterator[Option]:
         negated = False
 
 
-def _holds(tracer: Tracer, option: Option, state: _State) -> bool:
+def _holds(tracer: Tracer, option: Option, state: State) -> bool:
     return _CONDITIONS[option.name](tracer, option.value, state) != option.negated
 
 
@@ -158,21 +130,21 @@ def _is_local(tracer: Tracer, address: str, kind: str) -> bool:
     return tracer.is_local(address)
 
 
-def _is_in_state(_: Tracer, names: str, state: _State) -> bool:
+def _is_in_state(_: Tracer, names: str, state: State) -> bool:
     states = {state.packet.state.upper(), *(("DNAT",) if state.dnat else ())}
     return not states.isdisjoint(names.split(","))
 
 
-def _is_marked(_: Tracer, value: str, state: _State) -> bool:
+def _is_marked(_: Tracer, value: str, state: State) -> bool:
     number, mask = (int(part, 16) for part in value.split("/"))
     return state.mark & mask == number
 
 
-def _is_recent(tracer: Tracer, name: str, state: _State) -> bool:
+def _is_recent(tracer: Tracer, name: str, state: State) -> bool:
     return state.packet.source in tracer.recent.get(name, ())
 
 
-def _remember(tracer: Tracer, name: str, state: _State) -> bool:
+def _remember(tracer: Tracer, name: str, state: State) -> bool:
     tracer.recent.setdefault(name, set()).add(state.packet.source)
     return True
 
@@ -181,7 +153,7 @@ def _nothing(*_: object) -> bool:
     return True
 
 
-_CONDITIONS: dict[str, Callable[[Tracer, str, _State], bool]] = {
+_CONDITIONS: dict[str, Callable[[Tracer, str, State], bool]] = {
     "-s": lambda _, value, state: _in_block(state.packet.source, value),
     "-d": lambda _, value, state: _in_block(state.packet.target, value),
     "-p": lambda _, value, state: state.packet.protocol == value,
@@ -197,37 +169,37 @@ _CONDITIONS: dict[str, Callable[[Tracer, str, _State], bool]] = {
 }
 
 
-def _change_mark(options: Mapping[str, str], state: _State) -> Verdict:
+def _change_mark(options: Mapping[str, str], state: State) -> Verdict:
     value, mask = (int(part, 16) for part in options["--set-xmark"].split("/"))
     state.mark = state.mark & ~mask ^ value
     return "next"
 
 
-def _translate(options: Mapping[str, str], state: _State) -> Verdict:
+def _translate(options: Mapping[str, str], state: State) -> Verdict:
     ip, _, port = options["--to-destination"].rpartition(":")
     state.packet = replace(state.packet, target=ip.strip("[]"), port=int(port))
     state.dnat = True
     return "done"
 
 
-def _masquerade(_: Mapping[str, str], state: _State) -> Verdict:
+def _masquerade(_: Mapping[str, str], state: State) -> Verdict:
     state.masqueraded = True
     return "done"
 
 
-def _refuse(fate: Fate) -> Callable[[Mapping[str, str], _State], Verdict]:
-    def refuse(_: Mapping[str, str], state: _State) -> Verdict:
+def _refuse(fate: Fate) -> Callable[[Mapping[str, str], State], Verdict]:
+    def refuse(_: Mapping[str, str], state: State) -> Verdict:
         state.refused = fate
         return "done"
 
     return refuse
 
 
-def _reject(options: Mapping[str, str], state: _State) -> Verdict:
+def _reject(options: Mapping[str, str], state: State) -> Verdict:
     return _refuse("reset" if options["--reject-with"] == "tcp-reset" else "unreachable")(options, state)
 
 
-_TARGETS: dict[str, Callable[[Mapping[str, str], _State], Verdict]] = {
+_TARGETS: dict[str, Callable[[Mapping[str, str], State], Verdict]] = {
     "": lambda _, __: "next",
     "ACCEPT": lambda _, __: "done",
     "RETURN": lambda _, __: "return",

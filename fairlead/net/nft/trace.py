@@ -9,14 +9,14 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from fairlead.net.nft.fake import FakeTable
 from fairlead.net.nft.model import Chain
+from fairlead.net.trace import Matched, Packet, State, Way
 
-Fate = Literal["sent", "reset", "unreachable", "dropped"]
 Step = Literal["next", "no match", "done"]
 
 _FIELD = r"(?:meta l4proto|meta mark|ip6? daddr|ip6? saddr|th dport)"
@@ -24,85 +24,21 @@ _KEY = rf"({_FIELD}(?: \. {_FIELD})*)"
 _PRIORITY = {"dstnat": -100, "filter": 0, "srcnat": 100}
 
 
-@dataclass(frozen=True)
-class Packet:
-    """`link` is where it came in; empty where it was sent on the node itself."""
-
-    source: str
-    target: str
-    port: int
-    protocol: str = "tcp"
-    link: str = ""
-    state: str = "new"
-    """As connection tracking calls it: `new`, `established`, `related` or `invalid`."""
-
-
-@dataclass(frozen=True)
-class Matched:
-    """A rule that the packet met and that did something to it."""
-
-    chain: str
-    rule: str
-
-
-@dataclass(frozen=True)
-class Trace:
-    fate: Fate
-    target: str
-    """Where it went in the end, `address:port`."""
-    masqueraded: bool
-    chains: tuple[str, ...]
-    """Those entered, without the hooks' own."""
-    rules: tuple[Matched, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.fate} {self.target}{', masqueraded' if self.masqueraded else ''}"
-
-
-@dataclass
-class _State:
-    packet: Packet
-    mark: int = 0
-    connection_mark: int = 0
-    dnat: bool = False
-    masqueraded: bool = False
-    refused: Fate = "sent"
-    chains: list[str] = field(default_factory=list)
-    rules: list[Matched] = field(default_factory=list)
-
-
-class Tracer:
+class Tracer(Way):
     """`local` are the node's own addresses. Affinity entries that the rules make stay in the table."""
 
     def __init__(self, table: FakeTable, *, local: Iterable[str], rng: random.Random) -> None:
         self._table = table
-        self._local = frozenset(local)
+        super().__init__(local=local)
         self._rng = rng
 
-    def trace(self, packet: Packet) -> Trace:
-        state = _State(packet)
-        self._run_hook("prerouting" if packet.link else "output", state)
-        inward = self.is_local(state.packet.target)
-        if packet.link:
-            hooks = ("input",) if inward else ("forward", "postrouting")
-        else:
-            hooks = ("postrouting", "input") if inward else ("postrouting",)
-        for hook in hooks:
-            self._run_hook(hook, state)
-        target = f"[{state.packet.target}]" if ":" in state.packet.target else state.packet.target
-        where = f"{target}:{state.packet.port}"
-        return Trace(state.refused, where, state.masqueraded, tuple(state.chains), tuple(state.rules))
-
-    def is_local(self, address: str) -> bool:
-        return address in self._local or ip_address(address).is_loopback
-
-    def _run_hook(self, hook: str, state: _State) -> None:
+    def run_hook(self, hook: str, state: State) -> None:
         chains = [c for c in self._table.chains.values() if f" hook {hook} " in c.hook]
         for chain in sorted(chains, key=_priority):
             if state.refused == "sent":
                 self._run_chain(chain, state)
 
-    def _run_chain(self, chain: Chain, state: _State) -> bool:
+    def _run_chain(self, chain: Chain, state: State) -> bool:
         """Whether the packet's fate at this hook is settled."""
         for rule in chain.rules:
             outcome = self._run_rule(rule, state)
@@ -120,7 +56,7 @@ class Tracer:
                 return True
         return False
 
-    def _run_rule(self, rule: str, state: _State) -> Outcome:
+    def _run_rule(self, rule: str, state: State) -> Outcome:
         rest = rule
         while rest:
             found, act = _statement(rest)
@@ -130,7 +66,7 @@ class Tracer:
             rest = rest[found.end() :].lstrip()
         return "next"
 
-    def key(self, expression: str, state: _State) -> str:
+    def key(self, expression: str, state: State) -> str:
         packet = state.packet
         values = {
             "meta l4proto": packet.protocol,
@@ -165,24 +101,24 @@ def _priority(chain: Chain) -> int:
 
 
 Outcome = Step | tuple[str, str]
-Act = Callable[[Tracer, re.Match[str], _State], Outcome]
+Act = Callable[[Tracer, re.Match[str], State], Outcome]
 
 
 def _matches(good: bool) -> Outcome:
     return "next" if good else "no match"
 
 
-def _mark_connection(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _mark_connection(_: Tracer, found: re.Match[str], state: State) -> Outcome:
     state.connection_mark |= int(found[1], 16)
     return "next"
 
 
-def _draw(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _draw(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     state.mark = tracer.draw(int(found[1])) + int(found[2] or 0)
     return "next"
 
 
-def _mark_from_map(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _mark_from_map(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     value = tracer.held(found[2]).get(tracer.key(found[1], state))
     if value is None:
         return "no match"
@@ -190,17 +126,17 @@ def _mark_from_map(tracer: Tracer, found: re.Match[str], state: _State) -> Outco
     return "next"
 
 
-def _update(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _update(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     tracer.held(found[1]).setdefault(tracer.key(found[2], state), f"0x{state.mark:08x}")
     return "next"
 
 
-def _forget(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _forget(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     tracer.held(found[1]).pop(tracer.key(found[2], state), None)
     return "next"
 
 
-def _translate(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _translate(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     value = tracer.held(found[2]).get(tracer.key(found[1], state))
     if value is None:
         return "no match"
@@ -210,22 +146,22 @@ def _translate(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
     return "done"
 
 
-def _masquerade(_: Tracer, __: re.Match[str], state: _State) -> Outcome:
+def _masquerade(_: Tracer, __: re.Match[str], state: State) -> Outcome:
     state.masqueraded = True
     return "done"
 
 
-def _reject(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _reject(_: Tracer, found: re.Match[str], state: State) -> Outcome:
     state.refused = "reset" if found[1] == "tcp reset" else "unreachable"
     return "done"
 
 
-def _drop(_: Tracer, __: re.Match[str], state: _State) -> Outcome:
+def _drop(_: Tracer, __: re.Match[str], state: State) -> Outcome:
     state.refused = "dropped"
     return "done"
 
 
-def _verdict(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _verdict(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     value = tracer.held(found[2]).get(tracer.key(found[1], state))
     if value is None:
         return "no match"
@@ -233,7 +169,7 @@ def _verdict(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
     return verb, target
 
 
-def _in_set(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _in_set(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     key, held = tracer.key(found[1], state), tracer.held(found[3])
     there = key in held or any(_covers(element, key) for element in held if "/" in element)
     return _matches(there != bool(found[2]))
@@ -246,23 +182,23 @@ def _covers(element: str, key: str) -> bool:
     return head == start and ip_address(address) in ip_network(block)
 
 
-def _in_ranges(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _in_ranges(_: Tracer, found: re.Match[str], state: State) -> Outcome:
     address = ip_address(state.packet.target if found[1] == "daddr" else state.packet.source)
     return _matches(any(address in ip_network(text) for text in found[3].split(", ")) != bool(found[2]))
 
 
-def _from_link(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _from_link(_: Tracer, found: re.Match[str], state: State) -> Outcome:
     link = state.packet.link
     there = link.startswith(found[2]) if found[3] else link == found[2]
     return _matches(there != bool(found[1]))
 
 
-def _in_range(_: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _in_range(_: Tracer, found: re.Match[str], state: State) -> Outcome:
     address = state.packet.target if found[1] == "daddr" else state.packet.source
     return _matches((ip_address(address) in ip_network(found[3])) != bool(found[2]))
 
 
-def _is_own(tracer: Tracer, found: re.Match[str], state: _State) -> Outcome:
+def _is_own(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
     address = state.packet.target if found[1] == "daddr" else state.packet.source
     return _matches(tracer.is_local(address) != bool(found[2]))
 
