@@ -1,0 +1,53 @@
+"""A change that is too large for one transaction goes in parts: between any two of them no Service is half-changed."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.net.nft.fake import FakeNft
+from fairlead.net.nft.trace import Tracer
+from fairlead.net.trace import Packet
+from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.plan import NOTHING, plan_service
+from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.site import cluster_site
+from tests.proxy.objects import NETWORK, node
+from tests.proxy.test_iptables import ENDS, SHAPES, shaped
+
+SERVED = st.tuples(st.sampled_from([*SHAPES]), st.sampled_from([1, 2, 3, 4]))
+CLIENTS = ("10.244.1.9", "10.244.1.8", "10.244.1.7")
+
+
+@given(st.lists(SERVED, min_size=2, max_size=6), st.integers(1, 9), st.booleans())
+def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_after(
+    turns: list[tuple[str, int]], limit: int, restart: bool
+) -> None:
+    nft, rng = FakeNft(), random.Random(5)
+    ledger = Ledger(fixed_table(cluster_site(NETWORK)))
+    before: set[str] = set()
+    for shape, ends in turns:
+        # With the policy of the node's own endpoints alone, clients of the node reach these.
+        local = SHAPES[shape].get("internalTrafficPolicy") == "Local"
+        ready = [e for piece in ENDS[ends] for e in piece.endpoints if not local or e.nodeName in (None, "node1")]
+        after = {f"{endpoint.addresses[0]}:8080" for endpoint in ready}
+        known = NOTHING if restart else ledger.plans.get("default/a", NOTHING)
+        plan = plan_service(shaped("a", shape), ENDS[ends], node=node(), before=known)
+        if restart:
+            ledger = Ledger(fixed_table(cluster_site(NETWORK)))
+            ledger.take({"default/a": plan})
+            ledger.found(nft.read(TABLE))
+            transaction = ledger.resync()
+        else:
+            transaction = ledger.take({"default/a": plan})
+        for part in transaction.split(limit):
+            nft.run(part)
+            ledger.done(part)
+            if before and after:
+                tracer = Tracer(nft.tables[TABLE], local=node().addresses, rng=rng)
+                for client in CLIENTS * 2:
+                    trace = tracer.trace(Packet(client, "10.96.0.97", 80, link="veth9"))
+                    assert (trace.fate, trace.target in before | after) == ("sent", True), f"{trace} after {part}"
+        before = after
