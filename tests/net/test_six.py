@@ -13,6 +13,8 @@ import pytest
 
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork, Network6
+from fairlead.net.netlink.model import add_veth
+from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology import plan
 from tests.net.cluster import Pod, build
 from tests.net.sandbox import as_any_user, in_sandbox
@@ -101,3 +103,26 @@ def _ask(ip6: IPv6Address) -> str:
 def test_everyone_reaches_every_pod_over_ipv6_from_the_first_packet(ordinary: bool) -> None:
     expected = ["fd00:10:244:1::2", "fd00:10:244:1::3", "fd00:10:244:2::4"]
     assert in_sandbox(_reach, ordinary=ordinary) == expected * 5
+
+
+def _waiting() -> list[bool]:
+    pair = build(nodes=1, network=BOTH)
+    here = Network6().gateway
+    with Netlink() as netlink:
+        return [
+            netlink.wait_running(plan.FABRIC_INDEX),
+            netlink.wait_local(here, plan.FABRIC_INDEX),
+            netlink.wait_local(here + 1, plan.FABRIC_INDEX),
+            linux.in_netns(pair.node(1), _wait_for_a_link_that_is_down),
+        ]
+
+
+def _wait_for_a_link_that_is_down() -> bool:
+    with Netlink() as netlink, open("/proc/thread-self/ns/net") as here:
+        netlink.run([add_veth("lone", 77, peer_name="other", peer_index=78, peer_netns=here.fileno())])
+        return netlink.wait_running(77)
+
+
+@pytest.mark.kernel
+def test_links_and_addresses_are_waited_for_until_they_are_of_use() -> None:
+    assert in_sandbox(_waiting) == [True, True, False, False]

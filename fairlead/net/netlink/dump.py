@@ -1,4 +1,4 @@
-"""What a network namespace has: its routes and addresses, asked for and read (linux/rtnetlink.h). No I/O."""
+"""What a network namespace has: routes, addresses, a link's state, asked for and read (linux/rtnetlink.h). No I/O."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 Network = IPv4Network | IPv6Network
 
 GET_ADDRESSES, GET_ROUTES = 22, 26
-_NEWADDR, _NEWROUTE, _DONE, _ERROR = 20, 24, 3, 2
+_NEWLINK, _GETLINK, _NEWADDR, _NEWROUTE, _GETROUTE, _DONE, _ERROR = 16, 18, 20, 24, 26, 3, 2
 _REQUEST, _DUMP = 1, 0x300
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
 _RTM_F_CLONED = 0x200
+_IFF_RUNNING = 0x40
+_LOCAL = 2
 _LEADING = frozenset({1, 6, 7, 8})
 """Types of routes that say where packets go, or that they go nowhere: unicast, blackhole, unreachable, prohibit. The
 others (local, broadcast, multicast) follow from addresses."""
@@ -39,6 +41,29 @@ class Held:
 def request(kind: int, seq: int) -> bytes:
     """Asks for all of both families."""
     return struct.pack("=IHHIIB3x", 20, kind, _REQUEST | _DUMP, seq, 0, 0)
+
+
+def request_link(index: int, seq: int) -> bytes:
+    """Asks for one link."""
+    return struct.pack("=IHHIIBxHiII", 32, _GETLINK, _REQUEST, seq, 0, 0, 0, index, 0, 0)
+
+
+def is_running(kind: int, body: bytes) -> bool:
+    """Whether the answer is a link that may send: `IFF_RUNNING`, its operational state is up (RFC 2863)."""
+    return kind == _NEWLINK and bool(struct.unpack_from("=I", body, 8)[0] & _IFF_RUNNING)
+
+
+def request_route(address: IPv6Address, link: int, seq: int) -> bytes:
+    """Asks which way a packet would take that is bound for this address by this link."""
+    return struct.pack(
+        "=IHHIIBBBBBBBBIHH16sHHI",
+        56, _GETROUTE, _REQUEST, seq, 0, 10, 128, 0, 0, 0, 0, 0, 0, 0, 20, _RTA_DST, address.packed, 8, _RTA_OIF, link,
+    )  # fmt: skip
+
+
+def is_local(kind: int, body: bytes) -> bool:
+    """Whether the answer is a route to an address of one's own (`RTN_LOCAL`)."""
+    return kind == _NEWROUTE and body[7] == _LOCAL
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:

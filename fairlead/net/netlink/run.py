@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import IPv6Address
+from time import sleep
 
-from fairlead.net.netlink.dump import is_last, messages, request
+from fairlead.net.netlink.dump import is_last, is_local, is_running, messages, request, request_link, request_route
 from fairlead.net.netlink.model import Ack, Message, decode_acks, encode
 
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _BATCH = 64
 """Messages a send: the kernel queues every answer before send returns, and the receive buffer holds some 200."""
+_LOOKS, _LOOK_EVERY_S = 200, 0.001
 
 
 class Netlink:
@@ -58,6 +62,29 @@ class Netlink:
                         raise OSError(code, os.strerror(code))
                     return found
                 found.append((kind_of_this, body))
+
+    def wait_running(self, index: int) -> bool:
+        """Waits until frames can be sent by a link that was just set up; False where that takes over 0.2 s.
+
+        The kernel lets a link send only when a work queue has got to know of its carrier. Until then it drops what is
+        sent, and whoever looked for a neighbour tries again a second later. From Linux 6.8 on the question itself makes
+        the kernel catch up."""
+        return self._wait(partial(request_link, index), is_running)
+
+    def wait_local(self, address: IPv6Address, link: int) -> bool:
+        """Waits until an address that was just added is heard at; False where that takes over 0.2 s.
+
+        A work queue joins the group in which neighbours look for an IPv6 address, then routes the address here."""
+        return self._wait(partial(request_route, address, link), is_local)
+
+    def _wait(self, question: Callable[[int], bytes], good: Callable[[int, bytes], bool]) -> bool:
+        for _ in range(_LOOKS):
+            self._seq += 1
+            self._socket.send(question(self._seq))
+            if any(good(*answer) for answer in messages(self._socket.recv(1 << 16))):
+                return True
+            sleep(_LOOK_EVERY_S)
+        return False
 
     def close(self) -> None:
         self._socket.close()

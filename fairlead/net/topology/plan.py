@@ -23,7 +23,7 @@ POD_LINK = "eth0"
 LEG = 2
 """The index of `eth0` in nodes and in pods."""
 
-_FABRIC_INDEX = 10
+FABRIC_INDEX = 10
 _FIRST_NODE_INDEX = 100
 _FIRST_POD_INDEX = 1 << 20
 _DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
@@ -52,11 +52,11 @@ def fabric(network: ClusterNetwork) -> list[Message]:
     address, six = IPv4Interface((network.gateway, network.fabric.prefixlen)), network.six
     return [
         set_up(LOOPBACK),
-        add_bridge(FABRIC_LINK, _FABRIC_INDEX),
-        add_address(_FABRIC_INDEX, address),
-        *([add_address(_FABRIC_INDEX, IPv6Interface((six.gateway, six.fabric.prefixlen)))] if six else ()),
-        set_routing(_FABRIC_INDEX),
-        *(add_route(block, link=_FABRIC_INDEX) for block in network.balancers if block.version == 4 or six),
+        add_bridge(FABRIC_LINK, FABRIC_INDEX),
+        add_address(FABRIC_INDEX, address),
+        *([add_address(FABRIC_INDEX, IPv6Interface((six.gateway, six.fabric.prefixlen)))] if six else ()),
+        set_routing(FABRIC_INDEX),
+        *(add_route(block, link=FABRIC_INDEX) for block in network.balancers if block.version == 4 or six),
     ]
 
 
@@ -64,8 +64,13 @@ def node_link(index: int, netns: int) -> list[Message]:
     """The node's leg on the fabric, made from the sandbox's namespace."""
     name, number = f"node{index}", _FIRST_NODE_INDEX + index
     return [
-        add_veth(name, number, peer_name=NODE_LINK, peer_index=LEG, peer_netns=netns, master=_FABRIC_INDEX),
+        add_veth(name, number, peer_name=NODE_LINK, peer_index=LEG, peer_netns=netns, master=FABRIC_INDEX),
     ]
+
+
+def node_leg(index: int) -> int:
+    """The node's link in the sandbox's namespace."""
+    return _FIRST_NODE_INDEX + index
 
 
 def node_routes(network: ClusterNetwork, index: int) -> list[Message]:

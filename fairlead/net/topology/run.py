@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.net import linux
-from fairlead.net.model import ClusterNetwork
+from fairlead.net.model import POD_GATEWAY6, ClusterNetwork
 from fairlead.net.netlink.model import delete_link
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology import plan
@@ -76,6 +76,12 @@ def add_node(network: ClusterNetwork, index: int, count: int) -> int:
             outside.run(plan.node_link(index, netns))
             inside.run(plan.node(network, index, count))
             outside.run(plan.node_routes(network, index))
+            inside.wait_running(plan.LEG)
+            outside.wait_running(plan.node_leg(index))
+            outside.wait_running(plan.FABRIC_INDEX)
+            if network.six:
+                inside.wait_local(network.six.node_ip(index), plan.LEG)
+                outside.wait_local(network.six.gateway, plan.FABRIC_INDEX)
         except OSError:
             os.close(netns)
             raise
@@ -112,6 +118,10 @@ class PodAttacher:
                     self._netlink.run([leftover])
             self._netlink.run(messages)
         linux.in_netns(netns, lambda: _build_pod(at))
+        link = plan.pod_link_index(at.first)
+        self._netlink.wait_running(link)
+        if at.ip6 is not None:
+            self._netlink.wait_local(POD_GATEWAY6, link)
 
     def detach(self, host_ifname: str) -> None:
         """Takes the link away at once (blocks for some 30 ms). Not needed where the pod's namespace is closed."""
@@ -127,6 +137,9 @@ def _build_pod(at: plan.PodAddresses) -> None:
         _apply(_SETTINGS6_POD, "ipv6")
     with Netlink() as inside:
         inside.run(plan.pod(at))
+        inside.wait_running(plan.LEG)
+        if at.ip6 is not None:
+            inside.wait_local(at.ip6, plan.LEG)
     _try_sysctl("ip_unprivileged_port_start", "0")
     # Group ids have to be mapped; an ordinary user's cluster has but one.
     if not _try_sysctl("ping_group_range", "0 65535"):
