@@ -160,12 +160,6 @@ def _reverse(labels: Sequence[str]) -> bytes | None:
         return None
 
 
-def reverse_name(address: bytes) -> str:
-    if len(address) == 4:
-        return ".".join(map(str, reversed(address))) + ".in-addr.arpa"
-    return ".".join(reversed(address.hex())) + ".ip6.arpa"
-
-
 def is_private(address: bytes) -> bool:
     """Of no meaning outside: its reverse name is nobody else's business (RFC 6303)."""
     if len(address) == 16:

@@ -21,7 +21,6 @@ from itertools import islice
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
-from fairlead.base.tasks import run_all
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.backend import Backend, Metric, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
@@ -55,17 +54,6 @@ class ProxyStats:
     """How long the last sync took, from the look at the caches to the kernel's answer."""
     last_synced_at: float = 0.0
     """On the monotonic clock."""
-
-
-async def run_with(informers: InformerSet, proxy: Proxy) -> None:
-    """For ever, with informers of the caller's, which this runs."""
-    proxy.follow(informers)
-
-    async def work() -> None:
-        await informers.wait_synced()
-        await proxy.run()
-
-    await run_all(informers.run(), work())
 
 
 class Proxy:

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from fairlead.base.clock import Clock
-from fairlead.base.log import Log
 from fairlead.net import linux
 from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.run import IptablesKernel, Turns
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
 from fairlead.proxy.backend import Backend
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.inforce import Around, Makers
+from fairlead.proxy.inforce import Makers
 from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nftables.backend import NftablesBackend
-from fairlead.proxy.site import Site, cluster_site, of_family
+from fairlead.proxy.site import Site, of_family
 
 
 def nftables_only(nft: Nft) -> dict[str, Callable[[Site], Backend]]:
@@ -64,11 +59,3 @@ class Localnet:
         if on or self._given:
             route_localnet(on)
         self._given = on
-
-
-def nftables_proxy(
-    node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, config: ProxyConfig | None = None
-) -> Proxy:
-    """The proxy of a node of a cluster of this program's own, in the family of `node`, with one mode to choose from."""
-    around = Around(cluster_site(network, node.family), nftables_only(nft), nft, lambda _: None)
-    return Proxy(around, config or ProxyConfig(), node=node, clock=clock, log=log)

@@ -51,7 +51,3 @@ def by_controller(obj: Object) -> Iterable[str]:
     """The uid of the object's managing owner; what has none is under `<namespace>/`."""
     owner = controller_of(obj.metadata)
     return (owner.uid,) if owner else (f"{obj.metadata.namespace}/",)
-
-
-def by_owner(obj: Object) -> Iterable[str]:
-    return [ref.uid for ref in obj.metadata.ownerReferences]

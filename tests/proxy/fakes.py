@@ -1,4 +1,4 @@
-"""A backend without a kernel: remembers what it was told, and refuses when told to."""
+"""A backend without a kernel, which remembers what it was told and refuses when told to; and a proxy with one mode."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fairlead.base.clock import Clock
+from fairlead.base.log import Log
 from fairlead.net.errors import KernelRefused
+from fairlead.net.model import ClusterNetwork
+from fairlead.net.nft.model import Nft
 from fairlead.proxy.backend import Address, Metric, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
-from fairlead.proxy.site import Site
+from fairlead.proxy.inforce import Around
+from fairlead.proxy.loop import Proxy
+from fairlead.proxy.modes import nftables_only
+from fairlead.proxy.site import Site, cluster_site
 
 
 @dataclass
@@ -82,3 +90,11 @@ class FakeBackend:
         there = bool(self._rules.held)
         self._rules.held = set()
         return there
+
+
+def nftables_proxy(
+    node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, config: ProxyConfig | None = None
+) -> Proxy:
+    """The proxy of a node of a cluster of this program's own, in the family of `node`, with one mode to choose from."""
+    around = Around(cluster_site(network, node.family), nftables_only(nft), nft, lambda _: None)
+    return Proxy(around, config or ProxyConfig(), node=node, clock=clock, log=log)

@@ -38,10 +38,10 @@ from fairlead.proxy.health import (
 )
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.metrics import TRIGGER_TIME
-from fairlead.proxy.modes import nftables_proxy
 from fairlead.proxy.serving import Bindings, Station, follow_zone
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
+from tests.proxy.fakes import nftables_proxy
 from tests.proxy.objects import NETWORK, endpoint, node, service, slice_of
 from tests.proxy.paths import behind, made, on
 

@@ -16,17 +16,18 @@ from fairlead.api.service import SERVICE
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
+from fairlead.base.tasks import run_all
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
-from fairlead.proxy.loop import Proxy, run_with
-from fairlead.proxy.modes import nftables_proxy
+from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import desired, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.proxy.site import cluster_site
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
+from tests.proxy.fakes import nftables_proxy
 from tests.proxy.objects import NETWORK, endpoint, node, node_port_service, port, service, slice_of, sticky
 
 
@@ -44,6 +45,17 @@ class World:
         found = self.nft.read(TABLE)
         assert found is not None
         return {name: dict(held) for name, held in found.elements.items()}
+
+
+async def run_with(informers: InformerSet, proxy: Proxy) -> None:
+    """For ever."""
+    proxy.follow(informers)
+
+    async def work() -> None:
+        await informers.wait_synced()
+        await proxy.run()
+
+    await run_all(informers.run(), work())
 
 
 @contextlib.asynccontextmanager

@@ -65,10 +65,6 @@ def is_ours(chain: str) -> bool:
     return chain in _FIXED or _OF_SERVICES.fullmatch(chain) is not None
 
 
-def is_of_service(chain: str) -> bool:
-    return _OF_SERVICES.fullmatch(chain) is not None
-
-
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PAIRS = tuple(first + second for first in _DIGITS for second in _DIGITS)
 
