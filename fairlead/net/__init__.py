@@ -1,1 +1,4 @@
-"""The kernel: system calls, namespaces, links and routes (rtnetlink), rules (nftables, iptables), flows (conntrack). Plans apart from I/O."""
+"""The kernel: system calls, namespaces, links and routes (rtnetlink), rules (nftables, iptables), flows (conntrack).
+
+Plans apart from I/O.
+"""
