@@ -121,7 +121,7 @@ def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool
         return "no Pod is ready"
     if key.endswith("/SCTP") and not noted:
         return "SCTP is not brought to the host"
-    return "" if noted else f"not on the host: kubectl describe svc {name}"
+    return "" if noted else f"not on the host, or not yet: kubectl describe svc {name}"
 
 
 def _address(service: Tree) -> str:

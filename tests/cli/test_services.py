@@ -72,7 +72,7 @@ def test_a_service_that_is_not_reached_says_why() -> None:
         ("down", "172.30.0.200:80", "(no Pod is ready)"),
         ("pending", "-", "(no address yet: kubectl describe svc pending)"),
         ("sctp", "172.30.0.200:80", "(SCTP is not brought to the host)"),
-        ("taken", "172.30.0.200:80", "(not on the host: kubectl describe svc taken)"),
+        ("taken", "172.30.0.200:80", "(not on the host, or not yet: kubectl describe svc taken)"),
         ("unready", "172.30.0.200:80", "(no Pod is ready)"),
     ]
 
