@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from fairlead.base.bulk import uncollected
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.net.errors import KernelRefused
@@ -219,10 +220,11 @@ class Proxy:
         return self.in_force.backend
 
     async def _sync_all(self, dirty: set[str]) -> None:
-        for some in _batches(sorted(dirty), _PLANS_A_TURN):
-            self._take(some)
-            await asyncio.sleep(0)
-        outcome = await self._bring_in_line()
+        with uncollected():
+            for some in _batches(sorted(dirty), _PLANS_A_TURN):
+                self._take(some)
+                await asyncio.sleep(0)
+            outcome = await self._bring_in_line()
         self.in_force.settle()
         self.stats.full_syncs += 1
         self._log.info("rules in line", services=self._used.services, changes=outcome.changes)
