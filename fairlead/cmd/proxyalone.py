@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fairlead.proxy.config import ProxyConfig
     from fairlead.proxy.inforce import Makers
 
+_CAP_NET_ADMIN = 12
 _RIGHTS = (
     "the kernel does not let this process change rules here: it needs CAP_NET_ADMIN in this network namespace "
     "(run it as root, or in a namespace of your own: unshare --user --map-root-user --net)"
@@ -106,12 +107,21 @@ def _makers() -> Makers:
     from fairlead.proxy.modes import kernel_modes
     from fairlead.proxy.nftables.rules import TABLE
 
+    if not _is_capable():
+        raise CommandError(_RIGHTS)  # before libnftables prints a line of its own
     try:
         kernel = NftKernel()
         kernel.read(TABLE)
     except KernelRefused as e:
         raise CommandError(_RIGHTS if "not permitted" in str(e) else str(e)) from e
     return kernel_modes(kernel)
+
+
+def _is_capable() -> bool:
+    """Of CAP_NET_ADMIN in this process's user namespace; the network namespace may still be another one's."""
+    with open("/proc/self/status", encoding="ascii") as f:
+        effective = next(line for line in f if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) & 1 << _CAP_NET_ADMIN)
 
 
 async def _cleanup(makers: Makers) -> None:
