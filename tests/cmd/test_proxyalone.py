@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,7 +19,7 @@ from fairlead.cmd.proxyalone import read_config
 from fairlead.cmd.proxyflags import FLAGS
 from fairlead.net import linux
 from fairlead.proxy.config import ProxyConfig
-from tests.net.sandbox import in_sandbox
+from tests.net.sandbox import answer, answer_of, in_sandbox, stay
 
 
 def config(*flags: str) -> ProxyConfig:
@@ -102,3 +104,26 @@ def test_without_rights_it_says_which_ones_it_needs() -> None:
     assert code == 1
     assert "needs CAP_NET_ADMIN in this network namespace" in text
     assert text.count("\n") == 1
+
+
+def test_an_ordinary_user_is_refused_before_the_library_says_anything() -> None:
+    def work() -> tuple[int, str, bytes]:
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        library = os.memfd_create("stderr")
+        os.dup2(library, 2)
+        with contextlib.redirect_stderr(io.StringIO()) as shown:
+            code = main(["proxy", "--cleanup"])
+        return code, shown.getvalue(), os.pread(library, 1000, 0)
+
+    def child(parent: socket.socket) -> NoReturn:
+        stay(parent)
+        answer(parent, work)
+
+    code, text, printed = answer_of(child)
+    assert code == 1
+    assert "needs CAP_NET_ADMIN in this network namespace" in text
+    assert text.count("\n") == 1
+    assert printed == b""

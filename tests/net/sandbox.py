@@ -35,7 +35,7 @@ def in_sandbox(work: Callable[[], R], *, ordinary: bool = False) -> R:
 
 
 def answer_of(child: Callable[[socket.socket], NoReturn]) -> Any:
-    """What a forked child sends by `answer`, after `enter` or without."""
+    """What a forked child sends by `answer`, after `enter` or, where it stays where it is, `stay`."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     pid = os.fork()
     if pid == 0:
@@ -78,6 +78,11 @@ def _child(parent: socket.socket, work: Callable[[], R], ordinary: bool) -> NoRe
     answer(parent, body)
 
 
+def stay(parent: socket.socket) -> None:
+    """The child needs no namespaces of its own."""
+    parent.send(b"-")
+
+
 def enter(parent: socket.socket, flags: int, *, ordinary: bool) -> None:
     """Into new namespaces, a user namespace among them; first as an ordinary user where that is asked for."""
     if ordinary and os.getuid() == 0:
@@ -94,4 +99,4 @@ def enter(parent: socket.socket, flags: int, *, ordinary: bool) -> None:
         linux.put("/proc/self/setgroups", "deny")
         linux.put("/proc/self/uid_map", f"0 {uid} 1")
         linux.put("/proc/self/gid_map", f"0 {gid} 1")
-        parent.send(b"-")
+        stay(parent)
