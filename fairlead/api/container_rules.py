@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
-from fairlead.api.container import Container, ContainerPort, VolumeDevice, VolumeMount
+from fairlead.api.container import Container, ContainerPort, EphemeralContainer, VolumeDevice, VolumeMount
 from fairlead.api.env_rules import env_errors, env_from_errors
 from fairlead.api.podspec import PodSpec
 from fairlead.api.probe_rules import container_probe_errors, init_probe_errors
@@ -13,7 +13,12 @@ from fairlead.api.rules import missing, relative_path
 from fairlead.api.security import SecurityContext
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
 
-_UNFIT_FOR_EPHEMERAL = ("ports", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
+_UNFIT_FOR_EPHEMERAL = (
+    *("ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules"),
+    *("livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
+)
+_UNSET = EphemeralContainer()
+_NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 
 
 def container_list_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
@@ -37,15 +42,26 @@ def container_list_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
             yield from container_probe_errors(container, where, grace_s=grace_s)
         else:
             yield from init_probe_errors(container, where)
+    targets = frozenset(seen)
     for i, ephemeral in enumerate(spec.ephemeralContainers):
         where = f"{path}.ephemeralContainers[{i}]"
         yield from _container_errors(ephemeral, volumes, where)
         yield from _name_clash(ephemeral, seen, where)
-        for name in _UNFIT_FOR_EPHEMERAL:
-            if getattr(ephemeral, name):
-                yield forbidden(f"{where}.{name}", "cannot be set for an Ephemeral Container")
+        yield from _ephemeral_errors(ephemeral, targets, where)
     if spec.hostNetwork:
         yield from _host_network_errors(spec.containers, f"{path}.containers")
+
+
+def _ephemeral_errors(container: EphemeralContainer, targets: Set[str], path: str) -> Iterator[FieldError]:
+    if container.targetContainerName and container.targetContainerName not in targets:
+        yield missing(f"{path}.targetContainerName", container.targetContainerName)
+    for name in _UNFIT_FOR_EPHEMERAL:
+        if getattr(container, name) != getattr(_UNSET, name):
+            yield forbidden(f"{path}.{name}", _NOT_EPHEMERAL)
+    for i, mount in enumerate(container.volumeMounts):
+        for name in ("subPath", "subPathExpr"):
+            if getattr(mount, name):
+                yield forbidden(f"{path}.volumeMounts[{i}].{name}", _NOT_EPHEMERAL)
 
 
 def _name_clash(container: Container, seen: set[str], path: str) -> Iterator[FieldError]:

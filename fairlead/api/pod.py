@@ -10,11 +10,11 @@ from fairlead.api.meta import Object
 from fairlead.api.pod_columns import POD_COLUMNS
 from fairlead.api.pod_create import prepare_pod
 from fairlead.api.pod_defaults import default_own_spec, default_pod_spec
-from fairlead.api.pod_rules import pod_errors, pod_transition
+from fairlead.api.pod_rules import ephemeral_container_changes, pod_create_errors, pod_errors, pod_transition
 from fairlead.api.pod_warnings import pod_warnings
 from fairlead.api.podspec import PodSpec
 from fairlead.api.podstatus import PodStatus
-from fairlead.machinery.kind import Doc, Kind
+from fairlead.machinery.kind import Doc, Kind, Part
 
 
 class Pod(Object):
@@ -39,10 +39,18 @@ POD = Kind(
     categories=("all",),
     status=True,
     generation=True,
+    parts=(
+        Part(
+            name="ephemeralcontainers",
+            writes=("spec", "ephemeralContainers"),
+            transition=ephemeral_container_changes,
+        ),
+    ),
     columns=POD_COLUMNS,
     default=_default,
     prepare_create=prepare_pod,
     rules=pod_errors,
+    create_rules=pod_create_errors,
     transition=pod_transition,
     warnings=lambda pod: pod_warnings(pod.metadata, pod.spec),
     fields={

@@ -22,6 +22,8 @@ from fairlead.machinery.status import FieldError, forbidden, invalid, required
 if TYPE_CHECKING:
     from fairlead.api.pod import Pod
 
+MIRROR = "kubernetes.io/config.mirror"
+"""Annotation of a Pod that stands for a static Pod of its node."""
 _MAX_NAMESERVERS = 3
 _FROZEN = (
     "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
@@ -32,6 +34,13 @@ _FROZEN = (
 
 def pod_errors(pod: Pod) -> Iterator[FieldError]:
     yield from pod_spec_errors(pod.spec, "spec")
+
+
+def pod_create_errors(pod: Pod) -> Iterator[FieldError]:
+    if pod.spec.ephemeralContainers:
+        yield forbidden("spec.ephemeralContainers", "cannot be set on create")
+    if pod.spec.nodeName and pod.spec.schedulingGates:
+        yield forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
 
 
 def template_errors(template: PodTemplateSpec, path: str) -> Iterator[FieldError]:
@@ -107,6 +116,21 @@ def pod_transition(old: Pod, new: Pod) -> Iterator[FieldError]:
     yield from _toleration_changes(before.tolerations, after.tolerations)
     if _without_mutable(before, after) != after:
         yield forbidden("spec", _FROZEN)
+
+
+def ephemeral_container_changes(old: Pod, new: Pod) -> Iterator[FieldError]:
+    """Checks a write of `ephemeralcontainers`: containers can be added, but not changed or removed."""
+    if MIRROR in old.metadata.annotations:
+        yield forbidden("", "static pods do not support ephemeral containers")
+        return
+    after = {container.name: container for container in new.spec.ephemeralContainers}
+    for container in old.spec.ephemeralContainers:
+        if container.name not in after:
+            text = f'existing ephemeral containers "{container.name}" may not be removed'
+            yield forbidden("spec.ephemeralContainers", text)
+        elif container != after[container.name]:
+            text = f'existing ephemeral containers "{container.name}" may not be changed'
+            yield forbidden("spec.ephemeralContainers", text)
 
 
 def _deadline_errors(before: int | None, after: int | None) -> Iterator[FieldError]:

@@ -11,6 +11,7 @@ from typing import Any
 from fairlead.api.namespace import NAMESPACE, Namespace
 from fairlead.api.pod import POD, Pod
 from fairlead.api.pod_create import mount_token
+from fairlead.api.pod_rules import MIRROR
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
 from fairlead.apiserver.resource import Resources
 from fairlead.base.ids import IdSource
@@ -18,7 +19,6 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, forbidden_request, not_found, qualified
 
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
-_MIRROR = "kubernetes.io/config.mirror"
 
 
 class Admission:
@@ -64,7 +64,7 @@ class Admission:
             raise error
 
     def _give_account(self, pod: Pod) -> None:
-        if _MIRROR in pod.metadata.annotations:
+        if MIRROR in pod.metadata.annotations:
             return
         namespace, name = pod.metadata.namespace, pod.spec.serviceAccountName
         entry = self._accounts.cache.get(f"{namespace}/{name}")

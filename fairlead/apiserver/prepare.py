@@ -7,13 +7,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import NAMESPACE
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Kind, Part
 from fairlead.machinery.status import StatusError, bad_request
 
 _ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
+KEPT_BY_PARTS = ("labels", "annotations", "finalizers", "ownerReferences")
+"""Metadata that a subresource of one field (`Kind.parts`) leaves as it is."""
 _SUFFIX_ROOM = 58
 """How much of `generateName` is kept, so that name and suffix are at most 63 characters."""
 
@@ -73,13 +77,16 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> Non
     meta.deletionTimestamp = was.deletionTimestamp
     meta.deletionGracePeriodSeconds = was.deletionGracePeriodSeconds
     meta.generation = was.generation
-    if subresource == "status":
+    part = kind.part(subresource)
+    if part is not None:
+        _keep_all_but_part(part, old, new)
+    elif subresource == "status":
         _keep_all_but_status(kind, old, new)
     elif kind.status and not subresource:
         new.status = old.status
     if kind is NAMESPACE and subresource != "finalize":
         new.spec = old.spec
-    if kind.generation and not subresource and _counts(kind, old, new):
+    if kind.generation and (part is not None or not subresource) and _counts(kind, old, new):
         meta.generation = was.generation + 1
 
 
@@ -90,6 +97,22 @@ def _keep_all_but_status(kind: Kind[Any], old: Any, new: Any) -> None:
     new.metadata.ownerReferences = old.metadata.ownerReferences
     if kind.group == "apps":
         new.metadata.labels = old.metadata.labels
+
+
+def _keep_all_but_part(part: Part[Any], old: Any, new: Any) -> None:
+    merged = _with_field(old, new, part.writes)
+    for name in type(new).__struct_fields__:
+        if name not in _ALWAYS_NEW:
+            setattr(new, name, getattr(merged, name))
+    for name in KEPT_BY_PARTS:
+        setattr(new.metadata, name, getattr(old.metadata, name))
+
+
+def _with_field(old: Any, new: Any, path: tuple[str, ...]) -> Any:
+    """The old struct with the field of the new one at the path. Shares the rest with `old`."""
+    name, below = path[0], path[1:]
+    inner = _with_field(getattr(old, name), getattr(new, name), below) if below else getattr(new, name)
+    return msgspec.structs.replace(old, **{name: inner})
 
 
 def _counts(kind: Kind[Any], old: Any, new: Any) -> bool:

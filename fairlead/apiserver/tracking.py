@@ -10,12 +10,13 @@ and whose writes are most of all. What others created is tracked from there on, 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from fairlead.api.meta import ManagedFieldsEntry
+from fairlead.apiserver.prepare import KEPT_BY_PARTS
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
 from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
@@ -23,6 +24,7 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
 from fairlead.machinery.merging import remove
 from fairlead.machinery.newfields import text_of_new
+from fairlead.machinery.schema import schema_of
 from fairlead.machinery.shape import Shape, struct_shape
 
 Tree = dict[str, Any]
@@ -88,11 +90,11 @@ def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[T
     before, after = {}, {}
     for name in _parts(kind):
         one, other = getattr(old, name), getattr(new, name)
-        if f"f:{name}" not in ignored and one != other:
+        if ignored.get(f"f:{name}") != {} and one != other:
             before[name], after[name] = msgspec.to_builtins(one), msgspec.to_builtins(other)
     was.managedFields, now.managedFields, was.resourceVersion = header
-    below = {"f:metadata": ignored["f:metadata"]} if "f:metadata" in ignored else None
-    if below and "metadata" in before:
+    below = {step: node for step, node in ignored.items() if node and step[2:] in before}
+    if below:
         before, after = (remove(tree, below, shape_of(kind)) for tree in (before, after))
     return before, after
 
@@ -115,6 +117,10 @@ def shape_of(kind: Kind[Any]) -> Shape:
 @functools.cache
 def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
     """What this endpoint leaves alone whatever it is sent (`prepare.prepare_update` sees to it)."""
+    part = kind.part(subresource)
+    if part is not None:
+        others = (path for path in _all_but(kind.type, part.writes) if path[0] not in _HEADER)
+        return field_set(*others, *(("metadata", name) for name in KEPT_BY_PARTS))
     if subresource == "status":
         names = (name for name in kind.type.__struct_fields__ if name not in _HEADER and name != "status")
         found = [*((name,) for name in names), ("metadata", "ownerReferences")]
@@ -122,6 +128,15 @@ def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
             found.append(("metadata", "labels"))
         return field_set(*found)
     return field_set(("status",)) if kind.status and not subresource else None
+
+
+def _all_but(struct: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The fields of a struct beside the path to one of them."""
+    for name, known in schema_of(struct).fields.items():
+        if name != path[0]:
+            yield (name,)
+        elif path[1:]:
+            yield from ((name, *below) for below in _all_but(known.type.struct, path[1:]))
 
 
 def tree_of(obj: Any) -> Tree:

@@ -92,16 +92,17 @@ class Updater:
         if not target.subresource:
             self._writer.complete(kind, old, new)
         # A binding sets what no update may change, and nothing that a check could refuse.
-        if target.subresource != "binding" and (errors := _errors(kind, old, new)):
+        if target.subresource != "binding" and (errors := _errors(kind, old, new, target.subresource)):
             raise invalid_object(kind.kind, kind.group, target.name, errors)
         return new
 
 
-def _errors(kind: Kind[Any], old: Any, new: Any) -> list[FieldError]:
+def _errors(kind: Kind[Any], old: Any, new: Any, subresource: str) -> list[FieldError]:
+    part = kind.part(subresource)
     return [
         *check_metadata(kind, new.metadata),
         *check_metadata_update(old.metadata, new.metadata),
         *check(kind, new),
         *immutable(kind, old, new),
-        *kind.transition(old, new),
+        *(part.transition if part is not None else kind.transition)(old, new),
     ]

@@ -132,9 +132,9 @@ class Verbs:
 
     async def _subresource(self, target: Target, request: Request) -> Outcome:
         kind, name, method = target.resource.kind, target.subresource, request.method
-        if name == "status" and kind.status and method != "DELETE":
+        if (name == "status" and kind.status) or kind.part(name) is not None:
             handler = _ON_OBJECT.get(method)
-            if handler is not None:
+            if handler is not None and method != "DELETE":
                 return await handler(self, target, request)
         elif name == "scale" and kind.scale:
             return await self._scale(target, request)

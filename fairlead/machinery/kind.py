@@ -126,6 +126,18 @@ def _second(_: Any, obj: Any) -> Any:
     return obj
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Generic[T]):
+    """A subresource that writes one field of the object and leaves all else as it is."""
+
+    name: str
+    """Of the subresource, in the path."""
+    writes: tuple[str, ...]
+    """The field, by the names that lead to it."""
+    transition: Callable[[T, T], Iterable[FieldError]]
+    """Checks of the change, instead of the kind's own: `transition(old, new)`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind(Generic[T]):
     """A resource kind. Compare by identity; `KINDS` in `fairlead.api.kinds` is the only list of them."""
@@ -143,6 +155,8 @@ class Kind(Generic[T]):
     """Has a `status` subresource: the main endpoint leaves status alone, `/status` leaves the rest alone."""
     scale: bool = False
     """Has a `scale` subresource (autoscaling/v1 Scale): `spec.replicas`, `status.replicas`, `spec.selector`."""
+    parts: tuple[Part[T], ...] = ()
+    """Further subresources, each of which writes one field."""
     generation: bool = False
     """`metadata.generation` counts changes of `spec`."""
     columns: tuple[Column[T], ...] = ()
@@ -180,6 +194,10 @@ class Kind(Generic[T]):
     @property
     def list_kind(self) -> str:
         return self.kind + "List"
+
+    def part(self, subresource: str) -> Part[T] | None:
+        """The subresource of that name, if it is one of `parts`."""
+        return next((part for part in self.parts if part.name == subresource), None)
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The request path of the collection, of one object, or of its subresource."""

@@ -69,6 +69,8 @@ def subresources_of(kind: Kind[Any]) -> list[Subresource]:
 
 def _all(kind: Kind[Any]) -> Iterator[Subresource]:
     yield from _SPECIAL.get((kind.group, kind.plural), ())
+    for part in kind.parts:
+        yield Subresource(part.name, gvk_of(kind), _READ_WRITE, foreign=False)
     if kind.status:
         yield Subresource("status", gvk_of(kind), _READ_WRITE, foreign=False)
     if kind.scale:

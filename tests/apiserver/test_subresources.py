@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from fairlead.apiserver import tokens
 from fairlead.apiserver.model import ANONYMOUS, User
+from fairlead.machinery.status import StatusError
 
-from .harness import DEPLOYMENTS, KEY, MERGE, PODS, Api, deployment, pod, story
+from .harness import DEPLOYMENTS, JSON_PATCH, KEY, MERGE, PODS, STRATEGIC, Api, deployment, pod, story
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 
@@ -185,3 +186,94 @@ async def test_a_replication_controller_scales_though_its_selector_is_a_plain_ma
     scale["spec"]["replicas"] = 1
     await api.ok("PUT", f"{path}/web/scale", scale)
     assert (await api.ok("GET", f"{path}/web"))["spec"]["replicas"] == 1
+
+
+DEBUGGER = {"name": "dbg", "image": "busybox", "command": ["sh"], "stdin": True, "targetContainerName": "web"}
+
+
+@story
+async def test_ephemeral_containers_are_added_by_their_subresource_in_every_form(api: Api) -> None:
+    made = await api.ok("POST", PODS, pod("a"))
+    path = f"{PODS}/a/ephemeralcontainers"
+    assert await api.ok("GET", path) == made
+    patch = {"spec": {"ephemeralContainers": [DEBUGGER]}, "metadata": {"labels": {"x": "y"}}}
+    found = await api.ok("PATCH", path, patch, content_type=STRATEGIC)
+    (container,) = found["spec"]["ephemeralContainers"]
+    assert (container["name"], container["imagePullPolicy"]) == ("dbg", "Always")
+    assert container["terminationMessagePath"] == "/dev/termination-log"
+    assert found["metadata"]["generation"] == made["metadata"]["generation"] + 1
+    assert "labels" not in found["metadata"]
+    found["spec"]["ephemeralContainers"].append(DEBUGGER | {"name": "two"})
+    found["spec"]["nodeName"] = "elsewhere"
+    found = await api.ok("PUT", path, found)
+    assert [c["name"] for c in found["spec"]["ephemeralContainers"]] == ["dbg", "two"]
+    assert "nodeName" not in found["spec"]
+    operations = [{"op": "add", "path": "/spec/ephemeralContainers/-", "value": DEBUGGER | {"name": "three"}}]
+    found = await api.ok("PATCH", path, operations, content_type=JSON_PATCH)
+    merged = {"spec": {"ephemeralContainers": [*found["spec"]["ephemeralContainers"], DEBUGGER | {"name": "four"}]}}
+    found = await api.ok("PATCH", path, merged, content_type=MERGE)
+    assert [c["name"] for c in found["spec"]["ephemeralContainers"]] == ["dbg", "two", "three", "four"]
+    assert found == await api.ok("GET", f"{PODS}/a")
+
+
+@story
+async def test_ephemeral_containers_are_never_changed_or_removed_and_come_by_no_other_way(api: Api) -> None:
+    error = await api.error("POST", PODS, pod("a", ephemeralContainers=[DEBUGGER]))
+    assert _causes(error) == [("spec.ephemeralContainers", "Forbidden: cannot be set on create")]
+    await api.ok("POST", PODS, pod("a"))
+    path = f"{PODS}/a/ephemeralcontainers"
+    found = await api.ok("PATCH", path, {"spec": {"ephemeralContainers": [DEBUGGER]}}, content_type=STRATEGIC)
+    changed = {"spec": {"ephemeralContainers": [DEBUGGER | {"image": "nginx"}]}}
+    for content_type, body, text in (
+        (STRATEGIC, changed, 'existing ephemeral containers "dbg" may not be changed'),
+        (MERGE, {"spec": {"ephemeralContainers": None}}, 'existing ephemeral containers "dbg" may not be removed'),
+    ):
+        error = await api.error("PATCH", path, body, content_type=content_type)
+        assert _causes(error) == [("spec.ephemeralContainers", f"Forbidden: {text}")]
+    found["spec"]["ephemeralContainers"].append(DEBUGGER | {"name": "two"})
+    error = await api.error("PUT", f"{PODS}/a", found)
+    assert error.details["causes"][0]["field"] == "spec"
+    assert (await api.error("GET", f"{DEPLOYMENTS}/a/ephemeralcontainers")).code == 404
+    assert (await api.error("DELETE", path)).code == 405
+    assert (await api.error("GET", f"{PODS}/b/ephemeralcontainers")).code == 404
+
+
+@story
+async def test_ephemeral_containers_are_checked_as_upstream_checks_them(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a", volumes=[{"name": "v", "emptyDir": {}}]))
+    bad = {
+        **DEBUGGER,
+        "name": "web",
+        "targetContainerName": "missing",
+        "ports": [{"containerPort": 80}],
+        "resources": {"limits": {"cpu": "1"}},
+        "restartPolicy": "Always",
+        "volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": "x"}],
+    }
+    patch = {"spec": {"ephemeralContainers": [bad]}}
+    error = await api.error("PATCH", f"{PODS}/a/ephemeralcontainers", patch, content_type=STRATEGIC)
+    where, unfit = "spec.ephemeralContainers[0]", "Forbidden: cannot be set for an Ephemeral Container"
+    assert _causes(error) == [
+        (f"{where}.name", 'Duplicate value: "web"'),
+        (f"{where}.targetContainerName", 'Not found: "missing"'),
+        (f"{where}.ports", unfit),
+        (f"{where}.resources", unfit),
+        (f"{where}.restartPolicy", unfit),
+        (f"{where}.volumeMounts[0].subPath", unfit),
+    ]
+
+
+@story
+async def test_owners_of_ephemeral_containers_are_tracked_by_subresource(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a"), query={"fieldManager": "maker"})
+    path, query = f"{PODS}/a/ephemeralcontainers", {"fieldManager": "debugger"}
+    patch = {"metadata": {"labels": {"x": "y"}}, "spec": {"ephemeralContainers": [DEBUGGER]}}
+    found = await api.ok("PATCH", path, patch, content_type=STRATEGIC, query=query)
+    entry = next(e for e in found["metadata"]["managedFields"] if e["manager"] == "debugger")
+    assert (entry["operation"], entry["subresource"]) == ("Update", "ephemeralcontainers")
+    assert list(entry["fieldsV1"]) == ["f:spec"]
+    assert list(entry["fieldsV1"]["f:spec"]) == ["f:ephemeralContainers"]
+
+
+def _causes(error: StatusError) -> list[tuple[str, str]]:
+    return [(cause["field"], cause["message"]) for cause in error.details["causes"]]
