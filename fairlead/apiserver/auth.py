@@ -13,10 +13,12 @@ from typing import Any
 from fairlead.api.pod import POD, Pod
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from fairlead.apiserver import tokens
+from fairlead.apiserver.impersonation import refuse_impersonation
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.resource import Resources
 from fairlead.base.clock import Clock
 from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Request
 
 PUBLIC = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 _PUBLIC_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
@@ -80,10 +82,21 @@ def of_certificate(peer: Mapping[str, Any] | None) -> User | None:
     return User(names[0], (*groups, "system:authenticated")) if names else None
 
 
-def authorize(user: User, path: str) -> None:
-    """Raises StatusError 401 where nobody known asks for more than health."""
+def authorize(user: User, request: Request) -> None:
+    """Raises StatusError 401 if a stranger asks for more than health, 403 for a request on behalf of another user."""
+    path = request.path
     if user is ANONYMOUS and path not in PUBLIC and not path.startswith(_PUBLIC_PREFIXES):
         raise unauthorized()
+    refuse_impersonation(user, request.headers)
+
+
+def permits(user: User, request: Request) -> bool:
+    """Returns whether `authorize` lets the request pass: only then is its body worth reading."""
+    try:
+        authorize(user, request)
+    except StatusError:
+        return False
+    return True
 
 
 def unauthorized() -> StatusError:

@@ -38,7 +38,7 @@ class Core:
         started = self._clock.monotonic()
         target: Target | None = None
         try:
-            authorize(user, request.path)
+            authorize(user, request)
             if request.path.startswith("/api"):
                 target = resolve(self._resources, request.path)
             if target is not None:

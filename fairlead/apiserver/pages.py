@@ -7,7 +7,6 @@ that has changed since, gets 410 with a token for carrying on without the promis
 
 from __future__ import annotations
 
-import base64
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from fairlead.apiserver.cache import Entry
+from fairlead.base.base64url import decode_base64url, encode_base64url
 from fairlead.machinery.status import StatusError, bad_request
 
 MAX_SNAPSHOTS = 32
@@ -67,13 +67,13 @@ class Snapshots:
 
 def render_token(position: Position) -> str:
     text = msgspec.json.encode(_Token("meta.k8s.io/v1", position.revision, position.after))
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+    return encode_base64url(text).decode()
 
 
 def parse_token(text: str) -> Position:
     """Reads a `continue` parameter. Raises StatusError 400."""
     try:
-        token = _DECODER.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        token = _DECODER.decode(decode_base64url(text.encode()))
     except (ValueError, msgspec.MsgspecError) as e:
         raise bad_request(f"continue key is not valid: {e}") from e
     if token.v != "meta.k8s.io/v1":

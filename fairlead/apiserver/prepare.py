@@ -13,7 +13,7 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import NAMESPACE
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kind import Kind, Part
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.status import bad_request
 
 _ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
 KEPT_BY_PARTS = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -49,11 +49,8 @@ def fit_place(obj: Any, place: Place) -> None:
 
 
 def begin_create(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:
-    """Identity and times of a new object. Raises StatusError 500 for a resourceVersion, as upstream does."""
+    """Sets identity and times of a new object."""
     meta: ObjectMeta = obj.metadata
-    if meta.resourceVersion:
-        # Upstream answers 500 here, with these words and no reason; but it is the client's mistake.
-        raise StatusError(400, "", "resourceVersion should not be set on objects to be created")
     meta.uid = uid
     meta.creationTimestamp = render_time(now)
     meta.deletionTimestamp = None

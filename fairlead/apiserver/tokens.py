@@ -6,12 +6,12 @@ RSA keys, which only pay where somebody else must check the tokens.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 
 import msgspec
 
+from fairlead.base.base64url import decode_base64url, encode_base64url
 from fairlead.base.instant import Instant
 
 ISSUER_HOST = "https://kubernetes.default.svc"
@@ -54,8 +54,8 @@ _HEAD = b'{"alg":"HS256","typ":"JWT"}'
 
 
 def sign(claims: Claims, key: bytes) -> str:
-    body = _encode(_HEAD) + b"." + _encode(msgspec.json.encode(claims))
-    return (body + b"." + _encode(_mac(body, key))).decode()
+    body = encode_base64url(_HEAD) + b"." + encode_base64url(msgspec.json.encode(claims))
+    return (body + b"." + encode_base64url(_mac(body, key))).decode()
 
 
 def verify(token: str, key: bytes, *, audience: str, now: Instant) -> Claims:
@@ -63,9 +63,10 @@ def verify(token: str, key: bytes, *, audience: str, now: Instant) -> Claims:
     try:
         body, _, signature = token.encode().rpartition(b".")
         head, _, payload = body.partition(b".")
-        if _HEADER.decode(_decode(head)).alg != "HS256" or not hmac.compare_digest(_decode(signature), _mac(body, key)):
+        algorithm, given = _HEADER.decode(decode_base64url(head)).alg, decode_base64url(signature)
+        if algorithm != "HS256" or not hmac.compare_digest(given, _mac(body, key)):
             raise BadToken("invalid signature")
-        claims = _CLAIMS.decode(_decode(payload))
+        claims = _CLAIMS.decode(decode_base64url(payload))
     except (ValueError, msgspec.MsgspecError) as e:
         raise BadToken("malformed token") from e
     if not claims.nbf <= now < claims.exp:
@@ -77,11 +78,3 @@ def verify(token: str, key: bytes, *, audience: str, now: Instant) -> Claims:
 
 def _mac(body: bytes, key: bytes) -> bytes:
     return hmac.new(key, body, hashlib.sha256).digest()
-
-
-def _encode(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-def _decode(text: bytes) -> bytes:
-    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))

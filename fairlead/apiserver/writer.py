@@ -34,7 +34,9 @@ class Writer:
         self._allocator.complete(kind, old, new)
 
     async def insert(self, resource: Resource, obj: Any, *, dry_run: bool) -> Entry:
-        """Creates the object. Raises StatusError 409, 422."""
+        """Creates the object. Raises StatusError 409, 422, 500."""
+        if not dry_run:
+            _refuse_version(obj.metadata.resourceVersion)
         form, kind, name = resource.form, resource.kind, obj.metadata.name
         key = resource.key(obj.metadata.namespace, name)
         with self._allocator.holding(kind, None, obj) as hold:
@@ -85,6 +87,12 @@ class Writer:
         except StoreError as e:
             raise unavailable(e) from e
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+
+def _refuse_version(version: str) -> None:
+    """Raises StatusError 500, as upstream does, if a new object names a version that could exist."""
+    if version.isascii() and version.isdigit() and 0 < int(version) < 1 << 64:
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
 
 
 def _written(resource: Resource, key: str, value: bytes, revision: int) -> Entry:

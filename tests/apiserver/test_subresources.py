@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import string
 from dataclasses import replace
 
 from fairlead.apiserver import tokens
 from fairlead.apiserver.model import ANONYMOUS, User
+from fairlead.base.base64url import encode_base64url
 from fairlead.machinery.status import StatusError
+from fairlead.runtime.client import Request
 
 from .harness import DEPLOYMENTS, JSON_PATCH, KEY, MERGE, PODS, STRATEGIC, Api, deployment, pod, story
 
@@ -108,13 +112,54 @@ async def test_forged_tokens_are_refused(api: Api) -> None:
     head, payload, signature = good.split(".")
     now = api.clock.now()
     claims = tokens.verify(good, KEY, audience="https://kubernetes.default.svc.cluster.local", now=now)
-    no_algorithm = tokens._encode(b'{"alg":"none"}').decode()
+    no_algorithm = encode_base64url(b'{"alg":"none"}').decode()
     unsigned = f"{no_algorithm}.{payload}."
     for bad in (tokens.sign(claims, b"other"), unsigned, f"{head}.{payload}.AAAA", "a.b.c", "x", "", f"{good}x"):
         assert not _knows(api, bad), bad
     other = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"audiences": ["vault"]}})
     assert not _knows(api, other["status"]["token"])
     assert signature
+
+
+@story
+async def test_a_token_has_one_spelling(api: Api) -> None:
+    good = (await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}}))["status"]["token"]
+    for foreign in ("!", "=", "\n", "é", "~"):
+        for part in range(3):
+            parts = good.split(".")
+            parts[part] = parts[part][:7] + foreign + parts[part][7:]
+            assert not _knows(api, ".".join(parts)), (foreign, part)
+    head, payload, signature = good.split(".")
+    assert not _knows(api, f"{head}.{payload}.{signature}=")
+    # 32 bytes leave two bits of the last character unused: only zeros are written there.
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    same_bytes = signature[:-1] + alphabet[alphabet.index(signature[-1]) + 1]
+    assert base64.urlsafe_b64decode(same_bytes + "=") == base64.urlsafe_b64decode(signature + "=")
+    assert not _knows(api, f"{head}.{payload}.{same_bytes}")
+    assert _knows(api, good)
+
+
+@story
+async def test_acting_as_another_user_is_forbidden_in_upstreams_words(api: Api) -> None:
+    cases = {
+        "jane": ({"kind": "users", "name": "jane"}, 'users "jane"', '"users" in API group "" at the cluster scope'),
+        "system:serviceaccount:a:b": (
+            {"kind": "serviceaccounts", "name": "b"},
+            'serviceaccounts "b"',
+            '"serviceaccounts" in API group "" in the namespace "a"',
+        ),
+    }
+    for user, (details, what, where) in cases.items():
+        error = await api.error("GET", PODS, impersonate_user=user, impersonate_group="g")
+        assert (error.code, error.reason, error.details) == (403, "Forbidden", details)
+        start = f'{what} is forbidden: User "system:apiserver" cannot impersonate resource {where}: '
+        assert error.message.startswith(start), error.message
+    for header in ("impersonate-group", "impersonate-uid", "impersonate-extra-scopes", "impersonate-user"):
+        for value in ("x", ""):
+            request = Request("GET", "/livez", {}, {header: value})
+            assert (await api.server.transport(api.user).request(request)).status == 403, header
+    error = await api.error("GET", PODS, **{"impersonate_extra_a.b%2fc": "v"})
+    assert 'resource "userextras/a.b/c" in API group "authentication.k8s.io"' in error.message
 
 
 @story

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from fairlead.machinery.status import OBJECT_MODIFIED, StatusError
+from fairlead.machinery.status import OBJECT_MODIFIED
 
 from .harness import (
     CONFIG_MAPS,
@@ -236,9 +234,15 @@ async def test_new_finalizers_are_refused_while_an_object_is_being_deleted(api: 
 
 
 @story
-async def test_a_version_may_not_be_given_on_create(api: Api) -> None:
-    with pytest.raises(StatusError, match="resourceVersion should not be set on objects to be created"):
-        await api.ok("POST", CONFIG_MAPS, {"metadata": {"name": "a", "resourceVersion": "5"}})
+async def test_a_version_that_could_exist_may_not_be_given_on_create(api: Api) -> None:
+    for number, version in enumerate(("5", "007", "18446744073709551615")):
+        body = {"metadata": {"name": f"bad{number}", "resourceVersion": version}}
+        error = await api.error("POST", CONFIG_MAPS, body)
+        assert (error.code, error.message) == (500, "resourceVersion should not be set on objects to be created")
+        await api.ok("POST", CONFIG_MAPS, body, query={"dryRun": "All"})
+    for number, version in enumerate(("0", "00", "", "abc", "-1", "+5", "1_0", "٣", "18446744073709551616")):
+        made = await api.ok("POST", CONFIG_MAPS, {"metadata": {"name": f"good{number}", "resourceVersion": version}})
+        assert made["metadata"]["resourceVersion"] == str(api.store.revision)
 
 
 LAUGHS = b"x: &x0 [1,1,1,1,1,1,1,1,1,1]\n" + b"".join(
