@@ -5,18 +5,18 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from fairlead.store.history import HISTORY_LIMIT, decide_delete, decide_write
+from fairlead.store.history import HISTORY_BYTES, HISTORY_LIMIT, HistoryWindow, decide_delete, decide_write
 from fairlead.store.model import Change, Compacted, Record, Subscriber
 
 
 class MemoryStore:
-    def __init__(self, *, history_limit: int = HISTORY_LIMIT) -> None:
+    def __init__(self, *, history_limit: int = HISTORY_LIMIT, history_bytes: int = HISTORY_BYTES) -> None:
         self._records: dict[str, Record] = {}
         self._keys: list[str] = []
         self._log: list[Change] = []
         self._revision = 0
         self._compacted = 0
-        self._history_limit = history_limit
+        self._window = HistoryWindow(history_limit, history_bytes)
         self._subscribers: list[Subscriber] = []
 
     @property
@@ -26,6 +26,10 @@ class MemoryStore:
     @property
     def history_length(self) -> int:
         return len(self._log)
+
+    @property
+    def history_bytes(self) -> int:
+        return self._window.bytes
 
     async def get(self, key: str) -> Record | None:
         return self._records.get(key)
@@ -76,12 +80,13 @@ class MemoryStore:
     def _committed(self, change: Change, *, history: bool) -> None:
         if history:
             self._log.append(change)
-            if len(self._log) > self._history_limit * 11 // 10:
-                self._forget(self._log[-self._history_limit - 1].revision)
+            self._window.add(change.revision, change.key, change.value)
+            self._forget(self._window.excess())
         for subscriber in self._subscribers:
             subscriber((change,))
 
     def _forget(self, revision: int) -> None:
         if revision > self._compacted:
             self._compacted = revision
+            self._window.cut(revision)
             self._log = [change for change in self._log if change.revision > revision]

@@ -21,10 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.store.engine import Engine
-from fairlead.store.history import HISTORY_LIMIT
+from fairlead.store.history import HISTORY_BYTES, HISTORY_LIMIT
 from fairlead.store.model import Change, Record, StoreError, Subscriber
 
 _MAX_BATCH = 512
+_MAX_BATCH_BYTES = 4 << 20
+"""A transaction stands twice on the disk until its checkpoint: many large objects at once are several transactions."""
+_IDLE_S = 1.0
+"""Without a request for so long, there is time to make the files smaller."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class _Job:
 
     run: Callable[[], Any]
     future: asyncio.Future[Any]
+    size: int
 
 
 @dataclass(slots=True)
@@ -56,10 +61,12 @@ class SqliteStore:
         self._thread.start()
 
     @classmethod
-    def open(cls, path: Path | str, *, history_limit: int = HISTORY_LIMIT) -> SqliteStore:
-        """Opens or makes the database file. Raises StoreError where it cannot be used."""
+    def open(
+        cls, path: Path | str, *, history_limit: int = HISTORY_LIMIT, history_bytes: int = HISTORY_BYTES
+    ) -> SqliteStore:
+        """Opens or makes the database file. Raises StoreError if it cannot be used."""
         try:
-            return cls(Engine(path, history_limit=history_limit))
+            return cls(Engine(path, history_limit=history_limit, history_bytes=history_bytes))
         except sqlite3.Error as e:
             raise StoreError(f"{path}: {e}") from e
 
@@ -69,7 +76,11 @@ class SqliteStore:
 
     @property
     def history_length(self) -> int:
-        return self._engine.history_length
+        return len(self._engine.window)
+
+    @property
+    def history_bytes(self) -> int:
+        return self._engine.window.bytes
 
     async def get(self, key: str) -> Record | None:
         found: Record | None = await self._submit(lambda: self._engine.read(key))
@@ -78,7 +89,7 @@ class SqliteStore:
     async def write(self, key: str, value: bytes, *, expected_revision: int | None, history: bool = True) -> int:
         engine = self._engine
         change: Change = await self._submit(
-            lambda: engine.write(key, value, expected=expected_revision, history=history)
+            lambda: engine.write(key, value, expected=expected_revision, history=history), len(value)
         )
         return change.revision
 
@@ -105,14 +116,14 @@ class SqliteStore:
         await asyncio.shield(self._closed)
         self._thread.join()
 
-    def _submit(self, run: Callable[[], Any]) -> asyncio.Future[Any]:
+    def _submit(self, run: Callable[[], Any], size: int = 0) -> asyncio.Future[Any]:
         if self._closed is not None:
             raise StoreError("the store is closed")
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._queue.put(_Job(run, future))
+        self._queue.put(_Job(run, future, size))
         return future
 
     def _announce(self, jobs: list[_Job], results: list[Any]) -> None:
@@ -143,14 +154,25 @@ class SqliteStore:
 
     def _take(self) -> _Batch:
         """Waits for a job, then takes whatever else is queued."""
-        job = self._queue.get()
+        job = self._first()
         jobs: list[_Job] = []
+        size = 0
         while job is not None:
             jobs.append(job)
-            if len(jobs) == _MAX_BATCH or self._queue.empty():
+            size += job.size
+            if len(jobs) == _MAX_BATCH or size >= _MAX_BATCH_BYTES or self._queue.empty():
                 return _Batch(jobs, last=False)
             job = self._queue.get()
         return _Batch(jobs, last=True)
+
+    def _first(self) -> _Job | None:
+        """Waits for a job; makes the files smaller if none comes for a while."""
+        if self._engine.untidy:
+            try:
+                return self._queue.get(timeout=_IDLE_S)
+            except queue.Empty:
+                self._engine.tidy()
+        return self._queue.get()
 
     def _commit(self, jobs: list[_Job]) -> list[Any]:
         """One transaction; the result of each job, or the error that it or the whole batch met."""

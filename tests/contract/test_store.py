@@ -14,13 +14,14 @@ from fairlead.store.sqlite import SqliteStore
 
 Open = Callable[[], Store]
 LIMIT = 100
+LIMIT_BYTES = 100_000
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
-        return lambda: MemoryStore(history_limit=LIMIT)
-    return lambda: SqliteStore.open(tmp_path / "store.db", history_limit=LIMIT)
+        return lambda: MemoryStore(history_limit=LIMIT, history_bytes=LIMIT_BYTES)
+    return lambda: SqliteStore.open(tmp_path / "store.db", history_limit=LIMIT, history_bytes=LIMIT_BYTES)
 
 
 def run(open_store: Open, story: Callable[[Store], Awaitable[None]]) -> None:
@@ -204,6 +205,40 @@ def test_history_is_bounded_without_being_asked(open_store: Open) -> None:
             await store.changes_since(LIMIT)
         assert len(await store.changes_since(LIMIT * 2 + 1)) == LIMIT - 1
         assert store.history_length <= LIMIT * 11 // 10  # type: ignore[attr-defined]
+
+    run(open_store, story)
+
+
+def test_history_of_large_objects_is_bounded_by_their_bytes(open_store: Open) -> None:
+    async def story(store: Store) -> None:
+        for _ in range(LIMIT):
+            await store.write("/hot", bytes(10_000), expected_revision=None)
+            assert store.history_bytes <= LIMIT_BYTES * 11 // 10  # type: ignore[attr-defined]
+        with pytest.raises(Compacted):
+            await store.changes_since(LIMIT - 11)
+        assert [c.revision for c in await store.changes_since(LIMIT - 8)] == list(range(LIMIT - 7, LIMIT + 1))
+
+    run(open_store, story)
+
+
+def test_the_newest_change_is_kept_even_if_it_is_larger_than_the_bound(open_store: Open) -> None:
+    async def story(store: Store) -> None:
+        for _ in range(3):
+            await store.write("/hot", bytes(LIMIT_BYTES * 2), expected_revision=None)
+        assert [c.revision for c in await store.changes_since(2)] == [3]
+        with pytest.raises(Compacted):
+            await store.changes_since(1)
+
+    run(open_store, story)
+
+
+def test_a_refused_write_counts_nothing_towards_the_bounds(open_store: Open) -> None:
+    async def story(store: Store) -> None:
+        await store.write("/a", b"1", expected_revision=0)
+        kept = store.history_bytes  # type: ignore[attr-defined]
+        with pytest.raises(Exists):
+            await store.write("/a", bytes(LIMIT_BYTES), expected_revision=0)
+        assert store.history_bytes == kept  # type: ignore[attr-defined]
 
     run(open_store, story)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from fairlead.store.model import StoreError
 from fairlead.store.sqlite import SqliteStore
 
+MIB = 1 << 20
 ROOT = Path(__file__).parents[2]
 
 # Writes for ever from 16 tasks and says what was acknowledged, one line a write, straight to the pipe.
@@ -81,6 +83,88 @@ def test_a_closed_store_refuses_work(tmp_path: Path) -> None:
         await store.close()
         with pytest.raises(StoreError):
             await store.get("/a")
+
+    asyncio.run(main())
+
+
+def sizes(path: Path) -> tuple[int, int]:
+    """Of the file and of its write-ahead log."""
+    log = Path(f"{path}-wal")
+    return path.stat().st_size, log.stat().st_size if log.exists() else 0
+
+
+async def write_many(store: SqliteStore, count: int, size: int) -> None:
+    for start in range(0, count, 50):
+        batch = range(start, min(count, start + 50))
+        writes = (store.write(f"/k{i % 3}", os.urandom(size), expected_revision=None) for i in batch)
+        await asyncio.gather(*writes)
+
+
+async def idle(path: Path) -> None:
+    """Waits until the store has used its idle time."""
+    async with asyncio.timeout(60):
+        while sizes(path)[1]:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "size"), [(250, MIB), (31_000, 900)])
+def test_many_updates_leave_a_small_file_and_an_empty_log(tmp_path: Path, count: int, size: int) -> None:
+    path = tmp_path / "a.db"
+
+    async def main() -> None:
+        store = SqliteStore.open(path)
+        await write_many(store, count, size)
+        assert sizes(path)[1] < 24 * MIB
+        await idle(path)
+        held = 3 * size + store.history_bytes
+        assert sizes(path)[0] < held * 1.4 + 2 * MIB
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_deleted_objects_give_their_pages_back_when_the_store_is_idle(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def main() -> None:
+        store = SqliteStore.open(path)
+        for i in range(20):
+            await store.write(f"/k{i}", os.urandom(MIB), expected_revision=0, history=False)
+        await idle(path)
+        assert sizes(path)[0] > 20 * MIB
+        for i in range(20):
+            await store.delete(f"/k{i}", expected_revision=None)
+        await idle(path)
+        assert sizes(path)[0] < 3 * MIB
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_of_an_older_release_is_made_small_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    old = sqlite3.connect(path, isolation_level=None)
+    old.execute("pragma journal_mode=wal")
+    old.executescript("""
+        create table object(key text primary key, revision integer not null, value blob not null);
+        create table history(revision integer primary key, key text not null, value blob);
+        create table mark(name text primary key, revision integer not null);
+    """)
+    for revision in range(1, 41):
+        old.execute("insert into history values(?, '/k', ?)", (revision, os.urandom(MIB)))
+    old.execute("insert into object values('/k', 40, ?)", (b"last",))
+    old.close()
+    assert sizes(path)[0] > 40 * MIB
+
+    async def main() -> None:
+        store = SqliteStore.open(path)
+        assert sizes(path) < (11 * MIB, 1)
+        record = await store.get("/k")
+        assert record is not None
+        assert (record.value, record.revision, store.revision) == (b"last", 40, 40)
+        assert [change.revision for change in await store.changes_since(34)] == [35, 36, 37, 38, 39, 40]
+        await store.close()
 
     asyncio.run(main())
 
