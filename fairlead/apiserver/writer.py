@@ -39,11 +39,11 @@ class Writer:
             _refuse_version(obj.metadata.resourceVersion)
         form, kind, name = resource.form, resource.kind, obj.metadata.name
         key = resource.key(obj.metadata.namespace, name)
+        if resource.cache.get(key) is not None:  # before the allocation, which would find the object's own addresses
+            raise already_exists(kind.plural, kind.group, name)
         with self._allocator.holding(kind, None, obj) as hold:
             value = form.stored(obj)
             if dry_run:
-                if resource.cache.get(key) is not None:
-                    raise already_exists(kind.plural, kind.group, name)
                 return Entry(form, key, value, 0)
             try:
                 revision = await _settle(self._store.write(resource.prefix + key, value, expected_revision=0), hold)

@@ -151,6 +151,7 @@ async def _add_settings(wiring: Wiring, client: Client, log: Log) -> None:
 
 
 async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
+    from fairlead.base.tasks import run_all
     from fairlead.cmd import domain, membership
 
     count = wiring.config.nodes
@@ -161,9 +162,9 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
         all_ready=lambda: _tell(wiring, "nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
         log=log.named("membership"),
     )
-    # Nobody waits for names to be told that the cluster is there.
-    await _add_dns(client, wiring.config, log.named("addons"))
-    await domain.follow(client, wiring.paths.domain, log=log.named("addons"))
+    # The cluster is announced before its names: nothing waits for those. The domain does not wait for DNS either.
+    addons = log.named("addons")
+    await run_all(_add_dns(client, wiring.config, addons), domain.follow(client, wiring.paths.domain, log=addons))
 
 
 async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:

@@ -287,7 +287,11 @@ def test_the_same_again_and_a_taken_port_are_refused(kubectl: Kubectl) -> None:
     one = service(f"  type: NodePort\n{PORT}    nodePort: 30111\n", name="once")
     assert kubectl("create", "-f", kubectl.file("once.yaml", one)) == "service/once created\n"
     assert kubectl.run("create", "-f", "once.yaml").stderr == (
-        'The Service "once" is invalid: spec.ports[0].nodePort: Invalid value: 30111: '
+        'Error from server (AlreadyExists): error when creating "once.yaml": services "once" already exists\n'
+    )
+    kubectl.file("twice.yaml", one.replace("once", "twice"))
+    assert kubectl.run("create", "-f", "twice.yaml").stderr == (
+        'The Service "twice" is invalid: spec.ports[0].nodePort: Invalid value: 30111: '
         "provided port is already allocated\n"
     )
     plain = kubectl.file("plain.yaml", service(name="plain"))

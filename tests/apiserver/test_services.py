@@ -57,6 +57,25 @@ async def test_a_chosen_address_must_be_free_and_in_range(api: Api) -> None:
 
 
 @story
+async def test_a_name_that_exists_is_refused_as_such_before_anything_is_allocated(api: Api) -> None:
+    ports = [{"port": 80, "nodePort": 30080}]
+    local = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30081}
+    wanted = service("a", clusterIP="10.100.100.100") | {"metadata": {"name": "a"}}
+    wanted["spec"] |= local | {"ports": ports}
+    made = await api.ok("POST", SERVICES, wanted)
+    for query in ({}, {"dryRun": "All"}):
+        for body in (wanted, service("a", clusterIP="10.100.100.100"), service("a", clusterIP="192.168.1.1")):
+            error = await api.error("POST", SERVICES, body, query=query)
+            assert (error.code, error.reason) == (409, "AlreadyExists"), error.message
+            assert error.message == 'services "a" already exists'
+    address = "/apis/networking.k8s.io/v1/ipaddresses"
+    body = {"metadata": {"name": "10.100.100.100"}, "spec": {"parentRef": {"resource": "services", "name": "x"}}}
+    for query in ({}, {"dryRun": "All"}):
+        assert (await api.error("POST", address, body, query=query)).reason == "AlreadyExists"
+    assert await api.ok("GET", f"{SERVICES}/a") == made
+
+
+@story
 async def test_of_concurrent_claims_to_one_address_one_succeeds(api: Api) -> None:
     claims = [api.call("POST", SERVICES, service(f"s{i}", clusterIP="10.96.7.7")) for i in range(8)]
     assert sorted(a.status for a in await asyncio.gather(*claims)) == [201, *[422] * 7]
