@@ -137,6 +137,7 @@ class Engine:
             raise error
         self.revision += 1
         self._db.execute("delete from object where key=?", (key,))
+        assert previous is not None
         self._touched_pages += 2 + len(previous.value) // 4096
         self._remember(key, None)
         return Change(key, self.revision, None, previous)
