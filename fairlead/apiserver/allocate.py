@@ -31,7 +31,7 @@ from fairlead.apiserver.serviceaddresses import ServiceAddresses
 from fairlead.apiserver.servicecidrs import usable_networks
 from fairlead.apiserver.services import addresses, needs_address, node_ports
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import FieldError, StatusError, already_exists, invalid, invalid_object
+from fairlead.machinery.status import FieldError, already_exists, internal_error, invalid, invalid_object
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class ServiceAllocator:
     def _any_address(self, pool: AddressPool, hold: Hold) -> str:
         number = pool.take_any()
         if number is None:
-            raise _internal("failed to allocate a serviceIP: range is full")
+            raise internal_error("failed to allocate a serviceIP: range is full")
         hold.undo.append(lambda: pool.release(number))
         return str(ipaddress.ip_address(number))
 
@@ -201,12 +201,12 @@ class ServiceAllocator:
         if not spec.healthCheckNodePort:
             spec.healthCheckNodePort = self._any_port(hold, "a HealthCheck NodePort 0")
         elif spec.healthCheckNodePort not in held and (why := self._take_port(spec.healthCheckNodePort, hold)):
-            raise _internal(f"failed to allocate requested HealthCheck NodePort {spec.healthCheckNodePort}: {why}")
+            raise internal_error(f"failed to allocate requested HealthCheck NodePort {spec.healthCheckNodePort}: {why}")
 
     def _any_port(self, hold: Hold, what: str) -> int:
         index = self.ports.take_any()
         if index is None:
-            raise _internal(f"failed to allocate {what}: range is full")
+            raise internal_error(f"failed to allocate {what}: range is full")
         hold.undo.append(lambda: self.ports.release(index))
         return self._low + index
 
@@ -258,10 +258,6 @@ class ServiceAllocator:
         pool = self.pools.get(family_of(ip))
         if pool is not None and is_address(ip) and not self._held.holder_of(ip):
             pool.release(number_of(ip))
-
-
-def _internal(why: str) -> StatusError:
-    return StatusError(500, "InternalError", f"Internal error occurred: {why}")
 
 
 def _shared_port(wanted: ServicePort, service: Service) -> int:

@@ -16,7 +16,7 @@ from fairlead.apiserver.verbs import Verbs
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.machinery.decode import encode
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.status import StatusError, internal_error
 from fairlead.runtime.client import Request, Response
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -49,7 +49,7 @@ class Core:
             outcome = error_response(e)
         except Exception as e:  # noqa: BLE001 -- the top-level guard: one request's bug must not be everybody's
             self._log.error("request failed", method=request.method, path=request.path, error=repr(e))
-            outcome = error_response(StatusError(500, "InternalError", f"Internal error occurred: {e!r}"))
+            outcome = error_response(internal_error(repr(e)))
         self._count(request, target, outcome, started)
         return outcome
 

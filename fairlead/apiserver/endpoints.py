@@ -9,14 +9,13 @@ from typing import Any
 from fairlead.apiserver import openapi_proto
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
-from fairlead.apiserver.reviews import review
-from fairlead.apiserver.verbs import no_such_resource
+from fairlead.apiserver.reviews import PATHS, review
 from fairlead.machinery.decode import encode
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request, Response
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
-_NONE: dict[str, Any] = {"metadata": {"resourceVersion": "1"}, "items": []}
 _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
@@ -37,6 +36,8 @@ class Endpoints:
             reviewed = review(path, request, user)
             if reviewed is not None:
                 return json_response(reviewed, 201)
+        if path in PATHS or (request.method not in ("GET", "HEAD") and self._is_served(path)):
+            raise method_not_allowed()
         if request.method not in ("GET", "HEAD"):
             raise no_such_resource()
         if path.startswith(_HEALTH):
@@ -52,6 +53,9 @@ class Endpoints:
         if body is None:
             raise no_such_resource()
         return json_response(body)
+
+    def _is_served(self, path: str) -> bool:
+        return path.startswith(_HEALTH) or path == "/metrics" or self._document(path) is not None
 
     def _document(self, path: str) -> bytes | None:
         """Made when first asked for and kept: the kinds never change."""
@@ -79,9 +83,6 @@ class Endpoints:
                 return _encoded(discovery.api_group(self._kinds, group))
             case ["apis", group, version]:
                 return self._resources(f"{group}/{version}")
-            case ["apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions"]:
-                # Not advertised: there are none. kubectl asks before it says what is wrong with an unknown kind.
-                return encode({"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1"} | _NONE)
             case ["openapi", "v2"]:
                 return encode(openapi.openapi_v2(self._kinds))
             case ["openapi", "v3"]:

@@ -18,14 +18,22 @@ from fairlead.apiserver.model import Outcome, Upgrade
 from fairlead.apiserver.podlogs import check_running, check_started, choose_container
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
-from fairlead.machinery.status import FieldError, StatusError, bad_request, invalid, invalid_object
+from fairlead.machinery.status import (
+    FieldError,
+    StatusError,
+    bad_request,
+    internal_error,
+    invalid,
+    invalid_object,
+    no_such_resource,
+)
 from fairlead.runtime.client import Request, Response
 
 PORT = 10250
 _CONNECT_S = 3.0
 _TEXT = {"content-type": "text/plain"}
 _COUNTS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
-_REASONS = {400: "BadRequest", 404: "NotFound", 403: "Forbidden", 405: "MethodNotAllowed"}
+_REASONS = {403: "Forbidden", 405: "MethodNotAllowed"}
 
 
 class Kubelet:
@@ -48,7 +56,7 @@ class Kubelet:
             return Response(200, b"", _TEXT)
         check_started(pod, container)
         query = [(key, value) for key, value in request.query.items() if key != "container"]
-        return await self._stream(self._url(pod, "containerLogs", container, query))
+        return await self._stream(self._url(pod, "containerLogs", container, query), pod.metadata.name)
 
     def _join(self, pod: Pod, what: str, request: Request) -> Outcome:
         query = [(key, value) for key, value in request.query.items() if key != "container"]
@@ -78,7 +86,7 @@ class Kubelet:
         port = node.status.daemonEndpoints.kubeletEndpoint.Port or PORT
         return f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
 
-    async def _stream(self, url: str) -> Outcome:
+    async def _stream(self, url: str, pod: str) -> Outcome:
         try:
             response = await self.session().get(
                 URL(url, encoded=True), timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
@@ -87,7 +95,7 @@ class Kubelet:
             raise unreachable(url, e) from e
         if response.status != 200:
             text = (await response.text(errors="replace")).strip()
-            raise StatusError(response.status, _REASONS.get(response.status, "InternalError"), text)
+            raise _refusal(response.status, text, pod)
         return _Stream(response)
 
     @property
@@ -131,7 +139,21 @@ class _Stream:
 
 
 def unreachable(url: str, error: Exception) -> StatusError:
-    return StatusError(500, "InternalError", f'Get "{url}": {error or type(error).__name__}')
+    return StatusError(500, "", f'Get "{url}": {error or type(error).__name__}')
+
+
+def _refusal(code: int, text: str, pod: str) -> StatusError:
+    """A node's refusal to give logs, as a client of the API is told it."""
+    match code:
+        case 400:
+            return bad_request(text)
+        case 404:
+            details = {"name": pod, "kind": "pods/log"}
+            return StatusError(404, "NotFound", f"{no_such_resource().message} ( pods/log {pod})", details)
+        case 403 | 405:
+            return StatusError(code, _REASONS[code], text)
+        case _:
+            return internal_error(text)
 
 
 def _check_log_options(pod: Pod, query: Mapping[str, str]) -> None:

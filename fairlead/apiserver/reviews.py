@@ -19,6 +19,9 @@ _EVERYTHING = {
 }
 
 
+PATHS = frozenset({_WHO, _MAY, _RULES})
+
+
 def review(path: str, request: Request, user: User) -> bytes | None:
     """The answer, or None where the path is no review."""
     if path == _WHO:

@@ -32,12 +32,11 @@ from fairlead.apiserver.update import Candidate, Updater
 from fairlead.base.clock import Clock
 from fairlead.machinery.decode import encode
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, method_not_allowed
+from fairlead.machinery.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request
 
 _OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 _INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Metadata", "Object": "Object"}
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class Verbs:
         table = _ON_OBJECT if target.name and not target.watch else _ON_COLLECTION
         handler = table.get(request.method)
         if handler is None:
-            raise _no_method(target, request)
+            raise method_not_allowed()
         return await handler(self, target, request)
 
     async def _get(self, target: Target, request: Request) -> Outcome:
@@ -81,7 +80,7 @@ class Verbs:
 
     async def _create(self, target: Target, request: Request) -> Outcome:
         if target.resource.kind.namespaced and not target.namespace:
-            raise _no_method(target, request)
+            raise method_not_allowed()
         entry, warnings = await self.creator.create(target, request, write_options(request, "CreateOptions"))
         return self._written(target, request, entry, warnings, 201)
 
@@ -112,7 +111,7 @@ class Verbs:
     async def _delete_all(self, target: Target, request: Request) -> Outcome:
         kind = target.resource.kind
         if kind is NAMESPACE or (kind.namespaced and not target.namespace):
-            raise method_not_allowed("deletecollection", kind.plural, kind.group)
+            raise method_not_allowed()
         options = list_options(request.query)
         filter = parse_filter(kind, target.namespace, "", options.labels, options.fields)
         gone = await self.deleter.delete_all(target.resource, filter, read_options(request))
@@ -152,13 +151,13 @@ class Verbs:
             return self._written(target, request, entry, warnings)
         else:
             raise no_such_resource()
-        raise _no_method(target, request)
+        raise method_not_allowed()
 
     async def _scale(self, target: Target, request: Request) -> Outcome:
         if request.method == "GET":
             return json_response(encode(scale_of(target.resource.find(target.namespace, target.name))))
         if request.method not in ("PUT", "PATCH"):
-            raise _no_method(target, request)
+            raise method_not_allowed()
         options = write_options(request, _OPTIONS[request.method], applies=is_apply(request))
         body, warnings = await self.subresources.scale(target, request, options)
         return json_response(body, 200, warnings)
@@ -186,12 +185,3 @@ _ON_COLLECTION: dict[str, Handler] = {
     "POST": Verbs._create,
     "DELETE": Verbs._delete_all,
 }
-
-
-def no_such_resource() -> StatusError:
-    return StatusError(404, "NotFound", "the server could not find the requested resource")
-
-
-def _no_method(target: Target, request: Request) -> StatusError:
-    verb = _VERBS.get(request.method, request.method.lower())
-    return method_not_allowed(verb, target.resource.kind.plural, target.resource.kind.group)

@@ -16,7 +16,7 @@ from fairlead.apiserver.allocate import Hold, ServiceAllocator
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.resource import Resource
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, already_exists
+from fairlead.machinery.status import StatusError, already_exists, internal_error
 from fairlead.store.model import Conflict, Exists, NotFound, Store, StoreError
 
 
@@ -121,4 +121,4 @@ async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:
 
 
 def unavailable(error: StoreError) -> StatusError:
-    return StatusError(500, "InternalError", f"Internal error occurred: {error}")
+    return internal_error(str(error))

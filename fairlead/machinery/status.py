@@ -25,6 +25,11 @@ _CAUSE_REASON: dict[str, str] = {
     "TooMany": "FieldValueTooMany",
     "NotFound": "FieldValueNotFound",
 }
+_DETAILED = frozenset(
+    {"NotFound", "AlreadyExists", "Conflict", "Forbidden", "Invalid", "MethodNotAllowed", "InternalError", "Timeout"}
+)
+"""Reasons whose `Status` has `details` even if these are empty, as upstream's constructors make it. Clients read
+fields of the details without asking whether there are any."""
 _PREFIX: dict[str, str] = {
     "Required": "Required value",
     "Invalid": "Invalid value",
@@ -110,10 +115,12 @@ class StatusError(Exception):
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
-            "message": self.message,
-            "reason": self.reason,
         }
-        if self.details:
+        if self.message:
+            tree["message"] = self.message
+        if self.reason:
+            tree["reason"] = self.reason
+        if self.details or self.reason in _DETAILED:
             tree["details"] = self.details
         tree["code"] = self.code
         return tree
@@ -179,9 +186,17 @@ def forbidden_request(message: str) -> StatusError:
     return StatusError(403, "Forbidden", message)
 
 
-def method_not_allowed(verb: str, plural: str, group: str) -> StatusError:
-    text = f"{verb} is not supported on resources of kind {json.dumps(qualified(plural, group))}"
-    return StatusError(405, "MethodNotAllowed", text, _details("", group, plural))
+def method_not_allowed() -> StatusError:
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+def no_such_resource() -> StatusError:
+    """404 for a path that nothing is served at."""
+    return StatusError(404, "NotFound", "the server could not find the requested resource")
+
+
+def internal_error(why: str) -> StatusError:
+    return StatusError(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
 
 
 def expired(message: str) -> StatusError:

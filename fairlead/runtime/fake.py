@@ -120,7 +120,7 @@ class FakeClient:
     ) -> T:
         self._allow("patch", kind.path(namespace, name, subresource))
         if type != "application/merge-patch+json":
-            raise method_not_allowed(type, kind.plural, kind.group)
+            raise method_not_allowed()
         old = self._find(kind, name, namespace)
         return _typed(kind, self._replace(kind, old, _merge(old, json.loads(json.dumps(patch))), subresource))
 
