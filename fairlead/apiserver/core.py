@@ -90,7 +90,7 @@ def error_response(error: StatusError) -> Response:
 
 def _encoded(body: Any) -> bytes:
     try:
-        return encode(body)
+        return encode(body) + b"\n"
     except UnicodeEncodeError:
         # The text repeats what the client sent, which need not have been UTF-8.
-        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

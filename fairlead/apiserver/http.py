@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from fairlead.apiserver.auth import Authenticator, of_certificate
+from fairlead.apiserver.auth import Authenticator, of_certificate, permits
 from fairlead.apiserver.body import MAX_BODY, too_large
 from fairlead.apiserver.bridge import bridge
 from fairlead.apiserver.core import Core, error_response
@@ -26,15 +26,18 @@ from fairlead.apiserver.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.model import Forward, PortForward, Upgrade, User
 from fairlead.apiserver.portforward import serve_port_forward
+from fairlead.apiserver.printing import printed
 from fairlead.apiserver.route import proxied_from
 from fairlead.apiserver.streaming import Pace, send_stream
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.status import StatusError, bad_request
 from fairlead.runtime.client import Request, Response
 
 _MAX_LINE = 64 << 10
 """Of the request line and of one header: an exec carries its command in the path."""
 _KEEPALIVE_S = 180.0
 _SHUTDOWN_S = 0.5
+_BODY_S = 60.0
+"""For the whole body, as upstream's limit for a request that is not long-running."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -89,6 +92,7 @@ class HttpEdge:
             request_factory=_make_request,
             handler_cancellation=True,
             access_log=None,
+            auto_decompress=False,  # bodies are taken uncompressed, as upstream does; a proxied one is passed on as is
             keepalive_timeout=_KEEPALIVE_S,
             max_line_size=_MAX_LINE,
             max_field_size=_MAX_LINE,
@@ -114,13 +118,13 @@ class HttpEdge:
         try:
             user = self._authenticator.of_request(cast(_Connection, request.protocol).user, asked.headers)
             start = proxied_from(asked.path)
-            if request.body_exists and request.method in _WITH_BODY and not start:
+            if request.body_exists and request.method in _WITH_BODY and not start and permits(user, asked):
                 asked = Request(asked.method, asked.path, asked.query, asked.headers, await _read(request))
         except StatusError as e:
-            return _response(error_response(e))
+            return _response(printed(error_response(e), asked))
         outcome = await self._core.handle(asked, user)
         if isinstance(outcome, Response):
-            return _response(outcome)
+            return _response(printed(outcome, asked))
         ended = self._core.streaming(asked)
         try:
             if isinstance(outcome, Upgrade):
@@ -159,14 +163,22 @@ def _make_request(
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    """The body. Raises StatusError 413."""
+    """Reads the body. Raises StatusError 400, 413, 504."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise bad_request(f"unsupported Content-Encoding {coding!r}: send the body without compression")
     if (request.content_length or 0) > MAX_BODY:
         raise too_large()
     await continue_if_expected(request)
     try:
-        return await request.read()
+        async with asyncio.timeout(_BODY_S):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge as e:
         raise too_large() from e
+    except web.RequestPayloadError as e:
+        raise bad_request("malformed request body: it is not framed as its headers say") from e
+    except TimeoutError as e:
+        raise StatusError(504, "Timeout", f"the request's body did not arrive within {_BODY_S:.0f} s") from e
 
 
 def _response(response: Response) -> web.Response:

@@ -34,6 +34,14 @@ contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
 """
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pki")
+    config, clock = ClusterConfig("test"), RealClock()
+    pki.make(pki.missing(config, folder, clock=clock), folder, clock=clock)
+    return folder
+
+
 @dataclass(frozen=True)
 class Kubectl:
     home: Path

@@ -16,21 +16,9 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from fairlead.base.clock import RealClock
-from fairlead.cmd import pki
-from fairlead.cmd.config import ClusterConfig
-
 from .harness import CONFIG_MAPS, MERGE, PODS, Api, config_map, pod, start
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    config, clock = ClusterConfig("test"), RealClock()
-    pki.make(pki.missing(config, folder, clock=clock), folder, clock=clock)
-    return folder
 
 
 def server_tls(folder: Path, name: str = "apiserver") -> ssl.SSLContext:
@@ -340,5 +328,29 @@ def test_what_is_no_http_is_answered_with_a_status_and_bytes_that_are_no_utf8_do
         assert (status, body["kind"], body["reason"], body["code"]) == (400, "Status", "BadRequest", 400)
         status, body = await answer_to(b"GET /api/v1/namespaces/default/services/\xff HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (status, body["kind"]) in ((404, "Status"), (400, "Status"))
+
+    run(certificates, story)
+
+
+def test_every_json_answer_ends_with_a_newline_and_is_indented_on_request(certificates: Path) -> None:
+    paths = ("/", "/version", "/api", "/apis", "/api/v1", "/openapi/v2", "/openapi/v3", "/nope", CONFIG_MAPS, PODS)
+
+    async def story(at: Edge) -> None:
+        await at.api.ok("POST", CONFIG_MAPS, config_map("a"))
+        table = {"Accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
+        for path in (*paths, f"{CONFIG_MAPS}/a"):
+            for headers in ({}, table):
+                async with at.session.get(at.url + path, headers=headers) as response:
+                    plain = await response.read()
+                async with at.session.get(f"{at.url}{path}?pretty=true", headers=headers) as response:
+                    indented = await response.read()
+                assert plain.endswith(b"}\n"), path
+                assert indented.startswith(b"{\n  "), path
+                assert msgspec.json.decode(indented) == msgspec.json.decode(plain)
+        for method in (at.session.post, at.session.put):
+            async with method(at.url + CONFIG_MAPS, json={}) as response:
+                assert (await response.read()).endswith(b"}\n")
+        async with at.session.get(at.url + PODS, headers={"Authorization": "Bearer x", "User-Agent": "curl/8"}) as got:
+            assert (await got.read()).startswith(b"{\n  ")
 
     run(certificates, story)

@@ -1,0 +1,103 @@
+"""The TLS edge among hostile and clumsy clients: what they send, leave out or hold back never hurts the others."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from .harness import CONFIG_MAPS, config_map
+from .test_http import Edge, client_tls, run
+
+pytestmark = pytest.mark.slow
+
+
+async def answer_to(at: Edge, data: bytes, *, name: str | None = "admin") -> tuple[int, dict[str, object]]:
+    """The first answer to raw bytes: its status and its Status object."""
+    port = int(at.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_tls(at.folder, name))
+    try:
+        writer.write(data)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        body = msgspec.json.decode(await reader.readexactly(length))
+        return int(head.split()[1]), body
+    finally:
+        writer.close()
+
+
+def post(headers: str, body: bytes) -> bytes:
+    start = f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}\r\n"
+    return start.encode() + body
+
+
+PACKED = gzip.compress(msgspec.json.encode(config_map("a")))
+BROKEN = {
+    "gzip of four bytes": post("Content-Encoding: gzip\r\nContent-Length: 4\r\n", b"\x1f\x8b\x08\x00"),
+    "a whole gzip": post(f"Content-Encoding: gzip\r\nContent-Length: {len(PACKED)}\r\n", PACKED),
+    "deflate": post("Content-Encoding: deflate\r\nContent-Length: 4\r\n", b"abcd"),
+    "an unknown coding": post("Content-Encoding: br\r\nContent-Length: 2\r\n", b"{}"),
+    "a chunk without size": post("Transfer-Encoding: chunked\r\n", b"zz\r\n{}\r\n0\r\n\r\n"),
+    "a chunk longer than said": post("Transfer-Encoding: chunked\r\n", b"2\r\n{}{}\r\n0\r\n\r\n"),
+    "two lengths": post("Content-Length: 2\r\nContent-Length: 3\r\n", b"{}"),
+    "a negative length": post("Content-Length: -1\r\n", b"{}"),
+    "no JSON": post("Content-Length: 2\r\n", b"{["),
+    "no UTF-8": post("Content-Length: 4\r\n", b'"\xff\xfe"'),
+}
+
+
+@pytest.mark.parametrize("name", [None, "admin"])
+@pytest.mark.parametrize("what", sorted(BROKEN))
+def test_a_broken_body_is_refused_without_a_line_in_the_log(
+    what: str,
+    name: str | None,
+    certificates: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(at: Edge) -> None:
+        status, body = await answer_to(at, BROKEN[what], name=name)
+        assert status in ((400,) if name else (400, 401))
+        assert (body["kind"], body["code"]) == ("Status", status)
+        async with at.session.get(at.url + CONFIG_MAPS) as response:
+            assert (await response.json())["items"] == []
+
+    with caplog.at_level(logging.DEBUG):
+        run(certificates, story)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_body_that_ends_too_early_leaves_no_line_in_the_log(
+    certificates: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(at: Edge) -> None:
+        port = int(at.url.rpartition(":")[2])
+        for framing in (b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"):
+            for name in (None, "admin"):
+                _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_tls(at.folder, name))
+                writer.write(post("", b"").removesuffix(b"\r\n") + framing)
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        async with at.session.post(at.url + CONFIG_MAPS, json=config_map("a")) as response:
+            assert response.status == 201
+
+    with caplog.at_level(logging.DEBUG):
+        run(certificates, story)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_strangers_body_is_not_read(certificates: Path) -> None:
+    async def story(at: Edge) -> None:
+        head = post("Content-Length: 3000000\r\n", b"")
+        status, body = await answer_to(at, head, name=None)  # the body never comes
+        assert (status, body["reason"]) == (401, "Unauthorized")
+        head = post("Content-Length: 3000000\r\nImpersonate-User: jane\r\n", b"")
+        status, body = await answer_to(at, head)
+        assert (status, body["reason"]) == (403, "Forbidden")
+
+    run(certificates, story)
