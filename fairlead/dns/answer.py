@@ -171,7 +171,7 @@ def _service(name: ServiceName, query: Query, zone: Zone) -> Answer | None:
         if query.type == SRV:
             return _service_srv(name, service, service.ports, zone)
         return Answer(records=tuple(_addresses(query.type, map(pack_address, service.addresses), zone.config.ttl_s)))
-    found = [address for _, address, _ in zone.endpoints(name.key, service)]
+    found = zone.addresses(name.key, service)
     if not found:
         return None
     if query.type == SRV:
@@ -202,7 +202,8 @@ def _endpoint(name: ServiceName, label: str, query: Query, zone: Zone) -> Answer
         ports = {p for _, _, ports in mine for p in ports}
         records = _srv_records([(p.port, target) for p in sorted(ports, key=lambda p: p.port)], zone)
         return Answer(records=records, additional=tuple(_glue((a for _, a, _ in mine), target, zone)))
-    return Answer(records=tuple(_addresses(query.type, (a for _, a, _ in mine), zone.config.ttl_s)))
+    found = dict.fromkeys(address for _, address, _ in mine)
+    return Answer(records=tuple(_addresses(query.type, found, zone.config.ttl_s)))
 
 
 def _port(name: ServiceName, protocol: str, port: str, query: Query, zone: Zone) -> Answer | None:

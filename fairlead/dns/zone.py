@@ -150,13 +150,21 @@ class Zone:
     def endpoints(
         self, key: str, service: PackedService
     ) -> Iterator[tuple[PackedEndpoint, bytes, tuple[PackedPort, ...]]]:
-        """Those that count, each address once, with the ports they have in their slice."""
-        seen: set[str] = set()
-        for found in self.slices(key):
-            for endpoint in found.endpoints:
-                if (endpoint.ready or service.publish) and endpoint.address not in seen:
-                    seen.add(endpoint.address)
-                    yield endpoint, pack_address(endpoint.address), found.ports
+        """The endpoints that count, each address and host name once, with the ports of all slices that have them."""
+        found: dict[tuple[str, str], tuple[PackedEndpoint, tuple[PackedPort, ...]]] = {}
+        for one in self.slices(key):
+            for endpoint in one.endpoints:
+                if endpoint.ready or service.publish:
+                    at = endpoint.address, endpoint.hostname
+                    before = found.get(at)
+                    ports = one.ports if before is None else tuple(dict.fromkeys(before[1] + one.ports))
+                    found[at] = endpoint, ports
+        for endpoint, ports in found.values():
+            yield endpoint, pack_address(endpoint.address), ports
+
+    def addresses(self, key: str, service: PackedService) -> list[bytes]:
+        """The addresses of the endpoints that count, each once."""
+        return list(dict.fromkeys(address for _, address, _ in self.endpoints(key, service)))
 
     def services_at(self, address: bytes) -> tuple[str, ...]:
         """Keys of the Services that have the address, or an endpoint with it."""
@@ -170,7 +178,7 @@ class Zone:
         namespace, _, name = key.partition("/")
         owner = encode_name(f"{name}.{namespace}.svc.{self.config.domain}")
         if service.headless:
-            addresses = [address for _, address, _ in self.endpoints(key, service)]
+            addresses = self.addresses(key, service)
         else:
             addresses = [pack_address(address) for address in service.addresses]
         for kind, size in ((A, 4), (AAAA, 16)):

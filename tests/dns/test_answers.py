@@ -178,6 +178,29 @@ def test_a_thousand_endpoints_are_cut_for_udp_and_whole_for_tcp() -> None:
     assert len(everyone) == 1000
 
 
+def test_an_address_in_two_slices_has_the_ports_of_both_and_all_its_names() -> None:
+    world = World(
+        service("h", "None", ports=[("a", "TCP", 7001), ("b", "TCP", 7002)]),
+        endpoints("h", endpoint("10.244.1.250", "n0"), suffix="a", ports=[("a", "TCP", 7001)]),
+        endpoints("h", endpoint("10.244.1.250", "n0"), suffix="b", ports=[("b", "TCP", 7002), ("a", "TCP", 7001)]),
+        endpoints("h", endpoint("10.244.1.250", "n1"), suffix="c", ports=[("c", "TCP", 7003)]),
+        endpoints("h", endpoint("10.244.1.250", "n2", ready=False), suffix="d", ports=[("d", "TCP", 7004)]),
+    )
+    name = "h.default.svc.cluster.local"
+    assert world.dig(f"_a._tcp.{name}", "SRV") == ["NOERROR", f"SRV 0 100 7001 n0.{name}."]
+    assert world.dig(f"_b._tcp.{name}", "SRV") == ["NOERROR", f"SRV 0 100 7002 n0.{name}."]
+    assert world.dig(f"_c._tcp.{name}", "SRV") == ["NOERROR", f"SRV 0 100 7003 n1.{name}."]
+    assert world.dig(f"_d._tcp.{name}", "SRV") == ["NXDOMAIN"]
+    assert world.dig(f"n0.{name}", "SRV") == [
+        "NOERROR",
+        f"SRV 0 50 7001 n0.{name}.",
+        f"SRV 0 50 7002 n0.{name}.",
+    ]
+    for one in (name, f"n0.{name}", f"n1.{name}"):
+        assert world.dig(one) == ["NOERROR", "A 10.244.1.250"]
+    assert world.dig("250.1.244.10.in-addr.arpa", "PTR") == ["NOERROR", f"PTR n0.{name}.", f"PTR n1.{name}."]
+
+
 def test_a_change_is_answered_at_once_also_where_an_answer_was_packed() -> None:
     world = cluster()
     name = "db.default.svc.cluster.local"
