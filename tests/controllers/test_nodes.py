@@ -10,12 +10,13 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import Namespace, NamespaceSpec
 from fairlead.api.node import Node, Taint
 from fairlead.api.pod import Pod
+from fairlead.api.podstatus import PodCondition
 from fairlead.api.tolerations import tolerates
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.controllers.namespace.plan import Remains
 from fairlead.controllers.namespace.plan import reconcile as empty_namespace
-from fairlead.controllers.nodelifecycle.eviction import eviction_time
-from fairlead.controllers.nodelifecycle.plan import reconcile
+from fairlead.controllers.nodelifecycle.eviction import eviction_time, first_seen
+from fairlead.controllers.nodelifecycle.plan import Observed, reconcile
 from fairlead.controllers.podgc.plan import reconcile as collect
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
@@ -24,7 +25,7 @@ from tests.controllers.factories import NOW, node, pod
 
 def look(n: Node, *pods: Pod, at: float = 0.0, renewed: float = 0.0, since: float = -1000.0) -> Plan:
     lease = Lease(spec=LeaseSpec(renewTime=render_micro_time(Instant(NOW + renewed))))
-    return reconcile(n, lease, pods, grace_s=40, since=Instant(NOW + since), now=Instant(NOW + at))
+    return reconcile(n, lease, pods, observed=Observed(Instant(NOW + since)), grace_s=40, now=Instant(NOW + at))
 
 
 def test_a_node_that_is_heard_of_is_left_alone_until_its_next_deadline() -> None:
@@ -90,12 +91,36 @@ def test_not_ready_and_cordoned_nodes_are_tainted_as_such() -> None:
 def test_when_a_pod_must_leave_depends_on_its_shortest_toleration_of_each_taint() -> None:
     taint = Taint(key="k", effect="NoExecute", timeAdded=render_time(NOW))
     p = pod()
-    assert eviction_time(p, [Taint(key="k", effect="NoSchedule")], NOW) is None
-    assert eviction_time(p, [taint], Instant(NOW + 5)) == NOW + 5
+    assert eviction_time(p, [Taint(key="k", effect="NoSchedule")], {}, NOW) is None
+    assert eviction_time(p, [taint], {}, Instant(NOW + 5)) == NOW + 5
     p.spec.tolerations = [Toleration(key="k", operator="Exists")]
-    assert eviction_time(p, [taint], NOW) is None
+    assert eviction_time(p, [taint], {}, NOW) is None
     p.spec.tolerations += [Toleration(key="k", operator="Exists", tolerationSeconds=s) for s in (60, 20)]
-    assert eviction_time(p, [taint], NOW) == NOW + 20
+    assert eviction_time(p, [taint], {}, NOW) == NOW + 20
+
+
+def test_a_taint_without_a_time_counts_from_when_it_was_first_seen() -> None:
+    taint, other = Taint(key="k", effect="NoExecute"), Taint(key="other", effect="NoSchedule")
+    seen = first_seen([taint, other], {}, NOW)
+    assert seen == {("k", "NoExecute"): NOW}
+    later = first_seen([taint], seen, Instant(NOW + 15))
+    assert later == seen
+    assert first_seen([], later, NOW) == {}, "a taint that comes back is another one"
+    p = pod()
+    p.spec.tolerations = [Toleration(key="k", operator="Exists", tolerationSeconds=20)]
+    assert eviction_time(p, [taint], later, Instant(NOW + 15)) == NOW + 20
+
+
+def test_seconds_of_a_pod_that_comes_to_a_tainted_node_count_from_its_coming() -> None:
+    taint = Taint(key="k", effect="NoExecute", timeAdded=render_time(NOW))
+    p = pod()
+    p.spec.tolerations = [Toleration(key="k", operator="Exists", tolerationSeconds=20)]
+    p.metadata.creationTimestamp = render_time(Instant(NOW + 100))
+    assert eviction_time(p, [taint], {}, Instant(NOW + 101)) == NOW + 120
+    bound = PodCondition(type="PodScheduled", status="True", lastTransitionTime=render_time(Instant(NOW + 130)))
+    p.status.conditions = [bound]
+    assert eviction_time(p, [taint], {}, Instant(NOW + 131)) == NOW + 150
+    assert eviction_time(p, [Taint(key="k", effect="NoExecute")], {("k", "NoExecute"): NOW}, NOW) == NOW + 150
 
 
 def test_a_toleration_matches_by_key_value_and_effect_where_they_are_given() -> None:

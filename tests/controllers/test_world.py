@@ -8,6 +8,7 @@ from collections import Counter
 
 import msgspec
 
+from fairlead.api.affinity import Toleration
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.deployment import DEPLOYMENT
 from fairlead.api.endpoints import ENDPOINTS
@@ -267,8 +268,6 @@ def test_pods_of_a_silent_node_leave_the_endpoints_and_come_back_with_it() -> No
     async def story(world: World) -> None:
         await world.client.create(SERVICE, service())
         d = deployment()
-        from fairlead.api.affinity import Toleration
-
         d.spec.template.spec.tolerations = [Toleration(operator="Exists", effect="NoExecute", tolerationSeconds=300)]
         await world.client.create(DEPLOYMENT, d)
         await asyncio.sleep(5)
@@ -289,6 +288,27 @@ def test_pods_of_a_silent_node_leave_the_endpoints_and_come_back_with_it() -> No
         await world.client.patch(NODE, "node1", patch={"status": status}, subresource="status")
         await asyncio.sleep(1)
         assert (await world.client.get(NODE, "node1")).spec.taints == []
+
+    in_world(story)
+
+
+def test_a_taint_given_by_hand_evicts_a_pod_when_its_toleration_has_run_out() -> None:
+    async def story(world: World) -> None:
+        tolerant = pod("tolerant", node="node1", ip="", phase="Pending", ready=False)
+        tolerant.spec.tolerations = [
+            Toleration(key="k", operator="Exists", effect="NoExecute", tolerationSeconds=seconds)
+            for seconds in (30, 20)
+        ]
+        tolerant.metadata.resourceVersion = ""
+        await world.client.create(POD, tolerant)
+        await asyncio.sleep(5)
+        taint = {"key": "k", "value": "v", "effect": "NoExecute"}
+        await world.client.patch(NODE, "node1", patch={"spec": {"taints": [taint]}})
+        await asyncio.sleep(15)  # the loop's clock jumps; heartbeats and changes of the node come meanwhile
+        await world.client.patch(NODE, "node1", patch={"metadata": {"labels": {"a": "b"}}})
+        assert [p.metadata.name for p in await world.pods()] == ["tolerant"]
+        await asyncio.sleep(6)
+        assert await world.pods() == []
 
     in_world(story)
 

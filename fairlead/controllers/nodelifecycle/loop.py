@@ -8,8 +8,10 @@ from __future__ import annotations
 from fairlead.api.lease import LEASE, Lease
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
-from fairlead.controllers.nodelifecycle.plan import reconcile
+from fairlead.controllers.nodelifecycle.eviction import TaintKey, first_seen
+from fairlead.controllers.nodelifecycle.plan import Observed, reconcile
 from fairlead.runtime.index import Index
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
@@ -35,6 +37,8 @@ class _Nodes:
         )
         self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._since = context.started
+        self._taints_seen: dict[str, dict[TaintKey, Instant]] = {}
+        """By node. Lost with the process, as upstream's: the seconds are counted anew then."""
         self._leases.add_handler(self._on_lease)
         self._leases.add_return_handler(self._on_return)
         pods.add_handler(self._on_pod)
@@ -56,15 +60,18 @@ class _Nodes:
     def _look(self, key: str) -> Plan | None:
         node = self._nodes.get(key)
         if node is None:
+            self._taints_seen.pop(key, None)
             return None
         context = self._context
+        now = context.clock.now()
+        seen = self._taints_seen[key] = first_seen(node.spec.taints, self._taints_seen.get(key, {}), now)
         if self._leases.interrupted:
             return Plan(retry_after=_WITHOUT_SERVER_S)
         return reconcile(
             node,
             self._leases.get(f"{LEASES}/{key}"),
             self._pods.get(key),
+            observed=Observed(self._since, seen),
             grace_s=context.settings.node_grace_s,
-            since=self._since,
-            now=context.clock.now(),
+            now=now,
         )

@@ -5,7 +5,8 @@ Taints follow conditions and pods follow taints, each in its own step: a look wr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -13,7 +14,7 @@ from fairlead.api.lease import Lease
 from fairlead.api.node import NODE, Node, NodeCondition, Taint
 from fairlead.api.pod import POD, Pod
 from fairlead.base.instant import Instant, parse_time, render_time
-from fairlead.controllers.nodelifecycle.eviction import eviction_time
+from fairlead.controllers.nodelifecycle.eviction import TaintKey, eviction_time
 from fairlead.controllers.podfacts import is_finished
 from fairlead.runtime.plan import NOTHING, Delete, Note, Patch, Plan, Update
 
@@ -30,13 +31,23 @@ _OURS = frozenset({UNREACHABLE, NOT_READY, UNSCHEDULABLE, *_PRESSURE.values()})
 _WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the API does not say of a node."""
+
+    since: Instant
+    """When watching began: silence before that proves nothing."""
+    taints: Mapping[TaintKey, Instant] = field(default_factory=dict)
+    """When the taints were first seen that do not say when they were added."""
+
+
 def reconcile(
-    node: Node, lease: Lease | None, pods: Sequence[Pod], *, grace_s: float, since: Instant, now: Instant
+    node: Node, lease: Lease | None, pods: Sequence[Pod], *, observed: Observed, grace_s: float, now: Instant
 ) -> Plan:
-    """`pods` are those bound to the node. `since` is when watching began: silence before that proves nothing."""
+    """`pods` are those bound to the node."""
     if node.metadata.deletionTimestamp:
         return NOTHING
-    heard = max(since, _last_heard(node, lease))
+    heard = max(observed.since, _last_heard(node, lease))
     silent = now - heard > grace_s
     wait = None if silent else heard + grace_s - now + 0.5
     if silent and (conditions := _unknown_conditions(node, now)) != node.status.conditions:
@@ -51,7 +62,9 @@ def reconcile(
     if taints != node.spec.taints:
         return Plan(patch=(_taint_patch(node, taints),), retry_after=wait)
     unready = tuple(_unready(pod, now) for pod in pods if _ready_status(node) == "Unknown" and _claims_ready(pod))
-    evictions = [(pod, eviction_time(pod, taints, now)) for pod in pods if not pod.metadata.deletionTimestamp]
+    evictions = [
+        (pod, eviction_time(pod, taints, observed.taints, now)) for pod in pods if not pod.metadata.deletionTimestamp
+    ]
     due = tuple(_evict(pod) for pod, at in evictions if at is not None and at <= now)
     later = [at - now for _, at in evictions if at is not None and at > now]
     return Plan(delete=due, status=unready, retry_after=min([*later, *([wait] if wait else [])], default=None))
