@@ -5,11 +5,14 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.endpoints import Endpoints
+from fairlead.api.container import ContainerPort
+from fairlead.api.endpoints import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from fairlead.api.pod import Pod
 from fairlead.api.podstatus import PodIP
+from fairlead.api.reference import ObjectReference
 from fairlead.api.service import Service, ServicePort
 from fairlead.controllers.endpoints.plan import reconcile, withdraw
+from fairlead.controllers.endpoints.subsets import repack, truncate
 from fairlead.runtime.plan import Create, Update
 from tests.controllers.factories import NOW, pod, service
 
@@ -44,6 +47,57 @@ def test_headless_services_without_ports_list_addresses_alone() -> None:
     found = after(service(clusterIP="None", ports=[]), [pod()])
     assert [(len(s.addresses), s.ports) for s in found.subsets] == [(1, [])]
     assert "service.kubernetes.io/headless" in found.metadata.labels
+
+
+def test_ports_with_the_same_addresses_share_a_subset_and_others_have_their_own() -> None:
+    """Upstream's form: by port, not by pod. `b` lacks the port `metrics`."""
+    a, b = pod("a", ip="10.0.0.1"), pod("b", ip="10.0.0.2")
+    a.spec.containers[0].ports.append(ContainerPort(name="metrics", containerPort=9153, protocol="TCP"))
+    ports = [
+        ServicePort(name="web", port=80, protocol="TCP", targetPort=8080),
+        ServicePort(name="tls", port=443, protocol="TCP", targetPort=8443),
+        ServicePort(name="metrics", port=9153, protocol="TCP", targetPort="metrics"),
+    ]
+    found = after(service(ports=ports), [a, b])
+    assert [([x.ip for x in s.addresses], [p.name for p in s.ports]) for s in found.subsets] == [
+        (["10.0.0.1"], ["metrics"]),
+        (["10.0.0.1", "10.0.0.2"], ["tls", "web"]),
+    ]
+
+
+def test_subsets_are_repacked_as_upstream_does() -> None:
+    def address(ip: str, uid: str = "") -> EndpointAddress:
+        return EndpointAddress(ip=ip, targetRef=ObjectReference(uid=uid) if uid else None)
+
+    web, dns = EndpointPort(name="web", port=80, protocol="TCP"), EndpointPort(name="dns", port=53, protocol="UDP")
+    one, two, three = address("10.0.0.1"), address("10.0.0.2"), address("10.0.0.2", "u")
+    given = [
+        EndpointSubset(addresses=[three, two], ports=[web]),
+        EndpointSubset(addresses=[one], notReadyAddresses=[two], ports=[web, dns]),
+        EndpointSubset(addresses=[one]),
+    ]
+    assert repack(given) == [
+        EndpointSubset(addresses=[one]),
+        EndpointSubset(addresses=[one], notReadyAddresses=[two], ports=[dns]),
+        EndpointSubset(addresses=[one, three], notReadyAddresses=[two], ports=[web]),
+    ]
+    assert repack(repack(given)) == repack(given)
+    assert repack([]) == repack([EndpointSubset(ports=[web])]) == []
+
+
+def test_what_is_over_capacity_is_left_out_in_proportion() -> None:
+    def subset(ready: int, not_ready: int, port: int) -> EndpointSubset:
+        every = [EndpointAddress(ip=f"10.{port}.{i >> 8}.{i & 255}") for i in range(ready + not_ready)]
+        ports = [EndpointPort(port=port, protocol="TCP")]
+        return EndpointSubset(addresses=every[:ready], notReadyAddresses=every[ready:], ports=ports)
+
+    def sizes(*subsets: EndpointSubset) -> list[tuple[int, int]]:
+        return [(len(s.addresses), len(s.notReadyAddresses)) for s in truncate(subsets)]
+
+    assert sizes(subset(900, 50, 1), subset(50, 0, 2)) == [(900, 50), (50, 0)]
+    assert sizes(subset(1000, 10, 1), subset(500, 10, 2)) == [(667, 0), (333, 0)]
+    assert sizes(subset(400, 400, 1), subset(400, 200, 2)) == [(400, 134), (400, 66)]
+    assert sizes(subset(1000, 0, 1), subset(0, 5, 2)) == [(1000, 0)]
 
 
 def test_over_a_thousand_the_ready_ones_stay_and_an_annotation_tells() -> None:

@@ -1,13 +1,11 @@
-"""Decides the Endpoints object of one Service: addresses grouped by the ports they serve, ready and not.
+"""Decides the Endpoints object of one Service: its pods' addresses, ready and not, in canonical subsets.
 
 At most 1,000 addresses; what is over is left out, not-ready ones first, and an annotation says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -17,6 +15,7 @@ from fairlead.api.pod import Pod
 from fairlead.api.reference import ObjectReference
 from fairlead.api.service import Service
 from fairlead.base.instant import Instant, render_micro_time
+from fairlead.controllers.endpoints.subsets import CAPACITY, repack, truncate
 from fairlead.controllers.serviceports import (
     HEADLESS,
     TRIGGER_TIME,
@@ -36,13 +35,6 @@ MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
-CAPACITY = 1000
-
-
-@dataclass(slots=True)
-class _Group:
-    ready: list[EndpointAddress] = field(default_factory=list)
-    not_ready: list[EndpointAddress] = field(default_factory=list)
 
 
 def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None, *, now: Instant) -> Plan:
@@ -80,10 +72,9 @@ def _failed(about: Object, reason: str, text: str) -> Note:
 
 
 def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
-    groups = _groups(service, pods)
-    total = sum(len(g.ready) + len(g.not_ready) for g in groups.values())
+    subsets = repack(_of_pods(service, pods))
     annotations = {TRIGGER_TIME: render_micro_time(now)}
-    if total > CAPACITY:
+    if sum(len(s.addresses) + len(s.notReadyAddresses) for s in subsets) > CAPACITY:
         annotations[OVER_CAPACITY] = "truncated"
     return Endpoints(
         kind=ENDPOINTS.kind,
@@ -94,40 +85,26 @@ def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
             labels=_labels(service),
             annotations=annotations,
         ),
-        subsets=_subsets(groups),
+        subsets=truncate(subsets),
     )
 
 
-def _groups(service: Service, pods: Sequence[Pod]) -> dict[tuple[Port, ...], _Group]:
-    groups: dict[tuple[Port, ...], _Group] = {}
+def _of_pods(service: Service, pods: Sequence[Pod]) -> Iterator[EndpointSubset]:
+    """One subset a pod that can be reached."""
     family = families_of(service)[0]
     for pod in pods:
-        address = address_of(pod, family)
+        ip = address_of(pod, family)
         hidden = bool(pod.metadata.deletionTimestamp) and not service.spec.publishNotReadyAddresses
-        if not address or hidden or not has_endpoint(pod):
+        if not ip or hidden or not has_endpoint(pod):
             continue
         ports = ports_of(service, pod)
         if service.spec.ports and not ports:
             continue
-        group = groups.setdefault(ports, _Group())
-        (group.ready if serves(pod, service) else group.not_ready).append(_address(service, pod, address))
-    return groups
-
-
-def _subsets(groups: dict[tuple[Port, ...], _Group]) -> list[EndpointSubset]:
-    """In order of ports, each with its addresses in order; the ready ones of all have room first."""
-    left = CAPACITY
-    ready: dict[tuple[Port, ...], list[EndpointAddress]] = {}
-    for ports in sorted(groups):
-        ready[ports] = list(islice(sorted(groups[ports].ready, key=_order), left))
-        left -= len(ready[ports])
-    subsets = []
-    for ports in sorted(groups):
-        not_ready = list(islice(sorted(groups[ports].not_ready, key=_order), left))
-        left -= len(not_ready)
-        if ready[ports] or not_ready:
-            subsets.append(EndpointSubset(addresses=ready[ports], notReadyAddresses=not_ready, ports=_ports(ports)))
-    return subsets
+        address = [_address(service, pod, ip)]
+        if serves(pod, service):
+            yield EndpointSubset(addresses=address, ports=_ports(ports))
+        else:
+            yield EndpointSubset(notReadyAddresses=address, ports=_ports(ports))
 
 
 def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
@@ -146,10 +123,6 @@ def _ports(ports: tuple[Port, ...]) -> list[EndpointPort]:
     ]
 
 
-def _order(address: EndpointAddress) -> tuple[str, str]:
-    return address.ip, address.targetRef.uid if address.targetRef else ""
-
-
 def _labels(service: Service) -> dict[str, str]:
     labels = {key: value for key, value in service.metadata.labels.items() if key != HEADLESS}
     if is_headless(service):
@@ -158,10 +131,10 @@ def _labels(service: Service) -> dict[str, str]:
 
 
 def _same(old: Endpoints, new: Endpoints) -> bool:
-    """Whether nothing but the trigger time differs."""
+    """Whether nothing but the trigger time and the order differs."""
     kept, wanted = old.metadata.annotations, new.metadata.annotations
     return (
-        old.subsets == new.subsets
+        new.subsets in (old.subsets, repack(old.subsets))
         and old.metadata.labels == new.metadata.labels
         and kept.get(OVER_CAPACITY) == wanted.get(OVER_CAPACITY)
     )

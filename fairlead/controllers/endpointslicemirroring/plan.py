@@ -21,6 +21,7 @@ from fairlead.api.service import Service
 from fairlead.controllers.endpoints.plan import LEADER
 from fairlead.controllers.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY
 from fairlead.controllers.endpoints.plan import MANAGER as ENDPOINTS_MANAGER
+from fairlead.controllers.endpoints.subsets import repack
 from fairlead.controllers.podfacts import controller_reference
 from fairlead.controllers.serviceports import MANAGED_BY, SERVICE_NAME, TRIGGER_TIME, Port
 from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
@@ -41,7 +42,7 @@ def reconcile(service: Service | None, endpoints: Endpoints | None, slices: Sequ
     if endpoints is None or endpoints.metadata.deletionTimestamp or not _is_mirrored(service, endpoints):
         return Plan(delete=tuple(Delete(ENDPOINT_SLICE, s) for s in existing)) if existing else NOTHING
     wanted = _Wanted()
-    for subset in endpoints.subsets:
+    for subset in repack(endpoints.subsets):
         wanted.add(subset)
     by_group: dict[Group, list[EndpointSlice]] = {}
     for s in existing:
