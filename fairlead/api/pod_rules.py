@@ -15,6 +15,7 @@ from fairlead.api.podspec import PodSpec, PodTemplateSpec
 from fairlead.api.resource_rules import amount_errors, resource_errors
 from fairlead.api.rules import ip_address
 from fairlead.api.volume_rules import volume_errors
+from fairlead.base.numbers import integer
 from fairlead.machinery import names
 from fairlead.machinery.metadata import check_annotations, check_labels
 from fairlead.machinery.status import FieldError, forbidden, invalid, required
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 MIRROR = "kubernetes.io/config.mirror"
 """Annotation of a Pod that stands for a static Pod of its node."""
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""Annotation that says which Pods of a ReplicaSet go first: the cheapest."""
 _MAX_NAMESERVERS = 3
 _FROZEN = (
     "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
@@ -33,7 +36,20 @@ _FROZEN = (
 
 
 def pod_errors(pod: Pod) -> Iterator[FieldError]:
+    cost = pod.metadata.annotations.get(DELETION_COST)
+    if cost is not None and deletion_cost(cost) is None:
+        yield invalid(f"metadata.annotations[{DELETION_COST}]", cost, "must be a 32bit integer")
     yield from pod_spec_errors(pod.spec, "spec")
+
+
+def deletion_cost(text: str) -> int | None:
+    """The number in the annotation; None if it is no 32-bit integer in its plainest form."""
+    if text[:1] == "+" or (text[:1] == "0" and text != "0"):
+        return None
+    try:
+        return integer(text, bound=1 << 31)
+    except ValueError:
+        return None
 
 
 def pod_create_errors(pod: Pod) -> Iterator[FieldError]:

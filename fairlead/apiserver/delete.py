@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from fairlead.api.deleteoptions import DeleteOptions
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.pod import POD
@@ -23,9 +21,11 @@ from fairlead.apiserver.resource import Resource
 from fairlead.apiserver.route import Target
 from fairlead.apiserver.writer import Raced, Writer
 from fairlead.base.clock import Clock
+from fairlead.base.numbers import integer
 from fairlead.machinery.decode import Target as Body
 from fairlead.machinery.decode import decode_tree_as, encode
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.query import flag
 from fairlead.machinery.status import FieldError, bad_request, invalid, not_supported
 from fairlead.runtime.client import Request
 
@@ -123,11 +123,14 @@ def _from_body(request: Request) -> DeleteOptions:
 
 
 def _from_query(query: Mapping[str, str]) -> DeleteOptions:
-    known = {k: query[k] for k in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents") if k in query}
-    try:
-        options = msgspec.convert(known, DeleteOptions, strict=False)
-    except msgspec.ValidationError as e:
-        raise bad_request(str(e)) from e
+    options = DeleteOptions(propagationPolicy=query.get("propagationPolicy"))
+    if "gracePeriodSeconds" in query:
+        try:
+            options.gracePeriodSeconds = integer(query["gracePeriodSeconds"])
+        except ValueError as e:
+            raise bad_request(str(e)) from e
+    if "orphanDependents" in query:
+        options.orphanDependents = flag(query, "orphanDependents")
     if query.get("dryRun"):
         options.dryRun = [query["dryRun"]]
     return options

@@ -24,6 +24,7 @@ from fairlead.apiserver.model import Forward
 from fairlead.apiserver.proxying import unavailable
 from fairlead.apiserver.rewrite import rewrite_html, rewrite_url
 from fairlead.apiserver.tunnel import join, take_over
+from fairlead.base.numbers import integer, natural
 from fairlead.machinery.status import StatusError
 
 _CONNECT_S = 10.0
@@ -231,7 +232,7 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, str, CIMultiDic
     for line in filter(None, lines):
         name, _, value = line.partition(":")
         headers.add(name.strip(), value.strip())
-    return int(status), reason, headers
+    return integer(status), reason, headers
 
 
 async def _refused(
@@ -241,8 +242,8 @@ async def _refused(
     length = headers.get(hdrs.CONTENT_LENGTH, "")
     chunked = "chunked" in headers.get(hdrs.TRANSFER_ENCODING, "").lower()
     body = b""
-    if length.isdigit():
-        body = await reader.readexactly(min(int(length), _MAX_PAGE))
+    if (size := natural(length)) is not None:
+        body = await reader.readexactly(min(size, _MAX_PAGE))
     elif not chunked:
         body = await reader.read(_MAX_PAGE)
     headers = _answer_headers(headers)

@@ -18,6 +18,7 @@ from fairlead.apiserver.model import Outcome, Upgrade
 from fairlead.apiserver.podlogs import check_running, check_started, choose_container
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
+from fairlead.base.numbers import integer
 from fairlead.machinery.status import (
     FieldError,
     StatusError,
@@ -159,13 +160,12 @@ def _refusal(code: int, text: str, pod: str) -> StatusError:
 def _check_log_options(pod: Pod, query: Mapping[str, str]) -> None:
     errors: list[FieldError] = []
     for name, least in _COUNTS.items():
-        text = query.get(name)
-        if not text:
+        if name not in query:
             continue
         try:
-            number = int(text)
+            number = integer(query[name])
         except ValueError as e:
-            raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
+            raise bad_request(str(e)) from e
         if number < least:
             errors.append(invalid(name, number, f"must be greater than {'or equal to 0' if least == 0 else '0'}"))
     if query.get("sinceSeconds") and query.get("sinceTime"):

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from fairlead.base.numbers import integer, natural
 from fairlead.machinery.decode import FieldValidation
 from fairlead.machinery.managed import manager_name, name_problem
+from fairlead.machinery.query import flag
 from fairlead.machinery.status import (
     FieldError,
     StatusError,
@@ -20,7 +22,6 @@ from fairlead.machinery.status import (
 )
 from fairlead.runtime.client import Request
 
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
 _MATCHES = ("Exact", "NotOlderThan")
 
@@ -51,12 +52,6 @@ class WriteOptions:
     """Of an apply: take over what others own."""
 
 
-def flag(query: Mapping[str, str], name: str) -> bool:
-    """A boolean parameter; present without a value counts as true, as upstream has it."""
-    value = query.get(name)
-    return value is not None and (value == "" or value in _TRUE)
-
-
 def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOptions:
     """Reads and checks. Raises StatusError 400 and 422."""
     if not query:
@@ -68,7 +63,7 @@ def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOption
         token=query.get("continue", ""),
         resource_version=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),
-        timeout_s=float(_integer(query, "timeoutSeconds")) if query.get("timeoutSeconds") else None,
+        timeout_s=float(_integer(query, "timeoutSeconds")) if "timeoutSeconds" in query else None,
         watch=watch or flag(query, "watch"),
         bookmarks=flag(query, "allowWatchBookmarks"),
         send_initial=flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
@@ -118,9 +113,10 @@ def parse_revision(text: str) -> int:
     """A resourceVersion; empty is 0. Raises StatusError 422."""
     if not text:
         return 0
-    if not text.isdecimal() or len(text) > 19:
+    revision = natural(text)
+    if revision is None or len(text) > 19:
         raise options_error("ListOptions", [invalid("resourceVersion", text, "strconv.ParseUint: invalid syntax")])
-    return int(text)
+    return revision
 
 
 def options_error(name: str, errors: Sequence[FieldError], *, group: str = "meta.k8s.io") -> StatusError:
@@ -128,16 +124,11 @@ def options_error(name: str, errors: Sequence[FieldError], *, group: str = "meta
 
 
 def _integer(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name)
-    if not text:
-        return 0
+    """An integer parameter, 0 if it is absent. Raises StatusError 400."""
     try:
-        number = int(text)
+        return integer(query[name]) if name in query else 0
     except ValueError as e:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
-    if not -(2**63) <= number < 2**63:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
-    return number
+        raise bad_request(str(e)) from e
 
 
 def _watch_errors(options: ListOptions) -> list[FieldError]:

@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, hdrs, web
 from fairlead.apiserver.model import PortForward
 from fairlead.apiserver.spdy import MAX_FRAME, Channels, Data, Ended, Event, Opened, Ping, ProtocolError, Session
 from fairlead.apiserver.tunnel import take_over
+from fairlead.base.numbers import port_number
 from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import bad_request
 
@@ -68,11 +69,12 @@ async def serve_port_forward(request: web.BaseRequest, to: PortForward) -> web.S
 
 def _ports(request: web.BaseRequest) -> list[int]:
     found = [text for given in request.query.getall("ports", []) for text in given.split(",")]
-    if not found or not all(text.isdigit() and 0 < int(text[:6]) < 65536 for text in found):
+    ports = [port for text in found if (port := port_number(text)) is not None]
+    if not found or len(ports) < len(found):
         raise bad_request(f"query parameter `ports` must name ports, not {found}")
     if len(found) > _MAX_CHANNELS:
         raise bad_request(f"at most {_MAX_CHANNELS} ports in one connection")
-    return [int(text) for text in found]
+    return ports
 
 
 class _OverWebSocket:
@@ -158,7 +160,7 @@ class _Forwarding:
 
     async def _open(self, stream: int, headers: Mapping[str, str], nursery: Nursery) -> None:
         kind, number, port = (headers.get(name, "") for name in ("streamtype", "requestid", "port"))
-        good = kind in ("data", "error") and port.isdigit() and 0 < int(port[:6]) < 65536
+        good = kind in ("data", "error") and port_number(port) is not None
         if not good or len(self._errors) + len(self._connections) >= _MAX_STREAMS:
             await self._say(self._session.reset(stream))
             return

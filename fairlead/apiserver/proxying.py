@@ -18,6 +18,7 @@ from fairlead.api.service import SERVICE, Service
 from fairlead.apiserver.model import Forward, PortForward
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
+from fairlead.base.numbers import natural, port_number
 from fairlead.machinery.status import StatusError, bad_request
 
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -55,16 +56,15 @@ class Proxies:
 
     def _service(self, target: Target, scheme: str, name: str, port: str) -> Forward:
         service: Service = self._services.find(target.namespace, name).decode()
-        if port.isdigit():
-            found = next((p for p in service.spec.ports if p.port == int(port)), None)
+        if (number := natural(port)) is not None:
+            found = next((p for p in service.spec.ports if p.port == number), None)
             if found is None:
                 raise unavailable(f'no service port {port} found for service "{name}"')
             port = found.name
         choices = list(self._endpoints(target.namespace, name, port))
         if not choices:
             raise unavailable(f'no endpoints available for service "{target.name}"')
-        host, number = self._rng.choice(choices)
-        return _forward(scheme, host, number)
+        return _forward(scheme, *self._rng.choice(choices))
 
     def _endpoints(self, namespace: str, name: str, port: str) -> Iterator[tuple[str, int]]:
         """The ready addresses that serve the port of this name."""
@@ -130,6 +130,7 @@ def _forward(scheme: str, host: str, port: int, *, is_node: bool = False) -> For
 def _port_number(text: str) -> int:
     if not text:
         return 0
-    if not text.isdigit() or not 0 < int(text[:6]) < 65536:
+    port = port_number(text)
+    if port is None:
         raise bad_request(f'invalid port "{text}"')
-    return int(text)
+    return port

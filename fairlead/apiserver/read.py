@@ -130,7 +130,7 @@ def _exact(cache: KindCache, options: ListOptions) -> int:
     """The revision that `resourceVersionMatch=Exact` asks for, which only now can be given if nothing changed since."""
     if options.match != "Exact":
         return 0
-    revision = int(options.resource_version)
+    revision = parse_revision(options.resource_version)
     if not _unchanged(cache, revision):
         raise expired(f"The resourceVersion for the provided list is too old: {revision}")
     return revision

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Literal
 
+from fairlead.base.numbers import port_number
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.state import Paths, write_private
 
@@ -142,7 +143,7 @@ def parse_name(text: str) -> str:
 
 
 def parse_port_range(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
     low, high = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= low <= high <= 65535:
         raise UsageError(f'"{text}" is no range of ports: write it as 30000-32767')
@@ -154,8 +155,8 @@ def parse_exposed(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     found: dict[str, set[int]] = {"tcp": set(), "udp": set()}
     for part in () if text == "none" else text.split(","):
         number, _, protocol = part.strip().lower().partition("/")
-        port = int(number) if number.isdigit() else 0
-        if not 1 <= port <= 65535 or (protocol or "tcp") not in found:
+        port = port_number(number) or 0
+        if not port or (protocol or "tcp") not in found:
             how = "write it as 5432 or 5432,6379,5353/udp, or none"
             raise UsageError(f'--expose-host: "{text}" is no list of ports: {how}')
         if (protocol or "tcp", port) in _TAKEN_INSIDE:

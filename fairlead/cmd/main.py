@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from fairlead import __version__
+from fairlead.base.numbers import integer
 from fairlead.cmd.errors import CommandError
 
 DEFAULT_NAME = "default"
@@ -64,9 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_up(up: argparse.ArgumentParser) -> None:
-    up.add_argument("--nodes", type=int, metavar="N", help="how many nodes (default: 1)")
+    up.add_argument("--nodes", type=integer, metavar="N", help="how many nodes (default: 1)")
     up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
-    up.add_argument("--api-port", type=int, metavar="P", help="of the API on 127.0.0.1 (default: 6443, or a free one)")
+    up.add_argument(
+        "--api-port", type=integer, metavar="P", help="of the API on 127.0.0.1 (default: 6443, or a free one)"
+    )
     up.add_argument(
         "--ip-family",
         choices=["ipv4", "ipv6", "dual"],

@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fairlead.base.numbers import integer
+
 Fields = dict[str, Any]
 """The root is never a member itself: an empty root is the empty set, an empty node below it is a member."""
 
@@ -211,7 +213,7 @@ def _parse_step(step: str) -> str:
             case "v:":
                 return "v:" + _compact(json.loads(rest))
             case "i:":
-                return f"i:{int(rest)}"
+                return f"i:{integer(rest)}"
             case _:
                 pass
     except (ValueError, RecursionError):

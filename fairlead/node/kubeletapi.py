@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from fairlead.base.instant import Instant, parse_time
+from fairlead.base.numbers import integer
+from fairlead.machinery.query import flag
 from fairlead.node.attachsession import AttachRequest, AttachSession
 from fairlead.node.execsession import PROTOCOLS, ExecRequest, ExecSession
 from fairlead.node.logread import LogQuery, read_log
@@ -21,7 +23,6 @@ from fairlead.node.worker import PodWorker
 from fairlead.node.zygoteclient import ZygoteError
 
 CLIENT_NAME = "kube-apiserver-kubelet-client"
-_TRUE = ("true", "1")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FindPod = Callable[[str, str], PodWorker | None]
 """By namespace and name."""
@@ -68,7 +69,7 @@ class KubeletApi:
             query = self._log_query(request)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        previous = request.query.get("previous") in _TRUE
+        previous = flag(request.query, "previous")
         path = worker.log_file(container, previous=previous)
         if path is None:
             pod = request.match_info["pod"]
@@ -88,15 +89,15 @@ class KubeletApi:
         given = request.query
         since: Instant | None = None
         if given.get("sinceSeconds"):
-            since = Instant(self._shared.clock.now() - int(given["sinceSeconds"]))
+            since = Instant(self._shared.clock.now() - integer(given["sinceSeconds"]))
         elif given.get("sinceTime"):
             since = parse_time(given["sinceTime"])
         return LogQuery(
-            follow=given.get("follow") in _TRUE,
-            tail=int(given["tailLines"]) if given.get("tailLines") else None,
-            limit_bytes=int(given["limitBytes"]) if given.get("limitBytes") else None,
+            follow=flag(given, "follow"),
+            tail=integer(given["tailLines"]) if given.get("tailLines") else None,
+            limit_bytes=integer(given["limitBytes"]) if given.get("limitBytes") else None,
             since=since,
-            timestamps=given.get("timestamps") in _TRUE,
+            timestamps=flag(given, "timestamps"),
             stream={"Stdout": "stdout", "Stderr": "stderr"}.get(given.get("stream", ""), ""),
         )
 
@@ -107,13 +108,13 @@ class KubeletApi:
             raise web.HTTPBadRequest(text=f"container not found ({request.match_info['container']!r})")
         ws = _web_socket(request)
         await ws.prepare(request)
-        tty = given.get("tty") in _TRUE
+        tty = flag(given, "tty")
         wanted = ExecRequest(
             container_id=container_id,
             command=given.getall("command", []),
-            stdin=given.get("stdin") in _TRUE,
-            stdout=given.get("stdout") in _TRUE,
-            stderr=given.get("stderr") in _TRUE and not tty,
+            stdin=flag(given, "stdin"),
+            stdout=flag(given, "stdout"),
+            stderr=flag(given, "stderr") and not tty,
             tty=tty,
         )
         await ExecSession(ws, self._shared.zygote, self._shared.exits, id_=self._shared.new_id()).run(wanted)
@@ -123,9 +124,9 @@ class KubeletApi:
         worker, given, where = self._worker(request), request.query, request.match_info
         wanted = AttachRequest(
             container_id=worker.container_id(where["container"]),
-            stdin=given.get("stdin") in _TRUE,
-            stdout=given.get("stdout", "true") in _TRUE,
-            stderr=given.get("stderr", "true") in _TRUE,
+            stdin=flag(given, "stdin"),
+            stdout=flag(given, "stdout"),
+            stderr=flag(given, "stderr"),
         )
         if not (wanted.stdin or wanted.stdout or wanted.stderr):
             raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.base.numbers import natural
 from fairlead.machinery.quantity import whole
 from fairlead.net import linux
 from fairlead.node.volumes import Files, VolumeProblem
@@ -49,8 +50,8 @@ class PodFiles:
     def _remove_old_logs(self, container: str, attempt: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(f"{self.root}/{container}"):
-                number = name.partition(".")[0]
-                if number.isdigit() and int(number) < attempt - 1:
+                number = natural(name.partition(".")[0])
+                if number is not None and number < attempt - 1:
                     os.unlink(f"{self.root}/{container}/{name}")
 
     def volume(self, name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from fairlead.api.columns import join_host_port
 from fairlead.api.container import Container
 from fairlead.api.probe import HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
+from fairlead.base.numbers import integer, natural
 
 RunCommand = Callable[[Sequence[str], float], Awaitable[tuple[int, bytes]]]
 """Runs a command in the container: its exit code and what it said. Raises TimeoutError."""
@@ -47,8 +48,8 @@ def port_of(port: int | str, container: Container) -> int | None:
     """A port given by number, or by its name in the container."""
     if isinstance(port, int):
         return port
-    if port.isdigit():
-        return int(port)
+    if (number := natural(port)) is not None:
+        return number
     return next((p.containerPort for p in container.ports if p.name == port), None)
 
 
@@ -82,7 +83,7 @@ async def _ask(host: str, port: int, request: bytes, *, tls: bool) -> int:
         parts = line.split(b" ", 2)
         if len(parts) < 2 or not parts[0].startswith(b"HTTP/"):
             raise ValueError("malformed HTTP response" if line else "EOF")
-        return int(parts[1])
+        return integer(parts[1].decode("latin-1").strip())
     finally:
         writer.close()
         with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.api.podstatus import HostIP, PodIP
 from fairlead.base.instant import Instant
+from fairlead.base.numbers import natural
 from fairlead.node import recipe as recipes
 from fairlead.node.catalogue import render_file
 from fairlead.node.env import command_line, container_environment, service_variables
@@ -66,8 +67,8 @@ def _port(image: Image, recipe: Message) -> int | None:
     text = image.listens
     if image.names_pod:
         last = recipe["argv"][-1]
-        text = last if last.isdigit() else recipe["env"].get("PORT", text)
-    return int(text) if text.isdigit() else None
+        text = last if natural(last) is not None else recipe["env"].get("PORT", text)
+    return natural(text)
 
 
 def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from fairlead.base.numbers import port_number
+
 NAMESPACE, NAME, KEY = "kube-system", "kube-proxy", "config.conf"
 API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
 
@@ -208,7 +210,7 @@ def _by_path(message: str) -> str:
     return f"{path or KEY}: {what[:1].lower()}{what[1:]}"
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -256,8 +258,8 @@ def parse_endpoint(path: str, text: str, default: tuple[str, int]) -> tuple[str,
         host, port = text, ""
     try:
         address = str(ip_network(host.strip("[]")).network_address)
-        number = int(port) if port else default[1]
-        if not 0 < number < 65536:
+        number = port_number(port) if port else default[1]
+        if number is None:
             raise ValueError
     except ValueError:
         raise BadProxyConfig(f'{path}: "{text}" is not address:port') from None

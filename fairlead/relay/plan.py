@@ -16,6 +16,7 @@ from fairlead.api.backends import Family, has_node_ports, serving_nodes
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.schemes import scheme_of
 from fairlead.api.service import Service, ServicePort
+from fairlead.base.numbers import port_number
 
 URLS = "fairlead.dev/host-urls"
 """Annotation, written by the relay: `80/TCP=http://127.0.0.1:8080`, an entry for each port, with commas between."""
@@ -130,9 +131,9 @@ def parse_urls(text: str) -> Mapping[str, int]:
     for entry in text.split(","):
         port, _, address = entry.partition("=")
         scheme, _, place = address.partition("://")
-        number = place.partition(":")[2] or _DEFAULT.get(scheme, "")
-        if number.isdigit() and 0 < int(number) <= 65535:
-            found[port] = int(number)
+        number = port_number(place.partition(":")[2] or _DEFAULT.get(scheme, ""))
+        if number is not None:
+            found[port] = number
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fairlead.api.affinity import NodeSelectorRequirement, NodeSelectorTerm
 from fairlead.api.node import Node
 from fairlead.api.pod import Pod
+from fairlead.base.numbers import integer
 
 
 def matches_required(pod: Pod, node: Node) -> bool:
@@ -56,7 +57,7 @@ def _holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> b
 
 def _compares(requirement: NodeSelectorRequirement, value: str | None) -> bool:
     try:
-        have, bound = int(value or ""), int(requirement.values[0])
+        have, bound = integer(value or ""), integer(requirement.values[0])
     except (ValueError, IndexError):
         return False
     return have > bound if requirement.operator == "Gt" else have < bound

@@ -60,11 +60,18 @@ def parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
     return method, target, version, headers
 
 
+def _length(text: str) -> int:
+    """A Content-Length (RFC 9110: digits alone). Raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
 def respond(page: Page, head: bytes, client: str, *, closing: bool) -> tuple[bytes, int, bool]:
     """The answer to a request's head, the length of the request's body, and whether the connection stays open."""
     try:
         method, target, version, headers = parse_head(head)
-        length = int(headers.get("content-length", "0"))
+        length = _length(headers.get("content-length", "0"))
     except ValueError:
         return _render(400, b"bad request\n", "text/plain", keep=False, body=True), 0, False
     wish = headers.get("connection", "").lower()
@@ -224,7 +231,7 @@ def listen(port: int) -> socket.socket:
 def choose_port(argv: list[str], env: dict[str, str]) -> int:
     """The argument, else PORT, else 8080. Raises SystemExit with one line where it is no port."""
     text = argv[0] if argv else env.get("PORT", "") or str(_DEFAULT_PORT)
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 65536):
         raise SystemExit(f"fairlead/web: not a port: {text!r}; give a number from 1 to 65535")
     return int(text)
 

@@ -291,9 +291,9 @@ def test_the_same_again_and_a_taken_port_are_refused(kubectl: Kubectl) -> None:
     assert kubectl.run("create", "-f", "once.yaml").stderr == (
         'Error from server (AlreadyExists): error when creating "once.yaml": services "once" already exists\n'
     )
-    kubectl.file("twice.yaml", one.replace("once", "twice"))
-    assert kubectl.run("create", "-f", "twice.yaml").stderr == (
-        'The Service "twice" is invalid: spec.ports[0].nodePort: Invalid value: 30111: '
+    kubectl.file("again.yaml", one.replace("once", "again"))
+    assert kubectl.run("create", "-f", "again.yaml").stderr == (
+        'The Service "again" is invalid: spec.ports[0].nodePort: Invalid value: 30111: '
         "provided port is already allocated\n"
     )
     plain = kubectl.file("plain.yaml", service(name="plain"))

@@ -14,6 +14,7 @@ from fairlead.api.deployment import Deployment
 from fairlead.api.meta import Labels, LabelSelector, ObjectMeta
 from fairlead.api.podspec import PodTemplateSpec
 from fairlead.api.replicaset import ReplicaSet
+from fairlead.base.numbers import natural
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -56,13 +57,11 @@ def by_age(rs: ReplicaSet) -> tuple[str, str]:
 
 
 def revision_of_set(rs: ReplicaSet) -> int:
-    text = rs.metadata.annotations.get(REVISION, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return natural(rs.metadata.annotations.get(REVISION, "")) or 0
 
 
 def annotation_number(rs: ReplicaSet, name: str) -> int | None:
-    text = rs.metadata.annotations.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return natural(rs.metadata.annotations.get(name, ""))
 
 
 def with_hash(template: PodTemplateSpec, hash: str) -> PodTemplateSpec:
@@ -80,7 +79,7 @@ def set_annotations(d: Deployment, old: Labels, revision: int) -> Labels:
     copied = {key: value for key, value in d.metadata.annotations.items() if key not in _NOT_COPIED}
     found = old | copied
     before = old.get(REVISION, "")
-    if not before.isdigit() or int(before) < revision:
+    if (natural(before) or 0) < revision:
         found[REVISION] = str(revision)
         if before:
             history = [entry for entry in old.get(HISTORY, "").split(",") if entry]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fairlead.api.deployment import Deployment
 from fairlead.api.replicaset import ReplicaSet
+from fairlead.base.numbers import natural
 from fairlead.controllers.deployment.revisions import DESIRED, MAXIMUM, annotation_number, by_age
 
 Sizes = dict[str, int]
@@ -53,8 +54,8 @@ def _absolute(value: int | str | None, total: int, *, up: bool) -> int:
         return value
     text = value.strip()
     if not text.endswith("%"):
-        return int(text) if text.isdigit() else 0
-    share = int(text[:-1]) * total
+        return natural(text) or 0
+    share = (natural(text[:-1]) or 0) * total
     return -(-share // 100) if up else share // 100
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fairlead.api.pod import Pod
+from fairlead.api.pod_rules import DELETION_COST, deletion_cost
 from fairlead.base.instant import parse_time
 from fairlead.controllers.podfacts import is_active, is_ready, ready_since
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 
 Rank = tuple[bool, int, bool, int, int, float, int, float, str]
@@ -39,7 +39,4 @@ def _rank(pod: Pod, crowd: Counter[str]) -> Rank:
 
 
 def _cost(pod: Pod) -> int:
-    try:
-        return int(pod.metadata.annotations.get(DELETION_COST, "0"))
-    except ValueError:
-        return 0
+    return deletion_cost(pod.metadata.annotations.get(DELETION_COST, "0")) or 0
