@@ -24,24 +24,22 @@ from fairlead.apiserver.bridge import bridge
 from fairlead.apiserver.core import Core, error_response
 from fairlead.apiserver.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.kubelet import Kubelet
-from fairlead.apiserver.model import Forward, PortForward, Upgrade, User
+from fairlead.apiserver.model import ANONYMOUS, Forward, PortForward, Upgrade, User
 from fairlead.apiserver.portforward import serve_port_forward
 from fairlead.apiserver.printing import printed
 from fairlead.apiserver.route import proxied_from
 from fairlead.apiserver.streaming import Pace, send_stream
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.runtime.client import Request, Response
+from fairlead.runtime.serving import Handler, HttpServer
 
-_MAX_LINE = 64 << 10
-"""Of the request line and of one header: an exec carries its command in the path."""
-_KEEPALIVE_S = 180.0
 _SHUTDOWN_S = 0.5
 _BODY_S = 60.0
 """For the whole body, as upstream's limit for a request that is not long-running."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-class _Connection(web.RequestHandler):
+class _Connection(Handler):
     """One client connection, and who its certificate says it is."""
 
     __slots__ = ("user",)
@@ -51,6 +49,8 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.user = of_certificate(transport.get_extra_info("peercert"))
+        if self.user is not None:
+            self.authenticated(self.user.name)
 
     def handle_error(
         self,
@@ -69,11 +69,6 @@ class _Connection(web.RequestHandler):
         return response
 
 
-class _Server(web.Server):
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
 class HttpEdge:
     def __init__(self, core: Core, authenticator: Authenticator, kubelet: Kubelet) -> None:
         self._core = core
@@ -81,30 +76,19 @@ class HttpEdge:
         self._kubelet = kubelet
         self._forwarder = Forwarder(kubelet)
         self._pace = Pace()
-        self._runner: web.ServerRunner | None = None
+        self._server: HttpServer | None = None
 
     async def start(self, socks: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
         """Serves on sockets that already listen; returns when it does."""
         if context is not None:
             context.set_alpn_protocols(["http/1.1"])
-        server = _Server(
-            self._answer,
-            request_factory=_make_request,
-            handler_cancellation=True,
-            access_log=None,
-            auto_decompress=False,  # bodies are taken uncompressed, as upstream does; a proxied one is passed on as is
-            keepalive_timeout=_KEEPALIVE_S,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-        )
-        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
-        await self._runner.setup()
-        for sock in socks:
-            await web.SockSite(self._runner, sock, ssl_context=context, backlog=512).start()
+        manager = web.Server(self._answer, request_factory=_make_request, handler_cancellation=True)
+        self._server = HttpServer(manager, tls=context, handler=_Connection)
+        await self._server.start(socks)
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.stop(_SHUTDOWN_S)
         await self._forwarder.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -116,7 +100,10 @@ class HttpEdge:
             cast("Mapping[str, str]", request.headers),
         )
         try:
-            user = self._authenticator.of_request(cast(_Connection, request.protocol).user, asked.headers)
+            connection = cast(_Connection, request.protocol)
+            user = self._authenticator.of_request(connection.user, asked.headers)
+            if user is not ANONYMOUS and connection.user is None:
+                connection.authenticated(user.name)
             start = proxied_from(asked.path)
             if request.body_exists and request.method in _WITH_BODY and not start and permits(user, asked):
                 asked = Request(asked.method, asked.path, asked.query, asked.headers, await _read(request))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -99,5 +101,31 @@ def test_a_strangers_body_is_not_read(certificates: Path) -> None:
         head = post("Content-Length: 3000000\r\nImpersonate-User: jane\r\n", b"")
         status, body = await answer_to(at, head)
         assert (status, body["reason"]) == (403, "Forbidden")
+
+    run(certificates, story)
+
+
+def test_half_open_handshakes_and_idle_strangers_leave_known_clients_alone(certificates: Path) -> None:
+    attackers = 400  # more than a server keeps of strangers
+
+    async def story(at: Edge) -> None:
+        port = int(at.url.rpartition(":")[2])
+        query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
+        async with AsyncExitStack() as stack, at.session.get(at.url + CONFIG_MAPS, params=query) as watch:
+            for number in range(attackers):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                stack.callback(writer.close)
+                writer.write(b"\x16\x03\x01" if number % 2 else b"")
+            for number in range(3):
+                tls = client_tls(at.folder)  # a new connection, with a new handshake
+                async with (
+                    aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as good,
+                    good.post(at.url + CONFIG_MAPS, json=config_map(f"a{number}")) as response,
+                ):
+                    assert response.status == 201
+                assert b"ADDED" in await watch.content.readline()
+            server = at.api.server._edge._server
+            assert server is not None
+            assert len(server.connections) < attackers
 
     run(certificates, story)

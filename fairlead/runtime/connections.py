@@ -1,0 +1,79 @@
+"""Which connections a server has, and which it closes if there are too many.
+
+What must stay true: a client that authenticates in time is served, however many connections others open. A new
+connection is never refused for the sake of unauthenticated ones: the oldest of these goes. Of authenticated ones the
+oldest of the user with the most connections goes, so that no user can lock out another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many connections a server holds."""
+
+    unauthenticated: int = 256
+    authenticated: int = 8192
+
+    def within(self, descriptors: int) -> Limits:
+        """Returns limits that leave a quarter of the process's descriptors to other uses."""
+        room = max(2, descriptors * 3 // 4)
+        strangers = min(self.unauthenticated, room // 2)
+        return Limits(strangers, min(self.authenticated, room - strangers))
+
+
+class Connection(Protocol):
+    def abort(self) -> None:
+        """Closes the connection at once."""
+        ...
+
+
+class Connections:
+    """The open connections of one server, oldest first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._strangers: dict[Connection, None] = {}
+        self._users: dict[str, dict[Connection, None]] = {}
+        self._user_of: dict[Connection, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._strangers) + len(self._user_of)
+
+    def add(self, connection: Connection) -> None:
+        """Counts a new connection, and closes an older one if there are too many."""
+        self._strangers[connection] = None
+        while len(self._strangers) > self._limits.unauthenticated:
+            self._close(next(iter(self._strangers)))
+
+    def authenticated(self, connection: Connection, user: str) -> None:
+        """Notes who uses the connection."""
+        if connection not in self._strangers:
+            return
+        del self._strangers[connection]
+        self._user_of[connection] = user
+        self._users.setdefault(user, {})[connection] = None
+        while len(self._user_of) > self._limits.authenticated:
+            greediest = max(self._users, key=lambda name: len(self._users[name]))
+            self._close(next(iter(self._users[greediest])))
+
+    def remove(self, connection: Connection) -> None:
+        """Forgets a connection that has ended."""
+        self._strangers.pop(connection, None)
+        user = self._user_of.pop(connection, None)
+        if user is not None:
+            del self._users[user][connection]
+            if not self._users[user]:
+                del self._users[user]
+
+    def shed(self) -> None:
+        """Closes the oldest unauthenticated connection, if there is one."""
+        for oldest in list(self._strangers)[:1]:
+            self._close(oldest)
+
+    def _close(self, connection: Connection) -> None:
+        self.remove(connection)
+        connection.abort()

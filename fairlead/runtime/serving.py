@@ -1,0 +1,216 @@
+"""Serves HTTP on listening sockets among clumsy and hostile neighbours; every aiohttp server of the project uses it.
+
+What must stay true: whatever unauthenticated clients do, their number, their memory and their time are bounded, and
+nothing that they send reaches the log. Time-outs are upstream's (32 s for a TLS handshake and for a request's head,
+90 s between requests). Connections are accepted here and not by asyncio's servers, which know neither a handshake that
+is under way nor a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from fairlead.base.tasks import Nursery
+from fairlead.net.linux import trim_heap
+from fairlead.runtime.connections import Connections, Limits
+
+_BACKLOG = 1024
+MAX_LINE = 64 << 10
+"""Of the request line and of one header: an exec carries its command in the path."""
+_MAX_HEAD = 256 << 10
+_CLOSE_S = 2.0
+"""For a peer's half of the TLS closure."""
+_LINGER_S = 2.0
+"""For the rest of a body that is not wanted."""
+_ACCEPTS_A_TURN = 8
+"""Few, so that a connection gets many turns of the event loop before as many new ones as there may be push it out."""
+_PAUSE_S = 0.02
+"""Without descriptors, until that of a connection just closed is free."""
+_TRIM_FROM = 64
+"""Connections that must have been open at once for their memory to be worth giving back."""
+_TRIM_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long clients may take."""
+
+    head_s: float = 32.0
+    """For a TLS handshake, and for the head of a connection's first request."""
+    idle_s: float = 90.0
+    """From an answer to the end of the next request's head."""
+
+
+LIMITS, UPSTREAM = Limits(), Times()
+
+
+@dataclass(eq=False, slots=True)
+class Accepted:
+    """A connection from its first packet on: a handshake, then a transport."""
+
+    sock: socket.socket
+    handler: Handler | None = None
+    transport: asyncio.Transport | None = None
+
+    def abort(self) -> None:
+        if self.handler is not None and self.transport is not None:
+            self.handler.force_close()  # or an answer under way would be written to what is closed
+            self.transport.abort()
+            return
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)  # ends the handshake
+
+
+class Handler(web.RequestHandler):
+    """One HTTP connection with bounds on the time and the size of a request's head."""
+
+    __slots__ = ("_accepted", "_first", "_head_bytes", "_server")
+
+    def __init__(self, manager: web.Server, server: HttpServer, accepted: Accepted, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._server = server
+        self._accepted = accepted
+        self._first: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._accepted.handler, self._accepted.transport = self, cast(asyncio.Transport, transport)
+        super().connection_made(transport)
+        self._first = asyncio.get_running_loop().call_later(self._server.times.head_s, self._check_first)
+
+    def authenticated(self, user: str) -> None:
+        """Notes who uses the connection."""
+        self._server.connections.authenticated(self._accepted, user)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._first is not None:
+            self._first.cancel()
+        self._server.ended(self._accepted)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        waiter = self._waiter
+        if waiter is None or waiter.done():  # a request is there whole, or is being answered
+            self._head_bytes = 0
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > _MAX_HEAD:
+            self._accepted.abort()
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Logs an exception unless it says that the client sent no proper HTTP."""
+        if not isinstance(kw.get("exc_info"), web.RequestPayloadError | HttpProcessingError | ConnectionError):
+            super().log_exception(*args, **kw)
+
+    def _check_first(self) -> None:
+        if not self._request_count:
+            self._accepted.abort()
+
+
+class HttpServer:
+    """Serves on listening sockets from `start` until `stop`."""
+
+    def __init__(
+        self,
+        manager: web.Server,
+        *,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits = LIMITS,
+        times: Times = UPSTREAM,
+        handler: type[Handler] = Handler,
+    ) -> None:
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.connections = Connections(limits.within(descriptors))
+        self.times = times
+        self._manager = manager
+        self._tls = tls
+        self._handler = handler
+        self._loop = asyncio.get_running_loop()
+        self._nursery = Nursery()
+        self._socks: list[socket.socket] = []
+        self._most = 0
+
+    async def start(self, socks: Sequence[socket.socket]) -> None:
+        """Accepts connections from now on. Owns the sockets."""
+        await self._nursery.__aenter__()
+        for sock in socks:
+            sock.setblocking(False)
+            sock.listen(_BACKLOG)
+            self._socks.append(sock)
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Accepts no more, and ends what is under way after `timeout_s`."""
+        for sock in self._socks:
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
+        self._socks.clear()
+        await self._nursery.__aexit__(None, None, None)
+        self._manager.pre_shutdown()
+        await self._manager.shutdown(timeout_s)
+
+    def ended(self, accepted: Accepted) -> None:
+        """Forgets a connection, and gives the memory of many back once they are gone."""
+        self.connections.remove(accepted)
+        if self._most >= _TRIM_FROM and len(self.connections) <= self._most // 4:
+            self._most = len(self.connections)
+            self._loop.call_later(_TRIM_S, trim_heap)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for turn in range(_ACCEPTS_A_TURN):
+            try:
+                sock, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError:  # no descriptors, or no memory
+                if not turn:  # later in a turn perhaps none waits: the kernel looks for a descriptor first
+                    self.connections.shed()
+                    self._pause(listener)
+                return
+            accepted = Accepted(sock)
+            self.connections.add(accepted)
+            self._most = max(self._most, len(self.connections))
+            self._nursery.spawn(self._open(accepted))
+
+    def _pause(self, listener: socket.socket) -> None:
+        self._loop.remove_reader(listener.fileno())
+        self._loop.call_later(_PAUSE_S, self._resume, listener)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener in self._socks:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+    async def _open(self, accepted: Accepted) -> None:
+        accepted.sock.setblocking(False)
+        make: Callable[[], Handler] = lambda: self._handler(  # noqa: E731
+            self._manager,
+            self,
+            accepted,
+            loop=self._loop,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=self.times.idle_s,
+            lingering_time=_LINGER_S,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
+        head_s = self.times.head_s
+        times = {"ssl_handshake_timeout": head_s, "ssl_shutdown_timeout": _CLOSE_S} if self._tls else {}
+        try:
+            await self._loop.connect_accepted_socket(make, accepted.sock, ssl=self._tls, **times)
+        except OSError:  # ssl.SSLError, TimeoutError and a connection that is gone: the client's affair
+            self.ended(accepted)
+        except asyncio.CancelledError:
+            accepted.abort()
+            raise
