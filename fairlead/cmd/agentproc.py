@@ -12,9 +12,9 @@ from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.paths import Paths, images_file, make_private, state_home
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
-from fairlead.cmd.state import Paths, images_file, make_private, state_home
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.cmd.access import Access, in_pod, read_kubeconfig
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.state import paths_of
+from fairlead.cmd.paths import paths_of
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.base.numbers import port_number
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.state import Paths, write_private
+from fairlead.cmd.paths import Paths, write_private
 
 if TYPE_CHECKING:
     from fairlead.loadbalancer.pool import Pool

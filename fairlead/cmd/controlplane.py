@@ -22,9 +22,9 @@ from fairlead.base.instant import Instant
 from fairlead.cmd import tls
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.paths import Paths
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
-from fairlead.cmd.state import Paths
 
 if TYPE_CHECKING:
     from fairlead.apiserver.settings import ApiSettings

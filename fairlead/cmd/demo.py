@@ -23,9 +23,10 @@ from fairlead.cmd import config as settings
 from fairlead.cmd.config import Given
 from fairlead.cmd.down import down
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.paths import Paths, paths_of
 from fairlead.cmd.program import program
 from fairlead.cmd.shell import holder, run_in_node
-from fairlead.cmd.state import Paths, paths_of, read_run
+from fairlead.cmd.state import read_run
 from fairlead.cmd.up import up
 
 NODES = 3

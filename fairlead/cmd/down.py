@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import time
 
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.lock import purge, wait_lock
+from fairlead.cmd.paths import Paths, paths_of
 from fairlead.cmd.pid1 import GRACE_S
-from fairlead.cmd.state import Paths, Run, is_alive, paths_of, purge, read_run, wait_lock
+from fairlead.cmd.state import Run, is_alive, read_run
 
 _PATIENCE_S = GRACE_S + 5.0
 
@@ -32,21 +35,21 @@ def down(name: str, *, forget: bool, quiet: bool = False) -> int:
 
 
 def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
-    fd = wait_lock(paths, _PATIENCE_S)
-    if fd is None:
-        raise CommandError(f'cluster "{name}" is being started by another command: not purged')
-    purge(paths)
-    os.close(fd)
+    try:
+        fd = wait_lock(paths, _PATIENCE_S)
+        if fd is None:
+            raise CommandError(f'cluster "{name}" is being started by another command: not purged')
+        purge(paths)
+        os.close(fd)
+    except FileNotFoundError:
+        pass  # another `down --purge` came first
     _say(f'cluster "{name}" and its objects are gone', quiet=quiet)
 
 
 def _end(run: Run) -> None:
     """Asks the supervisor to end and waits until it and all its processes are gone."""
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it ended meanwhile: another `down` may have asked it to
         supervisor = os.pidfd_open(run.pid)
-    except ProcessLookupError:
-        supervisor = -1
-    if supervisor >= 0:
         try:
             if run.alive():  # asked after the descriptor was opened: so it is that process
                 signal.pidfd_send_signal(supervisor, signal.SIGTERM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.state import Paths, write_private
+from fairlead.cmd.paths import Paths, write_private
 
 
 def render(config: ClusterConfig, paths: Paths, *, api_port: int) -> str:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.state import Paths
+from fairlead.cmd.paths import Paths
 from fairlead.net import linux
 
 _RESOLV_CONF = "/etc/resolv.conf"

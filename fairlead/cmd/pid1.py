@@ -21,7 +21,7 @@ from fairlead.base.clock import Clock
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Attempts, Component
 from fairlead.cmd.enter import close_others, reset_signals
-from fairlead.cmd.state import Paths
+from fairlead.cmd.paths import Paths
 from fairlead.net import linux
 
 Renewal = Callable[[], tuple[Component, Component]]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.base.clock import Clock
 from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.state import make_private, write_private
+from fairlead.cmd.paths import make_private, write_private
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.paths import Paths
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
-from fairlead.cmd.state import Paths
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log

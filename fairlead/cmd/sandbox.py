@@ -22,9 +22,9 @@ from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Component
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.paths import Paths
 from fairlead.cmd.pid1 import Pid1
 from fairlead.cmd.preflight import check_ipv6, check_nftables
-from fairlead.cmd.state import Paths
 from fairlead.cmd.template import Stage, start_all
 from fairlead.net import linux
 

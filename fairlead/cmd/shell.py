@@ -20,7 +20,8 @@ from fairlead.cmd.config import load
 from fairlead.cmd.enter import reset_signals
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.names import bind, write_files
-from fairlead.cmd.state import Run, is_alive, paths_of
+from fairlead.cmd.paths import paths_of
+from fairlead.cmd.state import Run, is_alive
 from fairlead.cmd.status import running
 from fairlead.net import linux
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from fairlead.cmd import config as settings
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.state import Paths, Run, is_alive, paths_of, read_run
+from fairlead.cmd.paths import Paths, paths_of
+from fairlead.cmd.state import Run, is_alive, read_run
 
 _ASK_S = 3.0
 
@@ -55,9 +56,9 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         {
             "name": n.name,
             "ready": ready.get(n.name, False),
-            "address": n.addresses[0],
+            "address": next(iter(n.addresses), ""),
             "addresses": n.addresses,
-            "podCIDR": n.podCIDRs[0],
+            "podCIDR": next(iter(n.podCIDRs), ""),
             "podCIDRs": n.podCIDRs,
             "pid": pids.get(f"agent-{n.name}"),
         }

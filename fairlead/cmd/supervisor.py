@@ -23,10 +23,11 @@ from fairlead.cmd import enter, hostroutes, kubeconfig, pki, preflight
 from fairlead.cmd.channel import pair
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.paths import Paths
 from fairlead.cmd.pid1 import GRACE_S
 from fairlead.cmd.sandbox import Inherited
 from fairlead.cmd.sandbox import run as run_sandbox
-from fairlead.cmd.state import Component, NodeRecord, Paths, Run, start_time
+from fairlead.cmd.state import Component, NodeRecord, Run, start_time
 from fairlead.net import linux
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ class Supervisor:
         finally:
             self._end()
 
-    def _on_signal(self, *_: object) -> None:
-        self._signals += 1
+    def _on_signal(self, number: int, _: object) -> None:
+        """Counts what asks for the end; a second `fairlead down` (SIGTERM) is no hurry, a second Ctrl-C is."""
+        if not self._signals or number == signal.SIGINT:
+            self._signals += 1
 
     def _start_pki(self) -> None:
         wants = pki.missing(self._config, self._paths.pki, clock=self._clock)

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,18 +22,11 @@ from fairlead.cmd import config as settings
 from fairlead.cmd import hostroutes
 from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.lock import PAUSE_S, purge, try_lock
+from fairlead.cmd.paths import Paths, make_private, paths_of
 from fairlead.cmd.preflight import check_proxy_mode
 from fairlead.cmd.program import program
-from fairlead.cmd.state import (
-    Paths,
-    age_of_process_s,
-    make_private,
-    paths_of,
-    purge,
-    read_run,
-    try_lock,
-    wait_lock,
-)
+from fairlead.cmd.state import age_of_process_s, read_run
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
@@ -49,7 +43,7 @@ class Prepared:
     apis: Sequence[socket.socket]
     """The API's: on 127.0.0.1, and perhaps one for other machines."""
     fresh: bool
-    """The cluster's folder was made just now."""
+    """The cluster's folder had nothing in it but the lock."""
     link: HostLink | None
     """To be made to the host's network."""
 
@@ -66,17 +60,16 @@ def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
 
 
 def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Clock) -> Prepared:
-    """Takes the lock (until this process ends), settles the settings and the API's port. Leaves nothing behind
-    where it raises."""
+    """Takes the lock (until this process ends), settles the settings and the API's port. If it raises, it leaves
+    nothing of its own behind, and nothing of another command's is touched."""
     # Wrong use is told before anything is made; whether a pool fits depends on the ranges that the cluster has already.
     settings.merge(name, None, replace(given, lb_pool=None), has_store=False)
     hostroutes.check_rights(wanted=bool(given.host_routes))
     check_proxy_mode(given.proxy_mode)
     paths = paths_of(name)
-    fresh = not paths.root.exists()
-    make_private(paths.root)
+    lock = _lock(name, paths, clock=clock)
+    fresh = os.listdir(paths.root) == [paths.lock.name]
     try:
-        _take_lock(name, paths)
         stored = settings.load(paths)
         config = settings.merge(name, stored, given, has_store=_has_store(name, paths))
         hostroutes.check_rights(wanted=config.host_routes)
@@ -88,6 +81,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
     except BaseException:
         if fresh:
             purge(paths)
+        os.close(lock)
         raise
     return Prepared(config, paths, apis, fresh, link)
 
@@ -105,15 +99,22 @@ def _has_store(name: str, paths: Paths) -> bool:
     return bool(head)
 
 
-def _take_lock(name: str, paths: Paths) -> None:
-    if try_lock(paths) is not None:
-        return
-    run = read_run(paths)
-    if run is None or not run.alive():
-        if wait_lock(paths, _LEAVING_S) is not None:
-            return
-        raise CommandError(f'cluster "{name}" is being started or stopped by another command; try again')
-    raise CommandError(f'cluster "{name}" is already running (pid {run.pid}); stop it: fairlead down --name {name}')
+def _lock(name: str, paths: Paths, *, clock: Clock) -> int:
+    """Makes the folder if need be and takes its lock. Raises CommandError if another process keeps the lock."""
+    deadline = clock.monotonic() + _LEAVING_S
+    while True:
+        make_private(paths.root)
+        with contextlib.suppress(FileNotFoundError):  # another command purged it between the two steps
+            lock = try_lock(paths)
+            if lock is not None:
+                return lock
+            run = read_run(paths)
+            if run is not None and run.alive():
+                stop = f"stop it: fairlead down --name {name}"
+                raise CommandError(f'cluster "{name}" is already running (pid {run.pid}); {stop}')
+        if clock.monotonic() > deadline:
+            raise CommandError(f'cluster "{name}" is being started or stopped by another command; try again')
+        time.sleep(PAUSE_S)
 
 
 def bind_api(

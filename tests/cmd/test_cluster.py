@@ -242,3 +242,16 @@ def test_a_killed_component_comes_back(running: Cluster, component: str) -> None
 
     until("a new process", back)
     until("Ready nodes", lambda: all(n["ready"] for n in running.status()["nodes"]))
+
+
+def test_two_starts_at_once_make_one_cluster_and_two_purges_at_once_both_succeed(cluster: Cluster) -> None:
+    up = cluster.runner.command("up", "--name", cluster.name, "--detach")
+    down = cluster.runner.command("down", "--name", cluster.name, "--purge")
+    for command, codes in ((up, [0, 1]), (down, [0, 0])):
+        both = [cluster.runner.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+        said = [process.communicate(timeout=60) for process in both]
+        assert sorted(process.returncode for process in both) == codes, said
+        assert sum(err.count("\n") for _, err in said) == sum(codes), said
+        if command is up:
+            assert cluster.status()["ready"]
+    assert not cluster.state.exists()

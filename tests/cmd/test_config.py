@@ -9,7 +9,7 @@ import pytest
 from fairlead.cmd import config
 from fairlead.cmd.config import ClusterConfig, Given
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.state import Paths
+from fairlead.cmd.paths import Paths
 
 
 def merged(*, stored: ClusterConfig | None = None, has_store: bool = False, **given: object) -> ClusterConfig:

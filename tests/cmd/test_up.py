@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import socket
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,9 @@ import pytest
 from fairlead.base.clock import RealClock
 from fairlead.cmd.config import ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.state import paths_of
+from fairlead.cmd.lock import purge, try_lock
+from fairlead.cmd.paths import paths_of
+from fairlead.cmd.state import Run, start_time
 from fairlead.cmd.up import bind_api, prepare
 
 
@@ -28,3 +35,64 @@ def test_a_damaged_store_is_told_before_anything_starts(tmp_path: Path, monkeypa
     paths.store.write_bytes(b"rubbish" * 100)
     with pytest.raises(CommandError, match=r"store.db is damaged .* down --purge --name c"):
         prepare("c", Given(), print, clock=RealClock())
+
+
+ROUNDS = 50
+
+
+def start_at_once(together: Barrier, outcomes: Queue[str], over: Event) -> None:
+    """What `fairlead up` does until it holds the folder; the winner keeps it until the end of the round."""
+    together.wait()
+    try:
+        prepared = prepare("c", Given(api_port=None), lambda _: None, clock=RealClock())
+    except CommandError as e:
+        outcomes.put(str(e))
+        return
+    Run(os.getpid(), start_time(os.getpid()) or 0).write(prepared.paths)
+    outcomes.put("")
+    over.wait()
+
+
+@pytest.mark.parametrize("starts", [2, 4])
+def test_of_several_starts_at_once_one_wins_and_the_others_touch_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: int
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    paths = paths_of("c")
+    context = multiprocessing.get_context("fork")
+    for _ in range(ROUNDS):
+        together, over, outcomes = context.Barrier(starts), context.Event(), context.Queue()
+        processes = [context.Process(target=start_at_once, args=(together, outcomes, over)) for _ in range(starts)]
+        for process in processes:
+            process.start()
+        try:
+            told = sorted(outcomes.get() for _ in processes)
+            files = set(os.listdir(paths.root))
+        finally:
+            over.set()
+            for process in processes:
+                process.join()
+        assert told[0] == ""
+        assert all('cluster "c" is already running (pid ' in text and "\n" not in text for text in told[1:])
+        assert files == {"lock", "logs", "config.json", "run.json"}
+        lock = try_lock(paths)
+        assert lock is not None
+        purge(paths)
+        os.close(lock)
+    assert os.listdir(tmp_path / "fairlead") == []
+
+
+def test_a_start_that_fails_leaves_an_older_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    paths = paths_of("c")
+    paths.logs.mkdir(parents=True)
+    with pytest.raises(CommandError, match="is in use"), socket.create_server(("127.0.0.1", 0)) as taken:
+        prepare("c", Given(api_port=taken.getsockname()[1]), print, clock=RealClock())
+    assert paths.logs.exists()
+
+
+def test_a_start_that_fails_takes_its_new_folder_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(CommandError, match="is in use"), socket.create_server(("127.0.0.1", 0)) as taken:
+        prepare("c", Given(api_port=taken.getsockname()[1]), print, clock=RealClock())
+    assert os.listdir(tmp_path / "fairlead") == []

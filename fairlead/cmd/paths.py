@@ -1,0 +1,135 @@
+"""Where a cluster's files lie, and how they are written.
+
+$XDG_STATE_HOME/fairlead/<cluster>/   0700
+    config.json   the settings the cluster was made with        lock      held (flock) by the supervisor
+    run.json      the supervisor and its components, by host pid store.db  the API's objects
+    pki/ kubeconfig logs/ nodes/<node>/                         cluster-domain  as DNS has it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead.cmd.errors import CommandError
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store.db"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def domain(self) -> Path:
+        """The cluster's domain in DNS, for who writes resolv.confs."""
+        return self.root / "cluster-domain"
+
+    def node(self, name: str) -> Path:
+        return self.root / "nodes" / name
+
+    def log(self, component: str) -> Path:
+        return self.logs / f"{component}.log"
+
+
+def state_home() -> Path:
+    """`$XDG_STATE_HOME/fairlead`."""
+    return _own_folder("XDG_STATE_HOME", ".local/state")
+
+
+def images_file() -> Path:
+    """`$XDG_CONFIG_HOME/fairlead/images.toml`: host images of the user's own; may be absent."""
+    return _own_folder("XDG_CONFIG_HOME", ".config") / "images.toml"
+
+
+def _own_folder(variable: str, below_home: str) -> Path:
+    """Of this program in one of the XDG base directories; relative values are ignored, as the specification asks."""
+    base = os.environ.get(variable, "")
+    if base.startswith("/"):
+        return Path(base) / "fairlead"
+    home = os.environ.get("HOME") or _home_of_user()
+    if not home.startswith("/"):  # no $HOME, and a user that the password file does not know
+        raise CommandError(f"you have no home folder; set HOME or {variable} to a folder that you can write")
+    return Path(home) / below_home / "fairlead"
+
+
+def _home_of_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
+
+
+def paths_of(name: str) -> Paths:
+    """Where the cluster's files lie. Raises CommandError where that is a place one may not even look at."""
+    root = state_home() / name
+    try:
+        os.scandir(root).close()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as e:
+        raise _unusable(root, e) from e
+    return Paths(root)
+
+
+def _unusable(folder: Path, e: OSError) -> CommandError:
+    return CommandError(f"cannot use {folder}: {e.strerror}; set XDG_STATE_HOME to a folder that you can write")
+
+
+def make_private(folder: Path) -> None:
+    """Makes the folder and what leads to it; the folder itself is for its owner alone."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(folder.stat().st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as e:
+        raise _unusable(folder, e) from e
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replaces a file at once and whole, mode 0600. Raises CommandError where it cannot."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            rest = memoryview(data)
+            while rest:  # where the disk becomes full, the first write is a short one
+                rest = rest[os.write(fd, rest) :]
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        cure = "make room, or set XDG_STATE_HOME to another folder"
+        raise CommandError(f"cannot write {path}: {os.strerror(e.errno or 0)}; {cure}") from e
