@@ -8,6 +8,7 @@ more to import than all of this.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -68,8 +69,9 @@ def stderr_log(component: str, *, clock: Clock, level: Level = "info") -> Log:
 
 
 def _write_stderr(line: str) -> None:
-    sys.stderr.write(line)
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a log that cannot be written must not end what it tells about
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 SILENT = Log("", clock=FakeClock(), write=len, level="none")

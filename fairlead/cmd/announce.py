@@ -13,6 +13,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairlead.base.output import guard_output
 from fairlead.cmd.access import Access, in_pod, read_kubeconfig
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.paths import paths_of
@@ -88,6 +89,7 @@ async def _run(access: Access, interface: str, name: str, around: Surroundings, 
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
 
+    guard_output()
     client = ApiClient(access.transport(agent="fairlead-announce"))
     leg = Leg(interface, await _group(client, log))
     log.info("listens", interface=interface, node=name, networks=",".join(map(str, around.networks or ())))

@@ -116,6 +116,15 @@ def make_private(folder: Path) -> None:
         raise _unusable(folder, e) from e
 
 
+def open_log(path: Path) -> int:
+    """Opens a log to append to, mode 0600. A log that cannot be opened (the disk is full) keeps no process from
+    running: the descriptor is then that of /dev/null."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replaces a file at once and whole, mode 0600. Raises CommandError where it cannot."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -9,6 +9,7 @@ else by then. Its end is the end of every process of the cluster; it comes when 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from fairlead.base.clock import Clock
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Attempts, Component
 from fairlead.cmd.enter import close_others, reset_signals
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.paths import Paths, open_log
 from fairlead.net import linux
 
 Renewal = Callable[[], tuple[Component, Component]]
@@ -110,14 +111,14 @@ class Pid1:
         except BaseException:  # noqa: BLE001 - the top of a process: told in its log, and pid 1 starts it again
             traceback.print_exc()
         finally:
-            sys.stderr.flush()
             os._exit(code)
 
     def _redirect(self, component: Component) -> None:
         path = self._paths.log(component.name)
-        if path.exists() and path.stat().st_size > _LOG_LIMIT:
-            path.rename(path.with_suffix(".log.1"))
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with contextlib.suppress(OSError):
+            if path.stat().st_size > _LOG_LIMIT:
+                path.rename(path.with_suffix(".log.1"))
+        fd = open_log(path)
         os.dup2(fd, 1)
         os.dup2(fd, 2)
         os.close(fd)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead import __version__
 from fairlead.base.clock import Clock
+from fairlead.base.output import guard_output
 from fairlead.cmd.access import Access, in_pod, read_kubeconfig
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.proxyflags import FLAGS
@@ -167,6 +168,7 @@ async def _run(access: Access, config: ProxyConfig, makers: Makers, clock: Clock
     from fairlead.proxy.standalone import Kernel, run
     from fairlead.runtime.typed import ApiClient
 
+    guard_output()
     name = config.node_name or socket.gethostname().lower()
     transport = access.transport(agent=f"fairlead-proxy/{__version__}")
     kernel = Kernel(makers, Conntrack(), Localnet().route)

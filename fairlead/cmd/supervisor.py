@@ -23,7 +23,7 @@ from fairlead.cmd import enter, hostroutes, kubeconfig, pki, preflight
 from fairlead.cmd.channel import pair
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.paths import Paths, open_log
 from fairlead.cmd.pid1 import GRACE_S
 from fairlead.cmd.sandbox import Inherited
 from fairlead.cmd.sandbox import run as run_sandbox
@@ -132,7 +132,7 @@ class Supervisor:
             link=self._link,
             started=self._clock.now(),
         )
-        log = os.open(self._paths.log("sandbox"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = open_log(self._paths.log("sandbox"))
         pid1: Any = partial(run_sandbox, inherited, theirs, clock=self._clock)
         keep = (*inherited.api_fds, inherited.relay_fd, inherited.dns_fd)
         self._sandbox = enter.start(theirs, log, keep=keep, pid1=pid1)
@@ -277,7 +277,8 @@ class Supervisor:
             while True:
                 os.waitpid(-1, 0)
         hostroutes.detach(self._link)
-        self._paths.run.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file that stays names processes that are gone
+            self._paths.run.unlink()
 
     def _ask_to_end(self) -> None:
         """Returns when it has ended, or has had its time, or a second signal came."""

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
+from fairlead.base.output import guard_output
 from fairlead.cmd import config as settings
 from fairlead.cmd import hostroutes
 from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.lock import PAUSE_S, purge, try_lock
-from fairlead.cmd.paths import Paths, make_private, paths_of
+from fairlead.cmd.paths import Paths, make_private, open_log, paths_of
 from fairlead.cmd.preflight import check_proxy_mode
 from fairlead.cmd.program import program
 from fairlead.cmd.state import age_of_process_s, read_run
@@ -172,6 +173,7 @@ def _listen(port: int) -> socket.socket:
 def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], on_ready: Callable[[], None]) -> None:
     from fairlead.cmd.supervisor import Supervisor
 
+    guard_output()  # from here on a cluster depends on this process
     supervisor = Supervisor(
         prepared.config, prepared.paths, prepared.apis, link=prepared.link, clock=clock, report=report
     )
@@ -236,7 +238,7 @@ def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
             _supervise(prepared, clock, lambda text: tell("+", text), ready)
             code = 0
         except CommandError as e:
-            print(e, file=sys.stderr)
+            print(f"fairlead: {e}", file=sys.stderr)
             tell("!", str(e))
         except BaseException as e:
             tell("!", f"internal error: {e!r}; see {prepared.paths.log('supervisor')}")
@@ -253,7 +255,7 @@ def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
 
 def _to_log(paths: Paths) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
-    log = os.open(paths.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = open_log(paths.log("supervisor"))
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     os.close(null)

@@ -9,6 +9,7 @@ Standard library only (the zygote imports this).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -42,27 +43,30 @@ class LogFile:
         if self._size and self._size + len(data) > self._max:
             self._rotate()
         try:
+            if self._fd < 0:
+                self._open()
             os.write(self._fd, data)
-        except OSError:  # the disk is full: the container goes on, its words are lost
+        except OSError:  # the disk is full: the container goes on, its output is lost
             return
         self._size += len(data)
 
     def _rotate(self) -> None:
-        os.close(self._fd)
+        """Leaves the file to be opened by the next write, which may fail."""
+        self.close()
         for number in range(KEEP - 1, 0, -1):
             _rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
         _rename(self.path, f"{self.path}.1")
-        self._open()
+        self._size = 0
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
 
 
 def _rename(old: str, new: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.rename(old, new)
-    except FileNotFoundError:
-        return
 
 
 class LogStream:
