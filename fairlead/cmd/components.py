@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FIRST_PAUSE_S = 0.05
@@ -20,10 +20,12 @@ class Component:
     node: str = ""
     netns: int = -1
     keep: tuple[int, ...] = ()
+    also_keep: Callable[[], Sequence[int]] = tuple
+    """Further descriptors, which are known when the process is forked."""
     graceful: bool = True
     """Asked to end, and waited for, when the cluster goes down."""
     shares: bool = True
-    """Forked from a process that has imported what components share."""
+    """Forked, when it is started again, from a process that has imported what components share."""
 
 
 @dataclass(slots=True)

@@ -22,7 +22,9 @@ from fairlead.base.clock import Clock
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Attempts, Component
 from fairlead.cmd.enter import close_others, reset_signals
+from fairlead.cmd.limits import descriptor_limit, raise_descriptor_limit, set_descriptor_limit
 from fairlead.cmd.paths import Paths, open_log
+from fairlead.cmd.preflight import explain_fork
 from fairlead.net import linux
 
 Renewal = Callable[[], tuple[Component, Component]]
@@ -41,15 +43,25 @@ class Pid1:
         self._attempts: dict[str, Attempts] = {}
         self._due: dict[str, tuple[float, Component]] = {}
         self._renewals: dict[str, Renewal] = {}
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._descriptors = descriptor_limit()
 
     def renew(self, name: str, renewal: Renewal) -> None:
         """When `name` dies, `renewal` makes its successor and that of the one component that depends on it."""
         self._renewals[name] = renewal
 
+    def watch(self, fd: int, reader: Callable[[], None]) -> None:
+        """Calls `reader` while `fd` can be read."""
+        self._readers[fd] = reader
+
     def start(self, component: Component) -> None:
+        """Raises OSError if the kernel gives no process."""
         if component.shares and self._warm is not None:
-            self._warm()
-            self._warm = None
+            warm, self._warm = self._warm, None
+            try:
+                warm()
+            except Exception:  # noqa: BLE001 - the component imports by itself, and dies of it if it must
+                traceback.print_exc()
         self.adopt(component, self.fork(component))
 
     def fork(self, component: Component) -> int:
@@ -78,6 +90,9 @@ class Pid1:
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         poll.register(self.channel.fileno(), select.POLLIN)
+        for fd in self._readers:
+            poll.register(fd, select.POLLIN)
+        raise_descriptor_limit()  # for the sockets that it keeps
         self._reap()
         while True:
             ready = {fd for fd, _ in poll.poll(self._timeout_ms())}
@@ -89,6 +104,8 @@ class Pid1:
                     os._exit(1)
                 if message[0].get("do") == "stop":
                     self._stop()
+            for fd in ready & self._readers.keys():
+                self._readers[fd]()
             self._reap()
             self._start_due()
 
@@ -96,6 +113,7 @@ class Pid1:
         code = 1
         try:
             reset_signals()
+            set_descriptor_limit(self._descriptors)
             self.channel.sock.detach()
             self._redirect(component)
             if component.netns >= 0:
@@ -103,7 +121,7 @@ class Pid1:
                 linux.unshare(linux.CLONE_NEWUTS)
                 linux.sethostname(component.node)
             linux.set_process_name(component.name)
-            close_others(component.keep)
+            close_others((*component.keep, *component.also_keep()))
             component.main()
             code = 0
         except SystemExit as e:
@@ -145,18 +163,31 @@ class Pid1:
                 os.kill(pid, signal.SIGKILL)
 
     def _startable(self) -> list[tuple[float, str]]:
+        """When each may be started, and its name. First those that need no imports, since these take 0.3 s."""
         running = {c.name for c in self._running.values()}
-        return sorted((at, name) for name, (at, _) in self._due.items() if name not in running)
+        order = sorted((c.shares, at, name) for name, (at, c) in self._due.items() if name not in running)
+        return [(at, name) for _, at, name in order]
 
     def _timeout_ms(self) -> int | None:
-        waiting = self._startable()
-        return max(0, int((waiting[0][0] - self._clock.monotonic()) * 1000) + 1) if waiting else None
+        first = min((at for at, _ in self._startable()), default=None)
+        return None if first is None else max(0, int((first - self._clock.monotonic()) * 1000) + 1)
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()
         for at, name in self._startable():
             if at <= now:
-                self.start(self._due.pop(name)[1])
+                component = self._due[name][1]
+                try:
+                    self.start(component)
+                except OSError as error:
+                    self._refused(component, error)
+                else:
+                    del self._due[name]
+
+    def _refused(self, component: Component, error: OSError) -> None:
+        """The kernel gave no process: pid 1 must not end for that. Tries again, more and more slowly."""
+        print(f"cannot start {component.name}: {explain_fork(error)}", file=sys.stderr, flush=True)
+        self._due[component.name] = (self._attempts[component.name].ended(self._clock.monotonic()), component)
 
     def _stop(self) -> NoReturn:
         """Asks the components to end and gives them a moment; with pid 1 the kernel ends whatever is left."""

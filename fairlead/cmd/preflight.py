@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import socket
 import struct
 
@@ -23,6 +24,8 @@ _IPV6_CONF = "/proc/sys/net/ipv6/conf"
 
 def explain_namespaces(code: int, error: str) -> str:
     """Why the namespaces were refused, by the switches that can do so."""
+    if code == errno.EAGAIN:
+        return explain_fork(OSError(code, error))
     ordinary = os.getuid() != 0
     if _sysctl("user/max_user_namespaces") == "0":
         return "user namespaces are switched off; switch them on: sudo sysctl -w user.max_user_namespaces=15000"
@@ -44,6 +47,18 @@ def explain_namespaces(code: int, error: str) -> str:
         f"the kernel refuses new namespaces ({error}); inside a container, allow them: "
         "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
     )
+
+
+def explain_fork(error: OSError) -> str:
+    """Why a process could not be made (fork(2)), with the limit to raise."""
+    if error.errno == errno.ENOMEM:
+        return "no memory is left for another process; end others"
+    if error.errno != errno.EAGAIN:
+        return str(error)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    own = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
+    limits = f"the user's (ulimit -u: {own}) or that of the control group (pids.max)"
+    return f"too many processes: a limit is reached, {limits}; end other processes or raise it"
 
 
 def check_nftables() -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
-import resource
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.limits import raise_descriptor_limit
 from fairlead.cmd.paths import Paths
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log
+    from fairlead.relay.vault import Kept
+    from fairlead.runtime.client import Client
 
 WARM = (
     "fairlead.relay.exposed",
@@ -28,34 +32,58 @@ WARM = (
 """What pid 1 imports before it forks this process."""
 
 
-def main(config: ClusterConfig, paths: Paths, *, host: socket.socket, outside: socket.socket) -> None:
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What pid 1 hands over."""
+
+    host: socket.socket
+    """Asks the supervisor for sockets on the host's loopback."""
+    outside: socket.socket
+    """Asks the supervisor for sockets to the upstreams of DNS."""
+    keeper: socket.socket
+    """Gives pid 1 sockets to keep."""
+    kept: Sequence[Kept]
+    """Those of the relay before this one."""
+
+
+def main(config: ClusterConfig, paths: Paths, lines: Lines) -> None:
     # Two descriptors a connection: the usual soft limit of 1,024 would be 500 connections.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(_run(config, paths, host, outside))
+    raise_descriptor_limit()
+    asyncio.run(_run(config, paths, lines))
 
 
-async def _run(config: ClusterConfig, paths: Paths, host: socket.socket, outside: socket.socket) -> None:
+async def _run(config: ClusterConfig, paths: Paths, lines: Lines) -> None:
     import fairlead.relay.exposed
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import keep_running, run_all
-    from fairlead.relay.loop import HostListener, run
-    from fairlead.runtime.http import HttpTransport
-    from fairlead.runtime.typed import ApiClient
+    from fairlead.relay.kept import Keeper
+    from fairlead.relay.loop import HostListener, HostSockets, run
 
     trim_when_settled()
     clock, network = RealClock(), config.network()
-    api = f"https://{network.gateway}:{API_PORT_INSIDE}"
-    client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
     nodes = {name: list(map(str, network.node_ips(i))) for i, name in enumerate(config.node_names, 1)}
     log = stderr_log("relay", clock=clock)
-    listener = HostListener(host, rng=random.Random())
-    relay = run(client, host=listener, network=network, nodes=nodes, clock=clock, log=log)
-    names = keep_running("outside names", partial(_answer_names, config, outside, clock, log), log=log)
+    listener = HostListener(lines.host, rng=random.Random())
+    relay = run(
+        partial(_connect, f"https://{network.gateway}:{API_PORT_INSIDE}", paths),
+        host=HostSockets(listener, Keeper(lines.keeper, lines.kept)),
+        network=network,
+        nodes=nodes,
+        clock=clock,
+        log=log,
+    )
+    names = keep_running("outside names", partial(_answer_names, config, lines.outside, clock, log), log=log)
     exposed = fairlead.relay.exposed.run(
         config.exposed, address=str(network.control_ip), host=listener, log=log.named("exposed")
     )
     await run_all(relay, names, exposed)
+
+
+def _connect(api: str, paths: Paths) -> Client:
+    from fairlead.runtime.http import HttpTransport
+    from fairlead.runtime.typed import ApiClient
+
+    return ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
 
 
 async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:

@@ -24,9 +24,10 @@ from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths
 from fairlead.cmd.pid1 import Pid1
-from fairlead.cmd.preflight import check_ipv6, check_nftables
+from fairlead.cmd.preflight import check_ipv6, check_nftables, explain_fork
 from fairlead.cmd.template import Stage, start_all
 from fairlead.net import linux
+from fairlead.relay.vault import Vault
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
@@ -76,7 +77,8 @@ def _fail(inherited: Inherited, channel: Channel, error: Exception) -> NoReturn:
     if isinstance(error, CommandError):
         text, evidence = str(error), error.evidence
     else:
-        text, evidence = f"cannot build the sandbox: {error}; see {inherited.paths.log('sandbox')}", True
+        why = explain_fork(error) if isinstance(error, OSError) else error
+        text, evidence = f"cannot build the sandbox: {why}; see {inherited.paths.log('sandbox')}", True
     channel.send({"event": "failed", "error": text, "evidence": evidence})
     os._exit(1)
 
@@ -91,15 +93,18 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     check_nftables()
     channel.send({"event": "step", "text": f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"})
     pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
+    vault = Vault()
+    pid1.watch(vault.fileno(), vault.receive)
     import_module("fairlead.node.zygote")
     gc.freeze()
     for node in nodes:
         _new_zygote_line(node)
         pid1.start(_zygote(node))
+    # These have nothing to do before the control plane answers: it is forked first.
+    second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, vault))
     stages = (
         Stage(partial(_until_certified, channel), (_control_plane(inherited, inside_fd, channel.fileno()),)),
-        # While the control plane starts: nobody else has anything to do before it answers.
-        Stage(partial(_warm_nodes, inherited), (*(_agent(inherited, node) for node in nodes), _relay(inherited))),
+        Stage(partial(_warm_nodes, inherited), second),
     )
     start_all(pid1, stages, failed=partial(_fail, inherited, channel))
     for node in nodes:
@@ -229,14 +234,20 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
     main(Wiring(inherited.config, inherited.paths, sockets, channel, inherited.started))
 
 
-def _relay(inherited: Inherited) -> Component:
-    keep = (inherited.relay_fd, inherited.dns_fd)
-    return Component(name="relay", main=partial(_relay_main, inherited), keep=keep)
+def _relay(inherited: Inherited, vault: Vault) -> Component:
+    """It does not wait until pid 1 has imported everything (0.3 s): it needs a sixth of that before it serves."""
+    return Component(
+        name="relay",
+        main=partial(_relay_main, inherited, vault),
+        keep=(inherited.relay_fd, inherited.dns_fd, vault.relay_end),
+        also_keep=vault.fds,
+        shares=False,
+    )
 
 
-def _relay_main(inherited: Inherited) -> None:
-    from fairlead.cmd.relayproc import main
+def _relay_main(inherited: Inherited, vault: Vault) -> None:
+    from fairlead.cmd.relayproc import Lines, main
 
     gc.enable()
-    host, outside = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd))
-    main(inherited.config, inherited.paths, host=host, outside=outside)
+    host, outside, keeper = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd, vault.relay_end))
+    main(inherited.config, inherited.paths, Lines(host, outside, keeper, vault.contents()))

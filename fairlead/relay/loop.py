@@ -11,6 +11,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from fairlead.api.service import Service
@@ -20,6 +21,7 @@ from fairlead.base.tasks import Nursery, run_all
 from fairlead.net.model import ClusterNetwork
 from fairlead.relay.copy import Address, Pump
 from fairlead.relay.datagrams import Datagrams
+from fairlead.relay.kept import Keeper
 from fairlead.relay.listener import HostListener, PortTaken
 from fairlead.relay.notes import Notes
 from fairlead.relay.plan import URLS, Door, Way, candidates, doors, parse_urls, render_urls, targets
@@ -39,32 +41,48 @@ _TRIES = 6
 """At a balancer's address, half a second each: it may take two to move to another node."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostSockets:
+    """Sockets on the host's loopback: who opens them, and who keeps them when this process has died."""
+
+    listener: HostListener
+    keeper: Keeper
+
+
 async def run(
-    client: Client,
+    connect: Callable[[], Client],
     *,
-    host: HostListener,
+    host: HostSockets,
     network: ClusterNetwork,
     nodes: Mapping[str, Sequence[str]],
     clock: Clock,
     log: Log,
 ) -> None:
-    """For ever."""
-    informers = InformerSet(client, log=log)
-    recorder = Recorder(client, component="fairlead-relay", clock=clock, log=log)
+    """Runs until cancelled. `connect` is called in a thread, for it may import an HTTP library (0.1 s): what comes to
+    the restored sockets is carried before that."""
     async with Nursery() as nursery:
-        relay = Relay(host, network=network, nodes=nodes, recorder=recorder, nursery=nursery, log=log)
-        relay.view.follow(informers)
-        notes = Notes(client, relay.urls, log=log)
-        relay.note = notes.look_at
-
-        async def work() -> None:
-            await informers.wait_synced()
-            await relay.run()
-
+        relay = Relay(host, network=network, nodes=nodes, nursery=nursery, log=log)
         try:
-            await run_all(informers.run(), recorder.run(), notes.run(), work())
+            relay.restore()
+            client = await asyncio.to_thread(connect)
+            await _follow_services(relay, client, clock=clock, log=log)
         finally:
             relay.pump.close()
+
+
+async def _follow_services(relay: Relay, client: Client, *, clock: Clock, log: Log) -> None:
+    informers = InformerSet(client, log=log)
+    recorder = Recorder(client, component="fairlead-relay", clock=clock, log=log)
+    relay.view.follow(informers)
+    notes = Notes(client, relay.urls, log=log)
+    relay.note = notes.look_at
+    relay.warn = lambda service, text: recorder.event(service, "Warning", NOT_PUBLISHED, text)
+
+    async def work() -> None:
+        await informers.wait_synced()
+        await relay.run()
+
+    await run_all(informers.run(), recorder.run(), notes.run(), work())
 
 
 class Relay:
@@ -72,11 +90,10 @@ class Relay:
 
     def __init__(
         self,
-        host: HostListener,
+        host: HostSockets,
         *,
         network: ClusterNetwork,
         nodes: Mapping[str, Sequence[str]],
-        recorder: Recorder,
         nursery: Nursery,
         log: Log,
     ) -> None:
@@ -84,11 +101,13 @@ class Relay:
         self.pump = Pump()
         self.note: Callable[[str], object] = lambda key: None
         """Called with a Service whose URLs may have changed."""
-        self._host = host
+        self.warn: Callable[[Service, str], object] = lambda service, text: None
+        """Called with a Service whose node port the host does not give, and why."""
+        self._host = host.listener
+        self._keeper = host.keeper
         self._network = network
         self._balancers = (*network.fabrics, *network.balancers)
         self._nodes = nodes
-        self._recorder = recorder
         self._nursery = nursery
         self._log = log
         self._ways: dict[Door, Way] = {}
@@ -101,15 +120,22 @@ class Relay:
         """The host's port of each door that is, or was, open."""
         self._turn = 0
 
+    def restore(self) -> None:
+        """Opens the doors of an earlier relay, whose sockets are still there."""
+        for door, before in self._keeper.restored.items():
+            self._ways[door] = before.way
+            self._open[door] = self._nursery.spawn(self._serve(door, before.sock), name=f"door {door}")
+
     async def run(self) -> None:
-        """For ever. Start it once the informers are synced."""
+        """Runs until cancelled. Start it once the informers are synced."""
+        touched = set(self._open)  # a restored door may have no Service any more
         while True:
-            touched: set[Door] = set()
             for key in sorted(await self.view.changed()):
                 touched |= self._claim(key)
                 self.note(key)
             for door in sorted(touched):
                 self._follow(door)
+            touched = set()
 
     def urls(self, key: str) -> tuple[Service, str] | None:
         """The Service, and the text of its annotation."""
@@ -140,6 +166,8 @@ class Relay:
         if now:
             self._doors_of[key] = now
         self._ways |= found
+        for door, way in found.items():
+            self._keeper.change(door, way)
         for door in before - now:
             self._claims[door].discard(key)
         for door in now - before:
@@ -158,13 +186,18 @@ class Relay:
         self._ways.pop(door, None)
         if door.is_node_port:
             self._ports.pop(door, None)
+        self._keeper.drop(door)
         task = self._open.pop(door, None)
         if task:
             task.cancel()
 
     async def _keep_open(self, door: Door) -> None:
-        """Until it is cancelled."""
+        """Runs until cancelled."""
         sock = await self._listen(door)
+        self._keeper.keep(door, self._ways.get(door, Way()), sock)
+        await self._serve(door, sock)
+
+    async def _serve(self, door: Door, sock: socket.socket) -> None:
         self._ports[door] = sock.getsockname()[1]
         self._log.info("published", door=door, service=door.service, port=self._ports[door])
         for key in sorted(self._claims.get(door, ())):
@@ -222,4 +255,4 @@ class Relay:
         for key in sorted(self._claims.get(door, ())):
             service = self.view.service(key)
             if service is not None:
-                self._recorder.event(service, "Warning", NOT_PUBLISHED, text)
+                self.warn(service, text)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import random
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
@@ -19,9 +22,13 @@ from fairlead.api.service import SERVICE, LoadBalancerIngress, Service
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
+from fairlead.base.tasks import stop
 from fairlead.relay.host import handle_request
-from fairlead.relay.loop import NOT_PUBLISHED, HostListener, run
+from fairlead.relay.kept import Keeper
+from fairlead.relay.loop import NOT_PUBLISHED, HostListener, HostSockets, run
 from fairlead.relay.plan import URLS
+from fairlead.relay.vault import Vault
+from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient
 from tests.proxy.objects import NETWORK, endpoint, node_port_service, port, service, slice_of
 
@@ -32,6 +39,19 @@ NODE = "127.0.0.2"
 class World:
     api: FakeClient
     port: int
+    vault: Vault
+    start: Callable[[Callable[[], Client]], asyncio.Task[None]]
+    """Starts a relay that makes its client so."""
+    relay: asyncio.Task[None]
+
+    async def kill_relay(self) -> None:
+        await stop(self.relay)
+        self.vault.receive()
+
+    async def until_nothing_is_kept(self) -> None:
+        async with asyncio.timeout(5):
+            while self.vault.contents():  # noqa: ASYNC110 -- asks pid 1's side: no event to wait for
+                await asyncio.sleep(0.001)
 
     async def ask(self, port: int = 0) -> str:
         """What the host's node port (or another one) answers, or the error's name."""
@@ -91,18 +111,35 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
 
     server = await asyncio.start_server(answer, NODE, port)
     datagrams, _ = await loop.create_datagram_endpoint(Echo, (NODE, port))
-    with relay_end, host_end:
+    vault = Vault()
+    keeper_end = socket.socket(fileno=vault.relay_end)
+    with relay_end, host_end, keeper_end, contextlib.closing(vault):
         loop.add_reader(host_end.fileno(), handle_request, host_end)
+        loop.add_reader(vault.fileno(), vault.receive)
         async with asyncio.TaskGroup() as group:
             listener = HostListener(relay_end, rng=random.Random(1))
             network = replace(NETWORK, fabric=IPv4Network("127.0.0.0/24"))
             by_name = {f"node{i}": [ip] for i, ip in enumerate(nodes, 1)}
-            relay = group.create_task(run(api, host=listener, network=network, nodes=by_name, clock=clock, log=SILENT))
+
+            def start(connect: Callable[[], Client]) -> asyncio.Task[None]:
+                kept = [replace(kept, fd=os.dup(kept.fd)) for kept in vault.contents()]
+                work = run(
+                    connect,
+                    host=HostSockets(listener, Keeper(keeper_end, kept)),
+                    network=network,
+                    nodes=by_name,
+                    clock=clock,
+                    log=SILENT,
+                )
+                return group.create_task(work)
+
+            at = World(api, port, vault, start, start(lambda: api))
             try:
-                yield World(api, port)
+                yield at
             finally:
                 loop.remove_reader(host_end.fileno())
-                relay.cancel()
+                loop.remove_reader(vault.fileno())
+                at.relay.cancel()
                 server.close()
                 datagrams.close()
 
@@ -260,5 +297,57 @@ def test_datagrams_go_through_a_node_port_and_a_balancers_port() -> None:
         await at.api.create(SERVICE, balanced(at.port, ports=[port(at.port, protocol="UDP")]))
         await at.note(f"{at.port}/UDP=udp://127.0.0.1:{at.port}")
         assert await at.ask_datagram("again") == "from the node: again"
+
+    scenario(body)
+
+
+def test_a_client_that_comes_while_the_relay_is_dead_waits_for_the_next_one_which_does_not_wait_for_the_api() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, node_port_service(at.port))
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await at.until("from the node")
+        await at.kill_relay()
+        asking = asyncio.ensure_future(at.ask())
+        api_answers = threading.Event()
+
+        def connect() -> Client:
+            api_answers.wait()
+            return at.api
+
+        at.relay = at.start(connect)
+        try:
+            assert await asking == "from the node"
+        finally:
+            api_answers.set()
+        await at.api.delete(SERVICE, "web", "default")
+        await at.until("ConnectionRefusedError")
+
+    scenario(body)
+
+
+def test_a_door_whose_service_went_while_the_relay_was_dead_is_closed() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, node_port_service(at.port))
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await at.until("from the node")
+        await at.kill_relay()
+        assert len(at.vault.contents()) == 1
+        await at.api.delete(SERVICE, "web", "default")
+        at.relay = at.start(lambda: at.api)
+        await at.until_nothing_is_kept()
+        assert await at.ask() == "ConnectionRefusedError"
+
+    scenario(body)
+
+
+def test_where_a_kept_door_leads_follows_the_service() -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, balanced(at.port, "127.0.0.77"))
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await at.until("ConnectionResetError")
+        await at.api.update(SERVICE, balanced(at.port), subresource="status")
+        await at.until("from the node")
+        await at.kill_relay()
+        assert [json.loads(kept.state)[0] for kept in at.vault.contents()] == [NODE]
 
     scenario(body)

@@ -23,7 +23,9 @@ from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
 from fairlead.proxy.site import cluster_site
 from fairlead.relay.host import handle_request
-from fairlead.relay.loop import HostListener, run
+from fairlead.relay.kept import Keeper
+from fairlead.relay.loop import HostListener, HostSockets, run
+from fairlead.relay.vault import Vault
 from fairlead.runtime.fake import FakeClient
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
@@ -52,9 +54,10 @@ def _relay(sandbox: int, sock: socket.socket) -> None:
         api = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
         await api.create(SERVICE, node_port_service(PORT))
         await api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        keeper = Keeper(socket.socket(fileno=Vault().relay_end), ())
         await run(
-            api,
-            host=HostListener(sock, rng=random.Random(1)),
+            lambda: api,
+            host=HostSockets(HostListener(sock, rng=random.Random(1)), keeper),
             network=NETWORK,
             nodes={"node1": [str(NETWORK.node_ip(1))]},
             clock=clock,

@@ -1,0 +1,87 @@
+"""The relay's sockets in the hands of pid 1, so that they outlive the relay.
+
+What must stay true: a socket that the relay keeps here stays open until the relay drops it, so a client of a relay
+that is being restarted waits in the backlog instead of being refused. Pid 1 does not understand what it keeps: a
+key, a text, and a descriptor. Descriptors are plain numbers, see `cmd/pid1.py`.
+
+One packet a message: `{"key": k, "state": text}`, with the socket at first and without it when only the text changes;
+`{"key": k}` drops it. Standard library only (pid 1 imports this).
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_MAX = 65536
+_INT = array.array("i").itemsize
+MOST = 16384
+"""Sockets; what is above is not kept, and is opened anew by the next relay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    key: str
+    state: str
+    fd: int
+
+
+class Vault:
+    """Pid 1's side."""
+
+    def __init__(self) -> None:
+        ours, relay = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._fd, self.relay_end = ours.detach(), relay.detach()
+        self._kept: dict[str, Kept] = {}
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def fds(self) -> Sequence[int]:
+        """Returns the kept sockets, after reading what the last relay has said."""
+        self.receive()
+        return [kept.fd for kept in self._kept.values()]
+
+    def contents(self) -> list[Kept]:
+        return list(self._kept.values())
+
+    def close(self) -> None:
+        """Closes what is kept and this side of the line."""
+        for fd in (self._fd, *(kept.fd for kept in self._kept.values())):
+            os.close(fd)
+        self._kept.clear()
+
+    def receive(self) -> None:
+        """Reads all messages that have come. Never blocks."""
+        sock = socket.socket(fileno=self._fd)
+        try:
+            while True:
+                data, fds = _receive(sock)
+                self._take(json.loads(data), fds)
+        except BlockingIOError:
+            return
+        finally:
+            sock.detach()
+
+    def _take(self, message: dict[str, str], fds: Sequence[int]) -> None:
+        key, state = message["key"], message.get("state")
+        before = self._kept.pop(key, None)
+        held = [*([before.fd] if before else ()), *fds]
+        if held and state is not None and len(self._kept) < MOST:
+            self._kept[key] = Kept(key, state, held.pop())  # the new socket if there is one
+        for fd in held:
+            os.close(fd)
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, Sequence[int]]:
+    data, ancillary, _, _ = sock.recvmsg(_MAX, socket.CMSG_SPACE(_INT), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, raw in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(raw[: len(raw) - len(raw) % _INT])
+    return data, fds
