@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta, OwnerReference
-from fairlead.controllers.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile
+from fairlead.controllers.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile, waiting_for
 
 WHEN = "2024-01-01T00:00:00Z"
 
@@ -60,3 +60,21 @@ def test_an_orphaning_deletion_first_lets_go_of_everything() -> None:
     plan = reconcile(owner, {}, [item("x", "o", "p"), item("y", "o")])
     assert [(p.name, p.patch["metadata"]["ownerReferences"]) for p in plan.patch][1] == ("y", None)
     assert reconcile(owner, {}, []).patch[0].patch["metadata"]["finalizers"] is None
+
+
+def test_a_circle_in_which_all_wait_for_one_another_is_cut() -> None:
+    def leaving(name: str, owner: str, *, blocks: bool = True) -> Item:
+        return item(name, owner, finalizers=(FOREGROUND,), leaving=True, blocks=blocks)
+
+    def waits(of: Item, *others: Item) -> set[str]:
+        every = [of, *others]
+        return waiting_for(of, lambda i: [d for d in every if i.meta.uid in {r.uid for r in d.meta.ownerReferences}])
+
+    a, b, c = leaving("a", "c"), leaving("b", "a"), leaving("c", "b")
+    assert waits(a, b, c) == {"b"}
+    assert reconcile(a, {}, [b], circular=waits(a, b, c)).patch[0].patch["metadata"]["finalizers"] is None
+    itself = leaving("s", "s")
+    assert waits(itself) == {"s"}
+    assert waits(a, b, item("c", "b")) == set(), "one that is not leaving yet does not wait"
+    assert waits(leaving("a", "c", blocks=False), b, c) == set(), "c does not wait for what does not block it"
+    assert waits(item("a", "c"), b, c) == set()

@@ -13,7 +13,7 @@ from typing import Any
 from fairlead.api.kinds import by_gvk
 from fairlead.api.meta import Object, ObjectMeta, OwnerReference
 from fairlead.controllers.context import Context
-from fairlead.controllers.garbage.plan import Item, reconcile
+from fairlead.controllers.garbage.plan import Item, reconcile, waiting_for
 from fairlead.controllers.held import CACHED
 from fairlead.controllers.partial import partial
 from fairlead.machinery.kind import Kind
@@ -58,6 +58,8 @@ class _Garbage:
         self._where[new.uid] = where
         before = {ref.uid for ref in old.ownerReferences} if old else frozenset()
         after = {ref.uid for ref in new.ownerReferences} if new.ownerReferences else frozenset()
+        if old is not None and old.ownerReferences != new.ownerReferences:  # an owner may be blocked no longer
+            self._add_all(self._where[uid] for uid in before & after if uid in self._where)
         for uid in before - after:
             self._disown(uid, where)
         for uid in after - before:
@@ -94,11 +96,14 @@ class _Garbage:
         if item is None or not (item.meta.ownerReferences or item.meta.finalizers):
             return None
         owners = {} if item.meta.deletionTimestamp else await self._owners(item)
-        dependents = [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]
-        plan = reconcile(item, owners, dependents)
+        circular = waiting_for(item, self._dependents)
+        plan = reconcile(item, owners, self._dependents(item), circular=circular)
         if plan:
             await self._applier.apply(plan)
         return plan.retry_after
+
+    def _dependents(self, item: Item) -> list[Item]:
+        return [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]
 
     def _item(self, where: str) -> Item | None:
         resource, _, key = where.partition("|")

@@ -2,11 +2,12 @@
 
 - No owner left: deleted. Some left: the dead references go.
 - Deleted with `Foreground`: first everything it blocks on, then itself. With `Orphan`: what it owns is let go.
+- A circle of owners that all wait for one another is cut: no object waits for a dependent that waits for the object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,17 @@ class Item:
         return self.obj.metadata
 
 
-def reconcile(item: Item, owners: Mapping[str, ObjectMeta | None], dependents: Sequence[Item]) -> Plan:
+def reconcile(
+    item: Item,
+    owners: Mapping[str, ObjectMeta | None],
+    dependents: Sequence[Item],
+    *,
+    circular: Collection[str] = frozenset(),
+) -> Plan:
     """`owners` by the uids that the item refers to; None for one that is known to be gone. What is missing in
-    the mapping is unknown, and kept."""
+    the mapping is unknown, and kept. `circular`: uids of dependents that wait for the item (`waiting_for`)."""
     if item.meta.deletionTimestamp:
-        return _while_deleting(item, dependents)
+        return _while_deleting(item, [d for d in dependents if d.meta.uid not in circular])
     references = item.meta.ownerReferences
     gone = [ref for ref in references if ref.uid in owners and owners[ref.uid] is None]
     leaving = [ref for ref in references if _is_leaving(owners.get(ref.uid))]
@@ -60,6 +67,29 @@ def _while_deleting(item: Item, dependents: Sequence[Item]) -> Plan:
         if not blocking:
             return Plan(patch=(_finalizers(item, FOREGROUND),))
     return NOTHING
+
+
+def waiting_for(item: Item, dependents_of: Callable[[Item], Sequence[Item]]) -> set[str]:
+    """Returns the uids of those dependents that go only after the item itself, through any number of others."""
+    if not _is_leaving(item.meta):
+        return set()
+    return {d.meta.uid for d in dependents_of(item) if _waits(d, item.meta.uid, dependents_of)}
+
+
+def _waits(start: Item, uid: str, dependents_of: Callable[[Item], Sequence[Item]]) -> bool:
+    """Whether the start waits for the object: follows what blocks it, what blocks that, and so on."""
+    seen: set[str] = set()
+    left = [start]
+    while left:
+        item = left.pop()
+        if item.meta.uid in seen or not _is_leaving(item.meta):
+            continue
+        seen.add(item.meta.uid)
+        blocking = [d for d in dependents_of(item) if _blocks(d, item)]
+        if any(d.meta.uid == uid for d in blocking):
+            return True
+        left += blocking
+    return False
 
 
 def _policy(item: Item, leaving: Sequence[OwnerReference], dependents: Sequence[Item]) -> Propagation:
