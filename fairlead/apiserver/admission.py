@@ -16,7 +16,7 @@ from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
 from fairlead.apiserver.resource import Resources
 from fairlead.base.ids import IdSource
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, forbidden_request, not_found, qualified
+from fairlead.machinery.status import StatusError, forbidden_request, namespace_terminating, not_found, qualified
 
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
@@ -49,19 +49,7 @@ class Admission:
             return
         namespace: Namespace = entry.decode()
         if namespace.metadata.deletionTimestamp is not None:
-            error = denied(
-                kind,
-                obj.metadata.name,
-                f"unable to create new content in namespace {name} because it is being terminated",
-            )
-            error.details["causes"] = [
-                {
-                    "reason": "NamespaceTerminating",
-                    "message": f"namespace {name} is being terminated",
-                    "field": "metadata.namespace",
-                }
-            ]
-            raise error
+            raise namespace_terminating(kind.plural, kind.group, obj.metadata.name, name)
 
     def _give_account(self, pod: Pod) -> None:
         if MIRROR in pod.metadata.annotations:

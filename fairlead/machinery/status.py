@@ -62,6 +62,9 @@ class FieldError:
         return f"{self.path}: {self.message()}"
 
 
+_TERMINATING = "NamespaceTerminating"
+
+
 def render_value(value: Any) -> str:
     """A bad value as Go's `%#v` shows it inside field errors: strings quoted, the rest as JSON."""
     if value is None:
@@ -184,6 +187,24 @@ def bad_request(message: str) -> StatusError:
 
 def forbidden_request(message: str) -> StatusError:
     return StatusError(403, "Forbidden", message)
+
+
+def namespace_terminating(plural: str, group: str, name: str, namespace: str) -> StatusError:
+    """403 for a new object in a namespace that is being deleted."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden_request(f'{qualified(plural, group)} "{name}" is forbidden: {why}')
+    cause = {
+        "reason": _TERMINATING,
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    error.details = _details(name, group, plural) | {"causes": [cause]}
+    return error
+
+
+def is_namespace_terminating(error: StatusError) -> bool:
+    """Whether the object was refused because its namespace is being deleted: trying again cannot help."""
+    return any(cause.get("reason") == _TERMINATING for cause in error.details.get("causes", ()))
 
 
 def method_not_allowed() -> StatusError:

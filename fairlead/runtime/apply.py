@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from fairlead.api.meta import Object
 from fairlead.base.clock import Clock
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.status import StatusError, is_namespace_terminating
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
@@ -76,6 +76,8 @@ class Applier:
         try:
             made = await self._client.create(write.kind, write.obj)
         except StatusError as error:
+            if is_namespace_terminating(error):
+                return  # what owns the object goes too: neither news nor worth another try
             self._failed(write.failed, error)
             raise
         self._wrote(write.kind, made)

@@ -27,6 +27,7 @@ from fairlead.machinery.status import (
     conflict,
     expired,
     method_not_allowed,
+    namespace_terminating,
     not_found,
 )
 from fairlead.runtime.client import EventType, Listing, PatchType, WatchEvent
@@ -91,6 +92,8 @@ class FakeClient:
         if not meta.get("name"):
             meta["name"] = meta.get("generateName", "") + self._ids.suffix()
         key = (kind.resource, meta.get("namespace", ""), meta["name"])
+        if key[1] and "deletionTimestamp" in self._objects.get(("namespaces", "", key[1]), {}).get("metadata", {}):
+            raise namespace_terminating(kind.plural, kind.group, meta["name"], key[1])
         if key in self._objects:
             raise already_exists(kind.plural, kind.group, meta["name"])
         meta["uid"] = self._ids.uid()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from fairlead.api.affinity import Toleration
 from fairlead.api.configmap import CONFIG_MAP
+from fairlead.api.deployment import DEPLOYMENT
 from fairlead.api.event import EVENT
 from fairlead.api.lease import Lease, LeaseSpec
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import Namespace, NamespaceSpec
 from fairlead.api.node import Node, Taint
-from fairlead.api.pod import Pod
+from fairlead.api.pod import POD, Pod
 from fairlead.api.podstatus import PodCondition
 from fairlead.api.tolerations import tolerates
 from fairlead.base.instant import Instant, render_micro_time, render_time
-from fairlead.controllers.namespace.plan import Remains
+from fairlead.controllers.namespace.plan import Remains, kinds_to_delete
 from fairlead.controllers.namespace.plan import reconcile as empty_namespace
 from fairlead.controllers.nodelifecycle.eviction import eviction_time, first_seen
 from fairlead.controllers.nodelifecycle.plan import Observed, reconcile
@@ -141,25 +142,94 @@ def test_pods_of_a_missing_node_go_after_a_while_and_unbound_terminating_ones_at
     assert not collect(pod(node=""), None, grace_s=40, now=NOW)
 
 
-def test_a_namespace_is_emptied_events_last_and_finalized_only_when_empty() -> None:
-    ns = Namespace(
+def shop(*finalizers: str) -> Namespace:
+    return Namespace(
         metadata=ObjectMeta(name="shop", deletionTimestamp=render_time(NOW)),
-        spec=NamespaceSpec(finalizers=["kubernetes"]),
+        spec=NamespaceSpec(finalizers=["kubernetes", *finalizers]),
     )
+
+
+def conditions(plan: Plan) -> dict[str, tuple[str, str, str]]:
+    (write,) = plan.status
+    assert isinstance(write.obj, Namespace)
+    return {c.type.removeprefix("Namespace"): (c.status, c.reason, c.message) for c in write.obj.status.conditions}
+
+
+def test_of_a_namespace_pods_go_first_and_events_last() -> None:
     some = [ObjectMeta(name="x")]
-    plan = empty_namespace(ns, [Remains(EVENT, some), Remains(CONFIG_MAP, some)], now=NOW)
-    assert [(c.method, c.path) for c in plan.call] == [
-        ("DELETE", "/api/v1/namespaces/shop/configmaps"),
-        ("DELETE", "/api/v1/namespaces/shop/events"),
-    ]
-    stuck = [ObjectMeta(name="x", deletionTimestamp=render_time(NOW), finalizers=["a/b"])]
-    status = empty_namespace(ns, [Remains(CONFIG_MAP, stuck)], now=NOW).status[0].obj
-    assert isinstance(status, Namespace)
-    assert [c.message for c in status.status.conditions] == [
-        "Some resources are remaining: configmaps has 1 resource instances",
-        "Some content in the namespace has finalizers remaining: a/b in 1 resource instances",
-    ]
-    (call,) = empty_namespace(ns, [], now=NOW).call
+    every = [Remains(EVENT, some), Remains(CONFIG_MAP, some), Remains(POD, some)]
+    assert kinds_to_delete(every) == [POD]
+    assert kinds_to_delete(every[:2]) == [CONFIG_MAP, EVENT]
+    leaving = [ObjectMeta(name="x", deletionTimestamp=render_time(NOW))]
+    assert kinds_to_delete([*every[:2], Remains(POD, leaving)]) == [], "everything else waits for the Pod"
+
+
+def test_a_namespace_is_finalized_only_when_empty() -> None:
+    (call,) = empty_namespace(shop(), [], [], now=NOW).call
     assert (call.method, call.path) == ("PUT", "/api/v1/namespaces/shop/finalize")
-    ns.metadata.deletionTimestamp = None
-    assert not empty_namespace(ns, [], now=NOW)
+    stays = empty_namespace(shop("other/one"), [], [], now=NOW)
+    assert not stays.call
+    assert {status for status, _, _ in conditions(stays).values()} == {"False"}
+    told = applied(stays, [shop("other/one")], Namespace)[0]
+    assert empty_namespace(told, [], [], now=NOW).call
+    alive = shop()
+    alive.metadata.deletionTimestamp = None
+    assert not empty_namespace(alive, [], [], now=NOW)
+
+
+def test_a_namespace_says_in_upstreams_words_what_its_deletion_waits_for() -> None:
+    stuck = [ObjectMeta(name="x", deletionTimestamp=render_time(NOW), finalizers=["a/b"])]
+    remains = [Remains(CONFIG_MAP, stuck), Remains(DEPLOYMENT, stuck)]
+    plan = empty_namespace(shop(), remains, [], now=NOW)
+    assert conditions(plan) == {
+        "DeletionDiscoveryFailure": ("False", "ResourcesDiscovered", "All resources successfully discovered"),
+        "DeletionGroupVersionParsingFailure": (
+            "False",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
+        "DeletionContentFailure": (
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
+        "ContentRemaining": (
+            "True",
+            "SomeResourcesRemain",
+            "Some resources are remaining: configmaps. has 1 resource instances, "
+            "deployments.apps has 1 resource instances",
+        ),
+        "FinalizersRemaining": (
+            "True",
+            "SomeFinalizersRemain",
+            "Some content in the namespace has finalizers remaining: a/b in 2 resource instances",
+        ),
+    }
+    told = applied(plan, [shop()], Namespace)[0]
+    assert not empty_namespace(told, remains, [], now=Instant(NOW + 9)), "told once"
+    later = empty_namespace(told, remains, ["no"], now=Instant(NOW + 9))
+    found = applied(later, [told], Namespace)[0].status.conditions
+    assert [c.type for c in found if c.lastTransitionTime == render_time(Instant(NOW + 9))] == [
+        "NamespaceDeletionContentFailure"
+    ]
+
+
+def test_what_could_not_be_deleted_is_a_failure_of_the_namespaces_deletion() -> None:
+    leaving = ObjectMeta(name="x", deletionTimestamp=render_time(NOW), deletionGracePeriodSeconds=30)
+    pods, maps = [Remains(POD, [leaving])], [Remains(CONFIG_MAP, [ObjectMeta(name="x")])]
+
+    def failure(remains: list[Remains], *failures: str, at: float) -> tuple[str, str, str]:
+        plan = empty_namespace(shop(), remains, failures, now=Instant(NOW + at))
+        assert plan.retry_after
+        return conditions(plan)["DeletionContentFailure"]
+
+    assert failure(pods, at=29)[0] == "False"
+    text = "unexpected items still remain in namespace: shop for gvr: /v1, Resource=pods"
+    assert failure(pods, at=30) == (
+        "True",
+        "ContentDeletionFailed",
+        f"Failed to delete all resource types, 1 remaining: {text}",
+    )
+    text = "unexpected items still remain in namespace: shop for gvr: /v1, Resource=configmaps"
+    assert failure(maps, "an error", at=0)[2] == f"Failed to delete all resource types, 2 remaining: an error, {text}"
+    assert failure([], "no", at=0)[2] == "Failed to delete all resource types, 1 remaining: no"

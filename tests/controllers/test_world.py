@@ -253,6 +253,55 @@ def test_a_namespace_is_emptied_and_goes() -> None:
     in_world(story)
 
 
+def test_nothing_else_of_a_namespace_goes_while_a_pod_is_left() -> None:
+    async def story(world: World) -> None:
+        await add_namespace(world.client, "shop")
+        d = deployment()
+        d.metadata.namespace = "shop"
+        d.spec.template.metadata.finalizers = ["example.com/held"]
+        await world.client.create(DEPLOYMENT, d)
+        held = ConfigMap(metadata=ObjectMeta(name="settings", namespace="shop"))
+        await world.client.create(CONFIG_MAP, held)
+        await asyncio.sleep(1)
+        await world.client.delete(NAMESPACE, "shop")
+        await asyncio.sleep(20)
+        assert all(p.metadata.deletionTimestamp for p in await world.pods())
+        assert (await world.client.get(CONFIG_MAP, "settings", "shop")).metadata.deletionTimestamp is None
+        found = {c.type: c.status for c in (await world.client.get(NAMESPACE, "shop")).status.conditions}
+        assert found["NamespaceDeletionContentFailure"] == "False"
+        assert found["NamespaceFinalizersRemaining"] == "True"
+        for p in await world.pods():
+            await world.client.patch(POD, p.metadata.name, "shop", patch={"metadata": {"finalizers": None}})
+        await asyncio.sleep(10)
+        assert "shop" not in [n.metadata.name for n in (await world.client.list(NAMESPACE)).items]
+        assert await events(world, "FailedCreate") == []
+
+    in_world(story)
+
+
+def test_a_circle_of_owners_goes_when_one_of_them_is_deleted_in_the_foreground() -> None:
+    async def story(world: World) -> None:
+        for both in (False, True):
+            names = ("a", "b", "c")
+            made = {
+                n: await world.client.create(CONFIG_MAP, ConfigMap(metadata=ObjectMeta(name=n, namespace="default")))
+                for n in names
+            }
+            for name, owner in zip(names, ("c", "a", "b"), strict=True):
+                reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": made[owner].metadata.uid}
+                reference |= {"controller": True, "blockOwnerDeletion": True}
+                patch = {"metadata": {"ownerReferences": [reference]}}
+                await world.client.patch(CONFIG_MAP, name, "default", patch=patch)
+            await asyncio.sleep(1)
+            for name in names if both else names[:1]:
+                await world.client.delete(CONFIG_MAP, name, "default", propagation="Foreground")
+            await asyncio.sleep(2)
+            left = {c.metadata.name for c in (await world.client.list(CONFIG_MAP, "default")).items}
+            assert left & set(names) == set()
+
+    in_world(story)
+
+
 def test_every_namespace_has_its_account_and_the_authoritys_certificate() -> None:
     async def story(world: World) -> None:
         await world.client.delete(SERVICE_ACCOUNT, "default", "default")

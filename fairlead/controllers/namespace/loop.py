@@ -4,17 +4,25 @@ object must really be gone before the namespace is let go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fairlead.api.kinds import KINDS
 from fairlead.api.meta import Object
 from fairlead.api.namespace import NAMESPACE, Namespace
 from fairlead.controllers.context import Context
 from fairlead.controllers.held import CACHED
-from fairlead.controllers.namespace.plan import Remains, reconcile
+from fairlead.controllers.namespace.plan import Remains, is_ours, kinds_to_delete, reconcile
 from fairlead.controllers.partial import partial
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError
 from fairlead.runtime.keys import split_key
 from fairlead.runtime.loop import Controller
 
 _KINDS = tuple(kind for kind in KINDS if kind.namespaced and not kind.view)
+
+_ROUNDS = 3
+"""Of one look: Pods, the rest, and what came meanwhile."""
 
 
 def controller(context: Context) -> Controller:
@@ -46,17 +54,31 @@ class _Namespaces:
 
     async def _step(self, key: str) -> float | None:
         namespace = self._namespaces.get(key)
-        if namespace is None or not namespace.metadata.deletionTimestamp:
+        if namespace is None or not is_ours(namespace):
             return None
-        plan = reconcile(namespace, await self._remains(key), now=self._context.clock.now())
+        remains = await self._remains(key)
+        failures: list[str] = []
+        for _ in range(_ROUNDS):
+            kinds = kinds_to_delete(remains)
+            if failures or not kinds:
+                break
+            # Most deletions are immediate: the rest has its turn at once when the last Pod is gone.
+            failures = await self._delete(kinds, key)
+            remains = await self._remains(key)
+        plan = reconcile(namespace, remains, failures, now=self._context.clock.now())
         if plan:
             await self._applier.apply(plan)
-        if plan.call and plan.retry_after is not None:
-            # Most deletions are immediate: look at once, wait only for what takes its time.
-            plan = reconcile(namespace, await self._remains(key), now=self._context.clock.now())
-            if plan.call and plan.retry_after is None:
-                await self._applier.apply(plan)
         return plan.retry_after
+
+    async def _delete(self, kinds: Sequence[Kind[Any]], namespace: str) -> list[str]:
+        """Deletes all objects of the kinds; returns why that failed, for each kind of which it did."""
+        failures = []
+        for kind in kinds:
+            try:
+                await self._context.client.raw("DELETE", kind.path(namespace))
+            except StatusError as error:
+                failures.append(error.message)
+        return failures
 
     async def _remains(self, namespace: str) -> list[Remains]:
         found = []
