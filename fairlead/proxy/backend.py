@@ -17,8 +17,13 @@ backend has to keep:
   replace others are complete before packets come to them. Traffic goes on throughout. `resync` also repairs, and is
   what follows a refusal: the mirror is worth nothing then.
 - **Others' rules are never touched.** A backend's own are told by their names alone.
-- **Either done or refused.** `apply`, `resync` and `cleanup` raise KernelRefused, and the loop comes back with
-  `resync`. What `take` took stays taken; the loop may call it again for the same Services.
+- **Done, or told.** Where the kernel refuses a part of a change, `apply` and `resync` return what was done and the
+  refusal (`Outcome.refused`); they raise KernelRefused where nothing can be said of what was done. After `apply` the
+  loop comes back with `resync`. A part that `resync` cannot carry out holds back no other part: the mirror is right,
+  and the loop tries that part again later. What `take` took stays taken; the loop may call it again for the same
+  Services.
+- **Deleting what is unused may fail.** Chains that nothing leads to are harmless: their deletion is tried after all
+  else, in a transaction of its own, and again at the next `tidy` if the kernel refuses it.
 - **Gone without a trace.** `cleanup` removes all rules of the backend in its family, however they got there; it works
   on a backend that was only just made, and where there is nothing. On a switch of modes it is called once another
   backend's rules are complete: for a moment packets meet both, first the one whose hooks come first, and either's
@@ -36,6 +41,7 @@ from typing import NamedTuple, Protocol
 
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service
+from fairlead.net.errors import KernelRefused
 from fairlead.proxy.endpoints import NodeView
 
 Address = tuple[str, int]
@@ -71,6 +77,8 @@ class Outcome(NamedTuple):
     """All was written anew."""
     frontends: frozenset[UdpFrontend] = frozenset()
     """Those behind which the endpoints are not what they were."""
+    refused: KernelRefused | None = None
+    """Why a part was not done; what the other fields say was."""
 
     @property
     def anything(self) -> bool:
@@ -107,16 +115,19 @@ class Backend(Behind, Protocol):
         ...
 
     async def apply(self) -> Outcome:
-        """Makes the kernel follow what was taken since the last `apply` or `resync`. Raises KernelRefused."""
+        """Makes the kernel follow what was taken since the last `apply` or `resync`, up to the first refusal. Raises
+        KernelRefused."""
         ...
 
     async def resync(self) -> Outcome:
-        """Reads what the kernel holds and makes it what it should be, as a whole. Raises KernelRefused."""
+        """Reads what the kernel holds and makes it what it should be, but for the parts that the kernel refuses even
+        alone. Raises KernelRefused."""
         ...
 
     async def tidy(self) -> None:
         """Called at every period's look, when the mirror is right: the time for what changes leave behind and what
-        does no harm. Costs next to nothing where nothing changed. Raises KernelRefused."""
+        does no harm. Costs next to nothing where nothing changed. A refusal is counted, and tried again at the next
+        call."""
         ...
 
     def touched(self) -> bool:

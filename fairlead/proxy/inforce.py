@@ -102,6 +102,8 @@ class InForce:
                 # The rules that kept others from the node's loopback are about to go.
                 self._route_localnet(False)
             outcome = await new.resync()
+            if outcome.refused is not None:
+                raise outcome.refused
             if wanted.site.localhost:
                 self._route_localnet(True)
         except KernelRefused as error:

@@ -4,7 +4,8 @@ What must stay true:
 - A change of one Service costs the planning of one Service, however many Services there are.
 - An agent that comes back finds the rules of the one before it, and the connections go on: it waits until it knows all
   Services, and only then has the backend make the differences.
-- A refused change is never the end: all is brought in line as a whole, with back-off.
+- A refused change is never the end: all is brought in line as a whole, with back-off. What is refused even then is
+  tried again later and delays no other change. Stale UDP flows are deleted for what was done, whatever was refused.
 - Somebody else's change is looked for at every period, and repaired.
 - Settings change under traffic (`inforce.py`).
 
@@ -14,6 +15,7 @@ Other users of the plans (metrics, health checks) read `Proxy`; they are not in 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -81,6 +83,9 @@ class Proxy:
         self._whole = True
         """The kernel's rules are to be read, and all of them brought in line."""
         self._next_check = 0.0
+        self._leftovers = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"left {node.name}"))
+        self._retry_at = math.inf
+        """When all is to be brought in line again, because the kernel refused a part."""
         self._earliest = 0.0
         """When the next change may be made, where changes are to be made together."""
 
@@ -149,11 +154,13 @@ class Proxy:
                 self.synced.set()
 
     async def _changed(self) -> set[str]:
-        """What changed; empty where it is time for a check."""
+        """What changed; empty where it is time for a check, or to try again what was refused."""
+        retry = self._retry_at <= self._next_check
         try:
-            async with asyncio.timeout(max(self._next_check - self._clock.monotonic(), 0.0)):
+            async with asyncio.timeout(max(min(self._next_check, self._retry_at) - self._clock.monotonic(), 0.0)):
                 await self.view.wait()
         except TimeoutError:
+            self._whole = retry
             return set()
         pause = self._earliest - self._clock.monotonic()
         if pause > 0:
@@ -211,9 +218,12 @@ class Proxy:
                 await self._repair()
             for some in _batches(sorted(dirty), _PLANS_A_TURN):
                 self._take(some)
-                self._done(await self._used.apply())
-            if check:
-                await self._used.tidy()
+                outcome = await self._used.apply()
+                self._done(outcome)
+                if outcome.refused is not None:
+                    raise outcome.refused
+        if check:
+            await self._used.tidy()
 
     @property
     def _used(self) -> Backend:
@@ -234,7 +244,19 @@ class Proxy:
         outcome = await self._used.resync()
         self._whole = False
         self._done(outcome)
+        self._plan_retry(outcome.refused)
         return outcome
+
+    def _plan_retry(self, refused: KernelRefused | None) -> None:
+        """All that can be in line is; a part that was refused alone waits."""
+        if refused is None:
+            self._leftovers.reset()
+            self._retry_at = math.inf
+            return
+        self.stats.failures += 1
+        pause = self._leftovers.next()
+        self._retry_at = self._clock.monotonic() + pause
+        self._log.error("the kernel refused a part of the rules", error=refused, retry_s=round(pause, 2))
 
     async def _repair(self) -> None:
         """Somebody did something; it may have been about other rules only."""

@@ -315,6 +315,21 @@ def test_chains_are_removed_that_only_each_other_lead_to(run: Callable[[Body], N
     run(body)
 
 
+def test_a_chain_stays_as_long_as_an_element_or_another_chains_rule_leads_to_it(run: Callable[[Body], None]) -> None:
+    def body(nft: Nft) -> None:
+        make(nft, service())
+        nft.run(tx(chains=(Chain("outer", ("goto slots_2",)), Chain("loose", ("drop",)))))
+        before = state(nft)
+        for unused in (("slots_2",), ("slots_2", "outer"), ("loose", "slots_2"), ("send",)):
+            with pytest.raises(Busy):
+                nft.run(tx(unused=unused))
+            assert state(nft) == before, "and nothing of the transaction is done"
+        nft.run(tx(service(old="goto slots_2", new=None), unused=("outer", "slots_2")))
+        assert state(nft).chains == {"send", "prerouting", "loose"}
+
+    run(body)
+
+
 def test_counters_start_at_nothing(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         nft.run(Transaction("t", WITH_RANGES))

@@ -28,6 +28,8 @@ class FakeIptables:
         self.limit = limit
         self.log: list[Restore] = []
         """Every one that succeeded."""
+        self.refused: list[Restore] = []
+        """Every one that was refused for what it says."""
         self.calls = 0
         """How often a program was started to change something."""
         self.failures: list[Refused] = []
@@ -53,6 +55,7 @@ class FakeIptables:
                 try:
                     _carry_out(edit, chains)
                 except Refused as e:
+                    self.refused.append(restore)
                     raise Refused(f"iptables-restore: line {number} failed: {e}") from None
             self.tables[restore.table] = chains
             self.log.append(restore)

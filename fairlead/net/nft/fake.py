@@ -47,6 +47,8 @@ class FakeNft:
         """By name; those of IPv6 by `ip6 <name>`."""
         self.log: list[Transaction] = []
         """Every transaction that succeeded."""
+        self.refused: list[Transaction] = []
+        """Every transaction that was refused for what it says."""
         self.tracked: list[Flow] = []
         """The flows that there are."""
         self.failures: list[NftError] = []
@@ -63,9 +65,13 @@ class FakeNft:
     def run(self, transaction: Transaction) -> None:
         if self.failures:
             raise self.failures.pop(0)
-        if len(transaction.changes) > KERNEL_LIMIT:
-            raise TooLarge("Could not process rule: Message too long")
-        state = self._after(transaction)
+        try:
+            if len(transaction.changes) > KERNEL_LIMIT:
+                raise TooLarge("Could not process rule: Message too long")
+            state = self._after(transaction)
+        except NftError:
+            self.refused.append(transaction)
+            raise
         self.tables[_name(transaction.table, transaction.family)] = state
         self.log.append(transaction)
 

@@ -1,22 +1,26 @@
 """The iptables backend: plans to chains and lines, their differences to restores, and what others did put right.
 
 What must stay true besides what every backend keeps (`proxy/backend.py`): a change is one run of `iptables-restore`
-with the chains and lines that it changes and no others. The tables are read only at the start, after a refusal, and
-when somebody else may have changed them: rules of nf_tables are counted by the kernel with everybody's; of legacy's
-rules nobody knows, so there they are read at every look (0.4 s of another process's time for 10,000 Services).
+with the chains and lines that it changes and no others. A chain that a rule of somebody else leads to cannot be
+deleted: `resync` deletes what is unused after all else, and leaves what is refused for the next one. The tables are
+read only at the start, after a refusal, and when somebody else may have changed them: rules of nf_tables are counted by
+the kernel with everybody's; of legacy's rules nobody knows, so there they are read at every look (0.4 s of another
+process's time for 10,000 Services).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from fairlead.net.iptables.model import Iptables, Refused, pack
+from fairlead.net.errors import KernelRefused
+from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
 from fairlead.proxy.backend import NOTHING_DONE, Address, Metric, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.ledger import Ledger, Proposal, removal
 from fairlead.proxy.iptables.plan import NOTHING, View, plan_service
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
+from fairlead.proxy.salvage import salvage
 from fairlead.proxy.site import Outside, Site
 
 
@@ -61,15 +65,32 @@ class IptablesBackend:
 
     async def apply(self) -> Outcome:
         proposal = self._ledger.proposal()
+        self._in_line = False
         try:
-            return await self._carry_out(proposal)
+            outcome = await self._run(proposal)
         except Refused:
             self._partial_failures += 1
             raise
+        self._in_line = True
+        self._ledger.done()
+        return outcome
 
     async def resync(self) -> Outcome:
         self._foreign = self._tables.foreign()
-        return await self._carry_out(self._ledger.resync(await self._tables.save()))
+        self._in_line = False
+        proposal = self._ledger.resync(await self._tables.save())
+        try:
+            outcome = await self._run(proposal)
+        except Unavailable:
+            raise
+        except Refused:
+            # How far the programs came is not known.
+            proposal = self._ledger.resync(await self._tables.save())
+            outcome = await self._salvage(proposal)
+        deleted, _ = await self._delete(proposal)
+        self._in_line = True
+        self._ledger.done()
+        return outcome._replace(structure=outcome.structure + deleted)
 
     async def tidy(self) -> None:
         """What a change leaves behind goes with the change."""
@@ -111,14 +132,43 @@ class IptablesBackend:
     async def cleanup(self) -> bool:
         self._in_line = False
         proposal = removal(await self._tables.save())
-        return (await self._run(proposal)).anything
-
-    async def _carry_out(self, proposal: Proposal) -> Outcome:
-        self._in_line = False
         outcome = await self._run(proposal)
-        self._in_line = True
-        self._ledger.done()
-        return outcome
+        deleted, refused = await self._delete(proposal)
+        if refused is not None:
+            raise refused
+        return outcome.anything or deleted > 0
+
+    async def _delete(self, proposal: Proposal) -> tuple[int, KernelRefused | None]:
+        """Deletes the chains that nothing of ours leads to. Returns how many, and why one was refused."""
+        deleted = 0
+        last: KernelRefused | None = None
+        for table, names in proposal.unused:
+
+            async def attempt(some: Sequence[str], table: str = table) -> None:
+                nonlocal deleted
+                # All are emptied first, since they may lead to one another.
+                edits = tuple(Edit(verb, name) for verb in ("make", "remove") for name in some)
+                await self._tables.restore([Restore(table, edits)])
+                deleted += len(some)
+
+            last = await salvage(names, attempt) or last
+        return deleted, last
+
+    async def _salvage(self, proposal: Proposal) -> Outcome:
+        """Carries out all blocks but those that the kernel refuses alone."""
+        made: list[Restore] = []
+        last: KernelRefused | None = None
+        for table, blocks in proposal.blocks:
+
+            async def attempt(some: Sequence[Block], table: str = table) -> None:
+                restores = list(pack(table, some, self._tables.limit))
+                if len(restores) > 1:
+                    raise TooLarge("more than one transaction carries")
+                await self._tables.restore(restores)
+                made.extend(restores)
+
+            last = await salvage(blocks, attempt) or last
+        return _outcome(made, proposal.frontends)._replace(refused=last)
 
     async def _run(self, proposal: Proposal) -> Outcome:
         limit = self._tables.limit
@@ -126,11 +176,16 @@ class IptablesBackend:
         if restores:
             await self._tables.restore(restores)
             self._last = dict.fromkeys(self._last, 0)
-        rules = chains = 0
         for restore in restores:
             self._last[restore.table] = self._last.get(restore.table, 0) + restore.rules
-            rules += sum(edit.verb not in ("make", "remove") for edit in restore.edits)
-            chains += sum(edit.verb in ("make", "remove") for edit in restore.edits)
-        if not restores and not proposal.frontends:
-            return NOTHING_DONE
-        return Outcome(rules, chains, frontends=proposal.frontends)
+        return _outcome(restores, proposal.frontends)
+
+
+def _outcome(restores: Sequence[Restore], frontends: frozenset[UdpFrontend]) -> Outcome:
+    rules = chains = 0
+    for restore in restores:
+        rules += sum(edit.verb not in ("make", "remove") for edit in restore.edits)
+        chains += sum(edit.verb in ("make", "remove") for edit in restore.edits)
+    if not restores and not frontends:
+        return NOTHING_DONE
+    return Outcome(rules, chains, frontends=frontends)

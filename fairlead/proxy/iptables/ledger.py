@@ -12,7 +12,7 @@ legacy's kernel takes the whole table in any case). So the last line, which has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fairlead.net.iptables.model import TABLES, Block, Chain, Edit, Saved, change, make, target
@@ -30,6 +30,8 @@ class Proposal(NamedTuple):
     blocks: tuple[tuple[str, list[Block]], ...]
     frontends: frozenset[UdpFrontend] = frozenset()
     """Those behind which the endpoints are not what they were."""
+    unused: tuple[tuple[str, list[str]], ...] = ()
+    """Chains by table that nothing of ours leads to, to be deleted after all else. Rules of others may lead to them."""
 
 
 class Ledger:
@@ -127,17 +129,17 @@ class Ledger:
         for (table, name), own in self._jumps.items():
             blocks[table] += _jumps(name, held[table].get(name, ()), own)
         known = {*wanted, *lines}
-        for table in TABLES:
-            blocks[table] += _without(n for n in held[table] if is_ours(n) and (table, n) not in known)
+        unused = {t: [name for name in held[t] if is_ours(name) and (t, name) not in known] for t in TABLES}
         changed = {f for plan in self._before.values() for f in plan.udp} | {*self._udp}
-        return Proposal(tuple(blocks.items()), frozenset(changed))
+        return Proposal(tuple(blocks.items()), frozenset(changed), tuple(unused.items()))
 
 
 def removal(found: Mapping[str, Saved]) -> Proposal:
     """What leaves nothing of this backend."""
     blocks: dict[str, list[Block]] = {}
+    unused: dict[str, list[str]] = {}
     for table, saved in found.items():
-        own = [name for name in saved.chains if is_ours(name)]
+        unused[table] = [name for name in saved.chains if is_ours(name)]
         gone: list[Block] = [
             (Edit("delete", name, rule),)
             for name, rules in saved.chains.items()
@@ -145,8 +147,8 @@ def removal(found: Mapping[str, Saved]) -> Proposal:
             for rule in rules
             if is_ours(target(rule))
         ]
-        blocks[table] = gone + _without(own)
-    return Proposal(tuple(blocks.items()))
+        blocks[table] = gone + [(Edit("make", name),) for name in unused[table]]
+    return Proposal(tuple(blocks.items()), unused=tuple(unused.items()))
 
 
 def _chains(old: ServicePlan, new: ServicePlan) -> Iterator[Block]:
@@ -162,12 +164,6 @@ def _lines(chain: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Block
     for line in old:
         if line not in new:
             yield (Edit("delete", chain, line),)
-
-
-def _without(names: Iterable[str]) -> list[Block]:
-    """None of them leads to one that is not among them, and nobody else to any."""
-    known = list(names)
-    return [(Edit(verb, name),) for verb in ("make", "remove") for name in known]
 
 
 def _exactly(held: Sequence[str] | None, chain: Chain) -> list[Block]:

@@ -8,14 +8,18 @@ made one: somebody else than whoever shares the `Nft`, as the proxies of both fa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
 from fairlead.proxy.backend import Address, Metric, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
-from fairlead.proxy.nftables.rules import ENDPOINTS, OUTSIDE, SERVICES, UNSERVED, fixed_table
+from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, OUTSIDE, SERVICES, UNSERVED, fixed_table
+from fairlead.proxy.salvage import salvage
 from fairlead.proxy.site import Site
 
 _OF_ADDRESSES = frozenset((SERVICES, OUTSIDE, ENDPOINTS, UNSERVED))
@@ -32,6 +36,8 @@ class NftablesBackend:
         self._in_line = False
         self._stirred = False
         """Something was taken since the last look for chains that nobody needs."""
+        self._undeleted = 0
+        """How often the kernel refused to delete a chain that nothing leads to."""
         self._foreign = 0
         """How many transactions others had made when the table was read."""
 
@@ -61,19 +67,27 @@ class NftablesBackend:
     async def apply(self) -> Outcome:
         proposed, self._proposed = self._proposed, []
         self._in_line = False
-        if len(proposed) == 1:
-            outcome = await self._run(proposed[0])
+        outcomes: list[Outcome] = []
+        for transaction in proposed:
+            outcomes.append(await self._run(transaction))
+            if outcomes[-1].refused is not None:
+                break
         else:
-            outcome = _together([await self._run(transaction) for transaction in proposed])
-        self._in_line = True
-        return outcome
+            self._in_line = True
+        return outcomes[0] if len(outcomes) == 1 else _together(outcomes)
 
     async def resync(self) -> Outcome:
         self._in_line, self._proposed = False, []
         self._foreign = self._nft.foreign()
         self._ledger.found(self._nft.read(self._table.name, self._table.family))
         outcome = await self._run(self._ledger.resync())
+        if outcome.refused is not None:
+            if not self._ledger.present:
+                # Nothing was done. Without the table nothing can be.
+                self._carry_out(Transaction(self._table.name, self._table, family=self._table.family))
+            outcome = _together([outcome, await self._salvage(self._ledger.resync())])
         self._in_line = True
+        self._stirred |= self._ledger.idling
         return outcome
 
     async def tidy(self) -> None:
@@ -88,7 +102,7 @@ class NftablesBackend:
     def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterator[Metric]:
         for name, text, value in (
             ("sync_failures_total", "Refused by the kernel.", failures),
-            ("cleanup_failures_total", "Stale rules left.", cleanup_failures),
+            ("cleanup_failures_total", "Stale rules left.", cleanup_failures + self._undeleted),
         ):
             yield f"kubeproxy_sync_proxy_rules_nftables_{name}", "counter", text, [("", labels, float(value))]
         try:
@@ -104,18 +118,85 @@ class NftablesBackend:
         return self._nft.delete(self._table.name, self._table.family)
 
     async def _run(self, transaction: Transaction) -> Outcome:
+        """Carries out the parts up to the first that is refused."""
+        made: list[Transaction] = []
+        refused: KernelRefused | None = None
         for part in transaction.split():
-            self._nft.run(part)
-            self._ledger.done(part)
+            if part.unused:
+                made += await self._delete(part)
+                continue
+            try:
+                self._carry_out(part)
+            except NftError as error:
+                refused = error
+                break
+            made.append(part)
             await asyncio.sleep(0)
-        if transaction.structure:
+        if any(part.structure for part in made):
             self._ledger.learn(self._nft.rules(self._table.name, self._table.family))
-        return Outcome(
-            len(transaction.changes),
-            len(transaction.chains) + len(transaction.rewrite) + len(transaction.unused),
-            transaction.replace is not None,
-            changed_frontends(transaction.changes),
-        )
+        return _outcome(made, refused)
+
+    def _carry_out(self, part: Transaction) -> None:
+        self._nft.run(part)
+        self._ledger.done(part)
+
+    async def _delete(self, part: Transaction) -> list[Transaction]:
+        """Deletes chains that nothing leads to, one by one if the kernel refuses them together. Returns what was done.
+
+        A refusal costs nothing: the chains stay on record, and the next look tries them again."""
+        if self._accepts(part):
+            return [part]
+        made: list[Transaction] = []
+        left = [*part.unused]
+        while True:
+            # Some may go only after others that lead to them.
+            before = len(made)
+            alone = [replace(part, unused=(name,)) for name in left]
+            for piece in alone:
+                if self._accepts(piece):
+                    made.append(piece)
+                    left.remove(*piece.unused)
+                await asyncio.sleep(0)
+            if len(made) == before:
+                self._undeleted += len(left)
+                return made
+
+    def _accepts(self, part: Transaction) -> bool:
+        try:
+            self._carry_out(part)
+        except NftError:
+            return False
+        return True
+
+    async def _salvage(self, transaction: Transaction) -> Outcome:
+        """Carries out all pieces of a refused transaction but those that are refused alone as well."""
+        outcomes = [await self._run(piece) for piece in chain_pieces(transaction)]
+        refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
+
+        async def attempt(pieces: Sequence[Piece]) -> None:
+            changes = self._ledger.pending(change for piece in pieces for change in piece)
+            if missing := missing_chain(changes, self._ledger.held.get(KINDS, {})):
+                raise NftError(f"no chain has the number {missing}")
+            outcome = await self._run(Transaction(self._table.name, changes=changes, family=self._table.family))
+            outcomes.append(outcome)
+            if outcome.refused is not None:
+                raise outcome.refused
+
+        alone = await salvage(element_pieces(self._ledger.pending(transaction.changes)), attempt)
+        outcomes.append(await self._run(replace(transaction, chains=(), rewrite=(), changes=())))
+        return _together(outcomes)._replace(refused=alone or next(iter(refused), None))
+
+
+def _outcome(made: Collection[Transaction], refused: KernelRefused | None) -> Outcome:
+    changes = [change for part in made for change in part.changes]
+    chains = {chain.name for part in made for chain in (*part.chains, *part.rewrite)}
+    return Outcome(
+        len(changes),
+        len(chains.union(*(part.unused for part in made))),
+        any(part.replace is not None for part in made),
+        changed_frontends(changes),
+        refused,
+    )
 
 
 def changed_frontends(changes: Iterable[Change]) -> frozenset[UdpFrontend]:
@@ -132,11 +213,11 @@ def changed_frontends(changes: Iterable[Change]) -> frozenset[UdpFrontend]:
     return frozenset(found)
 
 
-def _together(outcomes: Iterable[Outcome]) -> Outcome:
-    found = list(outcomes)
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(
-        sum(outcome.changes for outcome in found),
-        sum(outcome.structure for outcome in found),
-        any(outcome.replaced for outcome in found),
-        frozenset().union(*(outcome.frontends for outcome in found)),
+        sum(outcome.changes for outcome in outcomes),
+        sum(outcome.structure for outcome in outcomes),
+        any(outcome.replaced for outcome in outcomes),
+        frozenset().union(*(outcome.frontends for outcome in outcomes)),
+        outcomes[-1].refused if outcomes else None,
     )

@@ -8,7 +8,11 @@ The state is a value that the loop owns; `take` and `resync` only propose a tran
 
 Rules are written once and then only compared, in the form in which the kernel's side prints them: `learn` says what
 they looked like when they were right. A predecessor's fixed chains are trusted where its marker says that they are the
-same, and else written anew around the elements, in one transaction; chains that nobody wants any more are removed.
+same, and else written anew around the elements, in one transaction.
+
+Chains that no element leads to any more are deleted by a transaction of their own, after all others. Until the kernel
+has agreed they stay on record as present, so that a refusal changes nothing, and the next call of `idle` proposes them
+again. A chain never goes before the chains that lead to it.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ class Ledger:
         self._strays: frozenset[str] = frozenset()
         """Chains that were found and that nobody wants."""
         self._idle: frozenset[str] = frozenset()
-        """Chains that nobody led to at the last `idle`."""
+        """Chains that no element led to at the last `idle`."""
         self._texts: dict[str, str] = {}
         self._damaged: set[str] = set()
         self.held: dict[str, dict[str, str]] = {}
@@ -138,47 +142,53 @@ class Ledger:
         else:
             self._plans.pop(service, None)
         for chain in plan.chains.values():
-            if chain.number and chain.name not in self._chains:
+            kinds = self.wanted.setdefault(KINDS, {})
+            if chain.number and chain.number not in kinds:
                 touched.add((KINDS, chain.number))
-                self.wanted.setdefault(KINDS, {})[chain.number] = f"goto {chain.name}"
+                kinds[chain.number] = f"goto {chain.name}"
             self._chains.setdefault(chain.name, chain)
 
     def resync(self) -> Transaction:
         """Proposes what turns all that is held into all that is wanted."""
-        unused = tuple(sorted(self._strays - self._chains.keys()))
-        return self._transaction(changes(self.held, self.wanted, self._roles), unused)
+        return self._transaction(changes(self.held, self.wanted, self._roles), self._unknown)
+
+    @property
+    def _unknown(self) -> frozenset[str]:
+        """The chains in the kernel's table that no Service needs and that no plan of this process made."""
+        return self._strays - self._chains.keys()
 
     def idle(self) -> Transaction:
-        """Proposes to remove the chains that nobody leads to, now as at the last call: each makes changes dearer.
+        """Proposes to delete the chains that no element leads to, now as at the last call: each makes changes dearer.
 
         Walks all frontends: for a look now and then."""
-        leading = self._leading()
-        idle = frozenset(self._chains.keys() - leading)
-        gone = idle & self._idle
-        self._idle = idle - gone
-        numbers = {chain.number for name in gone if (chain := self._chains.pop(name)).number}
-        kinds = self.wanted.get(KINDS, {})
+        idle = frozenset(self._chains.keys() - self._leading())
+        gone = (idle & self._idle) - self._reached(idle - self._idle)
+        self._idle = idle
+        numbers = {number for name in gone if (number := self._chains[name].number)}
         for number in numbers:
-            kinds.pop(number, None)
-        unused = tuple(sorted(gone & self._held_chains))
-        return self._transaction(self._difference({(KINDS, number) for number in numbers}), unused)
+            self.wanted[KINDS].pop(number, None)
+        present = gone & (self._held_chains | self._damaged)
+        for name in gone - present:
+            del self._chains[name]
+        return self._transaction(self._difference({(KINDS, number) for number in numbers}), present | self._unknown)
 
     @property
     def idling(self) -> bool:
-        """Whether another call of `idle` may have something to remove."""
-        return bool(self._idle)
+        """Whether another call of `idle` may have something to delete."""
+        return bool(self._idle or self._unknown)
 
     def _leading(self) -> set[str]:
         """The chains that are fixed, or that elements lead to, and those that these lead to."""
         led = (SERVICES, OUTSIDE, f"node_{SERVICES}", f"node_{OUTSIDE}")
         numbers = {number for name in led for number in self.wanted.get(name, {}).values()}
         verdicts = {v for name in (TIMEOUTS, f"node_{TIMEOUTS}") for v in self.wanted.get(name, {}).values()}
+        named = (name for name, chain in self._chains.items() if chain.number in numbers)
+        return self._reached((*self._fixed, *named, *(verdict.removeprefix("goto ") for verdict in verdicts)))
+
+    def _reached(self, names: Iterable[str]) -> set[str]:
+        """These chains and all that they lead to."""
         found: set[str] = set()
-        ahead = [
-            *self._fixed,
-            *(name for name, chain in self._chains.items() if chain.number in numbers),
-            *(verdict.removeprefix("goto ") for verdict in verdicts),
-        ]
+        ahead = [*names]
         while ahead:
             name = ahead.pop()
             if name in self._chains and name not in found:
@@ -192,14 +202,21 @@ class Ledger:
             self.held, self._present, self._instead, self._texts = {}, True, False, {}
             self._held_chains = {chain.name for chain in part.replace.chains}
             self._damaged, self._strays = set(), frozenset()
+        filling = not part.chains and all(chain.packed for chain in part.rewrite)
         for chain in (*part.chains, *part.rewrite):
-            self._held_chains.add(chain.name)
-            self._damaged.discard(chain.name)
+            # A packed chain is made without its rules, which come in a part of their own.
+            there, other = self._held_chains, self._damaged
+            if chain.packed and not filling:
+                there, other = other, there
+            there.add(chain.name)
+            other.discard(chain.name)
             self._texts.pop(chain.name, None)
         for name in part.unused:
             self._held_chains.discard(name)
             self._damaged.discard(name)
             self._texts.pop(name, None)
+            self._chains.pop(name, None)
+        self._idle -= frozenset(part.unused)
         self._strays -= frozenset(part.unused)
         for change in part.changes:
             if change.new is None:
@@ -207,10 +224,19 @@ class Ledger:
             else:
                 self.held.setdefault(change.container, {})[change.key] = change.new
 
-    def _transaction(self, differences: Iterable[Change], unused: tuple[str, ...] = ()) -> Transaction:
+    @property
+    def present(self) -> bool:
+        """Whether the kernel has the table."""
+        return self._present
+
+    def pending(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """Those of the changes that the kernel has not taken yet."""
+        return tuple(change for change in changes if self.held.get(change.container, {}).get(change.key) != change.new)
+
+    def _transaction(self, differences: Iterable[Change], unused: Collection[str] = ()) -> Transaction:
         table = self._table
         known = self._held_chains if self._present else {chain.name for chain in table.chains}
-        missing = [self._chains[name] for name in sorted(self._chains.keys() - known)]
+        missing = [self._chains[name] for name in sorted(self._chains.keys() - known - {*unused})]
         rewrite = tuple(c for c in missing if c.name in self._damaged)
         return Transaction(
             table.name,
@@ -220,7 +246,7 @@ class Ledger:
             table.family,
             rewrite,
             self._instead,
-            unused,
+            tuple(sorted(unused)),
         )
 
     def _difference(self, touched: Iterable[Slot]) -> Iterable[Change]:

@@ -1,0 +1,69 @@
+"""A transaction that the kernel refused as a whole, in pieces of which each may be refused alone.
+
+What must stay true: a chain comes after the chains that it leads to; all elements of one frontend are one piece, so
+that packets never meet half of its elements for longer than they do when a whole transaction is split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from fairlead.net.nft.model import Chain, Change, Transaction
+from fairlead.proxy.nftables.rules import BALANCED, HAIRPIN, KINDS, OUTSIDE, SERVICES
+
+_TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
+_BY_NUMBER = frozenset({SERVICES, OUTSIDE, f"node_{SERVICES}", f"node_{OUTSIDE}"})
+
+Piece = tuple[Change, ...]
+"""The changes of one frontend's elements, or of one element that belongs to no frontend."""
+
+
+def chain_pieces(transaction: Transaction) -> Iterator[Transaction]:
+    """Returns one transaction for each chain, with the verdicts that lead to the chain."""
+    rewritten = {chain.name for chain in transaction.rewrite}
+    for chain in _targets_first((*transaction.chains, *transaction.rewrite)):
+        verdicts = tuple(change for change in transaction.changes if change.new == f"goto {chain.name}")
+        verdicts = tuple(change for change in verdicts if change.container == KINDS)
+        old = chain.name in rewritten
+        chains, rewrite = ((), (chain,)) if old else ((chain,), ())
+        yield Transaction(transaction.table, None, chains, verdicts, transaction.family, rewrite)
+
+
+def element_pieces(changes: Iterable[Change]) -> list[Piece]:
+    """Returns the changes by frontend, in sorted order."""
+    found: dict[tuple[str, str], list[Change]] = {}
+    for change in sorted(changes, key=lambda change: (change.phase, change.container, change.key)):
+        found.setdefault(_frontend(change), []).append(change)
+    return [tuple(found[key]) for key in sorted(found)]
+
+
+def missing_chain(changes: Iterable[Change], kinds: Mapping[str, str]) -> str:
+    """Returns the first number that an element is to lead to and that leads to no chain; empty if there is none."""
+    for change in changes:
+        if change.container in _BY_NUMBER and change.new is not None and change.new not in kinds:
+            return change.new
+    return ""
+
+
+def _frontend(change: Change) -> tuple[str, str]:
+    if change.container in (KINDS, BALANCED, HAIRPIN):
+        return change.container, change.key
+    at_node = change.container.startswith("node_")
+    parts = change.key.split(" . ")
+    return ("node_" if at_node else ""), " . ".join(parts[: 2 if at_node else 3])
+
+
+def _targets_first(chains: Sequence[Chain]) -> list[Chain]:
+    ahead = {chain.name: chain for chain in chains}
+    found: list[Chain] = []
+
+    def add(chain: Chain) -> None:
+        for target in (target for rule in chain.rules for target in _TARGET.findall(rule)):
+            if target in ahead:
+                add(ahead.pop(target))
+        found.append(chain)
+
+    while ahead:
+        add(ahead.pop(min(ahead)))
+    return found

@@ -1,0 +1,35 @@
+"""Carries out what can be carried out of a change that the kernel refused as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from fairlead.net.errors import KernelRefused
+
+T = TypeVar("T")
+
+MOST = 16
+"""Refusals of single items. After more the reason lies not with the items, and each try may cost a program's run."""
+
+
+async def salvage(items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable[object]]) -> KernelRefused | None:
+    """Halves what is refused until only the items are left out that are refused alone; returns the last refusal.
+
+    Keeps the order of the items. Gives up after `MOST` refusals of single items."""
+    last: KernelRefused | None = None
+    refused = 0
+    ahead = [items] if items else []
+    while ahead:
+        some = ahead.pop()
+        try:
+            await attempt(some)
+        except KernelRefused as error:
+            if len(some) > 1:
+                half = len(some) // 2
+                ahead += [some[half:], some[:half]]
+                continue
+            last, refused = error, refused + 1
+            if refused == MOST:
+                break
+    return last
