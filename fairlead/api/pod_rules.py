@@ -28,6 +28,7 @@ MIRROR = "kubernetes.io/config.mirror"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """Annotation that says which Pods of a ReplicaSet go first: the cheapest."""
 _MAX_NAMESERVERS = 3
+_MAX_HOSTNAME = 64
 _FROZEN = (
     "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
     "`spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing tolerations), "
@@ -91,8 +92,23 @@ def pod_spec_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
         yield from amount_errors(amount, f"{path}.overhead[{name}]")
     if spec.resources is not None:
         yield from resource_errors(spec.resources, f"{path}.resources")
+    yield from _hostname_errors(spec, f"{path}.hostnameOverride")
     if spec.shareProcessNamespace and spec.hostPID:
         yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
+
+
+def _hostname_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
+    name = spec.hostnameOverride
+    if name is None:
+        return
+    if spec.setHostnameAsFQDN:
+        yield forbidden(path, "may not be specified when setHostnameAsFQDN is true")
+    if spec.hostNetwork:
+        yield forbidden(path, "may not be specified when hostNetwork is true")
+    if len(name) > _MAX_HOSTNAME:
+        yield FieldError(path, "TooLong", None, f"may not be more than {_MAX_HOSTNAME} bytes")
+    for text in names.dns1123_subdomain(name):
+        yield invalid(path, name, text)
 
 
 def _dns_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:

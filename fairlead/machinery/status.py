@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fairlead.machinery.quoting import go_quote
+
 FieldErrorType = Literal[
     "Required", "Invalid", "NotSupported", "Forbidden", "Duplicate", "TooLong", "TooMany", "NotFound"
 ]
@@ -72,8 +74,10 @@ def render_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
-        pairs = ", ".join(f"{json.dumps(k)}:{json.dumps(value[k])}" for k in sorted(value))
+        pairs = ", ".join(f"{go_quote(k)}:{go_quote(value[k])}" for k in sorted(value))
         return f"map[string]string{{{pairs}}}" if value else "{}"
+    if isinstance(value, str):
+        return go_quote(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -95,7 +99,7 @@ def duplicate(path: str, value: Any) -> FieldError:
 
 def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError:
     """`Unsupported value: "x": supported values: "A", "B"` with the choices sorted."""
-    choices = ", ".join(json.dumps(s) for s in sorted(supported))
+    choices = ", ".join(go_quote(s) for s in sorted(supported))
     return FieldError(path, "NotSupported", value, f"supported values: {choices}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from fractions import Fraction
 from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.machinery.quantity import parse_quantity
+from fairlead.machinery.quoting import go_quote
 
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
@@ -41,7 +41,7 @@ def value_of(pod: Pod, path: str) -> str:
         return simple[path]
     if path in ("metadata.labels", "metadata.annotations"):
         values = pod.metadata.labels if path == "metadata.labels" else pod.metadata.annotations
-        return "".join(f"{key}={json.dumps(values[key])}\n" for key in sorted(values)).rstrip("\n")
+        return "\n".join(f"{key}={go_quote(values[key])}" for key in sorted(values))
     raise FieldProblem(f"unsupported fieldPath: {path}")
 
 

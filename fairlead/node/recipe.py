@@ -126,24 +126,6 @@ def _bare(name: str) -> str:
     return name.upper().removeprefix("CAP_")
 
 
-def hostname(pod: Pod) -> str:
-    return (pod.spec.hostname or pod.metadata.name)[:63].rstrip("-.")
-
-
-def etc_files(pod: Pod, ips: Sequence[str], settings: NodeSettings) -> dict[str, str]:
-    """The pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf."""
-    name = hostname(pod)
-    full = f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{settings.cluster_domain}\t{name}"
-    lines = [
-        "# Managed by fairlead.",
-        "127.0.0.1\tlocalhost",
-        "::1\tlocalhost ip6-localhost ip6-loopback",
-        *(f"{ip}\t{full if pod.spec.subdomain else name}" for ip in ips),
-    ]
-    lines += [f"{alias.ip}\t{' '.join(alias.hostnames)}" for alias in pod.spec.hostAliases]
-    return {"hosts": "\n".join(lines) + "\n", "hostname": name + "\n", "resolv.conf": resolv_conf(pod, settings)}
-
-
 def _wants_cluster_dns(pod: Pod) -> bool:
     """With the node's network `ClusterFirst` means the node's names, unless `WithHostNet` says otherwise."""
     policy = pod.spec.dnsPolicy or "ClusterFirst"

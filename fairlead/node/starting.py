@@ -16,6 +16,7 @@ from fairlead.base.numbers import natural
 from fairlead.node import recipe as recipes
 from fairlead.node.catalogue import render_file
 from fairlead.node.env import command_line, container_environment, service_variables
+from fairlead.node.etcfiles import etc_files, kernel_hostname
 from fairlead.node.images import PATH, Image
 from fairlead.node.material import Material, mounts_of
 from fairlead.node.podfiles import PodFiles
@@ -72,9 +73,9 @@ def _port(image: Image, recipe: Message) -> int | None:
 
 
 def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:
-    settings, container = _with_domain(shared.settings), job.container
+    settings, container = with_domain(shared.settings), job.container
     pod = with_addresses(job.pod, job.ips, settings.ips)
-    env = {"PATH": PATH, "HOSTNAME": recipes.hostname(pod), **image.env, **_own_variables(shared, pod, image)}
+    env = {"PATH": PATH, "HOSTNAME": kernel_hostname(pod, settings), **image.env, **_own_variables(shared, pod, image)}
     if container.tty:
         env["TERM"] = "xterm"
     services = service_variables(
@@ -92,7 +93,7 @@ def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: M
     }
     image_files = {path: render_file(text, values) for path, text in image.files.items()}
     places = recipes.Places(
-        etc=files.etc(recipes.etc_files(pod, job.ips, settings)),
+        etc=files.etc(etc_files(pod, job.ips, settings, node_hosts=_node_hosts(pod))),
         image_files=files.image_files(container.name, image_files),
         end_file=files.end_file(container.name, job.attempt),
         volumes=mounts_of(container, material, env, pod=pod),
@@ -100,7 +101,18 @@ def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: M
     return recipes.make_recipe(pod, container, image, process=(argv, env), places=places, settings=settings)
 
 
-def _with_domain(settings: NodeSettings) -> NodeSettings:
+def _node_hosts(pod: Pod) -> str:
+    """The machine's hosts file, which pods on their node's network share."""
+    if not pod.spec.hostNetwork:
+        return ""
+    try:
+        with open("/etc/hosts", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def with_domain(settings: NodeSettings) -> NodeSettings:
     """With the domain that DNS has now."""
     try:
         with open(settings.domain_file, encoding="ascii") as file:

@@ -17,13 +17,14 @@ from fairlead.machinery.status import StatusError
 from fairlead.net.model import host_interface
 from fairlead.node import plan, recovery
 from fairlead.node.context import PodContext
+from fairlead.node.etcfiles import NameProblem, kernel_hostname
 from fairlead.node.ignored import ignored_fields
 from fairlead.node.ipam import NoAddress
 from fairlead.node.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
-from fairlead.node.recipe import hostname
 from fairlead.node.runner import ContainerRunner
 from fairlead.node.seen import all_containers
 from fairlead.node.shared import Shared
+from fairlead.node.starting import with_domain
 from fairlead.node.statuswriter import write_status
 from fairlead.node.volumes import VolumeProblem
 from fairlead.node.wire import Message
@@ -145,7 +146,7 @@ class PodWorker:
             self._retry("FailedMount", str(error))
         except (ConnectionError, StatusError) as error:
             self._retry("", str(error))
-        except (ZygoteError, OSError, NoAddress) as error:
+        except (ZygoteError, OSError, NoAddress, NameProblem) as error:
             await self._drop_sandbox()
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
@@ -167,11 +168,12 @@ class PodWorker:
     async def _make_sandbox(self) -> None:
         shared, pod, seen = self._shared, self._context.pod, self._context.seen
         host = pod.spec.hostNetwork
+        name = kernel_hostname(pod, with_domain(shared.settings))
         seen.ips = shared.settings.ips if host else self._take_addresses()
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
             netns = await shared.zygote.make_sandbox(
-                self.uid, hostname=hostname(pod), meta=recovery.sandbox_meta(pod, seen.ips), netns=given
+                self.uid, hostname=name, meta=recovery.sandbox_meta(pod, seen.ips), netns=given
             )
         finally:
             if given is not None:

@@ -395,6 +395,18 @@ def as_stored(*, more: list[dict[str, Any]] | None = None, **spec: Any) -> dict[
     return tree
 
 
+def test_a_host_name_over_all_others_cannot_be_joined_with_what_would_change_it() -> None:
+    assert wrong(POD, pod(hostnameOverride="db.example.com")) == []
+    found = wrong(POD, pod(hostnameOverride="A" * 65, setHostnameAsFQDN=True, hostNetwork=True))
+    path = "spec.hostnameOverride"
+    assert found[:3] == [
+        f"{path}: Forbidden: may not be specified when setHostnameAsFQDN is true",
+        f"{path}: Forbidden: may not be specified when hostNetwork is true",
+        f"{path}: Too long: may not be more than 64 bytes",
+    ]
+    assert found[3].startswith(f'{path}: Invalid value: "{"A" * 65}": a lowercase RFC 1123 subdomain must consist')
+
+
 def test_an_update_may_not_change_anything_else() -> None:
     (text,) = wrong_update(POD, pod(), as_stored(hostNetwork=True))
     assert text.startswith(

@@ -99,6 +99,13 @@ class NodeBench:
         found = (await self.client.list(EVENT)).items
         return [f"{e.type} {e.reason} {e.message}" for e in found]
 
+    async def event(self, reason: str) -> str:
+        """Waits for an event of this reason; returns its message."""
+        async with asyncio.timeout(30):
+            while not (found := [e for e in (await self.client.list(EVENT)).items if e.reason == reason]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return found[0].message
+
     async def get(self, ip: str, port: int, path: str = "/") -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.get(f"http://{ip}:{port}{path}") as response:
             return response.status, await response.text()

@@ -43,6 +43,7 @@ def test_nginx_answers_with_its_pods_name_and_says_what_it_is(ordinary: bool) ->
     pod, (code, text), events, took = on_node(work, ordinary=ordinary)
     assert code == 200
     assert "nginx in Pod webui-1" in text
+    assert "<h1>Welcome to nginx!</h1>" in text  # the words that tutorials and tests look for
     status = pod.status.containerStatuses[0]
     assert status.image == "nginx:1.14"
     assert status.imageID.startswith("host://nginx/1.")
@@ -381,6 +382,37 @@ def test_a_pod_on_the_nodes_network_has_the_nodes_address(ordinary: bool) -> Non
             return pod.status.podIP, (await node.get("127.0.0.1", 8099))[1]
 
     assert on_node(work, ordinary=ordinary) == ("172.30.0.11", "Pod h on node1 at 172.30.0.11\n")
+
+
+@as_any_user
+def test_host_names_are_those_that_kubelets_give(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> dict[str, list[str]]:
+        script = shell("hostname; cat /etc/hostname; echo $HOSTNAME; head -1 /etc/hosts; tail -1 /etc/hosts")
+        specs = {
+            "shared": {"hostNetwork": True, "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["a", "b"]}]},
+            "full": {"hostname": "h", "subdomain": "sub", "setHostnameAsFQDN": True},
+        }
+        async with node.agent():
+            for name, spec in specs.items():
+                await node.create(name, script, restartPolicy="Never", **spec)
+            pods = [await node.until(name, lambda p: p.status.phase == "Succeeded") for name in specs]
+            return {pod.metadata.name: node.log(pod, "main") for pod in pods} | {"ip": [pods[1].status.podIP]}
+
+    found = on_node(work, ordinary=ordinary)
+    assert found["shared"] == [
+        *("node1",) * 3, "# Kubernetes-managed hosts file (host network).", "1.2.3.4\ta\tb"
+    ]  # fmt: skip
+    full = "h.sub.default.svc.cluster.local"
+    assert found["full"] == [*(full,) * 3, "# Kubernetes-managed hosts file.", f"{found['ip'][0]}\t{full}\th"]
+
+
+def test_a_full_name_that_is_too_long_is_said_in_an_event() -> None:
+    async def work(node: NodeBench) -> str:
+        async with node.agent():
+            await node.create("long", WEB, hostname="h" * 60, subdomain="sub", setHostnameAsFQDN=True)
+            return await node.event("FailedCreatePodSandBox")
+
+    assert "failed to construct FQDN from pod hostname and cluster domain" in on_node(work)
 
 
 @as_any_user

@@ -22,10 +22,12 @@ from fairlead.node.env import (
 )
 from tests.node.makers import pod
 
+META = {"labels": {"a": "b"}, "annotations": {"z": "", "note": 'Größe "1"\n'}}
+
 
 def with_container(**container: Any) -> Pod:
     status = {"podIP": "10.0.0.1", "hostIP": "10.0.0.9"}
-    return pod(containers=[{"name": "c", "image": "x"} | container], status=status, meta={"labels": {"a": "b"}})
+    return pod(containers=[{"name": "c", "image": "x"} | container], status=status, meta=META)
 
 
 def data() -> Data:
@@ -61,6 +63,8 @@ def test_values_come_from_fields_resources_maps_and_secrets() -> None:
 
     resources = {"limits": {"cpu": "1500m", "memory": "64Mi"}}
     assert of(fieldRef={"fieldPath": "metadata.labels['a']"}) == "b"
+    assert of(fieldRef={"fieldPath": "metadata.annotations['note']"}) == 'Größe "1"\n'
+    assert of(fieldRef={"fieldPath": "metadata.annotations"}) == 'note="Größe \\"1\\"\\n"\nz=""'
     assert of(fieldRef={"fieldPath": "status.hostIP"}) == "10.0.0.9"
     assert of(resourceFieldRef={"resource": "limits.cpu"}) == "2"
     assert of(resourceFieldRef={"resource": "limits.cpu", "divisor": "1m"}) == "1500"

@@ -13,7 +13,7 @@ from fairlead.node.images import Image
 from fairlead.node.ipam import Addresses, NoAddress
 from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES, id_filter
 from fairlead.node.probes import Tally
-from fairlead.node.recipe import Places, capabilities, etc_files, make_recipe, resolv_conf
+from fairlead.node.recipe import Places, capabilities, make_recipe, resolv_conf
 from fairlead.node.settings import NodeSettings
 from tests.node.makers import pod
 
@@ -69,15 +69,6 @@ def test_capabilities_are_added_and_dropped() -> None:
     assert of(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN", "CAP_CHOWN"]}) == ["CHOWN", "NET_ADMIN"]
     assert "KILL" not in of(capabilities={"drop": ["KILL"]})
     assert of(privileged=True) == list(CAPABILITIES)
-
-
-def test_a_pods_etc_files_name_it() -> None:
-    named = pod(hostname="h", subdomain="sub", hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}])
-    found = etc_files(named, ["10.244.1.2", "fd00:10:244:1::2"], SETTINGS)
-    assert "10.244.1.2\th.sub.ns.svc.cluster.local\th\n" in found["hosts"]
-    assert "fd00:10:244:1::2\th.sub.ns.svc.cluster.local\th\n" in found["hosts"]
-    assert "1.2.3.4\ta b\n" in found["hosts"]
-    assert found["hostname"] == "h\n"
 
 
 def test_name_servers_are_the_clusters_and_the_manifests() -> None:
