@@ -1,7 +1,7 @@
 """Which endpoints a connection to a Service's port may go to: asked by whatever carries connections.
 
 Ready ones; where none is ready, those that still serve while they end, so that a last pod that is going away is better
-than nothing. An absent `ready` counts as ready, as upstream has it.
+than nothing. An absent `ready` counts as ready and an absent `serving` as serving, as upstream has it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from fairlead.api.service import Service, ServicePort
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """On a slice: the Service that it belongs to."""
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+OTHER_PROXY_LABEL = "service.kubernetes.io/service-proxy-name"
+"""Either label, with any value, on a Service or on a slice: nodes do not carry its traffic."""
 
 
 Family = Literal["IPv4", "IPv6"]
@@ -29,6 +32,11 @@ class Backend:
     ip: str
     port: int
     node: str = field(compare=False, default="")
+
+
+def is_proxied(found: Service | EndpointSlice) -> bool:
+    """Returns whether nodes carry the traffic of a Service or slice: upstream's proxy watches no others."""
+    return HEADLESS_LABEL not in found.metadata.labels and OTHER_PROXY_LABEL not in found.metadata.labels
 
 
 def service_of(piece: EndpointSlice) -> str:
@@ -97,4 +105,4 @@ def _group(endpoint: Endpoint, ready: set[T], ending: set[T]) -> set[T] | None:
     conditions = endpoint.conditions
     if conditions.ready is not False:
         return ready
-    return ending if conditions.serving and conditions.terminating else None
+    return ending if conditions.serving is not False and conditions.terminating else None

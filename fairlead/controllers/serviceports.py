@@ -10,7 +10,6 @@ from fairlead.api.pod import Pod
 from fairlead.api.service import Service, ServicePort
 from fairlead.controllers.podfacts import is_finished, is_ready
 
-HEADLESS = "service.kubernetes.io/headless"
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"

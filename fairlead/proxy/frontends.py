@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
-from fairlead.api.backends import has_address, has_node_ports
+from fairlead.api.backends import has_address, has_node_ports, is_proxied
 from fairlead.api.service import Service, ServicePort
 from fairlead.net.family import Family
 from fairlead.proxy.endpoints import canonical
 
-OTHER_PROXY_LABEL = "service.kubernetes.io/service-proxy-name"
 DEFAULT_AFFINITY_S = 10800
 """Upstream's default of `sessionAffinityConfig.clientIP.timeoutSeconds`."""
 
@@ -38,7 +37,7 @@ class Frontend(NamedTuple):
 
 def is_ours(service: Service | None) -> bool:
     """Whether the Service has addresses that this proxy answers for."""
-    return service is not None and has_address(service) and OTHER_PROXY_LABEL not in service.metadata.labels
+    return service is not None and has_address(service) and is_proxied(service)
 
 
 def frontends(service: Service, port: ServicePort, *, family: Family) -> Iterator[Frontend]:

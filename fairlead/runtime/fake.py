@@ -296,10 +296,14 @@ def _merge(old: Any, patch: Any) -> Any:
     return merged | {key: _merge(base.get(key), value) for key, value in patch.items() if value is not None}
 
 
+_MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData"})
+"""Fields of which every entry counts, an empty value too."""
+
+
 def _sparse(tree: Any) -> Any:
     """Without what is empty: a write that changes only that is no change."""
     if isinstance(tree, dict):
-        small = {key: _sparse(value) for key, value in tree.items()}
+        small = {key: value if key in _MAPS else _sparse(value) for key, value in tree.items()}
         return {key: value for key, value in small.items() if value not in ({}, [], None, "")}
     return [_sparse(item) for item in tree] if isinstance(tree, list) else tree
 

@@ -1,6 +1,7 @@
 """Services with their slices, as informers tell of them, and which of them changed since somebody last looked.
 
 For whatever follows Services one by one (proxy, relay): an event costs a look at one Service, not at all of them.
+Services and slices whose traffic nodes do not carry (`is_proxied`) are as if they were not there.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from fairlead.api.backends import service_of
+from fairlead.api.backends import is_proxied, service_of
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.service import SERVICE, Service
 from fairlead.runtime.informer import InformerSet
@@ -62,7 +63,7 @@ class ServiceView:
         return dirty
 
     def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
-        if new is None:
+        if new is None or not is_proxied(new):
             self._services.pop(key, None)
         else:
             self._services[key] = new
@@ -75,7 +76,7 @@ class ServiceView:
             if not held:
                 self._slices.pop(before, None)
             self._mark(before)
-        if new is not None and (service := service_of(new)):
+        if new is not None and is_proxied(new) and (service := service_of(new)):
             self._slices.setdefault(service, {})[key] = new
             self._mark(service)
 

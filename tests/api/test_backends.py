@@ -38,6 +38,17 @@ def test_ready_ones_of_the_port_and_family_and_ending_ones_where_none_is_ready()
     assert serving_nodes(PORT, [piece(gone)]) == frozenset()
 
 
+def test_an_ending_endpoint_serves_unless_it_says_that_it_does_not() -> None:
+    """As upstream: only `serving: false` takes it out."""
+    unsaid, no = (
+        EndpointConditions(ready=False, terminating=True),
+        EndpointConditions(ready=False, serving=False, terminating=True),
+    )
+    assert backends(PORT, [piece(endpoint("10.244.1.3", "node3", unsaid))]) == [Backend("10.244.1.3", 8080)]
+    assert serving_nodes(PORT, [piece(endpoint("10.244.1.3", "node3", unsaid))]) == {"node3"}
+    assert backends(PORT, [piece(endpoint("10.244.1.3", "node3", no))]) == []
+
+
 def test_the_nodes_are_those_of_the_backends() -> None:
     rng = random.Random(4)
     for _ in range(300):

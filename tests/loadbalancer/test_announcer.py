@@ -9,7 +9,9 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
-from fairlead.api.backends import SERVICE_NAME_LABEL
+import pytest
+
+from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL, SERVICE_NAME_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import Node, NodeCondition, NodeStatus
@@ -109,6 +111,35 @@ def test_exactly_one_node_has_an_address_at_once_and_says_so() -> None:
         assert cluster.legs[winner].told == [A]
         await asyncio.sleep(60)
         assert cluster.where() == [winner]
+
+    story(body)
+
+
+@pytest.mark.parametrize("label", [HEADLESS_LABEL, OTHER_PROXY_LABEL])
+def test_no_node_answers_for_a_service_whose_traffic_nodes_do_not_carry(label: str) -> None:
+    async def body(cluster: Cluster) -> None:
+        made = with_address(externalTrafficPolicy="Local")
+        cluster.service(made)
+        cluster.slice(serving("node2"))
+        await soon()
+        assert cluster.where() == ["node2"]
+        labelled = serving("node2")
+        labelled.metadata.labels |= {label: ""}
+        cluster.slice(labelled)
+        await soon()
+        assert cluster.where() == []
+        cluster.slice(serving("node2"))
+        await soon()
+        assert cluster.where() == ["node2"]
+        other = with_address(externalTrafficPolicy="Local")
+        other.metadata.labels = {label: ""}
+        cluster.service(other)
+        await soon()
+        assert cluster.where() == []
+        cluster.service(made)
+        cluster.slice(serving("node2"))
+        await soon()
+        assert cluster.where() == ["node2"]
 
     story(body)
 

@@ -7,16 +7,20 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointPort, EndpointSlice
 from fairlead.api.service import SERVICE
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import run_all
+from fairlead.machinery.kind import Kind
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
@@ -125,6 +129,28 @@ def test_a_deleted_service_leaves_nothing() -> None:
         await at.api.delete(SERVICE, "web", "default")
         await settle()
         assert set(at.elements()) == {"kinds"}
+
+    scenario(body)
+
+
+@pytest.mark.parametrize("label", [HEADLESS_LABEL, OTHER_PROXY_LABEL])
+@pytest.mark.parametrize(("kind", "name"), [(SERVICE, "web"), (ENDPOINT_SLICE, "web-1")], ids=["service", "slice"])
+def test_a_label_keeps_rules_away_and_its_removal_brings_them_back(kind: Kind[Any], name: str, label: str) -> None:
+    async def body(at: World) -> None:
+        await at.api.create(SERVICE, service())
+        await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
+        await settle()
+        before = at.elements()
+        found = await at.api.get(kind, name, "default")
+        labels = dict(found.metadata.labels)
+        found.metadata.labels = labels | {label: ""}
+        found = await at.api.update(kind, found)
+        await settle()
+        assert set(at.elements()) == {"kinds"}
+        found.metadata.labels = labels
+        await at.api.update(kind, found)
+        await settle()
+        assert at.elements() == before
 
     scenario(body)
 

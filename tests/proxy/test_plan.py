@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fairlead.api.backends import OTHER_PROXY_LABEL
 from fairlead.api.endpointslice import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode
 from fairlead.api.service import Service
 from fairlead.net.nft.fake import FakeNft
@@ -19,7 +20,6 @@ from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.endpoints import Order, Target, arranged, rearranged
-from fairlead.proxy.frontends import OTHER_PROXY_LABEL
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table

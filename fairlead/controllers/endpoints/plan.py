@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from fairlead.api.backends import HEADLESS_LABEL
 from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from fairlead.api.meta import Object, ObjectMeta
 from fairlead.api.pod import Pod
@@ -17,7 +18,6 @@ from fairlead.api.service import Service
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.endpoints.subsets import CAPACITY, repack, truncate
 from fairlead.controllers.serviceports import (
-    HEADLESS,
     TRIGGER_TIME,
     Port,
     address_of,
@@ -124,9 +124,9 @@ def _ports(ports: tuple[Port, ...]) -> list[EndpointPort]:
 
 
 def _labels(service: Service) -> dict[str, str]:
-    labels = {key: value for key, value in service.metadata.labels.items() if key != HEADLESS}
+    labels = {key: value for key, value in service.metadata.labels.items() if key != HEADLESS_LABEL}
     if is_headless(service):
-        labels[HEADLESS] = ""
+        labels[HEADLESS_LABEL] = ""
     return labels | {MANAGED_BY: MANAGER}
 
 

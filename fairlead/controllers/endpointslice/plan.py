@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from fairlead.api.backends import HEADLESS_LABEL
 from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta, OwnerReference
 from fairlead.api.pod import Pod
@@ -26,7 +27,6 @@ from fairlead.controllers.endpointslice.hints import distributed, hint_by_shares
 from fairlead.controllers.endpointslice.packing import pack
 from fairlead.controllers.podfacts import controller_reference, is_ready
 from fairlead.controllers.serviceports import (
-    HEADLESS,
     MANAGED_BY,
     SERVICE_NAME,
     TRIGGER_TIME,
@@ -42,7 +42,7 @@ from fairlead.controllers.serviceports import (
 from fairlead.runtime.plan import Create, Delete, Note, Plan, Update
 
 MANAGER = "endpointslice-controller.k8s.io"
-_RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS)
+_RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS_LABEL)
 
 PortSet = tuple[Port, ...]
 """Sorted: the order in which a slice names its ports means nothing."""
@@ -222,4 +222,4 @@ def _is_owned(s: EndpointSlice, service: Service) -> bool:
 def _labels(service: Service) -> dict[str, str]:
     labels = {key: value for key, value in service.metadata.labels.items() if key not in _RESERVED}
     labels |= {SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
-    return labels | {HEADLESS: ""} if is_headless(service) else labels
+    return labels | {HEADLESS_LABEL: ""} if is_headless(service) else labels

@@ -18,7 +18,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from fairlead.api.backends import service_of
+from fairlead.api.backends import is_proxied, service_of
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.node import NODE, Node
 from fairlead.api.service import SERVICE, Service
@@ -125,7 +125,11 @@ class Announcer:
             self._local.pop(key, None)
             self._pieces.pop(key, None)
         elif key not in self._pieces:
-            self._pieces[key] = {name: piece for name, piece in self._all_slices.items() if service_of(piece) == key}
+            self._pieces[key] = {
+                name: piece
+                for name, piece in self._all_slices.items()
+                if service_of(piece) == key and is_proxied(piece)
+            }
             self._local[key] = new
         else:
             self._local[key] = new
@@ -138,7 +142,7 @@ class Announcer:
             service = service_of(piece) if piece is not None else ""
             if service in self._local:
                 self._pieces[service].pop(key, None)
-                if new is not None and service == service_of(new):
+                if new is not None and is_proxied(new) and service == service_of(new):
                     self._pieces[service][key] = new
                 self._wish(service, self._local[service])
 

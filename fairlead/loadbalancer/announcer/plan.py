@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from fairlead.api.backends import is_proxied
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.node import Node
 from fairlead.api.service import Service
@@ -76,8 +77,9 @@ def is_local(service: Service) -> bool:
 
 
 def addresses(service: Service) -> tuple[str, ...]:
-    """Those that nodes are to answer for: addresses of the `Proxy` mode are a balancer's of its own."""
-    if service.spec.type != "LoadBalancer":
+    """Those that nodes are to answer for: addresses of the `Proxy` mode are a balancer's of its own. No node has rules
+    for a Service that nodes do not carry, so none answers for its addresses."""
+    if service.spec.type != "LoadBalancer" or not is_proxied(service):
         return ()
     return tuple(p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP")
 

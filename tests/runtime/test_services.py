@@ -1,0 +1,40 @@
+"""The Services and slices that followers of the API see: those whose traffic nodes carry."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL
+from fairlead.runtime.services import ServiceView
+from tests.proxy.objects import service, slice_of
+
+KEY, PIECE = "default/web", "default/web-1"
+LABELS = pytest.mark.parametrize("label", [HEADLESS_LABEL, OTHER_PROXY_LABEL])
+
+
+@LABELS
+def test_a_service_with_the_label_is_not_there_until_the_label_goes(label: str) -> None:
+    view = ServiceView()
+    plain, labelled = service(), service()
+    labelled.metadata.labels = {label: ""}
+    view.service_changed(KEY, None, plain)
+    view.take()
+    view.service_changed(KEY, plain, labelled)
+    assert (view.service(KEY), view.keys(), view.take()) == (None, [], {KEY})
+    view.service_changed(KEY, labelled, plain)
+    assert (view.service(KEY), view.take()) == (plain, {KEY})
+
+
+@LABELS
+def test_a_slice_with_the_label_is_not_there_until_the_label_goes(label: str) -> None:
+    view = ServiceView()
+    plain, labelled = slice_of("10.244.1.2"), slice_of("10.244.1.2")
+    labelled.metadata.labels = plain.metadata.labels | {label: "any"}
+    view.slice_changed(PIECE, None, labelled)
+    assert [*view.slices(KEY)] == []
+    view.slice_changed(PIECE, labelled, plain)
+    assert ([*view.slices(KEY)], view.take()) == ([plain], {KEY})
+    view.slice_changed(PIECE, plain, labelled)
+    assert ([*view.slices(KEY)], view.take()) == ([], {KEY})
+    view.slice_changed(PIECE, labelled, None)
+    assert [*view.slices(KEY)] == []
