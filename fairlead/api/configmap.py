@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fairlead.api.columns import AGE, NAME
-from fairlead.api.data_rules import base64_errors, frozen_errors, key_errors, size_errors
+from fairlead.api.data_rules import frozen_errors, key_errors, settle_base64, size_errors
 from fairlead.api.meta import Base64, Object
 from fairlead.machinery.kind import Column, Doc, Kind
 from fairlead.machinery.status import FieldError, invalid
@@ -20,10 +20,14 @@ class ConfigMap(Object):
     immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
 
 
+def _default(found: ConfigMap) -> ConfigMap:
+    settle_base64(found.binaryData)
+    return found
+
+
 def _rules(found: ConfigMap) -> Iterator[FieldError]:
     yield from key_errors(found.data, "data")
     yield from key_errors(found.binaryData, "binaryData")
-    yield from base64_errors(found.binaryData, "binaryData")
     for key in sorted(found.data.keys() & found.binaryData.keys()):
         yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
     yield from size_errors(found.data, found.binaryData)
@@ -39,6 +43,7 @@ CONFIG_MAP = Kind(
     plural="configmaps",
     singular="configmap",
     short_names=("cm",),
+    default=_default,
     rules=_rules,
     transition=_transition,
     columns=(

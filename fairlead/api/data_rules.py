@@ -23,12 +23,10 @@ def key_errors(data: Mapping[str, str], path: str) -> Iterator[FieldError]:
             yield invalid(f"{path}[{key}]", key, text)
 
 
-def base64_errors(data: Mapping[str, str], path: str) -> Iterator[FieldError]:
+def settle_base64(data: dict[str, str]) -> None:
+    """Rewrites decoded values as Go encodes them: without line breaks, and with no bits set in the padding."""
     for key, text in data.items():
-        try:
-            binascii.a2b_base64(text, strict_mode=True)
-        except binascii.Error as e:
-            yield invalid(f"{path}[{key}]", text, f"illegal base64 data: {e}")
+        data[key] = binascii.b2a_base64(binascii.a2b_base64(text), newline=False).decode()
 
 
 def size_errors(texts: Mapping[str, str], encoded: Mapping[str, str]) -> Iterator[FieldError]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-import msgspec
-
 from fairlead.api.meta import LabelSelector
 from fairlead.machinery import names
+from fairlead.machinery.decode import to_tree
 from fairlead.machinery.metadata import check_labels
 from fairlead.machinery.status import FieldError, forbidden, invalid, required
 
@@ -124,4 +123,4 @@ def no_backsteps(target: str, path: str) -> Iterator[FieldError]:
 def changed(old: object, new: object, path: str) -> Iterator[FieldError]:
     """For what may never change and is no single field (`Immutable` marks those)."""
     if old != new:
-        yield invalid(path, msgspec.to_builtins(new), "field is immutable")
+        yield invalid(path, to_tree(new), "field is immutable")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fairlead.api.columns import AGE, NAME
-from fairlead.api.data_rules import base64_errors, frozen_errors, key_errors, size_errors
+from fairlead.api.data_rules import frozen_errors, key_errors, settle_base64, size_errors
 from fairlead.api.meta import Base64, Object
 from fairlead.machinery.kind import Column, Doc, Immutable, Kind
 from fairlead.machinery.status import FieldError, required
@@ -25,6 +25,7 @@ class Secret(Object):
 def _default(secret: Secret) -> Secret:
     """`stringData` is for writing only: it becomes `data`, and wins over it."""
     secret.type = secret.type or "Opaque"
+    settle_base64(secret.data)
     for key, text in secret.stringData.items():
         secret.data[key] = base64.b64encode(text.encode()).decode()
     secret.stringData = {}
@@ -43,7 +44,6 @@ _ACCOUNT = "kubernetes.io/service-account.name"
 
 def _rules(secret: Secret) -> Iterator[FieldError]:
     yield from key_errors(secret.data, "data")
-    yield from base64_errors(secret.data, "data")
     yield from size_errors({}, secret.data)
     for key in _SHAPES.get(secret.type, ()):
         if key not in secret.data:

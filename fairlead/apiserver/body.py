@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 from fairlead.apiserver.accept import media_type, unsupported_media_type
 from fairlead.apiserver.protobuf import MEDIA_TYPE, parse_protobuf
+from fairlead.apiserver.yamlkeys import repeated_keys
 from fairlead.machinery.decode import Decoded, FieldValidation, Target, decode_as, decode_tree_as, parse_json, target_of
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.yamltree import load_yaml
 from fairlead.runtime.client import Request
 
 MAX_BODY = 3 << 20
@@ -36,9 +38,14 @@ def read_as(
     target: Target[T], request: Request, validation: FieldValidation = "Warn", *, group: str = ""
 ) -> Decoded[T]:
     """The body of a subresource; `group` is that of the object's own kind."""
-    if media_type(request.headers.get("content-type", "")) in _JSON:
+    media = media_type(request.headers.get("content-type", ""))
+    if media in _JSON:
         return decode_as(target, request.body, validation=validation, unique=request.unique)
-    return decode_tree_as(target, read_tree(request, target.type, group=group), validation=validation)
+    tree = read_tree(request, target.type, group=group)
+    found: list[str] = []
+    if media in _YAML and validation != "Ignore" and (repeated := repeated_keys(request.body)):
+        found = ["\n  ".join(["yaml: unmarshal errors:", *repeated])]
+    return decode_tree_as(target, tree, validation=validation, found=found)
 
 
 def read_tree(request: Request, type: Any, *, group: str = "") -> Any:
@@ -57,10 +64,9 @@ def parse_yaml(body: bytes) -> Any:
     """A YAML document as a JSON tree. Raises StatusError 400."""
     import yaml  # heavy, and clients that send YAML are rare: kubectl converts
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_shape(yaml.parse(body, Loader=loader))
-        return yaml.load(body, Loader=loader)
+        _check_shape(yaml.parse(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return load_yaml(body)
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise bad_request(f"error converting YAML to JSON: yaml: {e}") from e
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from fairlead.api.deleteoptions import DeleteOptions
 from fairlead.api.namespace import Namespace
 from fairlead.api.pod import Pod
@@ -24,7 +22,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check_struct
 from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.decode import decode_tree_as, encode
+from fairlead.machinery.decode import decode_tree_as, encode, to_tree
 from fairlead.machinery.selectors import from_label_selector, from_map, render
 from fairlead.machinery.status import FieldError, StatusError, bad_request, conflict, invalid, invalid_object
 from fairlead.runtime.client import Request
@@ -66,7 +64,7 @@ class Subresources:
             patch = read_patch(request, Scale)
 
             def read(entry: Entry) -> Scale:
-                tree = patch(msgspec.to_builtins(scale_of(entry)))
+                tree = patch(to_tree(scale_of(entry)))
                 return decode_tree_as(SCALE, tree, validation=options.validation).obj
         else:
 

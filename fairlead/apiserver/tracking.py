@@ -19,6 +19,7 @@ from fairlead.api.meta import ManagedFieldsEntry
 from fairlead.apiserver.prepare import KEPT_BY_PARTS
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
+from fairlead.machinery.decode import to_tree
 from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
@@ -41,7 +42,7 @@ def track_create(kind: Kind[Any], obj: Any, manager: str, *, now: Instant) -> No
     """Notes the owners of a new object, defaulted but with nothing assigned by the server yet."""
     if not manager:
         return
-    tree = msgspec.to_builtins(obj)
+    tree = to_tree(obj)
     if kind.status:
         tree.pop("status", None)
     text = text_of_new(tree, _empty(kind), shape_of(kind), skip=NOBODYS_TREE)
@@ -91,7 +92,7 @@ def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[T
     for name in _parts(kind):
         one, other = getattr(old, name), getattr(new, name)
         if ignored.get(f"f:{name}") != {} and one != other:
-            before[name], after[name] = msgspec.to_builtins(one), msgspec.to_builtins(other)
+            before[name], after[name] = to_tree(one), to_tree(other)
     was.managedFields, now.managedFields, was.resourceVersion = header
     below = {step: node for step, node in ignored.items() if node and step[2:] in before}
     if below:
@@ -142,7 +143,7 @@ def _all_but(struct: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def tree_of(obj: Any) -> Tree:
     """The object's tree without its owners."""
     entries, obj.metadata.managedFields = obj.metadata.managedFields, []
-    tree: Tree = msgspec.to_builtins(obj)
+    tree: Tree = to_tree(obj)
     obj.metadata.managedFields = entries
     return tree
 
@@ -192,5 +193,5 @@ def _time(second: int) -> str:
 @functools.cache
 def _empty(kind: Kind[Any]) -> Tree:
     """An object before anybody set anything: what is in it anyway is nobody's."""
-    tree: Tree = msgspec.to_builtins(kind.type())
+    tree: Tree = to_tree(kind.type())
     return tree

@@ -14,10 +14,14 @@ def repeated_keys(body: bytes) -> list[str]:
         node = yaml.compose(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
-    return list(_walk(node, yaml.MappingNode, yaml.SequenceNode)) if node is not None else []
+    if node is None:
+        return []
+    found = sorted(_walk(node, yaml.MappingNode, yaml.SequenceNode))
+    return [f'line {line + 1}: key "{key}" already set in map' for line, _, key in found]
 
 
-def _walk(root: Any, mapping: Any, sequence: Any) -> Iterator[str]:
+def _walk(root: Any, mapping: Any, sequence: Any) -> Iterator[tuple[int, int, str]]:
+    """Line, column and text of each repeated key, in no order."""
     waiting, seen = [root], set[int]()
     while waiting:
         node = waiting.pop()
@@ -27,9 +31,10 @@ def _walk(root: Any, mapping: Any, sequence: Any) -> Iterator[str]:
         if isinstance(node, mapping):
             known: set[str] = set()
             for key, value in node.value:
-                if key.value in known:
-                    yield f'line {key.start_mark.line + 1}: key "{key.value}" already set in map'
-                known.add(str(key.value))
+                name = str(key.value)
+                if name in known and name != "<<":
+                    yield key.start_mark.line, key.start_mark.column, name
+                known.add(name)
                 waiting.append(value)
         elif isinstance(node, sequence):
             waiting += node.value

@@ -26,7 +26,8 @@ def render_micro_time(at: Instant) -> str:
 @functools.lru_cache(maxsize=16)
 def _second(at: int) -> str:
     """Kept, because most of the times that are written are of this second."""
-    return (_EPOCH + timedelta(seconds=at)).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not by strftime, which leaves out the zeros of years before 1000.
+    return (_EPOCH + timedelta(seconds=at)).isoformat().removesuffix("+00:00")
 
 
 def parse_time(text: str) -> Instant:

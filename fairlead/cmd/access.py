@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fairlead.cmd.errors import CommandError
+from fairlead.machinery.yamltree import load_yaml
 
 if TYPE_CHECKING:
     from fairlead.runtime.http import HttpTransport
@@ -70,15 +71,13 @@ class Access:
 
 def read_kubeconfig(path: Path, *, context: str = "") -> Access:
     """What the file's `current-context`, or the one named, leads to. Raises BadAccess."""
-    import yaml
-
     try:
         text = path.read_bytes()
     except OSError as e:
         raise BadAccess(f"cannot read the kubeconfig {path}: {e.strerror}") from e
     try:
-        tree = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as e:
+        tree = load_yaml(text)
+    except ValueError as e:
         raise BadAccess(f"{path} is no YAML: {str(e).splitlines()[0]}") from e
     if not isinstance(tree, dict):
         raise BadAccess(f"{path} is no kubeconfig: it has no fields")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-import msgspec
-
 from fairlead.machinery import names
+from fairlead.machinery.decode import to_tree
 from fairlead.machinery.kind import Immutable, Kind, OneOf, Range, Required
 from fairlead.machinery.metadata import check_metadata, check_metadata_update
 from fairlead.machinery.schema import TypeInfo, schema_of
@@ -129,6 +128,6 @@ def _immutable_errors(old: Any, new: Any, path: str, struct: Any) -> Iterator[Fi
         where = f"{path}.{field.name}" if path else field.name
         if field.marker(Immutable):
             if before != after:
-                yield invalid(where, msgspec.to_builtins(after), IMMUTABLE_TEXT)
+                yield invalid(where, to_tree(after), IMMUTABLE_TEXT)
         elif field.type.shape == "struct" and before is not None and after is not None:
             yield from _immutable_errors(before, after, where, field.type.struct)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -29,11 +30,22 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
 SCHEME = "fairlead"
 _SUMMARY_BYTES = 30
+_MOST_PROBLEMS = 100
+"""Unknown and repeated fields that one answer lists, as upstream."""
 _encoder = msgspec.json.Encoder()
 _plain = msgspec.json.Decoder()
 
 encode = _encoder.encode
 """An object (or a tree) as the JSON bytes that travel and that the store holds."""
+
+
+def to_tree(value: Any) -> Any:
+    """A decoded object, or a part of one, as a JSON tree."""
+    try:
+        return msgspec.to_builtins(value)
+    except TypeError:
+        # `msgspec.Raw` (`managedFields[].fieldsV1`, also in the metadata of templates) is encoded but not converted.
+        return _plain.decode(_encoder.encode(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +81,14 @@ def decode_tree(kind: Kind[T], tree: Any, *, validation: FieldValidation = "Stri
     return decode_tree_as(target_of(kind), tree, validation=validation)
 
 
-def decode_tree_as(target: Target[T], tree: Any, *, validation: FieldValidation = "Strict") -> Decoded[T]:
-    return decode_as(target, _encode_tree(target, tree), validation=validation, unique=True)
+def decode_tree_as(
+    target: Target[T], tree: Any, *, validation: FieldValidation = "Strict", found: Sequence[str] = ()
+) -> Decoded[T]:
+    """`found` are problems of the text that the tree was read from; they count as problems of strict decoding."""
+    body = _encode_tree(target, tree)
+    if found and validation != "Ignore":
+        return _decode_slowly(target, body, validation, found)
+    return decode_as(target, body, validation=validation, unique=True)
 
 
 def decode_as(
@@ -138,7 +156,9 @@ def _wrong_version(target: Target[T], found: str) -> StatusError:
     )
 
 
-def _decode_slowly(target: Target[T], body: bytes, validation: FieldValidation) -> Decoded[T]:
+def _decode_slowly(
+    target: Target[T], body: bytes, validation: FieldValidation, found: Sequence[str] = ()
+) -> Decoded[T]:
     tree = _parse(target, body)
     _check_header(target, tree)
     pruner = Pruner()
@@ -148,7 +168,7 @@ def _decode_slowly(target: Target[T], body: bytes, validation: FieldValidation) 
         raise _cannot_handle(target, str(e)) from e
     except RecursionError:
         raise _cannot_handle(target, "exceeded max depth") from None
-    problems = tuple(dict.fromkeys(pruner.problems))
+    problems = tuple(dict.fromkeys([*found, *pruner.problems]))[:_MOST_PROBLEMS]
     if problems and validation == "Strict":
         raise _cannot_handle(target, "strict decoding error: " + ", ".join(problems))
     try:

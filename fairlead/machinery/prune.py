@@ -7,6 +7,7 @@ map), field names are exact, and a value of the wrong type is an error whatever 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,18 +20,25 @@ class WrongType(Exception):
 
 
 class Pairs(dict[str, Any]):
-    """A JSON object that remembers which of its keys were given more than once."""
+    """A JSON object that remembers its members in document order if a key was given more than once."""
 
-    repeated: tuple[str, ...] = ()
+    members: Sequence[tuple[str, Any]] = ()
 
 
 def pairs_hook(pairs: list[tuple[str, Any]]) -> Pairs:
     """For `json.loads(object_pairs_hook=...)`."""
     found = Pairs(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        found.repeated = tuple(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
+        found.members = pairs
     return found
+
+
+def _members(tree: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """Key and value in document order, and whether the key stood earlier in the same object."""
+    seen: set[str] = set()
+    for name, value in getattr(tree, "members", ()) or tree.items():
+        yield name, value, name in seen
+        seen.add(name)
 
 
 @dataclass(slots=True)
@@ -47,19 +55,18 @@ class Pruner:
         return self._struct(schema_of(struct), tree, _Place("", "", schema_of(struct).name))
 
     def _struct(self, schema: Schema, tree: dict[str, Any], place: _Place) -> dict[str, Any]:
-        self._repeated(tree, place)
         kept: dict[str, Any] = {}
-        for name, value in tree.items():
+        for name, value, again in _members(tree):
             known = schema.fields.get(name)
             if known is None:
                 self.problems.append(f'unknown field "{place.child(name)}"')
-            elif value is not None:
+                continue
+            if again:
+                self.problems.append(f'duplicate field "{place.child(name)}"')
+                kept.pop(name, None)
+            if value is not None:
                 kept[name] = self._value(known.type, value, place.field(name, schema.name))
         return kept
-
-    def _repeated(self, tree: dict[str, Any], place: _Place) -> None:
-        for name in getattr(tree, "repeated", ()):
-            self.problems.append(f'duplicate field "{place.child(name)}"')
 
     def _value(self, info: TypeInfo, value: Any, place: _Place) -> Any:
         match info.shape:
@@ -85,9 +92,12 @@ class Pruner:
     def _map(self, info: TypeInfo, value: Any, place: _Place) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise place.wrong(info, value)
-        self._repeated(value, place)
-        item = info.item or info
-        return {k: _zero(item) if v is None else self._value(item, v, place.index(f".{k}")) for k, v in value.items()}
+        item, found = info.item or info, {}
+        for key, one, again in _members(value):
+            if again:
+                self.problems.append(f'duplicate field "{place.child(key)}"')
+            found[key] = _zero(item) if one is None else self._value(item, one, place.index(f".{key}"))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

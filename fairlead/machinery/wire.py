@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from fairlead.machinery import quantity
@@ -15,8 +16,11 @@ from fairlead.machinery.schema import TypeInfo
 from fairlead.machinery.walk import Test, Tests
 
 _RFC3339 = re.compile(
-    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:[0-5]\d)",
+    re.ASCII,
 )
+_EVERY_MONTH = re.compile(r"(?!0000)\d{4}-..-([01]\d|2[0-8])T[^+-]*Z", re.ASCII)
+"""Of what the other expression lets through: a day that every month of every year has, in UTC."""
 _LAYOUTS = {"date-time": "2006-01-02T15:04:05Z07:00", "date-time-micro": "2006-01-02T15:04:05.000000Z07:00"}
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/\r\n]")
 _SIMPLE_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i)?")
@@ -74,7 +78,18 @@ def _good_quantity(value: Any) -> bool:
 
 
 def _good_time(value: Any) -> bool:
-    return value is None or _RFC3339.fullmatch(value) is not None
+    if value is None:
+        return True
+    return _RFC3339.fullmatch(value) is not None and (_EVERY_MONTH.fullmatch(value) is not None or _is_date(value))
+
+
+def _is_date(text: str) -> bool:
+    """Whether the calendar has the day, and the point in time lies in the years 1 to 9999."""
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _good_base64(value: Any) -> bool:

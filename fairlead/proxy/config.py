@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from fairlead.base.numbers import port_number
+from fairlead.machinery.yamltree import load_yaml
 
 NAMESPACE, NAME, KEY = "kube-system", "kube-proxy", "config.conf"
 API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
@@ -172,11 +173,9 @@ def _tree(text: str) -> Any:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as e:
             raise BadProxyConfig(f"{KEY}: is no JSON: {e}") from e
-    import yaml  # heavy
-
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as e:
+        return load_yaml(text)
+    except ValueError as e:
         raise BadProxyConfig(f"{KEY}: is no YAML: {' '.join(str(e).split())}") from e
 
 

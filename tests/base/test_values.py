@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.base.ids import uuid_text
-from fairlead.base.instant import Instant, render_micro_time, render_time
+from fairlead.base.instant import Instant, parse_time, render_micro_time, render_time
 
 
 @given(st.integers(0, 2**128 - 1), st.sampled_from([4, 5]))
@@ -27,3 +27,9 @@ def test_times_are_written_to_the_second_and_to_the_microsecond(second: int, mic
 
 def test_almost_a_second_is_the_next_one_in_microseconds() -> None:
     assert render_micro_time(Instant(1.9999999)) == "1970-01-01T00:00:02.000000Z"
+
+
+def test_years_have_four_digits() -> None:
+    for text in ("0001-01-01T00:00:00Z", "0999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"):
+        assert render_time(parse_time(text)) == text
+        assert render_micro_time(parse_time(text)) == text[:-1] + ".000000Z"

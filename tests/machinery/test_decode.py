@@ -154,3 +154,23 @@ def test_any_other_json_is_parsed_or_refused() -> None:
         parse_json(b"[1", what="patch")
     with pytest.raises(StatusError, match="nested too deeply"):
         parse_json(b"[" * 100_000)
+
+
+def test_unknown_and_repeated_fields_are_listed_in_document_order() -> None:
+    body = b"""{"zz": 1, "spec": {"a1": 1, "type": "x", "selector": {"b": "1", "a": "1", "b": "2"}, "type": "y",
+        "a1": 2, "a2": 1, "selector": {"c": "1", "c": "2"}}, "metadata": {"mm": 1}, "zz": 2}"""
+    assert decode(SERVICE, body, validation="Warn").warnings == (
+        'unknown field "zz"',
+        'unknown field "spec.a1"',
+        'duplicate field "spec.selector.b"',
+        'duplicate field "spec.type"',
+        'unknown field "spec.a2"',
+        'duplicate field "spec.selector"',
+        'duplicate field "spec.selector.c"',
+        'unknown field "metadata.mm"',
+    )
+
+
+def test_at_most_a_hundred_problems_are_listed() -> None:
+    body = b"{" + b",".join(b'"z%d": 1' % n for n in range(300)) + b"}"
+    assert len(decode(SERVICE, body, validation="Warn").warnings) == 100

@@ -1,0 +1,157 @@
+"""YAML as JSON trees, read as Go's libraries read it: YAML 1.1 without base 60, and nothing that JSON has not.
+
+What must stay true: every document gives a tree of JSON values or a ValueError (`yaml.YAMLError` is turned into one).
+PyYAML's own constructors do not keep to that: `!!bool foo` is a KeyError to them, `!!int ""` an IndexError, and
+`!!timestamp x` an AttributeError; dates, sets and bytes have no place in JSON. So scalars are constructed here, by the
+rules of go-yaml 2, and only nodes come from PyYAML. Keys that are numbers or booleans become texts.
+"""
+
+from __future__ import annotations
+
+import binascii
+import functools
+import math
+import re
+from typing import Any, ClassVar
+
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = "!plain"
+"""The tag given to scalars without quotes or tag, so that they can be told from `!!str` ones."""
+_BINARY = f"{_TAG}binary"
+_WORDS: dict[str, tuple[str, Any]] = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), ("bool", True)),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), ("bool", False)),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), ("null", None)),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), ("float", math.nan)),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), ("float", math.inf)),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), ("float", -math.inf)),
+}
+_INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|0[0-7]*|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    r"(?:[Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    r"| [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?)?"
+)
+_LARGEST_WHOLE = 1e21
+"""From here on Go writes floats with an exponent, and then they are no integers to a JSON decoder."""
+_MOST_DIGITS = 4000
+
+
+def load_yaml(text: bytes | str) -> Any:
+    """The first document as a JSON tree. Raises ValueError."""
+    import yaml  # heavy, and needed only where a user sends YAML
+
+    try:
+        return yaml.load(text, Loader=loader())
+    except yaml.YAMLError as e:
+        raise ValueError(str(e)) from e
+    except RecursionError as e:
+        raise ValueError("exceeded max depth") from e
+
+
+@functools.cache
+def loader() -> Any:
+    """The loader class, made when YAML is first read."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class JsonLoader(base):  # type: ignore[misc]
+        yaml_implicit_resolvers: ClassVar[Any] = {
+            "<": [(f"{_TAG}merge", re.compile(r"<<\Z"))],
+            None: [(_PLAIN, re.compile(r"(?s:.*)"))],
+        }
+        yaml_constructors: ClassVar[Any] = {}
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+            if isinstance(node, yaml.MappingNode):
+                self.flatten_mapping(node)
+            else:
+                raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+            return {
+                _key(self.construct_object(key, deep=True)): self.construct_object(value, deep=deep)
+                for key, value in node.value
+            }
+
+    def scalar(self: Any, node: Any) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, f"cannot decode a {node.id}", node.start_mark)
+        tag = "" if node.tag == _PLAIN else node.tag.removeprefix(_TAG)
+        return _json_value(_resolve(tag, node.value))
+
+    for tag in (_PLAIN, "!", *(_TAG + name for name in ("str", "bool", "int", "float", "null", "timestamp", "binary"))):
+        JsonLoader.add_constructor(tag, scalar)
+    for name in ("map", "set"):
+        JsonLoader.add_constructor(_TAG + name, base.construct_yaml_map)
+    for name in ("seq", "omap", "pairs"):
+        JsonLoader.add_constructor(_TAG + name, base.construct_yaml_seq)
+    JsonLoader.add_constructor(None, base.construct_undefined)
+    return JsonLoader
+
+
+def _resolve(tag: str, text: str) -> Any:
+    """The value of a scalar with this tag, none if it has none. Raises ValueError."""
+    if tag in ("str", "!"):
+        return text
+    if tag == "binary":
+        return _decoded(text)
+    found, value = _read(text, timestamps=tag in ("", "timestamp"))
+    if tag == "float" and found == "int":
+        return float(value)
+    if tag not in ("", found):
+        raise ValueError(f"cannot decode !!{found} `{text}` as a !!{tag}")
+    return value
+
+
+def _read(text: str, *, timestamps: bool) -> tuple[str, Any]:
+    """What a text without quotes stands for, and the name of its type."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return "str", text
+    if timestamps and _TIME.fullmatch(text):
+        return "timestamp", text
+    plain = text.replace("_", "")
+    if len(plain) < _MOST_DIGITS and _INTEGER.fullmatch(plain):
+        number = _integer(plain)
+        if -(2**63) <= number < 2**64:
+            return "int", number
+    if _FLOAT.fullmatch(plain) and math.isfinite(float(plain)):
+        return "float", float(plain)
+    return "str", text
+
+
+def _integer(text: str) -> int:
+    digits = text.lstrip("+-")
+    number = int(digits, 8 if digits.isdigit() and digits[0] == "0" else 0)
+    return -number if text[0] == "-" else number
+
+
+def _decoded(text: str) -> str:
+    try:
+        data = binascii.a2b_base64(text.replace("\n", "").replace("\r", ""), strict_mode=True)
+    except ValueError:
+        raise ValueError("!!binary value contains invalid base64 data") from None
+    return data.decode("utf-8", "replace")
+
+
+def _json_value(value: Any) -> Any:
+    """As the value stands in JSON, where floats without a fraction are written like integers."""
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        raise ValueError(f"json: unsupported value: {value}")
+    return int(value) if value.is_integer() and abs(value) < _LARGEST_WHOLE else value
+
+
+def _key(key: Any) -> str:
+    match key:
+        case str():
+            return key
+        case bool():
+            return "true" if key else "false"
+        case int() | float():
+            return str(key)
+        case _:
+            raise ValueError(f"unsupported map key of type {type(key).__name__}")
