@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 from functools import partial
@@ -12,6 +13,7 @@ from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.homes import home_folders
 from fairlead.cmd.paths import Paths, images_file, make_private, state_home
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
@@ -61,6 +63,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         pod_cidrs=tuple(map(str, network.pod_cidrs_of(index))),
         state_dir=str(paths.node(name)),
         hide=(str(state_home()),),
+        homes=home_folders(os.environ, passwd="/etc/passwd"),
         catalogue=str(images_file()),
         single_id=_maps_one_id(),
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),

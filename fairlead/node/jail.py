@@ -1,60 +1,64 @@
 """A container's view of the files: built below a staging directory in a mount namespace of its own, then entered.
 
-The root is a small tmpfs onto which the host's top-level directories are bound read-only, so new mount points at
-the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's files stay
-out of sight). Where a mount point is missing inside a read-only directory, that directory is replaced by a tmpfs with
-every entry bound back. Runs in a forked child of the zygote: standard library only.
+The root is a small tmpfs onto which the host's top-level directories are shown read-only (`hostview`), so new mount
+points at the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's
+files stay out of sight). If a mount point is missing inside a read-only directory, that directory is replaced by a
+tmpfs with every entry bound back. Runs in a forked child of the zygote: standard library only.
 
-Rejected: one recursive bind of `/` (no place to make mount points, and /run, /tmp, /home must be covered one by one);
-overlayfs over the host (the kernel refuses a lower directory with locked mounts below it, as in Docker).
+What must stay true: once a pod's volumes are there, no path is resolved by name twice. Sources and targets are
+descriptors (`hostpath`, `safepath`), and mounts are made from and on descriptors: another container of the pod may
+exchange names in a shared volume at any moment (CVE-2021-25741 for sources, CVE-2021-30465 for targets).
+
+Rejected: one recursive bind of `/` (no place to make mount points, and /run, /tmp, /home must be covered one by one).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fairlead.net import linux
+from fairlead.net import fsfd, linux
+from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_NO_EXEC, ATTR_NO_SUID, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
+from fairlead.node.hostpath import open_source
+from fairlead.node.hostview import HostView
+from fairlead.node.safepath import open_inside, parts_of, walk
 
-# Not bound from the host: made afresh, or other people's business.
-_FRESH = frozenset(("proc", "dev", "sys", "tmp", "run", "home", "root", "boot", "lost+found", "media", "mnt"))
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _READ_ONLY_PROC = ("sys", "bus", "fs", "irq", "sysrq-trigger")
-_MASKED_PROC = ("kcore", "keys", "timer_list", "sched_debug")
+_MASKED_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "scsi", "timer_list", "sched_debug")
+_MASKED_SYS = ("firmware", "devices/virtual/powercap")
 _SECRET_FILES = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
 _NO_ROOM = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))
-_MAX_LINKS = 40
+_SYSTEM = ("/usr", "/usr/local")
+"""Prefixes of the system's Python, which shares them with all else. A Python elsewhere is shown whatever its modes."""
+_NO_TRUST = ATTR_NO_DEV | ATTR_NO_SUID
 
 
 class Root:
     """A root file system under construction below `stage`."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, *, privileged: bool) -> None:
         self._stage = stage
+        self._privileged = privileged
+        self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
         linux.mount("fairlead", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
+        self._root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def bind_host(self) -> None:
+    def show_host(self, *, single_id: bool) -> None:
         """The host's top-level directories, read-only."""
-        with os.scandir("/") as entries:
-            found = sorted(entries, key=lambda e: e.name)
-        for entry in found:
-            at = f"{self._stage}/{entry.name}"
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), at)
-            elif entry.name not in _FRESH and entry.is_dir() and not entry.name.startswith("."):
-                os.mkdir(at)
-                linux.mount(entry.path, at, None, MS_BIND | MS_REC)
-                linux.set_read_only(at)
+        private = HostView(self._stage, single_id=single_id).build()
         for name, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("home", 0o755)):
             self._fresh(name, mode)
         self._fresh("run/lock", 0o1777)
-        if os.path.isdir(self._stage + "/var/tmp"):
-            linux.mount("fairlead", self._stage + "/var/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=256m")
+        for path in private:
+            self.hide(path)
+        with contextlib.suppress(FileNotFoundError), _open(open_inside(self._root, "/var/tmp", chroot=True)) as at:
+            _attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, _NO_TRUST), at)
 
     def _fresh(self, name: str, mode: int) -> None:
         at = f"{self._stage}/{name}"
@@ -64,43 +68,89 @@ class Root:
 
     def hide(self, path: str) -> None:
         """Covers a directory with an empty one, or a file with /dev/null; what is not there needs no cover."""
-        self._cover(self._stage + os.path.realpath(path))
+        self._covered.append(path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            self._cover(self._root, path)
 
-    def _cover(self, at: str) -> None:
-        if os.path.isdir(at):
-            linux.mount("fairlead", at, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k")
-        elif os.path.lexists(at):
-            linux.mount("/dev/null", at, None, MS_BIND)
+    def _cover(self, root: int, path: str) -> None:
+        with _open(open_inside(root, path, chroot=True)) as at:
+            if stat.S_ISDIR(os.fstat(at).st_mode):
+                options = {"mode": "755", "size": "64k"}
+                _attach(fsfd.new_mount("tmpfs", options, _NO_TRUST | ATTR_NO_EXEC), at)
+            else:
+                with _open(os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)) as null:
+                    _attach(fsfd.open_tree(null), at)
 
     def expose(self, path: str) -> None:
-        """Shows a host directory read-only again at its own place, where it was left out or hidden."""
+        """Shows a host directory read-only again at its own place, if it was left out or hidden."""
         real = os.path.realpath(path)
         if not os.path.exists(real):
             return
         for known in {path, real}:
-            at = self.place(known, directory=os.path.isdir(real))
-            if not os.path.samefile(at, real):
-                linux.mount(real, at, None, MS_BIND | MS_REC)
-                linux.set_read_only(at)
+            if known in _SYSTEM and self._is_visible(known):
+                continue
+            with _open(os.open(real, os.O_PATH | os.O_CLOEXEC)) as source, _open(self._place_for(known, source)) as at:
+                tree = fsfd.open_tree(source)
+                fsfd.set_attributes(tree, ATTR_READ_ONLY | _NO_TRUST)
+                _attach(tree, at)
 
-    def mount(self, spec: dict[str, Any], *, hidden: Sequence[str]) -> None:
-        """One mount of a recipe: `type` bind or tmpfs, `target`, and `source`, `ro`, `mode`, `size`;
-        `optional`: only over something. What is `hidden` stays so where a host path above it is bound."""
+    def _is_visible(self, path: str) -> bool:
+        if any(path == hidden or path.startswith(hidden + "/") for hidden in self._covered):
+            return False
+        try:
+            os.close(open_inside(self._root, path, chroot=True))
+        except OSError:
+            return False
+        return True
+
+    def mount(self, spec: dict[str, Any], *, hidden: Sequence[str], homes: Sequence[str]) -> None:
+        """One mount of a recipe: `type` bind or tmpfs, `target`, and `source`, `sub_path`, `ro`, `mode`, `size`;
+        `host_type`: the source is a hostPath of this type; `optional`: only over something. What is hidden, and home
+        folders, stay so if a host path above them is bound."""
+        target = spec["target"]
         if spec["type"] == "tmpfs":
-            at = self.place(spec["target"], directory=True)
-            data = f"mode={spec.get('mode', '755')},size={spec.get('size', '64m')}"
-            linux.mount("fairlead", at, "tmpfs", MS_NOSUID | MS_NODEV, data)
+            options = {"mode": spec.get("mode", "755"), "size": spec.get("size", "64m")}
+            with _open(self.place(target, directory=True)) as at:
+                _attach(fsfd.new_mount("tmpfs", options, _NO_TRUST), at)
             return
-        if spec.get("optional") and not os.path.lexists(self._stage + spec["target"]):
+        if spec.get("optional") and not self._has(target):
             return
-        source = os.path.realpath(spec["source"])
-        at = self.place(spec["target"], directory=os.path.isdir(source))
-        linux.mount(source, at, None, MS_BIND | MS_REC)
-        for path in hidden:
-            if path != source and path.startswith(source.rstrip("/") + "/"):
-                self._cover(at + path[len(source.rstrip("/")) :])
-        if spec.get("ro"):
-            linux.set_read_only(at)
+        with _open(open_source(spec, hidden)) as source, _open(self._place_for(target, source)) as at:
+            tree = fsfd.open_tree(source)
+            real = fsfd.path_of(source)
+            fsfd.set_attributes(tree, self._attributes(real, read_only=bool(spec.get("ro"))))
+            fsfd.move_mount(tree, at)  # `tree` goes on to mean the mount
+            with _open(tree):
+                self._restore_devices(tree, real)
+                for path in filter(None, (_below(real, hide) for hide in (*hidden, *homes))):
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                        self._cover(tree, path)
+
+    def _attributes(self, real: str, *, read_only: bool) -> int:
+        """Devices can be opened by privileged containers alone, as device cgroups have it elsewhere."""
+        harmless = self._privileged or real in [f"/dev/{name}" for name in _DEVICES]
+        return (ATTR_READ_ONLY if read_only else 0) | (0 if harmless else ATTR_NO_DEV)
+
+    def _restore_devices(self, tree: int, real: str) -> None:
+        """The harmless devices below a host path work as they do in /dev."""
+        if self._privileged:
+            return
+        for name in _DEVICES:
+            rest, device = _below(real, f"/dev/{name}"), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+            with contextlib.suppress(FileNotFoundError), _open(os.open(f"/dev/{name}", device)) as node:
+                if rest:
+                    with _open(open_inside(tree, rest)) as at:
+                        _attach(fsfd.open_tree(node), at)
+
+    def _has(self, target: str) -> bool:
+        """Whether something is there, be it a link to nothing."""
+        folder, _, name = target.rstrip("/").rpartition("/")
+        try:
+            with _open(open_inside(self._root, folder, chroot=True)) as at:
+                os.stat(name, dir_fd=at, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
 
     def devices(self) -> None:
         """/dev with the harmless devices, its own terminals and shared memory."""
@@ -119,7 +169,7 @@ class Root:
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
 
-    def kernel_files(self, *, privileged: bool) -> None:
+    def kernel_files(self) -> None:
         """/proc of the new pid namespace and /sys of the pod's network; the outer ones where that is refused."""
         proc, sys = self._stage + "/proc", self._stage + "/sys"
         os.makedirs(proc, exist_ok=True)
@@ -133,43 +183,38 @@ class Root:
         except PermissionError:
             linux.mount("/sys", sys, None, MS_BIND | MS_REC)
             linux.set_read_only(sys)
-        if not privileged:
-            _mask(proc)
+        if not self._privileged:
+            self._mask()
 
-    def place(self, target: str, *, directory: bool) -> str:
-        """Where the container's path `target` lies, links followed as the container would; makes what is missing."""
-        parts = deque(_parts(target))
-        done: list[str] = []
-        links = 0
-        while parts:
-            name = parts.popleft()
-            if name == "..":
-                done = done[:-1]
-                continue
-            at = "/".join([self._stage, *done, name])
-            kind = _kind(at)
-            if kind is None:
-                self._make("/".join([self._stage, *done]), name, directory=directory or bool(parts))
-            elif stat.S_ISLNK(kind):
-                links += 1
-                if links > _MAX_LINKS:
-                    raise OSError(errno.ELOOP, f"too many links in {target}")
-                text = os.readlink(at)
-                done = [] if text.startswith("/") else done
-                parts.extendleft(reversed(_parts(text)))
-                continue
-            done.append(name)
-        return "/".join([self._stage, *done])
+    def _mask(self) -> None:
+        """With root's ids mapped, the host's knobs in /proc would be writable. The list is runc's."""
+        for name in _READ_ONLY_PROC:
+            at = f"{self._stage}/proc/{name}"
+            if os.path.exists(at):
+                linux.mount(at, at, None, MS_BIND | MS_REC)
+                linux.set_read_only(at)
+        for path in (*(f"/proc/{name}" for name in _MASKED_PROC), *(f"/sys/{name}" for name in _MASKED_SYS)):
+            self.hide(path)
 
-    def _make(self, parent: str, name: str, *, directory: bool) -> None:
-        make = os.mkdir if directory else _touch
-        try:
-            make(f"{parent}/{name}")
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            _mimic(parent)
-            make(f"{parent}/{name}")
+    def place(self, target: str, *, directory: bool) -> int:
+        """Returns an O_PATH descriptor of the container's path `target`, links followed as the container would;
+        makes what is missing."""
+
+        def make(folder: int, name: str, last: bool) -> int:
+            kind = _make_directory if directory or not last else _make_file
+            try:
+                kind(folder, name)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                folder = _mimic(folder)
+                kind(folder, name)
+            return folder
+
+        return walk(self._root, target, chroot=True, make=make)
+
+    def _place_for(self, target: str, source: int) -> int:
+        return self.place(target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
 
     def freeze(self) -> None:
         """Makes the root's own tmpfs read-only, mounts on it staying as they are (readOnlyRootFilesystem)."""
@@ -183,73 +228,86 @@ def build(recipe: dict[str, Any]) -> None:
     """Makes the calling process's mount namespace anew from `recipe` and moves into it."""
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, MS_REC | MS_PRIVATE)
-    root = Root(recipe["stage"])
-    root.bind_host()
+    root = Root(recipe["stage"], privileged=bool(recipe.get("privileged")))
+    root.show_host(single_id=bool(recipe.get("single_id")))
     hidden = [os.path.realpath(path) for path in recipe.get("hide", ())]
+    homes = [os.path.realpath(path) for path in recipe.get("homes", ())]
     exposed = [os.path.realpath(path) for path in recipe.get("expose", ())]
-    for path in (*hidden, *_SECRET_FILES):
+    for path in (*hidden, *homes, *_SECRET_FILES):
         root.hide(path)
     root.devices()
-    root.kernel_files(privileged=bool(recipe.get("privileged")))
-    for path in recipe.get("expose", ()):
+    root.kernel_files()
+    for path in sorted(recipe.get("expose", ()), key=lambda p: len(parts_of(p))):
         root.expose(path)
-    for path in hidden:
+    for path in (*hidden, *homes):
         if not any(shown.startswith(path + "/") for shown in exposed):
             root.hide(path)  # what was exposed may contain it
     for group in ("image_mounts", "mounts"):  # the pod's volumes go over what the image brings
-        for spec in sorted(recipe.get(group, ()), key=lambda m: len(_parts(m["target"]))):
-            root.mount(spec, hidden=hidden)
-    root.place(recipe.get("cwd") or "/", directory=True)
+        for spec in sorted(recipe.get(group, ()), key=lambda m: len(parts_of(m["target"]))):
+            root.mount(spec, hidden=hidden, homes=homes)
+    os.close(root.place(recipe.get("cwd") or "/", directory=True))
     if recipe.get("read_only"):
         root.freeze()
     root.enter()
 
 
-def _parts(path: str) -> list[str]:
-    return [p for p in path.split("/") if p not in ("", ".")]
+def _below(folder: str, path: str) -> str:
+    """The rest of `path` below `folder`; empty if it lies elsewhere."""
+    start = folder.rstrip("/") + "/"
+    return path[len(start) :] if path.startswith(start) else ""
 
 
-def _kind(path: str) -> int | None:
+@contextlib.contextmanager
+def _open(fd: int) -> Iterator[int]:
     try:
-        return os.lstat(path).st_mode
-    except FileNotFoundError:
-        return None
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _attach(tree: int, at: int) -> None:
+    with _open(tree):
+        fsfd.move_mount(tree, at)
 
 
 def _touch(path: str) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
-def _mask(proc: str) -> None:
-    """With root's ids mapped, the host's knobs in /proc would be writable."""
-    for name in _READ_ONLY_PROC:
-        at = f"{proc}/{name}"
-        if os.path.exists(at):
-            linux.mount(at, at, None, MS_BIND | MS_REC)
-            linux.set_read_only(at)
-    for name in _MASKED_PROC:
-        if os.path.exists(f"{proc}/{name}"):
-            linux.mount("/dev/null", f"{proc}/{name}", None, MS_BIND)
+def _make_directory(folder: int, name: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, dir_fd=folder)
 
 
-def _mimic(directory: str) -> None:
-    """Replaces a read-only directory by a tmpfs that shows the same entries and has room for more."""
-    below = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        source = f"/proc/self/fd/{below}"
-        names = sorted(os.listdir(source))
-        mode = stat.S_IMODE(os.stat(source).st_mode)
-        linux.mount("fairlead", directory, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode | 0o700:o},size=1m")
-        for name in names:
-            old, new = f"{source}/{name}", f"{directory}/{name}"
-            kind = os.lstat(old).st_mode
+def _make_file(folder: int, name: str) -> None:
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder))
+
+
+def _mimic(below: int) -> int:
+    """Covers a read-only directory with a tmpfs that shows the same entries and has room for more; returns it."""
+    mode = stat.S_IMODE(os.fstat(below).st_mode) | 0o700
+    above = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, _NO_TRUST)
+    fsfd.move_mount(above, below)
+    for name in _names(below):
+        try:
+            found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=below)
+        except (PermissionError, FileNotFoundError):
+            continue
+        with _open(found) as old:
+            kind = os.fstat(old).st_mode
             if stat.S_ISLNK(kind):
-                os.symlink(os.readlink(old), new)
+                os.symlink(os.readlink("", dir_fd=old), name, dir_fd=above)
                 continue
-            if stat.S_ISDIR(kind):
-                os.mkdir(new)
-            else:
-                _touch(new)
-            linux.mount(old, new, None, MS_BIND | MS_REC)
-    finally:
-        os.close(below)
+            (_make_directory if stat.S_ISDIR(kind) else _make_file)(above, name)
+            with _open(os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)) as new:
+                _attach(fsfd.open_tree(old), new)
+    return above
+
+
+def _names(folder: int) -> list[str]:
+    """The directory's entries, none if they may not be listed."""
+    try:
+        with _open(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)) as listed:
+            return sorted(os.listdir(listed))
+    except PermissionError:
+        return []

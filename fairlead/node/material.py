@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from fairlead.api.configmap import CONFIG_MAP
-from fairlead.api.container import Container, VolumeMount
+from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.api.secret import SECRET
 from fairlead.api.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
@@ -17,7 +17,8 @@ from fairlead.api.volume import EmptyDirVolumeSource, Volume
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.node.env import Data, expand, named_data
-from fairlead.node.podfiles import PodFiles, host_path, sub_path
+from fairlead.node.podfiles import PodFiles, check_bind, host_path
+from fairlead.node.recipe import VolumeBind
 from fairlead.node.shared import Shared
 from fairlead.node.volumes import Sources, TokenWanted, VolumeProblem, files_of, kind_of, tokens_wanted
 
@@ -118,19 +119,24 @@ def _lay_out_one(shared: Shared, pod: Pod, volume: Volume, files: PodFiles, sour
 
 
 def mounts_of(
-    container: Container, material: Material, env: Mapping[str, str], *, pod: Pod
-) -> list[tuple[str, str, bool]]:
-    """A container's volume mounts as (source, target, read-only). Raises VolumeProblem."""
+    container: Container, material: Material, env: Mapping[str, str], *, pod: Pod, hidden: Sequence[str]
+) -> list[VolumeBind]:
+    """A container's volume mounts. Raises VolumeProblem."""
     from_api = {v.name for v in pod.spec.volumes if v.configMap or v.secret or v.downwardAPI or v.projected}
+    on_host = {v.name: v.hostPath.type or "" for v in pod.spec.volumes if v.hostPath}
     found = []
     for mount in container.volumeMounts:
         source = material.sources.get(mount.name)
         if source is None:
             raise VolumeProblem(f'volume "{mount.name}" of container {container.name} is not set up')
-        found.append((_inside(source, mount, env), mount.mountPath, mount.readOnly or mount.name in from_api))
+        bind = VolumeBind(
+            source=source,
+            target=mount.mountPath,
+            read_only=mount.readOnly or mount.name in from_api,
+            sub_path=expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath,
+            host_type=on_host.get(mount.name),
+        )
+        if bind.sub_path:
+            check_bind(bind, hidden)
+        found.append(bind)
     return found
-
-
-def _inside(source: str, mount: VolumeMount, env: Mapping[str, str]) -> str:
-    path = expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath
-    return sub_path(source, path) if path else source

@@ -16,13 +16,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
 from fairlead.base.numbers import natural
 from fairlead.machinery.quantity import whole
 from fairlead.net import linux
+from fairlead.node.hostpath import open_host_path, open_source
+from fairlead.node.recipe import VolumeBind
+from fairlead.node.safepath import PathProblem
 from fairlead.node.volumes import Files, VolumeProblem
 
 _MESSAGE_BYTES = 4096
@@ -137,42 +140,22 @@ class PodFiles:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def host_path(source: HostPathVolumeSource, hidden: tuple[str, ...]) -> str:
-    """Checks, or makes, what a hostPath names. Raises VolumeProblem with upstream's text."""
-    path, kind = os.path.realpath(source.path), source.type or ""
-    if any(path == h or path.startswith(h + "/") for h in (os.path.realpath(one) for one in hidden)):
-        raise VolumeProblem(f"hostPath {source.path} lies in a directory that pods may not see")
-    if kind == "DirectoryOrCreate":
-        os.makedirs(path, mode=0o755, exist_ok=True)
-    elif kind == "FileOrCreate" and not os.path.lexists(path):
-        _write(path, b"", 0o644)
-    checks = {
-        "Directory": (os.path.isdir, "a directory"),
-        "DirectoryOrCreate": (os.path.isdir, "a directory"),
-        "File": (os.path.isfile, "a file"),
-        "FileOrCreate": (os.path.isfile, "a file"),
-    }
-    check, what = checks.get(kind, (os.path.exists, "there"))
-    if not check(path):
-        raise VolumeProblem(f"hostPath type check failed: {source.path} is not {what}")
-    return path
+def host_path(source: HostPathVolumeSource, hidden: Sequence[str]) -> str:
+    """Checks what a hostPath names, and makes it if its type says so. Raises VolumeProblem with upstream's text."""
+    try:
+        os.close(open_host_path(source.path, source.type or "", [os.path.realpath(path) for path in hidden]))
+    except PathProblem as error:
+        raise VolumeProblem(str(error)) from error
+    return source.path
 
 
-def sub_path(root: str, path: str) -> str:
-    """A place inside a volume, made as a directory where it is missing. Raises VolumeProblem where it leads out."""
-    at = os.path.realpath(os.path.join(root, path))
-    base = os.path.realpath(root)
-    if at != base and not at.startswith(base + "/"):
-        raise VolumeProblem(f"subPath {path} leads out of its volume")
-    missing = []
-    while not os.path.lexists(at):
-        missing.append(at)
-        at = os.path.dirname(at)
-    mode = os.stat(at).st_mode & 0o777
-    for directory in reversed(missing):
-        os.mkdir(directory)
-        os.chmod(directory, mode)  # whoever may write to the volume may write here
-    return missing[0] if missing else at
+def check_bind(bind: VolumeBind, hidden: Sequence[str]) -> None:
+    """Opens a volume mount's source as its container will, for an error that the pod's events can show; makes the
+    directories of a subPath. Raises VolumeProblem."""
+    try:
+        os.close(open_source(bind.as_spec(), [os.path.realpath(path) for path in hidden]))
+    except (PathProblem, OSError) as error:
+        raise VolumeProblem(str(error)) from error
 
 
 def _same(current: str, files: Files) -> bool:

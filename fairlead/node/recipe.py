@@ -16,6 +16,26 @@ from fairlead.node.settings import NodeSettings
 _ETC = ("hosts", "hostname", "resolv.conf")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeBind:
+    """One volume mount. The container's process opens the source itself, so that what is checked is what is mounted."""
+
+    source: str
+    """The volume's root on the host."""
+    target: str
+    """The path in the container."""
+    read_only: bool = False
+    sub_path: str = ""
+    host_type: str | None = None
+    """The type of a hostPath; None: the volume is the pod's own."""
+
+    def as_spec(self) -> dict[str, Any]:
+        spec = {"type": "bind", "source": self.source, "target": self.target, "ro": self.read_only}
+        if self.sub_path:
+            spec["sub_path"] = self.sub_path
+        return spec if self.host_type is None else spec | {"host_type": self.host_type}
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where on the host the container's files lie."""
@@ -24,8 +44,7 @@ class Places:
     image_files: Mapping[str, str]
     """By path in the container."""
     end_file: str
-    volumes: Sequence[tuple[str, str, bool]]
-    """Source on the host, path in the container, read-only."""
+    volumes: Sequence[VolumeBind]
 
 
 def stage(settings: NodeSettings) -> str:
@@ -64,6 +83,7 @@ def make_recipe(
         "privileged": bool(security and security.privileged),
         "read_only": bool(security and security.readOnlyRootFilesystem),
         "hide": list(settings.hide),
+        "homes": list(settings.homes),
         "expose": list(image.expose),
         "image_mounts": _image_mounts(image, places),
         "mounts": _mounts(container, places),
@@ -78,7 +98,7 @@ def _image_mounts(image: Image, places: Places) -> list[dict[str, Any]]:
 
 
 def _mounts(container: Container, places: Places) -> list[dict[str, Any]]:
-    taken = {target.rstrip("/") for _, target, _ in places.volumes}
+    taken = {volume.target.rstrip("/") for volume in places.volumes}
     found: list[dict[str, Any]] = [
         {"type": "bind", "source": f"{places.etc}/{name}", "target": f"/etc/{name}", "optional": True}
         for name in _ETC
@@ -87,9 +107,7 @@ def _mounts(container: Container, places: Places) -> list[dict[str, Any]]:
     if places.end_file:
         path = container.terminationMessagePath or "/dev/termination-log"
         found.append({"type": "bind", "source": places.end_file, "target": path})
-    for source, target, read_only in places.volumes:
-        found.append({"type": "bind", "source": source, "target": target, "ro": read_only})
-    return found
+    return found + [volume.as_spec() for volume in places.volumes]
 
 
 def _user(pod: Pod, container: Container) -> tuple[int, int, list[int]]:

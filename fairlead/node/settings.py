@@ -18,7 +18,9 @@ class NodeSettings:
     state_dir: str
     """`nodes/<node>` in the cluster's state directory: volumes, container logs."""
     hide: tuple[str, ...] = ()
-    """Host paths that no pod may see: the directory that holds all clusters' states, home directories."""
+    """Host paths that no pod may see, hostPath or not: the directory that holds all clusters' states."""
+    homes: tuple[str, ...] = ()
+    """Home folders, wherever they lie: a pod sees one only if a hostPath names it, or a place inside."""
     single_id: bool = False
     """Only one user id is mapped (an ordinary user's cluster), so id changes are made to appear to succeed."""
     kubelet_tls: ssl.SSLContext | None = None

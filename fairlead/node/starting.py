@@ -96,7 +96,7 @@ def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: M
         etc=files.etc(etc_files(pod, job.ips, settings, node_hosts=_node_hosts(pod))),
         image_files=files.image_files(container.name, image_files),
         end_file=files.end_file(container.name, job.attempt),
-        volumes=mounts_of(container, material, env, pod=pod),
+        volumes=mounts_of(container, material, env, pod=pod, hidden=settings.hide),
     )
     return recipes.make_recipe(pod, container, image, process=(argv, env), places=places, settings=settings)
 

@@ -140,10 +140,13 @@ def fork_zygote() -> socket.socket:
     return ours
 
 
-def with_zygote(work: Callable[[Bench], Awaitable[R]], *, ordinary: bool = False) -> R:
-    """Runs `work` with a zygote that has one sandbox, `s`, whose host name is `box`."""
+def with_zygote(
+    work: Callable[[Bench], Awaitable[R]], *, ordinary: bool = False, before: Callable[[], None] = lambda: None
+) -> R:
+    """Runs `work` with a zygote that has one sandbox, `s`, whose host name is `box`; `before` it is forked."""
 
     def body(directory: str) -> R:
+        before()
         sock = fork_zygote()
 
         async def main() -> R:

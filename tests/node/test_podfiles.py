@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.secret import Secret
 from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
 from fairlead.node.env import Data
-from fairlead.node.podfiles import PodFiles, host_path, sub_path
+from fairlead.node.podfiles import PodFiles, check_bind, host_path
+from fairlead.node.recipe import VolumeBind
 from fairlead.node.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
 from tests.node.makers import pod
 
@@ -47,32 +49,95 @@ def test_only_the_last_two_logs_are_kept(tmp_path: Path) -> None:
     assert sorted(os.listdir(files.root + "/c")) == ["2.log", "3.log"]
 
 
-def test_host_paths_are_checked_and_hidden_ones_refused(tmp_path: Path) -> None:
-    def of(path: str, kind: str | None = None) -> str:
-        return host_path(HostPathVolumeSource(path=f"{tmp_path}/{path}", type=kind), (f"{tmp_path}/state",))
+def host(path: str, kind: str | None = None, hidden: str = "/nothing") -> str:
+    return host_path(HostPathVolumeSource(path=path, type=kind), (hidden,))
 
-    (tmp_path / "state" / "pki").mkdir(parents=True)
+
+def test_hidden_host_paths_are_refused_by_every_name(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "pki").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(state / "pki")
+    (tmp_path / "relative").symlink_to("state")
+    for path in ("state", "state/pki", "link", "relative/pki", "link/../../link"):
+        with pytest.raises(VolumeProblem, match="may not see"):
+            host(f"{tmp_path}/{path}", hidden=str(state))
+    for path in ("state/new", "relative/pki/new"):
+        with pytest.raises(VolumeProblem, match="may not see"):
+            host(f"{tmp_path}/{path}", "DirectoryOrCreate", hidden=str(state))
+    assert os.listdir(state) == ["pki"]
+    assert host(str(tmp_path), hidden=str(state)) == str(tmp_path)
+
+
+def test_a_magic_link_is_no_host_path(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "w") as file, pytest.raises(OSError, match="openat2"):
+        host(f"/proc/self/fd/{file.fileno()}")
+
+
+def test_each_host_path_type_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
     (tmp_path / "file").write_text("")
-    assert of("new/dir", "DirectoryOrCreate").endswith("new/dir")
-    assert of("file", "File").endswith("file")
-    for path, kind, text in (
-        ("file", "Directory", "is not a directory"),
-        ("nope", None, "is not there"),
-        ("state/pki", None, "may not see"),
-        ("state", None, "may not see"),
-    ):
-        with pytest.raises(VolumeProblem, match=text):
-            of(path, kind)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(f"{tmp_path}/socket")
+    found = {"Directory": "dir", "File": "file", "Socket": "socket", "CharDevice": "/dev/null"}
+    nouns = {
+        "Directory": "a directory",
+        "File": "a file",
+        "Socket": "a socket file",
+        "CharDevice": "a character device",
+        "BlockDevice": "a block device",
+    }
+    for kind, noun in nouns.items():
+        for is_kind, name in {**found, "": "missing"}.items():
+            path = os.path.join(tmp_path, name)
+            if is_kind == kind:
+                assert host(path, kind) == path
+                continue
+            with pytest.raises(VolumeProblem, match=f"hostPath type check failed: {path} is not {noun}$"):
+                host(path, kind)
+    assert not os.path.lexists(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("kind", [None, "", "DirectoryOrCreate"])
+def test_a_missing_host_path_is_made_as_a_directory(kind: str | None, tmp_path: Path) -> None:
+    host(f"{tmp_path}/new/dir", kind)
+    assert os.stat(tmp_path / "new/dir").st_mode & 0o7777 == 0o755
+
+
+def test_an_existing_host_path_without_a_type_may_be_anything(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for kind in (None, "FileOrCreate"):
+        host(f"{tmp_path}/file", kind)
+    assert (tmp_path / "file").read_text() == "kept"
+    host("/dev/null")
+
+
+def test_file_or_create_makes_the_file_and_nothing_above_it(tmp_path: Path) -> None:
+    host(f"{tmp_path}/file", "FileOrCreate")
+    assert os.stat(tmp_path / "file").st_mode & 0o7777 == 0o644
+    with pytest.raises(FileNotFoundError):
+        host(f"{tmp_path}/no/file", "FileOrCreate")
+    assert os.listdir(tmp_path) == ["file"]
+    (tmp_path / "dir").mkdir()
+    with pytest.raises(VolumeProblem, match="is not a file"):
+        host(f"{tmp_path}/dir", "FileOrCreate")
 
 
 def test_a_sub_path_stays_inside_its_volume(tmp_path: Path) -> None:
+    def check(path: str, host_type: str | None = None, hidden: str = "/nothing") -> None:
+        bind = VolumeBind(source=f"{tmp_path}/v", target="/t", sub_path=path, host_type=host_type)
+        check_bind(bind, (hidden,))
+
     root = tmp_path / "v"
-    root.mkdir()
+    root.mkdir(mode=0o777)
+    root.chmod(0o2777)
     (root / "out").symlink_to("/etc")
-    assert sub_path(str(root), "a/b") == f"{root}/a/b"
-    for path in ("../x", "out/passwd"):
-        with pytest.raises(VolumeProblem, match="leads out"):
-            sub_path(str(root), path)
+    check("a/b")
+    assert os.stat(root / "a/b").st_mode & 0o7777 == 0o2777
+    for path, text in (("out/passwd", "leads out"), ("../x", "must not contain '..'"), ("/x", "an absolute path")):
+        with pytest.raises(VolumeProblem, match=text):
+            check(path)
+    with pytest.raises(VolumeProblem, match="may not see"):
+        check("a/b", "", hidden=f"{root}/a")
 
 
 def test_projected_volumes_bring_token_map_and_fields_together() -> None:

@@ -11,16 +11,26 @@ from fairlead.node.env import ConfigProblem
 from fairlead.node.ignored import ignored_fields
 from fairlead.node.images import Image
 from fairlead.node.ipam import Addresses, NoAddress
-from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES, id_filter
+from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.probes import Tally
-from fairlead.node.recipe import Places, capabilities, make_recipe, resolv_conf
+from fairlead.node.recipe import Places, VolumeBind, capabilities, make_recipe, resolv_conf
 from fairlead.node.settings import NodeSettings
 from tests.node.makers import pod
 
 SETTINGS = NodeSettings(
-    name="node1", ips=("172.30.0.11",), pod_cidrs=("10.244.1.0/24",), state_dir="/s", hide=("/state",)
+    name="node1",
+    ips=("172.30.0.11",),
+    pod_cidrs=("10.244.1.0/24",),
+    state_dir="/s",
+    hide=("/state",),
+    homes=("/data/me",),
 )
-PLACES = Places(etc="/s/etc", image_files={"/etc/a": "/s/0"}, end_file="/s/end", volumes=[("/v", "/data", True)])
+PLACES = Places(
+    etc="/s/etc",
+    image_files={"/etc/a": "/s/0"},
+    end_file="/s/end",
+    volumes=[VolumeBind(source="/v", target="/data", read_only=True)],
+)
 IMAGE = Image(id="i", source="s", writable=("/var/cache/a",), expose=("/opt/x",))
 
 
@@ -38,7 +48,8 @@ def test_a_recipe_has_the_images_files_below_the_pods() -> None:
     ]
     targets = [m["target"] for m in found["mounts"]]
     assert targets == ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/data"]
-    assert (found["hide"], found["expose"]) == (["/state"], ["/opt/x"])
+    assert found["mounts"][-1] == {"type": "bind", "source": "/v", "target": "/data", "ro": True}
+    assert (found["hide"], found["homes"], found["expose"]) == (["/state"], ["/data/me"], ["/opt/x"])
     assert (found["uid"], found["capabilities"]) == (0, list(DEFAULT_CAPABILITIES))
 
 
@@ -167,13 +178,3 @@ def test_probe_results_count_in_a_row() -> None:
     assert [tally.add(good) for good in (True, False, True, True)] == [False, False, False, True]
     assert [tally.add(good) for good in (False, False, True, False, False, False)] == [False] * 5 + [True]
     assert tally.verdict is False
-
-
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_id_filter_jumps_only_forward_and_within_itself(machine: str) -> None:
-    code = id_filter(machine)
-    steps = [code[i : i + 8] for i in range(0, len(code), 8)]
-    assert len(code) % 8 == 0
-    for number, step in enumerate(steps):
-        if step[0] == 0x15:
-            assert number + 1 + max(step[2], step[3]) < len(steps)

@@ -1,0 +1,174 @@
+"""The host's directories as a container sees them: what every user of the machine can read, and nothing more.
+
+A cluster of root's maps root's id, so a container's root is the host's root as far as files are concerned, with its
+right to open what is root's alone. Its view is therefore an overlay (without an upper layer) that was mounted as a
+user who owns nothing: overlayfs opens the lower file with the rights of the process that made the mount (Linux 5.11
+in a user namespace), on top of the usual check. A user's cluster maps one id, which is the user: there the directories
+that are the user's are left out, and files that are the user's alone are covered. The same cover is the second best
+if the kernel refuses the overlay.
+
+Rejected: id-mapped mounts (only the host's real root may make them, and not of every file system); a nested user
+namespace with ids of its own (a hostPath could no longer be written by a container's root, as on other clusters).
+Runs in a forked child of the zygote: standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from fairlead.net import fsfd, linux
+from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_NO_SUID, ATTR_READ_ONLY
+
+_LEFT_OUT = frozenset(
+    ("proc", "dev", "sys", "tmp", "run", "home", "root", "boot", "lost+found", "media", "mnt", "snap")
+)
+"""Made afresh, or other people's business."""
+_SEARCHED = ("/etc", "/opt", "/srv", "/usr/local", "/var", "/var/*")
+"""Directories whose entries may be a user's own."""
+_OTHER = 65533
+"""The id that owns nothing: neither root nor nobody (65534), whom some daemons run as."""
+_ATTRIBUTES = ATTR_READ_ONLY | ATTR_NO_DEV | ATTR_NO_SUID
+
+
+class HostView:
+    """Builds the view below `stage`."""
+
+    def __init__(self, stage: str, *, single_id: bool) -> None:
+        self._stage = stage
+        self._single_id = single_id
+        self._overlays = not single_id
+        self._empty = f"{stage}/.empty"
+        """The second lower layer, since overlayfs wants two."""
+        self._mine = single_id and os.stat("/").st_uid != 0
+        """Directories of the one mapped id are told from the system's."""
+
+    def build(self) -> list[str]:
+        """Shows the host's top-level directories, and returns the paths that must be covered."""
+        mounts = [path for path in _mount_points() if not path.startswith(self._stage)]
+        if self._overlays:
+            os.mkdir(self._empty)
+            linux.mount("fairlead", self._empty, "tmpfs", linux.MS_RDONLY, "mode=755,size=4k")
+            os.setgroups([])  # root's groups; the overlays would keep them
+        elsewhere = []
+        for entry in sorted(os.scandir("/"), key=lambda e: e.name):
+            if entry.is_symlink() and entry.name in _LEFT_OUT:
+                elsewhere.append(os.path.realpath(entry.path))  # such as /home, which may lie in /var
+            elif entry.is_symlink():
+                os.symlink(os.readlink(entry.path), f"{self._stage}/{entry.name}")
+            elif self._is_shown(entry):
+                os.mkdir(f"{self._stage}/{entry.name}")
+                self._show(entry.path, mounts)
+        if self._overlays:
+            self._remove_empty()
+        return elsewhere + ([] if self._overlays else [path for path in _searched() if self._is_private(path)])
+
+    def _remove_empty(self) -> None:
+        linux.umount(self._empty)  # detached: the overlays go on to use it
+        os.rmdir(self._empty)
+
+    def _is_shown(self, entry: os.DirEntry[str]) -> bool:
+        if entry.name in _LEFT_OUT or entry.name.startswith(".") or not entry.is_dir():
+            return False
+        return not (self._mine and entry.stat().st_uid == 0)
+
+    def _show(self, path: str, mounts: list[str]) -> None:
+        if self._overlays:
+            try:
+                self._guard(path, mounts)
+            except OSError as error:
+                self._overlays = False
+                self._remove_empty()
+                os.write(2, f"covering private files instead of an overlay: {error}\n".encode())  # the zygote's log
+            else:
+                return
+        _bind(path, self._stage + path)
+
+    def _guard(self, path: str, mounts: list[str]) -> None:
+        """An overlay of the directory. Mounts that came with the user namespace are locked, and a directory above
+        a locked mount cannot be a lower layer: such a directory is made of its entries."""
+        below = [point for point in mounts if point.startswith(path + "/")]
+        if below:
+            self._split(path, below)
+            return
+        with _opened(path) as lower, _opened(self._empty) as empty, _opened(self._stage + path) as at:
+            layers = {"lowerdir": f"/proc/self/fd/{lower}:/proc/self/fd/{empty}"}
+            with fsfd.file_access_as(_OTHER, _OTHER):
+                tree = fsfd.new_mount("overlay", layers, _ATTRIBUTES)
+            _attach(tree, at)
+
+    def _split(self, path: str, mounts: list[str]) -> None:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        with _opened(self._stage + path) as at:
+            tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, ATTR_NO_DEV | ATTR_NO_SUID)
+            _attach(tree, at)
+        if mode & 0o005 != 0o005:
+            return
+        for entry in os.scandir(path):
+            shown = self._stage + entry.path
+            if entry.is_symlink():
+                os.symlink(os.readlink(entry.path), shown)
+            elif entry.is_dir():
+                os.mkdir(shown, 0o755)
+                self._guard(entry.path, mounts)
+            elif entry.stat().st_mode & 0o004 and entry.is_file():
+                _touch(shown)
+                _bind(entry.path, shown)
+
+    def _is_private(self, path: str) -> bool:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode) or (self._single_id and status.st_uid != 0):
+            return False
+        wanted = 0o005 if stat.S_ISDIR(status.st_mode) else 0o004
+        return status.st_mode & wanted != wanted or (self._mine and stat.S_ISDIR(status.st_mode))
+
+
+def _searched() -> Iterator[str]:
+    for pattern in _SEARCHED:
+        base = pattern.removesuffix("/*")
+        folders = list(_entries(base)) if base != pattern else [base]
+        for folder in folders:
+            yield from _entries(folder)
+
+
+def _entries(folder: str) -> Iterator[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    yield from (f"{folder}/{name}" for name in names)
+
+
+def _mount_points() -> Iterator[str]:
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            yield os.fsdecode(line.split(b" ")[4].decode("unicode_escape").encode("latin-1"))
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _bind(source: str, target: str) -> None:
+    with _opened(source) as fd, _opened(target) as at:
+        tree = fsfd.open_tree(fd)
+        fsfd.set_attributes(tree, _ATTRIBUTES)
+        _attach(tree, at)
+
+
+def _attach(tree: int, at: int) -> None:
+    try:
+        fsfd.move_mount(tree, at)
+    finally:
+        os.close(tree)
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))

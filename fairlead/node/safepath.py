@@ -1,0 +1,112 @@
+"""Opens paths of which a pod, or another user of the host, may exchange parts at any moment.
+
+What must stay true: a path is resolved once, and what is checked, made or mounted is the descriptor that came out.
+The kernel resolves (openat2, Linux 5.6). If openat2 is missing or blocked, and if something has to be made on
+the way, `walk` opens name by name without following links and follows the links by hand. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+
+from fairlead.net import fsfd
+
+Make = Callable[[int, str, bool], int]
+"""Makes a missing name in a directory (a descriptor); the flag: it is the path's last. Returns the directory, or
+the descriptor of one that has been mounted over it."""
+
+_NAME_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_LINKS = 40  # as the kernel has it (path_resolution(7))
+_MISSING = frozenset((errno.ENOSYS, errno.EPERM))
+
+
+class PathProblem(Exception):
+    """The path may not be used; the text is for the pod's events."""
+
+
+class Outside(PathProblem):
+    """The path leads out of the directory in which it must stay."""
+
+
+def open_inside(root: int, path: str, *, chroot: bool = False) -> int:
+    """Returns an O_PATH descriptor of `path` below `root`. Links are followed if they stay inside; with `chroot`
+    an absolute link and `..` at the top mean `root`. Raises Outside, and OSError."""
+    rule = fsfd.RESOLVE_IN_ROOT if chroot else fsfd.RESOLVE_BENEATH
+    try:
+        return fsfd.openat2(root, path or ".", os.O_PATH | os.O_CLOEXEC, rule | fsfd.RESOLVE_NO_MAGICLINKS)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise Outside(path) from error
+        if error.errno not in _MISSING:
+            raise
+    return walk(root, path, chroot=chroot)
+
+
+def walk(root: int, path: str, *, chroot: bool = False, make: Make | None = None) -> int:
+    """As `open_inside`, name by name; `make` makes what is missing."""
+    opened = [os.dup(root)]
+    parts = deque(parts_of(path))
+    links = 0
+    try:
+        while parts:
+            name = parts.popleft()
+            if name == "..":
+                _leave(opened, path, chroot)
+                continue
+            fd = _open(opened, name, make, last=not parts)
+            if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                opened.append(fd)
+                continue
+            text = _text_of(fd)
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, f"too many links: {path}")
+            if text.startswith("/"):
+                if not chroot:
+                    raise Outside(path)
+                _close(opened, keep=1)
+            parts.extendleft(reversed(parts_of(text)))
+        return opened.pop()
+    finally:
+        _close(opened, keep=0)
+
+
+def parts_of(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _open(opened: list[int], name: str, make: Make | None, *, last: bool) -> int:
+    try:
+        return os.open(name, _NAME_ONLY, dir_fd=opened[-1])
+    except (FileNotFoundError, PermissionError):
+        if make is None:
+            raise
+    folder = make(opened[-1], name, last)
+    if folder != opened[-1]:
+        os.close(opened[-1])
+        opened[-1] = folder
+    return os.open(name, _NAME_ONLY, dir_fd=opened[-1])
+
+
+def _text_of(link: int) -> str:
+    try:
+        return os.readlink("", dir_fd=link)
+    finally:
+        os.close(link)
+
+
+def _leave(opened: list[int], path: str, chroot: bool) -> None:
+    """`..` is the directory that was opened before, wherever the present one has been moved to since."""
+    if len(opened) > 1:
+        os.close(opened.pop())
+    elif not chroot:
+        raise Outside(path)
+
+
+def _close(opened: list[int], *, keep: int) -> None:
+    while len(opened) > keep:
+        os.close(opened.pop())

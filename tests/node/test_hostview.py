@@ -1,0 +1,156 @@
+"""What a container can read and open of the host, as root's and as an ordinary user's."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+
+import pytest
+
+from fairlead.net import linux
+from fairlead.node import privilege
+from tests.net.sandbox import as_any_user
+from tests.node.sandbox import Bench, single_id, with_zygote, write
+
+pytestmark = pytest.mark.kernel
+
+_SETFSUID = {"x86_64": 122, "aarch64": 151}
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_HARMLESS = {"full", "null", "random", "tty", "urandom", "zero"}
+
+
+def _fill(folder: str) -> None:
+    """A file system with what everybody may read and with what root alone may."""
+    linux.mount("fairlead-test", folder, "tmpfs", 0, "mode=755")
+    os.mkdir(f"{folder}/closed", 0o700)
+    for name, mode in (("open", 0o644), ("private", 0o600), ("group", 0o640), ("closed/open", 0o644)):
+        write(f"{folder}/{name}", f"{folder}/{name}")
+        os.chmod(f"{folder}/{name}", mode)
+
+
+_READ = (
+    "cat /opt/* /opt/closed/* /opt/sub/* /opt/sub/closed/* 2>/dev/null | sed 's,/opt,\\n/opt,g' | grep opt; echo end"
+)
+
+
+async def _reads(bench: Bench) -> list[str]:
+    _fill("/opt")
+    os.mkdir("/opt/sub")
+    _fill("/opt/sub")
+    return (await bench.run("a", "sh", "-c", _READ))[1]
+
+
+def test_a_containers_root_reads_of_the_host_what_every_user_can_read() -> None:
+    expected = [] if os.getuid() else ["stdout F /opt/open", "stdout F /opt/sub/open"]
+    assert with_zygote(_reads) == [*expected, "stdout F end"]
+
+
+def test_an_ordinary_users_own_directories_are_left_out() -> None:
+    assert with_zygote(_reads, ordinary=True) == ["stdout F end"]
+
+
+def test_private_files_are_covered_if_the_kernel_refuses_the_overlay() -> None:
+    """The call that makes the overlay another user's does nothing here."""
+
+    async def work(bench: Bench) -> list[str]:
+        return (await bench.run("a", "sh", "-c", _READ + "; ls /opt"))[1]
+
+    def prepare() -> None:
+        _fill("/opt")
+        machine = os.uname().machine
+        privilege.set_filter(privilege.filter_program(machine, {_SETFSUID[machine]: 0}))
+
+    found = with_zygote(work, before=prepare)
+    if os.getuid() == 0:
+        names = ["closed", "group", "open", "private"]
+        assert found == [f"stdout F {line}" for line in ("/opt/open", "end", *names)]
+
+
+@as_any_user
+def test_a_new_mount_point_leaves_private_files_private(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        mounts = [{"type": "tmpfs", "target": "/etc/deep/er"}]
+        return (await bench.run("a", "sh", "-c", "cat /etc/shadow; test -s /etc/passwd && echo passwd", mounts=mounts))[
+            1
+        ]
+
+    assert with_zygote(work, ordinary=ordinary)[-1] == "stdout F passwd"
+
+
+@as_any_user
+def test_a_home_is_seen_only_if_a_host_path_names_it(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        os.makedirs(f"{bench.directory}/home/me/.ssh")
+        write(f"{bench.directory}/home/me/.ssh/key", "secret\n")
+        home = f"{bench.directory}/home/me"
+        mounts = [
+            {"type": "bind", "source": "/srv", "target": "/above", "host_type": ""},
+            {"type": "bind", "source": f"{home}/.ssh", "target": "/named", "host_type": ""},
+        ]
+        script = f"for f in {home} /above/node/home/me /named; do cat $f/.ssh/key $f/key 2>/dev/null || echo none; done"
+        return (await bench.run("a", "sh", "-c", script, homes=[home], mounts=mounts))[1]
+
+    expected = ["stdout F none", "stdout F none", "stdout F secret", "stdout F none"]
+    assert with_zygote(work, ordinary=ordinary) == expected
+
+
+_OPEN = (
+    "for d in $(find {0} -type c -o -type b); do (exec 3<>$d) 2>/dev/null && echo $d; done; echo x > {0}/null && echo w"
+)
+
+
+@as_any_user
+def test_a_host_path_opens_harmless_devices_alone(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[list[str]]:
+        dev = {"type": "bind", "source": "/dev", "target": "/host", "host_type": ""}
+        all_ = {"type": "bind", "source": "/", "target": "/all", "host_type": ""}
+        one = {"type": "bind", "source": "/dev/zero", "target": "/data/zero", "host_type": "CharDevice"}
+        return [
+            (await bench.run("a", "bash", "-c", _OPEN.format("/host"), mounts=[dev]))[1],
+            (await bench.run("b", "bash", "-c", _OPEN.format("/all/dev"), mounts=[all_]))[1],
+            (await bench.run("c", "sh", "-c", "head -c 2 /data/zero | wc -c", mounts=[one]))[1],
+        ]
+
+    below_dev, below_root, one = with_zygote(work, ordinary=ordinary)
+    for found in (below_dev, below_root):
+        opened = {line.rpartition("/")[2] for line in found[:-1]}
+        assert {"null", "zero", "full", "urandom"} <= opened <= _HARMLESS
+        assert found[-1] == "stdout F w"
+    assert one == ["stdout F 2"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has a device that is not harmless and can be opened")
+def test_a_privileged_container_opens_the_hosts_devices() -> None:
+    async def work(bench: Bench) -> list[str]:
+        dev = {"type": "bind", "source": "/dev", "target": "/host", "host_type": ""}
+        extra = {"privileged": True, "capabilities": list(privilege.CAPABILITIES)}
+        return (await bench.run("a", "bash", "-c", _OPEN.format("/host"), mounts=[dev], **extra))[1]
+
+    opened = {line.rpartition("/")[2] for line in with_zygote(work)[:-1]}
+    assert opened > _HARMLESS - {"tty"}
+
+
+@as_any_user
+def test_kernel_keys_are_refused_but_for_privileged_containers(ordinary: bool) -> None:
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
+    script = "import ctypes; c = ctypes.CDLL(None, use_errno=True); n = {}; r = c.syscall(n, 0, -4, 1)\n"  # @u, make
+    script += "s = c.syscall(n, 0, -3, 0); print(r < 0 and ctypes.get_errno(), s)"  # KEYCTL_GET_KEYRING_ID of @s
+
+    async def work(bench: Bench) -> list[str]:
+        program = script.format(_KEYCTL[os.uname().machine])
+        first = (await bench.run("a", str(python), "-c", program))[1]
+        extra = {"privileged": True, "capabilities": list(privilege.CAPABILITIES)}
+        return first + [(await bench.run(id_, str(python), "-c", program, **extra))[1][0] for id_ in ("b", "c")]
+
+    refused, one, other = with_zygote(work, ordinary=ordinary)
+    assert refused == f"stdout F {errno.EPERM} -1"
+    assert one.startswith("stdout F False ")
+    assert one != other  # a session keyring each
+
+
+def test_the_ordinary_user_of_these_tests_has_one_id() -> None:
+    async def work(_bench: Bench) -> bool:
+        return single_id()
+
+    assert with_zygote(work, ordinary=True)
