@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from fairlead.net import linux
 from fairlead.node import jail, privilege
+from fairlead.node.safepath import PathProblem
 
 _POD_NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
 
@@ -35,7 +36,7 @@ def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
 def _explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return repr(error)
+    return str(error) if isinstance(error, PathProblem) else repr(error)
 
 
 def container(recipe: dict[str, Any], namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
@@ -92,8 +93,10 @@ def _drop(recipe: dict[str, Any]) -> None:
         privilege.become(uid, gid, recipe.get("groups", ()), single_id=bool(recipe.get("single_id")))
     if not uid:
         privilege.set_capabilities(keep)
-    if recipe.get("single_id"):
-        privilege.fake_id_changes()
+    privileged = bool(recipe.get("privileged"))
+    if privileged:
+        privilege.new_session_keyring()
+    privilege.limit_calls(fake_ids=bool(recipe.get("single_id")), block_keys=not privileged)
     # Last: a change of ids clears it.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -1,4 +1,5 @@
-"""What a container's process gives up before it becomes the program: capabilities, ids, and (with one id) id changes.
+"""What a container's process gives up before it becomes the program: capabilities, ids, kernel keys, and (with one
+id) id changes.
 
 Runs in a freshly forked child of the zygote, so: standard library only, and nothing that allocates much.
 The capabilities left are those that container engines leave by default. Without CAP_SYS_ADMIN a pod cannot
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fairlead.net import linux
 
@@ -44,41 +45,77 @@ _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _EINVAL = 22
 
-# AUDIT_ARCH_* and the calls that change ids or owners, by `uname -m`.
-_ID_CALLS: dict[str, tuple[int, tuple[int, ...]]] = {
+# AUDIT_ARCH_* by `uname -m`, and the calls that change ids or owners.
+_ARCH: dict[str, int] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_ID_CALLS: dict[str, tuple[int, ...]] = {
     # chown fchown lchown fchownat setuid setgid setreuid setregid setgroups setresuid setresgid setfsuid setfsgid
-    "x86_64": (0xC000003E, (92, 93, 94, 260, 105, 106, 113, 114, 116, 117, 119, 122, 123)),
+    "x86_64": (92, 93, 94, 260, 105, 106, 113, 114, 116, 117, 119, 122, 123),
     # fchownat fchown setregid setgid setreuid setuid setresuid setresgid setfsuid setfsgid setgroups
-    "aarch64": (0xC00000B7, (54, 55, 143, 144, 145, 146, 147, 149, 151, 152, 159)),
+    "aarch64": (54, 55, 143, 144, 145, 146, 147, 149, 151, 152, 159),
 }
+_KEY_CALLS: dict[str, tuple[int, ...]] = {"x86_64": (248, 249, 250), "aarch64": (217, 218, 219)}
+"""add_key, request_key, keyctl: kernel keys belong to the user, who is the same in all pods (`@u`, `@us`)."""
+_KEY_CALLS_32: dict[str, tuple[int, tuple[int, ...]]] = {
+    "x86_64": (0x40000003, (286, 287, 288)),
+    "aarch64": (0x40000028, (309, 310, 311)),
+}
+"""AUDIT_ARCH_* and the same calls of the 32-bit programs that the machine runs too."""
+_X32_BIT = 0x40000000
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_EPERM, _ENOSYS = 1, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def can_fake_ids() -> bool:
-    """Whether the filter's call numbers are known for this machine's architecture."""
-    return os.uname().machine in _ID_CALLS
+def container_filter(machine: str, *, fake_ids: bool, block_keys: bool) -> bytes:
+    """The seccomp program of a container; empty if it needs none. With `fake_ids`, changes of ids and owners return 0
+    and do nothing; with `block_keys`, kernel keys are refused as container engines refuse them."""
+    calls = dict.fromkeys(_ID_CALLS[machine], 0) if fake_ids else {}
+    if not block_keys:
+        return filter_program(machine, calls) if calls else b""
+    calls |= dict.fromkeys(_KEY_CALLS[machine], _EPERM)
+    arch, old_calls = _KEY_CALLS_32[machine]
+    return filter_program(machine, calls, (arch, dict.fromkeys(old_calls, _EPERM)))
 
 
-def id_filter(machine: str) -> bytes:
-    """The seccomp program (an array of `struct sock_filter`) under which id changes return 0 and do nothing."""
-    arch, calls = _ID_CALLS[machine]
-    load, equal, ret = 0x20, 0x15, 0x06
-    allow, pretend = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with errno 0
-    program = [(load, 0, 0, 4), (equal, 1, 0, arch), (ret, 0, 0, allow), (load, 0, 0, 0)]
-    program += [(equal, len(calls) - i, 0, number) for i, number in enumerate(calls)]
-    program += [(ret, 0, 0, allow), (ret, 0, 0, pretend)]
-    return b"".join(struct.pack("HBBI", *step) for step in program)
+def filter_program(machine: str, calls: Mapping[int, int], other: tuple[int, Mapping[int, int]] | None = None) -> bytes:
+    """An array of `struct sock_filter` under which calls return an error number at once (0: success). `other` is a
+    further architecture with its calls. x32 calls, whose numbers would slip through, are unknown (ENOSYS)."""
+    load, equal, at_least, ret = 0x20, 0x15, 0x35, 0x06
+    allow, errno = (ret, 0, 0, 0x7FFF0000), 0x00050000
+    program = [(load, 0, 0, 4)]
+    for arch, numbers in filter(None, ((_ARCH[machine], calls), other)):
+        body = [(load, 0, 0, 0)]
+        if arch == _ARCH["x86_64"]:
+            body += [(at_least, 0, 1, _X32_BIT), (ret, 0, 0, errno | _ENOSYS)]
+        for number, code in numbers.items():
+            body += [(equal, 0, 1, number), (ret, 0, 0, errno | code)]
+        program += [(equal, 0, len(body) + 1, arch), *body, allow]
+    return b"".join(struct.pack("HBBI", *step) for step in (*program, allow))
 
 
-def fake_id_changes() -> None:
-    """Makes chown, setuid and their like appear to succeed from here on; needs no_new_privs."""
-    code = id_filter(os.uname().machine)
+def set_filter(code: bytes) -> None:
+    """Installs a seccomp program for the rest of the process's life; needs no_new_privs or CAP_SYS_ADMIN."""
     instructions = ctypes.create_string_buffer(code, len(code))
     program = ctypes.create_string_buffer(struct.pack("H6xQ", len(code) // 8, ctypes.addressof(instructions)))
     zero = ctypes.c_ulong(0)
     if _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), program, zero, zero):
         raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def limit_calls(*, fake_ids: bool, block_keys: bool) -> None:
+    """Installs the container's filter, as far as the call numbers of this machine's architecture are known."""
+    machine = os.uname().machine
+    if machine in _ARCH and (code := container_filter(machine, fake_ids=fake_ids, block_keys=block_keys)):
+        set_filter(code)
+
+
+def new_session_keyring() -> None:
+    """Leaves the session keyring of the user who started the cluster. Without CONFIG_KEYS, and if the user's quota of
+    keys is used up, everything stays as it is."""
+    calls = _KEY_CALLS.get(os.uname().machine)
+    if calls:
+        _libc.syscall(ctypes.c_long(calls[-1]), ctypes.c_long(_KEYCTL_JOIN_SESSION_KEYRING), None)
 
 
 def bound_capabilities(keep: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.net import linux
-from fairlead.node import launch, wire
+from fairlead.node import launch, privilege, wire
 from fairlead.node.attached import CHANNELS, Attached, Opening
 from fairlead.node.children import Child, Sandbox
 from fairlead.node.logfile import LogFile, LogStream
@@ -438,6 +438,7 @@ def main(sock: socket.socket) -> NoReturn:
     """Becomes the zygote on this end of the pair; ends the process when nobody holds the other end any more.
     Every other descriptor but the standard three is closed, the inherited other end among them."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    privilege.new_session_keyring()
     gc.disable()  # nothing here makes cycles, and what was inherited must not be finalised: its descriptors are closed
     gc.freeze()
     os.closerange(3, sock.fileno())

@@ -15,7 +15,7 @@ import pytest
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.preflight import check_ipv6, check_proxy_mode
 from fairlead.net import linux
-from fairlead.node.privilege import id_filter
+from fairlead.node.privilege import container_filter
 from tests.net.sandbox import as_any_user, in_sandbox
 
 pytestmark = pytest.mark.kernel
@@ -47,7 +47,7 @@ def _read_only() -> str:
 def _refuse_ipv6_sockets() -> str:
     """As a kernel without IPv6 does: by a filter that looks at the first argument of socket(2)."""
     machine = os.uname().machine
-    (arch,) = struct.unpack_from("I", id_filter(machine), 8 + 4)
+    (arch,) = struct.unpack_from("I", container_filter(machine, fake_ids=True, block_keys=False), 8 + 4)
     load, equal, ret = 0x20, 0x15, 0x06
     program = [
         (load, 0, 0, 4), (equal, 0, 5, arch), (load, 0, 0, 0), (equal, 0, 3, _SOCKET[machine]), (load, 0, 0, 16),
