@@ -26,7 +26,8 @@ def verdict(program: bytes, arch: int, number: int) -> int:
                 at += true if value == operand else false
             case 0x35:
                 at += true if value >= operand else false
-            case 0x06:
+            case _:
+                assert code == 0x06
                 return int(operand)
 
 
