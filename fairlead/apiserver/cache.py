@@ -35,6 +35,20 @@ class _Labelled(msgspec.Struct):
 _LABELS = msgspec.json.Decoder(_Labelled)
 
 
+class _Identified(msgspec.Struct):
+    class Meta(msgspec.Struct):
+        uid: str = ""
+
+    metadata: Meta
+
+
+_IDENTITY = msgspec.json.Decoder(_Identified)
+
+
+def _uid(raw: bytes) -> str:
+    return _IDENTITY.decode(raw).metadata.uid
+
+
 class EncodedForm:
     """How objects of one kind look as bytes."""
 
@@ -164,6 +178,8 @@ class KindCache:
         self._ring_events = ring_events
         self._ring_bytes = 0
         self._floor = 0
+        self.derived: set[str] = set()
+        """Keys of entries that follow from other objects and are not in the store."""
         self.listeners: dict[object, Listener] = {}
         """Called with every event in order; keyed by whoever wants to be forgotten again."""
 
@@ -216,6 +232,25 @@ class KindCache:
             listener(event)
         event.forget_lines()
         return event
+
+    def catch_up(self, prefix: str, records: Sequence[Record], revision: int) -> None:
+        """Takes in a listing after changes were missed: listeners are told what differs, oldest change first.
+
+        What happened in between is not known, so watches from before the listing's revision can no longer start."""
+        listed = {record.key[len(prefix) :]: record for record in records}
+        for key, entry in list(self._entries.items()):
+            if key in self.derived:
+                continue
+            record = listed.get(key)
+            if record is None or _uid(record.value) != _uid(entry.raw):
+                self.apply(key, Change(key, min(record.revision, revision) if record else revision, None))
+        for key, record in sorted(listed.items(), key=lambda item: item[1].revision):
+            known = self._entries.get(key)
+            if known is None or known.revision != record.revision:
+                self.apply(key, Change(key, record.revision, record.value))
+        self._ring.clear()
+        self._ring_bytes = 0
+        self._floor = revision
 
     def _remember(self, event: Event) -> None:
         self._ring.append(event)

@@ -5,6 +5,7 @@ Keys are laid out as upstream's `/registry`, so that another server could open t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from fairlead.apiserver.cache import EncodedForm, Entry, KindCache
 from fairlead.apiserver.views import VIEWS, ViewCache
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, conflict, not_found
-from fairlead.store.model import Change, Record, Store
+from fairlead.store.model import Change, Record, Store, StoreError, Watch
 
 # Upstream keeps some kinds under other names than their plurals.
 _FOLDERS = {
@@ -77,6 +78,9 @@ class Resources:
         self.store = store
         self.revision = 0
         """All caches hold exactly the state of this revision."""
+        self._watch: Watch | None = None
+        self._lost = asyncio.Event()
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._kept = {kind: kept(kind) for kind in kinds if not kind.view}
         self._all = [self._kept.get(kind) or self._view(kind) for kind in kinds]
         self._by_prefix = {resource.prefix: resource for resource in self._kept.values()}
@@ -97,24 +101,70 @@ class Resources:
         return self._by_plural[(kind.group, kind.version, kind.plural)]
 
     async def load(self) -> None:
-        """Fills the caches from the store and follows it from there."""
-        records, revision = await self.store.list(ROOT)
-        sorted_out: dict[str, list[Record]] = {}
-        for record in records:
-            resource = self._owner(record.key)
-            if resource is not None:
-                sorted_out.setdefault(resource.prefix, []).append(record)
+        """Fills the caches from the store and follows it from there. Raises StoreError."""
+        page = await self.store.list(ROOT)
+        sorted_out = self._sorted_out(page.records)
         for resource in self._all:
-            resource.cache.load(resource.prefix, sorted_out.get(resource.prefix, []), revision)
-        self.revision = revision
-        self.store.subscribe(self._on_changes)
+            resource.cache.load(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
+        self.revision = page.revision
+        self._watch = await self.store.watch(ROOT, page.revision, self)
 
-    def _on_changes(self, changes: Sequence[Change]) -> None:
+    async def reached(self, revision: int) -> None:
+        """Waits until the caches show the effect of the revision. In-process stores are there already."""
+        if self.revision >= revision:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((revision, waiter))
+        await waiter
+
+    def on_changes(self, changes: Sequence[Change], revision: int) -> None:
+        """Implements `Watcher`."""
         for change in changes:
             self.revision = change.revision
             resource = self._owner(change.key)
             if resource is not None:
                 resource.cache.apply(change.key[len(resource.prefix) :], change)
+        self.revision = revision
+        if self._waiters:
+            self._wake()
+
+    def on_lost(self, error: StoreError) -> None:
+        """Implements `Watcher`."""
+        self._lost.set()
+
+    async def follow(self) -> None:
+        """Lists again each time the watch has lost changes. Runs until cancelled."""
+        while True:
+            await self._lost.wait()
+            page = await self.store.list(ROOT)
+            self._lost.clear()
+            sorted_out = self._sorted_out(page.records)
+            for resource in self._kept.values():
+                resource.cache.catch_up(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
+            self.on_changes((), page.revision)
+            self._watch = await self.store.watch(ROOT, page.revision, self)
+
+    def stop(self) -> None:
+        """Follows the store no longer."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _wake(self) -> None:
+        waiting, self._waiters = self._waiters, []
+        for revision, waiter in waiting:
+            if revision > self.revision:
+                self._waiters.append((revision, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+
+    def _sorted_out(self, records: Sequence[Record]) -> dict[str, list[Record]]:
+        """Returns the records by their resource's prefix."""
+        sorted_out: dict[str, list[Record]] = {}
+        for record in records:
+            resource = self._owner(record.key)
+            if resource is not None:
+                sorted_out.setdefault(resource.prefix, []).append(record)
+        return sorted_out
 
     def _owner(self, key: str) -> Resource | None:
         end = key.find("/", len(ROOT)) + 1

@@ -59,7 +59,7 @@ class ApiServer:
         self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
         self._authenticator = Authenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
-        writer = Writer(store, self._allocator)
+        writer = Writer(resources, self._allocator)
         admission = Admission(resources, ids=ids)
         creator = Creator(writer, admission, clock=clock, ids=ids)
         updater = Updater(writer, clock=clock)
@@ -99,6 +99,7 @@ class ApiServer:
         await self._bootstrap.run(self._settings, self._allocator.first_address)
         await self._cidrs.sync()
         await self._nursery.__aenter__()
+        self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("event expiry", self._expiry.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._keep_bootstrapped, log=self._log))
@@ -122,6 +123,7 @@ class ApiServer:
     async def stop(self) -> None:
         """Ends all watches and connections. The store belongs to whoever opened it."""
         self._watches.stop()
+        self._resources.stop()
         await self._edge.stop()
         await self._kubelet.close()
         if self._started:

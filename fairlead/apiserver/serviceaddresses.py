@@ -49,6 +49,7 @@ class ServiceAddresses:
                 self._holders.setdefault(ip, []).append(entry.key)
                 if is_address(ip) and self._cache.get(ip) is None:
                     records.append(Record(ip, self._encoded(ip, service), entry.revision))
+                    self._cache.derived.add(ip)
         self._cache.load("", records, self._revision)
 
     def holder_of(self, ip: str) -> str:
@@ -66,7 +67,8 @@ class ServiceAddresses:
             if ip not in had and after is not None:
                 self._holders.setdefault(ip, []).append(key)
                 if self._cache.get(ip) is None:
-                    self._cache.apply(ip, Change(ip, revision, self._encoded(ip, after), None))
+                    self._cache.derived.add(ip)
+                    self._cache.apply(ip, Change(ip, revision, self._encoded(ip, after)))
 
     def _drop(self, ip: str, key: str, revision: int) -> None:
         left = [holder for holder in self._holders.pop(ip, []) if holder != key]
@@ -76,9 +78,10 @@ class ServiceAddresses:
             return
         heir = self._services.get(left[0]) if left else None
         if heir is not None:
-            self._cache.apply(ip, Change(ip, revision, self._encoded(ip, heir.decode()), None))
+            self._cache.apply(ip, Change(ip, revision, self._encoded(ip, heir.decode())))
         else:
-            self._cache.apply(ip, Change(ip, revision, None, None))
+            self._cache.derived.discard(ip)
+            self._cache.apply(ip, Change(ip, revision, None))
 
     def _encoded(self, ip: str, service: Service) -> bytes:
         meta = service.metadata

@@ -14,10 +14,11 @@ from fairlead.api.lease import LEASE
 from fairlead.api.node import NODE
 from fairlead.apiserver.allocate import Hold, ServiceAllocator
 from fairlead.apiserver.cache import Entry
-from fairlead.apiserver.resource import Resource
+from fairlead.apiserver.resource import Resource, Resources
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, already_exists, internal_error
-from fairlead.store.model import Conflict, Exists, NotFound, Store, StoreError
+from fairlead.store.model import Conflict, Exists, NotFound, StoreError
+from fairlead.store.writes import create, delete, replace
 
 
 class Raced(Exception):
@@ -25,8 +26,9 @@ class Raced(Exception):
 
 
 class Writer:
-    def __init__(self, store: Store, allocator: ServiceAllocator) -> None:
-        self._store = store
+    def __init__(self, resources: Resources, allocator: ServiceAllocator) -> None:
+        self._resources = resources
+        self._store = resources.store
         self._allocator = allocator
 
     def complete(self, kind: Kind[Any], old: Any, new: Any) -> None:
@@ -46,12 +48,13 @@ class Writer:
             if dry_run:
                 return Entry(form, key, value, 0)
             try:
-                revision = await _settle(self._store.write(resource.prefix + key, value, expected_revision=0), hold)
+                revision = await _settle(create(self._store, resource.prefix + key, value), hold)
             except Exists as e:
+                await self._resources.reached(e.revision)
                 raise already_exists(kind.plural, kind.group, name) from e
             except StoreError as e:
                 raise unavailable(e) from e
-        return _written(resource, key, value, revision)
+        return await self._written(resource, key, value, revision)
 
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
         """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
@@ -65,15 +68,16 @@ class Writer:
             # Heartbeats are most of the writes of an idle cluster and nobody replays them.
             history = resource.kind is not LEASE and resource.kind is not NODE
             try:
-                write = self._store.write(
-                    resource.prefix + entry.key, value, expected_revision=entry.revision, history=history
+                write = replace(
+                    self._store, resource.prefix + entry.key, value, revision=entry.revision, history=history
                 )
                 revision = await _settle(write, hold)
             except (Conflict, NotFound) as e:
+                await self._resources.reached(e.revision)
                 raise Raced from e
             except StoreError as e:
                 raise unavailable(e) from e
-        return _written(resource, entry.key, value, revision)
+        return await self._written(resource, entry.key, value, revision)
 
     async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
         """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
@@ -81,26 +85,28 @@ class Writer:
         if dry_run:
             return entry
         try:
-            revision = await self._store.delete(resource.prefix + entry.key, expected_revision=entry.revision)
+            revision = await delete(self._store, resource.prefix + entry.key, revision=entry.revision)
         except (Conflict, NotFound) as e:
+            await self._resources.reached(e.revision)
             raise Raced from e
         except StoreError as e:
             raise unavailable(e) from e
+        await self._resources.reached(revision)
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+    async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
+        """Returns what was written, once the cache shows it: the cache's own entry unless it is newer by then."""
+        await self._resources.reached(revision)
+        found = resource.cache.get(key)
+        if found is not None and found.revision == revision:
+            return found
+        return Entry(resource.form, key, resource.form.splice(value, revision), revision)
 
 
 def _refuse_version(version: str) -> None:
     """Raises StatusError 500, as upstream does, if a new object names a version that could exist."""
     if version.isascii() and version.isdigit() and 0 < int(version) < 1 << 64:
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-
-
-def _written(resource: Resource, key: str, value: bytes, revision: int) -> Entry:
-    """What was written: the cache's own, unless somebody has written again meanwhile."""
-    found = resource.cache.get(key)
-    if found is not None and found.revision == revision:
-        return found
-    return Entry(resource.form, key, resource.form.splice(value, revision), revision)
 
 
 async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:

@@ -1,26 +1,22 @@
-"""What the engines do alike: deciding a write, and how much history is kept.
-
-`decide` is the whole rule of `expected_revision`; both engines ask it, so they cannot disagree. `HistoryWindow` is the
-whole rule of what is cut.
-"""
+"""What the engines do alike: checking the comparisons of a transaction, and deciding how much history is kept."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from fairlead.store.model import Conflict, Exists, NotFound, StoreError
+from fairlead.store.model import Compacted, Compare, Operation, Put, Record
 
 HISTORY_LIMIT = 10_000
-"""Changes kept for `changes_since`; a tenth more may pile up before they are cut in one go."""
+"""Superseded versions kept for watches and listings of the past; a tenth more may pile up before they are cut."""
 HISTORY_BYTES = 8 << 20
-"""Bytes of keys and values kept for the same purpose: large objects must not fill the disk."""
+"""Bytes of superseded keys and values kept: large objects must not fill the disk."""
 
 
 class HistoryWindow:
-    """The revisions and sizes of the changes kept, oldest first, within both bounds.
+    """The superseded versions by the revision that superseded each, with their sizes, oldest first.
 
-    The newest change stays even if it is larger than the bound.
+    The newest one stays even if it is larger than the bound.
     """
 
     def __init__(self, limit: int, limit_bytes: int, entries: Iterable[tuple[int, int]] = ()) -> None:
@@ -32,14 +28,13 @@ class HistoryWindow:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, revision: int, key: str, value: bytes | None) -> None:
-        """Counts a change that was just written."""
-        size = len(key) + len(value or b"")
+    def add(self, revision: int, size: int) -> None:
+        """Counts a version of `size` bytes that `revision` superseded."""
         self._entries.append((revision, size))
         self.bytes += size
 
     def excess(self) -> int:
-        """Returns the newest revision to cut, or 0 while both bounds hold."""
+        """Returns the newest revision to compact, or 0 while both bounds hold."""
         if len(self) <= self._limit * 11 // 10 and self.bytes <= self._limit_bytes * 11 // 10:
             return 0
         length, size, cut = len(self), self.bytes, 0
@@ -50,22 +45,24 @@ class HistoryWindow:
         return cut
 
     def cut(self, revision: int) -> None:
-        """Drops the changes up to and including the revision."""
+        """Drops the versions superseded up to and including the revision."""
         while self._entries and self._entries[0][0] <= revision:
             self.bytes -= self._entries.popleft()[1]
 
 
-def decide_write(key: str, current: int, expected: int | None) -> StoreError | None:
-    """Why a write must not happen, if so. `current` is the key's revision, 0 where it does not exist."""
-    if expected is None or expected == current:
-        return None
-    if expected == 0:
-        return Exists(key)
-    return Conflict(key) if current else NotFound(key)
+def mismatch(compare: Sequence[Compare], read: Callable[[str], Record | None]) -> list[Record | None] | None:
+    """Returns the present records of the compared keys if a comparison fails, otherwise None."""
+    current = [read(c.key) for c in compare]
+    holds = all((r.revision if r else 0) == c.revision for c, r in zip(compare, current, strict=True))
+    return None if holds else current
 
 
-def decide_delete(key: str, current: int, expected: int | None) -> StoreError | None:
-    """Why a delete must not happen, if so."""
-    if not current:
-        return NotFound(key)
-    return None if expected in (None, current) else Conflict(key)
+def effective(operations: Sequence[Operation], exists: Callable[[str], bool]) -> list[Operation]:
+    """Returns the operations that change something: a deletion of a missing key does not."""
+    return [op for op in operations if isinstance(op, Put) or exists(op.key)]
+
+
+def check_kept(revision: int, compacted: int) -> None:
+    """Raises Compacted if the revision is older than the history."""
+    if revision < compacted:
+        raise Compacted(f"revision {revision} is compacted, the oldest kept is {compacted}")

@@ -1,12 +1,14 @@
-"""What a store is: the contract that every engine keeps and `tests/contract` checks.
+"""The contract of a store, kept by every engine and checked by `tests/contract/test_store.py`.
 
-One counter: every committed write takes the next revision. A write is acknowledged only when it is durable,
-and subscribers see all committed changes in revision order, each before its writer's await returns.
+One counter: each committed transaction takes the next revision. A transaction is acknowledged only when it is durable.
+A watch delivers every committed change exactly once and in revision order, but at any time: a caller that wrote
+revision N and needs its effect waits until its watch has delivered N. The contract holds for engines in another
+process too (etcd), so nothing here is synchronous except a watcher's calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,20 +17,32 @@ class StoreError(Exception):
     """The closed family of store errors."""
 
 
-class NotFound(StoreError):
+class RefusedWrite(StoreError):
+    """A comparison failed. `revision` is one whose state shows why: wait for it before trying again."""
+
+    def __init__(self, key: str, revision: int) -> None:
+        super().__init__(key)
+        self.revision = revision
+
+
+class NotFound(RefusedWrite):
     """The key does not exist."""
 
 
-class Exists(StoreError):
-    """The key exists, and the write asked to create it (`expected_revision=0`)."""
+class Exists(RefusedWrite):
+    """The key exists, and the write asked to create it."""
 
 
-class Conflict(StoreError):
+class Conflict(RefusedWrite):
     """The key's revision is not the one expected."""
 
 
 class Compacted(StoreError):
     """The revision asked for is older than the history kept."""
+
+
+class Unavailable(StoreError):
+    """The store cannot be reached; the outcome of a transaction under way is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +55,99 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One committed write. `value` is None for a delete, `previous` is None for a create."""
+    """One committed write. `value` is None for a deletion."""
 
     key: str
     revision: int
     value: bytes | None
-    previous: Record | None
 
 
-Subscriber = Callable[[Sequence[Change]], None]
-"""Called on the event loop's thread with one batch of changes in revision order; must not block or raise."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a listing."""
+
+    records: Sequence[Record]
+    revision: int
+    """The revision whose state the page shows."""
+    more: bool = False
+    """More records follow the last one of this page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A condition of a transaction: the key's revision; 0 if the key must not exist."""
+
+    key: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    key: str
+    value: bytes
+    history: bool = True
+    """False if later watches need not see this change once a newer one exists (node heartbeats). A hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    key: str
+
+
+Operation = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class TxnResult:
+    succeeded: bool
+    revision: int
+    """The revision of the transaction if it succeeded, otherwise of the store."""
+    current: Sequence[Record | None] = ()
+    """The present records of the compared keys if the transaction failed, in the order of the comparisons."""
+
+
+class Watcher(Protocol):
+    """Receives a watch's events on the event loop's thread; must neither block nor raise."""
+
+    def on_changes(self, changes: Sequence[Change], revision: int) -> None:
+        """Changes in revision order. Every change up to `revision` has now been delivered; without changes this is a
+        progress notification."""
+        ...
+
+    def on_lost(self, error: StoreError) -> None:
+        """The watch has ended. `Compacted` if changes were missed: list again and watch from there."""
+        ...
+
+
+class Watch(Protocol):
+    def cancel(self) -> None:
+        """Ends the watch; the watcher is not called again."""
+        ...
 
 
 class Store(Protocol):
     async def get(self, key: str) -> Record | None: ...
 
-    async def list(self, prefix: str) -> tuple[Sequence[Record], int]:
-        """Every record below the prefix in key order, and the store's revision they are true for."""
+    async def list(self, prefix: str, *, revision: int = 0, limit: int = 0, after: str = "") -> Page:
+        """Returns the records below the prefix in key order, at most `limit` (0: all), after the key `after`.
+
+        `revision` selects a past state (0: the present one). Raises Compacted, Unavailable."""
         ...
 
-    async def write(self, key: str, value: bytes, *, expected_revision: int | None, history: bool = True) -> int:
-        """Writes and returns the new revision. `expected_revision`: 0 creates (else Exists), None overwrites,
-        N replaces revision N (else Conflict, or NotFound where the key is gone). With `history=False` the
-        change need not be kept for later watches (node heartbeats)."""
+    async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
+        """Applies all operations in one revision if every comparison holds, otherwise none.
+
+        No two operations may name one key; deleting a missing key changes nothing. Raises Unavailable."""
         ...
 
-    async def delete(self, key: str, *, expected_revision: int | None) -> int:
-        """Deletes and returns the revision of the deletion. Raises NotFound, Conflict."""
-        ...
+    async def watch(self, prefix: str, from_revision: int, watcher: Watcher) -> Watch:
+        """Delivers the changes below the prefix after `from_revision`, past ones first.
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """From now on, every change."""
-        ...
-
-    async def changes_since(self, revision: int) -> Sequence[Change]:
-        """The changes after `revision`, oldest first. Raises Compacted. `previous` may be None throughout."""
+        If the past is compacted, the watcher's `on_lost` is called with Compacted, possibly before this returns."""
         ...
 
     async def compact(self, revision: int) -> None:
-        """Forgets the history up to and including the revision."""
-        ...
-
-    @property
-    def revision(self) -> int:
-        """The revision of the last committed write."""
+        """Drops the history up to and including the revision; the present state stays."""
         ...
 
     async def close(self) -> None: ...

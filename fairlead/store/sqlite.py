@@ -2,8 +2,9 @@
 
 What must stay true: one thread owns the connection; whatever is queued when it looks goes into one
 transaction (`synchronous=FULL`, so one fsync a batch and not one a write); results go back to the event loop
-with one `call_soon_threadsafe` a batch, where subscribers are called before any writer's future resolves.
-Reads go through the same queue and so see every write queued before them.
+with one `call_soon_threadsafe` a batch, where watches are served before any writer's future resolves.
+Reads go through the same queue and so see every write queued before them; so does the start of a watch, which
+therefore misses no change and sees none twice.
 
 Rejected: one transaction a write (a fifth of the throughput), apsw (a dependency for 30 %), a second
 connection for reads (the API server reads its own cache, the store only at start).
@@ -20,9 +21,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead.store.engine import Engine
-from fairlead.store.history import HISTORY_BYTES, HISTORY_LIMIT
-from fairlead.store.model import Change, Record, StoreError, Subscriber
+from fairlead.store.engine import Committed, Engine
+from fairlead.store.history import HISTORY_BYTES, HISTORY_LIMIT, HistoryWindow
+from fairlead.store.model import (
+    Change,
+    Compacted,
+    Compare,
+    Operation,
+    Page,
+    Put,
+    Record,
+    StoreError,
+    TxnResult,
+    Watch,
+    Watcher,
+)
+from fairlead.store.watches import OpenWatch, Watches
 
 _MAX_BATCH = 512
 _MAX_BATCH_BYTES = 4 << 20
@@ -33,11 +47,27 @@ _IDLE_S = 1.0
 
 @dataclass(slots=True)
 class _Job:
-    """One thing for the writer thread to do; `run` may return a Change, which is then announced."""
+    """One thing for the writer thread to do."""
 
     run: Callable[[], Any]
     future: asyncio.Future[Any]
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A watch and the changes it starts with, or why it cannot start."""
+
+    watch: OpenWatch
+    past: Sequence[Change]
+    revision: int
+    error: Compacted | None = None
+
+    def begin(self) -> None:
+        if self.error is not None:
+            self.watch.lose(self.error)
+        else:
+            self.watch.begin(self.past, self.revision)
 
 
 @dataclass(slots=True)
@@ -53,10 +83,9 @@ class SqliteStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._subscribers: list[Subscriber] = []
+        self._watches = Watches()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed: asyncio.Future[None] | None = None
-        self._revision = engine.revision
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
 
@@ -71,41 +100,32 @@ class SqliteStore:
             raise StoreError(f"{path}: {e}") from e
 
     @property
-    def revision(self) -> int:
-        return self._revision
-
-    @property
-    def history_length(self) -> int:
-        return len(self._engine.window)
-
-    @property
-    def history_bytes(self) -> int:
-        return self._engine.window.bytes
+    def history(self) -> HistoryWindow:
+        return self._engine.window
 
     async def get(self, key: str) -> Record | None:
         found: Record | None = await self._submit(lambda: self._engine.read(key))
         return found
 
-    async def write(self, key: str, value: bytes, *, expected_revision: int | None, history: bool = True) -> int:
-        engine = self._engine
-        change: Change = await self._submit(
-            lambda: engine.write(key, value, expected=expected_revision, history=history), len(value)
-        )
-        return change.revision
+    async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
+        size = sum(len(op.value) for op in operations if isinstance(op, Put))
+        committed: Committed = await self._submit(lambda: self._engine.txn(compare, operations), size)
+        return committed.result
 
-    async def delete(self, key: str, *, expected_revision: int | None) -> int:
-        change: Change = await self._submit(lambda: self._engine.delete(key, expected=expected_revision))
-        return change.revision
+    async def watch(self, prefix: str, from_revision: int, watcher: Watcher) -> Watch:
+        watch = self._watches.open(prefix, watcher)
+        await self._submit(lambda: self._begin(watch, from_revision))
+        return watch
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        self._subscribers.append(subscriber)
-
-    async def changes_since(self, revision: int) -> Sequence[Change]:
-        changes: Sequence[Change] = await self._submit(lambda: self._engine.since(revision))
-        return changes
+    def _begin(self, watch: OpenWatch, from_revision: int) -> _Begun:
+        """On the writer thread: the past of a watch."""
+        try:
+            return _Begun(watch, self._engine.since(from_revision), self._engine.revision)
+        except Compacted as e:
+            return _Begun(watch, (), self._engine.revision, e)
 
     async def compact(self, revision: int) -> None:
-        await self._submit(lambda: self._engine.forget(revision))
+        await self._submit(lambda: self._engine.compact(revision))
 
     async def close(self) -> None:
         """Commits what is queued, then closes the file."""
@@ -127,11 +147,19 @@ class SqliteStore:
         return future
 
     def _announce(self, jobs: list[_Job], results: list[Any]) -> None:
-        changes = [result for result in results if type(result) is Change]
-        if changes:
-            self._revision = changes[-1].revision
-            for subscriber in self._subscribers:
-                subscriber(changes)
+        """On the event loop: serves the watches, then the writers."""
+        changes: list[Change] = []
+        revision = 0
+        for result in results:
+            if type(result) is Committed and result.changes:
+                changes += result.changes
+                revision = result.result.revision
+            elif type(result) is _Begun:
+                # Changes of this batch before it are part of its past, those after it are not.
+                self._deliver(changes, revision)
+                changes = []
+                result.begin()
+        self._deliver(changes, revision)
         for job, result in zip(jobs, results, strict=True):
             if job.future.done():
                 continue
@@ -139,6 +167,10 @@ class SqliteStore:
                 job.future.set_exception(result)
             else:
                 job.future.set_result(result)
+
+    def _deliver(self, changes: Sequence[Change], revision: int) -> None:
+        if changes:
+            self._watches.deliver(changes, revision)
 
     def _work(self) -> None:
         """The writer thread."""
@@ -191,9 +223,9 @@ class SqliteStore:
             loop.call_soon_threadsafe(call, *args)
 
     # Last, because inside the class body the name hides the builtin.
-    async def list(self, prefix: str) -> tuple[Sequence[Record], int]:
-        found: tuple[Sequence[Record], int] = await self._submit(lambda: self._engine.read_all(prefix))
-        return found
+    async def list(self, prefix: str, *, revision: int = 0, limit: int = 0, after: str = "") -> Page:
+        page: Page = await self._submit(lambda: self._engine.list(prefix, revision=revision, limit=limit, after=after))
+        return page
 
 
 def _attempt(job: _Job) -> Any:

@@ -38,6 +38,11 @@ class Api:
     user: User = SYSTEM
 
     @property
+    def revision(self) -> int:
+        """Of the state that the server shows."""
+        return self.server._resources.revision
+
+    @property
     def client(self) -> ApiClient:
         return ApiClient(self.server.transport(self.user))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from fairlead.api.service import SERVICE
 from fairlead.apiserver.services import addresses, node_ports
 from fairlead.store.memory import MemoryStore
-from fairlead.store.model import StoreError
+from fairlead.store.model import Compare, Operation, StoreError, TxnResult
 
 from .harness import MERGE, SERVICES, Api, service, start
 
@@ -28,12 +29,12 @@ class Faulty(MemoryStore):
         self._rng = rng
         self.rate = 0.0
 
-    async def write(self, key: str, value: bytes, *, expected_revision: int | None, history: bool = True) -> int:
+    async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
         for _ in range(self._rng.randrange(3)):
             await asyncio.sleep(0)
         if self._rng.random() < self.rate:
             raise StoreError("the disk is full")
-        return await super().write(key, value, expected_revision=expected_revision, history=history)
+        return await super().txn(compare, operations)
 
 
 async def step(api: Api, rng: random.Random) -> None:

@@ -110,7 +110,7 @@ def test_half_open_handshakes_and_idle_strangers_leave_known_clients_alone(certi
 
     async def story(at: Edge) -> None:
         port = int(at.url.rpartition(":")[2])
-        query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
+        query = {"watch": "1", "resourceVersion": str(at.api.revision)}
         async with AsyncExitStack() as stack, at.session.get(at.url + CONFIG_MAPS, params=query) as watch:
             for number in range(attackers):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

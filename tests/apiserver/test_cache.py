@@ -22,10 +22,10 @@ def test_lists_are_in_key_order_whatever_came_and_went_between_them(steps: list[
         namespace, _, name = key.partition("/")
         if what == "put":
             value = cache.form.stored(ConfigMap(metadata=ObjectMeta(name=name, namespace=namespace)))
-            cache.apply(key, Change(key, revision, value, None))
+            cache.apply(key, Change(key, revision, value))
             there.add(key)
         elif what == "drop" and key in there:
-            cache.apply(key, Change(key, revision, None, None))
+            cache.apply(key, Change(key, revision, None))
             there.discard(key)
         elif what == "look":
             _same(cache, there)

@@ -122,7 +122,7 @@ def test_a_client_may_ask_before_it_sends_its_body(certificates: Path) -> None:
 
 def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(certificates: Path) -> None:
     async def story(at: Edge) -> None:
-        query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
+        query = {"watch": "1", "resourceVersion": str(at.api.revision)}
         async with asyncio.timeout(5):
             response = await at.session.get(at.url + CONFIG_MAPS, params=query)
             assert response.status == 200
@@ -142,7 +142,7 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothin
     size, count = 500_000, 90  # more than a watcher may leave unread, and than the kernel keeps for it
 
     async def story(at: Edge) -> None:
-        query = {"watch": "1", "resourceVersion": str(at.api.store.revision)}
+        query = {"watch": "1", "resourceVersion": str(at.api.revision)}
         unlimited = aiohttp.ClientTimeout(total=None)
         async with asyncio.timeout(60):
             stuck = await at.session.get(at.url + CONFIG_MAPS, params=query, timeout=unlimited, read_bufsize=1024)

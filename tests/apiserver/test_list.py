@@ -32,7 +32,7 @@ async def test_lists_are_in_key_order_over_all_namespaces_or_one(api: Api) -> No
     listing = await api.ok("GET", CONFIG_MAPS)
     assert names(listing) == ["b", "z"]
     assert (listing["kind"], listing["apiVersion"]) == ("ConfigMapList", "v1")
-    assert listing["metadata"]["resourceVersion"] == str(api.store.revision)
+    assert listing["metadata"]["resourceVersion"] == str(api.revision)
     assert names(await api.ok("GET", "/api/v1/namespaces/none/configmaps")) == []
 
 
@@ -70,7 +70,7 @@ async def test_pages_show_one_moment_whatever_happens_meanwhile(api: Api) -> Non
 @story
 async def test_a_page_of_a_forgotten_moment_is_gone_but_can_be_carried_on(api: Api) -> None:
     await some(api)
-    revision = api.store.revision
+    revision = api.revision
     await api.ok("DELETE", f"{CONFIG_MAPS}/m3")
     token = render_token(Position(revision, "default/m1"))
     error = await api.call("GET", CONFIG_MAPS, query={"continue": token})
@@ -99,7 +99,7 @@ async def test_a_version_not_yet_reached_is_a_timeout(api: Api) -> None:
 @story
 async def test_version_matches_are_checked(api: Api) -> None:
     await some(api, 1)
-    now = str(api.store.revision)
+    now = str(api.revision)
     exact = {"resourceVersion": now, "resourceVersionMatch": "Exact"}
     assert names(await api.ok("GET", CONFIG_MAPS, query=exact)) == ["m0"]
     await api.ok("POST", CONFIG_MAPS, config_map("b"))

@@ -10,6 +10,7 @@ import msgspec
 
 from fairlead.api.service import SERVICE
 from fairlead.store.memory import MemoryStore
+from fairlead.store.writes import create
 
 from .harness import SERVICES, Api, service, start, story
 
@@ -75,7 +76,7 @@ def test_what_a_start_finds_in_the_store_is_told_by_events() -> None:
                 del tree["spec"]["ports"][0]["nodePort"]
             key = f"/registry/services/specs/default/{name}"
             form = api.server._resources.of(SERVICE).form
-            await api.store.write(key, form.stored(form.decode(msgspec.json.encode(tree))), expected_revision=0)
+            await create(api.store, key, form.stored(form.decode(msgspec.json.encode(tree))))
         await api.server.stop()
         again = await start(api.store)
         outside = f"Cluster IP [IPv4]: 192.0.2.7 is not within any configured Service CIDR; {AGAIN}"

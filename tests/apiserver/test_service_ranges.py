@@ -93,7 +93,7 @@ async def test_every_cluster_ip_is_an_address_object_and_goes_with_its_service(a
 
 @story
 async def test_addresses_are_watched_like_anything_else(api: Api) -> None:
-    stream = await api.watch(ADDRESSES, resourceVersion=str(api.store.revision))
+    stream = await api.watch(ADDRESSES, resourceVersion=str(api.revision))
     await api.ok("POST", SERVICES, service("web", clusterIP="10.96.7.7"))
     await api.ok("PATCH", f"{SERVICES}/web", {"spec": {"selector": {"a": "b"}}}, content_type=MERGE)
     body = {"spec": {"type": "ExternalName", "externalName": "a.example"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from fairlead.apiserver.pool import Pool, lower_band
 from fairlead.store.memory import MemoryStore
+from fairlead.store.model import Compare, Operation, TxnResult
 
 from .harness import MERGE, SERVICES, Api, Tree, service, start, story
 
@@ -117,10 +119,10 @@ class GatedStore(MemoryStore):
         self.gate.set()
         self.waiting = asyncio.Event()
 
-    async def write(self, key: str, value: bytes, *, expected_revision: int | None, history: bool = True) -> int:
+    async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
         self.waiting.set()
         await self.gate.wait()
-        return await super().write(key, value, expected_revision=expected_revision, history=history)
+        return await super().txn(compare, operations)
 
 
 def test_an_address_stays_taken_when_the_client_hangs_up_during_the_write() -> None:

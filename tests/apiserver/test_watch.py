@@ -41,7 +41,7 @@ async def test_a_watch_from_a_version_brings_all_that_came_after(api: Api) -> No
     assert brief(found) == [("MODIFIED", "a"), ("DELETED", "a"), ("ADDED", "b")]
     revisions = [int(event["object"]["metadata"]["resourceVersion"]) for event in found]
     assert revisions == sorted(set(revisions))
-    assert revisions[1] == api.store.revision - 2
+    assert revisions[1] == api.revision - 2
     assert deleted["status"] == "Success"
 
 
@@ -50,7 +50,7 @@ async def test_objects_enter_and_leave_a_label_selection(api: Api) -> None:
     stream = await api.watch(CONFIG_MAPS, labelSelector="app=x")
     await api.ok("POST", CONFIG_MAPS, config_map("a", {"app": "y"}))
     for app in ("x", "x", "y", "y", "x"):
-        patch = {"metadata": {"labels": {"app": app}}, "data": {"rev": str(api.store.revision)}}
+        patch = {"metadata": {"labels": {"app": app}}, "data": {"rev": str(api.revision)}}
         await api.ok("PATCH", f"{CONFIG_MAPS}/a", patch, content_type=MERGE)
     await api.ok("DELETE", f"{CONFIG_MAPS}/a")
     found = await events(stream, 5)
@@ -87,14 +87,14 @@ async def test_a_version_from_before_the_start_is_expired(api: Api) -> None:
     (found,) = await events(stream, 1)
     assert found["type"] == "ERROR"
     assert (found["object"]["code"], found["object"]["reason"]) == (410, "Expired")
-    assert found["object"]["message"] == f"too old resource version: 1 ({api.store.revision})"
+    assert found["object"]["message"] == f"too old resource version: 1 ({api.revision})"
     assert not await stream.next()
     await restarted.server.stop()
 
 
 @story
 async def test_bookmarks_go_to_those_who_want_them(api: Api) -> None:
-    revision = str(api.store.revision)
+    revision = str(api.revision)
     wants = await api.watch(CONFIG_MAPS, allowWatchBookmarks="true", resourceVersion=revision)
     does_not = await api.watch(CONFIG_MAPS, resourceVersion=revision)
     api.server._watches.bookmark_all()
@@ -133,9 +133,9 @@ async def test_tables_are_watched_too(api: Api) -> None:
 @pytest.mark.slow
 @story
 async def test_a_watch_ends_after_its_timeout_and_at_the_end_of_the_server(api: Api) -> None:
-    stream = await api.watch(CONFIG_MAPS, timeoutSeconds="1", resourceVersion=str(api.store.revision))
+    stream = await api.watch(CONFIG_MAPS, timeoutSeconds="1", resourceVersion=str(api.revision))
     assert await asyncio.wait_for(stream.next(), 3) == ()
-    stream = await api.watch(CONFIG_MAPS, resourceVersion=str(api.store.revision))
+    stream = await api.watch(CONFIG_MAPS, resourceVersion=str(api.revision))
     api.server._watches.stop()
     assert await stream.next() == ()
     assert len(api.server._watches) == 0
@@ -156,12 +156,12 @@ class Story:
         obj = ConfigMap(metadata=ObjectMeta(name=name, namespace="d", labels=labels), data=data)
         self.revision += 1
         value = self.cache.form.stored(obj)
-        self.cache.apply(f"d/{name}", Change(f"/registry/configmaps/d/{name}", self.revision, value, None))
+        self.cache.apply(f"d/{name}", Change(f"/registry/configmaps/d/{name}", self.revision, value))
 
     def drop(self, name: str) -> None:
         if self.cache.get(f"d/{name}") is not None:
             self.revision += 1
-            self.cache.apply(f"d/{name}", Change(f"/registry/configmaps/d/{name}", self.revision, None, None))
+            self.cache.apply(f"d/{name}", Change(f"/registry/configmaps/d/{name}", self.revision, None))
 
 
 steps = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", None])), max_size=30)

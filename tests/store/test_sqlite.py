@@ -12,25 +12,29 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.store.model import StoreError
+from fairlead.store.model import Compacted, Delete, Put, StoreError
 from fairlead.store.sqlite import SqliteStore
+from tests.store.seen import Seen
 
 MIB = 1 << 20
+
 ROOT = Path(__file__).parents[2]
 
 # Writes for ever from 16 tasks and says what was acknowledged, one line a write, straight to the pipe.
 WRITER = """
 import asyncio, os, sys
+from fairlead.store.model import Delete, Put
 from fairlead.store.sqlite import SqliteStore
+from tests.store.seen import Seen
 
 async def writer(store, i):
     n = 0
     while True:
         n += 1
-        revision = await store.write(f"/w{i}/{n}", b"x" * 500, expected_revision=0, history=n % 2 == 0)
-        os.write(1, f"/w{i}/{n} {revision}\\n".encode())
+        result = await store.txn([], [Put(f"/w{i}/{n}", b"x" * 500, history=n % 2 == 0)])
+        os.write(1, f"/w{i}/{n} {result.revision}\\n".encode())
         if n > 3:
-            await store.delete(f"/w{i}/{n - 3}", expected_revision=None)
+            await store.txn([], [Delete(f"/w{i}/{n - 3}")])
             os.write(1, f"-/w{i}/{n - 3} 0\\n".encode())
 
 async def main():
@@ -44,14 +48,14 @@ asyncio.run(main())
 def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore.open(tmp_path / "a.db")
-        await store.write("/a", b"1", expected_revision=0)
-        await store.write("/b", b"2", expected_revision=0)
-        await store.delete("/b", expected_revision=None)
+        await put(store, "/a", b"1")
+        await put(store, "/b", b"2")
+        await remove(store, "/b")
         await store.close()
         store = SqliteStore.open(tmp_path / "a.db")
-        assert store.revision == 3
-        assert [r.key for r in (await store.list("/"))[0]] == ["/a"]
-        assert len(await store.changes_since(0)) == 3
+        assert (await store.list("/")).revision == 3
+        assert [r.key for r in (await store.list("/")).records] == ["/a"]
+        assert [(c.key, c.value) for c in (await past(store, 0)).changes] == [("/a", b"1"), ("/b", b"2"), ("/b", None)]
         await store.close()
 
     asyncio.run(main())
@@ -60,12 +64,12 @@ def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:
 def test_the_revision_never_runs_back_even_when_all_is_deleted_and_compacted(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore.open(tmp_path / "a.db")
-        await store.write("/a", b"1", expected_revision=0, history=False)
-        await store.delete("/a", expected_revision=None)
+        await put(store, "/a", b"1", history=False)
+        await remove(store, "/a")
         await store.compact(2)
         await store.close()
         store = SqliteStore.open(tmp_path / "a.db")
-        assert await store.write("/a", b"1", expected_revision=0) == 3
+        assert await put(store, "/a", b"1") == 3
         await store.close()
 
     asyncio.run(main())
@@ -87,6 +91,20 @@ def test_a_closed_store_refuses_work(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+async def past(store: SqliteStore, revision: int) -> Seen:
+    seen = Seen()
+    await store.watch("/", revision, seen)
+    return seen
+
+
+async def put(store: SqliteStore, key: str, value: bytes, *, history: bool = True) -> int:
+    return (await store.txn([], [Put(key, value, history)])).revision
+
+
+async def remove(store: SqliteStore, key: str) -> int:
+    return (await store.txn([], [Delete(key)])).revision
+
+
 def sizes(path: Path) -> tuple[int, int]:
     """Of the file and of its write-ahead log."""
     log = Path(f"{path}-wal")
@@ -96,7 +114,7 @@ def sizes(path: Path) -> tuple[int, int]:
 async def write_many(store: SqliteStore, count: int, size: int) -> None:
     for start in range(0, count, 50):
         batch = range(start, min(count, start + 50))
-        writes = (store.write(f"/k{i % 3}", os.urandom(size), expected_revision=None) for i in batch)
+        writes = (put(store, f"/k{i % 3}", os.urandom(size)) for i in batch)
         await asyncio.gather(*writes)
 
 
@@ -117,7 +135,7 @@ def test_many_updates_leave_a_small_file_and_an_empty_log(tmp_path: Path, count:
         await write_many(store, count, size)
         assert sizes(path)[1] < 24 * MIB
         await idle(path)
-        held = 3 * size + store.history_bytes
+        held = 3 * size + store.history.bytes
         assert sizes(path)[0] < held * 1.4 + 2 * MIB
         await store.close()
 
@@ -130,11 +148,11 @@ def test_deleted_objects_give_their_pages_back_when_the_store_is_idle(tmp_path: 
     async def main() -> None:
         store = SqliteStore.open(path)
         for i in range(20):
-            await store.write(f"/k{i}", os.urandom(MIB), expected_revision=0, history=False)
+            await put(store, f"/k{i}", os.urandom(MIB), history=False)
         await idle(path)
         assert sizes(path)[0] > 20 * MIB
         for i in range(20):
-            await store.delete(f"/k{i}", expected_revision=None)
+            await remove(store, f"/k{i}")
         await idle(path)
         assert sizes(path)[0] < 3 * MIB
         await store.close()
@@ -159,11 +177,13 @@ def test_a_file_of_an_older_release_is_made_small_when_it_is_opened(tmp_path: Pa
 
     async def main() -> None:
         store = SqliteStore.open(path)
-        assert sizes(path) < (11 * MIB, 1)
+        assert sizes(path) < (2 * MIB, 1)
         record = await store.get("/k")
         assert record is not None
-        assert (record.value, record.revision, store.revision) == (b"last", 40, 40)
-        assert [change.revision for change in await store.changes_since(34)] == [35, 36, 37, 38, 39, 40]
+        assert (record.value, record.revision, (await store.list("/")).revision) == (b"last", 40, 40)
+        assert isinstance((await past(store, 39)).lost, Compacted)
+        assert await put(store, "/k", b"new") == 41
+        assert [c.revision for c in (await past(store, 40)).changes] == [41]
         await store.close()
 
     asyncio.run(main())
@@ -205,6 +225,17 @@ def test_no_acknowledged_write_is_lost_by_kill_9(tmp_path: Path) -> None:
 
 async def read_all(path: Path) -> tuple[dict[str, int], int]:
     store = SqliteStore.open(path)
-    records, revision = await store.list("/")
+    page = await store.list("/")
     await store.close()
-    return {r.key: r.revision for r in records}, revision
+    return {r.key: r.revision for r in page.records}, page.revision
+
+
+def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    new = sqlite3.connect(path)
+    new.execute("pragma user_version=3")
+    new.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="written by a newer release"):
+        SqliteStore.open(path)
+    assert path.read_bytes()[100:] == before[100:]
