@@ -1,0 +1,78 @@
+"""A certificate authority with a server's and a client's certificate, made at run time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Pki:
+    ca: bytes
+    client: bytes
+    client_key: bytes
+    server_flags: list[str]
+    """etcd's flags for a server that asks its clients for certificates."""
+
+
+def make_pki(folder: Path) -> Pki:
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca = _certificate("ca", ca_key, ca_key, None)
+    made = {}
+    for name in ("server", "client"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        made[name] = (_pem(_certificate(name, key, ca_key, ca)), _key_pem(key))
+    for name, (certificate, key_pem) in made.items():
+        (folder / f"{name}.crt").write_bytes(certificate)
+        (folder / f"{name}.key").write_bytes(key_pem)
+    (folder / "ca.crt").write_bytes(_pem(ca))
+    flags = [
+        "--cert-file", str(folder / "server.crt"), "--key-file", str(folder / "server.key"),
+        "--client-cert-auth", "--trusted-ca-file", str(folder / "ca.crt"),
+    ]  # fmt: skip
+    return Pki(_pem(ca), *made["client"], flags)
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    issuer: x509.Certificate | None,
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _DAY)
+        .not_valid_after(now + _DAY)
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    if issuer is not None:
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+    return builder.sign(signer, hashes.SHA256())
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
