@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fairlead.api.hostports import HostPort, clash, host_ports
 from fairlead.api.node import Node, Taint
 from fairlead.api.pod import Pod
+from fairlead.scheduler.claims import claim_problem
 from fairlead.scheduler.nodeterms import matches_required, preferred_weight
 from fairlead.scheduler.podterms import Neighbours, neighbours_of
 from fairlead.scheduler.resources import Amounts, requests_of
-from fairlead.scheduler.snapshot import HostPort, NodeView, Snapshot, group_of, host_ports
+from fairlead.scheduler.snapshot import NodeView, Snapshot, group_of
 from fairlead.scheduler.taints import tolerates_all, untolerated
 
 UNSCHEDULABLE = "node(s) were unschedulable"
@@ -54,6 +56,8 @@ class _Wish:
 
 
 def choose(pod: Pod, snapshot: Snapshot, *, tie: Tie) -> Chosen | NoFit:
+    if snapshot.nodes and (problem := claim_problem(pod, snapshot.claims)):
+        return NoFit(_explain_for_all(problem, len(snapshot.nodes)))
     wish = _Wish(pod, requests_of(pod), host_ports(pod), group_of(pod), neighbours_of(pod, snapshot))
     refusals: list[tuple[str, ...]] = []
     fitting: list[NodeView] = []
@@ -80,7 +84,7 @@ def refuse(wish: _Wish, view: NodeView) -> tuple[str, ...]:
         return (TAINTED,)
     if not matches_required(pod, node):
         return (NO_MATCH,)
-    if wish.ports and any(_clash(a, b) for a in wish.ports for b, count in view.ports.items() if count > 0):
+    if wish.ports and clash(wish.ports, (port for port, count in view.ports.items() if count > 0)):
         return (NO_PORTS,)
     lacking = _lacking(wish, view)
     if lacking:
@@ -91,10 +95,6 @@ def refuse(wish: _Wish, view: NodeView) -> tuple[str, ...]:
 
 def _is_ready(node: Node) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
-
-
-def _clash(a: HostPort, b: HostPort) -> bool:
-    return a[1:] == b[1:] and (a[0] == b[0] or "0.0.0.0" in (a[0], b[0]))
 
 
 def _lacking(wish: _Wish, view: NodeView) -> tuple[str, ...]:
@@ -134,6 +134,12 @@ def _load(view: NodeView) -> float:
     have = view.allocatable
     shares = [view.weight[name] / have[name] for name in ("cpu", "memory") if have and have.get(name)]
     return round(sum(shares) / len(shares), 4) if shares else float(len(view.pods))
+
+
+def _explain_for_all(problem: str, total: int) -> str:
+    """What is wrong with the pod itself, and so on every node."""
+    head = f"0/{total} nodes are available: "
+    return f"{head}{problem}. preemption: {head}{total} {_NO_HELP}."
 
 
 def _explain(refusals: Sequence[tuple[str, ...]]) -> str:

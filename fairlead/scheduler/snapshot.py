@@ -9,13 +9,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fairlead.api.hostports import HostPort, host_ports
 from fairlead.api.meta import controller_of
 from fairlead.api.node import Node
 from fairlead.api.pod import Pod
 from fairlead.scheduler.resources import Amounts, allocatable_of, requests_of
-
-HostPort = tuple[str, str, int]
-"""Address, protocol, port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,8 @@ class Snapshot:
     def __init__(self) -> None:
         self.nodes: dict[str, NodeView] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
+        self.claims: set[str] = set()
+        """Keys of the PersistentVolumeClaims. The kind is not served yet, so that there is none."""
         self.repelling: dict[str, Placed] = {}
         """Pods with required anti-affinity of their own: most clusters have none."""
         self._placed: dict[str, Placed] = {}
@@ -113,17 +113,6 @@ def group_of(pod: Pod) -> str:
         return owner.uid
     labels = ",".join(f"{key}={value}" for key, value in sorted(pod.metadata.labels.items()))
     return f"{pod.metadata.namespace}/{labels}" if labels else f"{pod.metadata.namespace}/{pod.metadata.name}"
-
-
-def host_ports(pod: Pod) -> frozenset[HostPort]:
-    """The ports of the node itself that the pod takes; on the host's network those are all its ports."""
-    found = set()
-    for container in pod.spec.containers:
-        for port in container.ports:
-            number = port.hostPort or (port.containerPort if pod.spec.hostNetwork else 0)
-            if number:
-                found.add((port.hostIP or "0.0.0.0", port.protocol or "TCP", number))
-    return frozenset(found)
 
 
 def _repels(pod: Pod) -> bool:

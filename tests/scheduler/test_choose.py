@@ -20,9 +20,11 @@ from fairlead.api.affinity import (
     Toleration,
     TopologySpreadConstraint,
 )
+from fairlead.api.container import Container, ContainerPort
 from fairlead.api.meta import LabelSelector
 from fairlead.api.node import Node, Taint
 from fairlead.api.pod import Pod
+from fairlead.api.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
 from fairlead.scheduler.plan import Chosen, NoFit, choose
 from fairlead.scheduler.snapshot import Snapshot
 from tests.controllers.factories import APP, node, pod
@@ -174,6 +176,47 @@ def test_host_ports_are_given_once_a_node() -> None:
     assert "didn't have free ports" in refused(listening(), snapshot)
     snapshot.remove_pod("default/a")
     assert chosen(listening(), snapshot) == "node1"
+
+
+def test_host_ports_of_other_addresses_and_protocols_do_not_clash_and_those_of_sidecars_count() -> None:
+    def listening(**port: Any) -> Pod:
+        p = wanting()
+        p.spec.containers[0].ports = [ContainerPort(containerPort=80, hostPort=80, **port)]
+        return p
+
+    snapshot = world([node("node1")])
+    snapshot.put_pod("default/a", listening(hostIP="172.30.0.11"), "node1")
+    assert chosen(listening(hostIP="172.30.0.12"), snapshot) == "node1"
+    assert chosen(listening(protocol="UDP"), snapshot) == "node1"
+    for same in ("", "0.0.0.0", "172.30.0.11"):
+        assert "didn't have free ports" in refused(listening(hostIP=same), snapshot)
+    sidecar = wanting()
+    sidecar.spec.initContainers = [
+        Container(name="s", restartPolicy="Always", ports=[ContainerPort(containerPort=81, hostPort=81)])
+    ]
+    snapshot.put_pod("default/b", sidecar, "node1")
+    taken = wanting()
+    taken.spec.containers[0].ports = [ContainerPort(containerPort=1, hostPort=81)]
+    assert "didn't have free ports" in refused(taken, snapshot)
+
+
+def test_a_pod_whose_claim_is_missing_fits_nowhere_and_says_which() -> None:
+    claiming = wanting()
+    claiming.spec.volumes = [
+        Volume(name="v", persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName="data"))
+    ]
+    snapshot = world(three())
+    why = (
+        '0/3 nodes are available: persistentvolumeclaim "data" not found. '
+        "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    )
+    assert choose(claiming, snapshot, tie=min) == NoFit(why)
+    snapshot.claims.add("default/data")
+    chosen(claiming, snapshot)
+    claiming.spec.volumes = [Volume(name="v", ephemeral=EphemeralVolumeSource())]
+    text = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{claiming.metadata.name}-v"'
+    assert text in refused(claiming, snapshot)
+    assert refused(claiming, world([])) == "no nodes available to schedule pods"
 
 
 def test_anti_affinity_keeps_apart_both_ways_and_affinity_brings_together() -> None:
