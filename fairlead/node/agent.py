@@ -20,10 +20,13 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
+from fairlead.net.errors import KernelRefused
+from fairlead.net.hostports.run import HostPortRules
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.exits import Exits
 from fairlead.node.heartbeat import Heartbeat
 from fairlead.node.hostfacts import read_host
+from fairlead.node.hostports import HostPorts
 from fairlead.node.images import Images
 from fairlead.node.ipam import Addresses
 from fairlead.node.kubeletapi import KubeletApi
@@ -61,6 +64,10 @@ class Agent:
                 self._shared.addresses.keep(pod.status.podIP)
         async with self._nursery:
             self._shared.pods.add_handler(self._changed)
+            try:
+                self._shared.host_ports.start()
+            except KernelRefused as error:
+                self._shared.log.error("host ports are not in the kernel", error=error)
             await self._remove_orphans()
             self._found = Found([], [])
             await asyncio.Future()
@@ -161,6 +168,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         exits=exits,
         attacher=attacher,
         addresses=_addresses(settings, found),
+        host_ports=HostPorts(HostPortRules()),
         images=Images(catalogue=settings.catalogue, version=settings.version),
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),

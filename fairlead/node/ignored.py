@@ -30,8 +30,6 @@ def _of_pod(pod: Pod) -> Iterator[str]:
 
 def _of_container(container: Container) -> Iterator[str]:
     name = container.name
-    if any(port.hostPort for port in container.ports):
-        yield f"hostPort of container {name}"
     if container.volumeDevices:
         yield f"volumeDevices of container {name}"
     probes = (container.startupProbe, container.readinessProbe, container.livenessProbe)

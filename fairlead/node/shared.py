@@ -13,6 +13,7 @@ from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.exits import Exits
+from fairlead.node.hostports import HostPorts
 from fairlead.node.images import Images
 from fairlead.node.ipam import Addresses
 from fairlead.node.settings import NodeSettings
@@ -30,6 +31,7 @@ class Shared:
     exits: Exits
     attacher: PodAttacher
     addresses: Addresses
+    host_ports: HostPorts
     images: Images
     recorder: Recorder
     pods: Informer[Pod]

@@ -14,10 +14,12 @@ from ipaddress import IPv4Address, IPv6Address
 from fairlead.api.pod import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
+from fairlead.net.errors import KernelRefused
 from fairlead.net.model import host_interface
 from fairlead.node import plan, recovery
 from fairlead.node.context import PodContext
 from fairlead.node.etcfiles import NameProblem, kernel_hostname
+from fairlead.node.hostports import PortTaken
 from fairlead.node.ignored import ignored_fields
 from fairlead.node.ipam import NoAddress
 from fairlead.node.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
@@ -40,6 +42,8 @@ class PodWorker:
         seen = recovery.recover(pod, sandbox, children, now=shared.clock.now())
         self._shared = shared
         self._context = PodContext(shared, pod, seen)
+        if seen.sandbox == "up":
+            shared.host_ports.resume(pod, seen.ips)
         signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
         self._runners = {
             c.name: ContainerRunner(self._context, c.name, stop_signal=signals.get(c.name, ""))
@@ -140,13 +144,16 @@ class PodWorker:
     async def _set_up(self) -> None:
         context = self._context
         try:
+            self._shared.host_ports.reserve(context.pod)
             await context.prepare()
             await self._make_sandbox()
+        except PortTaken:
+            self._reject("NodePorts", "node(s) didn't have free ports for the requested pod ports")
         except VolumeProblem as error:
             self._retry("FailedMount", str(error))
         except (ConnectionError, StatusError) as error:
             self._retry("", str(error))
-        except (ZygoteError, OSError, NoAddress, NameProblem) as error:
+        except (ZygoteError, OSError, NoAddress, NameProblem, KernelRefused) as error:
             await self._drop_sandbox()
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
@@ -155,6 +162,14 @@ class PodWorker:
             if ignored:
                 context.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(ignored)}")
             context.changed_for_now()
+
+    def _reject(self, predicate: str, why: str) -> None:
+        """The pod cannot be on this node, and is over: its owner makes another."""
+        context, seen = self._context, self._context.seen
+        text = f"Predicate {predicate} failed: {why}"
+        seen.sandbox, seen.reason, seen.message = "none", predicate, f"Pod was rejected: {text}"
+        context.event("Warning", predicate, text)
+        context.changed()
 
     def _retry(self, reason: str, message: str) -> None:
         context, seen = self._context, self._context.seen
@@ -190,6 +205,7 @@ class PodWorker:
                 )
         finally:
             os.close(netns)
+        shared.host_ports.publish(pod, seen.ips)
 
     def _take_addresses(self) -> tuple[str, ...]:
         """Those it had before, where the cluster has been stopped, if they are free."""
@@ -197,10 +213,17 @@ class PodWorker:
 
     async def _drop_sandbox(self) -> None:
         seen = self._context.seen
+        self._release_ports()
         await self._shared.zygote.remove_sandbox(self.uid)
         if seen.ip and not self._context.pod.spec.hostNetwork:
             self._shared.addresses.release(seen.ip)
         seen.ips = ()
+
+    def _release_ports(self) -> None:
+        try:
+            self._shared.host_ports.release(self.uid)
+        except KernelRefused as error:
+            self._shared.log.warn("host ports not removed", pod=self.uid, error=error)
 
     async def _tear_down(self) -> None:
         await self._drop_sandbox()
@@ -209,6 +232,7 @@ class PodWorker:
 
     async def _finish(self) -> None:
         """The API object goes at last, unless it has gone before."""
+        self._release_ports()  # a pod that never got a sandbox may hold some
         meta = self._context.pod.metadata
         while self._context.in_api:
             try:

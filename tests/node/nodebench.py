@@ -128,6 +128,13 @@ class NodeBench:
         with open(path) as file:
             return [line.rstrip("\n").split(" ", 3)[3] for line in file]
 
+    async def first_lines(self, pod: Pod, container: str) -> list[str]:
+        """Waits until the container has logged anything."""
+        async with asyncio.timeout(30):
+            while not (lines := self.log(pod, container)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return lines
+
 
 def ready(pod: Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)

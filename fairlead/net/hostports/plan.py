@@ -1,0 +1,100 @@
+"""Decides the rules by which ports of a node lead to pods.
+
+A packet to any address of the node and the port goes on to the pod, with its source as it was; only a pod that reaches
+itself this way is masqueraded. The chains come after those of the Services' proxy, so a node port of a Service wins.
+The table is made anew with every change: there are few such ports, and the kernel exchanges tables at once.
+
+Loopback addresses are left out: a packet that was bound for 127.0.0.1 cannot leave the loopback link unless
+`route_localnet` is set, which opens the node's own loopback services to its neighbours (CVE-2020-8558).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fairlead.net.conntrack.model import Flow
+from fairlead.net.nft.model import Chain, Change, Container, Table, Transaction
+
+TABLE = "fairlead_hostports"
+_ANY, _ONE, _HAIRPIN = "any_address", "one_address", "hairpin"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PortMapping:
+    """One port of the node, for one address family."""
+
+    protocol: str
+    """tcp, udp or sctp."""
+    host_ip: str
+    """The node's address; empty for all of them."""
+    host_port: int
+    ip: str
+    """The pod's."""
+    port: int
+
+    @property
+    def family(self) -> str:
+        return "ip6" if ":" in self.ip else "ip"
+
+
+def replacement(family: str, mappings: Iterable[PortMapping]) -> Transaction:
+    """Returns the transaction that makes a family's table, in place of the one that may be there."""
+    return Transaction(TABLE, replace=_table(family), changes=tuple(sorted(_elements(mappings))), family=family)
+
+
+def _elements(mappings: Iterable[PortMapping]) -> Iterator[Change]:
+    for m in sorted(mappings):
+        to = f"{m.ip} . {m.port}"
+        if m.host_ip:
+            yield Change(_ONE, f"{m.host_ip} . {m.protocol} . {m.host_port}", None, to)
+        else:
+            yield Change(_ANY, f"{m.protocol} . {m.host_port}", None, to)
+    for ip in sorted({m.ip for m in mappings}):
+        yield Change(_HAIRPIN, f"{ip} . {ip}", None, "")
+
+
+def _table(family: str) -> Table:
+    address = "ipv4_addr" if family == "ip" else "ipv6_addr"
+    loopback = "127.0.0.0/8" if family == "ip" else "::1"
+    here = f"{family} daddr != {loopback} fib daddr type local goto ports"
+    to = f"meta l4proto {{ tcp, udp, sctp }} dnat {family} to"
+    return Table(
+        TABLE,
+        (
+            Container(_ANY, "inet_proto . inet_service", f"{address} . inet_service"),
+            Container(_ONE, f"{address} . inet_proto . inet_service", f"{address} . inet_service"),
+            Container(_HAIRPIN, f"{address} . {address}"),
+        ),
+        (
+            Chain(
+                "ports",
+                (
+                    f"{to} {family} daddr . meta l4proto . th dport map @{_ONE}",
+                    f"{to} meta l4proto . th dport map @{_ANY}",
+                ),
+            ),
+            Chain("prerouting", (here,), "type nat hook prerouting priority -99"),
+            Chain("output", (here,), "type nat hook output priority -99"),
+            Chain(
+                "postrouting",
+                (f"ct status dnat {family} saddr . {family} daddr @{_HAIRPIN} masquerade",),
+                "type nat hook postrouting priority 99",
+            ),
+        ),
+        family=family,
+    )
+
+
+def stale_flows(
+    flows: Sequence[Flow], *, before: Collection[PortMapping], after: Collection[PortMapping]
+) -> list[Flow]:
+    """Returns the UDP flows that would go on past a change: to a pod that has gone, or to the node itself."""
+    added = {m.host_port for m in after if m not in before and m.protocol == "udp"}
+    removed = {(m.host_port, m.ip, m.port) for m in before if m not in after and m.protocol == "udp"}
+    return [
+        flow
+        for flow in flows
+        if (flow.port, flow.answered_by, flow.answered_from) in removed
+        or (flow.port in added and flow.answered_by == flow.target)
+    ]

@@ -1,0 +1,59 @@
+"""Puts the rules of host ports into the kernel, in the network namespace of the thread that made the object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from fairlead.net.hostports.plan import TABLE, PortMapping, replacement, stale_flows
+from fairlead.net.nft.model import Unavailable
+from fairlead.net.nft.run import NftKernel
+
+FAMILIES = ("ip", "ip6")
+
+
+class HostPortRules:
+    """The kernel is asked for only when a pod has host ports: most nodes have none."""
+
+    def __init__(self) -> None:
+        self._kernel: NftKernel | None = None
+        self._made: dict[str, tuple[PortMapping, ...]] = {}
+
+    def start(self, mappings: Iterable[PortMapping]) -> None:
+        """Replaces what an earlier process left. Raises KernelRefused."""
+        wanted = _by_family(mappings)
+        if any(wanted.values()):
+            self.apply(mappings)
+        else:
+            self._remove_leftovers()
+
+    def apply(self, mappings: Iterable[PortMapping]) -> None:
+        """Raises KernelRefused; the rules are those from before then."""
+        for family, wanted in _by_family(mappings).items():
+            before = self._made.get(family, ())
+            if wanted != before:
+                self._replace(family, before, wanted)
+
+    def _replace(self, family: str, before: tuple[PortMapping, ...], wanted: tuple[PortMapping, ...]) -> None:
+        if self._kernel is None:
+            self._kernel = NftKernel()
+        if wanted:
+            self._kernel.run(replacement(family, wanted))
+        else:
+            self._kernel.delete(TABLE, family)
+        self._made[family] = wanted
+        if any(m.protocol == "udp" for m in {*before} ^ {*wanted}):
+            flows = self._kernel.flows(family)
+            self._kernel.forget(stale_flows(flows, before=before, after=wanted))
+
+    def _remove_leftovers(self) -> None:
+        try:
+            self._kernel = self._kernel or NftKernel()
+        except Unavailable:
+            return  # without the library there never was a table
+        for family in FAMILIES:
+            self._kernel.delete(TABLE, family)
+
+
+def _by_family(mappings: Iterable[PortMapping]) -> Mapping[str, tuple[PortMapping, ...]]:
+    every = sorted(set(mappings))
+    return {family: tuple(m for m in every if m.family == family) for family in FAMILIES}
