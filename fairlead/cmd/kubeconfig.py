@@ -1,11 +1,22 @@
-"""The file that kubectl and the client libraries read: one cluster, one user, certificates inside."""
+"""The file that kubectl and the client libraries read: one cluster, one user, certificates inside.
+
+What must stay true: what users add to the file survives the next start. Only the cluster's address and the
+certificates are ours; contexts (`kubectl config set-context --current --namespace=…`), the current context and
+entries of other names are theirs.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+from typing import Any
 
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.paths import Paths, write_private
+from fairlead.machinery.yamltree import load_yaml
+
+Tree = dict[str, Any]
 
 
 def render(config: ClusterConfig, paths: Paths, *, api_port: int) -> str:
@@ -39,4 +50,67 @@ preferences: {{}}
 
 
 def write(config: ClusterConfig, paths: Paths, *, api_port: int) -> None:
-    write_private(paths.kubeconfig, render(config, paths, api_port=api_port).encode())
+    """Writes the file, or brings it up to date. A file that cannot be read is kept beside it as `kubeconfig.old`."""
+    text = render(config, paths, api_port=api_port)
+    with contextlib.suppress(FileNotFoundError):
+        present = paths.kubeconfig.read_bytes()
+        if present == text.encode():
+            return
+        merged = merge(present, text)
+        if merged is None:
+            os.replace(paths.kubeconfig, paths.kubeconfig.with_name("kubeconfig.old"))
+        else:
+            text = merged
+    write_private(paths.kubeconfig, text.encode())
+
+
+def merge(present: bytes, fresh: str) -> str | None:
+    """The present file with the fresh one's address and certificates; None if it is no kubeconfig."""
+    try:
+        tree = load_yaml(present)
+    except ValueError:
+        return None
+    ours: Tree = load_yaml(fresh)
+    lists = ("clusters", "users", "contexts")
+    if not isinstance(tree, dict) or not all(isinstance(tree.get(name) or [], list) for name in lists):
+        return None
+    merged = ours | tree
+    for name, inner in (("clusters", "cluster"), ("users", "user")):
+        merged[name] = _with_entry(tree.get(name) or [], ours[name][0], inner, ours_wins=True)
+    merged["contexts"] = _with_entry(tree.get("contexts") or [], ours["contexts"][0], "context", ours_wins=False)
+    if merged["current-context"] not in [one.get("name") for one in merged["contexts"] if isinstance(one, dict)]:
+        merged["current-context"] = ours["current-context"]
+    return fresh if merged == ours else _render(merged)
+
+
+def _with_entry(entries: list[Any], ours: Tree, inner: str, *, ours_wins: bool) -> list[Any]:
+    """The entries with ours merged into that of the same name, or added."""
+    found: list[Any] = []
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("name") == ours["name"]:
+            theirs = entry.get(inner)
+            theirs = theirs if isinstance(theirs, dict) else {}
+            entry = entry | {inner: theirs | ours[inner] if ours_wins else ours[inner] | theirs}
+        found.append(entry)
+    known = any(isinstance(entry, dict) and entry.get("name") == ours["name"] for entry in entries)
+    return found if known else [*found, ours]
+
+
+def _render(tree: Tree) -> str:
+    import yaml  # heavy, and needed only for files that somebody has changed
+
+    class Dumper(yaml.SafeDumper):
+        """Quotes each text that Go's YAML would read as something else: PyYAML leaves `y` bare."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if _is_bare(value) else '"')
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(tree, Dumper=Dumper, sort_keys=False, default_flow_style=False, width=1 << 20, allow_unicode=True)
+
+
+def _is_bare(text: str) -> bool:
+    try:
+        return bool(load_yaml(text) == text)
+    except ValueError:
+        return False
