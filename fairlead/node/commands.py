@@ -28,7 +28,9 @@ class _Collector(asyncio.Protocol):
             self.ended.set_result(None)
 
 
-async def run_command(shared: Shared, container_id: str, argv: Sequence[str], timeout_s: float) -> tuple[int, bytes]:
+async def run_command(
+    shared: Shared, container_id: str, argv: Sequence[str], timeout_s: float | None
+) -> tuple[int, bytes]:
     """The exit code and what was written to stdout and stderr. Raises TimeoutError, having killed the command."""
     id_ = shared.new_id()
     exited = shared.exits.wait(id_)

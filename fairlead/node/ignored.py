@@ -33,5 +33,5 @@ def _of_container(container: Container) -> Iterator[str]:
     if container.volumeDevices:
         yield f"volumeDevices of container {name}"
     probes = (container.startupProbe, container.readinessProbe, container.livenessProbe)
-    if any(probe is not None and probe.grpc for probe in probes):
-        yield f"gRPC probes of container {name}"
+    if any(probe is not None and probe.httpGet and probe.httpGet.protocol for probe in probes):
+        yield f"httpGet.protocol of container {name}"

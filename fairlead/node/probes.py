@@ -13,12 +13,13 @@ from typing import Literal
 
 from fairlead.api.container import Container
 from fairlead.api.probe import Probe
+from fairlead.node.probe_result import ProbeResult, event_of
 from fairlead.node.probing import RunCommand, probe_once
 from fairlead.node.seen import ContainerSeen
 
 ProbeName = Literal["startup", "readiness", "liveness"]
-Report = Callable[[ProbeName, str], object]
-"""A probe failed: its name, and why."""
+Report = Callable[[ProbeName, ProbeResult], object]
+"""Called with a probe's name and a result that is worth an event."""
 
 _EAGER_S = 0.02
 _QUIET_S = 1.0
@@ -51,8 +52,9 @@ def tally_of(probe: Probe, *, known: bool | None = None) -> Tally:
     return Tally(probe.successThreshold or 1, probe.failureThreshold or 3, verdict=known)
 
 
-def failure_text(name: ProbeName, why: str) -> str:
-    return f"{_TITLE[name]} probe failed: {why}"
+def probe_event(name: ProbeName, result: ProbeResult) -> tuple[str, str]:
+    """Returns the reason and the message of the event about a result."""
+    return event_of(_TITLE[name], result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,10 @@ async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) ->
     tally = tally_of(probe)
     await asyncio.sleep(probe.initialDelaySeconds)
     while True:
-        why = await probe_once(probe, context.container, context.ip, context.run)
-        if why is not None:
-            context.report("startup", why)
-        if tally.add(why is None):
+        result = await probe_once(probe, context.container, context.ip, context.run)
+        if result.text:
+            context.report("startup", result)
+        if tally.add(result.good):
             break
         await asyncio.sleep(_period(probe))
     if tally.verdict:
@@ -109,17 +111,17 @@ async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) 
     now = asyncio.get_running_loop().time
     eager, pause_s, began = not state.ready, _EAGER_S, now()
     while True:
-        why = await probe_once(probe, context.container, context.ip, context.run)
+        result = await probe_once(probe, context.container, context.ip, context.run)
         asked_s = now() - began
-        if why is not None and (not eager or asked_s >= _QUIET_S):
-            context.report("readiness", why)
-        eager = eager and why is not None and asked_s < _period(probe)
+        if result.text and (result.good or not eager or asked_s >= _QUIET_S):
+            context.report("readiness", result)
+        eager = eager and not result.good and asked_s < _period(probe)
         if eager:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.6, _period(probe))
             continue
-        if tally.add(why is None):
-            state.ready = why is None
+        if tally.add(result.good):
+            state.ready = result.good
             context.changed()
         await asyncio.sleep(_period(probe))
 
@@ -129,10 +131,10 @@ async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -
     # Spread over the period, so that a restarted agent does not probe everything at once.
     await asyncio.sleep(probe.initialDelaySeconds or context.rng.uniform(0, _period(probe)))
     while True:
-        why = await probe_once(probe, context.container, context.ip, context.run)
-        if why is not None:
-            context.report("liveness", why)
-        if tally.add(why is None) and not tally.verdict:
+        result = await probe_once(probe, context.container, context.ip, context.run)
+        if result.text:
+            context.report("liveness", result)
+        if tally.add(result.good) and not tally.verdict:
             state.unhealthy = "liveness probe"
             context.changed()
             return

@@ -7,6 +7,8 @@ import contextlib
 import signal
 
 from fairlead.api.container import Container
+from fairlead.api.probe import LifecycleHandler
+from fairlead.base import tasks
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.node import plan
@@ -15,7 +17,8 @@ from fairlead.node.context import PodContext
 from fairlead.node.env import ConfigProblem
 from fairlead.node.images import NoImage
 from fairlead.node.logread import last_lines
-from fairlead.node.probes import ProbeContext, ProbeName, failure_text, watch_container
+from fairlead.node.probe_result import ProbeResult, ProbeStatus, failure
+from fairlead.node.probes import ProbeContext, ProbeName, probe_event, watch_container
 from fairlead.node.probing import RunCommand, run_hook, wait_for_port
 from fairlead.node.seen import NEVER, ContainerSeen, Exit, Waiting, all_containers
 from fairlead.node.starting import Job, Started, start
@@ -28,7 +31,6 @@ _CONFIG_RETRY_S = 5.0
 _API_RETRY_S = 0.5
 _IMAGE_TURN_S = 2.0
 """How long `ErrImagePull` is shown before it becomes `ImagePullBackOff`."""
-_HOOK_S = 30.0
 _LISTEN_S = 0.5
 _TAIL_LINES, _TAIL_BYTES = 80, 2048
 
@@ -126,9 +128,9 @@ class ContainerRunner:
         hook = container.lifecycle.postStart if container.lifecycle else None
         if hook is not None:
             context.changed()
-            why = await run_hook(hook, container, context.seen.ip, self._run(job.id), _HOOK_S)
-            if why is not None and state.id == job.id and state.phase == "running":
-                context.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {why}", container)
+            result = await self._post_start(hook, job.id)
+            if not result.good and state.id == job.id and state.phase == "running":
+                context.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {result.text}", container)
                 state.unhealthy = "postStart hook"
         elif run.port is not None and not (container.startupProbe or container.readinessProbe):
             context.changed_for_now()
@@ -139,6 +141,24 @@ class ContainerRunner:
             self._watch()
         context.changed()
 
+    async def _post_start(self, hook: LifecycleHandler, id_: str) -> ProbeResult:
+        """Runs the hook, which may take as long as the container runs."""
+        context, container = self._context, self._container
+        work = asyncio.ensure_future(run_hook(hook, container, context.seen.ip, self._run(id_), None))
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            result = work.result() if work.done() else failure("the container has ended")
+        finally:
+            for task in (work, gone):
+                await tasks.stop(task)
+        self._report_fallback(result)
+        return result
+
+    def _report_fallback(self, result: ProbeResult) -> None:
+        if result.status is ProbeStatus.WARNING:
+            self._context.event("Warning", "LifecycleHTTPFallback", result.text)
+
     def _watch(self) -> None:
         container, context, state = self._container, self._context, self.state
         if not (container.startupProbe or container.readinessProbe or container.livenessProbe):
@@ -147,15 +167,15 @@ class ContainerRunner:
             container=container,
             ip=context.seen.ip,
             run=self._run(state.id),
-            report=self._probe_failed,
+            report=self._report_probe,
             changed=context.changed,
             rng=context.shared.rng,
         )
         self._probes = context.nursery.spawn(watch_container(state, probing))
 
-    def _probe_failed(self, name: ProbeName, why: str) -> None:
+    def _report_probe(self, name: ProbeName, result: ProbeResult) -> None:
         if not self._context.seen.ending and not self.state.stopping:
-            self._context.event("Warning", "Unhealthy", failure_text(name, why), self._container)
+            self._context.event("Warning", *probe_event(name, result), self._container)
 
     def _run(self, id_: str) -> RunCommand:
         return lambda argv, timeout_s: run_command(self._context.shared, id_, argv, timeout_s)
@@ -242,9 +262,10 @@ class ContainerRunner:
         self._deadline = asyncio.get_running_loop().time() + grace_s
         victim = Victim(container, id_, context.seen.ip, self._stop_signal, self._gone)
         settle = context.seen.ending and self.state.ready
-        problem = await stop(context.shared, victim, grace_s=grace_s, settle=settle)
-        if problem:
-            context.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}", container)
+        result = await stop(context.shared, victim, grace_s=grace_s, settle=settle)
+        self._report_fallback(result)
+        if not result.good:
+            context.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
 
     def hurry(self) -> None:
         """The pod's grace may have become shorter while its containers end."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fairlead.api.container import Container
 from fairlead.node.commands import run_command
+from fairlead.node.probe_result import SUCCESS, ProbeResult
 from fairlead.node.probing import RunCommand, run_hook
 from fairlead.node.shared import Shared
 from fairlead.node.zygoteclient import ZygoteError
@@ -30,15 +31,15 @@ class Victim:
     """Set when the container has ended."""
 
 
-async def stop(shared: Shared, victim: Victim, *, grace_s: float, settle: bool) -> str:
-    """Returns when the container has ended; the text says what went wrong with its preStop hook, if anything."""
+async def stop(shared: Shared, victim: Victim, *, grace_s: float, settle: bool) -> ProbeResult:
+    """Returns when the container has ended, with the result of its preStop hook."""
     loop = asyncio.get_running_loop()
     until = loop.time() + grace_s
-    problem = ""
+    result = SUCCESS
     if grace_s > 0:
         hook = victim.container.lifecycle.preStop if victim.container.lifecycle else None
         if hook is not None:
-            problem = await run_hook(hook, victim.container, victim.ip, _runner(shared, victim), grace_s) or ""
+            result = await run_hook(hook, victim.container, victim.ip, _runner(shared, victim), grace_s)
         elif settle:
             await _wait(victim, min(SETTLE_S, grace_s / 2))
         await _send(shared, victim, signal_number(victim))
@@ -47,7 +48,7 @@ async def stop(shared: Shared, victim: Victim, *, grace_s: float, settle: bool) 
     if not victim.gone.is_set():
         await _send(shared, victim, signal.SIGKILL)
         await victim.gone.wait()
-    return problem
+    return result
 
 
 def signal_number(victim: Victim) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
 from fairlead.api.containerstatus import ContainerStatus
-from fairlead.api.pod import Pod
+from fairlead.api.pod import POD, Pod
+from tests.node.healthserver import health_server
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 
 pytestmark = pytest.mark.kernel
@@ -102,3 +104,71 @@ def test_the_times_of_a_probe_are_kept() -> None:
     assert waited_s > 1.5
     assert any(e.startswith("Warning Unhealthy Readiness probe failed: command timed out: ") for e in events)
     assert "Normal Killing Container stubborn failed liveness probe, will be restarted" in events
+
+
+@pytest.mark.slow
+def test_grpc_probes_decide_readiness_and_nothing_is_said_to_be_ignored() -> None:
+    """The server runs on the node, whose network the Pod shares."""
+
+    async def work(node: NodeBench) -> tuple[Pod, list[str]]:
+        with health_server() as port:
+            async with node.agent():
+                asked = {"periodSeconds": 1, "grpc": {"port": port, "service": "up"}}
+                down = {"periodSeconds": 1, "grpc": {"port": port, "service": "down"}}
+                await node.create(
+                    "p",
+                    shell("sleep 60", name="up", readinessProbe=asked, startupProbe=asked, livenessProbe=asked),
+                    shell("sleep 60", name="down", readinessProbe=down),
+                    hostNetwork=True,
+                    terminationGracePeriodSeconds=1,
+                )
+                await node.until("p", lambda p: any(c.ready for c in p.status.containerStatuses))
+                await node.event("Unhealthy")
+                return await node.client.get(POD, "p", "default"), await node.events()
+
+    pod, events = on_node(work)
+    assert container(pod, "up").ready
+    assert not container(pod, "down").ready
+    text = 'Warning Unhealthy Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'
+    assert text in events
+    assert not [e for e in events if "gRPC" in e or "grpc" in e]
+
+
+@pytest.mark.slow
+def test_a_probe_that_is_sent_to_another_host_succeeds_with_an_event() -> None:
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\n\r\nmoved")
+        writer.close()
+
+    async def work(node: NodeBench) -> list[str]:
+        async with await asyncio.start_server(redirect, "0.0.0.0", 0) as server, node.agent():
+            port = server.sockets[0].getsockname()[1]
+            main = shell("sleep 60", readinessProbe={"httpGet": {"port": port, "path": "go"}, "periodSeconds": 1})
+            await node.create("p", main, hostNetwork=True, terminationGracePeriodSeconds=1)
+            await node.until("p", ready)
+            return await node.events()
+
+    text = "Warning ProbeWarning Readiness probe warning: Probe terminated redirects, Response body: moved"
+    assert text in on_node(work)
+
+
+@pytest.mark.slow
+def test_a_hook_is_waited_for_as_long_as_its_container_runs_and_no_longer() -> None:
+    """`long` sleeps past any limit; `short` ends under its hook, and its restart is not held up."""
+
+    async def work(node: NodeBench) -> list[str]:
+        hook = {"postStart": {"sleep": {"seconds": 600}}}
+        async with node.agent():
+            await node.create(
+                "p",
+                shell("sleep 60", name="long", lifecycle=hook),
+                shell("sleep 0.2; exit 3", name="short", lifecycle=hook),
+                terminationGracePeriodSeconds=1,
+            )
+            pod = await node.until("p", lambda p: any(c.restartCount for c in p.status.containerStatuses))
+            assert container(pod, "short").restartCount > 0
+            assert not container(pod, "long").ready
+            return await node.events()
+
+    assert not [e for e in on_node(work) if "PostStartHook" in e]
