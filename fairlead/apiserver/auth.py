@@ -16,6 +16,7 @@ from fairlead.apiserver import tokens
 from fairlead.apiserver.impersonation import refuse_impersonation
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.resource import Resources
+from fairlead.apiserver.subprotocols import HEADER, token_in, wants_websocket
 from fairlead.base.clock import Clock
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Request
@@ -36,12 +37,10 @@ class Authenticator:
         """The user of a request. Raises StatusError 401 for a token that is none."""
         if certificate_user is not None:
             return certificate_user
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return ANONYMOUS
         try:
-            return self.of_token(token.strip())
-        except tokens.BadToken as e:
+            token = _token(headers)
+            return self.of_token(token) if token else ANONYMOUS
+        except (tokens.BadToken, ValueError) as e:
             raise unauthorized() from e
 
     def of_token(self, token: str) -> User:
@@ -70,6 +69,16 @@ class Authenticator:
         pod: Pod | None = entry.decode() if entry is not None else None
         if pod is None or pod.metadata.uid != bound.uid:
             raise tokens.BadToken("the pod is gone")
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    """Returns the bearer token of a request; empty if there is none. Raises BadToken, ValueError."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        if not token.strip():
+            raise tokens.BadToken("the token is empty")
+        return token.strip()
+    return token_in(headers.get(HEADER, "")) if wants_websocket(headers) else ""
 
 
 def of_certificate(peer: Mapping[str, Any] | None) -> User | None:

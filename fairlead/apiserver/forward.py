@@ -20,12 +20,13 @@ from yarl import URL
 
 from fairlead.apiserver.core import error_response
 from fairlead.apiserver.kubelet import Kubelet
-from fairlead.apiserver.model import Forward
+from fairlead.apiserver.model import Forward, Upgrade
 from fairlead.apiserver.proxying import unavailable
 from fairlead.apiserver.rewrite import rewrite_html, rewrite_url
-from fairlead.apiserver.tunnel import join, take_over
+from fairlead.apiserver.subprotocols import HEADER, wants_upgrade, without_token
 from fairlead.base.numbers import integer, natural
 from fairlead.machinery.status import StatusError
+from fairlead.runtime.tunnel import join, take_over
 
 _CONNECT_S = 10.0
 _SWITCH_S = 30.0
@@ -55,9 +56,18 @@ class Forwarder:
             return web.Response(status=301, headers={hdrs.LOCATION: f"{path}/{mark}{query}"})
         prefix, own = "/".join(parts[:start]), "/" + "/".join(parts[start:])
         try:
-            if _wants_switch(request):
+            if wants_upgrade(request.headers):
                 return await self._switch(request, to, f"{own}{mark}{query}", _headers(request, path))
             return await self._pass_on(request, to, f"{own}{mark}{query}", prefix)
+        except StatusError as e:
+            answer = error_response(e)
+            return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    async def upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
+        """Hands the client's connection over to a node, which answers for itself from the first byte."""
+        try:
+            headers = _headers(request, request.raw_path.partition("?")[0])
+            return await self._switch(request, upgrade.to, upgrade.path, headers)
         except StatusError as e:
             answer = error_response(e)
             return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
@@ -136,15 +146,13 @@ async def continue_if_expected(request: web.BaseRequest) -> None:
         request.writer.output_size = 0  # it is no part of the answer
 
 
-def _wants_switch(request: web.BaseRequest) -> bool:
-    tokens = {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
-    return "upgrade" in tokens and hdrs.UPGRADE in request.headers
-
-
 def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
     """The client's headers, less what is between it and this server, plus where it came from."""
     dropped = _HOP_BY_HOP | _OURS | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
     headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in dropped)
+    protocols = ", ".join(headers.popall(HEADER, []))
+    if kept := without_token(protocols):
+        headers[HEADER] = ", ".join(kept)
     before = ", ".join(headers.popall(hdrs.X_FORWARDED_FOR, []))
     client = request.remote or ""
     if before or client:
@@ -252,8 +260,14 @@ async def _refused(
 
 
 def _unreachable(to: Forward, error: Exception) -> StatusError:
+    text = f"dial tcp {to.authority}: {_why(error)}"
+    if to.is_node:
+        return StatusError(500, "InternalError", f"error dialing backend: {text}")
+    return unavailable(f"error trying to reach service: {text}")
+
+
+def _why(error: Exception) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    why = (cause.strerror if isinstance(cause, OSError) else "") or str(cause) or "i/o timeout"
     if isinstance(cause, ConnectionRefusedError):
-        why = "connect: connection refused"
-    return unavailable(f"error trying to reach service: dial tcp {to.authority}: {why}")
+        return "connect: connection refused"
+    return (cause.strerror if isinstance(cause, OSError) else "") or str(cause) or "i/o timeout"

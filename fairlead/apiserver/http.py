@@ -20,15 +20,15 @@ from aiohttp.streams import StreamReader
 
 from fairlead.apiserver.auth import Authenticator, of_certificate, permits
 from fairlead.apiserver.body import MAX_BODY, too_large
-from fairlead.apiserver.bridge import bridge
 from fairlead.apiserver.core import Core, error_response
 from fairlead.apiserver.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.kubelet import Kubelet
-from fairlead.apiserver.model import ANONYMOUS, Forward, PortForward, Upgrade, User
-from fairlead.apiserver.portforward import serve_port_forward
+from fairlead.apiserver.model import ANONYMOUS, Forward, Upgrade, User
 from fairlead.apiserver.printing import printed
 from fairlead.apiserver.route import proxied_from
 from fairlead.apiserver.streaming import Pace, send_stream
+from fairlead.apiserver.subprotocols import wants_websocket
+from fairlead.apiserver.websocket import send_websocket
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.serving import Handler, HttpServer
@@ -115,27 +115,13 @@ class HttpEdge:
         ended = self._core.streaming(asked)
         try:
             if isinstance(outcome, Upgrade):
-                return await self._upgrade(request, outcome)
+                return await self._forwarder.upgrade(request, outcome)
             if isinstance(outcome, Forward):
                 return await self._forwarder.forward(request, outcome, start)
-            if isinstance(outcome, PortForward):
-                return await _port_forward(request, outcome)
-            return await send_stream(request, outcome, self._pace)
+            send = send_websocket if wants_websocket(asked.headers) else send_stream
+            return await send(request, outcome, self._pace)
         finally:
             ended()
-
-    async def _upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
-        try:
-            return await bridge(request, upgrade, self._kubelet.session())
-        except StatusError as e:
-            return _response(error_response(e))
-
-
-async def _port_forward(request: web.BaseRequest, to: PortForward) -> web.StreamResponse:
-    try:
-        return await serve_port_forward(request, to)
-    except StatusError as e:
-        return _response(error_response(e))
 
 
 def _make_request(

@@ -1,4 +1,4 @@
-"""The way to a Pod's node: logs as a stream, exec and attach as a WebSocket that the edge bridges.
+"""The way to a Pod's node: logs as a stream; exec, attach and port-forward as connections that the edge hands over.
 
 The node's kubelet API listens on its internal address and demands our client certificate.
 """
@@ -14,10 +14,11 @@ from yarl import URL
 
 from fairlead.api.node import NODE, Node
 from fairlead.api.pod import Pod
-from fairlead.apiserver.model import Outcome, Upgrade
-from fairlead.apiserver.podlogs import check_running, check_started, choose_container
+from fairlead.apiserver.model import Forward, Outcome, Upgrade
+from fairlead.apiserver.podlogs import check_started, choose_container
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
+from fairlead.apiserver.subprotocols import wants_upgrade
 from fairlead.base.numbers import integer
 from fairlead.machinery.status import (
     FieldError,
@@ -31,6 +32,8 @@ from fairlead.machinery.status import (
 from fairlead.runtime.client import Request, Response
 
 PORT = 10250
+_ON_NODE = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
+"""By the Pod's subresource."""
 _CONNECT_S = 3.0
 _TEXT = {"content-type": "text/plain"}
 _COUNTS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
@@ -44,7 +47,7 @@ class Kubelet:
         self._session: aiohttp.ClientSession | None = None
 
     async def handle(self, target: Target, request: Request) -> Outcome:
-        """`pods/log`, `exec` and `attach`. Raises StatusError 400, 404, 503."""
+        """Answers `log`, `exec`, `attach` and `portforward` of a Pod. Raises StatusError 400, 404, 503."""
         pod: Pod = target.resource.find(target.namespace, target.name).decode()
         if target.subresource == "log":
             return await self._log(pod, request)
@@ -57,35 +60,30 @@ class Kubelet:
             return Response(200, b"", _TEXT)
         check_started(pod, container)
         query = [(key, value) for key, value in request.query.items() if key != "container"]
-        return await self._stream(self._url(pod, "containerLogs", container, query), pod.metadata.name)
+        node = self._node(pod.spec.nodeName)
+        url = f"{node.scheme}://{node.authority}{_path('containerLogs', pod, container, query)}"
+        return await self._stream(url, pod.metadata.name)
 
-    def _join(self, pod: Pod, what: str, request: Request) -> Outcome:
+    def _join(self, pod: Pod, what: str, request: Request) -> Upgrade:
         query = [(key, value) for key, value in request.query.items() if key != "container"]
         if what == "exec" and not any(key == "command" for key, _ in query):
             raise bad_request("you must specify at least 1 command for the container")
-        container = choose_container(pod, request.query.get("container", ""))
+        container = "" if what == "portforward" else choose_container(pod, request.query.get("container", ""))
         if not pod.spec.nodeName:
             raise bad_request(f"pod {pod.metadata.name} does not have a host assigned")
-        upgrade = Upgrade(self._url(pod, what, container, query))
-        # Last, because kubectl asks again without WebSocket after any refusal and then shows that answer; so that is
-        # the place to say why the node refused, too.
-        if request.headers.get("upgrade", "").lower() != "websocket":
-            check_running(pod, container, subresource=what)
-            raise bad_request("Upgrade request required: this server speaks WebSocket, with v5.channel.k8s.io or v4")
-        return upgrade
+        if what == "portforward" and pod.status.phase != "Running":
+            raise bad_request(f"unable to forward port because pod is not running. Current status={pod.status.phase}")
+        if not wants_upgrade(request.headers):
+            raise bad_request("Upgrade request required")
+        return Upgrade(self._node(pod.spec.nodeName), _path(_ON_NODE[what], pod, container, query))
 
-    def _url(self, pod: Pod, what: str, container: str, query: Sequence[tuple[str, str]]) -> str:
-        path = "/".join(quote(part, safe="") for part in (pod.metadata.namespace, pod.metadata.name, container))
-        url = f"https://{self._address(pod.spec.nodeName)}/{what}/{path}"
-        return f"{url}?{urlencode(query)}" if query else url
-
-    def _address(self, node_name: str) -> str:
-        node: Node = self._nodes.find("", node_name).decode()
+    def _node(self, name: str) -> Forward:
+        node: Node = self._nodes.find("", name).decode()
         found = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
         if not found:
-            raise bad_request(f'no preferred addresses found; known addresses: [] of node "{node_name}"')
+            raise bad_request(f'no preferred addresses found; known addresses: [] of node "{name}"')
         port = node.status.daemonEndpoints.kubeletEndpoint.Port or PORT
-        return f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
+        return Forward("https" if self._tls else "http", found, port, is_node=True)
 
     async def _stream(self, url: str, pod: str) -> Outcome:
         try:
@@ -137,6 +135,12 @@ class _Stream:
 
     def close(self) -> None:
         self._response.close()
+
+
+def _path(what: str, pod: Pod, container: str, query: Sequence[tuple[str, str]]) -> str:
+    parts = filter(None, (what, pod.metadata.namespace, pod.metadata.name, container))
+    path = "/" + "/".join(quote(part, safe="") for part in parts)
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def unreachable(url: str, error: Exception) -> StatusError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from fairlead.apiserver.core import Core
-from fairlead.apiserver.model import Forward, PortForward, Stream, Upgrade, User
+from fairlead.apiserver.model import Forward, Stream, Upgrade, User
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.typed import decode_status_error
 
@@ -21,7 +21,7 @@ class LocalTransport:
         outcome = await self._core.handle(request, self._user)
         if isinstance(outcome, Response):
             return outcome
-        if isinstance(outcome, Upgrade | Forward | PortForward):
+        if isinstance(outcome, Upgrade | Forward):
             raise ConnectionError("a WebSocket or proxied request needs a real connection")
         pieces: list[bytes] = []
         try:
@@ -33,7 +33,7 @@ class LocalTransport:
 
     async def stream(self, request: Request) -> AsyncIterator[bytes]:
         outcome = await self._core.handle(request, self._user)
-        if isinstance(outcome, Upgrade | Forward | PortForward):
+        if isinstance(outcome, Upgrade | Forward):
             raise ConnectionError("a WebSocket or proxied request needs a real connection")
         if isinstance(outcome, Response):
             if outcome.status != 200:

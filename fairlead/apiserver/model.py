@@ -43,14 +43,6 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Upgrade:
-    """Carry on as a WebSocket to this address of a node's kubelet API."""
-
-    url: str
-    protocols: tuple[str, ...] = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-
-
-@dataclass(frozen=True, slots=True)
 class Forward:
     """Pass the request on to this address, body and all, and its answer back."""
 
@@ -66,15 +58,14 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
-class PortForward:
-    """Carry on as a session of connections to this Pod's ports."""
+class Upgrade:
+    """Carry on in another protocol with this path of a node's kubelet API: exec, attach, port-forward."""
 
-    host: str
-    pod: str
-    uid: str
+    to: Forward
+    path: str
 
 
-Outcome = Response | Stream | Upgrade | Forward | PortForward
+Outcome = Response | Stream | Upgrade | Forward
 
 
 def json_response(body: bytes, status: int = 200, warnings: Sequence[str] = ()) -> Response:

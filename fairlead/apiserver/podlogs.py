@@ -28,7 +28,8 @@ def choose_container(pod: Pod, wanted: str) -> str:
 
 def check_started(pod: Pod, container: str) -> None:
     """Raises StatusError 400 where the container has not run yet."""
-    statuses = (*pod.status.containerStatuses, *pod.status.initContainerStatuses)
+    known = pod.status
+    statuses = (*known.containerStatuses, *known.initContainerStatuses, *known.ephemeralContainerStatuses)
     status = next((s for s in statuses if s.name == container), None)
     if status is None:
         if not statuses:
@@ -43,14 +44,3 @@ def _waiting(pod: Pod, container: str, reason: str) -> StatusError:
     text = f'container "{container}" in pod "{pod.metadata.name}" is waiting to start'
     told = _PULLING.get(reason, reason)
     return bad_request(f"{text}: {told}" if told else text)
-
-
-def check_running(pod: Pod, container: str, *, subresource: str) -> None:
-    """Raises StatusError 400 where there is no process to join."""
-    statuses = (*pod.status.containerStatuses, *pod.status.initContainerStatuses)
-    if any(s.name == container and s.state.running is not None for s in statuses):
-        return
-    text = f'container not found ("{container}")'
-    if subresource == "attach":
-        text = f"container {container} not found in pod {pod.metadata.name}_{pod.metadata.namespace}"
-    raise bad_request(f"unable to upgrade connection: {text}")

@@ -15,7 +15,7 @@ from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.node import NODE, Node
 from fairlead.api.pod import POD, Pod
 from fairlead.api.service import SERVICE, Service
-from fairlead.apiserver.model import Forward, PortForward
+from fairlead.apiserver.model import Forward
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
 from fairlead.base.numbers import natural, port_number
@@ -42,17 +42,6 @@ class Proxies:
         if kind is POD:
             return self._pod(target, scheme, name, port)
         return self._node(scheme, name, port)
-
-    def port_forward(self, target: Target) -> PortForward:
-        """Raises StatusError 400, 404."""
-        pod: Pod = self._pods.find(target.namespace, target.name).decode()
-        if not pod.spec.nodeName:
-            raise bad_request(f"pod {target.name} does not have a host assigned")
-        if pod.status.phase != "Running":
-            raise bad_request(f"unable to forward port because pod is not running. Current status={pod.status.phase}")
-        return PortForward(
-            _forward("", pod.status.podIP, 0).host, f"{target.name}_{target.namespace}", pod.metadata.uid
-        )
 
     def _service(self, target: Target, scheme: str, name: str, port: str) -> Forward:
         service: Service = self._services.find(target.namespace, name).decode()

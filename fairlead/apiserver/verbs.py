@@ -139,9 +139,7 @@ class Verbs:
             return await self._scale(target, request)
         elif name == "proxy" and kind in (POD, SERVICE, NODE):
             return self.proxies.locate(target)
-        elif kind is POD and name == "portforward" and method in ("GET", "POST"):
-            return self.proxies.port_forward(target)
-        elif kind is POD and name in ("log", "exec", "attach") and method in ("GET", "POST"):
+        elif kind is POD and name in ("log", "exec", "attach", "portforward") and method in ("GET", "POST"):
             return await self.kubelet.handle(target, request)
         elif method == "POST" and (kind, name) in ((POD, "binding"), (POD, "eviction"), (SERVICE_ACCOUNT, "token")):
             return await self._act(target, request)

@@ -1,4 +1,4 @@
-"""The node's own API on port 10250: container logs, exec and attach, for the API server alone.
+"""The node's own API on port 10250: container logs, exec, attach and port-forward, for the API server alone.
 
 TLS with a client certificate is required by the context that the settings bring; whoever has one of the cluster's
 authority with the API server's name for nodes may ask for anything here.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -15,10 +16,14 @@ from aiohttp import web
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
 from fairlead.machinery.query import flag
-from fairlead.node.attachsession import AttachRequest, AttachSession
-from fairlead.node.execsession import PROTOCOLS, ExecRequest, ExecSession
 from fairlead.node.logread import LogQuery, read_log
 from fairlead.node.shared import Shared
+from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
+from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports
+from fairlead.node.streaming.dial import dial
+from fairlead.node.streaming.execsession import ExecRequest, ExecSession
+from fairlead.node.streaming.peers import Peer
+from fairlead.node.streaming.remotecommand import Wanted
 from fairlead.node.worker import PodWorker
 from fairlead.node.zygoteclient import ZygoteError
 
@@ -39,8 +44,10 @@ class KubeletApi:
         app = web.Application(middlewares=[_only_the_api_server])
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
-        app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
-        app.router.add_get("/attach/{namespace}/{pod}/{container}", self._attach)
+        for method in ("GET", "POST"):
+            app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
+            app.router.add_route(method, "/attach/{namespace}/{pod}/{container}", self._attach)
+            app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -102,55 +109,56 @@ class KubeletApi:
         )
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
-        worker, given = self._worker(request), request.query
-        container_id = worker.container_id(request.match_info["container"])
+        worker, container = self._worker(request), request.match_info["container"]
+        container_id = worker.container_id(container)
         if not container_id:
-            raise web.HTTPBadRequest(text=f"container not found ({request.match_info['container']!r})")
-        ws = _web_socket(request)
-        await ws.prepare(request)
-        tty = flag(given, "tty")
-        wanted = ExecRequest(
-            container_id=container_id,
-            command=given.getall("command", []),
-            stdin=flag(given, "stdin"),
-            stdout=flag(given, "stdout"),
-            stderr=flag(given, "stderr") and not tty,
-            tty=tty,
-        )
-        await ExecSession(ws, self._shared.zygote, self._shared.exits, id_=self._shared.new_id()).run(wanted)
-        return ws
+            raise web.HTTPBadRequest(text=f'container not found ("{container}")')
+        asked = ExecRequest(container_id, request.query.getall("command", []), _streams(request))
+
+        async def run(peer: Peer) -> None:
+            session = ExecSession(peer, self._shared.zygote, self._shared.exits, id_=self._shared.new_id())
+            await session.run(asked)
+
+        return await serve_command(request, asked.wanted, run, idle_s=self._shared.settings.streaming_idle_s)
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
-        worker, given, where = self._worker(request), request.query, request.match_info
-        wanted = AttachRequest(
-            container_id=worker.container_id(where["container"]),
-            stdin=flag(given, "stdin"),
-            stdout=flag(given, "stdout"),
-            stderr=flag(given, "stderr"),
-        )
-        if not (wanted.stdin or wanted.stdout or wanted.stderr):
-            raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
-        ws = _web_socket(request)
+        worker, where = self._worker(request), request.match_info
+        asked = AttachRequest(worker.container_id(where["container"]), _streams(request))
         try:
-            attachment = await self._shared.zygote.attach(wanted.container_id, stdin=wanted.stdin)
+            attachment = await self._shared.zygote.attach(asked.container_id, stdin=asked.wanted.stdin)
         except ZygoteError as error:
             text = f"container {where['container']} not found in pod {where['pod']}_{where['namespace']}"
             raise web.HTTPBadRequest(text=text) from error
-        session = AttachSession(ws, self._shared.zygote, attachment)
+        session = AttachSession(self._shared.zygote, attachment)
         try:
-            await ws.prepare(request)
-        except BaseException:
+            return await serve_command(
+                request,
+                asked.wanted,
+                lambda peer: session.run(peer, asked),
+                idle_s=self._shared.settings.streaming_idle_s,
+            )
+        finally:
             session.close()
-            raise
-        await session.run(wanted)
-        return ws
+
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        worker, where = self._worker(request), request.match_info
+        try:
+            netns = await self._shared.zygote.netns(worker.uid)
+        except ZygoteError as error:
+            raise web.HTTPBadRequest(text=f'pod "{where["pod"]}" has no network on this node') from error
+        try:
+            target = PortTarget(f"{where['pod']}_{where['namespace']}", worker.uid, lambda port: dial(netns, port))
+            return await serve_ports(request, target, idle_s=self._shared.settings.streaming_idle_s)
+        finally:
+            os.close(netns)
 
 
-def _web_socket(request: web.Request) -> web.WebSocketResponse:
-    ws = web.WebSocketResponse(protocols=PROTOCOLS, compress=False, max_msg_size=0)
-    if not ws.can_prepare(request).ok:
-        raise web.HTTPBadRequest(text="this is a WebSocket; ask for v5.channel.k8s.io or v4.channel.k8s.io")
-    return ws
+def _streams(request: web.Request) -> Wanted:
+    """Returns the streams that the query asks for. Raises web.HTTPBadRequest for none."""
+    stdin, stdout, stderr, tty = (flag(request.query, name) for name in ("stdin", "stdout", "stderr", "tty"))
+    if not (stdin or stdout or stderr):
+        raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
+    return Wanted(stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty)
 
 
 @web.middleware

@@ -26,6 +26,8 @@ class NodeSettings:
     kubelet_tls: ssl.SSLContext | None = None
     """Serves the kubelet API; requires the API server's client certificate."""
     kubelet_port: int = 10250
+    streaming_idle_s: float = 4 * 3600.0
+    """How long exec, attach and port-forward may be silent; upstream's default."""
     kubernetes_host: str = "10.96.0.1"
     kubernetes_port: int = 443
     cluster_dns: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.apiserver.model import SYSTEM, Forward, PortForward, Stream, Upgrade, User
+from fairlead.apiserver.model import SYSTEM, Forward, Stream, Upgrade, User
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import FakeClock
@@ -71,7 +71,7 @@ class Api:
     async def watch(self, path: str, **query: str) -> Stream:
         request = Request("GET", path, {"watch": "true"} | query, {})
         outcome = await self.server._core.handle(request, self.user)
-        assert not isinstance(outcome, Response | Upgrade | Forward | PortForward), outcome
+        assert not isinstance(outcome, Response | Upgrade | Forward), outcome
         return outcome
 
 

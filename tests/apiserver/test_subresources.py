@@ -204,23 +204,6 @@ async def test_what_we_cannot_do_with_pods_is_said(api: Api) -> None:
 
 
 @story
-async def test_after_a_refused_exec_kubectl_asks_without_websocket_and_is_told_the_reason(api: Api) -> None:
-    address = {"type": "InternalIP", "address": "172.30.0.11"}
-    await api.ok("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}, "status": {"addresses": [address]}})
-    await api.ok("POST", PODS, pod("p", nodeName="n1"))
-    error = await api.error("POST", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="SPDY/3.1")
-    text = 'unable to upgrade connection: container not found ("web")'
-    assert (error.code, error.message) == (400, text)
-    error = await api.error("POST", f"{PODS}/p/attach", query={"container": "web"}, upgrade="SPDY/3.1")
-    text = "unable to upgrade connection: container web not found in pod p_default"
-    assert (error.code, error.message) == (400, text)
-    running = {"name": "web", "state": {"running": {}}}
-    await api.ok("PATCH", f"{PODS}/p/status", {"status": {"containerStatuses": [running]}}, content_type=MERGE)
-    error = await api.error("POST", f"{PODS}/p/exec", query={"command": "ls"}, upgrade="SPDY/3.1")
-    assert "Upgrade request required" in error.message
-
-
-@story
 async def test_a_replication_controller_scales_though_its_selector_is_a_plain_map(api: Api) -> None:
     made = deployment("web")
     made["spec"]["selector"] = {"app": "web"}

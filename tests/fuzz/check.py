@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.apiserver.model import SYSTEM, Forward, PortForward, Upgrade
+from fairlead.apiserver.model import SYSTEM, Forward, Upgrade
 from fairlead.apiserver.server import ApiServer
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
@@ -59,7 +59,7 @@ class Fuzz:
         outcome = await self.server._core.handle(request, SYSTEM)
         if isinstance(outcome, Response):
             return outcome
-        if not isinstance(outcome, Upgrade | Forward | PortForward):
+        if not isinstance(outcome, Upgrade | Forward):
             outcome.close()
         return None
 

@@ -1,6 +1,6 @@
 """A client's connection taken over after a protocol switch: bytes both ways, whatever they mean.
 
-aiohttp takes a connection over only for its own WebSockets, message by message. What is proxied may be any
+aiohttp takes a connection over only for its own WebSockets, message by message. SPDY and what is proxied may be any
 protocol, and must not be changed; so the switch is answered here and the connection's bytes are taken raw.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 
@@ -16,6 +16,20 @@ from fairlead.base.tasks import Nursery
 
 _HIGH_WATER = 256 << 10
 _CHUNK = 64 << 10
+
+
+class Pipe(Protocol):
+    """Bytes both ways."""
+
+    async def read(self) -> bytes:
+        """Returns what has arrived; nothing at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Raises ConnectionError if the other side is gone."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class RawConnection:

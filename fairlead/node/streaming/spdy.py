@@ -1,7 +1,9 @@
-"""SPDY/3.1 framing (draft-mbelshe-httpbis-spdy-00), as far as port-forwarding speaks it. Bytes in, events out: no I/O.
+"""SPDY/3.1 framing (draft-mbelshe-httpbis-spdy-00), as far as Kubernetes' clients speak it. Bytes in, events out.
 
-Streams are opened by the client, carry data both ways and are ended each way on their own. Flow control is left
-alone, as the clients' own library leaves it: what we cannot take yet we do not read.
+The client opens streams; each carries data both ways and is ended each way separately. Flow control is left alone, as
+the clients' own library leaves it: backpressure is that of the connection.
+What must stay true: whatever the bytes are, `receive` raises ProtocolError and nothing else, and holds at most one
+frame and the headers of one frame.
 """
 
 from __future__ import annotations
@@ -11,12 +13,19 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fairlead.node.streaming.channels import ProtocolError
+
 MAX_FRAME = 1 << 20
-"""Clients send pieces of 32 KiB; nobody may make us hold 16 MiB."""
+"""Bytes. Clients send frames of 32 KiB; the format allows 16 MiB."""
 _MAX_HEADERS = 16 << 10
+"""Bytes of one frame's headers after decompression."""
 _FIN = 1
-_SYN_STREAM, _SYN_REPLY, _RST_STREAM, _PING, _GOAWAY = 1, 2, 3, 6, 7
+_SYN_STREAM, _SYN_REPLY, _RST_STREAM, _PING, _HEADERS = 1, 2, 3, 6, 8
+_HEADER_BLOCK_AT: Mapping[int, int] = {_SYN_STREAM: 10, _SYN_REPLY: 4, _HEADERS: 4}
+"""Offset of the compressed headers in frames that have them. All are decompressed, because they share one context."""
+_REFUSED_STREAM = 3
 _CONTROL = 0x8003_0000
+_LAST_STREAM = 0x7FFF_FFFF
 
 # The dictionary that both sides' compression starts from (2.6.10.1): words with their lengths, then plain text.
 _WORDS = (
@@ -45,10 +54,6 @@ def _sized(text: bytes) -> bytes:
 DICTIONARY = b"".join(_sized(word.replace("_", " ").encode()) for word in _WORDS.split()) + _TEXT.encode()
 
 
-class ProtocolError(ValueError):
-    """The other side speaks something else; the connection is of no use any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Opened:
     stream: int
@@ -63,7 +68,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The client says nothing more on this stream; with `reset`, it does not listen either."""
+    """The client sends nothing more on this stream; with `reset`, it does not receive either."""
 
     stream: int
     reset: bool = False
@@ -78,7 +83,7 @@ Event = Opened | Data | Ended | Ping
 
 
 class Session:
-    """One connection's state: half a frame, and the compression of headers, which runs on over all frames."""
+    """The state of one connection: an unfinished frame, and the compression of headers, which spans all frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -110,21 +115,18 @@ class Session:
             raise ProtocolError("no SPDY/3")
         kind = head & 0xFFFF
         try:
-            if kind == _SYN_STREAM:
-                stream = struct.unpack_from(">I", body)[0] & 0x7FFF_FFFF
-                yield Opened(stream, self._headers(body[10:]))
-                if flags & _FIN:
-                    yield Ended(stream)
-            elif kind == _RST_STREAM:
-                yield Ended(struct.unpack_from(">I", body)[0] & 0x7FFF_FFFF, reset=True)
-            elif kind == _PING:
+            block_at = _HEADER_BLOCK_AT.get(kind)
+            headers = {} if block_at is None else self._headers(body[block_at:])
+            if kind == _PING:
                 yield Ping(struct.unpack_from(">I", body)[0])
+            elif block_at is not None or kind == _RST_STREAM:
+                yield from _of_stream(kind, flags, struct.unpack_from(">I", body)[0] & _LAST_STREAM, headers)
         except (struct.error, zlib.error, UnicodeDecodeError) as e:
             raise ProtocolError(str(e)) from e
 
     def _headers(self, block: bytes) -> dict[str, str]:
         raw = self._inflate.decompress(block, _MAX_HEADERS)
-        if self._inflate.unconsumed_tail:
+        if self._inflate.unconsumed_tail or self._inflate.eof:
             raise ProtocolError("headers without end")
         (count,), at = struct.unpack_from(">I", raw), 4
         texts: list[str] = []
@@ -137,7 +139,7 @@ class Session:
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     def reply(self, stream: int) -> bytes:
-        """The stream is welcome."""
+        """Accepts a stream."""
         block = self._deflate.compress(struct.pack(">I", 0)) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
         return _control(_SYN_REPLY, struct.pack(">I", stream) + block)
 
@@ -145,32 +147,23 @@ class Session:
         return struct.pack(">II", stream, (_FIN if end else 0) << 24 | len(data)) + data
 
     def reset(self, stream: int) -> bytes:
-        """The stream is not welcome (REFUSED_STREAM)."""
-        return _control(_RST_STREAM, struct.pack(">II", stream, 3))
+        """Refuses a stream."""
+        return _control(_RST_STREAM, struct.pack(">II", stream, _REFUSED_STREAM))
 
     def pong(self, ping: Ping) -> bytes:
         return _control(_PING, struct.pack(">I", ping.number))
 
 
-class Channels:
-    """The plain form in a Session's clothes: each message is a channel's number and its data. Nothing is opened, ended
-    or refused; odd channels are for errors and only ours to write to."""
-
-    def receive(self, message: bytes) -> Iterator[Event]:
-        if message[0] % 2 == 0 and len(message) > 1:
-            yield Data(message[0], message[1:])
-
-    def data(self, stream: int, data: bytes, *, end: bool = False) -> bytes:
-        return bytes([stream]) + data if data else b""
-
-    def reply(self, stream: int) -> bytes:
-        return b""
-
-    def reset(self, stream: int) -> bytes:
-        return b""
-
-    def pong(self, ping: Ping) -> bytes:
-        return b""
+def _of_stream(kind: int, flags: int, stream: int, headers: Mapping[str, str]) -> Iterator[Event]:
+    if kind == _RST_STREAM:
+        yield Ended(stream, reset=True)
+        return
+    if kind == _SYN_STREAM:
+        if stream % 2 == 0:
+            raise ProtocolError(f"a client cannot open stream {stream}")
+        yield Opened(stream, headers)
+    if flags & _FIN:
+        yield Ended(stream)
 
 
 def _control(kind: int, body: bytes) -> bytes:

@@ -1,0 +1,65 @@
+"""WebSocket subprotocols at the API server: a bearer token among them, and those of streams. No I/O.
+
+Browsers cannot set headers on a WebSocket, so clients in browsers send their token as a subprotocol, beside the one
+that they want: `base64url.bearer.authorization.k8s.io.<token>`. Such a name is never answered with or passed on.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+
+from fairlead.machinery.status import StatusError
+
+HEADER = "Sec-WebSocket-Protocol"
+_BEARER = "base64url.bearer.authorization.k8s.io."
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+LOG_PROTOCOLS: Mapping[str, bool] = {"": False, "binary.k8s.io": False, "base64.binary.k8s.io": True}
+"""Of Pod logs; True if messages are text in base64."""
+
+
+def wants_upgrade(headers: Mapping[str, str]) -> bool:
+    """Returns whether the client asks to go on in another protocol."""
+    tokens = {token.strip() for token in headers.get("connection", "").lower().split(",")}
+    return "upgrade" in tokens and bool(headers.get("upgrade"))
+
+
+def wants_websocket(headers: Mapping[str, str]) -> bool:
+    return wants_upgrade(headers) and headers.get("upgrade", "").lower() == "websocket"
+
+
+def without_token(header: str) -> list[str]:
+    """Returns the subprotocols that a client offers, without its token."""
+    names = (name.strip() for name in header.split(","))
+    return [name for name in names if name and not name.startswith(_BEARER)]
+
+
+def token_in(header: str) -> str:
+    """Returns the token among the subprotocols; empty if there is none. Raises ValueError for a malformed one."""
+    found = [name.strip() for name in header.split(",") if name.strip().startswith(_BEARER)]
+    if not found:
+        return ""
+    if len(found) > 1:
+        raise ValueError("multiple bearer tokens")
+    if not without_token(header):
+        raise ValueError("missing additional subprotocol")
+    text = found[0].removeprefix(_BEARER)
+    if not _BASE64URL.fullmatch(text):
+        raise ValueError("invalid base64url")
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError("invalid base64url") from error
+
+
+def choose_log_protocol(header: str) -> str:
+    """Returns the client's first known subprotocol of Pod logs. Raises StatusError 403."""
+    names = without_token(header)
+    for name in names or [""]:
+        if name in LOG_PROTOCOLS:
+            return name
+    known = " ".join(name for name in LOG_PROTOCOLS if name)
+    text = f"requested protocol(s) are not supported: [{' '.join(names)}]; supports [{known}]"
+    raise StatusError(403, "Forbidden", text)
