@@ -1,4 +1,5 @@
-"""What all tests share: how hard hypothesis tries, and that a run that is told to end cleans up after itself.
+"""What all tests share: how hard hypothesis tries, that nothing is skipped which could be installed, and that a run
+that is told to end cleans up after itself.
 
 `HYPOTHESIS_PROFILE=soak` tries long and prints its seed.
 """
@@ -6,9 +7,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Generator
 from types import FrameType
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["FAIRLEAD_UPSTREAM"] = "none"
@@ -21,11 +25,37 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
+MAY_SKIP = {
+    "br_netfilter is not loaded": "a module of the kernel, which no package brings",
+    "no IPv6 on this host": "a setting of the kernel",
+    "the number of socket(2) is known for two machines": "the test is about those processors",
+    "the system's python3 is": "the run was asked for with another Python",
+}
+"""How the reason of a skip may begin where root can install packages, and why it is right there."""
+
+_CAN_INSTALL = os.getuid() == 0 and shutil.which("apt-get") is not None
 _RUN = os.getpid()
 
 
 def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, _told_to_end)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _CAN_INSTALL and report.skipped and not hasattr(report, "wasxfail"):
+        refuse_skip(report)
+    return report
+
+
+def refuse_skip(report: pytest.TestReport) -> None:
+    """Fails a test that is skipped for a reason outside MAY_SKIP."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not reason.startswith(tuple(MAY_SKIP)):
+        report.outcome = "failed"
+        report.longrepr = f"skipped: {reason}: install what is missing: tools/host-packages test python3"
 
 
 def _told_to_end(number: int, _: FrameType | None) -> None:

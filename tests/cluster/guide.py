@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 
-from tests.cluster.support import ROOT, new_cluster
+from tests.cluster.support import ROOT, new_cluster, published_port
 from tests.kubectl.conftest import find_kubectl
 
 WRAPPER = '#!/bin/sh\nexec {python} -m fairlead.cmd.main "$@"\n'
@@ -14,14 +14,19 @@ WRAPPER = '#!/bin/sh\nexec {python} -m fairlead.cmd.main "$@"\n'
 def typed(page: str, who: str) -> str:
     """What the commands printed; fails where one of them does. `examples/` lies where they are typed."""
     find_kubectl()
-    snippets = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    port = str(published_port())
+    text = (ROOT / "docs" / page).read_text().replace("30200", port)
+    snippets = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert snippets, f"docs/{page} has no command"
     with new_cluster(who) as cluster:
         folder = cluster.home / "bin"
         folder.mkdir()
         (folder / "fairlead").write_text(WRAPPER.format(python=cluster.runner.python))
         (folder / "fairlead").chmod(0o755)
-        shutil.copytree(ROOT / "examples", cluster.home / "examples")
+        examples = cluster.home / "examples"
+        shutil.copytree(ROOT / "examples", examples)
+        for manifest in examples.glob("*.yaml"):
+            manifest.write_text(manifest.read_text().replace("30200", port))
         # A page's cluster is the default one of this test's own state folder.
         script = "\n".join(["set -eo pipefail", f'PATH="{folder}:$PATH"', f"cd {cluster.home}", *snippets])
         try:

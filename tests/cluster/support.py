@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +46,16 @@ def free_node_port() -> int:
                 continue
             return port
     pytest.fail("no free node port on this host")
+
+
+def published_port() -> int:
+    """The node port of the examples, 30200, or another if something on this host listens there."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", 30200))
+        except OSError:
+            return free_node_port()
+    return 30200
 
 
 def until(what: str, probe: Callable[[], R], *, limit_s: float = 60) -> R:
@@ -134,8 +148,44 @@ def readable_by(uid: int, path: Path) -> bool:
     return subprocess.run(test, check=False).returncode == 0
 
 
+@cache
+def readable_copy(packages: Path) -> Path:
+    """A folder with Fairlead and what it needs to run, for users who cannot read the checkout; made once a run."""
+    folder = Path(tempfile.mkdtemp(prefix="fairlead-test-copy-"))
+    atexit.register(_remove, folder, os.getpid())
+    folder.chmod(0o755)
+    shutil.copytree(ROOT / "fairlead", folder / "fairlead")
+    for name in sorted(_needed("fairlead") - {"fairlead"}):
+        for top in {file.parts[0] for file in distribution(name).files or () if file.parts[0] != ".."}:
+            source = packages / top
+            if source.is_dir():
+                shutil.copytree(source, folder / top, dirs_exist_ok=True)
+            elif source.exists():
+                shutil.copy(source, folder / top)
+    return folder
+
+
+def _remove(folder: Path, maker: int) -> None:
+    if os.getpid() == maker:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _needed(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The installed distributions that one needs at run time, itself included."""
+    try:
+        requirements = distribution(name).requires or []
+    except PackageNotFoundError:
+        return known
+    known |= {name}
+    for line in requirements:
+        required = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
+        if "extra ==" not in line and required not in known:
+            known = _needed(required, known)
+    return known
+
+
 def ordinary_runner(home: Path) -> Runner:
-    """As an ordinary user with the system's python3. Where the checkout is not readable for others, a copy is."""
+    """As an ordinary user with the system's python3. If others cannot read the checkout, from a copy."""
     if os.getuid() != 0:
         return root_runner(home)
     system = Path("/usr/bin/python3")
@@ -149,9 +199,7 @@ def ordinary_runner(home: Path) -> Runner:
         pytest.skip(f"the system's python3 is {version.stdout.strip()}, the packages are for {sys.version_info[:2]}")
     source = ROOT
     if not (readable_by(ORDINARY_UID, ROOT / "fairlead") and readable_by(ORDINARY_UID, packages / "msgspec")):
-        source, packages = home / "copy", home / "packages"
-        shutil.copytree(ROOT / "fairlead", source / "fairlead")
-        shutil.copytree(next(p for p in map(Path, sys.path) if p.name == "site-packages"), packages)
+        source = packages = readable_copy(packages)
     os.chown(home, ORDINARY_UID, ORDINARY_UID)
     prefix = ("setpriv", f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}", "--clear-groups")
     environment = {

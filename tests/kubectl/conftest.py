@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.support import ROOT, Cluster, free_node_port, free_port, new_cluster
+from tests.cluster.support import ROOT, Cluster, free_port, new_cluster, published_port
 
 EXAMPLES = ROOT / "examples"
 USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
@@ -55,16 +54,6 @@ class Kubectl:
         return self.cluster.fairlead("shell", node, "--", *command)
 
 
-def _published_port() -> int:
-    """The one of the examples, or another where this host's is taken."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", 30200))
-        except OSError:
-            return free_node_port()
-    return 30200
-
-
 def find_kubectl() -> str:
     """The one on the PATH. Those before 1.27 read the API's description in protobuf only, which we do not write."""
     binary = shutil.which("kubectl")
@@ -82,7 +71,7 @@ def find_kubectl() -> str:
 def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     binary = find_kubectl()
     with new_cluster(request.param) as cluster:
-        manifests, port = cluster.home / "manifests", _published_port()
+        manifests, port = cluster.home / "manifests", published_port()
         manifests.mkdir()
         for source in EXAMPLES.glob("*.yaml"):
             (manifests / source.name).write_text(source.read_text().replace("30200", str(port)))
