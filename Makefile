@@ -3,9 +3,10 @@
 PYTHON ?= $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo /usr/bin/python3 || echo python3)
 BIN := .venv/bin
+RELEASES ?= bookworm trixie
 
 .DEFAULT_GOAL := help
-.PHONY: help venv host demo test check format bench lock clean
+.PHONY: help venv host demo test fresh check format bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,6 +31,10 @@ demo: venv host ## a running cluster, and proof on the screen
 test: venv host ## all tests
 	@tools/host-packages test $(PYTHON)
 	$(BIN)/python -m pytest -q
+
+fresh: ## demo and tests on a new Debian of each release, in a root of their own (root; RELEASES, FRESH_DIR)
+	@tools/host-packages fresh $(PYTHON)
+	tools/fresh-machine $(RELEASES)
 
 check: venv ## format, lint, types, layers
 	$(BIN)/ruff format --check .
