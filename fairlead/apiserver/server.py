@@ -67,7 +67,7 @@ class ApiServer:
         self._bootstrap = Bootstrap(resources, creator, updater)
         self._cidrs = CidrKeeper(resources, updater, clock=clock)
         self._expiry = EventExpiry(resources, writer, clock=clock)
-        metrics = Metrics(clock=clock, version=settings.version)
+        metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
         verbs = Verbs(
             reader=Reader(resources, self._watches, rng=rng),

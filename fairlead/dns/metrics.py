@@ -5,9 +5,9 @@ A query costs three list or dictionary increments; labels are put together when 
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from fairlead.base.metrics import Family, Histogram, Labels, Sample, counter, gauge
 from fairlead.dns.wire import RCODE_NAMES, TYPE_NAMES
 
 _SECONDS = (
@@ -30,28 +30,8 @@ _SECONDS = (
 )
 _BYTES = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)
 _PROGRAMMING = tuple(0.001 * 2**n for n in range(20))
-_SERVER = 'server="dns://:53"'
-
-
-class Histogram:
-    __slots__ = ("bounds", "counts", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.sum += value * times
-
-    def lines(self, name: str, labels: str) -> Iterator[str]:
-        total = 0
-        for bound, count in zip((*self.bounds, "+Inf"), self.counts, strict=True):
-            total += count
-            yield f'{name}_bucket{{{labels},le="{bound}"}} {total}'
-        yield f"{name}_sum{{{labels}}} {self.sum:.9g}"
-        yield f"{name}_count{{{labels}}} {total}"
+_SERVER: Labels = (("server", "dns://:53"),)
+_FORWARD: Labels = (("proxy_name", "forward"),)
 
 
 class Metrics:
@@ -127,45 +107,44 @@ class Metrics:
         key = (upstream, protocol, kept)
         self.forward_sockets[key] = self.forward_sockets.get(key, 0) + 1
 
-    def text(self, version: str) -> str:
-        return "\n".join(self._lines(version)) + "\n"
-
-    def _lines(self, version: str) -> Iterator[str]:
-        place = f'{_SERVER},zone="{self.zone}",view=""'
-        yield from _head("coredns_build_info", "gauge", "What runs; this is fairlead's own server.")
-        yield f'coredns_build_info{{version="fairlead-{version}"}} 1'
-        yield from _counter("coredns_panics_total", "Errors that a query caused inside the server.", self.panics)
-        yield from _head("coredns_dns_requests_total", "counter", "Queries.")
-        for (protocol, family, kind), count in sorted(self._requests().items()):
-            labels = f'{place},proto="{protocol}",family="{family}",type="{TYPE_NAMES.get(kind, "other")}"'
-            yield f"coredns_dns_requests_total{{{labels}}} {count}"
-        yield from _head("coredns_dns_responses_total", "counter", "Answers.")
-        for (rcode, part), count in sorted(self.responses.items()):
-            labels = f'{place},rcode="{RCODE_NAMES.get(rcode, rcode)}",plugin="{part}"'
-            yield f"coredns_dns_responses_total{{{labels}}} {count}"
+    def families(self, version: str) -> Iterator[Family]:
+        """All metrics; `version` is of this program."""
+        place: Labels = (*_SERVER, ("zone", self.zone), ("view", ""))
+        build = (("version", f"fairlead-{version}"),)
+        yield gauge("coredns_build_info", "Version of the running program, which is not CoreDNS; always 1.", 1, build)
+        yield counter("coredns_panics_total", "Errors that a query caused inside the server.", self.panics)
+        yield Family("coredns_dns_requests_total", "counter", "Queries.", list(self._request_samples(place)))
+        responses = [
+            Sample(count, (*place, ("rcode", _rcode(rcode)), ("plugin", part)))
+            for (rcode, part), count in sorted(self.responses.items())
+        ]
+        yield Family("coredns_dns_responses_total", "counter", "Responses.", responses)
         name = "coredns_dns_request_duration_seconds"
-        yield from _head(name, "histogram", "Time from query to answer.")
-        yield from self.seconds.lines(name, place)
+        yield Family(name, "histogram", "Time from a query to its response.", list(self.seconds.samples(place)))
         for name, text, sizes in (
-            ("coredns_dns_request_size_bytes", "Of queries.", self.request_bytes),
-            ("coredns_dns_response_size_bytes", "Of answers.", self.response_bytes),
+            ("coredns_dns_request_size_bytes", "Size of queries.", self.request_bytes),
+            ("coredns_dns_response_size_bytes", "Size of responses.", self.response_bytes),
         ):
-            yield from _head(name, "histogram", text)
-            for protocol, histogram in sizes.items():
-                yield from histogram.lines(name, f'{place},proto="{protocol}"')
-        yield from _counter("coredns_dns_do_requests_total", "Queries that want signatures.", self.dnssec, place)
+            samples = [s for protocol, row in sizes.items() for s in row.samples((*place, ("proto", protocol)))]
+            yield Family(name, "histogram", text, samples)
+        yield counter("coredns_dns_do_requests_total", "Queries with the DO bit (RFC 3225).", self.dnssec, place)
         name = "coredns_kubernetes_dns_programming_duration_seconds"
-        yield from _head(name, "histogram", "From a change of endpoints to its answer.")
-        for service, histogram in sorted(self.programming.items()):
-            yield from histogram.lines(name, f'service_kind="{service}"')
-        yield from self._cache_lines()
-        yield from self._forward_lines()
-        yield from _head("coredns_hosts_entries", "gauge", "Names and addresses in `hosts`.")
-        yield f"coredns_hosts_entries{{}} {self.hosts}"
-        yield from _head("coredns_plugin_enabled", "gauge", "Parts of the server; all always work.")
-        for part in ("cache", "forward", "hosts", "kubernetes"):
-            yield f'coredns_plugin_enabled{{{_SERVER},zone=".",view="",name="{part}"}} 1'
-        yield from _counter("coredns_reload_failed_total", "Settings that were refused.", self.failed_reloads)
+        samples = [s for kind, row in sorted(self.programming.items()) for s in row.samples((("service_kind", kind),))]
+        yield Family(name, "histogram", "Time from a change of endpoints to its answer.", samples)
+        yield from self._cache_families()
+        yield from self._forward_families()
+        yield gauge("coredns_hosts_entries", "Names and addresses in the `hosts` setting.", self.hosts)
+        parts = [
+            Sample(1, (*_SERVER, ("zone", "."), ("view", ""), ("name", part)))
+            for part in ("cache", "forward", "hosts", "kubernetes")
+        ]
+        yield Family("coredns_plugin_enabled", "gauge", "Parts of the server; all are always on.", parts)
+        yield counter("coredns_reload_failed_total", "Settings that were refused.", self.failed_reloads)
+
+    def _request_samples(self, place: Labels) -> Iterator[Sample]:
+        for (protocol, family, kind), count in sorted(self._requests().items()):
+            labels = (("proto", protocol), ("family", family), ("type", TYPE_NAMES.get(kind, "other")))
+            yield Sample(count, (*place, *labels))
 
     def _requests(self) -> dict[tuple[str, str, int], int]:
         found = dict(self.requests)
@@ -176,53 +155,53 @@ class Metrics:
                     found[key] = found.get(key, 0) + count
         return found
 
-    def _cache_lines(self) -> Iterator[str]:
-        yield from _head("coredns_cache_entries", "gauge", "Answers from upstream that are kept.")
-        for kind, count in zip(("success", "denial"), self.cache_entries, strict=True):
-            yield f'coredns_cache_entries{{{_SERVER},type="{kind}",zones=".",view=""}} {count}'
-        yield from _head("coredns_cache_hits_total", "counter", "Questions answered from them.")
-        for kind, count in self.cache_hits.items():
-            yield f'coredns_cache_hits_total{{{_SERVER},type="{kind}",zones=".",view=""}} {count}'
-        labels = f'{_SERVER},zones=".",view=""'
-        yield from _counter("coredns_cache_misses_total", "Questions that had to be asked.", self.cache_misses, labels)
+    def _cache_families(self) -> Iterator[Family]:
+        place: Labels = (("zones", "."), ("view", ""))
+
+        def by_type(success: float, denial: float) -> list[Sample]:
+            numbers = (("success", success), ("denial", denial))
+            return [Sample(number, (*_SERVER, ("type", type_), *place)) for type_, number in numbers]
+
+        yield Family("coredns_cache_entries", "gauge", "Cached upstream answers.", by_type(*self.cache_entries))
+        hits = by_type(self.cache_hits["success"], self.cache_hits["denial"])
+        yield Family("coredns_cache_hits_total", "counter", "Queries answered from the cache.", hits)
+        labels = (*_SERVER, *place)
+        yield counter("coredns_cache_misses_total", "Queries that had to be forwarded.", self.cache_misses, labels)
         asked = self.cache_misses + sum(self.cache_hits.values())
-        yield from _counter("coredns_cache_requests_total", "Questions that could have been kept.", asked, labels)
-        yield from _head("coredns_cache_evictions_total", "counter", "Answers that made room for others.")
-        for kind, count in zip(("success", "denial"), self.cache_evictions, strict=True):
-            yield f'coredns_cache_evictions_total{{{_SERVER},type="{kind}",zones=".",view=""}} {count}'
+        yield counter("coredns_cache_requests_total", "Queries that could be cached.", asked, labels)
+        evictions = by_type(*self.cache_evictions)
+        yield Family("coredns_cache_evictions_total", "counter", "Cached answers dropped for newer ones.", evictions)
 
-    def _forward_lines(self) -> Iterator[str]:
+    def _forward_families(self) -> Iterator[Family]:
+        durations = [
+            s
+            for (upstream, rcode), row in sorted(self.forward_seconds.items())
+            for s in row.samples((*_FORWARD, ("to", upstream), ("rcode", _rcode(rcode))))
+        ]
         name = "coredns_proxy_request_duration_seconds"
-        yield from _head(name, "histogram", "Time an upstream took.")
-        for (upstream, rcode), histogram in sorted(self.forward_seconds.items()):
-            labels = f'proxy_name="forward",to="{upstream}",rcode="{RCODE_NAMES.get(rcode, rcode)}"'
-            yield from histogram.lines(name, labels)
-        yield from _head("coredns_forward_responses_total", "counter", "Answers of upstreams.")
-        for (upstream, rcode), count in sorted(self.forwarded.items()):
-            labels = f'to="{upstream}",rcode="{RCODE_NAMES.get(rcode, rcode)}"'
-            yield f"coredns_forward_responses_total{{{labels}}} {count}"
-        yield from _head(
-            "coredns_proxy_healthcheck_failures_total", "counter", "Questions an upstream left unanswered."
-        )
-        for upstream, count in sorted(self.forward_failures.items()):
-            yield f'coredns_proxy_healthcheck_failures_total{{proxy_name="forward",to="{upstream}"}} {count}'
+        yield Family(name, "histogram", "Time until an upstream answered.", durations)
+        answers = [
+            Sample(count, (("to", upstream), ("rcode", _rcode(rcode))))
+            for (upstream, rcode), count in sorted(self.forwarded.items())
+        ]
+        yield Family("coredns_forward_responses_total", "counter", "Answers of upstreams.", answers)
+        failures = [
+            Sample(count, (*_FORWARD, ("to", upstream))) for upstream, count in sorted(self.forward_failures.items())
+        ]
+        name = "coredns_proxy_healthcheck_failures_total"
+        yield Family(name, "counter", "Queries that an upstream left unanswered.", failures)
         for kept, word, text in ((True, "hits", "Sockets used again."), (False, "misses", "Sockets opened.")):
-            name = f"coredns_proxy_conn_cache_{word}_total"
-            yield from _head(name, "counter", text)
-            for (upstream, protocol, was_kept), count in sorted(self.forward_sockets.items()):
-                if was_kept == kept:
-                    yield f'{name}{{proxy_name="forward",to="{upstream}",proto="{protocol}"}} {count}'
-        text = "Questions asked although no upstream was thought alive."
-        yield from _counter("coredns_forward_healthcheck_broken_total", text, self.forward_broken)
-        text = "Questions refused because too many were waiting."
-        yield from _counter("coredns_forward_max_concurrent_rejects_total", text, self.forward_full)
+            uses = [
+                Sample(count, (*_FORWARD, ("to", upstream), ("proto", protocol)))
+                for (upstream, protocol, was_kept), count in sorted(self.forward_sockets.items())
+                if was_kept == kept
+            ]
+            yield Family(f"coredns_proxy_conn_cache_{word}_total", "counter", text, uses)
+        text = "Queries forwarded although no upstream was thought alive."
+        yield counter("coredns_forward_healthcheck_broken_total", text, self.forward_broken)
+        text = "Queries refused because too many were waiting."
+        yield counter("coredns_forward_max_concurrent_rejects_total", text, self.forward_full)
 
 
-def _head(name: str, kind: str, text: str) -> Iterator[str]:
-    yield f"# HELP {name} {text}"
-    yield f"# TYPE {name} {kind}"
-
-
-def _counter(name: str, text: str, value: int, labels: str = "") -> Iterator[str]:
-    yield from _head(name, "counter", text)
-    yield f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
+def _rcode(rcode: int) -> str:
+    return str(RCODE_NAMES.get(rcode, rcode))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 from collections.abc import Callable
 
 _MOST_HEAD = 8192
@@ -38,29 +36,3 @@ async def serve_page(path: str, page: Page, *, address: str | None, port: int) -
             writer.close()
 
     return await asyncio.start_server(handle, address, port, limit=_MOST_HEAD)
-
-
-def own_figures() -> str:
-    """What Prometheus's clients say of their process, under the names that they all use."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with open("/proc/self/statm", encoding="ascii") as file:
-        virtual, resident = (int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in file.read().split()[:2])
-    figures = (
-        ("process_cpu_seconds_total", "counter", f"{used.ru_utime + used.ru_stime:.6f}"),
-        ("process_resident_memory_bytes", "gauge", resident),
-        ("process_virtual_memory_bytes", "gauge", virtual),
-        ("process_open_fds", "gauge", len(os.listdir("/proc/self/fd"))),
-        ("process_max_fds", "gauge", most_files),
-        ("process_start_time_seconds", "gauge", f"{_started_s():.2f}"),
-    )
-    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in figures)
-
-
-def _started_s() -> float:
-    """Seconds since the epoch."""
-    with open("/proc/self/stat", encoding="ascii") as file:
-        ticks = int(file.read().rpartition(")")[2].split()[19])
-    with open("/proc/stat", encoding="ascii") as file:
-        boot_s = next(int(line.split()[1]) for line in file if line.startswith("btime "))
-    return boot_s + ticks / os.sysconf("SC_CLK_TCK")

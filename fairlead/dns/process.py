@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
+from fairlead.base.metrics import render
+from fairlead.base.process import process_families
 from fairlead.base.tasks import Nursery
 from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
 from fairlead.dns.lines import Dialer, Patience
 from fairlead.dns.loop import ClusterView
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.pages import own_figures, serve_page
+from fairlead.dns.pages import serve_page
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
 from fairlead.dns.upstream import Upstreams
@@ -65,7 +67,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
 
         def all_metrics() -> tuple[int, str]:
             metrics.cache_entries, metrics.cache_evictions = resolver.cache.counts(), resolver.cache.evictions()
-            return 200, metrics.text(settings.version) + own_figures()
+            return 200, render([*metrics.families(settings.version), *process_families()])
 
         pages = (
             ("/ready", is_ready, settings.ready_port),

@@ -41,13 +41,12 @@ from typing import NamedTuple, Protocol
 
 from fairlead.api.endpointslice import EndpointSlice
 from fairlead.api.service import Service
+from fairlead.base.metrics import Family, Labels
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.endpoints import NodeView
 
 Address = tuple[str, int]
 """An endpoint's address and port."""
-Metric = tuple[str, str, str, list[tuple[str, str, float]]]
-"""Name, type, help, and samples: the name's suffix, labels, value."""
 
 
 class Source(NamedTuple):
@@ -134,7 +133,7 @@ class Backend(Behind, Protocol):
         """Whether somebody else may have changed the rules since. Costs next to nothing. Raises KernelRefused."""
         ...
 
-    def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterable[Metric]:
+    def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterable[Family]:
         """What only this backend counts, under upstream's names: `failures` of changes go by a name of the mode's."""
         ...
 

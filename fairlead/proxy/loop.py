@@ -24,8 +24,9 @@ from itertools import islice
 from fairlead.base.bulk import uncollected
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
+from fairlead.base.metrics import Family
 from fairlead.net.errors import KernelRefused
-from fairlead.proxy.backend import Backend, Metric, Outcome, Source, UdpFrontend
+from fairlead.proxy.backend import Backend, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.flows import stale_flows, surroundings
@@ -98,12 +99,12 @@ class Proxy:
         """As upstream's `/proxyMode` says it: the one in force."""
         return self.in_force.setup.mode
 
-    def samples(self) -> list[Metric]:
-        """All that Prometheus is told."""
-        found = list(self.metrics.samples())
+    def families(self) -> list[Family]:
+        """All metrics of this address family."""
+        found = list(self.metrics.families())
         if self.in_force.begun:
             failures, cleanups = self.stats.failures, self.in_force.cleanup_failures
-            found += self._used.samples(self.metrics.labels, failures=failures, cleanup_failures=cleanups)
+            found += self._used.families(self.metrics.labels, failures=failures, cleanup_failures=cleanups)
         return found
 
     def follow(self, informers: InformerSet) -> None:

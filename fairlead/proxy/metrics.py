@@ -5,17 +5,15 @@ Changes are counted as informers tell of them: two additions an event. Text is m
 
 from __future__ import annotations
 
-import resource
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from fairlead import __version__
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.service import SERVICE, Service
 from fairlead.base.clock import Clock
 from fairlead.base.instant import parse_time
-from fairlead.proxy.backend import Metric, NoLocal
+from fairlead.base.metrics import Family, Histogram, Labels, Sample, Type
+from fairlead.proxy.backend import NoLocal
 from fairlead.runtime.informer import InformerSet
 
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -23,30 +21,6 @@ TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 _SYNC_BOUNDS = tuple(0.001 * 2**n for n in range(15))
 _PROGRAMMING_BOUNDS = (0.25, 0.5, *map(float, range(1, 60)), *map(float, range(60, 120, 5)), *range(120, 301, 30))
 _POLICIES = ("internal", "external")
-_Sample = tuple[str, str, float]
-"""Suffix of the name, labels, value."""
-
-
-class Histogram:
-    __slots__ = ("bounds", "counts", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
-
-    def samples(self, labels: str) -> Iterator[_Sample]:
-        total = 0
-        for bound, count in zip((*self.bounds, "+Inf"), self.counts, strict=True):
-            total += count
-            le = bound if isinstance(bound, str) else f"{bound:g}"
-            yield "_bucket", f'{labels},le="{le}"' if labels else f'le="{le}"', total
-        yield "_sum", labels, self.sum
-        yield "_count", labels, total
 
 
 @dataclass(slots=True)
@@ -65,7 +39,7 @@ class ProxyMetrics:
     """Of one address family."""
 
     def __init__(self, family: str) -> None:
-        self.labels = f'ip_family="{family}"'
+        self.labels: Labels = (("ip_family", family),)
         self.service_changes = 0
         self.endpoint_changes = 0
         self.forgotten = 0
@@ -146,53 +120,64 @@ class ProxyMetrics:
         if began >= self._started:
             self._pending.triggered.append(began)
 
-    def samples(self) -> Iterator[Metric]:
+    def families(self) -> Iterator[Family]:
         labels, pending = self.labels, self._pending
         for name, text, histogram in (
             ("sync_proxy_rules_duration_seconds", "Time of a sync.", self.duration),
             ("sync_full_proxy_rules_duration_seconds", "Time of a sync of the whole table.", self.full),
             ("sync_partial_proxy_rules_duration_seconds", "Time of a sync of what changed.", self.partial),
-            ("network_programming_duration_seconds", "From a change of pods to the kernel.", self.programming),
-            ("conntrack_reconciler_sync_duration_seconds", "Time to look for stale flows.", self.reconciling),
+            ("network_programming_duration_seconds", "Time from a change of Pods to the kernel.", self.programming),
+            ("conntrack_reconciler_sync_duration_seconds", "Time to find stale conntrack entries.", self.reconciling),
         ):
-            yield f"kubeproxy_{name}", "histogram", text, list(histogram.samples(labels))
-        for name, kind, text, value in (
-            ("sync_proxy_rules_service_changes_total", "counter", "Changes of Services seen.", self.service_changes),
-            ("sync_proxy_rules_service_changes_pending", "gauge", "Not yet in the kernel.", pending.services),
-            ("sync_proxy_rules_endpoint_changes_total", "counter", "Changes of slices seen.", self.endpoint_changes),
-            ("sync_proxy_rules_endpoint_changes_pending", "gauge", "Not yet in the kernel.", pending.endpoints),
-            ("sync_proxy_rules_last_timestamp_seconds", "gauge", "When a sync last ended well.", self.last_synced),
-            ("sync_proxy_rules_last_queued_timestamp_seconds", "gauge", "When a change last came.", self.last_queued),
-            ("conntrack_reconciler_deleted_entries_total", "counter", "Stale flows removed.", self.forgotten),
-        ):
-            yield f"kubeproxy_{name}", kind, text, [("", labels, float(value))]
-        without: list[_Sample] = [
-            ("", f'{labels},traffic_policy="{policy}"', float(len(self.no_local[policy]))) for policy in _POLICIES
-        ]
-        text = "Services kept on nodes that have no endpoint on this one."
-        yield "kubeproxy_sync_proxy_rules_no_local_endpoints_total", "gauge", text, without
+            yield Family(f"kubeproxy_{name}", "histogram", text, list(histogram.samples(labels)))
+        for name, type_, text, value in _NUMBERS:
+            yield Family(f"kubeproxy_{name}", type_, text, [Sample(value(self, pending), labels)])
+        without = [Sample(len(self.no_local[policy]), (*labels, ("traffic_policy", policy))) for policy in _POLICIES]
+        text = "Services with a Local traffic policy and no endpoint on this node."
+        yield Family("kubeproxy_sync_proxy_rules_no_local_endpoints_total", "gauge", text, without)
 
 
-def process_samples(clock_started: float) -> Iterator[Metric]:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    build = f'git_version="v{__version__}"'
-    yield "kubernetes_build_info", "gauge", "What is running, the value is always 1.", [("", build, 1.0)]
-    cpu = used.ru_utime + used.ru_stime
-    yield "process_cpu_seconds_total", "counter", "Of the whole agent.", [("", "", cpu)]
-    memory = float(used.ru_maxrss * 1024)
-    yield "process_resident_memory_max_bytes", "gauge", "The most the whole agent ever had.", [("", "", memory)]
-    yield "process_start_time_seconds", "gauge", "Since 1970.", [("", "", clock_started)]
-
-
-def render(metrics: Iterable[Metric]) -> str:
-    """The text format; what comes several times, as for two families, is put together."""
-    found: dict[str, tuple[str, str, list[_Sample]]] = {}
-    for name, kind, text, samples in metrics:
-        found.setdefault(name, (kind, text, []))[2].extend(samples)
-    lines: list[str] = []
-    for name, (kind, text, samples) in found.items():
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-        lines += [
-            f"{name}{suffix}{f'{{{labels}}}' if labels else ''} {value:.15g}" for suffix, labels, value in samples
-        ]
-    return "\n".join(lines) + "\n"
+_NUMBERS: tuple[tuple[str, Type, str, Callable[[ProxyMetrics, Pending], float]], ...] = (
+    (
+        "sync_proxy_rules_service_changes_total",
+        "counter",
+        "Changes of Services received.",
+        lambda m, _: m.service_changes,
+    ),
+    (
+        "sync_proxy_rules_service_changes_pending",
+        "gauge",
+        "Changes of Services that are not in the kernel yet.",
+        lambda _, p: p.services,
+    ),
+    (
+        "sync_proxy_rules_endpoint_changes_total",
+        "counter",
+        "Changes of EndpointSlices received.",
+        lambda m, _: m.endpoint_changes,
+    ),
+    (
+        "sync_proxy_rules_endpoint_changes_pending",
+        "gauge",
+        "Changes of EndpointSlices that are not in the kernel yet.",
+        lambda _, p: p.endpoints,
+    ),
+    (
+        "sync_proxy_rules_last_timestamp_seconds",
+        "gauge",
+        "End of the last successful sync, in seconds since 1970.",
+        lambda m, _: m.last_synced,
+    ),
+    (
+        "sync_proxy_rules_last_queued_timestamp_seconds",
+        "gauge",
+        "Arrival of the last change, in seconds since 1970.",
+        lambda m, _: m.last_queued,
+    ),
+    (
+        "conntrack_reconciler_deleted_entries_total",
+        "counter",
+        "Stale conntrack entries deleted.",
+        lambda m, _: m.forgotten,
+    ),
+)

@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from fairlead import __version__
 from fairlead.api.node import NODE, Node
 from fairlead.api.reference import ObjectReference
 from fairlead.api.service import Service
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
 from fairlead.base.log import Log
+from fairlead.base.metrics import counter, render
+from fairlead.base.process import build_info, process_families
 from fairlead.base.tasks import run_all
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.config import HEALTHZ, METRICS, ProxyConfig
@@ -37,7 +40,6 @@ from fairlead.proxy.health import (
     service_page,
 )
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.metrics import process_samples, render
 from fairlead.proxy.setup import Setup
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -177,11 +179,12 @@ class Station:
         return NOT_FOUND if check is None else service_page(check, healthy=self.health().healthy(self._clock.now()))
 
     def _metrics(self) -> str:
-        samples = [sample for proxy in self.proxies for sample in proxy.samples()]
+        families = [family for proxy in self.proxies for family in proxy.families()]
         for path, code in sorted(self._asked):
+            labels = (("code", str(code)),)
             name = f"kubeproxy_proxy_{path[1:]}_total"
-            samples.append((name, "counter", "Answers given.", [("", f'code="{code}"', self._asked[path, code])]))
-        return render([*samples, *process_samples(self._started)])
+            families.append(counter(name, "Requests answered.", self._asked[path, code], labels))
+        return render([*families, build_info(f"v{__version__}"), *process_families()])
 
     def _node_changed(self, key: str, _: Node | None, new: Node | None) -> None:
         if key == self._name:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fairlead.base.metrics import render
 from fairlead.dns.config import Config, parse_config
 from fairlead.dns.wire import HEADER, encode_name, make_query
 from tests.dns.servers import cut_over_udp, missing, ours, over_tcp, over_udp, says, upstream
@@ -192,7 +193,7 @@ def test_metrics_have_coredns_names_and_count_fast_answers() -> None:
         async with ours(Config(upstreams=()), cluster()) as server:
             await over_udp(server.port, *(plain(n, WEB) for n in range(30)))
             await over_udp(server.port, plain(1, "nobody.default.svc.cluster.local"))
-            text = server.metrics.text("1")
+            text = render(server.metrics.families("1"))
         place = 'server="dns://:53",zone="cluster.local.",view=""'
         assert f'coredns_dns_requests_total{{{place},proto="udp",family="1",type="A"}} 31' in text
         assert f'coredns_dns_responses_total{{{place},rcode="NOERROR",plugin="kubernetes"}} 30' in text

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
+from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
-from fairlead.proxy.backend import Address, Metric, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.inforce import Around
@@ -82,8 +83,8 @@ class FakeBackend:
     def touched(self) -> bool:
         return False
 
-    def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterable[Metric]:
-        yield "kubeproxy_fake_total", "counter", "Of the fake.", [("", labels, float(failures))]
+    def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterable[Family]:
+        yield counter("kubeproxy_fake_total", "Failures of the fake.", failures, labels)
 
     async def cleanup(self) -> bool:
         self._rules.say("cleanup")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.endpointslice import EndpointPort
 from fairlead.api.service import Service
+from fairlead.base.metrics import Labels, Sample
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Refused, Restore
@@ -193,14 +194,22 @@ def test_what_listens_on_loopback_is_kept_from_neighbours_by_the_rule_that_kubel
     assert Node1(FakeIptables("ip6")).shown("filter", "KUBE-FIREWALL") == ""
 
 
+LABELS: Labels = (("ip_family", "IPv4"),)
+
+
+def families(at: Node1, *, failures: int) -> dict[str, list[Sample]]:
+    found = at.backend.families(LABELS, failures=failures, cleanup_failures=0)
+    return {family.name: list(family.samples) for family in found}
+
+
 def test_connections_to_node_ports_on_loopback_are_counted() -> None:
     at = Node1(site=replace(site_of(), node_ports=("0.0.0.0/0",)))
     at.put(node_port_service(), behind("b"))
     first, second = at.tables.tables["nat"]["KUBE-NODEPORTS"]
     assert first == f"-d 127.0.0.0/8 {second}"
     at.tables.counted["nat", "KUBE-NODEPORTS", first] = 7
-    samples = {name: values for name, _, _, values in at.backend.samples("x", failures=0, cleanup_failures=0)}
-    assert samples["kubeproxy_iptables_localhost_nodeports_accepted_packets_total"] == [("", "x", 7.0)]
+    found = families(at, failures=0)
+    assert found["kubeproxy_iptables_localhost_nodeports_accepted_packets_total"] == [Sample(7, LABELS)]
 
 
 def test_rules_failures_and_dropped_packets_are_counted() -> None:
@@ -210,18 +219,16 @@ def test_rules_failures_and_dropped_packets_are_counted() -> None:
     at.tables.failures = [Refused("no")]
     with pytest.raises(Refused):
         at.put(service(), behind("b", "c"))
-    found = {name: values for name, _, _, values in at.backend.samples("x", failures=1, cleanup_failures=0)}
+    found = families(at, failures=1)
     name = "kubeproxy_sync_proxy_rules_iptables"
     held = {table: sum(map(len, at.tables.tables[table].values())) for table in ("filter", "nat")}
     # The refused change is wanted all the same: an endpoint's chain of two rules, and a line that leads to it.
-    assert found[f"{name}_total"] == [
-        ("", 'x,table="filter"', held["filter"]),
-        ("", 'x,table="nat"', held["nat"] + 3),
-    ]
-    assert found[f"{name}_last"] == [("", 'x,table="filter"', 0), ("", 'x,table="nat"', 5)]
-    assert found[f"{name}_restore_failures_total"] == [("", "x", 1.0)]
-    assert found[f"{name}_partial_restore_failures_total"] == [("", "x", 1.0)]
-    assert found["kubeproxy_iptables_ct_state_invalid_dropped_packets_total"] == [("", "x", 3.0)]
+    filter_, nat = (*LABELS, ("table", "filter")), (*LABELS, ("table", "nat"))
+    assert found[f"{name}_total"] == [Sample(held["filter"], filter_), Sample(held["nat"] + 3, nat)]
+    assert found[f"{name}_last"] == [Sample(0, filter_), Sample(5, nat)]
+    assert found[f"{name}_restore_failures_total"] == [Sample(1, LABELS)]
+    assert found[f"{name}_partial_restore_failures_total"] == [Sample(1, LABELS)]
+    assert found["kubeproxy_iptables_ct_state_invalid_dropped_packets_total"] == [Sample(3, LABELS)]
 
 
 def test_a_change_of_endpoints_carries_the_chains_that_it_changes_and_no_others() -> None:

@@ -267,8 +267,8 @@ def test_a_pod_answers_a_ping_and_a_services_address_does_not(kind: Kind) -> Non
 
 
 def counted(backend: Backend, name: str) -> float:
-    found = {metric: samples for metric, _, _, samples in backend.samples("", failures=0, cleanup_failures=0)}
-    return sum(value for _, _, value in found[f"kubeproxy_iptables_{name}_packets_total"])
+    found = {f.name: f.samples for f in backend.families((), failures=0, cleanup_failures=0)}
+    return sum(sample.value for sample in found[f"kubeproxy_iptables_{name}_packets_total"])
 
 
 def _invalid(kind: Kind) -> list[float]:

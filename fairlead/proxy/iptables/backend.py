@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from fairlead.base.metrics import Family, Labels, Sample, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
-from fairlead.proxy.backend import NOTHING_DONE, Address, Metric, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.backend import NOTHING_DONE, Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.ledger import Ledger, Proposal, removal
 from fairlead.proxy.iptables.plan import NOTHING, View, plan_service
@@ -98,36 +99,32 @@ class IptablesBackend:
     def touched(self) -> bool:
         return not self._in_line or self._foreign is None or self._tables.foreign() != self._foreign
 
-    def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterator[Metric]:
+    def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterator[Family]:
         """Upstream has no name for failed cleanups of this mode."""
         name = "kubeproxy_sync_proxy_rules_iptables"
         for kind, text, counts in (
             ("total", "Rules of the proxy.", self._ledger.rules),
             ("last", "Rules written by the last sync.", self._last),
         ):
-            by_table = [("", f'{labels},table="{table}"', float(counts[table])) for table in ("filter", "nat")]
-            yield f"{name}_{kind}", "gauge", text, by_table
-        for kind, text, count in (
-            ("restore_failures_total", "Restores refused.", failures),
-            ("partial_restore_failures_total", "Restores of single changes refused.", self._partial_failures),
-        ):
-            yield f"{name}_{kind}", "counter", text, [("", labels, float(count))]
+            by_table = [Sample(counts[table], (*labels, ("table", table))) for table in ("filter", "nat")]
+            yield Family(f"{name}_{kind}", "gauge", text, by_table)
+        yield counter(f"{name}_restore_failures_total", "Restores refused.", failures, labels)
+        text = "Restores of single changes refused."
+        yield counter(f"{name}_partial_restore_failures_total", text, self._partial_failures, labels)
         try:
             yield from self._packets(labels)
         except Refused:
             return
 
-    def _packets(self, labels: str) -> Iterator[Metric]:
+    def _packets(self, labels: Labels) -> Iterator[Family]:
         invalid = self._tables.packets("filter", FORWARD).get(INVALID, 0)
         text = "Packets of unknown connections dropped."
-        sample = [("", labels, float(invalid))]
-        yield "kubeproxy_iptables_ct_state_invalid_dropped_packets_total", "counter", text, sample
+        yield counter("kubeproxy_iptables_ct_state_invalid_dropped_packets_total", text, invalid, labels)
         if self._site.localhost:
             seen = self._tables.packets("nat", NODE_PORTS)
             count = sum(packets for rule, packets in seen.items() if rule.startswith("-d 127.0.0.0/8 "))
             text = "Connections to node ports on 127.0.0.1."
-            sample = [("", labels, float(count))]
-            yield "kubeproxy_iptables_localhost_nodeports_accepted_packets_total", "counter", text, sample
+            yield counter("kubeproxy_iptables_localhost_nodeports_accepted_packets_total", text, count, labels)
 
     async def cleanup(self) -> bool:
         self._in_line = False

@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
-from fairlead.proxy.backend import Address, Metric, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
@@ -99,19 +100,18 @@ class NftablesBackend:
     def touched(self) -> bool:
         return self._nft.foreign() != self._foreign
 
-    def samples(self, labels: str, *, failures: int, cleanup_failures: int) -> Iterator[Metric]:
-        for name, text, value in (
-            ("sync_failures_total", "Refused by the kernel.", failures),
-            ("cleanup_failures_total", "Stale rules left.", cleanup_failures + self._undeleted),
-        ):
-            yield f"kubeproxy_sync_proxy_rules_nftables_{name}", "counter", text, [("", labels, float(value))]
+    def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterator[Family]:
+        name = "kubeproxy_sync_proxy_rules_nftables"
+        yield counter(f"{name}_sync_failures_total", "Transactions refused by the kernel.", failures, labels)
+        stale = cleanup_failures + self._undeleted
+        yield counter(f"{name}_cleanup_failures_total", "Stale rules that could not be deleted.", stale, labels)
         try:
             counters = self._nft.counters(self._table.name, self._table.family)
         except NftError:
             return
         for name, count in sorted(counters.items()):
             text = "Packets of unknown connections dropped."
-            yield f"kubeproxy_iptables_{name}_dropped_packets_total", "counter", text, [("", labels, float(count))]
+            yield counter(f"kubeproxy_iptables_{name}_dropped_packets_total", text, count, labels)
 
     async def cleanup(self) -> bool:
         self._in_line = False
