@@ -52,8 +52,7 @@ class PodContext:
     def event(self, type: EventKind, reason: str, message: str, container: Container | None = None) -> None:
         about: Pod | ObjectReference = self.pod
         if container is not None:
-            kind = "initContainers" if plan.is_init(self.pod, container.name) else "containers"
-            path = f"spec.{kind}{{{container.name}}}"
+            path = f"spec.{plan.field_of(self.pod, container.name)}{{{container.name}}}"
             about = reference_to(self.pod, field_path=path)
         self.shared.recorder.event(about, type, reason, message)
 

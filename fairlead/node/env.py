@@ -58,7 +58,7 @@ def named_data(pod: Pod) -> tuple[set[str], set[str]]:
     """Names of the config maps and of the secrets that a pod's containers and volumes refer to."""
     maps: set[str] = set()
     secrets: set[str] = set()
-    for container in (*pod.spec.initContainers, *pod.spec.containers):
+    for container in (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers):
         for source in container.envFrom:
             if source.configMapRef:
                 maps.add(source.configMapRef.name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fairlead.api.container import Container
 from fairlead.api.pod import Pod
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.seen import ContainerSeen, Exit, PodSeen, sidecar
+from fairlead.node.seen import ContainerSeen, Exit, PodSeen, ephemeral, sidecar
 
 BACKOFF_FIRST_S = 10.0
 BACKOFF_LONGEST_S = 300.0
@@ -85,7 +85,7 @@ def decide(pod: Pod, seen: PodSeen, now: Instant) -> Decision:
     waits: list[Instant | None] = [deadline]
     for container in _wanted(pod, seen):
         state = seen.of(container.name)
-        if state.phase == "running" and not state.stopping and (why := _to_be_restarted(container, state)):
+        if state.phase == "running" and not state.stopping and (why := _why_restart(container, state)):
             actions.append(Stop(container.name, f"Container {container.name} {why}, will be restarted"))
         if state.phase in ("new", "exited"):
             at = due_at(state)
@@ -98,6 +98,7 @@ def decide(pod: Pod, seen: PodSeen, now: Instant) -> Decision:
 
 def _wanted(pod: Pod, seen: PodSeen) -> Iterator[Container]:
     """The containers that should be running now, as far as the init containers have come."""
+    yield from (c for c in pod.spec.ephemeralContainers if seen.of(c.name).phase != "exited")
     for container in pod.spec.initContainers:
         state = seen.of(container.name)
         if sidecar(container):
@@ -113,7 +114,9 @@ def _wanted(pod: Pod, seen: PodSeen) -> Iterator[Container]:
             yield container
 
 
-def _to_be_restarted(container: Container, state: ContainerSeen) -> str:
+def _why_restart(container: Container, state: ContainerSeen) -> str:
+    if ephemeral(container):
+        return ""
     if state.unhealthy:
         return f"failed {state.unhealthy}"
     return "definition changed" if state.image and state.image != container.image else ""
@@ -127,6 +130,8 @@ def restarts(pod: Pod, container: Container, state: ContainerSeen) -> bool:
     """Whether a container that has ended runs again."""
     if sidecar(container):
         return True
+    if ephemeral(container):
+        return False
     policy = pod.spec.restartPolicy or "Always"
     failed = state.exit is not None and state.exit.code != 0
     if is_init(pod, container.name):
@@ -196,7 +201,7 @@ def _end(pod: Pod, seen: PodSeen) -> Iterator[Action]:
 
 def _stop_all(pod: Pod, seen: PodSeen) -> Iterator[Action]:
     """The containers first, then their sidecars, the last one first."""
-    mains = [c for c in pod.spec.containers if _alive(seen.of(c.name))]
+    mains = [c for c in (*pod.spec.containers, *pod.spec.ephemeralContainers) if _alive(seen.of(c.name))]
     helpers = [c for c in reversed(pod.spec.initContainers) if _alive(seen.of(c.name))]
     for container in mains or helpers[:1]:
         state = seen.of(container.name)
@@ -241,6 +246,13 @@ def exit_reason(exit_: Exit) -> str:
     if exit_.reason:
         return exit_.reason
     return "Completed" if exit_.code == 0 else "Error"
+
+
+def field_of(pod: Pod, name: str) -> str:
+    """Returns the list of the pod's spec that has a container."""
+    if is_init(pod, name):
+        return "initContainers"
+    return "ephemeralContainers" if any(c.name == name for c in pod.spec.ephemeralContainers) else "containers"
 
 
 def is_init(pod: Pod, name: str) -> bool:

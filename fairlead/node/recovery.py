@@ -25,7 +25,9 @@ def sandbox_meta(pod: Pod, ips: Sequence[str]) -> dict[str, Any]:
 def recover(pod: Pod, sandbox: Message | None, children: list[Message], *, now: Instant) -> PodSeen:
     """`sandbox` and `children` are the zygote's, if it has any of this pod."""
     seen = PodSeen(started_at=parse_time(pod.status.startTime) if pod.status.startTime else now)
-    statuses = {s.name: s for s in (*pod.status.initContainerStatuses, *pod.status.containerStatuses)}
+    known = pod.status
+    listed = (*known.initContainerStatuses, *known.containerStatuses, *known.ephemeralContainerStatuses)
+    statuses = {s.name: s for s in listed}
     if sandbox is not None:
         seen.sandbox, seen.ips = "up", tuple(sandbox["meta"]["ips"])
     for container in all_containers(pod):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from dataclasses import replace
 
-from fairlead.api.container import Container
+from fairlead.api.container import Container, EphemeralContainer
 from fairlead.api.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
@@ -76,6 +77,7 @@ class ContainerRunner:
         context, shared, container = self._context, self._context.shared, self._container
         job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ips, shared.new_id())
         try:
+            job = replace(job, target=self._target())
             if not context.fresh:
                 await context.prepare()
             image = await shared.images.resolve(container.image)
@@ -97,6 +99,15 @@ class ContainerRunner:
             self._stop_signal = image.stop_signal
             self._say_started(image.source)
             await self._running(job, image.id, started)
+
+    def _target(self) -> str:
+        """Returns the id of the container whose processes this one shares. Raises ConfigProblem if it does not run."""
+        container = self._container
+        name = container.targetContainerName if isinstance(container, EphemeralContainer) else ""
+        state = self._context.seen.of(name) if name else None
+        if state is not None and state.phase != "running":
+            raise ConfigProblem(f"target container {name} is not running")
+        return state.id if state is not None else ""
 
     def _say_started(self, source: str) -> None:
         context, container = self._context, self._container

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fairlead.api.container import Container
+from fairlead.api.container import Container, EphemeralContainer
 from fairlead.api.pod import Pod
 from fairlead.base.instant import Instant
 
@@ -95,6 +95,18 @@ def sidecar(container: Container) -> bool:
     return container.restartPolicy == "Always"
 
 
-def all_containers(pod: Pod) -> Iterator[Container]:
+def own_containers(pod: Pod) -> Iterator[Container]:
+    """Yields the containers that the pod was made with."""
     yield from pod.spec.initContainers
     yield from pod.spec.containers
+
+
+def all_containers(pod: Pod) -> Iterator[Container]:
+    """Yields every container, those added later to debug the pod among them."""
+    yield from own_containers(pod)
+    yield from pod.spec.ephemeralContainers
+
+
+def ephemeral(container: Container) -> bool:
+    """Returns whether a container was added later: it runs once, and says nothing about the pod's health."""
+    return isinstance(container, EphemeralContainer)

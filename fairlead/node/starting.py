@@ -37,6 +37,8 @@ class Job:
     backoff_s: float
     ips: tuple[str, ...]
     id: str
+    target: str = ""
+    """The running container whose processes it shares; empty: it has a process namespace of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ async def start(shared: Shared, job: Job, image: Image, files: PodFiles, materia
         "stop_signal": image.stop_signal,
     }
     log = files.new_log(job.container.name, job.attempt)
-    told = await shared.zygote.start_container(job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta)
+    told = await shared.zygote.start_container(
+        job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta, target=job.target
+    )
     return Started(Instant(told["started"]), _port(image, recipe))
 
 

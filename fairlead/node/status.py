@@ -19,7 +19,7 @@ from fairlead.api.podstatus import HostIP, PodCondition, PodIP, PodStatus
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.node.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
-from fairlead.node.seen import ContainerSeen, Exit, PodSeen, all_containers, sidecar
+from fairlead.node.seen import ContainerSeen, Exit, PodSeen, ephemeral, own_containers, sidecar
 
 CONTAINER_ID = "fairlead://"
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
@@ -45,7 +45,7 @@ def render_status(pod: Pod, seen: PodSeen, *, host_ips: Sequence[str], now: Inst
         observedGeneration=pod.metadata.generation,
         initContainerStatuses=[_container(pod, c, seen, init=True) for c in pod.spec.initContainers],
         containerStatuses=[_container(pod, c, seen, init=False) for c in pod.spec.containers],
-        ephemeralContainerStatuses=pod.status.ephemeralContainerStatuses,
+        ephemeralContainerStatuses=[_container(pod, c, seen, init=False) for c in pod.spec.ephemeralContainers],
     )
 
 
@@ -109,7 +109,7 @@ def _containers_ready(pod: Pod, seen: PodSeen, phase: str) -> _Truth:
         return _Truth(False, "PodCompleted")
     if phase == "Failed":
         return _Truth(False, "PodFailed")
-    wanted = [c for c in all_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
+    wanted = [c for c in own_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
     unready = [c.name for c in wanted if not is_ready(seen.of(c.name))]
     if unready:
         return _Truth(False, "ContainersNotReady", f"containers with unready status: {_names(unready)}")
@@ -133,7 +133,7 @@ def _condition(pod: Pod, name: str, truth: _Truth, now: Instant) -> PodCondition
 def _container(pod: Pod, container: Container, seen: PodSeen, *, init: bool) -> ContainerStatus:
     state = seen.of(container.name)
     now, last = _states(pod, container, state)
-    ready = is_ready(state)
+    ready = is_ready(state) and not ephemeral(container)
     if init and not sidecar(container):
         ready = state.exit is not None and state.exit.code == 0
     return ContainerStatus(
@@ -142,7 +142,7 @@ def _container(pod: Pod, container: Container, seen: PodSeen, *, init: bool) -> 
         imageID=state.image_id,
         containerID=CONTAINER_ID + state.id if state.id else "",
         ready=ready,
-        started=state.phase == "running" and state.started,
+        started=None if ephemeral(container) else state.phase == "running" and state.started,
         restartCount=state.attempt,
         state=now,
         lastState=last,
@@ -197,7 +197,7 @@ def qos_class(pod: Pod) -> str:
     """`Guaranteed` where every container's limits are its requests, `BestEffort` where nothing is asked for."""
     asked = False
     guaranteed = True
-    for container in all_containers(pod):
+    for container in own_containers(pod):
         for name in ("cpu", "memory"):
             limit = _amount(container.resources.limits.get(name))
             request = _amount(container.resources.requests.get(name)) or limit

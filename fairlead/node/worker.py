@@ -44,11 +44,9 @@ class PodWorker:
         self._context = PodContext(shared, pod, seen)
         if seen.sandbox == "up":
             shared.host_ports.resume(pod, seen.ips)
-        signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
-        self._runners = {
-            c.name: ContainerRunner(self._context, c.name, stop_signal=signals.get(c.name, ""))
-            for c in all_containers(pod)
-        }
+        self._signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
+        self._runners: dict[str, ContainerRunner] = {}
+        self._add_runners()
         self._had = pod.status.podIP
         """From before this agent: the status forgets it while the pod has no sandbox."""
         self._done = False
@@ -70,10 +68,20 @@ class PodWorker:
             context.seen.ending = True
         else:
             context.pod = pod
+            self._add_runners()
             context.seen.ending = context.seen.ending or pod.metadata.deletionTimestamp is not None
         for runner in self._runners.values():
             runner.hurry()
         context.changed_for_now()
+
+    def _add_runners(self) -> None:
+        """Makes a runner for each container that has none yet: containers can be added to a running pod."""
+        for container in all_containers(self._context.pod):
+            name = container.name
+            if name not in self._runners:
+                signal = self._signals.get(name, "")
+                self._runners[name] = ContainerRunner(self._context, name, stop_signal=signal)
+                self._context.fresh = False  # it may need what the pod did not
 
     def container_id(self, container: str) -> str:
         """The run that can be entered; empty where none is."""

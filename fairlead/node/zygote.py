@@ -176,11 +176,15 @@ class Zygote:
             raise ValueError("container exists")
         recipe = request["recipe"]
         namespaces = self._sandboxes[request["sandbox"]].fds
+        target = self._running(request["target"]) if "target" in request else None
         log = LogFile(request["log"], now=self._clock.now)
         ours, theirs = self._stdio(recipe)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            linux.unshare(linux.CLONE_NEWPID)
+            if target is None:
+                linux.unshare(linux.CLONE_NEWPID)
+            else:
+                linux.setns(target.pidfd, linux.CLONE_NEWPID)
             pid = self._fork(lambda: launch.container(recipe, namespaces, theirs, error_w), error_w)
         except OSError:
             for fd in (*ours, error_r):
@@ -194,6 +198,12 @@ class Zygote:
         child.log = log
         child.opening = Opening() if recipe.get("stdin") and recipe.get("stdin_once") else None
         self._collect(child, ours, tty=bool(recipe.get("tty")))
+
+    def _running(self, id_: str) -> Child:
+        child = self._children[id_]
+        if child.exit is not None or not child.started:
+            raise ValueError("container not running")
+        return child
 
     def _fork(self, body: Callable[[], None], error_w: int) -> int:
         """Forks into the pid namespace that was chosen for children, and chooses our own again."""
@@ -263,9 +273,7 @@ class Zygote:
     def _exec(self, request: Message, fds: list[int]) -> None:
         if request["id"] in self._children:
             raise ValueError("exec exists")
-        target = self._children[request["container"]]
-        if target.exit is not None or not target.started:
-            raise ValueError("container not running")
+        target = self._running(request["container"])
         recipe = {k: v for k, v in target.recipe.items() if k != "tty"} | request["recipe"]
         recipe["env"] = recipe["env"] | recipe.get("add_env", {})
         stdio = tuple(fds)

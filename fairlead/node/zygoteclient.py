@@ -92,9 +92,14 @@ class ZygoteClient:
     async def remove_sandbox(self, id_: str) -> None:
         await self._ask({"op": "sandbox_remove", "id": id_})
 
-    async def start_container(self, id_: str, *, sandbox: str, recipe: Message, log: str, meta: Any) -> Message:
-        """Returns when the program runs: `{pid, started}`. Raises ZygoteError where it could not be started."""
+    async def start_container(
+        self, id_: str, *, sandbox: str, recipe: Message, log: str, meta: Any, target: str = ""
+    ) -> Message:
+        """Returns when the program runs: `{pid, started}`. With `target` it runs among that container's processes.
+        Raises ZygoteError if it could not be started."""
         request = {"op": "start", "id": id_, "sandbox": sandbox, "recipe": recipe, "log": log, "meta": meta}
+        if target:
+            request["target"] = target
         return (await self._ask(request)).future.result()
 
     async def exec(self, id_: str, *, container: str, recipe: Message, fds: Sequence[int]) -> Message:

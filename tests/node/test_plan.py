@@ -194,3 +194,33 @@ def _apply(action: object, state: PodSeen, now: Instant, outcome: int | None) ->
             state.sandbox = "down"
         case _:
             raise AssertionError(action)
+
+
+def debugged(**ephemeral: object) -> Pod:
+    return pod(ephemeralContainers=[{"name": "dbg", "image": "busybox"} | ephemeral])
+
+
+def test_a_container_added_to_debug_runs_once_and_beside_everything_else() -> None:
+    p = debugged()
+    assert decide(p, seen(main=running()), NOW).actions == (Start("dbg", 0, 0.0),)
+    assert decide(p, seen(main=running(), dbg=running()), NOW) == Decision()
+    assert decide(p, seen(main=running(), dbg=exited(1)), NOW) == Decision(), "however it ended"
+    waiting = seen(main=running(), dbg=ContainerSeen(retry_at=later(5)))
+    assert decide(p, waiting, NOW) == Decision((), later(5)), "a problem with its image is tried again"
+    waits_for_init = pod(initContainers=[{"name": "i", "image": "x"}], ephemeralContainers=p.spec.ephemeralContainers)
+    assert decide(waits_for_init, seen(i=running()), NOW).actions == (Start("dbg", 0, 0.0),)
+
+
+def test_a_container_added_to_debug_neither_ends_a_pod_nor_outlives_it() -> None:
+    p = debugged()
+    p.spec.restartPolicy = "Never"
+    assert not finished(p, seen(main=running(), dbg=exited(1)))
+    over = seen(main=exited(0), dbg=running())
+    assert finished(p, over)
+    assert decide(p, over, NOW).actions == (Stop("dbg", "Stopping container dbg"),)
+    ending = seen(main=running(), dbg=running())
+    ending.ending = True
+    assert [a for a in decide(p, ending, NOW).actions if isinstance(a, Stop)] == [
+        Stop("main", "Stopping container main"),
+        Stop("dbg", "Stopping container dbg"),
+    ]

@@ -119,3 +119,20 @@ def test_the_quality_of_service_follows_requests_and_limits() -> None:
     assert of(limits=both, requests={"cpu": "1000m"}) == "Guaranteed"
     assert of(limits=both, requests={"cpu": "500m"}) == "Burstable"
     assert of(requests={"cpu": "1"}) == "Burstable"
+
+
+def test_a_container_added_to_debug_has_a_status_of_its_own_and_none_of_the_pods() -> None:
+    p = pod(ephemeralContainers=[{"name": "dbg", "image": "busybox"}])
+    before = status(p, seen(main=running()))
+    (waiting,) = before.ephemeralContainerStatuses
+    assert waiting.state.waiting is not None
+    assert (waiting.name, waiting.state.waiting.reason) == ("dbg", "ContainerCreating")
+    assert (before.phase, conditions(before)["Ready"], before.qosClass) == ("Running", "True", "BestEffort")
+    found = status(p, seen(main=running(), dbg=running(image_id="sha256:1")))
+    (shown,) = found.ephemeralContainerStatuses
+    assert shown.state.running is not None
+    assert (shown.ready, shown.started, shown.imageID, shown.restartCount) == (False, None, "sha256:1", 0)
+    assert [c.name for c in found.containerStatuses] == ["main"]
+    ended = status(p, seen(main=running(), dbg=exited(3)))
+    assert ended.ephemeralContainerStatuses[0].state.terminated is not None
+    assert (ended.phase, conditions(ended)["Ready"]) == ("Running", "True")
