@@ -59,12 +59,15 @@ def pod_warnings(meta: ObjectMeta, spec: PodSpec, prefix: str = "") -> Iterator[
 
 
 def _hidden_names(given: list[str], path: str) -> Iterator[str]:
+    known = set[str]()
     for i, name in enumerate(given):
-        if name in given[:i]:
+        if name in known:
             yield f'{path}[{i}]: hides previous definition of "{name}", which may be dropped when using apply'
+        known.add(name)
 
 
 def _same_ports(given: list[tuple[str, int]], path: str) -> Iterator[str]:
+    first: dict[tuple[str, int], int] = {}
     for i, port in enumerate(given):
-        if port in given[:i]:
-            yield f"{path}[{i}]: duplicate port definition with {path}[{given.index(port)}]"
+        if (of := first.setdefault(port, i)) != i:
+            yield f"{path}[{i}]: duplicate port definition with {path}[{of}]"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.apiserver.body import parse_yaml
+from fairlead.apiserver.body import decoded, parse_yaml
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.create import Creator
 from fairlead.apiserver.params import WriteOptions
@@ -42,7 +42,7 @@ class Applier:
     async def apply(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str], int]:
         """The object, warnings, and 201 where it was created. Raises StatusError 400, 404, 409, 422."""
         kind = target.resource.kind
-        config, warnings = read_config(request.body, options)
+        config, warnings = await decoded(request, lambda: read_config(request.body, options))
         _check_header(kind, config)
         _check_fit(kind, config, target)
         change = self.change(kind, config, options, through=target.subresource)

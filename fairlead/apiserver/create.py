@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead.api.meta import ManagedFieldsEntry, ObjectMeta
 from fairlead.apiserver.admission import Admission
-from fairlead.apiserver.body import read_object
+from fairlead.apiserver.body import decoded, read_object
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.params import WriteOptions
 from fairlead.apiserver.prepare import Place, begin_create, fit_place, generated_name
@@ -33,10 +33,10 @@ class Creator:
     async def create(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str]]:
         """The new object and the warnings about it."""
         kind = target.resource.kind
-        decoded = read_object(kind, request, options.validation)
-        fit_place(decoded.obj, Place(target.namespace, ""))
-        entry, warnings = await self.insert(target, decoded.obj, dry_run=options.dry_run, manager=options.manager)
-        return entry, [*decoded.warnings, *warnings]
+        found = await decoded(request, lambda: read_object(kind, request, options.validation))
+        fit_place(found.obj, Place(target.namespace, ""))
+        entry, warnings = await self.insert(target, found.obj, dry_run=options.dry_run, manager=options.manager)
+        return entry, [*found.warnings, *warnings]
 
     async def insert(
         self,

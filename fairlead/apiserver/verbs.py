@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fairlead.api.namespace import NAMESPACE
@@ -13,7 +14,7 @@ from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from fairlead.apiserver.accept import wanted_form
 from fairlead.apiserver.apply import Applier
-from fairlead.apiserver.body import read_object
+from fairlead.apiserver.body import decoded, is_large, read_object
 from fairlead.apiserver.cache import Entry
 from fairlead.apiserver.create import Creator
 from fairlead.apiserver.delete import Deleter, answer, read_options
@@ -88,9 +89,12 @@ class Verbs:
         options = write_options(request, "UpdateOptions")
         kind = target.resource.kind
 
+        read = partial(read_object, kind, request, options.validation)
+        first = [await decoded(request, read)] if is_large(request) else []
+
         def change(_: Entry) -> Candidate:
-            decoded = read_object(kind, request, options.validation)
-            return Candidate(decoded.obj, decoded.warnings)
+            found = first.pop() if first else read()
+            return Candidate(found.obj, found.warnings)
 
         entry, warnings = await self.updater.update(target, change, options)
         return self._written(target, request, entry, warnings)
@@ -106,7 +110,8 @@ class Verbs:
         return self._written(target, request, entry, warnings)
 
     async def _delete(self, target: Target, request: Request) -> Outcome:
-        return json_response(answer(target, await self.deleter.delete(target, read_options(request))))
+        wanted = await decoded(request, lambda: read_options(request))
+        return json_response(answer(target, await self.deleter.delete(target, wanted)))
 
     async def _delete_all(self, target: Target, request: Request) -> Outcome:
         kind = target.resource.kind
@@ -114,7 +119,8 @@ class Verbs:
             raise method_not_allowed()
         options = list_options(request.query)
         filter = parse_filter(kind, target.namespace, "", options.labels, options.fields)
-        gone = await self.deleter.delete_all(target.resource, filter, read_options(request))
+        wanted = await decoded(request, lambda: read_options(request))
+        gone = await self.deleter.delete_all(target.resource, filter, wanted)
         revision = max((entry.revision for entry in gone), default=0)
         return json_response(self._represent(kind, request).many(gone, list_metadata(revision)))
 

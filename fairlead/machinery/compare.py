@@ -75,7 +75,9 @@ def _owned(value: Any, shape: Shape) -> Fields | None:
     if is_list(shape, value):
         items: Fields = {}
         for step, one in by_step(value, shape):
-            items = union(items, {step: as_member(_owned(one, shape.item or FREE))})
+            node = as_member(_owned(one, shape.item or FREE))
+            twin = items.get(step)
+            items[step] = node if twin is None else union({step: twin}, {step: node})[step]
         return items or None
     return {} if shape.form in ("leaf", "free") else None
 

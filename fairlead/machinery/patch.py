@@ -15,8 +15,10 @@ from fairlead.machinery.status import StatusError, bad_request
 
 MAX_OPERATIONS = 10_000
 """Upstream's limit, so that one request cannot hold the server for long."""
-MAX_COPIED_VALUES = 100_000
-"""Bounds what `copy` may multiply: thirty doublings would otherwise make a gigabyte of a few hundred bytes."""
+MAX_COPIED_BYTES = 3 << 20
+"""Bounds what `copy` may multiply: thirty doublings would otherwise make a gigabyte of a few hundred bytes. Upstream's
+limit, counted here as characters of strings and names plus eight for each value."""
+_VALUE_BYTES = 8
 
 _REJECTED = "the server rejected our request due to an error in our request"
 
@@ -110,15 +112,17 @@ class _Document:
 
     def duplicate(self, value: Any) -> Any:
         self.copied += _size(value)
-        if self.copied > MAX_COPIED_VALUES:
+        if self.copied > MAX_COPIED_BYTES:
             raise does_not_apply("copy operations of this patch make the object too large")
         return copy.deepcopy(value)
 
 
 def _size(value: Any) -> int:
     if isinstance(value, dict):
-        return 1 + sum(map(_size, value.values()))
-    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
+        return _VALUE_BYTES + sum(map(len, value)) + sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return _VALUE_BYTES + sum(map(_size, value))
+    return _VALUE_BYTES + (len(value) if isinstance(value, str) else 0)
 
 
 def _child(node: Any, key: str, pointer: str) -> Any:

@@ -18,6 +18,8 @@ from fairlead.machinery.status import StatusError, bad_request, invalid, render_
 LabelOperator = Literal["=", "==", "!=", "in", "notin", "exists", "!", ">", "<"]
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
+_MOST_TERMS = 200
+"""Of a selector in a query: each is tried on every object of a list."""
 _SET_OPERATORS = ("in", "notin")
 _VALUE_OPERATORS = ("=", "==", "!=", ">", "<")
 
@@ -139,6 +141,7 @@ def parse_label_selector(text: str) -> LabelRequirements:
         return EVERYTHING
     while True:
         found.append(_parse_requirement(tokens))
+        _check_count(len(found))
         end = tokens.take()
         if end == "":
             return _sorted(found)
@@ -236,6 +239,11 @@ def _check(value: str, path: str, check: names.Check) -> None:
         raise bad_request(f"unable to parse requirement: {invalid(path, value, '; '.join(texts))}")
 
 
+def _check_count(terms: int) -> None:
+    if terms > _MOST_TERMS:
+        raise bad_request(f"a selector has at most {_MOST_TERMS} requirements")
+
+
 def _unparsable(why: str) -> StatusError:
     return bad_request(f"unable to parse requirement: {why}")
 
@@ -284,6 +292,7 @@ _FIELD_TERM = re.compile(r"(?:[^\\,]|\\.|\\$)+", re.DOTALL)
 def parse_field_selector(text: str) -> FieldRequirements:
     """Reads a `fieldSelector` parameter. Raises StatusError 400."""
     terms = _FIELD_TERM.findall(text)
+    _check_count(len(terms))
     return FieldRequirements(tuple(sorted((_parse_field(t) for t in terms), key=str)))
 
 

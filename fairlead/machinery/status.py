@@ -171,9 +171,14 @@ def conflict(plural: str, group: str, name: str, why: str) -> StatusError:
 OBJECT_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
+_MOST_CAUSES = 1000
+"""Of one answer: a body of 1 MB could otherwise make one of 100 MB."""
+
+
 def invalid_object(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> StatusError:
-    """422 with every cause (upstream's `NewInvalid`)."""
-    texts = [str(e) for e in errors]
+    """422 with every cause up to a bound (upstream's `NewInvalid`)."""
+    more, errors = len(errors) - _MOST_CAUSES, errors[:_MOST_CAUSES]
+    texts = [*map(str, errors), *([f"and {more} more errors"] if more > 0 else [])]
     joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     causes = [{"reason": _CAUSE_REASON[e.type], "message": e.message(), "field": e.path} for e in errors]
     full = f"{kind}.{group}" if group else kind

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from fairlead.machinery.status import OBJECT_MODIFIED
 
 from .harness import (
@@ -256,3 +258,72 @@ async def test_yaml_that_is_made_to_kill_its_reader_is_refused(api: Api) -> None
         error = await api.error("POST", CONFIG_MAPS, body, content_type="application/yaml")
         assert (error.code, error.reason) == (400, "BadRequest"), body[:50]
         assert error.message.startswith("error converting YAML to JSON: yaml: ")
+
+
+@story
+async def test_other_requests_are_answered_while_a_large_body_is_decoded(api: Api) -> None:
+    body = b"metadata:\n  name: large\ndata:\n" + b"".join(b"  k%d: v\n" % n for n in range(4_000))
+    for method, path in (("POST", CONFIG_MAPS), ("PUT", f"{CONFIG_MAPS}/large")):
+        async with asyncio.TaskGroup() as group:
+            slow = group.create_task(api.call(method, path, body, content_type="application/yaml"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+                assert (await api.call("GET", PODS)).status == 200
+            assert not slow.done()
+        assert slow.result().status == (201 if method == "POST" else 200)
+
+
+HOSTILE_YAML = {
+    "more values than anyone writes": (b"a: [" + b"a," * 1_400_000 + b"]", "more than 100000 values"),
+    "a long text many times": (b'a: &a "' + b"x" * 100_000 + b'"\nb: [' + b"*a," * 1000 + b"]", "excessive aliasing"),
+    "depth by lists": (b"- " * 1_000_000, "max depth"),
+    "depth by keys": (b"? " * 1_000_000, "max depth"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(HOSTILE_YAML))
+def test_yaml_that_is_made_to_keep_the_server_busy_is_refused(what: str) -> None:
+    body, why = HOSTILE_YAML[what]
+
+    @story
+    async def told(api: Api) -> None:
+        for method, path in (("POST", CONFIG_MAPS), ("DELETE", f"{CONFIG_MAPS}/a")):
+            error = await api.error(method, path, body, content_type="application/yaml")
+            assert (error.code, why in error.message) == (400, True), error.message
+
+    told()
+
+
+@story
+async def test_a_patch_cannot_multiply_a_long_text(api: Api) -> None:
+    await api.ok("POST", CONFIG_MAPS, config_map("a", k="x" * 100_000))
+    patch = [{"op": "copy", "from": "/data/k", "path": f"/data/k{n}"} for n in range(9000)]
+    error = await api.error("PATCH", f"{CONFIG_MAPS}/a", patch, content_type=JSON_PATCH)
+    assert (error.code, "too large" in error.message) == (422, True)
+
+
+@story
+async def test_an_answer_names_a_thousand_mistakes_and_counts_the_others(api: Api) -> None:
+    body = {"metadata": {"name": "a"}, "data": {f"k {n}": "" for n in range(1500)}}
+    error = await api.error("POST", CONFIG_MAPS, body)
+    assert len(error.details["causes"]) == 1000
+    assert error.message.endswith(", and 500 more errors]")
+
+
+@story
+async def test_long_selectors_are_refused(api: Api) -> None:
+    for name, term in (("labelSelector", "k{}!=v"), ("fieldSelector", "metadata.name!=v{}")):
+        text = ",".join(term.format(n) for n in range(201))
+        error = await api.error("GET", CONFIG_MAPS, query={name: text})
+        assert (error.code, "a selector has at most 200 requirements" in error.message) == (400, True)
+        assert (await api.call("GET", CONFIG_MAPS, query={name: text.rpartition(",")[0]})).status == 200
+
+
+@story
+async def test_applying_a_list_of_thousands_compares_each_item_once(api: Api) -> None:
+    ports = [{"port": n, "protocol": "TCP", "name": f"p{n}"} for n in range(1, 3001)]
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": ports}}
+    query, form = {"fieldManager": "m"}, "application/apply-patch+yaml"
+    made = await api.ok("PATCH", f"{SERVICES}/a", body, query=query, content_type=form)
+    owned = made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:ports"]
+    assert list(owned) == [f'k:{{"port":{n},"protocol":"TCP"}}' for n in range(1, 3001)]
