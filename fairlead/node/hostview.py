@@ -26,8 +26,10 @@ _LEFT_OUT = frozenset(
     ("proc", "dev", "sys", "tmp", "run", "home", "root", "boot", "lost+found", "media", "mnt", "snap")
 )
 """Made afresh, or other people's business."""
-_SEARCHED = ("/etc", "/opt", "/srv", "/usr/local", "/var", "/var/*")
-"""Directories whose entries may be a user's own."""
+_SYSTEM = frozenset(("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr"))
+"""Top-level directories in which no user has files of their own; in the others they are looked for two levels deep."""
+_MANY = 2000
+"""A directory with more entries is a package store (/nix/store) or a spool, and not searched."""
 _OTHER = 65533
 """The id that owns nothing: neither root nor nobody (65534), whom some daemons run as."""
 _ATTRIBUTES = ATTR_READ_ONLY | ATTR_NO_DEV | ATTR_NO_SUID
@@ -40,8 +42,8 @@ class HostView:
         self._stage = stage
         self._single_id = single_id
         self._overlays = not single_id
-        self._empty = f"{stage}/.empty"
-        """The second lower layer, since overlayfs wants two."""
+        self._empty = f"{stage}/proc"
+        """The second lower layer, since overlayfs wants two. The container's /proc covers it (an unmount takes ms)."""
         self._mine = single_id and os.stat("/").st_uid != 0
         """Directories of the one mapped id are told from the system's."""
 
@@ -52,7 +54,7 @@ class HostView:
             os.mkdir(self._empty)
             linux.mount("fairlead", self._empty, "tmpfs", linux.MS_RDONLY, "mode=755,size=4k")
             os.setgroups([])  # root's groups; the overlays would keep them
-        elsewhere = []
+        elsewhere, shown = [], []
         for entry in sorted(os.scandir("/"), key=lambda e: e.name):
             if entry.is_symlink() and entry.name in _LEFT_OUT:
                 elsewhere.append(os.path.realpath(entry.path))  # such as /home, which may lie in /var
@@ -61,13 +63,8 @@ class HostView:
             elif self._is_shown(entry):
                 os.mkdir(f"{self._stage}/{entry.name}")
                 self._show(entry.path, mounts)
-        if self._overlays:
-            self._remove_empty()
-        return elsewhere + ([] if self._overlays else [path for path in _searched() if self._is_private(path)])
-
-    def _remove_empty(self) -> None:
-        linux.umount(self._empty)  # detached: the overlays go on to use it
-        os.rmdir(self._empty)
+                shown.append(entry.path)
+        return elsewhere + ([] if self._overlays else self._private(shown))
 
     def _is_shown(self, entry: os.DirEntry[str]) -> bool:
         if entry.name in _LEFT_OUT or entry.name.startswith(".") or not entry.is_dir():
@@ -80,7 +77,6 @@ class HostView:
                 self._guard(path, mounts)
             except OSError as error:
                 self._overlays = False
-                self._remove_empty()
                 os.write(2, f"covering private files instead of an overlay: {error}\n".encode())  # the zygote's log
             else:
                 return
@@ -117,6 +113,18 @@ class HostView:
                 _touch(shown)
                 _bind(entry.path, shown)
 
+    def _private(self, shown: list[str]) -> list[str]:
+        """What must be covered: entries, two levels deep (in /etc one), that are one user's."""
+        found = []
+        folders = [path for path in shown if path[1:] not in _SYSTEM] + ["/usr/local"]
+        for _ in range(2):
+            below: list[str] = []
+            for folder in folders:
+                for path in _entries(folder):
+                    (found if self._is_private(path) else below).append(path)
+            folders = [path for path in below if not path.startswith("/etc/")]
+        return found
+
     def _is_private(self, path: str) -> bool:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode) or (self._single_id and status.st_uid != 0):
@@ -125,20 +133,12 @@ class HostView:
         return status.st_mode & wanted != wanted or (self._mine and stat.S_ISDIR(status.st_mode))
 
 
-def _searched() -> Iterator[str]:
-    for pattern in _SEARCHED:
-        base = pattern.removesuffix("/*")
-        folders = list(_entries(base)) if base != pattern else [base]
-        for folder in folders:
-            yield from _entries(folder)
-
-
-def _entries(folder: str) -> Iterator[str]:
+def _entries(folder: str) -> list[str]:
     try:
         names = os.listdir(folder)
-    except OSError:
-        return
-    yield from (f"{folder}/{name}" for name in names)
+    except OSError:  # a file, among others
+        return []
+    return [f"{folder}/{name}" for name in names] if len(names) <= _MANY else []
 
 
 def _mount_points() -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 
 import pytest
 
@@ -48,6 +50,31 @@ def test_a_containers_root_reads_of_the_host_what_every_user_can_read() -> None:
 
 def test_an_ordinary_users_own_directories_are_left_out() -> None:
     assert with_zygote(_reads, ordinary=True) == ["stdout F end"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes a folder of another user's")
+def test_an_ordinary_users_files_in_the_systems_directories_are_covered(below_opt: str) -> None:
+    """Before anything is forked: root makes them, as an administrator would."""
+    os.makedirs(f"{below_opt}/own/folder")
+    for name in ("own/open", "own/folder/private", "private", "open"):
+        write(f"{below_opt}/{name}", f"secret of {name}\n")
+    os.chmod(f"{below_opt}/private", 0o600)
+    for name in ("own", "own/open", "own/folder", "private", "open"):
+        os.chown(f"{below_opt}/{name}", 65534, 65534)
+
+    async def work(bench: Bench) -> list[str]:
+        return (await bench.run("a", "sh", "-c", f"cd {below_opt}; cat * */* */*/* 2>/dev/null"))[1]
+
+    assert with_zygote(work, ordinary=True) == ["stdout F secret of open"]
+
+
+@pytest.fixture
+def below_opt() -> Iterator[str]:
+    """A new folder of root's in /opt, which containers see."""
+    os.makedirs("/opt", exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="/opt", prefix="fairlead-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield folder
 
 
 def test_private_files_are_covered_if_the_kernel_refuses_the_overlay() -> None:
@@ -95,9 +122,7 @@ def test_a_home_is_seen_only_if_a_host_path_names_it(ordinary: bool) -> None:
     assert with_zygote(work, ordinary=ordinary) == expected
 
 
-_OPEN = (
-    "for d in $(find {0} -type c -o -type b); do (exec 3<>$d) 2>/dev/null && echo $d; done; echo x > {0}/null && echo w"
-)
+_OPEN = "for d in $(find {0} -maxdepth 1 -type c -o -maxdepth 1 -type b); do (exec 3<>$d) 2>/dev/null && echo $d; done; echo x > {0}/null && echo w"
 
 
 @as_any_user
