@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 from fairlead.api.endpointslice import Endpoint, EndpointSlice
 from fairlead.api.service import Service, ServicePort
+from fairlead.base.addresses import unmapped
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """On a slice: the Service that it belongs to."""
@@ -90,9 +91,10 @@ def serving_nodes(port: ServicePort, slices: Iterable[EndpointSlice], family: Fa
 
 def _is_of(text: str, family: Family) -> bool:
     try:
-        return ip_address(text).version == (6 if family == "IPv6" else 4)
+        address = ip_address(text)
     except ValueError:
         return False
+    return address == unmapped(address) and address.version == (6 if family == "IPv6" else 4)
 
 
 def _numbers(port: ServicePort, piece: EndpointSlice) -> list[int]:

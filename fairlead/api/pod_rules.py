@@ -146,8 +146,23 @@ def pod_transition(old: Pod, new: Pod) -> Iterator[FieldError]:
             text = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
             yield forbidden("spec.schedulingGates", text)
     yield from _toleration_changes(before.tolerations, after.tolerations)
+    yield from _new_addresses(old, new)
     if _without_mutable(before, after) != after:
         yield forbidden("spec", _FROZEN)
+
+
+def _new_addresses(old: Pod, new: Pod) -> Iterator[FieldError]:
+    """Errors of a status's addresses; those that it had before may stay."""
+    known, ips = _addresses(old), _addresses(new)
+    for i, ip in enumerate(ips):
+        if ip not in known:
+            yield from ip_address(ip, f"status.podIPs[{i}]")
+    if ips != known and len({":" in ip for ip in ips}) < len(ips):
+        yield invalid("status.podIPs", ips, "may specify no more than one IP for each IP family")
+
+
+def _addresses(pod: Pod) -> list[str]:
+    return [entry.ip for entry in pod.status.podIPs] or [ip for ip in (pod.status.podIP,) if ip]
 
 
 def ephemeral_container_changes(old: Pod, new: Pod) -> Iterator[FieldError]:

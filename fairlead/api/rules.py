@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from fairlead.api.meta import LabelSelector
+from fairlead.base.addresses import unmapped
 from fairlead.machinery import names
 from fairlead.machinery.decode import to_tree
 from fairlead.machinery.metadata import check_labels
@@ -64,7 +65,7 @@ def ordinary_ip(ip: str, path: str) -> Iterator[FieldError]:
     """Of a valid address: it may not be one that means this host or this link."""
     if ":" not in ip and not ip.startswith(_ODD_IPV4):
         return
-    address = ipaddress.ip_address(ip)
+    address = unmapped(ipaddress.ip_address(ip))
     if address.is_unspecified:
         yield invalid(path, ip, f"may not be unspecified ({ip})")
     if address.is_loopback:

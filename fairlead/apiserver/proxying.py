@@ -18,6 +18,7 @@ from fairlead.api.service import SERVICE, Service
 from fairlead.apiserver.model import Forward
 from fairlead.apiserver.resource import Resources
 from fairlead.apiserver.route import Target
+from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import natural, port_number
 from fairlead.machinery.status import StatusError, bad_request
 
@@ -108,7 +109,7 @@ def unavailable(why: str) -> StatusError:
 
 def _forward(scheme: str, host: str, port: int, *, is_node: bool = False) -> Forward:
     try:
-        address = ipaddress.ip_address(host)
+        address = unmapped(ipaddress.ip_address(host))
     except ValueError as e:
         raise bad_request("address not allowed") from e
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:

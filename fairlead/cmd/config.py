@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Literal
 
+from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import port_number
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.paths import Paths, write_private
@@ -187,7 +188,7 @@ def parse_api_address(text: str) -> str:
     if text == "none":
         return ""
     try:
-        address = ip_address(text)
+        address = unmapped(ip_address(text))
     except ValueError:
         raise UsageError(f'--api-address: "{text}" is no IP address, nor is it none') from None
     if address.is_unspecified or address.is_loopback or address.is_multicast:

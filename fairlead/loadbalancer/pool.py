@@ -22,7 +22,8 @@ Block = IPv4Network | IPv6Network
 
 LAST_FABRIC_OFFSET = 254
 """Of the fabric's addresses that may be given away, in both families."""
-_UNFIT = tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")))
+_UNFIT4, _UNFIT6 = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"), ("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8")
+_UNFIT = tuple(map(ip_network, _UNFIT4 + _UNFIT6))
 _HOW = "write it as 172.30.0.200-172.30.0.250, or as 192.168.7.224/28, several with commas between, or as default"
 
 

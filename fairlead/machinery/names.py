@@ -263,15 +263,17 @@ _IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
 
 
 def ip(value: str) -> list[str]:
-    return [] if _is_ip(value) else [IP_TEXT]
+    if not _is_ip(value):
+        return [IP_TEXT]
+    return ["must not be an IPv4-mapped IPv6 address"] if _is_mapped(value) else []
 
 
 def ipv4(value: str) -> list[str]:
-    return [] if "." in value and _is_ip(value) else ["must be a valid IPv4 address"]
+    return ip(value) if "." in value and _is_ip(value) else ["must be a valid IPv4 address"]
 
 
 def ipv6(value: str) -> list[str]:
-    return [] if ":" in value and _is_ip(value) else ["must be a valid IPv6 address"]
+    return ip(value) if ":" in value and _is_ip(value) else ["must be a valid IPv6 address"]
 
 
 def cidr(value: str) -> list[str]:
@@ -282,13 +284,15 @@ def cidr(value: str) -> list[str]:
     except ValueError:
         return [CIDR_TEXT]
     address, _, bits = value.partition("/")
-    return [] if bits.isdecimal() and _is_ip(address) else [CIDR_TEXT]
+    if not (bits.isdecimal() and _is_ip(address)):
+        return [CIDR_TEXT]
+    return ["must not have an IPv4-mapped IPv6 address"] if _is_mapped(address) else []
 
 
 def canonical_ip(value: str) -> list[str]:
     """For newer fields and names, where one address may be written in one way only."""
-    if not _is_ip(value):
-        return [IP_TEXT]
+    if texts := ip(value):
+        return texts
     address = ipaddress.ip_address(value)
     return [] if value == str(address) else [_canonical_text(str(address))]
 
@@ -315,6 +319,11 @@ def _is_ip(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_mapped(value: str) -> bool:
+    """Whether the valid address is IPv4 written as IPv6: programs disagree about its family."""
+    return ":" in value and ipaddress.IPv6Address(value).ipv4_mapped is not None
 
 
 def as_prefix(value: str) -> str:

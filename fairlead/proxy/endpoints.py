@@ -219,9 +219,10 @@ def canonical(text: str, family: Family) -> str:
     if family.table == "ip":
         return text if _IPV4.fullmatch(text) else ""
     try:
-        return str(IPv6Address(text))
+        address = IPv6Address(text)
     except AddressValueError:
         return ""
+    return "" if address.ipv4_mapped else str(address)
 
 
 def _is_local(endpoint: Endpoint, node: NodeView) -> bool:

@@ -56,6 +56,11 @@ async def test_what_cannot_be_proxied_is_told_in_upstreams_words(api: Api) -> No
     await api.call("PATCH", f"{PODS}/p/status", status, content_type="application/merge-patch+json")
     assert await refusal(f"{PODS}/p/proxy/") == (400, "address not allowed")
     assert (await refusal("/api/v1/nodes/none/proxy/"))[0] == 404
+    for i, ip in enumerate(("127.0.0.1", "::1", "::ffff:127.0.0.1", "::ffff:169.254.1.1", "fe80::1", "0.0.0.0")):
+        await api.ok("POST", "/api/v1/nodes", {"metadata": {"name": f"n{i}"}})
+        status = {"status": {"addresses": [{"type": "InternalIP", "address": ip}]}}
+        await api.call("PATCH", f"/api/v1/nodes/n{i}/status", status, content_type="application/merge-patch+json")
+        assert await refusal(f"/api/v1/nodes/n{i}/proxy/") == (400, "address not allowed")
     assert (await refusal("/api/v1/namespaces/default/configmaps/a/proxy/"))[0] == 404
 
 

@@ -208,7 +208,7 @@ def test_an_api_address_is_one_of_the_machines_own() -> None:
     assert config.parse_api_address("192.0.2.7") == "192.0.2.7"
     assert config.parse_api_address("2001:db8:0::7") == "2001:db8::7"
     assert config.parse_api_address("none") == ""
-    for text in ("0.0.0.0", "::", "127.0.0.1", "224.0.0.1", "here"):
+    for text in ("0.0.0.0", "::", "127.0.0.1", "::ffff:127.0.0.1", "224.0.0.1", "here"):
         with pytest.raises(UsageError, match="--api-address"):
             config.parse_api_address(text)
 

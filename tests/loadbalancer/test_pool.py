@@ -39,6 +39,7 @@ def test_a_pool_is_ranges_or_networks_of_either_family(text: str, same: str) -> 
         ("10.1.0.1-9,10.1.0.9-10", "10.1.0.1-10.1.0.9 and 10.1.0.9-10.1.0.10 overlap"),
         ("127.0.0.0/24", "127.0.0.0/8 is kept for other things"),
         ("ff02::1-2", "ff00::/8 is kept for other things"),
+        ("::ffff:10.0.0.0/120", "::ffff:0:0/96 is kept for other things"),
     ],
 )
 def test_what_is_no_pool_is_said_so(text: str, why: str) -> None:

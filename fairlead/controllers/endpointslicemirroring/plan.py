@@ -18,6 +18,7 @@ from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, Endpoints, Endpoi
 from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import Service
+from fairlead.base.addresses import unmapped
 from fairlead.controllers.endpoints.plan import LEADER
 from fairlead.controllers.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY
 from fairlead.controllers.endpoints.plan import MANAGER as ENDPOINTS_MANAGER
@@ -103,7 +104,7 @@ class _Wanted:
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text)
+        return unmapped(ipaddress.ip_address(text))
     except ValueError:
         return None
 

@@ -1,0 +1,14 @@
+"""IP addresses as the kernel reaches them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4-mapped IPv6 addresses (RFC 4291, section 2.5.5.2)."""
+
+
+def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Returns the IPv4 address to which a connection to an IPv4-mapped address goes, and any other as it is. Questions
+    such as `is_loopback` are for the result: Python before 3.13 does not look at the IPv4 address."""
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
