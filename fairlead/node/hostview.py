@@ -115,7 +115,7 @@ class HostView:
 
     def _private(self, shown: list[str]) -> list[str]:
         """What must be covered: entries, two levels deep (in /etc one), that are one user's."""
-        found = []
+        found: list[str] = []
         folders = [path for path in shown if path[1:] not in _SYSTEM] + ["/usr/local"]
         for _ in range(2):
             below: list[str] = []

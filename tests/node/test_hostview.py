@@ -122,7 +122,10 @@ def test_a_home_is_seen_only_if_a_host_path_names_it(ordinary: bool) -> None:
     assert with_zygote(work, ordinary=ordinary) == expected
 
 
-_OPEN = "for d in $(find {0} -maxdepth 1 -type c -o -maxdepth 1 -type b); do (exec 3<>$d) 2>/dev/null && echo $d; done; echo x > {0}/null && echo w"
+_OPEN = (
+    "for d in $(find {0} -maxdepth 1 -type c -o -maxdepth 1 -type b); do (exec 3<>$d) 2>/dev/null && echo $d; done;"
+    "echo x > {0}/null && echo w"
+)
 
 
 @as_any_user
