@@ -19,8 +19,11 @@ _GROUP_VERSIONS = frozenset({("meta.k8s.io", "v1"), ("meta.k8s.io", "v1beta1")})
 
 
 @functools.lru_cache(maxsize=256)
-def wanted_form(accept: str) -> Form:
-    """The first representation in the list that we have. Raises StatusError 406 where there is none."""
+def wanted_form(accept: str, *, tables: bool = True) -> Form:
+    """Returns the first representation in the list that there is. Raises StatusError 406 if there is none.
+
+    Kinds that are only ever posted (reviews, bindings) have no `tables`.
+    """
     for clause in accept.split(",") if accept else ["*/*"]:
         media, *pairs = (part.strip() for part in clause.split(";"))
         if media not in _ANY:
@@ -29,7 +32,7 @@ def wanted_form(accept: str) -> Form:
         if "as" not in parameters:
             return "Object"
         form = _FORMS.get(parameters["as"])
-        if form and (parameters.get("g"), parameters.get("v")) in _GROUP_VERSIONS:
+        if form and (tables or form != "Table") and (parameters.get("g"), parameters.get("v")) in _GROUP_VERSIONS:
             return form
     raise StatusError(
         406,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlead.apiserver import openapi_proto
+from fairlead.apiserver.accept import wanted_form
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
 from fairlead.apiserver.reviews import PATHS, review
@@ -32,10 +33,9 @@ class Endpoints:
     async def handle(self, request: Request, user: User) -> Outcome:
         """Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
-        if request.method == "POST":
-            reviewed = review(path, request, user)
-            if reviewed is not None:
-                return json_response(reviewed, 201)
+        if request.method == "POST" and path in PATHS:
+            wanted_form(request.headers.get("accept", ""), tables=False)
+            return json_response(review(path, request, user), 201)
         if path in PATHS or (request.method not in ("GET", "HEAD") and self._is_served(path)):
             raise method_not_allowed()
         if request.method not in ("GET", "HEAD"):

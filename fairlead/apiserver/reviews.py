@@ -22,8 +22,8 @@ _EVERYTHING = {
 PATHS = frozenset({_WHO, _MAY, _RULES})
 
 
-def review(path: str, request: Request, user: User) -> bytes | None:
-    """The answer, or None where the path is no review."""
+def review(path: str, request: Request, user: User) -> bytes:
+    """The answer to a review at one of `PATHS`."""
     if path == _WHO:
         info: dict[str, Any] = {"username": user.name, "groups": list(user.groups)}
         if user.uid:
@@ -34,10 +34,8 @@ def review(path: str, request: Request, user: User) -> bytes | None:
     if path == _MAY:
         rest = {"spec": _asked(request), "status": {"allowed": True, "reason": "every known user may do everything"}}
         return _answer("SelfSubjectAccessReview", "authorization.k8s.io/v1", rest)
-    if path == _RULES:
-        rest = {"spec": _asked(request), "status": _EVERYTHING}
-        return _answer("SelfSubjectRulesReview", "authorization.k8s.io/v1", rest)
-    return None
+    rest = {"spec": _asked(request), "status": _EVERYTHING}
+    return _answer("SelfSubjectRulesReview", "authorization.k8s.io/v1", rest)
 
 
 def _asked(request: Request) -> Any:

@@ -167,6 +167,7 @@ class Verbs:
         return json_response(body, 200, warnings)
 
     async def _act(self, target: Target, request: Request) -> Outcome:
+        wanted_form(request.headers.get("accept", ""), tables=False)
         if target.subresource == "binding":
             options = write_options(request, "CreateOptions")
             return json_response(await self.subresources.bind(target, request, options), 201)

@@ -107,3 +107,22 @@ async def test_an_internal_error_names_its_cause(api: Api) -> None:
     why = "failed to allocate requested HealthCheck NodePort 30000: provided port is already allocated"
     found = await _status(api, "POST", SERVICES, service("b", **local))
     assert found == _failure(500, "InternalError", f"Internal error occurred: {why}", causes=[{"message": why}])
+
+
+@story
+async def test_what_is_only_ever_posted_is_no_table(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a", nodeName="n1"))
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    for path, body in (
+        ("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": {}}),
+        ("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {"spec": {"namespace": "default"}}),
+        ("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}),
+        ("/api/v1/namespaces/default/serviceaccounts/default/token", {"spec": {}}),
+        (f"{PODS}/a/binding", {"target": {"name": "n1"}}),
+        (f"{PODS}/a/eviction", {}),
+    ):
+        found = await _status(api, "POST", path, body, accept=table)
+        assert (found["code"], found["reason"]) == (406, "NotAcceptable"), path
+    for accept in (f"{table},application/json", "*/*"):
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        assert (await api.ok("POST", path, {}, accept=accept))["kind"] == "SelfSubjectReview"

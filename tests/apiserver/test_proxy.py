@@ -185,6 +185,11 @@ def test_names_with_ports_pods_and_the_missing_slash_work_too() -> None:
                 assert (await answer.json())["path"] == "/"
         async with at.session.get(f"{at.url}{PROXY}?q=1", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (301, f"{PROXY}/?q=1")
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            where = f"{at.url}{PROXY}?q=1"
+            async with at.session.request(method, where, data="hello", allow_redirects=False) as answer:
+                seen = await answer.json()
+            assert (seen["method"], seen["path"], seen["body"]) == (method, "/?q=1", "hello")
         async with at.session.get(f"{at.url}{PODS}/p:81/proxy/") as answer:
             assert answer.status == 503
             text = (await answer.json())["message"]
