@@ -115,7 +115,7 @@ def _backend_errors(backend: IngressBackend, path: str) -> Iterator[FieldError]:
 def _service_errors(service: IngressServiceBackend, path: str) -> Iterator[FieldError]:
     if not service.name:
         yield required(f"{path}.service.name")
-    for text in names.dns1035_label(service.name) if service.name else ():
+    for text in names.dns1123_label(service.name) if service.name else ():
         yield invalid(f"{path}.service.name", service.name, text)
     name, number = service.port.name, service.port.number
     if name and number:

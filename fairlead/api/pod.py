@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.meta import Object
 from fairlead.api.pod_columns import POD_COLUMNS
-from fairlead.api.pod_create import prepare_pod
+from fairlead.api.pod_create import carry_over, prepare_pod
 from fairlead.api.pod_defaults import default_own_spec, default_pod_spec
 from fairlead.api.pod_rules import ephemeral_container_changes, pod_create_errors, pod_errors, pod_transition
 from fairlead.api.pod_warnings import pod_warnings
@@ -49,6 +49,7 @@ POD = Kind(
     columns=POD_COLUMNS,
     default=_default,
     prepare_create=prepare_pod,
+    prepare_update=carry_over,
     rules=pod_errors,
     create_rules=pod_create_errors,
     transition=pod_transition,

@@ -34,6 +34,7 @@ TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _TOKEN_SECONDS = 3607
 _TOLERATION_SECONDS = 300
 _PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_PREEMPTION = "PreemptLowerPriority"
 _QOS_RESOURCES = ("cpu", "memory")
 
 
@@ -49,12 +50,48 @@ def prepare_pod(pod: Pod) -> Pod:
     if spec.priority is None:
         spec.priority = _PRIORITIES.get(spec.priorityClassName, 0)
     if spec.preemptionPolicy is None:
-        spec.preemptionPolicy = "PreemptLowerPriority"
+        spec.preemptionPolicy = _PREEMPTION
+    _tolerate_failing_nodes(spec)
+    return pod
+
+
+def carry_over(old: Pod, new: Pod) -> Pod:
+    """Gives an update what upstream's admission gives it: the priority it had, and the two default tolerations."""
+    if new.spec.priority is None:
+        new.spec.priority = old.spec.priority
+    if new.spec.preemptionPolicy is None:
+        new.spec.preemptionPolicy = old.spec.preemptionPolicy
+    _tolerate_failing_nodes(new.spec)
+    return new
+
+
+def class_problem(spec: PodSpec) -> str:
+    """Returns why a prepared pod's classes are refused; empty if they are not.
+
+    Only the two priority classes that every cluster is born with exist here, and no runtime class.
+    """
+    name, priority = spec.priorityClassName, _PRIORITIES.get(spec.priorityClassName, 0)
+    if name and name not in _PRIORITIES:
+        return f"no PriorityClass with name {name} was found"
+    for given, computed, what in (
+        (spec.priority, priority, "integer value of priority"),
+        (spec.preemptionPolicy, _PREEMPTION, "string value of PreemptionPolicy"),
+    ):
+        if given != computed:
+            text = f"the {what} ({given}) must not be provided in pod spec; priority admission controller computed"
+            return f"{text} {computed} from the given PriorityClass name"
+    if spec.runtimeClassName is not None:
+        return f'pod rejected: RuntimeClass "{spec.runtimeClassName}" not found'
+    if spec.overhead:
+        return "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+    return ""
+
+
+def _tolerate_failing_nodes(spec: PodSpec) -> None:
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         if not any(_tolerates_eviction(t, key) for t in spec.tolerations):
             added = Toleration(key=key, operator="Exists", effect="NoExecute", tolerationSeconds=_TOLERATION_SECONDS)
             spec.tolerations.append(added)
-    return pod
 
 
 def _tolerates_eviction(toleration: Toleration, key: str) -> bool:

@@ -18,7 +18,7 @@ from fairlead.api.volume_rules import volume_errors
 from fairlead.base.numbers import integer
 from fairlead.machinery import names
 from fairlead.machinery.metadata import check_annotations, check_labels
-from fairlead.machinery.status import FieldError, forbidden, invalid, required
+from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
 
 if TYPE_CHECKING:
     from fairlead.api.pod import Pod
@@ -93,6 +93,7 @@ def pod_spec_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
     if spec.resources is not None:
         yield from resource_errors(spec.resources, f"{path}.resources")
     yield from _hostname_errors(spec, f"{path}.hostnameOverride")
+    yield from _sysctl_errors(spec, f"{path}.securityContext.sysctls")
     if spec.shareProcessNamespace and spec.hostPID:
         yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
 
@@ -109,6 +110,31 @@ def _hostname_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
         yield FieldError(path, "TooLong", None, f"may not be more than {_MAX_HOSTNAME} bytes")
     for text in names.dns1123_subdomain(name):
         yield invalid(path, name, text)
+
+
+_IPC_SYSCTLS = frozenset(
+    {
+        *("kernel.sem", "kernel.shm", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"),
+        *("kernel.msg", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni"),
+    }
+)
+"""Settings of the IPC namespace (ipc_namespaces(7)), beside those below fs.mqueue."""
+
+
+def _sysctl_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
+    seen: set[str] = set()
+    for i, setting in enumerate(spec.securityContext.sysctls if spec.securityContext else ()):
+        name, where = setting.name, f"{path}[{i}].name"
+        if texts := names.sysctl(name) if name else []:
+            yield invalid(where, name, texts[0])
+        elif name and name in seen:
+            yield duplicate(where, name)
+        seen.add(name)
+        dotted = name.replace("/", ".")
+        if spec.hostNetwork and dotted.startswith("net."):
+            yield invalid(where, name, "may not be specified when 'hostNetwork' is true")
+        if spec.hostIPC and (dotted in _IPC_SYSCTLS or dotted.startswith("fs.mqueue.")):
+            yield invalid(where, name, "may not be specified when 'hostIPC' is true")
 
 
 def _dns_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:

@@ -85,5 +85,5 @@ SERVICE = Kind(
         "spec.clusterIP": lambda service: service.spec.clusterIP,
         "spec.type": lambda service: service.spec.type,
     },
-    name_rule="dns1035",
+    name_rule="label",
 )

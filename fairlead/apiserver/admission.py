@@ -1,7 +1,7 @@
 """What stands between a decoded object and its creation: the namespace must live, and a Pod gets its account.
 
-Source: upstream's admission plug-ins NamespaceLifecycle and ServiceAccount; default tolerations and priority are
-defaults of the kind (`fairlead.api.pod_create`).
+Source: upstream's admission plug-ins NamespaceLifecycle, ServiceAccount, Priority and RuntimeClass; default
+tolerations and the priority itself are defaults of the kind (`fairlead.api.pod_create`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead.api.namespace import NAMESPACE, Namespace
 from fairlead.api.pod import POD, Pod
-from fairlead.api.pod_create import mount_token
+from fairlead.api.pod_create import class_problem, mount_token
 from fairlead.api.pod_rules import MIRROR
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
 from fairlead.apiserver.resource import Resources
@@ -33,6 +33,8 @@ class Admission:
             self._check_namespace(kind, obj)
         if kind is POD:
             self._give_account(obj)
+            if why := class_problem(obj.spec):
+                raise denied(kind, obj.metadata.name, why)
 
     def on_delete(self, kind: Kind[Any], name: str) -> None:
         """Raises StatusError 403 for the namespaces that a cluster cannot be without."""

@@ -224,6 +224,17 @@ def http_header_name(value: str) -> list[str]:
     return [regex_text(text, _HEADER, "X-Header-Name")]
 
 
+_SYSCTL = "([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_sysctl = re.compile(_SYSCTL).fullmatch
+
+
+def sysctl(value: str) -> list[str]:
+    """The name of a kernel setting, with dots or slashes."""
+    if len(value) <= 253 and _sysctl(value):
+        return []
+    return [f"must have at most 253 characters and match regex ^{_SYSCTL}$"]
+
+
 def url_path(value: str) -> list[str]:
     return [] if _url_path(value) else [regex_text("Invalid path", _URL_PATH)]
 

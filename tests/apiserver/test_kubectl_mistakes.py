@@ -39,10 +39,10 @@ metadata:
 spec:
 {spec}"""
 PORT = "  ports:\n  - port: 80\n"
-NAME_1035 = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+NAME_1123 = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 STRICT = 'Error from server (BadRequest): error when creating "{file}": '
 SERVICE_SHAPE = STRICT + 'Service in version "v1" cannot be handled as a Service: '
@@ -171,7 +171,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "Virtual_IP as a name": (
         service(name="Virtual_IP"),
-        f'The Service "Virtual_IP" is invalid: metadata.name: Invalid value: "Virtual_IP": {NAME_1035}\n',
+        f'The Service "Virtual_IP" is invalid: metadata.name: Invalid value: "Virtual_IP": {NAME_1123}\n',
     ),
     "Virtual_IP as an address": (
         service(f"  clusterIP: Virtual_IP\n{PORT}"),
