@@ -52,7 +52,7 @@ class Forwarder:
         """`start` is where in the path's parts the backend's own path begins."""
         path, mark, query = request.raw_path.partition("?")
         parts = path.split("/")
-        if len(parts) <= start and request.method in ("GET", "HEAD") and not _wants_switch(request):
+        if len(parts) <= start and request.method in ("GET", "HEAD") and not wants_upgrade(request.headers):
             return web.Response(status=301, headers={hdrs.LOCATION: f"{path}/{mark}{query}"})
         prefix, own = "/".join(parts[:start]), "/" + "/".join(parts[start:])
         try:
