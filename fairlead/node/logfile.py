@@ -37,7 +37,7 @@ class LogFile:
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: str, lines: list[bytes], *, partial: bool = False) -> None:
-        """Lines without their newlines; `partial` where the (one) line goes on."""
+        """Lines without their newlines; `partial` if the (one) line has none."""
         head = f"{render_micro_time(self._now())[:-1]}000Z {stream} {'P' if partial else 'F'} ".encode()
         data = head + (b"\n" + head).join(lines) + b"\n"
         if self._size and self._size + len(data) > self._max:
@@ -87,7 +87,7 @@ class LogStream:
             self._rest = self._rest[_MAX_LINE:]
 
     def end(self) -> None:
-        """A last line without a newline is a line."""
+        """Writes what is left of a last line without a newline as a partial one, so that readers add none."""
         if self._rest:
-            self._file.write(self.name, [self._rest])
+            self._file.write(self.name, [self._rest], partial=True)
             self._rest = b""

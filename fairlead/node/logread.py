@@ -30,7 +30,8 @@ class LogQuery:
 
 def last_lines(path: str, lines: int, size: int) -> str:
     """The end of a log: so many lines, and not more than so many bytes."""
-    found = b"".join(_render(entry, LogQuery()) for entry in deque(_entries(path), lines))
+    render = _Renderer(timestamps=False)
+    found = b"".join(map(render, deque(_entries(path), lines)))
     return found[-size:].decode(errors="replace")
 
 
@@ -48,13 +49,13 @@ async def read_log(path: str, query: LogQuery, *, growing: Callable[[], bool]) -
 
 
 async def _chunks(path: str, query: LogQuery, growing: Callable[[], bool]) -> AsyncIterator[bytes]:
-    follower = _Follower(path)
+    follower, render = _Follower(path), _Renderer(timestamps=query.timestamps)
     entries: Iterator[bytes] = (e for e in _entries(path, follower) if _wanted(e, query))
     if query.tail is not None:
         entries = iter(deque(entries, query.tail))
     batch, size = [], 0
     for entry in entries:
-        batch.append(_render(entry, query))
+        batch.append(render(entry))
         size += len(batch[-1])
         if size > _CHUNK:
             yield b"".join(batch)
@@ -63,7 +64,7 @@ async def _chunks(path: str, query: LogQuery, growing: Callable[[], bool]) -> As
     yield b"".join(batch)
     while query.follow:
         more = growing()  # asked before reading: what is written until then is read
-        fresh = [_render(e, query) for e in follower.read() if _wanted(e, query)]
+        fresh = [render(e) for e in follower.read() if _wanted(e, query)]
         if fresh:
             yield b"".join(fresh)
         elif not more:
@@ -131,7 +132,16 @@ def _wanted(entry: bytes, query: LogQuery) -> bool:
     return query.since is None or parse_time(entry[:26].decode() + "Z") >= query.since
 
 
-def _render(entry: bytes, query: LogQuery) -> bytes:
-    at, _, flag, text = (*entry.split(b" ", 3), b"", b"", b"")[:4]
-    line = text if flag == b"P" else text + b"\n"
-    return at + b" " + line if query.timestamps else line
+class _Renderer:
+    """Turns entries into what the container wrote; the parts of a long line have one time, at its beginning."""
+
+    def __init__(self, *, timestamps: bool) -> None:
+        self._timestamps = timestamps
+        self._at_start = True
+
+    def __call__(self, entry: bytes) -> bytes:
+        time, _, flag, text = (*entry.split(b" ", 3), b"", b"", b"")[:4]
+        line = text if flag == b"P" else text + b"\n"
+        prefix = time + b" " if self._timestamps and self._at_start else b""
+        self._at_start = flag != b"P"
+        return prefix + line

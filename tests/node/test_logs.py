@@ -39,16 +39,16 @@ def test_lines_carry_time_and_stream(tmp_path: Path) -> None:
         "2023-11-14T22:13:21.000000000Z stdout F one\n"
         "2023-11-14T22:13:22.000000000Z stderr F bad\n"
         "2023-11-14T22:13:23.000000000Z stdout F two\n"
-        "2023-11-14T22:13:24.000000000Z stdout F rest\n"
+        "2023-11-14T22:13:24.000000000Z stdout P rest\n"
     )
-    assert read(path) == "one\nbad\ntwo\nrest\n"
-    assert read(path, tail=2) == "two\nrest\n"
+    assert read(path) == "one\nbad\ntwo\nrest", "no newline that the container did not write"
+    assert read(path, tail=2) == "two\nrest"
     assert read(path, tail=0) == ""
     assert read(path, stream="stderr") == "bad\n"
-    assert read(path, since=Instant(1_700_000_003.0)) == "two\nrest\n"
+    assert read(path, since=Instant(1_700_000_003.0)) == "two\nrest"
     assert read(path, limit_bytes=5) == "one\nb"
-    assert read(path, timestamps=True, tail=1) == "2023-11-14T22:13:24.000000000Z rest\n"
-    assert last_lines(str(path), 2, 7) == "o\nrest\n"
+    assert read(path, timestamps=True, tail=1) == "2023-11-14T22:13:24.000000000Z rest"
+    assert last_lines(str(path), 2, 6) == "o\nrest"
 
 
 def test_a_long_line_comes_back_whole(tmp_path: Path) -> None:
@@ -58,6 +58,7 @@ def test_a_long_line_comes_back_whole(tmp_path: Path) -> None:
     stream.feed(b"y\n")
     assert path.read_text().count(" P ") == 2
     assert read(path) == "x" * 40_000 + "y\n"
+    assert read(path, timestamps=True) == "2023-11-14T22:13:21.000000000Z " + "x" * 40_000 + "y\n", "one time a line"
 
 
 def test_the_size_on_disk_is_bounded_and_the_newest_is_kept(tmp_path: Path) -> None:
