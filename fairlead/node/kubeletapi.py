@@ -17,6 +17,7 @@ from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
 from fairlead.machinery.query import flag
 from fairlead.node.logread import LogQuery, read_log
+from fairlead.node.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.shared import Shared
 from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
 from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports
@@ -43,6 +44,8 @@ class KubeletApi:
         settings = self._shared.settings
         app = web.Application(middlewares=[_only_the_api_server])
         app.router.add_get("/healthz", _healthz)
+        app.router.add_get("/logs", _to_folder)
+        app.router.add_get("/logs/{path:.*}", self._node_logs)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
@@ -91,6 +94,20 @@ class KubeletApi:
                 await response.write(chunk)
             await response.write_eof()
         return response
+
+    async def _node_logs(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        settings = self._shared.settings
+        found = NodeLogs(settings.state_dir, settings.own_log).find([part for part in path.split("/") if part])
+        match found:
+            case LogPath(where):
+                return web.FileResponse(where, headers={"Content-Type": "text/plain; charset=utf-8"})
+            case Folder() if path and not path.endswith("/"):
+                return await _to_folder(request)
+            case Folder():
+                return web.Response(text=render_folder(found), content_type="text/html")
+            case None:
+                raise web.HTTPNotFound(text="404 page not found\n")
 
     def _log_query(self, request: web.Request) -> LogQuery:
         given = request.query
@@ -159,6 +176,11 @@ def _streams(request: web.Request) -> Wanted:
     if not (stdin or stdout or stderr):
         raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
     return Wanted(stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty)
+
+
+async def _to_folder(request: web.Request) -> web.Response:
+    """A folder's page has links relative to itself, so its address ends with a slash."""
+    return web.Response(status=301, headers={"Location": f"{request.path.rpartition('/')[2]}/"})
 
 
 @web.middleware

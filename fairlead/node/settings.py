@@ -17,6 +17,8 @@ class NodeSettings:
     """The node's own slices, such as `10.244.1.0/24`, likewise; the first address of that is the pods' gateway."""
     state_dir: str
     """`nodes/<node>` in the cluster's state directory: volumes, container logs."""
+    own_log: str = ""
+    """The file that the agent logs to, for those who read it through the node's API; empty: none."""
     hide: tuple[str, ...] = ()
     """Host paths that no pod may see, hostPath or not: the directory that holds all clusters' states."""
     homes: tuple[str, ...] = ()

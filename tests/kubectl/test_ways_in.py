@@ -135,3 +135,13 @@ def test_a_replication_controller_runs_and_scales(kubectl: Kubectl) -> None:
     assert kubectl("get", "rc", "old", "--no-headers").split()[:4] == ["old", "3", "3", "3"]
     kubectl("delete", "rc", "old")
     until("the pods' end", lambda: kubectl("get", "po", "-l", "app=rc", "-o", "name") == "")
+
+
+def test_the_nodes_logs_are_read_through_the_api_server(kubectl: Kubectl) -> None:
+    for path in ("node1/proxy/logs/", "node1:10250/proxy/logs/"):
+        page = kubectl("get", "--raw", f"/api/v1/nodes/{path}")
+        assert '<a href="pods/">pods/</a>' in page
+        assert '<a href="kubelet.log">kubelet.log</a>' in page
+    assert "registered" in kubectl("get", "--raw", "/api/v1/nodes/node1/proxy/logs/kubelet.log")
+    refused = kubectl.try_("get", "--raw", "/api/v1/nodes/node1/proxy/logs/pods/nothing/")
+    assert refused.returncode != 0

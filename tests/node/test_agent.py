@@ -490,3 +490,28 @@ def test_a_status_that_another_has_changed_is_put_right() -> None:
             return again.status.podIP == pod.status.podIP
 
     assert on_node(work)
+
+
+@pytest.mark.slow
+def test_a_last_line_without_a_newline_stays_as_it_is_in_logs_and_termination_messages() -> None:
+    async def work(node: NodeBench) -> tuple[list[str], str, list[str]]:
+        async with node.agent():
+            containers = [
+                shell("echo one; printf last; exit 1", name="logs", terminationMessagePolicy="FallbackToLogsOnError"),
+                shell("printf ' as it is' >/dev/termination-log; exit 1", name="file"),
+            ]
+            await node.create("p", *containers, restartPolicy="Never")
+            pod = await node.until("p", lambda pod: pod.status.phase == "Failed")
+            ends = [c.state.terminated for c in pod.status.containerStatuses]
+            async with aiohttp.ClientSession() as session:
+                base = "http://172.30.0.11:10250/containerLogs/default/p/logs"
+                async with session.get(base) as response:
+                    log = await response.text()
+                async with session.get("http://172.30.0.11:10250/logs/pods/") as response:
+                    assert f'<a href="default_p_{pod.metadata.uid}/">' in await response.text()
+                where = f"http://172.30.0.11:10250/logs/pods/default_p_{pod.metadata.uid}/logs/0.log"
+                async with session.get(where) as response:
+                    flags = [line.split(" ")[2] for line in (await response.text()).splitlines()]
+            return [end.message if end else "" for end in ends], log, flags
+
+    assert on_node(work) == (["one\nlast", " as it is"], "one\nlast", ["F", "P"])

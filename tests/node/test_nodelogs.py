@@ -1,0 +1,50 @@
+"""The node's log files below `/logs/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairlead.node.nodelogs import Folder, LogPath, NodeLogs, render_folder
+
+
+def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:
+    pod = tmp_path / "pods" / "ns_p_uid"
+    for name in ("main/0.log", "main/0.log.1", "main/notes", "volumes/secret/0.log", "etc/hosts", "ends/main_0"):
+        (pod / name).parent.mkdir(parents=True, exist_ok=True)
+        (pod / name).write_text(name)
+    (tmp_path / "pods" / "ns_new_uid" / "volumes").mkdir(parents=True)
+    (pod / "link").symlink_to(pod / "main")
+    (pod / "main" / "1.log").symlink_to(pod / "etc" / "hosts")
+    own = tmp_path / "agent.log"
+    own.write_text("x")
+    logs = NodeLogs(str(tmp_path), str(own))
+    assert logs.find([]) == Folder(("kubelet.log", "pods/"))
+    assert logs.find(["kubelet.log"]) == LogPath(str(own))
+    assert logs.find(["pods"]) == Folder(("ns_p_uid/",))
+    assert logs.find(["pods", "ns_p_uid"]) == Folder(("main/",))
+    assert logs.find(["pods", "ns_p_uid", "main"]) == Folder(("0.log", "0.log.1"))
+    assert logs.find(["pods", "ns_p_uid", "main", "0.log"]) == LogPath(str(pod / "main" / "0.log"))
+    for path in (
+        "pods/ns_p_uid/main/notes",
+        "pods/ns_p_uid/main/1.log",
+        "pods/ns_p_uid/link/0.log",
+        "pods/ns_p_uid/volumes",
+        "pods/ns_p_uid/volumes/secret/0.log",
+        "pods/ns_p_uid/etc/hosts",
+        "pods/../agent.log",
+        "pods/ns_p_uid/../ns_p_uid/main/0.log",
+        "pods//main",
+        "pods/./main/0.log",
+        "agent.log",
+        "..",
+    ):
+        assert logs.find(path.split("/")) is None, path
+    assert NodeLogs(str(tmp_path), "").find([]) == Folder(("pods/",))
+    assert NodeLogs(str(tmp_path), "").find(["kubelet.log"]) is None
+
+
+def test_a_folder_is_a_page_of_links() -> None:
+    head = '<!doctype html>\n<meta name="viewport" content="width=device-width">\n'
+    assert render_folder(Folder(("a&b", "pods/"))) == (
+        f'{head}<pre>\n<a href="a%26b">a&amp;b</a>\n<a href="pods/">pods/</a>\n</pre>\n'
+    )
