@@ -1,37 +1,114 @@
-"""What a manifest asks for that these nodes do not do: said once a pod, in an event, rather than kept quiet. Pure."""
+"""What a pod asks for that these nodes do not do: said once in an event, rather than kept quiet. Pure.
+
+What must stay true: every field of a PodSpec is acted on, refused with an event of its own, without a meaning here, or
+named by `ignored_fields`. `tests/node/test_ignored.py` has the whole list and fails if a field is in none of the four.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from fairlead.api.container import Container
+import msgspec
+
+from fairlead.api.container import Container, ResourceRequirements, VolumeMount
 from fairlead.api.pod import Pod
-from fairlead.node.seen import all_containers
+from fairlead.api.podspec import PodSpec
+from fairlead.api.probe import HTTPGetAction, LifecycleHandler
+from fairlead.api.security import PodSecurityContext, SecurityContext
+from fairlead.api.volume import EmptyDirVolumeSource
+from fairlead.api.volume_projected import (
+    ConfigMapVolumeSource,
+    DownwardAPIVolumeFile,
+    DownwardAPIVolumeSource,
+    KeyToPath,
+    ProjectedVolumeSource,
+    SecretVolumeSource,
+    ServiceAccountTokenProjection,
+)
+
+Asks = Callable[[Any], bool]
+"""Whether a value asks for more than what is so anyway."""
+
+
+def _any(value: Any) -> bool:
+    return value not in (None, "", False, 0, [], {})
+
+
+def _one_of(*values: str) -> Asks:
+    return lambda value: value in values
+
+
+_SECURITY: Mapping[str, Asks] = {
+    "appArmorProfile": lambda profile: profile is not None and profile.type != "Unconfined",
+    "seLinuxOptions": _any,
+    "seccompProfile": lambda profile: profile is not None and profile.type != "Unconfined",
+    "windowsOptions": _any,
+}
+IGNORED: Mapping[type, Mapping[str, Asks]] = {
+    PodSpec: {
+        "ephemeralContainers": _any,
+        "evictionResponders": _any,
+        "hostIPC": _any,
+        "hostPID": _any,
+        "hostUsers": lambda value: value is False,
+        "os": lambda os: os is not None and os.name == "windows",
+        "priority": lambda value: bool(value and value > 0),
+        "resourceClaims": _any,
+        "runtimeClassName": _any,
+        "schedulingGroup": _any,
+        "shareProcessNamespace": _any,
+    },
+    PodSecurityContext: {**_SECURITY, "seLinuxChangePolicy": _any, "sysctls": _any},
+    Container: {
+        "restartPolicy": _one_of("Never", "OnFailure"),
+        "restartPolicyRules": _any,
+        "volumeDevices": _any,
+    },
+    SecurityContext: {
+        **_SECURITY,
+        "allowPrivilegeEscalation": lambda value: value is True,
+        "procMount": _one_of("Unmasked"),
+    },
+    ResourceRequirements: {"claims": _any, "limits": _any},
+    HTTPGetAction: {"protocol": _any},
+    LifecycleHandler: {"tcpSocket": _any},
+    VolumeMount: {
+        "bindMountOptions": _any,
+        "mountPropagation": _one_of("HostToContainer", "Bidirectional"),
+        "recursiveReadOnly": _one_of("Enabled"),
+    },
+    EmptyDirVolumeSource: {"mode": _any},
+    ConfigMapVolumeSource: {"defaultUser": _any},
+    SecretVolumeSource: {"defaultUser": _any},
+    DownwardAPIVolumeSource: {"defaultUser": _any},
+    ProjectedVolumeSource: {"defaultUser": _any},
+    KeyToPath: {"user": _any},
+    DownwardAPIVolumeFile: {"user": _any},
+    ServiceAccountTokenProjection: {"user": _any},
+}
+"""By the type that has the field: in which values the field asks for something that is not done."""
 
 
 def ignored_fields(pod: Pod) -> list[str]:
     """Their paths, as in the manifest."""
-    return sorted(set(_of_pod(pod)) | {path for c in all_containers(pod) for path in _of_container(c)})
+    return sorted(set(_walk(pod.spec, "spec")))
 
 
-def _of_pod(pod: Pod) -> Iterator[str]:
-    spec = pod.spec
-    if spec.hostPID:
-        yield "spec.hostPID"
-    if spec.hostIPC:
-        yield "spec.hostIPC"
-    if spec.shareProcessNamespace:
-        yield "spec.shareProcessNamespace"
-    if spec.runtimeClassName:
-        yield "spec.runtimeClassName"
-    if spec.securityContext and spec.securityContext.sysctls:
-        yield "spec.securityContext.sysctls"
-
-
-def _of_container(container: Container) -> Iterator[str]:
-    name = container.name
-    if container.volumeDevices:
-        yield f"volumeDevices of container {name}"
-    probes = (container.startupProbe, container.readinessProbe, container.livenessProbe)
-    if any(probe is not None and probe.httpGet and probe.httpGet.protocol for probe in probes):
-        yield f"httpGet.protocol of container {name}"
+def _walk(owner: msgspec.Struct, path: str) -> Iterator[str]:
+    rules = IGNORED.get(type(owner), {})
+    for name in owner.__struct_fields__:
+        value = getattr(owner, name)
+        here = f"{path}.{name}"
+        if name in rules and rules[name](value):
+            yield here
+        elif isinstance(value, msgspec.Struct):
+            yield from _walk(value, here)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                if isinstance(item, msgspec.Struct):
+                    yield from _walk(item, f"{here}[{i}]")
+    if isinstance(owner, EmptyDirVolumeSource) and owner.sizeLimit and owner.medium != "Memory":
+        yield f"{path}.sizeLimit"  # a bound on the disk; in memory it is the file system's size
+    if isinstance(owner, EmptyDirVolumeSource) and owner.medium not in ("", "Memory"):
+        yield f"{path}.medium"

@@ -20,7 +20,7 @@ from fairlead.node.env import Data, expand, named_data
 from fairlead.node.podfiles import PodFiles, check_bind, host_path
 from fairlead.node.recipe import VolumeBind
 from fairlead.node.shared import Shared
-from fairlead.node.volumes import Sources, TokenWanted, VolumeProblem, files_of, kind_of, tokens_wanted
+from fairlead.node.volumes import Sources, TokenWanted, VolumeProblem, check_supported, files_of, tokens_wanted
 
 _RENEW_AT = 0.8
 """A token is asked for anew when this part of its life is over."""
@@ -109,13 +109,8 @@ def _lay_out_one(shared: Shared, pod: Pod, volume: Volume, files: PodFiles, sour
         return files.write_volume(volume.name, content, stamp=f"{shared.clock.now():.6f}", group=group)
     if volume.hostPath:
         return host_path(volume.hostPath, shared.settings.hide)
-    kind = kind_of(volume)
-    if kind == "emptyDir":
-        return files.empty_dir(volume.name, volume.emptyDir or EmptyDirVolumeSource(), group=group)
-    raise VolumeProblem(
-        f"{kind} volumes are not supported by fairlead's nodes: use emptyDir, hostPath, configMap, secret, projected "
-        "or downwardAPI"
-    )
+    check_supported(volume)
+    return files.empty_dir(volume.name, volume.emptyDir or EmptyDirVolumeSource(), group=group)
 
 
 def mounts_of(

@@ -16,6 +16,7 @@ from fairlead.node.fields import FieldProblem, resource_value, value_of
 
 _DEFAULT_MODE = 0o644
 DEFAULT_TOKEN_S = 3600
+SUPPORTED = ("emptyDir", "hostPath", "configMap", "secret", "projected", "downwardAPI")
 
 
 class VolumeProblem(Exception):
@@ -68,6 +69,13 @@ def kind_of(volume: Volume) -> str:
     """The name of the volume's source, `emptyDir` where none is given."""
     names = (f for f in volume.__struct_fields__ if f != "name" and getattr(volume, f) is not None)
     return next(names, "emptyDir")
+
+
+def check_supported(volume: Volume) -> None:
+    """Raises VolumeProblem for a source that these nodes cannot mount."""
+    kind = kind_of(volume)
+    if kind not in SUPPORTED:
+        raise VolumeProblem(f"{kind} volumes are not supported by fairlead's nodes: use {', '.join(SUPPORTED)}")
 
 
 def files_of(volume: Volume, pod: Pod, sources: Sources) -> Files | None:

@@ -50,6 +50,8 @@ class PodWorker:
         self._had = pod.status.podIP
         """From before this agent: the status forgets it while the pod has no sandbox."""
         self._done = False
+        self._told: set[str] = set(ignored_fields(pod)) if seen.sandbox == "up" else set()
+        """Paths of ignored fields that an event has named, by an agent before this one too."""
 
     @property
     def pod(self) -> Pod:
@@ -70,6 +72,8 @@ class PodWorker:
             context.pod = pod
             self._add_runners()
             context.seen.ending = context.seen.ending or pod.metadata.deletionTimestamp is not None
+            if context.seen.sandbox == "up":
+                self._say_what_is_ignored()
         for runner in self._runners.values():
             runner.hurry()
         context.changed_for_now()
@@ -166,10 +170,15 @@ class PodWorker:
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
             context.seen.sandbox, context.seen.retry_s = "up", 0.0
-            ignored = ignored_fields(context.pod)
-            if ignored:
-                context.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(ignored)}")
+            self._say_what_is_ignored()
             context.changed_for_now()
+
+    def _say_what_is_ignored(self) -> None:
+        """Once for each field; an ephemeral container may come later than the rest."""
+        news = [path for path in ignored_fields(self._context.pod) if path not in self._told]
+        self._told.update(news)
+        if news:
+            self._context.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
 
     def _reject(self, predicate: str, why: str) -> None:
         """The pod cannot be on this node, and is over: its owner makes another."""

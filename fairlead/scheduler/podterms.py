@@ -14,6 +14,7 @@ from fairlead.api.pod import Pod
 from fairlead.machinery.selectors import LabelRequirements, from_label_selector
 from fairlead.scheduler.nodeterms import matches_required
 from fairlead.scheduler.snapshot import NodeView, Placed, Snapshot
+from fairlead.scheduler.taints import untolerated
 
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
@@ -149,7 +150,7 @@ def _spread(constraint: TopologySpreadConstraint, pod: Pod, snapshot: Snapshot) 
     counts: Counter[str] = Counter()
     for view in snapshot.nodes.values():
         value = view.labels.get(key)
-        if value is None or (constraint.nodeAffinityPolicy != "Ignore" and not matches_required(pod, view.node)):
+        if value is None or not _counted(constraint, pod, view):
             continue
         counts[value] += sum(_counts(placed.pod, pod, selector, constraint) for placed in view.pods.values())
     scarce = len(counts) < (constraint.minDomains or 1)
@@ -161,6 +162,15 @@ def _spread(constraint: TopologySpreadConstraint, pod: Pod, snapshot: Snapshot) 
         least=0 if scarce else min(counts.values(), default=0),
         self_match=int(_selects(selector, pod)),
     )
+
+
+def _counted(constraint: TopologySpreadConstraint, pod: Pod, view: NodeView) -> bool:
+    """Whether the constraint looks at the node: by default at those that the pod's node affinity takes, whatever
+    their taints."""
+    if constraint.nodeAffinityPolicy != "Ignore" and not matches_required(pod, view.node):
+        return False
+    honored = constraint.nodeTaintsPolicy == "Honor"
+    return not (honored and untolerated(pod, view.node.spec.taints, ("NoSchedule", "NoExecute")))
 
 
 def _counts(other: Pod, pod: Pod, selector: LabelRequirements, constraint: TopologySpreadConstraint) -> bool:

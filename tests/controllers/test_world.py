@@ -20,6 +20,7 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.namespace import NAMESPACE
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD
+from fairlead.api.podspec import PodSchedulingGate
 from fairlead.api.replicaset import REPLICA_SET
 from fairlead.api.service import SERVICE
 from fairlead.api.serviceaccount import SERVICE_ACCOUNT
@@ -397,6 +398,25 @@ def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_a_node_comes() -> N
         assert (await world.pods())[0].spec.nodeName == "node1"
 
     in_world(story, nodes=1)
+
+
+def test_a_pod_waits_for_another_scheduler_or_for_its_gates() -> None:
+    async def story(world: World) -> None:
+        for name in ("foreign", "gated"):
+            made = pod(name, node="", ip="", phase="Pending", ready=False)
+            made.status.conditions, made.metadata.resourceVersion = [], ""
+            if name == "foreign":
+                made.spec.schedulerName = "another"
+            else:
+                made.spec.schedulingGates = [PodSchedulingGate(name="example.com/later")]
+            await world.client.create(POD, made)
+        await asyncio.sleep(1)
+        assert {p.spec.nodeName for p in await world.pods()} == {""}
+        await world.client.patch(POD, "gated", "default", patch={"spec": {"schedulingGates": None}})
+        await asyncio.sleep(1)
+        assert {p.metadata.name: bool(p.spec.nodeName) for p in await world.pods()} == {"foreign": False, "gated": True}
+
+    in_world(story)
 
 
 def test_an_outage_of_hours_and_a_forgotten_history_are_survived() -> None:

@@ -205,6 +205,22 @@ def test_environment_and_volumes_come_from_the_api(ordinary: bool) -> None:
     assert on_node(work, ordinary=ordinary) == expected
 
 
+def test_the_last_words_of_a_failed_container_are_those_of_its_log_if_it_says_so() -> None:
+    async def work(node: NodeBench) -> list[str]:
+        found = []
+        async with node.agent():
+            for name, script in (("bad", "echo one; echo two; exit 3"), ("good", "echo fine")):
+                main = shell(script, terminationMessagePolicy="FallbackToLogsOnError")
+                await node.create(name, main, restartPolicy="Never")
+                pod = await node.until(name, lambda p: p.status.phase in ("Failed", "Succeeded"))
+                ended = pod.status.containerStatuses[0].state.terminated
+                assert ended is not None
+                found.append(ended.message)
+        return found
+
+    assert on_node(work) == ["one\ntwo\n", ""]
+
+
 def test_what_cannot_be_is_said_in_events() -> None:
     async def work(node: NodeBench) -> tuple[list[str], list[str]]:
         async with node.agent():
@@ -442,10 +458,11 @@ def test_nginx_serves_pages_and_settings_from_config_maps(ordinary: bool) -> Non
 @as_any_user
 def test_users_memory_volumes_and_read_only_roots(ordinary: bool) -> None:
     async def work(node: NodeBench) -> list[str]:
-        volumes = [{"name": "m", "emptyDir": {"medium": "Memory"}}, {"name": "e", "emptyDir": {}}]
+        volumes = [{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}, {"name": "e", "emptyDir": {}}]
         mounts = [{"name": "m", "mountPath": "/mem"}, {"name": "e", "mountPath": "/data/deep", "subPath": "a/b"}]
         script = (
-            "id -u; touch /x 2>/dev/null || echo ro; echo 1 > /mem/f && echo mem; echo 2 > /data/deep/f && echo sub"
+            "id -u; touch /x 2>/dev/null || echo ro; echo 1 > /mem/f && echo mem; echo 2 > /data/deep/f && echo sub; "
+            "head -c 2000000 /dev/zero > /mem/large 2>/dev/null || echo full"
         )
         security = {"readOnlyRootFilesystem": True, "runAsUser": 1000}
         async with node.agent():
@@ -457,7 +474,7 @@ def test_users_memory_volumes_and_read_only_roots(ordinary: bool) -> None:
             await node.gone("p")
             return log
 
-    assert on_node(work, ordinary=ordinary) == ["1000", "ro", "mem", "sub"]
+    assert on_node(work, ordinary=ordinary) == ["1000", "ro", "mem", "sub", "full"]
 
 
 @pytest.mark.slow

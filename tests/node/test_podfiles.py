@@ -171,3 +171,47 @@ def test_missing_keys_and_objects_are_named() -> None:
     gone = pod(volumes=[{"name": "v", "configMap": {"name": "nope"}}])
     with pytest.raises(VolumeProblem, match='configmap "nope" not found'):
         files_of(gone.spec.volumes[0], gone, Sources(data, {}, {}))
+
+
+def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests() -> None:
+    data = Data()
+    data.secrets["s"] = Secret(data={"a": "MQ==", "b": "Mg=="})
+    data.config_maps["c"] = ConfigMap(data={"k": "v"})
+    one = {"key": "a", "path": "deep/a", "mode": 0o400}
+    gone = {"key": "z", "path": "z"}
+    p = pod(
+        volumes=[
+            {"name": "secret", "secret": {"secretName": "s", "defaultMode": 0o440, "items": [one], "optional": True}},
+            {"name": "map", "configMap": {"name": "c", "defaultMode": 0o404, "items": [gone], "optional": True}},
+            {
+                "name": "fields",
+                "downwardAPI": {
+                    "defaultMode": 0o444,
+                    "items": [
+                        {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}, "mode": 0o600},
+                        {"path": "uid", "fieldRef": {"fieldPath": "metadata.uid"}},
+                    ],
+                },
+            },
+            {
+                "name": "all",
+                "projected": {
+                    "sources": [
+                        {"secret": {"name": "s", "items": [one]}},
+                        {"configMap": {"name": "c", "items": [gone], "optional": True}},
+                        {"serviceAccountToken": {"path": "t", "audience": "vault", "expirationSeconds": 900}},
+                    ]
+                },
+            },
+        ]
+    )
+    wanted = TokenWanted("vault", 900)
+    assert tokens_wanted(p) == {wanted}
+    sources = Sources(data, {wanted: "TOKEN"}, {})
+    found = {volume.name: files_of(volume, p, sources) for volume in p.spec.volumes}
+    assert found == {
+        "secret": {"deep/a": File(b"1", 0o400)},
+        "map": {},
+        "fields": {"name": File(b"p", 0o600), "uid": File(b"u-1", 0o444)},
+        "all": {"deep/a": File(b"1", 0o400), "t": File(b"TOKEN", 0o644)},
+    }

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairlead.node.env import ConfigProblem
-from fairlead.node.ignored import ignored_fields
 from fairlead.node.images import Image
 from fairlead.node.ipam import Addresses, NoAddress
+from fairlead.node.material import Material, mounts_of
 from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.probes import Tally
 from fairlead.node.recipe import Places, VolumeBind, capabilities, make_recipe, resolv_conf
 from fairlead.node.settings import NodeSettings
+from fairlead.node.stopping import Victim, signal_number
 from tests.node.makers import pod
 
 SETTINGS = NodeSettings(
@@ -58,6 +62,8 @@ def test_the_containers_user_wins_over_the_pods() -> None:
         {"securityContext": {"runAsUser": 5}}, securityContext={"runAsUser": 4, "runAsGroup": 3, "fsGroup": 2}
     )
     assert (found["uid"], found["gid"], found["groups"]) == (5, 3, [2])
+    found = recipe({"securityContext": {"runAsGroup": 9}}, securityContext={"runAsGroup": 3, "supplementalGroups": [7]})
+    assert (found["gid"], found["groups"]) == (9, [7])
 
 
 def test_home_is_the_users_unless_the_manifest_says_otherwise() -> None:
@@ -119,9 +125,30 @@ def test_the_hosts_search_domains_come_after_the_clusters_unless_the_pod_has_its
     assert found.splitlines()[0] == f"search {searched}"
 
 
-def test_what_is_not_done_is_named() -> None:
-    assert ignored_fields(pod(hostPID=True)) == ["spec.hostPID"]
-    assert ignored_fields(pod()) == []
+def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -> None:
+    found = recipe({"workingDir": "/srv", "terminationMessagePath": "/run/last"})
+    assert found["cwd"] == "/srv"
+    assert {"type": "bind", "source": "/s/end", "target": "/run/last"} in found["mounts"]
+    assert recipe()["cwd"] == "/"
+
+
+def test_the_manifests_stop_signal_wins_over_the_images() -> None:
+    def number(**lifecycle: str) -> int:
+        made = pod(containers=[{"name": "c", "image": "x", "lifecycle": lifecycle}]).spec.containers[0]
+        return signal_number(Victim(made, "id", "10.244.1.2", "SIGQUIT", asyncio.Event()))
+
+    assert number(stopSignal="SIGUSR1") == signal.SIGUSR1
+    assert number() == signal.SIGQUIT
+
+
+def test_a_sub_path_is_made_of_the_containers_environment(tmp_path: Path) -> None:
+    mount = {"name": "v", "mountPath": "/logs", "subPathExpr": "$(POD)/log"}
+    made = pod(
+        containers=[{"name": "c", "image": "x", "volumeMounts": [mount]}], volumes=[{"name": "v", "emptyDir": {}}]
+    )
+    material = Material(sources={"v": str(tmp_path)})
+    (bind,) = mounts_of(made.spec.containers[0], material, {"POD": "p-1"}, pod=made, hidden=())
+    assert (bind.source, bind.target, bind.sub_path) == (str(tmp_path), "/logs", "p-1/log")
 
 
 def test_addresses_start_at_2_and_come_back_late() -> None:

@@ -19,8 +19,9 @@ from fairlead.api.affinity import (
     PreferredSchedulingTerm,
     Toleration,
     TopologySpreadConstraint,
+    WeightedPodAffinityTerm,
 )
-from fairlead.api.container import Container, ContainerPort
+from fairlead.api.container import Container, ContainerPort, ResourceRequirements
 from fairlead.api.meta import LabelSelector
 from fairlead.api.node import Node, Taint
 from fairlead.api.pod import Pod
@@ -246,6 +247,101 @@ def test_topology_spread_holds_the_skew() -> None:
     assert "1 node(s) didn't match pod topology spread constraints," in message + ","
     assert "1 node(s) didn't match pod topology spread constraints (missing required label)" in message
     assert chosen(spread("ScheduleAnyway"), snapshot) in ("node1", "node3")
+
+
+def zoned(name: str, zone: str, **fields: Any) -> Node:
+    return node(name, labels={"zone": zone, "name": name}, **fields)
+
+
+def test_what_a_spread_counts_follows_its_policies_and_keys() -> None:
+    def spread(**more: Any) -> Pod:
+        constraint = TopologySpreadConstraint(
+            maxSkew=1,
+            topologyKey="zone",
+            whenUnsatisfiable="DoNotSchedule",
+            labelSelector=LabelSelector(matchLabels=APP),
+            **more,
+        )
+        return wanting(topologySpreadConstraints=[constraint])
+
+    taint = Taint(key="k", effect="NoSchedule")
+    nodes = [zoned("node1", "a"), zoned("node2", "b", taints=[taint])]
+    full = world(nodes, x="node1")
+    assert "pod topology spread constraints" in refused(spread(), full), "the tainted zone counts, with nothing in it"
+    assert chosen(spread(nodeTaintsPolicy="Honor"), full) == "node1"
+    elsewhere = spread(nodeTaintsPolicy="Honor", nodeAffinityPolicy="Ignore")
+    elsewhere.spec.nodeSelector = {"name": "node1"}
+    other = [zoned("node1", "a"), zoned("node2", "b")]
+    assert "pod topology spread constraints" in refused(elsewhere, world(other, x="node1"))
+    honoring = spread()
+    honoring.spec.nodeSelector = {"name": "node1"}
+    assert chosen(honoring, world(other, x="node1")) == "node1"
+    assert "pod topology spread constraints" in refused(spread(minDomains=2), world(other[:1], x="node1"))
+    assert chosen(spread(minDomains=1), world(other[:1], x="node1")) == "node1"
+    old_version, new_version = spread(), spread(matchLabelKeys=["version"])
+    old_version.metadata.labels = APP | {"version": "1"}
+    new_version.metadata.labels = APP | {"version": "2"}
+    snapshot = world([zoned("node1", "a"), zoned("node2", "b", unschedulable=True)])
+    snapshot.put_pod("default/old", old_version, "node1")
+    assert chosen(new_version, snapshot) == "node1", "pods of another version do not count"
+
+
+def test_which_pods_an_affinity_term_means_follows_its_namespaces_and_keys() -> None:
+    def near(**more: Any) -> Pod:
+        term = PodAffinityTerm(topologyKey=HOSTNAME, labelSelector=LabelSelector(matchLabels={"db": "x"}), **more)
+        affinity = Affinity(podAffinity=PodAffinity(requiredDuringSchedulingIgnoredDuringExecution=[term]))
+        return wanting(affinity=affinity, labels={"version": "1"})
+
+    def database(namespace: str, version: str) -> Pod:
+        made = pod("db", labels={"db": "x", "version": version})
+        made.metadata.namespace = namespace
+        return made
+
+    snapshot = world(three())
+    snapshot.put_pod("other/db", database("other", "1"), "node2")
+    snapshot.put_pod("default/db", database("default", "2"), "node3")
+    snapshot.namespaces["other"] = {"team": "a"}
+    assert chosen(near(), snapshot) == "node3"
+    assert chosen(near(namespaces=["other"]), snapshot) == "node2"
+    assert chosen(near(namespaceSelector=LabelSelector(matchLabels={"team": "a"})), snapshot) == "node2"
+    assert "pod affinity rules" in refused(near(matchLabelKeys=["version"]), snapshot)
+    assert chosen(near(mismatchLabelKeys=["version"]), snapshot) == "node3"
+
+
+def test_a_preferred_neighbour_weighs_as_much_as_it_says() -> None:
+    def liking(label: str, weight: int) -> WeightedPodAffinityTerm:
+        selector = LabelSelector(matchLabels={"db": label})
+        return WeightedPodAffinityTerm(
+            weight=weight, podAffinityTerm=PodAffinityTerm(topologyKey=HOSTNAME, labelSelector=selector)
+        )
+
+    snapshot = world(three())
+    for label, where in (("x", "node2"), ("y", "node3")):
+        snapshot.put_pod(f"default/{label}", pod(label, labels={"db": label}), where)
+    for weights, where in (((9, 5), "node2"), ((5, 9), "node3")):
+        terms = [liking(label, weight) for label, weight in zip("xy", weights, strict=True)]
+        near = Affinity(podAffinity=PodAffinity(preferredDuringSchedulingIgnoredDuringExecution=terms))
+        assert chosen(wanting(affinity=near), snapshot) == where
+        far = Affinity(podAntiAffinity=PodAntiAffinity(preferredDuringSchedulingIgnoredDuringExecution=terms))
+        assert chosen(wanting(affinity=far), snapshot) == "node1"
+
+
+def test_overhead_and_requests_of_the_whole_pod_are_counted() -> None:
+    light = asking(cpu="1600m")
+    light.spec.overhead = {"cpu": "500m"}
+    nodes = [node("node1")]  # has two
+    assert "Insufficient cpu" in refused(light, world(nodes))
+    whole = asking(cpu="100m")
+    whole.spec.resources = ResourceRequirements(requests={"cpu": "2500m"})
+    assert "Insufficient cpu" in refused(whole, world(nodes))
+    assert chosen(asking(cpu="1600m"), world(nodes)) == "node1"
+
+
+def test_a_node_is_also_selected_by_its_name_as_a_field() -> None:
+    term = NodeSelectorTerm(matchFields=[NodeSelectorRequirement(key="metadata.name", operator="In", values=["node2"])])
+    required = NodeSelector(nodeSelectorTerms=[term])
+    affinity = Affinity(nodeAffinity=NodeAffinity(requiredDuringSchedulingIgnoredDuringExecution=required))
+    assert chosen(wanting(affinity=affinity), world(three())) == "node2"
 
 
 def test_equal_nodes_are_left_to_the_dice() -> None:
