@@ -24,6 +24,8 @@ class Component:
     """Further descriptors, which are known when the process is forked."""
     graceful: bool = True
     """Asked to end, and waited for, when the cluster goes down."""
+    raises_limit: bool = True
+    """Its soft limit of descriptors is raised to the hard one before `main`."""
     shares: bool = True
     """Forked, when it is started again, from a process that has imported what components share."""
 

@@ -9,7 +9,6 @@ else by then. Its end is the end of every process of the cluster; it comes when 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -19,10 +18,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fairlead.base.clock import Clock
+from fairlead.base.limits import descriptor_limit, raise_descriptor_limit, set_descriptor_limit
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Attempts, Component
 from fairlead.cmd.enter import close_others, reset_signals
-from fairlead.cmd.limits import descriptor_limit, raise_descriptor_limit, set_descriptor_limit
+from fairlead.cmd.logturn import EVERY_S, turn_all_over, turn_over
 from fairlead.cmd.paths import Paths, open_log
 from fairlead.cmd.preflight import explain_fork
 from fairlead.net import linux
@@ -30,7 +30,6 @@ from fairlead.net import linux
 Renewal = Callable[[], tuple[Component, Component]]
 
 GRACE_S = 3.0
-_LOG_LIMIT = 8 << 20
 
 
 class Pid1:
@@ -45,6 +44,7 @@ class Pid1:
         self._renewals: dict[str, Renewal] = {}
         self._readers: dict[int, Callable[[], None]] = {}
         self._descriptors = descriptor_limit()
+        self._next_turn = clock.monotonic() + EVERY_S
 
     def renew(self, name: str, renewal: Renewal) -> None:
         """When `name` dies, `renewal` makes its successor and that of the one component that depends on it."""
@@ -108,12 +108,15 @@ class Pid1:
                 self._readers[fd]()
             self._reap()
             self._start_due()
+            self._turn_logs_over()
 
     def _become(self, component: Component) -> NoReturn:
         code = 1
         try:
             reset_signals()
             set_descriptor_limit(self._descriptors)
+            if component.raises_limit:
+                raise_descriptor_limit()
             self.channel.sock.detach()
             self._redirect(component)
             if component.netns >= 0:
@@ -133,9 +136,7 @@ class Pid1:
 
     def _redirect(self, component: Component) -> None:
         path = self._paths.log(component.name)
-        with contextlib.suppress(OSError):
-            if path.stat().st_size > _LOG_LIMIT:
-                path.rename(path.with_suffix(".log.1"))
+        turn_over(path)
         fd = open_log(path)
         os.dup2(fd, 1)
         os.dup2(fd, 2)
@@ -168,9 +169,15 @@ class Pid1:
         order = sorted((c.shares, at, name) for name, (at, c) in self._due.items() if name not in running)
         return [(at, name) for _, at, name in order]
 
-    def _timeout_ms(self) -> int | None:
-        first = min((at for at, _ in self._startable()), default=None)
-        return None if first is None else max(0, int((first - self._clock.monotonic()) * 1000) + 1)
+    def _timeout_ms(self) -> int:
+        first = min((at for at, _ in self._startable()), default=self._next_turn)
+        return max(0, int((min(first, self._next_turn) - self._clock.monotonic()) * 1000) + 1)
+
+    def _turn_logs_over(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_turn:
+            self._next_turn = now + EVERY_S
+            turn_all_over(self._paths.logs)
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.limits import raise_descriptor_limit
 from fairlead.cmd.paths import Paths
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
@@ -47,8 +46,6 @@ class Lines:
 
 
 def main(config: ClusterConfig, paths: Paths, lines: Lines) -> None:
-    # Two descriptors a connection: the usual soft limit of 1,024 would be 500 connections.
-    raise_descriptor_limit()
     asyncio.run(_run(config, paths, lines))
 
 

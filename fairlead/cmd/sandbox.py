@@ -189,6 +189,7 @@ def _zygote(node: NodeFds) -> Component:
         netns=node.netns,
         keep=(node.zygote_end,),
         graceful=False,
+        raises_limit=False,  # it does so itself, and gives its containers what was before
         shares=False,
     )
 

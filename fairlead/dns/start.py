@@ -18,6 +18,9 @@ def main() -> None:
 
     import asyncio
 
+    from fairlead.base.limits import raise_descriptor_limit
+
+    raise_descriptor_limit()
     asyncio.run(_run(dict(os.environ)))
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
+from fairlead.base.limits import descriptor_limit, raise_descriptor_limit, set_descriptor_limit
 from fairlead.net import linux
 from fairlead.node import launch, privilege, wire
 from fairlead.node.attached import CHANNELS, Attached, Opening
@@ -51,6 +52,9 @@ class Zygote:
         self._writers: dict[int, Callable[[], object]] = {sock.fileno(): self._flush}
         self._self = os.pidfd_open(os.getpid())
         self._own = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
+        self._descriptors = descriptor_limit()
+        """Of containers. The zygote itself has some for each of them."""
+        raise_descriptor_limit()
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._hello: Message | None = None
         """A new agent's first request, until it can be answered."""
@@ -210,6 +214,7 @@ class Zygote:
         try:
             pid = os.fork()
             if pid == 0:
+                set_descriptor_limit(self._descriptors)
                 launch.run_child(body, error_w)
             return pid
         finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,13 @@ def test_status_names_every_process(running: Cluster) -> None:
     assert status["pid"] in below
     assert {c["pid"] for c in status["components"]} <= below
     assert [n["pid"] for n in status["nodes"]] == [running.component(f"agent-node{i}")["pid"] for i in (1, 2)]
+
+
+def test_every_component_may_have_as_many_descriptors_as_its_hard_limit_allows(running: Cluster) -> None:
+    for component in running.status()["components"]:
+        limits = Path(f"/proc/{component['pid']}/limits").read_text(encoding="ascii")
+        soft, hard = re.search(r"^Max open files +(\d+) +(\d+)", limits, re.MULTILINE).groups()  # type: ignore[union-attr]
+        assert soft == hard, component["name"]
 
 
 def test_the_table_says_the_same(running: Cluster) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 
@@ -246,3 +247,15 @@ def test_a_long_message_travels_too() -> None:
         return (await bench.run("a", "sh", "-c", "env | grep -c ^NAME_", env=env))[1]
 
     assert with_zygote(work) == ["stdout F 400"]
+
+
+def test_a_container_has_the_users_limit_of_descriptors_and_not_the_zygotes() -> None:
+    soft, hard = 700, 4096
+
+    async def work(bench: Bench) -> tuple[Message, list[str]]:
+        return await bench.run("a", "sh", "-c", "ulimit -Sn; ulimit -Hn")
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert limits[1] >= hard
+    _, log = with_zygote(work, before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+    assert log[:2] == [f"stdout F {soft}", f"stdout F {hard}"]
