@@ -80,6 +80,7 @@ INGRESS = Kind(
     short_names=("ing",),
     status=True,
     generation=True,
+    inert="nothing in this cluster acts on an Ingress, unless a controller of yours does",
     columns=(
         NAME,
         Column("Class", _class, doc="Who is to serve it."),

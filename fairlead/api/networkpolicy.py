@@ -171,6 +171,7 @@ NETWORK_POLICY = Kind(
     singular="networkpolicy",
     short_names=("netpol",),
     generation=True,
+    inert="nothing in this cluster acts on a NetworkPolicy: all traffic stays allowed",
     columns=(
         NAME,
         Column(

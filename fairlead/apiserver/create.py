@@ -60,7 +60,7 @@ class Creator:
         self._admission.on_create(kind, obj)
         self._writer.complete(kind, None, obj)
         self._check(kind, obj)
-        warnings = list(kind.warnings(obj))
+        warnings = kind.notices(obj)
         for _ in range(_NAME_TRIES):
             try:
                 return await self._writer.insert(target.resource, obj, dry_run=dry_run), warnings

@@ -20,6 +20,7 @@ from fairlead.apiserver.delete import Deleter
 from fairlead.apiserver.endpoints import Endpoints
 from fairlead.apiserver.expiry import EventExpiry
 from fairlead.apiserver.http import HttpEdge
+from fairlead.apiserver.inert import InertKinds
 from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
@@ -89,6 +90,8 @@ class ApiServer:
             for what in ("ip", "port")
         ]
         ips, ports = self._recorders
+        self._recorders.append(Recorder(client, component="fairlead", clock=clock, log=log))
+        self._inert = InertKinds(resources, self._recorders[-1])
         self._repair = Repair(resources, self._allocator, ips=ips, ports=ports, log=log)
         self._edge = HttpEdge(self._core, self._authenticator, self._kubelet)
 

@@ -54,7 +54,7 @@ class Updater:
             self._check_version(resource, entry, candidate.obj)
             old = entry.decode()
             new = self._prepared(target, old, candidate, options.manager)
-            warnings = [*candidate.warnings, *(resource.kind.warnings(new) if not target.subresource else ())]
+            warnings = [*candidate.warnings, *(resource.kind.notices(new) if not target.subresource else ())]
             try:
                 if may_go(resource.kind, new):
                     return await self._finish(resource, entry, new, dry_run=options.dry_run), warnings

@@ -177,6 +177,8 @@ class Kind(Generic[T]):
     """Field selectors beyond `metadata.name` and `metadata.namespace`."""
     warnings: Callable[[T], Iterable[str]] = _no_texts
     """Texts for `Warning` headers on create and update."""
+    inert: str = ""
+    """If nothing acts on such objects: what to tell users, in a `Warning` header and in an event."""
     name_rule: str = "subdomain"
     """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
     view: bool = False
@@ -194,6 +196,10 @@ class Kind(Generic[T]):
     @property
     def list_kind(self) -> str:
         return self.kind + "List"
+
+    def notices(self, obj: T) -> list[str]:
+        """Returns the texts for `Warning` headers about a created or updated object."""
+        return [*([self.inert] if self.inert else ()), *self.warnings(obj)]
 
     def part(self, subresource: str) -> Part[T] | None:
         """The subresource of that name, if it is one of `parts`."""

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fairlead.apiserver.model import json_response
+
+from .harness import CONFIG_MAPS, Api, config_map, events, story
 
 
 @pytest.mark.parametrize(
@@ -24,3 +28,30 @@ def test_the_warnings_of_an_answer_have_a_bound() -> None:
     assert len(few) > 4000
     assert len(many) < 4400
     assert json_response(b"{}", warnings=["y" * 9000]).headers["warning"] == '299 - "' + "y" * 256 + '"'
+
+
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
+
+
+@story
+async def test_what_nothing_acts_on_is_told_in_a_header_and_in_an_event(api: Api) -> None:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    for path, spec, kind in (
+        (POLICIES, {"podSelector": {}}, "NetworkPolicy"),
+        (INGRESSES, {"defaultBackend": backend}, "Ingress"),
+    ):
+        body: dict[str, Any] = {"metadata": {"name": "a"}, "spec": spec}
+        watch = await api.watch("/api/v1/namespaces/default/events", resourceVersion="0")
+        for method, where in (("POST", path), ("PUT", f"{path}/a")):
+            response = await api.call(method, where, body)
+            assert response.status in (200, 201)
+            assert "nothing in this cluster acts on" in response.headers["warning"]
+        (event,) = await events(watch, 1)
+        watch.close()
+        told = event["object"]
+        assert told["involvedObject"]["kind"] == kind
+        assert (told["type"], told["reason"]) == ("Warning", "NothingActs")
+        assert told["message"] in response.headers["warning"]
+        await api.ok("DELETE", f"/api/v1/namespaces/default/events/{told['metadata']['name']}")
+    assert "warning" not in (await api.call("POST", CONFIG_MAPS, config_map("a"))).headers

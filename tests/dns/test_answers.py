@@ -17,6 +17,8 @@ def cluster(config: Config | None = None) -> World:
     return World(
         service("web", "10.96.0.7", ports=[HTTP]),
         endpoints("web", "10.244.1.5", "10.244.2.6", ports=[("http", "TCP", 8080)]),
+        service("2web", "10.96.0.12", ports=[HTTP]),
+        service("10", "10.96.0.13", ports=[HTTP]),
         service("plain", "10.96.0.8", ports=[("", "TCP", 80)]),
         service("db", "None", ports=[("pg", "TCP", 5432)]),
         endpoints(
@@ -44,6 +46,9 @@ def cluster(config: Config | None = None) -> World:
 TABLE = [
     ("web.default.svc", "A", "NOERROR", "A 10.96.0.7"),
     ("WEB.Default.Svc", "A", "NOERROR", "A 10.96.0.7"),
+    ("2web.default.svc", "A", "NOERROR", "A 10.96.0.12"),
+    ("10.default.svc", "A", "NOERROR", "A 10.96.0.13"),
+    ("_http._tcp.10.default.svc", "SRV", "NOERROR", "SRV 0 100 80 10.default.svc.cluster.local."),
     ("web.default.svc", "AAAA", "NOERROR"),
     ("web.default.svc", "TXT", "NOERROR"),
     ("web.default.svc", "SRV", "NOERROR", "SRV 0 100 80 web.default.svc.cluster.local."),

@@ -117,6 +117,7 @@ def test_services_are_told_as_upstream_tells_them() -> None:
         service("other", namespace="elsewhere"),
         service("kubernetes", namespace="default", ip="10.96.0.1", port=443),
         service("six", ip="fd00:10:96::9"),
+        service("2web"),
     ]
     found = service_variables(services, "ns", links=True)
     assert {k: v for k, v in found.items() if k.startswith("MY_WEB")} == {
@@ -130,6 +131,7 @@ def test_services_are_told_as_upstream_tells_them() -> None:
         "MY_WEB_PORT_80_TCP_ADDR": "10.96.0.9",
     }
     assert found["KUBERNETES_SERVICE_HOST"] == "10.96.0.1"
+    assert (found["2WEB_SERVICE_HOST"], found["2WEB_PORT_80_TCP_PORT"]) == ("10.96.0.9", "80")
     assert (found["SIX_SERVICE_HOST"], found["SIX_PORT"]) == ("fd00:10:96::9", "tcp://[fd00:10:96::9]:80")
     assert not any(k.startswith(("HEADLESS", "OTHER")) for k in found)
     assert set(service_variables(services, "ns", links=False)) == {k for k in found if k.startswith("KUBERNETES")}

@@ -1,0 +1,23 @@
+"""Records an event about each new object that nothing acts on (`Kind.inert`): a manifest without effect is told."""
+
+from __future__ import annotations
+
+from fairlead.apiserver.cache import Event
+from fairlead.apiserver.resource import Resources
+from fairlead.runtime.events import Recorder
+
+REASON = "NothingActs"
+
+
+class InertKinds:
+    """Listens to the caches of such kinds. What was there before this server started was told by the one before."""
+
+    def __init__(self, resources: Resources, recorder: Recorder) -> None:
+        self._recorder = recorder
+        for resource in resources:
+            if resource.kind.inert:
+                resource.cache.listeners[self] = self._on_event
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == "ADDED":
+            self._recorder.event(event.entry.decode(), "Warning", REASON, event.entry.form.kind.inert)
