@@ -210,6 +210,11 @@ def address_of(node: Node, kind: str) -> str:
     return next((a.address for a in node.status.addresses if a.type == kind), "")
 
 
+def _warnings(node: Node) -> Iterator[str]:
+    if node.spec.podPreemptionPolicy is not None:
+        yield "spec.podPreemptionPolicy has no effect in this cluster: no pod pushes others out"
+
+
 NODE = Kind(
     type=Node,
     kind="Node",
@@ -218,6 +223,7 @@ NODE = Kind(
     short_names=("no",),
     namespaced=False,
     status=True,
+    warnings=_warnings,
     columns=(
         NAME,
         Column("Status", _status, doc="Whether it takes pods."),

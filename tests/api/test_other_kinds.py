@@ -155,6 +155,12 @@ def test_a_node_can_allocate_what_it_has_and_says_its_range_twice() -> None:
     assert obj.spec.podCIDRs == ["10.244.1.0/24"]
 
 
+def test_a_nodes_policy_of_preemption_is_warned_of() -> None:
+    assert list(NODE.warnings(made(NODE, {}))) == []
+    (text,) = NODE.warnings(made(NODE, {"spec": {"podPreemptionPolicy": {}}}))
+    assert text.startswith("spec.podPreemptionPolicy has no effect in this cluster")
+
+
 def test_a_nodes_pod_range_may_be_set_but_not_changed() -> None:
     before = {"spec": {"podCIDR": "10.244.1.0/24"}}
     assert wrong_update(NODE, {}, before) == []
