@@ -37,6 +37,7 @@ WARM = (
     "fairlead.net.nft.run",
     "fairlead.net.topology.run",
     "fairlead.node.agent",
+    "fairlead.node.draining.loop",
     "fairlead.proxy.modes",
     "fairlead.proxy.serving",
     "fairlead.runtime.http",
@@ -97,6 +98,8 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.net.netlink.run import Netlink
     from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
+    from fairlead.node.draining.loop import Draining
+    from fairlead.node.draining.run import Asker
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
@@ -109,6 +112,9 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
     informers = InformerSet(client, log=log)
     station = _proxies(config, settings, informers, client, log.named("proxy"))
+    ask = Asker(tls.client(paths.pki, f"node-{settings.name}"))
+    traffic = Draining(settings.name, applied=station.applied, ask=ask)
+    traffic.follow(informers)
     announcer = fairlead.loadbalancer.announcer.loop.run(
         informers, node_name=settings.name, segment=Leg(NODE_LINK), log=log.named("announcer")
     )
@@ -117,6 +123,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
         client,
         zygote=zygote,
         attacher=PodAttacher(Netlink()),
+        traffic=traffic,
         clock=clock,
         rng=rng,
         ids=RandomIds(rng),

@@ -23,6 +23,7 @@ from fairlead.base.tasks import Nursery, keep_running
 from fairlead.net.errors import KernelRefused
 from fairlead.net.hostports.run import HostPortRules
 from fairlead.net.topology.run import PodAttacher
+from fairlead.node.draining.model import Traffic
 from fairlead.node.exits import Exits
 from fairlead.node.heartbeat import Heartbeat
 from fairlead.node.hostfacts import read_host
@@ -144,6 +145,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     *,
     zygote: socket.socket,
     attacher: PodAttacher,
+    traffic: Traffic,
     clock: Clock,
     rng: random.Random,
     ids: IdSource,
@@ -173,6 +175,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),
+        traffic=traffic,
         allocatable=host.capacity,
         clock=clock,
         rng=rng,

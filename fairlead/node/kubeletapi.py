@@ -1,7 +1,8 @@
 """The node's own API on port 10250: container logs, exec, attach and port-forward, for the API server alone.
 
 TLS with a client certificate is required by the context that the settings bring; whoever has one of the cluster's
-authority with the API server's name for nodes may ask for anything here.
+authority with the API server's name for nodes may ask for anything here; other nodes' agents may ask what the proxies
+have applied.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aiohttp import web
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
 from fairlead.machinery.query import flag
+from fairlead.node.draining.run import ANSWER_S, PATH
 from fairlead.node.logread import LogQuery, read_log
 from fairlead.node.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.shared import Shared
@@ -29,6 +31,7 @@ from fairlead.node.worker import PodWorker
 from fairlead.node.zygoteclient import ZygoteError
 
 CLIENT_NAME = "kube-apiserver-kubelet-client"
+NODE_PREFIX = "system:node:"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FindPod = Callable[[str, str], PodWorker | None]
 """By namespace and name."""
@@ -46,6 +49,7 @@ class KubeletApi:
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/logs", _to_folder)
         app.router.add_get("/logs/{path:.*}", self._node_logs)
+        app.router.add_get(PATH, self._applied)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
@@ -72,6 +76,14 @@ class KubeletApi:
         if worker is None:
             raise web.HTTPNotFound(text=f'pod "{where["pod"]}" is not on this node')
         return worker
+
+    async def _applied(self, request: web.Request) -> web.Response:
+        """Waits until this node's proxies follow the revision, and says which one they follow."""
+        try:
+            revision = integer(request.query.get("revision", ""))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"revision: {error}") from error
+        return web.json_response({"revision": await self._shared.traffic.applied(revision, ANSWER_S)})
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._worker(request), request.match_info["container"]
@@ -189,7 +201,8 @@ async def _only_the_api_server(request: web.Request, handler: Handler) -> web.St
     certificate = request.transport.get_extra_info("peercert") if request.transport else None
     if certificate is not None:
         names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-        if names != [CLIENT_NAME] and request.path != "/healthz":
+        is_node = request.path == PATH and all(name.startswith(NODE_PREFIX) for name in names)
+        if names != [CLIENT_NAME] and request.path != "/healthz" and not is_node:
             raise web.HTTPForbidden(text="only the API server may ask this")
     return await handler(request)
 

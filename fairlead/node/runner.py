@@ -271,9 +271,9 @@ class ContainerRunner:
         if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
             grace_s = float(probe.terminationGracePeriodSeconds)
         self._deadline = asyncio.get_running_loop().time() + grace_s
-        victim = Victim(container, id_, context.seen.ip, self._stop_signal, self._gone)
-        settle = context.seen.ending and self.state.ready
-        result = await stop(context.shared, victim, grace_s=grace_s, settle=settle)
+        victim = Victim(container, id_, context.pod.metadata.uid, context.seen.ip, self._stop_signal, self._gone)
+        drain = context.seen.ending and self.state.ready
+        result = await stop(context.shared, victim, grace_s=grace_s, drain=drain)
         self._report_fallback(result)
         if not result.good:
             context.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)

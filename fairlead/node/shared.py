@@ -12,6 +12,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.net.topology.run import PodAttacher
+from fairlead.node.draining.model import Traffic
 from fairlead.node.exits import Exits
 from fairlead.node.hostports import HostPorts
 from fairlead.node.images import Images
@@ -36,6 +37,7 @@ class Shared:
     recorder: Recorder
     pods: Informer[Pod]
     services: Informer[Service]
+    traffic: Traffic
     allocatable: Mapping[str, str]
     clock: Clock
     rng: random.Random

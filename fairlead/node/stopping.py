@@ -8,15 +8,18 @@ import signal
 from dataclasses import dataclass
 
 from fairlead.api.container import Container
+from fairlead.base.tasks import stop as stop_task
 from fairlead.node.commands import run_command
 from fairlead.node.probe_result import SUCCESS, ProbeResult
 from fairlead.node.probing import RunCommand, run_hook
 from fairlead.node.shared import Shared
 from fairlead.node.zygoteclient import ZygoteError
 
-SETTLE_S = 0.25
-"""Between a pod's deletion and the stop signal: the proxies take its address out in that time, so no connection meets
-a closed port. (Upstream leaves this to preStop hooks that sleep.)"""
+DRAIN_S = 5.0
+"""How long at most a Pod's deletion waits for the proxies to take its address out, so that no connection meets a closed
+port. (Upstream does not wait: it leaves this to preStop hooks that sleep.)"""
+LINGER_S = 0.1
+"""After that: connections that were on their way are taken, and short requests answered."""
 _FORCED_S = 2.0
 
 
@@ -24,6 +27,8 @@ _FORCED_S = 2.0
 class Victim:
     container: Container
     id: str
+    uid: str
+    """The Pod's."""
     ip: str
     stop_signal: str
     """The image's; the manifest's wins."""
@@ -31,7 +36,7 @@ class Victim:
     """Set when the container has ended."""
 
 
-async def stop(shared: Shared, victim: Victim, *, grace_s: float, settle: bool) -> ProbeResult:
+async def stop(shared: Shared, victim: Victim, *, grace_s: float, drain: bool) -> ProbeResult:
     """Returns when the container has ended, with the result of its preStop hook."""
     loop = asyncio.get_running_loop()
     until = loop.time() + grace_s
@@ -40,8 +45,8 @@ async def stop(shared: Shared, victim: Victim, *, grace_s: float, settle: bool) 
         hook = victim.container.lifecycle.preStop if victim.container.lifecycle else None
         if hook is not None:
             result = await run_hook(hook, victim.container, victim.ip, _runner(shared, victim), grace_s)
-        elif settle:
-            await _wait(victim, min(SETTLE_S, grace_s / 2))
+        if drain:
+            await _drain(shared, victim, min(DRAIN_S, max(until - loop.time(), 0.0) / 2))
         await _send(shared, victim, signal_number(victim))
         # A hook that took all the time leaves two seconds, as upstream.
         await _wait(victim, max(until - loop.time(), _FORCED_S if hook else 0.0))
@@ -68,6 +73,18 @@ async def _send(shared: Shared, victim: Victim, number: int) -> None:
     if not victim.gone.is_set():
         with contextlib.suppress(ZygoteError):  # it has ended in the meantime
             await shared.zygote.signal(victim.id, number)
+
+
+async def _drain(shared: Shared, victim: Victim, within_s: float) -> None:
+    """Waits until no proxy sends new connections, unless the container ends before."""
+    drained = asyncio.ensure_future(shared.traffic.drained(victim.uid, within_s))
+    gone = asyncio.ensure_future(victim.gone.wait())
+    try:
+        await asyncio.wait({drained, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await stop_task(drained)
+        await stop_task(gone)
+    await _wait(victim, min(LINGER_S, within_s))
 
 
 async def _wait(victim: Victim, seconds: float) -> None:

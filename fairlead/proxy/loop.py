@@ -26,6 +26,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.metrics import Family
 from fairlead.net.errors import KernelRefused
+from fairlead.proxy.applied import AppliedRevision
 from fairlead.proxy.backend import Backend, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import NodeView
@@ -67,6 +68,7 @@ class Proxy:
         self.view = ServiceView()
         self.stats = ProxyStats()
         self.metrics = ProxyMetrics(node.family.name)
+        self.applied = AppliedRevision(lambda: self.view.pending)
         self.synced = asyncio.Event()
         """Set once the kernel's rules are complete for the first time."""
         self.on_repair: list[Callable[[int], object]] = []
@@ -110,6 +112,7 @@ class Proxy:
     def follow(self, informers: InformerSet) -> None:
         """Before the informers run."""
         self.view.follow(informers)
+        self.applied.follow(informers)
         self.metrics.follow(informers, self._clock)
 
     def move(self, node: NodeView, site: Site | None = None) -> None:
@@ -140,6 +143,7 @@ class Proxy:
             # The first time, and after an error, there is something to do even if nothing changed.
             dirty = left | (self.view.take() if self._whole else await self._changed())
             left = set()
+            self.applied.begin()
             try:
                 await self._put_in_force()
                 await self._sync(dirty)
@@ -152,6 +156,7 @@ class Proxy:
                 await asyncio.sleep(pause)
             else:
                 self._backoff.reset()
+                self.applied.end()
                 self.synced.set()
 
     async def _changed(self) -> set[str]:

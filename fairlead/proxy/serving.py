@@ -148,6 +148,11 @@ class Station:
             self._keep_listening(lambda: self._bindings.metrics, self.metrics_page),
         )
 
+    async def applied(self, revision: int, within_s: float) -> int:
+        """Waits until the rules of all families follow a revision of EndpointSlices, at most so long. Returns the one
+        that they follow."""
+        return min(await asyncio.gather(*(proxy.applied.reach(revision, within_s) for proxy in self.proxies)))
+
     def health(self) -> ProxyHealth:
         waiting = [since for proxy in self.proxies if (since := proxy.metrics.waiting_since) is not None]
         return ProxyHealth(

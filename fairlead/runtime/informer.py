@@ -66,6 +66,11 @@ class Informer(Generic[T]):
             base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"{kind.resource} {fields} {labels}")
         )
 
+    @property
+    def revision(self) -> int:
+        """All changes up to this one have been told to the handlers."""
+        return self._revision
+
     def get(self, key: str) -> T | None:
         return self.items.get(key)
 

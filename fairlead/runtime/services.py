@@ -38,6 +38,11 @@ class ServiceView:
         """Of all Services there are."""
         return list(self._services)
 
+    @property
+    def pending(self) -> bool:
+        """Whether there are changes that have not been taken."""
+        return bool(self._dirty)
+
     def wake(self) -> None:
         """Whoever waits for changes goes on, even if there are none."""
         self._wake.set()

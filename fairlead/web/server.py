@@ -22,6 +22,8 @@ _DEFAULT_PORT = 8080
 _MAX_HEAD = 16384
 _QUIET_S = 0.25
 """After SIGTERM: this long without a request, and it ends."""
+_ON_THE_WAY_S = 1.0
+"""The same where a connection has carried no request yet: its client may wait for a busy machine."""
 _LONGEST_STOP_S = 5
 """After SIGTERM: it ends by then, quiet or not; at once with a second signal."""
 _REASONS = {200: "OK", 400: "Bad Request", 405: "Method Not Allowed", 431: "Request Header Fields Too Large"}
@@ -107,6 +109,8 @@ class Connection:
         self.outbox = b""
         self.skip = 0
         """Bytes of a request's body that are still to come, and to be ignored."""
+        self.asked = False
+        """It has carried a whole request."""
         self.open = True
 
 
@@ -127,7 +131,7 @@ class Server:
         """Until a signal comes through `wake`, and then until it is quiet."""
         self._poll.register(wake, select.EPOLLIN)
         while True:
-            events = self._poll.poll(_QUIET_S if self._stopping else None)
+            events = self._poll.poll(self._quiet_s() if self._stopping else None)
             if self._stopping and not events:
                 return
             for fd, _ in events:
@@ -141,12 +145,16 @@ class Server:
                 else:
                     self._serve(self._connections[fd])
 
+    def _quiet_s(self) -> float:
+        return _QUIET_S if all(connection.asked for connection in self._connections.values()) else _ON_THE_WAY_S
+
     def _stop(self) -> None:
         self._stopping = True
         signal.alarm(_LONGEST_STOP_S)
         self._say("stopping")
         for connection in list(self._connections.values()):
-            if not connection.inbox and not connection.outbox:
+            # One that has asked nothing yet was made before its client could know: its request is on the way.
+            if connection.asked and not connection.inbox and not connection.outbox:
                 self._close(connection)
 
     def _accept(self) -> None:
@@ -196,6 +204,7 @@ class Server:
                 connection.open = False
             return False
         answer, length, connection.open = respond(self._page, head, connection.client, closing=self._stopping)
+        connection.asked = True
         connection.inbox = rest
         connection.skip = length
         connection.outbox += answer

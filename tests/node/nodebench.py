@@ -26,6 +26,7 @@ from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 from fairlead.node import agent
+from fairlead.node.draining.fake import FakeTraffic
 from fairlead.node.settings import NodeSettings
 from fairlead.node.zygoteclient import ZygoteClient
 from fairlead.runtime.fake import FakeClient
@@ -44,6 +45,7 @@ class NodeBench:
         self.client = FakeClient(clock=self.clock, ids=self.ids)
         self.zygote = zygote
         self.attacher = PodAttacher(Netlink())
+        self.traffic = FakeTraffic()
         self.settings = NodeSettings(
             name="node1",
             ips=("172.30.0.11",),
@@ -62,6 +64,7 @@ class NodeBench:
             self.client,
             zygote=self.zygote,
             attacher=self.attacher,
+            traffic=self.traffic,
             clock=self.clock,
             rng=self.rng,
             ids=self.ids,

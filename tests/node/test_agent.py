@@ -309,6 +309,42 @@ def test_a_deleted_pod_has_its_grace_and_not_more(ordinary: bool) -> None:
     assert "Normal Killing Stopping container main" in events
 
 
+@as_any_user
+def test_a_container_is_told_to_stop_once_no_node_sends_its_pod_new_connections(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> tuple[list[str], list[str]]:
+        program = shell("trap 'exit 0' TERM; while :; do sleep 0.05; done")
+        async with node.agent():
+            uids = []
+            for name, more in (("patient", {}), ("hurried", {"terminationGracePeriodSeconds": 1})):
+                uids.append((await node.create(name, program, **more)).metadata.uid)
+                node.traffic.routed[uids[-1]] = asyncio.Event()
+                await node.until(name, ready)
+            for name in ("patient", "hurried"):
+                await node.client.delete(POD, name, "default")
+            await node.gone("hurried")  # never out, so half of its time was the limit
+            left = [pod.metadata.name for pod in (await node.client.list(POD)).items]
+            node.traffic.routed[uids[0]].set()
+            await node.gone("patient")
+            return left, [uid for uid in uids if uid not in node.traffic.asked]
+
+    assert on_node(work, ordinary=ordinary) == (["patient"], [])
+
+
+def test_an_agent_says_which_revision_its_proxies_follow() -> None:
+    async def work(node: NodeBench) -> list[tuple[int, str]]:
+        node.traffic.revision = 7
+        async with node.agent():
+            await node.create("w", WEB)
+            await node.until("w", ready)
+            asked = ("revision=5", "revision=x", "")
+            return [await node.get("172.30.0.11", 10250, f"/fairlead/applied?{query}") for query in asked]
+
+    answers = on_node(work)
+    assert [code for code, _ in answers] == [200, 400, 400]
+    assert json.loads(answers[0][1]) == {"revision": 7}
+    assert answers[1][1].startswith("revision: ")
+
+
 def test_the_end_of_the_zygote_is_the_end_of_the_agent() -> None:
     async def work(node: NodeBench) -> Pod:
         async with node.agent() as agent:

@@ -135,7 +135,7 @@ def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -
 def test_the_manifests_stop_signal_wins_over_the_images() -> None:
     def number(**lifecycle: str) -> int:
         made = pod(containers=[{"name": "c", "image": "x", "lifecycle": lifecycle}]).spec.containers[0]
-        return signal_number(Victim(made, "id", "10.244.1.2", "SIGQUIT", asyncio.Event()))
+        return signal_number(Victim(made, "id", "uid", "10.244.1.2", "SIGQUIT", asyncio.Event()))
 
     assert number(stopSignal="SIGUSR1") == signal.SIGUSR1
     assert number() == signal.SIGQUIT

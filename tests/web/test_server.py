@@ -73,6 +73,22 @@ def test_sigterm_ends_it_once_it_is_quiet(running: tuple[subprocess.Popen[str], 
     assert process.wait(5) == 0
 
 
+@pytest.mark.slow
+def test_a_connection_made_before_sigterm_is_answered_though_it_asks_after_it(
+    running: tuple[subprocess.Popen[str], int],
+) -> None:
+    process, port = running
+    early = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    early.connect()
+    assert get(port)[0] == 200, "so the other one is accepted by now"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "fairlead/web: stopping\n"
+    early.request("GET", "/healthz")
+    assert early.getresponse().status == 200
+    assert process.wait(5) == 0
+
+
 def test_nonsense_gets_400() -> None:
     answer, _, keep = server.respond(server.Page(ENV), b"nonsense", "c", closing=False)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")

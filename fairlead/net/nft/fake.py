@@ -55,6 +55,8 @@ class FakeNft:
         """Raised, first one first, by the next calls of `run`."""
         self.counted: dict[str, int] = {}
         """What the counters have seen."""
+        self.unreadable: NftError | None = None
+        """Raised by `read`, as long as it is set."""
         self.reads = 0
         """How often a whole table was read."""
         self.others = 0
@@ -102,6 +104,8 @@ class FakeNft:
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         self.reads += 1
+        if self.unreadable is not None:
+            raise self.unreadable
         return self._snapshot(table, family)
 
     def _snapshot(self, table: str, family: str) -> Snapshot | None:

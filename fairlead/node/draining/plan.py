@@ -1,0 +1,38 @@
+"""Which of a node's Pods get new connections, and which other nodes are to be asked. Pure."""
+
+from __future__ import annotations
+
+from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.node import Node
+
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_CONTROLLER = "endpointslice-controller.k8s.io"
+_KUBELET_PORT = 10250
+
+
+def routed(piece: EndpointSlice, node_name: str) -> frozenset[str]:
+    """Returns the uids of the node's Pods to which the slice sends new connections.
+
+    Endpoints that others wrote do not count: they do not follow the Pod. One that is terminating is as far out as it
+    gets: proxies use it only while there is no other."""
+    if piece.metadata.labels.get(MANAGED_BY) != _CONTROLLER:
+        return frozenset()
+    return frozenset(
+        endpoint.targetRef.uid
+        for endpoint in piece.endpoints
+        if endpoint.nodeName == node_name
+        and endpoint.targetRef is not None
+        and endpoint.conditions.ready is not False
+        and not endpoint.conditions.terminating
+    )
+
+
+def asked_at(node: Node) -> str:
+    """Returns the address and port at which the node's agent is asked; empty for a node that is not ready: an agent
+    that has stopped applies nothing."""
+    ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "")
+    address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
+    if ready != "True" or not address:
+        return ""
+    port = node.status.daemonEndpoints.kubeletEndpoint.Port or _KUBELET_PORT
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
