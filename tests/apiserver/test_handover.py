@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -145,5 +146,44 @@ def test_a_watch_goes_over_websocket_one_text_message_an_event() -> None:
         headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
         async with at.session.get(url, headers=headers) as answer:
             assert (answer.status, (await answer.json())["kind"]) == (400, "Status")
+
+    through(story)
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_a_watcher_over_websocket_that_never_reads_is_cut_off() -> None:
+    async def story(at: Through) -> None:
+        maps = "/api/v1/namespaces/default/configmaps"
+        await at.api.ok("POST", maps, {"metadata": {"name": "big"}})
+        async with at.session.ws_connect(f"{at.url}{maps}?watch=1") as ws:
+            transport: Any = ws._response.connection.transport  # type: ignore[union-attr]
+            transport.pause_reading()
+            text, at_most = "x" * 900_000, 80
+            while await _watches(at) and at_most:
+                at_most -= 1
+                patch = {"data": {"k": f"{at_most}{text}"}}
+                await at.api.ok("PATCH", f"{maps}/big", patch, content_type=MERGE)
+                await asyncio.sleep(0)  # nothing above waits for the loop
+            assert at_most, "32 MiB is what a watcher may leave unread"
+
+    through(story)
+
+
+async def _watches(at: Through) -> bool:
+    response = await at.api.call("GET", "/metrics")
+    lines = [line for line in response.body.decode().splitlines() if "longrunning" in line and "WATCH" in line]
+    return any(not line.endswith(" 0") for line in lines)
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_a_message_that_a_watcher_may_not_send_ends_its_connection() -> None:
+    async def story(at: Through) -> None:
+        async with at.session.ws_connect(f"{at.url}/api/v1/namespaces/default/configmaps?watch=1") as ws:
+            await ws.send_bytes(bytes(100_000))
+            assert (await ws.receive()).type is aiohttp.WSMsgType.CLOSE
+        while await _watches(at):  # noqa: ASYNC110 -- a gauge tells nobody
+            await asyncio.sleep(0.01)
 
     through(story)

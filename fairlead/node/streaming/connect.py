@@ -128,7 +128,7 @@ async def _bounded(
         async with asyncio.timeout(idle_s) as limit:
             await work(lambda: extend(limit, idle_s))
             await _flush(request)
-    except (TimeoutError, ConnectionError):
+    except* (TimeoutError, ConnectionError):
         # The client is gone, or might as well be. A transport that is only closed waits until it has read the rest.
         if request.transport is not None:
             request.transport.abort()

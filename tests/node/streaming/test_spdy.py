@@ -85,7 +85,7 @@ def _control(kind: int, body: bytes) -> bytes:
     return struct.pack(">HHI", 0x8003, kind, len(body)) + body
 
 
-def _conversation(rng: random.Random) -> bytearray:
+def conversation(rng: random.Random) -> bytearray:
     """What a client of an exec might send."""
     frames, sent = Frames(), bytearray()
     for at, kind in enumerate(("error", "stdin", "stdout", "stderr", "resize")):
@@ -96,7 +96,7 @@ def _conversation(rng: random.Random) -> bytearray:
     return sent
 
 
-def _mutated(sent: bytearray, rng: random.Random) -> bytes:
+def mutated(sent: bytearray, rng: random.Random) -> bytes:
     for _ in range(rng.randrange(1, 8)):
         at = rng.randrange(len(sent))
         match rng.randrange(5):
@@ -121,7 +121,7 @@ def test_20000_mutated_conversations_end_in_events_or_in_a_protocol_error() -> N
     wanted = Wanted(stdin=True, stdout=True, stderr=True, tty=True)
     for seed in range(20_000):
         rng = random.Random(seed)
-        data = _mutated(_conversation(rng), rng)
+        data = mutated(conversation(rng), rng)
         session, command = Session(), SpdyCommand(rng.choice(VERSIONS), wanted)
         cut = rng.randrange(1, len(data) + 1) if data else 1
         for receive in (session.receive, command.receive):
