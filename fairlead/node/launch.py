@@ -86,17 +86,22 @@ def _exec_error(program: str, error: OSError) -> str:
 
 def _drop(recipe: dict[str, Any]) -> None:
     keep = recipe.get("capabilities", privilege.DEFAULT_CAPABILITIES)
+    uid, gid, single_id = recipe.get("uid", 0), recipe.get("gid", 0), bool(recipe.get("single_id"))
+    if not (single_id and (uid or gid)):
+        # From the loss of its rights until exec this process is the container's equal, with the zygote's program,
+        # memory and descriptors (CVE-2016-9962). In a user namespace of its own it is out of reach anyway, and
+        # could not write its maps.
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     privilege.bound_capabilities(keep)
-    uid, gid = recipe.get("uid", 0), recipe.get("gid", 0)
     if uid or gid:
-        privilege.become(uid, gid, recipe.get("groups", ()), single_id=bool(recipe.get("single_id")))
+        privilege.become(uid, gid, recipe.get("groups", ()), single_id=single_id)
     if not uid:
         privilege.set_capabilities(keep)
     privileged = bool(recipe.get("privileged"))
     if privileged:
         privilege.new_session_keyring()
-    privilege.limit_calls(fake_ids=bool(recipe.get("single_id")), block_keys=not privileged)
+    privilege.limit_calls(fake_ids=single_id, block_keys=not privileged)
     # Last: a change of ids clears it.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 

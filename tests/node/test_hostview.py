@@ -177,6 +177,42 @@ def test_kernel_keys_are_refused_but_for_privileged_containers(ordinary: bool) -
     assert one != other  # a session keyring each
 
 
+_SPY = """
+import os
+seen = set()
+program = os.readlink("/proc/self/exe")
+while not os.path.exists("/tmp/stop"):
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) not in (os.getpid(), 1):
+            try:
+                if os.readlink(f"/proc/{name}/exe") == program:
+                    seen.add("a process that is to become an exec's program")
+            except OSError:
+                pass
+print(sorted(seen))
+"""
+
+
+@as_any_user
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_container_cannot_look_into_a_process_that_is_about_to_join_it(ordinary: bool, uid: int) -> None:
+    """An exec starts as a copy of the zygote, whose program and memory are the host's."""
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
+
+    async def work(bench: Bench) -> list[str]:
+        await bench.start("a", str(python), "-c", _SPY, uid=uid)
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in range(200):
+            program = ["true"] if number < 199 else ["touch", "/tmp/stop"]
+            await bench.client.exec(f"e{number}", container="a", recipe={"argv": program}, fds=[null] * 3)
+            await bench.exit_of(f"e{number}")
+            await bench.client.forget(f"e{number}")
+        await bench.exit_of("a")
+        return bench.log("a")
+
+    assert with_zygote(work, ordinary=ordinary) == ["stdout F []"]
+
+
 def test_the_ordinary_user_of_these_tests_has_one_id() -> None:
     async def work(_bench: Bench) -> bool:
         return single_id()
