@@ -32,6 +32,8 @@ _MANY = 2000
 """A directory with more entries is a package store (/nix/store) or a spool, and not searched."""
 _OTHER = 65533
 """The id that owns nothing: neither root nor nobody (65534), whom some daemons run as."""
+_KNOBS = ("proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "efivarfs")
+_KERNEL = frozenset((*_KNOBS, "pstore", "binfmt_misc", "fusectl"))
 _ATTRIBUTES = ATTR_READ_ONLY | ATTR_NO_DEV | ATTR_NO_SUID
 
 
@@ -49,7 +51,7 @@ class HostView:
 
     def build(self) -> list[str]:
         """Shows the host's top-level directories, and returns the paths that must be covered."""
-        mounts = [path for path in _mount_points() if not path.startswith(self._stage)]
+        mounts = [path for path, _ in _mounts() if not path.startswith(self._stage)]
         if self._overlays:
             os.mkdir(self._empty)
             linux.mount("fairlead", self._empty, "tmpfs", linux.MS_RDONLY, "mode=755,size=4k")
@@ -141,10 +143,18 @@ def _entries(folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in names] if len(names) <= _MANY else []
 
 
-def _mount_points() -> Iterator[str]:
+def kernel_mounts() -> list[str]:
+    """Returns the mount points of file systems that are the kernel's knobs."""
+    return [path for path, kind in _mounts() if kind in _KERNEL]
+
+
+def _mounts() -> Iterator[tuple[str, str]]:
+    """The mount points of the present mount namespace, with the type of the file system (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", "rb") as file:
         for line in file:
-            yield os.fsdecode(line.split(b" ")[4].decode("unicode_escape").encode("latin-1"))
+            fields = line.split(b" ")
+            path = os.fsdecode(fields[4].decode("unicode_escape").encode("latin-1"))
+            yield path, fields[fields.index(b"-", 6) + 1].decode()
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_NO_EXEC, ATTR_NO_SUID, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
 from fairlead.node.hostpath import open_source
-from fairlead.node.hostview import HostView
+from fairlead.node.hostview import HostView, kernel_mounts
 from fairlead.node.safepath import open_inside, parts_of, walk
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -45,6 +45,7 @@ class Root:
     def __init__(self, stage: str, *, privileged: bool) -> None:
         self._stage = stage
         self._privileged = privileged
+        self._kernel_mounts = kernel_mounts()
         self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
         linux.mount("fairlead", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
         self._root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -122,6 +123,7 @@ class Root:
             fsfd.move_mount(tree, at)  # `tree` goes on to mean the mount
             with _open(tree):
                 self._restore_devices(tree, real)
+                self._lock_kernel(tree, real)
                 for path in filter(None, (_below(real, hide) for hide in (*hidden, *homes))):
                     with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                         self._cover(tree, path)
@@ -129,7 +131,18 @@ class Root:
     def _attributes(self, real: str, *, read_only: bool) -> int:
         """Devices can be opened by privileged containers alone, as device cgroups have it elsewhere."""
         harmless = self._privileged or real in [f"/dev/{name}" for name in _DEVICES]
-        return (ATTR_READ_ONLY if read_only else 0) | (0 if harmless else ATTR_NO_DEV)
+        knobs = not self._privileged and any(real == path or _below(path, real) for path in self._kernel_mounts)
+        return (ATTR_READ_ONLY if read_only or knobs else 0) | (0 if harmless else ATTR_NO_DEV)
+
+    def _lock_kernel(self, tree: int, real: str) -> None:
+        """What lies in the kernel's file systems below a host path is read-only: a cluster of root's would hand out
+        /proc/sys/kernel/core_pattern, by which the kernel runs programs as the host's root."""
+        below = (_below(real, path) for path in self._kernel_mounts)
+        for path in () if self._privileged else filter(None, below):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                at = open_inside(tree, path)
+                with _open(at):
+                    fsfd.set_attributes(at, ATTR_READ_ONLY)
 
     def _restore_devices(self, tree: int, real: str) -> None:
         """The harmless devices below a host path work as they do in /dev."""

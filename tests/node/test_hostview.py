@@ -177,6 +177,30 @@ def test_kernel_keys_are_refused_but_for_privileged_containers(ordinary: bool) -
     assert one != other  # a session keyring each
 
 
+@as_any_user
+def test_the_kernels_knobs_are_read_only_in_a_host_path(ordinary: bool) -> None:
+    """Tried on a knob of the sandbox's own network; what is read-only for it is read-only for core_pattern."""
+
+    async def work(bench: Bench) -> list[str]:
+        sources = {"/proc": "/p", "/": "/r", "/proc/sys": "/s", "/sys": "/y"}
+        mounts = [{"type": "bind", "source": a, "target": b, "host_type": ""} for a, b in sources.items()]
+        knob = "sys/net/ipv4/ip_forward"
+        script = (
+            f"for f in /p/{knob} /r/proc/{knob} /s/{knob[4:]}; do test -r $f && ! test -w $f && echo read-only; done;"
+            "for d in /p /r/proc /s /y /r/sys; do "
+            "awk -v d=$d '$5 == d { m = $6 } END { print m }' /proc/self/mountinfo; done"
+        )
+        extra = {"privileged": True, "capabilities": list(privilege.CAPABILITIES)}
+        free = await bench.run("b", "sh", "-c", f"test -w /p/{knob} && echo writable", mounts=mounts, **extra)
+        return (await bench.run("a", "sh", "-c", script, mounts=mounts))[1] + free[1]
+
+    found = with_zygote(work, ordinary=ordinary)
+    assert found[:3] == ["stdout F read-only"] * 3
+    assert len(found) == 9
+    assert all(line.split()[-1].startswith("ro") for line in found[3:8])
+    assert found[8] == "stdout F writable"
+
+
 _SPY = """
 import os
 seen = set()
