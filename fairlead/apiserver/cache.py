@@ -69,6 +69,16 @@ class EncodedForm:
             raise ValueError(f"{self.kind.kind} does not encode its metadata first")
         return value
 
+    def problem(self, value: object) -> str:
+        """Returns why bytes of the store are no object of the kind, or nothing."""
+        if not isinstance(value, bytes) or not value.startswith(self._start):
+            return f"not a {self.kind.kind} as JSON"
+        try:
+            self.decode(value)
+        except (msgspec.MsgspecError, ValueError) as e:
+            return str(e)
+        return ""
+
     def splice(self, value: bytes, revision: int) -> bytes:
         """Stored bytes with the resourceVersion put in."""
         return b'%b%d",%b' % (self._head, revision, value[len(self._start) :])

@@ -13,7 +13,7 @@ from fairlead.apiserver.cache import EncodedForm, Entry, KindCache
 from fairlead.apiserver.views import VIEWS, ViewCache
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, conflict, not_found
-from fairlead.store.model import Change, Record, Store, StoreError, Watch
+from fairlead.store.model import Change, Damaged, Record, Store, StoreError, Watch
 
 # Upstream keeps some kinds under other names than their plurals.
 _FOLDERS = {
@@ -101,7 +101,8 @@ class Resources:
         return self._by_plural[(kind.group, kind.version, kind.plural)]
 
     async def load(self) -> None:
-        """Fills the caches from the store and follows it from there. Raises StoreError."""
+        """Fills the caches from the store and follows it from there. Raises StoreError; Damaged for an object that
+        cannot be read."""
         page = await self.store.list(ROOT)
         sorted_out = self._sorted_out(page.records)
         for resource in self._all:
@@ -158,12 +159,18 @@ class Resources:
                 waiter.set_result(None)
 
     def _sorted_out(self, records: Sequence[Record]) -> dict[str, list[Record]]:
-        """Returns the records by their resource's prefix."""
+        """Returns the records by their resource's prefix. Raises Damaged."""
         sorted_out: dict[str, list[Record]] = {}
+        bad: dict[str, str] = {}
         for record in records:
             resource = self._owner(record.key)
-            if resource is not None:
-                sorted_out.setdefault(resource.prefix, []).append(record)
+            if resource is None:
+                continue
+            sorted_out.setdefault(resource.prefix, []).append(record)
+            if why := resource.form.problem(record.value):
+                bad[record.key] = why
+        if bad:
+            raise Damaged("; ".join(f'object "{key}" is unreadable ({why})' for key, why in bad.items()))
         return sorted_out
 
     def _owner(self, key: str) -> Resource | None:

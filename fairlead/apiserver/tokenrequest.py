@@ -22,6 +22,9 @@ _LEAST_S = 600
 _MOST_S = 1 << 32
 _DEFAULT_S = 3600
 
+_BACK_DATED_S = 86400
+"""A token is valid before it was made, so that it stays valid if the machine's clock is set back within a day."""
+
 
 class TokenIssuer:
     def __init__(self, resources: Resources, *, key: bytes, issuer: str, clock: Clock, ids: IdSource) -> None:
@@ -45,7 +48,7 @@ class TokenIssuer:
             aud=spec.audiences,
             exp=int(now) + spec.expirationSeconds,
             iat=int(now),
-            nbf=int(now),
+            nbf=int(now) - _BACK_DATED_S,
             iss=self._issuer,
             jti=self._ids.uid(),
             sub=f"{tokens.PREFIX}{target.namespace}:{target.name}",

@@ -22,6 +22,7 @@ from fairlead.base.instant import Instant
 from fairlead.cmd import tls
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths
 from fairlead.cmd.sandbox import API_PORT_INSIDE
 from fairlead.cmd.settled import trim_when_settled
@@ -60,8 +61,21 @@ class Wiring:
 def main(wiring: Wiring) -> None:
     import uvloop
 
+    from fairlead.store.model import Damaged, StoreError
+
     os.umask(0o077)  # for the store, beside which SQLite makes files by itself
-    uvloop.run(_until_asked(wiring))
+    try:
+        uvloop.run(_until_asked(wiring))
+    except Damaged as e:
+        store = wiring.paths.store
+        remove = f"""sqlite3 {store} "delete from object where key = '...'\""""
+        raise CommandError(
+            f"{e}: put a whole copy of {store} in its place, remove the object ({remove}), "
+            f"or forget all objects: fairlead down --purge --name {wiring.config.name}"
+        ) from e
+    except StoreError as e:
+        where = "" if str(wiring.paths.store) in str(e) else f"{wiring.paths.store}: "
+        raise CommandError(f"{where}{e}") from e
 
 
 async def _until_asked(wiring: Wiring) -> None:

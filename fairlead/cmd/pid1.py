@@ -22,6 +22,7 @@ from fairlead.base.limits import descriptor_limit, raise_descriptor_limit, set_d
 from fairlead.cmd.channel import Channel
 from fairlead.cmd.components import Attempts, Component
 from fairlead.cmd.enter import close_others, reset_signals
+from fairlead.cmd.errors import CommandError
 from fairlead.cmd.logturn import EVERY_S, turn_all_over, turn_over
 from fairlead.cmd.paths import Paths, open_log
 from fairlead.cmd.preflight import explain_fork
@@ -30,6 +31,8 @@ from fairlead.net import linux
 Renewal = Callable[[], tuple[Component, Component]]
 
 GRACE_S = 3.0
+EXPLAINED = 78
+"""Exit code (EX_CONFIG) of a component whose log ends with what is wrong and how to cure it."""
 
 
 class Pid1:
@@ -129,6 +132,9 @@ class Pid1:
             code = 0
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else 1
+        except CommandError as e:
+            code = EXPLAINED
+            print(f"{component.name}: {e}", file=sys.stderr)
         except BaseException:  # noqa: BLE001 - the top of a process: told in its log, and pid 1 starts it again
             traceback.print_exc()
         finally:

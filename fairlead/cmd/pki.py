@@ -1,8 +1,14 @@
 """The cluster's certificates, made once and kept in `pki/`.
 
 `issued.json` says for which names and addresses each certificate was made, so that a start with nothing to do reads
-one small file and does not import the cryptography library (50 ms). A certificate whose names changed, or that is
-about to expire, is made anew; the authority is never replaced while the cluster lives.
+one small file and does not import the cryptography library (50 ms). A certificate whose names changed, that is about to
+expire, or whose file is not the one that was written, is made anew; the authority is never replaced while the cluster
+lives.
+
+What must stay true: no change of the machine's clock by days makes a certificate invalid. Certificates begin ten years
+before they are made and end ten years after; the authority, whose copies in kubeconfigs cannot be renewed, has no end
+(RFC 5280, section 4.1.2.5). Rejected: renewal while the cluster runs, which would reach neither kubeconfigs nor the
+time before the renewal.
 """
 
 from __future__ import annotations
@@ -12,12 +18,16 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from fairlead.base.clock import Clock
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import make_private, write_private
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, Name
 
@@ -25,8 +35,13 @@ if TYPE_CHECKING:
 
 DAY_S = 86400
 VALID_DAYS = 3650
+"""Before and after the day on which a certificate is made."""
+AUTHORITY = frozenset({"ca.crt", "ca.key", "sa.key"})
 RENEW_DAYS = 60
 _KEY_BYTES = 32
+_FILES = "files"
+"""Member of `issued.json`: the checksum of each file. It tells a swapped file, not a forged one."""
+_NO_END = (9999, 12, 31, 23, 59, 59)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +83,29 @@ def _gateways(network: ClusterNetwork) -> list[str]:
 
 
 def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted]:
-    """The certificates to be made; all of them where there is no authority yet."""
+    """Returns the certificates to be made; all of them if there is no authority yet.
+
+    Raises CommandError if a file of the authority is not the one that was written.
+    """
     every = wanted(config)
     issued = _issued(folder)
-    names = _whole(folder)
-    if not issued or not {"ca.crt", "ca.key", "sa.key"} <= names:
+    sums = _whole(folder)
+    if not issued or not sums.keys() >= AUTHORITY:
         return every
-    renew_from = clock.now() + RENEW_DAYS * DAY_S
+    swapped = {name for name, written in issued.get(_FILES, {}).items() if sums.get(name, written) != written}
+    if wrong := sorted(swapped & AUTHORITY):
+        cure = f"put that one back, or let all certificates be made anew: rm -r {folder}"
+        raise CommandError(f"{folder / wrong[0]} is not the file that this cluster was made with: {cure}")
+    now = clock.now()
 
     def good(want: Wanted) -> bool:
         have = issued.get(want.file)
         return (
             isinstance(have, dict)
-            and {f"{want.file}.crt", f"{want.file}.key"} <= names
+            and {f"{want.file}.crt", f"{want.file}.key"} <= sums.keys() - swapped
             and have.get("for") == json.loads(json.dumps(asdict(want)))
-            and float(have.get("until", 0)) > renew_from
+            and float(have.get("from", 0)) <= now
+            and float(have.get("until", 0)) > now + RENEW_DAYS * DAY_S
         )
 
     return [want for want in every if not good(want)]
@@ -92,13 +115,15 @@ def make(wants: list[Wanted], folder: Path, *, clock: Clock) -> None:
     """Makes what `missing` named, and the authority where there is none."""
     make_private(folder)
     whole = _whole(folder)
-    issuer = _Issuer(folder, clock, there={"ca.crt", "ca.key"} <= whole)
+    issuer = _Issuer(folder, clock, there=AUTHORITY - {"sa.key"} <= whole.keys())
     issued = _issued(folder)
     for want in wants:
-        until = issuer.issue(want)
-        issued[want.file] = {"for": asdict(want), "until": until}
+        made = issuer.issue(want)
+        begin, end = made.not_valid_before_utc.timestamp(), made.not_valid_after_utc.timestamp()
+        issued[want.file] = {"for": asdict(want), "from": begin, "until": end}
     if "sa.key" not in whole:
         write_private(folder / "sa.key", os.urandom(_KEY_BYTES).hex().encode())
+    issued[_FILES] = _whole(folder)
     write_private(folder / "issued.json", json.dumps(issued, indent=1).encode())
 
 
@@ -111,10 +136,10 @@ def _issued(folder: Path) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _whole(folder: Path) -> set[str]:
-    """The names of the keys and certificates that are there from their first line to their last: what a full disk or
-    a hand cut short counts as not there, for an empty key would be worse than none."""
-    names = set()
+def _whole(folder: Path) -> dict[str, int]:
+    """Returns the names and checksums of the keys and certificates that are there from their first line to their last:
+    what a full disk or a hand cut short counts as not there, for an empty key would be worse than none."""
+    sums = {}
     for path in folder.iterdir() if folder.exists() else ():
         text = path.read_bytes().strip()
         if path.name == "sa.key":
@@ -122,8 +147,8 @@ def _whole(folder: Path) -> set[str]:
         else:
             good = text.startswith(b"-----BEGIN ") and text.endswith(b"-----")
         if good:
-            names.add(path.name)
-    return names
+            sums[path.name] = crc32(text)
+    return sums
 
 
 class _Issuer:
@@ -137,8 +162,8 @@ class _Issuer:
         else:
             self._key, self._certificate = self._found()
 
-    def issue(self, want: Wanted) -> float:
-        """Writes the certificate and its key; returns when it expires."""
+    def issue(self, want: Wanted) -> Certificate:
+        """Writes the certificate and its key."""
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -147,7 +172,9 @@ class _Issuer:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         key = _new_key()
         builder = (
-            self._builder(_name(want.common_name, want.organization), key)
+            self._builder(_name(want.common_name, want.organization), key, self._certificate.subject)
+            .not_valid_before(self._day(-VALID_DAYS))
+            .not_valid_after(self._day(VALID_DAYS))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -159,15 +186,19 @@ class _Issuer:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = _sign(builder, self._key)
         self._write(want.file, key, certificate)
-        return certificate.not_valid_after_utc.timestamp()
+        return certificate
 
     def _found(self) -> tuple[EllipticCurvePrivateKey, Certificate]:
+        from datetime import UTC, datetime
+
         from cryptography import x509
 
         key = _new_key()
         subject = _name("fairlead-ca")
         builder = (
-            self._builder(subject, key, issuer=subject)
+            self._builder(subject, key, subject)
+            .not_valid_before(self._day(-VALID_DAYS))
+            .not_valid_after(datetime(*_NO_END, tzinfo=UTC))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -186,21 +217,22 @@ class _Issuer:
             raise ValueError(f"{self._folder / 'ca.key'} is not an elliptic curve key")
         return key, x509.load_pem_x509_certificate((self._folder / "ca.crt").read_bytes())
 
-    def _builder(self, subject: Name, key: EllipticCurvePrivateKey, *, issuer: Name | None = None) -> Any:
-        from datetime import UTC, datetime, timedelta
-
+    def _builder(self, subject: Name, key: EllipticCurvePrivateKey, issuer: Name) -> Any:
         from cryptography import x509
 
-        now = datetime.fromtimestamp(self._clock.now(), UTC).replace(microsecond=0)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(issuer or self._certificate.subject)
+            .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))  # for clients whose clock is a little behind
-            .not_valid_after(now + timedelta(days=VALID_DAYS))
         )
+
+    def _day(self, offset: int) -> datetime:
+        """So many days from now, but not before 1970: a machine without a battery for its clock starts there."""
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(max(0, int(self._clock.now()) + offset * DAY_S), UTC)
 
     def _write(self, file: str, key: EllipticCurvePrivateKey, certificate: Certificate) -> None:
         from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat

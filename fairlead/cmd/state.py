@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.lock import try_lock
-from fairlead.cmd.paths import Paths, write_private
+from fairlead.cmd.paths import Paths, overwrite, write_private
 
 R = TypeVar("R", "Run", "NodeRecord", "Component")
 
@@ -55,7 +55,13 @@ class Run:
     """As which the cluster sees the host on that link."""
 
     def write(self, paths: Paths) -> None:
-        write_private(paths.run, json.dumps(asdict(self), indent=1).encode())
+        """Raises CommandError if there is room neither for a new file nor in the old one."""
+        data = json.dumps(asdict(self), indent=1).encode()
+        try:
+            write_private(paths.run, data)
+        except CommandError:
+            if not overwrite(paths.run, data):
+                raise
 
     def alive(self) -> bool:
         return is_alive(self.pid, self.startTime)

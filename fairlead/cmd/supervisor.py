@@ -7,6 +7,7 @@ processes run, and writes that down in `run.json`. It imports nothing heavy: cer
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import select
@@ -24,7 +25,7 @@ from fairlead.cmd.channel import pair
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths, open_log
-from fairlead.cmd.pid1 import GRACE_S
+from fairlead.cmd.pid1 import EXPLAINED, GRACE_S
 from fairlead.cmd.sandbox import Inherited
 from fairlead.cmd.sandbox import run as run_sandbox
 from fairlead.cmd.state import Component, NodeRecord, Run, start_time
@@ -79,6 +80,8 @@ class Supervisor:
         self._unwritten = False
         """The last attempt to write `run.json` failed, and that has been told."""
         self._ready: set[str] = set()
+        self._exits: dict[str, int] = {}
+        """By component, the last exit code."""
 
     def run(self, on_ready: Callable[[], None]) -> None:
         self._on_ready = on_ready
@@ -89,8 +92,11 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._run.write(self._paths)
-        self._start_pki()
-        self._start_sandbox()
+        try:
+            self._start_pki()
+            self._start_sandbox()
+        except OSError as e:
+            raise CommandError(preflight.explain_fork(e)) from e
         try:
             self._loop()
         finally:
@@ -106,6 +112,7 @@ class Supervisor:
         if not wants:
             kubeconfig.write(self._config, self._paths, api_port=self._api.getsockname()[1])
             return
+        self._pki_says, theirs = os.pipe()
         self._pki_child = os.fork()
         if self._pki_child == 0:
             code = 1
@@ -115,9 +122,11 @@ class Supervisor:
                 kubeconfig.write(self._config, self._paths, api_port=self._api.getsockname()[1])
                 code = 0
             except BaseException as e:  # noqa: BLE001 - the top of a process
-                print(f"certificates: {e if isinstance(e, CommandError) else repr(e)}", file=sys.stderr, flush=True)
+                why = str(e) if isinstance(e, CommandError) else repr(e)
+                os.write(theirs, why.encode(errors="replace")[:4096])
             finally:
                 os._exit(code)
+        os.close(theirs)
 
     def _start_sandbox(self) -> None:
         self._channel, theirs = pair()
@@ -181,9 +190,11 @@ class Supervisor:
     def _reap(self) -> None:
         for pid, status in linux.ended_children():
             if pid == self._pki_child:
+                with os.fdopen(self._pki_says, errors="replace") as says:
+                    why = says.read().strip()
                 if status:
-                    log = self._paths.log("supervisor")
-                    raise CommandError(f"could not make the certificates; see above, or {log}", evidence=True)
+                    code = os.waitstatus_to_exitcode(status)
+                    raise CommandError(f"could not make the certificates: {why or f'their maker ended with {code}'}")
                 self._pki_child = 0
                 self._go()
 
@@ -214,7 +225,7 @@ class Supervisor:
             case "started":
                 self._started(message, pid)
             case "ended":
-                self._ended(message["name"])
+                self._ended(message["name"], message["code"])
             case "ready":
                 self._became_ready(message["what"], message["text"])
             case _:
@@ -235,9 +246,14 @@ class Supervisor:
         self._dirty = True
         if restarts >= MOST_FAILED_STARTS and "nodes" not in self._ready:
             log = self._paths.log(name)
-            raise CommandError(f"{name} does not stay up{_last_words(log)}; see {log}", evidence=True)
+            why = _last_line(log) or _explain_exit(self._exits.get(name, 0))
+            raise CommandError(f"{name} does not stay up ({why}); see {log}", evidence=True)
 
-    def _ended(self, name: str) -> None:
+    def _ended(self, name: str, code: int) -> None:
+        self._exits[name] = code
+        if code == EXPLAINED and "nodes" not in self._ready:
+            log = self._paths.log(name)
+            raise CommandError(f"{_last_line(log)}; see {log}", evidence=True)
         component = self._run.component(name)
         if component is not None:
             component.pid = component.startTime = 0
@@ -295,14 +311,21 @@ class Supervisor:
                 return
 
 
-def _last_words(log: Path) -> str:
-    """In brackets, the last line of a component's log: where it died of an exception, that is what it says."""
+def _last_line(log: Path) -> str:
+    """Returns the last line of a component's log: if it died of an exception, that is what it says."""
     with contextlib.suppress(OSError), open(log, "rb") as f:
         f.seek(max(0, log.stat().st_size - 4096))
         lines = f.read().decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
-        return f" ({said[-1]})" if said else ""
+        return said[-1] if said else ""
     return ""
+
+
+def _explain_exit(code: int) -> str:
+    """For a component that ended without a word; negative codes are signals."""
+    if code == -signal.SIGABRT:  # libuv aborts if it gets no thread
+        return f"no thread could be started; {preflight.explain_fork(OSError(errno.EAGAIN, ''))}"
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def _raise_limits() -> None:

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from fairlead.cmd.errors import CommandError
 
 
 def server(pki: Path, name: str, *, require_client: bool) -> ssl.SSLContext:
     """Serves with `<name>.crt`; clients may, or must, show a certificate of our authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(pki / "ca.crt")
-    context.load_cert_chain(pki / f"{name}.crt", pki / f"{name}.key")
+    with _named(pki, name):
+        context.load_verify_locations(pki / "ca.crt")
+        context.load_cert_chain(pki / f"{name}.crt", pki / f"{name}.key")
     context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
     return context
 
 
 def client(pki: Path, name: str) -> ssl.SSLContext:
     """Shows `<name>.crt` and trusts our authority only."""
-    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-    context.load_cert_chain(pki / f"{name}.crt", pki / f"{name}.key")
+    with _named(pki, name):
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context.load_cert_chain(pki / f"{name}.crt", pki / f"{name}.key")
     return context
+
+
+@contextmanager
+def _named(pki: Path, name: str) -> Iterator[None]:
+    """OpenSSL names no file."""
+    try:
+        yield
+    except OSError as e:  # ssl.SSLError is one
+        files = f"{pki / 'ca.crt'}, {pki / name}.crt and {pki / name}.key"
+        cure = "the next `fairlead up` after a `fairlead down` makes wrong ones anew"
+        raise CommandError(f"one of {files} cannot be used ({e.strerror or e}); {cure}") from e

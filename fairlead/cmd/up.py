@@ -25,7 +25,7 @@ from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.lock import PAUSE_S, purge, try_lock
 from fairlead.cmd.paths import Paths, make_private, open_log, paths_of
-from fairlead.cmd.preflight import check_proxy_mode
+from fairlead.cmd.preflight import check_proxy_mode, explain_fork
 from fairlead.cmd.program import program
 from fairlead.cmd.state import age_of_process_s, read_run
 
@@ -188,7 +188,10 @@ def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], 
 def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> int:
     ours, theirs = os.pipe()
     sys.stdout.flush()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as e:
+        raise CommandError(explain_fork(e)) from e
     if pid == 0:
         os.close(ours)
         _daemon(prepared, clock, theirs)

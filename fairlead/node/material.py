@@ -26,13 +26,23 @@ _RENEW_AT = 0.8
 """A token is asked for anew when this part of its life is over."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldToken:
+    text: str
+    issued: Instant
+    renewal: Instant
+
+    def is_fresh(self, now: Instant) -> bool:
+        """False before it was issued, too: then the machine's clock was set back."""
+        return self.issued <= now < self.renewal
+
+
 @dataclass(slots=True)
 class Material:
     """What a pod's containers are made with."""
 
     data: Data = field(default_factory=Data)
-    tokens: dict[TokenWanted, tuple[str, Instant]] = field(default_factory=dict)
-    """With the time of renewal."""
+    tokens: dict[TokenWanted, HeldToken] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     """Where volumes lie on the host, by name."""
 
@@ -69,7 +79,7 @@ async def _fetch_secret(shared: Shared, name: str, namespace: str, data: Data) -
 async def _fetch_token(shared: Shared, pod: Pod, wanted: TokenWanted, material: Material) -> None:
     now = shared.clock.now()
     known = material.tokens.get(wanted)
-    if known is not None and now < known[1]:
+    if known is not None and known.is_fresh(now):
         return
     meta = pod.metadata
     spec = TokenRequestSpec(
@@ -88,12 +98,12 @@ async def _fetch_token(shared: Shared, pod: Pod, wanted: TokenWanted, material: 
         material.tokens.pop(wanted, None)
         return
     token = msgspec.json.decode(answer, type=TokenRequest).status.token
-    material.tokens[wanted] = (token, Instant(now + _RENEW_AT * wanted.expiration_s))
+    material.tokens[wanted] = HeldToken(token, now, Instant(now + _RENEW_AT * wanted.expiration_s))
 
 
 def lay_out(shared: Shared, pod: Pod, files: PodFiles, material: Material) -> None:
     """Makes or refreshes every volume. Raises VolumeProblem with the text of the FailedMount event."""
-    tokens = {wanted: token for wanted, (token, _) in material.tokens.items()}
+    tokens = {wanted: held.text for wanted, held in material.tokens.items()}
     sources = Sources(material.data, tokens, shared.allocatable)
     for volume in pod.spec.volumes:
         try:

@@ -96,8 +96,10 @@ class Engine:
 
     def __init__(self, path: Path | str, *, history_limit: int, history_bytes: int) -> None:
         """Raises StoreError for a file that a newer release wrote, sqlite3.Error for one that is damaged."""
+        self.path = path
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, cached_statements=200)
-        self._db.execute(f"pragma auto_vacuum={_INCREMENTAL}")  # of a new file; an old one changes by `vacuum` only
+        if self._scalar("pragma auto_vacuum") != _INCREMENTAL:  # else it is a write, and fails on a full disk
+            self._db.execute(f"pragma auto_vacuum={_INCREMENTAL}")  # of a new file; an old one changes by `vacuum` only
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=full")
         self._db.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
@@ -118,10 +120,13 @@ class Engine:
 
     def _shrink(self) -> None:
         """Cuts what an older release left too long, and lets a file of that release give pages back."""
-        self.begin()
-        self.commit()
+        # On a full disk the file stays as it is, and can be read; the next start tries again.
+        try:
+            self.begin()
+            self.commit()
+        except sqlite3.OperationalError:
+            self.rollback()
         if self._scalar("pragma auto_vacuum") != _INCREMENTAL:
-            # On a full disk the file stays as it is, and the next start tries again.
             with contextlib.suppress(sqlite3.OperationalError):
                 self._db.execute("vacuum")
         self.tidy()

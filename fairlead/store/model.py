@@ -17,6 +17,14 @@ class StoreError(Exception):
     """The closed family of store errors."""
 
 
+class Full(StoreError):
+    """No room is left on the disk. Reads go on, and writes succeed again when there is room."""
+
+
+class Damaged(StoreError):
+    """The file, or an object in it, cannot be read."""
+
+
 class RefusedWrite(StoreError):
     """A comparison failed. `revision` is one whose state shows why: wait for it before trying again."""
 

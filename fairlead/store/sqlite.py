@@ -27,6 +27,8 @@ from fairlead.store.model import (
     Change,
     Compacted,
     Compare,
+    Damaged,
+    Full,
     Operation,
     Page,
     Put,
@@ -97,7 +99,7 @@ class SqliteStore:
         try:
             return cls(Engine(path, history_limit=history_limit, history_bytes=history_bytes))
         except sqlite3.Error as e:
-            raise StoreError(f"{path}: {e}") from e
+            raise explain(e, path) from e
 
     @property
     def history(self) -> HistoryWindow:
@@ -214,7 +216,7 @@ class SqliteStore:
             self._engine.commit()
         except sqlite3.Error as e:
             self._engine.rollback()
-            return [StoreError(str(e)) for _ in jobs]
+            return [explain(e, self._engine.path) for _ in jobs]
         return results
 
     def _hand_back(self, call: Callable[..., object], *args: object) -> None:
@@ -226,6 +228,17 @@ class SqliteStore:
     async def list(self, prefix: str, *, revision: int = 0, limit: int = 0, after: str = "") -> Page:
         page: Page = await self._submit(lambda: self._engine.list(prefix, revision=revision, limit=limit, after=after))
         return page
+
+
+def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
+    """Returns the store's error with the file in it, and the cure if there is a simple one."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the primary code, without the extension
+        case sqlite3.SQLITE_FULL:
+            return Full(f"the store cannot be written: no room is left on the disk of {path}: free some")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return Damaged(f"{path} is damaged ({error})")
+        case _:
+            return StoreError(f"{path}: {error}")
 
 
 def _attempt(job: _Job) -> Any:

@@ -74,6 +74,13 @@ async def test_a_token_says_who_one_is_until_it_expires(api: Api) -> None:
 
 
 @story
+async def test_a_token_outlives_a_clock_that_is_set_back_by_hours(api: Api) -> None:
+    asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}})
+    api.clock.advance(-20 * 3600)
+    assert _knows(api, asked["status"]["token"])
+
+
+@story
 async def test_a_token_dies_with_its_pod_and_its_account(api: Api) -> None:
     made = await api.ok("POST", PODS, pod("a"))
     ref = {"kind": "Pod", "apiVersion": "v1", "name": "a", "uid": made["metadata"]["uid"]}

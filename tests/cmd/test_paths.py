@@ -59,3 +59,12 @@ def test_the_state_home_is_where_the_specification_says(monkeypatch: pytest.Monk
     assert paths.state_home() == Path("/home/x/.local/state/fairlead")
     monkeypatch.setenv("XDG_STATE_HOME", "/var/s")
     assert paths.state_home() == Path("/var/s/fairlead")
+
+
+def test_a_file_is_overwritten_in_place_as_far_as_it_has_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b'{"a": 1}')
+    assert paths.overwrite(path, b"{}")
+    assert path.read_bytes() == b"{}      "
+    assert not paths.overwrite(path, b"x" * (path.stat().st_blocks * 512 + 1))
+    assert not paths.overwrite(tmp_path / "absent", b"x")

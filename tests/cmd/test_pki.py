@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 from pathlib import Path
 
 import pytest
 
 from fairlead.base.clock import FakeClock, RealClock
+from fairlead.base.instant import Instant
 from fairlead.cmd import pki
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.errors import CommandError
 
 pytestmark = pytest.mark.slow
 
@@ -106,3 +109,43 @@ def _handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext, n
     certificate = server.getpeercert()
     assert certificate is not None
     return tuple(certificate["subject"])
+
+
+@pytest.mark.parametrize("days", [-3600, -5, 5, 3500])
+def test_certificates_hold_wherever_the_clock_jumps_within_years(tmp_path: Path, days: int) -> None:
+    """Made by a clock that is wrong by so much, used by the right one."""
+    made(tmp_path, ClusterConfig("c"), FakeClock(RealClock().now() + days * pki.DAY_S))
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(tmp_path / "apiserver.crt", tmp_path / "apiserver.key")
+    server_context.load_verify_locations(tmp_path / "ca.crt")
+    server_context.verify_mode = ssl.CERT_REQUIRED
+    client_context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    client_context.load_cert_chain(tmp_path / "admin.crt", tmp_path / "admin.key")
+    assert _handshake(server_context, client_context, "127.0.0.1")
+
+
+def test_a_clock_that_was_in_1970_makes_certificates_that_the_next_start_replaces(tmp_path: Path) -> None:
+    every = made(tmp_path, ClusterConfig("c"), FakeClock(Instant(1000)))
+    authority = (tmp_path / "ca.crt").read_bytes()
+    assert made(tmp_path, ClusterConfig("c"), RealClock()) == every
+    assert (tmp_path / "ca.crt").read_bytes() == authority
+
+
+def test_a_swapped_certificate_is_made_anew(tmp_path: Path) -> None:
+    clock = FakeClock()
+    made(tmp_path, ClusterConfig("c"), clock)
+    (tmp_path / "relay.crt").write_bytes((tmp_path / "admin.crt").read_bytes())
+    assert made(tmp_path, ClusterConfig("c"), clock) == ["relay"]
+    assert made(tmp_path, ClusterConfig("c"), clock) == []
+
+
+@pytest.mark.parametrize("file", ["ca.crt", "ca.key", "sa.key"])
+def test_a_swapped_file_of_the_authority_is_named_with_the_cure(tmp_path: Path, file: str) -> None:
+    clock = FakeClock()
+    every = made(tmp_path / "pki", ClusterConfig("c"), clock)
+    made(tmp_path / "other", ClusterConfig("c"), clock)
+    (tmp_path / "pki" / file).write_bytes((tmp_path / "other" / file).read_bytes())
+    with pytest.raises(CommandError, match=rf"{file} is not the file .* made with: .*rm -r {tmp_path}/pki$"):
+        made(tmp_path / "pki", ClusterConfig("c"), clock)
+    shutil.rmtree(tmp_path / "pki")
+    assert made(tmp_path / "pki", ClusterConfig("c"), clock) == every

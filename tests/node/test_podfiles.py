@@ -12,7 +12,9 @@ from fairlead.api.configmap import ConfigMap
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.secret import Secret
 from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.base.instant import Instant
 from fairlead.node.env import Data
+from fairlead.node.material import HeldToken
 from fairlead.node.podfiles import PodFiles, check_bind, host_path
 from fairlead.node.recipe import VolumeBind
 from fairlead.node.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
@@ -215,3 +217,8 @@ def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests() -> Non
         "fields": {"name": File(b"p", 0o600), "uid": File(b"u-1", 0o444)},
         "all": {"deep/a": File(b"1", 0o400), "t": File(b"TOKEN", 0o644)},
     }
+
+
+def test_a_token_is_fresh_from_its_issue_to_its_renewal_and_not_by_a_clock_that_was_set_back() -> None:
+    held = HeldToken("t", issued=Instant(1000), renewal=Instant(1800))
+    assert [held.is_fresh(Instant(now)) for now in (999, 1000, 1799, 1800)] == [False, True, True, False]

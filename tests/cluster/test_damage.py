@@ -1,0 +1,94 @@
+"""A start that meets damaged files says which file or object it is, and the cure, in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.cluster.support import Cluster, free_port, new_cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+def stopped() -> Iterator[Cluster]:
+    with new_cluster() as cluster:
+        cluster.up("--api-port", str(free_port()))
+        for number in range(50):
+            body = {"metadata": {"name": f"m{number}"}, "data": {"a": "x" * 1000}}
+            cluster.access().call("POST", MAPS, body)
+        assert cluster.fairlead("down").returncode == 0
+        yield cluster
+
+
+def refusal(done: subprocess.CompletedProcess[str], *, stays_up: bool = True) -> str:
+    """The one line on stderr of a start that failed."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert ("does not stay up" not in done.stderr) == stays_up
+    return done.stderr
+
+
+def test_an_unreadable_object_is_named_with_what_removes_it(stopped: Cluster) -> None:
+    store = stopped.state / "store.db"
+    with sqlite3.connect(store) as db:
+        (key,) = db.execute("select key from object where key like '%configmaps/default/m7'").fetchone()
+        db.execute("update object set value = ? where key = ?", (b"rubbish", key))
+    db.close()
+    line = refusal(stopped.fairlead("up", "--detach"))
+    assert f'object "{key}" is unreadable (not a ConfigMap as JSON)' in line
+    assert f"sqlite3 {store} \"delete from object where key = '...'\"" in line
+    with sqlite3.connect(store) as db:
+        db.execute("delete from object where key = ?", (key,))
+    db.close()
+    stopped.up()
+    assert len(stopped.access().call("GET", MAPS)["items"]) == 50  # 49, and that of the authority
+
+
+def test_a_damaged_page_of_the_store_is_told_with_the_file(stopped: Cluster) -> None:
+    store = stopped.state / "store.db"
+    size = store.stat().st_size
+    with open(store, "r+b") as f:
+        f.seek(4096)
+        f.write(b"\xa5" * (size - 4096))
+    line = refusal(stopped.fairlead("up", "--detach"))
+    assert f"{store} is damaged (" in line
+    assert f"fairlead down --purge --name {stopped.name}" in line
+
+
+def test_a_swapped_certificate_is_made_anew_and_a_swapped_authority_is_told(stopped: Cluster) -> None:
+    pki = stopped.state / "pki"
+    shutil.copy(pki / "node-node1.crt", pki / "apiserver.crt")
+    stopped.up()
+    assert stopped.access().call("GET", MAPS)["items"]
+    stopped.fairlead("down")
+    shutil.copy(pki / "relay.crt", pki / "ca.crt")
+    line = refusal(stopped.fairlead("up", "--detach"))
+    assert f"{pki}/ca.crt is not the file that this cluster was made with" in line
+    assert f"rm -r {pki}" in line
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("limit", [1, 4, 8, 12])
+def test_a_limit_on_processes_is_told_as_such(limit: int) -> None:
+    """A user without other processes, since the kernel counts a user's, and does not limit root's. At each number
+    another part of the start gets no process: the daemon, the namespaces, the sandbox, a component's threads."""
+    uid = 64_400 + os.getpid() % 1000
+    with new_cluster("user") as cluster:
+        os.chown(cluster.home, uid, uid)
+        runner = replace(cluster.runner, prefix=("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"))
+        mine = replace(cluster, runner=runner)
+        try:
+            up = runner.command("up", "--name", cluster.name, "--detach")
+            line = refusal(runner.run(["prlimit", f"--nproc={limit}", *up]), stays_up=limit < 12)
+            assert f"too many processes: a limit is reached, the user's (ulimit -u: {limit})" in line
+        finally:
+            mine.fairlead("down", "--purge")
