@@ -25,7 +25,7 @@ PAUSE_S = 0.02
 def try_lock(paths: Paths) -> int | None:
     """Returns the lock as a descriptor to keep, or None if another process holds it.
 
-    Raises FileNotFoundError if there is no folder, or no longer.
+    Raises FileNotFoundError if the folder does not exist.
     """
     while True:
         fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

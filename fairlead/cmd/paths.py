@@ -1,4 +1,4 @@
-"""Where a cluster's files lie, and how they are written.
+"""The places of a cluster's files, and the ways to write them.
 
 $XDG_STATE_HOME/fairlead/<cluster>/   0700
     config.json   the settings the cluster was made with        lock      held (flock) by the supervisor
@@ -91,7 +91,7 @@ def _home_of_user() -> str:
 
 
 def paths_of(name: str) -> Paths:
-    """Where the cluster's files lie. Raises CommandError where that is a place one may not even look at."""
+    """Returns the places of the cluster's files. Raises CommandError if this user may not look there."""
     root = state_home() / name
     try:
         os.scandir(root).close()
@@ -126,13 +126,13 @@ def open_log(path: Path) -> int:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replaces a file at once and whole, mode 0600. Raises CommandError where it cannot."""
+    """Replaces a file at once and whole, mode 0600. Raises CommandError if it cannot."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             rest = memoryview(data)
-            while rest:  # where the disk becomes full, the first write is a short one
+            while rest:  # as the disk becomes full, the first write is a short one
                 rest = rest[os.write(fd, rest) :]
         finally:
             os.close(fd)
@@ -145,7 +145,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def overwrite(path: Path, data: bytes) -> bool:
-    """Writes into the blocks that a file has already, for a disk that has no room for another file; False if the data
+    """Writes into the blocks that a file has already, for a full disk; False if the data
     does not fit. Spaces at the end take the place of longer data, which JSON allows."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)

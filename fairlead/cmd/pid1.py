@@ -170,7 +170,7 @@ class Pid1:
                 os.kill(pid, signal.SIGKILL)
 
     def _startable(self) -> list[tuple[float, str]]:
-        """When each may be started, and its name. First those that need no imports, since these take 0.3 s."""
+        """Returns when each may be started, and its name. First those that need no imports, since these take 0.3 s."""
         running = {c.name for c in self._running.values()}
         order = sorted((c.shares, at, name) for name, (at, c) in self._due.items() if name not in running)
         return [(at, name) for _, at, name in order]

@@ -6,7 +6,7 @@ expire, or whose file is not the one that was written, is made anew; the authori
 lives.
 
 What must stay true: no change of the machine's clock by days makes a certificate invalid. Certificates begin ten years
-before they are made and end ten years after; the authority, whose copies in kubeconfigs cannot be renewed, has no end
+before they are made and end ten years after; the authority, whose copies in kubeconfigs cannot be renewed, does not end
 (RFC 5280, section 4.1.2.5). Rejected: renewal while the cluster runs, which would reach neither kubeconfigs nor the
 time before the renewal.
 """
@@ -229,7 +229,7 @@ class _Issuer:
         )
 
     def _day(self, offset: int) -> datetime:
-        """So many days from now, but not before 1970: a machine without a battery for its clock starts there."""
+        """Returns the day so many days from now, but not before 1970: a machine without a battery for its clock starts there."""
         from datetime import UTC, datetime
 
         return datetime.fromtimestamp(max(0, int(self._clock.now()) + offset * DAY_S), UTC)

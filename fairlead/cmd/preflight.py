@@ -50,7 +50,7 @@ def explain_namespaces(code: int, error: str) -> str:
 
 
 def explain_fork(error: OSError) -> str:
-    """Why a process could not be made (fork(2)), with the limit to raise."""
+    """Explains why a process could not be made (fork(2)), with the limit to raise."""
     if error.errno == errno.ENOMEM:
         return "no memory is left for another process; end others"
     if error.errno != errno.EAGAIN:

@@ -33,7 +33,7 @@ WARM = (
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What pid 1 hands over."""
+    """Sockets that pid 1 hands over."""
 
     host: socket.socket
     """Asks the supervisor for sockets on the host's loopback."""

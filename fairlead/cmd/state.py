@@ -1,4 +1,4 @@
-"""What runs of a cluster, as `run.json` says it.
+"""The processes of a cluster, as `run.json` names them.
 
 `run.json` outlives a kill -9 of the supervisor, so a reader believes it only as far as the pids in it are still the
 same processes: every pid is written beside the time its process started.

@@ -103,7 +103,7 @@ class Supervisor:
             self._end()
 
     def _on_signal(self, number: int, _: object) -> None:
-        """Counts what asks for the end; a second `fairlead down` (SIGTERM) is no hurry, a second Ctrl-C is."""
+        """Counts what asks for the end; a second `fairlead down` (SIGTERM) does not hurry it, a second Ctrl-C does."""
         if not self._signals or number == signal.SIGINT:
             self._signals += 1
 
@@ -322,7 +322,7 @@ def _last_line(log: Path) -> str:
 
 
 def _explain_exit(code: int) -> str:
-    """For a component that ended without a word; negative codes are signals."""
+    """Explains the end of a component that logged nothing; negative codes are signals."""
     if code == -signal.SIGABRT:  # libuv aborts if it gets no thread
         return f"no thread could be started; {preflight.explain_fork(OSError(errno.EAGAIN, ''))}"
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -1,4 +1,4 @@
-"""A cluster whose folder lies on a small disk of its own, which a test can fill."""
+"""A cluster whose folder lies on a small disk, which a test can fill."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SmallDisk:
 
 @contextmanager
 def cluster_on_a_small_disk() -> Iterator[SmallDisk]:
-    """As root: a tmpfs in a mount namespace that a waiting process holds; commands enter it, the test looks in by
+    """Mounts, as root, a tmpfs in a mount namespace that a waiting process holds; commands enter it, the test looks in by
     /proc/PID/root."""
     place = Path(tempfile.mkdtemp(prefix="fairlead-disk-"))
     script = f"mount -t tmpfs -o size={_SIZE_MIB}m,mode=755 tmpfs {place} && echo mounted && exec cat"

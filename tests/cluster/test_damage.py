@@ -41,7 +41,9 @@ def test_an_unreadable_object_is_named_with_what_removes_it(stopped: Cluster) ->
     store = stopped.state / "store.db"
     with sqlite3.connect(store) as db:
         (key,) = db.execute("select key from object where key like '%configmaps/default/m7'").fetchone()
-        db.execute("update object set value = ? where key = ?", (b"rubbish", key))
+        db.execute(
+            "update version set value = ? where id = (select version from object where key = ?)", (b"rubbish", key)
+        )
     db.close()
     line = refusal(stopped.fairlead("up", "--detach"))
     assert f'object "{key}" is unreadable (not a ConfigMap as JSON)' in line

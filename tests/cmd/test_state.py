@@ -1,4 +1,4 @@
-"""What `run.json` says, and whether it is still true."""
+"""The contents of `run.json`, and whether they are still true."""
 
 from __future__ import annotations
 

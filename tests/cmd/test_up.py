@@ -41,7 +41,7 @@ ROUNDS = 50
 
 
 def start_at_once(together: Barrier, outcomes: Queue[str], over: Event) -> None:
-    """What `fairlead up` does until it holds the folder; the winner keeps it until the end of the round."""
+    """Does what `fairlead up` does until it holds the folder; the winner keeps it until the end of the round."""
     together.wait()
     try:
         prepared = prepare("c", Given(api_port=None), lambda _: None, clock=RealClock())

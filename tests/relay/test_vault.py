@@ -1,4 +1,4 @@
-"""What pid 1 keeps for the relay."""
+"""The sockets that pid 1 keeps for the relay."""
 
 from __future__ import annotations
 
