@@ -229,7 +229,7 @@ class _Issuer:
         )
 
     def _day(self, offset: int) -> datetime:
-        """Returns the day so many days from now, but not before 1970: a machine without a battery for its clock starts there."""
+        """Returns the day so many days from now, but not before 1970, where clocks without a battery start."""
         from datetime import UTC, datetime
 
         return datetime.fromtimestamp(max(0, int(self._clock.now()) + offset * DAY_S), UTC)

@@ -236,7 +236,7 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
 
 
 def _relay(inherited: Inherited, vault: Vault) -> Component:
-    """Makes the relay's component, which does not wait until pid 1 has imported everything (0.3 s): it needs a sixth of that before it serves."""
+    """Makes the relay's component. It does not wait for pid 1's imports (0.3 s): it serves after a sixth of that."""
     return Component(
         name="relay",
         main=partial(_relay_main, inherited, vault),

@@ -39,7 +39,7 @@ class SmallDisk:
 
 @contextmanager
 def cluster_on_a_small_disk() -> Iterator[SmallDisk]:
-    """Mounts, as root, a tmpfs in a mount namespace that a waiting process holds; commands enter it, the test looks in by
+    """Mounts, as root, a tmpfs in a mount namespace that a waiting process holds. Commands enter it; tests see it by
     /proc/PID/root."""
     place = Path(tempfile.mkdtemp(prefix="fairlead-disk-"))
     script = f"mount -t tmpfs -o size={_SIZE_MIB}m,mode=755 tmpfs {place} && echo mounted && exec cat"

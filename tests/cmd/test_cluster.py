@@ -187,6 +187,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_a_cluster_that_runs() -> N
     with new_cluster("user") as cluster:
         cluster.up("--api-port", str(free_port()))
         cluster.state.chmod(0o500)
+        (cluster.state / "run.json").chmod(0o400)
         relay = cluster.component("relay")
         os.kill(relay["pid"], signal.SIGKILL)
         until("the end is known", lambda: cluster.component("relay")["pid"] == 0)
