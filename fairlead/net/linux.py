@@ -95,6 +95,14 @@ def pivot_root(new_root: str) -> None:
     os.chdir("/")
 
 
+def mount_namespace(pid: int) -> int:
+    """Returns the inode of a process's mount namespace; 0 if the process has ended."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
 def prctl(option: int, value: int) -> None:
     zero = ctypes.c_ulong(0)
     _check(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")

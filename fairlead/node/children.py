@@ -28,6 +28,10 @@ class Child:
         self.container: str = request.get("container", "")
         self.meta = request.get("meta")
         self.recipe: Message = request.get("recipe", {})
+        self.target: str = request.get("target", "")
+        """The container whose processes it shares; empty: it has a process namespace of its own."""
+        self.mounts = 0
+        """The inode of its mount namespace, by which its processes are known; read if it has a target."""
         self.seq: int | None = request["q"]
         """The request still to be answered."""
         self.pid = pid

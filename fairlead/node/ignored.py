@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.container import Container, ResourceRequirements, VolumeMount
+from fairlead.api.container import Container, EphemeralContainer, ResourceRequirements, VolumeMount
 from fairlead.api.pod import Pod
 from fairlead.api.podspec import PodSpec
 from fairlead.api.probe import HTTPGetAction, LifecycleHandler
@@ -47,7 +47,6 @@ _SECURITY: Mapping[str, Asks] = {
 }
 IGNORED: Mapping[type, Mapping[str, Asks]] = {
     PodSpec: {
-        "ephemeralContainers": _any,
         "evictionResponders": _any,
         "hostIPC": _any,
         "hostPID": _any,
@@ -65,6 +64,7 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
         "restartPolicyRules": _any,
         "volumeDevices": _any,
     },
+    EphemeralContainer: {"volumeDevices": _any},
     SecurityContext: {
         **_SECURITY,
         "allowPrivilegeEscalation": lambda value: value is True,

@@ -362,6 +362,8 @@ class Zygote:
             self._say({"re": seq, "error": child.error})
         else:
             child.started = self._clock.now()
+            if child.target:
+                child.mounts = linux.mount_namespace(child.pid)
             self._say({"re": seq, "pid": child.pid, "started": child.started})
         self._greet()
 
@@ -392,6 +394,8 @@ class Zygote:
         for fd in {child.stdin, child.pidfd} - {-1}:
             os.close(fd)
         child.stdin, child.opening = -1, None
+        if child.mounts:
+            _kill_all_in(child.mounts)
         child.exit = {"code": code if code >= 0 else 128 - code, "signal": max(-code, 0), "time": self._clock.now()}
         if child.error or child.id not in self._children:
             self._children.pop(child.id, None)  # it never was, for its owner; or its owner wants no more of it
@@ -445,6 +449,14 @@ class Zygote:
                 os.close(fd)
         wanted = select.EPOLLIN | (select.EPOLLOUT if self._queue else 0)
         self._poll.modify(self._sock.fileno(), wanted)
+
+
+def _kill_all_in(mounts: int) -> None:
+    """Kills every process of a container that was in another's process namespace, which thus does not end with it."""
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and linux.mount_namespace(int(name)) == mounts:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(name), signal.SIGKILL)
 
 
 def main(sock: socket.socket) -> NoReturn:

@@ -109,6 +109,44 @@ async def _answers() -> None:
             await asyncio.sleep(0.01)
 
 
+def test_what_a_debugger_leaves_running_ends_with_it() -> None:
+    async def work(node: NodeBench) -> tuple[list[str], list[str]]:
+        async with node.agent():
+            made = await node.create("p", shell("exec sleep 600"))
+            await node.until("p", ready)
+            script = "setsid sleep 4343 & until pgrep -x sleep -a | grep 4343; do :; done"
+            left = debugger("left", script, targetContainerName="main")
+            await debug(node, left)
+            await node.until("p", lambda pod: ended(pod, "left"))
+            await debug(node, left, debugger("look", "pgrep -x sleep -a", targetContainerName="main"))
+            await node.until("p", lambda pod: ended(pod, "look"))
+            return node.log(made, "left"), node.log(made, "look")
+
+    left, look = on_node(work)
+    assert left[0].endswith("sleep 4343")
+    assert look[0] == "1 sleep 600"
+    assert all(line.endswith("<defunct>") for line in look[1:]), "the target does not wait for orphans"
+
+
+def test_a_debugger_on_a_terminal_is_attached_to() -> None:
+    async def work(node: NodeBench) -> bytes:
+        async with node.agent():
+            await node.create("p", shell("sleep 600"))
+            await node.until("p", ready)
+            extra = {"stdin": True, "stdinOnce": True, "tty": True, "targetContainerName": "main"}
+            await debug(node, debugger("dbg", "read x; test -t 0 && echo got $x", **extra))
+            await node.until("p", lambda pod: runs(pod, "dbg"))
+            path = "/attach/default/p/dbg?stdin=1&stdout=1&tty=1"
+            async with spdy(HOST, PORT, path, ["v4.channel.k8s.io"]) as client:
+                for name in ("error", "stdin", "stdout", "resize"):
+                    await client.open(name)
+                await client.say("stdin", b"this\n")
+                await client.to_the_end()
+                return client.heard("stdout")
+
+    assert b"got this\r\n" in on_node(work)
+
+
 def test_a_target_that_does_not_run_is_waited_for_and_named() -> None:
     async def work(node: NodeBench) -> tuple[str, str]:
         async with node.agent():

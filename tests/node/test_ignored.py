@@ -58,6 +58,8 @@ LAST_WORDS = f"{AGENT}::test_the_last_words_of_a_failed_container_are_those_of_i
 STARTS = f"{RECIPE}::test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests"
 HOST = f"{HTTP}::test_an_ipv6_address_stands_in_brackets_and_the_host_of_the_action_wins"
 NAMED_PORT = f"{HTTP}::test_a_port_is_found_by_name_before_it_is_read_as_a_number"
+DEBUG = "node/test_ephemeral.py::test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not"
+TYPED = "node/test_ephemeral.py::test_a_debugger_on_a_terminal_is_attached_to"
 HOST_PATH = f"{FILES}::test_each_host_path_type_is_checked"
 
 ACTED_ON: dict[str, str | dict[str, str]] = {
@@ -73,6 +75,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "hostNetwork": f"{AGENT}::test_a_pod_on_the_nodes_network_has_the_nodes_address",
         "hostname": HOSTS,
         "hostnameOverride": f"{ETC}::test_a_name_given_over_all_others_stands_alone",
+        "ephemeralContainers": DEBUG,
         "initContainers": f"{PLAN}::test_init_containers_run_one_after_the_other",
         "nodeName": f"{AGENT}::test_a_pod_on_the_nodes_network_has_the_nodes_address",
         "nodeSelector": NODE_AFFINITY,
@@ -111,6 +114,18 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "terminationMessagePath": STARTS,
         "terminationMessagePolicy": LAST_WORDS,
         "tty": f"{ATTACH}::test_a_containers_terminal_is_shared_and_has_a_size",
+        "volumeMounts": MAPS,
+        "workingDir": STARTS,
+    },
+    "EphemeralContainer": {
+        **dict.fromkeys(("name", "image", "targetContainerName", "command", "args"), DEBUG),
+        **dict.fromkeys(("env", "envFrom"), LATER),
+        "securityContext": USERS,
+        "stdin": TYPED,
+        "stdinOnce": TYPED,
+        "terminationMessagePath": STARTS,
+        "terminationMessagePolicy": LAST_WORDS,
+        "tty": TYPED,
         "volumeMounts": MAPS,
         "workingDir": STARTS,
     },
@@ -249,6 +264,11 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
 
 REFUSED: dict[str, set[str]] = {
     "EnvVarSource": {"fileKeyRef"},
+    # By the API server.
+    "EphemeralContainer": {
+        *("ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules"),
+        *("livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
+    },
     "Volume": {name for name in Volume.__struct_fields__ if name not in ("name", *SUPPORTED)},
     "VolumeProjection": {"clusterTrustBundle", "podCertificate"},
 }
@@ -264,6 +284,7 @@ MEANINGLESS: dict[str, dict[str, str]] = {
         "imagePullPolicy": "images are programs of the machine: nothing is pulled",
         "resizePolicy": "there is no subresource `resize`",
     },
+    "EphemeralContainer": {"imagePullPolicy": "images are programs of the machine: nothing is pulled"},
     "PodSecurityContext": {
         "fsGroupChangePolicy": "volumes are made for the pod, with the group that they have",
         "supplementalGroupsPolicy": "images bring no groups of their own",
