@@ -13,6 +13,7 @@ from typing import Literal
 
 from fairlead.api.container import Container
 from fairlead.api.probe import Probe
+from fairlead.base.instant import Instant
 from fairlead.node.probe_result import ProbeResult, event_of
 from fairlead.node.probing import RunCommand, probe_once
 from fairlead.node.seen import ContainerSeen
@@ -66,6 +67,7 @@ class ProbeContext:
     run: RunCommand
     report: Report
     changed: Callable[[], object]
+    now: Callable[[], Instant]
     rng: random.Random
 
 
@@ -84,7 +86,7 @@ async def watch_container(state: ContainerSeen, context: ProbeContext) -> None:
 
 async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) -> bool:
     tally = tally_of(probe)
-    await asyncio.sleep(probe.initialDelaySeconds)
+    await asyncio.sleep(delay_s(state, probe, context.now()))
     while True:
         result = await probe_once(probe, context.container, context.ip, context.run)
         if result.text:
@@ -107,7 +109,7 @@ async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) 
     asked eagerly, and unreported, for many times its timeout."""
     tally = tally_of(probe, known=True if state.ready else None)
     if not state.ready:
-        await asyncio.sleep(probe.initialDelaySeconds)
+        await asyncio.sleep(delay_s(state, probe, context.now()))
     now = asyncio.get_running_loop().time
     eager, pause_s, began = not state.ready, _EAGER_S, now()
     while True:
@@ -129,7 +131,7 @@ async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) 
 async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -> None:
     tally = tally_of(probe)
     # Spread over the period, so that a restarted agent does not probe everything at once.
-    await asyncio.sleep(probe.initialDelaySeconds or context.rng.uniform(0, _period(probe)))
+    await asyncio.sleep(delay_s(state, probe, context.now()) or context.rng.uniform(0, _period(probe)))
     while True:
         result = await probe_once(probe, context.container, context.ip, context.run)
         if result.text:
@@ -139,6 +141,12 @@ async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -
             context.changed()
             return
         await asyncio.sleep(_period(probe))
+
+
+def delay_s(state: ContainerSeen, probe: Probe, now: Instant) -> float:
+    """How long the first answer is still to be waited for. Counted from the container's start, which an agent that was
+    restarted, or a startup probe that took its time, does not move."""
+    return max(0.0, state.started_at + probe.initialDelaySeconds - now)
 
 
 def _period(probe: Probe) -> float:

@@ -180,6 +180,7 @@ class ContainerRunner:
             run=self._run(state.id),
             report=self._report_probe,
             changed=context.changed,
+            now=context.shared.clock.now,
             rng=context.shared.rng,
         )
         self._probes = context.nursery.spawn(watch_container(state, probing))

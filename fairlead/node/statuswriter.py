@@ -45,6 +45,7 @@ async def _write(context: PodContext, status: PodStatus) -> PodStatus | None:
         except ConnectionError:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
+            status = _seen_meanwhile(context, status)
         except StatusError as error:
             if error.code in (404, 409):  # gone, or another pod of that name; or it has changed: look again
                 if error.code == 409 and context.pod.metadata.uid == meta.uid:
@@ -58,6 +59,14 @@ async def _write(context: PodContext, status: PodStatus) -> PodStatus | None:
         else:
             context.shared.pods.wrote(new)
             return new.status
+
+
+def _seen_meanwhile(context: PodContext, status: PodStatus) -> PodStatus:
+    """The status as it is by now. What has changed since it was last worked out has the present time, and not that at
+    which the API can be reached again, which may be much later."""
+    told = msgspec.structs.replace(context.pod, status=status)
+    shared = context.shared
+    return render_status(told, context.seen, host_ips=shared.settings.ips, now=shared.clock.now())
 
 
 def status_patch(context: PodContext, status: PodStatus) -> dict[str, Any]:

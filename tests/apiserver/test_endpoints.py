@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
-from .harness import CONFIG_MAPS, SERVICES, Api, config_map, story
+from fairlead.store.memory import MemoryStore
+
+from .harness import CONFIG_MAPS, SERVICES, Api, config_map, start, story
 
 
 @story
@@ -91,6 +95,30 @@ async def test_one_may_ask_who_one_is_and_what_one_may(api: Api) -> None:
     listed = await api.ok("POST", path, {"spec": {"namespace": "default"}})
     assert listed["spec"] == {"namespace": "default"}
     assert listed["status"]["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+
+
+def test_a_restart_gives_events_no_further_hour() -> None:
+    path = "/api/v1/namespaces/default/events"
+    about = {"kind": "Pod", "namespace": "default", "name": "a"}
+
+    async def main() -> None:
+        store = MemoryStore()
+        first = await start(store)
+        first.clock.advance(-4000)
+        for name in ("old", "newer"):
+            await first.ok("POST", path, {"metadata": {"name": name}, "involvedObject": about})
+            first.clock.advance(3000)
+        await first.server.stop()
+        second = await start(store)
+        await second.server._expiry.sweep()
+        left = (await second.ok("GET", path))["items"]
+        assert [event["metadata"]["name"] for event in left] == ["newer"]
+        second.clock.advance(2700)
+        await second.server._expiry.sweep()
+        assert (await second.ok("GET", path))["items"] == []
+        await second.server.stop()
+
+    asyncio.run(main())
 
 
 @story

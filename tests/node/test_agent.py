@@ -15,6 +15,7 @@ from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import parse_time
 from fairlead.node.zygoteclient import ZygoteGone
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
@@ -403,6 +404,25 @@ def test_pods_live_on_while_the_api_is_away() -> None:
     answer, flaky = on_node(work)
     assert answer[1].startswith("Pod w on node1 at ")
     assert flaky.status.phase == "Running"
+
+
+def test_what_changed_while_the_api_was_away_has_the_time_when_it_changed() -> None:
+    async def work(node: NodeBench) -> tuple[str, float]:
+        probe = {"exec": {"command": ["test", "-e", "/dev/shm/ready"]}, "periodSeconds": 1}
+        async with node.agent():
+            main = shell("sleep 1.5; touch /dev/shm/ready; sleep 60", readinessProbe=probe)
+            await node.create("p", main, terminationGracePeriodSeconds=1)
+            await node.until("p", lambda p: p.status.phase == "Running")
+            node.client.interrupt(down=True)
+            await asyncio.sleep(7)  # longer than the longest pause between two attempts
+            back = node.clock.now()
+            node.client.interrupt(down=False)
+            pod = await node.until("p", ready)
+            since = next(c.lastTransitionTime for c in pod.status.conditions if c.type == "Ready")
+            return since or "", back
+
+    since, back = on_node(work)
+    assert parse_time(since) < back - 1
 
 
 def test_what_was_deleted_while_no_agent_was_there_goes() -> None:

@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from fairlead.api.probe import Probe
+from fairlead.base.instant import Instant
 from fairlead.node.env import ConfigProblem
 from fairlead.node.images import Image
 from fairlead.node.ipam import Addresses, NoAddress
 from fairlead.node.material import Material, mounts_of
 from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
-from fairlead.node.probes import Tally
+from fairlead.node.probes import Tally, delay_s
 from fairlead.node.recipe import Places, VolumeBind, capabilities, make_recipe, resolv_conf
 from fairlead.node.settings import NodeSettings
 from fairlead.node.stopping import Victim, signal_number
-from tests.node.makers import pod
+from tests.node.makers import NOW, pod, running
 
 SETTINGS = NodeSettings(
     name="node1",
@@ -123,6 +125,14 @@ def test_the_hosts_search_domains_come_after_the_clusters_unless_the_pod_has_its
     config = {"nameservers": ["9.9.9.9"], "searches": ["own.example"]} if policy == "None" else {}
     found = resolv_conf(pod(dnsPolicy=policy, dnsConfig=config, hostNetwork=host_network), settings)
     assert found.splitlines()[0] == f"search {searched}"
+
+
+def test_the_first_delay_of_a_probe_counts_from_the_containers_start() -> None:
+    probe = Probe(initialDelaySeconds=30)
+    assert delay_s(running(started_at=NOW), probe, NOW) == 30
+    assert delay_s(running(started_at=NOW), probe, Instant(NOW + 25)) == 5, "a new agent does not begin again"
+    assert delay_s(running(started_at=NOW), probe, Instant(NOW + 60)) == 0
+    assert delay_s(running(started_at=NOW), Probe(), NOW) == 0
 
 
 def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -> None:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from fairlead.api.endpoints import ENDPOINTS, Endpoints
 from fairlead.api.service import Service
-from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
 from fairlead.controllers.endpoints.plan import reconcile, withdraw
 from fairlead.controllers.servicewatch import ServiceWatch
-from fairlead.runtime.loop import Controller, planned
+from fairlead.controllers.triggers import TriggerTimes
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import Plan
 
 _AFTER_SLICES_S = 0.005
@@ -23,11 +24,9 @@ def controller(context: Context) -> Controller:
 
 class _Endpoints:
     def __init__(self, context: Context) -> None:
-        self._clock = context.clock
-        self._triggered: dict[str, Instant] = {}
-        self.controller = Controller(
-            "endpoints", context.queue(), planned(self._look, context.applier("endpoint-controller")), workers=8
-        )
+        self._triggers = TriggerTimes(context.clock)
+        self._applier = context.applier("endpoint-controller")
+        self.controller = Controller("endpoints", context.queue(), self._step, workers=8)
         self._watch = ServiceWatch(context.informers, self._touch)
         self._deleted: set[str] = set()
         self._watch.services.add_handler(self._on_service)
@@ -45,15 +44,26 @@ class _Endpoints:
             self._deleted.discard(key)
 
     def _touch(self, key: str) -> None:
-        self._triggered.setdefault(key, self._clock.now())
+        self._triggers.touch(key)
         self.controller.queue.add_after(key, _AFTER_SLICES_S)
 
-    def _look(self, key: str) -> Plan:
-        now = self._triggered.pop(key, self._clock.now())
+    async def _step(self, key: str) -> float | None:
         service = self._watch.services.get(key)
         existing = self._endpoints.get(key)
         if service is None:
             just_deleted = key in self._deleted
             self._deleted.discard(key)
-            return withdraw(existing, just_deleted=just_deleted)
-        return reconcile(service, self._watch.pods_of(service), existing, now=now)
+            self._triggers.forget(key)
+            return await self._apply(withdraw(existing, just_deleted=just_deleted))
+        pods = self._watch.pods_of(service)
+        at = self._triggers.take(key, service, pods)
+        try:
+            return await self._apply(reconcile(service, pods, existing, now=at))
+        except (StatusError, ConnectionError):
+            self._triggers.restore(key, at)
+            raise
+
+    async def _apply(self, plan: Plan) -> float | None:
+        if plan:
+            await self._applier.apply(plan)
+        return plan.retry_after

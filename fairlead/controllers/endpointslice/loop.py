@@ -8,14 +8,15 @@ from collections.abc import Iterable
 
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.node import NODE, Node
-from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
 from fairlead.controllers.endpointslice.hints import ZONE, is_automatic, shares_of
 from fairlead.controllers.endpointslice.plan import MANAGER, reconcile, withdraw
 from fairlead.controllers.serviceports import MANAGED_BY, SERVICE_NAME
 from fairlead.controllers.servicewatch import ServiceWatch
+from fairlead.controllers.triggers import TriggerTimes
+from fairlead.machinery.status import StatusError
 from fairlead.runtime.index import Index
-from fairlead.runtime.loop import Controller, planned
+from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import Plan
 
 
@@ -26,12 +27,12 @@ def controller(context: Context) -> Controller:
 
 class _Slices:
     def __init__(self, context: Context) -> None:
-        self._clock = context.clock
-        self._triggered: dict[str, Instant] = {}
+        self._triggers = TriggerTimes(context.clock)
+        self._applier = context.applier("endpoint-slice-controller")
         self.controller = Controller(
             "endpointslice",
             context.queue(),
-            planned(self._look, context.applier("endpoint-slice-controller")),
+            self._step,
             workers=8,
         )
         self._watch = ServiceWatch(context.informers, self._touch)
@@ -43,7 +44,7 @@ class _Slices:
         self._cached.add_handler(self._on_slice)
 
     def _touch(self, key: str) -> None:
-        self._triggered.setdefault(key, self._clock.now())
+        self._triggers.touch(key)
         self.controller.queue.add(key)
 
     def _on_slice(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
@@ -65,15 +66,25 @@ class _Slices:
             for service in sorted({s for pod in self._by_node.get(key) for s in self._watch.keys_of(pod)}):
                 self._touch(service)
 
-    def _look(self, key: str) -> Plan:
-        now = self._triggered.pop(key, self._clock.now())
+    async def _step(self, key: str) -> float | None:
         service = self._watch.services.get(key)
         slices = self._slices.get(key)
         if service is None:
-            return withdraw(slices)
+            self._triggers.forget(key)
+            return await self._apply(withdraw(slices))
         pods = self._watch.pods_of(service)
+        at = self._triggers.take(key, service, pods)
         shares = shares_of(self._nodes.items.values()) if is_automatic(service) else {}
-        return reconcile(service, pods, slices, self._zones(), now=now, shares=shares)
+        try:
+            return await self._apply(reconcile(service, pods, slices, self._zones(), now=at, shares=shares))
+        except (StatusError, ConnectionError):
+            self._triggers.restore(key, at)
+            raise
+
+    async def _apply(self, plan: Plan) -> float | None:
+        if plan:
+            await self._applier.apply(plan)
+        return plan.retry_after
 
     def _zones(self) -> dict[str, str]:
         return {name: node.metadata.labels.get(ZONE, "") for name, node in self._nodes.items.items()}
