@@ -42,7 +42,7 @@ def demo(name: str, *, clock: Clock) -> int:
     if paths_of(name).root.exists():
         print(f'starting afresh: the last cluster "{name}" goes')
         down(name, forget=True, quiet=True)
-    up(name, Given(nodes=NODES, upstream="none"), detach=True, clock=clock)
+    up(name, Given(nodes=NODES, upstream="none"), detach=True, parent=None, clock=clock)
     paths = paths_of(name)
     config = settings.load(paths)
     assert config is not None

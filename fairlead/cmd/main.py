@@ -68,6 +68,15 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--nodes", type=integer, metavar="N", help="how many nodes (default: 1)")
     up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
     up.add_argument(
+        "--die-with-parent",
+        type=integer,
+        nargs="?",
+        const=0,
+        metavar="PID",
+        help="stop the cluster when the process that started this one ends, even by kill -9; with its PID, an end "
+        "before this program runs counts too",
+    )
+    up.add_argument(
         "--api-port", type=integer, metavar="P", help="of the API on 127.0.0.1 (default: 6443, or a free one)"
     )
     up.add_argument(
@@ -176,7 +185,7 @@ def _up(args: argparse.Namespace) -> int:
         host_routes=args.host_routes,
         proxy_mode=args.proxy_mode,
     )
-    return up(args.name, given, detach=args.detach, clock=RealClock())
+    return up(args.name, given, detach=args.detach, parent=args.die_with_parent, clock=RealClock())
 
 
 def _down(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from fairlead.cmd.channel import pair
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths, open_log
+from fairlead.cmd.patience import Patience, busy_s
 from fairlead.cmd.pid1 import EXPLAINED, GRACE_S
 from fairlead.cmd.sandbox import Inherited
 from fairlead.cmd.sandbox import run as run_sandbox
@@ -34,7 +35,8 @@ from fairlead.net import linux
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
 
-START_LIMIT_S = 60.0
+IDLE_LIMIT_S, START_LIMIT_S = 60.0, 1800.0
+"""Of a start: without any progress, and at the most."""
 _DESCRIPTORS = 65536
 MOST_FAILED_STARTS = 6
 """Of one component, before the cluster was ready for the first time."""
@@ -79,9 +81,14 @@ class Supervisor:
         self._dirty = True
         self._unwritten = False
         """The last attempt to write `run.json` failed, and that has been told."""
+        self._parent = -1
         self._ready: set[str] = set()
         self._exits: dict[str, int] = {}
         """By component, the last exit code."""
+
+    def end_with(self, parent: int) -> None:
+        """Makes the cluster end in order when the descriptor can be read."""
+        self._parent = parent
 
     def run(self, on_ready: Callable[[], None]) -> None:
         self._on_ready = on_ready
@@ -156,7 +163,9 @@ class Supervisor:
         poll = select.poll()
         for fd in (self._wake, self._channel.fileno(), self._relay.fileno(), self._dns.fileno()):
             poll.register(fd, select.POLLIN)
-        deadline = self._clock.monotonic() + START_LIMIT_S
+        if self._parent >= 0:
+            poll.register(self._parent, select.POLLIN)
+        self._patience = Patience(IDLE_LIMIT_S, START_LIMIT_S, self._clock.monotonic())
         while not self._signals:
             starting = "nodes" not in self._ready
             ready = {fd for fd, _ in poll.poll(1000 if starting or self._dirty else None)}
@@ -171,8 +180,17 @@ class Supervisor:
                 self._serve_dns(poll)
             if self._dirty:
                 self._note()
-            if starting and self._clock.monotonic() > deadline:
-                raise CommandError(f"not ready after {START_LIMIT_S:.0f} s; see {self._paths.logs}", evidence=True)
+            if self._parent in ready:
+                return
+            if starting:
+                self._check_progress()
+
+    def _check_progress(self) -> None:
+        """Raises CommandError if the start hangs."""
+        now = self._clock.monotonic()
+        self._patience.look(now, busy_s(os.getpid()))
+        if why := self._patience.problem(now):
+            raise CommandError(f"{why}; see {self._paths.logs}", evidence=True)
 
     def _note(self) -> None:
         """Writes down what runs. A cluster that is ready does not end because the disk is full: it is tried again."""
@@ -209,6 +227,8 @@ class Supervisor:
             log = self._paths.log("sandbox")
             raise CommandError(f"the sandbox ended by itself; see {log}", evidence=True)
         message, pid = received
+        if message["event"] != "ended":
+            self._patience.advance(self._clock.monotonic())
         match message["event"]:
             case "unshared":
                 hostroutes.attach(self._link, self._config, pid)

@@ -22,8 +22,9 @@ from fairlead.base.output import guard_output
 from fairlead.cmd import config as settings
 from fairlead.cmd import hostroutes
 from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
-from fairlead.cmd.errors import CommandError
+from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.lock import PAUSE_S, purge, try_lock
+from fairlead.cmd.parent import watch_parent
 from fairlead.cmd.paths import Paths, make_private, open_log, paths_of
 from fairlead.cmd.preflight import check_proxy_mode, explain_fork
 from fairlead.cmd.program import program
@@ -49,13 +50,17 @@ class Prepared:
     """To be made to the host's network."""
 
 
-def up(name: str, given: Given, *, detach: bool, clock: Clock) -> int:
-    """Starts the cluster; in the foreground it returns when the cluster has been told to end."""
+def up(name: str, given: Given, *, detach: bool, parent: int | None, clock: Clock) -> int:
+    """Starts the cluster; in the foreground it returns when the cluster has ended. `parent` is what `watch_parent`
+    takes, or None if the cluster shall outlive its parent."""
     report = _reporter(clock)
+    if detach and parent is not None:
+        raise UsageError("--die-with-parent: with --detach there is no parent to die with; leave one of them away")
+    watched = None if parent is None else watch_parent(parent)
     prepared = prepare(name, given, report, clock=clock)
     if detach:
         return _detached(prepared, clock, report)
-    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True))
+    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True), parent=watched)
     print(f'cluster "{name}" is down')
     return 0
 
@@ -170,13 +175,22 @@ def _listen(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=512)
 
 
-def _supervise(prepared: Prepared, clock: Clock, report: Callable[[str], None], on_ready: Callable[[], None]) -> None:
+def _supervise(
+    prepared: Prepared,
+    clock: Clock,
+    report: Callable[[str], None],
+    on_ready: Callable[[], None],
+    *,
+    parent: int | None = None,
+) -> None:
     from fairlead.cmd.supervisor import Supervisor
 
     guard_output()  # from here on a cluster depends on this process
     supervisor = Supervisor(
         prepared.config, prepared.paths, prepared.apis, link=prepared.link, clock=clock, report=report
     )
+    if parent is not None:
+        supervisor.end_with(parent)
     try:
         supervisor.run(on_ready)
     except CommandError as e:

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -265,3 +266,24 @@ def test_two_starts_at_once_make_one_cluster_and_two_purges_at_once_both_succeed
         if command is up:
             assert cluster.status()["ready"]
     assert not cluster.state.exists()
+
+
+@pytest.mark.parametrize("tells_pid", [False, True])
+def test_a_cluster_in_the_foreground_ends_with_the_process_that_started_it(cluster: Cluster, tells_pid: bool) -> None:
+    command = cluster.runner.command("up", "--name", cluster.name, "--api-port", str(free_port()), "--die-with-parent")
+    words = "sys.argv[1:] + [str(os.getpid())]" if tells_pid else "sys.argv[1:]"
+    script = f"import os, subprocess, sys; subprocess.run({words})"
+    runner = [sys.executable, "-c", script, *command]
+    with subprocess.Popen(runner, env=cluster.runner.environment, stdout=subprocess.DEVNULL) as parent:
+        until("a ready cluster", lambda: cluster.status()["ready"])
+        pids = cluster.processes()
+        parent.kill()
+    until("all gone", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
+    assert not (cluster.state / "run.json").exists(), "it ended in order"
+
+
+def test_a_parent_that_is_gone_already_starts_nothing(cluster: Cluster) -> None:
+    line = line_of(cluster.fairlead("up", "--die-with-parent", "1"), 1)
+    assert line == "fairlead: --die-with-parent: process 1 is gone"
+    assert not cluster.state.exists()
+    assert "leave one of them away" in line_of(cluster.fairlead("up", "--detach", "--die-with-parent"), 2)
