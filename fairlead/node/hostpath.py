@@ -76,8 +76,8 @@ def _open_or_make(root: int, path: str, kind: str, hidden: Sequence[str]) -> int
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=folder)
         elif last:
-            flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(name, flags, 0o644, dir_fd=folder))
+            with contextlib.suppress(FileExistsError):
+                os.mknod(name, stat.S_IFREG | 0o644, dir_fd=folder)  # an open would wait at a pipe
         return folder
 
     try:

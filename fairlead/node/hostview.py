@@ -20,7 +20,8 @@ import stat
 from collections.abc import Iterator
 
 from fairlead.net import fsfd, linux
-from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_NO_SUID, ATTR_READ_ONLY
+from fairlead.net.fsfd import ATTR_READ_ONLY
+from fairlead.node.mounting import NO_TRUST, attach, closing
 
 _LEFT_OUT = frozenset(
     ("proc", "dev", "sys", "tmp", "run", "home", "root", "boot", "lost+found", "media", "mnt", "snap")
@@ -34,7 +35,7 @@ _OTHER = 65533
 """The id that owns nothing: neither root nor nobody (65534), whom some daemons run as."""
 _KNOBS = ("proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "efivarfs")
 _KERNEL = frozenset((*_KNOBS, "pstore", "binfmt_misc", "fusectl"))
-_ATTRIBUTES = ATTR_READ_ONLY | ATTR_NO_DEV | ATTR_NO_SUID
+_ATTRIBUTES = ATTR_READ_ONLY | NO_TRUST
 
 
 class HostView:
@@ -95,13 +96,13 @@ class HostView:
             layers = {"lowerdir": f"/proc/self/fd/{lower}:/proc/self/fd/{empty}"}
             with fsfd.file_access_as(_OTHER, _OTHER):
                 tree = fsfd.new_mount("overlay", layers, _ATTRIBUTES)
-            _attach(tree, at)
+            attach(tree, at)
 
     def _split(self, path: str, mounts: list[str]) -> None:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         with _opened(self._stage + path) as at:
-            tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, ATTR_NO_DEV | ATTR_NO_SUID)
-            _attach(tree, at)
+            tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, NO_TRUST)
+            attach(tree, at)
         if mode & 0o005 != 0o005:
             return
         for entry in os.scandir(path):
@@ -157,27 +158,15 @@ def _mounts() -> Iterator[tuple[str, str]]:
             yield path, fields[fields.index(b"-", 6) + 1].decode()
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _opened(path: str) -> contextlib.AbstractContextManager[int]:
+    return closing(os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC))
 
 
 def _bind(source: str, target: str) -> None:
     with _opened(source) as fd, _opened(target) as at:
         tree = fsfd.open_tree(fd)
         fsfd.set_attributes(tree, _ATTRIBUTES)
-        _attach(tree, at)
-
-
-def _attach(tree: int, at: int) -> None:
-    try:
-        fsfd.move_mount(tree, at)
-    finally:
-        os.close(tree)
+        attach(tree, at)
 
 
 def _touch(path: str) -> None:

@@ -15,28 +15,26 @@ Rejected: one recursive bind of `/` (no place to make mount points, and /run, /t
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fairlead.net import fsfd, linux
-from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_NO_EXEC, ATTR_NO_SUID, ATTR_READ_ONLY
+from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
 from fairlead.node.hostpath import open_source
 from fairlead.node.hostview import HostView, kernel_mounts
-from fairlead.node.safepath import open_inside, parts_of, walk
+from fairlead.node.mounting import NO_TRUST, attach, closing, cover, place
+from fairlead.node.safepath import open_inside, parts_of
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _READ_ONLY_PROC = ("sys", "bus", "fs", "irq", "sysrq-trigger")
 _MASKED_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "scsi", "timer_list", "sched_debug")
 _MASKED_SYS = ("firmware", "devices/virtual/powercap")
 _SECRET_FILES = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
-_NO_ROOM = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))
 _SYSTEM = ("/usr", "/usr/local")
 """Prefixes of the system's Python, which shares them with all else. A Python elsewhere is shown whatever its modes."""
-_NO_TRUST = ATTR_NO_DEV | ATTR_NO_SUID
 
 
 class Root:
@@ -58,8 +56,8 @@ class Root:
         self._fresh("run/lock", 0o1777)
         for path in private:
             self.hide(path)
-        with contextlib.suppress(FileNotFoundError), _open(open_inside(self._root, "/var/tmp", chroot=True)) as at:
-            _attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, _NO_TRUST), at)
+        with contextlib.suppress(FileNotFoundError), closing(open_inside(self._root, "/var/tmp", chroot=True)) as at:
+            attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, NO_TRUST), at)
 
     def _fresh(self, name: str, mode: int) -> None:
         at = f"{self._stage}/{name}"
@@ -71,16 +69,7 @@ class Root:
         """Covers a directory with an empty one, or a file with /dev/null; what is not there needs no cover."""
         self._covered.append(path)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            self._cover(self._root, path)
-
-    def _cover(self, root: int, path: str) -> None:
-        with _open(open_inside(root, path, chroot=True)) as at:
-            if stat.S_ISDIR(os.fstat(at).st_mode):
-                options = {"mode": "755", "size": "64k"}
-                _attach(fsfd.new_mount("tmpfs", options, _NO_TRUST | ATTR_NO_EXEC), at)
-            else:
-                with _open(os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)) as null:
-                    _attach(fsfd.open_tree(null), at)
+            cover(self._root, path)
 
     def expose(self, path: str) -> None:
         """Shows a host directory read-only again at its own place, if it was left out or hidden."""
@@ -90,10 +79,13 @@ class Root:
         for known in {path, real}:
             if known in _SYSTEM and self._is_visible(known):
                 continue
-            with _open(os.open(real, os.O_PATH | os.O_CLOEXEC)) as source, _open(self._place_for(known, source)) as at:
+            with (
+                closing(os.open(real, os.O_PATH | os.O_CLOEXEC)) as source,
+                closing(self._place_for(known, source)) as at,
+            ):
                 tree = fsfd.open_tree(source)
-                fsfd.set_attributes(tree, ATTR_READ_ONLY | _NO_TRUST)
-                _attach(tree, at)
+                fsfd.set_attributes(tree, ATTR_READ_ONLY | NO_TRUST)
+                attach(tree, at)
 
     def _is_visible(self, path: str) -> bool:
         if any(path == hidden or path.startswith(hidden + "/") for hidden in self._covered):
@@ -111,22 +103,22 @@ class Root:
         target = spec["target"]
         if spec["type"] == "tmpfs":
             options = {"mode": spec.get("mode", "755"), "size": spec.get("size", "64m")}
-            with _open(self.place(target, directory=True)) as at:
-                _attach(fsfd.new_mount("tmpfs", options, _NO_TRUST), at)
+            with closing(place(self._root, target, directory=True)) as at:
+                attach(fsfd.new_mount("tmpfs", options, NO_TRUST), at)
             return
         if spec.get("optional") and not self._has(target):
             return
-        with _open(open_source(spec, hidden)) as source, _open(self._place_for(target, source)) as at:
+        with closing(open_source(spec, hidden)) as source, closing(self._place_for(target, source)) as at:
             tree = fsfd.open_tree(source)
             real = fsfd.path_of(source)
             fsfd.set_attributes(tree, self._attributes(real, read_only=bool(spec.get("ro"))))
             fsfd.move_mount(tree, at)  # `tree` goes on to mean the mount
-            with _open(tree):
+            with closing(tree):
                 self._restore_devices(tree, real)
                 self._lock_kernel(tree, real)
                 for path in filter(None, (_below(real, hide) for hide in (*hidden, *homes))):
                     with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-                        self._cover(tree, path)
+                        cover(tree, path)
 
     def _attributes(self, real: str, *, read_only: bool) -> int:
         """Devices can be opened by privileged containers alone, as device cgroups have it elsewhere."""
@@ -141,7 +133,7 @@ class Root:
         for path in () if self._privileged else filter(None, below):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 at = open_inside(tree, path)
-                with _open(at):
+                with closing(at):
                     fsfd.set_attributes(at, ATTR_READ_ONLY)
 
     def _restore_devices(self, tree: int, real: str) -> None:
@@ -150,16 +142,16 @@ class Root:
             return
         for name in _DEVICES:
             rest, device = _below(real, f"/dev/{name}"), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-            with contextlib.suppress(FileNotFoundError), _open(os.open(f"/dev/{name}", device)) as node:
+            with contextlib.suppress(FileNotFoundError), closing(os.open(f"/dev/{name}", device)) as node:
                 if rest:
-                    with _open(open_inside(tree, rest)) as at:
-                        _attach(fsfd.open_tree(node), at)
+                    with closing(open_inside(tree, rest)) as at:
+                        attach(fsfd.open_tree(node), at)
 
     def _has(self, target: str) -> bool:
         """Whether something is there, be it a link to nothing."""
         folder, _, name = target.rstrip("/").rpartition("/")
         try:
-            with _open(open_inside(self._root, folder, chroot=True)) as at:
+            with closing(open_inside(self._root, folder, chroot=True)) as at:
                 os.stat(name, dir_fd=at, follow_symlinks=False)
         except OSError:
             return False
@@ -209,25 +201,11 @@ class Root:
         for path in (*(f"/proc/{name}" for name in _MASKED_PROC), *(f"/sys/{name}" for name in _MASKED_SYS)):
             self.hide(path)
 
-    def place(self, target: str, *, directory: bool) -> int:
-        """Returns an O_PATH descriptor of the container's path `target`, links followed as the container would;
-        makes what is missing."""
-
-        def make(folder: int, name: str, last: bool) -> int:
-            kind = _make_directory if directory or not last else _make_file
-            try:
-                kind(folder, name)
-            except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-                folder = _mimic(folder)
-                kind(folder, name)
-            return folder
-
-        return walk(self._root, target, chroot=True, make=make)
+    def make_folder(self, path: str) -> None:
+        os.close(place(self._root, path, directory=True))
 
     def _place_for(self, target: str, source: int) -> int:
-        return self.place(target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
+        return place(self._root, target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
 
     def freeze(self) -> None:
         """Makes the root's own tmpfs read-only, mounts on it staying as they are (readOnlyRootFilesystem)."""
@@ -258,7 +236,7 @@ def build(recipe: dict[str, Any]) -> None:
     for group in ("image_mounts", "mounts"):  # the pod's volumes go over what the image brings
         for spec in sorted(recipe.get(group, ()), key=lambda m: len(parts_of(m["target"]))):
             root.mount(spec, hidden=hidden, homes=homes)
-    os.close(root.place(recipe.get("cwd") or "/", directory=True))
+    root.make_folder(recipe.get("cwd") or "/")
     if recipe.get("read_only"):
         root.freeze()
     root.enter()
@@ -270,57 +248,5 @@ def _below(folder: str, path: str) -> str:
     return path[len(start) :] if path.startswith(start) else ""
 
 
-@contextlib.contextmanager
-def _open(fd: int) -> Iterator[int]:
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _attach(tree: int, at: int) -> None:
-    with _open(tree):
-        fsfd.move_mount(tree, at)
-
-
 def _touch(path: str) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-
-
-def _make_directory(folder: int, name: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, dir_fd=folder)
-
-
-def _make_file(folder: int, name: str) -> None:
-    os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder))
-
-
-def _mimic(below: int) -> int:
-    """Covers a read-only directory with a tmpfs that shows the same entries and has room for more; returns it."""
-    mode = stat.S_IMODE(os.fstat(below).st_mode) | 0o700
-    above = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, _NO_TRUST)
-    fsfd.move_mount(above, below)
-    for name in _names(below):
-        try:
-            found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=below)
-        except (PermissionError, FileNotFoundError):
-            continue
-        with _open(found) as old:
-            kind = os.fstat(old).st_mode
-            if stat.S_ISLNK(kind):
-                os.symlink(os.readlink("", dir_fd=old), name, dir_fd=above)
-                continue
-            (_make_directory if stat.S_ISDIR(kind) else _make_file)(above, name)
-            with _open(os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)) as new:
-                _attach(fsfd.open_tree(old), new)
-    return above
-
-
-def _names(folder: int) -> list[str]:
-    """The directory's entries, none if they may not be listed."""
-    try:
-        with _open(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)) as listed:
-            return sorted(os.listdir(listed))
-    except PermissionError:
-        return []

@@ -43,8 +43,8 @@ def _volume(directory: str) -> int:
     """A volume with `in` (a directory) and `link` (to a place outside), which has a `key`."""
     os.makedirs(f"{directory}/volume/in")
     os.makedirs(f"{directory}/secret")
-    write(f"{directory}/volume/in/key", "mine")
-    write(f"{directory}/secret/key", "secret")
+    write(f"{directory}/volume/in/key", "mine\n")
+    write(f"{directory}/secret/key", "secret\n")
     os.symlink("../secret", f"{directory}/volume/link")
     return os.open(f"{directory}/volume", os.O_PATH)
 
