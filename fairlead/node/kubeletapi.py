@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import web
 
@@ -29,7 +31,9 @@ from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import Wanted
 from fairlead.node.worker import PodWorker
 from fairlead.node.zygoteclient import ZygoteError
+from fairlead.runtime import serving
 
+_STOP_S = 1.0
 CLIENT_NAME = "kube-apiserver-kubelet-client"
 NODE_PREFIX = "system:node:"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -55,19 +59,16 @@ class KubeletApi:
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
             app.router.add_route(method, "/attach/{namespace}/{pod}/{container}", self._attach)
             app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, handler_cancellation=True)
         await runner.setup()
+        assert runner.server is not None
+        server = serving.HttpServer(runner.server, tls=settings.kubelet_tls)
         try:
-            site = web.TCPSite(
-                runner,
-                settings.ip,
-                settings.kubelet_port,
-                ssl_context=settings.kubelet_tls,
-                reuse_address=True,
-            )
-            await site.start()
+            family = socket.AF_INET6 if ":" in settings.ip else socket.AF_INET
+            await server.start([socket.create_server((settings.ip, settings.kubelet_port), family=family)])
             await asyncio.Future()
         finally:
+            await server.stop(_STOP_S)
             await runner.cleanup()
 
     def _worker(self, request: web.Request) -> PodWorker:
@@ -204,6 +205,8 @@ async def _only_the_api_server(request: web.Request, handler: Handler) -> web.St
         is_node = request.path == PATH and all(name.startswith(NODE_PREFIX) for name in names)
         if names != [CLIENT_NAME] and request.path != "/healthz" and not is_node:
             raise web.HTTPForbidden(text="only the API server may ask this")
+        if names == [CLIENT_NAME]:
+            cast(serving.Handler, request.protocol).authenticated(CLIENT_NAME)
     return await handler(request)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,8 +45,10 @@ from fairlead.proxy.setup import Setup
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
+from fairlead.runtime.serving import HttpServer
 
 _RETRY_S = 5.0
+_STOP_S = 1.0
 _EVERY, _EVERY6 = "0.0.0.0", "::"
 _TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 _Answer = Callable[[str], Page]
@@ -116,7 +119,7 @@ class Station:
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._checks: dict[str, ServiceCheck] = {}
-        self._listening: dict[str, tuple[int, web.ServerRunner]] = {}
+        self._listening: dict[str, tuple[int, HttpServer]] = {}
 
     def follow(self, informers: InformerSet) -> None:
         """Before the informers run."""
@@ -233,7 +236,7 @@ class Station:
                 again = {key for key in sorted(keys) if not await self._check(key)}
         finally:
             for _, runner in self._listening.values():
-                await runner.cleanup()
+                await runner.stop(_STOP_S)
 
     async def _check(self, key: str) -> bool:
         """Whether the Service's check is as it should be now."""
@@ -244,7 +247,7 @@ class Station:
         port, runner = self._listening.get(key, (0, None))
         if runner is not None and (check is None or check.port != port):
             del self._listening[key]
-            await runner.cleanup()
+            await runner.stop(_STOP_S)
         if check is None:
             self._checks.pop(key, None)
             return True
@@ -297,20 +300,22 @@ class Station:
             try:
                 await rebound.wait()
             finally:
-                await runner.cleanup()
+                await runner.stop(_STOP_S)
 
 
-async def _listen(hosts: Sequence[str], port: int, answer: _Answer) -> web.ServerRunner:
+async def _listen(hosts: Sequence[str], port: int, answer: _Answer) -> HttpServer:
     async def handle(request: web.BaseRequest) -> web.Response:
         page = answer(request.path)
         return web.Response(status=page.code, body=page.body.encode(), headers=page.headers)
 
-    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        for host in hosts:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    return runner
+    with contextlib.ExitStack() as opened:
+        socks = [opened.enter_context(_bound(host, port)) for host in hosts]
+        opened.pop_all()
+    server = HttpServer(web.Server(handle))
+    await server.start(socks)
+    return server
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)

@@ -95,7 +95,9 @@ class Handler(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._first is not None:
             self._first.cancel()
+            self._first = None
         self._server.ended(self._accepted)
+        self._accepted.handler = self._accepted.transport = None  # a circle would wait for the garbage collector
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -26,6 +27,8 @@ _ON_THE_WAY_S = 1.0
 """The same where a connection has carried no request yet: its client may wait for a busy machine."""
 _LONGEST_STOP_S = 5
 """After SIGTERM: it ends by then, quiet or not; at once with a second signal."""
+_MOST_CONNECTIONS, _SPARE = 4096, 32
+"""A new one beyond closes the oldest that waits for nothing: connections cost the Pod's other clients no place."""
 _REASONS = {200: "OK", 400: "Bad Request", 405: "Method Not Allowed", 431: "Request Header Fields Too Large"}
 
 
@@ -123,6 +126,7 @@ class Server:
         self._say = say
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
+        self._most = min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE)
         self._stopping = False
         listener.setblocking(False)
         self._poll.register(listener.fileno(), select.EPOLLIN)
@@ -142,7 +146,7 @@ class Server:
                     self._stop()
                 elif fd == self._listener.fileno():
                     self._accept()
-                else:
+                elif fd in self._connections:  # or it was closed in this turn
                     self._serve(self._connections[fd])
 
     def _quiet_s(self) -> float:
@@ -160,14 +164,25 @@ class Server:
     def _accept(self) -> None:
         try:
             sock, address = self._listener.accept()
-        except OSError:
+        except BlockingIOError:
+            return
+        except OSError:  # no descriptors
+            if self._connections:
+                self._shed()
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, str(address[0]).removeprefix("::ffff:"))
         self._connections[sock.fileno()] = connection
         self._poll.register(sock.fileno(), select.EPOLLIN)
+        if len(self._connections) > self._most:
+            self._shed()
         self._serve(connection)
+
+    def _shed(self) -> None:
+        """Closes the oldest connection, if possible one without an answer under way."""
+        waiting = (connection for connection in self._connections.values() if not connection.outbox)
+        self._close(next(waiting, None) or next(iter(self._connections.values())))
 
     def _serve(self, connection: Connection) -> None:
         try:

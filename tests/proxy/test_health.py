@@ -209,6 +209,22 @@ def test_a_services_check_is_served_while_it_is_asked_for_and_follows_its_endpoi
     asyncio.run(go())
 
 
+@pytest.mark.slow
+def test_connections_that_send_nothing_do_not_keep_a_load_balancer_out() -> None:
+    port = free_port()
+
+    async def go() -> None:
+        async with served(NOWHERE) as at, contextlib.AsyncExitStack() as opened:
+            await at.api.create(SERVICE, made(externalTrafficPolicy="Local", healthCheckNodePort=port))
+            await until(port, 503)
+            for _ in range(300):  # more than are kept
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                opened.callback(writer.close)
+            assert (await get(port))[0] == 503
+
+    asyncio.run(go())
+
+
 def test_a_taken_port_makes_an_event_and_is_tried_again() -> None:
     async def go() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import os
 import resource
@@ -21,7 +23,7 @@ from fairlead.base.clock import RealClock
 from fairlead.cmd import pki, tls
 from fairlead.cmd.config import ClusterConfig
 from fairlead.runtime.connections import Limits
-from fairlead.runtime.serving import UPSTREAM, HttpServer, Times
+from fairlead.runtime.serving import UPSTREAM, Handler, HttpServer, Times
 
 pytestmark = pytest.mark.slow
 FEW = Limits(unauthenticated=8, authenticated=8)
@@ -176,6 +178,29 @@ def test_without_descriptors_the_oldest_stranger_makes_room(run: Callable[..., N
         writer.close()
 
     run(story)
+
+
+def test_closed_connections_need_no_garbage_collector(run: Callable[..., None], folder: Path) -> None:
+    async def story(at: At) -> None:
+        for number in range(6):
+            data = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" if number % 2 else b"GET / HT"
+            reader, writer = await at.open(data, ssl=tls.client(folder, "admin"))
+            if number % 2:
+                await reader.readuntil(b"good")
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        while len(at.server.connections):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while any(isinstance(one, Handler) for one in gc.get_objects()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(story, folder=folder)
+    finally:
+        gc.enable()
 
 
 def _lowest_free() -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -101,3 +104,36 @@ def test_the_port_is_the_argument_or_the_environments_or_8080() -> None:
     assert server.choose_port([], {}) == 8080
     with pytest.raises(SystemExit, match="not a port: 'x'"):
         server.choose_port(["x"], dict(os.environ))
+
+
+def test_connections_that_send_nothing_or_half_a_request_do_not_keep_a_client_out(
+    running: tuple[subprocess.Popen[str], int],
+) -> None:
+    process, port = running
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, 64))  # fewer than the server counted at its start
+    with contextlib.ExitStack() as opened:
+        for number in range(200):
+            idle = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            with contextlib.suppress(ConnectionError):
+                idle.sendall(b"GET / HT" if number % 2 else b"")
+        for _ in range(3):
+            assert get(port, "/healthz") == (200, b"ok\n")
+
+
+def test_a_server_closes_the_oldest_idle_connection_of_too_many() -> None:
+    program = [sys.executable, "-I", "-S", server.__file__]
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 64))
+    with (
+        subprocess.Popen(
+            [*program, str(port)], env=ENV, stdout=subprocess.PIPE, text=True, preexec_fn=limit
+        ) as process,
+        contextlib.ExitStack() as opened,
+    ):
+        opened.callback(process.kill)
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        idle = [opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5)) for _ in range(100)]
+        assert get(port, "/healthz") == (200, b"ok\n")
+        assert idle[0].recv(1) == b""
