@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from fairlead.apiserver.auth import authorize
-from fairlead.apiserver.endpoints import Endpoints
+from fairlead.apiserver.auth.authentication import authorize
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User
-from fairlead.apiserver.resource import Resources
+from fairlead.apiserver.nonresource import Endpoints
+from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.route import Target, resolve
-from fairlead.apiserver.verbs import Verbs
+from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.machinery.decode import encode

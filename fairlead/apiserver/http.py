@@ -18,16 +18,16 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from fairlead.apiserver.auth import Authenticator, of_certificate, permits
-from fairlead.apiserver.body import MAX_BODY, too_large
+from fairlead.apiserver.auth.authentication import Authenticator, of_certificate, permits
+from fairlead.apiserver.connect.forward import Forwarder, continue_if_expected
+from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.core import Core, error_response
-from fairlead.apiserver.forward import Forwarder, continue_if_expected
-from fairlead.apiserver.kubelet import Kubelet
 from fairlead.apiserver.model import ANONYMOUS, Forward, Upgrade, User
-from fairlead.apiserver.printing import printed
 from fairlead.apiserver.route import proxied_from
+from fairlead.apiserver.serialization.body import MAX_BODY, too_large
+from fairlead.apiserver.serialization.printing import printed
+from fairlead.apiserver.serialization.subprotocols import wants_websocket
 from fairlead.apiserver.streaming import Pace, send_stream
-from fairlead.apiserver.subprotocols import wants_websocket
 from fairlead.apiserver.websocket import send_websocket
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.runtime.client import Request, Response

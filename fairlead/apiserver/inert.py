@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.apiserver.cache import Event
-from fairlead.apiserver.resource import Resources
+from fairlead.apiserver.watchcache.cache import Event
+from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.runtime.events import Recorder
 
 REASON = "NothingActs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairlead.apiserver.resource import Resource, Resources
+from fairlead.apiserver.watchcache.resource import Resource, Resources
 
 _OF_NAMESPACES = frozenset({"status", "finalize"})
 

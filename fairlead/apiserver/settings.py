@@ -6,7 +6,7 @@ import ipaddress
 import ssl
 from dataclasses import dataclass
 
-from fairlead.apiserver.addresspool import Network
+from fairlead.apiserver.allocation.addresspool import Network
 
 GIT_VERSION = "v1.36.0+fairlead"
 

@@ -15,7 +15,7 @@ import asyncio
 from aiohttp import web
 
 from fairlead.apiserver.model import Stream
-from fairlead.apiserver.watch import WatchStream
+from fairlead.apiserver.watchcache.watch import WatchStream
 
 _EVENT_S, _STREAM_S = 0.002, 0.0004
 _MOST_S = 0.02

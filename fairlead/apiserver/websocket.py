@@ -13,9 +13,9 @@ from aiohttp import WSMsgType, web
 
 from fairlead.apiserver.core import error_response
 from fairlead.apiserver.model import Stream
+from fairlead.apiserver.serialization.subprotocols import HEADER, LOG_PROTOCOLS, choose_log_protocol, without_token
 from fairlead.apiserver.streaming import Pace
-from fairlead.apiserver.subprotocols import HEADER, LOG_PROTOCOLS, choose_log_protocol, without_token
-from fairlead.apiserver.watch import WatchStream
+from fairlead.apiserver.watchcache.watch import WatchStream
 from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import StatusError, bad_request
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.service import SERVICE
-from fairlead.apiserver.services import addresses, node_ports
+from fairlead.apiserver.allocation.services import addresses, node_ports
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Compare, Operation, StoreError, TxnResult
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta
-from fairlead.apiserver.cache import KindCache
+from fairlead.apiserver.watchcache.cache import KindCache
 from fairlead.store.model import Change
 
 _KEYS = st.builds("{}/{}".format, st.sampled_from(["a", "a-b", "b"]), st.integers(0, 120))

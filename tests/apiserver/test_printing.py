@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fairlead.apiserver.printing import printed
+from fairlead.apiserver.serialization.printing import printed
 from fairlead.runtime.client import Request, Response
 
 BODY = b'{"kind":"Status","items":[1],"empty":{}}'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.kinds import KINDS
 from fairlead.api.pod import Pod
-from fairlead.apiserver.protobuf import MEDIA_TYPE, _messages, parse_protobuf
+from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, _messages, parse_protobuf
 from fairlead.machinery.schema import schema_of
 from fairlead.machinery.status import StatusError
 

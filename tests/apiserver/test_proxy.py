@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from fairlead.apiserver.auth import Authenticator
+from fairlead.apiserver.auth.authentication import Authenticator
 from fairlead.apiserver.model import SYSTEM
 from fairlead.net.netlink import model as netlink
 from fairlead.net.netlink.run import Netlink

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from fairlead.apiserver.proxying import split
-from fairlead.apiserver.rewrite import rewrite_html, rewrite_url
+from fairlead.apiserver.connect.proxying import split
+from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
 from fairlead.apiserver.route import proxied_from
 from fairlead.machinery.status import StatusError
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.apiserver.addresspool import AddressPool, range_of
-from fairlead.apiserver.servicecidrs import FINALIZER
+from fairlead.apiserver.allocation.addresspool import AddressPool, range_of
+from fairlead.apiserver.allocation.servicecidrs import FINALIZER
 
 from .harness import MERGE, SERVICES, Api, Tree, brief, events, service, start, story
 

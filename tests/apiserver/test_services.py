@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.apiserver.pool import Pool, lower_band
+from fairlead.apiserver.allocation.pool import Pool, lower_band
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Compare, Operation, TxnResult
 

@@ -6,7 +6,7 @@ import base64
 import string
 from dataclasses import replace
 
-from fairlead.apiserver import tokens
+from fairlead.apiserver.auth import tokens
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.base.base64url import encode_base64url
 from fairlead.machinery.status import StatusError

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta
-from fairlead.apiserver.cache import RING_BYTES, KindCache
-from fairlead.apiserver.filter import parse_filter
-from fairlead.apiserver.watch import MAX_PENDING_BYTES, WatchStream
+from fairlead.apiserver.watchcache.cache import RING_BYTES, KindCache
+from fairlead.apiserver.watchcache.filter import parse_filter
+from fairlead.apiserver.watchcache.watch import MAX_PENDING_BYTES, WatchStream
 from fairlead.store.model import Change
 
 from .harness import CONFIG_MAPS, MERGE, PODS, Api, brief, config_map, events, pod, start, story

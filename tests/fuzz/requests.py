@@ -11,7 +11,7 @@ from fairlead.api.deleteoptions import DeleteOptions
 from fairlead.api.endpoints import ENDPOINTS
 from fairlead.api.endpointslice import ENDPOINT_SLICE
 from fairlead.api.service import SERVICE
-from fairlead.apiserver.body import MAX_BODY
+from fairlead.apiserver.serialization.body import MAX_BODY
 from fairlead.machinery.kind import Kind
 from fairlead.runtime.client import Request
 from tests.fuzz.trees import damaged, odd_value, of_type, valid_string

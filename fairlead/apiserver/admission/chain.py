@@ -1,0 +1,82 @@
+"""What stands between a decoded object and its creation: the namespace must live, and a Pod gets its account.
+
+Source: upstream's admission plug-ins NamespaceLifecycle, ServiceAccount, Priority and RuntimeClass; default
+tolerations and the priority itself are defaults of the kind (`fairlead.api.pod_create`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.api.namespace import NAMESPACE, Namespace
+from fairlead.api.pod import POD, Pod
+from fairlead.api.pod_create import class_problem, mount_token
+from fairlead.api.pod_rules import MIRROR
+from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.ids import IdSource
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, forbidden_request, namespace_terminating, not_found, qualified
+
+_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+
+
+class Admission:
+    def __init__(self, resources: Resources, *, ids: IdSource) -> None:
+        self._namespaces = resources.of(NAMESPACE)
+        self._accounts = resources.of(SERVICE_ACCOUNT)
+        self._ids = ids
+
+    def on_create(self, kind: Kind[Any], obj: Any) -> None:
+        """Raises StatusError 403, 404; completes a Pod."""
+        if kind.namespaced:
+            self._check_namespace(kind, obj)
+        if kind is POD:
+            self._give_account(obj)
+            if why := class_problem(obj.spec):
+                raise denied(kind, obj.metadata.name, why)
+
+    def on_delete(self, kind: Kind[Any], name: str) -> None:
+        """Raises StatusError 403 for the namespaces that a cluster cannot be without."""
+        if kind is NAMESPACE and name in _IMMORTAL:
+            raise denied(kind, name, "this namespace may not be deleted")
+
+    def _check_namespace(self, kind: Kind[Any], obj: Any) -> None:
+        name = obj.metadata.namespace
+        entry = self._namespaces.cache.get(name)
+        if entry is None:
+            raise not_found("namespaces", "", name)
+        # The bytes say quickly that a namespace is not on its way out; nothing else in it holds this text.
+        if b'"deletionTimestamp":' not in entry.raw:
+            return
+        namespace: Namespace = entry.decode()
+        if namespace.metadata.deletionTimestamp is not None:
+            raise namespace_terminating(kind.plural, kind.group, obj.metadata.name, name)
+
+    def _give_account(self, pod: Pod) -> None:
+        if MIRROR in pod.metadata.annotations:
+            return
+        namespace, name = pod.metadata.namespace, pod.spec.serviceAccountName
+        entry = self._accounts.cache.get(f"{namespace}/{name}")
+        if entry is None:
+            raise denied(
+                POD,
+                pod.metadata.name,
+                f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found',
+            )
+        account: ServiceAccount = entry.decode()
+        wanted = pod.spec.automountServiceAccountToken
+        if wanted is None:
+            wanted = account.automountServiceAccountToken
+        if wanted is not False:
+            mount_token(pod, volume=f"kube-api-access-{self._ids.suffix()}")
+        if not pod.spec.imagePullSecrets:
+            pod.spec.imagePullSecrets = list(account.imagePullSecrets)
+
+
+def denied(kind: Kind[Any], name: str, why: str) -> StatusError:
+    """403 with the name of what was to be touched."""
+    error = forbidden_request(f'{qualified(kind.plural, kind.group)} "{name}" is forbidden: {why}')
+    details = {"name": name, "group": kind.group, "kind": kind.plural}
+    error.details.update({key: value for key, value in details.items() if value})
+    return error

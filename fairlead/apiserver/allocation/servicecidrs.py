@@ -1,0 +1,80 @@
+"""Service CIDRs: which ranges addresses come from, and when a range may go. Pure.
+
+Source: upstream's service CIDR controller. A range that is being deleted gives away nothing more, and stays for as
+long as somebody holds an address that only it contains.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from fairlead.api.meta import Condition
+from fairlead.api.servicecidr import ServiceCIDR
+from fairlead.apiserver.allocation.addresspool import Address, Network
+
+FINALIZER = "networking.k8s.io/service-cidr-finalizer"
+DEFAULT_NAME = "kubernetes"
+_READY = "Ready"
+_READY_TEXT = "Kubernetes Service CIDR is ready"
+_HELD_TEXT = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
+
+
+def networks_of(found: ServiceCIDR) -> list[Network]:
+    return [ipaddress.ip_network(cidr) for cidr in found.spec.cidrs]
+
+
+def usable_networks(configured: Sequence[Network], cidrs: Iterable[ServiceCIDR]) -> list[Network]:
+    """Where new addresses come from: the configured ranges first, then those of the objects by name."""
+    found = sorted(cidrs, key=lambda cidr: cidr.metadata.name)
+    usable = [network for cidr in found if _is_usable(cidr) for network in networks_of(cidr)]
+    known = {network for cidr in found for network in networks_of(cidr)}
+    own = [network for network in configured if network in usable or network not in known]
+    return [*own, *(network for network in usable if network not in own)]
+
+
+def _is_usable(cidr: ServiceCIDR) -> bool:
+    """One without the condition counts as ready: nobody has looked at it yet."""
+    ready = condition_of(cidr)
+    return cidr.metadata.deletionTimestamp is None and (ready is None or ready.status == "True")
+
+
+def condition_of(cidr: ServiceCIDR) -> Condition | None:
+    return next((c for c in cidr.status.conditions if c.type == _READY), None)
+
+
+def wanted_finalizers(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: Iterable[Address]) -> list[str]:
+    """The finalizer stays on as long as the range may not go."""
+    rest = [name for name in cidr.metadata.finalizers if name != FINALIZER]
+    if cidr.metadata.deletionTimestamp is not None and may_go(cidr, others, held):
+        return rest
+    if cidr.metadata.deletionTimestamp is not None and FINALIZER not in cidr.metadata.finalizers:
+        return rest
+    return [*rest, FINALIZER]
+
+
+def wanted_condition(cidr: ServiceCIDR, *, now: str) -> Condition:
+    """Whether it is ready, since when and why. Of one being deleted: it was not allowed to go yet."""
+    if cidr.metadata.deletionTimestamp is None:
+        wanted = Condition(type=_READY, status="True", message=_READY_TEXT)
+    else:
+        wanted = Condition(type=_READY, status="False", reason="Terminating", message=_HELD_TEXT)
+    before = condition_of(cidr)
+    same = before is not None and before.status == wanted.status
+    wanted.lastTransitionTime = before.lastTransitionTime if same and before is not None else now
+    return wanted
+
+
+def may_go(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: Iterable[Address]) -> bool:
+    """Whether all addresses that are held in it lie in a range that stays."""
+    staying = [n for other in others if other.metadata.deletionTimestamp is None for n in networks_of(other)]
+    mine = networks_of(cidr)
+    if all(any(contains(other, network) for other in staying) for network in mine):
+        return True
+    return all(
+        any(address in other for other in staying) for address in held if any(address in network for network in mine)
+    )
+
+
+def contains(outer: Network, inner: Network) -> bool:
+    return outer.version == inner.version and inner[0] in outer and inner[-1] in outer

@@ -1,0 +1,92 @@
+"""serviceaccounts/token: hands out tokens (authentication.k8s.io/v1 TokenRequest)."""
+
+from __future__ import annotations
+
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.pod import POD
+from fairlead.api.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
+from fairlead.apiserver.auth import tokens
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.body import read_as
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
+from fairlead.base.instant import Instant, render_time
+from fairlead.machinery.decode import Target as Body
+from fairlead.machinery.decode import encode
+from fairlead.machinery.status import FieldError, bad_request, conflict, invalid, invalid_object
+from fairlead.runtime.client import Request
+
+_BODY = Body(TokenRequest, "TokenRequest", "authentication.k8s.io/v1")
+_LEAST_S = 600
+_MOST_S = 1 << 32
+_DEFAULT_S = 3600
+
+_BACK_DATED_S = 86400
+"""A token is valid before it was made, so that it stays valid if the machine's clock is set back within a day."""
+
+
+class TokenIssuer:
+    def __init__(self, resources: Resources, *, key: bytes, issuer: str, clock: Clock, ids: IdSource) -> None:
+        self._pods = resources.of(POD)
+        self._key = key
+        self._issuer = issuer
+        self._clock = clock
+        self._ids = ids
+
+    def issue(self, target: Target, request: Request) -> bytes:
+        """The request, completed with a token. Raises StatusError 400, 404, 409, 422."""
+        asked = read_as(_BODY, request).obj
+        account: ObjectMeta = target.resource.find(target.namespace, target.name).decode().metadata
+        spec = asked.spec
+        spec.audiences = spec.audiences or [self._issuer]
+        if spec.expirationSeconds is None:
+            spec.expirationSeconds = _DEFAULT_S
+        _check_expiry(spec.expirationSeconds, target.name)
+        now = self._clock.now()
+        claims = tokens.Claims(
+            aud=spec.audiences,
+            exp=int(now) + spec.expirationSeconds,
+            iat=int(now),
+            nbf=int(now) - _BACK_DATED_S,
+            iss=self._issuer,
+            jti=self._ids.uid(),
+            sub=f"{tokens.PREFIX}{target.namespace}:{target.name}",
+            kubernetes=tokens.Kubernetes(
+                namespace=target.namespace,
+                serviceaccount=tokens.Named(target.name, account.uid),
+                pod=self._bound(target, spec.boundObjectRef) if spec.boundObjectRef is not None else None,
+            ),
+        )
+        asked.metadata = ObjectMeta(
+            name=target.name, namespace=target.namespace, creationTimestamp=render_time(Instant(now))
+        )
+        asked.status = TokenRequestStatus(
+            token=tokens.sign(claims, self._key), expirationTimestamp=render_time(Instant(claims.exp))
+        )
+        return encode(asked)
+
+    def _bound(self, target: Target, ref: BoundObjectReference) -> tokens.Named:
+        """The Pod that the token shall die with."""
+        if (ref.apiVersion, ref.kind) != ("v1", "Pod"):
+            raise bad_request(f"cannot bind token for serviceaccount {target.name!r} to object of type {ref.kind!r}")
+        pod = self._pods.find(target.namespace, ref.name).decode()
+        if ref.uid and ref.uid != pod.metadata.uid:
+            why = f"the UID in the bound object reference ({ref.uid}) does not match the UID in record. "
+            raise conflict("pods", "", ref.name, why + "The object might have been deleted and then recreated")
+        if pod.spec.serviceAccountName != target.name:
+            raise bad_request(
+                f'cannot bind token for serviceaccount "{target.name}" to pod running with different '
+                f'serviceaccount "{pod.spec.serviceAccountName}"'
+            )
+        return tokens.Named(ref.name, pod.metadata.uid)
+
+
+def _check_expiry(seconds: int, name: str) -> None:
+    errors: list[FieldError] = []
+    if seconds < _LEAST_S:
+        errors.append(invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"))
+    if seconds > _MOST_S:
+        errors.append(invalid("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"))
+    if errors:
+        raise invalid_object("TokenRequest", "authentication.k8s.io", name, errors)

@@ -1,0 +1,110 @@
+"""What every cluster has from its first moment: four namespaces, the range of its
+Services' addresses, and the Service `kubernetes` that leads here.
+
+Runs at every start and only writes what is missing or out of date: the address may have changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
+from fairlead.api.endpointslice import EndpointPort as SlicePort
+from fairlead.api.meta import Object, ObjectMeta
+from fairlead.api.namespace import NAMESPACE, Namespace
+from fairlead.api.service import SERVICE, Service, ServicePort, ServiceSpec
+from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
+from fairlead.apiserver.registry.create import Creator
+from fairlead.apiserver.registry.update import Candidate, Updater
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.params import WriteOptions
+from fairlead.apiserver.settings import ApiSettings
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.machinery.kind import Kind
+
+RECONCILE_S = 10.0
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_NAME = "kubernetes"
+_PORT = "https"
+
+
+class Bootstrap:
+    def __init__(self, resources: Resources, creator: Creator, updater: Updater) -> None:
+        self._resources = resources
+        self._creator = creator
+        self._updater = updater
+
+    async def keep(self, settings: ApiSettings, service_address: str) -> None:
+        """Puts back for ever what somebody deleted, as upstream does."""
+        while True:
+            await asyncio.sleep(RECONCILE_S)
+            await self.run(settings, service_address)
+
+    async def run(self, settings: ApiSettings, service_address: str) -> None:
+        for name in NAMESPACES:
+            await self._ensure(NAMESPACE, Namespace(metadata=ObjectMeta(name=name)))
+        await self._ensure_range(settings)
+        await self._ensure(SERVICE, _service(service_address, settings.advertise_port))
+        await self._ensure(ENDPOINTS, _endpoints(settings))
+        await self._ensure(ENDPOINT_SLICE, _slice(settings))
+
+    async def _ensure_range(self, settings: ApiSettings) -> None:
+        """The ServiceCIDR `kubernetes`. One of a single family may get the second; else it stays as it is."""
+        cidrs = [str(network) for network in settings.service_networks]
+        wanted = ServiceCIDR(metadata=ObjectMeta(name=_NAME), spec=ServiceCIDRSpec(cidrs=cidrs))
+        await self._ensure(SERVICE_CIDR, wanted)
+        target = Target(self._resources.of(SERVICE_CIDR), "", _NAME)
+        if target.resource.find("", _NAME).decode().spec.cidrs == cidrs[:1] != cidrs:
+
+            def widen(entry: Entry) -> Candidate:
+                found: ServiceCIDR = entry.decode()
+                found.spec.cidrs = cidrs
+                return Candidate(found)
+
+            await self._updater.update(target, widen, WriteOptions())
+
+    async def _ensure(self, kind: Kind[Any], wanted: Object) -> None:
+        meta = wanted.metadata
+        target = Target(self._resources.of(kind), meta.namespace, meta.name)
+        entry = target.resource.cache.get(target.resource.key(meta.namespace, meta.name))
+        if entry is None:
+            await self._creator.insert(Target(target.resource, meta.namespace), wanted, dry_run=False)
+        elif kind in (ENDPOINTS, ENDPOINT_SLICE):
+            await self._updater.update(target, lambda _: Candidate(wanted), WriteOptions())
+
+
+def _meta() -> ObjectMeta:
+    return ObjectMeta(name=_NAME, namespace="default", labels={"component": "apiserver", "provider": _NAME})
+
+
+def _service(address: str, port: int) -> Service:
+    spec = ServiceSpec(
+        type="ClusterIP",
+        clusterIP=address,
+        clusterIPs=[address],
+        ports=[ServicePort(name=_PORT, port=443, protocol="TCP", targetPort=port)],
+        sessionAffinity="None",
+    )
+    return Service(metadata=_meta(), spec=spec)
+
+
+def _endpoints(settings: ApiSettings) -> Endpoints:
+    subset = EndpointSubset(
+        addresses=[EndpointAddress(ip=settings.advertise_address)],
+        ports=[EndpointPort(name=_PORT, port=settings.advertise_port, protocol="TCP")],
+    )
+    meta = ObjectMeta(name=_NAME, namespace="default", labels={"endpointslice.kubernetes.io/skip-mirror": "true"})
+    return Endpoints(metadata=meta, subsets=[subset])
+
+
+def _slice(settings: ApiSettings) -> EndpointSlice:
+    meta = ObjectMeta(name=_NAME, namespace="default", labels={"kubernetes.io/service-name": _NAME})
+    return EndpointSlice(
+        metadata=meta,
+        addressType="IPv6" if ":" in settings.advertise_address else "IPv4",
+        endpoints=[Endpoint(addresses=[settings.advertise_address], conditions=EndpointConditions(ready=True))],
+        ports=[SlicePort(name=_PORT, port=settings.advertise_port, protocol="TCP")],
+    )

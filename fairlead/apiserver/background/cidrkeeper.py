@@ -1,0 +1,87 @@
+"""Keeps service CIDRs: their finalizer, their condition, and their end. Acts on what `servicecidrs` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+
+from fairlead.api.ipaddress import ALLOCATOR, IP_ADDRESS, MANAGED_BY_LABEL
+from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR
+from fairlead.apiserver.allocation.addresspool import Address
+from fairlead.apiserver.allocation.servicecidrs import wanted_condition, wanted_finalizers
+from fairlead.apiserver.registry.update import Candidate, Updater
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.params import WriteOptions
+from fairlead.apiserver.watchcache.cache import Entry, Event
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.clock import Clock
+from fairlead.base.instant import render_time
+from fairlead.machinery.status import StatusError
+
+
+class CidrKeeper:
+    def __init__(self, resources: Resources, updater: Updater, *, clock: Clock) -> None:
+        self._cidrs = resources.of(SERVICE_CIDR)
+        self._addresses = resources.of(IP_ADDRESS)
+        self._updater = updater
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._waiting = False
+
+    async def run(self) -> None:
+        """For ever: at once after a change to a range, or where one waits for an address to go."""
+        self._cidrs.cache.listeners[self] = self._on_cidr
+        self._addresses.cache.listeners[self] = self._on_address
+        while True:
+            self._wake.clear()
+            await self.sync()
+            await self._wake.wait()
+
+    async def sync(self) -> None:
+        """Brings every range up to date once."""
+        self._waiting = False
+        for entry in self._cidrs.cache.select():
+            try:
+                await self._sync_one(entry.decode())
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+
+    def _on_cidr(self, _: Event) -> None:
+        self._wake.set()
+
+    def _on_address(self, event: Event) -> None:
+        if self._waiting and event.type == "DELETED":
+            self._wake.set()
+
+    async def _sync_one(self, cidr: ServiceCIDR) -> None:
+        name = cidr.metadata.name
+        others = [e.decode() for e in self._cidrs.cache.select() if e.name != name]
+        finalizers = wanted_finalizers(cidr, others, self._held() if cidr.metadata.deletionTimestamp else ())
+        if cidr.metadata.deletionTimestamp is None or finalizers:
+            self._waiting = self._waiting or cidr.metadata.deletionTimestamp is not None
+            await self._set_condition(name)
+        if finalizers != cidr.metadata.finalizers:
+
+            def change(entry: Entry) -> Candidate:
+                found: ServiceCIDR = entry.decode()
+                found.metadata.finalizers = list(finalizers)
+                return Candidate(found)
+
+            await self._updater.update(Target(self._cidrs, "", name), change, WriteOptions())
+
+    async def _set_condition(self, name: str) -> None:
+        now = render_time(self._clock.now())
+
+        def change(entry: Entry) -> Candidate:
+            found: ServiceCIDR = entry.decode()
+            wanted = wanted_condition(found, now=now)
+            found.status.conditions = [*(c for c in found.status.conditions if c.type != wanted.type), wanted]
+            return Candidate(found)
+
+        await self._updater.update(Target(self._cidrs, "", name, "status"), change, WriteOptions())
+
+    def _held(self) -> list[Address]:
+        """The addresses of Services; those that others reserved by hand hold no range, as upstream has it."""
+        entries = self._addresses.cache.select()
+        return [ipaddress.ip_address(e.name) for e in entries if e.labels.get(MANAGED_BY_LABEL) == ALLOCATOR]

@@ -1,0 +1,133 @@
+"""Compares what Services hold with what the pools say, at start and every three minutes, and sets the pools right.
+
+Sources: upstream's IP and port allocator repair controllers, their reasons and texts. The Services are the truth:
+what one holds is taken, what nobody has held for three rounds is free again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fairlead.api.ipaddress import IP_ADDRESS
+from fairlead.api.service import SERVICE, Service
+from fairlead.api.service_families import family_of
+from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.apiserver.allocation.addresspool import AddressPool, Network, is_address, number_of
+from fairlead.apiserver.allocation.allocator import ServiceAllocator
+from fairlead.apiserver.allocation.pool import Pool
+from fairlead.apiserver.allocation.servicecidrs import networks_of
+from fairlead.apiserver.allocation.services import addresses, node_ports
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.log import Log
+from fairlead.machinery import names
+from fairlead.runtime.events import Recorder
+
+INTERVAL_S = 180.0
+_LEAK_ROUNDS = 3
+_RECREATE = "please recreate service"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong about a Service, as its event says it."""
+
+    service: Service
+    reason: str
+    message: str
+
+
+class Repair:
+    def __init__(
+        self, resources: Resources, allocator: ServiceAllocator, *, ips: Recorder, ports: Recorder, log: Log
+    ) -> None:
+        self._services = resources.of(SERVICE).cache
+        self._reserved = resources.of(IP_ADDRESS).cache
+        self._cidrs = resources.of(SERVICE_CIDR).cache
+        self._allocator = allocator
+        self._ip_recorder = ips
+        self._port_recorder = ports
+        self._log = log
+        self._leaks: dict[tuple[str, int], int] = {}
+
+    async def run(self) -> None:
+        while True:
+            self.run_once()
+            await asyncio.sleep(INTERVAL_S)
+
+    def run_once(self) -> list[Finding]:
+        """Looks at everything once; without an await, so that no write comes between."""
+        services: list[Service] = [entry.decode() for entry in self._services.select()]
+        ips, ports = list(self._address_findings(services)), list(self._port_findings(services))
+        for finding in ips:
+            self._ip_recorder.event(finding.service, "Warning", finding.reason, finding.message)
+        for finding in ports:
+            self._port_recorder.event(finding.service, "Warning", finding.reason, finding.message)
+        self._clean_up(services)
+        return [*ips, *ports]
+
+    def _address_findings(self, services: Iterable[Service]) -> Iterator[Finding]:
+        ranges = [network for entry in self._cidrs.select() for network in networks_of(entry.decode())]
+        seen: set[str] = set()
+        for service in services:
+            for ip in addresses(service):
+                if found := self._address_finding(service, ip, ranges, seen):
+                    yield found
+                seen.add(ip)
+
+    def _address_finding(self, service: Service, ip: str, ranges: list[Network], seen: set[str]) -> Finding | None:
+        if names.ip(ip):
+            return Finding(service, "ClusterIPNotValid", f"Cluster IP {ip} is not a valid IP; please recreate Service")
+        address, family = ipaddress.ip_address(ip), family_of(ip)
+        if not any(address in network for network in ranges):
+            text = f"Cluster IP [{family}]: {ip} is not within any configured Service CIDR; {_RECREATE}"
+            return Finding(service, "ClusterIPOutOfRange", text)
+        if ip in seen:
+            text = f"Cluster IP [{family}]:{ip} was assigned to multiple services; {_RECREATE}"
+            return Finding(service, "ClusterIPAlreadyAllocated", text)
+        pool = self._allocator.pools.get(family)
+        if pool is None or address in pool:
+            return None
+        pool.take(int(address))
+        return Finding(service, "ClusterIPNotAllocated", f"Cluster IP [{family}]: {ip} is not allocated; repairing")
+
+    def _port_findings(self, services: Iterable[Service]) -> Iterator[Finding]:
+        low, high = self._allocator.port_range
+        seen: set[int] = set()
+        for service in services:
+            for port in node_ports(service):
+                if not low <= port <= high:
+                    text = f"Port {port} is not within the port range {low}-{high}; {_RECREATE}"
+                    yield Finding(service, "PortOutOfRange", text)
+                elif port in seen:
+                    text = f"Port {port} was assigned to multiple services; {_RECREATE}"
+                    yield Finding(service, "PortAlreadyAllocated", text)
+                elif self._allocator.ports.take(port - low):
+                    yield Finding(service, "PortNotAllocated", f"Port {port} is not allocated; repairing")
+                seen.add(port)
+
+    def _clean_up(self, services: Iterable[Service]) -> None:
+        """A number may be on its way into a Service: only what three rounds found without one is a leak."""
+        low, _ = self._allocator.port_range
+        used: dict[str, set[int]] = {family: set() for family in (*self._allocator.pools, "port")}
+        for service in services:
+            used["port"].update(port - low for port in node_ports(service))
+            for ip in filter(is_address, addresses(service)):
+                used.setdefault(family_of(ip), set()).add(number_of(ip))
+        for entry in self._reserved.select():
+            used.setdefault(family_of(entry.name), set()).add(number_of(entry.name))
+        leaks: dict[tuple[str, int], int] = {}
+        pools: dict[str, AddressPool | Pool] = {**self._allocator.pools, "port": self._allocator.ports}
+        for kind, pool in pools.items():
+            for number in pool:
+                if number in used[kind]:
+                    continue
+                rounds = self._leaks.get((kind, number), 0) + 1
+                if rounds > _LEAK_ROUNDS:
+                    self._log.warn("a number had leaked and is free again", kind=kind, number=number)
+                    pool.release(number)
+                else:
+                    leaks[kind, number] = rounds
+        self._leaks = leaks

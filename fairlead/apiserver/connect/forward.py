@@ -1,0 +1,273 @@
+"""Passes a request on to a Pod, a Service's endpoint or a node, and its answer back: streams both ways, no limits.
+
+As upstream does: the Host header stays the client's, the backend learns the way back from `X-Forwarded-*`, links
+to its root are bent below the proxy's path, and certificates of Pods are not checked (nobody could have signed them).
+Every request opens a connection of its own: an address may be another Pod's a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from functools import partial
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+from yarl import URL
+
+from fairlead.apiserver.connect.kubelet import Kubelet
+from fairlead.apiserver.connect.proxying import unavailable
+from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
+from fairlead.apiserver.core import error_response
+from fairlead.apiserver.model import Forward, Upgrade
+from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade, without_token
+from fairlead.base.numbers import integer, natural
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.tunnel import join, take_over
+
+_CONNECT_S = 10.0
+_SWITCH_S = 30.0
+_MAX_PAGE = 8 << 20
+"""HTML above this goes through as it is: bending its links would take holding all of it."""
+_HOP_BY_HOP = frozenset(
+    {
+        *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("proxy-authenticate", "proxy-authorization", "proxy-connection"),
+    }
+)
+_OURS = frozenset({"authorization", "expect"})
+"""Who the client is to this server is no business of the backend."""
+_AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+
+
+class Forwarder:
+    def __init__(self, kubelet: Kubelet) -> None:
+        self._kubelet = kubelet
+        self._session: aiohttp.ClientSession | None = None
+
+    async def forward(self, request: web.BaseRequest, to: Forward, start: int) -> web.StreamResponse:
+        """`start` is where in the path's parts the backend's own path begins."""
+        path, mark, query = request.raw_path.partition("?")
+        parts = path.split("/")
+        if len(parts) <= start and request.method in ("GET", "HEAD") and not wants_upgrade(request.headers):
+            return web.Response(status=301, headers={hdrs.LOCATION: f"{path}/{mark}{query}"})
+        prefix, own = "/".join(parts[:start]), "/" + "/".join(parts[start:])
+        try:
+            if wants_upgrade(request.headers):
+                return await self._switch(request, to, f"{own}{mark}{query}", _headers(request, path))
+            return await self._pass_on(request, to, f"{own}{mark}{query}", prefix)
+        except StatusError as e:
+            answer = error_response(e)
+            return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    async def upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
+        """Hands the client's connection over to a node, which answers for itself from the first byte."""
+        try:
+            headers = _headers(request, request.raw_path.partition("?")[0])
+            return await self._switch(request, upgrade.to, upgrade.path, headers)
+        except StatusError as e:
+            answer = error_response(e)
+            return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _pass_on(self, request: web.BaseRequest, to: Forward, path: str, prefix: str) -> web.StreamResponse:
+        await continue_if_expected(request)
+        try:
+            answer = await self._client(to).request(
+                request.method,
+                URL(f"{to.scheme}://{to.authority}{path}", encoded=True),
+                headers=_headers(request, request.raw_path.partition("?")[0]),
+                data=request.content if request.body_exists else None,
+                allow_redirects=False,
+                skip_auto_headers=_AUTOMATIC,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            )
+        except (aiohttp.ClientError, OSError) as e:
+            raise _unreachable(to, e) from e
+        async with answer:
+            return await _pass_back(request, answer, prefix, to)
+
+    def _client(self, to: Forward) -> aiohttp.ClientSession:
+        if to.is_node:
+            return self._kubelet.session()
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=False, limit=0, force_close=True),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    async def _switch(
+        self, request: web.BaseRequest, to: Forward, path: str, headers: CIMultiDict[str]
+    ) -> web.StreamResponse:
+        headers[hdrs.CONNECTION], headers[hdrs.UPGRADE] = "Upgrade", request.headers[hdrs.UPGRADE]
+        lines = [f"{request.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                reader, writer = await asyncio.open_connection(to.host, to.port, ssl=self._tls(to))
+        except (OSError, TimeoutError) as e:
+            raise _unreachable(to, e) from e
+        try:
+            writer.write("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
+            async with asyncio.timeout(_SWITCH_S):
+                status, reason, back = await _read_head(reader)
+            if status != HTTPStatus.SWITCHING_PROTOCOLS:
+                return await _refused(reader, status, reason, back)
+            response, connection = await take_over(request, back, reason=reason)
+            await join(connection, reader, writer)
+            return response
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as e:
+            raise unavailable(f"error trying to reach service: {e or type(e).__name__}") from e
+        finally:
+            writer.close()
+
+    def _tls(self, to: Forward) -> ssl.SSLContext | None:
+        if to.is_node:
+            return self._kubelet.tls
+        if to.scheme != "https":
+            return None
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
+async def continue_if_expected(request: web.BaseRequest) -> None:
+    """Tells a client that waits for leave to send its body."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is no part of the answer
+
+
+def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
+    """The client's headers, less what is between it and this server, plus where it came from."""
+    dropped = _HOP_BY_HOP | _OURS | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
+    headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in dropped)
+    protocols = ", ".join(headers.popall(HEADER, []))
+    if kept := without_token(protocols):
+        headers[HEADER] = ", ".join(kept)
+    before = ", ".join(headers.popall(hdrs.X_FORWARDED_FOR, []))
+    client = request.remote or ""
+    if before or client:
+        headers[hdrs.X_FORWARDED_FOR] = ", ".join(filter(None, (before, client)))
+    headers["X-Forwarded-Uri"] = path
+    return headers
+
+
+async def _pass_back(
+    request: web.BaseRequest, answer: aiohttp.ClientResponse, prefix: str, to: Forward
+) -> web.StreamResponse:
+    hosts = (to.authority, to.host, request.host)
+    change = partial(rewrite_url, prefix=prefix, hosts=hosts)
+    headers = _answer_headers(answer.headers)
+    if hdrs.LOCATION in headers:
+        headers[hdrs.LOCATION] = change(headers[hdrs.LOCATION])
+    first = b""
+    if answer.content_type == "text/html" and request.method != "HEAD" and hdrs.LOCATION not in headers:
+        first = await _beginning(answer)
+        page = _plain(first, answer.headers.get(hdrs.CONTENT_ENCODING, "")) if answer.content.at_eof() else None
+        if page is not None:
+            headers.popall(hdrs.CONTENT_LENGTH, None)
+            headers.popall(hdrs.CONTENT_ENCODING, None)
+            body = rewrite_html(page, change)
+            return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    try:
+        await response.prepare(request)
+        if first:
+            await response.write(first)
+        while chunk := await answer.content.readany():
+            await response.write(chunk)
+        await response.write_eof()
+    except ConnectionError:
+        pass  # the client went away
+    except (aiohttp.ClientError, TimeoutError):
+        # Half an answer is out already: only a cut connection tells the client that it is not whole.
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole page, or more of it than we want to hold. Raises StatusError 503."""
+    found = bytearray()
+    try:
+        while len(found) <= _MAX_PAGE and (chunk := await answer.content.readany()):
+            found += chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as e:
+        raise unavailable(f"error trying to reach service: {e or type(e).__name__}") from e
+    return bytes(found)
+
+
+def _answer_headers(found: CIMultiDict[str] | object) -> CIMultiDict[str]:
+    headers: CIMultiDict[str] = CIMultiDict(found)  # type: ignore[arg-type]
+    dropped = _HOP_BY_HOP | {t.strip() for t in headers.get(hdrs.CONNECTION, "").lower().split(",")}
+    for name in [name for name in headers if name.lower() in dropped or name.lower().startswith("access-control-")]:
+        headers.popall(name, None)
+    return headers
+
+
+def _plain(page: bytes, coding: str) -> bytes | None:
+    """The page as text; None where it is in a coding unknown here, or unfolds to more than we want to hold."""
+    if coding.lower() in ("", "identity"):
+        return page
+    if coding.lower() != "gzip":
+        return None
+    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = inflate.decompress(page, _MAX_PAGE)
+    except zlib.error:
+        return None
+    return plain if inflate.eof else None
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[int, str, CIMultiDict[str]]:
+    """Raises ValueError for what is no HTTP."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("utf-8", "surrogateescape")
+    first, *lines = head.split("\r\n")
+    version, _, rest = first.partition(" ")
+    if not version.startswith("HTTP/1."):
+        raise ValueError("malformed HTTP response")
+    status, _, reason = rest.partition(" ")
+    headers: CIMultiDict[str] = CIMultiDict()
+    for line in filter(None, lines):
+        name, _, value = line.partition(":")
+        headers.add(name.strip(), value.strip())
+    return integer(status), reason, headers
+
+
+async def _refused(
+    reader: asyncio.StreamReader, status: int, reason: str, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    """The backend's answer to a switch it does not want; its body is short, or not worth more."""
+    length = headers.get(hdrs.CONTENT_LENGTH, "")
+    chunked = "chunked" in headers.get(hdrs.TRANSFER_ENCODING, "").lower()
+    body = b""
+    if (size := natural(length)) is not None:
+        body = await reader.readexactly(min(size, _MAX_PAGE))
+    elif not chunked:
+        body = await reader.read(_MAX_PAGE)
+    headers = _answer_headers(headers)
+    headers.popall(hdrs.CONTENT_LENGTH, None)
+    return web.Response(status=status, reason=reason, headers=headers, body=body)
+
+
+def _unreachable(to: Forward, error: Exception) -> StatusError:
+    text = f"dial tcp {to.authority}: {_why(error)}"
+    if to.is_node:
+        return StatusError(500, "InternalError", f"error dialing backend: {text}")
+    return unavailable(f"error trying to reach service: {text}")
+
+
+def _why(error: Exception) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, ConnectionRefusedError):
+        return "connect: connection refused"
+    return (cause.strerror if isinstance(cause, OSError) else "") or str(cause) or "i/o timeout"

@@ -1,0 +1,126 @@
+"""Where a request below `services/.../proxy`, `pods/.../proxy` or `nodes/.../proxy` is to go: one endpoint.
+
+A Service is proxied to one of its ready endpoints, chosen anew each time, and not to its cluster IP: so that it
+works for headless Services, and as upstream does. Addresses that belong to this machine rather than to the cluster
+(loopback, link-local, multicast) are refused, whatever a slice or a status says.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Iterator
+
+from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.node import NODE, Node
+from fairlead.api.pod import POD, Pod
+from fairlead.api.service import SERVICE, Service
+from fairlead.apiserver.model import Forward
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.addresses import unmapped
+from fairlead.base.numbers import natural, port_number
+from fairlead.machinery.status import StatusError, bad_request
+
+_SERVICE_NAME = "kubernetes.io/service-name"
+_KUBELET_PORT = 10250
+
+
+class Proxies:
+    def __init__(self, resources: Resources, *, rng: random.Random) -> None:
+        self._pods = resources.of(POD)
+        self._nodes = resources.of(NODE)
+        self._services = resources.of(SERVICE)
+        self._slices = resources.of(ENDPOINT_SLICE)
+        self._rng = rng
+
+    def locate(self, target: Target) -> Forward:
+        """Raises StatusError 400, 404, 503."""
+        kind = target.resource.kind
+        scheme, name, port = split(target.name, kind.singular or kind.plural)
+        if kind is SERVICE:
+            return self._service(target, scheme, name, port)
+        if kind is POD:
+            return self._pod(target, scheme, name, port)
+        return self._node(scheme, name, port)
+
+    def _service(self, target: Target, scheme: str, name: str, port: str) -> Forward:
+        service: Service = self._services.find(target.namespace, name).decode()
+        if (number := natural(port)) is not None:
+            found = next((p for p in service.spec.ports if p.port == number), None)
+            if found is None:
+                raise unavailable(f'no service port {port} found for service "{name}"')
+            port = found.name
+        choices = list(self._endpoints(target.namespace, name, port))
+        if not choices:
+            raise unavailable(f'no endpoints available for service "{target.name}"')
+        return _forward(scheme, *self._rng.choice(choices))
+
+    def _endpoints(self, namespace: str, name: str, port: str) -> Iterator[tuple[str, int]]:
+        """The ready addresses that serve the port of this name."""
+        mark = f'"{_SERVICE_NAME}":"{name}"'.encode()  # spares decoding the slices of all other Services
+        for entry in self._slices.cache.select(namespace):
+            if mark not in entry.raw or entry.labels.get(_SERVICE_NAME) != name:
+                continue
+            s: EndpointSlice = entry.decode()
+            number = next((p.port for p in s.ports if (p.name or "") == port and p.port), None)
+            if number is not None and s.addressType != "FQDN":
+                for endpoint in s.endpoints:
+                    if endpoint.conditions.ready in (None, True):
+                        yield endpoint.addresses[0], number
+
+    def _pod(self, target: Target, scheme: str, name: str, port: str) -> Forward:
+        pod: Pod = self._pods.find(target.namespace, name).decode()
+        number = _port_number(port)
+        if not port:
+            declared = (p.containerPort for c in pod.spec.containers for p in c.ports[:1])
+            number = next(declared, 443 if scheme == "https" else 80)
+        return _forward(scheme, pod.status.podIP, number)
+
+    def _node(self, scheme: str, name: str, port: str) -> Forward:
+        node: Node = self._nodes.find("", name).decode()
+        address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
+        kubelet = node.status.daemonEndpoints.kubeletEndpoint.Port or _KUBELET_PORT
+        if not port or port == str(kubelet):
+            return _forward("https", address, kubelet, is_node=True)
+        return _forward(scheme, address, _port_number(port))
+
+
+def split(text: str, what: str) -> tuple[str, str, str]:
+    """`name`, `name:port` or `scheme:name:port` as scheme, name and port. Raises StatusError 400."""
+    scheme, port = "http", ""
+    match text.split(":"):
+        case [name]:
+            pass
+        case [name, port]:
+            pass
+        case ["http" | "https" | "" as given, name, port]:
+            scheme = given or "http"
+        case _:
+            name = ""
+    if not name:
+        raise bad_request(f'invalid {what} request "{text}"')
+    return scheme, name, port
+
+
+def unavailable(why: str) -> StatusError:
+    return StatusError(503, "ServiceUnavailable", why)
+
+
+def _forward(scheme: str, host: str, port: int, *, is_node: bool = False) -> Forward:
+    try:
+        address = unmapped(ipaddress.ip_address(host))
+    except ValueError as e:
+        raise bad_request("address not allowed") from e
+    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise bad_request("address not allowed")
+    return Forward(scheme, str(address), port, is_node)
+
+
+def _port_number(text: str) -> int:
+    if not text:
+        return 0
+    port = port_number(text)
+    if port is None:
+        raise bad_request(f'invalid port "{text}"')
+    return port

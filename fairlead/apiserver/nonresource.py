@@ -1,0 +1,153 @@
+"""Everything the server answers that is not about objects: health, version, discovery, OpenAPI, metrics, reviews."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fairlead.apiserver.auth.reviews import PATHS, review
+from fairlead.apiserver.metrics import Metrics
+from fairlead.apiserver.model import Outcome, User, json_response
+from fairlead.apiserver.serialization import openapi_proto
+from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.machinery.decode import encode
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import method_not_allowed, no_such_resource
+from fairlead.runtime.client import Request, Response
+
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
+_HEALTH = ("/healthz", "/livez", "/readyz")
+
+
+class Endpoints:
+    def __init__(
+        self, kinds: Sequence[Kind[Any]], *, version: str, metrics: Metrics, ready: Callable[[], dict[str, bool]]
+    ) -> None:
+        self._kinds = kinds
+        self._version = version
+        self._metrics = metrics
+        self._ready = ready
+        self._made: dict[str, bytes] = {}
+
+    async def handle(self, request: Request, user: User) -> Outcome:
+        """Raises StatusError 404, 405."""
+        path = request.path.rstrip("/") or "/"
+        if request.method == "POST" and path in PATHS:
+            wanted_form(request.headers.get("accept", ""), tables=False)
+            return json_response(review(path, request, user), 201)
+        if path in PATHS or (request.method not in ("GET", "HEAD") and self._is_served(path)):
+            raise method_not_allowed()
+        if request.method not in ("GET", "HEAD"):
+            raise no_such_resource()
+        if path.startswith(_HEALTH):
+            return self._health(path, request)
+        if path == "/metrics":
+            return Response(200, self._metrics.render(), {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+        if path in ("/api", "/apis") and (aggregated := self._aggregated(path, request)) is not None:
+            return aggregated
+        if path == "/openapi/v2" and openapi_proto.MEDIA_TYPE in request.headers.get("accept", ""):
+            described = openapi_proto.openapi_v2_proto(self._kinds, self._version)
+            return Response(200, described, {"content-type": openapi_proto.CONTENT_TYPE})
+        body = self._document(path)
+        if body is None:
+            raise no_such_resource()
+        return json_response(body)
+
+    def _is_served(self, path: str) -> bool:
+        return path.startswith(_HEALTH) or path == "/metrics" or self._document(path) is not None
+
+    def _document(self, path: str) -> bytes | None:
+        """Made when first asked for and kept: the kinds never change."""
+        found = self._made.get(path)
+        if found is None and (found := self._make(path)) is not None:
+            self._made[path] = found
+        return found
+
+    def _make(self, path: str) -> bytes | None:
+        from fairlead.machinery import discovery, openapi  # when first asked: not needed to be ready
+
+        parts = path.strip("/").split("/")
+        match parts:
+            case [""]:
+                return encode({"paths": self._paths()})
+            case ["version"]:
+                return encode(version_info(self._version))
+            case ["api"]:
+                return encode(discovery.api_versions())
+            case ["apis"]:
+                return encode(discovery.api_groups(self._kinds))
+            case ["api", version]:
+                return self._resources(version)
+            case ["apis", group]:
+                return _encoded(discovery.api_group(self._kinds, group))
+            case ["apis", group, version]:
+                return self._resources(f"{group}/{version}")
+            case ["openapi", "v2"]:
+                return encode(openapi.openapi_v2(self._kinds))
+            case ["openapi", "v3"]:
+                return encode(openapi.openapi_v3_index(self._kinds))
+            case ["openapi", "v3", "api" | "apis", *rest] if "/".join(rest) in self._group_versions():
+                return encode(openapi.openapi_v3(self._kinds, "/".join(rest)))
+            case _:
+                return None
+
+    def _resources(self, group_version: str) -> bytes | None:
+        from fairlead.machinery import discovery
+
+        return _encoded(discovery.api_resources(self._kinds, group_version))
+
+    def _group_versions(self) -> list[str]:
+        return sorted({kind.api_version for kind in self._kinds})
+
+    def _aggregated(self, path: str, request: Request) -> Response | None:
+        """Both halves of discovery in one document each, for clients that ask for it."""
+        from fairlead.machinery import discovery
+
+        if not discovery.wants_aggregated(request.headers.get("accept", "")):
+            return None
+        tree = discovery.aggregated(self._kinds, core=path == "/api")
+        return Response(200, encode(tree), {"content-type": discovery.AGGREGATED_MEDIA_TYPE})
+
+    def _paths(self) -> list[str]:
+        groups = sorted({kind.group for kind in self._kinds if kind.group})
+        versions = [v for v in self._group_versions() if "/" in v]
+        found = ["/api", "/api/v1", "/apis", *(f"/apis/{g}" for g in groups), *(f"/apis/{v}" for v in versions)]
+        return sorted([*found, *_HEALTH, "/metrics", "/openapi/v2", "/openapi/v3", "/version"])
+
+    def _health(self, path: str, request: Request) -> Response:
+        checks = self._ready()
+        name, _, one = path[1:].partition("/")
+        if one:
+            if one not in checks:
+                raise no_such_resource()
+            checks = {one: checks[one]}
+        good = all(checks.values())
+        if "verbose" not in request.query and good:
+            return Response(200, b"ok", _TEXT)
+        lines = [f"[{'+' if fine else '-'}]{check} {'ok' if fine else 'failed'}" for check, fine in checks.items()]
+        lines.append(f"{name} check {'passed' if good else 'failed'}")
+        return Response(200 if good else 500, ("\n".join(lines) + "\n").encode(), _TEXT)
+
+
+def _encoded(tree: dict[str, Any] | None) -> bytes | None:
+    return encode(tree) if tree is not None else None
+
+
+def version_info(version: str) -> dict[str, str]:
+    major, minor = version.removeprefix("v").split(".")[:2]
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": version,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": platform.python_implementation().lower(),
+        "platform": f"linux/{_machine()}",
+    }
+
+
+def _machine() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

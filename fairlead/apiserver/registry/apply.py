@@ -1,0 +1,152 @@
+"""apply: PATCH with a configuration instead of a patch (server-side apply). Creates what is not there.
+
+The body is the object as its sender wants it, in YAML or JSON, with only the fields that it cares for; who owns what
+and what becomes of the object is decided in `fairlead.machinery.apply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from fairlead.apiserver.registry.create import Creator
+from fairlead.apiserver.registry.prepare import Place, fit_place
+from fairlead.apiserver.registry.tracking import read_managed, shape_of, tree_of, write_managed, write_of
+from fairlead.apiserver.registry.update import Candidate, Updater
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.body import decoded, parse_yaml
+from fairlead.apiserver.serialization.params import WriteOptions
+from fairlead.apiserver.serialization.yamlkeys import repeated_keys
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.base.clock import Clock
+from fairlead.machinery.apply import Conflicts, apply
+from fairlead.machinery.conform import problems, text_of
+from fairlead.machinery.decode import decode_tree, encode
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.patch import depth_guard
+from fairlead.machinery.status import OBJECT_MODIFIED, StatusError, bad_request
+from fairlead.runtime.client import Request
+
+Tree = dict[str, Any]
+_CREATE_TRIES = 8
+
+
+class Applier:
+    def __init__(self, creator: Creator, updater: Updater, *, clock: Clock) -> None:
+        self._creator = creator
+        self._updater = updater
+        self._clock = clock
+
+    async def apply(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str], int]:
+        """The object, warnings, and 201 where it was created. Raises StatusError 400, 404, 409, 422."""
+        kind = target.resource.kind
+        config, warnings = await decoded(request, lambda: read_config(request.body, options))
+        _check_header(kind, config)
+        _check_fit(kind, config, target)
+        change = self.change(kind, config, options, through=target.subresource)
+        for _ in range(_CREATE_TRIES):
+            if target.subresource or target.resource.cache.get(target.resource.key(target.namespace, target.name)):
+                entry, more = await self._updater.update(target, change, options)
+                return entry, [*warnings, *more], 200
+            try:
+                entry, more = await self._create(target, config, options)
+            except StatusError as e:
+                if e.reason != "AlreadyExists":
+                    raise
+            else:
+                return entry, [*warnings, *more], 201
+        raise target.resource.conflict(target.name, OBJECT_MODIFIED)
+
+    def change(
+        self, kind: Kind[Any], config: Tree, options: WriteOptions, *, through: str
+    ) -> Callable[[Entry], Candidate]:
+        """The configuration as a change of the object."""
+        write = write_of(kind, options.manager, subresource=through, now=self._clock.now())
+
+        def change(entry: Entry) -> Candidate:
+            obj = entry.decode()
+            managed = read_managed(obj.metadata.managedFields) or {}
+            try:
+                with depth_guard():
+                    applied = apply(managed, tree_of(obj), config, write, force=options.force)
+            except Conflicts as conflicts:
+                raise conflicts.status() from None
+            wanted = decode_tree(kind, applied.tree, validation="Ignore").obj
+            wanted.metadata.managedFields = write_managed(applied.managed)
+            return Candidate(wanted, tracked=True)
+
+        return change
+
+    async def _create(self, target: Target, config: Tree, options: WriteOptions) -> tuple[Entry, list[str]]:
+        kind = target.resource.kind
+        obj = decode_tree(kind, config, validation="Ignore").obj
+        fit_place(obj, Place(target.namespace, target.name))
+        if uid := obj.metadata.uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise target.resource.conflict(target.name, why)
+        if obj.metadata.resourceVersion not in ("", "0"):
+            raise target.resource.conflict(target.name, OBJECT_MODIFIED)
+        obj.metadata.resourceVersion = ""
+        write = write_of(kind, options.manager, now=self._clock.now())
+        owners = write_managed(apply({}, {}, config, write).managed)
+        return await self._creator.insert(target, obj, dry_run=options.dry_run, owners=owners)
+
+
+def read_config(body: bytes, options: WriteOptions) -> tuple[Tree, list[str]]:
+    """The configuration in a body, and what is to be said about how it is written. Raises StatusError 400."""
+    tree, repeats = _parse(body)
+    if not isinstance(tree, dict):
+        raise bad_request("error decoding YAML: an object is expected")
+    found = repeated_keys(body) if repeats and options.validation != "Ignore" else []
+    if found and options.validation == "Strict":
+        raise bad_request("error strict decoding YAML: " + ", ".join(found))
+    return tree, found
+
+
+def _parse(body: bytes) -> tuple[Any, bool]:
+    """The tree, and whether keys may be repeated in it."""
+    try:
+        tree = msgspec.json.decode(body)
+        return tree, body.count(b'":') != encode(tree).count(b'":')
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        pass
+    try:
+        # What YAML has and JSON has not (dates, keys that are numbers) becomes what it would be in JSON.
+        return msgspec.json.decode(encode(parse_yaml(body))), True
+    except StatusError as e:
+        raise bad_request(f"error decoding YAML: {e}") from e
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as e:
+        raise bad_request(f"error decoding YAML: {e}") from e
+
+
+def _check_header(kind: Kind[Any], config: Tree) -> None:
+    for name in ("kind", "apiVersion"):
+        if not config.get(name) or not isinstance(config[name], str):
+            raise bad_request(f"Object '{name[0].upper()}{name[1:]}' is missing in the applied configuration")
+    given, _, version = config["apiVersion"].rpartition("/")
+    if config["kind"] != kind.kind or given != kind.group:
+        raise bad_request(f"invalid object type: {config['apiVersion']}, Kind={config['kind']}")
+    if version != kind.version:
+        raise bad_request(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {config['apiVersion']}, expected: {kind.api_version}"
+        )
+
+
+def _check_fit(kind: Kind[Any], config: Tree, target: Target) -> None:
+    with depth_guard():
+        found = list(problems(config, shape_of(kind)))
+    if found:
+        where = f"{target.namespace}/{target.name}" if target.namespace else f"/{target.name}"
+        version = kind.api_version if kind.group else f"/{kind.version}"
+        raise bad_request(
+            f"failed to create typed patch object ({where}; {version}, Kind={kind.kind}): {text_of(found)}"
+        )
+    metadata = config.get("metadata") or {}
+    if metadata.get("managedFields") is not None:
+        raise bad_request("metadata.managedFields must be nil")
+
+
+__all__ = ["Applier", "read_config"]

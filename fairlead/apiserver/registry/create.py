@@ -1,0 +1,84 @@
+"""create: POST to a collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.api.meta import ManagedFieldsEntry, ObjectMeta
+from fairlead.apiserver.admission.chain import Admission
+from fairlead.apiserver.registry.prepare import Place, begin_create, fit_place, generated_name
+from fairlead.apiserver.registry.tracking import track_create
+from fairlead.apiserver.registry.writer import Writer
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.body import decoded, read_object
+from fairlead.apiserver.serialization.params import WriteOptions
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
+from fairlead.machinery.checks import check, check_metadata
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, invalid_object
+from fairlead.runtime.client import Request
+
+_NAME_TRIES = 8
+
+
+class Creator:
+    def __init__(self, writer: Writer, admission: Admission, *, clock: Clock, ids: IdSource) -> None:
+        self._writer = writer
+        self._admission = admission
+        self._clock = clock
+        self._ids = ids
+
+    async def create(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str]]:
+        """The new object and the warnings about it."""
+        kind = target.resource.kind
+        found = await decoded(request, lambda: read_object(kind, request, options.validation))
+        fit_place(found.obj, Place(target.namespace, ""))
+        entry, warnings = await self.insert(target, found.obj, dry_run=options.dry_run, manager=options.manager)
+        return entry, [*found.warnings, *warnings]
+
+    async def insert(
+        self,
+        target: Target,
+        obj: Any,
+        *,
+        dry_run: bool,
+        manager: str = "",
+        owners: list[ManagedFieldsEntry] | None = None,
+    ) -> tuple[Entry, list[str]]:
+        """Creates a decoded object. Owns it. Its fields are the manager's, or the owners' where these are known."""
+        kind, now = target.resource.kind, self._clock.now()
+        begin_create(kind, obj, uid=self._ids.uid(), now=now)
+        base = self._name(obj.metadata)
+        obj = kind.default(obj)
+        if owners is None:
+            track_create(kind, obj, manager, now=now)
+        else:
+            obj.metadata.managedFields = owners
+        obj = kind.prepare_create(obj)
+        self._admission.on_create(kind, obj)
+        self._writer.complete(kind, None, obj)
+        self._check(kind, obj)
+        warnings = kind.notices(obj)
+        for _ in range(_NAME_TRIES):
+            try:
+                return await self._writer.insert(target.resource, obj, dry_run=dry_run), warnings
+            except StatusError as e:
+                if e.reason != "AlreadyExists" or not base:
+                    raise
+                taken = e
+                obj.metadata.name = generated_name(base, self._ids.suffix())
+        raise taken
+
+    def _name(self, meta: ObjectMeta) -> str:
+        """Makes up a name where one is wanted; gives its base then."""
+        if meta.name or not meta.generateName:
+            return ""
+        meta.name = generated_name(meta.generateName, self._ids.suffix())
+        return meta.generateName
+
+    def _check(self, kind: Kind[Any], obj: Any) -> None:
+        meta: ObjectMeta = obj.metadata
+        if errors := [*check_metadata(kind, meta), *check(kind, obj), *kind.create_rules(obj)]:
+            raise invalid_object(kind.kind, kind.group, meta.name, errors)

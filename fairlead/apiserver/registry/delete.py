@@ -1,0 +1,151 @@
+"""delete and deletecollection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.api.deleteoptions import DeleteOptions
+from fairlead.api.meta import ObjectMeta
+from fairlead.api.pod import POD
+from fairlead.api.service import SERVICE
+from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.apiserver.admission.chain import Admission
+from fairlead.apiserver.registry.deletion import plan_deletion
+from fairlead.apiserver.registry.writer import Raced, Writer
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.body import read_tree
+from fairlead.apiserver.serialization.params import options_error
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.filter import Filter
+from fairlead.apiserver.watchcache.resource import Resource
+from fairlead.base.clock import Clock
+from fairlead.base.numbers import integer
+from fairlead.machinery.decode import Target as Body
+from fairlead.machinery.decode import decode_tree_as, encode
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.query import flag
+from fairlead.machinery.status import FieldError, bad_request, invalid, not_supported
+from fairlead.runtime.client import Request
+
+_BODY = Body(DeleteOptions, "DeleteOptions", "v1")
+_POLICIES = ("Background", "Foreground", "Orphan")
+# Upstream answers a delete with the object for these, with a Status for the rest.
+_RETURNED: tuple[Kind[Any], ...] = (POD, SERVICE, SERVICE_ACCOUNT)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    entry: Entry
+    removed: bool
+
+
+class Deleter:
+    def __init__(self, writer: Writer, admission: Admission, *, clock: Clock) -> None:
+        self._writer = writer
+        self._admission = admission
+        self._clock = clock
+
+    async def delete(self, target: Target, options: DeleteOptions) -> Deleted:
+        """Removes the object or marks it. Raises StatusError 403, 404, 409."""
+        resource = target.resource
+        self._admission.on_delete(resource.kind, target.name)
+        while True:
+            entry = resource.find(target.namespace, target.name)
+            try:
+                return await self._attempt(resource, entry, options)
+            except Raced:
+                continue
+
+    async def delete_all(self, resource: Resource, filter: Filter, options: DeleteOptions) -> list[Entry]:
+        """Deletes whatever matches; what others delete meanwhile is none of our business."""
+        gone: list[Entry] = []
+        for entry in [e for e in resource.cache.select(filter.namespace) if filter.matches(e)]:
+            target = Target(resource, entry.namespace, entry.name)
+            if resource.cache.get(entry.key) is not None:
+                gone.append((await self.delete(target, options)).entry)
+        return gone
+
+    async def _attempt(self, resource: Resource, entry: Entry, options: DeleteOptions) -> Deleted:
+        obj = entry.decode()
+        _check_preconditions(resource, entry, obj.metadata, options)
+        verdict = plan_deletion(resource.kind, obj, options, now=self._clock.now())
+        dry_run = bool(options.dryRun)
+        if verdict.remove:
+            return Deleted(await self._writer.remove(resource, entry, dry_run=dry_run), removed=True)
+        if verdict.obj is None:
+            return Deleted(entry, removed=False)
+        return Deleted(await self._writer.replace(resource, entry, verdict.obj, dry_run=dry_run), removed=False)
+
+
+def answer(target: Target, deleted: Deleted) -> bytes:
+    """What a delete says: the object, or that it is gone."""
+    kind = target.resource.kind
+    if not deleted.removed or any(kind is returned for returned in _RETURNED):
+        return deleted.entry.raw
+    details = {"name": target.name, "group": kind.group, "kind": kind.plural}
+    details["uid"] = deleted.entry.decode().metadata.uid
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return encode(status | {"details": {k: v for k, v in details.items() if v}})
+
+
+def read_options(request: Request) -> DeleteOptions:
+    """From the body, else from the query. Raises StatusError 400, 422."""
+    options = _from_body(request) if request.body else _from_query(request.query)
+    errors: list[FieldError] = []
+    if options.propagationPolicy is not None and options.propagationPolicy not in _POLICIES:
+        errors.append(not_supported("propagationPolicy", options.propagationPolicy, _POLICIES))
+    if options.propagationPolicy is not None and options.orphanDependents is not None:
+        errors.append(
+            invalid(
+                "propagationPolicy",
+                options.propagationPolicy,
+                "orphanDependents and deletionPropagation cannot be both set",
+            )
+        )
+    if options.dryRun not in ([], ["All"]):
+        errors.append(not_supported("dryRun", options.dryRun, ["All"]))
+    if errors:
+        raise options_error("DeleteOptions", errors)
+    return options
+
+
+def _from_body(request: Request) -> DeleteOptions:
+    tree = read_tree(request, DeleteOptions)
+    if isinstance(tree, dict):
+        # Clients name the version of the object being deleted, or that of meta; all mean the same.
+        tree.pop("apiVersion", None)
+    options = decode_tree_as(_BODY, tree, validation="Ignore").obj
+    if not options.dryRun and request.query.get("dryRun"):
+        options.dryRun = [request.query["dryRun"]]
+    return options
+
+
+def _from_query(query: Mapping[str, str]) -> DeleteOptions:
+    options = DeleteOptions(propagationPolicy=query.get("propagationPolicy"))
+    if "gracePeriodSeconds" in query:
+        try:
+            options.gracePeriodSeconds = integer(query["gracePeriodSeconds"])
+        except ValueError as e:
+            raise bad_request(str(e)) from e
+    if "orphanDependents" in query:
+        options.orphanDependents = flag(query, "orphanDependents")
+    if query.get("dryRun"):
+        options.dryRun = [query["dryRun"]]
+    return options
+
+
+def _check_preconditions(resource: Resource, entry: Entry, meta: ObjectMeta, options: DeleteOptions) -> None:
+    wanted = options.preconditions
+    if wanted is None:
+        return
+    for name, asked, found in (
+        ("UID", wanted.uid, meta.uid),
+        ("ResourceVersion", wanted.resourceVersion, str(entry.revision)),
+    ):
+        if asked is not None and asked != found:
+            raise resource.conflict(
+                entry.name,
+                f"Precondition failed: {name} in precondition: {asked}, {name} in object meta: {found}",
+            )

@@ -1,0 +1,162 @@
+"""The verbs that only read: get, list, watch. All of them answer from the cache, without an await in between."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead.apiserver.model import Outcome, json_response
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.params import ListOptions, parse_revision
+from fairlead.apiserver.watchcache.cache import Entry, KindCache
+from fairlead.apiserver.watchcache.filter import Filter, parse_filter
+from fairlead.apiserver.watchcache.pages import Gone, Position, Snapshots, parse_token, render_token
+from fairlead.apiserver.watchcache.represent import Represent, list_metadata
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.watch import WatchStream, error_line
+from fairlead.apiserver.watchcache.watches import Watches
+from fairlead.machinery.decode import encode
+from fairlead.machinery.status import StatusError, bad_request, expired
+from fairlead.runtime.client import Response
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    entries: Sequence[Entry]
+    metadata: bytes
+
+
+class Reader:
+    def __init__(self, resources: Resources, watches: Watches, *, rng: random.Random) -> None:
+        self._resources = resources
+        self._watches = watches
+        self._snapshots = Snapshots()
+        self._rng = rng
+
+    def collection(self, target: Target, options: ListOptions, represent: Represent) -> Response:
+        """GET of a collection."""
+        filter = _filter(target, options)
+        self._check_not_future(options)
+        page = self._page(target, options, filter)
+        return json_response(represent.many(page.entries, page.metadata))
+
+    def watch(self, target: Target, options: ListOptions, represent: Represent) -> Outcome:
+        """GET of a collection with `watch`."""
+        cache = target.resource.cache
+        filter = _filter(target, options)
+        revision = parse_revision(options.resource_version)
+        # Without a version, and for "0", a watch starts with what is there; with one, from there on.
+        initial = options.send_initial if options.send_initial is not None else revision == 0
+        stream = WatchStream(cache, filter, render=represent.events(), bookmarks=options.bookmarks)
+        if initial:
+            stream.start(_select(cache, filter), ())
+            if options.send_initial and options.bookmarks:
+                stream.bookmark(self._resources.revision, initial_end=True)
+        elif revision and revision < cache.floor:
+            return _Ended(error_line(encode(too_old(revision, cache.floor).body())))
+        else:
+            stream.start((), cache.since(revision or self._resources.revision))
+        self._watches.add(stream, options.timeout_s or self._rng.uniform(1800.0, 3600.0))
+        return stream
+
+    def _page(self, target: Target, options: ListOptions, filter: Filter) -> _Page:
+        cache = target.resource.cache
+        collection = (cache.kind, target.namespace)
+        revision = self._resources.revision
+        if options.token:
+            position = parse_token(options.token)
+            revision = position.revision or revision
+            entries = self._continued(collection, cache, position)
+        else:
+            revision = _exact(cache, options) or revision
+            entries = _candidates(cache, filter)
+        chosen: Sequence[Entry] = [e for e in entries if filter.matches(e)] if filter.selects else entries
+        if not options.limit or len(chosen) <= options.limit:
+            return _Page(chosen, list_metadata(revision))
+        page = chosen[: options.limit]
+        self._snapshots.keep(collection, revision, entries)
+        remaining = None if filter.selects else len(chosen) - len(page)
+        token = render_token(Position(revision, page[-1].key))
+        return _Page(page, list_metadata(revision, token, remaining))
+
+    def _continued(self, collection: tuple[object, str], cache: KindCache, position: Position) -> list[Entry]:
+        entries = self._snapshots.find(collection, position.revision)
+        if entries is None:
+            if position.revision and not _unchanged(cache, position.revision):
+                raise Gone(position)
+            entries = cache.select(collection[1])
+        return [entry for entry in entries if entry.key > position.after]
+
+    def _check_not_future(self, options: ListOptions) -> None:
+        revision = parse_revision(options.resource_version)
+        if revision > self._resources.revision:
+            raise StatusError(
+                504,
+                "Timeout",
+                f"Timeout: Too large resource version: {revision}, current: {self._resources.revision}",
+                {
+                    "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                    "retryAfterSeconds": 1,
+                },
+            )
+
+
+class _Ended:
+    """A watch that says one thing and ends."""
+
+    def __init__(self, line: bytes) -> None:
+        self._lines = [line]
+        self.headers = {"content-type": "application/json"}
+
+    async def next(self) -> Sequence[bytes]:
+        lines, self._lines = self._lines, []
+        return lines
+
+    def close(self) -> None:
+        self._lines = []
+
+
+def too_old(revision: int, floor: int) -> StatusError:
+    return expired(f"too old resource version: {revision} ({floor})")
+
+
+def _unchanged(cache: KindCache, revision: int) -> bool:
+    """Whether the kind is now as it was at the revision."""
+    return revision >= cache.floor and next(cache.since(revision), None) is None
+
+
+def _exact(cache: KindCache, options: ListOptions) -> int:
+    """The revision that `resourceVersionMatch=Exact` asks for, which only now can be given if nothing changed since."""
+    if options.match != "Exact":
+        return 0
+    revision = parse_revision(options.resource_version)
+    if not _unchanged(cache, revision):
+        raise expired(f"The resourceVersion for the provided list is too old: {revision}")
+    return revision
+
+
+def _filter(target: Target, options: ListOptions) -> Filter:
+    kind = target.resource.kind
+    try:
+        return parse_filter(kind, target.namespace, target.name, options.labels, options.fields)
+    except StatusError as e:
+        gv = f"{kind.group}/{kind.version}"
+        raise bad_request(
+            f'Unable to find "{gv}, Resource={kind.plural}" that match label selector "{options.labels}", '
+            f'field selector "{options.fields}": {e.message}'
+        ) from e
+
+
+def _candidates(cache: KindCache, filter: Filter) -> list[Entry]:
+    """What the filter has to look at: one entry where it names one, else the namespace."""
+    name = filter.fields.exact("metadata.name") if filter.fields is not None else None
+    if name is not None and (filter.namespace or not cache.kind.namespaced):
+        entry = cache.get(f"{filter.namespace}/{name}" if cache.kind.namespaced else name)
+        return [entry] if entry is not None else []
+    return cache.select(filter.namespace)
+
+
+def _select(cache: KindCache, filter: Filter) -> list[Entry]:
+    entries = _candidates(cache, filter)
+    return [e for e in entries if filter.matches(e)] if filter.selects else entries

@@ -1,0 +1,197 @@
+"""`metadata.managedFields` of every write: who changed which fields.
+
+What must stay true: a write costs next to nothing where nobody can want to know. Upstream tracks an object from its
+creation or not at all (its `trackOnCreateProbability`), and whatever an untracked object has when it is first applied
+belongs to `before-first-apply`. Here the writers that name neither a `fieldManager` nor a program (`User-Agent`)
+start no tracking: these are this cluster's own components, whose Pods, Endpoints, Leases and Events nobody applies,
+and whose writes are most of all. What others created is tracked from there on, whoever writes it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from fairlead.api.meta import ManagedFieldsEntry
+from fairlead.apiserver.registry.prepare import KEPT_BY_PARTS
+from fairlead.base.instant import Instant, render_time
+from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
+from fairlead.machinery.decode import to_tree
+from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
+from fairlead.machinery.merging import remove
+from fairlead.machinery.newfields import text_of_new
+from fairlead.machinery.schema import schema_of
+from fairlead.machinery.shape import Shape, struct_shape
+
+Tree = dict[str, Any]
+
+UNNAMED = "fairlead"
+"""The manager's name where a tracked object is written by one that names neither itself nor its program."""
+_FIELDS_V1 = "FieldsV1"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_HEADER = frozenset({"kind", "apiVersion", "metadata"})
+
+
+def track_create(kind: Kind[Any], obj: Any, manager: str, *, now: Instant) -> None:
+    """Notes the owners of a new object, defaulted but with nothing assigned by the server yet."""
+    if not manager:
+        return
+    tree = to_tree(obj)
+    if kind.status:
+        tree.pop("status", None)
+    text = text_of_new(tree, _empty(kind), shape_of(kind), skip=NOBODYS_TREE)
+    if text == "{}":
+        return
+    obj.metadata.managedFields = [
+        ManagedFieldsEntry(
+            manager=manager,
+            operation=UPDATE,
+            apiVersion=kind.api_version,
+            time=_time(int(now)),
+            fieldsType=_FIELDS_V1,
+            fieldsV1=msgspec.Raw(text.encode()),
+        )
+    ]
+
+
+def track_update(kind: Kind[Any], old: Any, new: Any, manager: str, *, subresource: str, now: Instant) -> None:
+    """Notes the owners of an object's new state, defaulted but not yet adjusted in any other way."""
+    live, sent = old.metadata.managedFields, new.metadata.managedFields
+    if not live and not sent:
+        return
+    if not subresource and sent == [ManagedFieldsEntry()]:
+        new.metadata.managedFields = []
+        return
+    claimed = read_managed(sent, trusted=False) if sent != live and not subresource else None
+    before, after = _differing(kind, old, new, subresource)
+    changed, removed = differences(before, after, shape_of(kind))
+    if not claimed and not changed and not removed:
+        new.metadata.managedFields = live
+        return
+    managed = claimed or read_managed(live)
+    if not managed:
+        new.metadata.managedFields = []
+        return
+    write = write_of(kind, manager or UNNAMED, subresource=subresource, now=now)
+    new.metadata.managedFields = write_managed(reassign(managed, changed, removed, write))
+
+
+def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[Tree, Tree]:
+    """The trees of both states as far as they differ and this endpoint writes them."""
+    ignored = ignored_fields(kind, subresource) or {}
+    was, now = old.metadata, new.metadata
+    header = was.managedFields, now.managedFields, was.resourceVersion
+    was.managedFields, now.managedFields, was.resourceVersion = [], [], now.resourceVersion
+    before, after = {}, {}
+    for name in _parts(kind):
+        one, other = getattr(old, name), getattr(new, name)
+        if ignored.get(f"f:{name}") != {} and one != other:
+            before[name], after[name] = to_tree(one), to_tree(other)
+    was.managedFields, now.managedFields, was.resourceVersion = header
+    below = {step: node for step, node in ignored.items() if node and step[2:] in before}
+    if below:
+        before, after = (remove(tree, below, shape_of(kind)) for tree in (before, after))
+    return before, after
+
+
+@functools.cache
+def _parts(kind: Kind[Any]) -> tuple[str, ...]:
+    return tuple(name for name in kind.type.__struct_fields__ if name not in ("kind", "apiVersion"))
+
+
+def write_of(kind: Kind[Any], manager: str, *, subresource: str = "", now: Instant) -> Write:
+    shape, ignored = shape_of(kind), ignored_fields(kind, subresource)
+    return Write(shape, manager, kind.api_version, subresource, _time(int(now)), ignored)
+
+
+def shape_of(kind: Kind[Any]) -> Shape:
+    struct: Any = kind.type
+    return struct_shape(struct)
+
+
+@functools.cache
+def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
+    """What this endpoint leaves alone whatever it is sent (`prepare.prepare_update` sees to it)."""
+    part = kind.part(subresource)
+    if part is not None:
+        others = (path for path in _all_but(kind.type, part.writes) if path[0] not in _HEADER)
+        return field_set(*others, *(("metadata", name) for name in KEPT_BY_PARTS))
+    if subresource == "status":
+        names = (name for name in kind.type.__struct_fields__ if name not in _HEADER and name != "status")
+        found = [*((name,) for name in names), ("metadata", "ownerReferences")]
+        if kind.group == "apps":
+            found.append(("metadata", "labels"))
+        return field_set(*found)
+    return field_set(("status",)) if kind.status and not subresource else None
+
+
+def _all_but(struct: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The fields of a struct beside the path to one of them."""
+    for name, known in schema_of(struct).fields.items():
+        if name != path[0]:
+            yield (name,)
+        elif path[1:]:
+            yield from ((name, *below) for below in _all_but(known.type.struct, path[1:]))
+
+
+def tree_of(obj: Any) -> Tree:
+    """The object's tree without its owners."""
+    entries, obj.metadata.managedFields = obj.metadata.managedFields, []
+    tree: Tree = to_tree(obj)
+    obj.metadata.managedFields = entries
+    return tree
+
+
+def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True) -> Managed | None:
+    """None where an entry is none. What we stored ourselves is trusted to be in normal form."""
+    found: Managed = {}
+    for entry in entries:
+        if entry.operation not in (APPLY, UPDATE) or entry.fieldsType != _FIELDS_V1:
+            return None
+        try:
+            text = bytes(entry.fieldsV1)
+            fields = _stored_fields(text) if trusted else parse_fields(_decode(text))
+        except (BadFields, msgspec.MsgspecError, RecursionError):
+            return None
+        who = owner(entry.operation, entry.manager, entry.subresource, entry.apiVersion)
+        found[who] = Owned(fields, entry.apiVersion, entry.time or "", entry.fieldsV1 if trusted else None)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _stored_fields(text: bytes) -> Fields:
+    """Shared by all who read the same text, as the sets of alike objects are; nobody changes a set in place."""
+    return _decode(text)
+
+
+def write_managed(managed: Managed) -> list[ManagedFieldsEntry]:
+    return [
+        ManagedFieldsEntry(
+            manager=who.manager,
+            operation=who.operation,
+            apiVersion=owned.api_version,
+            time=owned.time or None,
+            fieldsType=_FIELDS_V1,
+            fieldsV1=owned.text or msgspec.Raw(_encode(owned.fields)),
+            subresource=who.subresource,
+        )
+        for who, owned in in_order(managed)
+    ]
+
+
+@functools.lru_cache(maxsize=8)
+def _time(second: int) -> str:
+    return render_time(Instant(second))
+
+
+@functools.cache
+def _empty(kind: Kind[Any]) -> Tree:
+    """An object before anybody set anything: what is in it anyway is nobody's."""
+    tree: Tree = to_tree(kind.type())
+    return tree

@@ -1,0 +1,108 @@
+"""update and patch: a new state computed from the current one, written if nobody else wrote meanwhile.
+
+Whoever names a resourceVersion gets a 409 when it is not the current one; whoever names none is applied to
+whatever is current, again if need be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairlead.apiserver.registry.deletion import may_go
+from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
+from fairlead.apiserver.registry.tracking import track_update
+from fairlead.apiserver.registry.writer import Raced, Writer
+from fairlead.apiserver.route import Target
+from fairlead.apiserver.serialization.params import WriteOptions
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.resource import Resource
+from fairlead.base.clock import Clock
+from fairlead.machinery.checks import check, check_metadata, check_metadata_update, immutable
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import OBJECT_MODIFIED, FieldError, invalid_object
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A proposed state, with what there is to say about it."""
+
+    obj: Any
+    warnings: Sequence[str] = field(default_factory=tuple)
+    tracked: bool = False
+    """Its `managedFields` are as they are to be."""
+    through: str = ""
+    """The subresource that was written, where the target is its parent."""
+
+
+Change = Callable[[Entry], Candidate]
+"""Computes the wanted state from the current one; called again where another write came between."""
+
+
+class Updater:
+    def __init__(self, writer: Writer, *, clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def update(self, target: Target, change: Change, options: WriteOptions) -> tuple[Entry, list[str]]:
+        """Applies a change to the object that the target names. Raises StatusError 400, 404, 409, 422."""
+        resource = target.resource
+        while True:
+            entry = resource.find(target.namespace, target.name)
+            candidate = change(entry)
+            self._check_version(resource, entry, candidate.obj)
+            old = entry.decode()
+            new = self._prepared(target, old, candidate, options.manager)
+            warnings = [*candidate.warnings, *(resource.kind.notices(new) if not target.subresource else ())]
+            try:
+                if may_go(resource.kind, new):
+                    return await self._finish(resource, entry, new, dry_run=options.dry_run), warnings
+                return await self._writer.replace(resource, entry, new, dry_run=options.dry_run), warnings
+            except Raced:
+                continue
+
+    async def _finish(self, resource: Resource, entry: Entry, new: Any, *, dry_run: bool) -> Entry:
+        """The last thing that held a deleted object is gone, and so it goes."""
+        removed = await self._writer.remove(resource, entry, dry_run=dry_run)
+        raw = resource.form.splice(resource.form.stored(new), removed.revision)
+        return Entry(removed.form, removed.key, raw, removed.revision)
+
+    def _check_version(self, resource: Resource, entry: Entry, new: Any) -> None:
+        asked, uid = new.metadata.resourceVersion, new.metadata.uid
+        if asked and asked != "0" and asked != str(entry.revision):
+            raise resource.conflict(entry.name, OBJECT_MODIFIED)
+        if uid:
+            current = entry.decode().metadata.uid
+            if uid != current:
+                raise resource.conflict(
+                    entry.name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current}"
+                )
+
+    def _prepared(self, target: Target, old: Any, candidate: Candidate, manager: str) -> Any:
+        kind, new = target.resource.kind, candidate.obj
+        fit_place(new, Place(target.namespace, target.name))
+        new = kind.default(new)
+        if not candidate.tracked and target.subresource != "binding":
+            through = target.subresource or candidate.through
+            track_update(kind, old, new, manager, subresource=through, now=self._clock.now())
+        if not target.subresource:
+            new = kind.prepare_update(old, new)
+        prepare_update(kind, old, new, target.subresource)
+        if not target.subresource:
+            self._writer.complete(kind, old, new)
+        # A binding sets what no update may change, and nothing that a check could refuse.
+        if target.subresource != "binding" and (errors := _errors(kind, old, new, target.subresource)):
+            raise invalid_object(kind.kind, kind.group, target.name, errors)
+        return new
+
+
+def _errors(kind: Kind[Any], old: Any, new: Any, subresource: str) -> list[FieldError]:
+    part = kind.part(subresource)
+    return [
+        *check_metadata(kind, new.metadata),
+        *check_metadata_update(old.metadata, new.metadata),
+        *check(kind, new),
+        *immutable(kind, old, new),
+        *(part.transition if part is not None else kind.transition)(old, new),
+    ]

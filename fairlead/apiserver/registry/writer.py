@@ -1,0 +1,130 @@
+"""The last steps of every write: allocate, encode, store. The cache and the watchers are up to date on return.
+
+What must stay true: nothing is decided here about the object, and store errors never pass through unnamed.
+`Raced` means that somebody else wrote first; the caller knows whether it may try again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from fairlead.api.lease import LEASE
+from fairlead.api.node import NODE
+from fairlead.apiserver.allocation.allocator import Hold, ServiceAllocator
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.resource import Resource, Resources
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, already_exists, internal_error
+from fairlead.store.model import Conflict, Exists, NotFound, StoreError
+from fairlead.store.writes import create, delete, replace
+
+
+class Raced(Exception):
+    """The object changed between being read and being written."""
+
+
+class Writer:
+    def __init__(self, resources: Resources, allocator: ServiceAllocator) -> None:
+        self._resources = resources
+        self._store = resources.store
+        self._allocator = allocator
+
+    def complete(self, kind: Kind[Any], old: Any, new: Any) -> None:
+        """Before the checks: fills in what depends on the cluster. Raises StatusError 422."""
+        self._allocator.complete(kind, old, new)
+
+    async def insert(self, resource: Resource, obj: Any, *, dry_run: bool) -> Entry:
+        """Creates the object. Raises StatusError 409, 422, 500."""
+        if not dry_run:
+            _refuse_version(obj.metadata.resourceVersion)
+        form, kind, name = resource.form, resource.kind, obj.metadata.name
+        key = resource.key(obj.metadata.namespace, name)
+        if resource.cache.get(key) is not None:  # before the allocation, which would find the object's own addresses
+            raise already_exists(kind.plural, kind.group, name)
+        with self._allocator.holding(kind, None, obj) as hold:
+            value = form.stored(obj)
+            if dry_run:
+                return Entry(form, key, value, 0)
+            try:
+                revision = await _settle(create(self._store, resource.prefix + key, value), hold)
+            except Exists as e:
+                await self._resources.reached(e.revision)
+                raise already_exists(kind.plural, kind.group, name) from e
+            except StoreError as e:
+                raise unavailable(e) from e
+        return await self._written(resource, key, value, revision)
+
+    async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
+        """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
+        form = resource.form
+        self._allocator.check_writable(resource.kind, entry.name)
+        with self._allocator.holding(resource.kind, entry, obj) as hold:
+            value = form.stored(obj)
+            same = form.splice(value, entry.revision)
+            if dry_run or same == entry.raw:
+                return Entry(form, entry.key, same, entry.revision)
+            # Heartbeats are most of the writes of an idle cluster and nobody replays them.
+            history = resource.kind is not LEASE and resource.kind is not NODE
+            try:
+                write = replace(
+                    self._store, resource.prefix + entry.key, value, revision=entry.revision, history=history
+                )
+                revision = await _settle(write, hold)
+            except (Conflict, NotFound) as e:
+                await self._resources.reached(e.revision)
+                raise Raced from e
+            except StoreError as e:
+                raise unavailable(e) from e
+        return await self._written(resource, entry.key, value, revision)
+
+    async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
+        """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
+        self._allocator.check_writable(resource.kind, entry.name)
+        if dry_run:
+            return entry
+        try:
+            revision = await delete(self._store, resource.prefix + entry.key, revision=entry.revision)
+        except (Conflict, NotFound) as e:
+            await self._resources.reached(e.revision)
+            raise Raced from e
+        except StoreError as e:
+            raise unavailable(e) from e
+        await self._resources.reached(revision)
+        return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+    async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
+        """Returns what was written, once the cache shows it: the cache's own entry unless it is newer by then."""
+        await self._resources.reached(revision)
+        found = resource.cache.get(key)
+        if found is not None and found.revision == revision:
+            return found
+        return Entry(resource.form, key, resource.form.splice(value, revision), revision)
+
+
+def _refuse_version(version: str) -> None:
+    """Raises StatusError 500, as upstream does, if a new object names a version that could exist."""
+    if version.isascii() and version.isdigit() and 0 < int(version) < 1 << 64:
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+
+
+async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:
+    """The write's revision. Where the caller is cancelled meanwhile (its client hung up), the write may still happen,
+    and what it holds must not be given away before that is known."""
+    if not hold.undo:
+        return await write
+    task = asyncio.ensure_future(write)
+    try:
+        revision = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        if not task.cancelled() and task.exception() is None:
+            hold.keep()
+        raise
+    hold.keep()
+    return revision
+
+
+def unavailable(error: StoreError) -> StatusError:
+    return internal_error(str(error))

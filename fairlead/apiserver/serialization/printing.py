@@ -1,0 +1,38 @@
+"""How the JSON of an answer is laid out: on one line that ends with a newline, or indented for people.
+
+As upstream: the query's `pretty` decides; without one, curl, Wget and browsers get indented answers. Indented answers
+end without a newline, because Go's MarshalIndent writes none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from fairlead.apiserver.serialization.accept import media_type
+from fairlead.runtime.client import Request, Response
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+"""What Go's strconv.ParseBool takes as true."""
+_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
+
+
+def printed(response: Response, request: Request) -> Response:
+    """The answer laid out as the client of `request` prefers."""
+    body = response.body
+    if not body or media_type(response.headers.get("content-type", "")) != "application/json":
+        return response
+    if _wants_indent(request):
+        return replace(response, body=msgspec.json.format(body, indent=2))
+    return response if body.endswith(b"\n") else replace(response, body=body + b"\n")
+
+
+def _wants_indent(request: Request) -> bool:
+    asked = request.query.get("pretty", "")
+    if asked:
+        return asked in _TRUE
+    if request.headers.get("user-agent", "").startswith(_PEOPLE):
+        return True
+    accept = request.headers.get("accept", "").partition(",")[0]
+    return "pretty=1" in (part.strip() for part in accept.split(";")[1:])

@@ -1,0 +1,50 @@
+"""Which objects a list or a watch is about: namespace, name, label and field selectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.selectors import (
+    FieldRequirements,
+    LabelRequirements,
+    parse_field_selector,
+    parse_label_selector,
+)
+
+_ALWAYS = frozenset({"metadata.name", "metadata.namespace"})
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    namespace: str = ""
+    labels: LabelRequirements | None = None
+    fields: FieldRequirements | None = None
+
+    @property
+    def selects(self) -> bool:
+        """Whether more than the namespace is asked for."""
+        return self.labels is not None or self.fields is not None
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether the object is one of those meant."""
+        if self.namespace and entry.namespace != self.namespace:
+            return False
+        if self.labels is not None and not self.labels.matches(entry.labels):
+            return False
+        return self.fields is None or self.fields.matches(entry.field)
+
+
+def parse_filter(kind: Kind[Any], namespace: str, name: str, labels: str, fields: str) -> Filter:
+    """From a request's parameters. Raises StatusError 400 for a selector that is none, or a field the kind lacks."""
+    wanted = parse_field_selector(f"metadata.name={name}" if name else fields) if name or fields else None
+    if wanted is not None:
+        wanted.check_supported(_ALWAYS | set(kind.fields))
+    selector = parse_label_selector(labels) if labels else None
+    return Filter(
+        namespace,
+        None if selector is None or selector.empty else selector,
+        None if wanted is None or wanted.empty else wanted,
+    )

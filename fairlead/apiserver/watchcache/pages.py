@@ -1,0 +1,92 @@
+"""Lists in pages: every page of one list shows the same moment.
+
+A list that leaves a rest behind keeps a snapshot of its keys' entries (references, not copies), a bounded number
+of them; the token names the snapshot's revision and the last key given. A page whose snapshot is gone, in a kind
+that has changed since, gets 410 with a token for carrying on without the promise, as upstream does.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.base.base64url import decode_base64url, encode_base64url
+from fairlead.machinery.status import StatusError, bad_request
+
+MAX_SNAPSHOTS = 32
+_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+class _Token(msgspec.Struct, omit_defaults=True):
+    v: str = ""
+    rv: int = 0
+    start: str = ""
+
+
+_DECODER = msgspec.json.Decoder(_Token)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page starts. `revision` 0 means whatever is there now."""
+
+    revision: int
+    after: str
+
+
+class Snapshots:
+    """The lists being paged through, oldest use first."""
+
+    def __init__(self, *, limit: int = MAX_SNAPSHOTS) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[tuple[Any, str, int], Sequence[Entry]] = OrderedDict()
+
+    def keep(self, collection: tuple[Any, str], revision: int, entries: Sequence[Entry]) -> None:
+        key = (*collection, revision)
+        self._kept[key] = entries
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+
+    def find(self, collection: tuple[Any, str], revision: int) -> Sequence[Entry] | None:
+        key = (*collection, revision)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+
+def render_token(position: Position) -> str:
+    text = msgspec.json.encode(_Token("meta.k8s.io/v1", position.revision, position.after))
+    return encode_base64url(text).decode()
+
+
+def parse_token(text: str) -> Position:
+    """Reads a `continue` parameter. Raises StatusError 400."""
+    try:
+        token = _DECODER.decode(decode_base64url(text.encode()))
+    except (ValueError, msgspec.MsgspecError) as e:
+        raise bad_request(f"continue key is not valid: {e}") from e
+    if token.v != "meta.k8s.io/v1":
+        raise bad_request(f'continue key is not valid: server does not recognize this encoded version "{token.v}"')
+    return Position(token.rv, token.start)
+
+
+class Gone(StatusError):
+    """410, with a token that carries on from the same place at whatever is there then."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__(410, "Expired", _TOO_OLD)
+        self._token = render_token(Position(0, position.after))
+
+    def body(self) -> dict[str, Any]:
+        return super().body() | {"metadata": {"continue": self._token}}

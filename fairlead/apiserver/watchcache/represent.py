@@ -1,0 +1,74 @@
+"""Objects, lists and events in the representation that was asked for: plain JSON, a Table, or metadata only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.apiserver.serialization.accept import Form
+from fairlead.apiserver.watchcache.cache import Entry, EventType
+from fairlead.apiserver.watchcache.watch import Render
+from fairlead.base.clock import Clock
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.table import IncludeObject, partial_metadata, table, table_event
+
+
+class Represent:
+    """Renders for one kind and one request."""
+
+    def __init__(self, kind: Kind[Any], form: Form, include: IncludeObject, clock: Clock) -> None:
+        self.kind = kind
+        self.form = form
+        self._include = include
+        self._clock = clock
+
+    def one(self, entry: Entry) -> bytes:
+        if self.form == "Object":
+            return entry.raw
+        if self.form == "Table":
+            return self.many([entry], list_metadata(entry.revision))
+        return partial_metadata(entry.raw)
+
+    def many(self, entries: Sequence[Entry], metadata: bytes) -> bytes:
+        """A list; `metadata` as from `list_metadata`."""
+        if self.form == "Table":
+            rows = [(entry.decode(), entry.raw) for entry in entries]
+            return table(self.kind, rows, now=self._clock.now(), include_object=self._include, metadata=metadata)
+        if self.form == "Object":
+            head = f'{{"kind":"{self.kind.list_kind}","apiVersion":"{self.kind.api_version}","metadata":'
+            items = [entry.raw for entry in entries]
+        else:
+            head = '{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":'
+            items = [partial_metadata(entry.raw) for entry in entries]
+        return b'%b%b,"items":[%b]}\n' % (head.encode(), metadata, b",".join(items))
+
+    def events(self) -> Render | None:
+        """How watch events look, or None for plain objects."""
+        if self.form == "Object":
+            return None
+        return self._table_event if self.form == "Table" else _partial_event
+
+    def _table_event(self, type: EventType, entry: Entry) -> bytes:
+        rows = [(entry.decode(), entry.raw)]
+        return table_event(
+            type,
+            self.kind,
+            rows,
+            now=self._clock.now(),
+            include_object=self._include,
+            resource_version=str(entry.revision),
+        )
+
+
+def list_metadata(revision: int, token: str = "", remaining: int | None = None) -> bytes:
+    """The `ListMeta` of a list."""
+    text = f'{{"resourceVersion":"{revision}"'
+    if token:
+        text += f',"continue":"{token}"'
+    if remaining is not None:
+        text += f',"remainingItemCount":{remaining}'
+    return (text + "}").encode()
+
+
+def _partial_event(type: EventType, entry: Entry) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (type.encode(), partial_metadata(entry.raw))

@@ -1,0 +1,157 @@
+"""One watch: from a change in the cache to lines on a stream.
+
+What must stay true: a watcher sees every event after its starting revision exactly once and in order. It is
+subscribed before its initial events are read, with no await in between. Whatever is queued when the reader comes
+goes out together (the edge writes it as one buffer); a reader that leaves too much unread is dropped and lists again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fairlead.apiserver.model import JSON_HEADERS
+from fairlead.apiserver.watchcache.cache import Entry, Event, EventType, KindCache
+from fairlead.apiserver.watchcache.filter import Filter
+from fairlead.machinery.kind import Kind
+
+MAX_PENDING_BYTES = 32 << 20
+_INITIAL_END = b',"annotations":{"k8s.io/initial-events-end":"true"}'
+
+Render = Callable[[EventType, Entry], bytes]
+"""How an event looks where it is not the plain object (Table, PartialObjectMetadata)."""
+
+
+class WatchStream:
+    """Implements `Stream`. Belongs to one reader."""
+
+    def __init__(self, cache: KindCache, filter: Filter, *, render: Render | None, bookmarks: bool) -> None:
+        self._cache = cache
+        self._filter = filter
+        self._render = render
+        self._prefix = _prefix(filter) if render is None else None
+        """Of the keys of all that this reader sees, as it is; None where that takes a closer look."""
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.bookmarks = bookmarks
+        self.on_close: Callable[[WatchStream], None] = _nothing
+        self.on_overflow: Callable[[], object] = bool
+        """Called when the reader left too much unread: it may be stuck for ever."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return JSON_HEADERS
+
+    def start(self, initial: Iterable[Entry], past: Iterable[Event]) -> None:
+        """Queues what is already there and subscribes to the rest."""
+        for entry in initial:
+            self._queue(self._line("ADDED", entry))
+        self._pending_bytes = 0  # what a watch starts with does not count against a slow reader
+        for event in past:
+            self._on_event(event)
+        self._cache.listeners[self] = self._on_event
+
+    def end_at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """Ends the stream by itself after so many seconds."""
+        self._timer = loop.call_later(seconds, self.finish)
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> None:
+        """Tells the reader up to which revision it has seen everything."""
+        extra = _INITIAL_END if initial_end else b""
+        self._queue(bookmark_line(self._cache.kind, revision, extra))
+
+    def finish(self) -> None:
+        """No more events: what is queued is still read, then the stream ends."""
+        if not self._ended:
+            self._ended = True
+            self._release()
+            self._wake()
+
+    def close(self) -> None:
+        self._pending = []
+        self.finish()
+
+    async def next(self) -> Sequence[bytes]:
+        while not self._pending:
+            if self._ended:
+                return ()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        return pending
+
+    def _on_event(self, event: Event) -> None:
+        if self._prefix is not None:
+            if event.entry.key.startswith(self._prefix):
+                self._queue(event.line(event.type))
+            return
+        type = self._as_seen(event)
+        if type is None:
+            return
+        if self._render is None:
+            self._queue(event.line(type))
+        else:
+            entry = event.as_left() if type == "DELETED" and event.type != "DELETED" else event.entry
+            self._queue(self._render(type, entry))
+
+    def _as_seen(self, event: Event) -> EventType | None:
+        """What the change is to this reader: an object may enter or leave the selection."""
+        matches = self._filter.matches
+        if not self._filter.selects:
+            return event.type if matches(event.entry) else None
+        before = event.previous is not None and matches(event.previous)
+        if event.type == "DELETED":
+            return "DELETED" if before else None
+        if matches(event.entry):
+            return "MODIFIED" if before else "ADDED"
+        return "DELETED" if before else None
+
+    def _line(self, type: EventType, entry: Entry) -> bytes:
+        if self._render is not None:
+            return self._render(type, entry)
+        return b'{"type":"%b","object":%b}\n' % (type.encode(), entry.raw)
+
+    def _queue(self, line: bytes) -> None:
+        if self._ended:
+            return
+        self._pending.append(line)
+        self._pending_bytes += len(line)
+        if self._pending_bytes > MAX_PENDING_BYTES:
+            self.close()
+            self.on_overflow()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _release(self) -> None:
+        self._cache.listeners.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.on_close(self)
+
+
+def _prefix(filter: Filter) -> str | None:
+    if filter.selects:
+        return None
+    return f"{filter.namespace}/" if filter.namespace else ""
+
+
+def bookmark_line(kind: Kind[object], revision: int, extra: bytes = b"") -> bytes:
+    head = f'{{"type":"BOOKMARK","object":{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",'
+    return b'%b"metadata":{"resourceVersion":"%d"%b}}}\n' % (head.encode(), revision, extra)
+
+
+def error_line(status: bytes) -> bytes:
+    return b'{"type":"ERROR","object":%b}\n' % status
+
+
+def _nothing(_: WatchStream) -> None:
+    pass

@@ -1,0 +1,49 @@
+"""All open watches: their bookmarks and their ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.watch import WatchStream
+
+BOOKMARK_S = 60.0
+
+
+class Watches:
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._open: dict[WatchStream, None] = {}
+        self._stopped = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, stream: WatchStream, timeout_s: float) -> None:
+        """Takes charge of a started stream."""
+        self._open[stream] = None
+        stream.on_close = self._closed
+        if self._stopped:
+            stream.finish()
+        else:
+            stream.end_at(asyncio.get_running_loop(), timeout_s)
+
+    async def run(self) -> None:
+        """Sends bookmarks for ever."""
+        while True:
+            await asyncio.sleep(BOOKMARK_S)
+            self.bookmark_all()
+
+    def bookmark_all(self) -> None:
+        for stream in list(self._open):
+            if stream.bookmarks:
+                stream.bookmark(self._resources.revision)
+
+    def stop(self) -> None:
+        """Ends every watch, and those that come later at once."""
+        self._stopped = True
+        for stream in list(self._open):
+            stream.finish()
+
+    def _closed(self, stream: WatchStream) -> None:
+        self._open.pop(stream, None)
