@@ -95,7 +95,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
     vault = Vault()
     pid1.watch(vault.fileno(), vault.receive)
-    import_module("fairlead.node.zygote")
+    import_module("fairlead.node.runtime.zygote")
     gc.freeze()
     for node in nodes:
         _new_zygote_line(node)
@@ -195,7 +195,7 @@ def _zygote(node: NodeFds) -> Component:
 
 
 def _zygote_main(fd: int) -> None:
-    from fairlead.node.zygote import main
+    from fairlead.node.runtime.zygote import main
 
     gc.enable()
     main(socket.socket(fileno=fd))

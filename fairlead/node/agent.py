@@ -24,19 +24,19 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.hostports.run import HostPortRules
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.draining.model import Traffic
-from fairlead.node.exits import Exits
-from fairlead.node.heartbeat import Heartbeat
-from fairlead.node.hostfacts import read_host
-from fairlead.node.hostports import HostPorts
-from fairlead.node.images import Images
-from fairlead.node.ipam import Addresses
-from fairlead.node.kubeletapi import KubeletApi
-from fairlead.node.podfiles import directory_name
-from fairlead.node.recipe import stage
+from fairlead.node.images.host import Images
+from fairlead.node.nodestatus.heartbeat import Heartbeat
+from fairlead.node.nodestatus.hostfacts import read_host
+from fairlead.node.nodestatus.ipam import Addresses
+from fairlead.node.pods.hostports import HostPorts
+from fairlead.node.pods.recipe import stage
+from fairlead.node.pods.shared import Shared
+from fairlead.node.pods.worker import PodWorker
+from fairlead.node.runtime.exits import Exits
+from fairlead.node.runtime.zygoteclient import Found, ZygoteClient, ZygoteGone
 from fairlead.node.settings import NodeSettings
-from fairlead.node.shared import Shared
-from fairlead.node.worker import PodWorker
-from fairlead.node.zygoteclient import Found, ZygoteClient, ZygoteGone
+from fairlead.node.streaming.kubeletapi import KubeletApi
+from fairlead.node.volumes.podfiles import directory_name
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import Informer

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from fairlead.net import fsfd
 from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_NO_EXEC, ATTR_NO_SUID
-from fairlead.node.safepath import open_inside, walk
+from fairlead.node.runtime.safepath import open_inside, walk
 
 NO_TRUST = ATTR_NO_DEV | ATTR_NO_SUID
 _NO_ROOM = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))

@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.pod import Pod
 from fairlead.base.instant import Instant
-from fairlead.node.seen import ContainerSeen, Exit, PodSeen
+from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen
 
 NOW = Instant(1_700_000_000.0)
 

@@ -27,8 +27,8 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 from fairlead.node import agent
 from fairlead.node.draining.fake import FakeTraffic
+from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
-from fairlead.node.zygoteclient import ZygoteClient
 from fairlead.runtime.fake import FakeClient
 from tests.node.sandbox import fork_zygote, in_sandbox, single_id
 

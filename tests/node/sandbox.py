@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from fairlead.net import linux
-from fairlead.node import zygote
-from fairlead.node.wire import Message
-from fairlead.node.zygoteclient import ZygoteClient
+from fairlead.node.runtime import zygote
+from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.zygoteclient import ZygoteClient
 from tests.net.sandbox import TIMEOUT_S, answer, answer_of, enter
 
 R = TypeVar("R")

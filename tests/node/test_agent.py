@@ -16,7 +16,7 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.node import NODE
 from fairlead.api.pod import POD, Pod
 from fairlead.base.instant import parse_time
-from fairlead.node.zygoteclient import ZygoteGone
+from fairlead.node.runtime.zygoteclient import ZygoteGone
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from fairlead.node.attached import DROPPED, HEAD, LIMIT, Attached
-from fairlead.node.fdio import read_some
-from fairlead.node.launch import resize
+from fairlead.node.runtime.attached import DROPPED, HEAD, LIMIT, Attached
+from fairlead.node.runtime.fdio import read_some
+from fairlead.node.runtime.launch import resize
+from fairlead.node.runtime.zygoteclient import Attachment, ZygoteError
 from fairlead.node.streaming.attachsession import frames
-from fairlead.node.zygoteclient import Attachment, ZygoteError
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready
 from tests.node.sandbox import Bench, with_zygote

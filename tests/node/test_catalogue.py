@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.node.catalogue import find, parse_catalogue, render_file, repository
-from fairlead.node.images import Images, NoImage
+from fairlead.node.images.catalogue import find, parse_catalogue, render_file, repository
+from fairlead.node.images.host import Images, NoImage
 
 BUILT_IN = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
 

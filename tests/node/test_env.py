@@ -11,7 +11,7 @@ from fairlead.api.configmap import ConfigMap
 from fairlead.api.pod import Pod
 from fairlead.api.secret import Secret
 from fairlead.api.service import Service
-from fairlead.node.env import (
+from fairlead.node.volumes.env import (
     ConfigProblem,
     Data,
     command_line,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.node.grpchealth import check
-from fairlead.node.health_message import MessageError, parse_status, render_request
-from fairlead.node.probe_result import SUCCESS, ProbeResult, ProbeStatus
+from fairlead.node.probes.grpc import check
+from fairlead.node.probes.health_message import MessageError, parse_status, render_request
+from fairlead.node.probes.result import SUCCESS, ProbeResult, ProbeStatus
 from tests.node.healthserver import health_server
 from tests.node.selfsigned import write_self_signed
 

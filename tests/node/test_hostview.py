@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from fairlead.net import linux
-from fairlead.node import privilege
+from fairlead.node.runtime import privilege
 from tests.net.sandbox import as_any_user
 from tests.node.sandbox import Bench, single_id, with_zygote, write
 

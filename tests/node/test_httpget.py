@@ -16,9 +16,9 @@ import pytest
 
 from fairlead.api.container import Container
 from fairlead.api.probe import HTTPGetAction, LifecycleHandler, Probe
-from fairlead.node.httpget import MAX_BODY
-from fairlead.node.probe_result import SUCCESS, ProbeResult, ProbeStatus
-from fairlead.node.probing import probe_once, run_hook
+from fairlead.node.probes.httpget import MAX_BODY
+from fairlead.node.probes.prober import probe_once, run_hook
+from fairlead.node.probes.result import SUCCESS, ProbeResult, ProbeStatus
 from tests.node.selfsigned import write_self_signed
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -14,8 +14,8 @@ import pytest
 
 from fairlead.api.podspec import PodSpec
 from fairlead.api.volume import Volume
-from fairlead.node.ignored import IGNORED, ignored_fields
-from fairlead.node.volumes import SUPPORTED, VolumeProblem, check_supported
+from fairlead.node.pods.ignored import IGNORED, ignored_fields
+from fairlead.node.volumes.volumes import SUPPORTED, VolumeProblem, check_supported
 from tests.node.makers import pod
 
 TESTS = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from fairlead.base.instant import Instant
-from fairlead.node.logfile import KEEP, LogFile, LogStream
-from fairlead.node.logread import LogQuery, last_lines, read_log
+from fairlead.node.runtime.logfile import KEEP, LogFile, LogStream
+from fairlead.node.streaming.logread import LogQuery, last_lines, read_log
 
 
 class Times:

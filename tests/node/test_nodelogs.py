@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fairlead.node.nodelogs import Folder, LogPath, NodeLogs, render_folder
+from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
 
 
 def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:

@@ -9,8 +9,20 @@ from hypothesis import strategies as st
 
 from fairlead.api.pod import Pod
 from fairlead.base.instant import Instant
-from fairlead.node.plan import Decision, Fail, Finish, SetUp, Start, Stop, TearDown, decide, finished, grace_s, longer
-from fairlead.node.seen import ContainerSeen, PodSeen
+from fairlead.node.pods.plan import (
+    Decision,
+    Fail,
+    Finish,
+    SetUp,
+    Start,
+    Stop,
+    TearDown,
+    decide,
+    finished,
+    grace_s,
+    longer,
+)
+from fairlead.node.pods.state import ContainerSeen, PodSeen
 from tests.node.makers import NOW, exited, pod, running, seen
 
 

@@ -13,11 +13,11 @@ from fairlead.api.meta import ObjectMeta
 from fairlead.api.secret import Secret
 from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
 from fairlead.base.instant import Instant
-from fairlead.node.env import Data
-from fairlead.node.material import HeldToken
-from fairlead.node.podfiles import PodFiles, check_bind, host_path
-from fairlead.node.recipe import VolumeBind
-from fairlead.node.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
+from fairlead.node.pods.material import HeldToken
+from fairlead.node.pods.recipe import VolumeBind
+from fairlead.node.volumes.env import Data
+from fairlead.node.volumes.podfiles import PodFiles, check_bind, host_path
+from fairlead.node.volumes.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
 from tests.node.makers import pod
 
 META = ObjectMeta(name="p", namespace="ns", uid="u")

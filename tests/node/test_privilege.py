@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from fairlead.node.privilege import container_filter
+from fairlead.node.runtime.privilege import container_filter
 
 X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000

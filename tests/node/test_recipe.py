@@ -12,15 +12,15 @@ import pytest
 
 from fairlead.api.probe import Probe
 from fairlead.base.instant import Instant
-from fairlead.node.env import ConfigProblem
-from fairlead.node.images import Image
-from fairlead.node.ipam import Addresses, NoAddress
-from fairlead.node.material import Material, mounts_of
-from fairlead.node.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
-from fairlead.node.probes import Tally, delay_s
-from fairlead.node.recipe import Places, VolumeBind, capabilities, make_recipe, resolv_conf
+from fairlead.node.images.host import Image
+from fairlead.node.nodestatus.ipam import Addresses, NoAddress
+from fairlead.node.pods.material import Material, mounts_of
+from fairlead.node.pods.recipe import Places, VolumeBind, capabilities, make_recipe, resolv_conf
+from fairlead.node.pods.stopping import Victim, signal_number
+from fairlead.node.probes.workers import Tally, delay_s
+from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings
-from fairlead.node.stopping import Victim, signal_number
+from fairlead.node.volumes.env import ConfigProblem
 from tests.node.makers import NOW, pod, running
 
 SETTINGS = NodeSettings(

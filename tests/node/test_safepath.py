@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 
 from fairlead.net import fsfd
-from fairlead.node import privilege
-from fairlead.node.hostpath import open_host_path, open_sub_path
-from fairlead.node.safepath import PathProblem, open_inside, walk
+from fairlead.node.runtime import privilege
+from fairlead.node.runtime.hostpath import open_host_path, open_sub_path
+from fairlead.node.runtime.safepath import PathProblem, open_inside, walk
 from tests.net.sandbox import as_any_user
 from tests.node.exchange import exchanging, is_over
 from tests.node.sandbox import Bench, in_sandbox, with_zygote, write

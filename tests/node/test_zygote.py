@@ -11,8 +11,8 @@ import socket
 
 import pytest
 
-from fairlead.node.wire import Message
-from fairlead.node.zygoteclient import ZygoteError
+from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.zygoteclient import ZygoteError
 from tests.net.sandbox import as_any_user
 from tests.node.sandbox import Bench, fork_zygote, in_sandbox, read, with_zygote, write
 

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.node.attached import DROPPED, HEAD
-from fairlead.node.fdio import read_some, write_all
-from fairlead.node.launch import resize
+from fairlead.node.runtime.attached import DROPPED, HEAD
+from fairlead.node.runtime.fdio import read_some, write_all
+from fairlead.node.runtime.launch import resize
+from fairlead.node.runtime.zygoteclient import Attachment, ZygoteClient, ZygoteError
 from fairlead.node.streaming.execsession import END_OF_INPUT, LINGER_S
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import STDERR, STDOUT, Input, InputEnd, Resize, Wanted, internal, success
-from fairlead.node.zygoteclient import Attachment, ZygoteClient, ZygoteError
 
 
 @dataclass(frozen=True, slots=True)

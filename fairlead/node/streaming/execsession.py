@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.node import wire
-from fairlead.node.exits import Exits
-from fairlead.node.fdio import read_some, write_all
-from fairlead.node.launch import resize
+from fairlead.node.runtime import wire
+from fairlead.node.runtime.exits import Exits
+from fairlead.node.runtime.fdio import read_some, write_all
+from fairlead.node.runtime.launch import resize
+from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import (
     STDERR,
@@ -27,8 +29,6 @@ from fairlead.node.streaming.remotecommand import (
     internal,
     success,
 )
-from fairlead.node.wire import Message
-from fairlead.node.zygoteclient import ZygoteClient, ZygoteError
 
 LINGER_S = 0.25
 """After the program's end: how long an output may be silent before it counts as ended, though another program still

@@ -1,0 +1,169 @@
+"""From an image's name to what is run, and the honest words for it: asks the host which programs it has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+
+import msgspec
+
+import fairlead
+from fairlead.node.images.catalogue import Entry, find, parse_catalogue, unknown_image
+from fairlead.web import server as web_server
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ASK_S = 5.0
+
+
+class NoImage(Exception):
+    """The image cannot be had; the text names the cure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is run when a manifest names an image."""
+
+    id: str
+    """For `imageID`: `host://nginx/1.22.1`."""
+    source: str
+    """What the `Pulled` event says after the image's name."""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    writable: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    expose: tuple[str, ...] = ()
+    listens: str = ""
+    """The port that answers when the program is up; empty: unknown."""
+    stop_signal: str = ""
+    names_pod: bool = False
+    """The program is told its Pod's name, node and address."""
+
+
+class Images:
+    """The catalogue over one host. What was found of a program is kept: a host rarely changes under a cluster.
+
+    The user's own file need not be there, may change at any time, and is read again when it has: a mistake in it is
+    told with the image that is missed, and takes none of the others away."""
+
+    def __init__(self, *, catalogue: str, version: str) -> None:
+        """`catalogue` is the path of the user's own file, or empty."""
+        built_in = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
+        self._file = catalogue
+        self._read_at = -1
+        self._problem = ""
+        self._own: tuple[Entry, ...] = ()
+        self._built_in = parse_catalogue(built_in)
+        self._version = version
+        self._found: dict[int, Image] = {}
+
+    async def resolve(self, image: str) -> Image:
+        """Raises NoImage."""
+        self._look()
+        entries = (*self._own, *self._built_in)
+        entry = find(entries, image)
+        if entry is None:
+            raise NoImage(unknown_image(image, entries, self._file) + self._problem)
+        known = self._found.get(id(entry))
+        if known is None:
+            known = self._found[id(entry)] = await self._make(entry, image)
+        return known
+
+    def _look(self) -> None:
+        """Reads the user's file where it has changed."""
+        try:
+            changed_at = os.stat(self._file).st_mtime_ns if self._file else 0
+        except OSError:
+            changed_at = 0
+        if changed_at == self._read_at:
+            return
+        self._read_at, self._own, self._problem, self._found = changed_at, (), "", {}
+        if not changed_at:
+            return
+        try:
+            with open(self._file, encoding="utf-8") as file:
+                self._own = parse_catalogue(file.read())
+        except (OSError, ValueError) as error:
+            self._problem = f" (it cannot be used: {error})"
+
+    async def _make(self, entry: Entry, image: str) -> Image:
+        if entry.builtin:
+            return self._dns() if entry.builtin == "dns" else self._web(entry)
+        program = shutil.which(entry.program, path=":".join((PATH, *entry.look_in)))
+        if program is not None:
+            return await _host_program(entry, program)
+        if not entry.instead:
+            raise NoImage(f'"{image}" is served by the host\'s {entry.program}, which is not installed: install it')
+        found = await self.resolve(entry.instead)
+        args = " ".join(entry.instead_args)
+        why = f"is served by {entry.instead} {self._version} ({args}): {entry.program} is not installed on the host"
+        return Image(
+            id=found.id,
+            source=why,
+            command=found.command,
+            args=entry.instead_args,
+            listens=found.listens,
+            expose=found.expose,
+            names_pod=found.names_pod,
+        )
+
+    def _web(self, entry: Entry) -> Image:
+        python = os.path.realpath(sys.executable)
+        script = os.path.realpath(web_server.__file__)
+        return Image(
+            id=f"host://fairlead/web/{self._version}",
+            source=f"is built into fairlead {self._version}",
+            command=(python, "-I", "-S", script),
+            args=entry.args,
+            listens=entry.listens,
+            expose=(os.path.realpath(sys.base_prefix), os.path.dirname(script)),
+            names_pod=True,
+        )
+
+    def _dns(self) -> Image:
+        """Cluster DNS: this package and msgspec on the host's Python, and nothing else of what is installed."""
+        python = os.path.realpath(sys.executable)
+        own, msgspec_dir = (os.path.dirname(os.path.realpath(str(m.__file__))) for m in (fairlead, msgspec))
+        places = ":".join(dict.fromkeys(map(os.path.dirname, (own, msgspec_dir))))
+        return Image(
+            id=f"host://fairlead/dns/{self._version}",
+            source=f"is built into fairlead {self._version}",
+            command=(python, "-I", "-S", f"{own}/dns/start.py", places),
+            expose=(os.path.realpath(sys.base_prefix), own, msgspec_dir),
+        )
+
+
+async def _host_program(entry: Entry, program: str) -> Image:
+    version = await asyncio.to_thread(_ask_version, program, entry.version) if entry.version else ""
+    name = os.path.basename(program)
+    folder = os.path.dirname(program)
+    path = PATH if folder in PATH.split(":") else f"{PATH}:{folder}"
+    return Image(
+        id=f"host://{name}/{version}" if version else f"host://{name}",
+        source=f"is served by the host's {' '.join(filter(None, (name, version)))} ({program})",
+        command=entry.command,
+        args=entry.args,
+        env={"PATH": path, **entry.env},
+        writable=entry.writable,
+        files=entry.files,
+        listens=entry.listens,
+        stop_signal=entry.stop_signal,
+    )
+
+
+def _ask_version(program: str, args: Sequence[str]) -> str:
+    try:
+        said = subprocess.run(
+            [program, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    match = re.search(rb"\d+(\.\d+)+", said.stdout + said.stderr)
+    return match[0].decode() if match else ""

@@ -1,0 +1,116 @@
+"""Keeps the node's Node object and Lease alive: registers it, renews it, and puts right what others have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import NoReturn
+
+import msgspec
+
+from fairlead.api.lease import LEASE
+from fairlead.api.node import NODE, Node
+from fairlead.base.clock import Clock
+from fairlead.base.instant import render_micro_time
+from fairlead.base.log import Log
+from fairlead.machinery.status import StatusError
+from fairlead.node.nodestatus.registration import (
+    LEASE_NAMESPACE,
+    Host,
+    is_ready,
+    labels,
+    make_lease,
+    make_node,
+    make_status,
+)
+from fairlead.node.settings import NodeSettings
+from fairlead.runtime.client import Client
+from fairlead.runtime.informer import Informer
+
+_LEASE_EVERY_S = 10.0
+_STATUS_EVERY_S = 300.0
+_RETRY_S = 0.1
+_LONGEST_RETRY_S = 2.0
+
+
+class Heartbeat:
+    """`nodes` is an informer on this one node."""
+
+    def __init__(
+        self, settings: NodeSettings, host: Host, client: Client, nodes: Informer[Node], *, clock: Clock, log: Log
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._client = client
+        self._nodes = nodes
+        self._clock = clock
+        self._log = log
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """For ever."""
+        self._nodes.add_handler(self._seen)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_status())
+            group.create_task(self._keep_lease())
+
+    def _seen(self, key: str, old: Node | None, new: Node | None) -> None:
+        if new is None or not is_ready(new):
+            self._wake.set()
+
+    async def _keep_status(self) -> NoReturn:
+        pause_s = _RETRY_S
+        while True:
+            try:
+                await self._report()
+            except (ConnectionError, StatusError) as error:
+                self._log.debug("node not reported", error=error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
+                continue
+            pause_s = _RETRY_S
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STATUS_EVERY_S):
+                    await self._wake.wait()
+            await asyncio.sleep(_RETRY_S)  # whoever quarrels with us about it does so at most ten times a second
+
+    async def _report(self) -> None:
+        settings, now = self._settings, self._clock.now()
+        try:
+            node = await self._client.get(NODE, settings.name)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            node = await self._client.create(NODE, make_node(settings, self._host, now))
+            self._log.info("registered", node=settings.name)
+            if is_ready(node):
+                return
+        status = msgspec.to_builtins(make_status(settings, self._host, now, old=node))
+        wanted = labels(settings, self._host)
+        if any(node.metadata.labels.get(key) != value for key, value in wanted.items()):
+            await self._client.patch(NODE, settings.name, patch={"metadata": {"labels": wanted}})
+        await self._client.patch(NODE, settings.name, patch={"status": status}, subresource="status")
+
+    async def _keep_lease(self) -> NoReturn:
+        pause_s = _RETRY_S
+        while True:
+            try:
+                await self._renew()
+            except (ConnectionError, StatusError) as error:
+                self._log.debug("lease not renewed", error=error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
+                continue
+            pause_s = _RETRY_S
+            await asyncio.sleep(_LEASE_EVERY_S)
+
+    async def _renew(self) -> None:
+        now, name = self._clock.now(), self._settings.name
+        patch = {"spec": {"holderIdentity": name, "renewTime": render_micro_time(now)}}
+        try:
+            await self._client.patch(LEASE, name, LEASE_NAMESPACE, patch=patch)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            await self._client.create(LEASE, make_lease(self._settings, now, self._nodes.get(name)))

@@ -1,0 +1,68 @@
+"""What the parts that work on one pod share: the pod, what was seen of it, its files, and how to speak about it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fairlead.api.container import Container
+from fairlead.api.pod import Pod
+from fairlead.api.reference import ObjectReference
+from fairlead.base.tasks import Nursery
+from fairlead.node.pods import plan
+from fairlead.node.pods.material import Material, fetch, lay_out
+from fairlead.node.pods.shared import Shared
+from fairlead.node.pods.state import PodSeen
+from fairlead.node.volumes.podfiles import PodFiles
+from fairlead.runtime.events import EventKind, reference_to
+
+_FORCED_S = 1.0
+SHOW_SOON_S = 0.1
+"""What is only on its way is told to the API after this time, so that a quick start needs one status."""
+
+
+class PodContext:
+    """One pod on this node. `decide` and `show` are woken when something has changed."""
+
+    def __init__(self, shared: Shared, pod: Pod, seen: PodSeen) -> None:
+        self.shared = shared
+        self.pod = pod
+        """The API's latest."""
+        self.in_api = True
+        self.seen = seen
+        self.files = PodFiles(shared.settings.state_dir, pod.metadata)
+        self.material = Material()
+        self.fresh = False
+        """Whether the material is there. A restarted agent fetches it when it needs it."""
+        self.past = pod.status.phase in ("Succeeded", "Failed") and seen.sandbox == "none"
+        """It ended before this agent's time: nothing is to be run, and its status is what it is."""
+        self.decide = asyncio.Event()
+        self.show = asyncio.Event()
+        self.nursery = Nursery()
+
+    def changed(self) -> None:
+        """Something was seen: decide anew, and tell the API."""
+        self.decide.set()
+        self.show.set()
+
+    def changed_for_now(self) -> None:
+        """Likewise, where more will be seen in a moment."""
+        self.decide.set()
+        asyncio.get_running_loop().call_later(SHOW_SOON_S, self.show.set)
+
+    def event(self, type: EventKind, reason: str, message: str, container: Container | None = None) -> None:
+        about: Pod | ObjectReference = self.pod
+        if container is not None:
+            path = f"spec.{plan.field_of(self.pod, container.name)}{{{container.name}}}"
+            about = reference_to(self.pod, field_path=path)
+        self.shared.recorder.event(about, type, reason, message)
+
+    def grace_s(self) -> float:
+        """How long containers have to end. What the API has no more was deleted by force."""
+        return plan.grace_s(self.pod, self.shared.clock.now()) if self.in_api else _FORCED_S
+
+    async def prepare(self) -> None:
+        """Fetches what the API has and lays out the volumes. Raises VolumeProblem, ConnectionError, StatusError."""
+        await self.shared.services.synced.wait()
+        await fetch(self.shared, self.pod, self.material)
+        lay_out(self.shared, self.pod, self.files, self.material)
+        self.fresh = True

@@ -1,0 +1,259 @@
+"""What is to be done next for a pod, given what runs and what time it is. Pure.
+
+The worker calls `decide` after every change and does what it says, so a decision is made from the present state
+alone: a lost wake-up costs delay, a restarted agent goes on where the old one stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fairlead.api.container import Container
+from fairlead.api.pod import Pod
+from fairlead.base.instant import Instant, parse_time
+from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen, ephemeral, sidecar
+
+BACKOFF_FIRST_S = 10.0
+BACKOFF_LONGEST_S = 300.0
+_HEALTHY_RUN_S = 600.0
+"""A run of that length forgives the failures before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """Make the sandbox, its network, and the volumes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    container: str
+    attempt: int
+    backoff_s: float
+    """The pause before the run after this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End a container gracefully."""
+
+    container: str
+    message: str
+    """What the `Killing` event says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TearDown:
+    """Nothing runs any more: take the sandbox away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The pod is gone from the node: let its API object go too, and remove its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The whole pod has failed."""
+
+    reason: str
+    message: str
+
+
+Action = SetUp | Start | Stop | TearDown | Finish | Fail
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    actions: tuple[Action, ...] = ()
+    wake_at: Instant | None = None
+    """Decide again by then, though nothing happens."""
+
+
+def decide(pod: Pod, seen: PodSeen, now: Instant) -> Decision:
+    if seen.ending:
+        return Decision(tuple(_end(pod, seen)))
+    if finished(pod, seen):
+        return Decision(tuple(_wind_down(pod, seen)))
+    deadline = _deadline(pod, seen)
+    if deadline is not None and now >= deadline:
+        return Decision((Fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"),))
+    if seen.sandbox != "up":
+        due = seen.sandbox == "none" and now >= seen.retry_at
+        return Decision((SetUp(),) if due else (), _earliest(seen.retry_at if not due else None, deadline))
+    actions: list[Action] = []
+    waits: list[Instant | None] = [deadline]
+    for container in _wanted(pod, seen):
+        state = seen.of(container.name)
+        if state.phase == "running" and not state.stopping and (why := _why_restart(container, state)):
+            actions.append(Stop(container.name, f"Container {container.name} {why}, will be restarted"))
+        if state.phase in ("new", "exited"):
+            at = due_at(state)
+            if now >= at:
+                actions.append(_start(container, state))
+            else:
+                waits.append(at)
+    return Decision(tuple(actions), _earliest(*waits))
+
+
+def _wanted(pod: Pod, seen: PodSeen) -> Iterator[Container]:
+    """The containers that should be running now, as far as the init containers have come."""
+    yield from (c for c in pod.spec.ephemeralContainers if seen.of(c.name).phase != "exited")
+    for container in pod.spec.initContainers:
+        state = seen.of(container.name)
+        if sidecar(container):
+            yield container
+            if not (state.phase == "running" and state.started):
+                return
+        elif not _succeeded(state):
+            yield container
+            return
+    for container in pod.spec.containers:
+        state = seen.of(container.name)
+        if state.phase != "exited" or restarts(pod, container, state):
+            yield container
+
+
+def _why_restart(container: Container, state: ContainerSeen) -> str:
+    if ephemeral(container):
+        return ""
+    if state.unhealthy:
+        return f"failed {state.unhealthy}"
+    return "definition changed" if state.image and state.image != container.image else ""
+
+
+def _succeeded(state: ContainerSeen) -> bool:
+    return state.phase == "exited" and state.exit is not None and state.exit.code == 0
+
+
+def restarts(pod: Pod, container: Container, state: ContainerSeen) -> bool:
+    """Whether a container that has ended runs again."""
+    if sidecar(container):
+        return True
+    if ephemeral(container):
+        return False
+    policy = pod.spec.restartPolicy or "Always"
+    failed = state.exit is not None and state.exit.code != 0
+    if is_init(pod, container.name):
+        return failed and policy != "Never"
+    return policy == "Always" or (policy == "OnFailure" and failed)
+
+
+def finished(pod: Pod, seen: PodSeen) -> bool:
+    """Whether the pod has succeeded or failed for good."""
+    if seen.reason:
+        return True
+    for container in pod.spec.initContainers:
+        state = seen.of(container.name)
+        ended_badly = state.phase == "exited" and not _succeeded(state)
+        if ended_badly and not restarts(pod, container, state):
+            return True
+    mains = [(c, seen.of(c.name)) for c in pod.spec.containers]
+    return all(state.phase == "exited" and not restarts(pod, c, state) for c, state in mains)
+
+
+def initialized(pod: Pod, seen: PodSeen) -> bool:
+    """Whether all init containers have done their part."""
+    for container in pod.spec.initContainers:
+        state = seen.of(container.name)
+        good = (state.phase == "running" and state.started) if sidecar(container) else _succeeded(state)
+        if not good:
+            return False
+    return True
+
+
+def pause_s(state: ContainerSeen) -> float:
+    """How long an ended container rests before it runs again."""
+    if state.exit is None or state.exit.finished_at - state.exit.started_at >= _HEALTHY_RUN_S:
+        return 0.0
+    return state.backoff_s
+
+
+def due_at(state: ContainerSeen) -> Instant:
+    """When a container that does not run may be started."""
+    rested = state.exit.finished_at + pause_s(state) if state.exit else 0.0
+    return Instant(max(rested, state.retry_at))
+
+
+def _start(container: Container, state: ContainerSeen) -> Start:
+    if state.exit is None:
+        return Start(container.name, state.attempt, state.backoff_s)
+    return Start(container.name, state.attempt + 1, longer(pause_s(state)))
+
+
+def longer(backoff_s: float) -> float:
+    return min(max(BACKOFF_FIRST_S, 2 * backoff_s), BACKOFF_LONGEST_S)
+
+
+def _wind_down(pod: Pod, seen: PodSeen) -> Iterator[Action]:
+    """The pod is over: what still runs is ended, then the sandbox goes; the API object stays."""
+    yield from _stop_all(pod, seen)
+    if seen.sandbox == "up" and _nothing_runs(seen):
+        yield TearDown()
+
+
+def _end(pod: Pod, seen: PodSeen) -> Iterator[Action]:
+    yield from _stop_all(pod, seen)
+    if not _nothing_runs(seen) or seen.sandbox == "working":
+        return
+    yield TearDown() if seen.sandbox == "up" else Finish()
+
+
+def _stop_all(pod: Pod, seen: PodSeen) -> Iterator[Action]:
+    """The containers first, then their sidecars, the last one first."""
+    mains = [c for c in (*pod.spec.containers, *pod.spec.ephemeralContainers) if _alive(seen.of(c.name))]
+    helpers = [c for c in reversed(pod.spec.initContainers) if _alive(seen.of(c.name))]
+    for container in mains or helpers[:1]:
+        state = seen.of(container.name)
+        if state.phase == "running" and not state.stopping:
+            yield Stop(container.name, f"Stopping container {container.name}")
+
+
+def _alive(state: ContainerSeen) -> bool:
+    return state.phase in ("starting", "running")
+
+
+def _nothing_runs(seen: PodSeen) -> bool:
+    return not any(_alive(state) for state in seen.containers.values())
+
+
+def _deadline(pod: Pod, seen: PodSeen) -> Instant | None:
+    if pod.spec.activeDeadlineSeconds is None or not seen.started_at:
+        return None
+    return Instant(seen.started_at + pod.spec.activeDeadlineSeconds)
+
+
+def _earliest(*times: Instant | None) -> Instant | None:
+    known = [t for t in times if t]
+    return min(known) if known else None
+
+
+def grace_s(pod: Pod, now: Instant) -> float:
+    """How long containers have between the stop signal and the kill."""
+    meta = pod.metadata
+    whole = 30 if pod.spec.terminationGracePeriodSeconds is None else pod.spec.terminationGracePeriodSeconds
+    if meta.deletionTimestamp is None:
+        return float(max(whole, 1))
+    if meta.deletionGracePeriodSeconds is None:
+        return float(whole)
+    # The timestamp is the moment by which all should be over; an agent that comes late has less time left. It is in
+    # whole seconds, rounded down: without that second, a grace of 1 s could be none at all.
+    left = parse_time(meta.deletionTimestamp) + 1 - now
+    return max(min(float(meta.deletionGracePeriodSeconds), left), 0.0)
+
+
+def exit_reason(exit_: Exit) -> str:
+    if exit_.reason:
+        return exit_.reason
+    return "Completed" if exit_.code == 0 else "Error"
+
+
+def field_of(pod: Pod, name: str) -> str:
+    """Returns the list of the pod's spec that has a container."""
+    if is_init(pod, name):
+        return "initContainers"
+    return "ephemeralContainers" if any(c.name == name for c in pod.spec.ephemeralContainers) else "containers"
+
+
+def is_init(pod: Pod, name: str) -> bool:
+    return any(c.name == name for c in pod.spec.initContainers)

@@ -1,0 +1,296 @@
+"""The runs of one container: start, hooks and probes, end. What is done is decided by `plan`; here it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import replace
+
+from fairlead.api.container import Container, EphemeralContainer
+from fairlead.api.probe import LifecycleHandler
+from fairlead.base import tasks
+from fairlead.base.instant import Instant
+from fairlead.machinery.status import StatusError
+from fairlead.node.images.host import NoImage
+from fairlead.node.pods import plan
+from fairlead.node.pods.commands import run_command
+from fairlead.node.pods.context import PodContext
+from fairlead.node.pods.starting import Job, Started, start
+from fairlead.node.pods.state import NEVER, ContainerSeen, Exit, Waiting, all_containers
+from fairlead.node.pods.stopping import Victim, stop
+from fairlead.node.probes.prober import RunCommand, run_hook, wait_for_port
+from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
+from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
+from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.streaming.logread import last_lines
+from fairlead.node.volumes.env import ConfigProblem
+from fairlead.node.volumes.volumes import VolumeProblem
+
+_CONFIG_RETRY_S = 5.0
+_API_RETRY_S = 0.5
+_IMAGE_TURN_S = 2.0
+"""How long `ErrImagePull` is shown before it becomes `ImagePullBackOff`."""
+_LISTEN_S = 0.5
+_TAIL_LINES, _TAIL_BYTES = 80, 2048
+
+
+class ContainerRunner:
+    """One container of one pod, over all its runs."""
+
+    def __init__(self, context: PodContext, name: str, *, stop_signal: str) -> None:
+        self._context = context
+        self._name = name
+        self._stop_signal = stop_signal
+        self._gone = asyncio.Event()
+        """The current run has ended."""
+        self._probes: asyncio.Task[None] | None = None
+        self._deadline = 0.0
+        """When the run that is being ended is killed, in the loop's time."""
+        self._early: Message | None = None
+        """The exit of a run whose start has not been dealt with yet."""
+
+    @property
+    def state(self) -> ContainerSeen:
+        return self._context.seen.of(self._name)
+
+    @property
+    def _container(self) -> Container:
+        """As the API has it now: its image may be changed."""
+        return next(c for c in all_containers(self._context.pod) if c.name == self._name)
+
+    def resume(self) -> None:
+        """Takes up a run that an agent before this one had started."""
+        state = self.state
+        if state.phase == "running":
+            self._context.shared.exits.expect(state.id, lambda message: self.exited(state.id, message))
+            self._watch()
+
+    def begin(self, action: plan.Start) -> None:
+        state = self.state
+        again = state.phase == "exited"
+        state.phase = "starting"
+        self._context.nursery.spawn(self._start(action, again=again))
+
+    async def _start(self, action: plan.Start, *, again: bool) -> None:
+        context, shared, container = self._context, self._context.shared, self._container
+        job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ips, shared.new_id())
+        try:
+            job = replace(job, target=self._target())
+            if not context.fresh:
+                await context.prepare()
+            image = await shared.images.resolve(container.image)
+            shared.exits.expect(job.id, lambda message: self.exited(job.id, message))
+            self._gone = asyncio.Event()
+            started = await start(shared, job, image, context.files, context.material)
+        except NoImage as error:
+            self._no_image(str(error), again=again)
+        except (ConfigProblem, VolumeProblem) as error:
+            context.fresh = False  # the next try looks again at what the API has
+            context.event("Warning", "Failed", f"Error: {error}", container)
+            self._hold(Waiting("CreateContainerConfigError", str(error)), _CONFIG_RETRY_S, again=again)
+        except (ConnectionError, StatusError) as error:
+            self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
+        except ZygoteError as error:
+            shared.exits.drop(job.id)
+            self._never_ran(job, str(error))
+        else:
+            self._stop_signal = image.stop_signal
+            self._say_started(image.source)
+            await self._running(job, image.id, started)
+
+    def _target(self) -> str:
+        """Returns the id of the container whose processes this one shares. Raises ConfigProblem if it does not run."""
+        container = self._container
+        name = container.targetContainerName if isinstance(container, EphemeralContainer) else ""
+        state = self._context.seen.of(name) if name else None
+        if state is not None and state.phase != "running":
+            raise ConfigProblem(f"target container {name} is not running")
+        return state.id if state is not None else ""
+
+    def _say_started(self, source: str) -> None:
+        context, container = self._context, self._container
+        context.event("Normal", "Pulled", f'Container image "{container.image}" {source}', container)
+        context.event("Normal", "Created", f"Created container: {container.name}", container)
+        context.event("Normal", "Started", f"Started container {container.name}", container)
+
+    def _new_run(self, job: Job, image_id: str, at: Instant) -> ContainerSeen:
+        state = self.state
+        previous = state.last
+        state.last, state.exit = state.exit or state.last, None
+        state.id, state.attempt, state.backoff_s = job.id, job.attempt, job.backoff_s
+        state.image, state.image_id = job.container.image, image_id
+        state.phase, state.started_at = "running", at
+        state.waiting, state.retry_s, state.retry_at = None, 0.0, NEVER
+        state.started = state.ready = state.stopping = False
+        state.unhealthy = ""
+        if previous is not None and previous is not state.last:
+            self._context.nursery.spawn(self._context.shared.zygote.forget(previous.id))
+        return state
+
+    async def _running(self, job: Job, image_id: str, run: Started) -> None:
+        context, container = self._context, self._container
+        state = self._new_run(job, image_id, run.at)
+        early, self._early = self._early, None
+        if early is not None and early["id"] == job.id:
+            self.exited(job.id, early)
+            return
+        hook = container.lifecycle.postStart if container.lifecycle else None
+        if hook is not None:
+            context.changed()
+            result = await self._post_start(hook, job.id)
+            if not result.good and state.id == job.id and state.phase == "running":
+                context.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {result.text}", container)
+                state.unhealthy = "postStart hook"
+        elif run.port is not None and not (container.startupProbe or container.readinessProbe):
+            context.changed_for_now()
+            await wait_for_port(context.seen.ip, run.port, _LISTEN_S)
+        if state.id == job.id and state.phase == "running" and not state.unhealthy:
+            state.started = container.startupProbe is None
+            state.ready = state.started and container.readinessProbe is None
+            self._watch()
+        context.changed()
+
+    async def _post_start(self, hook: LifecycleHandler, id_: str) -> ProbeResult:
+        """Runs the hook, which may take as long as the container runs."""
+        context, container = self._context, self._container
+        work = asyncio.ensure_future(run_hook(hook, container, context.seen.ip, self._run(id_), None))
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            result = work.result() if work.done() else failure("the container has ended")
+        finally:
+            for task in (work, gone):
+                await tasks.stop(task)
+        self._report_fallback(result)
+        return result
+
+    def _report_fallback(self, result: ProbeResult) -> None:
+        if result.status is ProbeStatus.WARNING:
+            self._context.event("Warning", "LifecycleHTTPFallback", result.text)
+
+    def _watch(self) -> None:
+        container, context, state = self._container, self._context, self.state
+        if not (container.startupProbe or container.readinessProbe or container.livenessProbe):
+            return
+        probing = ProbeContext(
+            container=container,
+            ip=context.seen.ip,
+            run=self._run(state.id),
+            report=self._report_probe,
+            changed=context.changed,
+            now=context.shared.clock.now,
+            rng=context.shared.rng,
+        )
+        self._probes = context.nursery.spawn(watch_container(state, probing))
+
+    def _report_probe(self, name: ProbeName, result: ProbeResult) -> None:
+        if not self._context.seen.ending and not self.state.stopping:
+            self._context.event("Warning", *probe_event(name, result), self._container)
+
+    def _run(self, id_: str) -> RunCommand:
+        return lambda argv, timeout_s: run_command(self._context.shared, id_, argv, timeout_s)
+
+    def _hold(self, waiting: Waiting, seconds: float, *, again: bool) -> None:
+        state = self.state
+        state.phase = "exited" if again else "new"
+        state.waiting, state.retry_s = waiting, seconds
+        state.retry_at = Instant(self._context.shared.clock.now() + seconds)
+        self._context.changed()
+
+    def _no_image(self, why: str, *, again: bool) -> None:
+        context, container, state = self._context, self._container, self.state
+        seconds = plan.longer(state.retry_s)
+        text = f'Back-off pulling image "{container.image}": ErrImagePull: {why}'
+        if state.waiting is None:
+            context.event("Warning", "Failed", f'Failed to pull image "{container.image}": {why}', container)
+            context.event("Warning", "Failed", "Error: ErrImagePull", container)
+            self._hold(Waiting("ErrImagePull", why), seconds, again=again)
+            context.nursery.spawn(self._turn_to_backoff(state.waiting, text))
+        else:
+            self._hold(Waiting("ImagePullBackOff", text), seconds, again=again)
+        context.event("Normal", "BackOff", f'Back-off pulling image "{container.image}"', container)
+
+    async def _turn_to_backoff(self, shown: Waiting | None, text: str) -> None:
+        await asyncio.sleep(_IMAGE_TURN_S)
+        if self.state.waiting is shown:
+            self.state.waiting = Waiting("ImagePullBackOff", text)
+            self._context.changed()
+
+    def _never_ran(self, job: Job, why: str) -> None:
+        """The program could not be started: for the pod that is a run that failed at once."""
+        now = self._context.shared.clock.now()
+        text = f'failed to start container "{self._container.name}": {why}'
+        self._context.event("Warning", "Failed", f"Error: {text}", self._container)
+        self._new_run(job, self.state.image_id, now)
+        self._over(Exit(job.id, 128, 0, now, now, reason="StartError", message=text))
+
+    def exited(self, id_: str, message: Message) -> None:
+        """The zygote says that the run has ended. It may say so before the start's answer has been dealt with."""
+        told = message["exit"]
+        state = self.state
+        if state.id != id_:
+            self._early = message
+            return
+        started = Instant(message["started"] or told["time"])
+        words = self._last_words(failed=told["code"] != 0)
+        self._over(Exit(id_, told["code"], told["signal"], started, Instant(told["time"]), message=words))
+
+    def _last_words(self, *, failed: bool) -> str:
+        context, container, attempt = self._context, self._container, self.state.attempt
+        words = context.files.last_words(container.name, attempt)
+        if not words and failed and container.terminationMessagePolicy == "FallbackToLogsOnError":
+            words = last_lines(context.files.log_path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
+        return words
+
+    def _over(self, exit_: Exit) -> None:
+        context, state = self._context, self.state
+        if self._probes is not None:
+            self._probes.cancel()
+        state.phase, state.exit = "exited", exit_
+        state.started = state.ready = state.stopping = False
+        self._gone.set()
+        if not context.seen.ending and plan.pause_s(state) and plan.restarts(context.pod, self._container, state):
+            meta = context.pod.metadata
+            where = f"{meta.name}_{meta.namespace}({meta.uid})"
+            text = f"Back-off restarting failed container {self._container.name} in pod {where}"
+            context.event("Warning", "BackOff", text, self._container)
+        context.changed()
+
+    def end(self, action: plan.Stop) -> None:
+        """Stops the current run, with the grace that the pod has."""
+        state = self.state
+        state.stopping = True
+        self._context.nursery.spawn(self._end(action, state.id))
+
+    async def _end(self, action: plan.Stop, id_: str) -> None:
+        context, container = self._context, self._container
+        context.event("Normal", "Killing", action.message, container)
+        grace_s = context.grace_s()
+        probe = container.livenessProbe if self.state.unhealthy == "liveness probe" else container.startupProbe
+        if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
+            grace_s = float(probe.terminationGracePeriodSeconds)
+        self._deadline = asyncio.get_running_loop().time() + grace_s
+        victim = Victim(container, id_, context.pod.metadata.uid, context.seen.ip, self._stop_signal, self._gone)
+        drain = context.seen.ending and self.state.ready
+        result = await stop(context.shared, victim, grace_s=grace_s, drain=drain)
+        self._report_fallback(result)
+        if not result.good:
+            context.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
+
+    def hurry(self) -> None:
+        """The pod's grace may have become shorter while its containers end."""
+        loop, state = asyncio.get_running_loop(), self.state
+        deadline = loop.time() + self._context.grace_s()
+        if state.stopping and self._context.seen.ending and deadline < self._deadline - 0.5:
+            self._deadline = deadline
+            self._context.nursery.spawn(self._kill(state.id, self._gone, self._context.grace_s()))
+
+    async def _kill(self, id_: str, gone: asyncio.Event, after_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(after_s):
+                await gone.wait()
+        if not gone.is_set():
+            with contextlib.suppress(ZygoteError):
+                await self._context.shared.zygote.signal(id_, signal.SIGKILL)

@@ -1,0 +1,49 @@
+"""What all pods of a node share: how to reach the API, the zygote, the network, the images."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fairlead.api.pod import Pod
+from fairlead.api.service import Service
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
+from fairlead.base.log import Log
+from fairlead.net.topology.run import PodAttacher
+from fairlead.node.draining.model import Traffic
+from fairlead.node.images.host import Images
+from fairlead.node.nodestatus.ipam import Addresses
+from fairlead.node.pods.hostports import HostPorts
+from fairlead.node.runtime.exits import Exits
+from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.settings import NodeSettings
+from fairlead.runtime.client import Client
+from fairlead.runtime.events import Recorder
+from fairlead.runtime.informer import Informer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    settings: NodeSettings
+    client: Client
+    zygote: ZygoteClient
+    exits: Exits
+    attacher: PodAttacher
+    addresses: Addresses
+    host_ports: HostPorts
+    images: Images
+    recorder: Recorder
+    pods: Informer[Pod]
+    services: Informer[Service]
+    traffic: Traffic
+    allocatable: Mapping[str, str]
+    clock: Clock
+    rng: random.Random
+    ids: IdSource
+    log: Log
+
+    def new_id(self) -> str:
+        """An id in the form that container runtimes use: 64 hexadecimal digits."""
+        return (self.ids.uid() + self.ids.uid()).replace("-", "")

@@ -1,0 +1,212 @@
+"""A pod's status from what its node has seen. Pure: the same seen, the same status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fairlead.api.container import Container
+from fairlead.api.containerstatus import (
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+)
+from fairlead.api.pod import Pod
+from fairlead.api.podstatus import HostIP, PodCondition, PodIP, PodStatus
+from fairlead.base.instant import Instant, render_time
+from fairlead.machinery.quantity import parse_quantity
+from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
+from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen, ephemeral, own_containers, sidecar
+
+CONTAINER_ID = "fairlead://"
+_OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+
+
+def render_status(pod: Pod, seen: PodSeen, *, host_ips: Sequence[str], now: Instant) -> PodStatus:
+    """The whole status; of the present one it keeps others' conditions and the times of what has not changed."""
+    phase = _phase(pod, seen)
+    had = [known.ip for known in pod.status.podIPs] if phase in ("Succeeded", "Failed") else []
+    ips = seen.ips or had
+    return PodStatus(
+        phase=phase,
+        reason=seen.reason,
+        message=seen.message,
+        conditions=_conditions(pod, seen, phase, now),
+        hostIP=host_ips[0],
+        hostIPs=[HostIP(ip=ip) for ip in host_ips],
+        podIP=ips[0] if ips else "",
+        podIPs=[PodIP(ip=ip) for ip in ips],
+        startTime=render_time(seen.started_at) if seen.started_at else None,
+        qosClass=pod.status.qosClass or qos_class(pod),
+        nominatedNodeName=pod.status.nominatedNodeName,
+        observedGeneration=pod.metadata.generation,
+        initContainerStatuses=[_container(pod, c, seen, init=True) for c in pod.spec.initContainers],
+        containerStatuses=[_container(pod, c, seen, init=False) for c in pod.spec.containers],
+        ephemeralContainerStatuses=[_container(pod, c, seen, init=False) for c in pod.spec.ephemeralContainers],
+    )
+
+
+def _phase(pod: Pod, seen: PodSeen) -> str:
+    mains = [seen.of(c.name) for c in pod.spec.containers]
+    over = finished(pod, seen) or (seen.ending and any(m.exit for m in mains))
+    alive = any(s.phase in ("starting", "running") for s in seen.containers.values())
+    if over and (not alive or seen.reason):
+        good = all(m.exit is not None and m.exit.code == 0 for m in mains) and not seen.reason
+        return "Succeeded" if good else "Failed"
+    began = any(m.phase == "running" or m.exit or m.last for m in mains)
+    return "Running" if began and initialized(pod, seen) else pod_phase_before(pod, seen)
+
+
+def pod_phase_before(pod: Pod, seen: PodSeen) -> str:
+    """`Pending`, unless it has been running already (a sidecar that restarts does not take it back)."""
+    return "Running" if pod.status.phase == "Running" and seen.sandbox == "up" else "Pending"
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    good: bool
+    reason: str = ""
+    message: str = ""
+
+
+def _conditions(pod: Pod, seen: PodSeen, phase: str, now: Instant) -> list[PodCondition]:
+    containers = _containers_ready(pod, seen, phase)
+    ready = containers
+    missing = [g.conditionType for g in pod.spec.readinessGates if not _is_true(pod, g.conditionType)]
+    if containers.good and missing:
+        text = "; ".join(f'corresponding condition of pod readiness gate "{m}" does not exist.' for m in missing)
+        ready = _Truth(False, "ReadinessGatesNotReady", text)
+    waiting = [c.name for c in pod.spec.initContainers if not _init_done(c, seen.of(c.name))]
+    init = _Truth(True)
+    if phase == "Succeeded":
+        init = _Truth(True, "PodCompleted")
+    elif waiting:
+        init = _Truth(False, "ContainersNotInitialized", f"containers with incomplete status: {_names(waiting)}")
+    truths = (_Truth(seen.sandbox == "up"), init, ready, containers)
+    own = [_condition(pod, name, truth, now) for name, truth in zip(_OWN, truths, strict=True)]
+    return own + [c for c in pod.status.conditions if c.type not in _OWN]
+
+
+def _names(names: Sequence[str]) -> str:
+    return "[" + " ".join(names) + "]"
+
+
+def _is_true(pod: Pod, condition: str) -> bool:
+    return any(c.type == condition and c.status == "True" for c in pod.status.conditions)
+
+
+def _init_done(container: Container, state: ContainerSeen) -> bool:
+    if sidecar(container):
+        return state.phase == "running" and state.started
+    return state.exit is not None and state.exit.code == 0
+
+
+def _containers_ready(pod: Pod, seen: PodSeen, phase: str) -> _Truth:
+    if phase == "Succeeded":
+        return _Truth(False, "PodCompleted")
+    if phase == "Failed":
+        return _Truth(False, "PodFailed")
+    wanted = [c for c in own_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
+    unready = [c.name for c in wanted if not is_ready(seen.of(c.name))]
+    if unready:
+        return _Truth(False, "ContainersNotReady", f"containers with unready status: {_names(unready)}")
+    return _Truth(True)
+
+
+def is_ready(state: ContainerSeen) -> bool:
+    return state.phase == "running" and state.started and state.ready
+
+
+def _condition(pod: Pod, name: str, truth: _Truth, now: Instant) -> PodCondition:
+    status = "True" if truth.good else "False"
+    old = next((c for c in pod.status.conditions if c.type == name), None)
+    since = old.lastTransitionTime if old is not None and old.status == status else render_time(now)
+    return PodCondition(
+        type=name, status=status, reason=truth.reason, message=truth.message, lastTransitionTime=since,
+        observedGeneration=pod.metadata.generation,
+    )  # fmt: skip
+
+
+def _container(pod: Pod, container: Container, seen: PodSeen, *, init: bool) -> ContainerStatus:
+    state = seen.of(container.name)
+    now, last = _states(pod, container, state)
+    ready = is_ready(state) and not ephemeral(container)
+    if init and not sidecar(container):
+        ready = state.exit is not None and state.exit.code == 0
+    return ContainerStatus(
+        name=container.name,
+        image=container.image,
+        imageID=state.image_id,
+        containerID=CONTAINER_ID + state.id if state.id else "",
+        ready=ready,
+        started=None if ephemeral(container) else state.phase == "running" and state.started,
+        restartCount=state.attempt,
+        state=now,
+        lastState=last,
+    )
+
+
+def _states(pod: Pod, container: Container, state: ContainerSeen) -> tuple[ContainerState, ContainerState]:
+    last = ContainerState(terminated=_terminated(state.last)) if state.last else ContainerState()
+    if state.phase == "running":
+        return ContainerState(running=ContainerStateRunning(startedAt=render_time(state.started_at))), last
+    if state.exit is not None:
+        ended = ContainerState(terminated=_terminated(state.exit))
+        resting = state.phase == "exited" and pause_s(state) and restarts(pod, container, state)
+        if state.waiting is None and not resting:
+            return ended, last
+        return ContainerState(waiting=_waiting(pod, container, state)), ended
+    return ContainerState(waiting=_waiting(pod, container, state)), last
+
+
+def _waiting(pod: Pod, container: Container, state: ContainerSeen) -> ContainerStateWaiting:
+    if state.waiting is not None:
+        return ContainerStateWaiting(reason=state.waiting.reason, message=state.waiting.message)
+    if state.exit is not None:
+        return ContainerStateWaiting(reason="CrashLoopBackOff", message=backoff_text(pod, container.name, state))
+    return ContainerStateWaiting(reason="PodInitializing" if pod.spec.initContainers else "ContainerCreating")
+
+
+def backoff_text(pod: Pod, container: str, state: ContainerSeen) -> str:
+    meta = pod.metadata
+    pause = _duration(pause_s(state))
+    return f"back-off {pause} restarting failed container={container} pod={meta.name}_{meta.namespace}({meta.uid})"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def _terminated(exit_: Exit) -> ContainerStateTerminated:
+    return ContainerStateTerminated(
+        exitCode=exit_.code,
+        signal=exit_.signal,
+        reason=exit_reason(exit_),
+        message=exit_.message,
+        startedAt=render_time(exit_.started_at),
+        finishedAt=render_time(exit_.finished_at),
+        containerID=CONTAINER_ID + exit_.id,
+    )
+
+
+def qos_class(pod: Pod) -> str:
+    """`Guaranteed` where every container's limits are its requests, `BestEffort` where nothing is asked for."""
+    asked = False
+    guaranteed = True
+    for container in own_containers(pod):
+        for name in ("cpu", "memory"):
+            limit = _amount(container.resources.limits.get(name))
+            request = _amount(container.resources.requests.get(name)) or limit
+            asked = asked or bool(limit or request)
+            guaranteed = guaranteed and bool(limit) and limit == request
+    if not asked:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _amount(text: object) -> Fraction | None:
+    return parse_quantity(str(text)) if text is not None else None

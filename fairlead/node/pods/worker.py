@@ -1,0 +1,279 @@
+"""Runs one pod: asks `plan` what to do after every change, and does it. One worker a pod, until it has gone.
+
+A worker's state (`PodSeen`) is rebuilt from the zygote's list and the pod's status when the agent starts anew, so
+nothing here needs to be written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from ipaddress import IPv4Address, IPv6Address
+
+from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant
+from fairlead.machinery.status import StatusError
+from fairlead.net.errors import KernelRefused
+from fairlead.net.model import host_interface
+from fairlead.node.nodestatus.ipam import NoAddress
+from fairlead.node.pods import plan, recovery
+from fairlead.node.pods.context import PodContext
+from fairlead.node.pods.etcfiles import NameProblem, kernel_hostname
+from fairlead.node.pods.hostports import PortTaken
+from fairlead.node.pods.ignored import ignored_fields
+from fairlead.node.pods.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
+from fairlead.node.pods.runner import ContainerRunner
+from fairlead.node.pods.shared import Shared
+from fairlead.node.pods.starting import with_domain
+from fairlead.node.pods.state import all_containers
+from fairlead.node.pods.statuswriter import write_status
+from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.volumes.volumes import VolumeProblem
+
+_RETRY_FIRST_S, _RETRY_LONGEST_S = 0.5, 120.0
+_REFRESH_S = 60.0
+_API_RETRY_S = 0.5
+
+
+class PodWorker:
+    def __init__(self, shared: Shared, pod: Pod, *, sandbox: Message | None, children: list[Message]) -> None:
+        seen = recovery.recover(pod, sandbox, children, now=shared.clock.now())
+        self._shared = shared
+        self._context = PodContext(shared, pod, seen)
+        if seen.sandbox == "up":
+            shared.host_ports.resume(pod, seen.ips)
+        self._signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
+        self._runners: dict[str, ContainerRunner] = {}
+        self._add_runners()
+        self._had = pod.status.podIP
+        """From before this agent: the status forgets it while the pod has no sandbox."""
+        self._done = False
+        self._told: set[str] = set(ignored_fields(pod)) if seen.sandbox == "up" else set()
+        """Paths of ignored fields that an event has named, by an agent before this one too."""
+
+    @property
+    def pod(self) -> Pod:
+        """The API's latest."""
+        return self._context.pod
+
+    @property
+    def uid(self) -> str:
+        return self._context.pod.metadata.uid
+
+    def update(self, pod: Pod | None) -> None:
+        """The API's latest; None: it has the pod no more."""
+        context = self._context
+        if pod is None:
+            context.in_api = False
+            context.seen.ending = True
+        else:
+            context.pod = pod
+            self._add_runners()
+            context.seen.ending = context.seen.ending or pod.metadata.deletionTimestamp is not None
+            if context.seen.sandbox == "up":
+                self._say_what_is_ignored()
+        for runner in self._runners.values():
+            runner.hurry()
+        context.changed_for_now()
+
+    def _add_runners(self) -> None:
+        """Makes a runner for each container that has none yet: containers can be added to a running pod."""
+        for container in all_containers(self._context.pod):
+            name = container.name
+            if name not in self._runners:
+                signal = self._signals.get(name, "")
+                self._runners[name] = ContainerRunner(self._context, name, stop_signal=signal)
+                self._context.fresh = False  # it may need what the pod did not
+
+    def container_id(self, container: str) -> str:
+        """The run that can be entered; empty where none is."""
+        state = self._context.seen.containers.get(container)
+        return state.id if state is not None and state.phase == "running" else ""
+
+    def log_file(self, container: str, *, previous: bool) -> str | None:
+        """The log of the current run or of the one before it; None where there is none."""
+        state = self._context.seen.containers.get(container)
+        attempt = -1 if state is None else state.attempt - previous
+        path = self._context.files.log_path(container, attempt)
+        return path if attempt >= 0 and os.path.exists(path) else None
+
+    def log_grows(self, container: str, path: str) -> bool:
+        """Whether a log is that of a running container."""
+        state = self._context.seen.containers.get(container)
+        running = state is not None and state.phase == "running"
+        return running and self.log_file(container, previous=False) == path
+
+    async def run(self) -> None:
+        """Until the pod has gone from the node."""
+        context = self._context
+        async with context.nursery as nursery:
+            nursery.spawn(write_status(context))
+            nursery.spawn(self._refresh())
+            for runner in self._runners.values():
+                runner.resume()
+            self.update(context.pod)
+            while not self._done:
+                context.decide.clear()
+                wake_at = await self._step()
+                if not self._done:
+                    await self._rest(wake_at)
+
+    async def _rest(self, until: Instant | None) -> None:
+        pause = None if until is None else max(until - self._shared.clock.now(), 0.001)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._context.decide.wait()
+
+    async def _step(self) -> Instant | None:
+        pod, seen = self._context.pod, self._context.seen
+        if self._context.past and not seen.ending:
+            return None
+        decision = plan.decide(pod, seen, self._shared.clock.now())
+        for action in decision.actions:
+            await self._do(action)
+        return decision.wake_at
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case SetUp():
+                self._context.seen.sandbox = "working"
+                self._context.nursery.spawn(self._set_up())
+            case Start():
+                self._runners[action.container].begin(action)
+            case Stop():
+                self._runners[action.container].end(action)
+            case TearDown():
+                await self._tear_down()
+            case Finish():
+                await self._finish()
+            case Fail():
+                self._context.seen.reason, self._context.seen.message = action.reason, action.message
+                self._context.event("Normal", action.reason, action.message)
+                self._context.changed()
+
+    async def _set_up(self) -> None:
+        context = self._context
+        try:
+            self._shared.host_ports.reserve(context.pod)
+            await context.prepare()
+            await self._make_sandbox()
+        except PortTaken:
+            self._reject("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+        except VolumeProblem as error:
+            self._retry("FailedMount", str(error))
+        except (ConnectionError, StatusError) as error:
+            self._retry("", str(error))
+        except (ZygoteError, OSError, NoAddress, NameProblem, KernelRefused) as error:
+            await self._drop_sandbox()
+            self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+        else:
+            context.seen.sandbox, context.seen.retry_s = "up", 0.0
+            self._say_what_is_ignored()
+            context.changed_for_now()
+
+    def _say_what_is_ignored(self) -> None:
+        """Once for each field; an ephemeral container may come later than the rest."""
+        news = [path for path in ignored_fields(self._context.pod) if path not in self._told]
+        self._told.update(news)
+        if news:
+            self._context.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
+
+    def _reject(self, predicate: str, why: str) -> None:
+        """The pod cannot be on this node, and is over: its owner makes another."""
+        context, seen = self._context, self._context.seen
+        text = f"Predicate {predicate} failed: {why}"
+        seen.sandbox, seen.reason, seen.message = "none", predicate, f"Pod was rejected: {text}"
+        context.event("Warning", predicate, text)
+        context.changed()
+
+    def _retry(self, reason: str, message: str) -> None:
+        context, seen = self._context, self._context.seen
+        if reason:
+            context.event("Warning", reason, message)
+        seen.sandbox = "none"
+        seen.retry_s = min(max(2 * seen.retry_s, _RETRY_FIRST_S), _RETRY_LONGEST_S)
+        seen.retry_at = Instant(self._shared.clock.now() + seen.retry_s)
+        context.changed()
+
+    async def _make_sandbox(self) -> None:
+        shared, pod, seen = self._shared, self._context.pod, self._context.seen
+        host = pod.spec.hostNetwork
+        name = kernel_hostname(pod, with_domain(shared.settings))
+        seen.ips = shared.settings.ips if host else self._take_addresses()
+        given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
+        try:
+            netns = await shared.zygote.make_sandbox(
+                self.uid, hostname=name, meta=recovery.sandbox_meta(pod, seen.ips), netns=given
+            )
+        finally:
+            if given is not None:
+                os.close(given)
+        try:
+            if not host:
+                four, six = (next((ip for ip in seen.ips if (":" in ip) == six), "") for six in (False, True))
+                shared.attacher.attach(
+                    netns,
+                    host_ifname=host_interface(self.uid),
+                    ip=IPv4Address(four) if four else None,
+                    gateway=shared.addresses.gateway,
+                    ip6=IPv6Address(six) if six else None,
+                )
+        finally:
+            os.close(netns)
+        shared.host_ports.publish(pod, seen.ips)
+
+    def _take_addresses(self) -> tuple[str, ...]:
+        """Those it had before, where the cluster has been stopped, if they are free."""
+        return tuple(map(str, self._shared.addresses.take(self._context.pod.status.podIP or self._had)))
+
+    async def _drop_sandbox(self) -> None:
+        seen = self._context.seen
+        self._release_ports()
+        await self._shared.zygote.remove_sandbox(self.uid)
+        if seen.ip and not self._context.pod.spec.hostNetwork:
+            self._shared.addresses.release(seen.ip)
+        seen.ips = ()
+
+    def _release_ports(self) -> None:
+        try:
+            self._shared.host_ports.release(self.uid)
+        except KernelRefused as error:
+            self._shared.log.warn("host ports not removed", pod=self.uid, error=error)
+
+    async def _tear_down(self) -> None:
+        await self._drop_sandbox()
+        self._context.seen.sandbox = "down"
+        self._context.changed()
+
+    async def _finish(self) -> None:
+        """The API object goes at last, unless it has gone before."""
+        self._release_ports()  # a pod that never got a sandbox may hold some
+        meta = self._context.pod.metadata
+        while self._context.in_api:
+            try:
+                await self._shared.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+            except StatusError as error:
+                if error.code not in (404, 409):
+                    self._shared.log.warn("pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error)
+                    await asyncio.sleep(_API_RETRY_S)
+                    continue
+            except ConnectionError:
+                await asyncio.sleep(_API_RETRY_S)
+                continue
+            break
+        self._context.files.remove()
+        self._done = True
+
+    async def _refresh(self) -> None:
+        """What volumes show of the API follows it, after a minute at most."""
+        context = self._context
+        if not any(v.configMap or v.secret or v.projected or v.downwardAPI for v in context.pod.spec.volumes):
+            return
+        while True:
+            await asyncio.sleep(_REFRESH_S * self._shared.rng.uniform(0.8, 1.2))
+            if context.seen.sandbox == "up" and not context.seen.ending:
+                # What has gone stays as it was in the pod's files.
+                with contextlib.suppress(ConnectionError, StatusError, VolumeProblem):
+                    await context.prepare()

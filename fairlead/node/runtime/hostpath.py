@@ -1,0 +1,124 @@
+"""What a container's volume mounts name on the host: hostPath volumes and subPaths, as descriptors.
+
+The agent opens them first, for an error that the pod's events can show, and closes them again. The container's own
+process opens them anew and mounts what it has opened: what was exchanged in between is checked once more.
+Standard library only, because the zygote imports this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fairlead.net import fsfd
+from fairlead.node.runtime.safepath import Outside, PathProblem, open_inside, parts_of, walk
+
+_CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
+    "Directory": (stat.S_ISDIR, "a directory"),
+    "DirectoryOrCreate": (stat.S_ISDIR, "a directory"),
+    "File": (stat.S_ISREG, "a file"),
+    "FileOrCreate": (stat.S_ISREG, "a file"),
+    "Socket": (stat.S_ISSOCK, "a socket file"),
+    "CharDevice": (stat.S_ISCHR, "a character device"),
+    "BlockDevice": (stat.S_ISBLK, "a block device"),
+}
+_MADE = ("", "DirectoryOrCreate", "FileOrCreate")
+"""Types that make what is missing. Without a type that is the container runtime's work: a directory, as containerd."""
+_INHERITED_MODE = 0o2777
+"""A subPath that is made has its parent's rights, and its group if the parent gives that away (setgid)."""
+
+
+def open_source(spec: Mapping[str, Any], hidden: Sequence[str]) -> int:
+    """Returns an O_PATH descriptor of what a bind of a recipe shows: `source`, and `sub_path` below it. With
+    `host_type` the source is a hostPath of that type."""
+    path, sub_path, on_host = spec["source"], spec.get("sub_path"), "host_type" in spec
+    volume = open_host_path(path, spec["host_type"], hidden) if on_host else os.open(path, os.O_PATH | os.O_CLOEXEC)
+    if not sub_path:
+        return volume
+    try:
+        fd = open_sub_path(volume, sub_path)
+    finally:
+        os.close(volume)
+    if on_host:
+        try:
+            refuse_hidden(fd, hidden, f"subPath {sub_path}")
+        except PathProblem:
+            os.close(fd)
+            raise
+    return fd
+
+
+def open_host_path(path: str, kind: str, hidden: Sequence[str]) -> int:
+    """Returns an O_PATH descriptor of what a hostPath names; makes it if its type says so. `hidden`: real paths."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = _open_or_make(root, path, kind, hidden)
+    finally:
+        os.close(root)
+    try:
+        refuse_hidden(fd, hidden, f"hostPath {path}")
+        check, what = _CHECKS.get(kind, (None, ""))
+        if check is not None and not check(os.fstat(fd).st_mode):
+            raise PathProblem(f"hostPath type check failed: {path} is not {what}")
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _open_or_make(root: int, path: str, kind: str, hidden: Sequence[str]) -> int:
+    def make(folder: int, name: str, last: bool) -> int:
+        refuse_hidden(folder, hidden, f"hostPath {path}")
+        if kind != "FileOrCreate":
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=folder)
+        elif last:
+            with contextlib.suppress(FileExistsError):
+                os.mknod(name, stat.S_IFREG | 0o644, dir_fd=folder)  # an open would wait at a pipe
+        return folder
+
+    try:
+        return open_inside(root, path, chroot=True)
+    except FileNotFoundError as error:
+        if kind not in _MADE:
+            what = _CHECKS[kind][1] if kind in _CHECKS else "there"
+            raise PathProblem(f"hostPath type check failed: {path} is not {what}") from error
+    return walk(root, path, chroot=True, make=make)
+
+
+def refuse_hidden(fd: int, hidden: Sequence[str], what: str) -> None:
+    """Raises PathProblem if the open file is a hidden path or lies below one."""
+    real = fsfd.path_of(fd)
+    if any(real == path or real.startswith(path + "/") for path in hidden):
+        raise PathProblem(f"{what} lies in a directory that pods may not see")
+
+
+def open_sub_path(volume: int, path: str) -> int:
+    """Returns an O_PATH descriptor of a place inside a volume; makes directories that are missing."""
+    if path.startswith("/"):
+        raise PathProblem(f"error SubPath `{path}` must not be an absolute path")
+    if ".." in parts_of(path):
+        raise PathProblem(f"unable to provision SubPath `{path}`: must not contain '..'")
+    try:
+        try:
+            return open_inside(volume, path)
+        except FileNotFoundError:
+            return walk(volume, path, make=_make_like_parent)
+    except Outside as error:
+        raise PathProblem(f"subPath {path} leads out of its volume") from error
+
+
+def _make_like_parent(folder: int, name: str, _last: bool) -> int:
+    try:
+        os.mkdir(name, 0o700, dir_fd=folder)
+    except FileExistsError:
+        return folder
+    made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.fchmod(made, os.fstat(folder).st_mode & _INHERITED_MODE)
+    finally:
+        os.close(made)
+    return folder

@@ -1,0 +1,252 @@
+"""A container's view of the files: built below a staging directory in a mount namespace of its own, then entered.
+
+The root is a small tmpfs onto which the host's top-level directories are shown read-only (`hostview`), so new mount
+points at the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's
+files stay out of sight). If a mount point is missing inside a read-only directory, that directory is replaced by a
+tmpfs with every entry bound back. Runs in a forked child of the zygote: standard library only.
+
+What must stay true: once a pod's volumes are there, no path is resolved by name twice. Sources and targets are
+descriptors (`hostpath`, `safepath`), and mounts are made from and on descriptors: another container of the pod may
+exchange names in a shared volume at any moment (CVE-2021-25741 for sources, CVE-2021-30465 for targets).
+
+Rejected: one recursive bind of `/` (no place to make mount points, and /run, /tmp, /home must be covered one by one).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.net import fsfd, linux
+from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
+from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
+from fairlead.node.mounting import NO_TRUST, attach, closing, cover, place
+from fairlead.node.runtime.hostpath import open_source
+from fairlead.node.runtime.hostview import HostView, kernel_mounts
+from fairlead.node.runtime.safepath import open_inside, parts_of
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_READ_ONLY_PROC = ("sys", "bus", "fs", "irq", "sysrq-trigger")
+_MASKED_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "scsi", "timer_list", "sched_debug")
+_MASKED_SYS = ("firmware", "devices/virtual/powercap")
+_SECRET_FILES = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
+_SYSTEM = ("/usr", "/usr/local")
+"""Prefixes of the system's Python, which shares them with all else. A Python elsewhere is shown whatever its modes."""
+
+
+class Root:
+    """A root file system under construction below `stage`."""
+
+    def __init__(self, stage: str, *, privileged: bool) -> None:
+        self._stage = stage
+        self._privileged = privileged
+        self._kernel_mounts = kernel_mounts()
+        self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
+        linux.mount("fairlead", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
+        self._root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def show_host(self, *, single_id: bool) -> None:
+        """The host's top-level directories, read-only."""
+        private = HostView(self._stage, single_id=single_id).build()
+        for name, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("home", 0o755)):
+            self._fresh(name, mode)
+        self._fresh("run/lock", 0o1777)
+        for path in private:
+            self.hide(path)
+        with contextlib.suppress(FileNotFoundError), closing(open_inside(self._root, "/var/tmp", chroot=True)) as at:
+            attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, NO_TRUST), at)
+
+    def _fresh(self, name: str, mode: int) -> None:
+        at = f"{self._stage}/{name}"
+        if not os.path.lexists(at):
+            os.mkdir(at)
+            os.chmod(at, mode)
+
+    def hide(self, path: str) -> None:
+        """Covers a directory with an empty one, or a file with /dev/null; what is not there needs no cover."""
+        self._covered.append(path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            cover(self._root, path)
+
+    def expose(self, path: str) -> None:
+        """Shows a host directory read-only again at its own place, if it was left out or hidden."""
+        real = os.path.realpath(path)
+        if not os.path.exists(real):
+            return
+        for known in {path, real}:
+            if known in _SYSTEM and self._is_visible(known):
+                continue
+            with (
+                closing(os.open(real, os.O_PATH | os.O_CLOEXEC)) as source,
+                closing(self._place_for(known, source)) as at,
+            ):
+                tree = fsfd.open_tree(source)
+                fsfd.set_attributes(tree, ATTR_READ_ONLY | NO_TRUST)
+                attach(tree, at)
+
+    def _is_visible(self, path: str) -> bool:
+        if any(path == hidden or path.startswith(hidden + "/") for hidden in self._covered):
+            return False
+        try:
+            os.close(open_inside(self._root, path, chroot=True))
+        except OSError:
+            return False
+        return True
+
+    def mount(self, spec: dict[str, Any], *, hidden: Sequence[str], homes: Sequence[str]) -> None:
+        """One mount of a recipe: `type` bind or tmpfs, `target`, and `source`, `sub_path`, `ro`, `mode`, `size`;
+        `host_type`: the source is a hostPath of this type; `optional`: only over something. What is hidden, and home
+        folders, stay so if a host path above them is bound."""
+        target = spec["target"]
+        if spec["type"] == "tmpfs":
+            options = {"mode": spec.get("mode", "755"), "size": spec.get("size", "64m")}
+            with closing(place(self._root, target, directory=True)) as at:
+                attach(fsfd.new_mount("tmpfs", options, NO_TRUST), at)
+            return
+        if spec.get("optional") and not self._has(target):
+            return
+        with closing(open_source(spec, hidden)) as source, closing(self._place_for(target, source)) as at:
+            tree = fsfd.open_tree(source)
+            real = fsfd.path_of(source)
+            fsfd.set_attributes(tree, self._attributes(real, read_only=bool(spec.get("ro"))))
+            fsfd.move_mount(tree, at)  # `tree` goes on to mean the mount
+            with closing(tree):
+                self._restore_devices(tree, real)
+                self._lock_kernel(tree, real)
+                for path in filter(None, (_below(real, hide) for hide in (*hidden, *homes))):
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                        cover(tree, path)
+
+    def _attributes(self, real: str, *, read_only: bool) -> int:
+        """Devices can be opened by privileged containers alone, as device cgroups have it elsewhere."""
+        harmless = self._privileged or real in [f"/dev/{name}" for name in _DEVICES]
+        knobs = not self._privileged and any(real == path or _below(path, real) for path in self._kernel_mounts)
+        return (ATTR_READ_ONLY if read_only or knobs else 0) | (0 if harmless else ATTR_NO_DEV)
+
+    def _lock_kernel(self, tree: int, real: str) -> None:
+        """What lies in the kernel's file systems below a host path is read-only: a cluster of root's would hand out
+        /proc/sys/kernel/core_pattern, by which the kernel runs programs as the host's root."""
+        below = (_below(real, path) for path in self._kernel_mounts)
+        for path in () if self._privileged else filter(None, below):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                at = open_inside(tree, path)
+                with closing(at):
+                    fsfd.set_attributes(at, ATTR_READ_ONLY)
+
+    def _restore_devices(self, tree: int, real: str) -> None:
+        """The harmless devices below a host path work as they do in /dev."""
+        if self._privileged:
+            return
+        for name in _DEVICES:
+            rest, device = _below(real, f"/dev/{name}"), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+            with contextlib.suppress(FileNotFoundError), closing(os.open(f"/dev/{name}", device)) as node:
+                if rest:
+                    with closing(open_inside(tree, rest)) as at:
+                        attach(fsfd.open_tree(node), at)
+
+    def _has(self, target: str) -> bool:
+        """Whether something is there, be it a link to nothing."""
+        folder, _, name = target.rstrip("/").rpartition("/")
+        try:
+            with closing(open_inside(self._root, folder, chroot=True)) as at:
+                os.stat(name, dir_fd=at, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def devices(self) -> None:
+        """/dev with the harmless devices, its own terminals and shared memory."""
+        dev = self._stage + "/dev"
+        os.makedirs(dev, exist_ok=True)
+        linux.mount("fairlead", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
+        for name in _DEVICES:
+            _touch(f"{dev}/{name}")
+            linux.mount(f"/dev/{name}", f"{dev}/{name}", None, MS_BIND)
+        os.mkdir(dev + "/pts")
+        linux.mount("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+        os.mkdir(dev + "/shm")
+        linux.mount("shm", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m")
+        os.symlink("pts/ptmx", dev + "/ptmx")
+        os.symlink("/proc/self/fd", dev + "/fd")
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
+
+    def kernel_files(self) -> None:
+        """/proc of the new pid namespace and /sys of the pod's network; the outer ones where that is refused."""
+        proc, sys = self._stage + "/proc", self._stage + "/sys"
+        os.makedirs(proc, exist_ok=True)
+        os.makedirs(sys, exist_ok=True)
+        try:
+            linux.mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        except PermissionError:  # parts of the outer /proc are masked, as in Docker
+            linux.mount("/proc", proc, None, MS_BIND | MS_REC)
+        try:
+            linux.mount("sysfs", sys, "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
+        except PermissionError:
+            linux.mount("/sys", sys, None, MS_BIND | MS_REC)
+            linux.set_read_only(sys)
+        if not self._privileged:
+            self._mask()
+
+    def _mask(self) -> None:
+        """With root's ids mapped, the host's knobs in /proc would be writable. The list is runc's."""
+        for name in _READ_ONLY_PROC:
+            at = f"{self._stage}/proc/{name}"
+            if os.path.exists(at):
+                linux.mount(at, at, None, MS_BIND | MS_REC)
+                linux.set_read_only(at)
+        for path in (*(f"/proc/{name}" for name in _MASKED_PROC), *(f"/sys/{name}" for name in _MASKED_SYS)):
+            self.hide(path)
+
+    def make_folder(self, path: str) -> None:
+        os.close(place(self._root, path, directory=True))
+
+    def _place_for(self, target: str, source: int) -> int:
+        return place(self._root, target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
+
+    def freeze(self) -> None:
+        """Makes the root's own tmpfs read-only, mounts on it staying as they are (readOnlyRootFilesystem)."""
+        linux.mount(None, self._stage, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+    def enter(self) -> None:
+        linux.pivot_root(self._stage)
+
+
+def build(recipe: dict[str, Any]) -> None:
+    """Makes the calling process's mount namespace anew from `recipe` and moves into it."""
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount(None, "/", None, MS_REC | MS_PRIVATE)
+    root = Root(recipe["stage"], privileged=bool(recipe.get("privileged")))
+    root.show_host(single_id=bool(recipe.get("single_id")))
+    hidden = [os.path.realpath(path) for path in recipe.get("hide", ())]
+    homes = [os.path.realpath(path) for path in recipe.get("homes", ())]
+    exposed = [os.path.realpath(path) for path in recipe.get("expose", ())]
+    for path in (*hidden, *homes, *_SECRET_FILES):
+        root.hide(path)
+    root.devices()
+    root.kernel_files()
+    for path in sorted(recipe.get("expose", ()), key=lambda p: len(parts_of(p))):
+        root.expose(path)
+    for path in (*hidden, *homes):
+        if not any(shown.startswith(path + "/") for shown in exposed):
+            root.hide(path)  # what was exposed may contain it
+    for group in ("image_mounts", "mounts"):  # the pod's volumes go over what the image brings
+        for spec in sorted(recipe.get(group, ()), key=lambda m: len(parts_of(m["target"]))):
+            root.mount(spec, hidden=hidden, homes=homes)
+    root.make_folder(recipe.get("cwd") or "/")
+    if recipe.get("read_only"):
+        root.freeze()
+    root.enter()
+
+
+def _below(folder: str, path: str) -> str:
+    """The rest of `path` below `folder`; empty if it lies elsewhere."""
+    start = folder.rstrip("/") + "/"
+    return path[len(start) :] if path.startswith(start) else ""
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))

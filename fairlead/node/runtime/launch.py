@@ -1,0 +1,129 @@
+"""What the zygote's children do between fork and exec: enter namespaces, build the jail, become the program.
+
+Standard library only. A child that fails says why on its error pipe, which exec closes.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import os
+import signal
+import socket
+import termios
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from fairlead.net import linux
+from fairlead.node.runtime import jail, privilege
+from fairlead.node.runtime.safepath import PathProblem
+
+_POD_NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
+
+
+def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
+    """Runs `body`, which ends in exec; tells the zygote what went wrong otherwise."""
+    try:
+        signal.set_wakeup_fd(-1)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        body()
+    except BaseException as error:  # noqa: BLE001 -- a forked child must never return into the zygote's loop
+        os.write(error_fd, _explain(error).encode()[:4000])
+    os._exit(128)
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) if isinstance(error, PathProblem) else repr(error)
+
+
+def container(recipe: dict[str, Any], namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
+    """Pid 1 of a new pid namespace becomes the container's program."""
+    os.setsid()
+    for fd in namespaces:
+        linux.setns(fd)
+    jail.build(recipe)
+    os.umask(0o022)
+    os.chdir(recipe.get("cwd") or "/")
+    _run(recipe, stdio, error_fd)
+
+
+def command(recipe: dict[str, Any], target: int, stdio: tuple[int, ...], error_fd: int) -> None:
+    """A further program beside the container's first, in all its namespaces; `target` is a pidfd."""
+    os.setsid()
+    linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS)
+    os.umask(0o022)
+    os.chdir(recipe.get("cwd") or "/")
+    _run(recipe, stdio, error_fd)
+
+
+def _run(recipe: dict[str, Any], stdio: tuple[int, ...], error_fd: int) -> NoReturn:
+    if recipe.get("tty"):
+        stdio = _terminal(stdio[0], recipe)
+    for number, fd in enumerate(stdio):
+        os.dup2(fd, number, inheritable=True)
+    _drop(recipe)
+    _reset_signals()
+    os.dup2(error_fd, 3, inheritable=False)
+    os.closerange(4, 1 << 20)
+    argv: list[str] = recipe["argv"]
+    try:
+        os.execvpe(argv[0], argv, recipe["env"])
+    except OSError as error:
+        text = _exec_error(argv[0], error)
+        os.write(3, text.encode())
+        os._exit(127 if error.errno == errno.ENOENT else 126)
+
+
+def _exec_error(program: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        why = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+        return f'exec: "{program}": {why}'
+    return f'exec: "{program}": {(error.strerror or "").lower()}'
+
+
+def _drop(recipe: dict[str, Any]) -> None:
+    keep = recipe.get("capabilities", privilege.DEFAULT_CAPABILITIES)
+    uid, gid, single_id = recipe.get("uid", 0), recipe.get("gid", 0), bool(recipe.get("single_id"))
+    if not (single_id and (uid or gid)):
+        # From the loss of its rights until exec this process is the container's equal, with the zygote's program,
+        # memory and descriptors (CVE-2016-9962). In a user namespace of its own it is out of reach anyway, and
+        # could not write its maps.
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    privilege.bound_capabilities(keep)
+    if uid or gid:
+        privilege.become(uid, gid, recipe.get("groups", ()), single_id=single_id)
+    if not uid:
+        privilege.set_capabilities(keep)
+    privileged = bool(recipe.get("privileged"))
+    if privileged:
+        privilege.new_session_keyring()
+    privilege.limit_calls(fake_ids=single_id, block_keys=not privileged)
+    # Last: a change of ids clears it.
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _reset_signals() -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _terminal(console: int, recipe: dict[str, Any]) -> tuple[int, ...]:
+    """Opens a terminal of the container's own and sends its master side away through `console`."""
+    master, slave = os.openpty()
+    size = recipe.get("size")
+    if size:
+        resize(master, size[0], size[1])
+    with socket.socket(fileno=os.dup(console)) as sock:
+        socket.send_fds(sock, [b"t"], [master])
+    os.close(master)
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    return slave, slave, slave
+
+
+def resize(terminal: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, array.array("H", [rows, columns, 0, 0]))

@@ -1,0 +1,214 @@
+"""The node's own API on port 10250: container logs, exec, attach and port-forward, for the API server alone.
+
+TLS with a client certificate is required by the context that the settings bring; whoever has one of the cluster's
+authority with the API server's name for nodes may ask for anything here; other nodes' agents may ask what the proxies
+have applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from aiohttp import web
+
+from fairlead.base.instant import Instant, parse_time
+from fairlead.base.numbers import integer
+from fairlead.machinery.query import flag
+from fairlead.node.draining.run import ANSWER_S, PATH
+from fairlead.node.pods.shared import Shared
+from fairlead.node.pods.worker import PodWorker
+from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
+from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports
+from fairlead.node.streaming.dial import dial
+from fairlead.node.streaming.execsession import ExecRequest, ExecSession
+from fairlead.node.streaming.logread import LogQuery, read_log
+from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
+from fairlead.node.streaming.peers import Peer
+from fairlead.node.streaming.remotecommand import Wanted
+from fairlead.runtime import serving
+
+_STOP_S = 1.0
+CLIENT_NAME = "kube-apiserver-kubelet-client"
+NODE_PREFIX = "system:node:"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FindPod = Callable[[str, str], PodWorker | None]
+"""By namespace and name."""
+
+
+class KubeletApi:
+    def __init__(self, shared: Shared, find: FindPod) -> None:
+        self._shared = shared
+        self._find = find
+
+    async def run(self) -> None:
+        """Serves for ever on the node's address."""
+        settings = self._shared.settings
+        app = web.Application(middlewares=[_only_the_api_server])
+        app.router.add_get("/healthz", _healthz)
+        app.router.add_get("/logs", _to_folder)
+        app.router.add_get("/logs/{path:.*}", self._node_logs)
+        app.router.add_get(PATH, self._applied)
+        app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        for method in ("GET", "POST"):
+            app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
+            app.router.add_route(method, "/attach/{namespace}/{pod}/{container}", self._attach)
+            app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
+        runner = web.AppRunner(app, handler_cancellation=True)
+        await runner.setup()
+        assert runner.server is not None
+        server = serving.HttpServer(runner.server, tls=settings.kubelet_tls)
+        try:
+            family = socket.AF_INET6 if ":" in settings.ip else socket.AF_INET
+            await server.start([socket.create_server((settings.ip, settings.kubelet_port), family=family)])
+            await asyncio.Future()
+        finally:
+            await server.stop(_STOP_S)
+            await runner.cleanup()
+
+    def _worker(self, request: web.Request) -> PodWorker:
+        where = request.match_info
+        worker = self._find(where["namespace"], where["pod"])
+        if worker is None:
+            raise web.HTTPNotFound(text=f'pod "{where["pod"]}" is not on this node')
+        return worker
+
+    async def _applied(self, request: web.Request) -> web.Response:
+        """Waits until this node's proxies follow the revision, and says which one they follow."""
+        try:
+            revision = integer(request.query.get("revision", ""))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"revision: {error}") from error
+        return web.json_response({"revision": await self._shared.traffic.applied(revision, ANSWER_S)})
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        worker, container = self._worker(request), request.match_info["container"]
+        try:
+            query = self._log_query(request)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        previous = flag(request.query, "previous")
+        path = worker.log_file(container, previous=previous)
+        if path is None:
+            pod = request.match_info["pod"]
+            what = f'previous terminated container "{container}" in pod "{pod}" not found'
+            raise web.HTTPBadRequest(
+                text=what if previous else f'container "{container}" in pod "{pod}" has no log yet'
+            )
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            async for chunk in read_log(path, query, growing=lambda: worker.log_grows(container, path)):
+                await response.write(chunk)
+            await response.write_eof()
+        return response
+
+    async def _node_logs(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        settings = self._shared.settings
+        found = NodeLogs(settings.state_dir, settings.own_log).find([part for part in path.split("/") if part])
+        match found:
+            case LogPath(where):
+                return web.FileResponse(where, headers={"Content-Type": "text/plain; charset=utf-8"})
+            case Folder() if path and not path.endswith("/"):
+                return await _to_folder(request)
+            case Folder():
+                return web.Response(text=render_folder(found), content_type="text/html")
+            case None:
+                raise web.HTTPNotFound(text="404 page not found\n")
+
+    def _log_query(self, request: web.Request) -> LogQuery:
+        given = request.query
+        since: Instant | None = None
+        if given.get("sinceSeconds"):
+            since = Instant(self._shared.clock.now() - integer(given["sinceSeconds"]))
+        elif given.get("sinceTime"):
+            since = parse_time(given["sinceTime"])
+        return LogQuery(
+            follow=flag(given, "follow"),
+            tail=integer(given["tailLines"]) if given.get("tailLines") else None,
+            limit_bytes=integer(given["limitBytes"]) if given.get("limitBytes") else None,
+            since=since,
+            timestamps=flag(given, "timestamps"),
+            stream={"Stdout": "stdout", "Stderr": "stderr"}.get(given.get("stream", ""), ""),
+        )
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        worker, container = self._worker(request), request.match_info["container"]
+        container_id = worker.container_id(container)
+        if not container_id:
+            raise web.HTTPBadRequest(text=f'container not found ("{container}")')
+        asked = ExecRequest(container_id, request.query.getall("command", []), _streams(request))
+
+        async def run(peer: Peer) -> None:
+            session = ExecSession(peer, self._shared.zygote, self._shared.exits, id_=self._shared.new_id())
+            await session.run(asked)
+
+        return await serve_command(request, asked.wanted, run, idle_s=self._shared.settings.streaming_idle_s)
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        worker, where = self._worker(request), request.match_info
+        asked = AttachRequest(worker.container_id(where["container"]), _streams(request))
+        try:
+            attachment = await self._shared.zygote.attach(asked.container_id, stdin=asked.wanted.stdin)
+        except ZygoteError as error:
+            text = f"container {where['container']} not found in pod {where['pod']}_{where['namespace']}"
+            raise web.HTTPBadRequest(text=text) from error
+        session = AttachSession(self._shared.zygote, attachment)
+        try:
+            return await serve_command(
+                request,
+                asked.wanted,
+                lambda peer: session.run(peer, asked),
+                idle_s=self._shared.settings.streaming_idle_s,
+            )
+        finally:
+            session.close()
+
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        worker, where = self._worker(request), request.match_info
+        try:
+            netns = await self._shared.zygote.netns(worker.uid)
+        except ZygoteError as error:
+            raise web.HTTPBadRequest(text=f'pod "{where["pod"]}" has no network on this node') from error
+        try:
+            target = PortTarget(f"{where['pod']}_{where['namespace']}", worker.uid, lambda port: dial(netns, port))
+            return await serve_ports(request, target, idle_s=self._shared.settings.streaming_idle_s)
+        finally:
+            os.close(netns)
+
+
+def _streams(request: web.Request) -> Wanted:
+    """Returns the streams that the query asks for. Raises web.HTTPBadRequest for none."""
+    stdin, stdout, stderr, tty = (flag(request.query, name) for name in ("stdin", "stdout", "stderr", "tty"))
+    if not (stdin or stdout or stderr):
+        raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
+    return Wanted(stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty)
+
+
+async def _to_folder(request: web.Request) -> web.Response:
+    """A folder's page has links relative to itself, so its address ends with a slash."""
+    return web.Response(status=301, headers={"Location": f"{request.path.rpartition('/')[2]}/"})
+
+
+@web.middleware
+async def _only_the_api_server(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The TLS layer has checked the certificate; here is asked whose it is. Without TLS (tests) nobody is asked."""
+    certificate = request.transport.get_extra_info("peercert") if request.transport else None
+    if certificate is not None:
+        names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+        is_node = request.path == PATH and all(name.startswith(NODE_PREFIX) for name in names)
+        if names != [CLIENT_NAME] and request.path != "/healthz" and not is_node:
+            raise web.HTTPForbidden(text="only the API server may ask this")
+        if names == [CLIENT_NAME]:
+            cast(serving.Handler, request.protocol).authenticated(CLIENT_NAME)
+    return await handler(request)
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.Response(text="ok")

@@ -1,0 +1,212 @@
+"""A container's environment and arguments, from the manifest and from the Services of its namespace. Pure.
+
+Source: upstream's documentation of `env`, `command` and `args`, and of service environment variables.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+
+from fairlead.api.columns import join_host_port
+from fairlead.api.configmap import ConfigMap
+from fairlead.api.container import Container
+from fairlead.api.env import EnvVar, ResourceFieldSelector
+from fairlead.api.pod import Pod
+from fairlead.api.secret import Secret
+from fairlead.api.service import Service
+from fairlead.api.volume import Volume
+from fairlead.machinery.quantity import parse_quantity
+from fairlead.node.volumes.fields import FieldProblem, resource_value, value_of
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^()$]*)\))")
+
+
+class ConfigProblem(Exception):
+    """The container cannot be made from what it names (`CreateContainerConfigError`)."""
+
+
+class Data:
+    """The config maps and secrets that a pod names, by name; None: it is not there."""
+
+    def __init__(self) -> None:
+        self.config_maps: dict[str, ConfigMap | None] = {}
+        self.secrets: dict[str, Secret | None] = {}
+
+    def config_map(self, name: str) -> dict[str, bytes] | None:
+        found = self.config_maps.get(name)
+        if found is None:
+            return None
+        plain = {key: text.encode() for key, text in found.data.items()}
+        return plain | {key: _decode(text) for key, text in found.binaryData.items()}
+
+    def secret(self, name: str) -> dict[str, bytes] | None:
+        found = self.secrets.get(name)
+        return None if found is None else {key: _decode(text) for key, text in found.data.items()}
+
+
+def _decode(text: str | bytes) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""
+
+
+def named_data(pod: Pod) -> tuple[set[str], set[str]]:
+    """Names of the config maps and of the secrets that a pod's containers and volumes refer to."""
+    maps: set[str] = set()
+    secrets: set[str] = set()
+    for container in (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers):
+        for source in container.envFrom:
+            if source.configMapRef:
+                maps.add(source.configMapRef.name)
+            if source.secretRef:
+                secrets.add(source.secretRef.name)
+        for var in container.env:
+            if var.valueFrom and var.valueFrom.configMapKeyRef:
+                maps.add(var.valueFrom.configMapKeyRef.name)
+            if var.valueFrom and var.valueFrom.secretKeyRef:
+                secrets.add(var.valueFrom.secretKeyRef.name)
+    for volume in pod.spec.volumes:
+        _volume_data(volume, maps, secrets)
+    return maps, secrets
+
+
+def _volume_data(volume: Volume, maps: set[str], secrets: set[str]) -> None:
+    if volume.configMap:
+        maps.add(volume.configMap.name)
+    if volume.secret:
+        secrets.add(volume.secret.secretName)
+    for source in volume.projected.sources if volume.projected else ():
+        if source.configMap:
+            maps.add(source.configMap.name)
+        if source.secret:
+            secrets.add(source.secret.name)
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Replaces `$(NAME)` where it is known; `$$` is a dollar sign."""
+
+    def one(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$"
+        return values.get(name, match[0])
+
+    return _REFERENCE.sub(one, text)
+
+
+def service_variables(services: Sequence[Service], namespace: str, *, links: bool) -> dict[str, str]:
+    """`WEB_SERVICE_HOST` and its like for the namespace's Services, and always those of `kubernetes`."""
+    found: dict[str, str] = {}
+    chosen = {}
+    for service in sorted(services, key=lambda s: (s.metadata.namespace, s.metadata.name)):
+        meta = service.metadata
+        master = meta.namespace == "default" and meta.name == "kubernetes"
+        wanted = master or (links and meta.namespace == namespace and meta.name not in chosen)
+        if wanted and service.spec.clusterIP not in ("", "None"):
+            chosen[meta.name] = service
+    for service in chosen.values():
+        found |= _variables_of(service)
+    return found
+
+
+def _variables_of(service: Service) -> dict[str, str]:
+    name = service.metadata.name.upper().replace("-", "_")
+    host, ports = service.spec.clusterIP, service.spec.ports
+    if not ports:
+        return {}
+    found = {f"{name}_SERVICE_HOST": host, f"{name}_SERVICE_PORT": str(ports[0].port)}
+    for port in ports:
+        if port.name:
+            found[f"{name}_SERVICE_PORT_{port.name.upper().replace('-', '_')}"] = str(port.port)
+    first = ports[0]
+    found[f"{name}_PORT"] = f"{(first.protocol or 'TCP').lower()}://{join_host_port(host, first.port)}"
+    for port in ports:
+        protocol = (port.protocol or "TCP").upper()
+        prefix = f"{name}_PORT_{port.port}_{protocol}"
+        found[prefix] = f"{protocol.lower()}://{join_host_port(host, port.port)}"
+        found |= {f"{prefix}_PROTO": protocol.lower(), f"{prefix}_PORT": str(port.port), f"{prefix}_ADDR": host}
+    return found
+
+
+def container_environment(
+    pod: Pod, container: Container, *, services: Mapping[str, str], data: Data, allocatable: Mapping[str, str]
+) -> dict[str, str]:
+    """Services first, then `envFrom`, then `env`. Raises ConfigProblem with upstream's text."""
+    found = dict(services)
+    for source in container.envFrom:
+        if source.configMapRef:
+            ref = source.configMapRef
+            values = data.config_map(ref.name)
+            _require(values, ref.optional, f'configmap "{ref.name}" not found')
+        elif source.secretRef:
+            values = data.secret(source.secretRef.name)
+            _require(values, source.secretRef.optional, f'secret "{source.secretRef.name}" not found')
+        else:
+            continue
+        for key, value in sorted((values or {}).items()):
+            found[source.prefix + key] = value.decode(errors="replace")
+    for var in container.env:
+        value_text = _value(pod, container, var, found, data, allocatable)
+        if value_text is not None:
+            found[var.name] = value_text
+    return found
+
+
+def _require(value: object, optional: bool | None, why: str) -> None:
+    if value is None and not optional:
+        raise ConfigProblem(why)
+
+
+def _value(
+    pod: Pod, container: Container, var: EnvVar, known: Mapping[str, str], data: Data, allocatable: Mapping[str, str]
+) -> str | None:
+    source = var.valueFrom
+    if source is None:
+        return expand(var.value, known)
+    try:
+        if source.fieldRef:
+            return value_of(pod, source.fieldRef.fieldPath)
+        if source.resourceFieldRef:
+            return _resource(pod, container, source.resourceFieldRef, allocatable)
+    except FieldProblem as error:
+        raise ConfigProblem(str(error)) from error
+    if source.configMapKeyRef:
+        ref = source.configMapKeyRef
+        return _key(data.config_map(ref.name), "configmap", "ConfigMap", pod, ref.name, (ref.key, ref.optional))
+    if source.secretKeyRef:
+        sref = source.secretKeyRef
+        return _key(data.secret(sref.name), "secret", "Secret", pod, sref.name, (sref.key, sref.optional))
+    raise ConfigProblem(f"env {var.name}: this valueFrom is not supported by fairlead's nodes")
+
+
+def _key(
+    values: Mapping[str, bytes] | None, low: str, kind: str, pod: Pod, name: str, wanted: tuple[str, bool | None]
+) -> str | None:
+    key, optional = wanted
+    if values is None:
+        _require(values, optional, f'{low} "{name}" not found')
+        return None
+    value = values.get(key)
+    _require(value, optional, f"couldn't find key {key} in {kind} {pod.metadata.namespace}/{name}")
+    return None if value is None else value.decode(errors="replace")
+
+
+def _resource(pod: Pod, container: Container, ref: ResourceFieldSelector, allocatable: Mapping[str, str]) -> str:
+    wanted = ref.containerName or container.name
+    about = next((c for c in (*pod.spec.containers, *pod.spec.initContainers) if c.name == wanted), None)
+    if about is None:
+        raise FieldProblem(f"container {wanted} not found")
+    divisor = str(ref.divisor or "1")
+    return resource_value(about, ref.resource, parse_quantity(divisor if divisor != "0" else "1"), allocatable)
+
+
+def command_line(
+    container: Container, command: Sequence[str], args: Sequence[str], env: Mapping[str, str]
+) -> list[str]:
+    """What is run: `command` in the manifest replaces the image's both parts, `args` only its arguments."""
+    image_part = [] if container.command else [*command, *([] if container.args else args)]
+    return [*image_part, *(expand(part, env) for part in (*container.command, *container.args))]
