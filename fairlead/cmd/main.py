@@ -130,7 +130,7 @@ def _add_up(up: argparse.ArgumentParser) -> None:
 
 
 def _add_proxy(commands: Any) -> None:
-    from fairlead.cmd.proxyflags import add_flags
+    from fairlead.cmd.commands.proxyflags import add_flags
 
     text = "proxy Services on a node of any cluster, in the network namespace where this is started"
     made = commands.add_parser("proxy", help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
@@ -157,7 +157,7 @@ def _add_announce(made: argparse.ArgumentParser) -> None:
 
 
 def _announce(args: argparse.Namespace) -> int:
-    from fairlead.cmd.announce import announce
+    from fairlead.cmd.commands.announce import announce
 
     return announce(args.name, args.kubeconfig, args.interface, args.hostname_override)
 
@@ -165,7 +165,7 @@ def _announce(args: argparse.Namespace) -> int:
 def _up(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
     from fairlead.cmd import config
-    from fairlead.cmd.up import up
+    from fairlead.cmd.commands.up import up
 
     if args.api_port is not None and not 1 <= args.api_port <= 65535:
         raise CommandError(f"--api-port {args.api_port}: a port is a number from 1 to 65535", 2)
@@ -189,19 +189,19 @@ def _up(args: argparse.Namespace) -> int:
 
 
 def _down(args: argparse.Namespace) -> int:
-    from fairlead.cmd.down import down
+    from fairlead.cmd.commands.down import down
 
     return down(args.name, forget=args.purge)
 
 
 def _status(args: argparse.Namespace) -> int:
-    from fairlead.cmd.status import status
+    from fairlead.cmd.commands.status import status
 
     return status(args.name, as_json=args.output == "json")
 
 
 def _env(args: argparse.Namespace) -> int:
-    from fairlead.cmd.status import kubeconfig_path
+    from fairlead.cmd.commands.status import kubeconfig_path
 
     path = str(kubeconfig_path(args.name))
     print(f"export KUBECONFIG={_quoted(path)}")
@@ -209,27 +209,27 @@ def _env(args: argparse.Namespace) -> int:
 
 
 def _kubeconfig(args: argparse.Namespace) -> int:
-    from fairlead.cmd.status import kubeconfig_path
+    from fairlead.cmd.commands.status import kubeconfig_path
 
     sys.stdout.write(kubeconfig_path(args.name).read_text(encoding="utf-8"))
     return 0
 
 
 def _shell(args: argparse.Namespace) -> int:
-    from fairlead.cmd.shell import shell
+    from fairlead.cmd.commands.shell import shell
 
     return shell(args.name, args.node, args.argv)
 
 
 def _services(args: argparse.Namespace) -> int:
-    from fairlead.cmd.services import services
+    from fairlead.cmd.commands.services import services
 
     return services(args.name, namespace=args.namespace, as_json=args.output == "json")
 
 
 def _open(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
-    from fairlead.cmd.services import open_service
+    from fairlead.cmd.commands.services import open_service
 
     return open_service(
         args.name,
@@ -243,14 +243,14 @@ def _open(args: argparse.Namespace) -> int:
 
 def _demo(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
-    from fairlead.cmd.demo import demo
+    from fairlead.cmd.commands.demo import demo
 
     return demo(args.name, clock=RealClock())
 
 
 def _proxy(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
-    from fairlead.cmd.proxyalone import proxy
+    from fairlead.cmd.commands.proxy import proxy
 
     return proxy(args, clock=RealClock())
 

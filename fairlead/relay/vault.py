@@ -2,7 +2,7 @@
 
 What must stay true: a socket that the relay keeps here stays open until the relay drops it, so a client of a relay
 that is being restarted waits in the backlog instead of being refused. Pid 1 does not understand what it keeps: a
-key, a text, and a descriptor. Descriptors are plain numbers, see `cmd/pid1.py`.
+key, a text, and a descriptor. Descriptors are plain numbers, see `cmd/process/pid1.py`.
 
 One packet a message: `{"key": k, "state": text}`, with the socket at first and without it when only the text changes;
 `{"key": k}` drops it. Standard library only (pid 1 imports this).

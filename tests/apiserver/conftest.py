@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd import pki
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.wiring import pki
 
 from .harness import start
 

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd import pki
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.wiring import pki
 
 from .harness import start
 

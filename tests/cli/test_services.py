@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fairlead.cli.services import URLS, NotFound, browsable, choose, doors, rows
+from fairlead.cmd.commands.services import service_name
 from fairlead.cmd.errors import UsageError
-from fairlead.cmd.services import service_name
 
 Tree = dict[str, Any]
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from fairlead.cmd import channel
+from fairlead.cmd.process import channel
 from fairlead.net import linux
 from tests.net.sandbox import in_sandbox
 

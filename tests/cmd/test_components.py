@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.cmd.components import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Attempts
+from fairlead.cmd.process.components import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Attempts
 
 
 def test_the_first_restart_comes_at_once_and_later_ones_wait_longer() -> None:

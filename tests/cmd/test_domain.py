@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fairlead.base.log import SILENT
 from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.domain import take
 from fairlead.cmd.names import read_domain, write_files
 from fairlead.cmd.paths import Paths
+from fairlead.cmd.wiring.domain import take
 
 
 def test_the_domain_follows_the_settings_and_refused_ones_change_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import pwd
 from pathlib import Path
 
-from fairlead.cmd.homes import home_folders, outer_id
+from fairlead.cmd.wiring.homes import home_folders, outer_id
 from tests.net.sandbox import as_any_user, in_sandbox
 
 PASSWD = """\

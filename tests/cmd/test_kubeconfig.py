@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.cmd import kubeconfig
+from fairlead.cmd.commands import kubeconfig
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.paths import Paths
 from fairlead.machinery.yamltree import load_yaml

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fairlead.cmd.logturn import turn_all_over, turn_over
 from fairlead.cmd.paths import open_log
+from fairlead.cmd.process.logturn import turn_all_over, turn_over
 
 
 def test_those_who_share_a_log_go_on_writing_to_it_and_its_content_is_kept_once(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from fairlead.base.clock import FakeClock, RealClock
 from fairlead.base.instant import Instant
-from fairlead.cmd import pki
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.wiring import pki
 
 pytestmark = pytest.mark.slow
 

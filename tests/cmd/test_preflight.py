@@ -13,7 +13,7 @@ from shutil import which
 import pytest
 
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.preflight import check_ipv6, check_proxy_mode
+from fairlead.cmd.process.preflight import check_ipv6, check_proxy_mode
 from fairlead.net import linux
 from fairlead.node.runtime.privilege import container_filter
 from tests.net.sandbox import as_any_user, in_sandbox

@@ -13,10 +13,10 @@ import pytest
 
 import fairlead.net.nft.run
 import fairlead.proxy.modes  # noqa: F401 -- an ordinary user's child cannot import anything any more
+from fairlead.cmd.commands.proxy import read_config
+from fairlead.cmd.commands.proxyflags import FLAGS
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.main import main, parse
-from fairlead.cmd.proxyalone import read_config
-from fairlead.cmd.proxyflags import FLAGS
 from fairlead.net import linux
 from fairlead.proxy.config import ProxyConfig
 from tests.net.sandbox import answer, answer_of, in_sandbox, stay

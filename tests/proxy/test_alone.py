@@ -21,8 +21,8 @@ import pytest
 import uvloop  # noqa: F401
 import yaml
 
+import fairlead.cmd.commands.proxy
 import fairlead.cmd.main
-import fairlead.cmd.proxyalone
 import fairlead.proxy.modes
 import fairlead.proxy.standalone
 from fairlead.api.endpointslice import ENDPOINT_SLICE
@@ -34,9 +34,9 @@ from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
-from fairlead.cmd import tls
 from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.pki import make, wanted
+from fairlead.cmd.wiring import tls
+from fairlead.cmd.wiring.pki import make, wanted
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.nftables.rules import TABLE

@@ -20,8 +20,8 @@ import uvloop
 from aiohttp import web
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd import pki, tls
 from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.wiring import pki, tls
 from fairlead.runtime.connections import Limits
 from fairlead.runtime.serving import UPSTREAM, Handler, HttpServer, Times
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead.base.output import guard_output
-from fairlead.cmd.access import Access, in_pod, read_kubeconfig
+from fairlead.cmd.commands.access import Access, in_pod, read_kubeconfig
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.paths import paths_of
 

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
-from fairlead.cmd import template
-from fairlead.cmd.channel import Channel
-from fairlead.cmd.components import Component
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths
-from fairlead.cmd.pid1 import Pid1
-from fairlead.cmd.preflight import check_ipv6, check_nftables, explain_fork
-from fairlead.cmd.template import Stage, start_all
+from fairlead.cmd.process import template
+from fairlead.cmd.process.channel import Channel
+from fairlead.cmd.process.components import Component
+from fairlead.cmd.process.pid1 import Pid1
+from fairlead.cmd.process.preflight import check_ipv6, check_nftables, explain_fork
+from fairlead.cmd.process.template import Stage, start_all
 from fairlead.net import linux
 from fairlead.relay.vault import Vault
 
@@ -212,7 +212,7 @@ def _agent(inherited: Inherited, node: NodeFds) -> Component:
 
 
 def _agent_main(inherited: Inherited, index: int, zygote_fd: int) -> None:
-    from fairlead.cmd.agentproc import main
+    from fairlead.cmd.wiring.agent import main
 
     gc.enable()
     main(inherited.config, inherited.paths, index=index, zygote=socket.socket(fileno=zygote_fd))
@@ -227,7 +227,7 @@ def _control_plane(inherited: Inherited, inside_fd: int, channel_fd: int) -> Com
 
 
 def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -> None:
-    from fairlead.cmd.controlplane import Wiring, main
+    from fairlead.cmd.wiring.controlplane import Wiring, main
 
     gc.enable()
     sockets = [socket.socket(fileno=fd) for fd in (*inherited.api_fds, inside_fd)]
@@ -247,7 +247,7 @@ def _relay(inherited: Inherited, vault: Vault) -> Component:
 
 
 def _relay_main(inherited: Inherited, vault: Vault) -> None:
-    from fairlead.cmd.relayproc import Lines, main
+    from fairlead.cmd.wiring.relay import Lines, main
 
     gc.enable()
     host, outside, keeper = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd, vault.relay_end))

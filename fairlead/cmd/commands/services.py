@@ -16,8 +16,8 @@ from fairlead.base.clock import Clock
 from fairlead.cli.api import Api, ApiError, Tree
 from fairlead.cli.services import COLUMNS, Door, Networks, NotFound, browsable, choose, doors, is_published, rows
 from fairlead.cmd import config as settings
+from fairlead.cmd.commands.status import running
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.status import running
 
 R = TypeVar("R")
 

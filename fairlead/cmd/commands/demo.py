@@ -20,18 +20,18 @@ from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
 from fairlead.cli.table import render, render_table
 from fairlead.cmd import config as settings
+from fairlead.cmd.commands.down import down
+from fairlead.cmd.commands.shell import holder, run_in_node
+from fairlead.cmd.commands.up import up
 from fairlead.cmd.config import Given
-from fairlead.cmd.down import down
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths, paths_of
-from fairlead.cmd.program import program
-from fairlead.cmd.shell import holder, run_in_node
+from fairlead.cmd.process.program import program
 from fairlead.cmd.state import read_run
-from fairlead.cmd.up import up
 
 NODES = 3
 REQUESTS = 300
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 _SERVE_LIMIT_S = 60.0
 _PODS = "/api/v1/namespaces/default/pods"
 

@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable
 from typing import NoReturn
 
-from fairlead.cmd.channel import Channel
+from fairlead.cmd.process.channel import Channel
 from fairlead.net import linux
 
 NAMESPACES = (

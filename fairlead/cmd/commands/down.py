@@ -11,7 +11,7 @@ import time
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.lock import purge, wait_lock
 from fairlead.cmd.paths import Paths, paths_of
-from fairlead.cmd.pid1 import GRACE_S
+from fairlead.cmd.process.pid1 import GRACE_S
 from fairlead.cmd.state import Run, is_alive, read_run
 
 _PATIENCE_S = GRACE_S + 5.0

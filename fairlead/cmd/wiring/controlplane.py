@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant
-from fairlead.cmd import tls
-from fairlead.cmd.channel import Channel
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths
-from fairlead.cmd.sandbox import API_PORT_INSIDE
-from fairlead.cmd.settled import trim_when_settled
+from fairlead.cmd.process.channel import Channel
+from fairlead.cmd.process.sandbox import API_PORT_INSIDE
+from fairlead.cmd.wiring import tls
+from fairlead.cmd.wiring.settled import trim_when_settled
 
 if TYPE_CHECKING:
     from fairlead.apiserver.settings import ApiSettings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WARM = (
     "uvloop",
     "fairlead.apiserver.server",
-    "fairlead.cmd.membership",
+    "fairlead.cmd.process.membership",
     "fairlead.controllers",
     "fairlead.loadbalancer.loop",
     "fairlead.runtime.typed",
@@ -166,7 +166,8 @@ async def _add_settings(wiring: Wiring, client: Client, log: Log) -> None:
 
 async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
     from fairlead.base.tasks import run_all
-    from fairlead.cmd import domain, membership
+    from fairlead.cmd.process import membership
+    from fairlead.cmd.wiring import domain
 
     count = wiring.config.nodes
     await membership.follow(

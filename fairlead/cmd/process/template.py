@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from fairlead.cmd.components import Component
-from fairlead.cmd.pid1 import Pid1
+from fairlead.cmd.process.components import Component
+from fairlead.cmd.process.pid1 import Pid1
 from fairlead.net import linux
 
 _PID_BYTES = 4
@@ -65,7 +65,7 @@ def warm() -> None:
 
 
 def warm_control_plane() -> None:
-    from fairlead.cmd import controlplane
+    from fairlead.cmd.wiring import controlplane
 
     _import(controlplane.WARM)
     _prepare_decoders()
@@ -73,7 +73,8 @@ def warm_control_plane() -> None:
 
 
 def warm_nodes() -> None:
-    from fairlead.cmd import agentproc, relayproc
+    from fairlead.cmd.wiring import agent as agentproc
+    from fairlead.cmd.wiring import relay as relayproc
 
     _import((*agentproc.WARM, *relayproc.WARM))
     gc.freeze()

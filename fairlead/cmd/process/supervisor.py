@@ -20,16 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.base.clock import Clock
-from fairlead.cmd import enter, hostroutes, kubeconfig, pki, preflight
-from fairlead.cmd.channel import pair
+from fairlead.cmd.commands import kubeconfig
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths, open_log
 from fairlead.cmd.patience import Patience, busy_s
-from fairlead.cmd.pid1 import EXPLAINED, GRACE_S
-from fairlead.cmd.sandbox import Inherited
-from fairlead.cmd.sandbox import run as run_sandbox
+from fairlead.cmd.process import enter, preflight
+from fairlead.cmd.process.channel import pair
+from fairlead.cmd.process.pid1 import EXPLAINED, GRACE_S
+from fairlead.cmd.process.sandbox import Inherited
+from fairlead.cmd.process.sandbox import run as run_sandbox
 from fairlead.cmd.state import Component, NodeRecord, Run, start_time
+from fairlead.cmd.wiring import hostroutes, pki
 from fairlead.net import linux
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import Clock
 from fairlead.base.output import guard_output
 from fairlead.cmd import config as settings
-from fairlead.cmd import hostroutes
 from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.lock import PAUSE_S, purge, try_lock
 from fairlead.cmd.parent import watch_parent
 from fairlead.cmd.paths import Paths, make_private, open_log, paths_of
-from fairlead.cmd.preflight import check_proxy_mode, explain_fork
-from fairlead.cmd.program import program
+from fairlead.cmd.process.preflight import check_proxy_mode, explain_fork
+from fairlead.cmd.process.program import program
 from fairlead.cmd.state import age_of_process_s, read_run
+from fairlead.cmd.wiring import hostroutes
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
@@ -183,7 +183,7 @@ def _supervise(
     *,
     parent: int | None = None,
 ) -> None:
-    from fairlead.cmd.supervisor import Supervisor
+    from fairlead.cmd.process.supervisor import Supervisor
 
     guard_output()  # from here on a cluster depends on this process
     supervisor = Supervisor(
