@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fairlead.controllers.cluster.garbage import loop as garbage_loop
+from fairlead.controllers.cluster.namespace import loop as namespace_loop
+from fairlead.controllers.cluster.nodelifecycle import loop as nodelifecycle_loop
+from fairlead.controllers.cluster.podgc import loop as podgc_loop
+from fairlead.controllers.cluster.serviceaccount import loop as serviceaccount_loop
 from fairlead.controllers.context import Context
-from fairlead.controllers.deployment import loop as deployment_loop
-from fairlead.controllers.endpoints import loop as endpoints_loop
-from fairlead.controllers.endpointslice import loop as endpointslice_loop
-from fairlead.controllers.endpointslicemirroring import loop as mirroring_loop
-from fairlead.controllers.garbage import loop as garbage_loop
-from fairlead.controllers.namespace import loop as namespace_loop
-from fairlead.controllers.nodelifecycle import loop as nodelifecycle_loop
-from fairlead.controllers.podgc import loop as podgc_loop
-from fairlead.controllers.replicaset import loop as replicaset_loop
-from fairlead.controllers.replicationcontroller import loop as replicationcontroller_loop
-from fairlead.controllers.serviceaccount import loop as serviceaccount_loop
+from fairlead.controllers.services.endpoints import loop as endpoints_loop
+from fairlead.controllers.services.endpointslice import loop as endpointslice_loop
+from fairlead.controllers.services.endpointslicemirroring import loop as mirroring_loop
+from fairlead.controllers.workloads.deployment import loop as deployment_loop
+from fairlead.controllers.workloads.replicaset import loop as replicaset_loop
+from fairlead.controllers.workloads.replicationcontroller import loop as replicationcontroller_loop
 from fairlead.runtime.loop import Controller
 
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (

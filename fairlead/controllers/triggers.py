@@ -14,7 +14,7 @@ from fairlead.api.pod import Pod
 from fairlead.api.service import Service
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant, parse_time
-from fairlead.controllers.podfacts import condition
+from fairlead.controllers.workloads.podfacts import condition
 
 _AGREES_S = 2.0
 

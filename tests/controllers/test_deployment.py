@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from fairlead.api.deployment import Deployment
 from fairlead.api.replicaset import ReplicaSet
 from fairlead.base.instant import Instant
-from fairlead.controllers.deployment.plan import reconcile
-from fairlead.controllers.deployment.revisions import REVISION, template_hash
-from fairlead.controllers.deployment.scaling import bounds_of, size_of
+from fairlead.controllers.workloads.deployment.plan import reconcile
+from fairlead.controllers.workloads.deployment.revisions import REVISION, template_hash
+from fairlead.controllers.workloads.deployment.scaling import bounds_of, size_of
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, deployment, template

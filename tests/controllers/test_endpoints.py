@@ -11,8 +11,8 @@ from fairlead.api.pod import Pod
 from fairlead.api.podstatus import PodIP
 from fairlead.api.reference import ObjectReference
 from fairlead.api.service import Service, ServicePort
-from fairlead.controllers.endpoints.plan import reconcile, withdraw
-from fairlead.controllers.endpoints.subsets import repack, truncate
+from fairlead.controllers.services.endpoints.plan import reconcile, withdraw
+from fairlead.controllers.services.endpoints.subsets import repack, truncate
 from fairlead.runtime.plan import Create, Update
 from tests.controllers.factories import NOW, pod, service
 

@@ -13,8 +13,8 @@ from fairlead.api.node import Node
 from fairlead.api.pod import Pod
 from fairlead.api.podstatus import PodIP
 from fairlead.api.service import Service, ServicePort
-from fairlead.controllers.endpointslice.hints import hint_by_shares, shares_of
-from fairlead.controllers.endpointslice.plan import MANAGER, reconcile, withdraw
+from fairlead.controllers.services.endpointslice.hints import hint_by_shares, shares_of
+from fairlead.controllers.services.endpointslice.plan import MANAGER, reconcile, withdraw
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, node, pod, service
 

@@ -11,7 +11,7 @@ from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, End
 from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.meta import ObjectMeta
 from fairlead.api.service import SERVICE, Service
-from fairlead.controllers.endpointslicemirroring.plan import MANAGER, reconcile
+from fairlead.controllers.services.endpointslicemirroring.plan import MANAGER, reconcile
 from tests.controllers.applying import applied
 from tests.controllers.factories import service
 from tests.controllers.world import World, in_world

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fairlead.api.configmap import CONFIG_MAP, ConfigMap
 from fairlead.api.meta import ObjectMeta, OwnerReference
-from fairlead.controllers.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile, waiting_for
+from fairlead.controllers.cluster.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile, waiting_for
 
 WHEN = "2024-01-01T00:00:00Z"
 

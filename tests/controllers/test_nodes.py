@@ -14,11 +14,11 @@ from fairlead.api.pod import POD, Pod
 from fairlead.api.podstatus import PodCondition
 from fairlead.api.tolerations import tolerates
 from fairlead.base.instant import Instant, render_micro_time, render_time
-from fairlead.controllers.namespace.plan import Remains, kinds_to_delete
-from fairlead.controllers.namespace.plan import reconcile as empty_namespace
-from fairlead.controllers.nodelifecycle.eviction import eviction_time, first_seen
-from fairlead.controllers.nodelifecycle.plan import Observed, reconcile
-from fairlead.controllers.podgc.plan import reconcile as collect
+from fairlead.controllers.cluster.namespace.plan import Remains, kinds_to_delete
+from fairlead.controllers.cluster.namespace.plan import reconcile as empty_namespace
+from fairlead.controllers.cluster.nodelifecycle.eviction import eviction_time, first_seen
+from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
+from fairlead.controllers.cluster.podgc.plan import reconcile as collect
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, node, pod

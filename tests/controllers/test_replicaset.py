@@ -9,9 +9,9 @@ from fairlead.api.containerstatus import ContainerStatus
 from fairlead.api.pod import Pod
 from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
 from fairlead.base.instant import Instant
-from fairlead.controllers.podfacts import controller_reference
-from fairlead.controllers.replicaset.plan import Failure, reconcile
-from fairlead.controllers.replicaset.ranking import victims
+from fairlead.controllers.workloads.podfacts import controller_reference
+from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile
+from fairlead.controllers.workloads.replicaset.ranking import victims
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, pod, replica_set

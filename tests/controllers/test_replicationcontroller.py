@@ -10,7 +10,7 @@ from fairlead.api.replicationcontroller import (
     ReplicationController,
     ReplicationControllerSpec,
 )
-from fairlead.controllers.replicationcontroller.plan import reconcile
+from fairlead.controllers.workloads.replicationcontroller.plan import reconcile
 from tests.controllers.applying import applied
 from tests.controllers.factories import APP, NOW, pod, template
 from tests.controllers.world import World, in_world

@@ -1,0 +1,146 @@
+"""Feeds the garbage collector: metadata of every kind that can own or be owned, by uid.
+
+That an owner is not in the caches proves nothing (they may be behind); before anything is deleted for it, the
+server is asked.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from fairlead.api.kinds import by_gvk
+from fairlead.api.meta import Object, ObjectMeta, OwnerReference
+from fairlead.controllers.cluster.cachedkinds import CACHED
+from fairlead.controllers.cluster.garbage.plan import Item, reconcile, waiting_for
+from fairlead.controllers.cluster.partial import partial
+from fairlead.controllers.context import Context
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.informer import Informer
+from fairlead.runtime.loop import Controller
+
+_KNOWN_GONE = 5000
+
+
+def controller(context: Context) -> Controller:
+    """The garbage collector."""
+    return _Garbage(context).controller
+
+
+class _Garbage:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._applier = context.applier("garbage-collector-controller")
+        self._informers: dict[str, Informer[Any]] = {}
+        self._kinds: dict[str, Kind[Any]] = {}
+        self._where: dict[str, str] = {}
+        self._owned: dict[str, set[str]] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        self.controller = Controller("garbage", context.queue(), self._step, workers=8)
+        for kind in CACHED:
+            self._kinds[kind.resource] = kind
+            self._informers[kind.resource] = context.informers.of(kind)
+            self._informers[kind.resource].add_handler(self._handler(kind.resource))
+
+    def _handler(self, resource: str) -> Callable[[str, Object | None, Object | None], None]:
+        def on_change(key: str, old: Object | None, new: Object | None) -> None:
+            if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+                self._forget(f"{resource}|{key}", old.metadata)
+                old = None
+            if new is not None:
+                self._note(f"{resource}|{key}", old.metadata if old else None, new.metadata)
+
+        return on_change
+
+    def _note(self, where: str, old: ObjectMeta | None, new: ObjectMeta) -> None:
+        self._where[new.uid] = where
+        before = {ref.uid for ref in old.ownerReferences} if old else frozenset()
+        after = {ref.uid for ref in new.ownerReferences} if new.ownerReferences else frozenset()
+        if old is not None and old.ownerReferences != new.ownerReferences:  # an owner may be blocked no longer
+            self._add_all(self._where[uid] for uid in before & after if uid in self._where)
+        for uid in before - after:
+            self._disown(uid, where)
+        for uid in after - before:
+            self._owned.setdefault(uid, set()).add(where)
+        leaves = bool(new.deletionTimestamp) and bool(new.finalizers)
+        if leaves:
+            self.controller.queue.add(where)
+            self._add_all(self._owned.get(new.uid, ()))
+        elif after != before or (after and old is None):
+            self.controller.queue.add(where)
+
+    def _forget(self, where: str, meta: ObjectMeta) -> None:
+        self._where.pop(meta.uid, None)
+        self._remember_gone(meta.uid)
+        for ref in meta.ownerReferences:
+            self._disown(ref.uid, where)
+        self._add_all(self._owned.get(meta.uid, ()))
+
+    def _disown(self, owner: str, where: str) -> None:
+        owned = self._owned.get(owner)
+        if owned is not None:
+            owned.discard(where)
+            if not owned:
+                del self._owned[owner]
+        if owner in self._where:
+            self.controller.queue.add(self._where[owner])
+
+    def _add_all(self, places: Any) -> None:
+        for where in sorted(places):
+            self.controller.queue.add(where)
+
+    async def _step(self, where: str) -> float | None:
+        item = self._item(where)
+        if item is None or not (item.meta.ownerReferences or item.meta.finalizers):
+            return None
+        owners = {} if item.meta.deletionTimestamp else await self._owners(item)
+        circular = waiting_for(item, self._dependents)
+        plan = reconcile(item, owners, self._dependents(item), circular=circular)
+        if plan:
+            await self._applier.apply(plan)
+        return plan.retry_after
+
+    def _dependents(self, item: Item) -> list[Item]:
+        return [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]
+
+    def _item(self, where: str) -> Item | None:
+        resource, _, key = where.partition("|")
+        obj = self._informers[resource].get(key)
+        return None if obj is None else Item(self._kinds[resource], obj)
+
+    async def _owners(self, item: Item) -> dict[str, ObjectMeta | None]:
+        found: dict[str, ObjectMeta | None] = {}
+        for ref in item.meta.ownerReferences:
+            owner = self._item(self._where[ref.uid]) if ref.uid in self._where else None
+            if owner is not None:
+                found[ref.uid] = owner.meta
+            elif ref.uid in self._gone:
+                found[ref.uid] = None
+            else:
+                await self._ask(item, ref, found)
+        return found
+
+    async def _ask(self, item: Item, ref: OwnerReference, found: dict[str, ObjectMeta | None]) -> None:
+        """Asks the server for an owner that the caches do not have; leaves out what it cannot know."""
+        group, _, version = ref.apiVersion.rpartition("/")
+        kind = by_gvk(group, version, ref.kind)
+        if kind is None or (kind.namespaced and not item.kind.namespaced):
+            return
+        try:
+            namespace = item.meta.namespace if kind.namespaced else ""
+            owner = await self._context.client.get(partial(kind), ref.name, namespace)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            found[ref.uid] = None
+        else:
+            found[ref.uid] = owner.metadata if owner.metadata.uid == ref.uid else None
+        if found[ref.uid] is None:
+            self._remember_gone(ref.uid)
+
+    def _remember_gone(self, uid: str) -> None:
+        self._gone[uid] = None
+        if len(self._gone) > _KNOWN_GONE:
+            self._gone.popitem(last=False)

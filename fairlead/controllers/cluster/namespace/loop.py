@@ -1,0 +1,89 @@
+"""Feeds the namespace controller. What is left in a namespace is asked of the server, not of caches: the last
+object must really be gone before the namespace is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.api.kinds import KINDS
+from fairlead.api.meta import Object
+from fairlead.api.namespace import NAMESPACE, Namespace
+from fairlead.controllers.cluster.cachedkinds import CACHED
+from fairlead.controllers.cluster.namespace.plan import Remains, is_ours, kinds_to_delete, reconcile
+from fairlead.controllers.cluster.partial import partial
+from fairlead.controllers.context import Context
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.keys import split_key
+from fairlead.runtime.loop import Controller
+
+_KINDS = tuple(kind for kind in KINDS if kind.namespaced and not kind.view)
+
+_ROUNDS = 3
+"""Of one look: Pods, the rest, and what came meanwhile."""
+
+
+def controller(context: Context) -> Controller:
+    """The namespace controller."""
+    return _Namespaces(context).controller
+
+
+class _Namespaces:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._applier = context.applier("namespace-controller")
+        self._namespaces = context.informers.of(NAMESPACE)
+        self.controller = Controller("namespace", context.queue(), self._step)
+        self._namespaces.add_handler(self._on_namespace)
+        for kind in CACHED:
+            if kind.namespaced:
+                context.informers.of(kind).add_handler(self._on_object)
+
+    def _on_object(self, key: str, old: Object | None, new: Object | None) -> None:
+        """Something in a namespace is gone: it may have been the last."""
+        if new is None:
+            namespace = self._namespaces.get(split_key(key)[0])
+            if namespace is not None and namespace.metadata.deletionTimestamp:
+                self.controller.queue.add_after(namespace.metadata.name, 0.02)
+
+    def _on_namespace(self, key: str, old: Namespace | None, new: Namespace | None) -> None:
+        if new is not None and new.metadata.deletionTimestamp:
+            self.controller.queue.add(key)
+
+    async def _step(self, key: str) -> float | None:
+        namespace = self._namespaces.get(key)
+        if namespace is None or not is_ours(namespace):
+            return None
+        remains = await self._remains(key)
+        failures: list[str] = []
+        for _ in range(_ROUNDS):
+            kinds = kinds_to_delete(remains)
+            if failures or not kinds:
+                break
+            # Most deletions are immediate: the rest has its turn at once when the last Pod is gone.
+            failures = await self._delete(kinds, key)
+            remains = await self._remains(key)
+        plan = reconcile(namespace, remains, failures, now=self._context.clock.now())
+        if plan:
+            await self._applier.apply(plan)
+        return plan.retry_after
+
+    async def _delete(self, kinds: Sequence[Kind[Any]], namespace: str) -> list[str]:
+        """Deletes all objects of the kinds; returns why that failed, for each kind of which it did."""
+        failures = []
+        for kind in kinds:
+            try:
+                await self._context.client.raw("DELETE", kind.path(namespace))
+            except StatusError as error:
+                failures.append(error.message)
+        return failures
+
+    async def _remains(self, namespace: str) -> list[Remains]:
+        found = []
+        for kind in _KINDS:
+            listing = await self._context.client.list(partial(kind), namespace)
+            if listing.items:
+                found.append(Remains(kind, [item.metadata for item in listing.items]))
+        return found

@@ -1,0 +1,77 @@
+"""Feeds the node controller: nodes, their leases, and the pods on them. Wakes for deadlines, never polls.
+
+While the API server is away nobody can renew a lease: that silence says nothing about nodes.
+"""
+
+from __future__ import annotations
+
+from fairlead.api.lease import LEASE, Lease
+from fairlead.api.node import NODE
+from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant
+from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, first_seen
+from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
+from fairlead.controllers.context import Context
+from fairlead.runtime.index import Index
+from fairlead.runtime.loop import Controller, planned
+from fairlead.runtime.plan import Plan
+
+LEASES = "kube-node-lease"
+_WITHOUT_SERVER_S = 5.0
+
+
+def controller(context: Context) -> Controller:
+    """The node lifecycle controller."""
+    return _Nodes(context).controller
+
+
+class _Nodes:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._nodes = context.informers.of(NODE)
+        self._leases = context.informers.of(LEASE)
+        pods = context.informers.of(POD)
+        self._pods = Index(pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
+        self.controller = Controller(
+            "nodelifecycle", context.queue(), planned(self._look, context.applier("node-controller"))
+        )
+        self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
+        self._since = context.started
+        self._taints_seen: dict[str, dict[TaintKey, Instant]] = {}
+        """By node. Lost with the process, as upstream's: the seconds are counted anew then."""
+        self._leases.add_handler(self._on_lease)
+        self._leases.add_return_handler(self._on_return)
+        pods.add_handler(self._on_pod)
+
+    def _on_lease(self, key: str, old: Lease | None, new: Lease | None) -> None:
+        """A renewal only moves a deadline, which is looked at when it comes; a first lease starts one."""
+        if old is None and new is not None and new.metadata.namespace == LEASES:
+            self.controller.queue.add(new.metadata.name)
+
+    def _on_return(self) -> None:
+        self._since = self._context.clock.now()
+
+    def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        """A pod on a node in trouble must be told of it; on a healthy one there is nothing to do."""
+        node = self._nodes.get(new.spec.nodeName) if new is not None and new.spec.nodeName else None
+        if node is not None and node.spec.taints:
+            self.controller.queue.add(node.metadata.name)
+
+    def _look(self, key: str) -> Plan | None:
+        node = self._nodes.get(key)
+        if node is None:
+            self._taints_seen.pop(key, None)
+            return None
+        context = self._context
+        now = context.clock.now()
+        seen = self._taints_seen[key] = first_seen(node.spec.taints, self._taints_seen.get(key, {}), now)
+        if self._leases.interrupted:
+            return Plan(retry_after=_WITHOUT_SERVER_S)
+        return reconcile(
+            node,
+            self._leases.get(f"{LEASES}/{key}"),
+            self._pods.get(key),
+            observed=Observed(self._since, seen),
+            grace_s=context.settings.node_grace_s,
+            now=now,
+        )

@@ -1,0 +1,159 @@
+"""Decides about one node: what its silence means for it, and for the pods on it.
+
+Taints follow conditions and pods follow taints, each in its own step: a look writes one kind of thing only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fairlead.api.lease import Lease
+from fairlead.api.node import NODE, Node, NodeCondition, Taint
+from fairlead.api.pod import POD, Pod
+from fairlead.base.instant import Instant, parse_time, render_time
+from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time
+from fairlead.controllers.workloads.podfacts import is_finished
+from fairlead.runtime.plan import NOTHING, Delete, Note, Patch, Plan, Update
+
+UNREACHABLE = "node.kubernetes.io/unreachable"
+NOT_READY = "node.kubernetes.io/not-ready"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+_PRESSURE = {
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+    "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
+}
+_OURS = frozenset({UNREACHABLE, NOT_READY, UNSCHEDULABLE, *_PRESSURE.values()})
+_WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the API does not say of a node."""
+
+    since: Instant
+    """When watching began: silence before that proves nothing."""
+    taints: Mapping[TaintKey, Instant] = field(default_factory=dict)
+    """When the taints were first seen that do not say when they were added."""
+
+
+def reconcile(
+    node: Node, lease: Lease | None, pods: Sequence[Pod], *, observed: Observed, grace_s: float, now: Instant
+) -> Plan:
+    """`pods` are those bound to the node."""
+    if node.metadata.deletionTimestamp:
+        return NOTHING
+    heard = max(observed.since, _last_heard(node, lease))
+    silent = now - heard > grace_s
+    wait = None if silent else heard + grace_s - now + 0.5
+    if silent and (conditions := _unknown_conditions(node, now)) != node.status.conditions:
+        status = msgspec.structs.replace(node.status, conditions=conditions)
+        was_ready = _ready_status(node) == "True"
+        text = f"Node {node.metadata.name} status is now: NodeNotReady"
+        return Plan(
+            status=(Update(NODE, msgspec.structs.replace(node, status=status), "status"),),
+            events=(Note(node, "NodeNotReady", text),) if was_ready else (),
+        )
+    taints = _taints(node, now)
+    if taints != node.spec.taints:
+        return Plan(patch=(_taint_patch(node, taints),), retry_after=wait)
+    unready = tuple(_unready(pod, now) for pod in pods if _ready_status(node) == "Unknown" and _claims_ready(pod))
+    evictions = [
+        (pod, eviction_time(pod, taints, observed.taints, now)) for pod in pods if not pod.metadata.deletionTimestamp
+    ]
+    due = tuple(_evict(pod) for pod, at in evictions if at is not None and at <= now)
+    later = [at - now for _, at in evictions if at is not None and at > now]
+    return Plan(delete=due, status=unready, retry_after=min([*later, *([wait] if wait else [])], default=None))
+
+
+def _last_heard(node: Node, lease: Lease | None) -> Instant:
+    texts = [node.metadata.creationTimestamp, lease.spec.renewTime if lease else None]
+    texts += [c.lastHeartbeatTime for c in node.status.conditions if c.type == "Ready" and c.status != "Unknown"]
+    return max((parse_time(text) for text in texts if text), default=Instant(0.0))
+
+
+def _ready_status(node: Node) -> str:
+    """Empty for a node that has not reported yet: it gets its time to do so."""
+    return next((c.status for c in node.status.conditions if c.type == "Ready"), "")
+
+
+def _unknown_conditions(node: Node, now: Instant) -> list[NodeCondition]:
+    """Every watched condition Unknown; what is so already stays as it is."""
+    old = {c.type: c for c in node.status.conditions}
+    result = []
+    for condition in node.status.conditions:
+        if condition.type not in _WATCHED or condition.status == "Unknown":
+            result.append(condition)
+            continue
+        result.append(
+            msgspec.structs.replace(
+                condition,
+                status="Unknown",
+                reason="NodeStatusUnknown",
+                message="Kubelet stopped posting node status.",
+                lastTransitionTime=render_time(now),
+            )
+        )
+    return result + [_never_heard(node, type, now) for type in _WATCHED if type not in old]
+
+
+def _never_heard(node: Node, type: str, now: Instant) -> NodeCondition:
+    return NodeCondition(
+        type=type,
+        status="Unknown",
+        reason="NodeStatusNeverUpdated",
+        message="Kubelet never posted node status.",
+        lastHeartbeatTime=node.metadata.creationTimestamp,
+        lastTransitionTime=render_time(now),
+    )
+
+
+def _taints(node: Node, now: Instant) -> list[Taint]:
+    """The taints that the conditions ask for; those of others, and since when ours are there, stay."""
+    wanted: list[tuple[str, str]] = []
+    ready = _ready_status(node)
+    if ready in ("False", "Unknown"):
+        key = UNREACHABLE if ready == "Unknown" else NOT_READY
+        wanted += [(key, "NoSchedule"), (key, "NoExecute")]
+    if node.spec.unschedulable:
+        wanted.append((UNSCHEDULABLE, "NoSchedule"))
+    for condition in node.status.conditions:
+        if condition.status == "True" and condition.type in _PRESSURE:
+            wanted.append((_PRESSURE[condition.type], "NoSchedule"))
+    kept = [t for t in node.spec.taints if t.key not in _OURS or (t.key, t.effect) in wanted]
+    have = {(t.key, t.effect) for t in kept}
+    added = [
+        Taint(key=key, effect=effect, timeAdded=render_time(now)) for key, effect in wanted if (key, effect) not in have
+    ]
+    return kept + added
+
+
+def _taint_patch(node: Node, taints: Sequence[Taint]) -> Patch:
+    meta = {"resourceVersion": node.metadata.resourceVersion}
+    spec = {"taints": [msgspec.to_builtins(taint) for taint in taints] or None}
+    return Patch(NODE, node.metadata.name, "", {"metadata": meta, "spec": spec})
+
+
+def _claims_ready(pod: Pod) -> bool:
+    return not is_finished(pod) and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+
+
+def _unready(pod: Pod, now: Instant) -> Update:
+    conditions = [
+        msgspec.structs.replace(c, status="False", reason="NodeNotReady", lastTransitionTime=render_time(now))
+        if c.type == "Ready"
+        else c
+        for c in pod.status.conditions
+    ]
+    status = msgspec.structs.replace(pod.status, conditions=conditions)
+    note = Note(pod, "NodeNotReady", "Node is not ready", "Warning")
+    return Update(POD, msgspec.structs.replace(pod, status=status), "status", done=note)
+
+
+def _evict(pod: Pod) -> Delete:
+    name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    return Delete(POD, pod, done=Note(pod, "TaintManagerEviction", f"Marking for deletion Pod {name}"))

@@ -1,0 +1,140 @@
+"""Decides the Endpoints object of one Service: its pods' addresses, ready and not, in canonical subsets.
+
+At most 1,000 addresses; what is over is left out, not-ready ones first, and an annotation says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from fairlead.api.backends import HEADLESS_LABEL
+from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.meta import Object, ObjectMeta
+from fairlead.api.pod import Pod
+from fairlead.api.reference import ObjectReference
+from fairlead.api.service import Service
+from fairlead.base.instant import Instant, render_micro_time
+from fairlead.controllers.services.endpoints.subsets import CAPACITY, repack, truncate
+from fairlead.controllers.services.serviceports import (
+    TRIGGER_TIME,
+    Port,
+    address_of,
+    families_of,
+    has_endpoint,
+    hostname_of,
+    is_headless,
+    ports_of,
+    selects_pods,
+    serves,
+)
+from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
+
+MANAGED_BY = "endpoints.kubernetes.io/managed-by"
+MANAGER = "endpoint-controller"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+
+
+def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None, *, now: Instant) -> Plan:
+    """`pods` are those the selector matches. `now` is when the change came that led here."""
+    if not selects_pods(service) or service.metadata.deletionTimestamp:
+        return NOTHING
+    wanted = _wanted(service, pods, now)
+    if existing is None:
+        failed = _failed(service, "FailedToCreateEndpoint", "Failed to create endpoint for service")
+        return Plan(create=(Create(ENDPOINTS, wanted, failed=failed),))
+    if _same(existing, wanted):
+        return NOTHING
+    old = existing.metadata.annotations
+    annotations = {key: value for key, value in old.items() if key != OVER_CAPACITY} | wanted.metadata.annotations
+    meta = msgspec.structs.replace(existing.metadata, labels=wanted.metadata.labels, annotations=annotations)
+    new = msgspec.structs.replace(existing, metadata=meta, subsets=wanted.subsets)
+    failed = _failed(existing, "FailedToUpdateEndpoint", "Failed to update endpoint")
+    return Plan(update=(Update(ENDPOINTS, new, failed=failed),))
+
+
+def withdraw(existing: Endpoints | None, *, just_deleted: bool) -> Plan:
+    """The Service is not there. If it was deleted just now its Endpoints go with it, hand-written ones too, as
+    upstream does; Endpoints that never had a Service are their writer's, who may be about to create it."""
+    if existing is None or existing.metadata.deletionTimestamp:
+        return NOTHING
+    if LEADER in existing.metadata.annotations:
+        return NOTHING  # a lock of an old client, not addresses
+    if not just_deleted and existing.metadata.labels.get(MANAGED_BY) != MANAGER:
+        return NOTHING
+    return Plan(delete=(Delete(ENDPOINTS, existing),))
+
+
+def _failed(about: Object, reason: str, text: str) -> Note:
+    return Note(about, reason, f"{text} {about.metadata.namespace}/{about.metadata.name}: {{error}}", "Warning")
+
+
+def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
+    subsets = repack(_of_pods(service, pods))
+    annotations = {TRIGGER_TIME: render_micro_time(now)}
+    if sum(len(s.addresses) + len(s.notReadyAddresses) for s in subsets) > CAPACITY:
+        annotations[OVER_CAPACITY] = "truncated"
+    return Endpoints(
+        kind=ENDPOINTS.kind,
+        apiVersion=ENDPOINTS.api_version,
+        metadata=ObjectMeta(
+            name=service.metadata.name,
+            namespace=service.metadata.namespace,
+            labels=_labels(service),
+            annotations=annotations,
+        ),
+        subsets=truncate(subsets),
+    )
+
+
+def _of_pods(service: Service, pods: Sequence[Pod]) -> Iterator[EndpointSubset]:
+    """One subset a pod that can be reached."""
+    family = families_of(service)[0]
+    for pod in pods:
+        ip = address_of(pod, family)
+        hidden = bool(pod.metadata.deletionTimestamp) and not service.spec.publishNotReadyAddresses
+        if not ip or hidden or not has_endpoint(pod):
+            continue
+        ports = ports_of(service, pod)
+        if service.spec.ports and not ports:
+            continue
+        address = [_address(service, pod, ip)]
+        if serves(pod, service):
+            yield EndpointSubset(addresses=address, ports=_ports(ports))
+        else:
+            yield EndpointSubset(notReadyAddresses=address, ports=_ports(ports))
+
+
+def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
+    meta = pod.metadata
+    return EndpointAddress(
+        ip=address,
+        hostname=hostname_of(pod, service),
+        nodeName=pod.spec.nodeName or None,
+        targetRef=ObjectReference(kind="Pod", namespace=meta.namespace, name=meta.name, uid=meta.uid),
+    )
+
+
+def _ports(ports: tuple[Port, ...]) -> list[EndpointPort]:
+    return [
+        EndpointPort(name=p.name, port=p.number, protocol=p.protocol, appProtocol=p.app_protocol or None) for p in ports
+    ]
+
+
+def _labels(service: Service) -> dict[str, str]:
+    labels = {key: value for key, value in service.metadata.labels.items() if key != HEADLESS_LABEL}
+    if is_headless(service):
+        labels[HEADLESS_LABEL] = ""
+    return labels | {MANAGED_BY: MANAGER}
+
+
+def _same(old: Endpoints, new: Endpoints) -> bool:
+    """Whether nothing but the trigger time and the order differs."""
+    kept, wanted = old.metadata.annotations, new.metadata.annotations
+    return (
+        new.subsets in (old.subsets, repack(old.subsets))
+        and old.metadata.labels == new.metadata.labels
+        and kept.get(OVER_CAPACITY) == wanted.get(OVER_CAPACITY)
+    )

@@ -1,0 +1,225 @@
+"""Decides the EndpointSlices of one Service, for each address family on its own.
+
+- A pod is in exactly one slice of a family; a change of one pod changes one slice.
+- Existing slices keep what they have and are filled before new ones are made; at most 100 endpoints each.
+  A slice that falls empty is used again for other ports before it is deleted: one write instead of two.
+- Slices of other managers are not looked at; those of an earlier Service of the same name go. Without pods, one
+  empty slice a family says that this is known.
+- A pod on a node that is not there has no endpoint, unless the Service takes pods that are not ready: a pod that
+  outlived its node must not keep traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fairlead.api.backends import HEADLESS_LABEL
+from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from fairlead.api.meta import ObjectMeta, OwnerReference
+from fairlead.api.pod import Pod
+from fairlead.api.reference import ObjectReference
+from fairlead.api.service import SERVICE, Service
+from fairlead.base.instant import Instant, render_micro_time
+from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic
+from fairlead.controllers.services.endpointslice.packing import pack
+from fairlead.controllers.services.serviceports import (
+    MANAGED_BY,
+    SERVICE_NAME,
+    TRIGGER_TIME,
+    Port,
+    address_of,
+    families_of,
+    has_endpoint,
+    hostname_of,
+    is_headless,
+    ports_of,
+    selects_pods,
+)
+from fairlead.controllers.workloads.podfacts import controller_reference, is_ready
+from fairlead.runtime.plan import Create, Delete, Note, Plan, Update
+
+MANAGER = "endpointslice-controller.k8s.io"
+_RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS_LABEL)
+
+PortSet = tuple[Port, ...]
+"""Sorted: the order in which a slice names its ports means nothing."""
+
+
+def reconcile(
+    service: Service,
+    pods: Sequence[Pod],
+    slices: Sequence[EndpointSlice],
+    zones: Mapping[str, str],
+    *,
+    now: Instant,
+    shares: Mapping[str, float],
+) -> Plan:
+    """`pods` are those the selector matches, `slices` those labelled with the Service and this manager, `zones`
+    the zone of every node by name, empty for none, `shares` what part of the CPUs each zone has. `now` is when the
+    change came that led here."""
+    existing = sorted((s for s in slices if not s.metadata.deletionTimestamp), key=lambda s: s.metadata.name)
+    if not selects_pods(service):
+        return withdraw(existing)
+    maker = _Maker(service, zones, shares, now)
+    found = _Found()
+    for family in families_of(service):
+        own = [s for s in existing if s.addressType == family and _is_owned(s, service)]
+        _reconcile_family(maker, family, pods, own, found)
+    written = {s.metadata.name for s in found.known}
+    foreign = [s for s in existing if s.metadata.name not in written]
+    return Plan(
+        create=() if service.metadata.deletionTimestamp else tuple(found.create),
+        update=tuple(found.update),
+        delete=tuple(Delete(ENDPOINT_SLICE, s) for s in (*foreign, *found.surplus)),
+    )
+
+
+def withdraw(slices: Sequence[EndpointSlice]) -> Plan:
+    """The Service is gone, or selects nothing any more."""
+    return Plan(delete=tuple(Delete(ENDPOINT_SLICE, s) for s in slices if not s.metadata.deletionTimestamp))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the families' plans come to."""
+
+    create: list[Create] = field(default_factory=list)
+    update: list[Update] = field(default_factory=list)
+    surplus: list[EndpointSlice] = field(default_factory=list)
+    known: list[EndpointSlice] = field(default_factory=list)
+
+
+def _reconcile_family(
+    maker: _Maker, family: str, pods: Sequence[Pod], own: Sequence[EndpointSlice], found: _Found
+) -> None:
+    groups = maker.groups(pods, family)
+    by_ports: dict[PortSet, list[EndpointSlice]] = {ports: [] for ports in groups}
+    for s in own:
+        by_ports.setdefault(ports_of_slice(s), []).append(s)
+    contents: list[tuple[EndpointSlice, PortSet, tuple[Endpoint, ...]]] = []
+    homeless: list[tuple[PortSet, tuple[Endpoint, ...]]] = []
+    spare: list[EndpointSlice] = []
+    for ports in sorted(by_ports):
+        packed = pack(groups.get(ports, {}), by_ports[ports])
+        contents += [(s, ports, held) for s, held in packed.kept]
+        homeless += [(ports, held) for held in packed.new]
+        spare += packed.empty
+    if not contents and not homeless:
+        homeless.append(((), ()))
+    contents += [(s, *home) for s, home in zip(spare, homeless, strict=False)]
+    found.create += [maker.create(family, ports, held) for ports, held in homeless[len(spare) :]]
+    found.update += [u for s, ports, held in contents for u in maker.update(s, ports, held)]
+    found.surplus += spare[len(homeless) :]
+    found.known += own
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes endpoints and slices of one Service."""
+
+    service: Service
+    zones: Mapping[str, str]
+    shares: Mapping[str, float]
+    now: Instant
+
+    def groups(self, pods: Sequence[Pod], family: str) -> dict[PortSet, dict[str, Endpoint]]:
+        """The endpoints by what ports they serve, then by pod uid."""
+        groups: dict[PortSet, dict[str, Endpoint]] = {}
+        for pod in sorted(pods, key=lambda p: p.metadata.name):
+            address = address_of(pod, family)
+            if address and has_endpoint(pod) and self._has_node(pod):
+                ports = ports_of(self.service, pod)
+                groups.setdefault(ports, {})[pod.metadata.uid] = self._endpoint(pod, address)
+        if is_automatic(self.service):
+            hint_by_shares([e for group in groups.values() for e in group.values()], self.shares)
+        return groups
+
+    def _has_node(self, pod: Pod) -> bool:
+        return self.service.spec.publishNotReadyAddresses or pod.spec.nodeName in self.zones
+
+    def _endpoint(self, pod: Pod, address: str) -> Endpoint:
+        service = self.service
+        terminating = bool(pod.metadata.deletionTimestamp)
+        serving = is_ready(pod)
+        endpoint = Endpoint(
+            addresses=[address],
+            conditions=EndpointConditions(
+                ready=service.spec.publishNotReadyAddresses or (serving and not terminating),
+                serving=serving,
+                terminating=terminating,
+            ),
+            hostname=hostname_of(pod, service) or None,
+            nodeName=pod.spec.nodeName or None,
+            zone=self.zones.get(pod.spec.nodeName) or None,
+            targetRef=ObjectReference(
+                kind="Pod", namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid
+            ),
+        )
+        if not is_automatic(service):
+            endpoint.hints = distributed(service.spec.trafficDistribution, endpoint)
+        return endpoint
+
+    def create(self, family: str, ports: PortSet, held: Sequence[Endpoint]) -> Create:
+        meta = self.service.metadata
+        made = EndpointSlice(
+            kind=ENDPOINT_SLICE.kind,
+            apiVersion=ENDPOINT_SLICE.api_version,
+            metadata=ObjectMeta(
+                generateName=f"{meta.name}-",
+                namespace=meta.namespace,
+                labels=_labels(self.service),
+                annotations={TRIGGER_TIME: render_micro_time(self.now)},
+                ownerReferences=[controller_reference(SERVICE.api_version, SERVICE.kind, meta)],
+            ),
+            addressType=family,
+            endpoints=list(held),
+            ports=self._ports(ports),
+        )
+        return Create(ENDPOINT_SLICE, made, failed=self._failed("failed to create EndpointSlice"))
+
+    def update(self, old: EndpointSlice, ports: PortSet, held: Sequence[Endpoint]) -> tuple[Update, ...]:
+        """The write that makes `old` what is wanted, if one is needed. The trigger time alone needs none."""
+        labels, owners = _labels(self.service), [self._owner()]
+        same_ports = ports_of_slice(old) == ports
+        same_meta = old.metadata.labels == labels and old.metadata.ownerReferences == owners
+        if same_ports and same_meta and old.endpoints == list(held):
+            return ()
+        annotations = old.metadata.annotations | {TRIGGER_TIME: render_micro_time(self.now)}
+        meta = msgspec.structs.replace(old.metadata, labels=labels, annotations=annotations, ownerReferences=owners)
+        wanted = old.ports if same_ports else self._ports(ports)
+        new = msgspec.structs.replace(old, metadata=meta, endpoints=list(held), ports=wanted)
+        failed = self._failed(f"failed to update {old.metadata.name} EndpointSlice")
+        return (Update(ENDPOINT_SLICE, new, failed=failed),)
+
+    def _owner(self) -> OwnerReference:
+        return controller_reference(SERVICE.api_version, SERVICE.kind, self.service.metadata)
+
+    def _ports(self, ports: PortSet) -> list[EndpointPort]:
+        """In the Service's order, as its reader knows them."""
+        order = {(p.name, p.protocol or "TCP"): at for at, p in enumerate(self.service.spec.ports)}
+        return [
+            EndpointPort(name=p.name, port=p.number, protocol=p.protocol, appProtocol=p.app_protocol or None)
+            for p in sorted(ports, key=lambda p: order.get((p.name, p.protocol), 0))
+        ]
+
+    def _failed(self, what: str) -> Note:
+        where = f"{self.service.metadata.namespace}/{self.service.metadata.name}"
+        text = f"Error updating Endpoint Slices for Service {where}: {what} for Service {where}: {{error}}"
+        return Note(self.service, "FailedToUpdateEndpointSlices", text, "Warning")
+
+
+def ports_of_slice(s: EndpointSlice) -> PortSet:
+    return tuple(sorted(Port(p.name or "", p.protocol or "TCP", p.port or 0, p.appProtocol or "") for p in s.ports))
+
+
+def _is_owned(s: EndpointSlice, service: Service) -> bool:
+    return any(ref.kind == SERVICE.kind and ref.uid == service.metadata.uid for ref in s.metadata.ownerReferences)
+
+
+def _labels(service: Service) -> dict[str, str]:
+    labels = {key: value for key, value in service.metadata.labels.items() if key not in _RESERVED}
+    labels |= {SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
+    return labels | {HEADLESS_LABEL: ""} if is_headless(service) else labels

@@ -1,0 +1,99 @@
+"""Which Services a change of a pod concerns. Shared by EndpointSlices and Endpoints.
+
+Matching every pod event against every Service of its namespace is cheap where namespaces are small, and
+wrong at ten thousand Services in one: so Services are found by one of their selector's pairs, which a pod
+either carries or is not selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fairlead.api.pod import POD, Pod
+from fairlead.api.service import SERVICE, Service
+from fairlead.controllers.services.serviceports import selects_pods
+from fairlead.runtime.index import Index
+from fairlead.runtime.informer import InformerSet
+
+
+class ServiceWatch:
+    """Calls `touched(key of the Service)` whenever a Service, or a pod behind it, has changed."""
+
+    def __init__(self, informers: InformerSet, touched: Callable[[str], object]) -> None:
+        self.services = informers.of(SERVICE)
+        self.pods = informers.of(POD)
+        self._touched = touched
+        self._by_pair = Index(self.services, _first_pair)
+        self._by_label = Index(self.pods, _pairs)
+        self.services.add_handler(self._on_service)
+        self.pods.add_handler(self._on_pod)
+
+    def pods_of(self, service: Service) -> list[Pod]:
+        """The pods that the selector matches, in name order; none where it selects nothing."""
+        pairs = list(_first_pair(service))
+        if not pairs:
+            return []
+        wanted = service.spec.selector.items()
+        return [pod for pod in self._by_label.get(pairs[0]) if wanted <= pod.metadata.labels.items()]
+
+    def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
+        if old is None and new is not None and not selects_pods(new):
+            return  # nothing was ever written for it; what an earlier one of its name left was told when that went
+        # Status and most annotations (a load balancer's, say) change often and mean nothing here.
+        if old is None or new is None or _wishes(old) != _wishes(new):
+            self._touched(key)
+
+    def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        if old is not None and new is not None and _facts(old) == _facts(new):
+            return
+        seen: set[str] = set()
+        for pod in (old, new):
+            if pod is not None:
+                seen.update(self.keys_of(pod))
+        for service_key in sorted(seen):
+            self._touched(service_key)
+
+    def keys_of(self, pod: Pod) -> set[str]:
+        """The Services that select the pod."""
+        labels = pod.metadata.labels.items()
+        return {
+            f"{service.metadata.namespace}/{service.metadata.name}"
+            for pair in _pairs(pod)
+            for service in self._by_pair.get(pair)
+            if service.spec.selector.items() <= labels
+        }
+
+
+def _wishes(service: Service) -> tuple[object, ...]:
+    """What of a Service its endpoints follow from."""
+    meta = service.metadata
+    modes = [value for name, value in meta.annotations.items() if name.startswith("service.kubernetes.io/topology-")]
+    return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp), modes
+
+
+def _facts(pod: Pod) -> tuple[object, ...]:
+    """What endpoints are made of; a change of anything else (restart counts, ...) concerns nobody here."""
+    ready = next((c.status for c in pod.status.conditions if c.type == "Ready"), "")
+    return (
+        pod.metadata.labels,
+        pod.metadata.uid,
+        bool(pod.metadata.deletionTimestamp),
+        pod.status.phase,
+        pod.status.podIP,
+        pod.status.podIPs,
+        ready,
+        pod.spec.nodeName,
+    )
+
+
+def _pairs(pod: Pod) -> Iterable[str]:
+    namespace = pod.metadata.namespace
+    return [f"{namespace}/{name}={value}" for name, value in pod.metadata.labels.items()]
+
+
+def _first_pair(service: Service) -> Iterable[str]:
+    """The first pair of the selector: the least common is unknown, and any one will do."""
+    if not selects_pods(service):
+        return ()
+    name = min(service.spec.selector)
+    return (f"{service.metadata.namespace}/{name}={service.spec.selector[name]}",)

@@ -1,0 +1,74 @@
+"""Feeds the Deployment controller: Deployments, their ReplicaSets, and for Recreate the pods of those."""
+
+from __future__ import annotations
+
+from fairlead.api.deployment import DEPLOYMENT
+from fairlead.api.meta import controller_of
+from fairlead.api.pod import POD, Pod
+from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.controllers.context import Context
+from fairlead.controllers.workloads.deployment.plan import reconcile
+from fairlead.controllers.workloads.podfacts import is_finished, requirements
+from fairlead.runtime.index import Index, by_controller, by_namespace
+from fairlead.runtime.loop import Controller, planned
+from fairlead.runtime.plan import Plan
+
+
+def controller(context: Context) -> Controller:
+    """The Deployment controller."""
+    return _Deployments(context).controller
+
+
+class _Deployments:
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
+        self._deployments = context.informers.of(DEPLOYMENT)
+        self._sets = context.informers.of(REPLICA_SET)
+        pods = context.informers.of(POD)
+        self._in_namespace = Index(self._deployments, by_namespace)
+        self._sets_in_namespace = Index(self._sets, by_namespace)
+        self._pods = Index(pods, by_controller)
+        self.controller = Controller(
+            "deployment", context.queue(), planned(self._look, context.applier("deployment-controller")), workers=8
+        )
+        self._deployments.add_handler(lambda key, old, new: self.controller.queue.add(key))
+        self._sets.add_handler(self._on_set)
+        pods.add_handler(self._on_pod)
+
+    def _on_set(self, key: str, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
+        for rs in (old, new):
+            if rs is None:
+                continue
+            owner = controller_of(rs.metadata)
+            if owner is None:
+                self._offer(rs)
+            elif owner.kind == DEPLOYMENT.kind:
+                self.controller.queue.add(f"{rs.metadata.namespace}/{owner.name}")
+
+    def _offer(self, rs: ReplicaSet) -> None:
+        for d in self._in_namespace.get(rs.metadata.namespace):
+            selector = requirements(d.spec.selector)
+            if selector is not None and selector.matches(rs.metadata.labels):
+                self.controller.queue.add(f"{d.metadata.namespace}/{d.metadata.name}")
+
+    def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        """Only Recreate waits for pods: for the last of the old ones to be gone or finished."""
+        if old is None or (new is not None and not is_finished(new)):
+            return
+        owner = controller_of(old.metadata)
+        rs = self._sets.get(f"{old.metadata.namespace}/{owner.name}") if owner else None
+        manager = controller_of(rs.metadata) if rs else None
+        d = self._deployments.get(f"{old.metadata.namespace}/{manager.name}") if manager else None
+        if d is not None and d.spec.strategy.type == "Recreate":
+            self.controller.queue.add(f"{d.metadata.namespace}/{d.metadata.name}")
+
+    def _look(self, key: str) -> Plan | None:
+        d = self._deployments.get(key)
+        if d is None:
+            return None
+        sets = self._sets_in_namespace.get(d.metadata.namespace)
+        pods = {rs.metadata.uid: self._unfinished(rs) for rs in sets} if d.spec.strategy.type == "Recreate" else {}
+        return reconcile(d, sets, pods, now=self._clock.now())
+
+    def _unfinished(self, rs: ReplicaSet) -> int:
+        return sum(not is_finished(pod) for pod in self._pods.get(rs.metadata.uid))

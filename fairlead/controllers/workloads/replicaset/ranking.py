@@ -1,0 +1,42 @@
+"""Which pods go first when there are too many. The order is upstream's: what costs users least goes first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from fairlead.api.pod import Pod
+from fairlead.api.pod_rules import DELETION_COST, deletion_cost
+from fairlead.base.instant import parse_time
+from fairlead.controllers.workloads.podfacts import is_active, is_ready, ready_since
+
+_PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
+
+Rank = tuple[bool, int, bool, int, int, float, int, float, str]
+
+
+def victims(pods: Sequence[Pod], count: int, *, related: Sequence[Pod]) -> list[Pod]:
+    """The `count` pods to delete. `related` are all pods of the same workload: nodes with many give first."""
+    crowd = Counter(pod.spec.nodeName for pod in related if is_active(pod) and pod.spec.nodeName)
+    return sorted(pods, key=lambda pod: _rank(pod, crowd))[:count]
+
+
+def _rank(pod: Pod, crowd: Counter[str]) -> Rank:
+    ready = is_ready(pod)
+    restarts = max((status.restartCount for status in pod.status.containerStatuses), default=0)
+    created = parse_time(pod.metadata.creationTimestamp) if pod.metadata.creationTimestamp else 0.0
+    return (
+        bool(pod.spec.nodeName),
+        _PHASES.get(pod.status.phase, 2),
+        ready,
+        _cost(pod),
+        -crowd[pod.spec.nodeName],
+        -ready_since(pod) if ready else 0.0,
+        -restarts,
+        -created,
+        pod.metadata.name,
+    )
+
+
+def _cost(pod: Pod) -> int:
+    return deletion_cost(pod.metadata.annotations.get(DELETION_COST, "0")) or 0

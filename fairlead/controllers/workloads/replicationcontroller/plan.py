@@ -1,0 +1,71 @@
+"""Decides for a ReplicationController what a ReplicaSet of the same contents would get, in its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fairlead.api.meta import LabelSelector
+from fairlead.api.pod import Pod
+from fairlead.api.podspec import PodTemplateSpec
+from fairlead.api.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetSpec, ReplicaSetStatus
+from fairlead.api.replicationcontroller import (
+    REPLICATION_CONTROLLER,
+    ReplicationController,
+    ReplicationControllerCondition,
+    ReplicationControllerStatus,
+)
+from fairlead.base.instant import Instant
+from fairlead.controllers.workloads.replicaset import plan as replicaset
+from fairlead.controllers.workloads.replicaset.plan import Failure
+from fairlead.runtime.plan import Plan, Update
+
+_COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
+
+
+def reconcile(
+    rc: ReplicationController, pods: Sequence[Pod], related: Sequence[Pod], *, failure: Failure | None, now: Instant
+) -> Plan:
+    """`pods`: all that it owns, and all in its namespace that nobody owns. `related`: all pods it owns."""
+    view = _as_replica_set(rc)
+    plan = replicaset.reconcile(view, pods, related, failure=failure, now=now, kind=REPLICATION_CONTROLLER)
+    status = [_status(u.obj.status) for u in plan.status if isinstance(u.obj, ReplicaSet)]
+    updates = (
+        Update(REPLICATION_CONTROLLER, msgspec.structs.replace(rc, status=found), "status")
+        for found in status
+        if found != rc.status
+    )
+    return Plan(
+        create=plan.create,
+        delete=plan.delete,
+        patch=plan.patch,
+        status=tuple(updates),
+        retry_after=plan.retry_after,
+    )
+
+
+def _as_replica_set(rc: ReplicationController) -> ReplicaSet:
+    spec, status = rc.spec, rc.status
+    return ReplicaSet(
+        kind=REPLICATION_CONTROLLER.kind,
+        apiVersion=REPLICATION_CONTROLLER.api_version,
+        metadata=rc.metadata,
+        spec=ReplicaSetSpec(
+            selector=LabelSelector(matchLabels=spec.selector),
+            minReadySeconds=spec.minReadySeconds,
+            replicas=spec.replicas,
+            template=spec.template or PodTemplateSpec(),
+        ),
+        status=ReplicaSetStatus(
+            **{name: getattr(status, name) for name in _COUNTS},
+            conditions=[msgspec.convert(c, ReplicaSetCondition, from_attributes=True) for c in status.conditions],
+        ),
+    )
+
+
+def _status(found: ReplicaSetStatus) -> ReplicationControllerStatus:
+    return ReplicationControllerStatus(
+        **{name: getattr(found, name) for name in _COUNTS},
+        conditions=[msgspec.convert(c, ReplicationControllerCondition, from_attributes=True) for c in found.conditions],
+    )
