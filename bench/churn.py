@@ -25,9 +25,9 @@ from ipaddress import IPv4Address, IPv4Network
 from bench.backends import NAMES, fake_backend, kernel_backend, kernel_proxy, until
 from bench.proxy import enter_namespaces
 from fairlead.api.backends import SERVICE_NAME_LABEL
-from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import Service, ServicePort, ServiceSpec
+from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointPort, EndpointSlice
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.model import add_local_range, add_route

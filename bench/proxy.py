@@ -27,9 +27,9 @@ from typing import Any
 from bench import proxypath
 from bench.backends import kernel_proxy, until
 from fairlead.api.backends import SERVICE_NAME_LABEL
-from fairlead.api.endpointslice import Endpoint, EndpointPort, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import Service, ServicePort, ServiceSpec
+from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointPort, EndpointSlice
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal, TypeVar
 
-from fairlead.api.endpointslice import Endpoint, EndpointSlice
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
 from fairlead.base.addresses import unmapped
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"

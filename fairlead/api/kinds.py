@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.configmap import CONFIG_MAP
-from fairlead.api.controllerrevision import CONTROLLER_REVISION
-from fairlead.api.deployment import DEPLOYMENT
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.event import EVENT
-from fairlead.api.event_view import EVENT_VIEW
-from fairlead.api.ingress import INGRESS
-from fairlead.api.ingressclass import INGRESS_CLASS
-from fairlead.api.ipaddress import IP_ADDRESS
-from fairlead.api.lease import LEASE
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.networkpolicy import NETWORK_POLICY
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD
-from fairlead.api.replicaset import REPLICA_SET
-from fairlead.api.replicationcontroller import REPLICATION_CONTROLLER
-from fairlead.api.secret import SECRET
-from fairlead.api.service import SERVICE
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
-from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.api.apps.controllerrevision.kind import CONTROLLER_REVISION
+from fairlead.api.apps.deployment.kind import DEPLOYMENT
+from fairlead.api.apps.replicaset.kind import REPLICA_SET
+from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.configmap.kind import CONFIG_MAP
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
+from fairlead.api.core.secret.kind import SECRET
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.events.event.kind import EVENT_VIEW
+from fairlead.api.networking.ingress.kind import INGRESS
+from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
+from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
+from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.machinery.kind import Kind
 
 KINDS: tuple[Kind[Any], ...] = (

@@ -10,16 +10,22 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.container import Container, ContainerPort, ResourceRequirements
-from fairlead.api.deployment import DEPLOYMENT, Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment
-from fairlead.api.env import EnvVar
-from fairlead.api.meta import LabelSelector, Object, ObjectMeta
-from fairlead.api.podspec import PodSpec, PodTemplateSpec
-from fairlead.api.probe import HTTPGetAction, Probe
-from fairlead.api.security import Capabilities, SecurityContext
-from fairlead.api.service import SERVICE, Service, ServicePort, ServiceSpec
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.api.apps.deployment.kind import (
+    DEPLOYMENT,
+    Deployment,
+    DeploymentSpec,
+    DeploymentStrategy,
+    RollingUpdateDeployment,
+)
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRequirements
+from fairlead.api.core.pod.env import EnvVar
+from fairlead.api.core.pod.probe import HTTPGetAction, Probe
+from fairlead.api.core.pod.security import Capabilities, SecurityContext
+from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
+from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, ServiceSpec
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.api.meta.types import LabelSelector, Object, ObjectMeta
 from fairlead.base.log import Log
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError

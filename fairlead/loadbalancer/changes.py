@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
 from fairlead.loadbalancer.holders import SHARING
 from fairlead.loadbalancer.plan import ADDRESSES, FINALIZER, is_ours
 from fairlead.runtime.plan import Note

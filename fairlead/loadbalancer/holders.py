@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
 from fairlead.runtime.keys import key_of
 
 SHARING = "fairlead.dev/allow-shared-ip"

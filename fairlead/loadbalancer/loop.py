@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.node import NODE, Node
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.loadbalancer.announcer.plan import may_announce
 from fairlead.loadbalancer.changes import ensured, told, updated
 from fairlead.loadbalancer.holders import Holder, addresses_of, holder_of

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 import msgspec
 
-from fairlead.api.service import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
+from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
 from fairlead.loadbalancer.holders import SHARING, Holder, Holdings, addresses_of, conflict, holder_of, in_the_way
 from fairlead.loadbalancer.pool import Pool, family_of, render
 from fairlead.runtime.plan import NOTHING, Note, Patch, Plan, Update

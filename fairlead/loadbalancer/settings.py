@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairlead.api.configmap import ConfigMap
+from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.loadbalancer.pool import BadPool, Pool, parse_pool
 from fairlead.runtime.plan import Note
 

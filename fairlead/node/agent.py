@@ -13,9 +13,9 @@ import shutil
 import socket
 from contextlib import suppress
 
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD, Pod
-from fairlead.api.service import SERVICE
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.service.kind import SERVICE
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.log import Log
 from fairlead.machinery.status import StatusError
 from fairlead.proxy.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, Mode, default_text, with_mode

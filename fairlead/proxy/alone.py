@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, ip_network
 
-from fairlead.api.node import Node
+from fairlead.api.core.node.kind import Node
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.endpoints import ZONE_LABEL, NodeView

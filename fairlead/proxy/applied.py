@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.runtime.informer import Informer, InformerSet
 
 

@@ -39,8 +39,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.metrics import Family, Labels
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.endpoints import NodeView

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple, cast
 
-from fairlead.api.endpointslice import Endpoint, EndpointSlice
-from fairlead.api.service import ServicePort
+from fairlead.api.core.service.kind import ServicePort
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
 from fairlead.net.family import Family, family_of
 
 ZONE_LABEL = "topology.kubernetes.io/zone"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR
 from fairlead.base.log import Log
 from fairlead.proxy.config import KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
 from fairlead.runtime.events import Recorder

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
 from fairlead.api.backends import has_address, has_node_ports, is_proxied
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.net.family import Family
 from fairlead.proxy.endpoints import canonical
 

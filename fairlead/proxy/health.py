@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.node import Node
-from fairlead.api.service import Service
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.proxy.endpoints import NodeView, local_ready
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.base.clock import Clock
 from fairlead.base.instant import parse_time
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, Type

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from fairlead import __version__
-from fairlead.api.node import NODE, Node
-from fairlead.api.reference import ObjectReference
-from fairlead.api.service import Service
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.service.kind import Service
+from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
 from fairlead.base.log import Log

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fairlead.api.node import NODE, Node
-from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import run_all

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, run_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.base.log import Log
 from fairlead.machinery.status import StatusError
 from fairlead.relay.plan import URLS

@@ -13,9 +13,9 @@ from typing import Literal
 
 from fairlead.api import schemes
 from fairlead.api.backends import Family, has_node_ports, serving_nodes
-from fairlead.api.endpointslice import EndpointSlice
+from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.schemes import scheme_of
-from fairlead.api.service import Service, ServicePort
 from fairlead.base.numbers import port_number
 
 URLS = "fairlead.dev/host-urls"

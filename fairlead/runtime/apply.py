@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, is_namespace_terminating

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.machinery.kind import Kind
 
 T = TypeVar("T", bound=Object)

@@ -12,9 +12,9 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Literal
 
-from fairlead.api.event import EVENT, Event, EventSource
-from fairlead.api.meta import Object, ObjectMeta
-from fairlead.api.reference import ObjectReference
+from fairlead.api.core.event.kind import EVENT, Event, EventSource
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.base.log import SILENT, Log

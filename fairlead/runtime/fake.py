@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fairlead.api.kinds import KINDS
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import render_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from fairlead.api.meta import Object, controller_of
+from fairlead.api.meta.types import Object, controller_of
 from fairlead.runtime.informer import Informer
 
 T = TypeVar("T", bound=Object)

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.base.instant import Instant, render_time
 from fairlead.base.log import SILENT, Log
 from fairlead.base.tasks import Nursery

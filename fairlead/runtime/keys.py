@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.meta.types import ObjectMeta
 
 
 def key_of(meta: ObjectMeta) -> str:

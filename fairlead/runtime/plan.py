@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.machinery.kind import Kind
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Collection
 
 from fairlead.api.backends import is_proxied, service_of
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.runtime.informer import InformerSet
 
 

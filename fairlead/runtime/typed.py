@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, status_error
 from fairlead.runtime.client import Listing, PatchType, Request, Response, Transport, WatchEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.kind import Pod
 
 
 def claim_problem(pod: Pod, claims: Container[str]) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlead.api.meta import Object, ObjectMeta
-from fairlead.api.namespace import NAMESPACE, Namespace
-from fairlead.api.node import NODE, Node
-from fairlead.api.pod import POD, Pod
-from fairlead.api.podactions import Binding
-from fairlead.api.podstatus import PodCondition
-from fairlead.api.reference import ObjectReference
+from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.pod.actions import Binding
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.status import PodCondition
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.base.log import SILENT, Log

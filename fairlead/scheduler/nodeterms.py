@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.api.affinity import NodeSelectorRequirement, NodeSelectorTerm
-from fairlead.api.node import Node
-from fairlead.api.pod import Pod
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.pod.affinity import NodeSelectorRequirement, NodeSelectorTerm
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.numbers import integer
 
 

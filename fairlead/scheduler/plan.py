@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fairlead.api.hostports import HostPort, clash, host_ports
-from fairlead.api.node import Node, Taint
-from fairlead.api.pod import Pod
+from fairlead.api.core.node.kind import Node, Taint
+from fairlead.api.core.pod.hostports import HostPort, clash, host_ports
+from fairlead.api.core.pod.kind import Pod
 from fairlead.scheduler.claims import claim_problem
 from fairlead.scheduler.nodeterms import matches_required, preferred_weight
 from fairlead.scheduler.podterms import Neighbours, neighbours_of

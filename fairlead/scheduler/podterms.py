@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fairlead.api.affinity import PodAffinityTerm, TopologySpreadConstraint
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.affinity import PodAffinityTerm, TopologySpreadConstraint
+from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.selectors import LabelRequirements, from_label_selector
 from fairlead.scheduler.nodeterms import matches_required
 from fairlead.scheduler.snapshot import NodeView, Placed, Snapshot

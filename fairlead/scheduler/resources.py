@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from fairlead.api.container import Container
-from fairlead.api.node import Node
-from fairlead.api.pod import Pod
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.quantity import milli, whole
 
 Amounts = dict[str, int]

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fairlead.api.hostports import HostPort, host_ports
-from fairlead.api.meta import controller_of
-from fairlead.api.node import Node
-from fairlead.api.pod import Pod
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.pod.hostports import HostPort, host_ports
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.meta.types import controller_of
 from fairlead.scheduler.resources import Amounts, allocatable_of, requests_of
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairlead.api.node import Taint
-from fairlead.api.pod import Pod
-from fairlead.api.tolerations import tolerates
+from fairlead.api.core.node.kind import Taint
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.tolerations import tolerates
 
 
 def untolerated(pod: Pod, taints: Iterable[Taint], effects: Sequence[str]) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.deployment import DEPLOYMENT, Deployment
-from fairlead.api.pod import POD, Pod
-from fairlead.api.service import SERVICE, Service
-from fairlead.api.service_families import complete_families
+from fairlead.api.apps.deployment.kind import DEPLOYMENT, Deployment
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.service.families import complete_families
+from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.machinery.checks import check, immutable
 from fairlead.machinery.kind import Kind
 

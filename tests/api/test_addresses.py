@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from fairlead.api.backends import backends
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointPort, EndpointSlice
-from fairlead.api.pod import POD
-from fairlead.api.podstatus import PodIP, PodStatus
-from fairlead.api.rules import ordinary_ip
-from fairlead.api.service import SERVICE, ServicePort
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.pod.status import PodIP, PodStatus
+from fairlead.api.core.service.kind import SERVICE, ServicePort
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointPort, EndpointSlice
+from fairlead.api.meta.rules import ordinary_ip
 from fairlead.machinery import names
 from fairlead.net.family import IPV4, IPV6
 from fairlead.proxy.endpoints import canonical

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from fairlead.api.backends import Backend, backends, serving_nodes
-from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
-from fairlead.api.service import ServicePort
+from fairlead.api.core.service.kind import ServicePort
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 
 PORT = ServicePort(name="web", port=80, protocol="TCP")
 READY, ENDING, GONE = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fairlead.api.service import ServiceStatus
-from fairlead.api.servicespec import ServicePort, ServiceSpec
+from fairlead.api.core.service.kind import ServiceStatus
+from fairlead.api.core.service.spec import ServicePort, ServiceSpec
 from fairlead.machinery.schema import schema_of
 
 ROOT = Path(__file__).parents[2]

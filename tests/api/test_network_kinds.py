@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.ingress import INGRESS
-from fairlead.api.ingressclass import INGRESS_CLASS
-from fairlead.api.networkpolicy import NETWORK_POLICY
-from fairlead.api.replicationcontroller import REPLICATION_CONTROLLER
+from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
+from fairlead.api.networking.ingress.kind import INGRESS
+from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
+from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.base.instant import Instant
 from fairlead.machinery.kind import Kind
 from tests.api.objects import Tree, container, created, wrong, wrong_update

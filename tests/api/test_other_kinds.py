@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.configmap import CONFIG_MAP
-from fairlead.api.controllerrevision import CONTROLLER_REVISION
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.event import EVENT
-from fairlead.api.lease import LEASE
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.node import NODE
-from fairlead.api.secret import SECRET
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.api.apps.controllerrevision.kind import CONTROLLER_REVISION
+from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.configmap.kind import CONFIG_MAP
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.secret.kind import SECRET
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.machinery.decode import decode
 from fairlead.machinery.kind import Kind

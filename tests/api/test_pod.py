@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.pod import POD
-from fairlead.api.pod_create import mount_token
+from fairlead.api.core.pod.create import mount_token
+from fairlead.api.core.pod.kind import POD
 from fairlead.base.instant import Instant, render_time
 from tests.api.objects import container, created, made_pod, pod, wrong, wrong_update
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
 from fairlead.base.instant import Instant
 from tests.api.objects import created, made_service, service, updated, wrong, wrong_update
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.service import SERVICE, ServiceStatus
+from fairlead.api.core.service.kind import SERVICE, ServiceStatus
 from fairlead.machinery.checks import check
 from tests.api.objects import created, service, wrong, wrong_update
 

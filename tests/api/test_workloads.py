@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.deployment import DEPLOYMENT
-from fairlead.api.replicaset import REPLICA_SET
+from fairlead.api.apps.deployment.kind import DEPLOYMENT
+from fairlead.api.apps.replicaset.kind import REPLICA_SET
 from fairlead.base.instant import Instant
 from tests.api.objects import container, created, deployment, made_deployment, wrong, wrong_update
 

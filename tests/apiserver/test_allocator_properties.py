@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
 from fairlead.apiserver.allocation.services import addresses, node_ports
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Compare, Operation, StoreError, TxnResult

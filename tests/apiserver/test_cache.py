@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.watchcache.cache import KindCache
 from fairlead.store.model import Change
 

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.api.core.pod.kind import Pod
 from fairlead.api.kinds import KINDS
-from fairlead.api.pod import Pod
 from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, _messages, parse_protobuf
 from fairlead.machinery.schema import schema_of
 from fairlead.machinery.status import StatusError

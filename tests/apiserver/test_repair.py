@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
 from fairlead.store.memory import MemoryStore
 from fairlead.store.writes import create
 

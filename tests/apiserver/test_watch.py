@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.watchcache.cache import RING_BYTES, KindCache
 from fairlead.apiserver.watchcache.filter import parse_filter
 from fairlead.apiserver.watchcache.watch import MAX_PENDING_BYTES, WatchStream

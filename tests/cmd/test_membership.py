@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import Node, NodeCondition, NodeStatus
+from fairlead.api.core.node.kind import Node, NodeCondition, NodeStatus
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
 from fairlead.cmd.process.membership import left_over, missing
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.runtime.plan import Plan
 
 T = TypeVar("T", bound=Object)

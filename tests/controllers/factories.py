@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.container import Container, ContainerPort
-from fairlead.api.deployment import Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment
-from fairlead.api.meta import LabelSelector, ObjectMeta, OwnerReference
-from fairlead.api.node import Node, NodeCondition, NodeSpec, NodeStatus
-from fairlead.api.pod import Pod
-from fairlead.api.podspec import PodSpec, PodTemplateSpec
-from fairlead.api.podstatus import PodCondition, PodIP, PodStatus
-from fairlead.api.replicaset import ReplicaSet, ReplicaSetSpec
-from fairlead.api.service import Service, ServicePort, ServiceSpec
+from fairlead.api.apps.deployment.kind import Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment
+from fairlead.api.apps.replicaset.kind import ReplicaSet, ReplicaSetSpec
+from fairlead.api.core.node.kind import Node, NodeCondition, NodeSpec, NodeStatus
+from fairlead.api.core.pod.container import Container, ContainerPort
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
+from fairlead.api.core.pod.status import PodCondition, PodIP, PodStatus
+from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
+from fairlead.api.meta.types import LabelSelector, ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_time
 
 NOW = Instant(1_700_000_000.0)

@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.deployment import Deployment
-from fairlead.api.replicaset import ReplicaSet
+from fairlead.api.apps.deployment.kind import Deployment
+from fairlead.api.apps.replicaset.kind import ReplicaSet
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.deployment.plan import reconcile
 from fairlead.controllers.workloads.deployment.revisions import REVISION, template_hash

@@ -5,12 +5,12 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.container import ContainerPort
-from fairlead.api.endpoints import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.pod import Pod
-from fairlead.api.podstatus import PodIP
-from fairlead.api.reference import ObjectReference
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.endpoints.kind import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.core.pod.container import ContainerPort
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import PodIP
+from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.meta.reference import ObjectReference
 from fairlead.controllers.services.endpoints.plan import reconcile, withdraw
 from fairlead.controllers.services.endpoints.subsets import repack, truncate
 from fairlead.runtime.plan import Create, Update

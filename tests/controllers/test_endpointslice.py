@@ -8,11 +8,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointSlice
-from fairlead.api.node import Node
-from fairlead.api.pod import Pod
-from fairlead.api.podstatus import PodIP
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import PodIP
+from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointSlice
 from fairlead.controllers.services.endpointslice.hints import hint_by_shares, shares_of
 from fairlead.controllers.services.endpointslice.plan import MANAGER, reconcile, withdraw
 from tests.controllers.applying import applied

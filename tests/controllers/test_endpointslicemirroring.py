@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.controllers.services.endpointslicemirroring.plan import MANAGER, reconcile
 from tests.controllers.applying import applied
 from tests.controllers.factories import service

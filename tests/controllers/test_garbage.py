@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta, OwnerReference
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.controllers.cluster.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile, waiting_for
 
 WHEN = "2024-01-01T00:00:00Z"

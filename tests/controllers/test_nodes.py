@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from fairlead.api.affinity import Toleration
-from fairlead.api.configmap import CONFIG_MAP
-from fairlead.api.deployment import DEPLOYMENT
-from fairlead.api.event import EVENT
-from fairlead.api.lease import Lease, LeaseSpec
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import Namespace, NamespaceSpec
-from fairlead.api.node import Node, Taint
-from fairlead.api.pod import POD, Pod
-from fairlead.api.podstatus import PodCondition
-from fairlead.api.tolerations import tolerates
+from fairlead.api.apps.deployment.kind import DEPLOYMENT
+from fairlead.api.coordination.lease.kind import Lease, LeaseSpec
+from fairlead.api.core.configmap.kind import CONFIG_MAP
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.namespace.kind import Namespace, NamespaceSpec
+from fairlead.api.core.node.kind import Node, Taint
+from fairlead.api.core.pod.affinity import Toleration
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.status import PodCondition
+from fairlead.api.core.pod.tolerations import tolerates
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.controllers.cluster.namespace.plan import Remains, kinds_to_delete
 from fairlead.controllers.cluster.namespace.plan import reconcile as empty_namespace

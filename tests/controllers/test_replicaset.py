@@ -5,9 +5,9 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.containerstatus import ContainerStatus
-from fairlead.api.pod import Pod
-from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
+from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.event import EVENT
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.pod import POD, Pod
-from fairlead.api.replicationcontroller import (
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.replicationcontroller.kind import (
     REPLICATION_CONTROLLER,
     ReplicationController,
     ReplicationControllerSpec,
 )
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.controllers.workloads.replicationcontroller.plan import reconcile
 from tests.controllers.applying import applied
 from tests.controllers.factories import APP, NOW, pod, template

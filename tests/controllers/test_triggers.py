@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.clock import FakeClock
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.triggers import TriggerTimes

@@ -8,22 +8,22 @@ from collections import Counter
 
 import msgspec
 
-from fairlead.api.affinity import Toleration
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.deployment import DEPLOYMENT
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.event import EVENT
+from fairlead.api.apps.deployment.kind import DEPLOYMENT
+from fairlead.api.apps.replicaset.kind import REPLICA_SET
+from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.affinity import Toleration
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.pod.spec import PodSchedulingGate
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.kinds import KINDS
-from fairlead.api.lease import LEASE
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD
-from fairlead.api.podspec import PodSchedulingGate
-from fairlead.api.replicaset import REPLICA_SET
-from fairlead.api.service import SERVICE
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.fake import FakeClient
 from fairlead.runtime.keys import key_of

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 import fairlead.controllers
-from fairlead.api.deployment import DEPLOYMENT, Deployment
-from fairlead.api.lease import LEASE, Lease, LeaseSpec
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import NAMESPACE, Namespace, NamespaceSpec, NamespaceStatus
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD, Pod
-from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.api.apps.deployment.kind import DEPLOYMENT, Deployment
+from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
+from fairlead.api.coordination.lease.kind import LEASE, Lease, LeaseSpec
+from fairlead.api.core.namespace.kind import NAMESPACE, Namespace, NamespaceSpec, NamespaceStatus
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import Clock

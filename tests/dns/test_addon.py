@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
 from fairlead.base.clock import FakeClock
 from fairlead.base.log import Log
 from fairlead.dns import addon

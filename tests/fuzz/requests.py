@@ -7,10 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from fairlead.api.deleteoptions import DeleteOptions
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.service import SERVICE
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.apiserver.serialization.body import MAX_BODY
 from fairlead.machinery.kind import Kind
 from fairlead.runtime.client import Request

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL, SERVICE_NAME_LABEL
-from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import Node, NodeCondition, NodeStatus
-from fairlead.api.service import LoadBalancerIngress, Service
+from fairlead.api.core.node.kind import Node, NodeCondition, NodeStatus
+from fairlead.api.core.service.kind import LoadBalancerIngress, Service
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointSlice
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.log import SILENT
 from fairlead.loadbalancer.announcer.fake import FakeFabric, FakeLeg
 from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, Announcer

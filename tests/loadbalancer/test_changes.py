@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.loadbalancer.changes import told, updated
 from fairlead.loadbalancer.plan import FINALIZER
 from tests.loadbalancer.world import balanced

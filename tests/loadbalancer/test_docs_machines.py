@@ -10,8 +10,8 @@ import shlex
 
 import yaml
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.cmd import config
 from fairlead.cmd.main import parse
 from fairlead.machinery.decode import decode_tree

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.event import EVENT
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import NODE, Node, NodeCondition, NodeStatus
-from fairlead.api.service import SERVICE
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.node.kind import NODE, Node, NodeCondition, NodeStatus
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import run_all

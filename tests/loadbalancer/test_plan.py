@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.service import LoadBalancerIngress, PortStatus, ServicePort
+from fairlead.api.core.service.kind import LoadBalancerIngress, PortStatus, ServicePort
 from fairlead.loadbalancer.holders import conflict, holder_of
 from fairlead.loadbalancer.plan import FINALIZER
 from tests.loadbalancer.world import World, balanced, pool, sharing

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import Service, ServicePort, ServiceSpec
+from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.loadbalancer.holders import Holder, addresses_of, holder_of
 from fairlead.loadbalancer.plan import Decision, holds, reconcile
 from fairlead.loadbalancer.pool import Pool, Range

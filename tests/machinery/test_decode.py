@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.pod import POD
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.machinery.decode import Decoded, FieldValidation, decode, decode_tree, encode, parse_json
 from fairlead.machinery.status import StatusError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.meta import LabelSelector, LabelSelectorRequirement
+from fairlead.api.meta.types import LabelSelector, LabelSelectorRequirement
 from fairlead.machinery.selectors import (
     EVERYTHING,
     NOTHING,

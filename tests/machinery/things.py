@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fairlead.api.meta import Int32, IntOrString, LabelSelector, Object, Quantity, Record, Time
+from fairlead.api.meta.types import Int32, IntOrString, LabelSelector, Object, Quantity, Record, Time
 from fairlead.machinery.kind import (
     Atomic,
     Column,

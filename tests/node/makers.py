@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen
 

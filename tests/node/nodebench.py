@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from fairlead.api.event import EVENT
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import Log

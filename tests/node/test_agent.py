@@ -11,10 +11,10 @@ import time
 import aiohttp
 import pytest
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import parse_time
 from fairlead.node.runtime.zygoteclient import ZygoteGone
 from tests.net.sandbox import as_any_user

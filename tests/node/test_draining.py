@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import NODE, Node, NodeAddress, NodeCondition, NodeStatus
-from fairlead.api.reference import ObjectReference
+from fairlead.api.core.node.kind import NODE, Node, NodeAddress, NodeCondition, NodeStatus
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.node.draining.loop import SILENT_S, Draining

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.configmap import ConfigMap
-from fairlead.api.pod import Pod
-from fairlead.api.secret import Secret
-from fairlead.api.service import Service
+from fairlead.api.core.configmap.kind import ConfigMap
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.secret.kind import Secret
+from fairlead.api.core.service.kind import Service
 from fairlead.node.volumes.env import (
     ConfigProblem,
     Data,

@@ -7,8 +7,8 @@ import asyncio
 import aiohttp
 import pytest
 
-from fairlead.api.containerstatus import ContainerStatus
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.kind import POD, Pod
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 from tests.node.streaming.client import spdy

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from fairlead.api.pod import POD
+from fairlead.api.core.pod.kind import POD
 from fairlead.net.hostports.plan import PortMapping
 from fairlead.node.pods.hostports import mappings_of
 from tests.net.sandbox import as_any_user

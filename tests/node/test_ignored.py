@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.podspec import PodSpec
-from fairlead.api.volume import Volume
+from fairlead.api.core.pod.spec import PodSpec
+from fairlead.api.core.pod.volume import Volume
 from fairlead.node.pods.ignored import IGNORED, ignored_fields
 from fairlead.node.volumes.volumes import SUPPORTED, VolumeProblem, check_supported
 from tests.node.makers import pod

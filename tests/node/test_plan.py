@@ -7,7 +7,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.node.pods.plan import (
     Decision,

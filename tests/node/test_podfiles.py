@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.api.configmap import ConfigMap
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.secret import Secret
-from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.api.core.configmap.kind import ConfigMap
+from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.api.core.secret.kind import Secret
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
 from fairlead.node.pods.material import HeldToken
 from fairlead.node.pods.recipe import VolumeBind

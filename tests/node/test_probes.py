@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from fairlead.api.containerstatus import ContainerStatus
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.kind import POD, Pod
 from tests.node.healthserver import health_server
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 

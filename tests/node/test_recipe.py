@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.probe import Probe
+from fairlead.api.core.pod.probe import Probe
 from fairlead.base.instant import Instant
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress

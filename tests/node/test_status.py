@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.pod import Pod
-from fairlead.api.podstatus import PodStatus
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import PodStatus
 from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen, Waiting
 from fairlead.node.pods.status import qos_class, render_status
 from tests.node.makers import NOW, exited, pod, running, seen

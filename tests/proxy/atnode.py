@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import IPV4, IPV6
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Restore

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from fairlead.api.backends import SERVICE_NAME_LABEL
-from fairlead.api.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
+from fairlead.api.core.service.kind import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.net.model import ClusterNetwork
 from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_view

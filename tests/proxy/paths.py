@@ -12,8 +12,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead.api.endpointslice import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone
-from fairlead.api.service import LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceStatus
+from fairlead.api.core.service.kind import LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceStatus
+from fairlead.api.discovery.endpointslice.kind import (
+    Endpoint,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+    ForNode,
+    ForZone,
+)
 from tests.proxy.objects import endpoint, port, service, slice_of
 
 PODS = {"a": "10.244.1.2", "b": "10.244.1.3", "c": "10.244.2.2"}

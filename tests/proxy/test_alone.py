@@ -25,10 +25,10 @@ import fairlead.cmd.commands.proxy
 import fairlead.cmd.main
 import fairlead.proxy.modes
 import fairlead.proxy.standalone
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import NODE, Node, NodeAddress, NodeSpec, NodeStatus
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.node.kind import NODE, Node, NodeAddress, NodeSpec, NodeStatus
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import RealClock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.net.nft.model import Missing
 from fairlead.proxy.nftables.rules import TABLE
 from tests.proxy.objects import endpoint, service, slice_of

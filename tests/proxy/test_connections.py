@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net import linux
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.conntrack.run import Conntrack

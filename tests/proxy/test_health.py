@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.event import EVENT
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import NODE, Node, NodeSpec, Taint
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.node.kind import NODE, Node, NodeSpec, Taint
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant

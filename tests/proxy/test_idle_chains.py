@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.endpointslice import EndpointPort
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointPort
 from fairlead.net.errors import KernelRefused
 from fairlead.net.family import IPV4, Family
 from fairlead.net.iptables.fake import FakeIptables

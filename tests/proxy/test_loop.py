@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointPort, EndpointSlice
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointPort, EndpointSlice
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fairlead.api.backends import OTHER_PROXY_LABEL
-from fairlead.api.endpointslice import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Tracer

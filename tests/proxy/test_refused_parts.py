@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointPort
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointPort
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.fake import FakeIptables

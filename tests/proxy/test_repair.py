@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.net import linux
 from fairlead.net.nft.model import Chain, Nft
 from fairlead.net.nft.run import NftKernel

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from fairlead.api.endpointslice import EndpointPort
+from fairlead.api.discovery.endpointslice.kind import EndpointPort
 from fairlead.net import linux
 from fairlead.net.family import IPV4, IPV6, Family
 from tests.net.sandbox import in_sandbox

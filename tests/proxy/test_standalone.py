@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.node import NODE, Node, NodeAddress, NodeSpec, NodeStatus
-from fairlead.api.service import SERVICE
-from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
+from fairlead.api.core.node.kind import NODE, Node, NodeAddress, NodeSpec, NodeStatus
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.meta.types import ObjectMeta
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT

@@ -8,11 +8,11 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.event import EVENT
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import SERVICE
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fairlead.api.endpointslice import EndpointPort, EndpointSlice
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointPort, EndpointSlice
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.flows import Surroundings, stale_flows

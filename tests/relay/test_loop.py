@@ -16,9 +16,9 @@ from typing import Any, cast
 
 import msgspec
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointPort
-from fairlead.api.event import EVENT
-from fairlead.api.service import SERVICE, LoadBalancerIngress, Service
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointPort
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.endpointslice import EndpointPort, EndpointSlice
-from fairlead.api.service import LoadBalancerIngress, Service, ServicePort
+from fairlead.api.core.service.kind import LoadBalancerIngress, Service, ServicePort
+from fairlead.api.discovery.endpointslice.kind import EndpointPort, EndpointSlice
 from fairlead.net.model import Network6
 from fairlead.relay.plan import ANY_IPV6, Door, Networks, Way, candidates, doors, parse_urls, render_urls, targets, url
 from tests.proxy.objects import NETWORK, endpoint, node_port_service, port, service, slice_of, sticky

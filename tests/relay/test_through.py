@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.service import SERVICE
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT

@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 import random
 
-from fairlead.api.event import EVENT
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.pod import Pod
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.tasks import Nursery

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import pytest
 from aiohttp import web
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.machinery.status import StatusError, not_found
 from fairlead.runtime.http import HttpTransport
 from fairlead.runtime.streams import closing

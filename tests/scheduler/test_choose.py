@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.api.affinity import (
+from fairlead.api.core.node.kind import Node, Taint
+from fairlead.api.core.pod.affinity import (
     Affinity,
     NodeAffinity,
     NodeSelector,
@@ -21,11 +22,10 @@ from fairlead.api.affinity import (
     TopologySpreadConstraint,
     WeightedPodAffinityTerm,
 )
-from fairlead.api.container import Container, ContainerPort, ResourceRequirements
-from fairlead.api.meta import LabelSelector
-from fairlead.api.node import Node, Taint
-from fairlead.api.pod import Pod
-from fairlead.api.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRequirements
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.meta.types import LabelSelector
 from fairlead.scheduler.plan import Chosen, NoFit, choose
 from fairlead.scheduler.snapshot import Snapshot
 from tests.controllers.factories import APP, node, pod

@@ -1,18 +1,18 @@
 """What stands between a decoded object and its creation: the namespace must live, and a Pod gets its account.
 
 Source: upstream's admission plug-ins NamespaceLifecycle, ServiceAccount, Priority and RuntimeClass; default
-tolerations and the priority itself are defaults of the kind (`fairlead.api.pod_create`).
+tolerations and the priority itself are defaults of the kind (`fairlead.api.core.pod.create`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.namespace import NAMESPACE, Namespace
-from fairlead.api.pod import POD, Pod
-from fairlead.api.pod_create import class_problem, mount_token
-from fairlead.api.pod_rules import MIRROR
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
+from fairlead.api.core.pod.create import class_problem, mount_token
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.rules import MIRROR
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.ids import IdSource
 from fairlead.machinery.kind import Kind

@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.api.ipaddress import IP_ADDRESS, IPAddress
-from fairlead.api.service import SERVICE, Service, ServicePort
-from fairlead.api.service_defaults import needs_health_port, needs_node_ports
-from fairlead.api.service_families import complete_families, family_of
-from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.api.core.service.defaults import needs_health_port, needs_node_ports
+from fairlead.api.core.service.families import complete_families, family_of
+from fairlead.api.core.service.kind import SERVICE, Service, ServicePort
+from fairlead.api.networking.ipaddress.kind import IP_ADDRESS, IPAddress
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.apiserver.admission.chain import denied
 from fairlead.apiserver.allocation.addresspool import TAKEN, Address, AddressPool, Network, is_address, number_of
 from fairlead.apiserver.allocation.pool import Pool, lower_band

@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-from fairlead.api.ipaddress import (
+from fairlead.api.core.service.families import family_of
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.meta.types import ObjectMeta
+from fairlead.api.networking.ipaddress.kind import (
     ALLOCATOR,
     FAMILY_LABEL,
     IP_ADDRESS,
@@ -19,9 +22,6 @@ from fairlead.api.ipaddress import (
     IPAddressSpec,
     ParentReference,
 )
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import SERVICE, Service
-from fairlead.api.service_families import family_of
 from fairlead.apiserver.allocation.addresspool import is_address
 from fairlead.apiserver.allocation.services import addresses
 from fairlead.apiserver.watchcache.cache import Event

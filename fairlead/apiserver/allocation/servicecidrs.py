@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from fairlead.api.meta import Condition
-from fairlead.api.servicecidr import ServiceCIDR
+from fairlead.api.meta.types import Condition
+from fairlead.api.networking.servicecidr.kind import ServiceCIDR
 from fairlead.apiserver.allocation.addresspool import Address, Network
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"

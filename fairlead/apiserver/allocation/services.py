@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.service import Service
-from fairlead.api.service_defaults import NO_IP, is_headless, needs_cluster_ip
+from fairlead.api.core.service.defaults import NO_IP, is_headless, needs_cluster_ip
+from fairlead.api.core.service.kind import Service
 
 
 def needs_address(service: Service) -> bool:

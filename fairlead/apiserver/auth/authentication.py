@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.api.pod import POD, Pod
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.apiserver.auth import tokens
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
 from fairlead.apiserver.model import ANONYMOUS, User

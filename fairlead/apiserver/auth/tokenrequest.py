@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.pod import POD
-from fairlead.api.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
+from fairlead.api.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.auth import tokens
 from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import read_as

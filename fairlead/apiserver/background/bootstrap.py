@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
-from fairlead.api.endpointslice import EndpointPort as SlicePort
-from fairlead.api.meta import Object, ObjectMeta
-from fairlead.api.namespace import NAMESPACE, Namespace
-from fairlead.api.service import SERVICE, Service, ServicePort, ServiceSpec
-from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
+from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
+from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, ServiceSpec
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
+from fairlead.api.discovery.endpointslice.kind import EndpointPort as SlicePort
+from fairlead.api.meta.types import Object, ObjectMeta
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.route import Target

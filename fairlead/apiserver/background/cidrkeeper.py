@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 
-from fairlead.api.ipaddress import ALLOCATOR, IP_ADDRESS, MANAGED_BY_LABEL
-from fairlead.api.servicecidr import SERVICE_CIDR, ServiceCIDR
+from fairlead.api.networking.ipaddress.kind import ALLOCATOR, IP_ADDRESS, MANAGED_BY_LABEL
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR
 from fairlead.apiserver.allocation.addresspool import Address
 from fairlead.apiserver.allocation.servicecidrs import wanted_condition, wanted_finalizers
 from fairlead.apiserver.registry.update import Candidate, Updater

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.event import EVENT, Event
+from fairlead.api.core.event.kind import EVENT, Event
 from fairlead.apiserver.registry.writer import Raced, Writer
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock

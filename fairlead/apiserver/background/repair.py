@@ -11,10 +11,10 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fairlead.api.ipaddress import IP_ADDRESS
-from fairlead.api.service import SERVICE, Service
-from fairlead.api.service_families import family_of
-from fairlead.api.servicecidr import SERVICE_CIDR
+from fairlead.api.core.service.families import family_of
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.apiserver.allocation.addresspool import AddressPool, Network, is_address, number_of
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
 from fairlead.apiserver.allocation.pool import Pool

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from fairlead.api.node import NODE, Node
-from fairlead.api.pod import Pod
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.pod.kind import Pod
 from fairlead.apiserver.connect.podlogs import check_started, choose_container
 from fairlead.apiserver.model import Forward, Outcome, Upgrade
 from fairlead.apiserver.route import Target

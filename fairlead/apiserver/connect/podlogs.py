@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.status import StatusError, bad_request
 
 _PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}

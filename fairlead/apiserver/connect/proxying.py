@@ -11,10 +11,10 @@ import ipaddress
 import random
 from collections.abc import Iterator
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.node import NODE, Node
-from fairlead.api.pod import POD, Pod
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.apiserver.model import Forward
 from fairlead.apiserver.route import Target
 from fairlead.apiserver.watchcache.resource import Resources

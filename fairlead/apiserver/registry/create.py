@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.meta import ManagedFieldsEntry, ObjectMeta
+from fairlead.api.meta.types import ManagedFieldsEntry, ObjectMeta
 from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.registry.prepare import Place, begin_create, fit_place, generated_name
 from fairlead.apiserver.registry.tracking import track_create

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.api.deleteoptions import DeleteOptions
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.pod import POD
-from fairlead.api.service import SERVICE
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
+from fairlead.api.meta.deleteoptions import DeleteOptions
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.registry.deletion import plan_deletion
 from fairlead.apiserver.registry.writer import Raced, Writer

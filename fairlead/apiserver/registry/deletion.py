@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.api.deleteoptions import DeleteOptions
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.meta.deleteoptions import DeleteOptions
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.machinery.kind import Kind
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import NAMESPACE
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kind import Kind, Part
 from fairlead.machinery.status import bad_request

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairlead.api.deleteoptions import DeleteOptions
-from fairlead.api.namespace import Namespace
-from fairlead.api.pod import Pod
-from fairlead.api.podactions import Binding, Eviction
-from fairlead.api.podstatus import PodCondition
-from fairlead.api.scale import Scale, ScaleSpec, ScaleStatus
+from fairlead.api.autoscaling.scale import Scale, ScaleSpec, ScaleStatus
+from fairlead.api.core.namespace.kind import Namespace
+from fairlead.api.core.pod.actions import Binding, Eviction
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import PodCondition
+from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.apiserver.registry.apply import Applier, read_config
 from fairlead.apiserver.registry.delete import Deleter
 from fairlead.apiserver.registry.patch import is_apply, read_patch

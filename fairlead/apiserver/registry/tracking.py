@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.meta import ManagedFieldsEntry
+from fairlead.api.meta.types import ManagedFieldsEntry
 from fairlead.apiserver.registry.prepare import KEPT_BY_PARTS
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD
-from fairlead.api.service import SERVICE
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies

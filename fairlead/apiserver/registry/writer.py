@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from fairlead.api.lease import LEASE
-from fairlead.api.node import NODE
+from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.node.kind import NODE
 from fairlead.apiserver.allocation.allocator import Hold, ServiceAllocator
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.api.event import EVENT
-from fairlead.api.event_view import EVENT_VIEW, from_core, to_core
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.events.event.kind import EVENT_VIEW, from_core, to_core
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
 from fairlead.machinery.kind import Kind
 from fairlead.store.model import Change, Record

@@ -100,7 +100,7 @@ async def _run(access: Access, interface: str, name: str, around: Surroundings, 
 
 async def _group(client: Client, log: Log) -> str:
     """What tells this cluster's machines from another's on the same network. Waits for the API server."""
-    from fairlead.api.namespace import NAMESPACE
+    from fairlead.api.core.namespace.kind import NAMESPACE
     from fairlead.machinery.status import StatusError
 
     while True:

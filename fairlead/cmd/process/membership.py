@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from fairlead.api.node import NODE, Node
+from fairlead.api.core.node.kind import NODE, Node
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery

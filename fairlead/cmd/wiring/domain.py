@@ -14,14 +14,14 @@ from fairlead.cmd.names import read_domain
 from fairlead.dns.config import BadConfig, parse_config
 
 if TYPE_CHECKING:
-    from fairlead.api.configmap import ConfigMap
+    from fairlead.api.core.configmap.kind import ConfigMap
     from fairlead.base.log import Log
     from fairlead.runtime.client import Client
 
 
 async def follow(client: Client, path: Path, *, log: Log) -> None:
     """Keeps the file true, for ever."""
-    from fairlead.api.configmap import CONFIG_MAP
+    from fairlead.api.core.configmap.kind import CONFIG_MAP
     from fairlead.dns.addon import NAME, NAMESPACE
     from fairlead.runtime.informer import InformerSet
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.deployment import DEPLOYMENT
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE
-from fairlead.api.event import EVENT
+from fairlead.api.apps.deployment.kind import DEPLOYMENT
+from fairlead.api.apps.replicaset.kind import REPLICA_SET
+from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.api.kinds import KINDS
-from fairlead.api.lease import LEASE
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD
-from fairlead.api.replicaset import REPLICA_SET
-from fairlead.api.replicationcontroller import REPLICATION_CONTROLLER
-from fairlead.api.service import SERVICE
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
 from fairlead.controllers.cluster.partial import partial
 from fairlead.machinery.kind import Kind
 

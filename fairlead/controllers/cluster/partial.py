@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from fairlead.api.meta import Object
+from fairlead.api.meta.types import Object
 from fairlead.machinery.kind import Kind
 
 

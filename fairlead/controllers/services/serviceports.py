@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.controllers.workloads.podfacts import is_finished, is_ready
 
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fairlead.api.pod import POD, Pod
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.controllers.services.serviceports import selects_pods
 from fairlead.runtime.index import Index
 from fairlead.runtime.informer import InformerSet

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from fairlead.api.meta import Object, OwnerReference, controller_of
+from fairlead.api.meta.types import Object, OwnerReference, controller_of
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.selectors import LabelRequirements
 from fairlead.runtime.plan import Patch

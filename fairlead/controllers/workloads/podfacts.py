@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fairlead.api.meta import LabelSelector, ObjectMeta, OwnerReference
-from fairlead.api.pod import Pod
-from fairlead.api.podstatus import PodCondition
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import PodCondition
+from fairlead.api.meta.types import LabelSelector, ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, parse_time
 from fairlead.machinery.selectors import LabelRequirements, from_label_selector
 

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from fairlead.api.backends import is_proxied, service_of
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.node import NODE, Node
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.base.log import Log
 from fairlead.loadbalancer.announcer.model import Call
 from fairlead.loadbalancer.announcer.plan import (

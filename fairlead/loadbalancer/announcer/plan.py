@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from fairlead.api.backends import is_proxied
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.node import Node
-from fairlead.api.service import Service
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 
 Network = IPv4Network | IPv6Network
 

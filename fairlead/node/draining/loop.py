@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.node import NODE, Node
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.node.draining.model import Applied, Ask
 from fairlead.node.draining.plan import asked_at, routed
 from fairlead.runtime.informer import Informer, InformerSet

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.node import Node
+from fairlead.api.core.node.kind import Node
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _CONTROLLER = "endpointslice-controller.k8s.io"

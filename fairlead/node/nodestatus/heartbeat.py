@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import msgspec
 
-from fairlead.api.lease import LEASE
-from fairlead.api.node import NODE, Node
+from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.node.kind import NODE, Node
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_micro_time
 from fairlead.base.log import Log

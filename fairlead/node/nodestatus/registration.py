@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fairlead.api.lease import Lease, LeaseSpec
-from fairlead.api.meta import ObjectMeta, OwnerReference
-from fairlead.api.node import (
+from fairlead.api.coordination.lease.kind import Lease, LeaseSpec
+from fairlead.api.core.node.kind import (
     DaemonEndpoint,
     Node,
     NodeAddress,
@@ -17,6 +16,7 @@ from fairlead.api.node import (
     NodeStatus,
     NodeSystemInfo,
 )
+from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.node.settings import NodeSettings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
-from fairlead.api.reference import ObjectReference
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.tasks import Nursery
 from fairlead.node.pods import plan
 from fairlead.node.pods.material import Material, fetch, lay_out

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.kind import Pod
 from fairlead.node.pods.recipe import resolv_conf
 from fairlead.node.settings import NodeSettings
 

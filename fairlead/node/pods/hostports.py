@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
-from fairlead.api.hostports import HostPort, clash, host_ports, long_running_ports
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.hostports import HostPort, clash, host_ports, long_running_ports
+from fairlead.api.core.pod.kind import Pod
 from fairlead.net.hostports.plan import PortMapping
 from fairlead.net.hostports.run import HostPortRules
 

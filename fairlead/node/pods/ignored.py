@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.container import Container, EphemeralContainer, ResourceRequirements, VolumeMount
-from fairlead.api.pod import Pod
-from fairlead.api.podspec import PodSpec
-from fairlead.api.probe import HTTPGetAction, LifecycleHandler
-from fairlead.api.security import PodSecurityContext, SecurityContext
-from fairlead.api.volume import EmptyDirVolumeSource
-from fairlead.api.volume_projected import (
+from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements, VolumeMount
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.probe import HTTPGetAction, LifecycleHandler
+from fairlead.api.core.pod.security import PodSecurityContext, SecurityContext
+from fairlead.api.core.pod.spec import PodSpec
+from fairlead.api.core.pod.volume import EmptyDirVolumeSource
+from fairlead.api.core.pod.volume_projected import (
     ConfigMapVolumeSource,
     DownwardAPIVolumeFile,
     DownwardAPIVolumeSource,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlead.api.configmap import CONFIG_MAP
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
-from fairlead.api.secret import SECRET
-from fairlead.api.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
-from fairlead.api.volume import EmptyDirVolumeSource, Volume
+from fairlead.api.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
+from fairlead.api.core.configmap.kind import CONFIG_MAP
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
+from fairlead.api.core.secret.kind import SECRET
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.node.pods.recipe import VolumeBind

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen, ephemeral, sidecar
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
 from fairlead.node.images.host import Image
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings

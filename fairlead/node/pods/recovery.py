@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fairlead.api.containerstatus import ContainerStatus
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.state import NEVER, ContainerSeen, Exit, PodSeen, all_containers
 from fairlead.node.pods.status import CONTAINER_ID

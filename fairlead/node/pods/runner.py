@@ -7,8 +7,8 @@ import contextlib
 import signal
 from dataclasses import replace
 
-from fairlead.api.container import Container, EphemeralContainer
-from fairlead.api.probe import LifecycleHandler
+from fairlead.api.core.pod.container import Container, EphemeralContainer
+from fairlead.api.core.pod.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError

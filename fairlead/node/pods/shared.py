@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fairlead.api.pod import Pod
-from fairlead.api.service import Service
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
-from fairlead.api.podstatus import HostIP, PodIP
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import HostIP, PodIP
 from fairlead.base.instant import Instant
 from fairlead.base.numbers import natural
 from fairlead.node.images.catalogue import render_file

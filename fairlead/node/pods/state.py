@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fairlead.api.container import Container, EphemeralContainer
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.container import Container, EphemeralContainer
+from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 
 NEVER = Instant(0.0)

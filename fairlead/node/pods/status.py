@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fairlead.api.container import Container
-from fairlead.api.containerstatus import (
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containerstatus import (
     ContainerState,
     ContainerStateRunning,
     ContainerStateTerminated,
     ContainerStateWaiting,
     ContainerStatus,
 )
-from fairlead.api.pod import Pod
-from fairlead.api.podstatus import HostIP, PodCondition, PodIP, PodStatus
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.status import HostIP, PodCondition, PodIP, PodStatus
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts

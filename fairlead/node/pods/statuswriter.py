@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.pod import POD
-from fairlead.api.podstatus import PodStatus
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.pod.status import PodStatus
 from fairlead.machinery.status import StatusError
 from fairlead.node.pods.context import PodContext
 from fairlead.node.pods.status import render_status

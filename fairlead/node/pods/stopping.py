@@ -7,7 +7,7 @@ import contextlib
 import signal
 from dataclasses import dataclass
 
-from fairlead.api.container import Container
+from fairlead.api.core.pod.container import Container
 from fairlead.base.tasks import stop as stop_task
 from fairlead.node.pods.commands import run_command
 from fairlead.node.pods.shared import Shared

@@ -11,7 +11,7 @@ import contextlib
 import os
 from ipaddress import IPv4Address, IPv6Address
 
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.net.errors import KernelRefused

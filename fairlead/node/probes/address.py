@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.columns import join_host_port
-from fairlead.api.container import Container
+from fairlead.api.core.pod.container import Container
+from fairlead.api.meta.columns import join_host_port
 from fairlead.base.numbers import natural
 
 

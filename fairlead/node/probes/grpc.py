@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from fairlead.api.columns import join_host_port
+from fairlead.api.meta.columns import join_host_port
 from fairlead.node.probes.address import dial_text, duration_text
 from fairlead.node.probes.health_message import MessageError, parse_status, render_request
 from fairlead.node.probes.result import SUCCESS, ProbeResult, failure

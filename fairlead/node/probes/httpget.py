@@ -17,9 +17,9 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from fairlead.api.columns import join_host_port
-from fairlead.api.container import Container
-from fairlead.api.probe import HTTPGetAction
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.probe import HTTPGetAction
+from fairlead.api.meta.columns import join_host_port
 from fairlead.node.probes.address import dial_text, resolve_port
 
 MAX_BODY = 10 << 10

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
-from fairlead.api.columns import join_host_port
-from fairlead.api.container import Container
-from fairlead.api.probe import GRPCAction, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.probe import GRPCAction, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
+from fairlead.api.meta.columns import join_host_port
 from fairlead.node.probes import grpc as grpchealth
 from fairlead.node.probes import httpget
 from fairlead.node.probes.address import PortError, dial_text, resolve_port

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from fairlead.api.container import Container
-from fairlead.api.probe import Probe
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.probe import Probe
 from fairlead.base.instant import Instant
 from fairlead.node.pods.state import ContainerSeen
 from fairlead.node.probes.prober import RunCommand, probe_once

@@ -10,14 +10,14 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 
-from fairlead.api.columns import join_host_port
-from fairlead.api.configmap import ConfigMap
-from fairlead.api.container import Container
-from fairlead.api.env import EnvVar, ResourceFieldSelector
-from fairlead.api.pod import Pod
-from fairlead.api.secret import Secret
-from fairlead.api.service import Service
-from fairlead.api.volume import Volume
+from fairlead.api.core.configmap.kind import ConfigMap
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.env import EnvVar, ResourceFieldSelector
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.secret.kind import Secret
+from fairlead.api.core.service.kind import Service
+from fairlead.api.meta.columns import join_host_port
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.node.volumes.fields import FieldProblem, resource_value, value_of
 

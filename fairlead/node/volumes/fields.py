@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from fairlead.api.container import Container
-from fairlead.api.pod import Pod
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.machinery.quoting import go_quote
 

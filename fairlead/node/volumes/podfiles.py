@@ -18,8 +18,8 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.numbers import natural
 from fairlead.machinery.quantity import whole
 from fairlead.net import linux

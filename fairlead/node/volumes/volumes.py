@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fairlead.api.container import Container
-from fairlead.api.env import ResourceFieldSelector
-from fairlead.api.pod import Pod
-from fairlead.api.volume import Volume
-from fairlead.api.volume_projected import DownwardAPIVolumeFile, KeyToPath, VolumeProjection
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.env import ResourceFieldSelector
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.pod.volume_projected import DownwardAPIVolumeFile, KeyToPath, VolumeProjection
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.node.volumes.env import Data
 from fairlead.node.volumes.fields import FieldProblem, resource_value, value_of

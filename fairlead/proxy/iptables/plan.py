@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.service import Service, ServicePort
+from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.model import Chain
 from fairlead.proxy.backend import Address, UdpFrontend

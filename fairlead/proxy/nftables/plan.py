@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from fairlead.api.endpointslice import EndpointSlice
-from fairlead.api.service import Service
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import Family
 from fairlead.net.nft.model import Chain, Elements
 from fairlead.proxy.endpoints import NO_ORDER, Candidates, NodeView, Order, Piece, Target, candidates, moved, rearranged

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead.api.kinds import by_gvk
-from fairlead.api.meta import Object, ObjectMeta, OwnerReference
+from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
 from fairlead.controllers.cluster.cachedkinds import CACHED
 from fairlead.controllers.cluster.garbage.plan import Item, reconcile, waiting_for
 from fairlead.controllers.cluster.partial import partial

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fairlead.api.namespace import NamespaceCondition, NamespaceStatus
+from fairlead.api.core.namespace.kind import NamespaceCondition, NamespaceStatus
 from fairlead.base.instant import Instant, render_time
 
 

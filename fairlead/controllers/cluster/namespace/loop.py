@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.api.kinds import KINDS
-from fairlead.api.meta import Object
-from fairlead.api.namespace import NAMESPACE, Namespace
+from fairlead.api.meta.types import Object
 from fairlead.controllers.cluster.cachedkinds import CACHED
 from fairlead.controllers.cluster.namespace.plan import Remains, is_ours, kinds_to_delete, reconcile
 from fairlead.controllers.cluster.partial import partial

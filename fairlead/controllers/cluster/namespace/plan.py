@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.event import EVENT
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import NAMESPACE, Namespace
-from fairlead.api.pod import POD
+from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time
 from fairlead.controllers.cluster.namespace.conditions import with_conditions
 from fairlead.machinery.kind import Kind

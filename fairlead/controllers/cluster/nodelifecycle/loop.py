@@ -5,9 +5,9 @@ While the API server is away nobody can renew a lease: that silence says nothing
 
 from __future__ import annotations
 
-from fairlead.api.lease import LEASE, Lease
-from fairlead.api.node import NODE
-from fairlead.api.pod import POD, Pod
+from fairlead.api.coordination.lease.kind import LEASE, Lease
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, first_seen
 from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlead.api.lease import Lease
-from fairlead.api.node import NODE, Node, NodeCondition, Taint
-from fairlead.api.pod import POD, Pod
+from fairlead.api.coordination.lease.kind import Lease
+from fairlead.api.core.node.kind import NODE, Node, NodeCondition, Taint
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time
 from fairlead.controllers.workloads.podfacts import is_finished

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.node import NODE, Node
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.cluster.podgc.plan import reconcile
 from fairlead.controllers.context import Context

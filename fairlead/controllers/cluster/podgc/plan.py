@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.pod import POD, Pod
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.runtime.plan import NOTHING, Delete, Note, Plan
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fairlead.api.configmap import CONFIG_MAP
-from fairlead.api.meta import Object
-from fairlead.api.namespace import NAMESPACE
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT
+from fairlead.api.core.configmap.kind import CONFIG_MAP
+from fairlead.api.core.namespace.kind import NAMESPACE
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
+from fairlead.api.meta.types import Object
 from fairlead.controllers.cluster.serviceaccount.plan import ACCOUNT, ROOT_CA, reconcile
 from fairlead.controllers.context import Context
 from fairlead.runtime.keys import split_key

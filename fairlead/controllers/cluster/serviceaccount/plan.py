@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from fairlead.api.configmap import CONFIG_MAP, ConfigMap
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.namespace import Namespace
-from fairlead.api.serviceaccount import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.namespace.kind import Namespace
+from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.runtime.plan import NOTHING, Create, Plan, Update
 
 ACCOUNT = "default"

@@ -4,8 +4,8 @@ rules are made from slices, and a big Endpoints object must not stand in their w
 
 from __future__ import annotations
 
-from fairlead.api.endpoints import ENDPOINTS, Endpoints
-from fairlead.api.service import Service
+from fairlead.api.core.endpoints.kind import ENDPOINTS, Endpoints
+from fairlead.api.core.service.kind import Service
 from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpoints.plan import reconcile, withdraw
 from fairlead.controllers.services.servicewatch import ServiceWatch

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from fairlead.api.backends import HEADLESS_LABEL
-from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.meta import Object, ObjectMeta
-from fairlead.api.pod import Pod
-from fairlead.api.reference import ObjectReference
-from fairlead.api.service import Service
+from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.service.kind import Service
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.services.endpoints.subsets import CAPACITY, repack, truncate
 from fairlead.controllers.services.serviceports import (

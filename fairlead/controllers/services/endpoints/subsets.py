@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairlead.api.endpoints import EndpointAddress, EndpointPort, EndpointSubset
+from fairlead.api.core.endpoints.kind import EndpointAddress, EndpointPort, EndpointSubset
 
 CAPACITY = 1000
 """Addresses of one Endpoints object, each counted in every subset that has it."""

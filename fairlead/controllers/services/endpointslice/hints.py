@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from fairlead.api.endpointslice import Endpoint, EndpointHints, ForNode, ForZone
-from fairlead.api.node import Node
-from fairlead.api.service import Service
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointHints, ForNode, ForZone
 from fairlead.machinery.quantity import parse_quantity
 
 ZONE = "topology.kubernetes.io/zone"

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.node import NODE, Node
+from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpointslice.hints import ZONE, is_automatic, shares_of
 from fairlead.controllers.services.endpointslice.plan import MANAGER, reconcile, withdraw

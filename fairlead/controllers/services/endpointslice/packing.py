@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fairlead.api.endpointslice import Endpoint, EndpointSlice
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
 
 CAPACITY = 100
 

@@ -17,11 +17,17 @@ from dataclasses import dataclass, field
 import msgspec
 
 from fairlead.api.backends import HEADLESS_LABEL
-from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointPort, EndpointSlice
-from fairlead.api.meta import ObjectMeta, OwnerReference
-from fairlead.api.pod import Pod
-from fairlead.api.reference import ObjectReference
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import (
+    ENDPOINT_SLICE,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic
 from fairlead.controllers.services.endpointslice.packing import pack

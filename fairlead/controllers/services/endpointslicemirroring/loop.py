@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fairlead.api.endpoints import ENDPOINTS
-from fairlead.api.endpointslice import ENDPOINT_SLICE, EndpointSlice
-from fairlead.api.service import SERVICE, Service
+from fairlead.api.core.endpoints.kind import ENDPOINTS
+from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpointslicemirroring.plan import MANAGER, reconcile
 from fairlead.controllers.services.serviceports import MANAGED_BY, SERVICE_NAME

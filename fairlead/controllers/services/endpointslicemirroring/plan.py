@@ -14,10 +14,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlead.api.endpoints import ENDPOINTS, EndpointAddress, Endpoints, EndpointSubset
-from fairlead.api.endpointslice import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointPort, EndpointSlice
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.service import Service
+from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, Endpoints, EndpointSubset
+from fairlead.api.core.service.kind import Service
+from fairlead.api.discovery.endpointslice.kind import (
+    ENDPOINT_SLICE,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.addresses import unmapped
 from fairlead.controllers.services.endpoints.plan import LEADER
 from fairlead.controllers.services.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from fairlead.api.deployment import Deployment, DeploymentCondition, DeploymentStatus
-from fairlead.api.replicaset import ReplicaSet
+from fairlead.api.apps.deployment.kind import Deployment, DeploymentCondition, DeploymentStatus
+from fairlead.api.apps.replicaset.kind import ReplicaSet
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.controllers.workloads.deployment.scaling import bounds_of, size_of
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fairlead.api.deployment import DEPLOYMENT
-from fairlead.api.meta import controller_of
-from fairlead.api.pod import POD, Pod
-from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.api.apps.deployment.kind import DEPLOYMENT
+from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.meta.types import controller_of
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.deployment.plan import reconcile
 from fairlead.controllers.workloads.podfacts import is_finished, requirements

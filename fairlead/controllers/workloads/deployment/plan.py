@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fairlead.api.deployment import DEPLOYMENT, Deployment, DeploymentStatus
-from fairlead.api.meta import ObjectMeta
-from fairlead.api.replicaset import REPLICA_SET, ReplicaSet, ReplicaSetSpec
+from fairlead.api.apps.deployment.kind import DEPLOYMENT, Deployment, DeploymentStatus
+from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet, ReplicaSetSpec
+from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.deployment import conditions as status_of

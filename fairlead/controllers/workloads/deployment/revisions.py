@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fairlead.api.deployment import Deployment
-from fairlead.api.meta import Labels, LabelSelector, ObjectMeta
-from fairlead.api.podspec import PodTemplateSpec
-from fairlead.api.replicaset import ReplicaSet
+from fairlead.api.apps.deployment.kind import Deployment
+from fairlead.api.apps.replicaset.kind import ReplicaSet
+from fairlead.api.core.pod.spec import PodTemplateSpec
+from fairlead.api.meta.types import Labels, LabelSelector, ObjectMeta
 from fairlead.base.numbers import natural
 
 HASH_LABEL = "pod-template-hash"

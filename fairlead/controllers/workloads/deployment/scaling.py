@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairlead.api.deployment import Deployment
-from fairlead.api.replicaset import ReplicaSet
+from fairlead.api.apps.deployment.kind import Deployment
+from fairlead.api.apps.replicaset.kind import ReplicaSet
 from fairlead.base.numbers import natural
 from fairlead.controllers.workloads.deployment.revisions import DESIRED, MAXIMUM, annotation_number, by_age
 

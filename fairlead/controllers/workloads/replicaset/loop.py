@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from fairlead.api.meta import Object, controller_of
-from fairlead.api.pod import POD, Pod
-from fairlead.api.replicaset import REPLICA_SET, ReplicaSet
+from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.meta.types import Object, controller_of
 from fairlead.base.instant import Instant
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.podfacts import requirements

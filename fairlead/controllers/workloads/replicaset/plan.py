@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.meta import ObjectMeta, OwnerReference
-from fairlead.api.pod import POD, Pod
-from fairlead.api.replicaset import REPLICA_SET, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.podfacts import (

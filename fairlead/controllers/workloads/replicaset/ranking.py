@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from fairlead.api.pod import Pod
-from fairlead.api.pod_rules import DELETION_COST, deletion_cost
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.rules import DELETION_COST, deletion_cost
 from fairlead.base.instant import parse_time
 from fairlead.controllers.workloads.podfacts import is_active, is_ready, ready_since
 

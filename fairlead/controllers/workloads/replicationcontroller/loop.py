@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.replicationcontroller import REPLICATION_CONTROLLER, ReplicationController
+from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER, ReplicationController
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.replicaset.loop import Replicas
 from fairlead.controllers.workloads.replicationcontroller.plan import reconcile

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fairlead.api.meta import LabelSelector
-from fairlead.api.pod import Pod
-from fairlead.api.podspec import PodTemplateSpec
-from fairlead.api.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetSpec, ReplicaSetStatus
-from fairlead.api.replicationcontroller import (
+from fairlead.api.apps.replicaset.kind import ReplicaSet, ReplicaSetCondition, ReplicaSetSpec, ReplicaSetStatus
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.spec import PodTemplateSpec
+from fairlead.api.core.replicationcontroller.kind import (
     REPLICATION_CONTROLLER,
     ReplicationController,
     ReplicationControllerCondition,
     ReplicationControllerStatus,
 )
+from fairlead.api.meta.types import LabelSelector
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.replicaset import plan as replicaset
 from fairlead.controllers.workloads.replicaset.plan import Failure

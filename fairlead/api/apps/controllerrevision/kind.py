@@ -1,0 +1,57 @@
+"""A controller revision: a stored version of a workload's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME, NONE
+from fairlead.api.meta.rules import changed, not_negative
+from fairlead.api.meta.types import Int64, Object, controller_of
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Column, Doc, Kind
+from fairlead.machinery.status import FieldError, required
+
+
+class ControllerRevision(Object):
+    """A stored version of a workload, to go back to."""
+
+    data: Annotated[Any, Doc("What was wanted then.")] = None
+    revision: Annotated[Int64, Doc("Which one it is.")] = msgspec.field(default_factory=int)
+
+
+def _controller(revision: ControllerRevision, _: Instant) -> str:
+    owner = controller_of(revision.metadata)
+    if owner is None:
+        return NONE
+    group = owner.apiVersion.rpartition("/")[0]
+    return f"{owner.kind.lower()}.{group}/{owner.name}" if group else f"{owner.kind.lower()}/{owner.name}"
+
+
+def _rules(revision: ControllerRevision) -> Iterator[FieldError]:
+    if revision.data is None:
+        yield required("data", "data is mandatory")
+    yield from not_negative(revision.revision, "revision")
+
+
+def _transition(old: ControllerRevision, new: ControllerRevision) -> Iterator[FieldError]:
+    yield from changed(old.data, new.data, "data")
+
+
+CONTROLLER_REVISION = Kind(
+    type=ControllerRevision,
+    kind="ControllerRevision",
+    group="apps",
+    plural="controllerrevisions",
+    singular="controllerrevision",
+    rules=_rules,
+    transition=_transition,
+    columns=(
+        NAME,
+        Column("Controller", _controller, doc="Whose version it is."),
+        Column("Revision", lambda revision, _: revision.revision, doc="The version's number."),
+        AGE,
+    ),
+)

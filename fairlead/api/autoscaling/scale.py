@@ -1,0 +1,23 @@
+"""The `scale` subresource (autoscaling/v1): how many replicas are wanted and are."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fairlead.api.meta.types import Int32, Object, Record
+
+
+class ScaleSpec(Record):
+    replicas: Int32 = 0
+
+
+class ScaleStatus(Record):
+    replicas: Int32 = msgspec.field(default_factory=int)
+    selector: str = ""
+
+
+class Scale(Object):
+    """How many replicas a workload is to have and has."""
+
+    spec: ScaleSpec = msgspec.field(default_factory=ScaleSpec)
+    status: ScaleStatus = msgspec.field(default_factory=ScaleStatus)

@@ -1,0 +1,54 @@
+"""A config map: settings as texts under keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fairlead.api.core.data_rules import frozen_errors, key_errors, settle_base64, size_errors
+from fairlead.api.meta.columns import AGE, NAME
+from fairlead.api.meta.types import Base64, Object
+from fairlead.machinery.kind import Column, Doc, Kind
+from fairlead.machinery.status import FieldError, invalid
+
+
+class ConfigMap(Object):
+    """Settings as texts under keys, for pods to read as variables or files."""
+
+    binaryData: Annotated[dict[str, Base64], Doc("Values that are no text, in base64.")] = {}
+    data: Annotated[dict[str, str], Doc("The values.")] = {}
+    immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
+
+
+def _default(found: ConfigMap) -> ConfigMap:
+    settle_base64(found.binaryData)
+    return found
+
+
+def _rules(found: ConfigMap) -> Iterator[FieldError]:
+    yield from key_errors(found.data, "data")
+    yield from key_errors(found.binaryData, "binaryData")
+    for key in sorted(found.data.keys() & found.binaryData.keys()):
+        yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+    yield from size_errors(found.data, found.binaryData)
+
+
+def _transition(old: ConfigMap, new: ConfigMap) -> Iterator[FieldError]:
+    yield from frozen_errors(old, new, ("data", "binaryData"))
+
+
+CONFIG_MAP = Kind(
+    type=ConfigMap,
+    kind="ConfigMap",
+    plural="configmaps",
+    singular="configmap",
+    short_names=("cm",),
+    default=_default,
+    rules=_rules,
+    transition=_transition,
+    columns=(
+        NAME,
+        Column("Data", lambda found, _: len(found.data) + len(found.binaryData), doc="How many keys it has."),
+        AGE,
+    ),
+)

@@ -1,0 +1,135 @@
+"""An event: what happened to an object, for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import since
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import Int32, MicroTime, Object, Record, Time
+from fairlead.base.instant import Instant
+from fairlead.machinery import names
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.status import FieldError, invalid, required
+
+_WORD_MAX = 128
+_NOTE_MAX = 1024
+
+
+class EventSeries(Record):
+    count: Annotated[Int32, Doc("How often it happened.")] = 0
+    lastObservedTime: Annotated[MicroTime, Doc("When it last happened.")] | None = None
+
+
+class EventSource(Record):
+    component: Annotated[str, Doc("Which component says so.")] = ""
+    host: Annotated[str, Doc("On which node.")] = ""
+
+
+class Event(Object):
+    """Something that happened to an object, for people to read. Kept for an hour."""
+
+    type: Annotated[str, Doc("Normal or Warning.")] = ""
+    involvedObject: Annotated[ObjectReference, Atomic(), Doc("What it happened to.")] = msgspec.field(
+        default_factory=ObjectReference
+    )
+    action: Annotated[str, Doc("What was done or tried.")] = ""
+    count: Annotated[Int32, Doc("How often it happened.")] = 0
+    eventTime: Annotated[MicroTime, Doc("When it first happened.")] | None = None
+    firstTimestamp: Annotated[Time, Doc("When it first happened.")] | None = None
+    lastTimestamp: Annotated[Time, Doc("When it last happened.")] | None = None
+    message: Annotated[str, Doc("What happened, in a sentence.")] = ""
+    reason: Annotated[str, Doc("What happened, in a word.")] = ""
+    related: Annotated[ObjectReference, Atomic(), Doc("What else it is about.")] | None = None
+    reportingComponent: Annotated[str, Doc("Who says so.")] = ""
+    reportingInstance: Annotated[str, Doc("Which instance of it.")] = ""
+    series: Annotated[EventSeries, Doc("How often it happened again.")] | None = None
+    source: Annotated[EventSource, Doc("Who says so.")] = msgspec.field(default_factory=EventSource)
+
+
+def _first(event: Event, now: Instant) -> str:
+    return since(event.firstTimestamp or event.eventTime, now)
+
+
+def _last(event: Event, now: Instant) -> str:
+    if event.series is not None:
+        return since(event.series.lastObservedTime, now)
+    return since(event.lastTimestamp, now) if event.lastTimestamp else _first(event, now)
+
+
+def _object(event: Event, _: Instant) -> str:
+    ref = event.involvedObject
+    return f"{ref.kind.lower()}/{ref.name}" if ref.name else ref.kind.lower()
+
+
+def _source(event: Event, _: Instant) -> str:
+    component = event.source.component or event.reportingComponent
+    host = event.source.host or event.reportingInstance
+    return f"{component}, {host}" if host else component
+
+
+def _count(event: Event, _: Instant) -> int:
+    return event.series.count if event.series is not None else event.count or 1
+
+
+def event_errors(event: Event) -> Iterator[FieldError]:
+    """Of an event in either form. Those with an `eventTime` are of the newer sort and must say more."""
+    wanted, path = event.involvedObject.namespace, "involvedObject.namespace"
+    if event.eventTime is None:
+        # Events of objects without a namespace live in `default`.
+        if event.metadata.namespace not in ((wanted,) if wanted else ("", "default")):
+            yield invalid(path, wanted, "does not match event.namespace")
+        return
+    if not wanted and event.metadata.namespace not in ("default", "kube-system"):
+        yield invalid(path, wanted, "does not match event.namespace")
+    controller = event.reportingComponent
+    if not controller:
+        yield required("reportingController")
+    for text in names.qualified_name(controller):
+        yield invalid("reportingController", controller, text)
+    for name in ("reportingInstance", "action", "reason"):
+        value = getattr(event, name)
+        if not value:
+            yield required(name)
+        if len(value) > _WORD_MAX:
+            yield invalid(name, "", f"can have at most {_WORD_MAX} characters")
+    if len(event.message) > _NOTE_MAX:
+        yield invalid("message", "", f"can have at most {_NOTE_MAX} characters")
+
+
+EVENT = Kind(
+    type=Event,
+    kind="Event",
+    plural="events",
+    singular="event",
+    short_names=("ev",),
+    rules=event_errors,
+    columns=(
+        Column("Last Seen", _last, doc="When it was seen last."),
+        Column("Type", lambda event, _: event.type, doc="Normal or Warning."),
+        Column("Reason", lambda event, _: event.reason, doc="What happened, in a word."),
+        Column("Object", _object, doc="What it happened to."),
+        Column("Subobject", lambda event, _: event.involvedObject.fieldPath, wide=True),
+        Column("Source", _source, wide=True, doc="Who says so."),
+        Column("Message", lambda event, _: event.message.strip(), doc="What happened, in a sentence."),
+        Column("First Seen", _first, wide=True),
+        Column("Count", _count, wide=True, doc="How often it was seen."),
+        Column("Name", lambda event, _: event.metadata.name, wide=True, format="name"),
+    ),
+    fields={
+        "involvedObject.kind": lambda event: event.involvedObject.kind,
+        "involvedObject.namespace": lambda event: event.involvedObject.namespace,
+        "involvedObject.name": lambda event: event.involvedObject.name,
+        "involvedObject.uid": lambda event: event.involvedObject.uid,
+        "involvedObject.apiVersion": lambda event: event.involvedObject.apiVersion,
+        "involvedObject.resourceVersion": lambda event: event.involvedObject.resourceVersion,
+        "involvedObject.fieldPath": lambda event: event.involvedObject.fieldPath,
+        "reason": lambda event: event.reason,
+        "reportingComponent": lambda event: event.reportingComponent or event.source.component,
+        "source": lambda event: event.source.component or event.reportingComponent,
+        "type": lambda event: event.type,
+    },
+)

@@ -1,0 +1,67 @@
+"""A pod: containers that share a network and run on one node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.core.pod.columns import POD_COLUMNS
+from fairlead.api.core.pod.create import carry_over, prepare_pod
+from fairlead.api.core.pod.defaults import default_own_spec, default_pod_spec
+from fairlead.api.core.pod.rules import ephemeral_container_changes, pod_create_errors, pod_errors, pod_transition
+from fairlead.api.core.pod.spec import PodSpec
+from fairlead.api.core.pod.status import PodStatus
+from fairlead.api.core.pod.warnings import pod_warnings
+from fairlead.api.meta.types import Object
+from fairlead.machinery.kind import Doc, Kind, Part
+
+
+class Pod(Object):
+    """Containers that share a network address and run on one node."""
+
+    spec: Annotated[PodSpec, Doc("What it is to be.")] = msgspec.field(default_factory=PodSpec)
+    status: Annotated[PodStatus, Doc("What became of it.")] = msgspec.field(default_factory=PodStatus)
+
+
+def _default(pod: Pod) -> Pod:
+    default_pod_spec(pod.spec)
+    default_own_spec(pod.spec)
+    return pod
+
+
+POD = Kind(
+    type=Pod,
+    kind="Pod",
+    plural="pods",
+    singular="pod",
+    short_names=("po",),
+    categories=("all",),
+    status=True,
+    generation=True,
+    parts=(
+        Part(
+            name="ephemeralcontainers",
+            writes=("spec", "ephemeralContainers"),
+            transition=ephemeral_container_changes,
+        ),
+    ),
+    columns=POD_COLUMNS,
+    default=_default,
+    prepare_create=prepare_pod,
+    prepare_update=carry_over,
+    rules=pod_errors,
+    create_rules=pod_create_errors,
+    transition=pod_transition,
+    warnings=lambda pod: pod_warnings(pod.metadata, pod.spec),
+    fields={
+        "spec.nodeName": lambda pod: pod.spec.nodeName,
+        "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,
+        "spec.schedulerName": lambda pod: pod.spec.schedulerName,
+        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName,
+        "spec.hostNetwork": lambda pod: "true" if pod.spec.hostNetwork else "false",
+        "status.phase": lambda pod: pod.status.phase,
+        "status.podIP": lambda pod: pod.status.podIP,
+        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName,
+    },
+)

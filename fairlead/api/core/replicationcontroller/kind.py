@@ -1,0 +1,149 @@
+"""A replication controller: what replica sets grew out of. Its selector is a plain map, and follows the template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.defaults import default_pod_spec
+from fairlead.api.core.pod.rules import template_errors
+from fairlead.api.core.pod.spec import PodTemplateSpec
+from fairlead.api.core.pod.warnings import pod_warnings
+from fairlead.api.meta.columns import AGE, NAME, REPLICAS, container_images, container_names, render_labels
+from fairlead.api.meta.rules import not_negative
+from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Time
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+
+
+class ReplicationControllerSpec(Record):
+    minReadySeconds: Annotated[Int32, Doc("How long a pod must be ready to count as available.")] = 0
+    replicas: Annotated[Int32, Doc("How many pods are wanted; 1 unless given.")] | None = None
+    selector: Annotated[
+        dict[str, str], Atomic(), Doc("Its pods are those with all these labels; the template's unless given.")
+    ] = {}
+    template: Annotated[PodTemplateSpec, Doc("What its pods are.")] | None = None
+
+
+class ReplicationControllerCondition(Record):
+    type: Annotated[str, Doc("What it is about: ReplicaFailure.")] = msgspec.field(default_factory=str)
+    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
+    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    status: Annotated[str, Doc("True, False or Unknown.")] = msgspec.field(default_factory=str)
+
+
+class ReplicationControllerStatus(Record):
+    replicas: Annotated[Int32, Doc("How many pods there are.")] = msgspec.field(default_factory=int)
+    availableReplicas: Annotated[Int32, Doc("How many have been ready for long enough.")] = 0
+    conditions: Annotated[list[ReplicationControllerCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
+    fullyLabeledReplicas: Annotated[Int32, Doc("How many have all the template's labels.")] = 0
+    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
+    readyReplicas: Annotated[Int32, Doc("How many are ready.")] = 0
+
+
+class ReplicationController(Object):
+    """Pods of one template kept at a number; ReplicaSets do the same with more selectors."""
+
+    spec: Annotated[ReplicationControllerSpec, Doc("What is wanted.")] = msgspec.field(
+        default_factory=ReplicationControllerSpec
+    )
+    status: Annotated[ReplicationControllerStatus, Doc("What there is.")] = msgspec.field(
+        default_factory=ReplicationControllerStatus
+    )
+
+
+def _default(found: ReplicationController) -> ReplicationController:
+    spec = found.spec
+    if spec.template is not None:
+        labels = spec.template.metadata.labels
+        spec.selector = spec.selector or dict(labels)
+        found.metadata.labels = found.metadata.labels or dict(labels)
+        default_pod_spec(spec.template.spec)
+    if spec.replicas is None:
+        spec.replicas = 1
+    return found
+
+
+def _prepare_create(found: ReplicationController) -> ReplicationController:
+    found.status = ReplicationControllerStatus()
+    return found
+
+
+def _rules(found: ReplicationController) -> Iterator[FieldError]:
+    spec = found.spec
+    yield from not_negative(spec.minReadySeconds, "spec.minReadySeconds")
+    if not spec.selector:
+        yield required("spec.selector")
+    yield from not_negative(spec.replicas, "spec.replicas")
+    if spec.template is None:
+        yield required("spec.template")
+    else:
+        yield from _template_errors(spec.selector, spec.template)
+    yield from _status_errors(found.status)
+
+
+def _template_errors(selector: dict[str, str], template: PodTemplateSpec) -> Iterator[FieldError]:
+    path, labels = "spec.template", template.metadata.labels
+    if not selector.items() <= labels.items():
+        yield invalid(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")
+    yield from template_errors(template, path)
+    if template.spec.restartPolicy in ("OnFailure", "Never"):
+        yield not_supported(f"{path}.spec.restartPolicy", template.spec.restartPolicy, ("Always",))
+    if template.spec.activeDeadlineSeconds is not None:
+        text = "activeDeadlineSeconds in ReplicationController is not Supported"
+        yield forbidden(f"{path}.spec.activeDeadlineSeconds", text)
+
+
+def _status_errors(status: ReplicationControllerStatus) -> Iterator[FieldError]:
+    counts = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+    for name in (*counts, "observedGeneration"):
+        yield from not_negative(getattr(status, name), f"status.{name}")
+    for name in counts[1:]:
+        if getattr(status, name) > status.replicas:
+            yield invalid(f"status.{name}", getattr(status, name), "cannot be greater than status.replicas")
+    if status.availableReplicas > status.readyReplicas:
+        yield invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas")
+
+
+def _containers(found: ReplicationController) -> list[Container]:
+    return found.spec.template.spec.containers if found.spec.template is not None else []
+
+
+def _warnings(found: ReplicationController) -> Iterator[str]:
+    if found.spec.template is not None:
+        yield from pod_warnings(found.metadata, found.spec.template.spec, "spec.template.")
+
+
+def _selector(found: ReplicationController, _: Instant) -> str:
+    return render_labels(found.spec.selector)
+
+
+REPLICATION_CONTROLLER = Kind(
+    type=ReplicationController,
+    kind="ReplicationController",
+    plural="replicationcontrollers",
+    singular="replicationcontroller",
+    short_names=("rc",),
+    categories=("all",),
+    status=True,
+    scale=True,
+    generation=True,
+    columns=(
+        NAME,
+        *REPLICAS,
+        AGE,
+        Column("Containers", lambda found, _: container_names(_containers(found)), wide=True),
+        Column("Images", lambda found, _: container_images(_containers(found)), wide=True),
+        Column("Selector", _selector, wide=True),
+    ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
+    warnings=_warnings,
+    fields={"status.replicas": lambda found: str(found.status.replicas)},
+)

@@ -1,0 +1,77 @@
+"""A secret: settings kept apart from the rest, base64 on the wire."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Annotated
+
+from fairlead.api.core.data_rules import frozen_errors, key_errors, settle_base64, size_errors
+from fairlead.api.meta.columns import AGE, NAME
+from fairlead.api.meta.types import Base64, Object
+from fairlead.machinery.kind import Column, Doc, Immutable, Kind
+from fairlead.machinery.status import FieldError, required
+
+
+class Secret(Object):
+    """Settings to be kept from view, base64 on the wire."""
+
+    type: Annotated[str, Immutable(), Doc("What it is used for; never changes.")] = ""
+    data: Annotated[dict[str, Base64], Doc("The values, in base64.")] = {}
+    immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
+    stringData: Annotated[dict[str, str], Doc("Values as text, for writing only; they end up in data.")] = {}
+
+
+def _default(secret: Secret) -> Secret:
+    """`stringData` is for writing only: it becomes `data`, and wins over it."""
+    secret.type = secret.type or "Opaque"
+    settle_base64(secret.data)
+    for key, text in secret.stringData.items():
+        secret.data[key] = base64.b64encode(text.encode()).decode()
+    secret.stringData = {}
+    return secret
+
+
+_SHAPES: dict[str, tuple[str, ...]] = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+"""The keys that a secret of a type must have."""
+_ACCOUNT = "kubernetes.io/service-account.name"
+
+
+def _rules(secret: Secret) -> Iterator[FieldError]:
+    yield from key_errors(secret.data, "data")
+    yield from size_errors({}, secret.data)
+    for key in _SHAPES.get(secret.type, ()):
+        if key not in secret.data:
+            yield required(f"data[{key}]")
+    if secret.type == "kubernetes.io/basic-auth" and not {"username", "password"} & secret.data.keys():
+        yield required("data[username]")
+        yield required("data[password]")
+    if secret.type == "kubernetes.io/service-account-token" and not secret.metadata.annotations.get(_ACCOUNT):
+        yield required(f"metadata.annotations[{_ACCOUNT}]")
+
+
+def _transition(old: Secret, new: Secret) -> Iterator[FieldError]:
+    yield from frozen_errors(old, new, ("data",))
+
+
+SECRET = Kind(
+    type=Secret,
+    kind="Secret",
+    plural="secrets",
+    singular="secret",
+    columns=(
+        NAME,
+        Column("Type", lambda secret, _: secret.type, doc="What its keys mean."),
+        Column("Data", lambda secret, _: len(secret.data), doc="How many keys it has."),
+        AGE,
+    ),
+    default=_default,
+    rules=_rules,
+    transition=_transition,
+    fields={"type": lambda secret: secret.type},
+)

@@ -1,0 +1,51 @@
+"""What `kubectl get services` shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fairlead.api.core.service.spec import ServicePort
+from fairlead.api.meta.columns import AGE, NAME, NONE, UNKNOWN, or_none, render_labels
+from fairlead.base.instant import Instant
+from fairlead.machinery.kind import Column
+
+if TYPE_CHECKING:
+    from fairlead.api.core.service.kind import Service
+
+
+def _cluster_ip(service: Service, _: Instant) -> str:
+    return or_none(service.spec.clusterIPs[0] if service.spec.clusterIPs else "")
+
+
+def _external_ip(service: Service, _: Instant) -> str:
+    spec = service.spec
+    match spec.type:
+        case "ClusterIP" | "NodePort":
+            return or_none(",".join(spec.externalIPs))
+        case "LoadBalancer":
+            given = sorted({i.ip or i.hostname for i in service.status.loadBalancer.ingress} - {""})
+            return ",".join([*given, *spec.externalIPs]) or "<pending>"
+        case "ExternalName":
+            return spec.externalName
+        case _:
+            return UNKNOWN
+
+
+def _port(port: ServicePort) -> str:
+    node_port = f":{port.nodePort}" if port.nodePort > 0 else ""
+    return f"{port.port}{node_port}/{port.protocol}"
+
+
+def _ports(service: Service, _: Instant) -> str:
+    return or_none(",".join(map(_port, service.spec.ports)))
+
+
+SERVICE_COLUMNS: tuple[Column[Service], ...] = (
+    NAME,
+    Column("Type", lambda service, _: service.spec.type, doc="How it can be reached."),
+    Column("Cluster-IP", _cluster_ip, doc="Its address inside the cluster."),
+    Column("External-IP", _external_ip, doc="Its addresses outside."),
+    Column("Port(s)", _ports, doc="Port, node port and protocol."),
+    AGE,
+    Column("Selector", lambda service, _: render_labels(service.spec.selector) or NONE, wide=True),
+)

@@ -1,0 +1,143 @@
+"""Upstream's defaults of services, and what an update carries over from the service as it was.
+
+The address families are the cluster's matter: `service_families` fills them in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fairlead.api.core.service.spec import ClientIPConfig, ServiceSpec, SessionAffinityConfig
+
+if TYPE_CHECKING:
+    from fairlead.api.core.service.kind import Service
+
+AFFINITY_SECONDS = 10800
+NO_IP = "None"
+
+
+def needs_cluster_ip(spec: ServiceSpec) -> bool:
+    return spec.type in ("ClusterIP", "NodePort", "LoadBalancer")
+
+
+def is_headless(spec: ServiceSpec) -> bool:
+    return NO_IP in (spec.clusterIP, *spec.clusterIPs[:1])
+
+
+def needs_node_ports(spec: ServiceSpec) -> bool:
+    """Whether each port is to have a node port."""
+    return spec.type == "NodePort" or (spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is not False)
+
+
+def may_have_node_ports(spec: ServiceSpec) -> bool:
+    return spec.type in ("NodePort", "LoadBalancer")
+
+
+def needs_health_port(spec: ServiceSpec) -> bool:
+    """Whether load balancers ask nodes on a port of its own if they have endpoints."""
+    return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
+
+
+def externally_accessible(spec: ServiceSpec) -> bool:
+    return may_have_node_ports(spec) or (spec.type == "ClusterIP" and bool(spec.externalIPs))
+
+
+def default_service(service: Service) -> Service:
+    spec = service.spec
+    spec.type = spec.type or "ClusterIP"
+    _default_affinity(spec)
+    for port in spec.ports:
+        port.protocol = port.protocol or "TCP"
+        if port.targetPort in (0, ""):
+            port.targetPort = port.port
+    if not spec.externalTrafficPolicy and externally_accessible(spec):
+        spec.externalTrafficPolicy = "Cluster"
+    if spec.internalTrafficPolicy is None and needs_cluster_ip(spec):
+        spec.internalTrafficPolicy = "Cluster"
+    if spec.type == "LoadBalancer":
+        if spec.allocateLoadBalancerNodePorts is None:
+            spec.allocateLoadBalancerNodePorts = True
+        for ingress in service.status.loadBalancer.ingress:
+            if ingress.ip and ingress.ipMode is None:
+                ingress.ipMode = "VIP"
+    return service
+
+
+def _default_affinity(spec: ServiceSpec) -> None:
+    spec.sessionAffinity = spec.sessionAffinity or "None"
+    if spec.sessionAffinity == "None":
+        spec.sessionAffinityConfig = None
+    elif spec.sessionAffinity == "ClientIP":
+        config = spec.sessionAffinityConfig = spec.sessionAffinityConfig or SessionAffinityConfig()
+        client = config.clientIP = config.clientIP or ClientIPConfig()
+        if client.timeoutSeconds is None:
+            client.timeoutSeconds = AFFINITY_SECONDS
+
+
+def prepare_new_service(service: Service) -> Service:
+    """Old clients know only the first of the two fields that say the address."""
+    spec = service.spec
+    if spec.clusterIP and not spec.clusterIPs:
+        spec.clusterIPs = [spec.clusterIP]
+    return service
+
+
+def prepare_service_update(old: Service, new: Service) -> Service:
+    """Gives back what was allocated and not repeated; drops what the new type has no use for and nobody changed."""
+    _normalize_cluster_ips(old.spec, new.spec)
+    _carry_over(old.spec, new.spec)
+    _drop_unused(old.spec, new.spec)
+    return new
+
+
+def _normalize_cluster_ips(old: ServiceSpec, new: ServiceSpec) -> None:
+    """`clusterIP` and `clusterIPs` say the same twice; old clients change only the first."""
+    if old.clusterIPs and not new.clusterIPs and old.clusterIP == new.clusterIP:
+        new.clusterIPs = list(old.clusterIPs)
+    if old.clusterIP != new.clusterIP and old.clusterIPs == new.clusterIPs:
+        new.clusterIPs = [new.clusterIP] if new.clusterIP else []
+    if new.clusterIP and not old.clusterIPs and not new.clusterIPs:
+        new.clusterIPs = [new.clusterIP]
+
+
+def _carry_over(old: ServiceSpec, new: ServiceSpec) -> None:
+    if needs_cluster_ip(old) and needs_cluster_ip(new):
+        new.clusterIP = new.clusterIP or old.clusterIP
+        if not new.clusterIPs and new.clusterIP == old.clusterIP:
+            new.clusterIPs = list(old.clusterIPs)
+    if needs_node_ports(old) and needs_node_ports(new):
+        used = {p.nodePort for p in old.ports} & {p.nodePort for p in new.ports if p.nodePort}
+        by_name = {p.name: p.nodePort for p in old.ports}
+        for port in new.ports:
+            before = by_name.get(port.name, 0)
+            if not port.nodePort and before not in used:
+                port.nodePort = before
+                used.add(before)
+    if needs_health_port(old) and needs_health_port(new) and not new.healthCheckNodePort:
+        new.healthCheckNodePort = old.healthCheckNodePort
+
+
+def _drop_unused(old: ServiceSpec, new: ServiceSpec) -> None:
+    if needs_cluster_ip(old) and not needs_cluster_ip(new):
+        if (old.clusterIP, old.clusterIPs) == (new.clusterIP, new.clusterIPs):
+            new.clusterIP, new.clusterIPs = "", []
+        new.ipFamilies = [] if new.ipFamilies == old.ipFamilies else new.ipFamilies
+        new.ipFamilyPolicy = _unless_same(old.ipFamilyPolicy, new.ipFamilyPolicy)
+        new.internalTrafficPolicy = _unless_same(old.internalTrafficPolicy, new.internalTrafficPolicy)
+    if may_have_node_ports(old) and not may_have_node_ports(new):
+        before = {(p.protocol, p.port): p.nodePort for p in old.ports}
+        if all(p.nodePort == before.get((p.protocol, p.port), 0) for p in new.ports):
+            for port in new.ports:
+                port.nodePort = 0
+    if needs_health_port(old) and not needs_health_port(new) and new.healthCheckNodePort == old.healthCheckNodePort:
+        new.healthCheckNodePort = 0
+    if old.type == "LoadBalancer" != new.type:
+        old_allocates, allocates = old.allocateLoadBalancerNodePorts, new.allocateLoadBalancerNodePorts
+        new.allocateLoadBalancerNodePorts = None if old_allocates == allocates else allocates
+        new.loadBalancerClass = _unless_same(old.loadBalancerClass, new.loadBalancerClass)
+    if externally_accessible(old) and not externally_accessible(new):
+        new.externalTrafficPolicy = _unless_same(old.externalTrafficPolicy, new.externalTrafficPolicy) or ""
+
+
+def _unless_same(old: str | None, new: str | None) -> str | None:
+    return None if old == new else new

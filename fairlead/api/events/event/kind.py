@@ -1,0 +1,152 @@
+"""Events as `events.k8s.io/v1` shows them: the same objects as the core group's, under newer names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.core.event import kind as core
+from fairlead.api.core.event.kind import EventSeries, EventSource
+from fairlead.api.meta.reference import ObjectReference
+from fairlead.api.meta.types import Int32, MicroTime, Object, Time
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.status import FieldError, invalid, required
+
+_RENAMED = {
+    "deprecatedCount": "count",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedSource": "source",
+    "note": "message",
+    "regarding": "involvedObject",
+    "reportingController": "reportingComponent",
+}
+"""Our fields' names in the core group; the others are called the same."""
+
+
+class Event(Object):
+    """Something that happened to an object, for people to read. Kept for an hour."""
+
+    type: Annotated[str, Doc("Normal or Warning.")] = ""
+    action: Annotated[str, Doc("What was done or tried.")] = ""
+    deprecatedCount: Annotated[Int32, Doc("How often it happened, in events of the old form.")] = 0
+    deprecatedFirstTimestamp: Annotated[Time, Doc("When it first happened, in events of the old form.")] | None = None
+    deprecatedLastTimestamp: Annotated[Time, Doc("When it last happened, in events of the old form.")] | None = None
+    deprecatedSource: Annotated[EventSource, Doc("Who says so, in events of the old form.")] = msgspec.field(
+        default_factory=EventSource
+    )
+    eventTime: Annotated[MicroTime, Doc("When it first happened.")] | None = None
+    note: Annotated[str, Doc("What happened, in a sentence.")] = ""
+    reason: Annotated[str, Doc("What happened, in a word.")] = ""
+    regarding: Annotated[ObjectReference, Atomic(), Doc("What it happened to.")] = msgspec.field(
+        default_factory=ObjectReference
+    )
+    related: Annotated[ObjectReference, Atomic(), Doc("What else it is about.")] | None = None
+    reportingController: Annotated[str, Doc("Who says so.")] = ""
+    reportingInstance: Annotated[str, Doc("Which instance of it.")] = ""
+    series: Annotated[EventSeries, Doc("How often it happened again.")] | None = None
+
+
+def to_core(event: Event) -> core.Event:
+    """The object as it is kept."""
+    fields = {_RENAMED.get(name, name): getattr(event, name) for name in event.__struct_fields__}
+    return core.Event(**fields)
+
+
+def from_core(event: core.Event) -> Event:
+    return Event(**{name: getattr(event, _RENAMED.get(name, name)) for name in Event.__struct_fields__})
+
+
+def _rules(event: Event) -> Iterator[FieldError]:
+    """What is true of both forms: upstream names the fields as the core group does."""
+    yield from core.event_errors(to_core(event))
+
+
+def _create_rules(event: Event) -> Iterator[FieldError]:
+    """What a new event of this form must be like, on top of the rules."""
+    yield from _series_errors(event)
+    if event.eventTime is None:
+        yield required("eventTime")
+    if event.type not in ("Normal", "Warning"):
+        yield invalid("type", "", f"has invalid value: {event.type}")
+    for name in ("firstTimestamp", "lastTimestamp", "count"):
+        if getattr(event, f"deprecated{name[0].upper()}{name[1:]}"):
+            yield invalid(name, "", "needs to be unset")
+    if event.deprecatedSource.component or event.deprecatedSource.host:
+        yield invalid("source", "", "needs to be unset")
+
+
+def _series_errors(event: Event) -> Iterator[FieldError]:
+    if event.series is not None:
+        if event.series.count < 2:
+            yield invalid("series.count", "", "should be at least 2")
+        if event.series.lastObservedTime is None:
+            yield required("series.lastObservedTime")
+
+
+def _transition(old: Event, new: Event) -> Iterator[FieldError]:
+    """Only the series of an event goes on; upstream's order of fields."""
+    if old.series != new.series:
+        yield from _series_errors(new)
+    for name in _FIXED:
+        if getattr(old, name) != getattr(new, name):
+            yield invalid(_CORE_PATHS.get(name, name), msgspec.to_builtins(getattr(new, name)), "field is immutable")
+
+
+_FIXED = (
+    "regarding",
+    "reason",
+    "note",
+    "deprecatedSource",
+    "deprecatedFirstTimestamp",
+    "deprecatedLastTimestamp",
+    "deprecatedCount",
+    "type",
+    "eventTime",
+    "action",
+    "related",
+    "reportingController",
+    "reportingInstance",
+)
+_CORE_PATHS = {name: path for name, path in _RENAMED.items() if name != "reportingController"}
+
+
+def _viewed(column: Column[core.Event]) -> Column[Event]:
+    """The column of the core group's table, for our form."""
+    return Column(
+        column.name,
+        lambda event, now: column.cell(to_core(event), now),
+        wide=column.wide,
+        type=column.type,
+        format=column.format,
+        doc=column.doc,
+    )
+
+
+def _field(name: str) -> Callable[[Event], str]:
+    return lambda event: core.EVENT.fields[name](to_core(event))
+
+
+_REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+EVENT_VIEW = Kind(
+    type=Event,
+    kind="Event",
+    group="events.k8s.io",
+    plural="events",
+    singular="event",
+    short_names=("ev",),
+    view=True,
+    rules=_rules,
+    transition=_transition,
+    create_rules=_create_rules,
+    columns=tuple(_viewed(column) for column in core.EVENT.columns),
+    fields={
+        **{f"regarding.{name}": _field(f"involvedObject.{name}") for name in _REFERENCE},
+        "reason": _field("reason"),
+        "reportingController": _field("reportingComponent"),
+        "type": _field("type"),
+    },
+)

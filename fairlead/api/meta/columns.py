@@ -1,0 +1,90 @@
+"""The cells that many kinds' tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fairlead.api.core.pod.container import Container
+from fairlead.api.meta.types import LabelSelector, Object
+from fairlead.base.instant import Instant, parse_time, render_age
+from fairlead.machinery.kind import Column
+from fairlead.machinery.selectors import from_label_selector
+from fairlead.machinery.status import StatusError
+
+NONE = "<none>"
+UNKNOWN = "<unknown>"
+UNSET = "<unset>"
+_SHOWN = 3
+
+
+def since(text: str | None, now: Instant) -> str:
+    """How long ago a timestamp was; upstream's `translateTimestampSince`."""
+    if not text:
+        return UNKNOWN
+    try:
+        return render_age(now - parse_time(text))
+    except ValueError:
+        return UNKNOWN
+
+
+def _name(obj: Object, _: Instant) -> str:
+    return obj.metadata.name
+
+
+def _age(obj: Object, now: Instant) -> str:
+    return since(obj.metadata.creationTimestamp, now)
+
+
+NAME: Column[Any] = Column("Name", _name, format="name", doc="Unique within its namespace.")
+AGE: Column[Any] = Column("Age", _age, doc="Time since creation.")
+REPLICAS: tuple[Column[Any], ...] = (
+    Column("Desired", lambda found, _: found.spec.replicas or 0, type="integer", doc="Pods wanted."),
+    Column("Current", lambda found, _: found.status.replicas, type="integer", doc="Pods there are."),
+    Column("Ready", lambda found, _: found.status.readyReplicas, type="integer", doc="Pods that are ready."),
+)
+"""Of what keeps a number of pods alike."""
+
+
+def or_none(text: str) -> str:
+    return text or NONE
+
+
+def render_labels(labels: Mapping[str, str]) -> str:
+    """`app=web,tier=front`, sorted."""
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
+
+
+def render_selector(selector: LabelSelector | None) -> str:
+    """`app=web,tier in (back,front)`, sorted by key, as `labels.Selector.String`."""
+    try:
+        return str(from_label_selector(selector))
+    except StatusError:
+        return "<invalid>"
+
+
+def first_few(texts: Iterable[str]) -> str:
+    """`a,b,c + 2 more...`"""
+    found = list(texts)
+    shown = ",".join(found[:_SHOWN])
+    return f"{shown} + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else shown
+
+
+def join_host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def container_names(containers: Sequence[Container]) -> str:
+    return ",".join(c.name for c in containers)
+
+
+def container_images(containers: Sequence[Container]) -> str:
+    return ",".join(c.image for c in containers)
+
+
+TEMPLATE: tuple[Column[Any], ...] = (
+    Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
+    Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
+    Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+)
+"""Of what makes pods from a template, and finds them by a selector."""

@@ -1,0 +1,21 @@
+"""How an object is to be deleted (meta/v1)."""
+
+from __future__ import annotations
+
+from fairlead.api.meta.types import Int64, Record, Strings
+
+
+class Preconditions(Record):
+    resourceVersion: str | None = None
+    uid: str | None = None
+
+
+class DeleteOptions(Record):
+    kind: str = ""
+    apiVersion: str = ""
+    dryRun: Strings = []
+    gracePeriodSeconds: Int64 | None = None
+    ignoreStoreReadErrorWithClusterBreakingPotential: bool | None = None
+    orphanDependents: bool | None = None
+    preconditions: Preconditions | None = None
+    propagationPolicy: str | None = None

@@ -1,0 +1,123 @@
+"""An ingress class: which controller is to serve the ingresses that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME, NONE
+from fairlead.api.meta.types import Object, Record
+from fairlead.base.instant import Instant
+from fairlead.machinery import names
+from fairlead.machinery.kind import Column, Doc, Immutable, Kind
+from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+
+_SCOPES = ("Cluster", "Namespace")
+_CONTROLLER_MAX = 250
+
+
+class IngressClassParametersReference(Record):
+    apiGroup: Annotated[str, Doc("Its group; empty for the core group.")] | None = None
+    kind: Annotated[str, Doc("Its kind.")] = ""
+    name: Annotated[str, Doc("Its name.")] = ""
+    namespace: Annotated[str, Doc("Its namespace, where `scope` is Namespace.")] | None = None
+    scope: Annotated[str, Doc("Cluster or Namespace; Cluster unless given.")] | None = None
+
+
+class IngressClassSpec(Record):
+    controller: Annotated[
+        str, Immutable(), Doc("Who serves the class, such as example.com/ingress-controller; never changes.")
+    ] = ""
+    parameters: Annotated[IngressClassParametersReference, Doc("Where the controller finds its settings.")] | None = (
+        None
+    )
+
+
+class IngressClass(Object):
+    """Which controller is to serve the ingresses that name it."""
+
+    spec: Annotated[IngressClassSpec, Doc("Who serves it.")] = msgspec.field(default_factory=IngressClassSpec)
+
+
+def _default(found: IngressClass) -> IngressClass:
+    parameters = found.spec.parameters
+    if parameters is not None and parameters.scope is None:
+        parameters.scope = "Cluster"
+    return found
+
+
+def _rules(found: IngressClass) -> Iterator[FieldError]:
+    controller, path = found.spec.controller, "spec.controller"
+    if not controller:
+        yield required(path)
+    else:
+        if len(controller) > _CONTROLLER_MAX:
+            yield FieldError(path, "TooLong", None, f"may not be more than {_CONTROLLER_MAX} bytes")
+        yield from _domain_prefixed(controller, path)
+    if found.spec.parameters is not None:
+        yield from _parameter_errors(found.spec.parameters, "spec.parameters")
+
+
+def _domain_prefixed(value: str, path: str) -> Iterator[FieldError]:
+    domain, slash, rest = value.partition("/")
+    if not (domain and slash and rest):
+        yield invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        return
+    for text in names.dns1123_subdomain(domain):
+        yield invalid(path, domain, text)
+    for text in names.url_path(rest):
+        yield invalid(path, rest, text)
+
+
+def _parameter_errors(ref: IngressClassParametersReference, path: str) -> Iterator[FieldError]:
+    if ref.apiGroup is not None:
+        for text in names.dns1123_subdomain(ref.apiGroup):
+            yield invalid(f"{path}.apiGroup", ref.apiGroup, text)
+    for field, value in (("kind", ref.kind), ("name", ref.name)):
+        if not value:
+            yield required(f"{path}.{field}")
+        for text in names.path_segment(value):
+            yield invalid(f"{path}.{field}", value, text)
+    match ref.scope:
+        case None:
+            yield required(f"{path}.scope")
+        case "Namespace":
+            if ref.namespace is None:
+                yield required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")
+            else:
+                for text in names.dns1123_label(ref.namespace):
+                    yield invalid(f"{path}.namespace", ref.namespace, text)
+        case "Cluster":
+            if ref.namespace is not None:
+                yield forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'")
+        case scope:
+            yield not_supported(f"{path}.scope", scope, _SCOPES)
+
+
+def _parameters(found: IngressClass, _: Instant) -> str:
+    ref = found.spec.parameters
+    if ref is None:
+        return NONE
+    kind = f"{ref.kind}.{ref.apiGroup}" if ref.apiGroup else ref.kind
+    return f"{kind}/{ref.name}"
+
+
+INGRESS_CLASS = Kind(
+    type=IngressClass,
+    kind="IngressClass",
+    group="networking.k8s.io",
+    plural="ingressclasses",
+    singular="ingressclass",
+    namespaced=False,
+    generation=True,
+    columns=(
+        NAME,
+        Column("Controller", lambda found, _: found.spec.controller, doc="Who serves it."),
+        Column("Parameters", _parameters, doc="Where its settings are."),
+        AGE,
+    ),
+    default=_default,
+    rules=_rules,
+)

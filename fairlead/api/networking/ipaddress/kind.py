@@ -1,0 +1,78 @@
+"""An IP address that somebody holds: a Service's cluster IP, or one that another controller took by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME
+from fairlead.api.meta.types import Object, Record
+from fairlead.base.instant import Instant
+from fairlead.machinery import names
+from fairlead.machinery.kind import Column, Doc, Immutable, Kind, Required
+from fairlead.machinery.status import FieldError, invalid, required
+
+FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
+MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
+ALLOCATOR = "ipallocator.k8s.io"
+"""Who manages the addresses of Services."""
+
+
+class ParentReference(Record):
+    group: Annotated[str, Doc("Its group; empty for services.")] = ""
+    resource: Annotated[str, Doc("Its resource, in plural.")] = ""
+    namespace: Annotated[str, Doc("Its namespace.")] = ""
+    name: Annotated[str, Doc("Its name.")] = ""
+
+
+class IPAddressSpec(Record):
+    parentRef: Annotated[ParentReference, Required(), Immutable(), Doc("Who holds it; never changes.")] | None = None
+
+
+class IPAddress(Object):
+    """An address that is taken. Its name is the address itself, in canonical form."""
+
+    spec: Annotated[IPAddressSpec, Doc("Who holds it.")] = msgspec.field(default_factory=IPAddressSpec)
+
+
+def _parent(found: IPAddress, _: Instant) -> str:
+    ref = found.spec.parentRef
+    if ref is None:
+        return ""
+    resource = f"{ref.resource}.{ref.group}" if ref.group else ref.resource
+    return "/".join(part for part in (resource, ref.namespace, ref.name) if part)
+
+
+def _rules(found: IPAddress) -> Iterator[FieldError]:
+    ref, path = found.spec.parentRef, "spec.parentRef"
+    if ref is None:
+        return
+    for text in names.dns1123_subdomain(ref.group) if ref.group else ():
+        yield invalid(f"{path}.group", ref.group, text)
+    for field, value in (("resource", ref.resource), ("name", ref.name)):
+        if not value:
+            yield required(f"{path}.{field}")
+        for text in names.path_segment(value):
+            yield invalid(f"{path}.{field}", value, text)
+    for text in names.path_segment(ref.namespace):
+        yield invalid(f"{path}.namespace", ref.namespace, text)
+
+
+IP_ADDRESS = Kind(
+    type=IPAddress,
+    kind="IPAddress",
+    group="networking.k8s.io",
+    plural="ipaddresses",
+    singular="ipaddress",
+    short_names=("ip",),
+    namespaced=False,
+    columns=(
+        NAME,
+        Column("ParentRef", _parent, doc="Who holds it."),
+        AGE,
+    ),
+    rules=_rules,
+    name_rule="ip",
+)

@@ -1,0 +1,186 @@
+"""A network policy: which traffic pods may have. Stored and checked; nothing here filters packets yet."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME, or_none, render_selector
+from fairlead.api.meta.rules import label_selector, port_number
+from fairlead.api.meta.types import Int32, IntOrString, LabelSelector, Object, Record, Strings
+from fairlead.machinery import names
+from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
+_TYPES = ("Ingress", "Egress")
+_PORT_DOC = Doc("A port by number or by the name that a container gives it; all of them unless given.")
+
+
+class NetworkPolicyPort(Record):
+    endPort: Annotated[Int32, Doc("With a number in `port`: the last of a range of ports.")] | None = None
+    port: Annotated[IntOrString, _PORT_DOC] | None = None
+    protocol: Annotated[str, Doc("TCP, UDP or SCTP; TCP unless given.")] | None = None
+
+
+class IPBlock(Record):
+    cidr: Annotated[str, Doc("The addresses meant.")] = ""
+    except_: Annotated[Strings, Doc("Parts of them that are not meant.")] = msgspec.field(name="except", default=[])
+
+
+class NetworkPolicyPeer(Record):
+    ipBlock: Annotated[IPBlock, Doc("Addresses; not together with the others.")] | None = None
+    namespaceSelector: (
+        Annotated[LabelSelector, Atomic(), Doc("Namespaces whose pods are meant; an empty one finds all.")] | None
+    ) = None
+    podSelector: (
+        Annotated[LabelSelector, Atomic(), Doc("Pods, of the policy's own namespace or of those selected.")] | None
+    ) = None
+
+
+class NetworkPolicyIngressRule(Record):
+    from_: Annotated[list[NetworkPolicyPeer], Atomic(), Doc("Who may come in; everybody unless given.")] = (
+        msgspec.field(name="from", default=[])
+    )
+    ports: Annotated[list[NetworkPolicyPort], Atomic(), Doc("On which ports; on all unless given.")] = []
+
+
+class NetworkPolicyEgressRule(Record):
+    ports: Annotated[list[NetworkPolicyPort], Atomic(), Doc("To which ports; to all unless given.")] = []
+    to: Annotated[list[NetworkPolicyPeer], Atomic(), Doc("Where pods may connect to; anywhere unless given.")] = []
+
+
+class NetworkPolicySpec(Record):
+    egress: Annotated[list[NetworkPolicyEgressRule], Atomic(), Doc("What may go out.")] = []
+    ingress: Annotated[list[NetworkPolicyIngressRule], Atomic(), Doc("What may come in.")] = []
+    podSelector: Annotated[LabelSelector, Atomic(), Doc("Whose traffic it is about; an empty one finds all pods.")] = (
+        msgspec.field(default_factory=LabelSelector)
+    )
+    policyTypes: Annotated[Strings, Doc("Ingress, Egress or both; found out from the rules unless given.")] = []
+
+
+class NetworkPolicy(Object):
+    """Which traffic a group of pods may have."""
+
+    spec: Annotated[NetworkPolicySpec, Doc("What is allowed.")] = msgspec.field(default_factory=NetworkPolicySpec)
+
+
+def _ports(policy: NetworkPolicy) -> Iterator[NetworkPolicyPort]:
+    for incoming in policy.spec.ingress:
+        yield from incoming.ports
+    for outgoing in policy.spec.egress:
+        yield from outgoing.ports
+
+
+def _default(policy: NetworkPolicy) -> NetworkPolicy:
+    for port in _ports(policy):
+        port.protocol = port.protocol or "TCP"
+    if not policy.spec.policyTypes:
+        policy.spec.policyTypes = ["Ingress", "Egress"] if policy.spec.egress else ["Ingress"]
+    return policy
+
+
+def _rules(policy: NetworkPolicy) -> Iterator[FieldError]:
+    spec = policy.spec
+    yield from label_selector(spec.podSelector, "spec.podSelector")
+    for i, incoming in enumerate(spec.ingress):
+        yield from _rule_errors(incoming.ports, incoming.from_, f"spec.ingress[{i}]", "from")
+    for i, outgoing in enumerate(spec.egress):
+        yield from _rule_errors(outgoing.ports, outgoing.to, f"spec.egress[{i}]", "to")
+    if len(spec.policyTypes) > len(_TYPES):
+        yield invalid("spec.policyTypes", spec.policyTypes, "may not specify more than two policyTypes")
+        return
+    for i, type in enumerate(spec.policyTypes):
+        if type not in _TYPES:
+            yield not_supported(f"spec.policyTypes[{i}]", type, _TYPES)
+
+
+def _rule_errors(
+    ports: list[NetworkPolicyPort], peers: list[NetworkPolicyPeer], path: str, side: str
+) -> Iterator[FieldError]:
+    for i, port in enumerate(ports):
+        yield from _port_errors(port, f"{path}.ports[{i}]")
+    for i, peer in enumerate(peers):
+        yield from _peer_errors(peer, f"{path}.{side}[{i}]")
+
+
+def _port_errors(port: NetworkPolicyPort, path: str) -> Iterator[FieldError]:
+    if port.protocol is not None and port.protocol not in _PROTOCOLS:
+        yield not_supported(f"{path}.protocol", port.protocol, _PROTOCOLS)
+    end = port.endPort
+    match port.port:
+        case None:
+            if end is not None:
+                yield invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified")
+        case int(number):
+            yield from port_number(number, f"{path}.port")
+            if end is not None:
+                if end < number:
+                    yield invalid(f"{path}.endPort", end, "must be greater than or equal to `port`")
+                yield from port_number(end, f"{path}.endPort")
+        case name:
+            if end is not None:
+                yield invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric")
+            for text in names.port_name(name):
+                yield invalid(f"{path}.port", name, text)
+
+
+def _peer_errors(peer: NetworkPolicyPeer, path: str) -> Iterator[FieldError]:
+    selectors = {"podSelector": peer.podSelector, "namespaceSelector": peer.namespaceSelector}
+    for name, selector in selectors.items():
+        if selector is not None:
+            yield from label_selector(selector, f"{path}.{name}")
+    selects = peer.podSelector is not None or peer.namespaceSelector is not None
+    if peer.ipBlock is not None:
+        yield from _block_errors(peer.ipBlock, f"{path}.ipBlock")
+        if selects:
+            yield forbidden(path, "may not specify both ipBlock and another peer")
+    elif not selects:
+        yield required(path, "must specify a peer")
+
+
+def _block_errors(block: IPBlock, path: str) -> Iterator[FieldError]:
+    if not block.cidr:
+        yield required(f"{path}.cidr")
+        return
+    texts = names.cidr(block.cidr)
+    for text in texts:
+        yield invalid(f"{path}.cidr", block.cidr, text)
+    if texts:
+        return
+    whole = ipaddress.ip_interface(block.cidr).network
+    for i, cidr in enumerate(block.except_):
+        where = f"{path}.except[{i}]"
+        if texts := names.cidr(cidr):
+            yield from (invalid(where, cidr, text) for text in texts)
+            continue
+        part = ipaddress.ip_interface(cidr).network
+        inside = part.version == whole.version and part.network_address in whole
+        if not inside or whole.prefixlen >= part.prefixlen:
+            yield invalid(where, cidr, "must be a strict subset of `cidr`")
+
+
+NETWORK_POLICY = Kind(
+    type=NetworkPolicy,
+    kind="NetworkPolicy",
+    group="networking.k8s.io",
+    plural="networkpolicies",
+    singular="networkpolicy",
+    short_names=("netpol",),
+    generation=True,
+    inert="nothing in this cluster acts on a NetworkPolicy: all traffic stays allowed",
+    columns=(
+        NAME,
+        Column(
+            "Pod-Selector",
+            lambda policy, _: or_none(render_selector(policy.spec.podSelector)),
+            doc="Whose traffic it is about.",
+        ),
+        AGE,
+    ),
+    default=_default,
+    rules=_rules,
+)

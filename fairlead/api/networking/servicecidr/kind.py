@@ -1,0 +1,86 @@
+"""A service CIDR: a range that cluster IPs come from. The one named `kubernetes` is made at the first start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME
+from fairlead.api.meta.types import BY_TYPE, Condition, Object, Record, Strings
+from fairlead.machinery import names
+from fairlead.machinery.kind import Column, Doc, Kind
+from fairlead.machinery.status import FieldError, invalid, required
+
+_CIDRS = "spec.cidrs"
+_FIXED = "field is immutable"
+
+
+class ServiceCIDRSpec(Record):
+    cidrs: Annotated[
+        Strings, Doc("One range, or one of each family; once given they stay, a second may be added.")
+    ] = []
+
+
+class ServiceCIDRStatus(Record):
+    conditions: Annotated[list[Condition], BY_TYPE, Doc("Ready: whether addresses are taken from it.")] = []
+
+
+class ServiceCIDR(Object):
+    """A range that the addresses of services are taken from."""
+
+    spec: Annotated[ServiceCIDRSpec, Doc("Which range.")] = msgspec.field(default_factory=ServiceCIDRSpec)
+    status: Annotated[ServiceCIDRStatus, Doc("Whether it is in use.")] = msgspec.field(
+        default_factory=ServiceCIDRStatus
+    )
+
+
+def _prepare_create(found: ServiceCIDR) -> ServiceCIDR:
+    found.status = ServiceCIDRStatus()
+    return found
+
+
+def _rules(found: ServiceCIDR) -> Iterator[FieldError]:
+    cidrs = found.spec.cidrs
+    if not cidrs:
+        yield required(_CIDRS, "at least one CIDR required")
+    elif len(cidrs) > 2:
+        yield invalid(_CIDRS, {"CIDRs": cidrs}, "may only hold up to 2 values")
+    else:
+        wrong = [
+            invalid(f"{_CIDRS}[{i}]", cidr, text) for i, cidr in enumerate(cidrs) for text in names.canonical_cidr(cidr)
+        ]
+        yield from wrong
+        if not wrong and len(cidrs) == 2 and (":" in cidrs[0]) == (":" in cidrs[1]):
+            text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+            yield invalid(_CIDRS, cidrs, text)
+
+
+def _transition(old: ServiceCIDR, new: ServiceCIDR) -> Iterator[FieldError]:
+    before, after = old.spec.cidrs, new.spec.cidrs
+    if len(before) == len(after) or (len(before), len(after)) == (1, 2):
+        for i, (was, cidr) in enumerate(zip(before, after, strict=False)):
+            if was != cidr:
+                yield invalid(f"{_CIDRS}[{i}]", cidr, _FIXED)
+    else:
+        yield invalid(_CIDRS, after, _FIXED)
+
+
+SERVICE_CIDR = Kind(
+    type=ServiceCIDR,
+    kind="ServiceCIDR",
+    group="networking.k8s.io",
+    plural="servicecidrs",
+    singular="servicecidr",
+    namespaced=False,
+    status=True,
+    columns=(
+        NAME,
+        Column("CIDRs", lambda found, _: ",".join(found.spec.cidrs), doc="Its ranges."),
+        AGE,
+    ),
+    prepare_create=_prepare_create,
+    rules=_rules,
+    transition=_transition,
+)
