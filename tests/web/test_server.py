@@ -16,7 +16,7 @@ from functools import partial
 
 import pytest
 
-from fairlead.web import server
+from fairlead.images.web import server
 
 ENV = {"FAIRLEAD_POD_NAME": "web-1", "FAIRLEAD_NODE_NAME": "node2", "FAIRLEAD_POD_IP": "10.244.2.5"}
 

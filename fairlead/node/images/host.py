@@ -15,8 +15,8 @@ from importlib import resources
 import msgspec
 
 import fairlead
+from fairlead.images.web import server as web_server
 from fairlead.node.images.catalogue import Entry, find, parse_catalogue, unknown_image
-from fairlead.web import server as web_server
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ASK_S = 5.0
