@@ -406,6 +406,7 @@ def test_pods_live_on_while_the_api_is_away() -> None:
     assert flaky.status.phase == "Running"
 
 
+@pytest.mark.slow
 def test_what_changed_while_the_api_was_away_has_the_time_when_it_changed() -> None:
     async def work(node: NodeBench) -> tuple[str, float]:
         probe = {"exec": {"command": ["test", "-e", "/dev/shm/ready"]}, "periodSeconds": 1}
