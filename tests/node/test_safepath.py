@@ -139,6 +139,19 @@ def test_containers_that_start_while_names_are_exchanged_see_their_volume_alone(
     assert outside == ["key"]
 
 
+@as_any_user
+def test_a_pipe_in_the_place_of_a_mount_point_stops_nothing(ordinary: bool) -> None:
+    async def work(bench: Bench) -> str:
+        os.makedirs(f"{bench.directory}/volume")
+        os.mkfifo(f"{bench.directory}/volume/file")
+        write(f"{bench.directory}/file", "mounted\n")
+        shared = {"type": "bind", "source": f"{bench.directory}/volume", "target": "/shared"}
+        on_pipe = {"type": "bind", "source": f"{bench.directory}/file", "target": "/shared/file"}
+        return (await bench.run("a", "sh", "-c", "cat /shared/file", mounts=[shared, on_pipe]))[1][0]
+
+    assert with_zygote(work, ordinary=ordinary) == "stdout F mounted"
+
+
 async def _try(bench: Bench, id_: str, **extra: object) -> set[str]:
     try:
         return set((await bench.run(id_, "sh", "-c", "cat /data/key /shared/*/key", **extra))[1])

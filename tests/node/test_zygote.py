@@ -14,7 +14,7 @@ import pytest
 from fairlead.node.runtime.wire import Message
 from fairlead.node.runtime.zygoteclient import ZygoteError
 from tests.net.sandbox import as_any_user
-from tests.node.sandbox import Bench, fork_zygote, in_sandbox, read, with_zygote, write
+from tests.node.sandbox import Bench, fork_zygote, in_sandbox, read, single_id, with_zygote, write
 
 pytestmark = pytest.mark.kernel
 
@@ -182,6 +182,28 @@ def test_another_user_is_taken_on(ordinary: bool) -> None:
         return (await bench.run("a", "sh", "-c", "id -u; id -g; touch /tmp/x && echo ok", uid=101, gid=102))[1]
 
     assert with_zygote(work, ordinary=ordinary) == ["stdout F 101", "stdout F 102", "stdout F ok"]
+
+
+def test_a_container_and_its_execs_have_the_pods_groups_and_none_of_the_hosts() -> None:
+    async def work(bench: Bench) -> list[str]:
+        os.mkdir(f"{bench.directory}/volume")
+        os.mkfifo(f"{bench.directory}/volume/pipe")
+        mounts = [{"type": "bind", "source": f"{bench.directory}/volume", "target": "/data"}]
+        await bench.start("a", "sh", "-c", "id -G; cat /data/pipe", groups=[7], mounts=mounts)
+        null = os.open("/dev/null", os.O_RDWR)
+        recipe = {"argv": ["sh", "-c", "id -G > /data/pipe"]}
+        await bench.client.exec("e", container="a", recipe=recipe, fds=[null] * 3)
+        await bench.exit_of("a")
+        return bench.log("a")
+
+    expected = ["stdout F 0"] * 2 if os.getuid() else ["stdout F 0 7"] * 2
+    assert with_zygote(work, before=_join_groups) == expected
+
+
+def _join_groups() -> None:
+    """As root has them on some systems: adm and disk."""
+    if not single_id():
+        os.setgroups([0, 4, 6])
 
 
 def test_id_changes_appear_to_succeed_where_one_id_is_mapped() -> None:

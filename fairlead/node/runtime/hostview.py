@@ -56,7 +56,9 @@ class HostView:
         if self._overlays:
             os.mkdir(self._empty)
             linux.mount("fairlead", self._empty, "tmpfs", linux.MS_RDONLY, "mode=755,size=4k")
-            os.setgroups([])  # root's groups; the overlays would keep them
+            with contextlib.suppress(PermissionError):
+                os.setgroups([])  # root's groups; the overlays would keep them
+            self._overlays = not os.getgroups()
         elsewhere, shown = [], []
         for entry in sorted(os.scandir("/"), key=lambda e: e.name):
             if entry.is_symlink() and entry.name in _LEFT_OUT:

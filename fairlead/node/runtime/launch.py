@@ -94,8 +94,10 @@ def _drop(recipe: dict[str, Any]) -> None:
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     privilege.bound_capabilities(keep)
+    if not single_id:
+        os.setgroups(recipe.get("groups", ()))  # instead of those of the user who started the cluster
     if uid or gid:
-        privilege.become(uid, gid, recipe.get("groups", ()), single_id=single_id)
+        privilege.become(uid, gid, single_id=single_id)
     if not uid:
         privilege.set_capabilities(keep)
     privileged = bool(recipe.get("privileged"))

@@ -148,7 +148,7 @@ def set_capabilities(keep: Sequence[str]) -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def become(uid: int, gid: int, groups: Sequence[int], *, single_id: bool) -> None:
+def become(uid: int, gid: int, *, single_id: bool) -> None:
     """Takes on another user. With one id mapped, a nested user namespace shows that id as `uid`."""
     if single_id:
         # Mounts and the network stay with the outer namespace; only how the one id is shown changes.
@@ -157,6 +157,5 @@ def become(uid: int, gid: int, groups: Sequence[int], *, single_id: bool) -> Non
         linux.put("/proc/self/uid_map", f"{uid} 0 1")
         linux.put("/proc/self/gid_map", f"{gid} 0 1")
         return
-    os.setgroups(list(groups))
     os.setgid(gid)
     os.setuid(uid)
