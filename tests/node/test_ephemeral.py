@@ -46,7 +46,7 @@ def test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not
 
     async def work(node: NodeBench) -> tuple[list[str], list[str], list[str], int, Pod]:
         async with node.agent():
-            made = await node.create("p", shell("echo $$ >/tmp/mark; exec sleep 4242"))
+            made = await node.create("p", shell("", command=["sleep", "4242"]))
             await node.until("p", ready)
             near = debugger("near", see + "; exit 3", targetContainerName="main")
             far = debugger("far", see)
@@ -109,16 +109,19 @@ async def _answers() -> None:
             await asyncio.sleep(0.01)
 
 
+LOOK = "while grep -qs 434[3] /proc/[0-9]*/cmdline; do :; done; pgrep -x sleep -a"  # a kill takes its time
+
+
 def test_what_a_debugger_leaves_running_ends_with_it() -> None:
     async def work(node: NodeBench) -> tuple[list[str], list[str]]:
         async with node.agent():
-            made = await node.create("p", shell("exec sleep 600"))
+            made = await node.create("p", shell("", command=["sleep", "600"]))
             await node.until("p", ready)
             script = "setsid sleep 4343 & until pgrep -x sleep -a | grep 4343; do :; done"
             left = debugger("left", script, targetContainerName="main")
             await debug(node, left)
             await node.until("p", lambda pod: ended(pod, "left"))
-            await debug(node, left, debugger("look", "pgrep -x sleep -a", targetContainerName="main"))
+            await debug(node, left, debugger("look", LOOK, targetContainerName="main"))
             await node.until("p", lambda pod: ended(pod, "look"))
             return node.log(made, "left"), node.log(made, "look")
 
