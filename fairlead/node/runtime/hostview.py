@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_READ_ONLY
-from fairlead.node.mounting import NO_TRUST, attach, closing
+from fairlead.node.runtime.mounting import NO_TRUST, attach, closing
 
 _LEFT_OUT = frozenset(
     ("proc", "dev", "sys", "tmp", "run", "home", "root", "boot", "lost+found", "media", "mnt", "snap")

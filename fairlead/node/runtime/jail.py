@@ -23,9 +23,9 @@ from typing import Any
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
-from fairlead.node.mounting import NO_TRUST, attach, closing, cover, place
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.hostview import HostView, kernel_mounts
+from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
 from fairlead.node.runtime.safepath import open_inside, parts_of
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
