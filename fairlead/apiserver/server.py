@@ -40,6 +40,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
+from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Transport
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.typed import ApiClient
@@ -99,7 +100,11 @@ class ApiServer:
         """Reads the store and writes what every cluster has; from here on the in-process transport works."""
         await self._resources.load()
         self._allocator.follow(self._resources)
-        await self._bootstrap.run(self._settings, self._allocator.first_address)
+        try:
+            await self._bootstrap.run(self._settings, self._allocator.first_address)
+        except StatusError as error:
+            # Such as the Service `kubernetes` deleted, and every ServiceCIDR too: tried again for as long as it takes.
+            self._log.error("cannot create what every cluster has", error=str(error))
         await self._cidrs.sync()
         await self._nursery.__aenter__()
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))

@@ -1,1 +1,1 @@
-"""Requests nobody would send, at the paths of Services and their endpoints: `python -m tests.fuzz [count] [seed]`."""
+"""Requests nobody would send, at the paths of every kind: `python -m tests.fuzz [count] [seed]`."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from fairlead.api.kinds import KINDS
 from fairlead.apiserver.model import SYSTEM, Forward, Upgrade
 from fairlead.apiserver.server import ApiServer
 from fairlead.base.clock import FakeClock
@@ -17,9 +18,9 @@ from fairlead.base.log import Log
 from fairlead.runtime.client import Request, Response
 from fairlead.store.memory import MemoryStore
 from tests.apiserver.harness import settings
-from tests.fuzz.requests import KINDS, Requests
+from tests.fuzz.requests import Requests
 
-REFUSALS = frozenset({400, 404, 405, 406, 409, 410, 413, 415, 422, 503, 504})
+REFUSALS = frozenset({400, 403, 404, 405, 406, 409, 410, 413, 415, 422, 503, 504})
 _BY_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -98,7 +99,7 @@ class Fuzz:
         if kind is None:
             return
         meta = tree["metadata"]
-        path = kind.path(meta["namespace"], meta["name"])
+        path = kind.path(meta.get("namespace", ""), meta["name"])
         found = await self.send(Request("GET", path, {}, {}))
         if found is not None and found.status == 404 and "deletionTimestamp" in meta:
             return  # the write took the last finalizer away

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import random
 import socket
 from dataclasses import dataclass, field
@@ -70,7 +71,9 @@ class HttpFuzz(Fuzz):
         if "/watch/" in path:
             return
         try:
-            async with session.request(request.method, url, headers=headers, data=request.body or None) as answer:
+            async with session.request(
+                request.method, url, headers=headers, data=io.BytesIO(request.body) if request.body else None
+            ) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as e:
             self.problem(f"no answer: {e!r}", request, number)

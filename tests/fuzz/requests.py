@@ -1,4 +1,4 @@
-"""Random requests at the paths of Services, Endpoints and EndpointSlices: many that pass, many that must not."""
+"""Random requests at the paths of every kind, half of them Services and their endpoints: many pass, many must not."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import Any
 from fairlead.api.core.endpoints.kind import ENDPOINTS
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.kinds import KINDS
 from fairlead.api.meta.deleteoptions import DeleteOptions
+from fairlead.api.meta.types import ObjectMeta
+from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.apiserver.serialization.body import MAX_BODY
 from fairlead.machinery.kind import Kind
 from fairlead.runtime.client import Request
+from tests.fuzz.bodies import TAGS, gzipped, protobuf, scratched, yaml_text
 from tests.fuzz.trees import damaged, odd_value, of_type, valid_string
 
-KINDS: tuple[Kind[Any], ...] = (SERVICE, ENDPOINTS, ENDPOINT_SLICE)
+_USUAL: tuple[Kind[Any], ...] = (SERVICE, ENDPOINTS, ENDPOINT_SLICE)
 NAMES = tuple(f"n{number}" for number in range(8))
 NAMESPACES = ("default", "default", "default", "other")
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 _PATCHES = (
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -50,9 +55,18 @@ _QUERY: dict[str, tuple[str, ...]] = {
     "continue": ("x", "e30", "eyJ2IjoxfQ", "%%%", ""),
     "resourceVersion": ("0", "1", "5", "99999999", "-1", "x", ""),
     "resourceVersionMatch": ("Exact", "NotOlderThan", "x"),
-    "watch": ("true", "1", "false", "x"),
-    "allowWatchBookmarks": ("true", "x"),
-    "sendInitialEvents": ("true", "x"),
+    "watch": ("true", "1", "false", "x", "", "0", "False", "TRUE"),
+    "allowWatchBookmarks": ("true", "x", "", "0", "FALSE"),
+    "sendInitialEvents": ("true", "x", "", "0", "False"),
+    "tailLines": ("1", "0", "-1", "x"),
+    "limitBytes": ("1", "0", "x"),
+    "sinceSeconds": ("1", "0", "x"),
+    "sinceTime": ("2024-01-01T00:00:00Z", "0000-00-00", "x"),
+    "container": ("web", "", "x"),
+    "command": ("ls", ""),
+    "stdout": ("True", "", "0"),
+    "ports": ("80", "²", "", "80,81", "70000"),
+    "orphanDependents": ("True", "", "0", "x"),
     "timeoutSeconds": ("1", "-1", "x"),
     "includeObject": ("None", "Object", "x"),
     "propagationPolicy": ("Background", "Foreground", "Orphan", "x"),
@@ -70,11 +84,26 @@ _YAML = (
     b"metadata: {name: 1, labels: {1: 2, null: 3, [a]: b}}\n",
     b"a: !!python/object:os.system x\n",
     b"when: 2024-01-01\nn: .nan\nb: !!binary aGk=\n",
+    *(f"a: {tag} {value}\n".encode() for tag in TAGS for value in ("foo", '""', "1", "{a: b}", "[a: b]")),
+)
+_AGENTS = ("", "", "kubectl/v1.36.0 (linux/amd64)", "me")
+_PARTS = (
+    *("", "", "", "", "", "", "", "", "status", "status", "scale", "ephemeralcontainers", "binding", "eviction"),
+    *("token", "finalize", "log", "exec", "attach", "portforward", "proxy", "proxy/", "resize", "x"),
 )
 
 
-for _name in ("limit", "resourceVersion", "timeoutSeconds", "gracePeriodSeconds", "continue"):
-    _QUERY[_name] += ("9" * 400, "-9223372036854775809", "1_0", " 1", "0x1", "1.5", "٣")
+_NUMBERS = (
+    "limit",
+    "resourceVersion",
+    "timeoutSeconds",
+    "gracePeriodSeconds",
+    "tailLines",
+    "limitBytes",
+    "sinceSeconds",
+)
+for _name in (*_NUMBERS, "continue"):
+    _QUERY[_name] += ("9" * 400, "-9223372036854775809", "1_0", " 1", "0x1", "1.5", "٣", "²", "")
 
 
 class Requests:
@@ -85,18 +114,20 @@ class Requests:
 
     def next(self) -> Request:
         rng = self._rng
-        kind, namespace, name = rng.choice(KINDS), rng.choice(NAMESPACES), rng.choice(NAMES)
+        kind = rng.choice(_USUAL if rng.random() < 0.5 else KINDS)
+        namespace, name = rng.choice(NAMESPACES), rng.choice(NAMES)
         make: Callable[[Kind[Any], str, str], Request] = rng.choices(
             (self._create, self._update, self._patch, self._delete, self._read, self._odd), (30, 20, 25, 6, 12, 7)
         )[0]
         return make(kind, namespace, name)
 
     def _create(self, kind: Kind[Any], namespace: str, name: str) -> Request:
-        media, body = self._body(self._object(kind, namespace, name))
-        return self._request("POST", kind.path(namespace), media, body)
+        media, body = self._body(self._object(kind, namespace, name), kind)
+        part = self._subresource() if self._rng.random() < 0.1 else ""
+        return self._request("POST", kind.path(namespace, name if part else "", part), media, body)
 
     def _update(self, kind: Kind[Any], namespace: str, name: str) -> Request:
-        media, body = self._body(self._object(kind, namespace, name))
+        media, body = self._body(self._object(kind, namespace, name), kind)
         return self._request("PUT", kind.path(namespace, name, self._subresource()), media, body)
 
     def _patch(self, kind: Kind[Any], namespace: str, name: str) -> Request:
@@ -144,11 +175,14 @@ class Requests:
         rng = self._rng
         tree = of_type(rng, DeleteOptions) if rng.random() < 0.5 else None
         media, body = self._body(tree) if tree else ("", b"")
-        return self._request("DELETE", kind.path(namespace, name if rng.random() < 0.97 else ""), media, body)
+        # Without any ServiceCIDR no Service can be created: 500, as upstream.
+        whole = rng.random() < 0.03 and kind is not SERVICE_CIDR
+        return self._request("DELETE", kind.path(namespace, "" if whole else name), media, body)
 
     def _read(self, kind: Kind[Any], namespace: str, name: str) -> Request:
         rng = self._rng
-        path = kind.path(rng.choice((namespace, "")), rng.choice((name, "", "")), "")
+        name = rng.choice((name, "", ""))
+        path = kind.path(rng.choice((namespace, "")), name, self._subresource() if name else "")
         return self._request("GET" if rng.random() < 0.9 else "HEAD", path, "", b"")
 
     def _odd(self, kind: Kind[Any], namespace: str, name: str) -> Request:
@@ -179,11 +213,13 @@ class Requests:
             )
         )
         method = rng.choice(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "FOO"))
+        if method == "DELETE" and kind is SERVICE_CIDR:
+            method = "GET"
         media, body = self._body(self._object(kind, namespace, name))
         return self._request(method, path, media, body)
 
     def _subresource(self) -> str:
-        return "status" if self._rng.random() < 0.15 else ""
+        return self._rng.choice(_PARTS)
 
     def _object(self, kind: Kind[Any], namespace: str, name: str) -> Any:
         rng = self._rng
@@ -195,11 +231,13 @@ class Requests:
         keep = {key: meta[key] for key in meta if rng.random() < 0.25}
         tree["metadata"] = {"name": name, "namespace": namespace} | (keep if rng.random() < 0.3 else {})
         tree["metadata"].setdefault("labels", {"app": "web"})
-        if rng.random() < 0.7:
+        if rng.random() < 0.7 and kind in _USUAL:
             tree |= _sound(rng, kind)
+        if rng.random() < 0.1:
+            _fill_metadata(rng, tree)
         return damaged(rng, tree, rng.choice((1, 1, 2, 4))) if rng.random() < 0.45 else tree
 
-    def _body(self, tree: Any) -> tuple[str, bytes]:
+    def _body(self, tree: Any, kind: Kind[Any] | None = None) -> tuple[str, bytes]:
         """A tree as bytes, most of the time."""
         rng = self._rng
         pick = rng.random()
@@ -210,11 +248,14 @@ class Requests:
         if pick < 0.006:
             return rng.choice((_TYPES[3], "application/yaml")), rng.choice(_YAML)
         text = json.dumps(tree).encode()
-        if pick < 0.03:
-            return "application/vnd.kubernetes.protobuf", rng.choice((b"k8s\0", b"")) + rng.randbytes(
-                rng.randrange(200)
-            )
-        if pick < 0.10:
+        if pick < 0.012:
+            return PROTOBUF, rng.choice((b"k8s\0", b"")) + rng.randbytes(rng.randrange(200))
+        if pick < 0.05 and kind is not None:
+            data = protobuf(kind.type, tree, group=kind.group, api_version=kind.api_version, kind=kind.kind)
+            return PROTOBUF, data if rng.random() < 0.6 else scratched(rng, data)
+        if pick < 0.09:
+            return "application/yaml", yaml_text(rng, tree).encode("utf-8", "surrogatepass")
+        if pick < 0.15:
             return "application/json", _scrambled(rng, text)
         return ("application/json" if pick < 0.9 else rng.choice(_TYPES)), text
 
@@ -222,7 +263,26 @@ class Requests:
         rng = self._rng
         query = {k: rng.choice(_QUERY[k]) for k in rng.sample(list(_QUERY), rng.choice((0, 0, 0, 1, 2)))}
         headers = {"content-type": media, "accept": rng.choice(_ACCEPTS) if rng.random() < 0.2 else "application/json"}
+        if agent := rng.choice(_AGENTS):
+            headers["user-agent"] = agent
+        if body and rng.random() < 0.03:
+            body = gzipped(rng, body)
+            headers["content-encoding"] = "gzip"
         return Request(method, path, query, headers, body)
+
+
+def _fill_metadata(rng: random.Random, tree: Any) -> None:
+    """Puts fields that only servers write into some metadata, that of templates too."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("metadata"), dict) or "template" in node:
+                more = of_type(rng, ObjectMeta)
+                node["metadata"] = more | node.get("metadata", {}) if isinstance(node.get("metadata"), dict) else more
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
 
 
 def odd_name(rng: random.Random) -> str:
