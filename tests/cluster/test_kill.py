@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from bench.cluster import process_name
+from bench.cluster import descendants, process_name
+from tests.cluster.kills import run
 from tests.cluster.support import Cluster, free_node_port, free_port, host_footprint, new_cluster, traffic, until
+from tests.cluster.victims import GROUPS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -180,3 +183,29 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
+
+
+def test_every_kind_of_process_is_killed_alone_and_in_groups_and_nothing_acknowledged_is_lost() -> None:
+    report = run(len(GROUPS), seed=7)
+    assert report.lost == set(), report
+    assert report.acknowledged > len(GROUPS), report
+    assert set(report.tallies) == set(GROUPS)
+    for group in (("relay",), ("relay", "control-plane")):
+        assert report.tallies[group].errors["ConnectionRefusedError"] == 0, report
+
+
+def test_a_start_whose_template_is_killed_says_so_and_the_next_one_succeeds() -> None:
+    with new_cluster() as cluster:
+        command = cluster.runner.command("up", "--name", cluster.name, "--detach", "--api-port", str(free_port()))
+        with cluster.runner.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as starting:
+
+            def template() -> int:
+                return next((p for p in descendants(starting.pid) if process_name(p) == "fairlead-fork"), 0)
+
+            os.kill(until("the template", template), signal.SIGKILL)
+            _, told = starting.communicate(timeout=60)
+        assert starting.returncode == 1
+        assert "the components' template was ended by SIGKILL" in told
+        assert told.count("\n") == 1
+        cluster.up()
+        assert cluster.status()["ready"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def start_all(pid1: Pid1, stages: Sequence[Stage], *, failed: Callable[[Exceptio
     """Starts the components by way of a template; returns when all are there. Where the template fails it says why
     by `failed`, and that is the end of the sandbox."""
     reading, writing = os.pipe()
-    if os.fork() == 0:
+    template = os.fork()
+    if template == 0:
         try:
             linux.set_process_name("fairlead-fork")
             os.close(reading)
@@ -53,6 +55,9 @@ def start_all(pid1: Pid1, stages: Sequence[Stage], *, failed: Callable[[Exceptio
     for component in (component for stage in stages for component in stage.components):
         told = os.read(reading, _PID_BYTES)
         if not told:
+            code = os.waitstatus_to_exitcode(os.waitpid(template, 0)[1])
+            if code < 0:  # otherwise it has said why
+                failed(ChildProcessError(f"the components' template was ended by {signal.Signals(-code).name}"))
             os._exit(1)
         pid1.adopt(component, int.from_bytes(told, "big"))
     os.close(reading)
