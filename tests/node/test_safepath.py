@@ -133,7 +133,7 @@ def test_containers_that_start_while_names_are_exchanged_see_their_volume_alone(
         return said, os.listdir(f"{bench.directory}/secret")
 
     said, outside = with_zygote(work, ordinary=ordinary)
-    assert "stdout P mine" in said
+    assert "stdout F mine" in said
     assert "subPath in leads out of its volume" in said
     assert not {line for line in said if "secret" in line}
     assert outside == ["key"]
