@@ -7,7 +7,6 @@ A WebSocket client names subprotocols in its order of preference, or none. A SPD
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from multidict import MultiMapping
@@ -20,13 +19,14 @@ _T = TypeVar("_T")
 Headers = MultiMapping[str]
 
 
-@dataclass(frozen=True, slots=True)
 class HandshakeError(Exception):
     """The request cannot be upgraded: the answer to it."""
 
-    status: int
-    text: str
-    headers: Sequence[tuple[str, str]] = field(default=())
+    def __init__(self, status: int, text: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers
 
 
 def is_websocket(headers: Headers) -> bool:
