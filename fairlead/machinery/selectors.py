@@ -17,7 +17,7 @@ from fairlead.machinery.status import StatusError, bad_request, invalid, render_
 
 LabelOperator = Literal["=", "==", "!=", "in", "notin", "exists", "!", ">", "<"]
 
-_TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
+_TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+)")
 _MOST_TERMS = 200
 """Of a selector in a query: each is tried on every object of a list."""
 _SET_OPERATORS = ("in", "notin")

@@ -68,6 +68,9 @@ def test_these_selectors_do_not_match(text: str) -> None:
         ("a=b c", "found 'c', expected: ',' or 'end of string'"),
         ("a>b", "must be an integer"),
         ("a_=b", 'key: Invalid value: "a_": name part must consist of'),
+        ("a\u00a0=b", 'key: Invalid value: "a\\u00a0": name part must consist of'),
+        ("a=\u2003b", 'values[a]: Invalid value: "\\u2003b": a valid label must be'),
+        ("a>٣", "must be an integer"),
         ("a=-", 'values[a]: Invalid value: "-": a valid label must be'),
     ],
 )
