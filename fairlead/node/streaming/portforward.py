@@ -151,6 +151,7 @@ class SpdyForwarding(Forwarding):
         self._session = Session()
         self._halves: dict[str, dict[str, int]] = {}
         """Streams whose partner has not come yet, by request and type."""
+        self._expiries: dict[str, asyncio.Task[None]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, moved: Callable[[], None]) -> None:
@@ -195,9 +196,10 @@ class SpdyForwarding(Forwarding):
         await self._pipe.write(self._session.reply(stream))
         if not half:
             self._halves[request] = {kind: stream}
-            nursery.spawn(self._expire(request, self._halves[request]))
+            self._expiries[request] = nursery.spawn(self._expire(request))
             return
         del self._halves[request]
+        self._expiries.pop(request).cancel()
         both = half | {kind: stream}
         connection = Connection(port, both["data"], both["error"])
         self._connections[connection.data] = connection
@@ -209,13 +211,12 @@ class SpdyForwarding(Forwarding):
         finally:
             self._tasks.pop(connection.data, None)
 
-    async def _expire(self, request: str, half: Mapping[str, int]) -> None:
+    async def _expire(self, request: str) -> None:
         """Refuses a stream whose partner does not come."""
         await asyncio.sleep(_PAIR_S)
-        if self._halves.get(request) is half:
-            del self._halves[request]
-            for stream in half.values():
-                await self._pipe.write(self._session.reset(stream))
+        del self._expiries[request]
+        for stream in self._halves.pop(request).values():
+            await self._pipe.write(self._session.reset(stream))
 
 
 class ChannelForwarding(Forwarding):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 
-from fairlead.node.streaming.portforward import Inbox
+from fairlead.node.streaming.portforward import Inbox, SpdyForwarding
+from fairlead.runtime.fake import run_jumping
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 from tests.node.streaming.client import Frames, Reader, spdy
 
@@ -178,3 +180,50 @@ def test_malformed_streams_are_refused_and_malformed_frames_end_the_session() ->
             return client.got.reset, True
 
     assert on_node(work) == ({1, 3, 5, 7}, True)
+
+
+class Recorder:
+    """A client's pipe without a network: gives the pieces of a script, keeps what is written."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+        self.got = Reader()
+        self.gone = asyncio.Event()
+
+    async def read(self) -> bytes:
+        if self._pieces:
+            return self._pieces.pop(0)
+        await self.gone.wait()
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self.got.feed(data)
+
+    async def close(self) -> None:
+        self.gone.set()
+
+
+async def _nowhere(port: int) -> socket.socket:
+    raise OSError(f"no port {port}")
+
+
+def test_a_stream_without_its_partner_is_refused_after_a_while_and_a_pair_is_not() -> None:
+    async def main() -> Reader:
+        frames = Frames()
+        opened = [
+            frames.open(1, {"streamtype": "error", "port": "80", "requestid": "lone"}),
+            frames.open(3, {"streamtype": "error", "port": "80", "requestid": "pair"}),
+            frames.open(5, {"streamtype": "data", "port": "80", "requestid": "pair"}),
+        ]
+        pipe = Recorder(*opened)
+        forwarding = SpdyForwarding(pipe, _nowhere, pod="p_ns", uid="u")
+        running = asyncio.ensure_future(forwarding.run(lambda: None))
+        await asyncio.sleep(60)
+        pipe.gone.set()
+        await running
+        return pipe.got
+
+    got = run_jumping(main())
+    assert got.reset == {1}
+    assert got.ended == {3, 5}
+    assert got.said[3] == b"error forwarding port 80 to pod p_ns, uid u: no port 80"
