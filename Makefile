@@ -55,6 +55,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.proxy
 	$(BIN)/python -m bench.churn
 	$(BIN)/python -m bench.change
+	$(BIN)/python -m bench.synloss
 	$(BIN)/python -m bench.relay
 	$(BIN)/python -m bench.loadbalancer
 	$(BIN)/python -m bench.dns

@@ -25,7 +25,7 @@ from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import cluster_pods
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.site import Site, cluster_site
+from fairlead.proxy.site import Site, cluster_site, of_family
 
 NAMES = ("nftables", "iptables", "iptables-legacy")
 """`iptables` is by the programs for nf_tables."""
@@ -36,13 +36,14 @@ def kernel_backend(name: str, site: Site, network: ClusterNetwork) -> Backend:
     if name == "nftables":
         return NftablesBackend(NftKernel(), site)
     kind = "legacy" if name.endswith("legacy") else "nft"
-    return IptablesBackend(IptablesKernel(kind=kind), site, pods=cluster_pods(network))
+    pods = of_family(cluster_pods(network), site.family)
+    return IptablesBackend(IptablesKernel(site.family.table, kind=kind), site, pods=pods)
 
 
 def kernel_proxy(name: str, node: NodeView, network: ClusterNetwork) -> Proxy:
     """In the network namespace of the calling thread."""
     mode = ProxyConfig(mode="nftables" if name == "nftables" else "iptables")
-    site = cluster_site(network)
+    site = cluster_site(network, node.family)
     backend = kernel_backend(name, site, network)
     around = Around(site, {mode.mode: lambda _: backend}, NftKernel(), lambda _: None)
     return Proxy(around, mode, node=node, clock=RealClock(), log=SILENT)

@@ -78,6 +78,8 @@ class Outcome(NamedTuple):
     """Those behind which the endpoints are not what they were."""
     refused: KernelRefused | None = None
     """Why a part was not done; what the other fields say was."""
+    given_up: bool = False
+    """So many parts were refused that the rest was not tried: the kernel's rules are not in line."""
 
     @property
     def anything(self) -> bool:

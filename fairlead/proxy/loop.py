@@ -248,8 +248,10 @@ class Proxy:
     async def _bring_in_line(self) -> Outcome:
         self._whole = True
         outcome = await self._used.resync()
-        self._whole = False
         self._done(outcome)
+        if outcome.given_up and outcome.refused is not None:
+            raise outcome.refused
+        self._whole = False
         self._plan_retry(outcome.refused)
         return outcome
 

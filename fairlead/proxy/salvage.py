@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fairlead.net.errors import KernelRefused
 
@@ -13,8 +13,15 @@ MOST = 16
 """Refusals of single items. After more the reason lies not with the items, and each try may cost a program's run."""
 
 
-async def salvage(items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable[object]]) -> KernelRefused | None:
-    """Halves what is refused until only the items are left out that are refused alone; returns the last refusal.
+class Salvaged(NamedTuple):
+    refused: KernelRefused | None = None
+    """Why the last one of the items that were left out was refused."""
+    given_up: bool = False
+    """Not all items were tried."""
+
+
+async def salvage(items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable[object]]) -> Salvaged:
+    """Halves what is refused until only the items are left out that are refused alone.
 
     Keeps the order of the items. Gives up after `MOST` refusals of single items."""
     last: KernelRefused | None = None
@@ -31,5 +38,5 @@ async def salvage(items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable
                 continue
             last, refused = error, refused + 1
             if refused == MOST:
-                break
-    return last
+                return Salvaged(last, given_up=bool(ahead))
+    return Salvaged(last)

@@ -107,6 +107,22 @@ def test_stale_flows_go_although_the_kernel_refuses_another_part_of_the_same_loo
     run_jumping(go())
 
 
+def test_a_proxy_is_not_ready_while_the_kernel_takes_next_to_nothing() -> None:
+    async def go() -> None:
+        nft = PickyNft("element")
+        async with running(nft=nft) as at:
+            for i in range(MOST + 1):
+                await _create(at, f"s{i}", f"10.96.0.{i + 10}", "10.244.1.2")
+            await settle()
+            assert not at.proxy.synced.is_set()
+            nft.words = set()
+            await asyncio.sleep(60)
+            assert at.proxy.synced.is_set()
+            assert len(at.elements()["services"]) == MOST + 1
+
+    run_jumping(go())
+
+
 def _sources(*names: str) -> Mapping[str, Source]:
     return {
         f"default/{name}": Source(
@@ -205,7 +221,8 @@ def test_what_is_refused_alone_is_found_by_halves_and_the_order_stays() -> None:
             raise Busy(str(items))
         done.extend(items)
 
-    assert str(asyncio.run(salvage(range(10), attempt))) == "range(7, 8)"
+    refused, given_up = asyncio.run(salvage(range(10), attempt))
+    assert (str(refused), given_up) == ("range(7, 8)", False)
     assert done == [0, 1, 2, 4, 5, 6, 8, 9]
 
 
@@ -216,5 +233,5 @@ def test_where_everything_is_refused_it_is_not_tried_one_by_one_to_the_end() -> 
         tried.append(len(items))
         raise Busy("no memory")
 
-    assert asyncio.run(salvage(range(100_000), attempt)) is not None
+    assert asyncio.run(salvage(range(100_000), attempt)).given_up
     assert tried.count(1) == MOST

@@ -148,13 +148,14 @@ class IptablesBackend:
                 await self._tables.restore([Restore(table, edits)])
                 deleted += len(some)
 
-            last = await salvage(names, attempt) or last
+            last = (await salvage(names, attempt)).refused or last
         return deleted, last
 
     async def _salvage(self, proposal: Proposal) -> Outcome:
         """Carries out all blocks but those that the kernel refuses alone."""
         made: list[Restore] = []
         last: KernelRefused | None = None
+        given_up = False
         for table, blocks in proposal.blocks:
 
             async def attempt(some: Sequence[Block], table: str = table) -> None:
@@ -164,8 +165,9 @@ class IptablesBackend:
                 await self._tables.restore(restores)
                 made.extend(restores)
 
-            last = await salvage(blocks, attempt) or last
-        return _outcome(made, proposal.frontends)._replace(refused=last)
+            result = await salvage(blocks, attempt)
+            last, given_up = result.refused or last, given_up or result.given_up
+        return _outcome(made, proposal.frontends)._replace(refused=last, given_up=given_up)
 
     async def _run(self, proposal: Proposal) -> Outcome:
         limit = self._tables.limit

@@ -182,9 +182,9 @@ class NftablesBackend:
             if outcome.refused is not None:
                 raise outcome.refused
 
-        alone = await salvage(element_pieces(self._ledger.pending(transaction.changes)), attempt)
+        alone, given_up = await salvage(element_pieces(self._ledger.pending(transaction.changes)), attempt)
         outcomes.append(await self._run(replace(transaction, chains=(), rewrite=(), changes=())))
-        return _together(outcomes)._replace(refused=alone or next(iter(refused), None))
+        return _together(outcomes)._replace(refused=alone or next(iter(refused), None), given_up=given_up)
 
 
 def _outcome(made: Collection[Transaction], refused: KernelRefused | None) -> Outcome:
@@ -220,4 +220,5 @@ def _together(outcomes: Sequence[Outcome]) -> Outcome:
         any(outcome.replaced for outcome in outcomes),
         frozenset().union(*(outcome.frontends for outcome in outcomes)),
         outcomes[-1].refused if outcomes else None,
+        outcomes[-1].given_up if outcomes else False,
     )
