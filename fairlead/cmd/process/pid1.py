@@ -18,14 +18,13 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fairlead.base.clock import Clock
-from fairlead.base.limits import descriptor_limit, raise_descriptor_limit, set_descriptor_limit
+from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths, open_log
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Attempts, Component
 from fairlead.cmd.process.enter import close_others, reset_signals
 from fairlead.cmd.process.logturn import EVERY_S, turn_all_over, turn_over
-from fairlead.cmd.process.preflight import explain_fork
 from fairlead.net import linux
 
 Renewal = Callable[[], tuple[Component, Component]]

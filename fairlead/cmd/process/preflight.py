@@ -8,10 +8,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import resource
 import socket
 import struct
 
+from fairlead.base.limits import explain_fork
 from fairlead.cmd.errors import CommandError
 from fairlead.net import linux
 
@@ -47,18 +47,6 @@ def explain_namespaces(code: int, error: str) -> str:
         f"the kernel refuses new namespaces ({error}); inside a container, allow them: "
         "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
     )
-
-
-def explain_fork(error: OSError) -> str:
-    """Explains why a process could not be made (fork(2)), with the limit to raise."""
-    if error.errno == errno.ENOMEM:
-        return "no memory is left for another process; end others"
-    if error.errno != errno.EAGAIN:
-        return str(error)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    own = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
-    limits = f"the user's (ulimit -u: {own}) or that of the control group (pids.max)"
-    return f"too many processes: a limit is reached, {limits}; end other processes or raise it"
 
 
 def check_nftables() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
+from fairlead.base.limits import explain_fork
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.paths import Paths
@@ -24,7 +25,7 @@ from fairlead.cmd.process import template
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Component
 from fairlead.cmd.process.pid1 import Pid1
-from fairlead.cmd.process.preflight import check_ipv6, check_nftables, explain_fork
+from fairlead.cmd.process.preflight import check_ipv6, check_nftables
 from fairlead.cmd.process.template import Stage, start_all
 from fairlead.net import linux
 from fairlead.relay.vault import Vault

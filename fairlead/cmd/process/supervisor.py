@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.base.clock import Clock
+from fairlead.base.limits import explain_fork
 from fairlead.cmd.commands import kubeconfig
 from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
@@ -105,7 +106,7 @@ class Supervisor:
             self._start_pki()
             self._start_sandbox()
         except OSError as e:
-            raise CommandError(preflight.explain_fork(e)) from e
+            raise CommandError(explain_fork(e)) from e
         try:
             self._loop()
         finally:
@@ -227,7 +228,8 @@ class Supervisor:
         if received is None:
             self._ended_by_itself = True
             log = self._paths.log("sandbox")
-            raise CommandError(f"the sandbox ended by itself; see {log}", evidence=True)
+            last = _last_line(log)
+            raise CommandError(f"the sandbox ended by itself{last and f' ({last})'}; see {log}", evidence=True)
         message, pid = received
         if message["event"] != "ended":
             self._patience.advance(self._clock.monotonic())
@@ -346,7 +348,7 @@ def _last_line(log: Path) -> str:
 def _explain_exit(code: int) -> str:
     """Explains the end of a component that logged nothing; negative codes are signals."""
     if code == -signal.SIGABRT:  # libuv aborts if it gets no thread
-        return f"no thread could be started; {preflight.explain_fork(OSError(errno.EAGAIN, ''))}"
+        return f"no thread could be started; {explain_fork(OSError(errno.EAGAIN, ''))}"
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 

@@ -15,6 +15,7 @@ import termios
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from fairlead.base.limits import explain_fork
 from fairlead.net import linux
 from fairlead.node.runtime import jail, privilege
 from fairlead.node.runtime.safepath import PathProblem
@@ -34,6 +35,8 @@ def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
 
 
 def _explain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EAGAIN:
+        return explain_fork(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error) if isinstance(error, PathProblem) else repr(error)

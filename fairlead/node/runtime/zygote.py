@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
-from fairlead.base.limits import descriptor_limit, raise_descriptor_limit, set_descriptor_limit
+from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
 from fairlead.net import linux
 from fairlead.node.runtime import launch, privilege, wire
 from fairlead.node.runtime.attached import CHANNELS, Attached, Opening
@@ -100,7 +100,9 @@ class Zygote:
         try:
             self._serve(request, fds)
         except (OSError, KeyError, ValueError) as error:
-            self._say({"re": request.get("q"), "error": f"{error}" if isinstance(error, OSError) else repr(error)})
+            self._say(
+                {"re": request.get("q"), "error": explain_fork(error) if isinstance(error, OSError) else repr(error)}
+            )
         finally:
             for fd in fds:
                 os.close(fd)
