@@ -143,11 +143,26 @@ def web_cluster() -> Iterator[tuple[Cluster, int]]:
 
 
 def is_well(cluster: Cluster) -> bool:
-    """Every component runs, every node and every Pod is Ready."""
+    """Returns whether every component runs, every node and every Pod is Ready, and no Pod is about to go."""
     api = cluster.access()
     objects = api.call("GET", "/api/v1/nodes")["items"] + api.call("GET", PODS)["items"]
     running = all(c["pid"] for c in Victims(cluster).components())
-    return running and len(objects) > NODES + REPLICAS and all(map(is_ready, objects))
+    staying = not any("deletionTimestamp" in o["metadata"] for o in objects)
+    return running and staying and len(objects) > NODES + REPLICAS and all(map(is_ready, objects))
+
+
+def replace_restarted(cluster: Cluster) -> None:
+    """Deletes Pods whose containers have been restarted, since the next restart would wait (10 s, then twice that)."""
+    api = cluster.access()
+    restarted = [p["metadata"] for p in api.call("GET", PODS)["items"] if has_restarted(p)]
+    for meta in restarted:
+        api.call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", {"gracePeriodSeconds": 1})
+    if restarted:
+        until("other Pods", lambda: is_well(cluster))
+
+
+def has_restarted(pod: dict[str, Any]) -> bool:
+    return any(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
 
 
 def is_ready(obj: dict[str, Any]) -> bool:
@@ -184,6 +199,7 @@ def run(rounds: int, *, seed: int, every_s: float = 0.0, groups: Sequence[tuple[
                 until(f"recovery of {group}, seed {seed}", lambda: is_well(cluster), limit_s=120)
             intervals.append((group, begin, time.monotonic()))
             if not every_s:
+                replace_restarted(cluster)
                 threading.Event().wait(_SETTLED_S)
         until("recovery of all", lambda: is_well(cluster), limit_s=120)
         service.finish()

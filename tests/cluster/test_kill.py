@@ -209,3 +209,17 @@ def test_a_start_whose_template_is_killed_says_so_and_the_next_one_succeeds() ->
         assert told.count("\n") == 1
         cluster.up()
         assert cluster.status()["ready"]
+
+
+def test_pid_1_outlives_a_refused_fork_and_starts_the_component_once_it_may() -> None:
+    with new_cluster("user") as cluster:
+        cluster.up("--api-port", str(free_port()))
+        init = next(pid for pid in cluster.processes() if process_name(pid) == "fairlead-init")
+        limit = [*cluster.runner.prefix, "prlimit", f"--pid={init}"]
+        relay, log = cluster.component("relay")["pid"], cluster.state / "logs" / "sandbox.log"
+        subprocess.run([*limit, "--nproc=1:"], check=True)
+        os.kill(relay, signal.SIGKILL)
+        until("a refusal", lambda: "cannot start relay: too many processes: a limit is reached" in log.read_text())
+        assert cluster.status()["ready"]
+        subprocess.run([*limit, "--nproc=10000:"], check=True)
+        until("another relay", lambda: cluster.component("relay")["pid"] not in (0, relay))

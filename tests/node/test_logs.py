@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 from fairlead.base.instant import Instant
@@ -93,3 +94,17 @@ def test_following_goes_on_over_a_rotation_and_ends_with_the_container(tmp_path:
 
 def test_no_log_is_an_empty_log(tmp_path: Path) -> None:
     assert read(tmp_path / "0.log") == ""
+
+
+def test_a_log_that_cannot_be_opened_anew_loses_lines_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    folder.mkdir()
+    log = LogFile(str(folder / "0.log"), now=Times(), max_bytes=200)
+    log.write("stdout", [b"x" * 150])
+    shutil.rmtree(folder)
+    log.write("stdout", [b"y" * 150])
+    log.write("stdout", [b"z"])
+    folder.mkdir()
+    log.write("stdout", [b"back"])
+    log.close()
+    assert (folder / "0.log").read_text().endswith(" stdout F back\n")
