@@ -6,6 +6,9 @@ import base64
 import string
 from dataclasses import replace
 
+import pytest
+from multidict import CIMultiDict
+
 from fairlead.apiserver.auth import tokens
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.base.base64url import encode_base64url
@@ -64,6 +67,12 @@ async def test_a_token_says_who_one_is_until_it_expires(api: Api) -> None:
     token = asked["status"]["token"]
     assert asked["status"]["expirationTimestamp"] == "2023-11-14T22:23:20Z"
     user = api.server._authenticator.of_request(None, {"authorization": f"Bearer {token}"})
+    subprotocol = "base64url.bearer.authorization.k8s.io." + encode_base64url(token.encode()).decode()
+    browser = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-protocol": f"{subprotocol}, x"}
+    assert api.server._authenticator.of_request(None, CIMultiDict(browser)) == user
+    browser["sec-websocket-protocol"] = subprotocol
+    with pytest.raises(StatusError, match="Unauthorized"):
+        api.server._authenticator.of_request(None, CIMultiDict(browser))
     assert user.name == "system:serviceaccount:default:default"
     assert "system:serviceaccounts:default" in user.groups
     whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

@@ -6,16 +6,13 @@ that they want: `base64url.bearer.authorization.k8s.io.<token>`. Such a name is 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping
 
+from fairlead.base.base64url import decode_base64url
 from fairlead.machinery.status import StatusError
 
 HEADER = "Sec-WebSocket-Protocol"
 _BEARER = "base64url.bearer.authorization.k8s.io."
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 LOG_PROTOCOLS: Mapping[str, bool] = {"": False, "binary.k8s.io": False, "base64.binary.k8s.io": True}
 """Of Pod logs; True if messages are text in base64."""
 
@@ -46,11 +43,11 @@ def token_in(header: str) -> str:
     if not without_token(header):
         raise ValueError("missing additional subprotocol")
     text = found[0].removeprefix(_BEARER)
-    if not _BASE64URL.fullmatch(text):
+    if not text:
         raise ValueError("invalid base64url")
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError) as error:
+        return decode_base64url(text.encode()).decode("ascii")
+    except ValueError as error:
         raise ValueError("invalid base64url") from error
 
 
