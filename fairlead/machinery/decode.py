@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.prune import Pruner, WrongType, pairs_hook
+from fairlead.machinery.prune import Pruner, WrongType, members, pairs_hook
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.machinery.wire import VALUES
 
@@ -122,6 +122,28 @@ def parse_json(body: bytes, *, what: str = "object") -> Any:
         raise bad_request(f"the {what} provided is nested too deeply") from None
     except ValueError as e:
         raise bad_request(f"the {what} provided is no JSON: {_reason(e)} ({_summary(body)})") from e
+
+
+def repeated_fields(body: bytes, tree: Any) -> list[str]:
+    """The keys that a patch gives twice, in document order; `tree` is what was read from the body."""
+    try:
+        if body.count(b'":') == _encoder.encode(tree).count(b'":'):
+            return []
+        return list(dict.fromkeys(_repeated(json.loads(body, object_pairs_hook=pairs_hook))))
+    except (ValueError, OverflowError, RecursionError):
+        return []  # refused elsewhere
+
+
+def _repeated(tree: Any, path: str = "") -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, value, again in members(tree):
+            where = f"{path}.{key}" if path else key
+            if again:
+                yield f'duplicate field "{where}"'
+            yield from _repeated(value, where)
+    elif isinstance(tree, list):
+        for i, value in enumerate(tree):
+            yield from _repeated(value, f"{path}[{i}]")
 
 
 def _repeats_keys(body: bytes) -> bool:

@@ -22,21 +22,21 @@ class WrongType(Exception):
 class Pairs(dict[str, Any]):
     """A JSON object that remembers its members in document order if a key was given more than once."""
 
-    members: Sequence[tuple[str, Any]] = ()
+    given: Sequence[tuple[str, Any]] = ()
 
 
 def pairs_hook(pairs: list[tuple[str, Any]]) -> Pairs:
     """For `json.loads(object_pairs_hook=...)`."""
     found = Pairs(pairs)
     if len(found) < len(pairs):
-        found.members = pairs
+        found.given = pairs
     return found
 
 
-def _members(tree: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+def members(tree: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     """Key and value in document order, and whether the key stood earlier in the same object."""
     seen: set[str] = set()
-    for name, value in getattr(tree, "members", ()) or tree.items():
+    for name, value in getattr(tree, "given", ()) or tree.items():
         yield name, value, name in seen
         seen.add(name)
 
@@ -56,7 +56,7 @@ class Pruner:
 
     def _struct(self, schema: Schema, tree: dict[str, Any], place: _Place) -> dict[str, Any]:
         kept: dict[str, Any] = {}
-        for name, value, again in _members(tree):
+        for name, value, again in members(tree):
             known = schema.fields.get(name)
             if known is None:
                 self.problems.append(f'unknown field "{place.child(name)}"')
@@ -93,7 +93,7 @@ class Pruner:
         if not isinstance(value, dict):
             raise place.wrong(info, value)
         item, found = info.item or info, {}
-        for key, one, again in _members(value):
+        for key, one, again in members(value):
             if again:
                 self.problems.append(f'duplicate field "{place.child(key)}"')
             found[key] = _zero(item) if one is None else self._value(item, one, place.index(f".{key}"))

@@ -110,3 +110,31 @@ async def test_base64_with_line_breaks_is_written_back_without(api: Api) -> None
     assert made["data"] == {"k": "YWJjZA=="}
     patch = {"data": {"k": "YQ\n=="}}
     assert (await api.ok("PATCH", f"{secrets}/a", patch, content_type=MERGE))["data"] == {"k": "YQ=="}
+
+
+@story
+async def test_a_patch_with_unknown_or_repeated_fields_is_refused_with_what_it_made(api: Api) -> None:
+    await api.ok("POST", CONFIG_MAPS, {"metadata": {"name": "a", "uid": ""}, "data": {"k": "1"}})
+    path, strict = f"{CONFIG_MAPS}/a", {"fieldValidation": "Strict"}
+    patch = b'{"data": {"k": "2", "k": "3"}, "zz": [1, true, null, {"b": "x", "a": 1.5}], "data": {"k": "4"}}'
+    problems = 'duplicate field "data.k", duplicate field "data", unknown field "zz"'
+    shown = "map[data:map[k:4] zz:[1 true <nil> map[a:1.5 b:x]]]"
+    error = await api.error("PATCH", path, patch, content_type=STRATEGIC, query=strict)
+    assert (error.code, error.reason) == (422, "Invalid")
+    assert error.message == f' "" is invalid: patch: Invalid value: "{shown}": strict decoding error: {problems}'
+    (cause,) = error.details["causes"]
+    assert (cause["field"], cause["reason"]) == ("patch", "FieldValueInvalid")
+    error = await api.error("PATCH", path, patch, content_type=MERGE, query=strict)
+    assert error.message.endswith(f"strict decoding error: {problems}")
+    operations = b'[{"op": "add", "path": "/data/x", "path": "/data/y", "value": "1"}]'
+    error = await api.error("PATCH", path, operations, content_type=JSON_PATCH, query=strict)
+    assert error.message.endswith('strict decoding error: json patch duplicate field "[0].path"')
+    error = await api.error("PATCH", path, {"data": 7}, content_type=MERGE)
+    text = "json: cannot unmarshal number into Go struct field ConfigMap.data of type map[string]string"
+    assert error.code == 422
+    assert error.message.endswith(text)
+    response = await api.call("PATCH", path, patch, content_type=STRATEGIC)
+    assert msgspec.json.decode(response.body)["data"] == {"k": "4"}
+    assert response.headers["warning"].count("299 -") == 3
+    ignore = {"fieldValidation": "Ignore"}
+    assert "warning" not in (await api.call("PATCH", path, patch, content_type=STRATEGIC, query=ignore)).headers

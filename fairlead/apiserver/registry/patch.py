@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,9 +10,19 @@ from fairlead.apiserver.registry.update import Candidate, Change
 from fairlead.apiserver.serialization.accept import media_type, unsupported_media_type
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
-from fairlead.machinery.decode import decode_tree, parse_json
+from fairlead.machinery.decode import (
+    Decoded,
+    FieldValidation,
+    Target,
+    decode_tree_as,
+    encode,
+    parse_json,
+    repeated_fields,
+    target_of,
+)
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.patch import json_patch, merge_patch
+from fairlead.machinery.patch import depth_guard, json_patch, merge_patch
+from fairlead.machinery.status import StatusError, invalid, invalid_object
 from fairlead.machinery.strategic import strategic_patch
 from fairlead.runtime.client import Request
 
@@ -22,7 +31,9 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
-TreePatch = Callable[[Any], Any]
+T = TypeVar("T")
+_MOST_SHOWN = 16384
+"""Characters of an object or a patch in a refusal."""
 
 
 def is_apply(request: Request) -> bool:
@@ -30,26 +41,70 @@ def is_apply(request: Request) -> bool:
     return request.method == "PATCH" and media_type(request.headers.get("content-type", "")) == APPLY_PATCH
 
 
-def read_patch(request: Request, type: type) -> TreePatch:
-    """The patch in the body, ready to be applied to trees of this type. Raises StatusError 400, 415."""
-    media = media_type(request.headers.get("content-type", ""))
-    if media not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-        raise unsupported_media_type(media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
-    patch = parse_json(request.body, what="patch")
-    if media == JSON_PATCH:
-        return lambda tree: json_patch(tree, patch)
-    if media == MERGE_PATCH:
-        return lambda tree: merge_patch(tree, patch)
-    return lambda tree: strategic_patch(tree, patch, type)
+class Patch:
+    """The patch in a body, ready to be applied to trees of a type. Raises StatusError 400, 415."""
+
+    def __init__(self, request: Request, type: type, validation: FieldValidation) -> None:
+        self._media = media_type(request.headers.get("content-type", ""))
+        if self._media not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
+            raise unsupported_media_type(self._media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
+        self._type = type
+        self._validation = validation
+        self._tree = parse_json(request.body, what="patch")
+        self._repeated = repeated_fields(request.body, self._tree) if validation != "Ignore" else []
+        if self._media == JSON_PATCH:
+            self._repeated = [f"json patch {text}" for text in self._repeated]
+
+    def apply(self, tree: Any) -> Any:
+        """The tree as the patch changes it. Raises StatusError 400, 413, 422."""
+        match self._media:
+            case "application/json-patch+json":
+                return json_patch(tree, self._tree)
+            case "application/merge-patch+json":
+                return merge_patch(tree, self._tree)
+            case _:
+                return strategic_patch(tree, self._tree, self._type)
+
+    def decode(self, target: Target[T], tree: Any) -> Decoded[T]:
+        """The object that a patched tree stands for. Raises StatusError 422 with the patch, or what it made."""
+        try:
+            return decode_tree_as(target, tree, validation=self._validation, found=self._repeated)
+        except StatusError as e:
+            with depth_guard():
+                shown = render_go(self._tree) if self._media == STRATEGIC_PATCH else _text(tree)
+            head = f'{target.kind} in version "{target.version}" cannot be handled as a {target.kind}: '
+            error = invalid("patch", shown[:_MOST_SHOWN], e.message.removeprefix(head))
+            raise invalid_object("", "", "", [error]) from e
 
 
 def patch_change(kind: Kind[Any], request: Request, options: WriteOptions) -> Change:
     """The patch as a change of the object itself."""
-    patch = read_patch(request, kind.type)
+    patch = Patch(request, kind.type, options.validation)
 
     def change(entry: Entry) -> Candidate:
-        tree = patch(msgspec.json.decode(entry.raw))
-        decoded = decode_tree(kind, tree, validation=options.validation)
+        decoded = patch.decode(target_of(kind), patch.apply(msgspec.json.decode(entry.raw)))
         return Candidate(decoded.obj, decoded.warnings)
 
     return change
+
+
+def _text(tree: Any) -> str:
+    try:
+        return encode(tree).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return ""  # what the error is about
+
+
+def render_go(value: Any) -> str:
+    """A JSON value as Go's `%v` prints it: `map[a:1 b:[x y]]`."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "map[" + " ".join(f"{key}:{render_go(value[key])}" for key in sorted(value)) + "]"
+        case list():
+            return "[" + " ".join(map(render_go, value)) + "]"
+        case _:
+            return str(value)

@@ -12,7 +12,7 @@ from fairlead.api.core.pod.status import PodCondition
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.apiserver.registry.apply import Applier, read_config
 from fairlead.apiserver.registry.delete import Deleter
-from fairlead.apiserver.registry.patch import is_apply, read_patch
+from fairlead.apiserver.registry.patch import Patch, is_apply
 from fairlead.apiserver.registry.update import Candidate, Change, Updater
 from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import read_as, read_object
@@ -61,11 +61,10 @@ class Subresources:
             return encode(scale_of(entry)), warnings
         read: Callable[[Entry], Scale]
         if request.method == "PATCH":
-            patch = read_patch(request, Scale)
+            patch = Patch(request, Scale, options.validation)
 
             def read(entry: Entry) -> Scale:
-                tree = patch(to_tree(scale_of(entry)))
-                return decode_tree_as(SCALE, tree, validation=options.validation).obj
+                return patch.decode(SCALE, patch.apply(to_tree(scale_of(entry)))).obj
         else:
 
             def read(entry: Entry) -> Scale:
