@@ -18,6 +18,7 @@ import asyncio
 import json
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -148,11 +149,20 @@ def _listen() -> socket.socket:
 
 
 def _accept(listener: socket.socket) -> NoReturn:
+    """Keeps each connection until its client resets it. A server that closes first may keep the connection's state: the
+    next SYN from that port is then answered by an ACK, and sent again at once, though none was lost."""
+    peers: dict[int, socket.socket] = {}
+    poll = select.epoll()
+    poll.register(listener.fileno(), select.EPOLLIN)
     while True:
-        try:
-            listener.accept()[0].close()
-        except ConnectionError:
-            continue
+        for fd, _ in poll.poll():
+            if fd == listener.fileno():
+                peer = listener.accept()[0]
+                peers[peer.fileno()] = peer
+                poll.register(peer.fileno(), select.EPOLLIN)
+            else:
+                poll.unregister(fd)
+                peers.pop(fd).close()
 
 
 def _fork(work: Callable[[], NoReturn]) -> int:
