@@ -1,4 +1,4 @@
-"""Records an event about each new object that nothing acts on (`Kind.inert`): a manifest without effect is told."""
+"""Records an event about each new object that nothing acts on (`Kind.inert`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REASON = "NothingActs"
 
 
 class InertKinds:
-    """Listens to the caches of such kinds. What was there before this server started was told by the one before."""
+    """Listens to the caches of such kinds. Objects that a server finds at its start get no second event."""
 
     def __init__(self, resources: Resources, recorder: Recorder) -> None:
         self._recorder = recorder

@@ -2,7 +2,7 @@
 
 What must stay true: every document gives a tree of JSON values or a ValueError (`yaml.YAMLError` is turned into one).
 PyYAML's own constructors do not keep to that: `!!bool foo` is a KeyError to them, `!!int ""` an IndexError, and
-`!!timestamp x` an AttributeError; dates, sets and bytes have no place in JSON. So scalars are constructed here, by the
+`!!timestamp x` an AttributeError; and JSON lacks dates, sets and bytes. So scalars are constructed here, by the
 rules of go-yaml 2, and only nodes come from PyYAML. Keys that are numbers or booleans become texts.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "!plain"
-"""The tag given to scalars without quotes or tag, so that they can be told from `!!str` ones."""
+"""The tag given to scalars without quotes or tag, which distinguishes them from `!!str` ones."""
 _BINARY = f"{_TAG}binary"
 _WORDS: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), ("bool", True)),
@@ -34,13 +34,13 @@ _TIME = re.compile(
     r"| [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?)?"
 )
 _LARGEST_WHOLE = 1e21
-"""From here on Go writes floats with an exponent, and then they are no integers to a JSON decoder."""
+"""Go writes floats from here on with an exponent, and a JSON decoder does not take such a number for an integer."""
 _MOST_DIGITS = 4000
 
 
 def load_yaml(text: bytes | str) -> Any:
     """The first document as a JSON tree. Raises ValueError."""
-    import yaml  # heavy, and needed only where a user sends YAML
+    import yaml  # heavy, and needed only if a user sends YAML
 
     try:
         return yaml.load(text, Loader=loader())
@@ -91,7 +91,7 @@ def loader() -> Any:
 
 
 def _resolve(tag: str, text: str) -> Any:
-    """The value of a scalar with this tag, none if it has none. Raises ValueError."""
+    """Returns the value of a scalar; the tag is empty for a bare one. Raises ValueError."""
     if tag in ("str", "!"):
         return text
     if tag == "binary":

@@ -74,7 +74,7 @@ def scratched(rng: random.Random, data: bytes) -> bytes:
 
 
 def protobuf(type: Any, tree: Any, *, group: str, api_version: str, kind: str) -> bytes:
-    """The tree as Go's clients send it. What has no field number, or not the field's type, is left out."""
+    """The tree as Go's clients send it. Leaves out fields without a number and values of another type."""
     head = _field(1, api_version.encode()) + _field(2, kind.encode())
     return b"k8s\0" + _field(1, head) + _field(2, _message(type, tree, group))
 

@@ -65,7 +65,7 @@ def write(config: ClusterConfig, paths: Paths, *, api_port: int) -> None:
 
 
 def merge(present: bytes, fresh: str) -> str | None:
-    """The present file with the fresh one's address and certificates; None if it is no kubeconfig."""
+    """The present file with the fresh one's address and certificates; None if it cannot be read as a kubeconfig."""
     try:
         tree = load_yaml(present)
     except ValueError:
@@ -97,7 +97,7 @@ def _with_entry(entries: list[Any], ours: Tree, inner: str, *, ours_wins: bool) 
 
 
 def _render(tree: Tree) -> str:
-    import yaml  # heavy, and needed only for files that somebody has changed
+    import yaml  # heavy, and needed only for changed files
 
     class Dumper(yaml.SafeDumper):
         """Quotes each text that Go's YAML would read as something else: PyYAML leaves `y` bare."""
