@@ -67,6 +67,17 @@ def test_silence_from_before_we_watched_proves_nothing() -> None:
     assert not look(node(), at=500, renewed=0, since=480)
 
 
+def test_a_node_that_was_made_before_its_clock_was_set_back_is_heard_by_its_renewals() -> None:
+    made = node()
+    made.metadata.creationTimestamp = render_time(Instant(NOW + 86_400))
+    assert not look(made, at=1000, renewed=990, since=0)
+
+
+def test_a_renewal_in_the_future_is_of_a_clock_that_was_set_back_and_proves_nothing() -> None:
+    assert not look(node(), at=0, renewed=86_400, since=-30)
+    assert look(node(), at=0, renewed=86_400, since=-41).status
+
+
 def test_a_node_that_is_back_loses_our_taints_and_keeps_those_of_others() -> None:
     ours = Taint(key="node.kubernetes.io/unreachable", effect="NoExecute", timeAdded=render_time(NOW))
     plan = look(node(taints=[ours, Taint(key="mine", effect="NoSchedule")]))

@@ -1,6 +1,7 @@
 """Feeds the node controller: nodes, their leases, and the pods on them. Wakes for deadlines, never polls.
 
-While the API server is away nobody can renew a lease: that silence says nothing about nodes.
+While the API server is away no lease can be renewed: that silence says nothing about nodes. Nor does the age of a lease
+when the machine's clock was set, or the machine has slept: nodes get their time anew.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from fairlead.api.coordination.lease.kind import LEASE, Lease
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.base.clock import ClockSetting
 from fairlead.base.instant import Instant
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, first_seen
 from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
@@ -37,6 +39,7 @@ class _Nodes:
         )
         self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._since = context.started
+        self._setting = ClockSetting(context.clock)
         self._taints_seen: dict[str, dict[TaintKey, Instant]] = {}
         """By node. Lost with the process, as upstream's: the seconds are counted anew then."""
         self._leases.add_handler(self._on_lease)
@@ -64,6 +67,8 @@ class _Nodes:
             return None
         context = self._context
         now = context.clock.now()
+        if self._setting.was_set():
+            self._since = now
         seen = self._taints_seen[key] = first_seen(node.spec.taints, self._taints_seen.get(key, {}), now)
         if self._leases.interrupted:
             return Plan(retry_after=_WITHOUT_SERVER_S)

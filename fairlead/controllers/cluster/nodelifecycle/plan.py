@@ -31,6 +31,10 @@ _OURS = frozenset({UNREACHABLE, NOT_READY, UNSCHEDULABLE, *_PRESSURE.values()})
 _WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
+_SKEW_S = 1.0
+"""A time that lies further in the future is of a clock that was set back since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What the API does not say of a node."""
@@ -47,7 +51,7 @@ def reconcile(
     """`pods` are those bound to the node."""
     if node.metadata.deletionTimestamp:
         return NOTHING
-    heard = max(observed.since, _last_heard(node, lease))
+    heard = max(observed.since, _last_heard(node, lease, now))
     silent = now - heard > grace_s
     wait = None if silent else heard + grace_s - now + 0.5
     if silent and (conditions := _unknown_conditions(node, now)) != node.status.conditions:
@@ -70,10 +74,11 @@ def reconcile(
     return Plan(delete=due, status=unready, retry_after=min([*later, *([wait] if wait else [])], default=None))
 
 
-def _last_heard(node: Node, lease: Lease | None) -> Instant:
+def _last_heard(node: Node, lease: Lease | None, now: Instant) -> Instant:
     texts = [node.metadata.creationTimestamp, lease.spec.renewTime if lease else None]
     texts += [c.lastHeartbeatTime for c in node.status.conditions if c.type == "Ready" and c.status != "Unknown"]
-    return max((parse_time(text) for text in texts if text), default=Instant(0.0))
+    times = (parse_time(text) for text in texts if text)
+    return max((time for time in times if time <= now + _SKEW_S), default=Instant(0.0))
 
 
 def _ready_status(node: Node) -> str:
