@@ -32,8 +32,10 @@ class Server:
     answer: Answer
     heads: list[str] = field(default_factory=list)
     port: int = 0
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks |= {task for task in [asyncio.current_task()] if task}
         try:
             first = await reader.readexactly(1)
             if first == b"\x16":  # a TLS handshake, which servers of HTTP answer so
@@ -66,7 +68,12 @@ async def server(
         context.load_cert_chain(tls / "tls.crt", tls / "tls.key")
     async with await asyncio.start_server(made.serve, host, 0, ssl=context) as listening:
         made.port = listening.sockets[0].getsockname()[1]
-        yield made
+        try:
+            yield made
+        finally:
+            # Since Python 3.12 a server waits for its connections.
+            for task in made.tasks:
+                task.cancel()
 
 
 def action(port: int | str, **fields: Any) -> HTTPGetAction:
