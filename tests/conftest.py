@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Generator
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -17,6 +19,9 @@ from hypothesis import HealthCheck, settings
 
 os.environ["FAIRLEAD_UPSTREAM"] = "none"
 """No cluster of a test asks anybody outside."""
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+"""Else gRPC, which the etcd store brings into this process, starts threads in the children that tests fork, and a
+process with threads cannot enter a user namespace."""
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -35,9 +40,12 @@ MAY_SKIP = {
 
 _CAN_INSTALL = os.getuid() == 0 and shutil.which("apt-get") is not None
 _RUN = os.getpid()
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure() -> None:
+    if os.getuid() == 0 and not (ROOT.stat().st_mode & stat.S_IXOTH and Path(__file__).stat().st_mode & stat.S_IROTH):
+        pytest.exit(f"{ROOT} must be readable for the ordinary users of the tests: chmod -R go+rX {ROOT}", 2)
     signal.signal(signal.SIGTERM, _told_to_end)
 
 

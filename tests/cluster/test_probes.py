@@ -45,9 +45,10 @@ class Endpoints(threading.Thread):
         path = f"{SLICES}?watch=true&labelSelector=kubernetes.io/service-name={service}"
         self._connection.request("GET", path)
         self._answer = self._connection.getresponse()
+        self._closing = False
 
     def run(self) -> None:
-        while line := self._answer.readline():
+        while line := self._line():
             now = time.time()
             for endpoint in json.loads(line)["object"].get("endpoints") or []:
                 told = endpoint["conditions"]
@@ -56,8 +57,18 @@ class Endpoints(threading.Thread):
                 if not changes or changes[-1][1] != found:
                     changes.append((now, found))
 
+    def _line(self) -> bytes:
+        try:
+            return self._answer.readline()
+        except OSError:
+            # What a read meets in a socket that is shut down: the end up to Python 3.12, a broken pipe since 3.13.
+            if not self._closing:
+                raise
+            return b""
+
     def close(self) -> None:
         """From another thread: the reader is waiting in the socket, which a mere close would not tell."""
+        self._closing = True
         self._connection.sock.shutdown(socket.SHUT_RDWR)
         self.join(timeout=10)
         self._answer.close()

@@ -2,7 +2,6 @@
 
    lookup any|4|6 NAME     getaddrinfo: the canonical name, then the addresses, sorted, a line each
    lookup name ADDRESS     getnameinfo
-   lookup knows NODATA     whether the library tells an address that is missing from a name that is
    lookup TYPE NAME        res_search: the records of the answer, sorted, as `NAME TYPE DATA`
    Several questions may follow one another; before each answer stands a line `> QUESTION`. A failure is `error WHY`. */
 
@@ -131,7 +130,6 @@ int main(int argc, char **argv) {
         printf("> %s %s\n", argv[n], argv[n + 1]);
         if (!strcmp(argv[n], "any") || !strcmp(argv[n], "4") || !strcmp(argv[n], "6")) addresses(argv[n], argv[n + 1]);
         else if (!strcmp(argv[n], "name")) reverse(argv[n + 1]);
-        else if (!strcmp(argv[n], "knows")) puts(strcmp(gai_strerror(-5), gai_strerror(-99)) ? "yes" : "no");
         else records(argv[n], argv[n + 1]);
     }
     return 0;

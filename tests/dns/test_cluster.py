@@ -170,7 +170,7 @@ def test_resolv_conf_follows_dns_policy_and_dns_config(names: Names) -> None:
     assert names.in_pod("getent", "ahostsv4", "www.example.net", pod="p-hosts").split()[0] == OUTSIDE
     own = ips_of(names.api, "p-plain")
     hosts = [line.split() for line in names.in_pod("cat", "/etc/hosts", pod="p-plain").splitlines()]
-    assert [line for line in hosts if line[0] in own] == [[ip, f"me.db.{TAIL}", "me"] for ip in own]
+    assert [line for line in hosts if line and line[0] in own] == [[ip, f"me.db.{TAIL}", "me"] for ip in own]
     assert names.in_pod("getent", "ahostsv4", "too", pod="p-plain").split()[0] == "192.0.2.8"
     for name in policies:
         names.api.call("DELETE", f"{PODS}/p-{name}")

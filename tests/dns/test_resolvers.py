@@ -58,8 +58,9 @@ class Lookup:
         return parted(self.names.in_pod("env", options, f"/opt/{libc}", *words, pod=f"look{transport}"))
 
     def is_old_musl(self, way: str) -> bool:
-        """Whether the library is a musl before 1.2.4."""
-        return way == "musl" and self.ask(way, ["knows NODATA"]) == {"knows NODATA": ["no"]}
+        """Whether the library is a musl before 1.2.4, by its error for an address of the other family."""
+        question = "6 127.0.0.1"
+        return way == "musl" and self.ask(way, [question]) == {question: ["error NONAME"]}
 
 
 def build(folder: Path) -> dict[str, str]:

@@ -51,6 +51,8 @@ class Asking:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            if not line.endswith("\n"):
+                return  # killed while it wrote
             answers, failed, longest_s = line.split()
             self.report = Report(int(answers), int(failed), float(longest_s))
 

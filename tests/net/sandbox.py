@@ -11,8 +11,10 @@ import os
 import pickle
 import signal
 import socket
+import stat
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import pytest
@@ -21,6 +23,7 @@ from fairlead.net import linux
 
 R = TypeVar("R")
 
+ROOT = Path(__file__).parents[2]
 _NOBODY = 65534
 _PR_SET_DUMPABLE = 4
 TIMEOUT_S = 30
@@ -44,11 +47,13 @@ def answer_of(child: Callable[[socket.socket], NoReturn]) -> Any:
         child(theirs)
     theirs.close()
     with ours:
-        if ours.recv(1) == b"m":
+        first = ours.recv(1)
+        if first == b"m":
             for name in ("uid_map", "gid_map"):
                 linux.put(f"/proc/{pid}/{name}", "0 0 65536")
             ours.send(b"m")
-        received = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+        # A child that fails before it has namespaces answers at once.
+        received = first.strip(b"m-") + b"".join(iter(lambda: ours.recv(1 << 16), b""))
     status = os.waitpid(pid, 0)[1]
     if not received:
         raise AssertionError(f"the child ended without an answer, wait status {status}")
@@ -83,9 +88,27 @@ def stay(parent: socket.socket) -> None:
     parent.send(b"-")
 
 
+def show_checkout() -> None:
+    """Lets other users read the checkout if it is below a folder that they may not enter, such as root's home.
+
+    The folder is covered, in a mount namespace of the calling process, by one that holds the checkout alone.
+    """
+    closed = [folder for folder in ROOT.parents if not folder.stat().st_mode & stat.S_IXOTH]
+    if not closed:
+        return
+    checkout = os.open(ROOT, os.O_PATH | os.O_CLOEXEC)
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount("none", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("fairlead-test", str(closed[-1]), "tmpfs", 0, "mode=755")
+    ROOT.mkdir(parents=True)
+    linux.mount(f"/proc/self/fd/{checkout}", str(ROOT), "", linux.MS_BIND | linux.MS_REC)
+    os.close(checkout)
+
+
 def enter(parent: socket.socket, flags: int, *, ordinary: bool) -> None:
     """Into new namespaces, a user namespace among them; first as an ordinary user where that is asked for."""
     if ordinary and os.getuid() == 0:
+        show_checkout()
         os.setgroups([])
         os.setgid(_NOBODY)
         os.setuid(_NOBODY)

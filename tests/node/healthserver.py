@@ -6,20 +6,15 @@ without the health service, or a folder with `tls.crt` and `tls.key` for one tha
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
-
-ROOT = Path(__file__).parents[2]
 
 
 class Servicer(HealthServicer):  # type: ignore[misc]  # grpcio has no types
@@ -58,19 +53,6 @@ def main(mode: str, number: str) -> None:
     sys.stdin.read()
     ended.set()
     server.stop(None).wait()
-
-
-@contextmanager
-def health_server(mode: str = "plain", port: int = 0) -> Iterator[int]:
-    """Gives the port of a server that runs while the block lasts."""
-    command = [sys.executable, "-m", "tests.node.healthserver", mode, str(port)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 from fairlead.node.probes.grpc import check
 from fairlead.node.probes.health_message import MessageError, parse_status, render_request
 from fairlead.node.probes.result import SUCCESS, ProbeResult, ProbeStatus
-from tests.node.healthserver import health_server
+from tests.node.health import health_server
 from tests.node.selfsigned import write_self_signed
 
 

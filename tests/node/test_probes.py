@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.api.core.pod.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import POD, Pod
-from tests.node.healthserver import health_server
+from tests.node.health import health_server
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 
 pytestmark = pytest.mark.kernel
