@@ -21,10 +21,12 @@ from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import port_number
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.paths import Paths, write_private
+from fairlead.cmd.storeconfig import SQLITE, EtcdFiles, check_store, parse_store
 
 if TYPE_CHECKING:
     from fairlead.loadbalancer.pool import Pool
     from fairlead.net.model import ClusterNetwork
+    from fairlead.store.etcd.address import EtcdAddress
 
 IpFamily = Literal["ipv4", "ipv6", "dual"]
 ProxyMode = Literal["", "nftables", "iptables"]
@@ -63,6 +65,11 @@ class ClusterConfig:
     host_routes: bool = False
     """Whether the host has routes to the cluster's addresses; only root may."""
 
+    store: str = SQLITE
+    """`sqlite`, or `etcd+http(s)://HOST:PORT,...`."""
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
     proxy_mode: ProxyMode = ""
     """What this start asked for: it is written into the proxy's ConfigMap, which counts from then on."""
 
@@ -76,6 +83,15 @@ class ClusterConfig:
         return frozenset(
             [("TCP", port) for port in self.expose_host] + [("UDP", port) for port in self.expose_host_udp]
         )
+
+    @property
+    def etcd(self) -> EtcdAddress | None:
+        """None if the store is SQLite."""
+        return parse_store(self.store)
+
+    @property
+    def etcd_files(self) -> EtcdFiles:
+        return EtcdFiles(self.etcd_cafile, self.etcd_certfile, self.etcd_keyfile)
 
     @property
     def ip_family(self) -> IpFamily:
@@ -131,6 +147,10 @@ class Given:
     expose_host_udp: tuple[int, ...] | None = None
     lb_pool: str | None = None
     host_routes: bool | None = None
+    store: str | None = None
+    etcd_cafile: str | None = None
+    etcd_certfile: str | None = None
+    etcd_keyfile: str | None = None
     proxy_mode: ProxyMode | None = None
 
 
@@ -264,6 +284,11 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
         for key in _RANGES:
             if getattr(config, key) != getattr(stored, key):
                 raise UsageError(_fixed(name, key.replace("_", "-"), getattr(stored, key)))
+    if has_store and stored is not None and (config.etcd is None) != (stored.etcd is None):
+        raise UsageError(
+            f'cluster "{name}" keeps its objects in {stored.store}: '
+            f"`fairlead down --purge --name {name}` makes room for another store"
+        )
     check(config)
     return config
 
@@ -324,6 +349,7 @@ def check(config: ClusterConfig) -> None:
         config.network().validate(config.nodes)
     except ValueError as e:
         raise UsageError(f"{e}: set --pod-cidr, --service-cidr, --node-port-range and --nodes so that they fit") from e
+    check_store(config.store, config.etcd_files)
     if config.lb_pool:
         from fairlead.loadbalancer.pool import problem
 

@@ -123,6 +123,18 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="give this machine routes to Services, Pods and load balancers; only root may (default: no)",
     )
     up.add_argument(
+        "--store",
+        metavar="S",
+        help="where objects are kept: sqlite (a file of the cluster), or etcd+http://HOST:PORT[,HOST:PORT...] or "
+        "etcd+https://... (default: sqlite)",
+    )
+    for name, what in (
+        ("cafile", "certificate authority of the etcd members (default: the system's)"),
+        ("certfile", "client certificate shown to etcd"),
+        ("keyfile", "key of the client certificate"),
+    ):
+        up.add_argument(f"--etcd-{name}", metavar="FILE", type=os.path.abspath, help=f"{what}; PEM")
+    up.add_argument(
         "--proxy-mode",
         choices=["nftables", "iptables"],
         help="whose rules lead to Services (default: what ConfigMap kube-system/kube-proxy says, at first nftables)",
@@ -183,6 +195,10 @@ def _up(args: argparse.Namespace) -> int:
         expose_host_udp=exposed[1],
         lb_pool=config.parse_lb_pool(args.lb_pool) if args.lb_pool is not None else None,
         host_routes=args.host_routes,
+        store=args.store,
+        etcd_cafile=args.etcd_cafile,
+        etcd_certfile=args.etcd_certfile,
+        etcd_keyfile=args.etcd_keyfile,
         proxy_mode=args.proxy_mode,
     )
     return up(args.name, given, detach=args.detach, parent=args.die_with_parent, clock=RealClock())

@@ -39,6 +39,11 @@ class Paths:
         return self.root / "store.db"
 
     @property
+    def etcd(self) -> Path:
+        """The sockets that lead to the members of an etcd store."""
+        return self.root / "etcd"
+
+    @property
     def pki(self) -> Path:
         return self.root / "pki"
 

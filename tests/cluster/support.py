@@ -155,7 +155,7 @@ def readable_copy(packages: Path) -> Path:
     atexit.register(_remove, folder, os.getpid())
     folder.chmod(0o755)
     shutil.copytree(ROOT / "fairlead", folder / "fairlead")
-    for name in sorted(_needed("fairlead") - {"fairlead"}):
+    for name in sorted((_needed("fairlead") | _needed("aetcd")) - {"fairlead"}):
         for top in {file.parts[0] for file in distribution(name).files or () if file.parts[0] != ".."}:
             source = packages / top
             if source.is_dir():

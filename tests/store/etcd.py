@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -139,16 +139,19 @@ def _listening(cluster: EtcdCluster) -> bool:
     return True
 
 
-def leader_of(cluster: EtcdCluster) -> Member:
-    """Returns the member that leads (its metric `etcd_server_is_leader`)."""
-    for member in cluster.members:
-        if member.running:
+def leader_of(cluster: EtcdCluster, context: ssl.SSLContext | None = None) -> Member:
+    """Returns the member that leads (its metric `etcd_server_is_leader`); waits for an election."""
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline:
+        for member in cluster.members:
+            url = f"{member.scheme}://{member.endpoint}/metrics"
             try:
-                with urllib.request.urlopen(f"http://{member.endpoint}/metrics", timeout=5) as answer:
+                with urllib.request.urlopen(url, timeout=5, context=context) as answer:
                     if b"\netcd_server_is_leader 1" in answer.read():
                         return member
-            except (urllib.error.URLError, OSError):
+            except OSError:
                 continue
+        time.sleep(0.05)
     raise RuntimeError("no member leads")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,13 @@ class Pki:
     client_key: bytes
     server_flags: list[str]
     """etcd's flags for a server that asks its clients for certificates."""
+    folder: Path
+
+    def context(self) -> ssl.SSLContext:
+        """For an HTTPS client with the certificate."""
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
+        return context
 
 
 def make_pki(folder: Path) -> Pki:
@@ -39,7 +47,7 @@ def make_pki(folder: Path) -> Pki:
         "--cert-file", str(folder / "server.crt"), "--key-file", str(folder / "server.key"),
         "--client-cert-auth", "--trusted-ca-file", str(folder / "ca.crt"),
     ]  # fmt: skip
-    return Pki(_pem(ca), *made["client"], flags)
+    return Pki(_pem(ca), *made["client"], flags, folder)
 
 
 def _certificate(

@@ -8,6 +8,7 @@ import select
 import signal
 import time
 
+from fairlead.cmd import config as settings
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.lock import purge, wait_lock
 from fairlead.cmd.paths import Paths, paths_of
@@ -39,11 +40,23 @@ def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
         fd = wait_lock(paths, _PATIENCE_S)
         if fd is None:
             raise CommandError(f'cluster "{name}" is being started by another command: not purged')
+        outside = _outside_store(paths)
         purge(paths)
         os.close(fd)
     except FileNotFoundError:
-        pass  # another `down --purge` came first
-    _say(f'cluster "{name}" and its objects are gone', quiet=quiet)
+        outside = ""  # another `down --purge` came first
+    if outside:
+        _say(f'cluster "{name}" is gone; its objects stay in {outside}', quiet=quiet)
+    else:
+        _say(f'cluster "{name}" and its objects are gone', quiet=quiet)
+
+
+def _outside_store(paths: Paths) -> str:
+    """The etcd that keeps the cluster's objects, or nothing if they are in the cluster's folder."""
+    with contextlib.suppress(CommandError):  # settings that cannot be read do not keep a cluster from being purged
+        config = settings.load(paths)
+        return config.store if config is not None and config.etcd is not None else ""
+    return ""
 
 
 def _end(run: Run) -> None:

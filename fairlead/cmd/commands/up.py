@@ -78,7 +78,8 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
     fresh = os.listdir(paths.root) == [paths.lock.name]
     try:
         stored = settings.load(paths)
-        config = settings.merge(name, stored, given, has_store=_has_store(name, paths))
+        has_store = _has_store(name, paths) or (stored is not None and stored.etcd is not None)
+        config = settings.merge(name, stored, given, has_store=has_store)
         hostroutes.check_rights(wanted=config.host_routes)
         link = hostroutes.settle(config, clock=clock)
         api, config = bind_api(config, explicit=given.api_port is not None, report=report)

@@ -79,6 +79,9 @@ class Supervisor:
         ]
         self._signals = 0
         self._pki_child = 0
+        self._etcd = config.etcd
+        self._store_relay = 0
+        self._store_sockets: list[socket.socket] = []
         self._warm = False
         self._ended_by_itself = False
         self._dirty = True
@@ -104,6 +107,7 @@ class Supervisor:
         self._run.write(self._paths)
         try:
             self._start_pki()
+            self._start_store_relay()
             self._start_sandbox()
         except OSError as e:
             raise CommandError(explain_fork(e)) from e
@@ -137,6 +141,16 @@ class Supervisor:
             finally:
                 os._exit(code)
         os.close(theirs)
+
+    def _start_store_relay(self) -> None:
+        """Opens the way to an etcd outside, or again after its process died."""
+        if self._etcd is None:
+            return
+        from fairlead.cmd.process import storerelay
+
+        if not self._store_sockets:
+            self._store_sockets = storerelay.listen(self._paths.etcd, self._etcd)
+        self._store_relay = storerelay.start(self._store_sockets, self._etcd)
 
     def _start_sandbox(self) -> None:
         self._channel, theirs = pair()
@@ -218,6 +232,8 @@ class Supervisor:
                     raise CommandError(f"could not make the certificates: {why or f'their maker ended with {code}'}")
                 self._pki_child = 0
                 self._go()
+            elif pid == self._store_relay:
+                self._start_store_relay()
 
     def _go(self) -> None:
         if self._warm and not self._pki_child:
@@ -313,6 +329,9 @@ class Supervisor:
             self._ask_to_end()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._sandbox, signal.SIGKILL)
+        if self._store_relay:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._store_relay, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)

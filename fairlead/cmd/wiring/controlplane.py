@@ -25,6 +25,7 @@ from fairlead.cmd.paths import Paths
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.sandbox import API_PORT_INSIDE
 from fairlead.cmd.wiring import tls
+from fairlead.cmd.wiring.openstore import open_store
 from fairlead.cmd.wiring.settled import trim_when_settled
 
 if TYPE_CHECKING:
@@ -67,15 +68,19 @@ def main(wiring: Wiring) -> None:
     try:
         uvloop.run(_until_asked(wiring))
     except Damaged as e:
-        store = wiring.paths.store
-        remove = f"""sqlite3 {store} "delete from object where key = '...'\""""
-        raise CommandError(
-            f"{e}: put a whole copy of {store} in its place, remove the object ({remove}), "
-            f"or forget all objects: fairlead down --purge --name {wiring.config.name}"
-        ) from e
+        raise CommandError(f"{e}: {_cure(wiring)}") from e
     except StoreError as e:
-        where = "" if str(wiring.paths.store) in str(e) else f"{wiring.paths.store}: "
+        where = "" if wiring.config.etcd or str(wiring.paths.store) in str(e) else f"{wiring.paths.store}: "
         raise CommandError(f"{where}{e}") from e
+
+
+def _cure(wiring: Wiring) -> str:
+    """What to do about an unreadable object or file."""
+    store, forget = wiring.paths.store, f"fairlead down --purge --name {wiring.config.name}"
+    if wiring.config.etcd:
+        return f"write the object anew or delete its key (etcdctl del KEY) in {wiring.config.store}"
+    remove = f"""sqlite3 {store} "delete from object where key = '...'\""""
+    return f"put a whole copy of {store} in its place, remove the object ({remove}), or forget all objects: {forget}"
 
 
 async def _until_asked(wiring: Wiring) -> None:
@@ -120,14 +125,13 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.base.tasks import run_all
     from fairlead.loadbalancer.pool import problem
     from fairlead.runtime.typed import ApiClient
-    from fairlead.store.sqlite import SqliteStore
 
     trim_when_settled()
     config, paths = wiring.config, wiring.paths
     clock, rng = RealClock(), random.Random()
     ids = RandomIds(rng)
     settings = _settings(config, paths)
-    store = SqliteStore.open(paths.store)
+    store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
     server = ApiServer(store, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
     try:

@@ -44,6 +44,11 @@ class Target:
     """`host:port`, or `unix:/path`."""
     server_name: str = ""
     """The name in the member's certificate if the address does not say it."""
+    label: str = ""
+    """The member in messages; empty: the address."""
+
+    def __str__(self) -> str:
+        return self.label or self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class Members:
                 if e.code() not in _ELSEWHERE:
                     raise _translated(e) from e
                 if loop.time() >= deadline:
-                    raise Unavailable(f"etcd at {connection.target.address}: {e.details()}") from e
+                    raise Unavailable(f"etcd at {connection.target}: {e.details()}") from e
             self.leave(connection)
             attempts += 1
             if attempts % len(self._connections) == 0:
