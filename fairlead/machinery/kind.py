@@ -131,7 +131,7 @@ class Part(Generic[T]):
     """A subresource that writes one field of the object and leaves all else as it is."""
 
     name: str
-    """Of the subresource, in the path."""
+    """The subresource in the path."""
     writes: tuple[str, ...]
     """The field, by the names that lead to it."""
     transition: Callable[[T, T], Iterable[FieldError]]

@@ -20,7 +20,7 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _EVERY_MONTH = re.compile(r"(?!0000)\d{4}-..-([01]\d|2[0-8])T[^+-]*Z", re.ASCII)
-"""Of what the other expression lets through: a day that every month of every year has, in UTC."""
+"""Times in UTC on a day that every month of every year has, among those that the other expression accepts."""
 _LAYOUTS = {"date-time": "2006-01-02T15:04:05Z07:00", "date-time-micro": "2006-01-02T15:04:05.000000Z07:00"}
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/\r\n]")
 _SIMPLE_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i)?")
@@ -84,7 +84,7 @@ def _good_time(value: Any) -> bool:
 
 
 def _is_date(text: str) -> bool:
-    """Whether the calendar has the day, and the point in time lies in the years 1 to 9999."""
+    """Returns whether the calendar has the day, and the point in time lies in the years 1 to 9999."""
     try:
         datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):

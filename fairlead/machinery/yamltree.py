@@ -105,7 +105,7 @@ def _resolve(tag: str, text: str) -> Any:
 
 
 def _read(text: str, *, timestamps: bool) -> tuple[str, Any]:
-    """What a text without quotes stands for, and the name of its type."""
+    """Returns the name of the type, and the value, of a text without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "+-.0123456789":
@@ -137,7 +137,7 @@ def _decoded(text: str) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """As the value stands in JSON, where floats without a fraction are written like integers."""
+    """Returns the value as Go writes it in JSON: a float without a fraction becomes an integer."""
     if not isinstance(value, float):
         return value
     if not math.isfinite(value):
