@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -59,6 +59,9 @@ class Probe(threading.Thread):
     def finish(self) -> None:
         self._closed.set()
         self.join()
+
+    def answered_since(self, at: float) -> bool:
+        return self._successes[-1] > at
 
     def gap(self, begin: float, end: float) -> float:
         """Returns the longest time without an answer of which any part lies in the interval."""
@@ -142,6 +145,11 @@ def web_cluster() -> Iterator[tuple[Cluster, int]]:
         yield cluster, node_port
 
 
+def started_anew(victims: Victims, names: Collection[str], before: Mapping[str, int]) -> bool:
+    now = victims.restarts()
+    return all(now.get(name, 0) > before[name] for name in names)
+
+
 def is_well(cluster: Cluster) -> bool:
     """Returns whether every component runs, every node and every Pod is Ready, and no Pod is about to go."""
     api = cluster.access()
@@ -191,12 +199,15 @@ def run(rounds: int, *, seed: int, every_s: float = 0.0, groups: Sequence[tuple[
         order: list[tuple[str, ...]] = []
         for _ in range(rounds):
             order = order or rng.sample(groups, len(groups))
-            group, begin = order.pop(), time.monotonic()
-            victims.kill(group, rng)
+            group, before, begin = order.pop(), victims.restarts(), time.monotonic()
+            killed = victims.kill(group, rng)
             if every_s:
                 threading.Event().wait(every_s)
             else:
-                until(f"recovery of {group}, seed {seed}", lambda: is_well(cluster), limit_s=120)
+                what = f"recovery of {group}, seed {seed}"
+                until(what, lambda k=killed, b=before: started_anew(victims, k, b) and is_well(cluster), limit_s=120)  # type: ignore[misc]
+                at = time.monotonic()
+                until(what, lambda a=at: service.answered_since(a))  # type: ignore[misc]
             intervals.append((group, begin, time.monotonic()))
             if not every_s:
                 replace_restarted(cluster)

@@ -38,10 +38,17 @@ _DNS = "/fairlead/dns/start.py"
 class Victims:
     cluster: Cluster
 
-    def kill(self, group: Sequence[str], rng: random.Random) -> None:
-        for pid in [pid for what in group for pid in self._pids(what, rng)]:
+    def kill(self, group: Sequence[str], rng: random.Random) -> set[str]:
+        """Returns the names of the components that it killed."""
+        named = {c["pid"]: c["name"] for c in self.components()}
+        pids = {pid for what in group for pid in self._pids(what, rng)}
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        return {named[pid] for pid in pids & named.keys()}
+
+    def restarts(self) -> dict[str, int]:
+        return {c["name"]: c["restarts"] for c in self.components()}
 
     def _pids(self, what: str, rng: random.Random) -> list[int]:
         if what.startswith("all "):
