@@ -1,4 +1,8 @@
-"""The list of kinds. Everything that is said about all kinds is read off `KINDS`."""
+"""The list of the built-in kinds: the one place that a new kind is entered.
+
+A storage version stands before the other versions of its kind. What needs the kinds is handed a `Scheme`; it may hold
+more kinds than these, and others tomorrow.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
 from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.scheme import Scheme
 
 KINDS: tuple[Kind[Any], ...] = (
     CONFIG_MAP,
@@ -51,13 +56,7 @@ KINDS: tuple[Kind[Any], ...] = (
     SERVICE_CIDR,
 )
 
-_BY_RESOURCE = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
-_BY_GVK = {(kind.group, kind.version, kind.kind): kind for kind in KINDS}
 
-
-def by_resource(group: str, version: str, plural: str) -> Kind[Any] | None:
-    return _BY_RESOURCE.get((group, version, plural))
-
-
-def by_gvk(group: str, version: str, kind: str) -> Kind[Any] | None:
-    return _BY_GVK.get((group, version, kind))
+def built_in() -> Scheme:
+    """Returns a new Scheme of the built-in kinds."""
+    return Scheme(KINDS)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fairlead.apiserver.watchcache.cache import Event
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.scheme import Scheme
 from fairlead.runtime.events import Recorder
 
 REASON = "NothingActs"
@@ -12,11 +16,23 @@ REASON = "NothingActs"
 class InertKinds:
     """Listens to the caches of such kinds. Objects that a server finds at its start get no second event."""
 
-    def __init__(self, resources: Resources, recorder: Recorder) -> None:
+    def __init__(self, resources: Resources, recorder: Recorder, scheme: Scheme) -> None:
+        self._resources = resources
         self._recorder = recorder
-        for resource in resources:
-            if resource.kind.inert:
-                resource.cache.listeners[self] = self._on_event
+        for kind in scheme:
+            self._listen(kind)
+        scheme.subscribe(self)
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`."""
+        self._listen(kind)
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`: the kind's cache goes, and the listener with it."""
+
+    def _listen(self, kind: Kind[Any]) -> None:
+        if kind.inert:
+            self._resources.of(kind).cache.listeners[self] = self._on_event
 
     def _on_event(self, event: Event) -> None:
         if event.type == "ADDED":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fairlead.apiserver.auth.reviews import PATHS, review
@@ -13,6 +13,7 @@ from fairlead.apiserver.serialization import openapi_proto
 from fairlead.apiserver.serialization.accept import wanted_form
 from fairlead.machinery.decode import encode
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request, Response
 
@@ -21,14 +22,21 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
 class Endpoints:
-    def __init__(
-        self, kinds: Sequence[Kind[Any]], *, version: str, metrics: Metrics, ready: Callable[[], dict[str, bool]]
-    ) -> None:
-        self._kinds = kinds
+    def __init__(self, scheme: Scheme, *, version: str, metrics: Metrics, ready: Callable[[], dict[str, bool]]) -> None:
+        self._kinds = scheme
         self._version = version
         self._metrics = metrics
         self._ready = ready
         self._made: dict[str, bytes] = {}
+        scheme.subscribe(self)
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`: the documents are built anew when next asked for."""
+        self._made.clear()
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`."""
+        self._made.clear()
 
     async def handle(self, request: Request, user: User) -> Outcome:
         """Raises StatusError 404, 405."""
@@ -58,7 +66,7 @@ class Endpoints:
         return path.startswith(_HEALTH) or path == "/metrics" or self._document(path) is not None
 
     def _document(self, path: str) -> bytes | None:
-        """Made when first asked for and kept: the kinds never change."""
+        """Returns a document, which is built when first asked for and kept until the kinds change."""
         found = self._made.get(path)
         if found is None and (found := self._make(path)) is not None:
             self._made[path] = found

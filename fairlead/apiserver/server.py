@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from fairlead.api.kinds import KINDS
 from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
 from fairlead.apiserver.auth.authentication import Authenticator
@@ -40,6 +39,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
+from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Transport
 from fairlead.runtime.events import Recorder
@@ -48,16 +48,24 @@ from fairlead.store.model import Store
 
 
 class ApiServer:
-    def __init__(
-        self, store: Store, *, settings: ApiSettings, clock: Clock, rng: random.Random, ids: IdSource, log: Log
+    def __init__(  # noqa: PLR0913 -- where the server is wired up
+        self,
+        store: Store,
+        *,
+        scheme: Scheme,
+        settings: ApiSettings,
+        clock: Clock,
+        rng: random.Random,
+        ids: IdSource,
+        log: Log,
     ) -> None:
         self._settings = settings
         self._log = log
         self._started = False
         self._nursery = Nursery()
-        self._resources = resources = Resources(KINDS, store)
+        self._resources = resources = Resources(scheme, store)
         self._allocator = ServiceAllocator(settings.service_networks, settings.node_port_range, rng=rng)
-        self._watches = Watches(resources)
+        self._watches = Watches(resources, scheme)
         self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
         self._authenticator = Authenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
@@ -83,7 +91,7 @@ class ApiServer:
             proxies=Proxies(resources, rng=rng),
             clock=clock,
         )
-        endpoints = Endpoints(KINDS, version=settings.version, metrics=metrics, ready=self._ready)
+        endpoints = Endpoints(scheme, version=settings.version, metrics=metrics, ready=self._ready)
         self._core = Core(resources, verbs, endpoints, metrics=metrics, clock=clock, log=log)
         client = ApiClient(self.transport())
         self._recorders = [
@@ -92,7 +100,7 @@ class ApiServer:
         ]
         ips, ports = self._recorders
         self._recorders.append(Recorder(client, component="fairlead", clock=clock, log=log))
-        self._inert = InertKinds(resources, self._recorders[-1])
+        self._inert = InertKinds(resources, self._recorders[-1], scheme)
         self._repair = Repair(resources, self._allocator, ips=ips, ports=ports, log=log)
         self._edge = HttpEdge(self._core, self._authenticator, self._kubelet)
 

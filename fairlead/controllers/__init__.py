@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.controllers.context import Context, Settings
+from fairlead.machinery.scheme import Scheme
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, run_controller
@@ -22,6 +23,7 @@ __all__ = ["Context", "Settings", "run"]
 async def run(  # noqa: PLR0913 -- where components are wired up
     client: Client,
     *,
+    scheme: Scheme,
     clock: Clock,
     rng: random.Random,
     ids: IdSource,
@@ -38,6 +40,7 @@ async def run(  # noqa: PLR0913 -- where components are wired up
     informers = InformerSet(client, log=log)
     context = Context(
         client=client,
+        scheme=scheme,
         informers=informers,
         clock=clock,
         rng=rng,

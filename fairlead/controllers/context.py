@@ -9,6 +9,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT, Log
+from fairlead.machinery.scheme import Scheme
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -30,6 +31,7 @@ class Settings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     client: Client
+    scheme: Scheme
     informers: InformerSet
     clock: Clock
     rng: random.Random

@@ -19,7 +19,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Kind, per_kind
 from fairlead.machinery.prune import Pruner, WrongType, members, pairs_hook
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.machinery.wire import VALUES
@@ -109,7 +109,7 @@ def decode_stored(kind: Kind[T], body: bytes) -> T:
     return cast(T, target_of(kind).decoder.decode(body))
 
 
-@functools.cache
+@per_kind
 def target_of(kind: Kind[T]) -> Target[T]:
     return Target(kind.type, kind.kind, kind.api_version)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.subresources import VERBS, GroupVersionKind, Subresource, gvk_of, subresources_of
+from fairlead.machinery.kind import GroupVersionKind, Kind, Subresource
+from fairlead.machinery.subresources import subresources_of
 
 Tree = dict[str, Any]
 Kinds = Iterable[Kind[Any]]
@@ -90,7 +90,7 @@ def _api_resources(kind: Kind[Any]) -> list[Tree]:
         "singularName": singular_of(kind),
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(VERBS),
+        "verbs": list(kind.verbs),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
@@ -109,10 +109,10 @@ def _api_subresource(kind: Kind[Any], sub: Subresource) -> Tree:
 def _discovered(kind: Kind[Any]) -> Tree:
     entry: Tree = {
         "resource": kind.plural,
-        "responseKind": _response_kind(gvk_of(kind)),
+        "responseKind": _response_kind(kind.gvk),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": singular_of(kind),
-        "verbs": list(VERBS),
+        "verbs": list(kind.verbs),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)

@@ -2,97 +2,62 @@
 
 Facts about one field are markers in `Annotated[...]` on the field's type; facts about several fields are
 the `Kind`'s functions. Decoding, defaults, checks, merge keys, columns, discovery and OpenAPI are derived.
+
+What must stay true: everything that is particular to a kind is a field of its `Kind` (upstream's word: strategy).
+Generic code reads the fields and compares with no particular kind (`tests/test_generic.py` checks that).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast
 
 from fairlead.base.instant import Instant
+from fairlead.machinery.markers import (
+    Atomic,
+    Default,
+    Doc,
+    Format,
+    Immutable,
+    ListMap,
+    OneOf,
+    Range,
+    Required,
+    RetainKeys,
+    SetList,
+)
 from fairlead.machinery.status import FieldError
 
+__all__ = [
+    "VERBS",
+    "Atomic",
+    "Cell",
+    "CellValue",
+    "Column",
+    "Conversion",
+    "Default",
+    "Doc",
+    "Format",
+    "GroupVersionKind",
+    "Immutable",
+    "Kind",
+    "ListMap",
+    "OneOf",
+    "Part",
+    "Range",
+    "Required",
+    "RetainKeys",
+    "SetList",
+    "Subresource",
+    "per_kind",
+]
+
 T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
 
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """An integer between two bounds, both included: `must be between 1 and 65535, inclusive`."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class OneOf:
-    """A string out of a closed list: `Unsupported value: ...: supported values: ...`."""
-
-    values: tuple[str, ...]
-
-    def __init__(self, *values: str) -> None:
-        object.__setattr__(self, "values", values)
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A string's format, also OpenAPI's `format` (`int32`, `date-time`, `dns-label`, `ip`, `quantity`, ...)."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Doc:
-    """The field's description, shown by `kubectl explain`."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Immutable:
-    """The field may not change after creation: `field is immutable`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Required:
-    """The field must be given: `Required value` (422), and `required` in OpenAPI."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListMap:
-    """A list keyed by fields of its items. Apply merges by `keys`, strategic merge by `patch_key`
-    (`patchStrategy: merge`); upstream disagrees between the two, so both are said. An empty `keys` means the
-    list is atomic for apply; an empty `patch_key` means strategic merge replaces it."""
-
-    keys: tuple[str, ...] = ()
-    patch_key: str = ""
-    retain_keys: bool = False
-    """`patchStrategy: merge,retainKeys`."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetList:
-    """A list of scalars that is a set (`x-kubernetes-list-type: set`); with `merge`, strategic merge adds."""
-
-    merge: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Atomic:
-    """A list, map or struct that apply replaces whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Default:
-    """What the field is taken to be where it is absent, also by apply, which may need it as the key of an item."""
-
-    value: str | int | bool
-
-
-@dataclass(frozen=True, slots=True)
-class RetainKeys:
-    """A struct with `patchStrategy: retainKeys` (Deployment's `strategy`, a volume's source)."""
-
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 CellValue = str | int | bool | None
 Cell = Callable[[T, Instant], CellValue]
@@ -126,6 +91,55 @@ def _second(_: Any, obj: Any) -> Any:
     return obj
 
 
+def _no_grace(_: Any, __: int | None) -> int:
+    return 0
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+def _nothing(_: Any) -> None:
+    pass
+
+
+def _spec_differs(old: Any, new: Any) -> bool:
+    return bool(old.spec != new.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupVersionKind:
+    group: str
+    version: str
+    kind: str
+
+    def tree(self) -> dict[str, str]:
+        return {"group": self.group, "version": self.version, "kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """A subresource as discovery and OpenAPI describe it."""
+
+    name: str
+    gvk: GroupVersionKind
+    """Of the body of requests or answers."""
+    verbs: tuple[str, ...]
+    foreign: bool = True
+    """The body is of another kind than the resource itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion(Generic[T]):
+    """How objects of one version become objects of the storage version, the hub, and back.
+
+    Each further version of a kind is a spoke: it converts to and from the hub only."""
+
+    storage: Kind[Any]
+    to_storage: Callable[[T], Any]
+    from_storage: Callable[[Any], T]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Generic[T]):
     """A subresource that writes one field of the object and leaves all else as it is."""
@@ -140,7 +154,7 @@ class Part(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind(Generic[T]):
-    """A resource kind. Compare by identity; `KINDS` in `fairlead.api.kinds` is the only list of them."""
+    """A resource kind. Kinds are compared by identity; `fairlead.api.kinds` lists those that are built in."""
 
     type: type[T]
     kind: str
@@ -157,8 +171,14 @@ class Kind(Generic[T]):
     """Has a `scale` subresource (autoscaling/v1 Scale): `spec.replicas`, `status.replicas`, `spec.selector`."""
     parts: tuple[Part[T], ...] = ()
     """Further subresources, each of which writes one field."""
+    subresources: tuple[Subresource, ...] = ()
+    """Subresources that belong to this kind alone; the API server has code for each of them."""
+    verbs: tuple[str, ...] = VERBS
+    """Of the resource itself."""
     generation: bool = False
-    """`metadata.generation` counts changes of `spec`."""
+    """`metadata.generation` counts changes."""
+    changes_generation: Callable[[T, T], bool] = _spec_differs
+    """Which changes `metadata.generation` counts: `changes_generation(old, new)`."""
     columns: tuple[Column[T], ...] = ()
     default: Callable[[T], T] = _same
     """Fills in upstream's defaults. Owns its argument (freshly decoded) and may change it in place."""
@@ -181,8 +201,29 @@ class Kind(Generic[T]):
     """If nothing acts on such objects: what to tell users, in a `Warning` header and in an event."""
     name_rule: str = "subdomain"
     """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
-    view: bool = False
-    """A second form of objects that another kind of the same name keeps; whoever walks all objects skips it."""
+    conversion: Conversion[T] | None = None
+    """If objects are stored in another version: how they are converted. That version's kind owns the objects."""
+    storage_path: str = ""
+    """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
+    keeps_history: bool = True
+    """Whether the store keeps past states after an update, for watches that start in the past."""
+    cached: Literal["object", "metadata", "nothing"] = "metadata"
+    """What the controllers' shared informers keep of such objects. Of kinds that own nothing, have no owner and are
+    many: nothing."""
+    emptied: Literal["first", "", "last"] = ""
+    """When a namespace is emptied: before anything else is deleted, or after everything else."""
+    grace_s: Callable[[T, int | None], int] = _no_grace
+    """For how many seconds a deleted object stays: `grace_s(obj, gracePeriodSeconds of the request)`."""
+    holds_itself: Callable[[T], bool] = _never
+    """Whether a deleted object waits for more than the finalizers of its metadata."""
+    mark_deleted: Callable[[T], None] = _nothing
+    """Changes an object that has been deleted and waits for its finalizers."""
+    delete_returns_object: bool = False
+    """Whether the answer to a delete is the object instead of a Status."""
+    status_leaves: tuple[str, ...] = ("ownerReferences",)
+    """Fields of `metadata` that a write of `status` leaves as they are."""
+    derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+    """Results of `per_kind` functions: they live as long as the kind."""
 
     @property
     def api_version(self) -> str:
@@ -196,6 +237,15 @@ class Kind(Generic[T]):
     @property
     def list_kind(self) -> str:
         return self.kind + "List"
+
+    @property
+    def gvk(self) -> GroupVersionKind:
+        return GroupVersionKind(self.group, self.version, self.kind)
+
+    @property
+    def folder(self) -> str:
+        """Where the objects lie in the store, below `/registry/`."""
+        return self.storage_path or (f"{self.group}/{self.plural}" if self.group else self.plural)
 
     def notices(self, obj: T) -> list[str]:
         """Returns the texts for `Warning` headers about a created or updated object."""
@@ -213,3 +263,21 @@ class Kind(Generic[T]):
             parts += ["namespaces", namespace]
         parts += [p for p in (self.plural, name, subresource) if p]
         return "/".join(parts)
+
+
+def per_kind(function: Callable[Concatenate[Kind[Any], P], R]) -> Callable[Concatenate[Kind[Any], P], R]:
+    """Calls the function once for a kind and its further arguments, which must be hashable and positional.
+
+    Unlike with `functools.cache`, the results go when the kind goes: kinds may come and go at run time."""
+
+    def cached(kind: Kind[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = (function, args)
+        found = kind.derived.get(key, _MISSING)
+        if found is _MISSING:
+            found = kind.derived[key] = function(kind, *args, **kwargs)
+        return cast(R, found)
+
+    return cached
+
+
+_MISSING = object()

@@ -8,7 +8,7 @@ taken of the document itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -17,10 +17,9 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.openapi_meta import META_COMPONENTS, list_schema
 from fairlead.machinery.openapi_paths import JSON, KindNames, paths_of
 from fairlead.machinery.openapi_schema import INT_OR_STRING, QUANTITY, SCALARS, Names, components_for
-from fairlead.machinery.subresources import gvk_of
 
 Tree = dict[str, Any]
-Kinds = Sequence[Kind[Any]]
+Kinds = Collection[Kind[Any]]
 
 _REF_V3 = "#/components/schemas/"
 _REF_V2 = "#/definitions/"
@@ -98,7 +97,7 @@ def _named(kind: Kind[Any], names: Names) -> KindNames:
 def _components(kinds: Kinds, names: Names) -> Tree:
     found = components_for(kinds, names) | META_COMPONENTS | SCALARS
     for kind in kinds:
-        name, gvk = names[kind.type], gvk_of(kind).tree()
+        name, gvk = names[kind.type], kind.gvk.tree()
         found[name] = found[name] | {"x-kubernetes-group-version-kind": [gvk]}
         found[name + "List"] = list_schema(name, gvk | {"kind": kind.list_kind})
     return dict(sorted(found.items()))

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Kind, Subresource
 from fairlead.machinery.openapi_meta import DELETE_OPTIONS, PATCH, SCALE, STATUS
 from fairlead.machinery.openapi_schema import ref
-from fairlead.machinery.subresources import Subresource, gvk_of, subresources_of
+from fairlead.machinery.subresources import subresources_of
 
 Tree = dict[str, Any]
 
@@ -120,7 +120,7 @@ def _operation(names: KindNames, verb: str, suffix: str, action: str, *parameter
         "tags": [names.camel[0].lower() + names.camel[1:]],
         "operationId": f"{verb}{names.camel}{suffix}",
         "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": gvk_of(names.kind).tree(),
+        "x-kubernetes-group-version-kind": names.kind.gvk.tree(),
     }
     return tree | {"parameters": list(parameters)} if parameters else tree
 
@@ -143,15 +143,19 @@ def _list(names: KindNames, scope: str) -> Tree:
 
 def _collection(names: KindNames, scope: str) -> Tree:
     kind = names.kind.kind
-    return {
+    operations = {
         "get": _list(names, scope),
         "post": _operation(names, "create", scope + kind, "post", *_WRITE)
         | _takes(names.item)
         | _answers(names.item, "200", "201", "202"),
-        "delete": _operation(names, "delete", f"Collection{scope}{kind}", "deletecollection", *_SELECT, *_DELETE)
-        | _takes(DELETE_OPTIONS, required=False)
-        | _answers(STATUS),
     }
+    if "deletecollection" in names.kind.verbs:
+        operations["delete"] = (
+            _operation(names, "delete", f"Collection{scope}{kind}", "deletecollection", *_SELECT, *_DELETE)
+            | _takes(DELETE_OPTIONS, required=False)
+            | _answers(STATUS)
+        )
+    return operations
 
 
 def _item(names: KindNames, scope: str) -> Tree:

@@ -6,14 +6,13 @@ decoded and encoded again.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from fairlead.base.instant import Instant, parse_time, render_age
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kind import Column, Kind, per_kind
 
 T = TypeVar("T")
 
@@ -97,7 +96,7 @@ def columns_of(kind: Kind[T]) -> tuple[Column[T], ...]:
     return kind.columns or _FALLBACK
 
 
-@functools.cache
+@per_kind
 def _definitions(kind: Kind[Any]) -> bytes:
     return _encode(
         [

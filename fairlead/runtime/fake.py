@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead.api.kinds import KINDS
 from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
@@ -50,6 +49,8 @@ class FakeClient:
         self._ids = ids
         self._revision = 0
         self._objects: dict[Key, Tree] = {}
+        self._kinds: dict[str, Kind[Any]] = {}
+        """By resource: the kinds of which something was created."""
         self._history: list[tuple[int, EventType, Key, Tree]] = []
         self._compacted = 0
         self._changed: set[asyncio.Event] = set()
@@ -100,6 +101,7 @@ class FakeClient:
         meta["creationTimestamp"] = render_time(self._clock.now())
         if kind.generation:
             meta["generation"] = 1
+        self._kinds.setdefault(kind.resource, kind)
         self.writes.append(f"create {kind.plural} {meta['name']}")
         return _typed(kind, self._commit("ADDED", key, tree))
 
@@ -146,11 +148,14 @@ class FakeClient:
         extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
         if extra and extra not in finalizers:
             finalizers.append(extra)
-        spec = old.get("spec", {})
-        if kind.plural == "namespaces" and spec.get("finalizers"):
-            self._commit("MODIFIED", (kind.resource, "", name), _terminating(old, render_time(self._clock.now())))
+        whole = self._kinds[kind.resource]
+        obj = _typed(whole, old)
+        if whole.holds_itself(obj):
+            whole.mark_deleted(obj)
+            obj.metadata.deletionTimestamp = render_time(self._clock.now())
+            self._commit("MODIFIED", (kind.resource, namespace, name), _tree(whole, obj))
             return
-        graceful = kind.plural == "pods" and spec.get("nodeName") and grace_period_seconds != 0
+        graceful = whole.grace_s(obj, grace_period_seconds) != 0
         self.writes.append(f"delete {kind.plural} {name}")
         key = (kind.resource, namespace, name)
         if finalizers or graceful:
@@ -185,7 +190,7 @@ class FakeClient:
         self._wake_all()
 
     async def _collection(self, method: str, path: str) -> bytes:
-        for kind in KINDS:
+        for kind in self._kinds.values():
             namespace = path.strip("/").split("/")[-2]
             if path == kind.path(namespace):
                 found = (await self.list(kind, namespace)).items
@@ -280,11 +285,6 @@ def _selected(kind: Kind[T], obj: T, fields: str) -> bool:
         if read[path.removesuffix("!")](obj) != value and not path.endswith("!"):
             return False
     return True
-
-
-def _terminating(namespace: Tree, at: str) -> Tree:
-    status = namespace.get("status", {}) | {"phase": "Terminating"}
-    return namespace | {"metadata": namespace["metadata"] | {"deletionTimestamp": at}, "status": status}
 
 
 def _merge(old: Any, patch: Any) -> Any:

@@ -192,6 +192,7 @@ class InformerSet:
         self._client = client
         self._log = log
         self._informers: dict[tuple[str, str, str], Informer[Any]] = {}
+        self._tasks: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
         self._nursery: Nursery | None = None
 
     def of(self, kind: Kind[T], *, fields: str = "", labels: str = "") -> Informer[T]:
@@ -202,19 +203,27 @@ class InformerSet:
             found = Informer(self._client, kind, fields=fields, labels=labels, log=self._log)
             self._informers[key] = found
             if self._nursery is not None:
-                self._nursery.spawn(found.run())
+                self._tasks[key] = self._nursery.spawn(found.run())
         return cast("Informer[T]", found)
 
     def cached(self, kind: Kind[T]) -> Informer[T] | None:
         """The unfiltered informer of the kind, if anybody asked for one."""
         return self._informers.get((f"{kind.resource} {kind.type.__name__}", "", ""))
 
+    def drop(self, kind: Kind[Any]) -> None:
+        """Ends the kind's informers, whose handlers hear nothing more: the kind is served no longer."""
+        name = f"{kind.resource} {kind.type.__name__}"
+        for key in [key for key in self._informers if key[0] == name]:
+            del self._informers[key]
+            if (task := self._tasks.pop(key, None)) is not None:
+                task.cancel()
+
     async def run(self) -> None:
         """For ever."""
         async with Nursery() as nursery:
             self._nursery = nursery
-            for informer in list(self._informers.values()):
-                nursery.spawn(informer.run())
+            for key, informer in list(self._informers.items()):
+                self._tasks[key] = nursery.spawn(informer.run())
             await asyncio.Future()
 
     async def wait_synced(self) -> None:

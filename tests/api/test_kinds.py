@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.kinds import KINDS, by_gvk, by_resource
+from fairlead.api.kinds import KINDS, built_in
 from fairlead.base.instant import Instant
 from fairlead.machinery.checks import check
 from fairlead.machinery.kind import Kind
@@ -37,19 +37,19 @@ def empty(kind: Kind[Any]) -> Any:
 def test_no_two_kinds_share_a_name_by_which_they_are_looked_up() -> None:
     resources = Counter((kind.group, name) for kind in KINDS for name in (kind.plural, *kind.short_names))
     assert max(resources.values()) == 1
-    assert max(Counter(kind.kind for kind in KINDS if not kind.view).values()) == 1
+    assert max(Counter(kind.kind for kind in KINDS if kind.conversion is None).values()) == 1
 
 
 @every_kind
 def test_a_kind_is_found_by_its_resource_and_by_its_name(kind: Kind[Any]) -> None:
-    assert by_resource(kind.group, kind.version, kind.plural) is kind
-    assert by_gvk(kind.group, kind.version, kind.kind) is kind
+    assert built_in().by_resource(kind.group, kind.version, kind.plural) is kind
+    assert built_in().by_gvk(kind.group, kind.version, kind.kind) is kind
     assert kind.singular == kind.kind.lower()
 
 
 def test_an_unknown_kind_is_not_found() -> None:
-    assert by_gvk("", "v1", "Ship") is None
-    assert by_resource("", "v1", "ships") is None
+    assert built_in().by_gvk("", "v1", "Ship") is None
+    assert built_in().by_resource("", "v1", "ships") is None
 
 
 @every_kind

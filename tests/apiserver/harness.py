@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from fairlead.api.kinds import built_in
 from fairlead.apiserver.model import SYSTEM, Forward, Stream, Upgrade, User
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
+from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.typed import ApiClient, decode_status_error
@@ -33,6 +35,7 @@ def settings(**overrides: Any) -> ApiSettings:
 @dataclass
 class Api:
     server: ApiServer
+    scheme: Scheme
     clock: FakeClock
     store: Store
     user: User = SYSTEM
@@ -94,9 +97,12 @@ async def start(store: Store | None = None, **overrides: Any) -> Api:
     """A started server with the default namespace's service account."""
     clock, rng = FakeClock(), random.Random(7)
     store = store or MemoryStore()
-    server = ApiServer(store, settings=settings(**overrides), clock=clock, rng=rng, ids=RandomIds(rng), log=SILENT)
+    scheme = built_in()
+    server = ApiServer(
+        store, scheme=scheme, settings=settings(**overrides), clock=clock, rng=rng, ids=RandomIds(rng), log=SILENT
+    )
     await server.start()
-    api = Api(server, clock, store)
+    api = Api(server, scheme, clock, store)
     await api.call("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
     return api
 

@@ -17,6 +17,7 @@ from fairlead.api.coordination.lease.kind import LEASE, Lease, LeaseSpec
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace, NamespaceSpec, NamespaceStatus
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.kinds import built_in
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
@@ -25,6 +26,7 @@ from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
+from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient, run_jumping
@@ -48,7 +50,8 @@ class LoopClock:
 
 
 class World:
-    def __init__(self, client: Client, clock: Clock, nursery: Nursery) -> None:
+    def __init__(self, client: Client, clock: Clock, nursery: Nursery, scheme: Scheme) -> None:
+        self.scheme = scheme
         self.client = client
         self.clock = clock
         self.broken_images: set[str] = set()
@@ -64,7 +67,13 @@ class World:
         settings = fairlead.controllers.Settings(log=log)
         self._nursery.spawn(
             fairlead.controllers.run(
-                self.client, clock=self.clock, rng=rng, ids=RandomIds(rng), ca_pem="PEM", settings=settings
+                self.client,
+                scheme=self.scheme,
+                clock=self.clock,
+                rng=rng,
+                ids=RandomIds(rng),
+                ca_pem="PEM",
+                settings=settings,
             )
         )
         self._nursery.spawn(scheduler.run(self.client, clock=self.clock, rng=rng, log=log))
@@ -174,7 +183,7 @@ async def _over_fake(story: Story, nodes: int) -> None:
     clock = LoopClock()
     client = FakeClient(clock=clock, ids=RandomIds(random.Random(7)))
     await add_namespace(client)
-    await _tell(story, client, clock, nodes)
+    await _tell(story, client, clock, nodes, built_in())
 
 
 async def _over_server(story: Story, nodes: int) -> None:
@@ -182,21 +191,24 @@ async def _over_server(story: Story, nodes: int) -> None:
     problems: list[str] = []
     log = Log("", clock=clock, write=problems.append, level="error")
     settings = ApiSettings(advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem="PEM")
-    server = ApiServer(MemoryStore(), settings=settings, clock=clock, rng=rng, ids=RandomIds(rng), log=log)
+    scheme = built_in()
+    server = ApiServer(
+        MemoryStore(), scheme=scheme, settings=settings, clock=clock, rng=rng, ids=RandomIds(rng), log=log
+    )
     await server.start()
     try:
-        await _tell(story, ApiClient(server.transport()), clock, nodes)
+        await _tell(story, ApiClient(server.transport()), clock, nodes, scheme)
     finally:
         await server.stop()
     assert problems == []
 
 
-async def _tell(story: Story, client: Client, clock: Clock, nodes: int) -> None:
+async def _tell(story: Story, client: Client, clock: Clock, nodes: int, scheme: Scheme) -> None:
     """Fails also where a controller had an error of its own."""
     for number in range(1, nodes + 1):
         await add_node(client, f"node{number}", clock)
     async with Nursery() as nursery:
-        world = World(client, clock, nursery)
+        world = World(client, clock, nursery, scheme)
         world.start()
         await asyncio.sleep(0.1)
         await story(world)

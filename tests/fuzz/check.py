@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.kinds import KINDS
+from fairlead.api.kinds import KINDS, built_in
 from fairlead.apiserver.model import SYSTEM, Forward, Upgrade
 from fairlead.apiserver.server import ApiServer
 from fairlead.base.clock import FakeClock
@@ -51,7 +51,9 @@ class Fuzz:
     async def started(self) -> ApiServer:
         clock, rng = FakeClock(), random.Random(self.seed)
         log = Log("", clock=clock, write=self.problems.append, level="error")
-        server = ApiServer(self.store, settings=settings(), clock=clock, rng=rng, ids=RandomIds(rng), log=log)
+        server = ApiServer(
+            self.store, scheme=built_in(), settings=settings(), clock=clock, rng=rng, ids=RandomIds(rng), log=log
+        )
         await server.start()
         return server
 

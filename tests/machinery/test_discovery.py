@@ -12,6 +12,7 @@ from fairlead.machinery.discovery import (
     api_versions,
     wants_aggregated,
 )
+from fairlead.machinery.openapi import openapi_v3
 from tests.machinery.things import THING
 
 
@@ -89,3 +90,13 @@ def test_kubectl_asks_for_the_aggregated_form() -> None:
     assert wants_aggregated("application/json; as=APIGroupDiscoveryList; v=v2; g=apidiscovery.k8s.io")
     assert not wants_aggregated("application/json")
     assert not wants_aggregated(old)
+
+
+def test_namespaces_are_not_deleted_as_a_collection_and_do_not_say_so() -> None:
+    found = api_resources(KINDS, "v1")
+    assert found is not None
+    verbs = {resource["name"]: resource["verbs"] for resource in found["resources"]}
+    assert "deletecollection" not in verbs["namespaces"]
+    assert "deletecollection" in verbs["services"]
+    assert "delete" not in openapi_v3(KINDS, "v1")["paths"]["/api/v1/namespaces"]
+    assert "delete" in openapi_v3(KINDS, "v1")["paths"]["/api/v1/nodes"]

@@ -28,6 +28,7 @@ import fairlead.proxy.standalone
 from fairlead.api.core.node.kind import NODE, Node, NodeAddress, NodeSpec, NodeStatus
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
+from fairlead.api.kinds import built_in
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
@@ -75,7 +76,9 @@ def _fork(work: Callable[[], int]) -> int:
 async def _serve_api(folder: Path, ready: int) -> None:
     rng = random.Random(1)
     settings = ApiSettings(advertise_address="172.30.0.1", sa_key=b"k" * 32)
-    server = ApiServer(MemoryStore(), settings=settings, clock=RealClock(), rng=rng, ids=RandomIds(rng), log=SILENT)
+    server = ApiServer(
+        MemoryStore(), scheme=built_in(), settings=settings, clock=RealClock(), rng=rng, ids=RandomIds(rng), log=SILENT
+    )
     await server.start()
     listener = socket.create_server(("127.0.0.1", PORT))
     await server.serve([listener], tls.server(folder, "apiserver", require_client=False))

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from fairlead.api.core.pod.kind import POD
-from fairlead.api.core.service.kind import SERVICE
-from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.admission.chain import Admission
@@ -24,15 +20,12 @@ from fairlead.base.clock import Clock
 from fairlead.base.numbers import integer
 from fairlead.machinery.decode import Target as Body
 from fairlead.machinery.decode import decode_tree_as, encode
-from fairlead.machinery.kind import Kind
 from fairlead.machinery.query import flag
 from fairlead.machinery.status import FieldError, bad_request, invalid, not_supported
 from fairlead.runtime.client import Request
 
 _BODY = Body(DeleteOptions, "DeleteOptions", "v1")
 _POLICIES = ("Background", "Foreground", "Orphan")
-# Upstream answers a delete with the object for these, with a Status for the rest.
-_RETURNED: tuple[Kind[Any], ...] = (POD, SERVICE, SERVICE_ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class Deleter:
 def answer(target: Target, deleted: Deleted) -> bytes:
     """What a delete says: the object, or that it is gone."""
     kind = target.resource.kind
-    if not deleted.removed or any(kind is returned for returned in _RETURNED):
+    if not deleted.removed or kind.delete_returns_object:
         return deleted.entry.raw
     details = {"name": target.name, "group": kind.group, "kind": kind.plural}
     details["uid"] = deleted.entry.decode().metadata.uid

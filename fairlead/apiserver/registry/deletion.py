@@ -1,7 +1,7 @@
 """What a delete does to an object: pure decisions on decoded objects.
 
-Sources: upstream's `rest.BeforeDelete`, `deletionFinalizersForGarbageCollection` and the pod and namespace strategies.
-An object goes at once unless something holds it: a Pod's grace period, finalizers, or what is in a namespace.
+Sources: upstream's `rest.BeforeDelete` and `deletionFinalizersForGarbageCollection`. An object is removed at once
+unless its kind gives it time (`Kind.grace_s`), it has finalizers, or its kind says that it waits (`Kind.holds_itself`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.api.core.namespace.kind import NAMESPACE
-from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time, render_time
@@ -18,8 +16,6 @@ from fairlead.machinery.kind import Kind
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
-_FINISHED = frozenset({"Succeeded", "Failed"})
-_DEFAULT_GRACE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +30,15 @@ def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Ins
     """Whether the object goes now, or is marked and waits. Owns `obj`."""
     meta: ObjectMeta = obj.metadata
     before = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
-    grace_s = _grace(kind, obj, options)
+    grace_s = kind.grace_s(obj, options.gracePeriodSeconds)
     if grace_s:
         _set_grace(meta, grace_s, asked=options.gracePeriodSeconds is not None, now=now)
     _set_finalizers(meta, options)
-    held = bool(meta.finalizers) or (kind is NAMESPACE and bool(obj.spec.finalizers))
-    if not grace_s and held:
+    waits = bool(meta.finalizers) or kind.holds_itself(obj)
+    if not grace_s and waits:
         _mark_immediate(meta, now)
-        if kind is NAMESPACE:
-            obj.status.phase = "Terminating"
-    if not grace_s and not held:
+        kind.mark_deleted(obj)
+    if not grace_s and not waits:
         return Verdict(remove=True)
     after = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
     if before[0] is None and meta.generation:
@@ -56,21 +51,7 @@ def may_go(kind: Kind[Any], obj: Any) -> bool:
     meta: ObjectMeta = obj.metadata
     if meta.deletionTimestamp is None or meta.finalizers or meta.deletionGracePeriodSeconds:
         return False
-    return kind is not NAMESPACE or not obj.spec.finalizers
-
-
-def _grace(kind: Kind[Any], obj: Any, options: DeleteOptions) -> int:
-    if kind is not POD:
-        return 0
-    pod: Pod = obj
-    if not pod.spec.nodeName or pod.status.phase in _FINISHED:
-        return 0
-    wanted = options.gracePeriodSeconds
-    if wanted is None:
-        wanted = pod.spec.terminationGracePeriodSeconds
-    if wanted is None:
-        wanted = _DEFAULT_GRACE_S
-    return max(wanted, 1) if wanted < 0 else wanted
+    return not kind.holds_itself(obj)
 
 
 def _set_grace(meta: ObjectMeta, grace_s: int, *, asked: bool, now: Instant) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kind import Kind, Part
@@ -81,9 +80,7 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> Non
         _keep_all_but_status(kind, old, new)
     elif kind.status and not subresource:
         new.status = old.status
-    if kind is NAMESPACE and subresource != "finalize":
-        new.spec = old.spec
-    if kind.generation and (part is not None or not subresource) and _counts(kind, old, new):
+    if kind.generation and (part is not None or not subresource) and kind.changes_generation(old, new):
         meta.generation = was.generation + 1
 
 
@@ -91,9 +88,8 @@ def _keep_all_but_status(kind: Kind[Any], old: Any, new: Any) -> None:
     for name in type(new).__struct_fields__:
         if name not in _ALWAYS_NEW and name != "status":
             setattr(new, name, getattr(old, name))
-    new.metadata.ownerReferences = old.metadata.ownerReferences
-    if kind.group == "apps":
-        new.metadata.labels = old.metadata.labels
+    for name in kind.status_leaves:
+        setattr(new.metadata, name, getattr(old.metadata, name))
 
 
 def _keep_all_but_part(part: Part[Any], old: Any, new: Any) -> None:
@@ -110,10 +106,3 @@ def _with_field(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     name, below = path[0], path[1:]
     inner = _with_field(getattr(old, name), getattr(new, name), below) if below else getattr(new, name)
     return msgspec.structs.replace(old, **{name: inner})
-
-
-def _counts(kind: Kind[Any], old: Any, new: Any) -> bool:
-    if old.spec != new.spec:
-        return True
-    # A Deployment's annotations reach its ReplicaSets, so upstream counts them too.
-    return kind.kind == "Deployment" and bool(old.metadata.annotations != new.metadata.annotations)

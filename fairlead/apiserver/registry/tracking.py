@@ -21,7 +21,7 @@ from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
 from fairlead.machinery.decode import to_tree
 from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Kind, per_kind
 from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
 from fairlead.machinery.merging import remove
 from fairlead.machinery.newfields import text_of_new
@@ -100,7 +100,7 @@ def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[T
     return before, after
 
 
-@functools.cache
+@per_kind
 def _parts(kind: Kind[Any]) -> tuple[str, ...]:
     return tuple(name for name in kind.type.__struct_fields__ if name not in ("kind", "apiVersion"))
 
@@ -115,7 +115,7 @@ def shape_of(kind: Kind[Any]) -> Shape:
     return struct_shape(struct)
 
 
-@functools.cache
+@per_kind
 def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
     """What this endpoint leaves alone whatever it is sent (`prepare.prepare_update` sees to it)."""
     part = kind.part(subresource)
@@ -124,10 +124,7 @@ def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
         return field_set(*others, *(("metadata", name) for name in KEPT_BY_PARTS))
     if subresource == "status":
         names = (name for name in kind.type.__struct_fields__ if name not in _HEADER and name != "status")
-        found = [*((name,) for name in names), ("metadata", "ownerReferences")]
-        if kind.group == "apps":
-            found.append(("metadata", "labels"))
-        return field_set(*found)
+        return field_set(*((name,) for name in names), *(("metadata", name) for name in kind.status_leaves))
     return field_set(("status",)) if kind.status and not subresource else None
 
 
@@ -190,7 +187,7 @@ def _time(second: int) -> str:
     return render_time(Instant(second))
 
 
-@functools.cache
+@per_kind
 def _empty(kind: Kind[Any]) -> Tree:
     """An object before anybody set anything: what is in it anyway is nobody's."""
     tree: Tree = to_tree(kind.type())

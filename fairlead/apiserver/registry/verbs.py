@@ -115,7 +115,7 @@ class Verbs:
 
     async def _delete_all(self, target: Target, request: Request) -> Outcome:
         kind = target.resource.kind
-        if kind is NAMESPACE or (kind.namespaced and not target.namespace):
+        if "deletecollection" not in kind.verbs or (kind.namespaced and not target.namespace):
             raise method_not_allowed()
         options = list_options(request.query)
         filter = parse_filter(kind, target.namespace, "", options.labels, options.fields)

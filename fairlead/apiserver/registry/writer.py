@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from fairlead.api.coordination.lease.kind import LEASE
-from fairlead.api.core.node.kind import NODE
 from fairlead.apiserver.allocation.allocator import Hold, ServiceAllocator
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources
@@ -65,11 +63,13 @@ class Writer:
             same = form.splice(value, entry.revision)
             if dry_run or same == entry.raw:
                 return Entry(form, entry.key, same, entry.revision)
-            # Heartbeats are most of the writes of an idle cluster and nobody replays them.
-            history = resource.kind is not LEASE and resource.kind is not NODE
             try:
                 write = replace(
-                    self._store, resource.prefix + entry.key, value, revision=entry.revision, history=history
+                    self._store,
+                    resource.prefix + entry.key,
+                    value,
+                    revision=entry.revision,
+                    history=resource.kind.keeps_history,
                 )
                 revision = await _settle(write, hold)
             except (Conflict, NotFound) as e:

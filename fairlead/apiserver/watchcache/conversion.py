@@ -1,85 +1,76 @@
-"""A second form of objects that another kind keeps: `events.k8s.io/v1` over core events.
+"""The cache of a version that is not the storage version (`Kind.conversion`).
 
-Nothing is kept twice: entries and events are converted when somebody reads their bytes. Writes become the first
-form on their way into the store, so both forms have one history, one resourceVersion and one lifetime.
+Nothing is stored twice: entries and events are converted when their bytes are read. Writes become the storage version
+on their way into the store, so all versions have one history, one resourceVersion and one lifetime.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fairlead.api.core.event.kind import EVENT
-from fairlead.api.events.event.kind import EVENT_VIEW, from_core, to_core
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kind import Conversion, Kind
 from fairlead.store.model import Change, Record
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    source: Kind[Any]
-    to_source: Callable[[Any], Any]
-    from_source: Callable[[Any], Any]
+class ConvertedForm(EncodedForm):
+    """Converts objects to the storage version when they are stored, and back when they are read."""
 
+    __slots__ = ("_conversion", "_storage")
 
-VIEWS: dict[Kind[Any], View] = {EVENT_VIEW: View(EVENT, to_core, from_core)}
-
-
-class ViewForm(EncodedForm):
-    """Takes objects of the view and stores them in the form of the kind that keeps them, and back."""
-
-    __slots__ = ("_source", "_view")
-
-    def __init__(self, kind: Kind[Any], source: EncodedForm, view: View) -> None:
+    def __init__(self, kind: Kind[Any], storage: EncodedForm, conversion: Conversion[Any]) -> None:
         super().__init__(kind)
-        self._source = source
-        self._view = view
+        self._storage = storage
+        self._conversion = conversion
 
     def stored(self, obj: Any) -> bytes:
-        return self._source.stored(self._view.to_source(obj))
+        return self._storage.stored(self._conversion.to_storage(obj))
 
     def splice(self, value: bytes, revision: int) -> bytes:
-        return self.shown(self._source.splice(value, revision))
+        return self.converted(self._storage.splice(value, revision))
 
-    def shown(self, raw: bytes) -> bytes:
-        """The view of an object of the kind that keeps it."""
-        obj = self._view.from_source(self._source.decode(raw))
+    def converted(self, raw: bytes) -> bytes:
+        """Returns an object of the storage version in this version."""
+        obj = self._conversion.from_storage(self._storage.decode(raw))
         obj.kind, obj.apiVersion = self.kind.kind, self.kind.api_version
         return self.encode(obj)
 
 
-class ViewEntry(Entry):
-    """An entry of the kind that keeps the object, seen through the view."""
+class ConvertedEntry(Entry):
+    """An entry of the storage version, converted when first read."""
 
-    __slots__ = ("_shown", "_source")
+    __slots__ = ("_converted", "_source")
 
-    def __init__(self, form: ViewForm, source: Entry) -> None:
-        self.form: ViewForm = form
+    def __init__(self, form: ConvertedForm, source: Entry) -> None:
+        self.form: ConvertedForm = form
         self.key = source.key
         self.revision = source.revision
         self._labels = None
         self._fields = None
         self._source = source
-        self._shown: bytes | None = None
+        self._converted: bytes | None = None
 
     @property
     def raw(self) -> bytes:  # type: ignore[override]
-        if self._shown is None:
-            self._shown = self.form.shown(self._source.raw)
-        return self._shown
+        if self._converted is None:
+            self._converted = self.form.converted(self._source.raw)
+        return self._converted
 
 
-class ViewCache(KindCache):
-    """The cache of the kind that keeps the objects, seen through the view."""
+class ConvertedCache(KindCache):
+    """The cache of the storage version, seen in this version."""
 
-    def __init__(self, kind: Kind[Any], source: KindCache, view: View) -> None:
+    def __init__(self, kind: Kind[Any], source: KindCache, conversion: Conversion[Any]) -> None:
         super().__init__(kind)
         self._source = source
-        self._view_form = ViewForm(kind, source.form, view)
-        self.form = self._view_form
+        self._converted_form = ConvertedForm(kind, source.form, conversion)
+        self.form = self._converted_form
         source.listeners[self] = self._on_event
+
+    def detach(self) -> None:
+        """Listens to the cache of the storage version no longer."""
+        self._source.listeners.pop(self, None)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -90,16 +81,16 @@ class ViewCache(KindCache):
 
     def get(self, key: str) -> Entry | None:
         entry = self._source.get(key)
-        return ViewEntry(self._view_form, entry) if entry is not None else None
+        return ConvertedEntry(self._converted_form, entry) if entry is not None else None
 
     def load(self, prefix: str, records: Sequence[Record], revision: int) -> None:
         """Nothing of its own to load."""
 
     def select(self, namespace: str = "") -> list[Entry]:
-        return [ViewEntry(self._view_form, entry) for entry in self._source.select(namespace)]
+        return [ConvertedEntry(self._converted_form, entry) for entry in self._source.select(namespace)]
 
     def apply(self, key: str, change: Change) -> Event:
-        raise TypeError("changes are applied where the objects are kept")
+        raise TypeError("changes are applied to the cache of the storage version")
 
     def since(self, revision: int) -> Iterator[Event]:
         return (self._seen(event) for event in self._source.since(revision))
@@ -111,5 +102,5 @@ class ViewCache(KindCache):
                 listener(seen)
 
     def _seen(self, event: Event) -> Event:
-        previous = ViewEntry(self._view_form, event.previous) if event.previous is not None else None
-        return Event(event.type, ViewEntry(self._view_form, event.entry), previous)
+        previous = ConvertedEntry(self._converted_form, event.previous) if event.previous is not None else None
+        return Event(event.type, ConvertedEntry(self._converted_form, event.entry), previous)

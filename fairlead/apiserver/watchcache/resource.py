@@ -6,32 +6,16 @@ Keys are laid out as upstream's `/registry`, so that another server could open t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, KindCache
-from fairlead.apiserver.watchcache.conversion import VIEWS, ViewCache
+from fairlead.apiserver.watchcache.conversion import ConvertedCache
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import StatusError, conflict, not_found
 from fairlead.store.model import Change, Damaged, Record, Store, StoreError, Watch
 
-# Upstream keeps some kinds under other names than their plurals.
-_FOLDERS = {
-    "services": "services/specs",
-    "endpoints": "services/endpoints",
-    "nodes": "minions",
-    "leases.coordination.k8s.io": "leases",
-    "deployments.apps": "deployments",
-    "replicasets.apps": "replicasets",
-    "controllerrevisions.apps": "controllerrevisions",
-    "endpointslices.discovery.k8s.io": "endpointslices",
-    "replicationcontrollers": "controllers",
-    "ingresses.networking.k8s.io": "ingress",
-    "ingressclasses.networking.k8s.io": "ingressclasses",
-    "networkpolicies.networking.k8s.io": "networkpolicies",
-    "ipaddresses.networking.k8s.io": "ipaddresses",
-    "servicecidrs.networking.k8s.io": "servicecidrs",
-}
 ROOT = "/registry/"
 
 
@@ -65,47 +49,100 @@ class Resource:
         return conflict(self.kind.plural, self.kind.group, name, why)
 
 
-def kept(kind: Kind[Any]) -> Resource:
-    """Of a kind whose objects lie in the store under its own name."""
-    folder = _FOLDERS.get(kind.resource) or (f"{kind.group}/{kind.plural}" if kind.group else kind.plural)
-    return Resource(kind, f"{ROOT}{folder}/", KindCache(kind))
+def checked(form: EncodedForm, records: Sequence[Record]) -> Sequence[Record]:
+    """Returns the records. Raises Damaged if one of them is unreadable."""
+    if bad := {record.key: why for record in records if (why := form.problem(record.value))}:
+        raise Damaged("; ".join(f'object "{key}" is unreadable ({why})' for key, why in bad.items()))
+    return records
 
 
 class Resources:
-    """All kinds, and the store's changes on their way into the caches."""
+    """The kinds of a Scheme, and the store's changes on their way into the caches."""
 
-    def __init__(self, kinds: Iterable[Kind[Any]], store: Store) -> None:
+    def __init__(self, scheme: Scheme, store: Store) -> None:
         self.store = store
         self.revision = 0
         """All caches hold exactly the state of this revision."""
         self._watch: Watch | None = None
         self._lost = asyncio.Event()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._kept = {kind: kept(kind) for kind in kinds if not kind.view}
-        self._all = [self._kept.get(kind) or self._view(kind) for kind in kinds]
-        self._by_prefix = {resource.prefix: resource for resource in self._kept.values()}
-        self._by_plural = {(r.kind.group, r.kind.version, r.kind.plural): r for r in self._all}
+        self._stored: dict[Kind[Any], Resource] = {}
+        self._by_prefix: dict[str, Resource] = {}
+        self._by_resource: dict[tuple[str, str, str], Resource] = {}
+        self._loading: dict[str, list[Change]] = {}
+        """By the prefix of a kind that is being added: the changes that came meanwhile."""
+        self._lists = 0
+        """How often all was listed again, because changes were lost."""
+        for kind in scheme:
+            self._put(self._made(kind))
+        scheme.subscribe(self)
 
-    def _view(self, kind: Kind[Any]) -> Resource:
-        view = VIEWS[kind]
-        source = self._kept[view.source]
-        return Resource(kind, source.prefix, ViewCache(kind, source.cache, view))
+    def _made(self, kind: Kind[Any]) -> Resource:
+        conversion = kind.conversion
+        if conversion is None:
+            return Resource(kind, f"{ROOT}{kind.folder}/", KindCache(kind))
+        storage = self._stored[conversion.storage]
+        return Resource(kind, storage.prefix, ConvertedCache(kind, storage.cache, conversion))
+
+    def _put(self, resource: Resource) -> None:
+        kind = resource.kind
+        self._by_resource[kind.group, kind.version, kind.plural] = resource
+        if kind.conversion is None:
+            self._stored[kind] = resource
+            self._by_prefix[resource.prefix] = resource
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`: lists what the store has of the kind. Raises StoreError; Damaged for an object that
+        cannot be read."""
+        resource = self._made(kind)
+        if kind.conversion is None:
+            if resource.prefix in self._by_prefix:
+                raise ValueError(f"{kind.resource} has the store's folder of another kind: {kind.folder}")
+            await self._load(resource)
+        self._put(resource)
+
+    async def _load(self, resource: Resource) -> None:
+        changes = self._loading[resource.prefix] = []
+        try:
+            while True:
+                lists = self._lists
+                changes.clear()
+                page = await self.store.list(resource.prefix)
+                await self.reached(page.revision)
+                if lists == self._lists:
+                    break
+        finally:
+            del self._loading[resource.prefix]
+        resource.cache.load(resource.prefix, checked(resource.form, page.records), page.revision)
+        for change in changes:
+            if change.revision > page.revision:
+                resource.cache.apply(change.key[len(resource.prefix) :], change)
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`. The objects stay in the store."""
+        resource = self._by_resource.pop((kind.group, kind.version, kind.plural), None)
+        if resource is None:
+            return
+        if self._stored.pop(kind, None) is not None:
+            del self._by_prefix[resource.prefix]
+        if isinstance(resource.cache, ConvertedCache):
+            resource.cache.detach()
 
     def __iter__(self) -> Iterator[Resource]:
-        return iter(self._all)
+        return iter(list(self._by_resource.values()))
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
-        return self._by_plural.get((group, version, plural))
+        return self._by_resource.get((group, version, plural))
 
     def of(self, kind: Kind[Any]) -> Resource:
-        return self._by_plural[(kind.group, kind.version, kind.plural)]
+        return self._by_resource[(kind.group, kind.version, kind.plural)]
 
     async def load(self) -> None:
         """Fills the caches from the store and follows it from there. Raises StoreError; Damaged for an object that
         cannot be read."""
         page = await self.store.list(ROOT)
         sorted_out = self._sorted_out(page.records)
-        for resource in self._all:
+        for resource in self:
             resource.cache.load(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
         self.revision = page.revision
         self._watch = await self.store.watch(ROOT, page.revision, self)
@@ -125,6 +162,10 @@ class Resources:
             resource = self._owner(change.key)
             if resource is not None:
                 resource.cache.apply(change.key[len(resource.prefix) :], change)
+            elif self._loading:
+                for prefix, changes in self._loading.items():
+                    if change.key.startswith(prefix):
+                        changes.append(change)
         self.revision = revision
         if self._waiters:
             self._wake()
@@ -139,8 +180,9 @@ class Resources:
             await self._lost.wait()
             page = await self.store.list(ROOT)
             self._lost.clear()
+            self._lists += 1
             sorted_out = self._sorted_out(page.records)
-            for resource in self._kept.values():
+            for resource in self._stored.values():
                 resource.cache.catch_up(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
             self.on_changes((), page.revision)
             self._watch = await self.store.watch(ROOT, page.revision, self)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from fairlead.apiserver.model import JSON_HEADERS
 from fairlead.apiserver.watchcache.cache import Entry, Event, EventType, KindCache
@@ -40,6 +41,10 @@ class WatchStream:
         self.on_close: Callable[[WatchStream], None] = _nothing
         self.on_overflow: Callable[[], object] = bool
         """Called when the reader left too much unread: it may be stuck for ever."""
+
+    @property
+    def kind(self) -> Kind[Any]:
+        return self._cache.kind
 
     @property
     def headers(self) -> Mapping[str, str]:

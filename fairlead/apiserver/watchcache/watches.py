@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.watch import WatchStream
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.scheme import Scheme
 
 BOOKMARK_S = 60.0
 
 
 class Watches:
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, scheme: Scheme) -> None:
         self._resources = resources
         self._open: dict[WatchStream, None] = {}
         self._stopped = False
+        scheme.subscribe(self)
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`."""
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`: ends the kind's watches."""
+        for stream in list(self._open):
+            if stream.kind is kind:
+                stream.finish()
 
     def __len__(self) -> int:
         return len(self._open)

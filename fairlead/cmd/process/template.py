@@ -111,7 +111,7 @@ def _prepare_decoders() -> None:
     type: every component would do so for itself."""
     from msgspec.json import Decoder
 
-    from fairlead.api.kinds import KINDS
+    from fairlead.api.kinds import built_in
 
-    for kind in KINDS:
+    for kind in built_in():
         Decoder(kind.type)

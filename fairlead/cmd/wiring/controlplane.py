@@ -120,6 +120,7 @@ async def _run(wiring: Wiring) -> None:
     import fairlead.controllers
     import fairlead.loadbalancer.loop
     import fairlead.scheduler.loop
+    from fairlead.api.kinds import built_in
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
@@ -130,10 +131,11 @@ async def _run(wiring: Wiring) -> None:
     config, paths = wiring.config, wiring.paths
     clock, rng = RealClock(), random.Random()
     ids = RandomIds(rng)
+    scheme = built_in()
     settings = _settings(config, paths)
     store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
-    server = ApiServer(store, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
+    server = ApiServer(store, scheme=scheme, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
     try:
         await server.start()
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
@@ -141,6 +143,7 @@ async def _run(wiring: Wiring) -> None:
         client = ApiClient(server.transport())
         controllers = fairlead.controllers.run(
             client,
+            scheme=scheme,
             clock=clock,
             rng=rng,
             ids=ids,

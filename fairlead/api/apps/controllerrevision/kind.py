@@ -45,6 +45,7 @@ CONTROLLER_REVISION = Kind(
     kind="ControllerRevision",
     group="apps",
     plural="controllerrevisions",
+    storage_path="controllerrevisions",
     singular="controllerrevision",
     rules=_rules,
     transition=_transition,

@@ -154,17 +154,26 @@ def _ready(deployment: Deployment, _: Instant) -> str:
     return f"{deployment.status.readyReplicas}/{deployment.spec.replicas or 0}"
 
 
+def _changes_generation(old: Deployment, new: Deployment) -> bool:
+    """A Deployment's annotations reach its ReplicaSets, so upstream counts their changes too."""
+    return old.spec != new.spec or old.metadata.annotations != new.metadata.annotations
+
+
 DEPLOYMENT = Kind(
     type=Deployment,
     kind="Deployment",
     group="apps",
     plural="deployments",
+    storage_path="deployments",
+    cached="object",
+    status_leaves=("labels", "ownerReferences"),
     singular="deployment",
     short_names=("deploy",),
     categories=("all",),
     status=True,
     scale=True,
     generation=True,
+    changes_generation=_changes_generation,
     columns=(
         NAME,
         Column("Ready", _ready, doc="Pods that are ready, of those wanted."),

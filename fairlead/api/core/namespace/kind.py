@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import BY_TYPE, Object, Record, Strings, Time
-from fairlead.machinery.kind import Column, Doc, Kind
+from fairlead.machinery.kind import VERBS, Column, Doc, GroupVersionKind, Kind, Subresource
 
 
 class NamespaceSpec(Record):
@@ -58,10 +58,19 @@ def _prepare_update(old: Namespace, new: Namespace) -> Namespace:
     return new
 
 
+def _mark_deleted(namespace: Namespace) -> None:
+    namespace.status.phase = "Terminating"
+
+
 NAMESPACE = Kind(
     type=Namespace,
     kind="Namespace",
     plural="namespaces",
+    cached="object",
+    subresources=(Subresource("finalize", GroupVersionKind("", "v1", "Namespace"), ("update",), foreign=False),),
+    verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
+    holds_itself=lambda namespace: bool(namespace.spec.finalizers),
+    mark_deleted=_mark_deleted,
     singular="namespace",
     short_names=("ns",),
     namespaced=False,

@@ -12,8 +12,9 @@ from fairlead.api.meta.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant
 from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind, OneOf, SetList
+from fairlead.machinery.kind import Atomic, Column, Doc, GroupVersionKind, Kind, OneOf, SetList, Subresource
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
+from fairlead.machinery.subresources import CONNECT
 
 
 class ConfigMapNodeConfigSource(Record):
@@ -219,6 +220,10 @@ NODE = Kind(
     type=Node,
     kind="Node",
     plural="nodes",
+    storage_path="minions",
+    cached="object",
+    subresources=(Subresource("proxy", GroupVersionKind("", "v1", "NodeProxyOptions"), CONNECT),),
+    keeps_history=False,  # heartbeats are most writes of an idle cluster
     singular="node",
     short_names=("no",),
     namespaced=False,

@@ -7,17 +7,14 @@ them: the phase first, then what the init containers do, then the last container
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.containerstatus import ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.status import PodStatus
+from fairlead.api.core.pod.types import Pod
 from fairlead.api.meta.columns import AGE, NAME, or_none, since
 from fairlead.base.instant import Instant
 from fairlead.machinery.kind import Column
-
-if TYPE_CHECKING:
-    from fairlead.api.core.pod.kind import Pod
 
 _FINAL = ("Succeeded", "Failed")
 

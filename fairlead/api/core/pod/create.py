@@ -7,7 +7,6 @@ calls `mount_token`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from fairlead.api.core.pod.affinity import Toleration
 from fairlead.api.core.pod.amounts import total, value
@@ -15,6 +14,7 @@ from fairlead.api.core.pod.container import Container, VolumeMount
 from fairlead.api.core.pod.env import ObjectFieldSelector
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.status import PodCondition, PodStatus
+from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.pod.volume import Volume
 from fairlead.api.core.pod.volume_projected import (
     ConfigMapProjection,
@@ -25,9 +25,6 @@ from fairlead.api.core.pod.volume_projected import (
     ServiceAccountTokenProjection,
     VolumeProjection,
 )
-
-if TYPE_CHECKING:
-    from fairlead.api.core.pod.kind import Pod
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 # Upstream's odd number: an hour, and seven seconds by which its own tokens are told from others.

@@ -1,27 +1,18 @@
-"""A pod: containers that share a network and run on one node."""
+"""The kind Pod."""
 
 from __future__ import annotations
-
-from typing import Annotated
-
-import msgspec
 
 from fairlead.api.core.pod.columns import POD_COLUMNS
 from fairlead.api.core.pod.create import carry_over, prepare_pod
 from fairlead.api.core.pod.defaults import default_own_spec, default_pod_spec
+from fairlead.api.core.pod.deletion import grace_s
 from fairlead.api.core.pod.rules import ephemeral_container_changes, pod_create_errors, pod_errors, pod_transition
-from fairlead.api.core.pod.spec import PodSpec
-from fairlead.api.core.pod.status import PodStatus
+from fairlead.api.core.pod.subresources import POD_SUBRESOURCES
+from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.pod.warnings import pod_warnings
-from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Doc, Kind, Part
+from fairlead.machinery.kind import Kind, Part
 
-
-class Pod(Object):
-    """Containers that share a network address and run on one node."""
-
-    spec: Annotated[PodSpec, Doc("What it is to be.")] = msgspec.field(default_factory=PodSpec)
-    status: Annotated[PodStatus, Doc("What became of it.")] = msgspec.field(default_factory=PodStatus)
+__all__ = ["POD", "Pod"]
 
 
 def _default(pod: Pod) -> Pod:
@@ -34,6 +25,10 @@ POD = Kind(
     type=Pod,
     kind="Pod",
     plural="pods",
+    cached="object",
+    delete_returns_object=True,
+    emptied="first",
+    grace_s=grace_s,
     singular="pod",
     short_names=("po",),
     categories=("all",),
@@ -46,6 +41,7 @@ POD = Kind(
             transition=ephemeral_container_changes,
         ),
     ),
+    subresources=POD_SUBRESOURCES,
     columns=POD_COLUMNS,
     default=_default,
     prepare_create=prepare_pod,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,15 +12,13 @@ from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.container_rules import container_list_errors
 from fairlead.api.core.pod.resource_rules import amount_errors, resource_errors
 from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
+from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.pod.volume_rules import volume_errors
 from fairlead.api.meta.rules import ip_address
 from fairlead.base.numbers import integer
 from fairlead.machinery import names
 from fairlead.machinery.metadata import check_annotations, check_labels
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
-
-if TYPE_CHECKING:
-    from fairlead.api.core.pod.kind import Pod
 
 MIRROR = "kubernetes.io/config.mirror"
 """Annotation of a Pod that stands for a static Pod of its node."""

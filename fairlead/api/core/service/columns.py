@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fairlead.api.core.service.spec import ServicePort
+from fairlead.api.core.service.types import Service
 from fairlead.api.meta.columns import AGE, NAME, NONE, UNKNOWN, or_none, render_labels
 from fairlead.base.instant import Instant
 from fairlead.machinery.kind import Column
-
-if TYPE_CHECKING:
-    from fairlead.api.core.service.kind import Service
 
 
 def _cluster_ip(service: Service, _: Instant) -> str:

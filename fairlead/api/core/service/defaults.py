@@ -5,12 +5,8 @@ The address families are the cluster's matter: `service_families` fills them in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fairlead.api.core.service.spec import ClientIPConfig, ServiceSpec, SessionAffinityConfig
-
-if TYPE_CHECKING:
-    from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.types import Service
 
 AFFINITY_SECONDS = 10800
 NO_IP = "None"

@@ -7,15 +7,12 @@ Nobody's families change by themselves: only a policy, or families or addresses 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from fairlead.api.core.service.defaults import NO_IP, is_headless, needs_cluster_ip
 from fairlead.api.core.service.rules import cluster_ip_errors
 from fairlead.api.core.service.spec import ServiceSpec
+from fairlead.api.core.service.types import Service
 from fairlead.machinery.status import FieldError, invalid
-
-if TYPE_CHECKING:
-    from fairlead.api.core.service.kind import Service
 
 _POLICY = "spec.ipFamilyPolicy"
 _SINGLE, _PREFER, _REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"

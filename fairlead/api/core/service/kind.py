@@ -1,18 +1,21 @@
-"""A service: one stable address in front of a changing group of pods."""
+"""The kind Service."""
 
 from __future__ import annotations
-
-from typing import Annotated
-
-import msgspec
 
 from fairlead.api.core.service.columns import SERVICE_COLUMNS
 from fairlead.api.core.service.defaults import default_service, prepare_new_service, prepare_service_update
 from fairlead.api.core.service.rules import service_errors, service_transition
 from fairlead.api.core.service.spec import ClientIPConfig, ServicePort, ServiceSpec, SessionAffinityConfig
+from fairlead.api.core.service.types import (
+    LoadBalancerIngress,
+    LoadBalancerStatus,
+    PortStatus,
+    Service,
+    ServiceStatus,
+)
 from fairlead.api.core.service.warnings import service_warnings
-from fairlead.api.meta.types import BY_TYPE, Condition, Int32, Object, Record
-from fairlead.machinery.kind import Atomic, Doc, Kind
+from fairlead.machinery.kind import GroupVersionKind, Kind, Subresource
+from fairlead.machinery.subresources import CONNECT
 
 __all__ = [
     "SERVICE",
@@ -28,39 +31,6 @@ __all__ = [
 ]
 
 
-class PortStatus(Record):
-    port: Annotated[Int32, Doc("The service's port that it is about.")] = msgspec.field(default_factory=int)
-    protocol: Annotated[str, Doc("TCP, UDP or SCTP.")] = msgspec.field(default_factory=str)
-    error: Annotated[str, Doc("What is wrong with it.")] | None = None
-
-
-class LoadBalancerIngress(Record):
-    hostname: Annotated[str, Doc("Or a name.")] = ""
-    ip: Annotated[str, Doc("An address given.")] = ""
-    ipMode: (
-        Annotated[str, Doc("VIP where nodes see the address itself, Proxy where the balancer connects to them.")] | None
-    ) = None
-    ports: Annotated[list[PortStatus], Atomic(), Doc("What became of its ports.")] = []
-
-
-class LoadBalancerStatus(Record):
-    ingress: Annotated[list[LoadBalancerIngress], Atomic(), Doc("Where it can be reached.")] = []
-
-
-class ServiceStatus(Record):
-    conditions: Annotated[list[Condition], BY_TYPE, Doc("What is worth knowing about it.")] = []
-    loadBalancer: Annotated[LoadBalancerStatus, Doc("What the load balancer gave it.")] = msgspec.field(
-        default_factory=LoadBalancerStatus
-    )
-
-
-class Service(Object):
-    """One stable address and name in front of a changing group of pods."""
-
-    spec: Annotated[ServiceSpec, Doc("What it is to be.")] = msgspec.field(default_factory=ServiceSpec)
-    status: Annotated[ServiceStatus, Doc("What became of it.")] = msgspec.field(default_factory=ServiceStatus)
-
-
 def _prepare_create(service: Service) -> Service:
     service.status = ServiceStatus()
     return prepare_new_service(service)
@@ -70,6 +40,10 @@ SERVICE = Kind(
     type=Service,
     kind="Service",
     plural="services",
+    storage_path="services/specs",
+    cached="object",
+    delete_returns_object=True,
+    subresources=(Subresource("proxy", GroupVersionKind("", "v1", "ServiceProxyOptions"), CONNECT),),
     singular="service",
     short_names=("svc",),
     categories=("all",),

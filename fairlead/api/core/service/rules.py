@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairlead.api.core.service.defaults import (
     NO_IP,
@@ -14,13 +14,11 @@ from fairlead.api.core.service.defaults import (
     needs_health_port,
 )
 from fairlead.api.core.service.spec import ServicePort, ServiceSpec
+from fairlead.api.core.service.types import Service
 from fairlead.api.meta.rules import dns_name, ip_address, ordinary_ip, port_number, port_number_or_name
 from fairlead.machinery import names
 from fairlead.machinery.metadata import check_labels
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, not_supported, required
-
-if TYPE_CHECKING:
-    from fairlead.api.core.service.kind import Service
 
 TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"

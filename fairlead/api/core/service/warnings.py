@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from fairlead.api.core.service.defaults import NO_IP, is_headless
 from fairlead.api.core.service.rules import TOPOLOGY_HINTS, TOPOLOGY_MODE
 from fairlead.api.core.service.spec import ServiceSpec
+from fairlead.api.core.service.types import Service
 from fairlead.machinery import names
-
-if TYPE_CHECKING:
-    from fairlead.api.core.service.kind import Service
 
 _IGNORED = 'is ignored when spec.type is "ExternalName"'
 

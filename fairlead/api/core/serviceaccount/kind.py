@@ -7,7 +7,7 @@ from typing import Annotated
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.reference import LocalObjectReference, ObjectReference
 from fairlead.api.meta.types import BY_NAME, Object
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.kind import Atomic, Column, Doc, GroupVersionKind, Kind, Subresource
 
 
 class ServiceAccount(Object):
@@ -26,6 +26,9 @@ SERVICE_ACCOUNT = Kind(
     type=ServiceAccount,
     kind="ServiceAccount",
     plural="serviceaccounts",
+    cached="object",
+    delete_returns_object=True,
+    subresources=(Subresource("token", GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest"), ("create",)),),
     singular="serviceaccount",
     short_names=("sa",),
     columns=(

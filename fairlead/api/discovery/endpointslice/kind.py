@@ -117,6 +117,8 @@ ENDPOINT_SLICE = Kind(
     kind="EndpointSlice",
     group="discovery.k8s.io",
     plural="endpointslices",
+    storage_path="endpointslices",
+    cached="object",
     singular="endpointslice",
     columns=(
         NAME,

@@ -11,7 +11,7 @@ from fairlead.api.core.event import kind as core
 from fairlead.api.core.event.kind import EventSeries, EventSource
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Int32, MicroTime, Object, Time
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.kind import Atomic, Column, Conversion, Doc, Kind
 from fairlead.machinery.status import FieldError, invalid, required
 
 _RENAMED = {
@@ -138,7 +138,7 @@ EVENT_VIEW = Kind(
     plural="events",
     singular="event",
     short_names=("ev",),
-    view=True,
+    conversion=Conversion(core.EVENT, to_core, from_core),
     rules=_rules,
     transition=_transition,
     create_rules=_create_rules,

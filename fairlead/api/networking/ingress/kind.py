@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
-
-import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME, NONE
-from fairlead.api.meta.types import Int32, Object, Record
 from fairlead.api.networking.ingress.rules import ingress_errors, ingress_warnings, new_ingress_errors
-from fairlead.api.networking.ingress.spec import IngressSpec
+from fairlead.api.networking.ingress.types import Ingress, IngressStatus
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.kind import Column, Kind
+
+__all__ = ["INGRESS", "Ingress", "IngressStatus"]
 
 _HOSTS_SHOWN = 3
-
-
-class IngressPortStatus(Record):
-    port: Annotated[Int32, Doc("The port it is about.")] = msgspec.field(default_factory=int)
-    protocol: Annotated[str, Doc("TCP, UDP or SCTP.")] = msgspec.field(default_factory=str)
-    error: Annotated[str, Doc("What is wrong with it.")] | None = None
-
-
-class IngressLoadBalancerIngress(Record):
-    hostname: Annotated[str, Doc("Or a name.")] = ""
-    ip: Annotated[str, Doc("An address given.")] = ""
-    ports: Annotated[list[IngressPortStatus], Atomic(), Doc("What became of its ports.")] = []
-
-
-class IngressLoadBalancerStatus(Record):
-    ingress: Annotated[list[IngressLoadBalancerIngress], Atomic(), Doc("Where it can be reached.")] = []
-
-
-class IngressStatus(Record):
-    loadBalancer: Annotated[IngressLoadBalancerStatus, Doc("What its controller gave it.")] = msgspec.field(
-        default_factory=IngressLoadBalancerStatus
-    )
-
-
-class Ingress(Object):
-    """Which HTTP requests from outside go to which service."""
-
-    spec: Annotated[IngressSpec, Doc("Which requests go where.")] = msgspec.field(default_factory=IngressSpec)
-    status: Annotated[IngressStatus, Doc("Where it can be reached.")] = msgspec.field(default_factory=IngressStatus)
 
 
 def _prepare_create(ingress: Ingress) -> Ingress:
@@ -76,6 +45,7 @@ INGRESS = Kind(
     kind="Ingress",
     group="networking.k8s.io",
     plural="ingresses",
+    storage_path="ingress",
     singular="ingress",
     short_names=("ing",),
     status=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from fairlead.api.meta.reference import TypedLocalObjectReference
 from fairlead.api.meta.rules import dns_name, ip_address, port_number
@@ -15,11 +14,9 @@ from fairlead.api.networking.ingress.spec import (
     IngressSpec,
     IngressTLS,
 )
+from fairlead.api.networking.ingress.types import Ingress
 from fairlead.machinery import names
 from fairlead.machinery.status import FieldError, invalid, not_supported, required
-
-if TYPE_CHECKING:
-    from fairlead.api.networking.ingress.kind import Ingress
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")

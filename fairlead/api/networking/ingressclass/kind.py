@@ -109,6 +109,7 @@ INGRESS_CLASS = Kind(
     kind="IngressClass",
     group="networking.k8s.io",
     plural="ingressclasses",
+    storage_path="ingressclasses",
     singular="ingressclass",
     namespaced=False,
     generation=True,

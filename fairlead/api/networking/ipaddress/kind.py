@@ -65,6 +65,7 @@ IP_ADDRESS = Kind(
     kind="IPAddress",
     group="networking.k8s.io",
     plural="ipaddresses",
+    storage_path="ipaddresses",
     singular="ipaddress",
     short_names=("ip",),
     namespaced=False,

@@ -168,6 +168,7 @@ NETWORK_POLICY = Kind(
     kind="NetworkPolicy",
     group="networking.k8s.io",
     plural="networkpolicies",
+    storage_path="networkpolicies",
     singular="networkpolicy",
     short_names=("netpol",),
     generation=True,

@@ -72,6 +72,7 @@ SERVICE_CIDR = Kind(
     kind="ServiceCIDR",
     group="networking.k8s.io",
     plural="servicecidrs",
+    storage_path="servicecidrs",
     singular="servicecidr",
     namespaced=False,
     status=True,

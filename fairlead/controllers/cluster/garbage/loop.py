@@ -10,9 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from fairlead.api.kinds import by_gvk
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
-from fairlead.controllers.cluster.cachedkinds import CACHED
+from fairlead.controllers.cluster.cachedkinds import cached_form
 from fairlead.controllers.cluster.garbage.plan import Item, reconcile, waiting_for
 from fairlead.controllers.cluster.partial import partial
 from fairlead.controllers.context import Context
@@ -39,9 +38,33 @@ class _Garbage:
         self._owned: dict[str, set[str]] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
         self.controller = Controller("garbage", context.queue(), self._step, workers=8)
-        for kind in CACHED:
-            self._kinds[kind.resource] = kind
-            self._informers[kind.resource] = context.informers.of(kind)
+        for kind in context.scheme:
+            self._follow(kind)
+        context.scheme.subscribe(self)
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`."""
+        self._follow(kind)
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`. That nothing is known of the objects any more does not mean that they are gone, so
+        nothing is deleted for it."""
+        form = self._kinds.get(kind.resource)
+        if kind.conversion is not None or form is None:
+            return
+        for key, obj in self._informers[kind.resource].items.items():
+            where = f"{kind.resource}|{key}"
+            self._where.pop(obj.metadata.uid, None)
+            for ref in obj.metadata.ownerReferences:
+                self._disown(ref.uid, where)
+        del self._kinds[kind.resource], self._informers[kind.resource]
+        self._context.informers.drop(form)
+
+    def _follow(self, kind: Kind[Any]) -> None:
+        form = cached_form(kind)
+        if form is not None:
+            self._kinds[kind.resource] = form
+            self._informers[kind.resource] = self._context.informers.of(form)
             self._informers[kind.resource].add_handler(self._handler(kind.resource))
 
     def _handler(self, resource: str) -> Callable[[str, Object | None, Object | None], None]:
@@ -107,7 +130,8 @@ class _Garbage:
 
     def _item(self, where: str) -> Item | None:
         resource, _, key = where.partition("|")
-        obj = self._informers[resource].get(key)
+        informer = self._informers.get(resource)
+        obj = informer.get(key) if informer is not None else None
         return None if obj is None else Item(self._kinds[resource], obj)
 
     async def _owners(self, item: Item) -> dict[str, ObjectMeta | None]:
@@ -125,7 +149,7 @@ class _Garbage:
     async def _ask(self, item: Item, ref: OwnerReference, found: dict[str, ObjectMeta | None]) -> None:
         """Asks the server for an owner that the caches do not have; leaves out what it cannot know."""
         group, _, version = ref.apiVersion.rpartition("/")
-        kind = by_gvk(group, version, ref.kind)
+        kind = self._context.scheme.by_gvk(group, version, ref.kind)
         if kind is None or (kind.namespaced and not item.kind.namespaced):
             return
         try:

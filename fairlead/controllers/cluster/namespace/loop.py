@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
-from fairlead.api.kinds import KINDS
 from fairlead.api.meta.types import Object
-from fairlead.controllers.cluster.cachedkinds import CACHED
+from fairlead.controllers.cluster.cachedkinds import cached_form
 from fairlead.controllers.cluster.namespace.plan import Remains, is_ours, kinds_to_delete, reconcile
 from fairlead.controllers.cluster.partial import partial
 from fairlead.controllers.context import Context
@@ -18,8 +17,6 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.keys import split_key
 from fairlead.runtime.loop import Controller
-
-_KINDS = tuple(kind for kind in KINDS if kind.namespaced and not kind.view)
 
 _ROUNDS = 3
 """Of one look: Pods, the rest, and what came meanwhile."""
@@ -37,9 +34,23 @@ class _Namespaces:
         self._namespaces = context.informers.of(NAMESPACE)
         self.controller = Controller("namespace", context.queue(), self._step)
         self._namespaces.add_handler(self._on_namespace)
-        for kind in CACHED:
-            if kind.namespaced:
-                context.informers.of(kind).add_handler(self._on_object)
+        for kind in context.scheme:
+            self._follow(kind)
+        context.scheme.subscribe(self)
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`."""
+        self._follow(kind)
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Implements `Subscriber`."""
+        if (form := cached_form(kind)) is not None:
+            self._context.informers.drop(form)
+
+    def _follow(self, kind: Kind[Any]) -> None:
+        form = cached_form(kind)
+        if form is not None and kind.namespaced:
+            self._context.informers.of(form).add_handler(self._on_object)
 
     def _on_object(self, key: str, old: Object | None, new: Object | None) -> None:
         """Something in a namespace is gone: it may have been the last."""
@@ -82,7 +93,9 @@ class _Namespaces:
 
     async def _remains(self, namespace: str) -> list[Remains]:
         found = []
-        for kind in _KINDS:
+        for kind in self._context.scheme.stored():
+            if not kind.namespaced:
+                continue
             listing = await self._context.client.list(partial(kind), namespace)
             if listing.items:
                 found.append(Remains(kind, [item.metadata for item in listing.items]))

@@ -1,7 +1,7 @@
 """Decides what to do about a terminating namespace, given what is still in it.
 
-What must stay true: Pods go first, and nothing else is deleted while one is left, so that what Pods need at their end
-is still there (KEP-5080, OrderedNamespaceDeletion). Events go last: deleting makes some.
+What must stay true: Pods go first (`Kind.emptied`), and nothing else is deleted while one is left, so that what Pods
+need at their end is still there (KEP-5080, OrderedNamespaceDeletion). Events go last: deleting makes some.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
-from fairlead.api.core.pod.kind import POD
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time
 from fairlead.controllers.cluster.namespace.conditions import with_conditions
@@ -36,7 +34,7 @@ class Remains:
 def kinds_to_delete(remains: Sequence[Remains]) -> list[Kind[Any]]:
     """Returns the kinds of which something must be deleted now, in order."""
     fresh = [r.kind for r in _in_turn(remains) if any(not o.deletionTimestamp for o in r.objects)]
-    return sorted(fresh, key=lambda kind: (kind is EVENT, kind.resource))
+    return sorted(fresh, key=lambda kind: (kind.emptied == "last", kind.resource))
 
 
 def reconcile(namespace: Namespace, remains: Sequence[Remains], failures: Sequence[str], *, now: Instant) -> Plan:
@@ -67,7 +65,7 @@ def is_ours(namespace: Namespace) -> bool:
 
 
 def _in_turn(remains: Sequence[Remains]) -> Sequence[Remains]:
-    return [r for r in remains if r.kind is POD] or remains
+    return [r for r in remains if r.kind.emptied == "first"] or remains
 
 
 def _finalize(namespace: Namespace) -> Call:

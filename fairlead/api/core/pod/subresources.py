@@ -1,0 +1,16 @@
+"""The pod's own subresources."""
+
+from __future__ import annotations
+
+from fairlead.machinery.kind import GroupVersionKind, Subresource
+from fairlead.machinery.subresources import CONNECT
+
+POD_SUBRESOURCES = (
+    Subresource("attach", GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
+    Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
+    Subresource("eviction", GroupVersionKind("policy", "v1", "Eviction"), ("create",)),
+    Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
+    Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
+    Subresource("portforward", GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
+    Subresource("proxy", GroupVersionKind("", "v1", "PodProxyOptions"), CONNECT),
+)

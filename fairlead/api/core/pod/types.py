@@ -1,0 +1,19 @@
+"""A pod: containers that share a network and run on one node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.core.pod.spec import PodSpec
+from fairlead.api.core.pod.status import PodStatus
+from fairlead.api.meta.types import Object
+from fairlead.machinery.kind import Doc
+
+
+class Pod(Object):
+    """Containers that share a network address and run on one node."""
+
+    spec: Annotated[PodSpec, Doc("What it is to be.")] = msgspec.field(default_factory=PodSpec)
+    status: Annotated[PodStatus, Doc("What became of it.")] = msgspec.field(default_factory=PodStatus)

@@ -1,0 +1,104 @@
+"""Generic code knows no particular kind: what is particular to a kind is a field of its `Kind`."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fairlead.api.kinds import KINDS
+
+ROOT = Path(__file__).parent.parent / "fairlead"
+GENERIC = (
+    "machinery",
+    "runtime/apply.py",
+    "runtime/client.py",
+    "runtime/fake.py",
+    "runtime/informer.py",
+    "runtime/typed.py",
+    "apiserver/registry",
+    "apiserver/serialization",
+    "apiserver/watchcache",
+    "apiserver/nonresource.py",
+    "controllers/cluster/cachedkinds.py",
+    "controllers/cluster/garbage",
+    "controllers/cluster/partial.py",
+)
+"""Folders and files of code that treats all kinds alike."""
+OWN_BODIES = {
+    "apiserver/registry/subresources.py": "the subresources of Pods, Namespaces and scalable kinds, and their bodies",
+    "apiserver/registry/verbs.py": "dispatches those subresources",
+}
+"""Modules of these folders that are about particular kinds, and why."""
+NAMES = {name for kind in KINDS for name in (kind.kind, kind.plural, kind.resource)}
+IDENTIFYING = {"kind", "plural", "resource", "singular", "group"}
+
+
+def modules() -> Iterator[Path]:
+    for name in GENERIC:
+        path = ROOT / name
+        found = [path] if path.suffix else sorted(path.rglob("*.py"))
+        assert found, name
+        yield from (path for path in found if str(path.relative_to(ROOT)) not in OWN_BODIES)
+
+
+def kind_tests(tree: ast.AST) -> Iterator[str]:
+    """Yields the comparisons with a particular kind: with a constant of one (`kind is POD`), or with its name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fairlead.api.kinds"):
+            yield f"line {node.lineno}: imports the list of kinds"
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fairlead.api."):
+            for name in node.names:
+                if name.name in declarations():
+                    yield f"line {node.lineno}: imports the kind {name.name}"
+        if isinstance(node, ast.Compare) and _names_a_kind([node.left, *node.comparators]):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@functools.cache
+def declarations() -> set[str]:
+    """Returns the names of the constants that hold the built-in kinds."""
+    found = set()
+    for kind in KINDS:
+        module = __import__(kind.type.__module__.rpartition(".")[0] + ".kind", fromlist=["*"])
+        found |= {name for name, value in vars(module).items() if value is kind}
+    return found
+
+
+def _names_a_kind(sides: list[ast.expr]) -> bool:
+    reads = any(isinstance(side, ast.Attribute) and side.attr in IDENTIFYING for side in sides)
+    texts = {node.value for side in sides for node in ast.walk(side) if isinstance(node, ast.Constant)}
+    groups = {kind.group for kind in KINDS if kind.group}
+    return reads and bool(texts & (NAMES | groups))
+
+
+@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_generic_module_tests_for_no_particular_kind(path: Path) -> None:
+    assert list(kind_tests(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_only_the_wiring_uses_the_list_of_built_in_kinds() -> None:
+    users = set()
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "fairlead.api.kinds":
+                users.add(path.relative_to(ROOT).parts[0])
+                assert [name.name for name in node.names] == ["built_in"]
+    assert users == {"cmd"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from fairlead.api.core.pod.kind import POD",
+        "from fairlead.api.kinds import KINDS",
+        "if kind.kind == 'Deployment': pass",
+        "if kind.plural in ('pods', 'services'): pass",
+        "if kind.group == 'apps': pass",
+    ],
+)
+def test_the_check_finds_a_test_for_a_particular_kind(text: str) -> None:
+    assert list(kind_tests(ast.parse(text)))
