@@ -12,6 +12,7 @@ import random
 import shutil
 import socket
 from contextlib import suppress
+from functools import partial
 
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
@@ -32,7 +33,6 @@ from fairlead.node.pods.hostports import HostPorts
 from fairlead.node.pods.recipe import stage
 from fairlead.node.pods.shared import Shared
 from fairlead.node.pods.worker import PodWorker
-from fairlead.node.runtime.exits import Exits
 from fairlead.node.runtime.zygoteclient import Found, ZygoteClient, ZygoteGone
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi
@@ -157,8 +157,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has."""
     for directory in (stage(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)
-    exits = Exits()
-    line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), on_exit=exits.tell)
+    line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
     await line.start()
     found = await line.found()
     host = read_host(settings.state_dir, node=settings.name)
@@ -167,7 +166,6 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         settings=settings,
         client=client,
         zygote=line,
-        exits=exits,
         attacher=attacher,
         addresses=_addresses(settings, found),
         host_ports=HostPorts(HostPortRules()),
@@ -179,12 +177,11 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         allocatable=host.capacity,
         clock=clock,
         rng=rng,
-        ids=ids,
         log=log,
     )
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     agent = Agent(shared, found)
-    api = KubeletApi(shared, agent.find)
+    api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, clock=clock)
     gone = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:
@@ -198,6 +195,11 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         line.stop()
     if gone:
         raise ZygoteGone("the zygote has gone")
+
+
+def new_container_id(ids: IdSource) -> str:
+    """Returns an id in the form that container runtimes use: 64 hexadecimal digits."""
+    return (ids.uid() + ids.uid()).replace("-", "")
 
 
 def _addresses(settings: NodeSettings, found: Found) -> Addresses:

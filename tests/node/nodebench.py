@@ -115,7 +115,7 @@ class NodeBench:
 
     async def sandboxes(self) -> list[str]:
         """What the zygote has; only while no agent is there to read the answer instead."""
-        reader = ZygoteClient(self.zygote, epoch=time.monotonic_ns(), on_exit=lambda _: None)
+        reader = ZygoteClient(self.zygote, epoch=time.monotonic_ns(), new_id=lambda: "")
         asyncio.get_running_loop().remove_reader(self.zygote.fileno())
         await reader.start()
         found = await reader.found()

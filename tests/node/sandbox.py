@@ -97,13 +97,13 @@ class Bench:
     def __init__(self, directory: str, sock: socket.socket, *, epoch: int = 1) -> None:
         self.directory = directory
         self.exits: dict[str, asyncio.Future[Message]] = {}
-        self.client = ZygoteClient(sock, epoch=epoch, on_exit=self._exited)
-
-    def _exited(self, message: Message) -> None:
-        self.exit_of(message["id"]).set_result(message)
+        self.client = ZygoteClient(sock, epoch=epoch, new_id=lambda: "")
 
     def exit_of(self, id_: str) -> asyncio.Future[Message]:
-        return self.exits.setdefault(id_, asyncio.get_running_loop().create_future())
+        """Returns the same future for the same id, so that an exit can be asked for twice."""
+        if id_ not in self.exits:
+            self.exits[id_] = self.client.exits.wait(id_)
+        return self.exits[id_]
 
     def recipe(self, *argv: str, **extra: Any) -> Message:
         stage = self.directory + "/stage"

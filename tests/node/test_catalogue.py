@@ -11,7 +11,7 @@ import pytest
 from fairlead.node.images.catalogue import find, parse_catalogue, render_file, repository
 from fairlead.node.images.host import Images, NoImage
 
-BUILT_IN = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
+BUILT_IN = resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.secret.kind import Secret
 from fairlead.api.core.service.kind import Service
-from fairlead.node.volumes.env import (
+from fairlead.node.env.environment import (
     ConfigProblem,
     Data,
     command_line,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fairlead.base.instant import Instant
 from fairlead.node.runtime.logfile import KEEP, LogFile, LogStream
-from fairlead.node.streaming.logread import LogQuery, last_lines, read_log
+from fairlead.node.runtime.logread import LogQuery, last_lines, read_log
 
 
 class Times:

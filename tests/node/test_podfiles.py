@@ -13,10 +13,9 @@ from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSou
 from fairlead.api.core.secret.kind import Secret
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
+from fairlead.node.env.environment import Data
 from fairlead.node.pods.material import HeldToken
-from fairlead.node.pods.recipe import VolumeBind
-from fairlead.node.volumes.env import Data
-from fairlead.node.volumes.podfiles import PodFiles, check_bind, host_path
+from fairlead.node.volumes.podfiles import PodFiles, VolumeBind, check_bind, host_path
 from fairlead.node.volumes.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
 from tests.node.makers import pod
 

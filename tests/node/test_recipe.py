@@ -12,15 +12,17 @@ import pytest
 
 from fairlead.api.core.pod.probe import Probe
 from fairlead.base.instant import Instant
+from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
 from fairlead.node.pods.material import Material, mounts_of
-from fairlead.node.pods.recipe import Places, VolumeBind, capabilities, make_recipe, resolv_conf
+from fairlead.node.pods.recipe import Places, capabilities, make_recipe
+from fairlead.node.pods.resolvconf import resolv_conf
 from fairlead.node.pods.stopping import Victim, signal_number
 from fairlead.node.probes.workers import Tally, delay_s
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings
-from fairlead.node.volumes.env import ConfigProblem
+from fairlead.node.volumes.podfiles import VolumeBind
 from tests.node.makers import NOW, pod, running
 
 SETTINGS = NodeSettings(

@@ -55,7 +55,7 @@ class Images:
 
     def __init__(self, *, catalogue: str, version: str) -> None:
         """`catalogue` is the path of the user's own file, or empty."""
-        built_in = resources.files("fairlead.node").joinpath("catalogue.toml").read_text()
+        built_in = resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text()
         self._file = catalogue
         self._read_at = -1
         self._problem = ""

@@ -32,8 +32,8 @@ async def run_command(
     shared: Shared, container_id: str, argv: Sequence[str], timeout_s: float | None
 ) -> tuple[int, bytes]:
     """The exit code and what was written to stdout and stderr. Raises TimeoutError, having killed the command."""
-    id_ = shared.new_id()
-    exited = shared.exits.wait(id_)
+    id_ = shared.zygote.new_id()
+    exited = shared.zygote.exits.wait(id_)
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     loop = asyncio.get_running_loop()
@@ -57,5 +57,5 @@ async def run_command(
             await shared.zygote.signal(id_, signal.SIGKILL)
         raise
     finally:
-        shared.exits.drop(id_)
+        shared.zygote.exits.drop(id_)
         transport.close()

@@ -16,10 +16,9 @@ from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
 from fairlead.api.core.secret.kind import SECRET
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
-from fairlead.node.pods.recipe import VolumeBind
+from fairlead.node.env.environment import Data, expand, named_data
 from fairlead.node.pods.shared import Shared
-from fairlead.node.volumes.env import Data, expand, named_data
-from fairlead.node.volumes.podfiles import PodFiles, check_bind, host_path
+from fairlead.node.volumes.podfiles import PodFiles, VolumeBind, check_bind, host_path
 from fairlead.node.volumes.volumes import Sources, TokenWanted, VolumeProblem, check_supported, files_of, tokens_wanted
 
 _RENEW_AT = 0.8

@@ -8,32 +8,13 @@ from typing import Any
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
+from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings
-from fairlead.node.volumes.env import ConfigProblem
+from fairlead.node.volumes.podfiles import VolumeBind
 
 _ETC = ("hosts", "hostname", "resolv.conf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeBind:
-    """One volume mount. The container's process opens the source itself, so that what is checked is what is mounted."""
-
-    source: str
-    """The volume's root on the host."""
-    target: str
-    """The path in the container."""
-    read_only: bool = False
-    sub_path: str = ""
-    host_type: str | None = None
-    """The type of a hostPath; None: the volume is the pod's own."""
-
-    def as_spec(self) -> dict[str, Any]:
-        spec = {"type": "bind", "source": self.source, "target": self.target, "ro": self.read_only}
-        if self.sub_path:
-            spec["sub_path"] = self.sub_path
-        return spec if self.host_type is None else spec | {"host_type": self.host_type}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,35 +123,3 @@ def capabilities(container: Container) -> list[str]:
 
 def _bare(name: str) -> str:
     return name.upper().removeprefix("CAP_")
-
-
-def _wants_cluster_dns(pod: Pod) -> bool:
-    """With the node's network `ClusterFirst` means the node's names, unless `WithHostNet` says otherwise."""
-    policy = pod.spec.dnsPolicy or "ClusterFirst"
-    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.hostNetwork)
-
-
-def resolv_conf(pod: Pod, settings: NodeSettings) -> str:
-    """By dnsPolicy and dnsConfig. The host's own name servers cannot be reached from here: who wants them gets the
-    one that stands for them."""
-    servers: list[str] = []
-    searches: list[str] = []
-    options: dict[str, str] = {}
-    if settings.cluster_dns and _wants_cluster_dns(pod):
-        domain = settings.cluster_domain
-        servers = [settings.cluster_dns]
-        searches = [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain, *settings.host_searches]
-        options = {"ndots": "5"}
-    elif settings.outside_dns and pod.spec.dnsPolicy != "None":
-        servers = [settings.outside_dns]
-        searches = list(settings.host_searches)
-    config = pod.spec.dnsConfig
-    if config is not None:
-        servers += [s for s in config.nameservers if s not in servers]
-        searches += [s for s in config.searches if s not in searches]
-        options |= {o.name: o.value or "" for o in config.options}
-    lines = [f"search {' '.join(searches)}"] if searches else []
-    lines += [f"nameserver {server}" for server in servers]
-    if options:
-        lines.append("options " + " ".join(f"{k}:{v}" if v else k for k, v in options.items()))
-    return "".join(line + "\n" for line in lines) or "# This cluster has no DNS service.\n"

@@ -12,6 +12,7 @@ from fairlead.api.core.pod.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
+from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import NoImage
 from fairlead.node.pods import plan
 from fairlead.node.pods.commands import run_command
@@ -22,10 +23,9 @@ from fairlead.node.pods.stopping import Victim, stop
 from fairlead.node.probes.prober import RunCommand, run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
+from fairlead.node.runtime.logread import last_lines
 from fairlead.node.runtime.wire import Message
 from fairlead.node.runtime.zygoteclient import ZygoteError
-from fairlead.node.streaming.logread import last_lines
-from fairlead.node.volumes.env import ConfigProblem
 from fairlead.node.volumes.volumes import VolumeProblem
 
 _CONFIG_RETRY_S = 5.0
@@ -64,7 +64,7 @@ class ContainerRunner:
         """Takes up a run that an agent before this one had started."""
         state = self.state
         if state.phase == "running":
-            self._context.shared.exits.expect(state.id, lambda message: self.exited(state.id, message))
+            self._context.shared.zygote.exits.expect(state.id, lambda message: self.exited(state.id, message))
             self._watch()
 
     def begin(self, action: plan.Start) -> None:
@@ -75,13 +75,13 @@ class ContainerRunner:
 
     async def _start(self, action: plan.Start, *, again: bool) -> None:
         context, shared, container = self._context, self._context.shared, self._container
-        job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ips, shared.new_id())
+        job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ips, shared.zygote.new_id())
         try:
             job = replace(job, target=self._target())
             if not context.fresh:
                 await context.prepare()
             image = await shared.images.resolve(container.image)
-            shared.exits.expect(job.id, lambda message: self.exited(job.id, message))
+            shared.zygote.exits.expect(job.id, lambda message: self.exited(job.id, message))
             self._gone = asyncio.Event()
             started = await start(shared, job, image, context.files, context.material)
         except NoImage as error:
@@ -93,7 +93,7 @@ class ContainerRunner:
         except (ConnectionError, StatusError) as error:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
         except ZygoteError as error:
-            shared.exits.drop(job.id)
+            shared.zygote.exits.drop(job.id)
             self._never_ran(job, str(error))
         else:
             self._stop_signal = image.stop_signal

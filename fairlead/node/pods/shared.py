@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
-from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.host import Images
 from fairlead.node.nodestatus.ipam import Addresses
 from fairlead.node.pods.hostports import HostPorts
-from fairlead.node.runtime.exits import Exits
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 from fairlead.runtime.client import Client
@@ -29,7 +27,6 @@ class Shared:
     settings: NodeSettings
     client: Client
     zygote: ZygoteClient
-    exits: Exits
     attacher: PodAttacher
     addresses: Addresses
     host_ports: HostPorts
@@ -41,9 +38,4 @@ class Shared:
     allocatable: Mapping[str, str]
     clock: Clock
     rng: random.Random
-    ids: IdSource
     log: Log
-
-    def new_id(self) -> str:
-        """An id in the form that container runtimes use: 64 hexadecimal digits."""
-        return (self.ids.uid() + self.ids.uid()).replace("-", "")

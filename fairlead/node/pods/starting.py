@@ -13,6 +13,7 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import HostIP, PodIP
 from fairlead.base.instant import Instant
 from fairlead.base.numbers import natural
+from fairlead.node.env.environment import command_line, container_environment, service_variables
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
 from fairlead.node.pods import recipe as recipes
@@ -21,7 +22,6 @@ from fairlead.node.pods.material import Material, mounts_of
 from fairlead.node.pods.shared import Shared
 from fairlead.node.runtime.wire import Message
 from fairlead.node.settings import NodeSettings
-from fairlead.node.volumes.env import command_line, container_environment, service_variables
 from fairlead.node.volumes.podfiles import PodFiles
 
 _SERVERS_RUN_AS = ("nginx", "www-data", "nobody")

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.probe import GRPCAction, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
 from fairlead.api.meta.columns import join_host_port
+from fairlead.node.env.environment import expand
 from fairlead.node.probes import grpc as grpchealth
 from fairlead.node.probes import httpget
 from fairlead.node.probes.address import PortError, dial_text, resolve_port
 from fairlead.node.probes.result import SUCCESS, ProbeResult, error, failure, warning
-from fairlead.node.volumes.env import expand
 
 RunCommand = Callable[[Sequence[str], float | None], Awaitable[tuple[int, bytes]]]
 """Runs a command in the container: its exit code and its output. Raises TimeoutError."""

@@ -9,12 +9,11 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.probe import Probe
 from fairlead.base.instant import Instant
-from fairlead.node.pods.state import ContainerSeen
 from fairlead.node.probes.prober import RunCommand, probe_once
 from fairlead.node.probes.result import ProbeResult, event_of
 
@@ -58,6 +57,15 @@ def probe_event(name: ProbeName, result: ProbeResult) -> tuple[str, str]:
     return event_of(_TITLE[name], result)
 
 
+class ProbedRun(Protocol):
+    """The part of a container's state that its probes read and write."""
+
+    started_at: Instant
+    started: bool
+    ready: bool
+    unhealthy: str
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
     """What the probes of one container need from their pod."""
@@ -71,7 +79,7 @@ class ProbeContext:
     rng: random.Random
 
 
-async def watch_container(state: ContainerSeen, context: ProbeContext) -> None:
+async def watch_container(state: ProbedRun, context: ProbeContext) -> None:
     """Until cancelled: keeps `started`, `ready` and `unhealthy` of this run true."""
     container = context.container
     startup = container.startupProbe
@@ -84,7 +92,7 @@ async def watch_container(state: ContainerSeen, context: ProbeContext) -> None:
             group.create_task(_liveness(state, container.livenessProbe, context))
 
 
-async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) -> bool:
+async def _startup(state: ProbedRun, probe: Probe, context: ProbeContext) -> bool:
     tally = tally_of(probe)
     await asyncio.sleep(delay_s(state, probe, context.now()))
     while True:
@@ -103,7 +111,7 @@ async def _startup(state: ContainerSeen, probe: Probe, context: ProbeContext) ->
     return bool(tally.verdict)
 
 
-async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) -> None:
+async def _readiness(state: ProbedRun, probe: Probe, context: ProbeContext) -> None:
     """Until the first success it asks more often than the period says: a Pod should not wait ten seconds for traffic
     because it needed fifty milliseconds to listen. What an answer takes counts too, or a probe that hangs would be
     asked eagerly, and unreported, for many times its timeout."""
@@ -128,7 +136,7 @@ async def _readiness(state: ContainerSeen, probe: Probe, context: ProbeContext) 
         await asyncio.sleep(_period(probe))
 
 
-async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -> None:
+async def _liveness(state: ProbedRun, probe: Probe, context: ProbeContext) -> None:
     tally = tally_of(probe)
     # Spread over the period, so that a restarted agent does not probe everything at once.
     await asyncio.sleep(delay_s(state, probe, context.now()) or context.rng.uniform(0, _period(probe)))
@@ -143,7 +151,7 @@ async def _liveness(state: ContainerSeen, probe: Probe, context: ProbeContext) -
         await asyncio.sleep(_period(probe))
 
 
-def delay_s(state: ContainerSeen, probe: Probe, now: Instant) -> float:
+def delay_s(state: ProbedRun, probe: Probe, now: Instant) -> float:
     """How long the first answer is still to be waited for. Counted from the container's start, which an agent that was
     restarted, or a startup probe that took its time, does not move."""
     return max(0.0, state.started_at + probe.initialDelaySeconds - now)

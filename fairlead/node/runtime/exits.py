@@ -36,7 +36,7 @@ class Exits:
     def drop(self, id_: str) -> None:
         self._listeners.pop(id_, None)
 
-    def tell(self, message: Message) -> None:
+    def notify(self, message: Message) -> None:
         listener = self._listeners.pop(message["id"], None)
         if listener is not None:
             listener(message)

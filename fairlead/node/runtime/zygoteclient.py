@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.node.runtime import wire
+from fairlead.node.runtime.exits import Exits
 from fairlead.node.runtime.wire import Message
 
 
@@ -54,10 +55,12 @@ class Attachment:
 class ZygoteClient:
     """Speaks on one inherited end of the pair; `start` it inside the running loop before anything else."""
 
-    def __init__(self, sock: socket.socket, *, epoch: int, on_exit: Callable[[Message], None]) -> None:
+    def __init__(self, sock: socket.socket, *, epoch: int, new_id: Callable[[], str]) -> None:
         self._sock = sock
         self._epoch = epoch
-        self._on_exit = on_exit
+        self.new_id = new_id
+        """Returns an id for a container or an exec that no other has."""
+        self.exits = Exits()
         self._next = 0
         self._pending: dict[int, _Pending] = {}
         self._outbox: deque[tuple[Message, list[int]]] = deque()
@@ -184,7 +187,7 @@ class ZygoteClient:
             for fd in fds:
                 os.close(fd)
         elif message.get("ev") == "exit":
-            self._on_exit(message)
+            self.exits.notify(message)
         elif message.get("ev") == "overflow":
             self._fail()
         else:

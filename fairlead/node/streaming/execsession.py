@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.node.runtime import wire
-from fairlead.node.runtime.exits import Exits
 from fairlead.node.runtime.fdio import read_some, write_all
 from fairlead.node.runtime.launch import resize
 from fairlead.node.runtime.wire import Message
@@ -62,11 +61,10 @@ class Streams:
 class ExecSession:
     """Runs one request to the program's end, or to the client's."""
 
-    def __init__(self, peer: Peer, zygote: ZygoteClient, exits: Exits, *, id_: str) -> None:
+    def __init__(self, peer: Peer, zygote: ZygoteClient) -> None:
         self._peer = peer
         self._zygote = zygote
-        self._exits = exits
-        self._id = id_
+        self._id = zygote.new_id()
         self._streams = Streams()
         self._first: Event | None = None
         """What came before the program was started."""
@@ -78,7 +76,7 @@ class ExecSession:
         """The time limits of outputs that wait for more."""
 
     async def run(self, request: ExecRequest) -> None:
-        exited = self._exits.wait(self._id)
+        exited = self._zygote.exits.wait(self._id)
         try:
             try:
                 self._streams = await self._start(request)
@@ -87,7 +85,7 @@ class ExecSession:
                 return
             await self._carry(exited, merged=request.wanted.tty)
         finally:
-            self._exits.drop(self._id)
+            self._zygote.exits.drop(self._id)
             self._streams.close()
 
     async def _start(self, request: ExecRequest) -> Streams:

@@ -16,39 +16,44 @@ from typing import cast
 
 from aiohttp import web
 
+from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
 from fairlead.machinery.query import flag
+from fairlead.node.draining.model import Traffic
 from fairlead.node.draining.run import ANSWER_S, PATH
-from fairlead.node.pods.shared import Shared
-from fairlead.node.pods.worker import PodWorker
-from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.runtime.logread import LogQuery, read_log
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
 from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports
 from fairlead.node.streaming.dial import dial
 from fairlead.node.streaming.execsession import ExecRequest, ExecSession
-from fairlead.node.streaming.logread import LogQuery, read_log
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import Wanted
+from fairlead.node.streaming.target import FindPod, StreamedPod
 from fairlead.runtime import serving
 
 _STOP_S = 1.0
 CLIENT_NAME = "kube-apiserver-kubelet-client"
 NODE_PREFIX = "system:node:"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-FindPod = Callable[[str, str], PodWorker | None]
-"""By namespace and name."""
 
 
 class KubeletApi:
-    def __init__(self, shared: Shared, find: FindPod) -> None:
-        self._shared = shared
+    def __init__(
+        self, settings: NodeSettings, find: FindPod, *, zygote: ZygoteClient, traffic: Traffic, clock: Clock
+    ) -> None:
+        self._settings = settings
         self._find = find
+        self._zygote = zygote
+        self._traffic = traffic
+        self._clock = clock
 
     async def run(self) -> None:
         """Serves for ever on the node's address."""
-        settings = self._shared.settings
+        settings = self._settings
         app = web.Application(middlewares=[_only_the_api_server])
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/logs", _to_folder)
@@ -71,7 +76,7 @@ class KubeletApi:
             await server.stop(_STOP_S)
             await runner.cleanup()
 
-    def _worker(self, request: web.Request) -> PodWorker:
+    def _worker(self, request: web.Request) -> StreamedPod:
         where = request.match_info
         worker = self._find(where["namespace"], where["pod"])
         if worker is None:
@@ -84,7 +89,7 @@ class KubeletApi:
             revision = integer(request.query.get("revision", ""))
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"revision: {error}") from error
-        return web.json_response({"revision": await self._shared.traffic.applied(revision, ANSWER_S)})
+        return web.json_response({"revision": await self._traffic.applied(revision, ANSWER_S)})
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._worker(request), request.match_info["container"]
@@ -110,8 +115,9 @@ class KubeletApi:
 
     async def _node_logs(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
-        settings = self._shared.settings
-        found = NodeLogs(settings.state_dir, settings.own_log).find([part for part in path.split("/") if part])
+        found = NodeLogs(self._settings.state_dir, self._settings.own_log).find(
+            [part for part in path.split("/") if part]
+        )
         match found:
             case LogPath(where):
                 return web.FileResponse(where, headers={"Content-Type": "text/plain; charset=utf-8"})
@@ -126,7 +132,7 @@ class KubeletApi:
         given = request.query
         since: Instant | None = None
         if given.get("sinceSeconds"):
-            since = Instant(self._shared.clock.now() - integer(given["sinceSeconds"]))
+            since = Instant(self._clock.now() - integer(given["sinceSeconds"]))
         elif given.get("sinceTime"):
             since = parse_time(given["sinceTime"])
         return LogQuery(
@@ -146,26 +152,26 @@ class KubeletApi:
         asked = ExecRequest(container_id, request.query.getall("command", []), _streams(request))
 
         async def run(peer: Peer) -> None:
-            session = ExecSession(peer, self._shared.zygote, self._shared.exits, id_=self._shared.new_id())
+            session = ExecSession(peer, self._zygote)
             await session.run(asked)
 
-        return await serve_command(request, asked.wanted, run, idle_s=self._shared.settings.streaming_idle_s)
+        return await serve_command(request, asked.wanted, run, idle_s=self._settings.streaming_idle_s)
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         worker, where = self._worker(request), request.match_info
         asked = AttachRequest(worker.container_id(where["container"]), _streams(request))
         try:
-            attachment = await self._shared.zygote.attach(asked.container_id, stdin=asked.wanted.stdin)
+            attachment = await self._zygote.attach(asked.container_id, stdin=asked.wanted.stdin)
         except ZygoteError as error:
             text = f"container {where['container']} not found in pod {where['pod']}_{where['namespace']}"
             raise web.HTTPBadRequest(text=text) from error
-        session = AttachSession(self._shared.zygote, attachment)
+        session = AttachSession(self._zygote, attachment)
         try:
             return await serve_command(
                 request,
                 asked.wanted,
                 lambda peer: session.run(peer, asked),
-                idle_s=self._shared.settings.streaming_idle_s,
+                idle_s=self._settings.streaming_idle_s,
             )
         finally:
             session.close()
@@ -173,12 +179,12 @@ class KubeletApi:
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
         worker, where = self._worker(request), request.match_info
         try:
-            netns = await self._shared.zygote.netns(worker.uid)
+            netns = await self._zygote.netns(worker.uid)
         except ZygoteError as error:
             raise web.HTTPBadRequest(text=f'pod "{where["pod"]}" has no network on this node') from error
         try:
             target = PortTarget(f"{where['pod']}_{where['namespace']}", worker.uid, lambda port: dial(netns, port))
-            return await serve_ports(request, target, idle_s=self._shared.settings.streaming_idle_s)
+            return await serve_ports(request, target, idle_s=self._settings.streaming_idle_s)
         finally:
             os.close(netns)
 

@@ -17,18 +17,39 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.numbers import natural
 from fairlead.machinery.quantity import whole
 from fairlead.net import linux
-from fairlead.node.pods.recipe import VolumeBind
 from fairlead.node.runtime.hostpath import open_host_path, open_source
 from fairlead.node.runtime.safepath import PathProblem
 from fairlead.node.volumes.volumes import Files, VolumeProblem
 
 _MESSAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeBind:
+    """One volume mount. The container's process opens the source itself, so that what is checked is what is mounted."""
+
+    source: str
+    """The volume's root on the host."""
+    target: str
+    """The path in the container."""
+    read_only: bool = False
+    sub_path: str = ""
+    host_type: str | None = None
+    """The type of a hostPath; None: the volume is the pod's own."""
+
+    def as_spec(self) -> dict[str, Any]:
+        spec = {"type": "bind", "source": self.source, "target": self.target, "ro": self.read_only}
+        if self.sub_path:
+            spec["sub_path"] = self.sub_path
+        return spec if self.host_type is None else spec | {"host_type": self.host_type}
 
 
 def directory_name(meta: ObjectMeta) -> str:

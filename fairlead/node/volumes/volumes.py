@@ -11,8 +11,8 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.volume import Volume
 from fairlead.api.core.pod.volume_projected import DownwardAPIVolumeFile, KeyToPath, VolumeProjection
 from fairlead.machinery.quantity import parse_quantity
-from fairlead.node.volumes.env import Data
-from fairlead.node.volumes.fields import FieldProblem, resource_value, value_of
+from fairlead.node.env.environment import Data
+from fairlead.node.env.fields import FieldProblem, resource_value, value_of
 
 _DEFAULT_MODE = 0o644
 DEFAULT_TOKEN_S = 3600

@@ -19,7 +19,7 @@ from fairlead.api.core.secret.kind import Secret
 from fairlead.api.core.service.kind import Service
 from fairlead.api.meta.columns import join_host_port
 from fairlead.machinery.quantity import parse_quantity
-from fairlead.node.volumes.fields import FieldProblem, resource_value, value_of
+from fairlead.node.env.fields import FieldProblem, resource_value, value_of
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()$]*)\))")
 
