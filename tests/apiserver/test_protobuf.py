@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.kinds import KINDS
-from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, _messages, parse_protobuf
+from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, _table_of, parse_protobuf
 from fairlead.machinery.schema import schema_of
 from fairlead.machinery.status import StatusError
 
@@ -118,11 +118,11 @@ async def test_nonsense_is_a_bad_request(api: Api) -> None:
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     for body in (data, b"k8s\x00" + put(2, data), b"k8s\x00" + put(2, put(2, put(2, data)))):
         with contextlib.suppress(StatusError):
-            parse_protobuf(body, Pod, "")
+            parse_protobuf(body, Pod)
 
 
 def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
-    newer = set().union(*(unreadable(kind.type, kind.group, set()) for kind in KINDS))
+    newer = set().union(*(unreadable(kind.type, set()) for kind in KINDS))
     # These came after Kubernetes 1.32; what else is missing here was forgotten.
     assert newer == {
         "ContainerRestartRule",
@@ -140,12 +140,12 @@ def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
     }
 
 
-def unreadable(struct: Any, group: str, seen: set[Any]) -> set[str]:
+def unreadable(struct: Any, seen: set[Any]) -> set[str]:
     """The types below this one that the table does not know."""
     if struct in seen:
         return set()
     seen.add(struct)
-    if f"{group}/{struct.__name__}" not in _messages() and struct.__name__ not in _messages():
+    if _table_of(struct) is None:
         return {struct.__name__}
     found: set[str] = set()
     for field in schema_of(struct).fields.values():
@@ -153,5 +153,5 @@ def unreadable(struct: Any, group: str, seen: set[Any]) -> set[str]:
         while info.item is not None:
             info = info.item
         if info.shape == "struct":
-            found |= unreadable(info.struct, group, seen)
+            found |= unreadable(info.struct, seen)
     return found

@@ -8,7 +8,7 @@ import json
 import random
 from typing import Any
 
-from fairlead.apiserver.serialization.protobuf import _Message, _messages
+from fairlead.apiserver.serialization.protobuf import _Message, _table_of
 from fairlead.machinery.schema import TypeInfo, schema_of
 
 TAGS = (
@@ -73,36 +73,36 @@ def scratched(rng: random.Random, data: bytes) -> bytes:
     return bytes(found)
 
 
-def protobuf(type: Any, tree: Any, *, group: str, api_version: str, kind: str) -> bytes:
+def protobuf(type: Any, tree: Any, *, api_version: str, kind: str) -> bytes:
     """The tree as Go's clients send it. Leaves out fields without a number and values of another type."""
     head = _field(1, api_version.encode()) + _field(2, kind.encode())
-    return b"k8s\0" + _field(1, head) + _field(2, _message(type, tree, group))
+    return b"k8s\0" + _field(1, head) + _field(2, _message(type, tree))
 
 
-def _message(type: Any, tree: Any, group: str) -> bytes:
-    table = _messages().get(f"{group}/{type.__name__}") or _messages().get(type.__name__)
-    return _fields(type, tree, table, group) if table is not None and isinstance(tree, dict) else b""
+def _message(type: Any, tree: Any) -> bytes:
+    table = _table_of(type)
+    return _fields(type, tree, table) if table is not None and isinstance(tree, dict) else b""
 
 
-def _fields(type: Any, tree: dict[str, Any], table: _Message, group: str) -> bytes:
+def _fields(type: Any, tree: dict[str, Any], table: _Message) -> bytes:
     known, found = schema_of(type).fields, b""
     for number, inner in table.inline.items():
-        found += _field(number, _fields(type, tree, inner, group))
+        found += _field(number, _fields(type, tree, inner))
     for number, name in table.fields.items():
         if name in known and tree.get(name) is not None:
-            found += _value(number, known[name].type, tree[name], group)
+            found += _value(number, known[name].type, tree[name])
     return found
 
 
-def _value(number: int, info: TypeInfo, value: Any, group: str) -> bytes:
+def _value(number: int, info: TypeInfo, value: Any) -> bytes:
     match info.shape, value:
         case "list", list() if info.item is not None:
-            return b"".join(_value(number, info.item, one, group) for one in value)
+            return b"".join(_value(number, info.item, one) for one in value)
         case "map", dict() if info.item is not None:
-            pairs = ((key, _value(2, info.item, one, group)) for key, one in value.items())
+            pairs = ((key, _value(2, info.item, one)) for key, one in value.items())
             return b"".join(_field(number, _field(1, _bytes(key)) + rest) for key, rest in pairs)
         case "struct", dict():
-            return _field(number, _message(info.struct, value, group))
+            return _field(number, _message(info.struct, value))
         case (("bool" | "int"), int()):
             return _varint(number << 3) + _varint(value & (1 << 64) - 1)
         case "quantity", _:

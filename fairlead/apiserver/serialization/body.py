@@ -51,24 +51,22 @@ def too_large() -> StatusError:
 
 def read_object(kind: Kind[T], request: Request, validation: FieldValidation) -> Decoded[T]:
     """The object in the body. Raises StatusError 400, 415."""
-    return read_as(target_of(kind), request, validation, group=kind.group)
+    return read_as(target_of(kind), request, validation)
 
 
-def read_as(
-    target: Target[T], request: Request, validation: FieldValidation = "Warn", *, group: str = ""
-) -> Decoded[T]:
-    """The body of a subresource; `group` is that of the object's own kind."""
+def read_as(target: Target[T], request: Request, validation: FieldValidation = "Warn") -> Decoded[T]:
+    """Returns the body of a subresource. Raises StatusError 400, 415."""
     media = media_type(request.headers.get("content-type", ""))
     if media in _JSON:
         return decode_as(target, request.body, validation=validation, unique=request.unique)
-    tree = read_tree(request, target.type, group=group)
+    tree = read_tree(request, target.type)
     found: list[str] = []
     if media in _YAML and validation != "Ignore" and (repeated := repeated_keys(request.body)):
         found = ["\n  ".join(["yaml: unmarshal errors:", *repeated])]
     return decode_tree_as(target, tree, validation=validation, found=found)
 
 
-def read_tree(request: Request, type: Any, *, group: str = "") -> Any:
+def read_tree(request: Request, type: Any) -> Any:
     """The body as a JSON tree, whatever form it came in; `type` is what it must be. Raises StatusError 400, 415."""
     media = media_type(request.headers.get("content-type", ""))
     if media in _JSON:
@@ -76,7 +74,7 @@ def read_tree(request: Request, type: Any, *, group: str = "") -> Any:
     if media in _YAML:
         return parse_yaml(request.body)
     if media == MEDIA_TYPE:
-        return parse_protobuf(request.body, type, group)
+        return parse_protobuf(request.body, type)
     raise unsupported_media_type(media, ACCEPTED)
 
 

@@ -1,8 +1,13 @@
 """Bodies in protobuf, because Go clients (and `kubectl create namespace`, `create token`, ...) send them so.
 
 Only reading: every such client also accepts JSON answers. The message becomes the JSON tree of the same object,
-guided by our own types and a table of field numbers (`protobuf.toml`), and takes the ordinary path from there.
+guided by our own types and their field numbers, and takes the ordinary path from there.
 Wire format: protobuf.dev "Encoding"; the envelope (`k8s\\0` and `runtime.Unknown`) is upstream's.
+
+The field numbers are facts of the wire, as any client sends them. They stand in `protobuf.toml` beside the types of
+each folder below `fairlead/api`: the type's name, then field=number. `3(a=1 b=2)` is a message that JSON writes in
+place: its fields belong to the type itself. Fields newer than Kubernetes 1.32 are missing, because their numbers were
+not known when the tables were written; in a protobuf body they are dropped, in JSON they are read.
 """
 
 from __future__ import annotations
@@ -32,13 +37,13 @@ class _Message:
     inline: dict[int, _Message]
 
 
-def parse_protobuf(body: bytes, type: Any, group: str) -> dict[str, Any]:
+def parse_protobuf(body: bytes, type: Any) -> dict[str, Any]:
     """The object in the body, of one of our types, as a JSON tree. Raises StatusError 400."""
     try:
         if not body.startswith(_MAGIC):
             raise ValueError("the magic number is missing")
         envelope = dict(_wire(body[len(_MAGIC) :]))
-        tree = _Reader(group).message(type, envelope.get(2, b""))
+        tree = _message(type, envelope.get(2, b""))
         for number, value in _wire(envelope.get(1, b"")):
             tree[{1: "apiVersion", 2: "kind"}[number]] = value.decode()
     except (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError, RecursionError) as e:
@@ -46,58 +51,57 @@ def parse_protobuf(body: bytes, type: Any, group: str) -> dict[str, Any]:
     return tree
 
 
-class _Reader:
-    def __init__(self, group: str) -> None:
-        self._group = group
+def _message(type: Any, data: bytes) -> dict[str, Any]:
+    table = _table_of(type)
+    if table is None:
+        raise ValueError(f"{type.__name__} cannot be read as protobuf")
+    tree: dict[str, Any] = {}
+    _fill(tree, type, table, data)
+    return tree
 
-    def message(self, type: Any, data: bytes) -> dict[str, Any]:
-        table = _messages().get(f"{self._group}/{type.__name__}") or _messages().get(type.__name__)
-        if table is None:
-            raise ValueError(f"{type.__name__} cannot be read as protobuf")
-        tree: dict[str, Any] = {}
-        self._fill(tree, type, table, data)
-        return tree
 
-    def _fill(self, tree: dict[str, Any], type: Any, table: _Message, data: bytes) -> None:
-        fields = schema_of(type).fields
-        for number, value in _wire(data):
-            if number in table.inline:
-                self._fill(tree, type, table.inline[number], value)
-                continue
-            name = table.fields.get(number)
-            if name is not None and name in fields:
-                self._put(tree, name, fields[name].type, value)
+def _fill(tree: dict[str, Any], type: Any, table: _Message, data: bytes) -> None:
+    fields = schema_of(type).fields
+    for number, value in _wire(data):
+        if number in table.inline:
+            _fill(tree, type, table.inline[number], value)
+            continue
+        name = table.fields.get(number)
+        if name is not None and name in fields:
+            _put(tree, name, fields[name].type, value)
 
-    def _put(self, tree: dict[str, Any], name: str, info: TypeInfo, value: Any) -> None:
-        if info.shape == "list" and info.item is not None:
-            tree.setdefault(name, []).append(self._value(info.item, value))
-        elif info.shape == "map" and info.item is not None:
-            pair = dict(_wire(value))
-            tree.setdefault(name, {})[pair.get(1, b"").decode()] = self._value(info.item, pair.get(2, b""))
-        else:
-            found = self._value(info, value)
-            if found is not None:
-                tree[name] = found
 
-    def _value(self, info: TypeInfo, value: Any) -> Any:
-        match info.shape:
-            case "struct":
-                return self.message(info.struct, value)
-            case "string":
-                return _text(info.format, value)
-            case "bool":
-                return bool(value)
-            case "int":
-                return _signed(value)
-            case "quantity":
-                return dict(_wire(value)).get(1, b"0").decode()
-            case "int-or-string":
-                parts = dict(_wire(value))
-                return parts.get(3, b"").decode() if parts.get(1) else _signed(parts.get(2, 0))
-            case "list" if info.item is not None:
-                return [self._value(info.item, item) for _, item in _wire(value)]
-            case _:
-                return None
+def _put(tree: dict[str, Any], name: str, info: TypeInfo, value: Any) -> None:
+    if info.shape == "list" and info.item is not None:
+        tree.setdefault(name, []).append(_value(info.item, value))
+    elif info.shape == "map" and info.item is not None:
+        pair = dict(_wire(value))
+        tree.setdefault(name, {})[pair.get(1, b"").decode()] = _value(info.item, pair.get(2, b""))
+    else:
+        found = _value(info, value)
+        if found is not None:
+            tree[name] = found
+
+
+def _value(info: TypeInfo, value: Any) -> Any:
+    match info.shape:
+        case "struct":
+            return _message(info.struct, value)
+        case "string":
+            return _text(info.format, value)
+        case "bool":
+            return bool(value)
+        case "int":
+            return _signed(value)
+        case "quantity":
+            return dict(_wire(value)).get(1, b"0").decode()
+        case "int-or-string":
+            parts = dict(_wire(value))
+            return parts.get(3, b"").decode() if parts.get(1) else _signed(parts.get(2, 0))
+        case "list" if info.item is not None:
+            return [_value(info.item, item) for _, item in _wire(value)]
+        case _:
+            return None
 
 
 def _text(format: str, value: bytes) -> str | None:
@@ -154,12 +158,19 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a number is too long")
 
 
+def _table_of(type: Any) -> _Message | None:
+    """Returns the field numbers of a type; None if they are not known."""
+    return _tables(type.__module__.rpartition(".")[0]).get(type.__name__)
+
+
 @functools.cache
-def _messages() -> dict[str, _Message]:
+def _tables(package: str) -> dict[str, _Message]:
+    """The field numbers of the types in a package's folder."""
     import importlib.resources  # slow to import, and a cluster may never meet a protobuf body
     import tomllib
 
-    text = importlib.resources.files("fairlead.apiserver").joinpath("protobuf.toml").read_text(encoding="ascii")
+    path = importlib.resources.files(package).joinpath("protobuf.toml")
+    text = path.read_text(encoding="ascii") if path.is_file() else ""
     return {name: _parse(row) for name, row in tomllib.loads(text).items()}
 
 
