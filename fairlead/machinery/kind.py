@@ -218,6 +218,10 @@ class Kind(Generic[T]):
     """Whether a deleted object waits for more than the finalizers of its metadata."""
     mark_deleted: Callable[[T], None] = _nothing
     """Changes an object that has been deleted and waits for its finalizers."""
+    undeletable: Mapping[str, str] = field(default_factory=dict)
+    """By name: objects that may not be deleted, and why."""
+    initial: Callable[[], Iterable[T]] = tuple
+    """Objects that exist from the start of a cluster; the server makes them again if they are missing."""
     delete_returns_object: bool = False
     """Whether the answer to a delete is the object instead of a Status."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)

@@ -18,8 +18,6 @@ from fairlead.base.ids import IdSource
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, forbidden_request, namespace_terminating, not_found, qualified
 
-_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
-
 
 class Admission:
     def __init__(self, resources: Resources, *, ids: IdSource) -> None:
@@ -37,9 +35,9 @@ class Admission:
                 raise denied(kind, obj.metadata.name, why)
 
     def on_delete(self, kind: Kind[Any], name: str) -> None:
-        """Raises StatusError 403 for the namespaces that a cluster cannot be without."""
-        if kind is NAMESPACE and name in _IMMORTAL:
-            raise denied(kind, name, "this namespace may not be deleted")
+        """Raises StatusError 403 for the objects that a cluster cannot be without."""
+        if why := kind.undeletable.get(name):
+            raise denied(kind, name, why)
 
     def _check_namespace(self, kind: Kind[Any], obj: Any) -> None:
         name = obj.metadata.namespace

@@ -1,4 +1,4 @@
-"""What every cluster has from its first moment: four namespaces, the range of its
+"""What every cluster has from its first moment: the initial objects of all kinds (`Kind.initial`), the range of its
 Services' addresses, and the Service `kubernetes` that leads here.
 
 Runs at every start and only writes what is missing or out of date: the address may have changed.
@@ -10,7 +10,6 @@ import asyncio
 from typing import Any
 
 from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, ServiceSpec
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
 from fairlead.api.discovery.endpointslice.kind import EndpointPort as SlicePort
@@ -26,7 +25,6 @@ from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.machinery.kind import Kind
 
 RECONCILE_S = 10.0
-NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _NAME = "kubernetes"
 _PORT = "https"
 
@@ -44,8 +42,9 @@ class Bootstrap:
             await self.run(settings, service_address)
 
     async def run(self, settings: ApiSettings, service_address: str) -> None:
-        for name in NAMESPACES:
-            await self._ensure(NAMESPACE, Namespace(metadata=ObjectMeta(name=name)))
+        for resource in self._resources:
+            for obj in resource.kind.initial():
+                await self._ensure(resource.kind, obj)
         await self._ensure_range(settings)
         await self._ensure(SERVICE, _service(service_address, settings.advertise_port))
         await self._ensure(ENDPOINTS, _endpoints(settings))

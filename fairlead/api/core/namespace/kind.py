@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
-from fairlead.api.meta.types import BY_TYPE, Object, Record, Strings, Time
+from fairlead.api.meta.types import BY_TYPE, Object, ObjectMeta, Record, Strings, Time
 from fairlead.machinery.kind import VERBS, Column, Doc, GroupVersionKind, Kind, Subresource
 
 
@@ -37,6 +37,8 @@ class Namespace(Object):
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _OWN_FINALIZER = "kubernetes"
+_INITIAL = ("default", "kube-system", "kube-public", "kube-node-lease")
+_UNDELETABLE = ("default", "kube-system", "kube-public")
 
 
 def _default(namespace: Namespace) -> Namespace:
@@ -62,11 +64,17 @@ def _mark_deleted(namespace: Namespace) -> None:
     namespace.status.phase = "Terminating"
 
 
+def _initial() -> list[Namespace]:
+    return [Namespace(metadata=ObjectMeta(name=name)) for name in _INITIAL]
+
+
 NAMESPACE = Kind(
     type=Namespace,
     kind="Namespace",
     plural="namespaces",
     cached="object",
+    initial=_initial,
+    undeletable=dict.fromkeys(_UNDELETABLE, "this namespace may not be deleted"),
     subresources=(Subresource("finalize", GroupVersionKind("", "v1", "Namespace"), ("update",), foreign=False),),
     verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
     holds_itself=lambda namespace: bool(namespace.spec.finalizers),
