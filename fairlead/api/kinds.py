@@ -29,6 +29,7 @@ from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
 from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
+from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.scheme import Scheme
 
@@ -54,6 +55,7 @@ KINDS: tuple[Kind[Any], ...] = (
     IP_ADDRESS,
     NETWORK_POLICY,
     SERVICE_CIDR,
+    PRIORITY_CLASS,
 )
 
 

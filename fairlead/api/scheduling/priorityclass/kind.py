@@ -1,0 +1,120 @@
+"""A priority class: a name for how important pods are.
+
+Source of the rules and their texts: upstream's validation of PriorityClass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME
+from fairlead.api.meta.types import Int32, Object, ObjectMeta
+from fairlead.machinery.checks import IMMUTABLE_TEXT
+from fairlead.machinery.kind import Column, Doc, Kind
+from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+
+PREEMPT_LOWER_PRIORITY = "PreemptLowerPriority"
+_POLICIES = ("Never", PREEMPT_LOWER_PRIORITY)
+_HIGHEST_OF_USERS = 1_000_000_000
+_SYSTEM_PREFIX = "system-"
+
+
+class PriorityClass(Object):
+    """A name for a priority of pods."""
+
+    value: Annotated[Int32, Doc("Priority that pods of this class get; a higher number is more important.")] = (
+        msgspec.field(default_factory=int)
+    )
+    globalDefault: Annotated[
+        bool, Doc("Whether pods that name no class get this one. At most one class may be the default.")
+    ] = False
+    description: Annotated[str, Doc("Explains when to use this class.")] = ""
+    preemptionPolicy: (
+        Annotated[
+            str, Doc("Whether pods of this class may displace less important ones: PreemptLowerPriority or Never.")
+        ]
+        | None
+    ) = None
+
+
+SYSTEM_CLASSES = (
+    ("system-node-critical", 2_000_001_000, "For pods of the system that must stay on their node."),
+    ("system-cluster-critical", 2_000_000_000, "For pods of the system that the cluster needs, on whatever node."),
+)
+"""Name, value and description of the classes that every cluster has."""
+
+
+def _initial() -> list[PriorityClass]:
+    return [
+        PriorityClass(metadata=ObjectMeta(name=name), value=value, description=text)
+        for name, value, text in SYSTEM_CLASSES
+    ]
+
+
+def _default(found: PriorityClass) -> PriorityClass:
+    if found.preemptionPolicy is None:
+        found.preemptionPolicy = PREEMPT_LOWER_PRIORITY
+    return found
+
+
+def _rules(found: PriorityClass) -> Iterator[FieldError]:
+    name = found.metadata.name
+    if name.startswith(_SYSTEM_PREFIX):
+        if why := _system_problem(found):
+            text = f"priority class names with '{_SYSTEM_PREFIX}' prefix are reserved for system use only. error: {why}"
+            yield forbidden("metadata.name", text)
+    elif found.value > _HIGHEST_OF_USERS:
+        yield forbidden("value", f"maximum allowed value of a user defined priority is {_HIGHEST_OF_USERS}")
+    if found.preemptionPolicy == "":
+        yield required("preemptionPolicy")
+    elif found.preemptionPolicy not in (None, *_POLICIES):
+        yield not_supported("preemptionPolicy", found.preemptionPolicy, _POLICIES)
+
+
+def _system_problem(found: PriorityClass) -> str:
+    """Returns why the object is none of the system's classes; empty if it is one."""
+    name = found.metadata.name
+    value = next((value for known, value, _ in SYSTEM_CLASSES if known == name), None)
+    if value is None:
+        return f"{name} is not a known system priority class"
+    if found.value != value:
+        return f"value of {name} PriorityClass must be {value}"
+    return f"globalDefault of {name} PriorityClass must be false" if found.globalDefault else ""
+
+
+def _transition(old: PriorityClass, new: PriorityClass) -> Iterator[FieldError]:
+    if old.value != new.value:
+        yield forbidden("value", "may not be changed in an update.")
+    if old.preemptionPolicy != new.preemptionPolicy:
+        yield invalid("preemptionPolicy", new.preemptionPolicy, IMMUTABLE_TEXT)
+
+
+PRIORITY_CLASS = Kind(
+    type=PriorityClass,
+    kind="PriorityClass",
+    group="scheduling.k8s.io",
+    plural="priorityclasses",
+    storage_path="priorityclasses",
+    singular="priorityclass",
+    short_names=("pc",),
+    namespaced=False,
+    generation=True,
+    changes_generation=lambda old, new: False,  # upstream sets 1 and never counts on
+    initial=_initial,
+    undeletable={name: "this is a system priority class and cannot be deleted" for name, _, _ in SYSTEM_CLASSES},
+    columns=(
+        NAME,
+        Column("Value", lambda found, _: found.value, type="integer", doc="Priority of the class's pods."),
+        Column(
+            "Global-Default", lambda found, _: found.globalDefault, type="boolean", doc="Whether it is the default."
+        ),
+        AGE,
+        Column("PreemptionPolicy", lambda found, _: found.preemptionPolicy or "", doc="Whether pods displace others."),
+    ),
+    default=_default,
+    rules=_rules,
+    transition=_transition,
+)
