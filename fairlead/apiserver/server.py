@@ -72,7 +72,7 @@ class ApiServer:
         writer = Writer(resources, self._allocator)
         admission = Admission(resources, ids=ids)
         creator = Creator(writer, admission, clock=clock, ids=ids)
-        updater = Updater(writer, clock=clock)
+        updater = Updater(writer, admission, clock=clock)
         deleter = Deleter(writer, admission, clock=clock)
         self._bootstrap = Bootstrap(resources, creator, updater)
         self._cidrs = CidrKeeper(resources, updater, clock=clock)

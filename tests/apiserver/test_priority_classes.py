@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead.machinery.status import StatusError
 
-from .harness import Api, story
+from .harness import PODS, Api, pod, story
 
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -91,3 +91,48 @@ async def test_value_and_policy_of_a_class_never_change(api: Api) -> None:
     ]
     changed = await api.ok("PUT", f"{CLASSES}/a", made | {"description": "other"})
     assert (changed["description"], changed["metadata"]["generation"]) == ("other", 1)
+
+
+@story
+async def test_a_pod_gets_priority_and_policy_of_the_class_it_names(api: Api) -> None:
+    await api.ok("POST", CLASSES, priority_class("polite", 7, preemptionPolicy="Never"))
+    made = await api.ok("POST", PODS, pod("a", priorityClassName="polite"))
+    assert (made["spec"]["priority"], made["spec"]["preemptionPolicy"]) == (7, "Never")
+    await api.ok("POST", PODS, pod("b", priorityClassName="polite", priority=7, preemptionPolicy="Never"))
+    why = "must not be provided in pod spec; priority admission controller computed"
+    tail = "from the given PriorityClass name"
+    error = await api.error("POST", PODS, pod("c", priorityClassName="polite", priority=8))
+    assert str(error) == f'pods "c" is forbidden: the integer value of priority (8) {why} 7 {tail}'
+    more = {"priorityClassName": "polite", "preemptionPolicy": "PreemptLowerPriority"}
+    error = await api.error("POST", PODS, pod("c", **more))
+    text = f"the string value of PreemptionPolicy (PreemptLowerPriority) {why} Never {tail}"
+    assert (error.code, str(error)) == (403, f'pods "c" is forbidden: {text}')
+
+
+@story
+async def test_a_pod_that_names_no_class_gets_the_default_class(api: Api) -> None:
+    plain = await api.ok("POST", PODS, pod("a"))
+    assert (plain["spec"]["priority"], "priorityClassName" in plain["spec"]) == (0, False)
+    await api.ok("POST", CLASSES, priority_class("usual", 100, globalDefault=True))
+    made = await api.ok("POST", PODS, pod("b"))
+    assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (100, "usual")
+    await api.ok("DELETE", f"{CLASSES}/usual")
+    error = await api.error("POST", PODS, pod("c", priorityClassName="usual"))
+    assert str(error) == 'pods "c" is forbidden: no PriorityClass with name usual was found'
+    again = await api.ok("POST", PODS, pod("c"))
+    assert (again["spec"]["priority"], "priorityClassName" in again["spec"]) == (0, False)
+    assert (await api.ok("GET", f"{PODS}/b"))["spec"]["priority"] == 100
+
+
+@story
+async def test_a_second_default_class_is_refused_on_create_and_on_update(api: Api) -> None:
+    first = await api.ok("POST", CLASSES, priority_class("first", globalDefault=True))
+    text = "PriorityClass first is already marked as default. Only one default can exist"
+    error = await api.error("POST", CLASSES, priority_class("second", globalDefault=True))
+    assert (error.code, str(error)) == (403, f'priorityclasses.scheduling.k8s.io "second" is forbidden: {text}')
+    second = await api.ok("POST", CLASSES, priority_class("second"))
+    error = await api.error("PUT", f"{CLASSES}/second", second | {"globalDefault": True})
+    assert (error.code, str(error)) == (403, f'priorityclasses.scheduling.k8s.io "second" is forbidden: {text}')
+    await api.ok("PUT", f"{CLASSES}/first", first | {"description": "still the default"})
+    await api.ok("PATCH", f"{CLASSES}/first", {"globalDefault": False}, content_type="application/merge-patch+json")
+    await api.ok("PUT", f"{CLASSES}/second", second | {"globalDefault": True})

@@ -1,7 +1,7 @@
 """What stands between a decoded object and its creation: the namespace must live, and a Pod gets its account.
 
 Source: upstream's admission plug-ins NamespaceLifecycle, ServiceAccount, Priority and RuntimeClass; default
-tolerations and the priority itself are defaults of the kind (`fairlead.api.core.pod.create`).
+tolerations are defaults of the kind (`fairlead.api.core.pod.create`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from fairlead.api.core.pod.create import class_problem, mount_token
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.rules import MIRROR
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount
+from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
+from fairlead.apiserver.admission.priority import Priorities
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.ids import IdSource
 from fairlead.machinery.kind import Kind
@@ -23,6 +25,7 @@ class Admission:
     def __init__(self, resources: Resources, *, ids: IdSource) -> None:
         self._namespaces = resources.of(NAMESPACE)
         self._accounts = resources.of(SERVICE_ACCOUNT)
+        self._priorities = Priorities(resources)
         self._ids = ids
 
     def on_create(self, kind: Kind[Any], obj: Any) -> None:
@@ -31,8 +34,15 @@ class Admission:
             self._check_namespace(kind, obj)
         if kind is POD:
             self._give_account(obj)
-            if why := class_problem(obj.spec):
+            if why := self._priorities.complete(obj.spec) or class_problem(obj.spec):
                 raise denied(kind, obj.metadata.name, why)
+        elif kind is PRIORITY_CLASS and (why := self._priorities.second_default(obj)):
+            raise denied(kind, obj.metadata.name, why)
+
+    def on_update(self, kind: Kind[Any], new: Any) -> None:
+        """Raises StatusError 403."""
+        if kind is PRIORITY_CLASS and (why := self._priorities.second_default(new)):
+            raise denied(kind, new.metadata.name, why)
 
     def on_delete(self, kind: Kind[Any], name: str) -> None:
         """Raises StatusError 403 for the objects that a cluster cannot be without."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.registry.deletion import may_go
 from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
 from fairlead.apiserver.registry.tracking import track_update
@@ -41,8 +42,9 @@ Change = Callable[[Entry], Candidate]
 
 
 class Updater:
-    def __init__(self, writer: Writer, *, clock: Clock) -> None:
+    def __init__(self, writer: Writer, admission: Admission, *, clock: Clock) -> None:
         self._writer = writer
+        self._admission = admission
         self._clock = clock
 
     async def update(self, target: Target, change: Change, options: WriteOptions) -> tuple[Entry, list[str]]:
@@ -90,6 +92,7 @@ class Updater:
             new = kind.prepare_update(old, new)
         prepare_update(kind, old, new, target.subresource)
         if not target.subresource:
+            self._admission.on_update(kind, new)
             self._writer.complete(kind, old, new)
         # A binding sets what no update may change, and nothing that a check could refuse.
         if target.subresource != "binding" and (errors := _errors(kind, old, new, target.subresource)):

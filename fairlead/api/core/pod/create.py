@@ -1,5 +1,7 @@
 """What a new pod gets on top of its defaults: a fresh status, a QoS class, and what upstream's admission adds.
 
+The priority is not added here: it depends on the stored classes (`fairlead.apiserver.admission.priority`).
+
 The service account's token volume is not added here: its name has a random suffix, so whoever has the dice
 calls `mount_token`.
 """
@@ -30,8 +32,6 @@ TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 # Upstream's odd number: an hour, and seven seconds by which its own tokens are told from others.
 _TOKEN_SECONDS = 3607
 _TOLERATION_SECONDS = 300
-_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-_PREEMPTION = "PreemptLowerPriority"
 _QOS_RESOURCES = ("cpu", "memory")
 
 
@@ -44,10 +44,6 @@ def prepare_pod(pod: Pod) -> Pod:
         pod.status.conditions = [gated]
     spec.serviceAccountName = spec.serviceAccountName or "default"
     spec.serviceAccount = spec.serviceAccountName
-    if spec.priority is None:
-        spec.priority = _PRIORITIES.get(spec.priorityClassName, 0)
-    if spec.preemptionPolicy is None:
-        spec.preemptionPolicy = _PREEMPTION
     _tolerate_failing_nodes(spec)
     return pod
 
@@ -63,20 +59,7 @@ def carry_over(old: Pod, new: Pod) -> Pod:
 
 
 def class_problem(spec: PodSpec) -> str:
-    """Returns why a prepared pod's classes are refused; empty if they are not.
-
-    Only the two priority classes that every cluster is born with exist here, and no runtime class.
-    """
-    name, priority = spec.priorityClassName, _PRIORITIES.get(spec.priorityClassName, 0)
-    if name and name not in _PRIORITIES:
-        return f"no PriorityClass with name {name} was found"
-    for given, computed, what in (
-        (spec.priority, priority, "integer value of priority"),
-        (spec.preemptionPolicy, _PREEMPTION, "string value of PreemptionPolicy"),
-    ):
-        if given != computed:
-            text = f"the {what} ({given}) must not be provided in pod spec; priority admission controller computed"
-            return f"{text} {computed} from the given PriorityClass name"
+    """Returns why a prepared pod's runtime class is refused; empty if it names none: none exists here."""
     if spec.runtimeClassName is not None:
         return f'pod rejected: RuntimeClass "{spec.runtimeClassName}" not found'
     if spec.overhead:

@@ -1,0 +1,59 @@
+"""The priority of new Pods, from the class that they name, and the rule that at most one class is the default.
+
+Source: upstream's admission plug-in Priority.
+"""
+
+from __future__ import annotations
+
+from fairlead.api.core.pod.spec import PodSpec
+from fairlead.api.scheduling.priorityclass.kind import PREEMPT_LOWER_PRIORITY, PRIORITY_CLASS, PriorityClass
+from fairlead.apiserver.watchcache.resource import Resources
+
+_NO_CLASS = PriorityClass(value=0, preemptionPolicy=PREEMPT_LOWER_PRIORITY)
+
+
+class Priorities:
+    """Reads the stored classes."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._classes = resources.of(PRIORITY_CLASS).cache
+
+    def complete(self, spec: PodSpec) -> str:
+        """Fills in class, priority and preemption policy of a new Pod. Returns why the Pod is refused, or nothing."""
+        found = self._class_of(spec.priorityClassName)
+        if found is None:
+            return f"no PriorityClass with name {spec.priorityClassName} was found"
+        spec.priorityClassName = found.metadata.name
+        if spec.priority not in (None, found.value):
+            return _given("integer value of priority", spec.priority, found.value)
+        spec.priority = found.value
+        if found.preemptionPolicy is not None:
+            if spec.preemptionPolicy not in (None, found.preemptionPolicy):
+                return _given("string value of PreemptionPolicy", spec.preemptionPolicy, found.preemptionPolicy)
+            spec.preemptionPolicy = found.preemptionPolicy
+        return ""
+
+    def second_default(self, candidate: PriorityClass) -> str:
+        """Returns why a class that is to be the default is refused, or nothing."""
+        other = self._default() if candidate.globalDefault else None
+        if other is None or other.metadata.uid == candidate.metadata.uid:
+            return ""
+        return f"PriorityClass {other.metadata.name} is already marked as default. Only one default can exist"
+
+    def _class_of(self, name: str) -> PriorityClass | None:
+        if not name:
+            return self._default() or _NO_CLASS
+        entry = self._classes.get(name)
+        return entry.decode() if entry is not None else None
+
+    def _default(self) -> PriorityClass | None:
+        """Returns the default class; that of the lowest value, if a race made several."""
+        # The bytes say quickly which class is no default: that is nearly all of them, and each new Pod asks.
+        entries = (entry for entry in self._classes.select() if b'"globalDefault":true' in entry.raw)
+        found: list[PriorityClass] = [entry.decode() for entry in entries]
+        return min((c for c in found if c.globalDefault), key=lambda c: c.value, default=None)
+
+
+def _given(what: str, given: object, computed: object) -> str:
+    text = f"the {what} ({given}) must not be provided in pod spec; priority admission controller computed"
+    return f"{text} {computed} from the given PriorityClass name"
