@@ -96,9 +96,9 @@ def show_checkout() -> None:
     closed = [folder for folder in ROOT.parents if not folder.stat().st_mode & stat.S_IXOTH]
     if not closed:
         return
-    checkout = os.open(ROOT, os.O_PATH | os.O_CLOEXEC)
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount("none", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+    checkout = os.open(ROOT, os.O_PATH | os.O_CLOEXEC)
     linux.mount("fairlead-test", str(closed[-1]), "tmpfs", 0, "mode=755")
     ROOT.mkdir(parents=True)
     linux.mount(f"/proc/self/fd/{checkout}", str(ROOT), "", linux.MS_BIND | linux.MS_REC)
