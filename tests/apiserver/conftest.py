@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -23,7 +24,7 @@ from fairlead.cmd.wiring import pki
 
 from .harness import start
 
-KUBECTL = Path("/usr/bin/kubectl")
+KUBECTL = Path(shutil.which("kubectl") or "/usr/bin/kubectl")
 _KUBECONFIG = """\
 apiVersion: v1
 kind: Config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fairlead.cmd.config import ClusterConfig
 from fairlead.cmd.paths import Paths
 from fairlead.machinery.yamltree import load_yaml
 
-KUBECTL = Path("/usr/bin/kubectl")
+KUBECTL = Path(shutil.which("kubectl") or "/usr/bin/kubectl")
 CONFIG = ClusterConfig("t")
 
 
