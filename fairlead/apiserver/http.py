@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 from urllib.parse import unquote
 
@@ -18,13 +19,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from fairlead.apiserver.auth.authentication import Authenticator, of_certificate, permits
+from fairlead.apiserver.auth.authentication import AuthenticatorChain, Credentials, of_certificate
 from fairlead.apiserver.connect.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.connect.kubelet import Kubelet
-from fairlead.apiserver.core import Core, error_response
+from fairlead.apiserver.core import Core
 from fairlead.apiserver.model import ANONYMOUS, Forward, Upgrade, User
-from fairlead.apiserver.route import proxied_from
+from fairlead.apiserver.requestinfo import request_info
 from fairlead.apiserver.serialization.body import MAX_BODY, too_large
+from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.printing import printed
 from fairlead.apiserver.serialization.subprotocols import wants_websocket
 from fairlead.apiserver.streaming import Pace, send_stream
@@ -70,9 +72,9 @@ class _Connection(Handler):
 
 
 class HttpEdge:
-    def __init__(self, core: Core, authenticator: Authenticator, kubelet: Kubelet) -> None:
+    def __init__(self, core: Core, authenticators: AuthenticatorChain, kubelet: Kubelet) -> None:
         self._core = core
-        self._authenticator = authenticator
+        self._authenticators = authenticators
         self._kubelet = kubelet
         self._forwarder = Forwarder(kubelet)
         self._pace = Pace()
@@ -99,25 +101,24 @@ class HttpEdge:
             cast("Mapping[str, str]", request.query) if query else {},
             cast("Mapping[str, str]", request.headers),
         )
+        connection = cast(_Connection, request.protocol)
         try:
-            connection = cast(_Connection, request.protocol)
-            user = self._authenticator.of_request(connection.user, asked.headers)
-            if user is not ANONYMOUS and connection.user is None:
-                connection.authenticated(user.name)
-            start = proxied_from(asked.path)
-            if request.body_exists and request.method in _WITH_BODY and not start and permits(user, asked):
-                asked = Request(asked.method, asked.path, asked.query, asked.headers, await _read(request))
+            user = await self._authenticators.authenticate(Credentials(connection.user, asked.headers))
         except StatusError as e:
             return _response(printed(error_response(e), asked))
-        outcome = await self._core.handle(asked, user)
+        if user is not ANONYMOUS and connection.user is None:
+            connection.authenticated(user.name)
+        info = request_info(asked.method, asked.path, asked.query)
+        has_body = request.body_exists and request.method in _WITH_BODY and not info.proxied_from
+        outcome = await self._core.handle(asked, info, user, read=partial(_read, request) if has_body else None)
         if isinstance(outcome, Response):
             return _response(printed(outcome, asked))
-        ended = self._core.streaming(asked)
+        ended = self._core.streaming(info)
         try:
             if isinstance(outcome, Upgrade):
                 return await self._forwarder.upgrade(request, outcome)
             if isinstance(outcome, Forward):
-                return await self._forwarder.forward(request, outcome, start)
+                return await self._forwarder.forward(request, outcome, info.proxied_from)
             send = send_websocket if wants_websocket(asked.headers) else send_stream
             return await send(request, outcome, self._pace)
         finally:

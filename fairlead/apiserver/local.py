@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.model import Forward, Stream, Upgrade, User
+from fairlead.apiserver.requestinfo import request_info
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.typed import decode_status_error
 
@@ -18,7 +19,8 @@ class LocalTransport:
         self._user = user
 
     async def request(self, request: Request) -> Response:
-        outcome = await self._core.handle(request, self._user)
+        info = request_info(request.method, request.path, request.query)
+        outcome = await self._core.handle(request, info, self._user)
         if isinstance(outcome, Response):
             return outcome
         if isinstance(outcome, Upgrade | Forward):
@@ -32,7 +34,8 @@ class LocalTransport:
         return Response(200, b"".join(pieces), outcome.headers)
 
     async def stream(self, request: Request) -> AsyncIterator[bytes]:
-        outcome = await self._core.handle(request, self._user)
+        info = request_info(request.method, request.path, request.query)
+        outcome = await self._core.handle(request, info, self._user)
         if isinstance(outcome, Upgrade | Forward):
             raise ConnectionError("a WebSocket or proxied request needs a real connection")
         if isinstance(outcome, Response):
@@ -41,7 +44,7 @@ class LocalTransport:
             for line in outcome.body.splitlines():
                 yield line
             return
-        ended = self._core.streaming(request)
+        ended = self._core.streaming(info)
         try:
             async for line in _lines(outcome):
                 yield line

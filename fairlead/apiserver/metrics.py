@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, render
 from fairlead.base.process import build_info, process_families
 
@@ -60,6 +61,16 @@ class Metrics:
             yield Family(name, "gauge", "Objects by resource.", samples)
         yield build_info(self._version)
         yield from process_families()
+
+
+_COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOLLECTION"}
+
+
+def labels_of(info: RequestInfo | None, method: str) -> tuple[str, str]:
+    """Returns the labels `verb` and `resource` of a request; without `info` it is not about a resource."""
+    if info is None:
+        return method, ""
+    return _COLLECTIONS.get(info.verb) or method, info.resource
 
 
 def _who(verb: str, resource: str, *more: tuple[str, str]) -> Labels:

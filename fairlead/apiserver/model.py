@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.runtime.client import Response
 
 _MAX_WARNINGS, _MAX_WARNING = 4096, 256
@@ -25,6 +26,27 @@ class User:
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request on its way through the server: who asks for what, and what was noted about it on the way."""
+
+    user: User
+    info: RequestInfo
+    warnings: list[str] = field(default_factory=list)
+    """Texts for `Warning` headers."""
+    annotations: dict[str, str] = field(default_factory=dict)
+    """What admission plug-ins add to the request's audit record."""
+
+    def warn(self, text: str) -> None:
+        """Adds a warning, each text once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def annotate(self, key: str, value: str) -> None:
+        """Adds to the audit record. The first value of a key stays, as in upstream."""
+        self.annotations.setdefault(key, value)
 
 
 class Stream(Protocol):

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
-from fairlead.apiserver.auth.reviews import PATHS, review
+from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
 from fairlead.apiserver.serialization import openapi_proto
@@ -22,8 +22,17 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
 class Endpoints:
-    def __init__(self, scheme: Scheme, *, version: str, metrics: Metrics, ready: Callable[[], dict[str, bool]]) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        reviews: Reviews,
+        *,
+        version: str,
+        metrics: Metrics,
+        ready: Callable[[], dict[str, bool]],
+    ) -> None:
         self._kinds = scheme
+        self._reviews = reviews
         self._version = version
         self._metrics = metrics
         self._ready = ready
@@ -41,10 +50,10 @@ class Endpoints:
     async def handle(self, request: Request, user: User) -> Outcome:
         """Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
-        if request.method == "POST" and path in PATHS:
+        if request.method == "POST" and path in self._reviews:
             wanted_form(request.headers.get("accept", ""), tables=False)
-            return json_response(review(path, request, user), 201)
-        if path in PATHS or (request.method not in ("GET", "HEAD") and self._is_served(path)):
+            return json_response(await self._reviews.answer(path, request, user), 201)
+        if path in self._reviews or (request.method not in ("GET", "HEAD") and self._is_served(path)):
             raise method_not_allowed()
         if request.method not in ("GET", "HEAD"):
             raise no_such_resource()

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 
 from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
-from fairlead.apiserver.auth.authentication import Authenticator
+from fairlead.apiserver.auth.authentication import (
+    AuthenticatorChain,
+    CertificateAuthenticator,
+    TokenAuthenticator,
+)
+from fairlead.apiserver.auth.authorization import BUILT_IN, AuthorizerChain
+from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrkeeper import CidrKeeper
@@ -68,7 +74,11 @@ class ApiServer:
         self._watches = Watches(resources, scheme)
         self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
-        self._authenticator = Authenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
+        self._tokens = TokenAuthenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
+        self._authenticators = AuthenticatorChain(
+            [*settings.extensions.authenticators, CertificateAuthenticator(), self._tokens]
+        )
+        self._authorizers = AuthorizerChain([*settings.extensions.authorizers, *BUILT_IN])
         writer = Writer(resources, self._allocator)
         admission = Admission(resources, ids=ids)
         creator = Creator(writer, admission, clock=clock, ids=ids)
@@ -80,6 +90,7 @@ class ApiServer:
         metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
         verbs = Verbs(
+            resources=resources,
             reader=Reader(resources, self._watches, rng=rng),
             creator=creator,
             updater=updater,
@@ -91,8 +102,10 @@ class ApiServer:
             proxies=Proxies(resources, rng=rng),
             clock=clock,
         )
-        endpoints = Endpoints(scheme, version=settings.version, metrics=metrics, ready=self._ready)
-        self._core = Core(resources, verbs, endpoints, metrics=metrics, clock=clock, log=log)
+        endpoints = Endpoints(
+            scheme, Reviews(self._authorizers), version=settings.version, metrics=metrics, ready=self._ready
+        )
+        self._core = Core(self._authorizers, verbs, endpoints, metrics=metrics, clock=clock, log=log)
         client = ApiClient(self.transport())
         self._recorders = [
             Recorder(client, component=f"{what}allocator-repair-controller", clock=clock, log=log)
@@ -102,7 +115,7 @@ class ApiServer:
         self._recorders.append(Recorder(client, component="fairlead", clock=clock, log=log))
         self._inert = InertKinds(resources, self._recorders[-1], scheme)
         self._repair = Repair(resources, self._allocator, ips=ips, ports=ports, log=log)
-        self._edge = HttpEdge(self._core, self._authenticator, self._kubelet)
+        self._edge = HttpEdge(self._core, self._authenticators, self._kubelet)
 
     async def start(self) -> None:
         """Reads the store and writes what every cluster has; from here on the in-process transport works."""

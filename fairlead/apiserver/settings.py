@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead.apiserver.allocation.addresspool import Network
+from fairlead.apiserver.extensions import Extensions
 
 GIT_VERSION = "v1.36.0+fairlead"
 
@@ -27,6 +28,7 @@ class ApiSettings:
     """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
     cluster_domain: str = "cluster.local"
     version: str = GIT_VERSION
+    extensions: Extensions = field(default_factory=Extensions)
 
     @property
     def service_networks(self) -> list[Network]:

@@ -11,8 +11,8 @@ import base64
 
 from aiohttp import WSMsgType, web
 
-from fairlead.apiserver.core import error_response
 from fairlead.apiserver.model import Stream
+from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.subprotocols import HEADER, LOG_PROTOCOLS, choose_log_protocol, without_token
 from fairlead.apiserver.streaming import Pace
 from fairlead.apiserver.watchcache.watch import WatchStream

@@ -198,16 +198,24 @@ def forbidden_request(message: str) -> StatusError:
     return StatusError(403, "Forbidden", message)
 
 
+def forbidden_object(plural: str, group: str, name: str, why: str) -> StatusError:
+    """403 with the name of what was to be touched (upstream's `NewForbidden`)."""
+    if not plural:
+        return forbidden_request(f"forbidden: {why}")
+    named = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+    return StatusError(403, "Forbidden", f"{named} is forbidden: {why}", _details(name, group, plural))
+
+
 def namespace_terminating(plural: str, group: str, name: str, namespace: str) -> StatusError:
     """403 for a new object in a namespace that is being deleted."""
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    error = forbidden_request(f'{qualified(plural, group)} "{name}" is forbidden: {why}')
+    error = forbidden_object(plural, group, name, why)
     cause = {
         "reason": _TERMINATING,
         "message": f"namespace {namespace} is being terminated",
         "field": "metadata.namespace",
     }
-    error.details = _details(name, group, plural) | {"causes": [cause]}
+    error.details["causes"] = [cause]
     return error
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from fairlead.api.kinds import built_in
-from fairlead.apiserver.model import SYSTEM, Forward, Stream, Upgrade, User
+from fairlead.apiserver.model import SYSTEM, Forward, Outcome, Stream, Upgrade, User
+from fairlead.apiserver.requestinfo import request_info
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import FakeClock
@@ -73,9 +74,14 @@ class Api:
 
     async def watch(self, path: str, **query: str) -> Stream:
         request = Request("GET", path, {"watch": "true"} | query, {})
-        outcome = await self.server._core.handle(request, self.user)
+        outcome = await handle(self.server, request, self.user)
         assert not isinstance(outcome, Response | Upgrade | Forward), outcome
         return outcome
+
+
+async def handle(server: ApiServer, request: Request, user: User = SYSTEM) -> Outcome:
+    """The answer as the server's edges get it: a stream stays one."""
+    return await server._core.handle(request, request_info(request.method, request.path, request.query), user)
 
 
 async def events(stream: Stream, count: int) -> list[Tree]:

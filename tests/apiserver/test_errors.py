@@ -38,6 +38,10 @@ async def test_unknown_paths_and_methods_have_empty_details(api: Api) -> None:
         f"{CONFIG_MAPS}/a/scale",
         CRDS,
         "/apis/apiextensions.k8s.io/v1",
+        "/api/v1/namespaces//pods",
+        "/api/v1/namespaces/default//pods",
+        "/api/v1/watch/namespaces/default/pods/a/log",
+        "/api/v1/namespaces/default/namespaces/default",
     ):
         assert await _status(api, "GET", path) == _failure(404, "NotFound", NO_RESOURCE), path
     for method, path in (
@@ -45,6 +49,8 @@ async def test_unknown_paths_and_methods_have_empty_details(api: Api) -> None:
         ("PATCH", PODS),
         ("POST", f"{PODS}/a"),
         ("POST", "/api/v1/pods"),
+        ("POST", "/api/v1/watch/namespaces/default/configmaps"),
+        ("DELETE", "/api/v1/watch/namespaces/default/configmaps"),
         ("DELETE", "/api/v1/namespaces"),
         ("DELETE", f"{PODS}/a/status"),
         ("DELETE", f"{DEPLOYMENTS}/a/scale"),

@@ -14,8 +14,9 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from fairlead.apiserver.auth.authentication import Authenticator
-from fairlead.apiserver.model import SYSTEM
+from fairlead.apiserver.auth.authentication import Credentials
+from fairlead.apiserver.extensions import Extensions
+from fairlead.apiserver.model import SYSTEM, User
 from fairlead.net.netlink import model as netlink
 from fairlead.net.netlink.run import Netlink
 from tests.net.sandbox import in_sandbox
@@ -130,10 +131,15 @@ def through(story: Callable[[Through], Awaitable[None]]) -> None:
     in_sandbox(child)
 
 
+class Everybody:
+    """Takes every client for the system: there is no TLS here to ask."""
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        return SYSTEM
+
+
 async def _told(story: Callable[[Through], Awaitable[None]]) -> None:
-    api = await start()
-    everybody: Any = lambda self, certificate, headers: SYSTEM  # noqa: E731 -- there is no TLS here to ask
-    Authenticator.of_request = everybody  # type: ignore[method-assign]  # in a child that ends with the test
+    api = await start(extensions=Extensions(authenticators=(Everybody(),)))
     backend = await _backend()
     sock = socket.create_server(("127.0.0.1", 0))
     await api.server.serve([sock], None)

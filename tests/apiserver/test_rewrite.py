@@ -6,7 +6,7 @@ import pytest
 
 from fairlead.apiserver.connect.proxying import split
 from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
-from fairlead.apiserver.route import proxied_from
+from fairlead.apiserver.requestinfo import request_info
 from fairlead.machinery.status import StatusError
 
 PREFIX = "/api/v1/namespaces/default/services/web/proxy"
@@ -51,8 +51,12 @@ def test_a_name_may_bring_a_scheme_and_a_port() -> None:
 
 
 def test_only_a_proxied_path_is_somebody_elses() -> None:
-    assert proxied_from(f"{PREFIX}/a/b") == proxied_from(PREFIX) == 8
+    def proxied_from(path: str) -> int:
+        return request_info("GET", path, {}).proxied_from
+
+    assert proxied_from(f"{PREFIX}/a/b") == proxied_from(PREFIX) == proxied_from(f"{PREFIX}/") == 8
     assert proxied_from("/api/v1/nodes/node1/proxy/healthz") == 6
-    assert proxied_from("/api/v1/namespaces/default/configmaps/a/proxy") == 0
+    assert proxied_from("/apis/x.example.com/v1/namespaces/default/things/a/proxy/b") == 9
+    assert proxied_from("/api/v1/namespaces/default/configmaps/a/status") == 0
     assert proxied_from("/api/v1/namespaces/default/services/proxy") == 0
     assert proxied_from("/apis/proxy") == 0

@@ -10,6 +10,7 @@ import pytest
 from multidict import CIMultiDict
 
 from fairlead.apiserver.auth import tokens
+from fairlead.apiserver.auth.authentication import Credentials
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.base.base64url import encode_base64url
 from fairlead.machinery.status import StatusError
@@ -66,13 +67,14 @@ async def test_a_token_says_who_one_is_until_it_expires(api: Api) -> None:
     asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"expirationSeconds": 600}})
     token = asked["status"]["token"]
     assert asked["status"]["expirationTimestamp"] == "2023-11-14T22:23:20Z"
-    user = api.server._authenticator.of_request(None, {"authorization": f"Bearer {token}"})
+    authenticate = api.server._authenticators.authenticate
+    user = await authenticate(Credentials(None, {"authorization": f"Bearer {token}"}))
     subprotocol = "base64url.bearer.authorization.k8s.io." + encode_base64url(token.encode()).decode()
     browser = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-protocol": f"{subprotocol}, x"}
-    assert api.server._authenticator.of_request(None, CIMultiDict(browser)) == user
+    assert await authenticate(Credentials(None, CIMultiDict(browser))) == user
     browser["sec-websocket-protocol"] = subprotocol
     with pytest.raises(StatusError, match="Unauthorized"):
-        api.server._authenticator.of_request(None, CIMultiDict(browser))
+        await authenticate(Credentials(None, CIMultiDict(browser)))
     assert user.name == "system:serviceaccount:default:default"
     assert "system:serviceaccounts:default" in user.groups
     whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -116,7 +118,7 @@ async def test_token_requests_are_checked(api: Api) -> None:
 
 def _knows(api: Api, token: str) -> bool:
     try:
-        api.server._authenticator.of_token(token)
+        api.server._tokens.of_token(token)
     except tokens.BadToken:
         return False
     return True

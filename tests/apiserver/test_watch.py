@@ -17,7 +17,7 @@ from fairlead.apiserver.watchcache.filter import parse_filter
 from fairlead.apiserver.watchcache.watch import MAX_PENDING_BYTES, WatchStream
 from fairlead.store.model import Change
 
-from .harness import CONFIG_MAPS, MERGE, PODS, Api, brief, config_map, events, pod, start, story
+from .harness import CONFIG_MAPS, MERGE, PODS, Api, brief, config_map, events, handle, pod, start, story
 
 
 @story
@@ -122,7 +122,7 @@ async def test_tables_are_watched_too(api: Api) -> None:
     request = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
     from fairlead.runtime.client import Request, Response
 
-    outcome = await api.server._core.handle(Request("GET", CONFIG_MAPS, {"watch": "1"}, request), api.user)
+    outcome = await handle(api.server, Request("GET", CONFIG_MAPS, {"watch": "1"}, request), api.user)
     assert not isinstance(outcome, Response)
     await api.ok("POST", CONFIG_MAPS, config_map("a"))
     (found,) = await events(outcome, 1)  # type: ignore[arg-type]

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from fairlead.api.kinds import KINDS, built_in
-from fairlead.apiserver.model import SYSTEM, Forward, Upgrade
+from fairlead.apiserver.model import Forward, Upgrade
 from fairlead.apiserver.server import ApiServer
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import Log
 from fairlead.runtime.client import Request, Response
 from fairlead.store.memory import MemoryStore
-from tests.apiserver.harness import settings
+from tests.apiserver.harness import handle, settings
 from tests.fuzz.requests import Requests
 
 REFUSALS = frozenset({400, 403, 404, 405, 406, 409, 410, 413, 415, 422, 503, 504})
@@ -59,7 +59,7 @@ class Fuzz:
 
     async def send(self, request: Request) -> Response | None:
         """None for an answer without an end."""
-        outcome = await self.server._core.handle(request, SYSTEM)
+        outcome = await handle(self.server, request)
         if isinstance(outcome, Response):
             return outcome
         if not isinstance(outcome, Upgrade | Forward):

@@ -1,31 +1,72 @@
-"""Who is asking, and whether they may.
+"""Who makes a request: a list of authenticators, of which the first that knows the credentials decides.
 
-A connection's client certificate says who asks (common name the user, organisations the groups); without one, a
-bearer token of a service account does. Whoever says nothing may only look at the server's health. Authorization
-is upstream's AlwaysAllow for everybody who is known, and lives in one function.
+A connection's client certificate names the user (common name) and the groups (organisations); without one, the bearer
+token of a service account does. A request without credentials is anonymous.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.apiserver.auth import tokens
-from fairlead.apiserver.auth.impersonation import refuse_impersonation
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.serialization.subprotocols import HEADER, token_in, wants_websocket
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock
 from fairlead.machinery.status import StatusError
-from fairlead.runtime.client import Request
-
-PUBLIC = frozenset({"/healthz", "/livez", "/readyz", "/version"})
-_PUBLIC_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
 
 
-class Authenticator:
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings along to say whose it is."""
+
+    certificate: User | None
+    """The user that the connection's verified client certificate names (`of_certificate`)."""
+    headers: Mapping[str, str]
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """Returns the user; None if there are no credentials of this sort. Raises StatusError 401 for bad ones."""
+        ...
+
+
+class AuthenticatorChain:
+    """Asks several authenticators in order. One that refuses does not keep the next from accepting."""
+
+    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+        self._authenticators = tuple(authenticators)
+
+    async def authenticate(self, credentials: Credentials) -> User:
+        """Returns the user, who may be anonymous. Raises StatusError 401 if all that is given is refused."""
+        refusal: StatusError | None = None
+        for authenticator in self._authenticators:
+            try:
+                user = await authenticator.authenticate(credentials)
+            except StatusError as error:
+                refusal = refusal or error
+            else:
+                if user is not None:
+                    return user
+        if refusal is not None:
+            raise refusal
+        return ANONYMOUS
+
+
+class CertificateAuthenticator:
+    """Implements `Authenticator` by the connection's client certificate."""
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        return credentials.certificate
+
+
+class TokenAuthenticator:
+    """Implements `Authenticator` by the token of a service account."""
+
     def __init__(self, resources: Resources, *, key: bytes, audience: str, clock: Clock) -> None:
         self._accounts = resources.of(SERVICE_ACCOUNT).cache
         self._pods = resources.of(POD).cache
@@ -33,18 +74,15 @@ class Authenticator:
         self._audience = audience
         self._clock = clock
 
-    def of_request(self, certificate_user: User | None, headers: Mapping[str, str]) -> User:
-        """The user of a request. Raises StatusError 401 for a token that is none."""
-        if certificate_user is not None:
-            return certificate_user
+    async def authenticate(self, credentials: Credentials) -> User | None:
         try:
-            token = _token(headers)
-            return self.of_token(token) if token else ANONYMOUS
+            token = _token(credentials.headers)
+            return self.of_token(token) if token else None
         except (tokens.BadToken, ValueError) as e:
             raise unauthorized() from e
 
     def of_token(self, token: str) -> User:
-        """The service account of a token. Raises BadToken."""
+        """Returns the service account of a token. Raises BadToken."""
         claims = tokens.verify(token, self._key, audience=self._audience, now=self._clock.now())
         bound = claims.kubernetes
         entry = self._accounts.get(f"{bound.namespace}/{bound.serviceaccount.name}")
@@ -82,30 +120,13 @@ def _token(headers: Mapping[str, str]) -> str:
 
 
 def of_certificate(peer: Mapping[str, Any] | None) -> User | None:
-    """The user that a verified client certificate (as from `getpeercert`) names."""
+    """Returns the user that a verified client certificate (as from `getpeercert`) names."""
     if not peer:
         return None
     parts = [pair for rdn in peer.get("subject", ()) for pair in rdn]
     names = [value for key, value in parts if key == "commonName"]
     groups = [value for key, value in parts if key == "organizationName"]
     return User(names[0], (*groups, "system:authenticated")) if names else None
-
-
-def authorize(user: User, request: Request) -> None:
-    """Raises StatusError 401 if a stranger asks for more than health, 403 for a request on behalf of another user."""
-    path = request.path
-    if user is ANONYMOUS and path not in PUBLIC and not path.startswith(_PUBLIC_PREFIXES):
-        raise unauthorized()
-    refuse_impersonation(user, request.headers)
-
-
-def permits(user: User, request: Request) -> bool:
-    """Returns whether `authorize` lets the request pass: only then is its body worth reading."""
-    try:
-        authorize(user, request)
-    except StatusError:
-        return False
-    return True
 
 
 def unauthorized() -> StatusError:

@@ -1,49 +1,108 @@
-"""Questions about oneself: who am I (`kubectl auth whoami`), may I, and what may I (`kubectl auth can-i [--list]`)."""
+"""What a client asks about itself: who am I (`kubectl auth whoami`), may I, what may I (`kubectl auth can-i [--list]`).
+
+The answers come from the authorizers that decide about requests.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fairlead.api.authorization.reviews import (
+    NonResourceAttributes,
+    ResourceAttributes,
+    SelfSubjectAccessReview,
+    SelfSubjectRulesReview,
+)
+from fairlead.apiserver.auth.authorization import AuthorizerChain
 from fairlead.apiserver.model import User
-from fairlead.apiserver.serialization.accept import media_type
-from fairlead.machinery.decode import encode, parse_json
+from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.apiserver.serialization.body import read_as
+from fairlead.machinery.decode import Target as Body
+from fairlead.machinery.decode import encode, to_tree
+from fairlead.machinery.status import FieldError, StatusError, bad_request, invalid, invalid_object
 from fairlead.runtime.client import Request
 
-_WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-_MAY = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-_RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
-_EVERYTHING = {
-    "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-    "incomplete": False,
-}
+_GROUP = "authorization.k8s.io"
+_ACCESS = Body(SelfSubjectAccessReview, "SelfSubjectAccessReview", f"{_GROUP}/v1")
+_RULES = Body(SelfSubjectRulesReview, "SelfSubjectRulesReview", f"{_GROUP}/v1")
 
 
-PATHS = frozenset({_WHO, _MAY, _RULES})
+class Reviews:
+    def __init__(self, authorizers: AuthorizerChain) -> None:
+        self._authorizers = authorizers
+        self._by_path: dict[str, Callable[[Request, User], Awaitable[bytes]]] = {
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews": self._who,
+            f"/apis/{_GROUP}/v1/selfsubjectaccessreviews": self._access,
+            f"/apis/{_GROUP}/v1/selfsubjectrulesreviews": self._rules,
+        }
 
+    def __contains__(self, path: str) -> bool:
+        return path in self._by_path
 
-def review(path: str, request: Request, user: User) -> bytes:
-    """The answer to a review at one of `PATHS`."""
-    if path == _WHO:
+    async def answer(self, path: str, request: Request, user: User) -> bytes:
+        """Returns the completed review of a path that `in` confirms. Raises StatusError 400, 415, 422."""
+        return await self._by_path[path](request, user)
+
+    async def _who(self, _: Request, user: User) -> bytes:
         info: dict[str, Any] = {"username": user.name, "groups": list(user.groups)}
         if user.uid:
             info["uid"] = user.uid
         if user.extra:
             info["extra"] = {key: list(values) for key, values in user.extra.items()}
         return _answer("SelfSubjectReview", "authentication.k8s.io/v1", {"status": {"userInfo": info}})
-    if path == _MAY:
-        rest = {"spec": _asked(request), "status": {"allowed": True, "reason": "every known user may do everything"}}
-        return _answer("SelfSubjectAccessReview", "authorization.k8s.io/v1", rest)
-    rest = {"spec": _asked(request), "status": _EVERYTHING}
-    return _answer("SelfSubjectRulesReview", "authorization.k8s.io/v1", rest)
+
+    async def _access(self, request: Request, user: User) -> bytes:
+        spec = read_as(_ACCESS, request).obj.spec
+        decision = await self._authorizers.authorize(user, _asked(spec.resourceAttributes, spec.nonResourceAttributes))
+        status: dict[str, Any] = {"allowed": decision.allowed}
+        if decision.verdict == "denied":
+            status["denied"] = True
+        if decision.reason:
+            status["reason"] = decision.reason
+        return _answer(_ACCESS.kind, _ACCESS.api_version, {"spec": to_tree(spec), "status": status})
+
+    async def _rules(self, request: Request, user: User) -> bytes:
+        spec = read_as(_RULES, request).obj.spec
+        if not spec.namespace:
+            raise bad_request("no namespace on request")
+        rules = await self._authorizers.rules_for(user, spec.namespace)
+        status = {
+            "resourceRules": rules.resource,
+            "nonResourceRules": rules.non_resource,
+            "incomplete": rules.incomplete,
+        }
+        return _answer(_RULES.kind, _RULES.api_version, {"spec": to_tree(spec), "status": status})
 
 
-def _asked(request: Request) -> Any:
-    """What was asked, for clients that like to see it again; nobody reads it out of a protobuf body."""
-    if media_type(request.headers.get("content-type", "")) != "application/json":
-        return {}
-    tree = parse_json(request.body)
-    return tree.get("spec", {}) if isinstance(tree, dict) else {}
+def _asked(resource: ResourceAttributes | None, other: NonResourceAttributes | None) -> RequestInfo:
+    """Returns the question in the form in which authorizers are asked. Raises StatusError 422."""
+    if resource is not None and other is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        raise _refusal(invalid("spec.nonResourceAttributes", to_tree(other), why))
+    if other is not None:
+        return RequestInfo(method=other.verb.upper(), path=other.path, verb=other.verb)
+    if resource is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        raise _refusal(invalid("spec.resourceAttributes", None, why))
+    return RequestInfo(
+        method="",
+        path="",
+        verb=resource.verb,
+        is_resource_request=True,
+        api_group=resource.group,
+        api_version=resource.version or "*",
+        namespace=resource.namespace,
+        resource=resource.resource,
+        subresource=resource.subresource,
+        name=resource.name,
+        field_selector=resource.fieldSelector.rawSelector if resource.fieldSelector else "",
+        label_selector=resource.labelSelector.rawSelector if resource.labelSelector else "",
+    )
+
+
+def _refusal(error: FieldError) -> StatusError:
+    return invalid_object(_ACCESS.kind, _GROUP, "", [error])
 
 
 def _answer(kind: str, api_version: str, rest: dict[str, Any]) -> bytes:

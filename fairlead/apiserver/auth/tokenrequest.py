@@ -6,9 +6,9 @@ from fairlead.api.authentication.tokenrequest import BoundObjectReference, Token
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.auth import tokens
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant, render_time

@@ -17,11 +17,11 @@ from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.update import Candidate, Updater
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.machinery.kind import Kind
 
 RECONCILE_S = 10.0

@@ -10,10 +10,10 @@ from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR
 from fairlead.apiserver.allocation.addresspool import Address
 from fairlead.apiserver.allocation.servicecidrs import wanted_condition, wanted_finalizers
 from fairlead.apiserver.registry.update import Candidate, Updater
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry, Event
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.machinery.status import StatusError

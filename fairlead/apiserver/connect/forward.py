@@ -21,8 +21,8 @@ from yarl import URL
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import unavailable
 from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
-from fairlead.apiserver.core import error_response
 from fairlead.apiserver.model import Forward, Upgrade
+from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade, without_token
 from fairlead.base.numbers import integer, natural
 from fairlead.machinery.status import StatusError

@@ -16,9 +16,9 @@ from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.pod.kind import Pod
 from fairlead.apiserver.connect.podlogs import check_started, choose_container
 from fairlead.apiserver.model import Forward, Outcome, Upgrade
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.subprotocols import wants_upgrade
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.numbers import integer
 from fairlead.machinery.status import (
     FieldError,

@@ -16,8 +16,8 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.apiserver.model import Forward
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import natural, port_number
 from fairlead.machinery.status import StatusError, bad_request

@@ -15,11 +15,11 @@ from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.prepare import Place, fit_place
 from fairlead.apiserver.registry.tracking import read_managed, shape_of, tree_of, write_managed, write_of
 from fairlead.apiserver.registry.update import Candidate, Updater
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import decoded, parse_yaml
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.serialization.yamlkeys import repeated_keys
 from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.machinery.apply import Conflicts, apply
 from fairlead.machinery.conform import problems, text_of

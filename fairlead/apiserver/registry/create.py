@@ -9,10 +9,10 @@ from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.registry.prepare import Place, begin_create, fit_place, generated_name
 from fairlead.apiserver.registry.tracking import track_create
 from fairlead.apiserver.registry.writer import Writer
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import decoded, read_object
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.machinery.checks import check, check_metadata

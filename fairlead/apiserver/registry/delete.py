@@ -10,12 +10,12 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.admission.chain import Admission
 from fairlead.apiserver.registry.deletion import plan_deletion
 from fairlead.apiserver.registry.writer import Raced, Writer
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import read_tree
 from fairlead.apiserver.serialization.params import options_error
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.filter import Filter
 from fairlead.apiserver.watchcache.resource import Resource
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.numbers import integer
 from fairlead.machinery.decode import Target as Body

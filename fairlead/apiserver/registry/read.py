@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairlead.apiserver.model import Outcome, json_response
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.params import ListOptions, parse_revision
 from fairlead.apiserver.watchcache.cache import Entry, KindCache
 from fairlead.apiserver.watchcache.filter import Filter, parse_filter
 from fairlead.apiserver.watchcache.pages import Gone, Position, Snapshots, parse_token, render_token
 from fairlead.apiserver.watchcache.represent import Represent, list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.apiserver.watchcache.watch import WatchStream, error_line
 from fairlead.apiserver.watchcache.watches import Watches
 from fairlead.machinery.decode import encode

@@ -14,10 +14,10 @@ from fairlead.apiserver.registry.apply import Applier, read_config
 from fairlead.apiserver.registry.delete import Deleter
 from fairlead.apiserver.registry.patch import Patch, is_apply
 from fairlead.apiserver.registry.update import Candidate, Change, Updater
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.body import read_as, read_object
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.machinery.checks import check_struct

@@ -15,10 +15,10 @@ from fairlead.apiserver.registry.deletion import may_go
 from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
 from fairlead.apiserver.registry.tracking import track_update
 from fairlead.apiserver.registry.writer import Raced, Writer
-from fairlead.apiserver.route import Target
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.machinery.checks import check, check_metadata, check_metadata_update, immutable
 from fairlead.machinery.kind import Kind

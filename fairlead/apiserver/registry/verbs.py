@@ -15,7 +15,7 @@ from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
-from fairlead.apiserver.model import Outcome, json_response
+from fairlead.apiserver.model import Outcome, RequestContext, json_response
 from fairlead.apiserver.registry.apply import Applier
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.delete import Deleter, answer, read_options
@@ -23,13 +23,15 @@ from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.subresources import Subresources, scale_of
 from fairlead.apiserver.registry.update import Candidate, Updater
-from fairlead.apiserver.route import Target
+from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.apiserver.serialization.accept import wanted_form
 from fairlead.apiserver.serialization.body import decoded, is_large, read_object
 from fairlead.apiserver.serialization.params import list_options, write_options
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.filter import parse_filter
 from fairlead.apiserver.watchcache.represent import Represent, list_metadata
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target, find_target
 from fairlead.base.clock import Clock
 from fairlead.machinery.decode import encode
 from fairlead.machinery.kind import Kind
@@ -44,6 +46,7 @@ _INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Meta
 class Verbs:
     """Everything below /api and /apis that is about objects."""
 
+    resources: Resources
     reader: Reader
     creator: Creator
     updater: Updater
@@ -55,13 +58,17 @@ class Verbs:
     proxies: Proxies
     clock: Clock
 
-    async def handle(self, target: Target, request: Request) -> Outcome:
+    def find(self, info: RequestInfo) -> Target | None:
+        """Returns what the request is about, or None if the path names nothing that is served."""
+        return find_target(self.resources, info)
+
+    async def handle(self, target: Target, request: Request, context: RequestContext) -> Outcome:
         """Raises StatusError."""
         if target.subresource:
             return await self._subresource(target, request)
-        table = _ON_OBJECT if target.name and not target.watch else _ON_COLLECTION
-        handler = table.get(request.method)
-        if handler is None:
+        verb = context.info.verb
+        handler = _VERBS.get(verb)
+        if handler is None or not _fits(context.info, target):
             raise method_not_allowed()
         return await handler(self, target, request)
 
@@ -73,11 +80,12 @@ class Verbs:
         return json_response(self._represent(target.resource.kind, request).one(entry))
 
     async def _list(self, target: Target, request: Request) -> Outcome:
-        options = list_options(request.query, watch=target.watch)
         represent = self._represent(target.resource.kind, request)
-        if options.watch:
-            return self.reader.watch(target, options, represent)
-        return self.reader.collection(target, options, represent)
+        return self.reader.collection(target, list_options(request.query), represent)
+
+    async def _watch(self, target: Target, request: Request) -> Outcome:
+        represent = self._represent(target.resource.kind, request)
+        return self.reader.watch(target, list_options(request.query, watch=True), represent)
 
     async def _create(self, target: Target, request: Request) -> Outcome:
         if target.resource.kind.namespaced and not target.namespace:
@@ -138,8 +146,8 @@ class Verbs:
     async def _subresource(self, target: Target, request: Request) -> Outcome:
         kind, name, method = target.resource.kind, target.subresource, request.method
         if (name == "status" and kind.status) or kind.part(name) is not None:
-            handler = _ON_OBJECT.get(method)
-            if handler is not None and method != "DELETE":
+            handler = _ON_PART.get(method)
+            if handler is not None:
                 return await handler(self, target, request)
         elif name == "scale" and kind.scale:
             return await self._scale(target, request)
@@ -176,17 +184,24 @@ class Verbs:
         return json_response(self.tokens.issue(target, request), 201)
 
 
+def _fits(info: RequestInfo, target: Target) -> bool:
+    """Returns whether the verb is one of a collection or of an object, as the path is. A path may ask for a watch with
+    any method and of a single object, too."""
+    if info.verb == "watch":
+        return info.method in ("GET", "HEAD")
+    return (info.verb in _OF_COLLECTIONS) is not bool(target.name)
+
+
 Handler = Callable[[Verbs, Target, Request], Awaitable[Outcome]]
-_ON_OBJECT: dict[str, Handler] = {
-    "GET": Verbs._get,
-    "HEAD": Verbs._get,
-    "PUT": Verbs._put,
-    "PATCH": Verbs._patch,
-    "DELETE": Verbs._delete,
+_ON_PART: dict[str, Handler] = {"GET": Verbs._get, "HEAD": Verbs._get, "PUT": Verbs._put, "PATCH": Verbs._patch}
+_VERBS: dict[str, Handler] = {
+    "get": Verbs._get,
+    "list": Verbs._list,
+    "watch": Verbs._watch,
+    "create": Verbs._create,
+    "update": Verbs._put,
+    "patch": Verbs._patch,
+    "delete": Verbs._delete,
+    "deletecollection": Verbs._delete_all,
 }
-_ON_COLLECTION: dict[str, Handler] = {
-    "GET": Verbs._list,
-    "HEAD": Verbs._list,
-    "POST": Verbs._create,
-    "DELETE": Verbs._delete_all,
-}
+_OF_COLLECTIONS = frozenset({"list", "create", "deletecollection"})

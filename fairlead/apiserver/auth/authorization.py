@@ -1,0 +1,140 @@
+"""Whether a user may do what a request asks for: a list of authorizers, of which the first with an opinion decides.
+
+The built-in ones are upstream's AlwaysAllow for every known user, and the paths that anyone may read
+(docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from fairlead.apiserver.auth.authentication import unauthorized
+from fairlead.apiserver.model import ANONYMOUS, User
+from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.machinery.status import StatusError, forbidden_object
+
+Verdict = Literal["allowed", "denied", "no opinion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an authorizer says; `denied` cannot be overruled by a later one, `no opinion` can."""
+
+    verdict: Verdict
+    reason: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        return self.verdict == "allowed"
+
+
+class Authorizer(Protocol):
+    async def authorize(self, user: User, info: RequestInfo) -> Decision: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a user may do in a namespace, as far as it can be listed; the entries are JSON trees of
+    SelfSubjectRulesReview."""
+
+    resource: list[dict[str, Any]] = field(default_factory=list)
+    non_resource: list[dict[str, Any]] = field(default_factory=list)
+    incomplete: bool = False
+
+
+@runtime_checkable
+class RuleResolver(Protocol):
+    """An authorizer that can also list what it allows."""
+
+    async def rules_for(self, user: User, namespace: str) -> Rules: ...
+
+
+class AuthorizerChain:
+    """Asks several authorizers in order. Implements `Authorizer` and `RuleResolver`."""
+
+    def __init__(self, authorizers: Sequence[Authorizer]) -> None:
+        self._authorizers = tuple(authorizers)
+
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        """Returns the first opinion; if there is none, the reasons of all for having none."""
+        reasons: list[str] = []
+        for authorizer in self._authorizers:
+            decision = await authorizer.authorize(user, info)
+            if decision.verdict != "no opinion":
+                return decision
+            if decision.reason:
+                reasons.append(decision.reason)
+        return Decision("no opinion", "\n".join(reasons))
+
+    async def require(self, user: User, info: RequestInfo) -> None:
+        """Raises StatusError 401 for a stranger and 403 for a known user unless the request is allowed."""
+        decision = await self.authorize(user, info)
+        if not decision.allowed:
+            raise unauthorized() if user is ANONYMOUS else not_allowed(user, info, decision.reason)
+
+    async def rules_for(self, user: User, namespace: str) -> Rules:
+        """Returns the rules of all authorizers; incomplete if one cannot list its own."""
+        resource: list[dict[str, Any]] = []
+        non_resource: list[dict[str, Any]] = []
+        incomplete = False
+        for authorizer in self._authorizers:
+            if not isinstance(authorizer, RuleResolver):
+                incomplete = True
+                continue
+            rules = await authorizer.rules_for(user, namespace)
+            resource += rules.resource
+            non_resource += rules.non_resource
+            incomplete = incomplete or rules.incomplete
+        return Rules(resource, non_resource, incomplete)
+
+
+class KnownUsers:
+    """Implements `Authorizer` and `RuleResolver`: every authenticated user may do everything."""
+
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        return _NO_OPINION if user is ANONYMOUS else _KNOWN
+
+    async def rules_for(self, user: User, namespace: str) -> Rules:
+        if user is ANONYMOUS:
+            return Rules()
+        return Rules(
+            [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+        )
+
+
+class PublicPaths:
+    """Implements `Authorizer` and `RuleResolver`: health and version are for everyone."""
+
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        public = info.path in _PUBLIC or info.path.startswith(_PUBLIC_PREFIXES)
+        return _PUBLIC_PATH if public else _NO_OPINION
+
+    async def rules_for(self, user: User, namespace: str) -> Rules:
+        paths = [*sorted(_PUBLIC), *(f"{prefix}*" for prefix in _PUBLIC_PREFIXES)]
+        return Rules([], [{"verbs": ["*"], "nonResourceURLs": paths}])
+
+
+_PUBLIC = frozenset({"/healthz", "/livez", "/readyz", "/version"})
+_PUBLIC_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
+_NO_OPINION = Decision("no opinion")
+_PUBLIC_PATH = Decision("allowed", "the path is public")
+_KNOWN = Decision("allowed", "every known user may do everything")
+BUILT_IN: tuple[Authorizer, ...] = (KnownUsers(), PublicPaths())
+
+
+def not_allowed(user: User, info: RequestInfo, reason: str) -> StatusError:
+    """Returns upstream's 403 for a request that no authorizer allows."""
+    who = f"User {json.dumps(user.name, ensure_ascii=False)} cannot {info.verb}"
+    if info.is_resource_request:
+        place = f"in the namespace {json.dumps(info.namespace)}" if info.namespace else "at the cluster scope"
+        resource, group = json.dumps(info.qualified_resource), json.dumps(info.api_group)
+        text = f"{who} resource {resource} in API group {group} {place}"
+    else:
+        text = f"{who} path {json.dumps(info.path, ensure_ascii=False)}"
+    why = html.escape(text, quote=False)
+    return forbidden_object(info.resource, info.api_group, info.name, f"{why}: {reason}" if reason else why)

@@ -1,0 +1,40 @@
+"""The resource that a request is about: its `RequestInfo` looked up among the kinds that are served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.apiserver.watchcache.resource import Resource, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path below /api or /apis names: a collection, an object, or its subresource."""
+
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+
+def find_target(resources: Resources, info: RequestInfo) -> Target | None:
+    """Returns the target, or None if the path names nothing that is served."""
+    parts = info.parts
+    resource = resources.find(info.api_group, info.api_version, info.resource)
+    if resource is None or "" in parts[:3]:
+        return None
+    count = len(parts)
+    if count > 2 and (info.verb == "watch" or (count > 3 and parts[2] != "proxy")):
+        return None
+    name = parts[1] if count > 1 else ""
+    if not resource.kind.namespaced:
+        return Target(resource, "", name, info.subresource) if not info.namespace or _is_itself(info) else None
+    if name and not info.namespace:
+        return None
+    return Target(resource, info.namespace, name, info.subresource)
+
+
+def _is_itself(info: RequestInfo) -> bool:
+    """Returns whether the namespace in the path is the object, and not where the object would be."""
+    return info.resource == "namespaces" and info.path.count("/namespaces/") == 1
