@@ -18,7 +18,6 @@ from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Backend
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.inforce import Around
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.loop import Proxy
@@ -26,6 +25,7 @@ from fairlead.proxy.modes import cluster_pods
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.site import Site, cluster_site, of_family
+from fairlead.service.node import NodeView
 
 NAMES = ("nftables", "iptables", "iptables-legacy")
 """`iptables` is by the programs for nf_tables."""

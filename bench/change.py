@@ -32,6 +32,7 @@ import uvloop
 from bench.cluster import Access, Cluster, free_port, fresh_cluster, read_access
 from bench.load import post, run
 from fairlead.net import linux
+from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL
 
 SERVICES, ADDRESS = 10_000, "10.96.200.200"
 _DIAL_EVERY_S, _BACKLOG = 0.0005, 4096
@@ -47,7 +48,7 @@ def service(name: str, address: str) -> dict[str, Any]:
 
 
 def endpoint_slice(service_name: str, addresses: list[str], port: int) -> dict[str, Any]:
-    labels = {"kubernetes.io/service-name": service_name, "endpointslice.kubernetes.io/managed-by": "bench"}
+    labels = {SERVICE_NAME_LABEL: service_name, MANAGED_BY_LABEL: "bench"}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",

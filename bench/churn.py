@@ -24,7 +24,6 @@ from ipaddress import IPv4Address, IPv4Network
 
 from bench.backends import NAMES, fake_backend, kernel_backend, kernel_proxy, until
 from bench.proxy import enter_namespaces
-from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
@@ -39,6 +38,7 @@ from fairlead.proxy.backend import Source
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view
 from fairlead.proxy.site import cluster_site
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 REPLICAS = 4
 CLIENTS = 2

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
+
 SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 
@@ -42,7 +44,7 @@ def headless(endpoints: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def endpoint_slice(name: str, service: str, addresses: list[str]) -> dict[str, Any]:
-    labels = {"kubernetes.io/service-name": service}
+    labels = {SERVICE_NAME_LABEL: service}
     return {
         "metadata": {"name": name, "namespace": "ns0", "labels": labels, "resourceVersion": "1"},
         "addressType": "IPv4",

@@ -26,7 +26,6 @@ from typing import Any
 
 from bench import proxypath
 from bench.backends import kernel_proxy, until
-from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
@@ -35,6 +34,7 @@ from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 QUICK, FULL = (100, 1_000, 10_000), (100, 1_000, 10_000, 40_000)
 CHANGES = {"nftables": 300, "iptables": 60, "iptables-legacy": 8}

@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
 from typing import Any, NoReturn
 
-from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
@@ -29,9 +28,10 @@ from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view
+from fairlead.service.node import NodeView
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 ROUNDS = 100
 _CONNECTS, _EXCHANGES, _BULK = 60, 300, 64 << 20

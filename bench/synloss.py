@@ -32,7 +32,6 @@ from typing import NoReturn
 
 from bench.backends import NAMES, kernel_proxy, until
 from bench.proxy import apart
-from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.core.service.kind import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
@@ -43,6 +42,7 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_views
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 PODS = 4
 DIALLED = 50

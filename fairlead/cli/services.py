@@ -13,13 +13,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from fairlead.api import schemes
+from fairlead.service.decisions import DEFAULT_PROTOCOL, EndpointState, endpoint_state, port_id
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 
 Tree = dict[str, Any]
 Networks = Sequence[IPv4Network | IPv6Network]
 """Those that the host has routes to."""
 
-URLS = "fairlead.dev/host-urls"
-_SERVICE_NAME = "kubernetes.io/service-name"
 PUBLISHED = ("LoadBalancer", "NodePort")
 
 
@@ -46,12 +46,12 @@ class Door:
 
 def doors(services: Iterable[Tree], slices: Iterable[Tree], *, routed: Networks = ()) -> list[Door]:
     """Of every Service that is published, in order of namespace and name."""
-    serving = _serving(slices)
+    of_service = _by_service(slices)
     found = []
     for service in sorted(services, key=lambda s: (s["metadata"]["namespace"], s["metadata"]["name"])):
         if is_published(service, routed=routed):
             meta = service["metadata"]
-            found += _doors_of(service, serves=(meta["namespace"], meta["name"]) in serving, routed=routed)
+            found += _doors_of(service, of_service.get((meta["namespace"], meta["name"]), ()), routed=routed)
     return found
 
 
@@ -87,17 +87,17 @@ def rows(found: Iterable[Door]) -> list[list[str]]:
 COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
 
 
-def _doors_of(service: Tree, *, serves: bool, routed: Networks) -> list[Door]:
+def _doors_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> list[Door]:
     meta, spec = service["metadata"], service["spec"]
-    urls = _urls(meta.get("annotations", {}).get(URLS, ""))
+    urls = _urls(meta.get("annotations", {}).get(HOST_URLS_ANNOTATION, ""))
     address = _address(service)
     found = []
     for port in _ports(service):
-        key = f"{port['port']}/{port.get('protocol', 'TCP')}"
+        key = f"{port['port']}/{port.get('protocol', DEFAULT_PROTOCOL)}"
         url = urls.get(key, "")
         if spec["type"] != "NodePort" and _is_routed(address, routed):
             url = _own_url(port, address)
-        trouble = _trouble(service, key, serves=serves, address=address, noted=bool(url))
+        trouble = _trouble(service, key, serves=_is_served(port, slices), address=address, noted=bool(url))
         found.append(
             Door(
                 namespace=meta["namespace"],
@@ -139,7 +139,7 @@ def _is_routed(address: str, routed: Networks) -> bool:
 
 
 def _own_url(port: Tree, address: str) -> str:
-    protocol = port.get("protocol", "TCP")
+    protocol = port.get("protocol", DEFAULT_PROTOCOL)
     if protocol == "SCTP":
         return schemes.url("sctp", address, port["port"])
     spoken, name = port.get("appProtocol", ""), port.get("name", "")
@@ -156,11 +156,26 @@ def _urls(text: str) -> Mapping[str, str]:
     return {port: url for port, _, url in (entry.partition("=") for entry in text.split(",")) if url}
 
 
-def _serving(slices: Iterable[Tree]) -> set[tuple[str, str]]:
-    found = set()
+def _by_service(slices: Iterable[Tree]) -> Mapping[tuple[str, str], list[Tree]]:
+    found: dict[tuple[str, str], list[Tree]] = {}
     for piece in slices:
-        name = piece["metadata"].get("labels", {}).get(_SERVICE_NAME)
-        ready = any(e.get("conditions", {}).get("ready") is not False for e in piece.get("endpoints") or [])
-        if name and ready and piece.get("ports"):
-            found.add((piece["metadata"]["namespace"], name))
+        meta = piece["metadata"]
+        if name := meta.get("labels", {}).get(SERVICE_NAME_LABEL):
+            found.setdefault((meta["namespace"], name), []).append(piece)
     return found
+
+
+def _is_served(port: Tree, slices: Iterable[Tree]) -> bool:
+    """Returns whether connections to the Service's port reach an endpoint of either family."""
+    wanted = port_id(port.get("name"), port.get("protocol"))
+    return any(
+        _state(endpoint.get("conditions", {})) is not EndpointState.NOT_SERVING
+        for piece in slices
+        if piece.get("addressType") != "FQDN"
+        if any(p.get("port") and port_id(p.get("name"), p.get("protocol")) == wanted for p in piece.get("ports") or ())
+        for endpoint in piece.get("endpoints") or ()
+    )
+
+
+def _state(conditions: Tree) -> EndpointState:
+    return endpoint_state(conditions.get("ready"), conditions.get("serving"), conditions.get("terminating"))

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.predicates import condition
 from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant, parse_time
-from fairlead.controllers.workloads.podfacts import condition
 
 _AGREES_S = 2.0
 

@@ -20,9 +20,9 @@ from fairlead.dns.metrics import Metrics
 from fairlead.dns.records import Meta, Namespace, Pod, Service, Slice, reduce_service, reduce_slice
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.watch import Api, Follower
+from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION
 
 NAMESPACE, CONFIG_NAME = "kube-system", "fairlead-dns"
-TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 _CONFIG_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 
@@ -96,7 +96,7 @@ class ClusterView:
         reduced = None if found is None else reduce_slice(found)
         self._zone.put_slice(key, reduced)
         if self.ready and found is not None and reduced is not None:
-            at = found.metadata.annotations.get(TRIGGER, "")
+            at = found.metadata.annotations.get(TRIGGER_TIME_ANNOTATION, "")
             if at:
                 self._triggers.append((reduced.service, at))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fairlead.base.keys import join_key
 from fairlead.dns.wire import pack_address
 
 REVERSE_V4 = ("in-addr", "arpa")
@@ -45,7 +46,7 @@ class ServiceName:
 
     @property
     def key(self) -> str:
-        return f"{self.namespace}/{self.service}"
+        return join_key(self.namespace, self.service)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
+from fairlead.api.core.service.predicates import is_headless
+from fairlead.base.keys import join_key
+from fairlead.service.decisions import DEFAULT_PROTOCOL, is_ready
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
+
 
 class Meta(msgspec.Struct, gc=False):
     name: str = ""
@@ -109,14 +114,13 @@ T = TypeVar("T", bound=msgspec.Struct)
 pack = msgspec.msgpack.Encoder().encode
 unpack_service = msgspec.msgpack.Decoder(PackedService).decode
 unpack_slice = msgspec.msgpack.Decoder(PackedSlice).decode
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 def reduce_service(service: Service) -> PackedService:
     spec = service.spec
     external = spec.externalName if spec.type == "ExternalName" else ""
     addresses = () if external else spec.clusterIPs or ((spec.clusterIP,) if spec.clusterIP else ())
-    headless = not external and addresses[:1] == ("None",)
+    headless = not external and is_headless(spec)
     return PackedService(
         () if headless else tuple(a for a in addresses if a),
         headless,
@@ -128,16 +132,18 @@ def reduce_service(service: Service) -> PackedService:
 
 def reduce_slice(found: Slice) -> PackedSlice | None:
     """None where it belongs to no Service, or holds names instead of addresses."""
-    service = found.metadata.labels.get(SERVICE_LABEL, "")
+    service = found.metadata.labels.get(SERVICE_NAME_LABEL, "")
     if not service or found.addressType == "FQDN":
         return None
     endpoints = tuple(
-        PackedEndpoint(e.addresses[0], (e.hostname or "").lower(), e.conditions.ready is not False)
+        PackedEndpoint(e.addresses[0], (e.hostname or "").lower(), is_ready(e.conditions.ready))
         for e in found.endpoints or ()
         if e.addresses
     )
-    return PackedSlice(f"{found.metadata.namespace}/{service}", endpoints, _ports(found.ports or ()))
+    return PackedSlice(join_key(found.metadata.namespace, service), endpoints, _ports(found.ports or ()))
 
 
 def _ports(ports: tuple[Port, ...]) -> tuple[PackedPort, ...]:
-    return tuple(PackedPort((p.name or "").lower(), (p.protocol or "TCP").lower(), p.port) for p in ports if p.port)
+    return tuple(
+        PackedPort((p.name or "").lower(), (p.protocol or DEFAULT_PROTOCOL).lower(), p.port) for p in ports if p.port
+    )

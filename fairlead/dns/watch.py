@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from fairlead.base.keys import key_of
 from fairlead.base.log import Log
 from fairlead.dns.records import Meta
 
@@ -225,7 +226,7 @@ class Follower(Generic[T]):
             more = f"&continue={quote(token)}" if token else ""
             page = self._many.decode(await self._api.get(f"{self._path}?limit={_PAGE}{self._query}{more}"))
             for item in page.items or ():
-                key = _key(item.metadata)
+                key = key_of(item.metadata)
                 found.add(key)
                 self._take(key, item)
             version, token = page.metadata.resourceVersion, page.metadata.continue_
@@ -260,14 +261,10 @@ class Follower(Generic[T]):
         self._version = meta.resourceVersion
         if event.type == "BOOKMARK":
             return
-        key = _key(meta)
+        key = key_of(meta)
         if event.type == "DELETED":
             self._known.discard(key)
             self._take(key, None)
         else:
             self._known.add(key)
             self._take(key, item)
-
-
-def _key(meta: Meta) -> str:
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name

@@ -25,6 +25,7 @@ from fairlead.dns.records import (
 )
 from fairlead.dns.rotation import Rotation
 from fairlead.dns.wire import AA, AAAA, PLAIN_SIZE, QR, RA, RD, A, Record, encode_name, pack_address, pack_record
+from fairlead.service.decisions import is_published
 
 FLAGS = QR | AA | RD | RA
 _MOST_KEPT = 16_384
@@ -154,7 +155,7 @@ class Zone:
         found: dict[tuple[str, str], tuple[PackedEndpoint, tuple[PackedPort, ...]]] = {}
         for one in self.slices(key):
             for endpoint in one.endpoints:
-                if endpoint.ready or service.publish:
+                if is_published(endpoint.ready, not_ready_too=service.publish):
                     at = endpoint.address, endpoint.hostname
                     before = found.get(at)
                     ports = one.ports if before is None else tuple(dict.fromkeys(before[1] + one.ports))

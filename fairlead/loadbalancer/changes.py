@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from fairlead.api.core.service.kind import Service
-from fairlead.loadbalancer.holders import SHARING
-from fairlead.loadbalancer.plan import ADDRESSES, FINALIZER, is_ours
+from fairlead.base.keys import key_of
+from fairlead.loadbalancer.plan import is_ours
 from fairlead.runtime.plan import Note
+from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER, LOAD_BALANCER_IPS_ANNOTATION, SHARED_IP_ANNOTATION
 
 _ENSURING = ("EnsuringLoadBalancer", "Ensuring load balancer")
 _SILENT = ("sessionAffinity", "sessionAffinityConfig")
@@ -30,7 +31,7 @@ def told(old: Service, new: Service) -> tuple[Note, ...]:
     found = tuple(islice(_differences(old, new), 1))
     if not found and not _needs_more(old, new):
         return ()
-    return (*found, Note(new, *_ENSURING)) if FINALIZER in new.metadata.finalizers else found
+    return (*found, Note(new, *_ENSURING)) if LOAD_BALANCER_FINALIZER in new.metadata.finalizers else found
 
 
 def _differences(old: Service, new: Service) -> Iterator[Note]:
@@ -61,7 +62,8 @@ def _needs_more(old: Service, new: Service) -> bool:
         return True
     if any(getattr(old.spec, name) != getattr(new.spec, name) for name in _SILENT):
         return True
-    return any(old.metadata.annotations.get(key) != new.metadata.annotations.get(key) for key in (ADDRESSES, SHARING))
+    asks = (LOAD_BALANCER_IPS_ANNOTATION, SHARED_IP_ANNOTATION)
+    return any(old.metadata.annotations.get(key) != new.metadata.annotations.get(key) for key in asks)
 
 
 def _list(values: list[str]) -> str:
@@ -73,7 +75,7 @@ def updated(service: Service, hosts: int) -> Note:
     """Other nodes may answer for its addresses now."""
     if hosts:
         return Note(service, "UpdatedLoadBalancer", "Updated load balancer with new hosts")
-    place = f"{service.metadata.namespace}/{service.metadata.name}"
+    place = key_of(service.metadata)
     text = f"There are no available nodes for LoadBalancer service {place}"
     return Note(service, "UnAvailableLoadBalancer", text, "Warning")
 

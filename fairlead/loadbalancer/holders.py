@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fairlead.api.core.service.kind import Service
-from fairlead.runtime.keys import key_of
-
-SHARING = "fairlead.dev/allow-shared-ip"
-"""Annotation: Services with the same value may share an address, on different ports."""
+from fairlead.base.keys import key_of
+from fairlead.service.frontends import keeps_external_traffic
+from fairlead.service.wellknown import SHARED_IP_ANNOTATION
 
 _Selector = tuple[tuple[str, str], ...]
 
@@ -37,25 +36,20 @@ Holdings = Mapping[str, Mapping[str, Holder]]
 
 def holder_of(service: Service) -> Holder:
     meta, spec = service.metadata, service.spec
-    local = (meta.namespace, tuple(sorted(spec.selector.items()))) if spec.externalTrafficPolicy == "Local" else None
+    local = (meta.namespace, tuple(sorted(spec.selector.items()))) if keeps_external_traffic(service) else None
     return Holder(
         key=key_of(meta),
         age=(meta.creationTimestamp or "", meta.uid),
         ports=frozenset((port.protocol or "TCP", port.port) for port in spec.ports),
-        sharing=meta.annotations.get(SHARING, ""),
+        sharing=meta.annotations.get(SHARED_IP_ANNOTATION, ""),
         local=local,
     )
-
-
-def addresses_of(service: Service) -> tuple[str, ...]:
-    """Those that its status says it has."""
-    return tuple(point.ip for point in service.status.loadBalancer.ingress if point.ip)
 
 
 def conflict(one: Holder, other: Holder) -> str:
     """Why the two cannot share an address; empty where they can."""
     if not one.sharing or one.sharing != other.sharing:
-        return f"both need the annotation {SHARING} with the same value to share it"
+        return f"both need the annotation {SHARED_IP_ANNOTATION} with the same value to share it"
     if both := sorted(one.ports & other.ports):
         protocol, port = both[0]
         return f"both use port {port}/{protocol}, and only different ports can share it"

@@ -16,8 +16,8 @@ from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.loadbalancer.announcer.plan import may_announce
 from fairlead.loadbalancer.changes import ensured, told, updated
-from fairlead.loadbalancer.holders import Holder, addresses_of, holder_of
-from fairlead.loadbalancer.plan import FINALIZER, holds, is_ours, reconcile
+from fairlead.loadbalancer.holders import Holder, holder_of
+from fairlead.loadbalancer.plan import holds, is_ours, reconcile
 from fairlead.loadbalancer.pool import Pool
 from fairlead.loadbalancer.settings import NAME, NAMESPACE, PoolSetting, Problem
 from fairlead.runtime.apply import Applier
@@ -25,6 +25,8 @@ from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Note, Plan
 from fairlead.runtime.queue import WorkQueue
+from fairlead.service.frontends import load_balancer_ips
+from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER
 
 _NODES, _POOL = "nodes", "pool"
 """Stand in the queue for these; Services' keys have a namespace."""
@@ -121,7 +123,7 @@ class _Balancer:
             self._ensuring.discard(key)
             return None
         if news := self._news.pop(key, None):
-            if is_ours(service) and FINALIZER in service.metadata.finalizers:
+            if is_ours(service) and LOAD_BALANCER_FINALIZER in service.metadata.finalizers:
                 self._ensuring.add(key)
             self.controller.queue.add(key)
             return Plan(events=tuple(news))
@@ -152,8 +154,10 @@ def _held(service: Service | None) -> dict[str, Holder]:
     if service is None or not holds(service):
         return {}
     holder = holder_of(service)
-    return dict.fromkeys(addresses_of(service), holder)
+    return dict.fromkeys(load_balancer_ips(service), holder)
 
 
 def _concerns(service: Service | None) -> bool:
-    return service is not None and (service.spec.type == "LoadBalancer" or FINALIZER in service.metadata.finalizers)
+    return service is not None and (
+        service.spec.type == "LoadBalancer" or LOAD_BALANCER_FINALIZER in service.metadata.finalizers
+    )

@@ -13,14 +13,17 @@ from ipaddress import ip_address
 import msgspec
 
 from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
-from fairlead.loadbalancer.holders import SHARING, Holder, Holdings, addresses_of, conflict, holder_of, in_the_way
-from fairlead.loadbalancer.pool import Pool, family_of, render
+from fairlead.base.addresses import family_of
+from fairlead.loadbalancer.holders import Holder, Holdings, conflict, holder_of, in_the_way
+from fairlead.loadbalancer.pool import Pool, render
 from fairlead.runtime.plan import NOTHING, Note, Patch, Plan, Update
-
-FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
-CLASS = "fairlead.dev/lb"
-ADDRESSES = "fairlead.dev/load-balancer-ips"
-"""Annotation: the addresses wanted, one of each family, with commas between."""
+from fairlead.service.frontends import load_balancer_ips
+from fairlead.service.wellknown import (
+    LOAD_BALANCER_CLASS,
+    LOAD_BALANCER_FINALIZER,
+    LOAD_BALANCER_IPS_ANNOTATION,
+    SHARED_IP_ANNOTATION,
+)
 
 _FAILED = "SyncLoadBalancerFailed"
 _ANOTHER_CLASS = "LoadBalancerClassNotServed"
@@ -38,13 +41,13 @@ class NoAddress(Exception):
 
 
 def is_ours(service: Service) -> bool:
-    return service.spec.type == "LoadBalancer" and service.spec.loadBalancerClass in (None, CLASS)
+    return service.spec.type == "LoadBalancer" and service.spec.loadBalancerClass in (None, LOAD_BALANCER_CLASS)
 
 
 def holds(service: Service) -> bool:
     """Whether what its status says is still its own."""
     return is_ours(service) and not (
-        service.metadata.deletionTimestamp and FINALIZER not in service.metadata.finalizers
+        service.metadata.deletionTimestamp and LOAD_BALANCER_FINALIZER not in service.metadata.finalizers
     )
 
 
@@ -52,10 +55,13 @@ def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) ->
     """`said` is the trouble that the last look ended with: the same is not said twice."""
     if service.metadata.deletionTimestamp or not is_ours(service):
         return _withdraw(service, said)
-    if FINALIZER not in service.metadata.finalizers:
+    if LOAD_BALANCER_FINALIZER not in service.metadata.finalizers:
         note = Note(service, "EnsuringLoadBalancer", "Ensuring load balancer")
         return Decision(
-            Plan(patch=(_finalizers(service, [*service.metadata.finalizers, FINALIZER]),), events=(note,)), said
+            Plan(
+                patch=(_finalizers(service, [*service.metadata.finalizers, LOAD_BALANCER_FINALIZER]),), events=(note,)
+            ),
+            said,
         )
     try:
         wanted, trouble = choose(service, holdings, pool), ""
@@ -93,7 +99,7 @@ def _others(service: Service, family: str, pool: Pool) -> bool:
 
 def _asked(service: Service) -> dict[str, str]:
     """By family. The annotation goes before the deprecated field."""
-    text = service.metadata.annotations.get(ADDRESSES, "") or service.spec.loadBalancerIP
+    text = service.metadata.annotations.get(LOAD_BALANCER_IPS_ANNOTATION, "") or service.spec.loadBalancerIP
     asked: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
@@ -120,7 +126,7 @@ def _take(address: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
 
 
 def _keep(family: str, service: Service, me: Holder, holdings: Holdings, pool: Pool) -> str:
-    mine = (a for a in addresses_of(service) if family_of(a) == family and a in pool)
+    mine = (a for a in load_balancer_ips(service) if family_of(a) == family and a in pool)
     return next((a for a in mine if not any(in_the_way(a, me, holdings, older_only=True))), "")
 
 
@@ -140,7 +146,7 @@ def _find(family: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
     count = sum(some.size for some in ranges)
     raise NoAddress(
         f"all {count} addresses of the pool {render(ranges)} are in use: delete a Service of type LoadBalancer or "
-        f"change its type, or let several share one with the annotation {SHARING}"
+        f"change its type, or let several share one with the annotation {SHARED_IP_ANNOTATION}"
     )
 
 
@@ -172,8 +178,8 @@ def _point(service: Service, address: str) -> LoadBalancerIngress:
 
 def _withdraw(service: Service, said: str) -> Decision:
     """It is going, or is none of ours (any more)."""
-    if FINALIZER in service.metadata.finalizers and not _is_anothers(service):
-        left = [name for name in service.metadata.finalizers if name != FINALIZER]
+    if LOAD_BALANCER_FINALIZER in service.metadata.finalizers and not _is_anothers(service):
+        left = [name for name in service.metadata.finalizers if name != LOAD_BALANCER_FINALIZER]
         if service.status.loadBalancer.ingress and (left or not service.metadata.deletionTimestamp):
             return Decision(Plan(status=(_status(service, [], None),)))
         notes = (
@@ -183,9 +189,9 @@ def _withdraw(service: Service, said: str) -> Decision:
         return Decision(Plan(patch=(_finalizers(service, left),), events=notes))
     if _is_anothers(service) and not service.status.loadBalancer.ingress and not service.metadata.deletionTimestamp:
         trouble = (
-            f'this cluster serves loadBalancerClass "{CLASS}" and Services without a class; an address for class '
-            f'"{service.spec.loadBalancerClass}" is up to a controller of yours. The class cannot be changed: to have '
-            "an address from here, create the Service anew without it"
+            f'this cluster serves loadBalancerClass "{LOAD_BALANCER_CLASS}" and Services without a class; '
+            f'an address for class "{service.spec.loadBalancerClass}" is up to a controller of yours. '
+            "The class cannot be changed: to have an address from here, create the Service anew without it"
         )
         hint = (Note(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
         return Decision(Plan(events=hint), trouble)

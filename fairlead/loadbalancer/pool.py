@@ -156,9 +156,5 @@ def _overlap(some: Range, block: Block) -> bool:
     )
 
 
-def family_of(address: str) -> str:
-    return "IPv6" if ":" in address else "IPv4"
-
-
 def render(ranges: tuple[Range, ...]) -> str:
     return ", ".join(map(str, ranges))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fairlead.base.addresses import FamilyName
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    name: str
+    name: FamilyName
     """As in `addressType` and `ipFamilies`."""
     table: str
     """Of nft's tables, and of their headers' fields."""
@@ -27,6 +29,10 @@ IPV4 = Family("IPv4", "ip", "ipv4_addr", "icmp", "icmp port-unreachable", "127.0
 IPV6 = Family("IPv6", "ip6", "ipv6_addr", "ipv6-icmp", "icmpv6 port-unreachable", "::1")
 
 
-def family_of(version: int) -> Family:
-    """By the version that `ipaddress` values carry."""
+def of_version(version: int) -> Family:
+    """Returns the family by the version that `ipaddress` values carry."""
     return IPV6 if version == 6 else IPV4
+
+
+def of_name(name: FamilyName) -> Family:
+    return IPV6 if name == "IPv6" else IPV4

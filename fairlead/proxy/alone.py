@@ -12,9 +12,10 @@ from ipaddress import ip_address, ip_network
 from fairlead.api.core.node.kind import Node
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import ZONE_LABEL, NodeView
 from fairlead.proxy.setup import outside_of
 from fairlead.proxy.site import Site, of_family
+from fairlead.service.node import NodeView
+from fairlead.service.wellknown import ZONE_LABEL
 
 
 def node_views(node: Node, config: ProxyConfig) -> list[NodeView]:

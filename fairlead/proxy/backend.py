@@ -43,7 +43,7 @@ from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.metrics import Family, Labels
 from fairlead.net.errors import KernelRefused
-from fairlead.proxy.endpoints import NodeView
+from fairlead.service.node import NodeView
 
 Address = tuple[str, int]
 """An endpoint's address and port."""

@@ -13,8 +13,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from fairlead.net.conntrack.model import Flow
 from fairlead.proxy.backend import Address, Behind, UdpFrontend
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.site import Site
+from fairlead.service.node import NodeView
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.predicates import needs_health_port
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.instant import Instant, render_micro_time
-from fairlead.proxy.endpoints import NodeView, local_ready
+from fairlead.service.endpoints import count_local_ready
+from fairlead.service.node import NodeView
+from fairlead.service.wellknown import LEAVING_TAINT
 
 HEALTHY_FOR_S = 60.0
 """A change may wait this long to be brought to the kernel: twice upstream's sync period."""
-_LEAVING_TAINT = "ToBeDeletedByClusterAutoscaler"
 _JSON = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
 _TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
@@ -58,18 +60,18 @@ class ProxyHealth:
 
 def service_check(service: Service | None, slices: Iterable[EndpointSlice], *, node: NodeView) -> ServiceCheck | None:
     """None where nobody has to ask: only the Local policy makes nodes differ."""
-    if service is None or service.spec.type != "LoadBalancer" or service.spec.externalTrafficPolicy != "Local":
+    if service is None or not needs_health_port(service.spec):
         return None
     port = service.spec.healthCheckNodePort
     if not port:
         return None
-    return ServiceCheck(service.metadata.namespace, service.metadata.name, port, local_ready(slices, node=node))
+    return ServiceCheck(service.metadata.namespace, service.metadata.name, port, count_local_ready(slices, node=node))
 
 
 def is_eligible(node: Node | None) -> bool:
     if node is None:
         return True
-    return not node.metadata.deletionTimestamp and all(taint.key != _LEAVING_TAINT for taint in node.spec.taints)
+    return not node.metadata.deletionTimestamp and all(taint.key != LEAVING_TAINT for taint in node.spec.taints)
 
 
 def service_page(check: ServiceCheck, *, healthy: bool) -> Page:

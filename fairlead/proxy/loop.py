@@ -29,7 +29,6 @@ from fairlead.net.errors import KernelRefused
 from fairlead.proxy.applied import AppliedRevision
 from fairlead.proxy.backend import Backend, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.flows import stale_flows, surroundings
 from fairlead.proxy.inforce import Around, InForce
 from fairlead.proxy.metrics import ProxyMetrics
@@ -38,6 +37,7 @@ from fairlead.proxy.site import Site
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
+from fairlead.service.node import NodeView
 
 _PLANS_A_TURN = 500
 """Services planned before other tasks of the process get their turn, and changed in one transaction."""

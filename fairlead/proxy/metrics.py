@@ -15,8 +15,7 @@ from fairlead.base.instant import parse_time
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, Type
 from fairlead.proxy.backend import NoLocal
 from fairlead.runtime.informer import InformerSet
-
-TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION
 
 _SYNC_BOUNDS = tuple(0.001 * 2**n for n in range(15))
 _PROGRAMMING_BOUNDS = (0.25, 0.5, *map(float, range(1, 60)), *map(float, range(60, 120, 5)), *range(120, 301, 30))
@@ -109,8 +108,8 @@ class ProxyMetrics:
         self.forgotten += forgotten
 
     def _triggered(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        text = new.metadata.annotations.get(TRIGGER_TIME) if new is not None else None
-        if not text or (old is not None and old.metadata.annotations.get(TRIGGER_TIME) == text):
+        text = new.metadata.annotations.get(TRIGGER_TIME_ANNOTATION) if new is not None else None
+        if not text or (old is not None and old.metadata.annotations.get(TRIGGER_TIME_ANNOTATION) == text):
             return
         try:
             began = parse_time(text)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.model import ClusterNetwork
-from fairlead.proxy.endpoints import NodeView
+from fairlead.service.node import NodeView
 
 
 def node_view(name: str, ip: IPv4Address, network: ClusterNetwork) -> NodeView:

@@ -27,7 +27,6 @@ from fairlead.base.process import build_info, process_families
 from fairlead.base.tasks import run_all
 from fairlead.net.errors import KernelRefused
 from fairlead.proxy.config import HEALTHZ, METRICS, ProxyConfig
-from fairlead.proxy.endpoints import ZONE_LABEL
 from fairlead.proxy.following import ConfigFollower
 from fairlead.proxy.health import (
     NOT_FOUND,
@@ -46,6 +45,7 @@ from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.serving import HttpServer
+from fairlead.service.wellknown import ZONE_LABEL
 
 _RETRY_S = 5.0
 _STOP_S = 1.0

@@ -7,8 +7,8 @@ from ipaddress import IPv4Network
 
 from fairlead.net.family import IPV4, IPV6
 from fairlead.proxy.config import SYNC_PERIOD_S, ProxyConfig
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.site import Outside, Site, of_family
+from fairlead.service.node import NodeView
 
 _ALL = {IPV4: "0.0.0.0/0", IPV6: "::/0"}
 _LOOPBACK = {IPV4: "127.0.0.0/8", IPV6: "::1/128"}

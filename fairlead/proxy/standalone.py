@@ -15,13 +15,13 @@ from fairlead.machinery.status import StatusError
 from fairlead.net.conntrack.model import FlowTable
 from fairlead.proxy.alone import base_site, node_views
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.following import RangeFollower
 from fairlead.proxy.inforce import Around, Makers
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.serving import Station, bindings_of, serve
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.node import NodeView
 
 _WAIT_S = 1.0
 

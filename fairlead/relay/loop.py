@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.predicates import may_have_node_ports
 from fairlead.base.clock import Clock
+from fairlead.base.keys import key_of
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, run_all
 from fairlead.net.model import ClusterNetwork
@@ -24,12 +26,13 @@ from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.kept import Keeper
 from fairlead.relay.listener import HostListener, PortTaken
 from fairlead.relay.notes import Notes
-from fairlead.relay.plan import URLS, Door, Way, candidates, doors, parse_urls, render_urls, targets
+from fairlead.relay.plan import Door, Way, candidates, doors, parse_urls, render_urls, targets
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 
 __all__ = ["NOT_PUBLISHED", "HostListener", "Relay", "run"]
 
@@ -142,14 +145,14 @@ class Relay:
         service = self.view.service(key)
         if service is None:
             return None
-        has_doors = service.spec.type in ("NodePort", "LoadBalancer")
+        has_doors = may_have_node_ports(service.spec)
         text = render_urls(service, self._ports | self._remembered(service)) if has_doors else ""
         return service, text
 
     def _remembered(self, service: Service) -> dict[Door, int]:
         """Ports from before, of doors that were not opened again yet: a Service keeps its URL while nobody serves."""
-        before = parse_urls(service.metadata.annotations.get(URLS, ""))
-        key = f"{service.metadata.namespace}/{service.metadata.name}"
+        before = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, ""))
+        key = key_of(service.metadata)
         found: dict[Door, int] = {}
         for port in service.spec.ports:
             for door in (Door(key, "TCP", port.port), Door(key, "UDP", port.port)):
@@ -242,7 +245,7 @@ class Relay:
 
     def _last_port(self, door: Door) -> int:
         service = self.view.service(door.service)
-        noted = parse_urls(service.metadata.annotations.get(URLS, "")) if service is not None else {}
+        noted = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, "")) if service is not None else {}
         return self._ports.get(door) or noted.get(str(door), 0)
 
     def _refused(self, door: Door, port: int, why: str) -> None:

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.base.keys import split_key
 from fairlead.base.log import Log
 from fairlead.machinery.status import StatusError
-from fairlead.relay.plan import URLS
 from fairlead.runtime.client import Client
-from fairlead.runtime.keys import split_key
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 
 _RETRY_S = 0.5
 
@@ -44,10 +44,10 @@ class Notes:
         if found is None:
             return
         service, text = found
-        if service.metadata.annotations.get(URLS, "") == text:
+        if service.metadata.annotations.get(HOST_URLS_ANNOTATION, "") == text:
             return
         namespace, name = split_key(key)
-        meta = {"uid": service.metadata.uid, "annotations": {URLS: text or None}}
+        meta = {"uid": service.metadata.uid, "annotations": {HOST_URLS_ANNOTATION: text or None}}
         try:
             await self._client.patch(SERVICE, name, namespace, patch={"metadata": meta})
         except StatusError as error:

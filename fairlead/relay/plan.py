@@ -12,14 +12,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from fairlead.api import schemes
-from fairlead.api.backends import Family, has_node_ports, serving_nodes
 from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.schemes import scheme_of
+from fairlead.base.addresses import FamilyName
+from fairlead.base.keys import key_of
 from fairlead.base.numbers import port_number
-
-URLS = "fairlead.dev/host-urls"
-"""Annotation, written by the relay: `80/TCP=http://127.0.0.1:8080`, an entry for each port, with commas between."""
+from fairlead.service.endpoints import serving_nodes
+from fairlead.service.frontends import has_node_ports, is_sticky, keeps_external_traffic
 
 _ANOTHER = 8000
 """Added to a port that the host does not give: 80 becomes 8080 and 443 becomes 8443."""
@@ -65,9 +65,9 @@ def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks:
     if service is None or not has_node_ports(service):
         return {}
     known = list(slices)
-    sticky = service.spec.sessionAffinity == "ClientIP"
+    sticky = is_sticky(service)
     # Whoever is to come back to a node must not go to another one because somebody serves there now.
-    nearest = service.spec.externalTrafficPolicy == "Local" or not sticky
+    nearest = keeps_external_traffic(service) or not sticky
     found: dict[Door, Way] = {}
     for port in service.spec.ports:
         protocol = _protocol(port)
@@ -80,15 +80,15 @@ def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks:
             any_node = ANY_IPV6 if family == "IPv6" else ""
             found[Door("", protocol, port.nodePort)] = Way(any_node, nodes, always_same=sticky)
         if address := _balancer_address(service, [n for n in networks if _family(n) == family]):
-            found[Door(_key(service), protocol, port.port)] = Way(address)
+            found[Door(key_of(service.metadata), protocol, port.port)] = Way(address)
     return found
 
 
-def _families(networks: Networks) -> list[Family]:
+def _families(networks: Networks) -> list[FamilyName]:
     return sorted({_family(network) for network in networks})
 
 
-def _family(network: IPv4Network | IPv6Network) -> Family:
+def _family(network: IPv4Network | IPv6Network) -> FamilyName:
     return "IPv6" if network.version == 6 else "IPv4"
 
 
@@ -117,7 +117,11 @@ def render_urls(service: Service, ports: Mapping[Door, int]) -> str:
         protocol = _protocol(port)
         if protocol is None:
             continue
-        number = ports.get(Door(_key(service), protocol, port.port)) if service.spec.type == "LoadBalancer" else None
+        number = (
+            ports.get(Door(key_of(service.metadata), protocol, port.port))
+            if service.spec.type == "LoadBalancer"
+            else None
+        )
         if number is None and port.nodePort:
             number = ports.get(Door("", protocol, port.nodePort))
         if number is not None:
@@ -168,10 +172,6 @@ def _protocol(port: ServicePort) -> Literal["TCP", "UDP"] | None:
             return "TCP"
         case _:
             return None
-
-
-def _key(service: Service) -> str:
-    return f"{service.metadata.namespace}/{service.metadata.name}"
 
 
 def _is_in(text: str, networks: Networks) -> bool:

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
+from fairlead.base.keys import key_of
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, is_namespace_terminating
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
-from fairlead.runtime.keys import key_of
 from fairlead.runtime.plan import Create, Delete, Note, Patch, Plan, Update
 
 W = TypeVar("W")

@@ -17,13 +17,14 @@ import msgspec
 
 from fairlead.api.meta.types import Object
 from fairlead.base.instant import Instant, render_time
+from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log
 from fairlead.base.tasks import Nursery
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client, WatchEvent
-from fairlead.runtime.keys import key_of, revision_of
+from fairlead.runtime.revisions import revision_of
 from fairlead.runtime.streams import closing
 
 T = TypeVar("T", bound=Object)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from fairlead.api.backends import is_proxied, service_of
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.members import is_proxied, service_of
 
 
 class ServiceView:

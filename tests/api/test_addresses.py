@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fairlead.api.backends import backends
 from fairlead.api.core.endpoints.kind import ENDPOINTS
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.pod.status import PodIP, PodStatus
@@ -14,7 +13,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, 
 from fairlead.api.meta.rules import ordinary_ip
 from fairlead.machinery import names
 from fairlead.net.family import IPV4, IPV6
-from fairlead.proxy.endpoints import canonical
+from fairlead.service.endpoints import canonical, serving_nodes
 from tests.api.objects import made_pod, service, wrong
 
 MAPPED = ("::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:ffff:10.244.1.2", "::FFFF:a00:1")
@@ -79,5 +78,5 @@ def test_what_an_address_means_is_asked_of_the_ipv4_address(ip: str, text: str) 
 def test_a_stored_mapped_address_is_of_no_family(ip: str) -> None:
     """An object that was written before the check."""
     piece = EndpointSlice(addressType="", endpoints=[Endpoint(addresses=[ip])], ports=[EndpointPort(port=80)])
-    assert [backends(ServicePort(port=80), [piece], family) for family in ("IPv4", "IPv6")] == [[], []]
+    assert [serving_nodes(ServicePort(port=80), [piece], family) for family in ("IPv4", "IPv6")] == [set(), set()]
     assert [canonical(ip, family) for family in (IPV4, IPV6)] == ["", ""]

@@ -7,23 +7,28 @@ from typing import Any
 
 import pytest
 
-from fairlead.cli.services import URLS, NotFound, browsable, choose, doors, rows
+from fairlead.cli.services import NotFound, browsable, choose, doors, rows
 from fairlead.cmd.commands.services import service_name
 from fairlead.cmd.errors import UsageError
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 
 Tree = dict[str, Any]
+
+NAMES = ("", "db", "dns", "web")
+"""Of the ports of the tests' Services."""
 
 
 def service(name: str = "web", urls: str = "80/TCP=http://127.0.0.1:8080", **changes: Any) -> Tree:
     spec = {"type": "LoadBalancer", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "protocol": "TCP"}]} | changes
     status: Tree = {"loadBalancer": {"ingress": [{"ip": "172.30.0.200"}]}} if spec["type"] == "LoadBalancer" else {}
-    meta = {"name": name, "namespace": "default", "annotations": {URLS: urls} if urls else {}}
+    meta = {"name": name, "namespace": "default", "annotations": {HOST_URLS_ANNOTATION: urls} if urls else {}}
     return {"metadata": meta, "spec": spec, "status": status}
 
 
 def serving(name: str = "web", ready: bool = True) -> Tree:
     meta = {"name": f"{name}-1", "namespace": "default", "labels": {"kubernetes.io/service-name": name}}
-    return {"metadata": meta, "ports": [{"port": 80}], "endpoints": [{"conditions": {"ready": ready}}]}
+    ports = [{"name": n, "protocol": p, "port": 80} for n in NAMES for p in ("TCP", "UDP", "SCTP")]
+    return {"metadata": meta, "ports": ports, "endpoints": [{"conditions": {"ready": ready}}]}
 
 
 def test_a_row_for_each_port_with_its_url() -> None:

@@ -24,9 +24,9 @@ from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.kinds import KINDS
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.base.keys import key_of
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.fake import FakeClient
-from fairlead.runtime.keys import key_of
 from tests.controllers.factories import deployment, pod, service
 from tests.controllers.world import World, add_namespace, in_fake_world, in_world
 

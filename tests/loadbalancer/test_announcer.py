@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL, SERVICE_NAME_LABEL
 from fairlead.api.core.node.kind import Node, NodeCondition, NodeStatus
 from fairlead.api.core.service.kind import LoadBalancerIngress, Service
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointSlice
@@ -22,6 +21,7 @@ from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, An
 from fairlead.loadbalancer.announcer.model import Call, heartbeat, parse_heartbeat
 from fairlead.loadbalancer.announcer.plan import FABRIC, Surroundings, Wish, announcers, best, may_announce, wishes
 from fairlead.runtime.fake import run_jumping
+from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL, SERVICE_NAME_LABEL
 from tests.loadbalancer.world import balanced
 
 A, B = "172.30.0.200", "172.30.0.201"
@@ -115,7 +115,7 @@ def test_exactly_one_node_has_an_address_at_once_and_says_so() -> None:
     story(body)
 
 
-@pytest.mark.parametrize("label", [HEADLESS_LABEL, OTHER_PROXY_LABEL])
+@pytest.mark.parametrize("label", [HEADLESS_LABEL, PROXY_NAME_LABEL])
 def test_no_node_answers_for_a_service_whose_traffic_nodes_do_not_carry(label: str) -> None:
     async def body(cluster: Cluster) -> None:
         made = with_address(externalTrafficPolicy="Local")

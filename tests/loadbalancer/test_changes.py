@@ -8,13 +8,13 @@ import pytest
 
 from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.loadbalancer.changes import told, updated
-from fairlead.loadbalancer.plan import FINALIZER
+from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER
 from tests.loadbalancer.world import balanced
 
 
 def ours(**changes: Any) -> Service:
     annotations = changes.pop("annotations", {})
-    return balanced(meta={"finalizers": [FINALIZER], "annotations": annotations}, **changes)
+    return balanced(meta={"finalizers": [LOAD_BALANCER_FINALIZER], "annotations": annotations}, **changes)
 
 
 def lines(old: Service, new: Service) -> list[str]:

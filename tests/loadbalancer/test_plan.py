@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.core.service.kind import LoadBalancerIngress, PortStatus, ServicePort
 from fairlead.loadbalancer.holders import conflict, holder_of
-from fairlead.loadbalancer.plan import FINALIZER
+from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER
 from tests.loadbalancer.world import World, balanced, pool, sharing
 
 
@@ -28,7 +28,7 @@ def troubles(world: World) -> list[str]:
 def test_a_service_gets_the_first_free_address_a_finalizer_and_upstreams_events() -> None:
     world = settled(balanced())
     service = world.services["web"]
-    assert service.metadata.finalizers == [FINALIZER]
+    assert service.metadata.finalizers == [LOAD_BALANCER_FINALIZER]
     assert service.status.loadBalancer.ingress == [
         LoadBalancerIngress(ip="172.30.0.200", ipMode="VIP", ports=[PortStatus(port=80, protocol="TCP")])
     ]
@@ -57,7 +57,7 @@ def test_our_class_is_served_and_another_ones_left_alone_with_a_hint_said_once()
 
 def test_a_class_of_others_keeps_what_its_controller_wrote() -> None:
     world = World()
-    theirs = balanced("b", loadBalancerClass="example.com/x", meta={"finalizers": [FINALIZER]})
+    theirs = balanced("b", loadBalancerClass="example.com/x", meta={"finalizers": [LOAD_BALANCER_FINALIZER]})
     theirs.status.loadBalancer.ingress = [LoadBalancerIngress(ip="192.0.2.1", ipMode="VIP")]
     assert settled(theirs, world=world).services["b"] is theirs
     assert world.said == []

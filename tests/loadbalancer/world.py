@@ -10,10 +10,11 @@ import msgspec
 
 from fairlead.api.core.service.kind import Service, ServicePort, ServiceSpec
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.loadbalancer.holders import Holder, addresses_of, holder_of
+from fairlead.loadbalancer.holders import Holder, holder_of
 from fairlead.loadbalancer.plan import Decision, holds, reconcile
 from fairlead.loadbalancer.pool import Pool, Range
 from fairlead.runtime.plan import Note, Plan
+from fairlead.service.frontends import load_balancer_ips
 
 
 def pool(first: str = "172.30.0.200", last: str = "172.30.0.202", *more: tuple[str, str]) -> Pool:
@@ -67,7 +68,7 @@ class World:
         self.services[name] = msgspec.structs.replace(old, metadata=meta)
 
     def address(self, name: str = "web") -> str:
-        return ",".join(addresses_of(self.services[name]))
+        return ",".join(load_balancer_ips(self.services[name]))
 
     def settle(self, order: Sequence[str] | None = None) -> None:
         for _ in range(20):
@@ -90,7 +91,7 @@ class World:
         held: dict[str, dict[str, Holder]] = {}
         for service in self.services.values():
             if holds(service):
-                for address in addresses_of(service):
+                for address in load_balancer_ips(service):
                     held.setdefault(address, {})[holder_of(service).key] = holder_of(service)
         return held
 

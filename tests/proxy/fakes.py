@@ -14,11 +14,11 @@ from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
 from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.inforce import Around
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.site import Site, cluster_site
+from fairlead.service.node import NodeView
 
 
 @dataclass

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from fairlead.api.backends import SERVICE_NAME_LABEL
 from fairlead.api.core.service.kind import ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.net.model import ClusterNetwork
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_view
+from fairlead.service.node import NodeView
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 NETWORK = ClusterNetwork()
 

@@ -11,10 +11,10 @@ import yaml
 
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.proxy.config import KEY, BadProxyConfig, ProxyConfig, default_text, parse_config, with_mode
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_views
 from fairlead.proxy.setup import node_port_ranges, outside_of, set_up
 from fairlead.proxy.site import Outside, cluster_site
+from fairlead.service.node import NodeView
 from tests.proxy.objects import NETWORK, node
 
 KUBEADM = """\

@@ -26,7 +26,6 @@ from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Missing
-from fairlead.proxy.endpoints import ZONE_LABEL
 from fairlead.proxy.health import (
     ProxyHealth,
     ServiceCheck,
@@ -37,10 +36,10 @@ from fairlead.proxy.health import (
     service_page,
 )
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.metrics import TRIGGER_TIME
 from fairlead.proxy.serving import Bindings, Station, follow_zone
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION, ZONE_LABEL
 from tests.proxy.fakes import nftables_proxy
 from tests.proxy.objects import NETWORK, endpoint, node, service, slice_of
 from tests.proxy.paths import behind, made, on
@@ -259,7 +258,7 @@ def test_prometheus_is_told_under_upstreams_names() -> None:
             at.nft.counted["ct_state_invalid"] = 7
             await at.api.create(SERVICE, made(internalTrafficPolicy="Local", externalTrafficPolicy="Local"))
             piece = behind("c")[0]
-            piece.metadata.annotations = {TRIGGER_TIME: "2023-11-14T22:13:21Z"}
+            piece.metadata.annotations = {TRIGGER_TIME_ANNOTATION: "2023-11-14T22:13:21Z"}
             at.clock.advance(4)
             await at.api.create(ENDPOINT_SLICE, piece)
             await asyncio.sleep(1)

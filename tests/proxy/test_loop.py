@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointPort, EndpointSlice
 from fairlead.base.clock import FakeClock
@@ -31,6 +30,7 @@ from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.proxy.site import cluster_site
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL
 from tests.proxy.fakes import nftables_proxy
 from tests.proxy.objects import NETWORK, endpoint, node, node_port_service, port, service, slice_of, sticky
 
@@ -133,7 +133,7 @@ def test_a_deleted_service_leaves_nothing() -> None:
     scenario(body)
 
 
-@pytest.mark.parametrize("label", [HEADLESS_LABEL, OTHER_PROXY_LABEL])
+@pytest.mark.parametrize("label", [HEADLESS_LABEL, PROXY_NAME_LABEL])
 @pytest.mark.parametrize(("kind", "name"), [(SERVICE, "web"), (ENDPOINT_SLICE, "web-1")], ids=["service", "slice"])
 def test_a_label_keeps_rules_away_and_its_removal_brings_them_back(kind: Kind[Any], name: str, label: str) -> None:
     async def body(at: World) -> None:

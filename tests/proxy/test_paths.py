@@ -19,9 +19,9 @@ from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Backend, Source
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nodes import node_views
 from fairlead.proxy.site import Outside, Site, cluster_site
+from fairlead.service.node import NodeView
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import BOTH, FAKES, KERNELS, NFTABLES, Kind, Tracing, bring, site_of

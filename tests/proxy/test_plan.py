@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.backends import OTHER_PROXY_LABEL
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
-from fairlead.proxy.endpoints import Order, Target, arranged, rearranged
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.placing import Order, arranged, rearranged
 from fairlead.proxy.site import cluster_site
+from fairlead.service.endpoints import Target
+from fairlead.service.wellknown import PROXY_NAME_LABEL
 from tests.proxy.objects import (
     NETWORK,
     endpoint,
@@ -351,7 +352,7 @@ def test_services_without_an_address_have_no_elements(made: Service) -> None:
 
 def test_a_service_left_to_another_proxy_has_no_elements() -> None:
     made = service()
-    made.metadata.labels = {OTHER_PROXY_LABEL: "mine"}
+    made.metadata.labels = {PROXY_NAME_LABEL: "mine"}
     assert not plan_service(made, BOTH, node=node()).elements
 
 

@@ -22,11 +22,11 @@ from fairlead.machinery.status import StatusError, not_found
 from fairlead.net.nft.fake import FakeNft
 from fairlead.proxy.alone import node_views
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.endpoints import ZONE_LABEL
 from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.standalone import Kernel, run
 from fairlead.runtime.fake import FakeClient, run_jumping
+from fairlead.service.wellknown import ZONE_LABEL
 from tests.proxy.objects import endpoint, service, slice_of
 
 NOWHERE = ProxyConfig(healthz=("127.0.0.1", 0), metrics=("127.0.0.1", 0))

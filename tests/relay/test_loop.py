@@ -26,10 +26,10 @@ from fairlead.base.tasks import stop
 from fairlead.relay.host import handle_request
 from fairlead.relay.kept import Keeper
 from fairlead.relay.loop import NOT_PUBLISHED, HostListener, HostSockets, run
-from fairlead.relay.plan import URLS
 from fairlead.relay.vault import Vault
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 from tests.proxy.objects import NETWORK, endpoint, node_port_service, port, service, slice_of
 
 NODE = "127.0.0.2"
@@ -84,8 +84,13 @@ class World:
 
     async def note(self, wanted: str) -> None:
         """Waits until the Service's annotation says so."""
+
+        async def noted() -> str:
+            service = await self.api.get(SERVICE, "web", "default")
+            return service.metadata.annotations.get(HOST_URLS_ANNOTATION, "")
+
         async with asyncio.timeout(3):
-            while (await self.api.get(SERVICE, "web", "default")).metadata.annotations.get(URLS, "") != wanted:  # noqa: ASYNC110
+            while await noted() != wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
 
@@ -264,7 +269,7 @@ def test_a_port_that_was_given_before_is_asked_for_again() -> None:
     async def body(at: World) -> None:
         before = free_port()
         made = balanced(at.port)
-        made.metadata.annotations = {URLS: f"{at.port}/TCP=tcp://127.0.0.1:{before}"}
+        made.metadata.annotations = {HOST_URLS_ANNOTATION: f"{at.port}/TCP=tcp://127.0.0.1:{before}"}
         await at.api.create(SERVICE, made)
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
         async with asyncio.timeout(3):

@@ -7,11 +7,11 @@ from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
+from fairlead.base.keys import split_key
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import Informer, InformerSet
-from fairlead.runtime.keys import split_key
 
 
 def fake() -> FakeClient:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.api.backends import HEADLESS_LABEL, OTHER_PROXY_LABEL
 from fairlead.runtime.services import ServiceView
+from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL
 from tests.proxy.objects import service, slice_of
 
 KEY, PIECE = "default/web", "default/web-1"
-LABELS = pytest.mark.parametrize("label", [HEADLESS_LABEL, OTHER_PROXY_LABEL])
+LABELS = pytest.mark.parametrize("label", [HEADLESS_LABEL, PROXY_NAME_LABEL])
 
 
 @LABELS

@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.api.core.service.defaults import needs_health_port, needs_node_ports
-from fairlead.api.core.service.families import complete_families, family_of
+from fairlead.api.core.service.families import complete_families
 from fairlead.api.core.service.kind import SERVICE, Service, ServicePort
+from fairlead.api.core.service.predicates import needs_health_port, needs_node_ports
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS, IPAddress
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.apiserver.admission.chain import denied
@@ -30,6 +30,7 @@ from fairlead.apiserver.allocation.servicecidrs import usable_networks
 from fairlead.apiserver.allocation.services import addresses, needs_address, node_ports
 from fairlead.apiserver.watchcache.cache import Entry, Event
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.addresses import family_of
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import FieldError, already_exists, internal_error, invalid, invalid_object
 

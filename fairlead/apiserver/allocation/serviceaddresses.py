@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-from fairlead.api.core.service.families import family_of
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.api.networking.ipaddress.kind import (
@@ -26,6 +25,7 @@ from fairlead.apiserver.allocation.addresspool import is_address
 from fairlead.apiserver.allocation.services import addresses
 from fairlead.apiserver.watchcache.cache import Event
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.addresses import family_of
 from fairlead.base.ids import uuid_text
 from fairlead.store.model import Change, Record
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.service.defaults import NO_IP, is_headless, needs_cluster_ip
 from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.predicates import NO_IP, is_headless, needs_cluster_ip
 
 
 def needs_address(service: Service) -> bool:

@@ -22,7 +22,9 @@ from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
+from fairlead.base.addresses import family_of
 from fairlead.machinery.kind import Kind
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 RECONCILE_S = 10.0
 _NAME = "kubernetes"
@@ -100,10 +102,10 @@ def _endpoints(settings: ApiSettings) -> Endpoints:
 
 
 def _slice(settings: ApiSettings) -> EndpointSlice:
-    meta = ObjectMeta(name=_NAME, namespace="default", labels={"kubernetes.io/service-name": _NAME})
+    meta = ObjectMeta(name=_NAME, namespace="default", labels={SERVICE_NAME_LABEL: _NAME})
     return EndpointSlice(
         metadata=meta,
-        addressType="IPv6" if ":" in settings.advertise_address else "IPv4",
+        addressType=family_of(settings.advertise_address),
         endpoints=[Endpoint(addresses=[settings.advertise_address], conditions=EndpointConditions(ready=True))],
         ports=[SlicePort(name=_PORT, port=settings.advertise_port, protocol="TCP")],
     )

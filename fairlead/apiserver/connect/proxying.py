@@ -21,8 +21,9 @@ from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import natural, port_number
 from fairlead.machinery.status import StatusError, bad_request
+from fairlead.service.endpoints import ready_addresses
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
-_SERVICE_NAME = "kubernetes.io/service-name"
 _KUBELET_PORT = 10250
 
 
@@ -58,16 +59,12 @@ class Proxies:
 
     def _endpoints(self, namespace: str, name: str, port: str) -> Iterator[tuple[str, int]]:
         """The ready addresses that serve the port of this name."""
-        mark = f'"{_SERVICE_NAME}":"{name}"'.encode()  # spares decoding the slices of all other Services
+        mark = f'"{SERVICE_NAME_LABEL}":"{name}"'.encode()  # spares decoding the slices of all other Services
         for entry in self._slices.cache.select(namespace):
-            if mark not in entry.raw or entry.labels.get(_SERVICE_NAME) != name:
+            if mark not in entry.raw or entry.labels.get(SERVICE_NAME_LABEL) != name:
                 continue
-            s: EndpointSlice = entry.decode()
-            number = next((p.port for p in s.ports if (p.name or "") == port and p.port), None)
-            if number is not None and s.addressType != "FQDN":
-                for endpoint in s.endpoints:
-                    if endpoint.conditions.ready in (None, True):
-                        yield endpoint.addresses[0], number
+            piece: EndpointSlice = entry.decode()
+            yield from ready_addresses(port, [piece])
 
     def _pod(self, target: Target, scheme: str, name: str, port: str) -> Forward:
         pod: Pod = self._pods.find(target.namespace, name).decode()

@@ -18,6 +18,7 @@ from fairlead.cli.services import COLUMNS, Door, Networks, NotFound, browsable, 
 from fairlead.cmd import config as settings
 from fairlead.cmd.commands.status import running
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 R = TypeVar("R")
 
@@ -87,7 +88,7 @@ def _look(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -
     service: Tree = api.get(path)
     if not is_published(service, routed=routed):
         raise CommandError(_how_to_publish(service))
-    selector = quote(f"kubernetes.io/service-name={name}", safe="")
+    selector = quote(f"{SERVICE_NAME_LABEL}={name}", safe="")
     slices = api.get(f"{_collection('/apis/discovery.k8s.io/v1', _SLICES, namespace)}?labelSelector={selector}")
     return choose(service, slices["items"], port, routed=routed)
 

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.service.kind import SERVICE, Service
-from fairlead.controllers.services.serviceports import selects_pods
+from fairlead.api.core.service.predicates import TOPOLOGY_HINTS, TOPOLOGY_MODE
+from fairlead.base.keys import key_of
 from fairlead.runtime.index import Index
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.members import selects_pods
 
 
 class ServiceWatch:
@@ -57,7 +59,7 @@ class ServiceWatch:
         """The Services that select the pod."""
         labels = pod.metadata.labels.items()
         return {
-            f"{service.metadata.namespace}/{service.metadata.name}"
+            key_of(service.metadata)
             for pair in _pairs(pod)
             for service in self._by_pair.get(pair)
             if service.spec.selector.items() <= labels
@@ -67,7 +69,7 @@ class ServiceWatch:
 def _wishes(service: Service) -> tuple[object, ...]:
     """What of a Service its endpoints follow from."""
     meta = service.metadata
-    modes = [value for name, value in meta.annotations.items() if name.startswith("service.kubernetes.io/topology-")]
+    modes = [value for name, value in meta.annotations.items() if name in (TOPOLOGY_HINTS, TOPOLOGY_MODE)]
     return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp), modes
 
 

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.status import PodCondition
+from fairlead.api.core.pod.predicates import condition, is_finished, is_ready
 from fairlead.api.meta.types import LabelSelector, ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, parse_time
 from fairlead.machinery.selectors import LabelRequirements, from_label_selector
 
 _NEVER = Instant(float("inf"))
-
-
-def condition(pod: Pod, type: str) -> PodCondition | None:
-    return next((c for c in pod.status.conditions if c.type == type), None)
-
-
-def is_ready(pod: Pod) -> bool:
-    # A plain loop: this is asked a thousand times for one change of a big workload.
-    for c in pod.status.conditions:
-        if c.type == "Ready":
-            return c.status == "True"
-    return False
-
-
-def is_finished(pod: Pod) -> bool:
-    return pod.status.phase in ("Succeeded", "Failed")
 
 
 def is_active(pod: Pod) -> bool:

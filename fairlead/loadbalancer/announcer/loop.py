@@ -18,7 +18,6 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from fairlead.api.backends import is_proxied, service_of
 from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
@@ -30,11 +29,12 @@ from fairlead.loadbalancer.announcer.plan import (
     Wish,
     addresses,
     announcers,
-    is_local,
     may_announce,
     wishes,
 )
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.frontends import keeps_external_traffic
+from fairlead.service.members import is_proxied, service_of
 
 CALL_EVERY_S = 0.35
 SILENT_AFTER_S = 1.3
@@ -121,7 +121,7 @@ class Announcer:
             self._local.pop(key, None)
             self._pieces.pop(key, None)
             return
-        if not is_local(new):
+        if not keeps_external_traffic(new):
             self._local.pop(key, None)
             self._pieces.pop(key, None)
         elif key not in self._pieces:

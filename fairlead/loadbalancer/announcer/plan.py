@@ -13,16 +13,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from fairlead.api.backends import is_proxied
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.service.endpoints import ready_nodes
+from fairlead.service.frontends import keeps_external_traffic, load_balancer_vips
+from fairlead.service.members import is_proxied
+from fairlead.service.wellknown import NO_LOAD_BALANCERS_LABEL
 
 Network = IPv4Network | IPv6Network
 
 _NEVER_REPORTED = "NodeStatusNeverUpdated"
 """The reason of `Ready: Unknown`, as the node lifecycle controller writes it."""
-EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ FABRIC = Surroundings()
 def may_announce(node: Node, *, unreported: bool = False) -> bool:
     """Ready, on the network, and not taken out by its label. With `unreported`, one will do of which nobody has ever
     said how it is: a machine that has a Node object and no kubelet."""
-    if node.metadata.deletionTimestamp or EXCLUDED in node.metadata.labels:
+    if node.metadata.deletionTimestamp or NO_LOAD_BALANCERS_LABEL in node.metadata.labels:
         return False
     found = {condition.type: condition for condition in node.status.conditions}
     network, ready = found.get("NetworkUnavailable"), found.get("Ready")
@@ -72,31 +74,15 @@ def may_announce(node: Node, *, unreported: bool = False) -> bool:
     return ready is not None and ready.status == "True"
 
 
-def is_local(service: Service) -> bool:
-    return service.spec.externalTrafficPolicy == "Local"
-
-
 def addresses(service: Service) -> tuple[str, ...]:
-    """Those that nodes are to answer for: addresses of the `Proxy` mode are a balancer's of its own. No node has rules
-    for a Service that nodes do not carry, so none answers for its addresses."""
-    if service.spec.type != "LoadBalancer" or not is_proxied(service):
-        return ()
-    return tuple(p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP")
+    """Returns those that nodes are to answer for. No node has rules for a Service that nodes do not carry, so none
+    answers for its addresses."""
+    return tuple(load_balancer_vips(service)) if is_proxied(service) else ()
 
 
 def wishes(service: Service, slices: Iterable[EndpointSlice]) -> tuple[Wish, ...]:
-    nodes = serving_nodes(slices) if is_local(service) else None
+    nodes = ready_nodes(slices) if keeps_external_traffic(service) else None
     return tuple(Wish(address, nodes) for address in addresses(service))
-
-
-def serving_nodes(slices: Iterable[EndpointSlice]) -> frozenset[str]:
-    """Nodes with a ready endpoint."""
-    return frozenset(
-        endpoint.nodeName
-        for piece in slices
-        for endpoint in piece.endpoints
-        if endpoint.nodeName and endpoint.conditions.ready is not False
-    )
 
 
 def announcers(wanted: Iterable[Wish], candidates: Collection[str]) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSl
 from fairlead.node.draining.model import Applied, Ask
 from fairlead.node.draining.plan import asked_at, routed
 from fairlead.runtime.informer import Informer, InformerSet
-from fairlead.runtime.keys import revision_of
+from fairlead.runtime.revisions import revision_of
 
 _AGAIN_S = 0.1
 _LOOK_S = 1.0

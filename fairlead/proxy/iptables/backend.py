@@ -17,12 +17,12 @@ from fairlead.base.metrics import Family, Labels, Sample, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
 from fairlead.proxy.backend import NOTHING_DONE, Address, NoLocal, Outcome, Source, UdpFrontend
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.iptables.ledger import Ledger, Proposal, removal
 from fairlead.proxy.iptables.plan import NOTHING, View, plan_service
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
 from fairlead.proxy.salvage import salvage
 from fairlead.proxy.site import Outside, Site
+from fairlead.service.node import NodeView
 
 
 class IptablesBackend:

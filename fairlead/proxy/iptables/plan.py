@@ -20,19 +20,23 @@ from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.model import Chain
 from fairlead.proxy.backend import Address, UdpFrontend
-from fairlead.proxy.endpoints import NodeView, Target, arranged, choose
-from fairlead.proxy.frontends import (
-    Frontend,
-    affinity_timeout_s,
-    balanced,
-    frontends,
-    is_ours,
-    is_sticky,
-    source_ranges,
-)
 from fairlead.proxy.iptables import rules
 from fairlead.proxy.iptables.rules import Place, chain_name, comment, host
+from fairlead.proxy.placing import arranged
 from fairlead.proxy.site import Site
+from fairlead.service.endpoints import Target, choose
+from fairlead.service.frontends import (
+    Frontend,
+    affinity_timeout_s,
+    frontends,
+    has_frontends,
+    is_sticky,
+    keeps_external_traffic,
+    keeps_internal_traffic,
+    load_balancer_vips,
+    source_ranges,
+)
+from fairlead.service.node import NodeView
 
 _MANY = 60
 """From here on targets keep their places; chains with fewer are written anew whenever they change."""
@@ -76,7 +80,7 @@ def plan_service(
     service: Service | None, slices: Iterable[EndpointSlice], *, view: View, before: ServicePlan = NOTHING
 ) -> ServicePlan:
     """The plan of one Service from its slices; `NOTHING` where it needs none. `before` is the one to change from."""
-    if service is None or not is_ours(service):
+    if service is None or not has_frontends(service):
         return NOTHING
     known = list(slices)
     draft = _Draft(service, view)
@@ -132,15 +136,15 @@ class _Port:
         cluster: Sequence[Target],
         local: Sequence[Target],
     ) -> None:
-        meta, spec = draft.service.metadata, draft.service.spec
+        meta = draft.service.metadata
         self._draft = draft
         self._site = draft.view.site
         self._name = f"{meta.namespace}/{meta.name}{f':{port.name}' if port.name else ''}"
         self._frontends = found
         self._protocol = found[0].protocol
         self._cluster, self._local = cluster, local
-        self._internal_local = spec.internalTrafficPolicy == "Local"
-        self._external_local = spec.externalTrafficPolicy == "Local"
+        self._internal_local = keeps_internal_traffic(draft.service)
+        self._external_local = keeps_external_traffic(draft.service)
         self._open = any(f.external for f in found)
         self._ends = {target: self._endpoint(target) for target in cluster}
         self._ends |= {target: self._endpoint(target) for target in local if target not in self._ends}
@@ -159,9 +163,15 @@ class _Port:
             else:
                 self._add_node_port(frontend)
             if self._protocol == "udp":
-                both = {(target.ip, target.port) for target in (*self._cluster, *self._local)}
-                self._draft.udp[UdpFrontend(frontend.ip, frontend.port)] = frozenset(both)
+                answering = frozenset((target.ip, target.port) for target in self._answering(frontend))
+                self._draft.udp[UdpFrontend(frontend.ip, frontend.port)] = answering
         self._add_health_check()
+
+    def _answering(self, frontend: Frontend) -> Sequence[Target]:
+        """Returns the targets to which some client's connections to the frontend go."""
+        if not frontend.external:
+            return self._local if self._internal_local else self._cluster
+        return (*self._cluster, *self._local) if self._external_local else self._cluster
 
     def _add_chains(self) -> None:
         """Those that others lead to come first."""
@@ -238,7 +248,7 @@ class _Port:
         sources = [block if "/" in block else host(block) for block in ranges]
         if rules.any_holds(sources, self._draft.view.node.ip):
             # A node that has the balancer's address as its own sends from it.
-            sources += [host(ip) for ip in balanced(self._draft.service, self._site.family)]
+            sources += [host(ip) for ip in load_balancer_vips(self._draft.service, self._site.family)]
         for source in sources:
             yield f"-s {source} {about} -j {self._chain('EXT')}"
         yield comment(f"other traffic to {self._name} will be dropped by {rules.PROXY_FIREWALL}")

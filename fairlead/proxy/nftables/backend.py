@@ -15,13 +15,13 @@ from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
 from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
-from fairlead.proxy.endpoints import NodeView
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
 from fairlead.proxy.nftables.plan import NOTHING, plan_service
 from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, OUTSIDE, SERVICES, UNSERVED, fixed_table
 from fairlead.proxy.salvage import salvage
 from fairlead.proxy.site import Site
+from fairlead.service.node import NodeView
 
 _OF_ADDRESSES = frozenset((SERVICES, OUTSIDE, ENDPOINTS, UNSERVED))
 _OF_NODE_PORTS = frozenset(f"node_{name}" for name in _OF_ADDRESSES)

@@ -17,18 +17,23 @@ from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import Family
 from fairlead.net.nft.model import Chain, Elements
-from fairlead.proxy.endpoints import NO_ORDER, Candidates, NodeView, Order, Piece, Target, candidates, moved, rearranged
-from fairlead.proxy.frontends import (
-    Frontend,
-    affinity_timeout_s,
-    balanced,
-    frontends,
-    is_ours,
-    is_sticky,
-    source_ranges,
-)
+from fairlead.proxy.incremental import Candidates, candidates, moved
 from fairlead.proxy.nftables import rules
 from fairlead.proxy.nftables.rules import Door
+from fairlead.proxy.placing import NO_ORDER, Order, rearranged
+from fairlead.service.endpoints import SliceTargets, Target
+from fairlead.service.frontends import (
+    Frontend,
+    affinity_timeout_s,
+    frontends,
+    has_frontends,
+    is_sticky,
+    keeps_external_traffic,
+    keeps_internal_traffic,
+    load_balancer_vips,
+    source_ranges,
+)
+from fairlead.service.node import NodeView
 
 _ID_BIT = 1 << 31
 """Set in the ids of endpoints that clients stick to, so that no id is a slot."""
@@ -55,7 +60,7 @@ class Memo:
 
     service: Service
     node: NodeView
-    pieces: Sequence[Sequence[Piece]]
+    pieces: Sequence[Sequence[SliceTargets]]
     """By port, as what follows."""
     whole: Sequence[tuple[bool, bool]]
     orders: Mapping[_List, Order]
@@ -96,7 +101,7 @@ def plan_service(
     service: Service | None, slices: Iterable[EndpointSlice], *, node: NodeView, before: ServicePlan = NOTHING
 ) -> ServicePlan:
     """The plan of one Service from its slices; `NOTHING` where it needs none. `before` is the one to change from."""
-    if service is None or not is_ours(service):
+    if service is None or not has_frontends(service):
         return NOTHING
     memo, known = before.memo, list(slices)
     alike = memo is not None and memo.service is service and memo.node == node
@@ -109,7 +114,7 @@ def plan_service(
     for index, port in enumerate(ports):
         for frontend in frontends(service, port, family=family):
             draft.add(frontend, _place(frontend, family), index)
-    for ip in balanced(service, family):
+    for ip in load_balancer_vips(service, family):
         draft.put(rules.BALANCED, ip, "")
     many = any(order.places for order in orders.values())
     if not many:
@@ -218,7 +223,6 @@ class _Draft:
 
     def add(self, frontend: Frontend, at: Place, index: int) -> None:
         """What takes a connection to the frontend to one of the port's endpoints, or refuses it."""
-        spec = self._service.spec
         cluster, local = self._orders[index, False], self._orders[index, True]
         if frontend.restricted:
             self._restrict(at)
@@ -229,9 +233,9 @@ class _Draft:
         if self._sticky:
             self._remember(at)
         if not frontend.external:
-            wanted = local if spec.internalTrafficPolicy == "Local" else cluster
+            wanted = local if keeps_internal_traffic(self._service) else cluster
             self._lead(rules.SERVICES, frontend, at, self._spread(at, wanted))
-        elif spec.externalTrafficPolicy == "Local":
+        elif keeps_external_traffic(self._service):
             self._lead(rules.SERVICES, frontend, at, rules.near(self._spread(at, cluster)))
             self._lead(rules.OUTSIDE, frontend, at, self._spread(at, local, local=True))
         else:

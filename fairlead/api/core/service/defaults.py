@@ -5,37 +5,16 @@ The address families are the cluster's matter: `service_families` fills them in.
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import (
+    AFFINITY_TIMEOUT_S,
+    externally_accessible,
+    may_have_node_ports,
+    needs_cluster_ip,
+    needs_health_port,
+    needs_node_ports,
+)
 from fairlead.api.core.service.spec import ClientIPConfig, ServiceSpec, SessionAffinityConfig
 from fairlead.api.core.service.types import Service
-
-AFFINITY_SECONDS = 10800
-NO_IP = "None"
-
-
-def needs_cluster_ip(spec: ServiceSpec) -> bool:
-    return spec.type in ("ClusterIP", "NodePort", "LoadBalancer")
-
-
-def is_headless(spec: ServiceSpec) -> bool:
-    return NO_IP in (spec.clusterIP, *spec.clusterIPs[:1])
-
-
-def needs_node_ports(spec: ServiceSpec) -> bool:
-    """Whether each port is to have a node port."""
-    return spec.type == "NodePort" or (spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is not False)
-
-
-def may_have_node_ports(spec: ServiceSpec) -> bool:
-    return spec.type in ("NodePort", "LoadBalancer")
-
-
-def needs_health_port(spec: ServiceSpec) -> bool:
-    """Whether load balancers ask nodes on a port of its own if they have endpoints."""
-    return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
-
-
-def externally_accessible(spec: ServiceSpec) -> bool:
-    return may_have_node_ports(spec) or (spec.type == "ClusterIP" and bool(spec.externalIPs))
 
 
 def default_service(service: Service) -> Service:
@@ -67,7 +46,7 @@ def _default_affinity(spec: ServiceSpec) -> None:
         config = spec.sessionAffinityConfig = spec.sessionAffinityConfig or SessionAffinityConfig()
         client = config.clientIP = config.clientIP or ClientIPConfig()
         if client.timeoutSeconds is None:
-            client.timeoutSeconds = AFFINITY_SECONDS
+            client.timeoutSeconds = AFFINITY_TIMEOUT_S
 
 
 def prepare_new_service(service: Service) -> Service:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fairlead.api.core.service.defaults import NO_IP, is_headless, needs_cluster_ip
+from fairlead.api.core.service.predicates import NO_IP, is_headless, needs_cluster_ip
 from fairlead.api.core.service.rules import cluster_ip_errors
 from fairlead.api.core.service.spec import ServiceSpec
 from fairlead.api.core.service.types import Service
+from fairlead.base.addresses import family_of
 from fairlead.machinery.status import FieldError, invalid
 
 _POLICY = "spec.ipFamilyPolicy"
 _SINGLE, _PREFER, _REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
 _BOTH = f"must be '{_REQUIRE}' or '{_PREFER}' when multiple"
 _OTHER = {"IPv4": "IPv6", "IPv6": "IPv4"}
-
-
-def family_of(ip: str) -> str:
-    return "IPv6" if ":" in ip else "IPv4"
 
 
 def complete_families(old: Service | None, new: Service, families: Sequence[str]) -> list[FieldError]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fairlead.api.core.service.defaults import (
+from fairlead.api.core.service.predicates import (
     NO_IP,
+    TOPOLOGY_HINTS,
+    TOPOLOGY_MODE,
     externally_accessible,
     is_headless,
     may_have_node_ports,
@@ -20,8 +22,6 @@ from fairlead.machinery import names
 from fairlead.machinery.metadata import check_labels
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, not_supported, required
 
-TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
-TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 _SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _IP_MODES = ("Proxy", "VIP")
 _AFFINITY_MAX_SECONDS = 86400

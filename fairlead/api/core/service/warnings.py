@@ -5,8 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from fairlead.api.core.service.defaults import NO_IP, is_headless
-from fairlead.api.core.service.rules import TOPOLOGY_HINTS, TOPOLOGY_MODE
+from fairlead.api.core.service.predicates import NO_IP, TOPOLOGY_HINTS, TOPOLOGY_MODE, is_headless
 from fairlead.api.core.service.spec import ServiceSpec
 from fairlead.api.core.service.types import Service
 from fairlead.machinery import names

@@ -9,13 +9,13 @@ from typing import Any
 
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.api.meta.types import Object
+from fairlead.base.keys import split_key
 from fairlead.controllers.cluster.cachedkinds import cached_form
 from fairlead.controllers.cluster.namespace.plan import Remains, is_ours, kinds_to_delete, reconcile
 from fairlead.controllers.cluster.partial import partial
 from fairlead.controllers.context import Context
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError
-from fairlead.runtime.keys import split_key
 from fairlead.runtime.loop import Controller
 
 _ROUNDS = 3

@@ -13,9 +13,9 @@ import msgspec
 from fairlead.api.coordination.lease.kind import Lease
 from fairlead.api.core.node.kind import NODE, Node, NodeCondition, Taint
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.predicates import is_finished
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time
-from fairlead.controllers.workloads.podfacts import is_finished
 from fairlead.runtime.plan import NOTHING, Delete, Note, Patch, Plan, Update
 
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -6,9 +6,9 @@ from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.meta.types import Object
+from fairlead.base.keys import split_key
 from fairlead.controllers.cluster.serviceaccount.plan import ACCOUNT, ROOT_CA, reconcile
 from fairlead.controllers.context import Context
-from fairlead.runtime.keys import split_key
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
 

@@ -9,27 +9,19 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from fairlead.api.backends import HEADLESS_LABEL
 from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.predicates import is_headless
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.services.endpoints.subsets import CAPACITY, repack, truncate
-from fairlead.controllers.services.serviceports import (
-    TRIGGER_TIME,
-    Port,
-    address_of,
-    families_of,
-    has_endpoint,
-    hostname_of,
-    is_headless,
-    ports_of,
-    selects_pods,
-    serves,
-)
 from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
+from fairlead.service.families import address_of, families_of
+from fairlead.service.members import counts_as_ready, has_endpoint, hostname_of, selects_pods
+from fairlead.service.ports import Port, pod_ports
+from fairlead.service.wellknown import HEADLESS_LABEL, TRIGGER_TIME_ANNOTATION
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
@@ -73,7 +65,7 @@ def _failed(about: Object, reason: str, text: str) -> Note:
 
 def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
     subsets = repack(_of_pods(service, pods))
-    annotations = {TRIGGER_TIME: render_micro_time(now)}
+    annotations = {TRIGGER_TIME_ANNOTATION: render_micro_time(now)}
     if sum(len(s.addresses) + len(s.notReadyAddresses) for s in subsets) > CAPACITY:
         annotations[OVER_CAPACITY] = "truncated"
     return Endpoints(
@@ -97,11 +89,11 @@ def _of_pods(service: Service, pods: Sequence[Pod]) -> Iterator[EndpointSubset]:
         hidden = bool(pod.metadata.deletionTimestamp) and not service.spec.publishNotReadyAddresses
         if not ip or hidden or not has_endpoint(pod):
             continue
-        ports = ports_of(service, pod)
+        ports = pod_ports(service, pod)
         if service.spec.ports and not ports:
             continue
         address = [_address(service, pod, ip)]
-        if serves(pod, service):
+        if counts_as_ready(pod, service):
             yield EndpointSubset(addresses=address, ports=_ports(ports))
         else:
             yield EndpointSubset(notReadyAddresses=address, ports=_ports(ports))
@@ -125,7 +117,7 @@ def _ports(ports: tuple[Port, ...]) -> list[EndpointPort]:
 
 def _labels(service: Service) -> dict[str, str]:
     labels = {key: value for key, value in service.metadata.labels.items() if key != HEADLESS_LABEL}
-    if is_headless(service):
+    if is_headless(service.spec):
         labels[HEADLESS_LABEL] = ""
     return labels | {MANAGED_BY: MANAGER}
 

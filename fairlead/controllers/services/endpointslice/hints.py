@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.predicates import TOPOLOGY_HINTS, TOPOLOGY_MODE
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointHints, ForNode, ForZone
 from fairlead.machinery.quantity import parse_quantity
+from fairlead.service.wellknown import ZONE_LABEL
 
-ZONE = "topology.kubernetes.io/zone"
-_MODES = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints")
+_MODES = (TOPOLOGY_MODE, TOPOLOGY_HINTS)
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _BY_ZONE = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _BY_NODE = "PreferSameNode"
@@ -48,9 +49,9 @@ def shares_of(nodes: Iterable[Node]) -> dict[str, float]:
         if not ready or any(name in labels for name in _CONTROL_PLANE):
             continue
         cpu = float(parse_quantity(str(node.status.allocatable.get("cpu", "0"))))
-        if not cpu or not labels.get(ZONE):
+        if not cpu or not labels.get(ZONE_LABEL):
             return {}
-        cpus[labels[ZONE]] = cpus.get(labels[ZONE], 0.0) + cpu
+        cpus[labels[ZONE_LABEL]] = cpus.get(labels[ZONE_LABEL], 0.0) + cpu
     total = sum(cpus.values())
     return {zone: cpus[zone] / total for zone in sorted(cpus)} if len(cpus) > 1 else {}
 

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.controllers.context import Context
-from fairlead.controllers.services.endpointslice.hints import ZONE, is_automatic, shares_of
+from fairlead.controllers.services.endpointslice.hints import is_automatic, shares_of
 from fairlead.controllers.services.endpointslice.plan import MANAGER, reconcile, withdraw
-from fairlead.controllers.services.serviceports import MANAGED_BY, SERVICE_NAME
 from fairlead.controllers.services.servicewatch import ServiceWatch
 from fairlead.controllers.triggers import TriggerTimes
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.index import Index
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import Plan
+from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL, ZONE_LABEL
 
 
 def controller(context: Context) -> Controller:
@@ -56,8 +56,8 @@ class _Slices:
                     self.controller.queue.add(service)
 
     def _on_node(self, key: str, old: Node | None, new: Node | None) -> None:
-        before = old.metadata.labels.get(ZONE, "") if old else None
-        after = new.metadata.labels.get(ZONE, "") if new else None
+        before = old.metadata.labels.get(ZONE_LABEL, "") if old else None
+        after = new.metadata.labels.get(ZONE_LABEL, "") if new else None
         if _weight(old) != _weight(new):
             for name, found in self._watch.services.items.items():
                 if is_automatic(found):
@@ -87,13 +87,13 @@ class _Slices:
         return plan.retry_after
 
     def _zones(self) -> dict[str, str]:
-        return {name: node.metadata.labels.get(ZONE, "") for name, node in self._nodes.items.items()}
+        return {name: node.metadata.labels.get(ZONE_LABEL, "") for name, node in self._nodes.items.items()}
 
 
 def _weight(node: Node | None) -> object:
     """What a node's zone has of it, as far as hints by CPUs go."""
     return node and (
-        node.metadata.labels.get(ZONE),
+        node.metadata.labels.get(ZONE_LABEL),
         node.status.allocatable.get("cpu"),
         [c.status for c in node.status.conditions if c.type == "Ready"],
     )
@@ -101,6 +101,6 @@ def _weight(node: Node | None) -> object:
 
 def _service_of(s: EndpointSlice) -> Iterable[str]:
     labels = s.metadata.labels
-    if labels.get(MANAGED_BY) == MANAGER and labels.get(SERVICE_NAME):
-        return (f"{s.metadata.namespace}/{labels[SERVICE_NAME]}",)
+    if labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(SERVICE_NAME_LABEL):
+        return (f"{s.metadata.namespace}/{labels[SERVICE_NAME_LABEL]}",)
     return ()

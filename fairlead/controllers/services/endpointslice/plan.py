@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlead.api.backends import HEADLESS_LABEL
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.predicates import is_ready
 from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.core.service.predicates import is_headless
 from fairlead.api.discovery.endpointslice.kind import (
     ENDPOINT_SLICE,
     Endpoint,
@@ -31,24 +32,15 @@ from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic
 from fairlead.controllers.services.endpointslice.packing import pack
-from fairlead.controllers.services.serviceports import (
-    MANAGED_BY,
-    SERVICE_NAME,
-    TRIGGER_TIME,
-    Port,
-    address_of,
-    families_of,
-    has_endpoint,
-    hostname_of,
-    is_headless,
-    ports_of,
-    selects_pods,
-)
-from fairlead.controllers.workloads.podfacts import controller_reference, is_ready
+from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.runtime.plan import Create, Delete, Note, Plan, Update
+from fairlead.service.families import address_of, families_of
+from fairlead.service.members import has_endpoint, hostname_of, selects_pods
+from fairlead.service.ports import Port, pod_ports
+from fairlead.service.wellknown import HEADLESS_LABEL, MANAGED_BY_LABEL, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION
 
 MANAGER = "endpointslice-controller.k8s.io"
-_RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS_LABEL)
+_RESERVED = (SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL)
 
 PortSet = tuple[Port, ...]
 """Sorted: the order in which a slice names its ports means nothing."""
@@ -137,7 +129,7 @@ class _Maker:
         for pod in sorted(pods, key=lambda p: p.metadata.name):
             address = address_of(pod, family)
             if address and has_endpoint(pod) and self._has_node(pod):
-                ports = ports_of(self.service, pod)
+                ports = pod_ports(self.service, pod)
                 groups.setdefault(ports, {})[pod.metadata.uid] = self._endpoint(pod, address)
         if is_automatic(self.service):
             hint_by_shares([e for group in groups.values() for e in group.values()], self.shares)
@@ -177,7 +169,7 @@ class _Maker:
                 generateName=f"{meta.name}-",
                 namespace=meta.namespace,
                 labels=_labels(self.service),
-                annotations={TRIGGER_TIME: render_micro_time(self.now)},
+                annotations={TRIGGER_TIME_ANNOTATION: render_micro_time(self.now)},
                 ownerReferences=[controller_reference(SERVICE.api_version, SERVICE.kind, meta)],
             ),
             addressType=family,
@@ -193,7 +185,7 @@ class _Maker:
         same_meta = old.metadata.labels == labels and old.metadata.ownerReferences == owners
         if same_ports and same_meta and old.endpoints == list(held):
             return ()
-        annotations = old.metadata.annotations | {TRIGGER_TIME: render_micro_time(self.now)}
+        annotations = old.metadata.annotations | {TRIGGER_TIME_ANNOTATION: render_micro_time(self.now)}
         meta = msgspec.structs.replace(old.metadata, labels=labels, annotations=annotations, ownerReferences=owners)
         wanted = old.ports if same_ports else self._ports(ports)
         new = msgspec.structs.replace(old, metadata=meta, endpoints=list(held), ports=wanted)
@@ -227,5 +219,5 @@ def _is_owned(s: EndpointSlice, service: Service) -> bool:
 
 def _labels(service: Service) -> dict[str, str]:
     labels = {key: value for key, value in service.metadata.labels.items() if key not in _RESERVED}
-    labels |= {SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
-    return labels | {HEADLESS_LABEL: ""} if is_headless(service) else labels
+    labels |= {SERVICE_NAME_LABEL: service.metadata.name, MANAGED_BY_LABEL: MANAGER}
+    return labels | {HEADLESS_LABEL: ""} if is_headless(service.spec) else labels

@@ -9,10 +9,10 @@ from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpointslicemirroring.plan import MANAGER, reconcile
-from fairlead.controllers.services.serviceports import MANAGED_BY, SERVICE_NAME
 from fairlead.runtime.index import Index
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import NOTHING, Plan
+from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL
 
 
 def controller(context: Context) -> Controller:
@@ -64,6 +64,6 @@ class _Mirror:
 
 def _service_of(s: EndpointSlice) -> Iterable[str]:
     labels = s.metadata.labels
-    if labels.get(MANAGED_BY) == MANAGER and labels.get(SERVICE_NAME):
-        return (f"{s.metadata.namespace}/{labels[SERVICE_NAME]}",)
+    if labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(SERVICE_NAME_LABEL):
+        return (f"{s.metadata.namespace}/{labels[SERVICE_NAME_LABEL]}",)
     return ()

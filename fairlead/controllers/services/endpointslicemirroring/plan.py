@@ -29,9 +29,10 @@ from fairlead.controllers.services.endpoints.plan import LEADER
 from fairlead.controllers.services.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY
 from fairlead.controllers.services.endpoints.plan import MANAGER as ENDPOINTS_MANAGER
 from fairlead.controllers.services.endpoints.subsets import repack
-from fairlead.controllers.services.serviceports import MANAGED_BY, SERVICE_NAME, TRIGGER_TIME, Port
 from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
+from fairlead.service.ports import Port
+from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
@@ -185,8 +186,10 @@ def _notes(endpoints: Endpoints, wanted: _Wanted) -> list[Note]:
 
 
 def _labels(endpoints: Endpoints) -> dict[str, str]:
-    return endpoints.metadata.labels | {SERVICE_NAME: endpoints.metadata.name, MANAGED_BY: MANAGER}
+    return endpoints.metadata.labels | {SERVICE_NAME_LABEL: endpoints.metadata.name, MANAGED_BY_LABEL: MANAGER}
 
 
 def _annotations(endpoints: Endpoints) -> dict[str, str]:
-    return {k: v for k, v in endpoints.metadata.annotations.items() if k not in (TRIGGER_TIME, _LAST_APPLIED)}
+    return {
+        k: v for k, v in endpoints.metadata.annotations.items() if k not in (TRIGGER_TIME_ANNOTATION, _LAST_APPLIED)
+    }

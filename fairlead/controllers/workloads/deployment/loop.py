@@ -5,10 +5,11 @@ from __future__ import annotations
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.predicates import is_finished
 from fairlead.api.meta.types import controller_of
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.deployment.plan import reconcile
-from fairlead.controllers.workloads.podfacts import is_finished, requirements
+from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.runtime.index import Index, by_controller, by_namespace
 from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan

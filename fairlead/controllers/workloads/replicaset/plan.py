@@ -14,6 +14,7 @@ import msgspec
 
 from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.predicates import is_finished, is_ready
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.workloads.claims import claim
@@ -22,8 +23,6 @@ from fairlead.controllers.workloads.podfacts import (
     controller_reference,
     is_active,
     is_available,
-    is_finished,
-    is_ready,
     requirements,
 )
 from fairlead.controllers.workloads.replicaset.ranking import victims

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.predicates import is_ready
 from fairlead.api.core.pod.rules import DELETION_COST, deletion_cost
 from fairlead.base.instant import parse_time
-from fairlead.controllers.workloads.podfacts import is_active, is_ready, ready_since
+from fairlead.controllers.workloads.podfacts import is_active, ready_since
 
 _PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 

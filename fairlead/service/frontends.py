@@ -1,7 +1,7 @@
-"""Where a Service answers, as its node sees it: addresses, node ports, and what matters about each. Pure.
+"""Where a Service answers, as a node sees it: addresses, node ports, source ranges, affinity.
 
-What every backend needs to know of a Service besides its endpoints, said once. Addresses are in the form in which the
-kernel's tools print them (`endpoints.canonical`), so that they compare equal to what is read back.
+Addresses of frontends are in the form in which the kernel's tools print them (`endpoints.canonical`), so that they
+compare equal to what is read back.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
-from fairlead.api.backends import has_address, has_node_ports, is_proxied
-from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S, may_have_node_ports
+from fairlead.api.core.service.spec import ServicePort
+from fairlead.api.core.service.types import Service
 from fairlead.net.family import Family
-from fairlead.proxy.endpoints import canonical
-
-DEFAULT_AFFINITY_S = 10800
-"""Upstream's default of `sessionAffinityConfig.clientIP.timeoutSeconds`."""
+from fairlead.service.decisions import DEFAULT_PROTOCOL
+from fairlead.service.endpoints import canonical
+from fairlead.service.members import has_cluster_ip, is_proxied
 
 _PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
@@ -32,39 +32,49 @@ class Frontend(NamedTuple):
     external: bool = True
     """Not a cluster IP."""
     restricted: bool = False
-    """Only for those whom `source_ranges` names, where it names anybody."""
+    """Only for the clients that `source_ranges` names, if it names any."""
 
 
-def is_ours(service: Service | None) -> bool:
-    """Whether the Service has addresses that this proxy answers for."""
-    return service is not None and has_address(service) and is_proxied(service)
+def has_frontends(service: Service) -> bool:
+    """Returns whether the Service has addresses at which nodes take its connections."""
+    return has_cluster_ip(service) and is_proxied(service)
+
+
+def has_node_ports(service: Service) -> bool:
+    return has_cluster_ip(service) and may_have_node_ports(service.spec)
 
 
 def frontends(service: Service, port: ServicePort, *, family: Family) -> Iterator[Frontend]:
-    """Where a node takes the connections of one of the Service's ports, in one family."""
-    protocol = _PROTOCOLS.get(port.protocol or "TCP")
+    """Yields where a node takes the connections of one of the Service's ports, in one family."""
+    protocol = _PROTOCOLS.get(port.protocol or DEFAULT_PROTOCOL)
     if protocol is None:
         return
     for ip in _of_family(service.spec.clusterIPs or [service.spec.clusterIP], family):
         yield Frontend(protocol, ip, port.port, external=False)
     for ip in _of_family(service.spec.externalIPs, family):
         yield Frontend(protocol, ip, port.port)
-    for ip in balanced(service, family):
+    for ip in load_balancer_vips(service, family):
         yield Frontend(protocol, ip, port.port, restricted=True)
     if port.nodePort and has_node_ports(service):
         yield Frontend(protocol, "", port.nodePort)
 
 
-def balanced(service: Service, family: Family) -> list[str]:
-    """The addresses that its load balancer gave it and that nodes see; not those that the balancer itself answers."""
+def load_balancer_ips(service: Service) -> tuple[str, ...]:
+    """Returns the addresses that the Service's load balancer gave it."""
+    return tuple(point.ip for point in service.status.loadBalancer.ingress if point.ip)
+
+
+def load_balancer_vips(service: Service, family: Family | None = None) -> list[str]:
+    """Returns those of a load balancer's addresses that nodes answer for, in one family or as they are written in
+    both. Addresses of the `Proxy` mode are the balancer's own."""
     if service.spec.type != "LoadBalancer":
         return []
-    points = service.status.loadBalancer.ingress
-    return _of_family((p.ip for p in points if p.ip and p.ipMode in (None, "VIP")), family)
+    found = [p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP"]
+    return found if family is None else _of_family(found, family)
 
 
 def source_ranges(service: Service, family: Family) -> list[str] | None:
-    """From where its load balancer's addresses may be reached; None where from everywhere."""
+    """Returns from where its load balancer's addresses may be reached; None means from everywhere."""
     texts = [text.strip() for text in service.spec.loadBalancerSourceRanges]
     if not texts:
         return None
@@ -84,10 +94,20 @@ def is_sticky(service: Service) -> bool:
     return service.spec.sessionAffinity == "ClientIP"
 
 
+def keeps_external_traffic(service: Service) -> bool:
+    """Returns whether connections from outside go to endpoints of the node that takes them, and to no others."""
+    return service.spec.externalTrafficPolicy == "Local"
+
+
+def keeps_internal_traffic(service: Service) -> bool:
+    """Returns whether connections to the cluster IP stay on the client's node."""
+    return service.spec.internalTrafficPolicy == "Local"
+
+
 def affinity_timeout_s(service: Service) -> int:
     config = service.spec.sessionAffinityConfig
     if config is None or config.clientIP is None or not config.clientIP.timeoutSeconds:
-        return DEFAULT_AFFINITY_S
+        return AFFINITY_TIMEOUT_S
     return config.clientIP.timeoutSeconds
 
 

@@ -1,0 +1,64 @@
+"""What a Service's spec says about itself. Imports nothing, so that DNS can ask the same of its small form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+NO_IP = "None"
+"""The `clusterIP` of a headless Service."""
+AFFINITY_TIMEOUT_S = 10800
+"""Upstream's default of `sessionAffinityConfig.clientIP.timeoutSeconds`."""
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+"""The annotations, old and new, that ask for hints by the nodes' CPUs."""
+
+
+class Addressed(Protocol):
+    """A spec with cluster IPs."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def clusterIP(self) -> str: ...
+    @property
+    def clusterIPs(self) -> Sequence[str]: ...
+
+
+class Exposed(Protocol):
+    """A spec that may be reachable from outside the cluster."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def allocateLoadBalancerNodePorts(self) -> bool | None: ...
+    @property
+    def externalIPs(self) -> Sequence[str]: ...
+    @property
+    def externalTrafficPolicy(self) -> str: ...
+
+
+def needs_cluster_ip(spec: Addressed) -> bool:
+    return spec.type in ("ClusterIP", "NodePort", "LoadBalancer")
+
+
+def is_headless(spec: Addressed) -> bool:
+    return NO_IP in (spec.clusterIP, *spec.clusterIPs[:1])
+
+
+def needs_node_ports(spec: Exposed) -> bool:
+    """Returns whether each port is to have a node port."""
+    return spec.type == "NodePort" or (spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is not False)
+
+
+def may_have_node_ports(spec: Exposed) -> bool:
+    return spec.type in ("NodePort", "LoadBalancer")
+
+
+def needs_health_port(spec: Exposed) -> bool:
+    """Returns whether load balancers ask each node, on a port for that purpose, if the node has endpoints."""
+    return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
+
+
+def externally_accessible(spec: Exposed) -> bool:
+    return may_have_node_ports(spec) or (spec.type == "ClusterIP" and bool(spec.externalIPs))

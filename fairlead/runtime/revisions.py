@@ -1,0 +1,9 @@
+"""Revisions of objects as numbers. Free of I/O, so that plans may use it."""
+
+from __future__ import annotations
+
+from fairlead.api.meta.types import ObjectMeta
+
+
+def revision_of(meta: ObjectMeta) -> int:
+    return int(meta.resourceVersion or 0)
