@@ -176,7 +176,7 @@ def _announce(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace) -> int:
     from fairlead.base.clock import RealClock
-    from fairlead.cmd import config
+    from fairlead.cmd.cluster import config
     from fairlead.cmd.commands.up import up
 
     if args.api_port is not None and not 1 <= args.api_port <= 65535:
@@ -316,7 +316,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. 0: done, 1: could not be done, 2: wrong use."""
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
-        from fairlead.cmd.config import parse_name
+        from fairlead.cmd.cluster.config import parse_name
 
         parse_name(args.name)
         code = COMMANDS[args.command](args)

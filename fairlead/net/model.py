@@ -26,6 +26,9 @@ LAST_NODE_OFFSET = 199
 POOL_OFFSETS = (200, 250)
 """The first and the last address of the load balancer's pool in the fabric, in both families."""
 
+API_PORT_INSIDE = 6443
+"""Of the API server, on the fabric."""
+
 _MAX_FABRIC_PREFIX = 24
 _MAX_POD_PREFIX = 24
 _MAX_SERVICE_PREFIX = 27

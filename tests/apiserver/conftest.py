@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import pki
 
 from .harness import start

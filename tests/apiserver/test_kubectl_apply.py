@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import pki
 
 from .harness import start

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd.process.program import program
+from fairlead.cmd.program import program
 
 
 @pytest.fixture

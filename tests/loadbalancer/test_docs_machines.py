@@ -12,7 +12,7 @@ import yaml
 
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
-from fairlead.cmd import config
+from fairlead.cmd.cluster import config
 from fairlead.cmd.main import parse
 from fairlead.machinery.decode import decode_tree
 from tests.cluster.support import ROOT

@@ -35,7 +35,7 @@ from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.pki import make, wanted
 from fairlead.net import linux

@@ -20,7 +20,7 @@ import uvloop
 from aiohttp import web
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import pki, tls
 from fairlead.runtime.connections import Limits
 from fairlead.runtime.serving import UPSTREAM, Handler, HttpServer, Times

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead.base.output import guard_output
-from fairlead.cmd.commands.access import Access, in_pod, read_kubeconfig
+from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.paths import paths_of
+from fairlead.cmd.wiring.access import Access, in_pod, read_kubeconfig
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log

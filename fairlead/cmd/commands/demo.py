@@ -19,15 +19,15 @@ from fairlead.base.clock import Clock
 from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
 from fairlead.cli.table import render, render_table
-from fairlead.cmd import config as settings
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.config import Given
+from fairlead.cmd.cluster.paths import Paths, paths_of
+from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.commands.down import down
 from fairlead.cmd.commands.shell import holder, run_in_node
 from fairlead.cmd.commands.up import up
-from fairlead.cmd.config import Given
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths, paths_of
-from fairlead.cmd.process.program import program
-from fairlead.cmd.state import read_run
+from fairlead.cmd.program import program
 
 NODES = 3
 REQUESTS = 300

@@ -8,12 +8,12 @@ import select
 import signal
 import time
 
-from fairlead.cmd import config as settings
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.lock import purge, wait_lock
+from fairlead.cmd.cluster.paths import Paths, paths_of
+from fairlead.cmd.cluster.state import Run, is_alive, read_run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.lock import purge, wait_lock
-from fairlead.cmd.paths import Paths, paths_of
 from fairlead.cmd.process.pid1 import GRACE_S
-from fairlead.cmd.state import Run, is_alive, read_run
 
 _PATIENCE_S = GRACE_S + 5.0
 

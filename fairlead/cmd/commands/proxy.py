@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from fairlead import __version__
 from fairlead.base.clock import Clock
 from fairlead.base.output import guard_output
-from fairlead.cmd.commands.access import Access, in_pod, read_kubeconfig
 from fairlead.cmd.commands.proxyflags import FLAGS
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.wiring.access import Access, in_pod, read_kubeconfig
 
 if TYPE_CHECKING:
     from fairlead.proxy.config import ProxyConfig

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from fairlead.base.clock import Clock
 from fairlead.cli.api import Api, ApiError, Tree
 from fairlead.cli.services import COLUMNS, Door, Networks, NotFound, browsable, choose, doors, is_published, rows
-from fairlead.cmd import config as settings
+from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.commands.status import running
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.service.wellknown import SERVICE_NAME_LABEL

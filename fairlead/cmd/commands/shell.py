@@ -16,13 +16,13 @@ from collections.abc import Callable
 from shutil import which
 from typing import NoReturn
 
+from fairlead.cmd.cluster.config import load
+from fairlead.cmd.cluster.paths import paths_of
+from fairlead.cmd.cluster.state import Run, is_alive
 from fairlead.cmd.commands.status import running
-from fairlead.cmd.config import load
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.names import bind, write_files
-from fairlead.cmd.paths import paths_of
 from fairlead.cmd.process.enter import reset_signals
-from fairlead.cmd.state import Run, is_alive
+from fairlead.cmd.process.resolvconf import bind, write_files
 from fairlead.net import linux
 
 _KINDS = (

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairlead.cmd import config as settings
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.paths import Paths, paths_of
+from fairlead.cmd.cluster.state import Run, is_alive, read_run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths, paths_of
-from fairlead.cmd.state import Run, is_alive, read_run
 
 _ASK_S = 3.0
 

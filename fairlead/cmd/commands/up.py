@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import Clock
 from fairlead.base.limits import explain_fork
 from fairlead.base.output import guard_output
-from fairlead.cmd import config as settings
-from fairlead.cmd.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
+from fairlead.cmd.cluster.lock import PAUSE_S, purge, try_lock
+from fairlead.cmd.cluster.paths import Paths, make_private, open_log, paths_of
+from fairlead.cmd.cluster.state import age_of_process_s, read_run
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.lock import PAUSE_S, purge, try_lock
-from fairlead.cmd.parent import watch_parent
-from fairlead.cmd.paths import Paths, make_private, open_log, paths_of
+from fairlead.cmd.process.parent import watch_parent
 from fairlead.cmd.process.preflight import check_proxy_mode
-from fairlead.cmd.process.program import program
-from fairlead.cmd.state import age_of_process_s, read_run
+from fairlead.cmd.program import program
 from fairlead.cmd.wiring import hostroutes
 
 if TYPE_CHECKING:

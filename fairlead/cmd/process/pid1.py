@@ -19,8 +19,8 @@ from typing import NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
+from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths, open_log
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Attempts, Component
 from fairlead.cmd.process.enter import close_others, reset_signals

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NoReturn
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
 from fairlead.base.limits import explain_fork
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths
 from fairlead.cmd.process import template
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Component
@@ -28,12 +28,11 @@ from fairlead.cmd.process.pid1 import Pid1
 from fairlead.cmd.process.preflight import check_ipv6, check_nftables
 from fairlead.cmd.process.template import Stage, start_all
 from fairlead.net import linux
+from fairlead.net.model import API_PORT_INSIDE
 from fairlead.relay.vault import Vault
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
-
-API_PORT_INSIDE = 6443
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,11 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
     gc.enable()
     sockets = [socket.socket(fileno=fd) for fd in (*inherited.api_fds, inside_fd)]
     channel = Channel(socket.socket(fileno=channel_fd))
-    main(Wiring(inherited.config, inherited.paths, sockets, channel, inherited.started))
+
+    def report_ready(what: str, text: str) -> None:
+        channel.send({"event": "ready", "what": what, "text": text})
+
+    main(Wiring(inherited.config, inherited.paths, sockets, report_ready, inherited.started))
 
 
 def _relay(inherited: Inherited, vault: Vault) -> Component:

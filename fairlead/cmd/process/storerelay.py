@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.enter import reset_signals
 from fairlead.net import linux
@@ -32,15 +33,10 @@ _BACKLOG = 128
 _CHUNK = 1 << 16
 
 
-def socket_path(folder: Path, index: int) -> Path:
-    """The socket of the member with this index in the address."""
-    return folder / f"{index}.sock"
-
-
-def listen(folder: Path, address: EtcdAddress) -> list[socket.socket]:
+def listen(paths: Paths, address: EtcdAddress) -> list[socket.socket]:
     """Opens the sockets, mode 0600 in a folder of mode 0700. Raises CommandError."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return [_listen(socket_path(folder, i)) for i in range(len(address.members))]
+    paths.etcd.mkdir(mode=0o700, exist_ok=True)
+    return [_listen(paths.etcd_socket(i)) for i in range(len(address.members))]
 
 
 def _listen(path: Path) -> socket.socket:

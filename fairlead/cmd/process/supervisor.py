@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.base.clock import Clock
 from fairlead.base.limits import explain_fork
-from fairlead.cmd.commands import kubeconfig
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster import kubeconfig
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths, open_log
+from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths, open_log
-from fairlead.cmd.patience import Patience, busy_s
 from fairlead.cmd.process import enter, preflight
 from fairlead.cmd.process.channel import pair
+from fairlead.cmd.process.patience import Patience, busy_s
 from fairlead.cmd.process.pid1 import EXPLAINED, GRACE_S
 from fairlead.cmd.process.sandbox import Inherited
 from fairlead.cmd.process.sandbox import run as run_sandbox
-from fairlead.cmd.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.wiring import hostroutes, pki
 from fairlead.net import linux
 
@@ -149,7 +149,7 @@ class Supervisor:
         from fairlead.cmd.process import storerelay
 
         if not self._store_sockets:
-            self._store_sockets = storerelay.listen(self._paths.etcd, self._etcd)
+            self._store_sockets = storerelay.listen(self._paths, self._etcd)
         self._store_relay = storerelay.start(self._store_sockets, self._etcd)
 
     def _start_sandbox(self) -> None:

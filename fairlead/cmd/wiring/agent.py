@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.paths import Paths, images_file, make_private, state_home
-from fairlead.cmd.process.sandbox import API_PORT_INSIDE
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths, images_file, make_private, state_home
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.homes import home_folders
 from fairlead.cmd.wiring.settled import trim_when_settled
+from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log

@@ -11,22 +11,21 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths
-from fairlead.cmd.process.channel import Channel
-from fairlead.cmd.process.sandbox import API_PORT_INSIDE
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.openstore import open_store
 from fairlead.cmd.wiring.settled import trim_when_settled
+from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
     from fairlead.apiserver.settings import ApiSettings
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 WARM = (
     "uvloop",
     "fairlead.apiserver.server",
-    "fairlead.cmd.process.membership",
+    "fairlead.cmd.wiring.membership",
     "fairlead.controllers",
     "fairlead.loadbalancer.loop",
     "fairlead.runtime.typed",
@@ -54,7 +53,8 @@ class Wiring:
     config: ClusterConfig
     paths: Paths
     sockets: Sequence[socket.socket]
-    channel: Channel
+    report_ready: Callable[[Literal["api", "nodes"], str], None]
+    """Reports to the supervisor what is ready, with a line for the user."""
     started: Instant
     """When the cluster was."""
 
@@ -139,7 +139,7 @@ async def _run(wiring: Wiring) -> None:
     try:
         await server.start()
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
-        _tell(wiring, "api", f"API ready at https://127.0.0.1:{config.api_port}")
+        wiring.report_ready("api", f"API ready at https://127.0.0.1:{config.api_port}")
         client = ApiClient(server.transport())
         controllers = fairlead.controllers.run(
             client,
@@ -173,15 +173,14 @@ async def _add_settings(wiring: Wiring, client: Client, log: Log) -> None:
 
 async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
     from fairlead.base.tasks import run_all
-    from fairlead.cmd.process import membership
-    from fairlead.cmd.wiring import domain
+    from fairlead.cmd.wiring import domain, membership
 
     count = wiring.config.nodes
     await membership.follow(
         client,
         wiring.config.node_names,
         since=wiring.started,
-        all_ready=lambda: _tell(wiring, "nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
+        all_ready=lambda: wiring.report_ready("nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
         log=log.named("membership"),
     )
     # The cluster is announced before its names: nothing waits for those. The domain does not wait for DNS either.
@@ -195,7 +194,3 @@ async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
 
     outside = join_host_port(str(config.network().control_ip), 53)
     await fairlead.dns.addon.apply(client, addresses=config.dns_ips, outside=outside, log=log)
-
-
-def _tell(wiring: Wiring, what: str, text: str) -> None:
-    wiring.channel.send({"event": "ready", "what": what, "text": text})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairlead.cmd.names import read_domain
+from fairlead.cmd.cluster.paths import read_domain
 from fairlead.dns.config import BadConfig, parse_config
 
 if TYPE_CHECKING:

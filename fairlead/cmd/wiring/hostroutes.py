@@ -12,7 +12,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.errors import CommandError, UsageError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths
 
 if TYPE_CHECKING:
     from fairlead.store.model import Store
@@ -19,12 +19,11 @@ async def open_store(config: ClusterConfig, paths: Paths) -> Store:
         from fairlead.store.sqlite import SqliteStore
 
         return SqliteStore.open(paths.store)
-    from fairlead.cmd.process.storerelay import socket_path
     from fairlead.store.etcd.members import Certificates, Target
     from fairlead.store.etcd.store import EtcdStore
 
     targets = [
-        Target(f"unix:{socket_path(paths.etcd, i)}", server_name=member.host if address.tls else "", label=str(member))
+        Target(f"unix:{paths.etcd_socket(i)}", server_name=member.host if address.tls else "", label=str(member))
         for i, member in enumerate(address.members)
     ]
     files = config.etcd_files

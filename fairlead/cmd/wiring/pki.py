@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from fairlead.base.clock import Clock
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import make_private, write_private
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import make_private, write_private
 
 if TYPE_CHECKING:
     from datetime import datetime

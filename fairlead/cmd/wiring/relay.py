@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock, RealClock
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.paths import Paths
-from fairlead.cmd.process.sandbox import API_PORT_INSIDE
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.settled import trim_when_settled
+from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log

@@ -12,9 +12,9 @@ import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
+from fairlead.cmd.cluster.lock import try_lock
+from fairlead.cmd.cluster.paths import Paths, overwrite, write_private
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.lock import try_lock
-from fairlead.cmd.paths import Paths, overwrite, write_private
 
 R = TypeVar("R", "Run", "NodeRecord", "Component")
 

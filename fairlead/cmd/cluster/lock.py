@@ -15,8 +15,8 @@ import shutil
 import time
 from pathlib import Path
 
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.paths import Paths
 
 PAUSE_S = 0.02
 """Between two attempts."""

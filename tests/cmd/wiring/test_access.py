@@ -16,9 +16,9 @@ import yaml
 from aiohttp import web
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd.commands.access import Access, BadAccess, in_pod, read_kubeconfig
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import tls
+from fairlead.cmd.wiring.access import Access, BadAccess, in_pod, read_kubeconfig
 from fairlead.cmd.wiring.pki import make, wanted
 from fairlead.runtime.client import Request
 

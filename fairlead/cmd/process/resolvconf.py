@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths, read_domain
 from fairlead.net import linux
 
 _RESOLV_CONF = "/etc/resolv.conf"
@@ -27,11 +26,6 @@ def write_files(config: ClusterConfig, paths: Paths) -> list[tuple[str, str]]:
     if names:
         bound.append((_write(paths, "nsswitch.conf", names), _NSSWITCH))
     return bound
-
-
-def read_domain(path: Path) -> str:
-    """The cluster's domain; the default where none was ever written."""
-    return _read(str(path)).strip() or "cluster.local"
 
 
 def bind(bound: list[tuple[str, str]]) -> None:

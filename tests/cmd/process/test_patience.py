@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from fairlead.cmd.patience import Patience, busy_s
+from fairlead.cmd.process.patience import Patience, busy_s
 
 
 def test_a_start_without_steps_goes_on_as_long_as_its_processes_compute() -> None:

@@ -12,8 +12,8 @@ import contextlib
 import os
 from typing import Any
 
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.paths import Paths, write_private
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths, write_private
 from fairlead.machinery.yamltree import load_yaml
 
 Tree = dict[str, Any]

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from fairlead.cmd.errors import CommandError
 
+DEFAULT_DOMAIN = "cluster.local"
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -42,6 +44,10 @@ class Paths:
     def etcd(self) -> Path:
         """The sockets that lead to the members of an etcd store."""
         return self.root / "etcd"
+
+    def etcd_socket(self, member: int) -> Path:
+        """Returns the socket of the member with this index in the store's address."""
+        return self.etcd / f"{member}.sock"
 
     @property
     def pki(self) -> Path:
@@ -105,6 +111,14 @@ def paths_of(name: str) -> Paths:
     except OSError as e:
         raise _unusable(root, e) from e
     return Paths(root)
+
+
+def read_domain(path: Path) -> str:
+    """Returns the cluster's domain from `Paths.domain`; the default if none was ever written."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip() or DEFAULT_DOMAIN
+    except OSError:
+        return DEFAULT_DOMAIN
 
 
 def _unusable(folder: Path, e: OSError) -> CommandError:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd import config
-from fairlead.cmd.config import ClusterConfig, Given
+from fairlead.cmd.cluster import config
+from fairlead.cmd.cluster.config import ClusterConfig, Given
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.paths import Paths
 
 
 def merged(*, stored: ClusterConfig | None = None, has_store: bool = False, **given: object) -> ClusterConfig:

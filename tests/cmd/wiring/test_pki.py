@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.base.clock import FakeClock, RealClock
 from fairlead.base.instant import Instant
-from fairlead.cmd.config import ClusterConfig
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring import pki
 

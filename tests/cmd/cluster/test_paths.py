@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd import paths
+from fairlead.cmd.cluster import paths
 from fairlead.cmd.errors import CommandError
 
 

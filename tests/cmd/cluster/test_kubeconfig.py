@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fairlead.cmd.commands import kubeconfig
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.cluster import kubeconfig
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths
 from fairlead.machinery.yamltree import load_yaml
 
 KUBECTL = Path(shutil.which("kubectl") or "/usr/bin/kubectl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fairlead.cmd.paths import open_log
+from fairlead.cmd.cluster.paths import open_log
 from fairlead.cmd.process.logturn import turn_all_over, turn_over
 
 

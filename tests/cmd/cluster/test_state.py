@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd import state
+from fairlead.cmd.cluster import state
+from fairlead.cmd.cluster.lock import try_lock
+from fairlead.cmd.cluster.paths import Paths
+from fairlead.cmd.cluster.state import Component, NodeRecord, Run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.lock import try_lock
-from fairlead.cmd.paths import Paths
-from fairlead.cmd.state import Component, NodeRecord, Run
 
 
 def run_of(pid: int, started: int) -> Run:

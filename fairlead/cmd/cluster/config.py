@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import port_number
+from fairlead.cmd.cluster.paths import Paths, write_private
+from fairlead.cmd.cluster.storeconfig import SQLITE, EtcdFiles, check_store, parse_store
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.paths import Paths, write_private
-from fairlead.cmd.storeconfig import SQLITE, EtcdFiles, check_store, parse_store
 
 if TYPE_CHECKING:
     from fairlead.loadbalancer.pool import Pool
@@ -32,7 +32,6 @@ IpFamily = Literal["ipv4", "ipv6", "dual"]
 ProxyMode = Literal["", "nftables", "iptables"]
 _VERSIONS: dict[IpFamily, tuple[int, ...]] = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-FABRIC = "172.30.0.0/24"
 _HOW_TO_WRITE_RANGES = "write it as 10.50.0.0/16, fd00:10:50::/56, or for both families 10.50.0.0/16,fd00:10:50::/56"
 DEFAULT_API_PORT = 6443
 _RANGES = ("pod_cidr", "service_cidr")
@@ -98,11 +97,11 @@ class ClusterConfig:
         return _families_of({self.pod_cidr}) or "ipv4"
 
     def network(self) -> ClusterNetwork:
-        from fairlead.net.model import POD_CIDR, SERVICE_CIDR, ClusterNetwork, Network6
+        from fairlead.net.model import FABRIC, POD_CIDR, SERVICE_CIDR, ClusterNetwork, Network6
 
         pods, services = _by_version(self.pod_cidr), _by_version(self.service_cidr)
         network = ClusterNetwork(
-            fabric=IPv4Network(FABRIC),
+            fabric=FABRIC,
             pod_cidr=IPv4Network(pods.get(4, POD_CIDR)),
             service_cidr=IPv4Network(services.get(4, SERVICE_CIDR)),
             node_port_range=self.node_port_range,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.api.core.node.kind import Node, NodeCondition, NodeStatus
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
-from fairlead.cmd.process.membership import left_over, missing
+from fairlead.cmd.wiring.membership import left_over, missing
 
 START = Instant(1_700_000_000.7)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairlead.base.log import SILENT
-from fairlead.cmd.config import ClusterConfig
-from fairlead.cmd.names import read_domain, write_files
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.paths import Paths, read_domain
+from fairlead.cmd.process.resolvconf import write_files
 from fairlead.cmd.wiring.domain import take
 
 

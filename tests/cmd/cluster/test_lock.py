@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd.lock import purge, try_lock, wait_lock
-from fairlead.cmd.paths import Paths
+from fairlead.cmd.cluster.lock import purge, try_lock, wait_lock
+from fairlead.cmd.cluster.paths import Paths
 
 
 def test_the_lock_is_one_process_s_until_its_descriptor_is_closed(tmp_path: Path) -> None:
