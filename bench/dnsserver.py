@@ -12,7 +12,7 @@ from fairlead.base.log import SILENT
 from fairlead.dns.lines import DirectDialer
 from fairlead.dns.process import Settings, run
 from fairlead.dns.sockets import listening
-from fairlead.dns.watch import Access, Api
+from fairlead.runtime.http import HttpTransport
 
 _RECORD = b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\xc0\0\2\x4d"
 
@@ -28,10 +28,9 @@ def upstream(port: int) -> None:
 
 
 async def server(port: int, api_port: int, upstream_port: int) -> None:
-    access = Access(host="127.0.0.1", port=api_port, tls=None, token=lambda: "")
     await run(
         Settings(address="127.0.0.1", metrics_port=0, ready_port=0, health_port=0),
-        api=Api(access),
+        api=HttpTransport(f"http://127.0.0.1:{api_port}", ssl_context=None),
         sockets=listening(port, address="127.0.0.1"),
         dialer=DirectDialer(f"127.0.0.1:{upstream_port}"),
         clock=RealClock(),

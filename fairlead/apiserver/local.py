@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from fairlead.apiserver.core import Core
-from fairlead.apiserver.model import Forward, Stream, Upgrade, User
+from fairlead.apiserver.model import Forward, Upgrade, User
 from fairlead.apiserver.requestinfo import request_info
-from fairlead.runtime.client import Request, Response
-from fairlead.runtime.typed import decode_status_error
+from fairlead.runtime.lines import LineSplitter
+from fairlead.runtime.transport import Request, Response, decode_status_error
 
 
 class LocalTransport:
@@ -33,7 +33,7 @@ class LocalTransport:
             outcome.close()
         return Response(200, b"".join(pieces), outcome.headers)
 
-    async def stream(self, request: Request) -> AsyncIterator[bytes]:
+    async def stream(self, request: Request) -> AsyncIterator[Sequence[bytes]]:
         info = request_info(request.method, request.path, request.query)
         outcome = await self._core.handle(request, info, self._user)
         if isinstance(outcome, Upgrade | Forward):
@@ -41,28 +41,14 @@ class LocalTransport:
         if isinstance(outcome, Response):
             if outcome.status != 200:
                 raise decode_status_error(outcome.status, outcome.body)
-            for line in outcome.body.splitlines():
-                yield line
+            yield outcome.body.splitlines()
             return
         ended = self._core.streaming(info)
+        splitter = LineSplitter()
         try:
-            async for line in _lines(outcome):
-                yield line
+            while pieces := await outcome.next():
+                if lines := [line for piece in pieces for line in splitter.feed(piece)]:
+                    yield lines
         finally:
             ended()
             outcome.close()
-
-
-async def _lines(stream: Stream) -> AsyncIterator[bytes]:
-    """Pieces as lines; a watch's pieces are lines already, a log's need not be."""
-    rest = b""
-    while pieces := await stream.next():
-        for piece in pieces:
-            if not rest and piece.endswith(b"\n") and piece.count(b"\n") == 1:
-                yield piece[:-1]
-                continue
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line
-    if rest:
-        yield rest

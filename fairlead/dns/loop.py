@@ -19,7 +19,10 @@ from fairlead.dns.config import BadConfig, Config, parse_config
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.records import Meta, Namespace, Pod, Service, Slice, reduce_service, reduce_slice
 from fairlead.dns.resolver import Resolver
-from fairlead.dns.watch import Api, Follower
+from fairlead.dns.watching import post, reflect
+from fairlead.machinery.status import StatusError
+from fairlead.runtime.reflector import Reflector
+from fairlead.runtime.transport import Transport
 from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION
 
 NAMESPACE, CONFIG_NAME = "kube-system", "fairlead-dns"
@@ -34,7 +37,9 @@ class ConfigMap(msgspec.Struct, gc=False):
 class ClusterView:
     """`ready` once everything has been listed."""
 
-    def __init__(self, api: Api, resolver: Resolver, *, metrics: Metrics, clock: Clock, log: Log, name: str) -> None:
+    def __init__(
+        self, api: Transport, resolver: Resolver, *, metrics: Metrics, clock: Clock, log: Log, name: str
+    ) -> None:
         """`name`: this pod's own, for events about it."""
         self._api = api
         self._resolver = resolver
@@ -52,7 +57,7 @@ class ClusterView:
 
     async def run(self) -> None:
         """For ever."""
-        config: Follower[ConfigMap] = self._follow(
+        config: Reflector[ConfigMap] = self._follow(
             _CONFIG_PATH, ConfigMap, self._take_config, fields=f"metadata.name={CONFIG_NAME}"
         )
         followers = (
@@ -75,8 +80,8 @@ class ClusterView:
 
     def _follow(
         self, path: str, kind: type[Any], take: Callable[[str, Any], object], *, fields: str = ""
-    ) -> Follower[Any]:
-        return Follower(self._api, path, kind, take=take, settled=self._settle, log=self._log, fields=fields)
+    ) -> Reflector[Any]:
+        return reflect(self._api, path, kind, put=take, settle=self._settle, log=self._log, fields=fields)
 
     def _settle(self) -> None:
         self._zone.settle(int(self._clock.now()))
@@ -165,6 +170,6 @@ class ClusterView:
             "count": 1,
         }
         try:
-            await self._api.post(f"/api/v1/namespaces/{NAMESPACE}/events", event)
-        except (OSError, ValueError) as error:
+            await post(self._api, f"/api/v1/namespaces/{NAMESPACE}/events", event)
+        except (OSError, StatusError) as error:
             self._log.warn("could not write an event", error=str(error))

@@ -22,8 +22,8 @@ from fairlead.dns.pages import serve_page
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.server import UdpServer, tcp_factory
 from fairlead.dns.upstream import Upstreams
-from fairlead.dns.watch import Api
 from fairlead.dns.zone import Zone
+from fairlead.runtime.transport import Transport
 
 LAME_S = 5.0
 """How long it goes on answering after it was asked to end: until every node's rules have left it out."""
@@ -43,7 +43,7 @@ class Settings:
 async def run(  # noqa: PLR0913 -- the wiring's one way in
     settings: Settings,
     *,
-    api: Api,
+    api: Transport,
     sockets: Sequence[tuple[socket.socket, socket.socket]],
     dialer: Dialer,
     clock: Clock,

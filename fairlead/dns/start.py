@@ -1,7 +1,7 @@
 """The program in the image `fairlead/dns`: `python -I -S start.py PATHS`, PATHS being where the packages are.
 
-Standard library and msgspec only, on the host's Python, without `site`. The API is reached as from any pod, with the
-service account's token.
+Standard library, msgspec and h11 only, on the host's Python, without `site`. The API is reached as from any Pod, with
+the service account's token.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def _run(env: dict[str, str]) -> None:
     from fairlead.dns.lines import DirectDialer
     from fairlead.dns.process import Settings, run
     from fairlead.dns.sockets import listening
-    from fairlead.dns.watch import Access, Api
+    from fairlead.runtime.http import HttpTransport
 
     clock = RealClock()
     ending = asyncio.Event()
@@ -45,12 +45,12 @@ async def _run(env: dict[str, str]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     tls = ssl.create_default_context(cafile=f"{_ACCOUNT}/ca.crt")
     host, port = env["KUBERNETES_SERVICE_HOST"], int(env["KUBERNETES_SERVICE_PORT"])
-    access = Access(host=host, port=port, tls=tls, token=_token)
+    url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     sockets = listening(int(env.get("DNS_PORT", "53")))
     gc.freeze()
     await run(
         Settings(pod=env.get("HOSTNAME", ""), version=__version__),
-        api=Api(access),
+        api=HttpTransport(url, ssl_context=tls, token=_token),
         sockets=sockets,
         dialer=DirectDialer(env.get("FAIRLEAD_OUTSIDE", "")),
         clock=clock,

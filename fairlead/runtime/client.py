@@ -8,40 +8,13 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from fairlead.api.meta.types import Object
 from fairlead.machinery.kind import Kind
+from fairlead.runtime.transport import Request as Request
+from fairlead.runtime.transport import Response as Response
+from fairlead.runtime.transport import Transport as Transport
 
 T = TypeVar("T", bound=Object)
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as the API server's core sees it, whatever carried it."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    """Lower-case names."""
-    body: bytes = b""
-    unique: bool = False
-    """No key is in the body twice: it was made of an object, here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
-class Transport(Protocol):
-    async def request(self, request: Request) -> Response: ...
-
-    def stream(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a streaming answer (a watch) line by line, without the newlines. Raises StatusError where
-        the answer is not 200, ConnectionError where the peer goes away."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

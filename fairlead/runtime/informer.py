@@ -1,6 +1,5 @@
-"""A cache of one kind's objects, kept true by list and watch, whatever happens to the server.
+"""A cache of one kind's objects, kept true by a `Reflector`, whatever happens to the server.
 
-- After a disconnect the watch goes on from the last resourceVersion; after 410, or anything odd, it lists anew.
 - The cache is never behind our own writes: `wrote` and `deleted` put them in before the watch brings them, so
   no controller needs "expectations". A watch event older than what is cached is dropped.
 - Handlers run at once, in the event loop, and only where something changed. What one of them raises is logged.
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -21,9 +20,9 @@ from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log
 from fairlead.base.tasks import Nursery
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError
 from fairlead.runtime.backoff import Backoff
-from fairlead.runtime.client import Client, WatchEvent
+from fairlead.runtime.client import Client
+from fairlead.runtime.reflector import BOOKMARK, DELETED, Page, Reflector
 from fairlead.runtime.revisions import revision_of
 from fairlead.runtime.streams import closing
 
@@ -49,23 +48,25 @@ class Informer(Generic[T]):
     ) -> None:
         self.kind = kind
         self.items: dict[str, T] = {}
-        self.synced = asyncio.Event()
         self.interrupted = False
         """The server was lost and has not been heard from since: what is cached may be old."""
         self.own_write = False
         """True while handlers hear of a write of this process: its only writer need not look again."""
-        self._client = client
-        self._fields = fields
-        self._labels = labels
         self._log = log
         self._handlers: list[Handler[T]] = []
         self._on_return: list[Callable[[], object]] = []
         self._revision = 0
-        self._resume_from = ""
+        self._listed: set[str] = set()
         # Seeded by what it watches: informers spread out when a server comes back, and every run spreads alike.
-        self._backoff = Backoff(
-            base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"{kind.resource} {fields} {labels}")
+        rng = random.Random(f"{kind.resource} {fields} {labels}")
+        self._reflector = Reflector(
+            _ClientSource(client, kind, fields=fields, labels=labels),
+            self,
+            backoff=Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=rng),
+            name=kind.plural,
+            log=log,
         )
+        self.synced = self._reflector.synced
 
     @property
     def revision(self) -> int:
@@ -86,20 +87,8 @@ class Informer(Generic[T]):
         self._on_return.append(handler)
 
     async def run(self) -> None:
-        """For ever."""
-        while True:
-            try:
-                if not self._resume_from:
-                    await self._list()
-                await self._follow()
-            except ConnectionError as error:
-                self.interrupted = True
-                self._log.debug("watch lost", kind=self.kind.plural, error=error)
-            except (StatusError, msgspec.MsgspecError) as error:
-                self._resume_from = ""
-                if not (isinstance(error, StatusError) and error.code == 410):
-                    self._log.warn("list or watch failed", kind=self.kind.plural, error=error)
-            await asyncio.sleep(self._backoff.next())
+        """Runs until cancelled."""
+        await self._reflector.run()
 
     def wrote(self, obj: T) -> None:
         """Takes over an answer to our own write, unless the watch has brought it, or what came after, already."""
@@ -121,54 +110,55 @@ class Informer(Generic[T]):
         meta = msgspec.structs.replace(old.metadata, deletionTimestamp=render_time(now))
         self._put(key, old, msgspec.structs.replace(old, metadata=meta))
 
-    async def _list(self) -> None:
-        listing = await self._client.list(self.kind, labels=self._labels, fields=self._fields)
+    def list_began(self) -> None:
+        """Implements `Sink`, as the next five do."""
+        self._listed = set()
+
+    def listed(self, items: Sequence[T]) -> None:
         self._heard()
-        revision = int(listing.resource_version or 0)
-        found = {key_of(item.metadata): item for item in listing.items}
-        for key, old in list(self.items.items()):
-            if key not in found and revision_of(old.metadata) <= revision:
-                self._remove(key, old)
-        for key, item in found.items():
+        for item in items:
+            key = key_of(item.metadata)
+            self._listed.add(key)
             cached = self.items.get(key)
             if cached is None or revision_of(cached.metadata) < revision_of(item.metadata):
                 self._put(key, cached, item)
-        self._revision = max(self._revision, revision)
-        self._resume_from = listing.resource_version
-        self._backoff.reset()
-        self.synced.set()
 
-    async def _follow(self) -> None:
-        stream = self._client.watch(
-            self.kind, labels=self._labels, fields=self._fields, resource_version=self._resume_from
-        )
-        async with closing(stream) as events:
-            async for event in events:
-                self._take(event)
-                self._backoff.reset()
+    def list_ended(self, resource_version: str) -> None:
+        self._heard()
+        revision = int(resource_version or 0)
+        for key, old in list(self.items.items()):
+            if key not in self._listed and revision_of(old.metadata) <= revision:
+                self._remove(key, old)
+        self._listed = set()
+        self._revision = max(self._revision, revision)
+
+    def changed(self, type: str, item: T) -> None:
+        self._heard()
+        meta = item.metadata
+        revision = revision_of(meta)
+        self._revision = max(self._revision, revision)
+        if type == BOOKMARK:
+            return
+        key = key_of(meta)
+        old = self.items.get(key)
+        cached = revision_of(old.metadata) if old else -1
+        if type == DELETED:
+            if old is not None and cached <= revision:
+                self._remove(key, old)
+        elif cached < revision:
+            self._put(key, old, item)
+
+    def batch_ended(self) -> None:
+        """Handlers have acted already."""
+
+    def lost(self, error: Exception) -> None:
+        self.interrupted = True
 
     def _heard(self) -> None:
         if self.interrupted:
             self.interrupted = False
             for handler in self._on_return:
                 handler()
-
-    def _take(self, event: WatchEvent[T]) -> None:
-        self._heard()
-        meta = event.object.metadata
-        revision = revision_of(meta)
-        self._resume_from = meta.resourceVersion
-        self._revision = max(self._revision, revision)
-        if event.type == "BOOKMARK":
-            return
-        key = key_of(meta)
-        old = self.items.get(key)
-        cached = revision_of(old.metadata) if old else -1
-        if event.type == "DELETED":
-            if old is not None and cached <= revision:
-                self._remove(key, old)
-        elif cached < revision:
-            self._put(key, old, event.object)
 
     def _put(self, key: str, old: T | None, new: T) -> None:
         self.items[key] = new
@@ -184,6 +174,28 @@ class Informer(Generic[T]):
                 handler(key, old, new)
             except Exception as error:  # noqa: BLE001 -- a guard: one bad object must not end the watch
                 self._log.error("handler failed", kind=self.kind.plural, key=key, error=repr(error))
+
+
+class _ClientSource(Generic[T]):
+    """Implements `Source` over the typed client."""
+
+    def __init__(self, client: Client, kind: Kind[T], *, fields: str, labels: str) -> None:
+        self._client = client
+        self._kind = kind
+        self._fields = fields
+        self._labels = labels
+
+    async def pages(self) -> AsyncIterator[Page[T]]:
+        listing = await self._client.list(self._kind, labels=self._labels, fields=self._fields)
+        yield Page(listing.items, listing.resource_version)
+
+    async def batches(self, resource_version: str) -> AsyncIterator[Sequence[tuple[str, T]]]:
+        stream = self._client.watch(
+            self._kind, labels=self._labels, fields=self._fields, resource_version=resource_version
+        )
+        async with closing(stream) as events:
+            async for event in events:
+                yield ((event.type, event.object),)
 
 
 class InformerSet:

@@ -13,9 +13,10 @@ import msgspec
 
 from fairlead.api.meta.types import Object
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, status_error
-from fairlead.runtime.client import Listing, PatchType, Request, Response, Transport, WatchEvent
+from fairlead.machinery.status import status_error
+from fairlead.runtime.client import Listing, PatchType, WatchEvent
 from fairlead.runtime.streams import closing
+from fairlead.runtime.transport import Request, Response, Transport, decode_status_error
 
 T = TypeVar("T", bound=Object)
 
@@ -65,11 +66,12 @@ class ApiClient:
         query |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         decode = self._decoder(kind).decode
         async with closing(self._transport.stream(_request("GET", kind.path(namespace), query))) as lines:
-            async for line in lines:
-                event = _ENVELOPE.decode(line)
-                if event.type == "ERROR":
-                    raise status_error(msgspec.json.decode(event.object))
-                yield WatchEvent(event.type, _named(kind, decode(event.object)))  # type: ignore[arg-type]
+            async for batch in lines:
+                for line in batch:
+                    event = _ENVELOPE.decode(line)
+                    if event.type == "ERROR":
+                        raise status_error(msgspec.json.decode(event.object))
+                    yield WatchEvent(event.type, _named(kind, decode(event.object)))  # type: ignore[arg-type]
 
     async def create(self, kind: Kind[T], obj: T) -> T:
         return self._decode(kind, await self._send("POST", kind.path(obj.metadata.namespace), kind, obj))
@@ -162,14 +164,3 @@ def _body_of(response: Response) -> bytes:
     if response.status >= 400:
         raise decode_status_error(response.status, response.body)
     return response.body
-
-
-def decode_status_error(code: int, body: bytes) -> StatusError:
-    """The error in an answer's body; bodies that are no `Status` object keep their text."""
-    try:
-        tree = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        tree = None
-    if isinstance(tree, dict) and tree.get("kind") == "Status":
-        return status_error({"code": code} | tree)
-    return StatusError(code, "", body.decode("utf-8", "replace").strip() or f"HTTP {code}")

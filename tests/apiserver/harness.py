@@ -21,7 +21,8 @@ from fairlead.base.log import SILENT
 from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Request, Response
-from fairlead.runtime.typed import ApiClient, decode_status_error
+from fairlead.runtime.transport import decode_status_error
+from fairlead.runtime.typed import ApiClient
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Store
 

@@ -55,7 +55,7 @@ THERE = [
     "coredns_forward_healthcheck_broken_total ",
     "coredns_forward_max_concurrent_rejects_total 0",
     'coredns_plugin_enabled{server="dns://:53",zone=".",view="",name="kubernetes"} 1',
-    "coredns_hosts_entries{} 1",
+    "coredns_hosts_entries 1",
     "coredns_reload_failed_total ",
     "process_resident_memory_bytes ",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
+import h11
 import msgspec
 
 import fairlead
@@ -128,15 +129,16 @@ class Images:
         )
 
     def _dns(self) -> Image:
-        """Cluster DNS: this package and msgspec on the host's Python, and nothing else of what is installed."""
+        """Cluster DNS: this package, msgspec and h11 on the host's Python, and nothing else of what is installed."""
         python = os.path.realpath(sys.executable)
-        own, msgspec_dir = (os.path.dirname(os.path.realpath(str(m.__file__))) for m in (fairlead, msgspec))
-        places = ":".join(dict.fromkeys(map(os.path.dirname, (own, msgspec_dir))))
+        packages = [os.path.dirname(os.path.realpath(str(m.__file__))) for m in (fairlead, msgspec, h11)]
+        own = packages[0]
+        places = ":".join(dict.fromkeys(map(os.path.dirname, packages)))
         return Image(
             id=f"host://fairlead/dns/{self._version}",
             source=f"is built into fairlead {self._version}",
             command=(python, "-I", "-S", f"{own}/dns/start.py", places),
-            expose=(os.path.realpath(sys.base_prefix), own, msgspec_dir),
+            expose=(os.path.realpath(sys.base_prefix), *packages),
         )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
 from fairlead.dns.records import Service
-from fairlead.dns.watch import Access, Api, Follower
+from fairlead.dns.watching import reflect
+from fairlead.runtime.http import HttpTransport
 
 
 def tree(name: str, version: int, ip: str = "10.96.0.1") -> dict[str, Any]:
@@ -73,8 +74,8 @@ async def following() -> AsyncIterator[tuple[Server, dict[str, str]]]:
         else:
             known[key] = found.spec.clusterIP
 
-    access = Access(host="127.0.0.1", port=listener.sockets[0].getsockname()[1], tls=None, token=lambda: "t")
-    follower = Follower(Api(access), "/api/v1/services", Service, take=take, settled=lambda: None, log=SILENT)
+    transport = HttpTransport(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", ssl_context=None)
+    follower = reflect(transport, "/api/v1/services", Service, put=take, settle=lambda: None, log=SILENT)
     async with Nursery() as nursery:
         nursery.spawn(follower.run())
         async with asyncio.timeout(5):
