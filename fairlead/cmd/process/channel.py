@@ -1,4 +1,4 @@
-"""The line between the supervisor and what it started in other namespaces: one JSON message a packet.
+"""The line between the supervisor and what it started in other namespaces: one message a packet.
 
 A message may come with the pid of a process: the kernel translates it (SCM_CREDENTIALS) into the number that the
 process has where the message is read, so nobody searches /proc to learn what a pid inside the sandbox is outside.
@@ -7,12 +7,11 @@ SOCK_SEQPACKET keeps messages whole, so that several processes may hold the sand
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import struct
-from collections.abc import Mapping
-from typing import Any
+
+from fairlead.cmd.process.messages import Message, pack, unpack
 
 _UCRED = struct.Struct("3i")
 _MAX = 65536
@@ -22,17 +21,20 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
-    def send(self, message: Mapping[str, Any], *, pid: int | None = None) -> None:
-        """Raises OSError where the other side is gone. Without `pid` the kernel names the sender; naming another
+    def send(self, message: Message, *, pid: int | None = None) -> None:
+        """Raises OSError if the other side is gone. Without `pid` the kernel names the sender; naming another
         process needs CAP_SYS_ADMIN over the pid namespace, which its pid 1 has."""
         ancillary = []
         if pid is not None:
             credentials = _UCRED.pack(pid, os.getuid(), os.getgid())
             ancillary.append((socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials))
-        self.sock.sendmsg([json.dumps(message).encode()], ancillary)
+        self.sock.sendmsg([pack(message)], ancillary)
 
-    def receive(self) -> tuple[dict[str, Any], int] | None:
-        """The next message and the pid that came with it, or None where the other side is gone."""
+    def receive(self) -> tuple[Message, int] | None:
+        """Returns the next message and the pid that came with it, or None if the other side is gone.
+
+        Raises MessageError.
+        """
         try:
             data, ancillary, _, _ = self.sock.recvmsg(_MAX, socket.CMSG_SPACE(_UCRED.size))
         except ConnectionError:
@@ -40,7 +42,7 @@ class Channel:
         if not data:
             return None
         pid = next((_UCRED.unpack(raw)[0] for _, kind, raw in ancillary if kind == socket.SCM_CREDENTIALS), 0)
-        return json.loads(data), pid
+        return unpack(data), pid
 
     def fileno(self) -> int:
         return self.sock.fileno()

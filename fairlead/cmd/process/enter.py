@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fairlead.cmd.process.channel import Channel
+from fairlead.cmd.process.messages import NamespacesRefused, Unshared
 from fairlead.net import linux
 
 NAMESPACES = (
@@ -58,7 +59,7 @@ def _enter(channel: Channel, supervisor: int, pid1: Callable[[], NoReturn]) -> N
     try:
         linux.unshare(NAMESPACES)
         if uid == 0:
-            channel.send({"event": "unshared"})
+            channel.send(Unshared())
             channel.receive()  # the supervisor has written the maps
         else:
             linux.put("/proc/self/setgroups", "deny")
@@ -67,7 +68,7 @@ def _enter(channel: Channel, supervisor: int, pid1: Callable[[], NoReturn]) -> N
         _die_with(supervisor)
         child = os.fork()
     except OSError as e:
-        channel.send({"event": "refused", "errno": e.errno or 0, "error": str(e)})
+        channel.send(NamespacesRefused(e.errno or 0, str(e)))
         os._exit(1)
     if child == 0:
         try:

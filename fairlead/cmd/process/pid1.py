@@ -25,6 +25,7 @@ from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Attempts, Component
 from fairlead.cmd.process.enter import close_others, reset_signals
 from fairlead.cmd.process.logturn import EVERY_S, turn_all_over, turn_over
+from fairlead.cmd.process.messages import Ended, Started, Stop
 from fairlead.net import linux
 
 Renewal = Callable[[], tuple[Component, Component]]
@@ -78,9 +79,7 @@ class Pid1:
         attempts = self._attempts.setdefault(component.name, Attempts())
         attempts.started = self._clock.monotonic()
         self._running[pid] = component
-        self.channel.send(
-            {"event": "started", "name": component.name, "node": component.node, "restarts": attempts.restarts}, pid=pid
-        )
+        self.channel.send(Started(component.name, component.node, attempts.restarts), pid=pid)
 
     def run(self) -> NoReturn:
         """Until the supervisor asks for the end, or is gone."""
@@ -104,7 +103,7 @@ class Pid1:
                 message = self.channel.receive()
                 if message is None:
                     os._exit(1)
-                if message[0].get("do") == "stop":
+                if isinstance(message[0], Stop):
                     self._stop()
             for fd in ready & self._readers.keys():
                 self._readers[fd]()
@@ -154,7 +153,7 @@ class Pid1:
                 self._ended(component, os.waitstatus_to_exitcode(status))
 
     def _ended(self, component: Component, code: int) -> None:
-        self.channel.send({"event": "ended", "name": component.name, "code": code})
+        self.channel.send(Ended(component.name, code))
         print(f"{component.name} ended with {code}", file=sys.stderr, flush=True)
         due = self._attempts[component.name].ended(self._clock.monotonic())
         renewal = self._renewals.get(component.name)

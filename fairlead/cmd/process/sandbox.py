@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
@@ -24,6 +24,7 @@ from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process import template
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Component
+from fairlead.cmd.process.messages import BuildFailed, Go, Ready, StepDone, Warm
 from fairlead.cmd.process.pid1 import Pid1
 from fairlead.cmd.process.preflight import check_ipv6, check_nftables
 from fairlead.cmd.process.template import Stage, start_all
@@ -79,7 +80,7 @@ def _fail(inherited: Inherited, channel: Channel, error: Exception) -> NoReturn:
     else:
         why = explain_fork(error) if isinstance(error, OSError) else error
         text, evidence = f"cannot build the sandbox: {why}; see {inherited.paths.log('sandbox')}", True
-    channel.send({"event": "failed", "error": text, "evidence": evidence})
+    channel.send(BuildFailed(text, evidence))
     os._exit(1)
 
 
@@ -91,7 +92,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     _own_mounts(inherited.config.name)
     nodes, inside_fd = _networks(inherited.config, inherited.link)
     check_nftables()
-    channel.send({"event": "step", "text": f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"})
+    channel.send(StepDone(f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"))
     pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
     vault = Vault()
     pid1.watch(vault.fileno(), vault.receive)
@@ -115,9 +116,9 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
 def _until_certified(channel: Channel) -> None:
     """Imports while the supervisor's child makes the certificates, and waits for these."""
     template.warm_control_plane()
-    channel.send({"event": "warm"})
+    channel.send(Warm())
     heard = channel.receive()
-    if heard is None or heard[0].get("do") != "go":
+    if heard is None or not isinstance(heard[0], Go):
         os._exit(1)
 
 
@@ -233,8 +234,8 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
     sockets = [socket.socket(fileno=fd) for fd in (*inherited.api_fds, inside_fd)]
     channel = Channel(socket.socket(fileno=channel_fd))
 
-    def report_ready(what: str, text: str) -> None:
-        channel.send({"event": "ready", "what": what, "text": text})
+    def report_ready(what: Literal["api", "nodes"], text: str) -> None:
+        channel.send(Ready(what, text))
 
     main(Wiring(inherited.config, inherited.paths, sockets, report_ready, inherited.started))
 

@@ -28,6 +28,20 @@ from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process import enter, preflight
 from fairlead.cmd.process.channel import pair
+from fairlead.cmd.process.messages import (
+    BuildFailed,
+    Continue,
+    Ended,
+    Go,
+    MessageError,
+    NamespacesRefused,
+    Ready,
+    Started,
+    StepDone,
+    Stop,
+    Unshared,
+    Warm,
+)
 from fairlead.cmd.process.patience import Patience, busy_s
 from fairlead.cmd.process.pid1 import EXPLAINED, GRACE_S
 from fairlead.cmd.process.sandbox import Inherited
@@ -237,7 +251,7 @@ class Supervisor:
 
     def _go(self) -> None:
         if self._warm and not self._pki_child:
-            self._channel.send({"do": "go"})
+            self._channel.send(Go())
 
     def _hear(self) -> None:
         received = self._channel.receive()
@@ -247,40 +261,40 @@ class Supervisor:
             last = _last_line(log)
             raise CommandError(f"the sandbox ended by itself{last and f' ({last})'}; see {log}", evidence=True)
         message, pid = received
-        if message["event"] != "ended":
+        if not isinstance(message, Ended):
             self._patience.advance(self._clock.monotonic())
-        match message["event"]:
-            case "unshared":
+        match message:
+            case Unshared():
                 hostroutes.attach(self._link, self._config, pid)
                 self._write_maps(pid)
-            case "refused":
-                raise CommandError(preflight.explain_namespaces(message["errno"], message["error"]))
-            case "failed":
-                raise CommandError(message["error"], evidence=message["evidence"])
-            case "step":
-                self._report(message["text"])
-            case "warm":
+            case NamespacesRefused(errno=code, error=error):
+                raise CommandError(preflight.explain_namespaces(code, error))
+            case BuildFailed():
+                raise CommandError(message.error, evidence=message.evidence)
+            case StepDone():
+                self._report(message.text)
+            case Warm():
                 self._warm = True
                 self._go()
-            case "started":
+            case Started():
                 self._started(message, pid)
-            case "ended":
-                self._ended(message["name"], message["code"])
-            case "ready":
-                self._became_ready(message["what"], message["text"])
-            case _:
-                raise AssertionError(message)
+            case Ended():
+                self._ended(message.name, message.code)
+            case Ready():
+                self._became_ready(message.what, message.text)
+            case Continue() | Go() | Stop():
+                raise MessageError(f"an order from the sandbox: {message}")
 
     def _write_maps(self, pid: int) -> None:
         try:
             enter.write_root_maps(pid)
         except OSError as e:
             raise CommandError(preflight.explain_namespaces(e.errno or 0, str(e))) from e
-        self._channel.send({"do": "continue"})
+        self._channel.send(Continue())
 
-    def _started(self, message: dict[str, Any], pid: int) -> None:
-        name, restarts = message["name"], message["restarts"]
-        component = Component(name, pid, start_time(pid) or 0, restarts, message["node"])
+    def _started(self, message: Started, pid: int) -> None:
+        name, restarts = message.name, message.restarts
+        component = Component(name, pid, start_time(pid) or 0, restarts, message.node)
         others = [c for c in self._run.components if c.name != name]
         self._run.components = sorted([*others, component], key=lambda c: c.name)
         self._dirty = True
@@ -342,7 +356,7 @@ class Supervisor:
     def _ask_to_end(self) -> None:
         """Returns when it has ended, or has had its time, or a second signal came."""
         with contextlib.suppress(OSError):
-            self._channel.send({"do": "stop"})
+            self._channel.send(Stop())
         before = self._signals
         deadline = self._clock.monotonic() + GRACE_S + 2.0
         waiting = [self._wake, self._channel.fileno()]

@@ -9,16 +9,17 @@ from functools import partial
 import pytest
 
 from fairlead.cmd.process import channel
+from fairlead.cmd.process.messages import Ended, StepDone, Stop
 from fairlead.net import linux
 from tests.net.sandbox import in_sandbox
 
 
 def test_messages_come_whole_and_in_order_with_their_sender() -> None:
     ours, theirs = channel.pair()
-    theirs.send({"event": "step", "text": "a"})
-    theirs.send({"event": "step", "text": "b"})
-    assert ours.receive() == ({"event": "step", "text": "a"}, os.getpid())
-    assert ours.receive() == ({"event": "step", "text": "b"}, os.getpid())
+    theirs.send(StepDone("a"))
+    theirs.send(StepDone("b"))
+    assert ours.receive() == (StepDone("a"), os.getpid())
+    assert ours.receive() == (StepDone("b"), os.getpid())
     theirs.close()
     assert ours.receive() is None
     ours.close()
@@ -33,7 +34,7 @@ def child_of_a_pid_namespace(theirs: channel.Channel) -> tuple[int, int]:
         if second == 0:
             theirs.receive()
             os._exit(0)
-        theirs.send({"inside": second}, pid=second)
+        theirs.send(Ended("child", second), pid=second)
         os.waitpid(second, 0)
         os._exit(0)
     return os.waitpid(first, 0)
@@ -50,8 +51,9 @@ def test_a_pid_of_a_pid_namespace_is_translated() -> None:
         message, pid = received
         with open(f"/proc/{pid}/status") as f:
             numbers = next(line.split()[1:] for line in f if line.startswith("NSpid:"))
-        seen.append((message["inside"], numbers))
-        ours.send({})
+        assert isinstance(message, Ended)
+        seen.append((message.code, numbers))
+        ours.send(Stop())
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
