@@ -14,7 +14,7 @@ from fairlead.machinery import names
 from fairlead.machinery.decode import to_tree
 from fairlead.machinery.kind import Immutable, Kind, OneOf, Range, Required
 from fairlead.machinery.metadata import check_metadata, check_metadata_update
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo, schema_of
 from fairlead.machinery.status import FieldError, invalid, not_supported, required
 from fairlead.machinery.walk import Test, Tests
 
@@ -27,19 +27,21 @@ IMMUTABLE_TEXT = "field is immutable"
 
 def check(kind: Kind[T], obj: T) -> list[FieldError]:
     """Everything wrong with a defaulted object except its metadata (`check_metadata`): markers, then rules."""
-    found = [] if _MARKERS.good(obj) else list(_struct_errors(obj, "", skip=("metadata",)))
+    found = [] if _MARKERS.good(kind.schema, obj) else list(_struct_errors(kind.schema, obj, "", skip=("metadata",)))
     found += kind.rules(obj)
     return found
 
 
 def check_struct(obj: Any, path: str = "") -> list[FieldError]:
     """Markers only, of any struct: a subresource's body, or a part of an object."""
-    return [] if _ALL_MARKERS.good(obj) else list(_struct_errors(obj, path))
+    struct: Any = type(obj)
+    schema = schema_of(struct)
+    return [] if _ALL_MARKERS.good(schema, obj) else list(_struct_errors(schema, obj, path))
 
 
 def immutable(kind: Kind[T], old: T, new: T) -> list[FieldError]:
     """One error for every field marked `Immutable` that an update changes."""
-    return list(_immutable_errors(old, new, "", kind.type))
+    return list(_immutable_errors(kind.schema, old, new, ""))
 
 
 def _marker_test(info: TypeInfo) -> Test | None:
@@ -85,20 +87,19 @@ _MARKERS = Tests(_marker_test, skip=("metadata",))
 _ALL_MARKERS = Tests(_marker_test)
 
 
-def _struct_errors(obj: Any, path: str, *, skip: tuple[str, ...] = ()) -> Iterator[FieldError]:
-    struct: Any = type(obj)
-    for field in schema_of(struct).fields.values():
+def _struct_errors(schema: Schema, obj: Any, path: str, *, skip: tuple[str, ...] = ()) -> Iterator[FieldError]:
+    for field in schema.fields.values():
         if field.name not in skip:
             where = f"{path}.{field.name}" if path else field.name
-            yield from _value_errors(field.type, getattr(obj, field.attr), where)
+            yield from _value_errors(field.type, schema.value(obj, field), where)
 
 
 def _value_errors(info: TypeInfo, value: Any, path: str) -> Iterator[FieldError]:
     yield from _marker_errors(info, value, path)
     if not value and info.shape != "struct":
         return
-    if info.shape == "struct" and value is not None:
-        yield from _struct_errors(value, path)
+    if info.schema is not None and value is not None:
+        yield from _struct_errors(info.schema, value, path)
     elif info.shape == "list" and info.item:
         for i, item in enumerate(value):
             yield from _value_errors(info.item, item, f"{path}[{i}]")
@@ -122,12 +123,12 @@ def _marker_errors(info: TypeInfo, value: Any, path: str) -> Iterator[FieldError
             yield invalid(path, value, text)
 
 
-def _immutable_errors(old: Any, new: Any, path: str, struct: Any) -> Iterator[FieldError]:
-    for field in schema_of(struct).fields.values():
-        before, after = getattr(old, field.attr), getattr(new, field.attr)
+def _immutable_errors(schema: Schema, old: Any, new: Any, path: str) -> Iterator[FieldError]:
+    for field in schema.fields.values():
+        before, after = schema.value(old, field), schema.value(new, field)
         where = f"{path}.{field.name}" if path else field.name
         if field.marker(Immutable):
             if before != after:
                 yield invalid(where, to_tree(after), IMMUTABLE_TEXT)
-        elif field.type.shape == "struct" and before is not None and after is not None:
-            yield from _immutable_errors(before, after, where, field.type.struct)
+        elif field.type.schema is not None and before is not None and after is not None:
+            yield from _immutable_errors(field.type.schema, before, after, where)

@@ -107,7 +107,7 @@ def _inside_leaf(tree: Any, shape: Shape, path: str) -> Iterator[str]:
         return
     if info.shape == "struct":
         yield from _members(tree, Shape("struct", info), path)
-    elif info.shape == "list" and info.item is not None and info.item.struct is not None:
+    elif info.shape == "list" and info.item is not None and info.item.schema is not None:
         inner = Shape("struct", info.item)
         for at, one in enumerate(tree):
             yield from problems(one, inner, f"{path}[{at}]")

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
+from fairlead.machinery.codec import Codec, decoder_of, plain, struct_codec
+from fairlead.machinery.codec import encode as encode
 from fairlead.machinery.kind import Kind, per_kind
 from fairlead.machinery.prune import Pruner, WrongType, members, pairs_hook
+from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.machinery.wire import VALUES
 
@@ -35,17 +38,14 @@ _MOST_PROBLEMS = 100
 _encoder = msgspec.json.Encoder()
 _plain = msgspec.json.Decoder()
 
-encode = _encoder.encode
-"""An object (or a tree) as the JSON bytes that travel and that the store holds."""
-
 
 def to_tree(value: Any) -> Any:
     """A decoded object, or a part of one, as a JSON tree."""
     try:
-        return msgspec.to_builtins(value)
+        return msgspec.to_builtins(value, enc_hook=plain)
     except TypeError:
         # `msgspec.Raw` (`managedFields[].fieldsV1`, also in the metadata of templates) is encoded but not converted.
-        return _plain.decode(_encoder.encode(value))
+        return _plain.decode(encode(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,24 @@ class Target(Generic[T]):
     type: type[T]
     kind: str
     api_version: str
+    own_codec: Codec[T] | None = None
+    """If objects are no structs of `type`."""
 
     @property
     def version(self) -> str:
         return self.api_version.rpartition("/")[2]
 
     @functools.cached_property
-    def decoder(self) -> msgspec.json.Decoder[T]:
-        return msgspec.json.Decoder(self.type, strict=True)
+    def codec(self) -> Codec[T]:
+        return self.own_codec or struct_codec(self.type)
+
+    @functools.cached_property
+    def decode(self) -> Callable[[bytes], T]:
+        return decoder_of(self.codec)
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        return self.codec.schema
 
 
 def decode(kind: Kind[T], body: bytes, *, validation: FieldValidation = "Strict") -> Decoded[T]:
@@ -95,23 +105,20 @@ def decode_as(
     target: Target[T], body: bytes, *, validation: FieldValidation = "Strict", unique: bool = False
 ) -> Decoded[T]:
     """`unique` says that no key can be in the body twice, because it was made of a tree."""
+    if not target.codec.strict:
+        return _decode_slowly(target, body, validation)
     try:
-        obj = target.decoder.decode(body)
+        obj = target.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return _decode_slowly(target, body, validation)
-    if not VALUES.good(obj) or (not unique and validation != "Ignore" and _repeats_keys(body)):
+    if not VALUES.good(target.schema, obj) or (not unique and validation != "Ignore" and _repeats_keys(body)):
         return _decode_slowly(target, body, validation)
     return Decoded(_stamp(target, obj))
 
 
-def decode_stored(kind: Kind[T], body: bytes) -> T:
-    """Reads what we wrote ourselves: no validation, and an error here is a bug."""
-    return cast(T, target_of(kind).decoder.decode(body))
-
-
 @per_kind
 def target_of(kind: Kind[T]) -> Target[T]:
-    return Target(kind.type, kind.kind, kind.api_version)
+    return Target(kind.type, kind.kind, kind.api_version, kind.own_codec)
 
 
 def parse_json(body: bytes, *, what: str = "object") -> Any:
@@ -185,7 +192,7 @@ def _decode_slowly(
     _check_header(target, tree)
     pruner = Pruner()
     try:
-        fitted = pruner.prune(target.type, tree)
+        fitted = pruner.prune(target.schema, tree)
     except WrongType as e:
         raise _cannot_handle(target, str(e)) from e
     except RecursionError:
@@ -194,7 +201,7 @@ def _decode_slowly(
     if problems and validation == "Strict":
         raise _cannot_handle(target, "strict decoding error: " + ", ".join(problems))
     try:
-        obj = target.decoder.decode(_encoder.encode(fitted))
+        obj = target.decode(_encoder.encode(fitted))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as e:
         raise _cannot_handle(target, str(e)) from e
     return Decoded(_stamp(target, obj), problems if validation == "Warn" else ())

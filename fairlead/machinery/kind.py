@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast
 
 from fairlead.base.instant import Instant
+from fairlead.machinery.codec import Codec, struct_codec
 from fairlead.machinery.markers import (
     Atomic,
     Default,
@@ -27,6 +28,7 @@ from fairlead.machinery.markers import (
     RetainKeys,
     SetList,
 )
+from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import FieldError
 
 __all__ = [
@@ -201,6 +203,8 @@ class Kind(Generic[T]):
     """If nothing acts on such objects: what to tell users, in a `Warning` header and in an event."""
     name_rule: str = "subdomain"
     """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
+    own_codec: Codec[T] | None = None
+    """How objects are read and written, if they are no structs of `type`."""
     conversion: Conversion[T] | None = None
     """If objects are stored in another version: how they are converted. That version's kind owns the objects."""
     storage_path: str = ""
@@ -241,6 +245,18 @@ class Kind(Generic[T]):
     @property
     def list_kind(self) -> str:
         return self.kind + "List"
+
+    @property
+    def codec(self) -> Codec[T]:
+        return self.own_codec or struct_codec(self.type)
+
+    @property
+    def schema(self) -> Schema:
+        """The fields of the kind's objects."""
+        found: Schema | None = self.derived.get("schema")
+        if found is None:
+            found = self.derived["schema"] = self.codec.schema
+        return found
 
     @property
     def gvk(self) -> GroupVersionKind:

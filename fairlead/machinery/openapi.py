@@ -91,13 +91,13 @@ def openapi_v3(kinds: Kinds, group_version: str, *, version: str = "v1") -> Tree
 
 
 def _named(kind: Kind[Any], names: Names) -> KindNames:
-    return KindNames(kind, names[kind.type], names[kind.type] + "List")
+    return KindNames(kind, names[kind.schema], names[kind.schema] + "List")
 
 
 def _components(kinds: Kinds, names: Names) -> Tree:
     found = components_for(kinds, names) | META_COMPONENTS | SCALARS
     for kind in kinds:
-        name, gvk = names[kind.type], kind.gvk.tree()
+        name, gvk = names[kind.schema], kind.gvk.tree()
         found[name] = found[name] | {"x-kubernetes-group-version-kind": [gvk]}
         found[name + "List"] = list_schema(name, gvk | {"kind": kind.list_kind})
     return dict(sorted(found.items()))

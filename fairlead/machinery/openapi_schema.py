@@ -1,4 +1,4 @@
-"""OpenAPI schemas of struct types, under the names that upstream gives them.
+"""OpenAPI schemas of kinds, under the names that upstream gives them.
 
 Clients read more from these than documentation: `kubectl apply` takes merge keys and strategies from the
 `x-kubernetes-*` extensions, and follows `$ref`s to find them, so the form (`allOf` around a `$ref` with a default)
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fairlead.machinery.kind import Atomic, Default, Kind, ListMap, OneOf, Range, Required, RetainKeys, SetList
-from fairlead.machinery.schema import Field, TypeInfo, schema_of
+from fairlead.machinery.schema import Field, Schema, TypeInfo
 
 Tree = dict[str, Any]
 
@@ -57,64 +57,74 @@ def package_of(group: str, version: str) -> str:
 
 
 class Names:
-    """The component name of every struct that the kinds reach."""
+    """The component name of every named schema that the kinds reach."""
 
     def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
         self._packages: dict[str, str] = {}
         """By Python module."""
-        self._holders: dict[Any, set[str]] = {}
-        """By struct: the packages of the kinds that reach it."""
+        self._holders: dict[Schema, set[str]] = {}
+        """By schema: the packages of the kinds that reach it."""
         for kind in kinds:
-            struct: Any = kind.type
+            schema = kind.schema
             package = package_of(kind.group, kind.version)
-            self._packages[struct.__module__] = package
-            self._packages[schema_of(struct).fields["metadata"].type.struct.__module__] = META
-            self._reach(struct, package)
-        self._names: dict[Any, str] = {held: self._package(held) + held.__name__ for held in self._holders}
+            self._packages[_module(schema)] = package
+            if (metadata := schema.fields["metadata"].type.schema) is not None:
+                self._packages[_module(metadata)] = META
+            self._reach(schema, package)
+        self._packages.pop("", None)
+        self._names: dict[Schema, str] = {held: self._package(held) + held.name for held in self._holders}
 
-    def _reach(self, struct: Any, package: str) -> None:
-        holders = self._holders.setdefault(struct, set())
+    def _reach(self, schema: Schema, package: str) -> None:
+        holders = self._holders.setdefault(schema, set())
         if package not in holders:
             holders.add(package)
-            for inner in structs_in(struct):
+            for inner in schemas_in(schema):
                 self._reach(inner, package)
 
-    def _package(self, struct: Any) -> str:
-        holders = self._holders[struct]
+    def _package(self, schema: Schema) -> str:
+        holders = self._holders[schema]
         alone = next(iter(holders)) if len(holders) == 1 else package_of("", "v1")
-        return self._packages.get(str(struct.__module__), alone)
+        return self._packages.get(_module(schema), alone)
 
-    def __getitem__(self, struct: Any) -> str:
-        return self._names[struct]
+    def __getitem__(self, schema: Schema) -> str:
+        return self._names[schema]
 
-    def items(self) -> Iterable[tuple[Any, str]]:
+    def items(self) -> Iterable[tuple[Schema, str]]:
         return self._names.items()
 
 
-def structs_in(struct: Any) -> Iterator[Any]:
-    """The structs that a struct's fields hold directly."""
-    for field in schema_of(struct).fields.values():
+def _module(schema: Schema) -> str:
+    """Returns the Python module that declares the type; empty if the schema is read off a document."""
+    return str(schema.source.__module__) if schema.source is not None else ""
+
+
+def schemas_in(schema: Schema) -> Iterator[Schema]:
+    """The schemas with names that a schema's fields hold directly, or within schemas without a name."""
+    for field in schema.fields.values():
         info: TypeInfo | None = field.type
         while info is not None:
-            if info.shape == "struct":
-                yield info.struct
+            if info.schema is not None:
+                if info.schema.name:
+                    yield info.schema
+                else:
+                    yield from schemas_in(info.schema)
             info = info.item
 
 
 def components_for(kinds: Iterable[Kind[Any]], names: Names) -> Tree:
     """The schemas of the kinds and of everything they reach, by component name."""
     found: Tree = {}
-    waiting = [kind.type for kind in kinds]
+    waiting = [kind.schema for kind in kinds]
     while waiting:
-        struct = waiting.pop()
-        if names[struct] not in found:
-            found[names[struct]] = struct_schema(struct, names)
-            waiting += structs_in(struct)
+        schema = waiting.pop()
+        if names[schema] not in found:
+            found[names[schema]] = object_tree(schema, names)
+            waiting += schemas_in(schema)
     return found
 
 
-def struct_schema(struct: Any, names: Names) -> Tree:
-    schema = schema_of(struct)
+def object_tree(schema: Schema, names: Names) -> Tree:
+    """The OpenAPI form of a schema."""
     tree: Tree = {"type": "object"}
     if schema.doc:
         tree["description"] = schema.doc
@@ -143,8 +153,10 @@ def _type_schema(info: TypeInfo, names: Names) -> Tree:
             return {"type": "array", "items": _item_schema(info, names)}
         case "map":
             return {"type": "object", "additionalProperties": _item_schema(info, names)}
-        case "struct":
-            tree: Tree = {"allOf": [ref(names[info.struct])]}
+        case "struct" if info.schema is not None:
+            if not info.schema.name:
+                return object_tree(info.schema, names)
+            tree: Tree = {"allOf": [ref(names[info.schema])]}
             return tree if info.nullable else tree | {"default": {}}
         case _:
             return _scalar_schema(info)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.machinery.schema import Schema, TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo
 from fairlead.machinery.wire import bad_value, int_fits
 
 
@@ -47,12 +47,11 @@ class Pruner:
 
     problems: list[str] = field(default_factory=list)
 
-    def prune(self, struct: Any, tree: Any) -> dict[str, Any]:
+    def prune(self, schema: Schema, tree: Any) -> dict[str, Any]:
         """The tree without nulls and unknown fields. Raises WrongType."""
         if not isinstance(tree, dict):
-            name = schema_of(struct).name
-            raise WrongType(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{name}")
-        return self._struct(schema_of(struct), tree, _Place("", "", schema_of(struct).name))
+            raise WrongType(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{schema.name}")
+        return self._struct(schema, tree, _Place("", "", schema.name))
 
     def _struct(self, schema: Schema, tree: dict[str, Any], place: _Place) -> dict[str, Any]:
         kept: dict[str, Any] = {}
@@ -70,10 +69,10 @@ class Pruner:
 
     def _value(self, info: TypeInfo, value: Any, place: _Place) -> Any:
         match info.shape:
-            case "struct":
+            case "struct" if info.schema is not None:
                 if not isinstance(value, dict):
                     raise place.wrong(info, value)
-                return self._struct(schema_of(info.struct), value, place)
+                return self._struct(info.schema, value, place)
             case "list":
                 return self._list(info, value, place)
             case "map":

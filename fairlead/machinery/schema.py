@@ -1,9 +1,11 @@
-"""What a struct type looks like from outside: its fields by wire name, their shapes and markers, read once.
+"""Schemas: fields by wire name, their shapes and markers.
 
-Decoding errors, checks, strategic merge and OpenAPI all walk these tables, so that a field is described in one
-place only. Reflection costs some 50 µs a type; it happens on first use of that type and never at import, because
-a cluster starts in under a second and most kinds are not touched in it. Structs are referred to by type and
-looked up when met, so types may contain themselves.
+Decoding errors, checks, apply, strategic merge and OpenAPI all walk schemas, so that a field is described in one place
+only. A schema is data: a struct type is one source of it (`schema_of`), a document is another (`Schema(fields=...)`),
+and what walks it does not ask which.
+
+Reflection costs some 50 µs a type; it happens on first use of the type's fields and never at import, because a cluster
+starts in under a second and most kinds are not touched in it. Therefore types may also contain themselves.
 """
 
 from __future__ import annotations
@@ -12,16 +14,18 @@ import builtins
 import functools
 import types
 import typing
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from fairlead.machinery.kind import Doc, Format
+from fairlead.machinery.markers import Doc, Format
 
 Shape = Literal["string", "bool", "int", "float", "bytes", "int-or-string", "quantity", "struct", "list", "map", "raw"]
 
 M = TypeVar("M")
+R = TypeVar("R")
 
 _SCALARS: dict[Any, Shape] = {str: "string", bool: "bool", int: "int", float: "float", bytes: "bytes"}
 _GO_SCALARS: dict[str, str] = {
@@ -43,8 +47,8 @@ class TypeInfo:
     shape: Shape
     item: TypeInfo | None = None
     """Of a list or map."""
-    struct: Any = None
-    """The `msgspec.Struct` type where the shape is `struct`."""
+    schema: Schema | None = None
+    """Of a `struct`: its fields."""
     nullable: bool = False
     """May be absent in a way that differs from its zero value (a Go pointer)."""
     markers: tuple[Any, ...] = ()
@@ -57,11 +61,16 @@ class TypeInfo:
         found = self.marker(Format)
         return found.name if found else ""
 
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """Of a `struct`: its fields by wire name."""
+        return self.schema.fields if self.schema is not None else {}
+
     def go_name(self) -> str:
         """The type as Go's decoder names it in its errors."""
         match self.shape:
             case "struct":
-                return f"v1.{self.struct.__name__}"
+                return f"v1.{self.schema.name}" if self.schema is not None else "interface {}"
             case "list":
                 return "[]" + (self.item.go_name() if self.item else "interface {}")
             case "map":
@@ -79,9 +88,10 @@ class Field:
     name: str
     """On the wire."""
     attr: str
+    """Of a struct: the attribute."""
     type: TypeInfo
-    default: Any
-    """`msgspec.NODEFAULT` where a factory makes it or there is none."""
+    default: Any = msgspec.NODEFAULT
+    """`msgspec.NODEFAULT` if a factory makes it or there is none."""
 
     def marker(self, kind: builtins.type[M]) -> M | None:
         return self.type.marker(kind)
@@ -92,24 +102,71 @@ class Field:
         return found.text if found else ""
 
 
-@dataclass(frozen=True, slots=True)
 class Schema:
-    type: Any
-    name: str
-    doc: str
-    fields: dict[str, Field]
-    """By wire name, in the order of declaration."""
+    """The fields of an object or of a part of it. Compared by identity."""
+
+    __slots__ = ("_fields", "derived", "doc", "is_tree", "name", "source")
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        doc: str = "",
+        fields: Mapping[str, Field] | None = None,
+        source: Any = None,
+        is_tree: bool = False,
+    ) -> None:
+        self.name = name
+        """Empty for a schema that OpenAPI writes in the place where it is used."""
+        self.doc = doc
+        self.source = source
+        """The struct type that the fields were read off, if any."""
+        self.is_tree = is_tree
+        """Whether values are JSON objects, and not Python objects with the fields as attributes."""
+        self._fields = fields
+        self.derived: dict[Hashable, Any] = {}
+        """Results of `per_schema` functions: they live as long as the schema."""
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """By wire name, in the order of declaration."""
+        if self._fields is None:
+            self._fields = _read_fields(self.source)
+        return self._fields
+
+    def value(self, obj: Any, field: Field) -> Any:
+        """Returns the field of a value of this schema; None if a JSON object does not have it."""
+        return obj.get(field.name) if self.is_tree else getattr(obj, field.attr)
+
+
+def per_schema(function: Callable[[Schema], R]) -> Callable[[Schema], R]:
+    """Calls the function once for a schema. Unlike with `functools.cache`, the result goes when the schema goes."""
+
+    def cached(schema: Schema) -> R:
+        found = schema.derived.get(function, _MISSING)
+        if found is _MISSING:
+            found = schema.derived[function] = function(schema)
+        return cast(R, found)
+
+    return cached
+
+
+_MISSING = object()
 
 
 @functools.cache
 def schema_of(struct: Any) -> Schema:
-    """The table of a struct type; the same object every time."""
-    hints = get_type_hints(struct, include_extras=True)
-    fields = {}
-    for info in msgspec.structs.fields(struct):
-        fields[info.encode_name] = Field(info.encode_name, info.name, type_info(hints[info.name]), info.default)
+    """The schema of a struct type; the same object every time."""
     own_doc = struct.__dict__.get("__doc__") or ""
-    return Schema(struct, struct.__name__, " ".join(own_doc.split()), fields)
+    return Schema(struct.__name__, doc=" ".join(own_doc.split()), source=struct)
+
+
+def _read_fields(struct: Any) -> dict[str, Field]:
+    hints = get_type_hints(struct, include_extras=True)
+    return {
+        info.encode_name: Field(info.encode_name, info.name, type_info(hints[info.name]), info.default)
+        for info in msgspec.structs.fields(struct)
+    }
 
 
 def type_info(hint: Any) -> TypeInfo:
@@ -129,7 +186,7 @@ def _read(hint: Any, *, nullable: bool, markers: tuple[Any, ...]) -> TypeInfo:
     if origin is Literal:
         return TypeInfo("string", nullable=nullable, markers=markers)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return TypeInfo("struct", struct=hint, nullable=nullable, markers=markers)
+        return TypeInfo("struct", schema=schema_of(hint), nullable=nullable, markers=markers)
     if hint in _SCALARS:
         shape = _SCALARS[hint]
         if shape == "string" and any(isinstance(m, Format) and m.name == "quantity" for m in markers):

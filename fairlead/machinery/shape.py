@@ -1,12 +1,11 @@
 """How apply sees a type: what merges field by field, what by key, and what is replaced whole.
 
-Read off the same tables as everything else (`schema_of`), once a type. Lists without a marker are atomic and maps and
+Read off the schema, once. Lists without a marker are atomic and maps and
 structs are granular, as upstream has it; a field with a `Default` counts as given where it is the key of a list.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from fairlead.machinery.kind import Atomic, Default, ListMap, SetList
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo, per_schema
 
 Form = Literal["leaf", "struct", "map", "keyed", "set", "free"]
 _encode = msgspec.json.Encoder().encode
@@ -38,12 +37,12 @@ class Shape:
         """By name: the step in a path, and the shape. Of a struct."""
         if self.known is None:
             # Not before it is asked for: a type may contain itself.
-            self.known = struct_fields(self.type.struct) if self.type and self.form == "struct" else {}
+            self.known = _fields(self.type.schema) if self.form == "struct" and self.type and self.type.schema else {}
         return self.known
 
     def leads(self) -> dict[str, tuple[str, Shape]]:
         """By name: how the member begins in a set's text, and the shape. Of a struct."""
-        return _struct_leads(self.type.struct) if self.type else {}
+        return _leads(self.type.schema) if self.type and self.type.schema else {}
 
     def step(self, item: Any) -> str:
         """The path element of an item of a list."""
@@ -61,20 +60,20 @@ FREE = Shape("free")
 _FORMS: dict[str, Form] = {"struct": "struct", "map": "map", "raw": "free"}
 
 
-@functools.cache
-def struct_shape(struct: Any) -> Shape:
+@per_schema
+def shape_of(schema: Schema) -> Shape:
     """The shape of a whole object; the same one every time."""
-    return Shape("struct", TypeInfo("struct", struct=struct))
+    return Shape("struct", TypeInfo("struct", schema=schema))
 
 
-@functools.cache
-def struct_fields(struct: Any) -> dict[str, tuple[str, Shape]]:
-    return {name: (f"f:{name}", _shape(field.type)) for name, field in schema_of(struct).fields.items()}
+@per_schema
+def _fields(schema: Schema) -> dict[str, tuple[str, Shape]]:
+    return {name: (f"f:{name}", _shape(field.type)) for name, field in schema.fields.items()}
 
 
-@functools.cache
-def _struct_leads(struct: Any) -> dict[str, tuple[str, Shape]]:
-    return {name: (f'"{step}":', shape) for name, (step, shape) in struct_fields(struct).items()}
+@per_schema
+def _leads(schema: Schema) -> dict[str, tuple[str, Shape]]:
+    return {name: (f'"{step}":', shape) for name, (step, shape) in _fields(schema).items()}
 
 
 def _shape(info: TypeInfo) -> Shape:
@@ -89,12 +88,12 @@ def _shape(info: TypeInfo) -> Shape:
 
 def _list_shape(info: TypeInfo) -> Shape:
     keyed = info.marker(ListMap)
-    if keyed is not None and keyed.keys and info.item is not None and info.item.struct is not None:
-        known = schema_of(info.item.struct).fields
+    if keyed is not None and keyed.keys and info.item is not None and info.item.schema is not None:
+        known = info.item.fields
         keys = tuple(sorted(keyed.keys))
         found = {key: known[key].marker(Default) for key in keys if key in known}
         defaults = {key: default.value for key, default in found.items() if default is not None}
-        return Shape("keyed", info, struct_shape(info.item.struct), keys, defaults)
+        return Shape("keyed", info, shape_of(info.item.schema), keys, defaults)
     if info.marker(SetList) is not None:
         return Shape("set", info, Shape("leaf", info.item))
     return Shape("leaf", info)

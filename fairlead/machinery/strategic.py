@@ -19,7 +19,7 @@ from typing import Any
 
 from fairlead.machinery.kind import ListMap, SetList
 from fairlead.machinery.patch import depth_guard
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo
 from fairlead.machinery.status import StatusError, bad_request
 
 DIRECTIVE = "$patch"
@@ -30,12 +30,12 @@ RETAIN_KEYS = "$retainKeys"
 Tree = dict[str, Any]
 
 
-def strategic_patch(tree: Any, patch: Any, struct: Any) -> Any:
-    """The tree of a `struct` object after the patch. Raises StatusError 400 where the patch is none."""
+def strategic_patch(tree: Any, patch: Any, schema: Schema) -> Any:
+    """The tree of an object of the schema after the patch. Raises StatusError 400 where the patch is none."""
     if not isinstance(patch, dict):
         raise bad_request("error decoding patch: a strategic merge patch is an object")
     with depth_guard():
-        return _merge_object(tree if isinstance(tree, dict) else {}, patch, TypeInfo("struct", struct=struct))
+        return _merge_object(tree if isinstance(tree, dict) else {}, patch, TypeInfo("struct", schema=schema))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _field(info: TypeInfo | None, name: str) -> TypeInfo | None:
     if info is None:
         return None
     if info.shape == "struct":
-        found = schema_of(info.struct).fields.get(name)
+        found = info.fields.get(name)
         return found.type if found else None
     return info.item if info.shape == "map" else None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo
 
 Test = Callable[[Any], bool]
 Leaf = Callable[[TypeInfo], Test | None]
@@ -24,29 +24,31 @@ class Tests:
         self._leaf = leaf
         self._skip = skip
         """Fields of the outermost struct that are not asked about."""
-        self._whole: dict[Any, Test] = {}
-        self._structs: dict[Any, Test | None] = {}
 
-    def good(self, obj: Any) -> bool:
-        """Whether nothing is wrong anywhere in the struct."""
-        test = self._whole.get(type(obj))
+    def good(self, schema: Schema, obj: Any) -> bool:
+        """Whether nothing is wrong anywhere in a value of the schema."""
+        test = schema.derived.get(self)
         if test is None:
-            test = self._whole[type(obj)] = self._fields(type(obj), self._skip) or _anything
-        return test(obj)
+            test = schema.derived[self] = self._fields(schema, self._skip) or _anything
+        return bool(test(obj))
 
-    def _struct(self, struct: Any) -> Test | None:
-        if struct not in self._structs:
-            self._structs[struct] = lambda obj: (self._structs[struct] or _anything)(obj)  # a type may contain itself
-            self._structs[struct] = self._fields(struct, ())
-        return self._structs[struct]
+    def _struct(self, schema: Schema) -> Test | None:
+        key = (self, "part")
+        if key not in schema.derived:
+            schema.derived[key] = lambda obj: (schema.derived[key] or _anything)(obj)  # it may contain itself
+            schema.derived[key] = self._fields(schema, ())
+        found: Test | None = schema.derived[key]
+        return found
 
-    def _fields(self, struct: Any, skip: tuple[str, ...]) -> Test | None:
+    def _fields(self, schema: Schema, skip: tuple[str, ...]) -> Test | None:
         parts = []
-        for field in schema_of(struct).fields.values():
+        for field in schema.fields.values():
             test = None if field.name in skip else self._value(field.type)
             if test is not None:
                 parts.append((field.attr, test))
-        return _all_fields(tuple(parts)) if parts else None
+        if not parts:
+            return None
+        return _all_members(tuple(parts)) if schema.is_tree else _all_fields(tuple(parts))
 
     def _value(self, info: TypeInfo) -> Test | None:
         own, inner = self._leaf(info), self._inner(info)
@@ -56,7 +58,7 @@ class Tests:
 
     def _inner(self, info: TypeInfo) -> Test | None:
         if info.shape == "struct":
-            test = self._struct(info.struct)
+            test = self._struct(info.schema) if info.schema is not None else None
             return None if test is None else lambda value: value is None or test(value)
         item = self._value(info.item) if info.item else None
         if item is None:
@@ -78,3 +80,7 @@ def _all_fields(parts: tuple[tuple[str, Test], ...]) -> Test:
         return True
 
     return test
+
+
+def _all_members(parts: tuple[tuple[str, Test], ...]) -> Test:
+    return lambda obj: all(good(obj.get(name)) for name, good in parts)

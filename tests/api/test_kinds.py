@@ -26,7 +26,8 @@ def schemas(struct: Any, seen: dict[Any, Schema] | None = None) -> dict[Any, Sch
         for field in seen[struct].fields.values():
             inner = field.type.item or field.type
             if inner.shape == "struct":
-                schemas(inner.struct, seen)
+                assert inner.schema is not None
+                schemas(inner.schema.source, seen)
     return seen
 
 
@@ -61,7 +62,7 @@ def test_every_type_of_a_kind_has_a_schema_and_lists_that_merge_by_fields_that_e
             if merge := field.marker(ListMap):
                 assert field.type.item is not None
                 keys = {*merge.keys, merge.patch_key} - {""}
-                assert keys <= schema_of(field.type.item.struct).fields.keys(), (schema.name, field.name)
+                assert keys <= field.type.item.fields.keys(), (schema.name, field.name)
 
 
 @every_kind
@@ -109,7 +110,7 @@ def filled(info: TypeInfo) -> Any:
     """A JSON value that sets everything there is to set."""
     match info.shape:
         case "struct":
-            return {name: filled(field.type) for name, field in schema_of(info.struct).fields.items()}
+            return {name: filled(field.type) for name, field in info.fields.items()}
         case "list":
             assert info.item is not None
             return [filled(info.item)]

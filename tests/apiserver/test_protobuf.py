@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.kind import POD
 from fairlead.api.kinds import KINDS
 from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, _table_of, parse_protobuf
-from fairlead.machinery.schema import schema_of
+from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import StatusError
 
 from .harness import PODS, Api, story
@@ -118,11 +117,11 @@ async def test_nonsense_is_a_bad_request(api: Api) -> None:
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     for body in (data, b"k8s\x00" + put(2, data), b"k8s\x00" + put(2, put(2, put(2, data)))):
         with contextlib.suppress(StatusError):
-            parse_protobuf(body, Pod)
+            parse_protobuf(body, POD.schema)
 
 
 def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
-    newer = set().union(*(unreadable(kind.type, set()) for kind in KINDS))
+    newer = set().union(*(unreadable(kind.schema, set()) for kind in KINDS))
     # These came after Kubernetes 1.32; what else is missing here was forgotten.
     assert newer == {
         "ContainerRestartRule",
@@ -140,18 +139,18 @@ def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
     }
 
 
-def unreadable(struct: Any, seen: set[Any]) -> set[str]:
+def unreadable(schema: Schema, seen: set[Schema]) -> set[str]:
     """The types below this one that the table does not know."""
-    if struct in seen:
+    if schema in seen:
         return set()
-    seen.add(struct)
-    if _table_of(struct) is None:
-        return {struct.__name__}
+    seen.add(schema)
+    if _table_of(schema) is None:
+        return {schema.name}
     found: set[str] = set()
-    for field in schema_of(struct).fields.values():
+    for field in schema.fields.values():
         info = field.type
         while info.item is not None:
             info = info.item
-        if info.shape == "struct":
-            found |= unreadable(info.struct, seen)
+        if info.schema is not None:
+            found |= unreadable(info.schema, seen)
     return found

@@ -11,11 +11,13 @@ from fairlead.machinery.kind import Kind
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Damaged, Page
 from fairlead.store.writes import create
+from tests.api.test_unstructured import barge, barge_kind
 from tests.apiserver.harness import Api, brief, events, start, story
 from tests.ships import OLD_SHIPS, SHIPS, old_ship_kind, ship_kind
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+BARGES = "/apis/harbour.example/v1/namespaces/default/barges"
 
 
 def ship(name: str, masts: int = 3) -> dict[str, Any]:
@@ -173,3 +175,43 @@ async def test_a_kind_may_not_take_the_folder_of_another(api: Api) -> None:
     with pytest.raises(ValueError, match="configmaps"):
         await api.scheme.add(thief)
     assert thief not in api.scheme
+
+
+@story
+async def test_a_kind_without_a_python_type_is_served_like_any_other(api: Api) -> None:
+    kind = barge_kind()
+    await api.scheme.add(kind)
+    made = await api.ok("POST", BARGES, barge(hatches=[{"name": "fore", "width": 2}]), query={"fieldManager": "me"})
+    assert (made["metadata"]["generation"], made["spec"]) == (1, {"hatches": [{"name": "fore", "width": 2}]})
+    watch = await api.watch(BARGES, resourceVersion=made["metadata"]["resourceVersion"])
+    patch = {"spec": {"hatches": [{"name": "aft"}]}}
+    path = f"{BARGES}/a"
+    changed = await api.ok("PATCH", path, patch, content_type="application/merge-patch+json")
+    assert (changed["metadata"]["generation"], changed["spec"]["hatches"]) == (2, [{"name": "aft"}])
+    afloat = await api.ok("PUT", f"{path}/status", changed | {"status": {"afloat": True}, "spec": {}})
+    assert (afloat["status"], afloat["spec"], afloat["metadata"]["generation"]) == (
+        {"afloat": True},
+        {"hatches": [{"name": "aft"}]},
+        2,
+    )
+    kept = await api.ok("PUT", path, afloat | {"status": {}})
+    assert kept["status"] == {"afloat": True}
+    applied = await api.ok(
+        "PATCH",
+        path,
+        barge(hatches=[{"name": "mid", "width": 1}]),
+        query={"fieldManager": "you"},
+        content_type="application/apply-patch+yaml",
+    )
+    assert [hatch["name"] for hatch in applied["spec"]["hatches"]] == ["aft", "mid"]
+    table = await api.ok("GET", BARGES, accept=TABLE)
+    assert table["rows"][0]["cells"] == ["a", 2]
+    error = await api.error("POST", BARGES, barge(hatches=[{"name": "x", "width": 10}]))
+    assert (error.code, error.details["causes"][0]["field"]) == (422, "spec.hatches[0].width")
+    error = await api.error("POST", BARGES, barge(mast=1), query={"fieldValidation": "Strict"})
+    assert (error.code, 'unknown field "spec.mast"' in str(error)) == (400, True)
+    body = b"k8s\x00"
+    assert (await api.error("POST", BARGES, body, content_type="application/vnd.kubernetes.protobuf")).code == 400
+    await api.ok("DELETE", path)
+    assert [event["type"] for event in await events(watch, 4)] == ["MODIFIED", "MODIFIED", "MODIFIED", "DELETED"]
+    assert "Barge" in str(await api.ok("GET", "/openapi/v3/apis/harbour.example/v1"))

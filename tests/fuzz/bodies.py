@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from fairlead.apiserver.serialization.protobuf import _Message, _table_of
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo
 
 TAGS = (
     *("!!bool", "!!int", "!!float", "!!null", "!!str", "!!timestamp", "!!binary", "!!set", "!!omap", "!!pairs"),
@@ -73,21 +73,21 @@ def scratched(rng: random.Random, data: bytes) -> bytes:
     return bytes(found)
 
 
-def protobuf(type: Any, tree: Any, *, api_version: str, kind: str) -> bytes:
+def protobuf(schema: Schema, tree: Any, *, api_version: str, kind: str) -> bytes:
     """The tree as Go's clients send it. Leaves out fields without a number and values of another type."""
     head = _field(1, api_version.encode()) + _field(2, kind.encode())
-    return b"k8s\0" + _field(1, head) + _field(2, _message(type, tree))
+    return b"k8s\0" + _field(1, head) + _field(2, _message(schema, tree))
 
 
-def _message(type: Any, tree: Any) -> bytes:
-    table = _table_of(type)
-    return _fields(type, tree, table) if table is not None and isinstance(tree, dict) else b""
+def _message(schema: Schema, tree: Any) -> bytes:
+    table = _table_of(schema)
+    return _fields(schema, tree, table) if table is not None and isinstance(tree, dict) else b""
 
 
-def _fields(type: Any, tree: dict[str, Any], table: _Message) -> bytes:
-    known, found = schema_of(type).fields, b""
+def _fields(schema: Schema, tree: dict[str, Any], table: _Message) -> bytes:
+    known, found = schema.fields, b""
     for number, inner in table.inline.items():
-        found += _field(number, _fields(type, tree, inner))
+        found += _field(number, _fields(schema, tree, inner))
     for number, name in table.fields.items():
         if name in known and tree.get(name) is not None:
             found += _value(number, known[name].type, tree[name])
@@ -101,8 +101,8 @@ def _value(number: int, info: TypeInfo, value: Any) -> bytes:
         case "map", dict() if info.item is not None:
             pairs = ((key, _value(2, info.item, one)) for key, one in value.items())
             return b"".join(_field(number, _field(1, _bytes(key)) + rest) for key, rest in pairs)
-        case "struct", dict():
-            return _field(number, _message(info.struct, value))
+        case "struct", dict() if info.schema is not None:
+            return _field(number, _message(info.schema, value))
         case (("bool" | "int"), int()):
             return _varint(number << 3) + _varint(value & (1 << 64) - 1)
         case "quantity", _:

@@ -251,7 +251,7 @@ class Requests:
         if pick < 0.012:
             return PROTOBUF, rng.choice((b"k8s\0", b"")) + rng.randbytes(rng.randrange(200))
         if pick < 0.05 and kind is not None:
-            data = protobuf(kind.type, tree, api_version=kind.api_version, kind=kind.kind)
+            data = protobuf(kind.schema, tree, api_version=kind.api_version, kind=kind.kind)
             return PROTOBUF, data if rng.random() < 0.6 else scratched(rng, data)
         if pick < 0.09:
             return "application/yaml", yaml_text(rng, tree).encode("utf-8", "surrogatepass")

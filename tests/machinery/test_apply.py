@@ -28,10 +28,11 @@ from fairlead.machinery.managed import (
 )
 from fairlead.machinery.merging import merge
 from fairlead.machinery.newfields import text_of_new
-from fairlead.machinery.shape import struct_shape
+from fairlead.machinery.schema import schema_of
+from fairlead.machinery.shape import shape_of
 from tests.machinery.things import Thing
 
-SHAPE = struct_shape(Thing)
+SHAPE = shape_of(schema_of(Thing))
 Tree = dict[str, Any]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.machinery.decode import Decoded, FieldValidation, decode, decode_tree, encode
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo
 from fairlead.machinery.status import StatusError
 from tests.machinery.things import THING, Thing
 
@@ -26,7 +26,7 @@ def fitting(info: TypeInfo, depth: int) -> st.SearchStrategy[Any]:
         return anything
     match info.shape:
         case "struct":
-            return structs(info.struct, depth)
+            return structs(info.schema, depth)
         case "list" if info.item:
             return st.lists(fitting(info.item, depth - 1), max_size=2)
         case "map" if info.item:
@@ -39,12 +39,12 @@ def fitting(info: TypeInfo, depth: int) -> st.SearchStrategy[Any]:
             return texts
 
 
-def structs(struct: Any, depth: int) -> st.SearchStrategy[Any]:
-    fields = {f.name: fitting(f.type, depth - 1) for f in schema_of(struct).fields.values()}
+def structs(schema: Schema | None, depth: int) -> st.SearchStrategy[Any]:
+    fields = {f.name: fitting(f.type, depth - 1) for f in (schema.fields if schema else {}).values()}
     return st.fixed_dictionaries({}, optional=fields)
 
 
-wild = structs(THING.type, 4) | anything
+wild = structs(THING.schema, 4) | anything
 
 
 def attempt(tree: Any, validation: FieldValidation) -> Decoded[Thing] | StatusError:

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from fairlead.api.kinds import KINDS
 from fairlead.machinery.openapi import OpenApi, openapi_v2, openapi_v3, openapi_v3_index
-from fairlead.machinery.openapi_schema import INT_OR_STRING, META, QUANTITY, TIME, Names, struct_schema
-from fairlead.machinery.schema import Field, schema_of
+from fairlead.machinery.openapi_schema import INT_OR_STRING, META, QUANTITY, TIME, Names, object_tree
+from fairlead.machinery.schema import schema_of
 from tests.machinery.things import THING, Port, Spec
 
 GROUP_VERSIONS = sorted({kind.api_version for kind in KINDS})
@@ -115,7 +115,7 @@ def test_no_two_structs_share_a_component_name() -> None:
 
 def test_markers_become_extensions_and_limits() -> None:
     names = Names([THING])
-    properties = struct_schema(Spec, names)["properties"]
+    properties = object_tree(schema_of(Spec), names)["properties"]
     ports, volumes = properties["ports"], properties["volumes"]
     assert ports["items"] == {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.test.v1.Port"}], "default": {}}
     assert ports["x-kubernetes-list-map-keys"] == ["port", "protocol"]
@@ -133,7 +133,7 @@ def test_markers_become_extensions_and_limits() -> None:
     assert properties["since"]["allOf"] == [{"$ref": f"#/components/schemas/{TIME}"}]
     assert properties["percent"] == {"type": "integer", "format": "int32", "minimum": 1, "maximum": 100}
     assert properties["byName"]["additionalProperties"]["default"] == {}
-    port = struct_schema(Port, names)
+    port = object_tree(schema_of(Port), names)
     assert port["description"] == "One port of a thing."
     assert port["required"] == ["port"]
     assert port["properties"]["protocol"] == {"type": "string", "enum": ["TCP", "UDP"], "description": "How to talk."}
@@ -158,10 +158,9 @@ def test_documents_are_made_once() -> None:
 
 def test_every_field_of_every_kind_is_described() -> None:
     bare = [
-        f"{name}.{field.name}" for struct, name in Names(KINDS).items() for field in fields(struct) if not field.doc
+        f"{name}.{field.name}"
+        for schema, name in Names(KINDS).items()
+        for field in schema.fields.values()
+        if not field.doc
     ]
     assert not bare
-
-
-def fields(struct: Any) -> Iterable[Field]:
-    return schema_of(struct).fields.values()

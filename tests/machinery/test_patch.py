@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.machinery.patch import json_patch, merge_patch, same
+from fairlead.machinery.schema import schema_of
 from fairlead.machinery.status import StatusError
 from fairlead.machinery.strategic import strategic_patch
 from tests.machinery.things import Spec
@@ -140,4 +141,4 @@ def test_nesting_beyond_all_measure_is_a_bad_request() -> None:
     with pytest.raises(StatusError, match="exceeded max depth"):
         json_patch({}, [{"op": "add", "path": "/a", "value": deep}])
     with pytest.raises(StatusError, match="exceeded max depth"):
-        strategic_patch({}, deep, Spec)
+        strategic_patch({}, deep, schema_of(Spec))

@@ -72,5 +72,6 @@ def test_every_kind_can_be_read_all_the_way_down() -> None:
             while info.item is not None:
                 info = info.item
             if info.shape == "struct":
-                waiting.append(info.struct)
+                assert info.schema is not None
+                waiting.append(info.schema.source)
     assert len(seen) > 100

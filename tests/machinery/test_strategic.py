@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlead.machinery.schema import schema_of
 from fairlead.machinery.status import StatusError
 from fairlead.machinery.strategic import strategic_patch
 from tests.machinery.things import Spec
@@ -14,7 +15,7 @@ from tests.machinery.things import Spec
 
 def patched(tree: dict[str, Any], patch: dict[str, Any]) -> Any:
     before = copy.deepcopy((tree, patch))
-    result = strategic_patch(tree, patch, Spec)
+    result = strategic_patch(tree, patch, schema_of(Spec))
     assert (tree, patch) == before
     return result
 
@@ -130,7 +131,7 @@ def test_a_patch_that_makes_no_sense_is_a_bad_request(patch: dict[str, Any]) -> 
         patched({"ports": [port(1)], "names": ["a"], "strategy": {"type": "a"}}, patch)
     assert caught.value.code == 400
     with pytest.raises(StatusError, match="is an object"):
-        strategic_patch({}, [], Spec)
+        strategic_patch({}, [], schema_of(Spec))
 
 
 ports = st.lists(

@@ -105,7 +105,7 @@ def read_options(request: Request) -> DeleteOptions:
 
 
 def _from_body(request: Request) -> DeleteOptions:
-    tree = read_tree(request, DeleteOptions)
+    tree = read_tree(request, _BODY.schema)
     if isinstance(tree, dict):
         # Clients name the version of the object being deleted, or that of meta; all mean the same.
         tree.pop("apiVersion", None)

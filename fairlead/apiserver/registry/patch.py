@@ -22,6 +22,7 @@ from fairlead.machinery.decode import (
 )
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.patch import depth_guard, json_patch, merge_patch
+from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import StatusError, invalid, invalid_object
 from fairlead.machinery.strategic import strategic_patch
 from fairlead.runtime.client import Request
@@ -42,13 +43,13 @@ def is_apply(request: Request) -> bool:
 
 
 class Patch:
-    """The patch in a body, ready to be applied to trees of a type. Raises StatusError 400, 415."""
+    """The patch in a body, ready to be applied to trees of a schema. Raises StatusError 400, 415."""
 
-    def __init__(self, request: Request, type: type, validation: FieldValidation) -> None:
+    def __init__(self, request: Request, schema: Schema, validation: FieldValidation) -> None:
         self._media = media_type(request.headers.get("content-type", ""))
         if self._media not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
             raise unsupported_media_type(self._media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
-        self._type = type
+        self._schema = schema
         self._validation = validation
         self._tree = parse_json(request.body, what="patch")
         self._repeated = repeated_fields(request.body, self._tree) if validation != "Ignore" else []
@@ -63,7 +64,7 @@ class Patch:
             case "application/merge-patch+json":
                 return merge_patch(tree, self._tree)
             case _:
-                return strategic_patch(tree, self._tree, self._type)
+                return strategic_patch(tree, self._tree, self._schema)
 
     def decode(self, target: Target[T], tree: Any) -> Decoded[T]:
         """The object that a patched tree stands for. Raises StatusError 422 with the patch, or what it made."""
@@ -79,7 +80,7 @@ class Patch:
 
 def patch_change(kind: Kind[Any], request: Request, options: WriteOptions) -> Change:
     """The patch as a change of the object itself."""
-    patch = Patch(request, kind.type, options.validation)
+    patch = Patch(request, kind.schema, options.validation)
 
     def change(entry: Entry) -> Candidate:
         decoded = patch.decode(target_of(kind), patch.apply(msgspec.json.decode(entry.raw)))

@@ -75,7 +75,7 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> Non
     meta.generation = was.generation
     part = kind.part(subresource)
     if part is not None:
-        _keep_all_but_part(part, old, new)
+        _keep_all_but_part(kind, part, old, new)
     elif subresource == "status":
         _keep_all_but_status(kind, old, new)
     elif kind.status and not subresource:
@@ -85,16 +85,16 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> Non
 
 
 def _keep_all_but_status(kind: Kind[Any], old: Any, new: Any) -> None:
-    for name in type(new).__struct_fields__:
+    for name in kind.schema.fields:
         if name not in _ALWAYS_NEW and name != "status":
             setattr(new, name, getattr(old, name))
     for name in kind.status_leaves:
         setattr(new.metadata, name, getattr(old.metadata, name))
 
 
-def _keep_all_but_part(part: Part[Any], old: Any, new: Any) -> None:
+def _keep_all_but_part(kind: Kind[Any], part: Part[Any], old: Any, new: Any) -> None:
     merged = _with_field(old, new, part.writes)
-    for name in type(new).__struct_fields__:
+    for name in kind.schema.fields:
         if name not in _ALWAYS_NEW:
             setattr(new, name, getattr(merged, name))
     for name in KEPT_BY_PARTS:

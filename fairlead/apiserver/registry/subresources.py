@@ -61,7 +61,7 @@ class Subresources:
             return encode(scale_of(entry)), warnings
         read: Callable[[Entry], Scale]
         if request.method == "PATCH":
-            patch = Patch(request, Scale, options.validation)
+            patch = Patch(request, SCALE.schema, options.validation)
 
             def read(entry: Entry) -> Scale:
                 return patch.decode(SCALE, patch.apply(to_tree(scale_of(entry)))).obj

@@ -25,8 +25,9 @@ from fairlead.machinery.kind import Kind, per_kind
 from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
 from fairlead.machinery.merging import remove
 from fairlead.machinery.newfields import text_of_new
-from fairlead.machinery.schema import schema_of
-from fairlead.machinery.shape import Shape, struct_shape
+from fairlead.machinery.schema import Schema
+from fairlead.machinery.shape import Shape
+from fairlead.machinery.shape import shape_of as schema_shape
 
 Tree = dict[str, Any]
 
@@ -102,7 +103,7 @@ def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[T
 
 @per_kind
 def _parts(kind: Kind[Any]) -> tuple[str, ...]:
-    return tuple(name for name in kind.type.__struct_fields__ if name not in ("kind", "apiVersion"))
+    return tuple(name for name in kind.schema.fields if name not in ("kind", "apiVersion"))
 
 
 def write_of(kind: Kind[Any], manager: str, *, subresource: str = "", now: Instant) -> Write:
@@ -111,8 +112,7 @@ def write_of(kind: Kind[Any], manager: str, *, subresource: str = "", now: Insta
 
 
 def shape_of(kind: Kind[Any]) -> Shape:
-    struct: Any = kind.type
-    return struct_shape(struct)
+    return schema_shape(kind.schema)
 
 
 @per_kind
@@ -120,21 +120,21 @@ def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
     """What this endpoint leaves alone whatever it is sent (`prepare.prepare_update` sees to it)."""
     part = kind.part(subresource)
     if part is not None:
-        others = (path for path in _all_but(kind.type, part.writes) if path[0] not in _HEADER)
+        others = (path for path in _all_but(kind.schema, part.writes) if path[0] not in _HEADER)
         return field_set(*others, *(("metadata", name) for name in KEPT_BY_PARTS))
     if subresource == "status":
-        names = (name for name in kind.type.__struct_fields__ if name not in _HEADER and name != "status")
+        names = (name for name in kind.schema.fields if name not in _HEADER and name != "status")
         return field_set(*((name,) for name in names), *(("metadata", name) for name in kind.status_leaves))
     return field_set(("status",)) if kind.status and not subresource else None
 
 
-def _all_but(struct: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The fields of a struct beside the path to one of them."""
-    for name, known in schema_of(struct).fields.items():
+def _all_but(schema: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The fields of a schema beside the path to one of them."""
+    for name, known in schema.fields.items():
         if name != path[0]:
             yield (name,)
-        elif path[1:]:
-            yield from ((name, *below) for below in _all_but(known.type.struct, path[1:]))
+        elif path[1:] and known.type.schema is not None:
+            yield from ((name, *below) for below in _all_but(known.type.schema, path[1:]))
 
 
 def tree_of(obj: Any) -> Tree:
@@ -190,5 +190,5 @@ def _time(second: int) -> str:
 @per_kind
 def _empty(kind: Kind[Any]) -> Tree:
     """An object before anybody set anything: what is in it anyway is nobody's."""
-    tree: Tree = to_tree(kind.type())
+    tree: Tree = to_tree(kind.codec.new())
     return tree

@@ -11,6 +11,7 @@ from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, parse_protobuf
 from fairlead.apiserver.serialization.yamlkeys import repeated_keys
 from fairlead.machinery.decode import Decoded, FieldValidation, Target, decode_as, decode_tree_as, parse_json, target_of
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.machinery.yamltree import load_yaml
 from fairlead.runtime.client import Request
@@ -59,22 +60,22 @@ def read_as(target: Target[T], request: Request, validation: FieldValidation = "
     media = media_type(request.headers.get("content-type", ""))
     if media in _JSON:
         return decode_as(target, request.body, validation=validation, unique=request.unique)
-    tree = read_tree(request, target.type)
+    tree = read_tree(request, target.schema)
     found: list[str] = []
     if media in _YAML and validation != "Ignore" and (repeated := repeated_keys(request.body)):
         found = ["\n  ".join(["yaml: unmarshal errors:", *repeated])]
     return decode_tree_as(target, tree, validation=validation, found=found)
 
 
-def read_tree(request: Request, type: Any) -> Any:
-    """The body as a JSON tree, whatever form it came in; `type` is what it must be. Raises StatusError 400, 415."""
+def read_tree(request: Request, schema: Schema) -> Any:
+    """The body as a JSON tree, whatever form it came in; `schema` is what it must fit. Raises StatusError 400, 415."""
     media = media_type(request.headers.get("content-type", ""))
     if media in _JSON:
         return parse_json(request.body)
     if media in _YAML:
         return parse_yaml(request.body)
     if media == MEDIA_TYPE:
-        return parse_protobuf(request.body, type)
+        return parse_protobuf(request.body, schema)
     raise unsupported_media_type(media, ACCEPTED)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.base.instant import Instant, render_micro_time, render_time
-from fairlead.machinery.schema import TypeInfo, schema_of
+from fairlead.machinery.schema import Schema, TypeInfo
 from fairlead.machinery.status import StatusError, bad_request
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
@@ -37,13 +37,13 @@ class _Message:
     inline: dict[int, _Message]
 
 
-def parse_protobuf(body: bytes, type: Any) -> dict[str, Any]:
-    """The object in the body, of one of our types, as a JSON tree. Raises StatusError 400."""
+def parse_protobuf(body: bytes, schema: Schema) -> dict[str, Any]:
+    """The object in the body, of a kind with a Python type, as a JSON tree. Raises StatusError 400."""
     try:
         if not body.startswith(_MAGIC):
             raise ValueError("the magic number is missing")
         envelope = dict(_wire(body[len(_MAGIC) :]))
-        tree = _message(type, envelope.get(2, b""))
+        tree = _message(schema, envelope.get(2, b""))
         for number, value in _wire(envelope.get(1, b"")):
             tree[{1: "apiVersion", 2: "kind"}[number]] = value.decode()
     except (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError, RecursionError) as e:
@@ -51,20 +51,20 @@ def parse_protobuf(body: bytes, type: Any) -> dict[str, Any]:
     return tree
 
 
-def _message(type: Any, data: bytes) -> dict[str, Any]:
-    table = _table_of(type)
+def _message(schema: Schema, data: bytes) -> dict[str, Any]:
+    table = _table_of(schema)
     if table is None:
-        raise ValueError(f"{type.__name__} cannot be read as protobuf")
+        raise ValueError(f"{schema.name} cannot be read as protobuf")
     tree: dict[str, Any] = {}
-    _fill(tree, type, table, data)
+    _fill(tree, schema, table, data)
     return tree
 
 
-def _fill(tree: dict[str, Any], type: Any, table: _Message, data: bytes) -> None:
-    fields = schema_of(type).fields
+def _fill(tree: dict[str, Any], schema: Schema, table: _Message, data: bytes) -> None:
+    fields = schema.fields
     for number, value in _wire(data):
         if number in table.inline:
-            _fill(tree, type, table.inline[number], value)
+            _fill(tree, schema, table.inline[number], value)
             continue
         name = table.fields.get(number)
         if name is not None and name in fields:
@@ -85,8 +85,8 @@ def _put(tree: dict[str, Any], name: str, info: TypeInfo, value: Any) -> None:
 
 def _value(info: TypeInfo, value: Any) -> Any:
     match info.shape:
-        case "struct":
-            return _message(info.struct, value)
+        case "struct" if info.schema is not None:
+            return _message(info.schema, value)
         case "string":
             return _text(info.format, value)
         case "bool":
@@ -158,9 +158,11 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a number is too long")
 
 
-def _table_of(type: Any) -> _Message | None:
-    """Returns the field numbers of a type; None if they are not known."""
-    return _tables(type.__module__.rpartition(".")[0]).get(type.__name__)
+def _table_of(schema: Schema) -> _Message | None:
+    """Returns the field numbers of a schema's fields; None if they are not known."""
+    if schema.source is None:
+        return None
+    return _tables(schema.source.__module__.rpartition(".")[0]).get(schema.name)
 
 
 @functools.cache

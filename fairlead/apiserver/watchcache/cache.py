@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from fairlead.machinery.codec import decoder_of, encode
 from fairlead.machinery.kind import Kind
 from fairlead.store.model import Change, Record
 
@@ -56,8 +57,8 @@ class EncodedForm:
 
     def __init__(self, kind: Kind[Any]) -> None:
         self.kind = kind
-        self.decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(kind.type).decode
-        self.encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
+        self.decode: Final[Callable[[bytes], Any]] = decoder_of(kind.codec)
+        self.encode: Final[Callable[[Any], bytes]] = encode
         self._start = f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}","metadata":{{'.encode()
         self._head = self._start + b'"resourceVersion":"'
 

@@ -15,4 +15,4 @@ class Partial(Object, forbid_unknown_fields=False):
 
 def partial(kind: Kind[Any]) -> Kind[Partial]:
     """The same resource, read as `Partial`."""
-    return dataclasses.replace(kind, type=Partial)
+    return dataclasses.replace(kind, type=Partial, own_codec=None)
