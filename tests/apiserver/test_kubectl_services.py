@@ -295,6 +295,7 @@ ingresses                ing      networking.k8s.io/v1     true    Ingress
 ipaddresses              ip       networking.k8s.io/v1     false   IPAddress
 networkpolicies          netpol   networking.k8s.io/v1     true    NetworkPolicy
 servicecidrs                      networking.k8s.io/v1     false   ServiceCIDR
+priorityclasses          pc       scheduling.k8s.io/v1     false   PriorityClass
 """
 
 
