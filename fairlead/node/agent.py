@@ -29,11 +29,12 @@ from fairlead.node.images.host import Images
 from fairlead.node.nodestatus.heartbeat import Heartbeat
 from fairlead.node.nodestatus.hostfacts import read_host
 from fairlead.node.nodestatus.ipam import Addresses
+from fairlead.node.pods.containerspec import bundle_dir
 from fairlead.node.pods.hostports import HostPorts
-from fairlead.node.pods.recipe import stage
 from fairlead.node.pods.shared import Shared
 from fairlead.node.pods.worker import PodWorker
-from fairlead.node.runtime.zygoteclient import Found, ZygoteClient, ZygoteGone
+from fairlead.node.runtime.messages import Inventory
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteGone, ZygoteVersionError
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi
 from fairlead.node.volumes.podfiles import directory_name
@@ -47,7 +48,7 @@ _AGAIN_S = 1.0
 class Agent:
     """One worker for each pod bound to the node, by uid."""
 
-    def __init__(self, shared: Shared, found: Found) -> None:
+    def __init__(self, shared: Shared, found: Inventory) -> None:
         self._shared = shared
         self._found = found
         self._workers: dict[str, PodWorker] = {}
@@ -70,7 +71,7 @@ class Agent:
             except KernelRefused as error:
                 self._shared.log.error("host ports are not in the kernel", error=error)
             await self._remove_orphans()
-            self._found = Found([], [])
+            self._found = Inventory()
             await asyncio.Future()
 
     def _changed(self, key: str, old: Pod | None, new: Pod | None) -> None:
@@ -96,17 +97,17 @@ class Agent:
         self._by_name[meta.namespace, meta.name] = meta.uid
         self._nursery.spawn(self._run(worker, pod), name=f"pod {meta.namespace}/{meta.name}")
 
-    def _make(self, pod: Pod, found: Found) -> PodWorker:
+    def _make(self, pod: Pod, found: Inventory) -> PodWorker:
         uid = pod.metadata.uid
-        sandbox = next((s for s in found.sandboxes if s["id"] == uid), None)
-        children = [c for c in found.children if c["sandbox"] == uid]
-        return PodWorker(self._shared, pod, sandbox=sandbox, children=children)
+        sandbox = next((s for s in found.sandboxes if s.id == uid), None)
+        runs = [run for run in found.runs if run.sandbox == uid]
+        return PodWorker(self._shared, pod, sandbox=sandbox, runs=runs)
 
     async def _run(self, worker: PodWorker, pod: Pod) -> None:
         meta = pod.metadata
         while not await self._ran(worker):
             await asyncio.sleep(_AGAIN_S)
-            worker = self._workers[meta.uid] = self._make(worker.pod, await self._shared.zygote.found())
+            worker = self._workers[meta.uid] = self._make(worker.pod, await self._shared.zygote.inventory())
             latest = self._shared.pods.get(f"{meta.namespace}/{meta.name}")
             worker.update(latest if latest is not None and latest.metadata.uid == meta.uid else None)
         del self._workers[meta.uid]
@@ -118,7 +119,7 @@ class Agent:
         good = True
         try:
             await worker.run()
-        except* ZygoteGone:
+        except* (ZygoteGone, ZygoteVersionError):
             raise
         except* Exception as group:  # noqa: BLE001 -- a fault in one pod must not end the node
             self._shared.log.error("pod worker failed", pod=worker.uid, error=repr(group.exceptions))
@@ -129,10 +130,10 @@ class Agent:
         """What runs, or lies on disk, of pods that the API has no more."""
         known = {p.metadata.uid for p in self._shared.pods.items.values()}
         for sandbox in self._found.sandboxes:
-            if sandbox["id"] not in known:
-                await self._shared.zygote.remove_sandbox(sandbox["id"])
+            if sandbox.id not in known:
+                await self._shared.zygote.remove_sandbox(sandbox.id)
                 with suppress(ValueError):
-                    self._shared.addresses.release(sandbox["meta"]["ip"])
+                    self._shared.addresses.release(sandbox.record.ips[0])
         keep = {directory_name(p.metadata) for p in self._shared.pods.items.values()}
         root = f"{self._shared.settings.state_dir}/pods"
         for name in set(os.listdir(root)) - keep:
@@ -155,11 +156,11 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     died with it, so whoever started this process starts a new zygote and a new agent.
 
     `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has."""
-    for directory in (stage(settings), f"{settings.state_dir}/pods"):
+    for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)
     line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
     await line.start()
-    found = await line.found()
+    found = await line.inventory()
     host = read_host(settings.state_dir, node=settings.name)
     nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
     shared = Shared(
@@ -182,19 +183,19 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     agent = Agent(shared, found)
     api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, clock=clock)
-    gone = False  # what is raised in an `except*` comes out in a group
+    lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:
             for work in (heartbeat, nodes, shared.pods, shared.services, shared.recorder, agent):
                 group.create_task(work.run())
             group.create_task(keep_running("kubelet API", api.run, log=log))
             group.create_task(line.wait_gone())
-    except* ZygoteGone:
-        gone = True
+    except* (ZygoteGone, ZygoteVersionError):
+        lost = True
     finally:
         line.stop()
-    if gone:
-        raise ZygoteGone("the zygote has gone")
+    if lost:
+        await line.wait_gone()
 
 
 def new_container_id(ids: IdSource) -> str:
@@ -202,10 +203,10 @@ def new_container_id(ids: IdSource) -> str:
     return (ids.uid() + ids.uid()).replace("-", "")
 
 
-def _addresses(settings: NodeSettings, found: Found) -> Addresses:
+def _addresses(settings: NodeSettings, found: Inventory) -> Addresses:
     """With those taken that running pods have."""
     addresses = Addresses(settings.pod_cidrs)
     for sandbox in found.sandboxes:
-        if sandbox["meta"]["ip"] not in settings.ips:
-            addresses.take(sandbox["meta"]["ip"])
+        if sandbox.record.ips[0] not in settings.ips:
+            addresses.take(sandbox.record.ips[0])
     return addresses

@@ -118,9 +118,9 @@ class NodeBench:
         reader = ZygoteClient(self.zygote, epoch=time.monotonic_ns(), new_id=lambda: "")
         asyncio.get_running_loop().remove_reader(self.zygote.fileno())
         await reader.start()
-        found = await reader.found()
+        found = await reader.inventory()
         reader.stop()
-        return [s["id"] for s in found.sandboxes]
+        return [s.id for s in found.sandboxes]
 
     def renew_zygote(self) -> None:
         self.zygote = fork_zygote()

@@ -7,6 +7,7 @@ modules must be imported by the test's module. `with_zygote` adds a zygote and a
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import socket
@@ -16,11 +17,14 @@ from typing import Any, NoReturn, TypeVar
 
 from fairlead.net import linux
 from fairlead.node.runtime import zygote
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.containerspec import ContainerSpec, Process
+from fairlead.node.runtime.messages import ContainerRecord, Exited, ExitStatus, SandboxRecord, StartContainer, Started
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from tests.net.sandbox import TIMEOUT_S, answer, answer_of, enter
 
 R = TypeVar("R")
+_OF_PROCESS = [field.name for field in dataclasses.fields(Process)]
+SANDBOX = SandboxRecord(namespace="ns", name="p", ips=("10.244.1.2",))
 
 _NAMESPACES = (
     linux.CLONE_NEWUSER
@@ -96,20 +100,22 @@ class Bench:
 
     def __init__(self, directory: str, sock: socket.socket, *, epoch: int = 1) -> None:
         self.directory = directory
-        self.exits: dict[str, asyncio.Future[Message]] = {}
+        self.exits: dict[str, asyncio.Future[Exited]] = {}
         self.client = ZygoteClient(sock, epoch=epoch, new_id=lambda: "")
 
-    def exit_of(self, id_: str) -> asyncio.Future[Message]:
+    def exit_of(self, id_: str) -> asyncio.Future[Exited]:
         """Returns the same future for the same id, so that an exit can be asked for twice."""
         if id_ not in self.exits:
             self.exits[id_] = self.client.exits.wait(id_)
         return self.exits[id_]
 
-    def recipe(self, *argv: str, **extra: Any) -> Message:
-        stage = self.directory + "/stage"
-        os.makedirs(stage, exist_ok=True)
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-        return {"stage": stage, "argv": list(argv), "env": env, "single_id": single_id()} | extra
+    def spec(self, *args: str, **fields: Any) -> ContainerSpec:
+        """A container with this command line; `fields` are those of its process and its own."""
+        bundle = self.directory + "/bundle"
+        os.makedirs(bundle, exist_ok=True)
+        process: dict[str, Any] = {"args": args, "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}}
+        process |= {name: fields.pop(name) for name in _OF_PROCESS if name in fields}
+        return ContainerSpec(process=Process(**process), bundle=bundle, single_id=single_id(), **fields)
 
     def log_path(self, id_: str) -> str:
         return f"{self.directory}/{id_}.log"
@@ -119,16 +125,26 @@ class Bench:
         with open(self.log_path(id_)) as file:
             return [line.rstrip("\n").split(" ", 1)[1] for line in file]
 
-    async def start(self, id_: str, *argv: str, sandbox: str = "s", meta: Any = None, **extra: Any) -> Message:
-        recipe = self.recipe(*argv, **extra)
-        log = self.log_path(id_)
-        return await self.client.start_container(id_, sandbox=sandbox, recipe=recipe, log=log, meta=meta)
+    async def start(self, id_: str, *args: str, beside: str = "", **extra: Any) -> Started:
+        """Starts a container in the sandbox `s`, with `beside` among another's processes."""
+        record = ContainerRecord(
+            container="main", attempt=0, backoff_s=0.0, image="i", image_id="host://i", stop_signal=""
+        )
+        message = StartContainer(
+            id=id_,
+            sandbox="s",
+            spec=self.spec(*args, **extra),
+            log_path=self.log_path(id_),
+            record=record,
+            pid_namespace_of=beside,
+        )
+        return await self.client.start_container(message)
 
-    async def run(self, id_: str, *argv: str, **extra: Any) -> tuple[Message, list[str]]:
+    async def run(self, id_: str, *args: str, **extra: Any) -> tuple[ExitStatus, list[str]]:
         """Runs a container to its end: how it exited, and its log."""
-        await self.start(id_, *argv, **extra)
-        message = await asyncio.wait_for(self.exit_of(id_), 10)
-        return message["exit"], self.log(id_)
+        await self.start(id_, *args, **extra)
+        exited = await asyncio.wait_for(self.exit_of(id_), 10)
+        return exited.exit, self.log(id_)
 
 
 def fork_zygote() -> socket.socket:
@@ -152,7 +168,7 @@ def with_zygote(
         async def main() -> R:
             bench = Bench(directory, sock)
             await bench.client.start()
-            os.close(await bench.client.make_sandbox("s", hostname="box", meta={"pod": "p"}))
+            os.close(await bench.client.make_sandbox("s", hostname="box", record=SANDBOX))
             return await work(bench)
 
         return asyncio.run(main())

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from fairlead.node.runtime.attached import DROPPED, HEAD, LIMIT, Attached
+from fairlead.node.runtime.attached import DROPPED, HEAD, LIMIT, AttachedClient
 from fairlead.node.runtime.fdio import read_some
 from fairlead.node.runtime.launch import resize
 from fairlead.node.runtime.zygoteclient import Attachment, ZygoteError
@@ -37,7 +37,7 @@ def test_frames_come_out_whole_however_they_were_cut() -> None:
 
 def test_a_client_that_does_not_read_is_dropped_and_told_so_at_its_end() -> None:
     reading, writing = os.pipe()
-    attached = Attached(writing, stdin=False)
+    attached = AttachedClient(writing, stdin=False)
     chunk = b"x" * 65536
     for _ in range(LIMIT // len(chunk) + 3):
         attached.feed(1, chunk)
@@ -137,7 +137,7 @@ def test_the_one_client_of_a_container_hears_what_it_said_before_and_others_do_n
 def test_a_containers_terminal_is_shared_and_has_a_size(ordinary: bool) -> None:
     async def work(bench: Bench) -> tuple[bytes, list[str]]:
         script = "test -t 0 && read x; stty size; echo got $x; read y"
-        await bench.start("a", "sh", "-c", script, stdin=True, tty=True)
+        await bench.start("a", "sh", "-c", script, stdin=True, terminal=True)
         attachment = await bench.client.attach("a", stdin=True)
         resize(attachment.input, 132, 43)
         os.write(attachment.input, b"hi\n")
@@ -160,13 +160,13 @@ def test_a_client_that_stops_reading_holds_up_neither_the_container_nor_its_log(
         await bench.start("a", "sh", "-c", script, stdin=True)
         attachment = await bench.client.attach("a", stdin=True)
         os.write(attachment.input, b"go\n")
-        exit_ = (await asyncio.wait_for(bench.exit_of("a"), 20))["exit"]
+        exit_ = (await asyncio.wait_for(bench.exit_of("a"), 20)).exit
         buffer, last = bytearray(), 0
         while data := await read_some(attachment.output):
             buffer += data
             for channel, _ in frames(buffer):
                 last = channel
-        return exit_["code"], last == DROPPED and bench.log("a")[-1] == "stdout F end"
+        return exit_.code, last == DROPPED and bench.log("a")[-1] == "stdout F end"
 
     assert with_zygote(work) == (0, True)
 

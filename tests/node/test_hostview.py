@@ -12,6 +12,7 @@ import pytest
 
 from fairlead.net import linux
 from fairlead.node.runtime import privilege
+from fairlead.node.runtime.containerspec import ExecSpec, Mount, User
 from tests.net.sandbox import as_any_user
 from tests.node.sandbox import Bench, single_id, with_zygote, write
 
@@ -97,7 +98,7 @@ def test_private_files_are_covered_if_the_kernel_refuses_the_overlay() -> None:
 @as_any_user
 def test_a_new_mount_point_leaves_private_files_private(ordinary: bool) -> None:
     async def work(bench: Bench) -> list[str]:
-        mounts = [{"type": "tmpfs", "target": "/etc/deep/er"}]
+        mounts = [Mount(type="tmpfs", destination="/etc/deep/er")]
         return (await bench.run("a", "sh", "-c", "cat /etc/shadow; test -s /etc/passwd && echo passwd", mounts=mounts))[
             1
         ]
@@ -112,11 +113,11 @@ def test_a_home_is_seen_only_if_a_host_path_names_it(ordinary: bool) -> None:
         write(f"{bench.directory}/home/me/.ssh/key", "secret\n")
         home = f"{bench.directory}/home/me"
         mounts = [
-            {"type": "bind", "source": "/srv", "target": "/above", "host_type": ""},
-            {"type": "bind", "source": f"{home}/.ssh", "target": "/named", "host_type": ""},
+            Mount(source="/srv", destination="/above", host_path_type=""),
+            Mount(source=f"{home}/.ssh", destination="/named", host_path_type=""),
         ]
         script = f"for f in {home} /above/node/home/me /named; do cat $f/.ssh/key $f/key 2>/dev/null || echo none; done"
-        return (await bench.run("a", "sh", "-c", script, homes=[home], mounts=mounts))[1]
+        return (await bench.run("a", "sh", "-c", script, home_paths=[home], mounts=mounts))[1]
 
     expected = ["stdout F none", "stdout F none", "stdout F secret", "stdout F none"]
     assert with_zygote(work, ordinary=ordinary) == expected
@@ -131,9 +132,9 @@ _OPEN = (
 @as_any_user
 def test_a_host_path_opens_harmless_devices_alone(ordinary: bool) -> None:
     async def work(bench: Bench) -> list[list[str]]:
-        dev = {"type": "bind", "source": "/dev", "target": "/host", "host_type": ""}
-        all_ = {"type": "bind", "source": "/", "target": "/all", "host_type": ""}
-        one = {"type": "bind", "source": "/dev/zero", "target": "/data/zero", "host_type": "CharDevice"}
+        dev = Mount(source="/dev", destination="/host", host_path_type="")
+        all_ = Mount(source="/", destination="/all", host_path_type="")
+        one = Mount(source="/dev/zero", destination="/data/zero", host_path_type="CharDevice")
         return [
             (await bench.run("a", "bash", "-c", _OPEN.format("/host"), mounts=[dev]))[1],
             (await bench.run("b", "bash", "-c", _OPEN.format("/all/dev"), mounts=[all_]))[1],
@@ -151,7 +152,7 @@ def test_a_host_path_opens_harmless_devices_alone(ordinary: bool) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has a device that is not harmless and can be opened")
 def test_a_privileged_container_opens_the_hosts_devices() -> None:
     async def work(bench: Bench) -> list[str]:
-        dev = {"type": "bind", "source": "/dev", "target": "/host", "host_type": ""}
+        dev = Mount(source="/dev", destination="/host", host_path_type="")
         extra = {"privileged": True, "capabilities": list(privilege.CAPABILITIES)}
         return (await bench.run("a", "bash", "-c", _OPEN.format("/host"), mounts=[dev], **extra))[1]
 
@@ -183,7 +184,7 @@ def test_the_kernels_knobs_are_read_only_in_a_host_path(ordinary: bool) -> None:
 
     async def work(bench: Bench) -> list[str]:
         sources = {"/proc": "/p", "/": "/r", "/proc/sys": "/s", "/sys": "/y"}
-        mounts = [{"type": "bind", "source": a, "target": b, "host_type": ""} for a, b in sources.items()]
+        mounts = [Mount(source=a, destination=b, host_path_type="") for a, b in sources.items()]
         knob = "sys/net/ipv4/ip_forward"
         script = (
             f"for f in /p/{knob} /r/proc/{knob} /s/{knob[4:]}; do test -r $f && ! test -w $f && echo read-only; done;"
@@ -224,11 +225,13 @@ def test_a_container_cannot_look_into_a_process_that_is_about_to_join_it(ordinar
     python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
 
     async def work(bench: Bench) -> list[str]:
-        await bench.start("a", str(python), "-c", _SPY, uid=uid)
+        await bench.start("a", str(python), "-c", _SPY, user=User(uid=uid))
         null = os.open("/dev/null", os.O_RDWR)
         for number in range(200):
-            program = ["true"] if number < 199 else ["touch", "/tmp/stop"]
-            await bench.client.exec(f"e{number}", container="a", recipe={"argv": program}, fds=[null] * 3)
+            program = ("true",) if number < 199 else ("touch", "/tmp/stop")
+            await bench.client.exec(
+                f"e{number}", container="a", spec=ExecSpec(args=program, extra_env={}), fds=[null] * 3
+            )
             await bench.exit_of(f"e{number}")
             await bench.client.forget(f"e{number}")
         await bench.exit_of("a")

@@ -25,7 +25,12 @@ AGENT, CHOOSE, ENV, FILES = (
     "node/test_env.py",
     "node/test_podfiles.py",
 )
-PLAN, PROBES, RECIPE, ETC = "node/test_plan.py", "node/test_probes.py", "node/test_recipe.py", "node/test_etcfiles.py"
+PLAN, PROBES, SPEC, ETC = (
+    "node/test_plan.py",
+    "node/test_probes.py",
+    "node/test_containerspec.py",
+    "node/test_etcfiles.py",
+)
 ATTACH, HTTP, GRPC = "node/test_attach.py", "node/test_httpget.py", "node/test_grpchealth.py"
 WORLD, HOSTPORTS = "controllers/test_world.py", "node/test_hostports.py"
 
@@ -45,9 +50,9 @@ TERMS = f"{CHOOSE}::test_which_pods_an_affinity_term_means_follows_its_namespace
 NODE_AFFINITY = f"{CHOOSE}::test_selectors_and_node_affinity_are_kept"
 SPREAD = f"{CHOOSE}::test_topology_spread_holds_the_skew"
 COUNTS = f"{CHOOSE}::test_what_a_spread_counts_follows_its_policies_and_keys"
-USERS = f"{RECIPE}::test_the_containers_user_wins_over_the_pods"
-NO_ROOT = f"{RECIPE}::test_root_is_refused_where_the_manifest_forbids_it"
-DNS = f"{RECIPE}::test_name_servers_are_the_clusters_and_the_manifests"
+USERS = f"{SPEC}::test_the_containers_user_wins_over_the_pods"
+NO_ROOT = f"{SPEC}::test_root_is_refused_where_the_manifest_forbids_it"
+DNS = f"{SPEC}::test_name_servers_are_the_clusters_and_the_manifests"
 HOSTS = f"{ETC}::test_the_hosts_file_has_the_form_that_kubelets_write"
 PORTS = f"{HOSTPORTS}::test_a_port_is_one_of_every_family_unless_an_address_says_which"
 ACCOUNT = "apiserver/test_write.py::test_a_pod_gets_its_account_and_its_token"
@@ -55,7 +60,7 @@ TOLERATION = "controllers/test_nodes.py::test_a_toleration_matches_by_key_value_
 HOOK = f"{PROBES}::test_a_hook_is_waited_for_as_long_as_its_container_runs_and_no_longer"
 MODES = f"{FILES}::test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests"
 LAST_WORDS = f"{AGENT}::test_the_last_words_of_a_failed_container_are_those_of_its_log_if_it_says_so"
-STARTS = f"{RECIPE}::test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests"
+STARTS = f"{SPEC}::test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests"
 HOST = f"{HTTP}::test_an_ipv6_address_stands_in_brackets_and_the_host_of_the_action_wins"
 NAMED_PORT = f"{HTTP}::test_a_port_is_found_by_name_before_it_is_read_as_a_number"
 DEBUG = "node/test_ephemeral.py::test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not"
@@ -141,7 +146,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "Lifecycle": {
         "postStart": HOOK,
         "preStop": f"{AGENT}::test_a_deleted_pod_has_its_grace_and_not_more",
-        "stopSignal": f"{RECIPE}::test_the_manifests_stop_signal_wins_over_the_images",
+        "stopSignal": f"{SPEC}::test_the_manifests_stop_signal_wins_over_the_images",
     },
     "LifecycleHandler": {
         "exec": f"{AGENT}::test_a_deleted_pod_has_its_grace_and_not_more",
@@ -161,12 +166,12 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "TCPSocketAction": SORTS,
     "Probe": {
         "exec": SORTS,
-        "failureThreshold": f"{RECIPE}::test_probe_results_count_in_a_row",
+        "failureThreshold": f"{SPEC}::test_probe_results_count_in_a_row",
         "grpc": GRPC_PROBE,
         "httpGet": SORTS,
         "initialDelaySeconds": TIMES,
         "periodSeconds": TIMES,
-        "successThreshold": f"{RECIPE}::test_probe_results_count_in_a_row",
+        "successThreshold": f"{SPEC}::test_probe_results_count_in_a_row",
         "tcpSocket": SORTS,
         "terminationGracePeriodSeconds": TIMES,
         "timeoutSeconds": TIMES,
@@ -179,14 +184,14 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "ContainerPort": PORTS,
     "ResourceRequirements": {"requests": f"{CHOOSE}::test_pods_that_ask_for_more_than_is_left_fit_nowhere"},
     "SecurityContext": {
-        "capabilities": f"{RECIPE}::test_capabilities_are_added_and_dropped",
+        "capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
         "privileged": "node/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
         "readOnlyRootFilesystem": MEMORY,
         "runAsGroup": USERS,
         "runAsNonRoot": NO_ROOT,
         "runAsUser": USERS,
     },
-    "Capabilities": f"{RECIPE}::test_capabilities_are_added_and_dropped",
+    "Capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
     "PodSecurityContext": {
         "fsGroup": USERS,
         "runAsGroup": USERS,
@@ -197,9 +202,9 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "VolumeMount": {
         "name": MAPS,
         "mountPath": MAPS,
-        "readOnly": f"{RECIPE}::test_a_recipe_has_the_images_files_below_the_pods",
+        "readOnly": f"{SPEC}::test_a_container_has_the_images_files_below_the_pods",
         "subPath": "node/test_safepath.py::test_links_that_stay_inside_are_followed",
-        "subPathExpr": f"{RECIPE}::test_a_sub_path_is_made_of_the_containers_environment",
+        "subPathExpr": f"{SPEC}::test_a_sub_path_is_made_of_the_containers_environment",
     },
     "Affinity": AFFINITY,
     "NodeAffinity": NODE_AFFINITY,

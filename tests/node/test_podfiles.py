@@ -15,7 +15,8 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
 from fairlead.node.env.environment import Data
 from fairlead.node.pods.material import HeldToken
-from fairlead.node.volumes.podfiles import PodFiles, VolumeBind, check_bind, host_path
+from fairlead.node.runtime.containerspec import Mount
+from fairlead.node.volumes.podfiles import PodFiles, check_mount, host_path
 from fairlead.node.volumes.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
 from tests.node.makers import pod
 
@@ -125,8 +126,8 @@ def test_file_or_create_makes_the_file_and_nothing_above_it(tmp_path: Path) -> N
 
 def test_a_sub_path_stays_inside_its_volume(tmp_path: Path) -> None:
     def check(path: str, host_type: str | None = None, hidden: str = "/nothing") -> None:
-        bind = VolumeBind(source=f"{tmp_path}/v", target="/t", sub_path=path, host_type=host_type)
-        check_bind(bind, (hidden,))
+        bind = Mount(source=f"{tmp_path}/v", destination="/t", sub_path=path, host_path_type=host_type)
+        check_mount(bind, (hidden,))
 
     root = tmp_path / "v"
     root.mkdir(mode=0o777)

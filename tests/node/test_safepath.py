@@ -11,6 +11,7 @@ import pytest
 
 from fairlead.net import fsfd
 from fairlead.node.runtime import privilege
+from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.runtime.hostpath import open_host_path, open_sub_path
 from fairlead.node.runtime.safepath import PathProblem, open_inside, walk
 from tests.net.sandbox import as_any_user
@@ -120,9 +121,9 @@ def test_containers_that_start_while_names_are_exchanged_see_their_volume_alone(
     async def work(bench: Bench) -> tuple[set[str], list[str]]:
         os.close(_volume(bench.directory))
         volume = f"{bench.directory}/volume"
-        by_sub_path = {"type": "bind", "source": volume, "target": "/data", "sub_path": "in"}
-        shared = {"type": "bind", "source": volume, "target": "/shared"}
-        inside = {"type": "tmpfs", "target": "/shared/in/made"}
+        by_sub_path = Mount(source=volume, destination="/data", sub_path="in")
+        shared = Mount(source=volume, destination="/shared")
+        inside = Mount(type="tmpfs", destination="/shared/in/made")
         said: set[str] = set()
         with exchanging(f"{volume}/in", f"{volume}/link") as done:
             number = 0
@@ -145,8 +146,8 @@ def test_a_pipe_in_the_place_of_a_mount_point_stops_nothing(ordinary: bool) -> N
         os.makedirs(f"{bench.directory}/volume")
         os.mkfifo(f"{bench.directory}/volume/file")
         write(f"{bench.directory}/file", "mounted\n")
-        shared = {"type": "bind", "source": f"{bench.directory}/volume", "target": "/shared"}
-        on_pipe = {"type": "bind", "source": f"{bench.directory}/file", "target": "/shared/file"}
+        shared = Mount(source=f"{bench.directory}/volume", destination="/shared")
+        on_pipe = Mount(source=f"{bench.directory}/file", destination="/shared/file")
         return (await bench.run("a", "sh", "-c", "cat /shared/file", mounts=[shared, on_pipe]))[1][0]
 
     assert with_zygote(work, ordinary=ordinary) == "stdout F mounted"

@@ -1,4 +1,4 @@
-"""The zygote and the jail with real namespaces, as root and as an ordinary user."""
+"""The zygote and its containers with real namespaces, as root and as an ordinary user."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ import socket
 
 import pytest
 
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime import wire
+from fairlead.node.runtime.containerspec import ConsoleSize, ExecSpec, Mount, User
+from fairlead.node.runtime.messages import Exited, ExitStatus, Inventory, ListAll, Request, Sandbox
 from fairlead.node.runtime.zygoteclient import ZygoteError
 from tests.net.sandbox import as_any_user
-from tests.node.sandbox import Bench, fork_zygote, in_sandbox, read, single_id, with_zygote, write
+from tests.node.sandbox import SANDBOX, Bench, fork_zygote, in_sandbox, read, single_id, with_zygote, write
 
 pytestmark = pytest.mark.kernel
 
 
 @as_any_user
 def test_a_container_has_its_own_pid_hostname_and_root(ordinary: bool) -> None:
-    async def work(bench: Bench) -> tuple[Message, list[str]]:
+    async def work(bench: Bench) -> tuple[ExitStatus, list[str]]:
         script = "echo $$; hostname; ls /; touch /new /tmp/x /run/y && echo made; touch /usr/z || echo ro; exit 7"
         return await bench.run("a", "sh", "-c", script)
 
     exit_, log = with_zygote(work, ordinary=ordinary)
-    assert (exit_["code"], exit_["signal"]) == (7, 0)
+    assert (exit_.code, exit_.signal) == (7, 0)
     assert log[:2] == ["stdout F 1", "stdout F box"]
     assert {"stdout F proc", "stdout F usr", "stdout F etc", "stdout F tmp"} <= set(log)
     assert {"stdout F made", "stdout F ro", "stderr F touch: cannot touch '/usr/z': Read-only file system"} <= set(log)
@@ -56,10 +58,10 @@ def test_a_missing_mount_point_inside_a_read_only_directory_is_made(ordinary: bo
         os.mkdir(volume)
         write(volume + "/file", "from the volume\n")
         mounts = [
-            {"type": "bind", "source": volume, "target": "/etc/deep/er", "ro": True},
-            {"type": "bind", "source": volume + "/file", "target": "/etc/hostname"},
-            {"type": "bind", "source": volume, "target": "/data"},
-            {"type": "tmpfs", "target": "/var/cache"},
+            Mount(source=volume, destination="/etc/deep/er", read_only=True),
+            Mount(source=volume + "/file", destination="/etc/hostname"),
+            Mount(source=volume, destination="/data"),
+            Mount(type="tmpfs", destination="/var/cache"),
         ]
         script = (
             "cat /etc/deep/er/file /etc/hostname; test -s /etc/passwd && echo passwd; echo new > /data/new && echo w;"
@@ -88,10 +90,10 @@ def test_hidden_directories_are_empty_and_cannot_be_uncovered(ordinary: bool) ->
         script = (
             f"ls -A {key} 2>&1 | grep key$; umount {key} 2>&1 | grep -c umount; ls -A {key} 2>&1 | grep key$; echo end"
         )
-        mounts = [{"type": "bind", "source": "/srv", "target": "/host-srv"}]
-        log = (await bench.run("a", "sh", "-c", script, hide=[bench.directory], mounts=mounts))[1]
+        mounts = [Mount(source="/srv", destination="/host-srv")]
+        log = (await bench.run("a", "sh", "-c", script, masked_paths=[bench.directory], mounts=mounts))[1]
         inside = "/host-" + bench.directory[1:]
-        again = await bench.run("b", "sh", "-c", f"ls -A {inside}", hide=[bench.directory], mounts=mounts)
+        again = await bench.run("b", "sh", "-c", f"ls -A {inside}", masked_paths=[bench.directory], mounts=mounts)
         return log + again[1]
 
     assert with_zygote(work, ordinary=ordinary) == ["stdout F 1", "stdout F end"]
@@ -102,7 +104,7 @@ def test_an_exposed_directory_is_seen_where_its_surroundings_are_not(ordinary: b
     async def work(bench: Bench) -> list[str]:
         os.makedirs(bench.directory + "/a/b")
         write(bench.directory + "/a/b/file", "")
-        extra = {"hide": [bench.directory], "expose": [bench.directory + "/a/b"]}
+        extra = {"masked_paths": [bench.directory], "exposed_paths": [bench.directory + "/a/b"]}
         return (await bench.run("x", "sh", "-c", f"ls {bench.directory}; ls {bench.directory}/a/b", **extra))[1]
 
     assert with_zygote(work, ordinary=ordinary) == ["stdout F a", "stdout F file"]
@@ -110,13 +112,13 @@ def test_an_exposed_directory_is_seen_where_its_surroundings_are_not(ordinary: b
 
 @as_any_user
 def test_a_signal_ends_a_container_and_the_exit_names_it(ordinary: bool) -> None:
-    async def work(bench: Bench) -> Message:
+    async def work(bench: Bench) -> ExitStatus:
         await bench.start("a", "sleep", "60")
         await bench.client.signal("a", signal.SIGKILL)
-        return (await bench.exit_of("a"))["exit"]  # type: ignore[no-any-return]
+        return (await bench.exit_of("a")).exit
 
     exit_ = with_zygote(work, ordinary=ordinary)
-    assert (exit_["code"], exit_["signal"]) == (137, 9)
+    assert (exit_.code, exit_.signal) == (137, 9)
 
 
 def test_a_program_that_is_not_there_is_an_error_and_leaves_nothing() -> None:
@@ -124,7 +126,7 @@ def test_a_program_that_is_not_there_is_an_error_and_leaves_nothing() -> None:
         try:
             await bench.start("a", "no-such-program")
         except ZygoteError as error:
-            return str(error), len((await bench.client.found()).children)
+            return str(error), len((await bench.client.inventory()).runs)
         return "", -1
 
     assert with_zygote(work) == ('exec: "no-such-program": executable file not found in $PATH', 0)
@@ -137,12 +139,12 @@ def test_exec_runs_inside_the_container_with_pipes_and_an_exit_code(ordinary: bo
         out_r, out_w = os.pipe()
         null = os.open("/dev/null", os.O_RDWR)
         script = "echo $COLOUR; hostname; ls /proc | grep -c '^[0-9]'; tr '\\0' ' ' < /proc/1/cmdline; exit 7"
-        recipe = {"argv": ["sh", "-c", script]}
-        await bench.client.exec("e", container="a", recipe=recipe, fds=[null, out_w, out_w])
+        spec = ExecSpec(args=("sh", "-c", script), extra_env={})
+        await bench.client.exec("e", container="a", spec=spec, fds=[null, out_w, out_w])
         os.close(out_w)
-        exit_ = (await bench.exit_of("e"))["exit"]
-        children = (await bench.client.found()).children
-        return os.read(out_r, 4096), exit_["code"], len(children)
+        exit_ = (await bench.exit_of("e")).exit
+        children = (await bench.client.inventory()).runs
+        return os.read(out_r, 4096), exit_.code, len(children)
 
     output, code, children = with_zygote(work, ordinary=ordinary)
     lines = output.decode().split("\n")
@@ -156,8 +158,9 @@ def test_exec_with_a_terminal_hands_over_its_master_side(ordinary: bool) -> None
     async def work(bench: Bench) -> bytes:
         await bench.start("a", "sleep", "60")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        recipe = {"argv": ["sh", "-c", "tty; stty size; exit 3"], "tty": True, "size": [132, 43]}
-        await bench.client.exec("e", container="a", recipe=recipe, fds=[theirs.fileno()])
+        size = ConsoleSize(height=43, width=132)
+        spec = ExecSpec(args=("sh", "-c", "tty; stty size; exit 3"), extra_env={}, terminal=True, console_size=size)
+        await bench.client.exec("e", container="a", spec=spec, fds=[theirs.fileno()])
         _, fds, _, _ = socket.recv_fds(ours, 16, 1)
         await bench.exit_of("e")
         said = b""
@@ -171,7 +174,7 @@ def test_exec_with_a_terminal_hands_over_its_master_side(ordinary: bool) -> None
 
 def test_a_container_with_a_terminal_logs_what_it_says_there() -> None:
     async def work(bench: Bench) -> list[str]:
-        return (await bench.run("a", "sh", "-c", "test -t 1 && echo on a terminal", tty=True))[1]
+        return (await bench.run("a", "sh", "-c", "test -t 1 && echo on a terminal", terminal=True))[1]
 
     assert with_zygote(work) == ["stdout F on a terminal"]
 
@@ -179,7 +182,9 @@ def test_a_container_with_a_terminal_logs_what_it_says_there() -> None:
 @as_any_user
 def test_another_user_is_taken_on(ordinary: bool) -> None:
     async def work(bench: Bench) -> list[str]:
-        return (await bench.run("a", "sh", "-c", "id -u; id -g; touch /tmp/x && echo ok", uid=101, gid=102))[1]
+        return (await bench.run("a", "sh", "-c", "id -u; id -g; touch /tmp/x && echo ok", user=User(uid=101, gid=102)))[
+            1
+        ]
 
     assert with_zygote(work, ordinary=ordinary) == ["stdout F 101", "stdout F 102", "stdout F ok"]
 
@@ -188,11 +193,11 @@ def test_a_container_and_its_execs_have_the_pods_groups_and_none_of_the_hosts() 
     async def work(bench: Bench) -> list[str]:
         os.mkdir(f"{bench.directory}/volume")
         os.mkfifo(f"{bench.directory}/volume/pipe")
-        mounts = [{"type": "bind", "source": f"{bench.directory}/volume", "target": "/data"}]
-        await bench.start("a", "sh", "-c", "id -G; cat /data/pipe", groups=[7], mounts=mounts)
+        mounts = [Mount(source=f"{bench.directory}/volume", destination="/data")]
+        await bench.start("a", "sh", "-c", "id -G; cat /data/pipe", user=User(additional_gids=(7,)), mounts=mounts)
         null = os.open("/dev/null", os.O_RDWR)
-        recipe = {"argv": ["sh", "-c", "id -G > /data/pipe"]}
-        await bench.client.exec("e", container="a", recipe=recipe, fds=[null] * 3)
+        spec = ExecSpec(args=("sh", "-c", "id -G > /data/pipe"), extra_env={})
+        await bench.client.exec("e", container="a", spec=spec, fds=[null] * 3)
         await bench.exit_of("a")
         return bench.log("a")
 
@@ -214,50 +219,51 @@ def test_id_changes_appear_to_succeed_where_one_id_is_mapped() -> None:
 
 
 def test_a_new_agent_finds_what_runs_and_is_not_confused_by_answers_to_the_old_one() -> None:
-    def body(directory: str) -> tuple[list[Message], list[Message], Message]:
+    def body(directory: str) -> tuple[Inventory, Exited]:
         sock = fork_zygote()
 
         async def old() -> None:
             bench = Bench(directory, sock)
             await bench.client.start()
-            os.close(await bench.client.make_sandbox("s", hostname="box", meta={"pod": "p"}))
-            await bench.start("a", "sleep", "60", meta={"n": 1})
-            await bench.start("b", "true", meta={"n": 2})
+            os.close(await bench.client.make_sandbox("s", hostname="box", record=SANDBOX))
+            await bench.start("a", "sleep", "60")
+            await bench.start("b", "true")
             for _ in range(50):  # unread when it dies
-                bench.client._outbox.append(({"op": "list", "q": 99}, []))
+                bench.client._outbox.append((wire.dumps(Request(99, ListAll())), []))
             bench.client._write()
 
-        async def new() -> tuple[list[Message], list[Message], Message]:
+        async def new() -> tuple[Inventory, Exited]:
             bench = Bench(directory, sock, epoch=2)
             await bench.client.start()
-            found = await bench.client.found()
-            while not any(c["exit"] for c in found.children):
-                found = await bench.client.found()
+            found = await bench.client.inventory()
+            while not any(c.exit for c in found.runs):
+                found = await bench.client.inventory()
             await bench.client.forget("b")
             await bench.client.signal("a", signal.SIGKILL)
-            return found.sandboxes, found.children, await bench.exit_of("a")
+            return found, await bench.exit_of("a")
 
         asyncio.run(old())
         return asyncio.run(new())
 
-    sandboxes, children, exit_ = in_sandbox(body)
-    assert sandboxes == [{"id": "s", "meta": {"pod": "p"}}]
-    found = {c["id"]: c for c in children}
-    assert found["a"]["meta"] == {"n": 1}
-    assert found["a"]["exit"] is None
-    assert found["b"]["exit"]["code"] == 0
-    assert exit_["exit"]["signal"] == 9
+    inventory, exit_ = in_sandbox(body)
+    assert inventory.sandboxes == (Sandbox("s", SANDBOX),)
+    runs = {run.id: run for run in inventory.runs}
+    assert runs["a"].record.container == "main"
+    assert runs["a"].exit is None
+    ended = runs["b"].exit
+    assert ended is not None
+    assert ended.code == 0
+    assert exit_.exit.signal == 9
 
 
 def test_containers_die_with_the_zygote() -> None:
     async def work(bench: Bench) -> bool:
-        pid = (await bench.start("a", "sleep", "60"))["pid"]
+        pid = (await bench.start("a", "sleep", "60")).pid
         watched = os.pidfd_open(pid)
         loop = asyncio.get_running_loop()
         gone = loop.create_future()
         loop.add_reader(watched, lambda: None if gone.done() else gone.set_result(True))
-        hello = await bench.client._ask({"op": "hello", "epoch": 1})
-        os.kill(hello.future.result()["pid"], signal.SIGKILL)
+        os.kill(await bench.client.start(), signal.SIGKILL)
         return await asyncio.wait_for(gone, 5)
 
     assert with_zygote(work)
@@ -274,7 +280,7 @@ def test_a_long_message_travels_too() -> None:
 def test_a_container_has_the_users_limit_of_descriptors_and_not_the_zygotes() -> None:
     soft, hard = 700, 4096
 
-    async def work(bench: Bench) -> tuple[Message, list[str]]:
+    async def work(bench: Bench) -> tuple[ExitStatus, list[str]]:
         return await bench.run("a", "sh", "-c", "ulimit -Sn; ulimit -Hn")
 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -13,6 +13,7 @@ from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, images_file, make_private, state_home
+from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.homes import home_folders
 from fairlead.cmd.wiring.settled import trim_when_settled
@@ -49,7 +50,15 @@ WARM = (
 def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.socket) -> None:
     import uvloop
 
-    uvloop.run(_run(config, paths, index, zygote))
+    from fairlead.node.runtime.zygoteclient import ZygoteVersionError
+
+    refused = ""  # what is raised in an `except*` comes out in a group
+    try:
+        uvloop.run(_run(config, paths, index, zygote))
+    except* ZygoteVersionError as group:
+        refused = str(group.exceptions[0])
+    if refused:
+        raise CommandError(refused)
 
 
 def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Sequence
 
 from fairlead.node.pods.shared import Shared
+from fairlead.node.runtime.containerspec import ExecSpec
 from fairlead.node.runtime.zygoteclient import ZygoteError
 
 _KEPT = 16 << 10
@@ -42,7 +43,8 @@ async def run_command(
         async with asyncio.timeout(timeout_s):
             try:
                 fds = [null, write_fd, write_fd]
-                await shared.zygote.exec(id_, container=container_id, recipe={"argv": list(argv)}, fds=fds)
+                spec = ExecSpec(args=tuple(argv), extra_env={})
+                await shared.zygote.exec(id_, container=container_id, spec=spec, fds=fds)
             except ZygoteError as error:
                 return 126, str(error).encode()
             finally:
@@ -51,7 +53,7 @@ async def run_command(
             ended = await exited
             # What it left running may hold the pipe open for ever.
             await asyncio.wait((collector.ended,), timeout=0.2)
-            return ended["exit"]["code"], bytes(collector.said)
+            return ended.exit.code, bytes(collector.said)
     except TimeoutError:
         with contextlib.suppress(ZygoteError):  # it has ended in the meantime
             await shared.zygote.signal(id_, signal.SIGKILL)

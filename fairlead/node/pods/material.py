@@ -18,7 +18,8 @@ from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.node.env.environment import Data, expand, named_data
 from fairlead.node.pods.shared import Shared
-from fairlead.node.volumes.podfiles import PodFiles, VolumeBind, check_bind, host_path
+from fairlead.node.runtime.containerspec import Mount
+from fairlead.node.volumes.podfiles import PodFiles, check_mount, host_path
 from fairlead.node.volumes.volumes import Sources, TokenWanted, VolumeProblem, check_supported, files_of, tokens_wanted
 
 _RENEW_AT = 0.8
@@ -124,7 +125,7 @@ def _lay_out_one(shared: Shared, pod: Pod, volume: Volume, files: PodFiles, sour
 
 def mounts_of(
     container: Container, material: Material, env: Mapping[str, str], *, pod: Pod, hidden: Sequence[str]
-) -> list[VolumeBind]:
+) -> list[Mount]:
     """A container's volume mounts. Raises VolumeProblem."""
     from_api = {v.name for v in pod.spec.volumes if v.configMap or v.secret or v.downwardAPI or v.projected}
     on_host = {v.name: v.hostPath.type or "" for v in pod.spec.volumes if v.hostPath}
@@ -133,14 +134,14 @@ def mounts_of(
         source = material.sources.get(mount.name)
         if source is None:
             raise VolumeProblem(f'volume "{mount.name}" of container {container.name} is not set up')
-        bind = VolumeBind(
+        bind = Mount(
             source=source,
-            target=mount.mountPath,
+            destination=mount.mountPath,
             read_only=mount.readOnly or mount.name in from_api,
             sub_path=expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath,
-            host_type=on_host.get(mount.name),
+            host_path_type=on_host.get(mount.name),
         )
         if bind.sub_path:
-            check_bind(bind, hidden)
+            check_mount(bind, hidden)
         found.append(bind)
     return found

@@ -3,58 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from fairlead.api.core.pod.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.state import NEVER, ContainerSeen, Exit, PodSeen, all_containers
 from fairlead.node.pods.status import CONTAINER_ID
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import Run, Sandbox, SandboxRecord
 
 _LOST = 137
 """The exit code of a run that ended while nobody was there to see it."""
 
 
-def sandbox_meta(pod: Pod, ips: Sequence[str]) -> dict[str, Any]:
-    """What the zygote keeps of a pod for the next agent."""
-    meta = pod.metadata
-    return {"uid": meta.uid, "namespace": meta.namespace, "name": meta.name, "ip": ips[0], "ips": list(ips)}
+def sandbox_record(pod: Pod, ips: Sequence[str]) -> SandboxRecord:
+    """Returns what the zygote keeps of a pod for the next agent."""
+    return SandboxRecord(namespace=pod.metadata.namespace, name=pod.metadata.name, ips=tuple(ips))
 
 
-def recover(pod: Pod, sandbox: Message | None, children: list[Message], *, now: Instant) -> PodSeen:
-    """`sandbox` and `children` are the zygote's, if it has any of this pod."""
+def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Instant) -> PodSeen:
+    """`sandbox` and `runs` are the zygote's, if it has any of this pod."""
     seen = PodSeen(started_at=parse_time(pod.status.startTime) if pod.status.startTime else now)
     known = pod.status
     listed = (*known.initContainerStatuses, *known.containerStatuses, *known.ephemeralContainerStatuses)
     statuses = {s.name: s for s in listed}
     if sandbox is not None:
-        seen.sandbox, seen.ips = "up", tuple(sandbox["meta"]["ips"])
+        seen.sandbox, seen.ips = "up", sandbox.record.ips
     for container in all_containers(pod):
-        runs = sorted(
-            (c for c in children if c["meta"]["container"] == container.name), key=lambda c: int(c["meta"]["attempt"])
-        )
+        own = sorted((r for r in runs if r.record.container == container.name), key=lambda r: r.record.attempt)
         status = statuses.get(container.name)
-        if runs:
-            seen.containers[container.name] = _resumed(runs, status, probed=container.readinessProbe is not None)
+        if own:
+            seen.containers[container.name] = _resumed(own, status, probed=container.readinessProbe is not None)
         elif status is not None and status.containerID:
             seen.containers[container.name] = _lost(status, now)
     return seen
 
 
-def _resumed(runs: list[Message], status: ContainerStatus | None, *, probed: bool) -> ContainerSeen:
-    current = runs[-1]
-    meta = current["meta"]
+def _resumed(runs: Sequence[Run], status: ContainerStatus | None, *, probed: bool) -> ContainerSeen:
+    current, record = runs[-1], runs[-1].record
     state = ContainerSeen(
-        phase="exited" if current["exit"] else "running",
-        attempt=meta["attempt"],
-        id=current["id"],
-        image=meta["image"],
-        image_id=meta["image_id"],
-        started_at=Instant(current["started"]),
-        exit=_exit(current) if current["exit"] else None,
-        last=_exit(runs[-2]) if len(runs) > 1 and runs[-2]["exit"] else None,
-        backoff_s=meta["backoff_s"],
+        phase="exited" if current.exit else "running",
+        attempt=record.attempt,
+        id=current.id,
+        image=record.image,
+        image_id=record.image_id,
+        started_at=Instant(current.started_at),
+        exit=_exit(current),
+        last=_exit(runs[-2]) if len(runs) > 1 else None,
+        backoff_s=record.backoff_s,
     )
     known = status is not None and status.containerID == CONTAINER_ID + state.id
     if state.phase == "running":
@@ -63,9 +58,10 @@ def _resumed(runs: list[Message], status: ContainerStatus | None, *, probed: boo
     return state
 
 
-def _exit(run: Message) -> Exit:
-    told = run["exit"]
-    return Exit(run["id"], told["code"], told["signal"], Instant(run["started"]), Instant(told["time"]))
+def _exit(run: Run) -> Exit | None:
+    if run.exit is None:
+        return None
+    return Exit(run.id, run.exit.code, run.exit.signal, Instant(run.started_at), Instant(run.exit.finished_at))
 
 
 def _lost(status: ContainerStatus, now: Instant) -> ContainerSeen:

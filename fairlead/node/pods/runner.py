@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from dataclasses import replace
 
 from fairlead.api.core.pod.container import Container, EphemeralContainer
 from fairlead.api.core.pod.probe import LifecycleHandler
@@ -13,18 +12,18 @@ from fairlead.base import tasks
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.node.env.environment import ConfigProblem
-from fairlead.node.images.host import NoImage
+from fairlead.node.images.host import Image, NoImage
 from fairlead.node.pods import plan
 from fairlead.node.pods.commands import run_command
 from fairlead.node.pods.context import PodContext
-from fairlead.node.pods.starting import Job, Started, start
+from fairlead.node.pods.starting import listening_port, start_message
 from fairlead.node.pods.state import NEVER, ContainerSeen, Exit, Waiting, all_containers
 from fairlead.node.pods.stopping import Victim, stop
 from fairlead.node.probes.prober import RunCommand, run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
 from fairlead.node.runtime.logread import last_lines
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import Exited, StartContainer
 from fairlead.node.runtime.zygoteclient import ZygoteError
 from fairlead.node.volumes.volumes import VolumeProblem
 
@@ -48,7 +47,7 @@ class ContainerRunner:
         self._probes: asyncio.Task[None] | None = None
         self._deadline = 0.0
         """When the run that is being ended is killed, in the loop's time."""
-        self._early: Message | None = None
+        self._early: Exited | None = None
         """The exit of a run whose start has not been dealt with yet."""
 
     @property
@@ -64,7 +63,7 @@ class ContainerRunner:
         """Takes up a run that an agent before this one had started."""
         state = self.state
         if state.phase == "running":
-            self._context.shared.zygote.exits.expect(state.id, lambda message: self.exited(state.id, message))
+            self._context.shared.zygote.exits.expect(state.id, self.exited)
             self._watch()
 
     def begin(self, action: plan.Start) -> None:
@@ -74,16 +73,20 @@ class ContainerRunner:
         self._context.nursery.spawn(self._start(action, again=again))
 
     async def _start(self, action: plan.Start, *, again: bool) -> None:
-        context, shared, container = self._context, self._context.shared, self._container
-        job = Job(context.pod, container, action.attempt, action.backoff_s, context.seen.ips, shared.zygote.new_id())
+        context, container = self._context, self._container
         try:
-            job = replace(job, target=self._target())
+            pid_namespace_of = self._target()
             if not context.fresh:
                 await context.prepare()
-            image = await shared.images.resolve(container.image)
-            shared.zygote.exits.expect(job.id, lambda message: self.exited(job.id, message))
-            self._gone = asyncio.Event()
-            started = await start(shared, job, image, context.files, context.material)
+            image = await context.shared.images.resolve(container.image)
+            message = start_message(
+                context,
+                container,
+                image,
+                action,
+                id_=context.shared.zygote.new_id(),
+                pid_namespace_of=pid_namespace_of,
+            )
         except NoImage as error:
             self._no_image(str(error), again=again)
         except (ConfigProblem, VolumeProblem) as error:
@@ -92,13 +95,23 @@ class ContainerRunner:
             self._hold(Waiting("CreateContainerConfigError", str(error)), _CONFIG_RETRY_S, again=again)
         except (ConnectionError, StatusError) as error:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
+        else:
+            await self._launch(message, image)
+
+    async def _launch(self, message: StartContainer, image: Image) -> None:
+        zygote = self._context.shared.zygote
+        zygote.exits.expect(message.id, self.exited)
+        self._gone = asyncio.Event()
+        try:
+            run = await zygote.start_container(message)
         except ZygoteError as error:
-            shared.zygote.exits.drop(job.id)
-            self._never_ran(job, str(error))
+            zygote.exits.drop(message.id)
+            self._never_ran(message, str(error))
         else:
             self._stop_signal = image.stop_signal
             self._say_started(image.source)
-            await self._running(job, image.id, started)
+            self._new_run(message, image.id, Instant(run.started_at))
+            await self._running(message.id, listening_port(image, message.spec.process))
 
     def _target(self) -> str:
         """Returns the id of the container whose processes this one shares. Raises ConfigProblem if it does not run."""
@@ -115,38 +128,38 @@ class ContainerRunner:
         context.event("Normal", "Created", f"Created container: {container.name}", container)
         context.event("Normal", "Started", f"Started container {container.name}", container)
 
-    def _new_run(self, job: Job, image_id: str, at: Instant) -> ContainerSeen:
-        state = self.state
+    def _new_run(self, message: StartContainer, image_id: str, at: Instant) -> None:
+        state, record = self.state, message.record
         previous = state.last
         state.last, state.exit = state.exit or state.last, None
-        state.id, state.attempt, state.backoff_s = job.id, job.attempt, job.backoff_s
-        state.image, state.image_id = job.container.image, image_id
+        state.id, state.attempt, state.backoff_s = message.id, record.attempt, record.backoff_s
+        state.image, state.image_id = record.image, image_id
         state.phase, state.started_at = "running", at
         state.waiting, state.retry_s, state.retry_at = None, 0.0, NEVER
         state.started = state.ready = state.stopping = False
         state.unhealthy = ""
         if previous is not None and previous is not state.last:
             self._context.nursery.spawn(self._context.shared.zygote.forget(previous.id))
-        return state
 
-    async def _running(self, job: Job, image_id: str, run: Started) -> None:
+    async def _running(self, id_: str, port: int | None) -> None:
+        """Waits until the run counts as started: its hook is done, and the port, if it is known, answers."""
         context, container = self._context, self._container
-        state = self._new_run(job, image_id, run.at)
+        state = self.state
         early, self._early = self._early, None
-        if early is not None and early["id"] == job.id:
-            self.exited(job.id, early)
+        if early is not None and early.id == id_:
+            self.exited(early)
             return
         hook = container.lifecycle.postStart if container.lifecycle else None
         if hook is not None:
             context.changed()
-            result = await self._post_start(hook, job.id)
-            if not result.good and state.id == job.id and state.phase == "running":
+            result = await self._post_start(hook, id_)
+            if not result.good and state.id == id_ and state.phase == "running":
                 context.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {result.text}", container)
                 state.unhealthy = "postStart hook"
-        elif run.port is not None and not (container.startupProbe or container.readinessProbe):
+        elif port is not None and not (container.startupProbe or container.readinessProbe):
             context.changed_for_now()
-            await wait_for_port(context.seen.ip, run.port, _LISTEN_S)
-        if state.id == job.id and state.phase == "running" and not state.unhealthy:
+            await wait_for_port(context.seen.ip, port, _LISTEN_S)
+        if state.id == id_ and state.phase == "running" and not state.unhealthy:
             state.started = container.startupProbe is None
             state.ready = state.started and container.readinessProbe is None
             self._watch()
@@ -218,31 +231,30 @@ class ContainerRunner:
             self.state.waiting = Waiting("ImagePullBackOff", text)
             self._context.changed()
 
-    def _never_ran(self, job: Job, why: str) -> None:
+    def _never_ran(self, message: StartContainer, why: str) -> None:
         """The program could not be started: for the pod that is a run that failed at once."""
         now = self._context.shared.clock.now()
         text = f'failed to start container "{self._container.name}": {why}'
         self._context.event("Warning", "Failed", f"Error: {text}", self._container)
-        self._new_run(job, self.state.image_id, now)
-        self._over(Exit(job.id, 128, 0, now, now, reason="StartError", message=text))
+        self._new_run(message, self.state.image_id, now)
+        self._over(Exit(message.id, 128, 0, now, now, reason="StartError", message=text))
 
-    def exited(self, id_: str, message: Message) -> None:
-        """The zygote says that the run has ended. It may say so before the start's answer has been dealt with."""
-        told = message["exit"]
-        state = self.state
-        if state.id != id_:
-            self._early = message
+    def exited(self, exited: Exited) -> None:
+        """A run has ended. The zygote may say so before the start's answer has been dealt with."""
+        if self.state.id != exited.id:
+            self._early = exited
             return
-        started = Instant(message["started"] or told["time"])
-        words = self._last_words(failed=told["code"] != 0)
-        self._over(Exit(id_, told["code"], told["signal"], started, Instant(told["time"]), message=words))
+        status = exited.exit
+        started = Instant(exited.started_at or status.finished_at)
+        text = self._termination_message(failed=status.code != 0)
+        self._over(Exit(exited.id, status.code, status.signal, started, Instant(status.finished_at), message=text))
 
-    def _last_words(self, *, failed: bool) -> str:
+    def _termination_message(self, *, failed: bool) -> str:
         context, container, attempt = self._context, self._container, self.state.attempt
-        words = context.files.last_words(container.name, attempt)
-        if not words and failed and container.terminationMessagePolicy == "FallbackToLogsOnError":
-            words = last_lines(context.files.log_path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
-        return words
+        text = context.files.termination_message(container.name, attempt)
+        if not text and failed and container.terminationMessagePolicy == "FallbackToLogsOnError":
+            text = last_lines(context.files.log_path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
+        return text
 
     def _over(self, exit_: Exit) -> None:
         context, state = self._context, self.state

@@ -1,108 +1,101 @@
-"""Starts one container: image, environment, files, process. What goes wrong comes out as one of three exceptions."""
+"""From an image and a Pod to the message that starts a container: environment, files, mounts, process."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import HostIP, PodIP
-from fairlead.base.instant import Instant
 from fairlead.base.numbers import natural
 from fairlead.node.env.environment import command_line, container_environment, service_variables
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
-from fairlead.node.pods import recipe as recipes
+from fairlead.node.pods.containerspec import container_spec, pod_mounts, process_of
+from fairlead.node.pods.context import PodContext
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
-from fairlead.node.pods.material import Material, mounts_of
+from fairlead.node.pods.material import mounts_of
+from fairlead.node.pods.plan import Start
 from fairlead.node.pods.shared import Shared
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.containerspec import ContainerSpec, Process
+from fairlead.node.runtime.messages import ContainerRecord, StartContainer
 from fairlead.node.settings import NodeSettings
-from fairlead.node.volumes.podfiles import PodFiles
 
 _SERVERS_RUN_AS = ("nginx", "www-data", "nobody")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A container to be started."""
-
-    pod: Pod
-    container: Container
-    attempt: int
-    backoff_s: float
-    ips: tuple[str, ...]
-    id: str
-    target: str = ""
-    """The running container whose processes it shares; empty: it has a process namespace of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    at: Instant
-    port: int | None
-    """What answers when the program is up, where that is known."""
-
-
-async def start(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> Started:
-    """Raises ConfigProblem, VolumeProblem, or ZygoteError where it could not be started."""
-    recipe = _recipe(shared, job, image, files, material)
-    meta: dict[str, Any] = {
-        "uid": job.pod.metadata.uid,
-        "container": job.container.name,
-        "attempt": job.attempt,
-        "backoff_s": job.backoff_s,
-        "image": job.container.image,
-        "image_id": image.id,
-        "stop_signal": image.stop_signal,
-    }
-    log = files.new_log(job.container.name, job.attempt)
-    told = await shared.zygote.start_container(
-        job.id, sandbox=job.pod.metadata.uid, recipe=recipe, log=log, meta=meta, target=job.target
+def start_message(
+    context: PodContext, container: Container, image: Image, action: Start, *, id_: str, pid_namespace_of: str
+) -> StartContainer:
+    """Writes the container's files and returns the request to the zygote. Raises ConfigProblem, VolumeProblem."""
+    return StartContainer(
+        id=id_,
+        sandbox=context.pod.metadata.uid,
+        spec=_spec(context, container, image, action.attempt),
+        log_path=context.files.new_log(container.name, action.attempt),
+        record=ContainerRecord(
+            container=container.name,
+            attempt=action.attempt,
+            backoff_s=action.backoff_s,
+            image=container.image,
+            image_id=image.id,
+            stop_signal=image.stop_signal,
+        ),
+        pid_namespace_of=pid_namespace_of,
     )
-    return Started(Instant(told["started"]), _port(image, recipe))
 
 
-def _port(image: Image, recipe: Message) -> int | None:
-    """`fairlead/web` takes its port from its argument or its environment."""
+def listening_port(image: Image, process: Process) -> int | None:
+    """Returns the port that answers when the program is up; None if that is not known. `fairlead/web` takes its port
+    from its argument or its environment."""
     text = image.listens
     if image.names_pod:
-        last = recipe["argv"][-1]
-        text = last if natural(last) is not None else recipe["env"].get("PORT", text)
+        last = process.args[-1]
+        text = last if natural(last) is not None else process.env.get("PORT", text)
     return natural(text)
 
 
-def _recipe(shared: Shared, job: Job, image: Image, files: PodFiles, material: Material) -> dict[str, Any]:
-    settings, container = with_domain(shared.settings), job.container
-    pod = with_addresses(job.pod, job.ips, settings.ips)
-    env = {"PATH": PATH, "HOSTNAME": kernel_hostname(pod, settings), **image.env, **_own_variables(shared, pod, image)}
+def _spec(context: PodContext, container: Container, image: Image, attempt: int) -> ContainerSpec:
+    settings, files = with_domain(context.shared.settings), context.files
+    pod, ips = with_addresses(context.pod, context.seen.ips, settings.ips), context.seen.ips
+    env = _environment(context, pod, container, image)
+    process = process_of(pod, container, command_line(container, image.command, image.args, env), env)
+    mounts = pod_mounts(
+        container,
+        etc=files.etc(etc_files(pod, ips, settings, node_hosts=_node_hosts(pod))),
+        termination_log=files.termination_log(container.name, attempt),
+        volumes=mounts_of(container, context.material, env, pod=pod, hidden=settings.hide),
+    )
+    image_files = files.image_files(container.name, _image_files(image, pod, container, settings))
+    return container_spec(container, image, process, image_files=image_files, mounts=mounts, settings=settings)
+
+
+def _environment(context: PodContext, pod: Pod, container: Container, image: Image) -> dict[str, str]:
+    shared = context.shared
+    hostname = kernel_hostname(pod, with_domain(shared.settings))
+    env = {"PATH": PATH, "HOSTNAME": hostname, **image.env, **_own_variables(shared, pod, image)}
     if container.tty:
         env["TERM"] = "xterm"
-    services = service_variables(
-        list(shared.services.items.values()), pod.metadata.namespace, links=pod.spec.enableServiceLinks is not False
-    )
-    env |= container_environment(pod, container, services=services, data=material.data, allocatable=shared.allocatable)
-    argv = command_line(container, image.command, image.args, env)
+    links = pod.spec.enableServiceLinks is not False
+    services = service_variables(list(shared.services.items.values()), pod.metadata.namespace, links=links)
+    data, allocatable = context.material.data, shared.allocatable
+    return env | container_environment(pod, container, services=services, data=data, allocatable=allocatable)
+
+
+def _image_files(image: Image, pod: Pod, container: Container, settings: NodeSettings) -> dict[str, str]:
+    """Returns the texts of the files that the image lays over the host's, by their path in the container."""
     values = {
         "pod": pod.metadata.name,
         "node": settings.name,
-        "ip": job.ips[0],
+        "ip": pod.status.podIP,
         "image": container.image,
         "worker_user": _server_user(),
-        "if_ipv6": "" if any(":" in ip for ip in job.ips) else "#",
+        "if_ipv6": "" if any(":" in ip.ip for ip in pod.status.podIPs) else "#",
     }
-    image_files = {path: render_file(text, values) for path, text in image.files.items()}
-    places = recipes.Places(
-        etc=files.etc(etc_files(pod, job.ips, settings, node_hosts=_node_hosts(pod))),
-        image_files=files.image_files(container.name, image_files),
-        end_file=files.end_file(container.name, job.attempt),
-        volumes=mounts_of(container, material, env, pod=pod, hidden=settings.hide),
-    )
-    return recipes.make_recipe(pod, container, image, process=(argv, env), places=places, settings=settings)
+    return {path: render_file(text, values) for path, text in image.files.items()}
 
 
 def _node_hosts(pod: Pod) -> str:

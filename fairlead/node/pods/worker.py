@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.api.core.pod.kind import POD, Pod
@@ -28,7 +29,7 @@ from fairlead.node.pods.shared import Shared
 from fairlead.node.pods.starting import with_domain
 from fairlead.node.pods.state import all_containers
 from fairlead.node.pods.statuswriter import write_status
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import Run, Sandbox
 from fairlead.node.runtime.zygoteclient import ZygoteError
 from fairlead.node.volumes.volumes import VolumeProblem
 
@@ -38,13 +39,13 @@ _API_RETRY_S = 0.5
 
 
 class PodWorker:
-    def __init__(self, shared: Shared, pod: Pod, *, sandbox: Message | None, children: list[Message]) -> None:
-        seen = recovery.recover(pod, sandbox, children, now=shared.clock.now())
+    def __init__(self, shared: Shared, pod: Pod, *, sandbox: Sandbox | None, runs: Sequence[Run]) -> None:
+        seen = recovery.recover(pod, sandbox, runs, now=shared.clock.now())
         self._shared = shared
         self._context = PodContext(shared, pod, seen)
         if seen.sandbox == "up":
             shared.host_ports.resume(pod, seen.ips)
-        self._signals = {c["meta"]["container"]: c["meta"]["stop_signal"] for c in children}
+        self._signals = {run.record.container: run.record.stop_signal for run in runs}
         self._runners: dict[str, ContainerRunner] = {}
         self._add_runners()
         self._had = pod.status.podIP
@@ -205,7 +206,7 @@ class PodWorker:
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
             netns = await shared.zygote.make_sandbox(
-                self.uid, hostname=name, meta=recovery.sandbox_meta(pod, seen.ips), netns=given
+                self.uid, hostname=name, record=recovery.sandbox_record(pod, seen.ips), netns=given
             )
         finally:
             if given is not None:

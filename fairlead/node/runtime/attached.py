@@ -40,12 +40,12 @@ class Opening:
         while self._size > _OPENING:
             self._size -= len(self._said.popleft()[1])
 
-    def hand_over(self, attached: Attached) -> None:
+    def hand_over(self, client: AttachedClient) -> None:
         for channel, data in self._said:
-            attached.feed(channel, data)
+            client.feed(channel, data)
 
 
-class Attached:
+class AttachedClient:
     """One client of a running container; owns nothing but its queue: the zygote closes `fd`."""
 
     def __init__(self, fd: int, *, stdin: bool) -> None:

@@ -3,52 +3,77 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import dataclass
 
-from fairlead.node.runtime.attached import Attached, Opening
+from fairlead.node.runtime.attached import AttachedClient, Opening
+from fairlead.node.runtime.containerspec import ContainerSpec
 from fairlead.node.runtime.logfile import LogFile, LogStream
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import ContainerRecord, ExitStatus, Run, SandboxRecord
 
 
-class Sandbox:
+@dataclass(frozen=True, slots=True)
+class Namespaces:
     """A pod's network, host name and System V objects, kept alive by their descriptors."""
 
-    def __init__(self, id_: str, meta: Any, fds: tuple[int, ...]) -> None:
-        self.id = id_
-        self.meta = meta
-        self.fds = fds
+    record: SandboxRecord
+    fds: tuple[int, ...]
+    """The network's first."""
 
 
 class Child:
-    """A container or an exec, from fork to `forget`."""
+    """A process that the zygote has forked, until it has ended and its owner knows."""
 
-    def __init__(self, request: Message, pid: int) -> None:
-        self.id: str = request["id"]
-        self.sandbox: str = request.get("sandbox", "")
-        self.container: str = request.get("container", "")
-        self.meta = request.get("meta")
-        self.recipe: Message = request.get("recipe", {})
-        self.target: str = request.get("target", "")
-        """The container whose processes it shares; empty: it has a process namespace of its own."""
-        self.mounts = 0
-        """The inode of its mount namespace, by which its processes are known; read if it has a target."""
-        self.seq: int | None = request["q"]
-        """The request still to be answered."""
+    def __init__(self, id_: str, pid: int, *, error_fd: int, request: int) -> None:
+        self.id = id_
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
-        self.error_fd = -1
-        self.console = -1
-        """Where its terminal is still to come from."""
-        self.started = 0.0
+        self.error_fd = error_fd
+        self.request: int | None = request
+        """The number of the request still to be answered."""
+        self.started_at = 0.0
+        """0: it does not run yet."""
         self.error = ""
-        self.exit: Message | None = None
-        self.outputs: dict[int, LogStream] = {}
-        self.log: LogFile | None = None
-        self.stdin = -1
-        """The writing end of its input, kept open for whoever attaches."""
-        self.attached: list[Attached] = []
-        self.opening: Opening | None = None
+        self.exit: ExitStatus | None = None
 
-    def view(self) -> Message:
-        state = {"id": self.id, "sandbox": self.sandbox, "container": self.container, "meta": self.meta}
-        return state | {"pid": self.pid, "started": self.started, "exit": self.exit, "error": self.error}
+
+class Container(Child):
+    """A container's first process, until it is forgotten."""
+
+    def __init__(  # noqa: PLR0913 -- one value for each thing that is known of it from the start
+        self,
+        id_: str,
+        pid: int,
+        *,
+        error_fd: int,
+        request: int,
+        sandbox: str,
+        spec: ContainerSpec,
+        record: ContainerRecord,
+        log: LogFile,
+    ) -> None:
+        super().__init__(id_, pid, error_fd=error_fd, request=request)
+        self.sandbox = sandbox
+        self.spec = spec
+        self.record = record
+        self.log = log
+        self.shares_pids = False
+        """It runs in another container's process namespace."""
+        self.mounts = 0
+        """The inode of its mount namespace, by which its processes are known; read if it shares its processes."""
+        self.console = -1
+        """The socket over which its terminal is still to come."""
+        self.stdin = -1
+        """The writing end of its input, kept open for clients."""
+        self.outputs: dict[int, LogStream] = {}
+        self.clients: list[AttachedClient] = []
+        self.opening = Opening() if spec.stdin and spec.stdin_once else None
+
+    def run(self) -> Run:
+        return Run(
+            id=self.id,
+            sandbox=self.sandbox,
+            record=self.record,
+            pid=self.pid,
+            started_at=self.started_at,
+            exit=self.exit,
+        )

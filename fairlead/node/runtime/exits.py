@@ -1,4 +1,4 @@
-"""Who wants to know how a container or an exec ended."""
+"""Hands exits of containers and execs to those who wait for them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import Exited
 
 _KEPT = 1024
-Listener = Callable[[Message], object]
+Listener = Callable[[Exited], object]
 
 
 class Exits:
-    """Hands each exit that the zygote tells to whoever asked for it before the program was started."""
+    """Listeners by id; a listener is added before the program is started."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, Listener] = {}
-        self._early: OrderedDict[str, Message] = OrderedDict()
-        """Told before anybody asked: while a new agent is still finding out what runs."""
+        self._early: OrderedDict[str, Exited] = OrderedDict()
+        """Came before their listeners: while a new agent is still finding out what runs."""
 
     def expect(self, id_: str, listener: Listener) -> None:
-        message = self._early.pop(id_, None)
-        if message is not None:
-            listener(message)
+        exited = self._early.pop(id_, None)
+        if exited is not None:
+            listener(exited)
             return
         self._listeners[id_] = listener
 
-    def wait(self, id_: str) -> asyncio.Future[Message]:
+    def wait(self, id_: str) -> asyncio.Future[Exited]:
         """The exit as a future; ask before the start, so that it cannot be missed."""
-        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self.expect(id_, lambda message: None if future.done() else future.set_result(message))
+        future: asyncio.Future[Exited] = asyncio.get_running_loop().create_future()
+        self.expect(id_, lambda exited: None if future.done() else future.set_result(exited))
         return future
 
     def drop(self, id_: str) -> None:
         self._listeners.pop(id_, None)
 
-    def notify(self, message: Message) -> None:
-        listener = self._listeners.pop(message["id"], None)
+    def notify(self, exited: Exited) -> None:
+        listener = self._listeners.pop(exited.id, None)
         if listener is not None:
-            listener(message)
+            listener(exited)
             return
-        self._early[message["id"]] = message
+        self._early[exited.id] = exited
         if len(self._early) > _KEPT:
             self._early.popitem(last=False)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from fairlead.net import fsfd
+from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.runtime.safepath import Outside, PathProblem, open_inside, parts_of, walk
 
 _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
@@ -31,20 +31,19 @@ _INHERITED_MODE = 0o2777
 """A subPath that is made has its parent's rights, and its group if the parent gives that away (setgid)."""
 
 
-def open_source(spec: Mapping[str, Any], hidden: Sequence[str]) -> int:
-    """Returns an O_PATH descriptor of what a bind of a recipe shows: `source`, and `sub_path` below it. With
-    `host_type` the source is a hostPath of that type."""
-    path, sub_path, on_host = spec["source"], spec.get("sub_path"), "host_type" in spec
-    volume = open_host_path(path, spec["host_type"], hidden) if on_host else os.open(path, os.O_PATH | os.O_CLOEXEC)
-    if not sub_path:
+def open_source(mount: Mount, hidden: Sequence[str]) -> int:
+    """Returns an O_PATH descriptor of what a bind mount shows: its source, or the sub-path below it."""
+    path, kind = mount.source, mount.host_path_type
+    volume = os.open(path, os.O_PATH | os.O_CLOEXEC) if kind is None else open_host_path(path, kind, hidden)
+    if not mount.sub_path:
         return volume
     try:
-        fd = open_sub_path(volume, sub_path)
+        fd = open_sub_path(volume, mount.sub_path)
     finally:
         os.close(volume)
-    if on_host:
+    if kind is not None:
         try:
-            refuse_hidden(fd, hidden, f"subPath {sub_path}")
+            refuse_hidden(fd, hidden, f"subPath {mount.sub_path}")
         except PathProblem:
             os.close(fd)
             raise

@@ -39,20 +39,20 @@ _ATTRIBUTES = ATTR_READ_ONLY | NO_TRUST
 
 
 class HostView:
-    """Builds the view below `stage`."""
+    """Builds the view below `bundle`."""
 
-    def __init__(self, stage: str, *, single_id: bool) -> None:
-        self._stage = stage
+    def __init__(self, bundle: str, *, single_id: bool) -> None:
+        self._bundle = bundle
         self._single_id = single_id
         self._overlays = not single_id
-        self._empty = f"{stage}/proc"
+        self._empty = f"{bundle}/proc"
         """The second lower layer, since overlayfs wants two. The container's /proc covers it (an unmount takes ms)."""
         self._mine = single_id and os.stat("/").st_uid != 0
         """Directories of the one mapped id are told from the system's."""
 
     def build(self) -> list[str]:
         """Shows the host's top-level directories, and returns the paths that must be covered."""
-        mounts = [path for path, _ in _mounts() if not path.startswith(self._stage)]
+        mounts = [path for path, _ in _mounts() if not path.startswith(self._bundle)]
         if self._overlays:
             os.mkdir(self._empty)
             linux.mount("fairlead", self._empty, "tmpfs", linux.MS_RDONLY, "mode=755,size=4k")
@@ -64,9 +64,9 @@ class HostView:
             if entry.is_symlink() and entry.name in _LEFT_OUT:
                 elsewhere.append(os.path.realpath(entry.path))  # such as /home, which may lie in /var
             elif entry.is_symlink():
-                os.symlink(os.readlink(entry.path), f"{self._stage}/{entry.name}")
+                os.symlink(os.readlink(entry.path), f"{self._bundle}/{entry.name}")
             elif self._is_shown(entry):
-                os.mkdir(f"{self._stage}/{entry.name}")
+                os.mkdir(f"{self._bundle}/{entry.name}")
                 self._show(entry.path, mounts)
                 shown.append(entry.path)
         return elsewhere + ([] if self._overlays else self._private(shown))
@@ -85,7 +85,7 @@ class HostView:
                 os.write(2, f"covering private files instead of an overlay: {error}\n".encode())  # the zygote's log
             else:
                 return
-        _bind(path, self._stage + path)
+        _bind(path, self._bundle + path)
 
     def _guard(self, path: str, mounts: list[str]) -> None:
         """An overlay of the directory. Mounts that came with the user namespace are locked, and a directory above
@@ -94,7 +94,7 @@ class HostView:
         if below:
             self._split(path, below)
             return
-        with _opened(path) as lower, _opened(self._empty) as empty, _opened(self._stage + path) as at:
+        with _opened(path) as lower, _opened(self._empty) as empty, _opened(self._bundle + path) as at:
             layers = {"lowerdir": f"/proc/self/fd/{lower}:/proc/self/fd/{empty}"}
             with fsfd.file_access_as(_OTHER, _OTHER):
                 tree = fsfd.new_mount("overlay", layers, _ATTRIBUTES)
@@ -102,13 +102,13 @@ class HostView:
 
     def _split(self, path: str, mounts: list[str]) -> None:
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        with _opened(self._stage + path) as at:
+        with _opened(self._bundle + path) as at:
             tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, NO_TRUST)
             attach(tree, at)
         if mode & 0o005 != 0o005:
             return
         for entry in os.scandir(path):
-            shown = self._stage + entry.path
+            shown = self._bundle + entry.path
             if entry.is_symlink():
                 os.symlink(os.readlink(entry.path), shown)
             elif entry.is_dir():

@@ -1,4 +1,4 @@
-"""What the zygote's children do between fork and exec: enter namespaces, build the jail, become the program.
+"""What the zygote's children do between fork and exec: namespaces, the root file system, the program.
 
 Standard library only. A child that fails says why on its error pipe, which exec closes.
 """
@@ -13,14 +13,28 @@ import signal
 import socket
 import termios
 from collections.abc import Callable
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import NoReturn
 
 from fairlead.base.limits import explain_fork
 from fairlead.net import linux
-from fairlead.node.runtime import jail, privilege
+from fairlead.node.runtime import privilege, rootfs
+from fairlead.node.runtime.containerspec import ConsoleSize, ContainerSpec, ExecSpec
 from fairlead.node.runtime.safepath import PathProblem
 
 _POD_NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
+
+
+def merged(spec: ContainerSpec, further: ExecSpec) -> ContainerSpec:
+    """Returns the spec of a further program: the container's rights and directory, and a command line of its own."""
+    process = replace(
+        spec.process,
+        args=further.args,
+        env={**spec.process.env, **further.extra_env},
+        terminal=further.terminal,
+        console_size=further.console_size,
+    )
+    return replace(spec, process=process)
 
 
 def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
@@ -42,40 +56,40 @@ def _explain(error: BaseException) -> str:
     return str(error) if isinstance(error, PathProblem) else repr(error)
 
 
-def container(recipe: dict[str, Any], namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
+def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
     """Pid 1 of a new pid namespace becomes the container's program."""
     os.setsid()
     for fd in namespaces:
         linux.setns(fd)
-    jail.build(recipe)
+    rootfs.build(spec)
     os.umask(0o022)
-    os.chdir(recipe.get("cwd") or "/")
-    _run(recipe, stdio, error_fd)
+    os.chdir(spec.process.cwd)
+    _become_program(spec, stdio, error_fd)
 
 
-def command(recipe: dict[str, Any], target: int, stdio: tuple[int, ...], error_fd: int) -> None:
+def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: int) -> None:
     """A further program beside the container's first, in all its namespaces; `target` is a pidfd."""
     os.setsid()
     linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS)
     os.umask(0o022)
-    os.chdir(recipe.get("cwd") or "/")
-    _run(recipe, stdio, error_fd)
+    os.chdir(spec.process.cwd)
+    _become_program(spec, stdio, error_fd)
 
 
-def _run(recipe: dict[str, Any], stdio: tuple[int, ...], error_fd: int) -> NoReturn:
-    if recipe.get("tty"):
-        stdio = _terminal(stdio[0], recipe)
+def _become_program(spec: ContainerSpec, stdio: tuple[int, ...], error_fd: int) -> NoReturn:
+    process = spec.process
+    if process.terminal:
+        stdio = _open_terminal(stdio[0], process.console_size)
     for number, fd in enumerate(stdio):
         os.dup2(fd, number, inheritable=True)
-    _drop(recipe)
+    _drop_privileges(spec)
     _reset_signals()
     os.dup2(error_fd, 3, inheritable=False)
     os.closerange(4, 1 << 20)
-    argv: list[str] = recipe["argv"]
     try:
-        os.execvpe(argv[0], argv, recipe["env"])
+        os.execvpe(process.args[0], process.args, process.env)
     except OSError as error:
-        text = _exec_error(argv[0], error)
+        text = _exec_error(process.args[0], error)
         os.write(3, text.encode())
         os._exit(127 if error.errno == errno.ENOENT else 126)
 
@@ -87,9 +101,9 @@ def _exec_error(program: str, error: OSError) -> str:
     return f'exec: "{program}": {(error.strerror or "").lower()}'
 
 
-def _drop(recipe: dict[str, Any]) -> None:
-    keep = recipe.get("capabilities", privilege.DEFAULT_CAPABILITIES)
-    uid, gid, single_id = recipe.get("uid", 0), recipe.get("gid", 0), bool(recipe.get("single_id"))
+def _drop_privileges(spec: ContainerSpec) -> None:
+    keep, user, single_id = spec.process.capabilities, spec.process.user, spec.single_id
+    uid, gid = user.uid, user.gid
     if not (single_id and (uid or gid)):
         # From the loss of its rights until exec this process is the container's equal, with the zygote's program,
         # memory and descriptors (CVE-2016-9962). In a user namespace of its own it is out of reach anyway, and
@@ -98,15 +112,14 @@ def _drop(recipe: dict[str, Any]) -> None:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     privilege.bound_capabilities(keep)
     if not single_id:
-        os.setgroups(recipe.get("groups", ()))  # instead of those of the user who started the cluster
+        os.setgroups(user.additional_gids)  # instead of those of the user who started the cluster
     if uid or gid:
         privilege.become(uid, gid, single_id=single_id)
     if not uid:
         privilege.set_capabilities(keep)
-    privileged = bool(recipe.get("privileged"))
-    if privileged:
+    if spec.privileged:
         privilege.new_session_keyring()
-    privilege.limit_calls(fake_ids=single_id, block_keys=not privileged)
+    privilege.limit_calls(fake_ids=single_id, block_keys=not spec.privileged)
     # Last: a change of ids clears it.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -117,12 +130,11 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _terminal(console: int, recipe: dict[str, Any]) -> tuple[int, ...]:
+def _open_terminal(console: int, size: ConsoleSize | None) -> tuple[int, ...]:
     """Opens a terminal of the container's own and sends its master side away through `console`."""
     master, slave = os.openpty()
-    size = recipe.get("size")
-    if size:
-        resize(master, size[0], size[1])
+    if size is not None:
+        resize(master, size.width, size.height)
     with socket.socket(fileno=os.dup(console)) as sock:
         socket.send_fds(sock, [b"t"], [master])
     os.close(master)

@@ -1,7 +1,7 @@
-"""Messages between the agent and the zygote: one JSON object a packet on a SOCK_SEQPACKET pair, descriptors beside it.
+"""Messages on the SOCK_SEQPACKET pair of agent and zygote: one a packet, in JSON, with descriptors beside it.
 
-A message too long for a packet travels in a memfd, its first descriptor, and says so with a leading `+`.
-Standard library only.
+Each packet has the protocol's version, so that two sides of different versions notice before they misunderstand. A
+packet too long for the socket travels in a memfd, its first descriptor, and is marked by a `+`. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,17 +11,52 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any
 
-Message = dict[str, Any]
+from fairlead.node.runtime.codec import CodecError, decode, encode
+from fairlead.node.runtime.messages import VERSION, Answer, Done, Message
 
 _PACKET = 60_000  # bytes; well under the least send buffer
 _MAX_FDS = 8
+_IN_MEMFD = b"+"
 
 
-def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
-    """One message, whole or not at all. Raises BlockingIOError where the peer does not keep up."""
-    data = json.dumps(message, separators=(",", ":")).encode()
+class OtherVersion(Exception):
+    """The peer speaks another version of the protocol; None: it is older than versions are."""
+
+    def __init__(self, version: object) -> None:
+        super().__init__(f"version {version}" if isinstance(version, int) else "a protocol without versions")
+
+
+def prepare() -> None:
+    """Reads the annotations of all messages now: in the zygote once, and not in each child that it forks."""
+    encode(Message, Answer(0, 0, Done()))
+
+
+def dumps(message: Message) -> bytes:
+    tree = {"version": VERSION, "message": encode(Message, message)}
+    return json.dumps(tree, separators=(",", ":")).encode()
+
+
+def loads(data: bytes) -> Message:
+    """Raises OtherVersion, and CodecError for a packet that is not a message."""
+    try:
+        tree = json.loads(data)
+    except ValueError as error:
+        raise CodecError(f"not JSON: {error}") from error
+    version = tree.get("version") if isinstance(tree, dict) else None
+    if version != VERSION:
+        raise OtherVersion(version)
+    if tree.keys() != {"version", "message"}:
+        raise CodecError(f"expected version and message, got {', '.join(map(repr, tree))}")
+    try:
+        message: Message = decode(Message, tree["message"])
+    except CodecError as error:
+        raise error.inside("message") from None
+    return message
+
+
+def send(sock: socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
+    """Sends one packet, whole or not at all. Raises BlockingIOError if the peer does not keep up."""
     flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
     if len(data) <= _PACKET:
         sock.sendmsg([data], _rights(fds), flags)
@@ -30,7 +65,7 @@ def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None
     try:
         with os.fdopen(os.dup(long), "wb") as file:
             file.write(data)
-        sock.sendmsg([b"+"], _rights([long, *fds]), flags)
+        sock.sendmsg([_IN_MEMFD], _rights([long, *fds]), flags)
     finally:
         os.close(long)
 
@@ -43,24 +78,23 @@ def _descriptors(extra: list[tuple[int, int, bytes]]) -> list[int]:
     return [fd for _, _, raw in extra for (fd,) in struct.iter_unpack("i", raw[: len(raw) // 4 * 4])]
 
 
-def receive(sock: socket.socket, *, wait: bool = False) -> tuple[Message, list[int]] | None:
-    """The next message with its descriptors (close-on-exec), or None where the peer has gone for good.
-    Raises BlockingIOError where there is none and `wait` is not set."""
-    flags = socket.MSG_CMSG_CLOEXEC | (0 if wait else socket.MSG_DONTWAIT)
+def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
+    """Returns the next packet with its descriptors (close-on-exec), or None if the peer has gone for good.
+    Raises BlockingIOError if there is none."""
+    flags = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
     # Not socket.recv_fds: it ignores its flags (Python 3.11), so descriptors would leak into what is exec'ed.
     data, extra, _, _ = sock.recvmsg(_PACKET + 1, socket.CMSG_SPACE(4 * _MAX_FDS), flags)
     fds = _descriptors(extra)
     if not data:
         return None
-    if data == b"+":
+    if data == _IN_MEMFD:
         with os.fdopen(fds.pop(0), "rb") as file:
             file.seek(0)
             data = file.read()
-    message: Message = json.loads(data)
-    return message, fds
+    return data, fds
 
 
 def take_fds(sock: socket.socket) -> list[int]:
-    """The descriptors (close-on-exec) of a packet whose text does not matter; none at the stream's end."""
+    """Returns the descriptors (close-on-exec) of a packet whose text does not matter; none at the stream's end."""
     _, extra, _, _ = sock.recvmsg(16, socket.CMSG_SPACE(4 * _MAX_FDS), socket.MSG_CMSG_CLOEXEC)
     return _descriptors(extra)

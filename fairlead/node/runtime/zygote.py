@@ -1,11 +1,8 @@
 """The zygote: a small process that starts a node's containers, keeps them, and outlives the agent.
 
 The sandbox forks it early, while it is small: forking a small process takes a millisecond. It is single-threaded,
-imports little, and is the parent of every container (which die with it) and of every exec. What it was told about
-a container it gives back on `list`, so an agent that starts anew finds everything as it was.
-
-Requests `{"q": number, "op": ...}`; answers `{"e": epoch, "re": number, ...}`; happenings `{"e": epoch, "ev": ...}`.
-The epoch is set by `hello`, an agent's first request: what was meant for a dead agent is recognised and dropped.
+imports little, and is the parent of every container (which die with it) and of every exec. It keeps the records of
+sandboxes and containers, so an agent that starts anew finds everything as it was (`messages.Inventory`).
 """
 
 from __future__ import annotations
@@ -13,51 +10,47 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import select
 import signal
 import socket
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
 from fairlead.net import linux
-from fairlead.node.runtime import launch, privilege, wire
-from fairlead.node.runtime.attached import CHANNELS, Attached, Opening
-from fairlead.node.runtime.children import Child, Sandbox
-from fairlead.node.runtime.logfile import LogFile, LogStream
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime import launch, messages, privilege, wire
+from fairlead.node.runtime.children import Child, Container, Namespaces
+from fairlead.node.runtime.codec import CodecError
+from fairlead.node.runtime.containerspec import Process
+from fairlead.node.runtime.logfile import LogFile
+from fairlead.node.runtime.messages import Done, Exited, ExitStatus, Failed, OnRunning, Request, Result
+from fairlead.node.runtime.outbox import Outbox
+from fairlead.node.runtime.outputs import Outputs
+from fairlead.node.runtime.poller import Poller
 
-_QUEUE_LIMIT = 4096  # answers and happenings kept for an agent that does not read
-_CHUNK = 65536
-_OPENING_S = 30.0
-"""How long after the start a first client is given what it has missed: longer than `kubectl run` takes."""
 _NAMESPACES = ("net", "uts", "ipc")
 
 
 class Zygote:
-    """One step at a time: a request, an output, an exit. Nothing here may block."""
+    """Handles one request, output or exit at a time. Nothing here may block."""
 
     def __init__(self, sock: socket.socket, *, clock: Clock) -> None:
         self._sock = sock
         self._clock = clock
-        self._epoch = 0
-        self._queue: deque[tuple[Message, list[int]]] = deque()
-        self._sandboxes: dict[str, Sandbox] = {}
+        self._poller = Poller()
+        self._outputs = Outputs(self._poller)
+        self._outbox = Outbox(sock, want_write=lambda wanted: self._poller.want_write(sock.fileno(), wanted))
+        self._sandboxes: dict[str, Namespaces] = {}
         self._children: dict[str, Child] = {}
         self._by_pid: dict[int, Child] = {}
-        self._poll = select.epoll()
-        self._readers: dict[int, Callable[[], object]] = {}
-        self._writers: dict[int, Callable[[], object]] = {sock.fileno(): self._flush}
         self._self = os.pidfd_open(os.getpid())
         self._own = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         self._descriptors = descriptor_limit()
         """Of containers. The zygote itself has some for each of them."""
         raise_descriptor_limit()
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        self._hello: Message | None = None
-        """A new agent's first request, until it can be answered."""
+        self._hello: tuple[int, int] | None = None
+        """Number and epoch of a new agent's first request, until it can be answered."""
         self._ended = False
 
     def run(self) -> None:
@@ -65,104 +58,106 @@ class Zygote:
         wake_r, wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
-        self._watch(wake_r, lambda: self._reap(wake_r))
-        self._watch(self._sock.fileno(), self._requests)
+        self._poller.watch(wake_r, lambda: self._reap(wake_r))
+        self._poller.watch(self._sock.fileno(), self._receive, self._outbox.flush)
         while not self._ended:
-            for fd, events in self._poll.poll():
-                writer = self._writers.get(fd)
-                if writer and events & select.EPOLLOUT:
-                    writer()
-                reader = self._readers.get(fd)
-                if reader and events & ~select.EPOLLOUT:
-                    reader()
+            self._poller.step()
 
-    def _watch(self, fd: int, reader: Callable[[], object]) -> None:
-        self._readers[fd] = reader
-        self._poll.register(fd, select.EPOLLIN)
-
-    def _unwatch(self, fd: int) -> None:
-        self._writers.pop(fd, None)
-        if self._readers.pop(fd, None):
-            self._poll.unregister(fd)
-            os.close(fd)
-
-    def _requests(self) -> None:
+    def _receive(self) -> None:
         try:
-            got = wire.receive(self._sock)
+            packet = wire.receive(self._sock)
         except BlockingIOError:
             return
         except ConnectionError:
-            got = None
-        if got is None:
+            packet = None
+        if packet is None:
             self._ended = True
             return
-        request, fds = got
+        data, fds = packet
         try:
-            self._serve(request, fds)
-        except (OSError, KeyError, ValueError) as error:
-            self._say(
-                {"re": request.get("q"), "error": explain_fork(error) if isinstance(error, OSError) else repr(error)}
-            )
+            self._handle(data, fds)
         finally:
             for fd in fds:
                 os.close(fd)
 
-    def _serve(self, request: Message, fds: list[int]) -> None:
-        match request["op"]:
-            case "hello":
-                self._hello = request
+    def _handle(self, data: bytes, fds: list[int]) -> None:
+        try:
+            request = wire.loads(data)
+        except (wire.OtherVersion, CodecError) as error:
+            self._outbox.refuse(f"the zygote cannot read a request: {error}")
+            return
+        assert isinstance(request, Request)
+        try:
+            self._serve(request, fds)
+        except OSError as error:
+            self._answer(request, Failed(explain_fork(error)))
+        except (KeyError, ValueError) as error:
+            self._answer(request, Failed(repr(error)))
+
+    def _answer(self, request: Request, result: Result, fds: Sequence[int] = ()) -> None:
+        self._outbox.answer(request.number, result, fds)
+
+    def _serve(self, request: Request, fds: list[int]) -> None:
+        match request.operation:
+            case messages.Hello(epoch):
+                self._hello = request.number, epoch
                 self._greet()
-            case "sandbox":
-                self._make_sandbox(request, fds)
-            case "sandbox_remove":
-                self._remove_sandbox(request["id"])
-                self._say({"re": request["q"]})
-            case "netns":
-                self._say({"re": request["q"]}, [self._sandboxes[request["id"]].fds[0]])
-            case "start":
-                self._start(request)
-            case "exec":
-                self._exec(request, fds)
-            case "attach":
-                self._attach(request, fds)
-            case "end_input":
-                self._end_input(self._children[request["id"]])
-                self._say({"re": request["q"]})
-            case "signal":
-                self._signal(request)
-            case "list":
-                self._list(request["q"])
-            case "forget":
-                self._forget(request["id"])
-                self._say({"re": request["q"]})
+            case messages.MakeSandbox() as make:
+                self._answer(request, Done(), [self._make_sandbox(make, fds)])
+            case messages.RemoveSandbox(id_):
+                self._remove_sandbox(id_)
+                self._answer(request, Done())
+            case messages.OpenNetwork(id_):
+                self._answer(request, Done(), [self._sandboxes[id_].fds[0]])
+            case messages.StartContainer() as start:
+                self._start(request.number, start)
+            case messages.ListAll():
+                self._answer(request, self._inventory())
             case other:
-                raise ValueError(f"no such operation: {other}")
+                self._serve_running(request, other, fds)
+
+    def _serve_running(self, request: Request, operation: OnRunning, fds: list[int]) -> None:
+        match operation:
+            case messages.Exec() as command:
+                self._exec(request.number, command, tuple(fds))
+            case messages.Attach(id_, stdin):
+                self._attach(request, self._running(id_), os.dup(fds[0]), stdin=stdin)
+            case messages.EndInput(id_):
+                self._outputs.end_input(self._container(id_))
+                self._answer(request, Done())
+            case messages.Signal(id_, number):
+                child = self._children[id_]
+                if child.exit is None:
+                    os.kill(child.pid, number)
+                self._answer(request, Done())
+            case messages.Forget(id_):
+                self._children.pop(id_, None)
+                self._answer(request, Done())
 
     def _greet(self) -> None:
-        """Answers `hello` once nothing is half started any more, so that a new agent sees either a run or none."""
-        if self._hello is None or any(child.seq is not None for child in self._children.values()):
+        """Answers Hello once nothing is half started any more, so that a new agent sees either a run or none."""
+        if self._hello is None or any(child.request is not None for child in self._children.values()):
             return
-        request, self._hello = self._hello, None
-        self._epoch = request["epoch"]
-        self._drop_queue()
-        self._say({"re": request["q"], "pid": os.getpid()})
+        (number, epoch), self._hello = self._hello, None
+        self._outbox.begin(epoch)
+        self._outbox.answer(number, messages.Welcome(os.getpid()))
 
-    def _make_sandbox(self, request: Message, given: list[int]) -> None:
-        """New namespaces by entering them, keeping them as descriptors, and going back. The network is the given
-        one, where one is given."""
-        if request["id"] in self._sandboxes:
+    def _make_sandbox(self, make: messages.MakeSandbox, given: list[int]) -> int:
+        """Makes new namespaces by entering them, keeping them as descriptors, and going back. Returns the network's
+        descriptor; the network is the given one, if one is given."""
+        if make.id in self._sandboxes:
             raise ValueError("sandbox exists")
         linux.unshare((0 if given else linux.CLONE_NEWNET) | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
         try:
             for fd in given[:1]:
                 linux.setns(fd, linux.CLONE_NEWNET)
-            linux.sethostname(request["hostname"])
+            linux.sethostname(make.hostname)
             fds = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         finally:
             for fd in self._own:
                 linux.setns(fd)
-        self._sandboxes[request["id"]] = Sandbox(request["id"], request.get("meta"), fds)
-        self._say({"re": request["q"]}, [fds[0]])
+        self._sandboxes[make.id] = Namespaces(make.record, fds)
+        return fds[0]
 
     def _remove_sandbox(self, id_: str) -> None:
         """Kills what still runs in it. The network goes when its last descriptor is closed."""
@@ -170,28 +165,39 @@ class Zygote:
         if sandbox is None:
             return
         for child in list(self._children.values()):
-            if child.sandbox == id_:
+            if isinstance(child, Container) and child.sandbox == id_:
                 if child.exit is None:
                     os.kill(child.pid, signal.SIGKILL)
-                self._forget(child.id)
+                self._children.pop(child.id)
         for fd in sandbox.fds:
             os.close(fd)
 
-    def _start(self, request: Message) -> None:
-        if request["id"] in self._children:
+    def _container(self, id_: str) -> Container:
+        child = self._children[id_]
+        if not isinstance(child, Container):
+            raise ValueError("not a container")
+        return child
+
+    def _running(self, id_: str) -> Container:
+        container = self._container(id_)
+        if container.exit is not None or not container.started_at:
+            raise ValueError("container not running")
+        return container
+
+    def _start(self, number: int, start: messages.StartContainer) -> None:
+        if start.id in self._children:
             raise ValueError("container exists")
-        recipe = request["recipe"]
-        namespaces = self._sandboxes[request["sandbox"]].fds
-        target = self._running(request["target"]) if "target" in request else None
-        log = LogFile(request["log"], now=self._clock.now)
-        ours, theirs = self._stdio(recipe)
+        spec, namespaces = start.spec, self._sandboxes[start.sandbox].fds
+        neighbour = self._running(start.pid_namespace_of) if start.pid_namespace_of else None
+        log = LogFile(start.log_path, now=self._clock.now)
+        ours, theirs = self._stdio(spec.process, stdin=spec.stdin)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            if target is None:
+            if neighbour is None:
                 linux.unshare(linux.CLONE_NEWPID)
             else:
-                linux.setns(target.pidfd, linux.CLONE_NEWPID)
-            pid = self._fork(lambda: launch.container(recipe, namespaces, theirs, error_w), error_w)
+                linux.setns(neighbour.pidfd, linux.CLONE_NEWPID)
+            pid = self._fork(lambda: launch.container(spec, namespaces, theirs, error_w), error_w)
         except OSError:
             for fd in (*ours, error_r):
                 os.close(fd)
@@ -200,19 +206,22 @@ class Zygote:
         finally:
             for fd in {*theirs, error_w} - {self._null}:
                 os.close(fd)
-        child = self._adopt(request, pid, error_r)
-        child.log = log
-        child.opening = Opening() if recipe.get("stdin") and recipe.get("stdin_once") else None
-        self._collect(child, ours, tty=bool(recipe.get("tty")))
-
-    def _running(self, id_: str) -> Child:
-        child = self._children[id_]
-        if child.exit is not None or not child.started:
-            raise ValueError("container not running")
-        return child
+        container = Container(
+            start.id,
+            pid,
+            error_fd=error_r,
+            request=number,
+            sandbox=start.sandbox,
+            spec=spec,
+            record=start.record,
+            log=log,
+        )
+        container.shares_pids = neighbour is not None
+        self._add(container)
+        self._outputs.collect(container, ours)
 
     def _fork(self, body: Callable[[], None], error_w: int) -> int:
-        """Forks into the pid namespace that was chosen for children, and chooses our own again."""
+        """Forks into the pid namespace that was chosen for children, and chooses the zygote's own again."""
         try:
             pid = os.fork()
             if pid == 0:
@@ -222,151 +231,63 @@ class Zygote:
         finally:
             linux.setns(self._self, linux.CLONE_NEWPID)
 
-    def _stdio(self, recipe: Message) -> tuple[list[int], tuple[int, ...]]:
+    def _stdio(self, process: Process, *, stdin: bool) -> tuple[list[int], tuple[int, ...]]:
         """Our ends and the container's: [stdout, stderr, stdin?], or a socket over which its terminal comes."""
-        if recipe.get("tty"):
+        if process.terminal:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             return [ours.detach()], (theirs.detach(),)
         out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-        if not recipe.get("stdin"):
+        if not stdin:
             return [out[0], err[0]], (self._null, out[1], err[1])
-        stdin = os.pipe2(os.O_CLOEXEC)
-        return [out[0], err[0], stdin[1]], (stdin[0], out[1], err[1])
+        in_ = os.pipe2(os.O_CLOEXEC)
+        return [out[0], err[0], in_[1]], (in_[0], out[1], err[1])
 
-    def _collect(self, child: Child, fds: list[int], *, tty: bool) -> None:
-        if tty:
-            child.console = fds[0]
-            self._watch(fds[0], lambda: self._terminal(child, fds[0]))
-            return
-        self._output(child, fds[0], "stdout")
-        self._output(child, fds[1], "stderr")
-        child.stdin = fds[2] if fds[2:] else -1
-
-    def _output(self, child: Child, fd: int, name: str) -> None:
-        os.set_blocking(fd, False)
-        assert child.log is not None
-        child.outputs[fd] = LogStream(child.log, name)
-        self._watch(fd, lambda: self._copy(child, fd))
-
-    def _terminal(self, child: Child, fd: int) -> None:
-        with socket.socket(fileno=os.dup(fd)) as console:
-            fds = wire.take_fds(console)
-        child.console = -1
-        self._unwatch(fd)
-        for master in fds:
-            self._output(child, master, "stdout")
-
-    def _copy(self, child: Child, fd: int) -> bool:
-        """One read from an output to the log; False at its end or where there is nothing to read."""
-        try:
-            data = os.read(fd, _CHUNK)
-        except BlockingIOError:
-            return False
-        except OSError:  # EIO: a terminal without a program
-            data = b""
-        if data:
-            stream = child.outputs[fd]
-            stream.feed(data)
-            if child.opening is not None:
-                child.opening.feed(CHANNELS[stream.name], data)
-            for attached in child.attached[:]:
-                attached.feed(CHANNELS[stream.name], data)
-                self._pass_on(child, attached)
-            return True
-        child.outputs.pop(fd).end()
-        self._unwatch(fd)
-        return False
-
-    def _exec(self, request: Message, fds: list[int]) -> None:
-        if request["id"] in self._children:
+    def _exec(self, number: int, command: messages.Exec, stdio: tuple[int, ...]) -> None:
+        if command.id in self._children:
             raise ValueError("exec exists")
-        target = self._running(request["container"])
-        recipe = {k: v for k, v in target.recipe.items() if k != "tty"} | request["recipe"]
-        recipe["env"] = recipe["env"] | recipe.get("add_env", {})
-        stdio = tuple(fds)
+        container = self._running(command.container)
+        spec = launch.merged(container.spec, command.spec)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            linux.setns(target.pidfd, linux.CLONE_NEWPID)
-            pid = self._fork(lambda: launch.command(recipe, target.pidfd, stdio, error_w), error_w)
+            linux.setns(container.pidfd, linux.CLONE_NEWPID)
+            pid = self._fork(lambda: launch.command(spec, container.pidfd, stdio, error_w), error_w)
         except OSError:
             os.close(error_r)
             raise
         finally:
             os.close(error_w)
-        self._adopt(request, pid, error_r)
+        self._add(Child(command.id, pid, error_fd=error_r, request=number))
 
-    def _attach(self, request: Message, fds: list[int]) -> None:
-        """From now on what the container says goes to this pipe too; its terminal or input is given back."""
-        child = self._children[request["id"]]
-        if child.exit is not None or not child.started or child.log is None:
-            raise ValueError("container not running")
-        if child.console >= 0:
-            self._terminal(child, child.console)  # it was sent before the program was started
-        recipe = child.recipe
-        tty, stdin = bool(recipe.get("tty")), bool(recipe.get("stdin") and request["stdin"])
-        attached = Attached(os.dup(fds[0]), stdin=stdin)
-        self._watch(attached.fd, lambda: self._left(child, attached))
-        self._writers[attached.fd] = lambda: self._pass_on(child, attached)
-        child.attached.append(attached)
-        if stdin and child.opening is not None:
-            opening, child.opening = child.opening, None
-            if self._clock.now() < child.started + _OPENING_S:
-                opening.hand_over(attached)
-                self._pass_on(child, attached)
-        given = list(child.outputs)[:1] if tty else [child.stdin] if stdin and child.stdin >= 0 else []
-        self._say({"re": request["q"], "tty": tty, "stdin": stdin, "once": bool(recipe.get("stdin_once"))}, given)
+    def _attach(self, request: Request, container: Container, fd: int, *, stdin: bool) -> None:
+        """From now on what the container writes goes to this pipe too; its terminal or input is given back."""
+        spec = container.spec
+        stdin = stdin and spec.stdin
+        given = self._outputs.attach(container, fd, stdin=stdin, now=self._clock.now())
+        self._answer(request, messages.Attached(spec.process.terminal, stdin, spec.stdin_once), given)
 
-    def _pass_on(self, child: Child, attached: Attached) -> None:
-        sent = attached.flush()
-        if sent and attached.ended:
-            self._detach(child, attached)
-        else:
-            self._poll.modify(attached.fd, select.EPOLLIN | (0 if sent else select.EPOLLOUT))
-
-    def _left(self, child: Child, attached: Attached) -> None:
-        if attached.left():  # and not another's end that had the same number a moment ago
-            self._detach(child, attached)
-
-    def _detach(self, child: Child, attached: Attached) -> None:
-        if attached not in child.attached:
-            return
-        child.attached.remove(attached)
-        self._unwatch(attached.fd)
-        if attached.stdin:
-            self._end_input(child)
-
-    def _end_input(self, child: Child) -> None:
-        """The first client with an input has gone or has nothing more to say: with `stdinOnce` that was all."""
-        if child.stdin >= 0 and child.recipe.get("stdin_once"):
-            os.close(child.stdin)
-            child.stdin = -1
-
-    def _adopt(self, request: Message, pid: int, error_fd: int) -> Child:
-        child = Child(request, pid)
-        child.error_fd = error_fd
+    def _add(self, child: Child) -> None:
         self._children[child.id] = child
-        self._by_pid[pid] = child
-        self._watch(error_fd, lambda: self._launched(child, error_fd))
-        return child
+        self._by_pid[child.pid] = child
+        self._poller.watch(child.error_fd, lambda: self._launched(child))
 
-    def _launched(self, child: Child, fd: int) -> None:
-        """The error pipe speaks or ends: the program could not be started, or runs."""
+    def _launched(self, child: Child) -> None:
+        """The error pipe has a text or ends: the program could not be started, or runs."""
         try:
-            text = os.read(fd, 4096)
+            text = os.read(child.error_fd, 4096)
         except BlockingIOError:
             return
-        self._unwatch(fd)
-        if child.seq is None:
+        self._poller.close(child.error_fd)
+        if child.request is None:
             return
-        seq, child.seq = child.seq, None
+        number, child.request = child.request, None
         if text:
             child.error = text.decode(errors="replace")
-            self._say({"re": seq, "error": child.error})
+            self._outbox.answer(number, Failed(child.error))
         else:
-            child.started = self._clock.now()
-            if child.target:
+            child.started_at = self._clock.now()
+            if isinstance(child, Container) and child.shares_pids:
                 child.mounts = linux.mount_namespace(child.pid)
-            self._say({"re": seq, "pid": child.pid, "started": child.started})
+            self._outbox.answer(number, messages.Started(child.pid, child.started_at))
         self._greet()
 
     def _reap(self, wake: int) -> None:
@@ -378,79 +299,26 @@ class Zygote:
                 self._exited(child, os.waitstatus_to_exitcode(status))
 
     def _exited(self, child: Child, code: int) -> None:
-        if child.seq is not None:
-            self._launched(child, child.error_fd)
-        if child.console >= 0:
-            self._terminal(child, child.console)
-        for fd in list(child.outputs):
-            while self._copy(child, fd):
-                pass
-            if fd in child.outputs:
-                child.outputs.pop(fd).end()
-                self._unwatch(fd)
-        if child.log is not None:
-            child.log.close()
-        for attached in child.attached[:]:
-            attached.ended = True
-            self._pass_on(child, attached)
-        for fd in {child.stdin, child.pidfd} - {-1}:
-            os.close(fd)
-        child.stdin, child.opening = -1, None
-        if child.mounts:
-            _kill_all_in(child.mounts)
-        child.exit = {"code": code if code >= 0 else 128 - code, "signal": max(-code, 0), "time": self._clock.now()}
+        if child.request is not None:
+            self._launched(child)
+        os.close(child.pidfd)
+        if isinstance(child, Container):
+            self._outputs.finish(child)
+            if child.mounts:
+                _kill_all_in(child.mounts)
+        child.exit = ExitStatus(code if code >= 0 else 128 - code, max(-code, 0), self._clock.now())
         if child.error or child.id not in self._children:
             self._children.pop(child.id, None)  # it never was, for its owner; or its owner wants no more of it
             return
-        self._say({"ev": "exit", **child.view()})
-        if child.container:
+        self._outbox.notify(Exited(child.id, child.started_at, child.exit))
+        if not isinstance(child, Container):
             self._children.pop(child.id)
 
-    def _signal(self, request: Message) -> None:
-        child = self._children[request["id"]]
-        if child.exit is None:
-            os.kill(child.pid, request["sig"])
-        self._say({"re": request["q"]})
-
-    def _list(self, seq: int) -> None:
-        for sandbox in self._sandboxes.values():
-            self._say({"re": seq, "more": 1, "sandbox": {"id": sandbox.id, "meta": sandbox.meta}})
-        for child in self._children.values():
-            if child.seq is None and not child.container and not child.error:
-                self._say({"re": seq, "more": 1, "child": child.view()})
-        self._say({"re": seq})
-
-    def _forget(self, id_: str) -> None:
-        self._children.pop(id_, None)
-
-    def _say(self, message: Message, fds: list[int] | None = None) -> None:
-        if not self._epoch:
-            return
-        self._queue.append(({"e": self._epoch, **message}, [os.dup(fd) for fd in fds or ()]))
-        if len(self._queue) > _QUEUE_LIMIT:
-            self._drop_queue()
-            self._queue.append(({"e": self._epoch, "ev": "overflow"}, []))
-        self._flush()
-
-    def _drop_queue(self) -> None:
-        for _, fds in self._queue:
-            for fd in fds:
-                os.close(fd)
-        self._queue.clear()
-
-    def _flush(self) -> None:
-        """Sends what the agent has room for; asks to be woken for the rest."""
-        while self._queue:
-            message, fds = self._queue[0]
-            try:
-                wire.send(self._sock, message, fds)
-            except (BlockingIOError, ConnectionError):
-                break
-            self._queue.popleft()
-            for fd in fds:
-                os.close(fd)
-        wanted = select.EPOLLIN | (select.EPOLLOUT if self._queue else 0)
-        self._poll.modify(self._sock.fileno(), wanted)
+    def _inventory(self) -> messages.Inventory:
+        containers = (c for c in self._children.values() if isinstance(c, Container))
+        runs = (c.run() for c in containers if c.request is None and not c.error)
+        sandboxes = (messages.Sandbox(id_, sandbox.record) for id_, sandbox in self._sandboxes.items())
+        return messages.Inventory(tuple(sandboxes), tuple(runs))
 
 
 def _kill_all_in(mounts: int) -> None:
@@ -462,10 +330,11 @@ def _kill_all_in(mounts: int) -> None:
 
 
 def main(sock: socket.socket) -> NoReturn:
-    """Becomes the zygote on this end of the pair; ends the process when nobody holds the other end any more.
+    """Becomes the zygote on this end of the pair; ends the process if no process holds the other end any more.
     Every other descriptor but the standard three is closed, the inherited other end among them."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     privilege.new_session_keyring()
+    wire.prepare()
     gc.disable()  # nothing here makes cycles, and what was inherited must not be finalised: its descriptors are closed
     gc.freeze()
     os.closerange(3, sock.fileno())

@@ -1,4 +1,4 @@
-"""The agent's side of the zygote: requests as coroutines, happenings as callbacks."""
+"""The agent's side of the zygote: requests as coroutines, exits as futures and callbacks (`exits`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,31 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeVar
 
-from fairlead.node.runtime import wire
+from fairlead.node.runtime import messages, wire
+from fairlead.node.runtime.codec import CodecError
+from fairlead.node.runtime.containerspec import ExecSpec
 from fairlead.node.runtime.exits import Exits
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import (
+    Answer,
+    Done,
+    Exited,
+    Failed,
+    Inventory,
+    Notice,
+    Operation,
+    Overflow,
+    Request,
+    Result,
+    SandboxRecord,
+    StartContainer,
+    Started,
+    Welcome,
+)
+
+R = TypeVar("R")
 
 
 class ZygoteError(Exception):
@@ -23,19 +42,8 @@ class ZygoteGone(Exception):
     """The zygote has died, and every container with it, or it has given up on a slow reader: start anew."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    future: asyncio.Future[Message]
-    parts: list[Message] = field(default_factory=list)
-    fds: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a zygote has: sandboxes `{id, meta}` and containers `{id, sandbox, meta, pid, started, exit}`."""
-
-    sandboxes: list[Message]
-    children: list[Message]
+class ZygoteVersionError(Exception):
+    """The zygote speaks another version of the protocol than this agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +53,14 @@ class Attachment:
     output: int
     """A pipe with frames (`node/runtime/attached.py`), to the container's end."""
     input: int
-    """The container's terminal, or the writing end of its input; -1 where it has neither."""
+    """The container's terminal, or the writing end of its input; -1 if it has neither."""
     tty: bool
     stdin: bool
     once: bool
     """The input ends with the first client that had it."""
+
+
+_Reply = tuple[Result, list[int]]
 
 
 class ZygoteClient:
@@ -61,17 +72,18 @@ class ZygoteClient:
         self.new_id = new_id
         """Returns an id for a container or an exec that no other has."""
         self.exits = Exits()
-        self._next = 0
-        self._pending: dict[int, _Pending] = {}
-        self._outbox: deque[tuple[Message, list[int]]] = deque()
+        self._number = 0
+        self._pending: dict[int, asyncio.Future[_Reply]] = {}
+        self._outbox: deque[tuple[bytes, list[int]]] = deque()
         self._gone: asyncio.Future[None] | None = None
 
-    async def start(self) -> None:
-        """Says hello, which makes void whatever was meant for an agent before this one."""
+    async def start(self) -> int:
+        """Says hello, which makes void the messages for an agent before this one. Returns the zygote's pid. Raises
+        ZygoteVersionError."""
         loop = asyncio.get_running_loop()
         self._gone = loop.create_future()
         loop.add_reader(self._sock.fileno(), self._read)
-        await self._ask({"op": "hello", "epoch": self._epoch})
+        return (await self._ask(messages.Hello(self._epoch), Welcome))[0].pid
 
     def stop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -83,86 +95,84 @@ class ZygoteClient:
         assert self._gone is not None
         await asyncio.shield(self._gone)
 
-    async def make_sandbox(self, id_: str, *, hostname: str, meta: Any, netns: int | None = None) -> int:
-        """New namespaces, but for the network where one is given; returns the network namespace, which the caller
+    async def make_sandbox(self, id_: str, *, hostname: str, record: SandboxRecord, netns: int | None = None) -> int:
+        """Makes new namespaces, but for the network if one is given; returns the network namespace, which the caller
         must close."""
-        request = {"op": "sandbox", "id": id_, "hostname": hostname, "meta": meta}
-        return (await self._ask(request, () if netns is None else (netns,))).fds[0]
+        request = messages.MakeSandbox(id_, hostname, record)
+        return (await self._ask(request, Done, () if netns is None else (netns,)))[1][0]
 
     async def netns(self, id_: str) -> int:
-        return (await self._ask({"op": "netns", "id": id_})).fds[0]
+        """Returns a sandbox's network namespace, which the caller must close."""
+        return (await self._ask(messages.OpenNetwork(id_), Done))[1][0]
 
     async def remove_sandbox(self, id_: str) -> None:
-        await self._ask({"op": "sandbox_remove", "id": id_})
+        await self._ask(messages.RemoveSandbox(id_), Done)
 
-    async def start_container(
-        self, id_: str, *, sandbox: str, recipe: Message, log: str, meta: Any, target: str = ""
-    ) -> Message:
-        """Returns when the program runs: `{pid, started}`. With `target` it runs among that container's processes.
-        Raises ZygoteError if it could not be started."""
-        request = {"op": "start", "id": id_, "sandbox": sandbox, "recipe": recipe, "log": log, "meta": meta}
-        if target:
-            request["target"] = target
-        return (await self._ask(request)).future.result()
+    async def start_container(self, start: StartContainer) -> Started:
+        """Returns when the program runs. Raises ZygoteError if it could not be started."""
+        return (await self._ask(start, Started))[0]
 
-    async def exec(self, id_: str, *, container: str, recipe: Message, fds: Sequence[int]) -> Message:
-        """A further program in a running container, on these descriptors: stdin, stdout, stderr, or (with `tty`)
-        one SOCK_SEQPACKET socket over which the terminal's master side comes. Its end comes as an exit."""
-        request = {"op": "exec", "id": id_, "container": container, "recipe": recipe}
-        return (await self._ask(request, fds)).future.result()
+    async def exec(self, id_: str, *, container: str, spec: ExecSpec, fds: Sequence[int]) -> Started:
+        """Starts a further program in a running container, on these descriptors: stdin, stdout, stderr, or (with a
+        terminal) one SOCK_SEQPACKET socket over which the terminal's master side comes. Its end comes as an exit."""
+        return (await self._ask(messages.Exec(id_, container, spec), Started, fds))[0]
 
     async def attach(self, id_: str, *, stdin: bool) -> Attachment:
-        """Takes part in what a running container says, and with `stdin` in what it is told. Closing the output is
-        the farewell. Raises ZygoteError where it does not run."""
+        """Joins a running container's output, and with `stdin` its input. Closing the output is the farewell. Raises
+        ZygoteError if the container does not run."""
         output, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            pending = await self._ask({"op": "attach", "id": id_, "stdin": stdin}, (theirs,))
+            accepted, fds = await self._ask(messages.Attach(id_, stdin), messages.Attached, (theirs,))
         except BaseException:
             os.close(output)
             raise
         finally:
             os.close(theirs)
-        told, input_ = pending.future.result(), pending.fds[0] if pending.fds else -1
-        if input_ >= 0:
-            os.set_blocking(input_, False)
-        return Attachment(output, input_, told["tty"], told["stdin"], told["once"])
+        for fd in fds:
+            os.set_blocking(fd, False)
+        return Attachment(output, fds[0] if fds else -1, accepted.terminal, accepted.stdin, accepted.stdin_once)
 
     async def end_input(self, id_: str) -> None:
-        """An attached client has nothing more to say; closes the input where it is meant for one client only."""
-        await self._ask({"op": "end_input", "id": id_})
+        """An attached client has nothing more to say; closes the input if it is meant for one client only."""
+        await self._ask(messages.EndInput(id_), Done)
 
     async def signal(self, id_: str, number: int) -> None:
-        await self._ask({"op": "signal", "id": id_, "sig": number})
+        await self._ask(messages.Signal(id_, number), Done)
 
-    async def found(self) -> Found:
-        parts = (await self._ask({"op": "list"})).parts
-        return Found([p["sandbox"] for p in parts if "sandbox" in p], [p["child"] for p in parts if "child" in p])
+    async def inventory(self) -> Inventory:
+        return (await self._ask(messages.ListAll(), Inventory))[0]
 
     async def forget(self, id_: str) -> None:
-        await self._ask({"op": "forget", "id": id_})
+        await self._ask(messages.Forget(id_), Done)
 
-    async def _ask(self, message: Message, fds: Sequence[int] = ()) -> _Pending:
+    async def _ask(self, operation: Operation, answer: type[R], fds: Sequence[int] = ()) -> tuple[R, list[int]]:
+        """Returns the answer, which is of this type, and its descriptors. Raises ZygoteError, ZygoteGone."""
         if self._gone is None or self._gone.done():
             raise ZygoteGone("the zygote has gone")
-        self._next += 1
-        pending = _Pending(asyncio.get_running_loop().create_future())
-        self._pending[self._next] = pending
-        self._outbox.append((message | {"q": self._next}, [os.dup(fd) for fd in fds]))
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[_Reply] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        self._outbox.append((wire.dumps(Request(number, operation)), [os.dup(fd) for fd in fds]))
         self._write()
-        await pending.future
-        return pending
+        result, given = await future
+        if isinstance(result, Failed):
+            raise ZygoteError(result.error)
+        if not isinstance(result, answer):
+            raise ZygoteError(f"the zygote answered {type(operation).__name__} with {type(result).__name__}")
+        return result, given
 
     def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._outbox:
-            message, fds = self._outbox[0]
+            data, fds = self._outbox[0]
             try:
-                wire.send(self._sock, message, fds)
+                wire.send(self._sock, data, fds)
             except BlockingIOError:
                 loop.add_writer(self._sock.fileno(), self._write)
                 return
             except ConnectionError:
-                self._fail()
+                self._fail(ZygoteGone("the zygote has gone"))
                 return
             self._outbox.popleft()
             for fd in fds:
@@ -170,51 +180,59 @@ class ZygoteClient:
         loop.remove_writer(self._sock.fileno())
 
     def _read(self) -> None:
-        while True:
+        assert self._gone is not None
+        while not self._gone.done():
             try:
-                got = wire.receive(self._sock)
+                packet = wire.receive(self._sock)
             except BlockingIOError:
                 return
             except ConnectionError:
-                got = None
-            if got is None:
-                self._fail()
+                packet = None
+            if packet is None:
+                self._fail(ZygoteGone("the zygote has gone"))
                 return
-            self._take(*got)
+            self._receive(*packet)
 
-    def _take(self, message: Message, fds: list[int]) -> None:
-        if message.get("e") != self._epoch:
-            for fd in fds:
+    def _receive(self, data: bytes, fds: list[int]) -> None:
+        """Handles one packet. Descriptors that no request waits for are closed."""
+        used = False
+        try:
+            used = self._dispatch(wire.loads(data), fds)
+        except wire.OtherVersion as error:
+            cure = "restart the cluster: fairlead down, fairlead up"
+            text = f"this node's zygote speaks {error}, its agent version {messages.VERSION}: {cure}"
+            self._fail(ZygoteVersionError(text))
+        except CodecError as error:
+            self._fail(ZygoteGone(f"the zygote sent no message: {error}"))
+        finally:
+            for fd in () if used else fds:
                 os.close(fd)
-        elif message.get("ev") == "exit":
-            self.exits.notify(message)
-        elif message.get("ev") == "overflow":
-            self._fail()
-        else:
-            self._answer(message, fds)
 
-    def _answer(self, message: Message, fds: list[int]) -> None:
-        pending = self._pending.get(message.get("re", 0))
-        if pending is None or pending.future.done():  # its asker was cancelled
-            for fd in fds:
-                os.close(fd)
-        elif message.get("more"):
-            pending.parts.append(message)
-        elif "error" in message:
-            pending.future.set_exception(ZygoteError(message["error"]))
-        else:
-            pending.fds = fds
-            pending.future.set_result(message)
-        if not message.get("more"):
-            self._pending.pop(message.get("re", 0), None)
+    def _dispatch(self, message: messages.Message, fds: list[int]) -> bool:
+        """Returns whether the descriptors have been handed on."""
+        match message:
+            case Answer(0, _, Failed(error)):
+                self._fail(ZygoteGone(error))
+            case Answer(epoch, number, result) if epoch == self._epoch:
+                pending = self._pending.pop(number, None)
+                if pending is not None and not pending.done():  # otherwise its asker was cancelled
+                    pending.set_result((result, fds))
+                    return True
+            case Notice(epoch, Exited() as exited) if epoch == self._epoch:
+                self.exits.notify(exited)
+            case Notice(epoch, Overflow()) if epoch == self._epoch:
+                self._fail(ZygoteGone("the zygote has dropped messages that were not read in time"))
+            case _:  # for an agent before this one
+                pass
+        return False
 
-    def _fail(self) -> None:
+    def _fail(self, error: ZygoteGone | ZygoteVersionError) -> None:
         self.stop()
         assert self._gone is not None
         if not self._gone.done():
-            self._gone.set_exception(ZygoteGone("the zygote has gone"))
+            self._gone.set_exception(error)
             self._gone.exception()
         for pending in self._pending.values():
-            if not pending.future.done():
-                pending.future.set_exception(ZygoteGone("the zygote has gone"))
+            if not pending.done():
+                pending.set_exception(error)
         self._pending.clear()

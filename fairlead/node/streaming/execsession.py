@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.node.runtime import wire
+from fairlead.node.runtime.containerspec import ConsoleSize, ExecSpec
 from fairlead.node.runtime.fdio import read_some, write_all
 from fairlead.node.runtime.launch import resize
-from fairlead.node.runtime.wire import Message
+from fairlead.node.runtime.messages import Exited
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import (
@@ -122,7 +123,7 @@ class ExecSession:
         os.set_blocking(fds[0], False)
         return Streams(fds[0], fds[0], -1, tty=True)
 
-    async def _first_size(self) -> tuple[int, int] | None:
+    async def _first_size(self) -> ConsoleSize | None:
         """Clients send the size at once; a program should find it when it starts."""
         try:
             async with asyncio.timeout(_SIZE_S):
@@ -130,16 +131,18 @@ class ExecSession:
         except TimeoutError:
             return None
         self._gone = self._first is None
-        return (self._first.columns, self._first.rows) if isinstance(self._first, Resize) else None
+        if not isinstance(self._first, Resize):
+            return None
+        return ConsoleSize(height=self._first.rows, width=self._first.columns)
 
-    async def _exec(self, request: ExecRequest, fds: Sequence[int], size: tuple[int, int] | None = None) -> None:
+    async def _exec(self, request: ExecRequest, fds: Sequence[int], size: ConsoleSize | None = None) -> None:
         tty = request.wanted.tty
-        recipe: Message = {"argv": list(request.command), "tty": tty, "size": size}
-        if tty:
-            recipe["add_env"] = {"TERM": "xterm"}
-        await self._zygote.exec(self._id, container=request.container_id, recipe=recipe, fds=fds)
+        spec = ExecSpec(
+            args=tuple(request.command), extra_env={"TERM": "xterm"} if tty else {}, terminal=tty, console_size=size
+        )
+        await self._zygote.exec(self._id, container=request.container_id, spec=spec, fds=fds)
 
-    async def _carry(self, exited: asyncio.Future[Message], *, merged: bool) -> None:
+    async def _carry(self, exited: asyncio.Future[Exited], *, merged: bool) -> None:
         streams = self._streams
         async with asyncio.TaskGroup() as group:
             incoming = group.create_task(self._receive())
@@ -152,7 +155,7 @@ class ExecSession:
                 self._limit_outputs()
                 waiting = [asyncio.gather(*outputs), incoming]
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                code = exited.result()["exit"]["code"]
+                code = exited.result().exit.code
                 with contextlib.suppress(ConnectionError):
                     await self._peer.finish(success() if code == 0 else failure(code))
             for task in (incoming, *outputs):

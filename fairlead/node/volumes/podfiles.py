@@ -3,9 +3,9 @@
     <state>/pods/<namespace>_<name>_<uid>/volumes/<volume>/...
                                          /etc/hosts, hostname, resolv.conf
                                          /files/<container>/...       files that the image lays over the host's
-                                         /ends/<container>_<n>        termination messages
+                                         /termination/<container>_<n> termination messages
                                          /<container>/<n>.log
-    <state>/stage                                                     where root file systems are put together
+    <state>/bundle                                                    where root file systems are put together
 
 Files from the API are replaced all at once, as upstream does: they lie in a directory with the time in its name, the
 link `..data` points to it, and what programs open are links through `..data`.
@@ -17,39 +17,18 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.numbers import natural
 from fairlead.machinery.quantity import whole
 from fairlead.net import linux
+from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.runtime.hostpath import open_host_path, open_source
 from fairlead.node.runtime.safepath import PathProblem
 from fairlead.node.volumes.volumes import Files, VolumeProblem
 
 _MESSAGE_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeBind:
-    """One volume mount. The container's process opens the source itself, so that what is checked is what is mounted."""
-
-    source: str
-    """The volume's root on the host."""
-    target: str
-    """The path in the container."""
-    read_only: bool = False
-    sub_path: str = ""
-    host_type: str | None = None
-    """The type of a hostPath; None: the volume is the pod's own."""
-
-    def as_spec(self) -> dict[str, Any]:
-        spec = {"type": "bind", "source": self.source, "target": self.target, "ro": self.read_only}
-        if self.sub_path:
-            spec["sub_path"] = self.sub_path
-        return spec if self.host_type is None else spec | {"host_type": self.host_type}
 
 
 def directory_name(meta: ObjectMeta) -> str:
@@ -136,17 +115,17 @@ class PodFiles:
             _write(f"{root}/{name}", text.encode(), 0o644)
         return root
 
-    def end_file(self, container: str, attempt: int) -> str:
-        """An empty file for the container's last words."""
-        folder = f"{self.root}/ends"
+    def termination_log(self, container: str, attempt: int) -> str:
+        """Makes the empty file to which the container may write its termination message; returns its path."""
+        folder = f"{self.root}/termination"
         os.makedirs(folder, exist_ok=True)
         path = f"{folder}/{container}_{attempt}"
         _write(path, b"", 0o666)
         return path
 
-    def last_words(self, container: str, attempt: int) -> str:
+    def termination_message(self, container: str, attempt: int) -> str:
         try:
-            with open(f"{self.root}/ends/{container}_{attempt}", "rb") as file:
+            with open(f"{self.root}/termination/{container}_{attempt}", "rb") as file:
                 return file.read(_MESSAGE_BYTES).decode(errors="replace")
         except OSError:
             return ""
@@ -170,11 +149,11 @@ def host_path(source: HostPathVolumeSource, hidden: Sequence[str]) -> str:
     return source.path
 
 
-def check_bind(bind: VolumeBind, hidden: Sequence[str]) -> None:
+def check_mount(mount: Mount, hidden: Sequence[str]) -> None:
     """Opens a volume mount's source as its container will, for an error that the pod's events can show; makes the
     directories of a subPath. Raises VolumeProblem."""
     try:
-        os.close(open_source(bind.as_spec(), [os.path.realpath(path) for path in hidden]))
+        os.close(open_source(mount, [os.path.realpath(path) for path in hidden]))
     except (PathProblem, OSError) as error:
         raise VolumeProblem(str(error)) from error
 

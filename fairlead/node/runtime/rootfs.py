@@ -1,4 +1,4 @@
-"""A container's view of the files: built below a staging directory in a mount namespace of its own, then entered.
+"""A container's view of the files: built on a bundle directory in a mount namespace of its own, then entered.
 
 The root is a small tmpfs onto which the host's top-level directories are shown read-only (`hostview`), so new mount
 points at the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's
@@ -18,11 +18,11 @@ import contextlib
 import os
 import stat
 from collections.abc import Sequence
-from typing import Any
 
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
-from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
+from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+from fairlead.node.runtime.containerspec import ContainerSpec, Mount
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.hostview import HostView, kernel_mounts
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
@@ -37,20 +37,20 @@ _SYSTEM = ("/usr", "/usr/local")
 """Prefixes of the system's Python, which shares them with all else. A Python elsewhere is shown whatever its modes."""
 
 
-class Root:
-    """A root file system under construction below `stage`."""
+class RootFilesystem:
+    """A root file system under construction on the bundle directory."""
 
-    def __init__(self, stage: str, *, privileged: bool) -> None:
-        self._stage = stage
+    def __init__(self, bundle: str, *, privileged: bool) -> None:
+        self._bundle = bundle
         self._privileged = privileged
         self._kernel_mounts = kernel_mounts()
         self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
-        linux.mount("fairlead", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
-        self._root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        linux.mount("fairlead", bundle, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
+        self._root = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def show_host(self, *, single_id: bool) -> None:
         """The host's top-level directories, read-only."""
-        private = HostView(self._stage, single_id=single_id).build()
+        private = HostView(self._bundle, single_id=single_id).build()
         for name, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("home", 0o755)):
             self._fresh(name, mode)
         self._fresh("run/lock", 0o1777)
@@ -60,7 +60,7 @@ class Root:
             attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, NO_TRUST), at)
 
     def _fresh(self, name: str, mode: int) -> None:
-        at = f"{self._stage}/{name}"
+        at = f"{self._bundle}/{name}"
         if not os.path.lexists(at):
             os.mkdir(at)
             os.chmod(at, mode)
@@ -96,22 +96,18 @@ class Root:
             return False
         return True
 
-    def mount(self, spec: dict[str, Any], *, hidden: Sequence[str], homes: Sequence[str]) -> None:
-        """One mount of a recipe: `type` bind or tmpfs, `target`, and `source`, `sub_path`, `ro`, `mode`, `size`;
-        `host_type`: the source is a hostPath of this type; `optional`: only over something. What is hidden, and home
-        folders, stay so if a host path above them is bound."""
-        target = spec["target"]
-        if spec["type"] == "tmpfs":
-            options = {"mode": spec.get("mode", "755"), "size": spec.get("size", "64m")}
-            with closing(place(self._root, target, directory=True)) as at:
-                attach(fsfd.new_mount("tmpfs", options, NO_TRUST), at)
+    def mount(self, mount: Mount, *, hidden: Sequence[str], homes: Sequence[str]) -> None:
+        """Makes one mount. What is hidden, and home folders, stay so if a host path above them is bound."""
+        if mount.type == "tmpfs":
+            with closing(place(self._root, mount.destination, directory=True)) as at:
+                attach(fsfd.new_mount("tmpfs", {"mode": mount.mode, "size": mount.size}, NO_TRUST), at)
             return
-        if spec.get("optional") and not self._has(target):
+        if mount.optional and not self._has(mount.destination):
             return
-        with closing(open_source(spec, hidden)) as source, closing(self._place_for(target, source)) as at:
+        with closing(open_source(mount, hidden)) as source, closing(self._place_for(mount.destination, source)) as at:
             tree = fsfd.open_tree(source)
             real = fsfd.path_of(source)
-            fsfd.set_attributes(tree, self._attributes(real, read_only=bool(spec.get("ro"))))
+            fsfd.set_attributes(tree, self._attributes(real, read_only=mount.read_only))
             fsfd.move_mount(tree, at)  # `tree` goes on to mean the mount
             with closing(tree):
                 self._restore_devices(tree, real)
@@ -159,7 +155,7 @@ class Root:
 
     def devices(self) -> None:
         """/dev with the harmless devices, its own terminals and shared memory."""
-        dev = self._stage + "/dev"
+        dev = self._bundle + "/dev"
         os.makedirs(dev, exist_ok=True)
         linux.mount("fairlead", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
         for name in _DEVICES:
@@ -176,7 +172,7 @@ class Root:
 
     def kernel_files(self) -> None:
         """/proc of the new pid namespace and /sys of the pod's network; the outer ones where that is refused."""
-        proc, sys = self._stage + "/proc", self._stage + "/sys"
+        proc, sys = self._bundle + "/proc", self._bundle + "/sys"
         os.makedirs(proc, exist_ok=True)
         os.makedirs(sys, exist_ok=True)
         try:
@@ -194,7 +190,7 @@ class Root:
     def _mask(self) -> None:
         """With root's ids mapped, the host's knobs in /proc would be writable. The list is runc's."""
         for name in _READ_ONLY_PROC:
-            at = f"{self._stage}/proc/{name}"
+            at = f"{self._bundle}/proc/{name}"
             if os.path.exists(at):
                 linux.mount(at, at, None, MS_BIND | MS_REC)
                 linux.set_read_only(at)
@@ -209,35 +205,35 @@ class Root:
 
     def freeze(self) -> None:
         """Makes the root's own tmpfs read-only, mounts on it staying as they are (readOnlyRootFilesystem)."""
-        linux.mount(None, self._stage, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+        linux.mount(None, self._bundle, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
 
     def enter(self) -> None:
-        linux.pivot_root(self._stage)
+        linux.pivot_root(self._bundle)
 
 
-def build(recipe: dict[str, Any]) -> None:
-    """Makes the calling process's mount namespace anew from `recipe` and moves into it."""
+def build(spec: ContainerSpec) -> None:
+    """Makes the calling process's mount namespace anew from the spec and moves into it."""
     linux.unshare(linux.CLONE_NEWNS)
-    linux.mount(None, "/", None, MS_REC | MS_PRIVATE)
-    root = Root(recipe["stage"], privileged=bool(recipe.get("privileged")))
-    root.show_host(single_id=bool(recipe.get("single_id")))
-    hidden = [os.path.realpath(path) for path in recipe.get("hide", ())]
-    homes = [os.path.realpath(path) for path in recipe.get("homes", ())]
-    exposed = [os.path.realpath(path) for path in recipe.get("expose", ())]
+    linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    root = RootFilesystem(spec.bundle, privileged=spec.privileged)
+    root.show_host(single_id=spec.single_id)
+    hidden = [os.path.realpath(path) for path in spec.masked_paths]
+    homes = [os.path.realpath(path) for path in spec.home_paths]
+    exposed = [os.path.realpath(path) for path in spec.exposed_paths]
     for path in (*hidden, *homes, *_SECRET_FILES):
         root.hide(path)
     root.devices()
     root.kernel_files()
-    for path in sorted(recipe.get("expose", ()), key=lambda p: len(parts_of(p))):
+    for path in sorted(spec.exposed_paths, key=lambda p: len(parts_of(p))):
         root.expose(path)
     for path in (*hidden, *homes):
         if not any(shown.startswith(path + "/") for shown in exposed):
             root.hide(path)  # what was exposed may contain it
-    for group in ("image_mounts", "mounts"):  # the pod's volumes go over what the image brings
-        for spec in sorted(recipe.get(group, ()), key=lambda m: len(parts_of(m["target"]))):
-            root.mount(spec, hidden=hidden, homes=homes)
-    root.make_folder(recipe.get("cwd") or "/")
-    if recipe.get("read_only"):
+    for group in (spec.image_mounts, spec.mounts):  # the pod's volumes go over what the image brings
+        for mount in sorted(group, key=lambda m: len(parts_of(m.destination))):
+            root.mount(mount, hidden=hidden, homes=homes)
+    root.make_folder(spec.process.cwd)
+    if spec.root_readonly:
         root.freeze()
     root.enter()
 

@@ -1,4 +1,4 @@
-"""What the zygote is told, and the small pure parts beside it."""
+"""The specification of a container, and the small pure parts beside it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fairlead.base.instant import Instant
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
+from fairlead.node.pods.containerspec import capabilities, container_spec, pod_mounts, process_of
 from fairlead.node.pods.material import Material, mounts_of
-from fairlead.node.pods.recipe import Places, capabilities, make_recipe
 from fairlead.node.pods.resolvconf import resolv_conf
 from fairlead.node.pods.stopping import Victim, signal_number
 from fairlead.node.probes.workers import Tally, delay_s
+from fairlead.node.runtime.containerspec import ContainerSpec, Mount, User
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings
-from fairlead.node.volumes.podfiles import VolumeBind
 from tests.node.makers import NOW, pod, running
 
 SETTINGS = NodeSettings(
@@ -33,52 +33,51 @@ SETTINGS = NodeSettings(
     hide=("/state",),
     homes=("/data/me",),
 )
-PLACES = Places(
-    etc="/s/etc",
-    image_files={"/etc/a": "/s/0"},
-    end_file="/s/end",
-    volumes=[VolumeBind(source="/v", target="/data", read_only=True)],
-)
+VOLUME = Mount(source="/v", destination="/data", read_only=True)
 IMAGE = Image(id="i", source="s", writable=("/var/cache/a",), expose=("/opt/x",))
 
 
-def recipe(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+def spec_of(container: dict[str, Any] | None = None, **spec: Any) -> ContainerSpec:
     p = pod(containers=[{"name": "c", "image": "x"} | (container or {})], **spec)
-    process = (["run"], {"A": "1"})
-    return make_recipe(p, p.spec.containers[0], IMAGE, process=process, places=PLACES, settings=SETTINGS)
+    c = p.spec.containers[0]
+    mounts = pod_mounts(c, etc="/s/etc", termination_log="/s/end", volumes=[VOLUME])
+    process = process_of(p, c, ["run"], {"A": "1"})
+    return container_spec(c, IMAGE, process, image_files={"/etc/a": "/s/0"}, mounts=mounts, settings=SETTINGS)
 
 
-def test_a_recipe_has_the_images_files_below_the_pods() -> None:
-    found = recipe()
-    assert found["image_mounts"] == [
-        {"type": "tmpfs", "target": "/var/cache/a", "mode": "777"},
-        {"type": "bind", "source": "/s/0", "target": "/etc/a", "ro": True},
-    ]
-    targets = [m["target"] for m in found["mounts"]]
+def test_a_container_has_the_images_files_below_the_pods() -> None:
+    found = spec_of()
+    assert found.image_mounts == (
+        Mount(type="tmpfs", destination="/var/cache/a", mode="777"),
+        Mount(source="/s/0", destination="/etc/a", read_only=True),
+    )
+    targets = [mount.destination for mount in found.mounts]
     assert targets == ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/data"]
-    assert found["mounts"][-1] == {"type": "bind", "source": "/v", "target": "/data", "ro": True}
-    assert (found["hide"], found["homes"], found["expose"]) == (["/state"], ["/data/me"], ["/opt/x"])
-    assert (found["uid"], found["capabilities"]) == (0, list(DEFAULT_CAPABILITIES))
+    assert found.mounts[-1] == VOLUME
+    assert (found.masked_paths, found.home_paths, found.exposed_paths) == (("/state",), ("/data/me",), ("/opt/x",))
+    assert (found.process.user.uid, found.process.capabilities) == (0, DEFAULT_CAPABILITIES)
 
 
 def test_the_containers_user_wins_over_the_pods() -> None:
-    found = recipe(
+    found = spec_of(
         {"securityContext": {"runAsUser": 5}}, securityContext={"runAsUser": 4, "runAsGroup": 3, "fsGroup": 2}
     )
-    assert (found["uid"], found["gid"], found["groups"]) == (5, 3, [2])
-    found = recipe({"securityContext": {"runAsGroup": 9}}, securityContext={"runAsGroup": 3, "supplementalGroups": [7]})
-    assert (found["gid"], found["groups"]) == (9, [7])
+    assert found.process.user == User(uid=5, gid=3, additional_gids=(2,))
+    found = spec_of(
+        {"securityContext": {"runAsGroup": 9}}, securityContext={"runAsGroup": 3, "supplementalGroups": [7]}
+    )
+    assert found.process.user == User(gid=9, additional_gids=(7,))
 
 
 def test_home_is_the_users_unless_the_manifest_says_otherwise() -> None:
-    assert recipe()["env"]["HOME"] == "/root"
-    assert recipe(securityContext={"runAsUser": 7})["env"]["HOME"] == "/"
+    assert spec_of().process.env["HOME"] == "/root"
+    assert spec_of(securityContext={"runAsUser": 7}).process.env["HOME"] == "/"
 
 
 def test_root_is_refused_where_the_manifest_forbids_it() -> None:
     with pytest.raises(ConfigProblem, match="runAsNonRoot and image will run as root"):
-        recipe(securityContext={"runAsNonRoot": True})
-    assert recipe({"securityContext": {"runAsNonRoot": True, "runAsUser": 1}})["uid"] == 1
+        spec_of(securityContext={"runAsNonRoot": True})
+    assert spec_of({"securityContext": {"runAsNonRoot": True, "runAsUser": 1}}).process.user.uid == 1
 
 
 def test_capabilities_are_added_and_dropped() -> None:
@@ -138,10 +137,10 @@ def test_the_first_delay_of_a_probe_counts_from_the_containers_start() -> None:
 
 
 def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -> None:
-    found = recipe({"workingDir": "/srv", "terminationMessagePath": "/run/last"})
-    assert found["cwd"] == "/srv"
-    assert {"type": "bind", "source": "/s/end", "target": "/run/last"} in found["mounts"]
-    assert recipe()["cwd"] == "/"
+    found = spec_of({"workingDir": "/srv", "terminationMessagePath": "/run/last"})
+    assert found.process.cwd == "/srv"
+    assert Mount(source="/s/end", destination="/run/last") in found.mounts
+    assert spec_of().process.cwd == "/"
 
 
 def test_the_manifests_stop_signal_wins_over_the_images() -> None:
@@ -160,7 +159,7 @@ def test_a_sub_path_is_made_of_the_containers_environment(tmp_path: Path) -> Non
     )
     material = Material(sources={"v": str(tmp_path)})
     (bind,) = mounts_of(made.spec.containers[0], material, {"POD": "p-1"}, pod=made, hidden=())
-    assert (bind.source, bind.target, bind.sub_path) == (str(tmp_path), "/logs", "p-1/log")
+    assert (bind.source, bind.destination, bind.sub_path) == (str(tmp_path), "/logs", "p-1/log")
 
 
 def test_addresses_start_at_2_and_come_back_late() -> None:

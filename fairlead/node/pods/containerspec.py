@@ -1,0 +1,115 @@
+"""A container's ContainerSpec, from its Pod and its image. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
+from fairlead.node.env.environment import ConfigProblem
+from fairlead.node.images.host import Image
+from fairlead.node.runtime.containerspec import ContainerSpec, Mount, Process, User
+from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
+from fairlead.node.settings import NodeSettings
+
+_ETC = ("hosts", "hostname", "resolv.conf")
+
+
+def bundle_dir(settings: NodeSettings) -> str:
+    """Returns the directory on which root file systems are put together, each in a mount namespace of its own."""
+    return f"{settings.state_dir}/bundle"
+
+
+def process_of(pod: Pod, container: Container, args: Sequence[str], env: Mapping[str, str]) -> Process:
+    """Returns the container's first process. Raises ConfigProblem if the manifest asks for what cannot be."""
+    if not args:
+        raise ConfigProblem("no command specified")
+    user = _user(pod, container)
+    return Process(
+        args=tuple(args),
+        env={"HOME": "/" if user.uid else "/root", **env},
+        cwd=container.workingDir or "/",
+        terminal=container.tty,
+        user=user,
+        capabilities=tuple(capabilities(container)),
+    )
+
+
+def container_spec(
+    container: Container,
+    image: Image,
+    process: Process,
+    *,
+    image_files: Mapping[str, str],
+    mounts: Sequence[Mount],
+    settings: NodeSettings,
+) -> ContainerSpec:
+    """`image_files` are the image's own files: where they lie on the host, by their path in the container."""
+    security = container.securityContext
+    return ContainerSpec(
+        process=process,
+        bundle=bundle_dir(settings),
+        root_readonly=bool(security and security.readOnlyRootFilesystem),
+        image_mounts=tuple(_image_mounts(image, image_files)),
+        mounts=tuple(mounts),
+        masked_paths=settings.hide,
+        home_paths=settings.homes,
+        exposed_paths=image.expose,
+        privileged=bool(security and security.privileged),
+        single_id=settings.single_id,
+        stdin=container.stdin,
+        stdin_once=container.stdinOnce,
+    )
+
+
+def _image_mounts(image: Image, files: Mapping[str, str]) -> Iterator[Mount]:
+    for path in image.writable:
+        yield Mount(type="tmpfs", destination=path, mode="777")
+    for path, source in files.items():
+        yield Mount(source=source, destination=path, read_only=True)
+
+
+def pod_mounts(container: Container, *, etc: str, termination_log: str, volumes: Sequence[Mount]) -> list[Mount]:
+    """Returns the mounts of the Pod's own /etc files, of the termination log, and of its volumes, which win."""
+    covered = {volume.destination.rstrip("/") for volume in volumes}
+    mounts = [
+        Mount(source=f"{etc}/{name}", destination=f"/etc/{name}", optional=True)
+        for name in _ETC
+        if f"/etc/{name}" not in covered
+    ]
+    path = container.terminationMessagePath or "/dev/termination-log"
+    return [*mounts, Mount(source=termination_log, destination=path), *volumes]
+
+
+def _user(pod: Pod, container: Container) -> User:
+    of_pod, own = pod.spec.securityContext, container.securityContext
+    uid = own.runAsUser if own and own.runAsUser is not None else of_pod.runAsUser if of_pod else None
+    gid = own.runAsGroup if own and own.runAsGroup is not None else of_pod.runAsGroup if of_pod else None
+    no_root = own.runAsNonRoot if own and own.runAsNonRoot is not None else of_pod.runAsNonRoot if of_pod else None
+    if no_root and not uid:
+        where = f'pod: "{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"'
+        text = "container has runAsNonRoot and image will run as root"
+        raise ConfigProblem(f"{text} ({where}, container: {container.name})")
+    groups = [*of_pod.supplementalGroups] if of_pod else []
+    if of_pod and of_pod.fsGroup is not None:
+        groups.append(of_pod.fsGroup)
+    return User(uid=uid or 0, gid=gid or 0, additional_gids=tuple(groups))
+
+
+def capabilities(container: Container) -> list[str]:
+    """The default ones and `add`, without `drop`; all where the container is privileged."""
+    security = container.securityContext
+    if security and security.privileged:
+        return list(CAPABILITIES)
+    asked = security.capabilities if security else None
+    if asked is None:
+        return list(DEFAULT_CAPABILITIES)
+    drop = {_bare(name) for name in asked.drop}
+    add = {_bare(name) for name in asked.add}
+    kept = set() if "ALL" in drop else set(DEFAULT_CAPABILITIES) - drop
+    kept |= set(CAPABILITIES) if "ALL" in add else add & set(CAPABILITIES)
+    return sorted(kept, key=lambda name: CAPABILITIES[name])
+
+
+def _bare(name: str) -> str:
+    return name.upper().removeprefix("CAP_")

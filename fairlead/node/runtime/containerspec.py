@@ -1,0 +1,95 @@
+"""A container as the zygote makes it. Names are those of the OCI runtime specification if it has one.
+
+Standard library only. Frozen: agent, wire and zygote see the same value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from fairlead.node.runtime.privilege import DEFAULT_CAPABILITIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    uid: int = 0
+    gid: int = 0
+    additional_gids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSize:
+    """In characters."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """The container's first program, or a further one."""
+
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str = "/"
+    terminal: bool = False
+    console_size: ConsoleSize | None = None
+    user: User = User()
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    """Names without CAP_."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One mount. The container's process opens the source itself, so that what is checked is what is mounted."""
+
+    destination: str
+    """The path in the container."""
+    type: Literal["bind", "tmpfs"] = "bind"
+    source: str = ""
+    """A path on the host; for a volume its root."""
+    read_only: bool = False
+    sub_path: str = ""
+    """The part of the source that is mounted; empty: the whole."""
+    host_path_type: str | None = None
+    """The type of a hostPath volume; None: the source is the Pod's own."""
+    optional: bool = False
+    """Mounted only over something that exists."""
+    mode: str = "755"
+    """Of a tmpfs, octal."""
+    size: str = "64m"
+    """Of a tmpfs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    process: Process
+    bundle: str
+    """The directory on which the root file system is put together, in a mount namespace of its own."""
+    root_readonly: bool = False
+    image_mounts: tuple[Mount, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    """Over `image_mounts`."""
+    masked_paths: tuple[str, ...] = ()
+    """Host paths that no container may see."""
+    home_paths: tuple[str, ...] = ()
+    """Home folders: visible only if a mount's source is one of them or lies in one."""
+    exposed_paths: tuple[str, ...] = ()
+    """Host paths that are visible whatever their modes."""
+    privileged: bool = False
+    single_id: bool = False
+    """Only one user id is mapped, so changes of ids are made to appear to succeed."""
+    stdin: bool = False
+    stdin_once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecSpec:
+    """A further program in a container: what differs from the container's own process."""
+
+    args: tuple[str, ...]
+    extra_env: Mapping[str, str]
+    terminal: bool = False
+    console_size: ConsoleSize | None = None
