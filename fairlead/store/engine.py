@@ -98,6 +98,15 @@ class Engine:
         """Raises StoreError for a file that a newer release wrote, sqlite3.Error for one that is damaged."""
         self.path = path
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, cached_statements=200)
+        self._limits = history_limit, history_bytes
+        self._touched_pages = 0
+        try:
+            self._load()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _load(self) -> None:
         if self._scalar("pragma auto_vacuum") != _INCREMENTAL:  # else it is a write, and fails on a full disk
             self._db.execute(f"pragma auto_vacuum={_INCREMENTAL}")  # of a new file; an old one changes by `vacuum` only
         self._db.execute("pragma journal_mode=wal")
@@ -105,13 +114,11 @@ class Engine:
         self._db.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
         self._db.execute(f"pragma journal_size_limit={_LOG_BYTES}")
         migrate(self._db)
-        self._limits = history_limit, history_bytes
         self._compacted = self._scalar("select coalesce(max(revision), 0) from mark where name='compacted'")
         newest = self._scalar("select coalesce(max(id), 0) from version")
         self.revision = max(self._compacted, newest // _OPERATIONS)
         self.window = self._counted()
         self._before = (self.revision, self._compacted)
-        self._touched_pages = 0
         self._shrink()
 
     def _counted(self) -> HistoryWindow:

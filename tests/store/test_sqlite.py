@@ -239,3 +239,9 @@ def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> 
     with pytest.raises(StoreError, match="written by a newer release"):
         SqliteStore.open(path)
     assert path.read_bytes()[100:] == before[100:]
+    assert path not in open_files()
+
+
+def open_files() -> list[Path]:
+    links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+    return [Path(os.readlink(link)) for link in links if os.path.lexists(link)]
