@@ -19,6 +19,7 @@ GENERIC = (
     "runtime/fake.py",
     "runtime/informer.py",
     "runtime/typed.py",
+    "apiserver/background/expiry.py",
     "apiserver/registry",
     "apiserver/serialization",
     "apiserver/watchcache",

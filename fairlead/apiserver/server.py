@@ -19,7 +19,7 @@ from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrkeeper import CidrKeeper
-from fairlead.apiserver.background.expiry import EventExpiry
+from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.repair import Repair
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
@@ -86,7 +86,7 @@ class ApiServer:
         deleter = Deleter(writer, admission, clock=clock)
         self._bootstrap = Bootstrap(resources, creator, updater)
         self._cidrs = CidrKeeper(resources, updater, clock=clock)
-        self._expiry = EventExpiry(resources, writer, clock=clock)
+        self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
         verbs = Verbs(
@@ -130,7 +130,7 @@ class ApiServer:
         await self._nursery.__aenter__()
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
-        self._nursery.spawn(keep_running("event expiry", self._expiry.run, log=self._log))
+        self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._keep_bootstrapped, log=self._log))
         self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))
         self._nursery.spawn(keep_running("repair", self._repair.run, log=self._log))

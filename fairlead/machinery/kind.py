@@ -40,6 +40,7 @@ __all__ = [
     "Conversion",
     "Default",
     "Doc",
+    "Expiry",
     "Format",
     "GroupVersionKind",
     "Immutable",
@@ -142,6 +143,15 @@ class Conversion(Generic[T]):
     from_storage: Callable[[Any], T]
 
 
+@dataclass(frozen=True, slots=True)
+class Expiry(Generic[T]):
+    """Objects that are deleted if they have not changed for a while."""
+
+    after_s: float
+    last_change: Callable[[T], Instant | None]
+    """The time of the last change as the object itself says it, for objects that were written before a restart."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Generic[T]):
     """A subresource that writes one field of the object and leaves all else as it is."""
@@ -211,6 +221,8 @@ class Kind(Generic[T]):
     """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
     keeps_history: bool = True
     """Whether the store keeps past states after an update, for watches that start in the past."""
+    expiry: Expiry[T] | None = None
+    """When objects are deleted without being asked for."""
     cached: Literal["object", "metadata", "nothing"] = "metadata"
     """What the controllers' shared informers keep of such objects. Of kinds that own nothing, have no owner and are
     many: nothing."""

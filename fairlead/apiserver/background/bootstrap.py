@@ -49,8 +49,8 @@ class Bootstrap:
                 await self._ensure(resource.kind, obj)
         await self._ensure_range(settings)
         await self._ensure(SERVICE, _service(service_address, settings.advertise_port))
-        await self._ensure(ENDPOINTS, _endpoints(settings))
-        await self._ensure(ENDPOINT_SLICE, _slice(settings))
+        await self._ensure(ENDPOINTS, _endpoints(settings), renew=True)
+        await self._ensure(ENDPOINT_SLICE, _slice(settings), renew=True)
 
     async def _ensure_range(self, settings: ApiSettings) -> None:
         """The ServiceCIDR `kubernetes`. One of a single family may get the second; else it stays as it is."""
@@ -67,13 +67,14 @@ class Bootstrap:
 
             await self._updater.update(target, widen, WriteOptions())
 
-    async def _ensure(self, kind: Kind[Any], wanted: Object) -> None:
+    async def _ensure(self, kind: Kind[Any], wanted: Object, *, renew: bool = False) -> None:
+        """Creates the object if it is missing; with `renew`, also sets an existing one right."""
         meta = wanted.metadata
         target = Target(self._resources.of(kind), meta.namespace, meta.name)
         entry = target.resource.cache.get(target.resource.key(meta.namespace, meta.name))
         if entry is None:
             await self._creator.insert(Target(target.resource, meta.namespace), wanted, dry_run=False)
-        elif kind in (ENDPOINTS, ENDPOINT_SLICE):
+        elif renew:
             await self._updater.update(target, lambda _: Candidate(wanted), WriteOptions())
 
 

@@ -1,30 +1,29 @@
-"""Events do not live for ever: an hour after their last change they go, as with upstream's `--event-ttl`."""
+"""Deletes objects that have not changed for a while (`Kind.expiry`): Events, after an hour."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from fairlead.api.core.event.kind import EVENT, Event
 from fairlead.apiserver.registry.writer import Raced, Writer
-from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.base.clock import Clock
-from fairlead.base.instant import Instant, parse_time
+from fairlead.machinery.kind import Expiry, Kind
 
-TTL_S = 3600.0
 _SWEEP_S = 60.0
 
 
-class EventExpiry:
-    """Remembers when each Event was last written. Of those that a start finds in the store, their own times say so: a
-    server that is restarted every half hour must not keep Events for ever."""
+class Expirer:
+    """Remembers when each such object was last written. For objects that a start finds in the store, their own times
+    count: a server that is restarted every half hour must not keep Events for ever."""
 
     def __init__(self, resources: Resources, writer: Writer, *, clock: Clock) -> None:
-        self._resource = resources.of(EVENT)
+        self._resources = resources
         self._writer = writer
         self._clock = clock
-        self._seen: dict[str, tuple[int, float]] = {}
-        self._found = False
-        """Whether the Events of before this process have been looked at."""
+        self._seen: dict[Kind[Any], dict[str, tuple[int, float]]] = {}
+        """By kind and key: the revision, and since when it is there. A kind is missing before its first sweep."""
 
     async def run(self) -> None:
         while True:
@@ -32,28 +31,34 @@ class EventExpiry:
             await asyncio.sleep(_SWEEP_S)
 
     async def sweep(self) -> None:
-        """Removes what has not changed for an hour."""
-        now = self._clock.monotonic()
+        """Removes what has not changed for too long."""
+        seen = {}
+        for resource in self._resources:
+            if (expiry := resource.kind.expiry) is not None:
+                seen[resource.kind] = await self._sweep(resource, expiry)
+        self._seen = seen
+
+    async def _sweep(self, resource: Resource, expiry: Expiry[Any]) -> dict[str, tuple[int, float]]:
+        now, known = self._clock.monotonic(), self._seen.get(resource.kind)
         seen: dict[str, tuple[int, float]] = {}
-        for entry in self._resource.cache.select():
-            if not self._found:
-                self._seen[entry.key] = entry.revision, now - _age_s(entry.decode(), self._clock.now())
-            revision, since = self._seen.get(entry.key, (0, now))
+        for entry in resource.cache.select():
+            if known is None:
+                revision, since = entry.revision, now - self._age_s(entry, expiry)
+            else:
+                revision, since = known.get(entry.key, (0, now))
             if revision != entry.revision:
                 seen[entry.key] = (entry.revision, now)
-            elif now - since < TTL_S:
+            elif now - since < expiry.after_s:
                 seen[entry.key] = (revision, since)
             else:
                 try:
-                    await self._writer.remove(self._resource, entry, dry_run=False)
+                    await self._writer.remove(resource, entry, dry_run=False)
                 except Raced:
                     continue
-        self._seen, self._found = seen, True
+        return seen
 
-
-def _age_s(event: Event, now: Instant) -> float:
-    """Since the event last happened, as far as it says so itself; never in the future."""
-    series = event.series.lastObservedTime if event.series is not None else None
-    texts = (series, event.lastTimestamp, event.eventTime, event.firstTimestamp, event.metadata.creationTimestamp)
-    times = [parse_time(text) for text in texts if text]
-    return max(0.0, now - max(times, default=now))
+    def _age_s(self, entry: Entry, expiry: Expiry[Any]) -> float:
+        """Since the last change, as far as the object itself says it; never in the future."""
+        now = self._clock.now()
+        last = expiry.last_change(entry.decode())
+        return max(0.0, now - (last if last is not None else now))

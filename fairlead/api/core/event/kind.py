@@ -10,13 +10,15 @@ import msgspec
 from fairlead.api.meta.columns import since
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Int32, MicroTime, Object, Record, Time
-from fairlead.base.instant import Instant
+from fairlead.base.instant import Instant, parse_time
 from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.kind import Atomic, Column, Doc, Expiry, Kind
 from fairlead.machinery.status import FieldError, invalid, required
 
 _WORD_MAX = 128
 _NOTE_MAX = 1024
+TTL_S = 3600.0
+"""How long an event stays after its last change (upstream's `--event-ttl`)."""
 
 
 class EventSeries(Record):
@@ -100,12 +102,19 @@ def event_errors(event: Event) -> Iterator[FieldError]:
         yield invalid("message", "", f"can have at most {_NOTE_MAX} characters")
 
 
+def _last_change(event: Event) -> Instant | None:
+    series = event.series.lastObservedTime if event.series is not None else None
+    texts = (series, event.lastTimestamp, event.eventTime, event.firstTimestamp, event.metadata.creationTimestamp)
+    return max((parse_time(text) for text in texts if text), default=None)
+
+
 EVENT = Kind(
     type=Event,
     kind="Event",
     plural="events",
     cached="nothing",
     emptied="last",
+    expiry=Expiry(TTL_S, _last_change),
     singular="event",
     short_names=("ev",),
     rules=event_errors,
