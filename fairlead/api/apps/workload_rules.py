@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fairlead.api.core.pod.rules import template_errors
 from fairlead.api.core.pod.spec import PodTemplateSpec
+from fairlead.api.core.pod.template import template_errors
 from fairlead.api.meta.rules import label_selector
 from fairlead.api.meta.types import LabelSelector
 from fairlead.machinery.selectors import from_label_selector

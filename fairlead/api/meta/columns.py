@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fairlead.api.core.pod.container import Container
 from fairlead.api.meta.types import LabelSelector, Object
 from fairlead.base.instant import Instant, parse_time, render_age
 from fairlead.machinery.kind import Column
@@ -72,19 +71,3 @@ def first_few(texts: Iterable[str]) -> str:
 
 def join_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def container_names(containers: Sequence[Container]) -> str:
-    return ",".join(c.name for c in containers)
-
-
-def container_images(containers: Sequence[Container]) -> str:
-    return ",".join(c.image for c in containers)
-
-
-TEMPLATE: tuple[Column[Any], ...] = (
-    Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
-    Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
-    Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
-)
-"""Of what makes pods from a template, and finds them by a selector."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.amounts import settle
+from fairlead.api.core.amounts import settle
 from fairlead.api.meta.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant

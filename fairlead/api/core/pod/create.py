@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fairlead.api.core.amounts import total, value
 from fairlead.api.core.pod.affinity import Toleration
-from fairlead.api.core.pod.amounts import total, value
 from fairlead.api.core.pod.container import Container, VolumeMount
 from fairlead.api.core.pod.env import ObjectFieldSelector
 from fairlead.api.core.pod.spec import PodSpec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.amounts import settle, settled
+from fairlead.api.core.amounts import settle, settled
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.probe import HTTPGetAction, Lifecycle, Probe
 from fairlead.api.core.pod.security import PodSecurityContext

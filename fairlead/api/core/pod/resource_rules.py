@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.amounts import Amount, value
+from fairlead.api.core.amounts import Amount, value
 from fairlead.api.core.pod.container import ResourceRequirements
 from fairlead.api.meta.rules import NOT_NEGATIVE
 from fairlead.machinery import names, quantity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.amounts import settle, settled
+from fairlead.api.core.amounts import settle, settled
 from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
 from fairlead.api.core.pod.volume_network import (
     AzureDiskVolumeSource,

@@ -8,11 +8,15 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.defaults import default_pod_spec
-from fairlead.api.core.pod.rules import template_errors
 from fairlead.api.core.pod.spec import PodTemplateSpec
-from fairlead.api.core.pod.warnings import pod_warnings
-from fairlead.api.meta.columns import AGE, NAME, REPLICAS, container_images, container_names, render_labels
+from fairlead.api.core.pod.template import (
+    container_images,
+    container_names,
+    default_pod_spec,
+    pod_warnings,
+    template_errors,
+)
+from fairlead.api.meta.columns import AGE, NAME, REPLICAS, render_labels
 from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Time
 from fairlead.base.instant import Instant

@@ -1,0 +1,34 @@
+"""What workloads take from the pod: defaults, checks, warnings and columns of a pod template.
+
+Other kinds import this module and the pod's types; its rules are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.defaults import default_pod_spec
+from fairlead.api.core.pod.rules import template_errors
+from fairlead.api.core.pod.warnings import pod_warnings
+from fairlead.api.meta.columns import render_selector
+from fairlead.machinery.kind import Column
+
+__all__ = ["TEMPLATE", "container_images", "container_names", "default_pod_spec", "pod_warnings", "template_errors"]
+
+
+def container_names(containers: Sequence[Container]) -> str:
+    return ",".join(c.name for c in containers)
+
+
+def container_images(containers: Sequence[Container]) -> str:
+    return ",".join(c.image for c in containers)
+
+
+TEMPLATE: tuple[Column[Any], ...] = (
+    Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
+    Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
+    Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+)
+"""Of what makes pods from a template, and finds them by a selector."""
