@@ -30,6 +30,7 @@ GENERIC = (
 )
 """Folders and files of code that treats all kinds alike."""
 OWN_BODIES = {
+    "apiserver/watchcache/target.py": "the paths of namespaces, which the API lays out apart from all others",
     "apiserver/registry/subresources.py": "the subresources of Pods, Namespaces and scalable kinds, and their bodies",
     "apiserver/registry/verbs.py": "dispatches those subresources",
 }
