@@ -7,6 +7,7 @@ import random
 from collections import Counter
 
 import msgspec
+import pytest
 
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
@@ -24,6 +25,7 @@ from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.kinds import KINDS
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.base.instant import render_time
 from fairlead.base.keys import key_of
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.fake import FakeClient
@@ -175,6 +177,7 @@ def test_a_stuck_rollout_runs_into_its_deadline_and_keeps_serving() -> None:
     in_world(story)
 
 
+@pytest.mark.slow
 def test_a_paused_deployment_takes_a_template_only_when_resumed() -> None:
     async def story(world: World) -> None:
         await world.client.create(DEPLOYMENT, deployment())
@@ -334,7 +337,8 @@ def test_pods_of_a_silent_node_leave_the_endpoints_and_come_back_with_it() -> No
         await asyncio.sleep(320)
         assert Counter(p.spec.nodeName for p in await world.pods() if not p.metadata.deletionTimestamp)["node1"] == 0
         world.silent.clear()
-        status = {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2030-01-01T00:00:00Z"}]}
+        heard = {"type": "Ready", "status": "True", "lastHeartbeatTime": render_time(world.clock.now())}
+        status = {"conditions": [heard]}
         await world.client.patch(NODE, "node1", patch={"status": status}, subresource="status")
         await asyncio.sleep(1)
         assert (await world.client.get(NODE, "node1")).spec.taints == []
@@ -419,6 +423,7 @@ def test_a_pod_waits_for_another_scheduler_or_for_its_gates() -> None:
     in_world(story)
 
 
+@pytest.mark.slow
 def test_an_outage_of_hours_and_a_forgotten_history_are_survived() -> None:
     async def story(world: World) -> None:
         fake = world.client
