@@ -17,6 +17,8 @@ from types import FrameType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.slowness import Slowness
+
 os.environ["FAIRLEAD_UPSTREAM"] = "none"
 """No cluster of a test asks anybody outside."""
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
@@ -43,7 +45,13 @@ _RUN = os.getpid()
 ROOT = Path(__file__).parents[1]
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unmarked-slow", action="store_true", help="list tests over 0.25 s without the mark slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--unmarked-slow"):
+        config.pluginmanager.register(Slowness())
     if os.getuid() == 0 and not (ROOT.stat().st_mode & stat.S_IXOTH and Path(__file__).stat().st_mode & stat.S_IROTH):
         pytest.exit(f"{ROOT} must be readable for the ordinary users of the tests: chmod -R go+rX {ROOT}", 2)
     signal.signal(signal.SIGTERM, _told_to_end)

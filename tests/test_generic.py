@@ -82,6 +82,7 @@ def test_a_generic_module_tests_for_no_particular_kind(path: Path) -> None:
     assert list(kind_tests(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
+@pytest.mark.slow
 def test_only_the_wiring_uses_the_list_of_built_in_kinds() -> None:
     users = set()
     for path in ROOT.rglob("*.py"):

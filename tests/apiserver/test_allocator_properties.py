@@ -7,6 +7,7 @@ import ipaddress
 import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def check(api: Api) -> None:
     assert set(allocator.ports) == {port - LOW for port in ports}
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1 << 32))
 @settings(deadline=None, max_examples=60)
 def test_pools_and_services_agree_whatever_clients_and_disks_do(seed: int) -> None:

@@ -26,6 +26,7 @@ def names(listing: Tree) -> list[str]:
     return [item["metadata"]["name"] for item in listing["items"]]
 
 
+@pytest.mark.etcd
 def test_every_write_is_seen_by_the_reads_after_it_over_etcd(etcd: EtcdCluster) -> None:
     async def main() -> None:
         async with open_etcd(etcd, fresh=True) as store:
@@ -46,6 +47,7 @@ def test_every_write_is_seen_by_the_reads_after_it_over_etcd(etcd: EtcdCluster) 
     asyncio.run(main())
 
 
+@pytest.mark.etcd
 def test_concurrent_patches_over_etcd_all_take_effect(etcd: EtcdCluster) -> None:
     async def main() -> None:
         async with open_etcd(etcd, fresh=True) as store:
@@ -59,6 +61,7 @@ def test_concurrent_patches_over_etcd_all_take_effect(etcd: EtcdCluster) -> None
     asyncio.run(main())
 
 
+@pytest.mark.etcd
 def test_two_servers_over_one_etcd_see_each_others_writes(etcd: EtcdCluster) -> None:
     async def main() -> None:
         async with open_etcd(etcd, fresh=True) as one, open_etcd(etcd) as other:

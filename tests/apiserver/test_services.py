@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,6 +243,7 @@ async def test_a_full_range_leaves_the_address_of_the_service_kubernetes(api: Ap
     await small.server.stop()
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(0, 40), st.lists(st.integers(0, 39)), st.randoms(use_true_random=False))
 @settings(deadline=None)
 def test_a_pool_gives_each_number_once_and_all_of_them(

@@ -22,6 +22,7 @@ def test_a_warning_carries_nothing_that_a_header_may_not(text: str, wanted: str)
     assert json_response(b"{}", warnings=[text]).headers["warning"] == wanted
 
 
+@pytest.mark.slow
 def test_the_warnings_of_an_answer_have_a_bound() -> None:
     few = json_response(b"{}", warnings=["x" * 1000] * 4).headers["warning"]
     many = json_response(b"{}", warnings=["\\" * 5000] * 1000).headers["warning"]

@@ -260,6 +260,7 @@ async def test_yaml_that_is_made_to_kill_its_reader_is_refused(api: Api) -> None
         assert error.message.startswith("error converting YAML to JSON: yaml: ")
 
 
+@pytest.mark.slow
 @story
 async def test_other_requests_are_answered_while_a_large_body_is_decoded(api: Api) -> None:
     body = b"metadata:\n  name: large\ndata:\n" + b"".join(b"  k%d: v\n" % n for n in range(4_000))

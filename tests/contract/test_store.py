@@ -44,7 +44,10 @@ def etcd_of_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdClus
         yield cluster
 
 
-@pytest.fixture(params=["memory", "sqlite", "etcd", "etcd-of-three"])
+ETCD = [pytest.param(name, marks=pytest.mark.etcd) for name in ("etcd", "etcd-of-three")]
+
+
+@pytest.fixture(params=["memory", "sqlite", *ETCD])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param.startswith("etcd"):
         cluster = request.getfixturevalue("etcd_of_three" if "three" in request.param else "etcd_of_one")

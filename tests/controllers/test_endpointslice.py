@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -272,6 +273,7 @@ def test_a_changed_pod_changes_one_slice_of_each_family(pods: list[Pod], data: s
     assert sorted(u.obj.addressType for u in plan.update if isinstance(u.obj, EndpointSlice)) == ["IPv4", "IPv6"]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 250))
 def test_more_pods_touch_one_existing_slice_at_most(there: int, more: int) -> None:

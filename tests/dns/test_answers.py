@@ -161,6 +161,7 @@ def test_endpoints_take_turns() -> None:
     assert first.count("10.244.1.9") == first.count("10.244.2.9") == 5
 
 
+@pytest.mark.slow
 def test_a_thousand_endpoints_are_cut_for_udp_and_whole_for_tcp() -> None:
     slices = [
         endpoints("big", *(f"10.244.{n}.{i}" for i in range(1, 101)), suffix=f"s{n}", ports=[("p", "TCP", 1)])

@@ -42,6 +42,7 @@ def test_a_flood_of_random_names_leaves_nothing_behind() -> None:
     assert resident_kib() - memory < MOST_GROWTH_KIB
 
 
+@pytest.mark.slow
 def test_a_flood_of_pod_records_stays_within_the_bound() -> None:
     world = cluster()
     for n in range(40_000):

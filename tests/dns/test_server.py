@@ -95,6 +95,7 @@ def test_a_name_that_does_not_exist_is_kept_too() -> None:
     run(work())
 
 
+@pytest.mark.slow
 def test_the_next_upstream_is_asked_where_one_is_silent_and_the_silent_one_is_left_out() -> None:
     async def work() -> None:
         async with (
@@ -123,6 +124,7 @@ def test_the_next_upstream_is_asked_where_one_fails_or_refuses(code: int) -> Non
     run(work())
 
 
+@pytest.mark.slow
 def test_cluster_names_go_on_while_no_upstream_answers() -> None:
     async def work() -> None:
         async with upstream(None) as dead, ours(Config(upstreams=(dead.name,)), cluster()) as server:

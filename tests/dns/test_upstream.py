@@ -43,6 +43,7 @@ def forged(data: bytes, _: bool) -> bytes:
     return says("192.0.2.66")(bytes((data[0] ^ 1,)) + data[1:], False) or b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reply", [None, forged, says(A, rcode=2), says(A, rcode=5)], ids=["silent", "forging", "failing", "refusing"]
 )
@@ -56,6 +57,7 @@ def test_the_next_one_is_asked_where_the_first_no_longer_answers(reply: Reply | 
     asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_a_silent_one_is_left_out_after_two_and_has_its_chance_later() -> None:
     async def work() -> None:
         async with warm() as (server, first, _):
@@ -107,6 +109,7 @@ def test_many_wait_for_one_question_and_all_are_told() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_sockets_are_replaced_after_some_hundred_questions() -> None:
     async def work() -> None:
         async with warm() as (server, first, _):

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
 from fairlead.dns.records import Service
@@ -110,6 +112,7 @@ def test_pages_are_put_together_and_changes_followed() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_a_watch_that_breaks_goes_on_where_it_was_and_nothing_is_forgotten_meanwhile() -> None:
     async def work() -> None:
         async with following() as (server, known):

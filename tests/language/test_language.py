@@ -13,6 +13,7 @@ from tests.language.ratchet import read, risen
 from tests.language.texts import texts_of
 
 
+@pytest.mark.slow
 def test_no_banned_idiom_is_used_more_often_than_before() -> None:
     assert list(risen(count_all(), read())) == []
 

@@ -235,6 +235,7 @@ def test_the_local_policy_goes_where_a_ready_pod_is() -> None:
     story(body)
 
 
+@pytest.mark.slow
 def test_a_service_that_loses_its_address_is_dropped_and_then_nothing_is_sent() -> None:
     async def body(cluster: Cluster) -> None:
         await asyncio.sleep(10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def attempt(tree: Any, validation: FieldValidation) -> Decoded[Thing] | StatusEr
         return e
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(wild)
 def test_any_body_gives_an_object_or_a_bad_request(tree: Any) -> None:
@@ -70,6 +72,7 @@ def test_any_body_gives_an_object_or_a_bad_request(tree: Any) -> None:
     assert encode(decode(THING, encode(warned.obj)).obj) == encode(warned.obj)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(wild)
 def test_a_null_more_changes_nothing_but_the_way_taken(tree: Any) -> None:

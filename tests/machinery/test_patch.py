@@ -117,6 +117,7 @@ def test_a_json_patch_is_a_list_of_bounded_length() -> None:
     assert caught.value.code == 413
 
 
+@pytest.mark.slow
 def test_copies_of_copies_cannot_fill_the_memory() -> None:
     bomb = [{"op": "copy", "from": "/a", "path": "/a/-"}] * 40
     with pytest.raises(StatusError, match="too large"):

@@ -50,6 +50,7 @@ def test_every_other_answer_is_a_failure_with_its_reason(port: int, service: str
     assert (result.status, result.text) == (ProbeStatus.FAILURE, text)
 
 
+@pytest.mark.slow
 def test_a_service_that_does_not_answer_in_time_is_a_failure(port: int) -> None:
     assert ask(port, "slow", timeout_s=1).text == "timeout: health rpc did not complete within 1s"
 
@@ -60,6 +61,7 @@ def test_a_server_without_the_health_service_is_named_so() -> None:
     assert text.startswith("error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ")
 
 
+@pytest.mark.slow
 def test_tls_is_spoken_without_a_check_of_the_certificate(tmp_path: Path) -> None:
     write_self_signed(tmp_path)
     with health_server(str(tmp_path)) as port:
@@ -67,6 +69,7 @@ def test_tls_is_spoken_without_a_check_of_the_certificate(tmp_path: Path) -> Non
         assert ask(port, timeout_s=0.5).text.startswith("timeout: failed to connect service")
 
 
+@pytest.mark.slow
 def test_a_port_where_nothing_listens_is_tried_until_the_time_is_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -76,6 +79,7 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_is_over() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_server_that_starts_within_the_time_is_waited_for() -> None:
     async def work(reserved: socket.socket) -> ProbeResult:
         port = reserved.getsockname()[1]
@@ -95,6 +99,7 @@ def test_a_server_that_starts_within_the_time_is_waited_for() -> None:
         assert asyncio.run(work(reserved)) == SUCCESS
 
 
+@pytest.mark.slow
 def test_a_server_of_http_1_is_not_connected_to() -> None:
     async def work() -> ProbeResult:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

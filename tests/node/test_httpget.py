@@ -279,6 +279,7 @@ def test_a_wrong_answer_is_a_failure_with_its_reason(answer: bytes, text: str) -
     assert (result.status, result.text) == (ProbeStatus.FAILURE, text)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_waited_for_as_long_as_the_probe_says() -> None:
     async def work() -> str:
         async with server(lambda *_: asyncio.get_running_loop().create_future()) as there:

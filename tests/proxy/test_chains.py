@@ -43,6 +43,7 @@ def chains(nft: Nft) -> set[str]:
     return set(found.chains)
 
 
+@pytest.mark.slow
 def test_other_rules_around_the_same_elements_are_one_transaction_however_many_services_there_are() -> None:
     async def go() -> None:
         nft = FakeNft()

@@ -326,6 +326,7 @@ def shaped(name: str, shape: str) -> Service | None:
     return found
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(STEP, min_size=1, max_size=3), max_size=6), st.sampled_from([None, 900, 4000]), st.data())
 def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
     turns: list[list[tuple[str, str, int]]], limit: int | None, data: st.DataObject
@@ -371,6 +372,7 @@ class Watched(FakeIptables):
 SERVED = st.tuples(st.sampled_from([*SHAPES]), st.sampled_from([1, 2, 4]))
 
 
+@pytest.mark.slow
 @given(st.lists(SERVED, min_size=2, max_size=5), st.sampled_from([900, 2500]), st.booleans())
 def test_between_two_transactions_of_a_change_clients_reach_an_endpoint_of_before_or_after(
     turns: list[tuple[str, int]], limit: int, restart: bool

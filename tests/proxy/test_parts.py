@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ SERVED = st.tuples(st.sampled_from([*SHAPES]), st.sampled_from([1, 2, 3, 4]))
 CLIENTS = ("10.244.1.9", "10.244.1.8", "10.244.1.7")
 
 
+@pytest.mark.slow
 @given(st.lists(SERVED, min_size=2, max_size=6), st.integers(1, 9), st.booleans())
 def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_after(
     turns: list[tuple[str, int]], limit: int, restart: bool

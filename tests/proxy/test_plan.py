@@ -401,6 +401,7 @@ def test_targets_keep_their_places_and_only_the_last_move(
     assert list(then.changed) == [place for place, (old, new) in enumerate(both) if old != new]
 
 
+@pytest.mark.slow
 def test_in_a_large_service_one_endpoint_more_or_less_is_two_elements() -> None:
     ips = [f"10.244.2.{n}" for n in range(2, 102)]
     at = World(service(), [slice_of(*ips)])

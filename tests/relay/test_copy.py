@@ -109,6 +109,7 @@ def test_much_data_arrives_whole_both_ways_at_once(joined: Callable[[Body], None
     joined(body)
 
 
+@pytest.mark.slow
 def test_a_side_that_does_not_read_stops_the_other_one(joined: Callable[[Body], None]) -> None:
     async def body(client: socket.socket, server: socket.socket) -> None:
         sent, block = 0, bytes(1 << 16)
@@ -130,6 +131,7 @@ def test_a_side_that_does_not_read_stops_the_other_one(joined: Callable[[Body], 
     joined(body)
 
 
+@pytest.mark.slow
 def test_half_of_a_connection_may_last(joined: Callable[[Body], None]) -> None:
     async def body(client: socket.socket, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -182,6 +184,7 @@ def test_who_does_not_answer_is_passed_over_and_where_nobody_does_the_client_is_
         assert asyncio.run(go()) == "here"
 
 
+@pytest.mark.slow
 def test_a_target_that_is_silent_costs_half_a_second_and_an_end_in_between_leaves_nothing() -> None:
     async def go() -> float:
         gc.collect()  # what tests before this one left would else go in between

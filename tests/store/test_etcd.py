@@ -53,6 +53,7 @@ class Writing:
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.etcd
 @pytest.mark.slow
 def test_kill_9_of_the_leader_under_writes_loses_no_acknowledged_write_and_no_event(cluster: EtcdCluster) -> None:
     async def main() -> None:
@@ -81,6 +82,8 @@ def test_kill_9_of_the_leader_under_writes_loses_no_acknowledged_write_and_no_ev
     asyncio.run(main())
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_a_store_without_a_member_is_unavailable_and_comes_back(cluster: EtcdCluster) -> None:
     async def main() -> None:
         targets = [Target(m.endpoint) for m in cluster.members]
@@ -100,6 +103,7 @@ def test_a_store_without_a_member_is_unavailable_and_comes_back(cluster: EtcdClu
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_opening_fails_in_one_line_if_nothing_answers() -> None:
     async def main() -> None:
         with pytest.raises(Unavailable, match=r"etcd at 127\.0\.0\.1:1: "):
@@ -108,6 +112,8 @@ def test_opening_fails_in_one_line_if_nothing_answers() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_client_certificates_are_shown_and_required(tmp_path: Path) -> None:
     pki = make_pki(tmp_path)
     with etcd_cluster(tmp_path, 1, tls=pki.server_flags) as cluster:
@@ -125,6 +131,8 @@ def test_client_certificates_are_shown_and_required(tmp_path: Path) -> None:
         asyncio.run(main())
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_the_cluster_compacts_what_is_older_than_an_interval(cluster: EtcdCluster) -> None:
     async def main() -> None:
         store = await EtcdStore.open([Target(m.endpoint) for m in cluster.members], timeout_s=30, compaction_s=0.1)

@@ -142,6 +142,7 @@ def test_many_updates_leave_a_small_file_and_an_empty_log(tmp_path: Path, count:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_deleted_objects_give_their_pages_back_when_the_store_is_idle(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
 
@@ -160,6 +161,7 @@ def test_deleted_objects_give_their_pages_back_when_the_store_is_idle(tmp_path: 
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_file_of_an_older_release_is_made_small_when_it_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     old = sqlite3.connect(path, isolation_level=None)

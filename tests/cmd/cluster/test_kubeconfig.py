@@ -65,6 +65,7 @@ def test_a_namespace_set_by_kubectl_survives(paths: Paths, namespace: str) -> No
     assert config(paths, "view", "--minify", "-o", "jsonpath={..namespace}") == namespace
 
 
+@pytest.mark.slow
 def test_entries_of_the_user_survive_and_the_current_context_too(paths: Paths) -> None:
     write(paths)
     config(paths, "set-cluster", "other", "--server=https://192.0.2.1")

@@ -53,6 +53,7 @@ def start_at_once(together: Barrier, outcomes: Queue[str], over: Event) -> None:
     over.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [2, 4])
 def test_of_several_starts_at_once_one_wins_and_the_others_touch_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: int

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from fairlead.cmd.process.patience import Patience, busy_s
 
 
@@ -38,6 +40,7 @@ def test_a_process_that_computes_without_end_is_given_up_too() -> None:
     assert patience.problem(2801.0) == "not ready after 1800 s"
 
 
+@pytest.mark.slow
 def test_the_time_of_children_counts() -> None:
     program = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
     before = busy_s(os.getpid())
