@@ -30,9 +30,9 @@ GENERIC = (
 )
 """Folders and files of code that treats all kinds alike."""
 OWN_BODIES = {
-    "apiserver/watchcache/target.py": "the paths of namespaces, which the API lays out apart from all others",
-    "apiserver/registry/subresources.py": "the subresources of Pods, Namespaces and scalable kinds, and their bodies",
-    "apiserver/registry/verbs.py": "dispatches those subresources",
+    "apiserver/registry/subresources/binding.py": "a subresource of Pods",
+    "apiserver/registry/subresources/eviction.py": "a subresource of Pods",
+    "apiserver/registry/subresources/finalize.py": "a subresource of Namespaces",
 }
 """Modules of these folders that are about particular kinds, and why."""
 NAMES = {name for kind in KINDS for name in (kind.kind, kind.plural, kind.resource)}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fairlead.apiserver.auth.authorization import AuthorizerChain
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
 from fairlead.apiserver.metrics import Metrics, labels_of
-from fairlead.apiserver.model import Outcome, RequestContext, User
+from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
 from fairlead.apiserver.nonresource import Endpoints
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.requestinfo import RequestInfo
@@ -49,6 +49,7 @@ class Core:
         come: that of a request that is not allowed is never read."""
         started = self._clock.monotonic()
         target: Target | None = None
+        context = RequestContext(user, info)
         try:
             await self._authorizers.require(user, info)
             refuse_impersonation(user, request.headers)
@@ -57,7 +58,7 @@ class Core:
             if info.is_resource_request:
                 target = self._verbs.find(info)
             if target is not None:
-                outcome = await self._verbs.handle(target, request, RequestContext(user, info))
+                outcome = await self._verbs.handle(target, request, context)
             else:
                 outcome = await self._endpoints.handle(request, user)
         except StatusError as e:
@@ -66,6 +67,8 @@ class Core:
             self._log.error("request failed", method=request.method, path=request.path, error=repr(e))
             outcome = error_response(internal_error(repr(e)))
         if isinstance(outcome, Response):
+            if context.warnings:
+                outcome = with_warnings(outcome, context.warnings)
             verb, resource = labels_of(info if target is not None else None, request.method)
             self._metrics.observe(verb, resource, outcome.status, self._clock.monotonic() - started)
         return outcome

@@ -39,14 +39,20 @@ class RequestContext:
     annotations: dict[str, str] = field(default_factory=dict)
     """What admission plug-ins add to the request's audit record."""
 
-    def warn(self, text: str) -> None:
-        """Adds a warning, each text once."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+    def warn(self, *texts: str) -> None:
+        """Adds warnings, each text once."""
+        for text in texts:
+            if text not in self.warnings:
+                self.warnings.append(text)
 
     def annotate(self, key: str, value: str) -> None:
         """Adds to the audit record. The first value of a key stays, as in upstream."""
         self.annotations.setdefault(key, value)
+
+
+def internal() -> RequestContext:
+    """Returns the context of a write that the server makes on its own behalf."""
+    return RequestContext(SYSTEM, RequestInfo(method="", path="", verb=""))
 
 
 class Stream(Protocol):
@@ -90,12 +96,14 @@ class Upgrade:
 Outcome = Response | Stream | Upgrade | Forward
 
 
-def json_response(body: bytes, status: int = 200, warnings: Sequence[str] = ()) -> Response:
-    """A JSON answer. Several warnings travel in one header, separated by commas (RFC 9110, 5.3)."""
-    if not warnings:
-        return Response(status, body, JSON_HEADERS)
+def json_response(body: bytes, status: int = 200) -> Response:
+    return Response(status, body, JSON_HEADERS)
+
+
+def with_warnings(response: Response, warnings: Sequence[str]) -> Response:
+    """Returns the answer with its warnings: in one header, separated by commas (RFC 9110, 5.3)."""
     lines = ", ".join(f'299 - "{text}"' for text in _bounded([_quoted(text) for text in warnings]))
-    return Response(status, body, {"content-type": "application/json", "warning": lines})
+    return Response(response.status, response.body, {**response.headers, "warning": lines})
 
 
 def _bounded(texts: Sequence[str]) -> list[str]:

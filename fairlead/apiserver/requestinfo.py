@@ -52,11 +52,16 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
     @property
+    def is_of_namespace(self) -> bool:
+        """Returns whether `namespace` is the object itself, and not the place of another object."""
+        return self.resource == "namespaces" and self.path.count("/namespaces/") == 1
+
+    @property
     def proxied_from(self) -> int:
         """Returns where in `path.split("/")` the path behind a `proxy` subresource begins; 0 for other requests."""
         if self.subresource != "proxy":
             return 0
-        inside = 2 if self.namespace and self.resource != "namespaces" else 0
+        inside = 2 if self.namespace and not self.is_of_namespace else 0
         return 6 + inside + bool(self.api_group) + (self.verb == "watch")
 
 

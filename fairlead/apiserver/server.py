@@ -7,8 +7,11 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from fairlead.apiserver.admission.chain import Admission
+from fairlead.apiserver.admission.builtin import built_in_plugins
+from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
+from fairlead.apiserver.allocation.claims import DerivedAddresses, ReservedAddresses, ServiceNumbers
+from fairlead.apiserver.allocation.model import Allocations
 from fairlead.apiserver.auth.authentication import (
     AuthenticatorChain,
     CertificateAuthenticator,
@@ -34,10 +37,11 @@ from fairlead.apiserver.registry.apply import Applier
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.delete import Deleter
 from fairlead.apiserver.registry.read import Reader
-from fairlead.apiserver.registry.subresources import Subresources
+from fairlead.apiserver.registry.subresources.builtin import Backends, built_in_subresources
 from fairlead.apiserver.registry.update import Updater
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.registry.writer import Writer
+from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.watches import Watches
@@ -79,33 +83,32 @@ class ApiServer:
             [*settings.extensions.authenticators, CertificateAuthenticator(), self._tokens]
         )
         self._authorizers = AuthorizerChain([*settings.extensions.authorizers, *BUILT_IN])
-        writer = Writer(resources, self._allocator)
-        admission = Admission(resources, ids=ids)
+        allocations = Allocations([ServiceNumbers(self._allocator), ReservedAddresses(self._allocator)])
+        writer = Writer(resources, allocations)
+        admission = AdmissionChain(
+            [*built_in_plugins(resources, ids=ids), DerivedAddresses(self._allocator), *settings.extensions.plugins]
+        )
         creator = Creator(writer, admission, clock=clock, ids=ids)
         updater = Updater(writer, admission, clock=clock)
-        deleter = Deleter(writer, admission, clock=clock)
+        writers = Writers(
+            creator=creator,
+            updater=updater,
+            deleter=Deleter(writer, admission, clock=clock),
+            applier=Applier(creator, updater, clock=clock),
+        )
         self._bootstrap = Bootstrap(resources, creator, updater)
         self._cidrs = CidrKeeper(resources, updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
-        verbs = Verbs(
-            resources=resources,
-            reader=Reader(resources, self._watches, rng=rng),
-            creator=creator,
-            updater=updater,
-            deleter=deleter,
-            applier=(applier := Applier(creator, updater, clock=clock)),
-            subresources=Subresources(updater, deleter, applier, clock=clock),
-            tokens=TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids),
-            kubelet=self._kubelet,
-            proxies=Proxies(resources, rng=rng),
-            clock=clock,
-        )
+        tokens = TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids)
+        backends = Backends(self._kubelet, Proxies(resources, rng=rng), tokens)
+        served = built_in_subresources(writers, backends, admission, clock=clock)
+        self._verbs = Verbs(scheme, resources, Reader(resources, self._watches, rng=rng), writers, served, clock=clock)
         endpoints = Endpoints(
             scheme, Reviews(self._authorizers), version=settings.version, metrics=metrics, ready=self._ready
         )
-        self._core = Core(self._authorizers, verbs, endpoints, metrics=metrics, clock=clock, log=log)
+        self._core = Core(self._authorizers, self._verbs, endpoints, metrics=metrics, clock=clock, log=log)
         client = ApiClient(self.transport())
         self._recorders = [
             Recorder(client, component=f"{what}allocator-repair-controller", clock=clock, log=log)

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.core.pod.create import mount_token
 from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.pod.token import mount_token
 from fairlead.base.instant import Instant, render_time
 from tests.api.objects import container, created, made_pod, pod, wrong, wrong_update
 
@@ -229,15 +229,6 @@ def test_volumes_get_their_modes_and_kinds() -> None:
     ]
 
 
-def test_a_new_pod_outlives_a_lost_node_for_five_minutes() -> None:
-    spec = made_pod(tolerations=[{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]).spec
-    assert [(t.key, t.tolerationSeconds) for t in spec.tolerations] == [
-        ("node.kubernetes.io/not-ready", None),
-        ("node.kubernetes.io/unreachable", 300),
-    ]
-    assert spec.serviceAccountName == "default"
-
-
 def test_the_token_is_mounted_once_in_every_container_that_does_not_mount_its_own() -> None:
     path = "/var/run/secrets/kubernetes.io/serviceaccount"
     own = container(name="own", volumeMounts=[{"name": "mine", "mountPath": path}])
@@ -391,7 +382,7 @@ def test_an_update_may_change_the_image_and_add_tolerations() -> None:
 def as_stored(*, more: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
     """A pod as a client reads it back, to be changed and written again."""
     tree: dict[str, Any] = msgspec.to_builtins(created(POD, pod(**spec)))
-    tree["spec"]["tolerations"] += more or []
+    tree["spec"]["tolerations"] = [*tree["spec"].get("tolerations", []), *(more or [])]
     return tree
 
 

@@ -37,6 +37,17 @@ async def test_a_priority_comes_from_its_class_alone(api: Api) -> None:
 
 
 @story
+async def test_a_new_pod_outlives_a_lost_node_for_five_minutes(api: Api) -> None:
+    mine = [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]
+    spec = (await api.ok("POST", PODS, pod("a", tolerations=mine)))["spec"]
+    assert [(t["key"], t.get("tolerationSeconds")) for t in spec["tolerations"]] == [
+        ("node.kubernetes.io/not-ready", None),
+        ("node.kubernetes.io/unreachable", 300),
+    ]
+    assert spec["serviceAccountName"] == spec["serviceAccount"] == "default"
+
+
+@story
 async def test_a_pod_put_without_what_admission_added_gets_it_again(api: Api) -> None:
     sent = pod("a", nodeName="n1", serviceAccountName="default", automountServiceAccountToken=False)
     made = await api.ok("POST", PODS, sent)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.apiserver.model import json_response
+from fairlead.apiserver.model import json_response, with_warnings
 
 from .harness import CONFIG_MAPS, Api, config_map, events, story
 
@@ -19,16 +19,16 @@ from .harness import CONFIG_MAPS, Api, config_map, events, story
     ],
 )
 def test_a_warning_carries_nothing_that_a_header_may_not(text: str, wanted: str) -> None:
-    assert json_response(b"{}", warnings=[text]).headers["warning"] == wanted
+    assert with_warnings(json_response(b"{}"), [text]).headers["warning"] == wanted
 
 
 @pytest.mark.slow
 def test_the_warnings_of_an_answer_have_a_bound() -> None:
-    few = json_response(b"{}", warnings=["x" * 1000] * 4).headers["warning"]
-    many = json_response(b"{}", warnings=["\\" * 5000] * 1000).headers["warning"]
+    few = with_warnings(json_response(b"{}"), ["x" * 1000] * 4).headers["warning"]
+    many = with_warnings(json_response(b"{}"), ["\\" * 5000] * 1000).headers["warning"]
     assert len(few) > 4000
     assert len(many) < 4400
-    assert json_response(b"{}", warnings=["y" * 9000]).headers["warning"] == '299 - "' + "y" * 256 + '"'
+    assert with_warnings(json_response(b"{}"), ["y" * 9000]).headers["warning"] == '299 - "' + "y" * 256 + '"'
 
 
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"

@@ -5,20 +5,43 @@ Source: upstream's admission plug-in Priority.
 
 from __future__ import annotations
 
+from typing import Any
+
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.scheduling.priorityclass.kind import PREEMPT_LOWER_PRIORITY, PRIORITY_CLASS, PriorityClass
+from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.machinery.kind import Kind
 
 _NO_CLASS = PriorityClass(value=0, preemptionPolicy=PREEMPT_LOWER_PRIORITY)
 
 
-class Priorities:
+class Priority(AdmissionPlugin):
     """Reads the stored classes."""
+
+    name = "Priority"
 
     def __init__(self, resources: Resources) -> None:
         self._classes = resources.of(PRIORITY_CLASS).cache
 
-    def complete(self, spec: PodSpec) -> str:
+    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
+        return operation in ("CREATE", "UPDATE") and kind in (POD, PRIORITY_CLASS) and not subresource
+
+    async def admit(self, attributes: Attributes) -> None:
+        if attributes.kind is not POD:
+            return
+        pod: Pod = attributes.obj
+        if attributes.operation == "UPDATE":
+            _carry_over(attributes.old.spec, pod.spec)
+        elif why := self._complete(pod.spec):
+            raise attributes.denied(why)
+
+    async def validate(self, attributes: Attributes) -> None:
+        if attributes.kind is PRIORITY_CLASS and (why := self._second_default(attributes.obj)):
+            raise attributes.denied(why)
+
+    def _complete(self, spec: PodSpec) -> str:
         """Fills in class, priority and preemption policy of a new Pod. Returns why the Pod is refused, or nothing."""
         found = self._class_of(spec.priorityClassName)
         if found is None:
@@ -33,7 +56,7 @@ class Priorities:
             spec.preemptionPolicy = found.preemptionPolicy
         return ""
 
-    def second_default(self, candidate: PriorityClass) -> str:
+    def _second_default(self, candidate: PriorityClass) -> str:
         """Returns why a class that is to be the default is refused, or nothing."""
         other = self._default() if candidate.globalDefault else None
         if other is None or other.metadata.uid == candidate.metadata.uid:
@@ -52,6 +75,14 @@ class Priorities:
         entries = (entry for entry in self._classes.select() if b'"globalDefault":true' in entry.raw)
         found: list[PriorityClass] = [entry.decode() for entry in entries]
         return min((c for c in found if c.globalDefault), key=lambda c: c.value, default=None)
+
+
+def _carry_over(old: PodSpec, new: PodSpec) -> None:
+    """Gives an update that leaves out the priority the one that the Pod has."""
+    if new.priority is None:
+        new.priority = old.priority
+    if new.preemptionPolicy is None:
+        new.preemptionPolicy = old.preemptionPolicy
 
 
 def _given(what: str, given: object, computed: object) -> str:

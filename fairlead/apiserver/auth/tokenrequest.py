@@ -34,9 +34,12 @@ class TokenIssuer:
         self._clock = clock
         self._ids = ids
 
-    def issue(self, target: Target, request: Request) -> bytes:
-        """The request, completed with a token. Raises StatusError 400, 404, 409, 422."""
-        asked = read_as(_BODY, request).obj
+    def read(self, request: Request) -> TokenRequest:
+        """Returns the request in a body. Raises StatusError 400, 415."""
+        return read_as(_BODY, request).obj
+
+    def issue(self, target: Target, asked: TokenRequest) -> bytes:
+        """Completes the request with a token. Raises StatusError 400, 404, 409, 422."""
         account: ObjectMeta = target.resource.find(target.namespace, target.name).decode().metadata
         spec = asked.spec
         spec.audiences = spec.audiences or [self._issuer]

@@ -15,6 +15,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, 
 from fairlead.api.discovery.endpointslice.kind import EndpointPort as SlicePort
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR, ServiceCIDRSpec
+from fairlead.apiserver.model import internal
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.serialization.params import WriteOptions
@@ -60,12 +61,12 @@ class Bootstrap:
         target = Target(self._resources.of(SERVICE_CIDR), "", _NAME)
         if target.resource.find("", _NAME).decode().spec.cidrs == cidrs[:1] != cidrs:
 
-            def widen(entry: Entry) -> Candidate:
+            async def widen(entry: Entry) -> Candidate:
                 found: ServiceCIDR = entry.decode()
                 found.spec.cidrs = cidrs
                 return Candidate(found)
 
-            await self._updater.update(target, widen, WriteOptions())
+            await self._updater.update(target, widen, WriteOptions(), internal())
 
     async def _ensure(self, kind: Kind[Any], wanted: Object, *, renew: bool = False) -> None:
         """Creates the object if it is missing; with `renew`, also sets an existing one right."""
@@ -73,9 +74,13 @@ class Bootstrap:
         target = Target(self._resources.of(kind), meta.namespace, meta.name)
         entry = target.resource.cache.get(target.resource.key(meta.namespace, meta.name))
         if entry is None:
-            await self._creator.insert(Target(target.resource, meta.namespace), wanted, dry_run=False)
+            await self._creator.insert(Target(target.resource, meta.namespace), wanted, WriteOptions(), internal())
         elif renew:
-            await self._updater.update(target, lambda _: Candidate(wanted), WriteOptions())
+
+            async def same(_: Entry) -> Candidate:
+                return Candidate(wanted)
+
+            await self._updater.update(target, same, WriteOptions(), internal())
 
 
 def _meta() -> ObjectMeta:

@@ -9,6 +9,7 @@ from fairlead.api.networking.ipaddress.kind import ALLOCATOR, IP_ADDRESS, MANAGE
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR
 from fairlead.apiserver.allocation.addresspool import Address
 from fairlead.apiserver.allocation.servicecidrs import wanted_condition, wanted_finalizers
+from fairlead.apiserver.model import internal
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry, Event
@@ -63,23 +64,23 @@ class CidrKeeper:
             await self._set_condition(name)
         if finalizers != cidr.metadata.finalizers:
 
-            def change(entry: Entry) -> Candidate:
+            async def change(entry: Entry) -> Candidate:
                 found: ServiceCIDR = entry.decode()
                 found.metadata.finalizers = list(finalizers)
                 return Candidate(found)
 
-            await self._updater.update(Target(self._cidrs, "", name), change, WriteOptions())
+            await self._updater.update(Target(self._cidrs, "", name), change, WriteOptions(), internal())
 
     async def _set_condition(self, name: str) -> None:
         now = render_time(self._clock.now())
 
-        def change(entry: Entry) -> Candidate:
+        async def change(entry: Entry) -> Candidate:
             found: ServiceCIDR = entry.decode()
             wanted = wanted_condition(found, now=now)
             found.status.conditions = [*(c for c in found.status.conditions if c.type != wanted.type), wanted]
             return Candidate(found)
 
-        await self._updater.update(Target(self._cidrs, "", name, "status"), change, WriteOptions())
+        await self._updater.update(Target(self._cidrs, "", name, "status"), change, WriteOptions(), internal())
 
     def _held(self) -> list[Address]:
         """The addresses of Services; those that others reserved by hand hold no range, as upstream has it."""

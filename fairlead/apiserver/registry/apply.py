@@ -6,15 +6,15 @@ and what becomes of the object is decided in `fairlead.machinery.apply`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from fairlead.apiserver.model import RequestContext
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.prepare import Place, fit_place
 from fairlead.apiserver.registry.tracking import read_managed, shape_of, tree_of, write_managed, write_of
-from fairlead.apiserver.registry.update import Candidate, Updater
+from fairlead.apiserver.registry.update import Candidate, Change, Updater
 from fairlead.apiserver.serialization.body import decoded, parse_yaml
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.serialization.yamlkeys import repeated_keys
@@ -39,33 +39,31 @@ class Applier:
         self._updater = updater
         self._clock = clock
 
-    async def apply(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str], int]:
-        """The object, warnings, and 201 where it was created. Raises StatusError 400, 404, 409, 422."""
+    async def apply(
+        self, target: Target, request: Request, options: WriteOptions, context: RequestContext
+    ) -> tuple[Entry, int]:
+        """Returns the object, and 201 if it was created. Raises StatusError 400, 403, 404, 409, 422."""
         kind = target.resource.kind
         config, warnings = await decoded(request, lambda: read_config(request.body, options))
         _check_header(kind, config)
         _check_fit(kind, config, target)
+        context.warn(*warnings)
         change = self.change(kind, config, options, through=target.subresource)
         for _ in range(_CREATE_TRIES):
             if target.subresource or target.resource.cache.get(target.resource.key(target.namespace, target.name)):
-                entry, more = await self._updater.update(target, change, options)
-                return entry, [*warnings, *more], 200
+                return await self._updater.update(target, change, options, context), 200
             try:
-                entry, more = await self._create(target, config, options)
+                return await self._create(target, config, options, context), 201
             except StatusError as e:
                 if e.reason != "AlreadyExists":
                     raise
-            else:
-                return entry, [*warnings, *more], 201
         raise target.resource.conflict(target.name, OBJECT_MODIFIED)
 
-    def change(
-        self, kind: Kind[Any], config: Tree, options: WriteOptions, *, through: str
-    ) -> Callable[[Entry], Candidate]:
-        """The configuration as a change of the object."""
+    def change(self, kind: Kind[Any], config: Tree, options: WriteOptions, *, through: str) -> Change:
+        """Returns the configuration as a change of the object."""
         write = write_of(kind, options.manager, subresource=through, now=self._clock.now())
 
-        def change(entry: Entry) -> Candidate:
+        async def change(entry: Entry) -> Candidate:
             obj = entry.decode()
             managed = read_managed(obj.metadata.managedFields) or {}
             try:
@@ -79,7 +77,7 @@ class Applier:
 
         return change
 
-    async def _create(self, target: Target, config: Tree, options: WriteOptions) -> tuple[Entry, list[str]]:
+    async def _create(self, target: Target, config: Tree, options: WriteOptions, context: RequestContext) -> Entry:
         kind = target.resource.kind
         obj = decode_tree(kind, config, validation="Ignore").obj
         fit_place(obj, Place(target.namespace, target.name))
@@ -91,7 +89,7 @@ class Applier:
         obj.metadata.resourceVersion = ""
         write = write_of(kind, options.manager, now=self._clock.now())
         owners = write_managed(apply({}, {}, config, write).managed)
-        return await self._creator.insert(target, obj, dry_run=options.dry_run, owners=owners)
+        return await self._creator.insert(target, obj, options, context, owners=owners)
 
 
 def read_config(body: bytes, options: WriteOptions) -> tuple[Tree, list[str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead.api.meta.types import ManagedFieldsEntry, ObjectMeta
-from fairlead.apiserver.admission.chain import Admission
+from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.admission.plugin import Attributes
+from fairlead.apiserver.model import RequestContext
 from fairlead.apiserver.registry.prepare import Place, begin_create, fit_place, generated_name
 from fairlead.apiserver.registry.tracking import track_create
 from fairlead.apiserver.registry.writer import Writer
@@ -24,46 +26,55 @@ _NAME_TRIES = 8
 
 
 class Creator:
-    def __init__(self, writer: Writer, admission: Admission, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, writer: Writer, admission: AdmissionChain, *, clock: Clock, ids: IdSource) -> None:
         self._writer = writer
         self._admission = admission
         self._clock = clock
         self._ids = ids
 
-    async def create(self, target: Target, request: Request, options: WriteOptions) -> tuple[Entry, list[str]]:
-        """The new object and the warnings about it."""
+    async def create(self, target: Target, request: Request, options: WriteOptions, context: RequestContext) -> Entry:
+        """Returns the new object. Raises StatusError 400, 403, 404, 409, 415, 422."""
         kind = target.resource.kind
         found = await decoded(request, lambda: read_object(kind, request, options.validation))
         fit_place(found.obj, Place(target.namespace, ""))
-        entry, warnings = await self.insert(target, found.obj, dry_run=options.dry_run, manager=options.manager)
-        return entry, [*found.warnings, *warnings]
+        context.warn(*found.warnings)
+        return await self.insert(target, found.obj, options, context)
 
     async def insert(
         self,
         target: Target,
         obj: Any,
+        options: WriteOptions,
+        context: RequestContext,
         *,
-        dry_run: bool,
-        manager: str = "",
         owners: list[ManagedFieldsEntry] | None = None,
-    ) -> tuple[Entry, list[str]]:
-        """Creates a decoded object. Owns it. Its fields are the manager's, or the owners' where these are known."""
+    ) -> Entry:
+        """Creates a decoded object. Owns it. Its fields are the manager's, or the owners' if these are known."""
         kind, now = target.resource.kind, self._clock.now()
         begin_create(kind, obj, uid=self._ids.uid(), now=now)
         base = self._name(obj.metadata)
         obj = kind.default(obj)
         if owners is None:
-            track_create(kind, obj, manager, now=now)
+            track_create(kind, obj, options.manager, now=now)
         else:
             obj.metadata.managedFields = owners
-        obj = kind.prepare_create(obj)
-        self._admission.on_create(kind, obj)
+        attributes = Attributes(
+            operation="CREATE",
+            kind=kind,
+            namespace=target.namespace,
+            obj=obj,
+            dry_run=options.dry_run,
+            context=context,
+        )
+        await self._admission.admit(attributes)
+        obj = attributes.obj = kind.prepare_create(attributes.obj)
         self._writer.complete(kind, None, obj)
         self._check(kind, obj)
-        warnings = kind.notices(obj)
+        await self._admission.validate(attributes)
+        context.warn(*kind.notices(obj))
         for _ in range(_NAME_TRIES):
             try:
-                return await self._writer.insert(target.resource, obj, dry_run=dry_run), warnings
+                return await self._writer.insert(target.resource, obj, dry_run=options.dry_run)
             except StatusError as e:
                 if e.reason != "AlreadyExists" or not base:
                     raise

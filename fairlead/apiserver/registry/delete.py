@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.apiserver.admission.chain import Admission
+from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.admission.plugin import Attributes
+from fairlead.apiserver.model import RequestContext
 from fairlead.apiserver.registry.deletion import plan_deletion
 from fairlead.apiserver.registry.writer import Raced, Writer
 from fairlead.apiserver.serialization.body import read_tree
@@ -35,36 +37,52 @@ class Deleted:
 
 
 class Deleter:
-    def __init__(self, writer: Writer, admission: Admission, *, clock: Clock) -> None:
+    def __init__(self, writer: Writer, admission: AdmissionChain, *, clock: Clock) -> None:
         self._writer = writer
         self._admission = admission
         self._clock = clock
 
-    async def delete(self, target: Target, options: DeleteOptions) -> Deleted:
-        """Removes the object or marks it. Raises StatusError 403, 404, 409."""
+    async def delete(
+        self, target: Target, options: DeleteOptions, context: RequestContext, *, admitted: bool = False
+    ) -> Deleted:
+        """Removes the object or marks it; admission is asked unless it has decided already. Raises StatusError 403,
+        404, 409."""
         resource = target.resource
-        self._admission.on_delete(resource.kind, target.name)
         while True:
             entry = resource.find(target.namespace, target.name)
             try:
-                return await self._attempt(resource, entry, options)
+                return await self._attempt(resource, entry, options, None if admitted else context)
             except Raced:
                 continue
 
-    async def delete_all(self, resource: Resource, filter: Filter, options: DeleteOptions) -> list[Entry]:
-        """Deletes whatever matches; what others delete meanwhile is none of our business."""
+    async def delete_all(
+        self, resource: Resource, filter: Filter, options: DeleteOptions, context: RequestContext
+    ) -> list[Entry]:
+        """Deletes all that matches and is still there when its turn comes."""
         gone: list[Entry] = []
         for entry in [e for e in resource.cache.select(filter.namespace) if filter.matches(e)]:
             target = Target(resource, entry.namespace, entry.name)
             if resource.cache.get(entry.key) is not None:
-                gone.append((await self.delete(target, options)).entry)
+                gone.append((await self.delete(target, options, context)).entry)
         return gone
 
-    async def _attempt(self, resource: Resource, entry: Entry, options: DeleteOptions) -> Deleted:
-        obj = entry.decode()
+    async def _attempt(
+        self, resource: Resource, entry: Entry, options: DeleteOptions, context: RequestContext | None
+    ) -> Deleted:
+        obj, dry_run = entry.decode(), bool(options.dryRun)
         _check_preconditions(resource, entry, obj.metadata, options)
+        if context is not None:
+            attributes = Attributes(
+                operation="DELETE",
+                kind=resource.kind,
+                namespace=entry.namespace,
+                name=entry.name,
+                old=obj,
+                dry_run=dry_run,
+                context=context,
+            )
+            await self._admission.review(attributes)
         verdict = plan_deletion(resource.kind, obj, options, now=self._clock.now())
-        dry_run = bool(options.dryRun)
         if verdict.remove:
             return Deleted(await self._writer.remove(resource, entry, dry_run=dry_run), removed=True)
         if verdict.obj is None:

@@ -82,7 +82,7 @@ def patch_change(kind: Kind[Any], request: Request, options: WriteOptions) -> Ch
     """The patch as a change of the object itself."""
     patch = Patch(request, kind.schema, options.validation)
 
-    def change(entry: Entry) -> Candidate:
+    async def change(entry: Entry) -> Candidate:
         decoded = patch.decode(target_of(kind), patch.apply(msgspec.json.decode(entry.raw)))
         return Candidate(decoded.obj, decoded.warnings)
 

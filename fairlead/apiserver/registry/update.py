@@ -6,11 +6,13 @@ whatever is current, again if need be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.apiserver.admission.chain import Admission
+from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.admission.plugin import Attributes
+from fairlead.apiserver.model import RequestContext
 from fairlead.apiserver.registry.deletion import may_go
 from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
 from fairlead.apiserver.registry.tracking import track_update
@@ -34,35 +36,40 @@ class Candidate:
     tracked: bool = False
     """Its `managedFields` are as they are to be."""
     through: str = ""
-    """The subresource that was written, where the target is its parent."""
+    """The subresource that was written, if the target is its parent."""
+    admitted: bool = False
+    """Admission has decided about the body that the state was made of."""
+    final: bool = False
+    """Set by the server itself: neither tracked nor checked."""
 
 
-Change = Callable[[Entry], Candidate]
-"""Computes the wanted state from the current one; called again where another write came between."""
+Change = Callable[[Entry], Awaitable[Candidate]]
+"""Computes the wanted state from the current one; called again if another write came between."""
 
 
 class Updater:
-    def __init__(self, writer: Writer, admission: Admission, *, clock: Clock) -> None:
+    def __init__(self, writer: Writer, admission: AdmissionChain, *, clock: Clock) -> None:
         self._writer = writer
         self._admission = admission
         self._clock = clock
 
-    async def update(self, target: Target, change: Change, options: WriteOptions) -> tuple[Entry, list[str]]:
-        """Applies a change to the object that the target names. Raises StatusError 400, 404, 409, 422."""
+    async def update(self, target: Target, change: Change, options: WriteOptions, context: RequestContext) -> Entry:
+        """Applies a change to the object that the target names. Raises StatusError 400, 403, 404, 409, 422."""
         resource = target.resource
         while True:
             entry = resource.find(target.namespace, target.name)
-            candidate = change(entry)
+            candidate = await change(entry)
             self._check_version(resource, entry, candidate.obj)
-            old = entry.decode()
-            new = self._prepared(target, old, candidate, options.manager)
-            warnings = [*candidate.warnings, *(resource.kind.notices(new) if not target.subresource else ())]
+            new = await self._prepared(target, entry.decode(), candidate, options, context)
             try:
                 if may_go(resource.kind, new):
-                    return await self._finish(resource, entry, new, dry_run=options.dry_run), warnings
-                return await self._writer.replace(resource, entry, new, dry_run=options.dry_run), warnings
+                    written = await self._finish(resource, entry, new, dry_run=options.dry_run)
+                else:
+                    written = await self._writer.replace(resource, entry, new, dry_run=options.dry_run)
             except Raced:
                 continue
+            context.warn(*candidate.warnings, *(resource.kind.notices(new) if not target.subresource else ()))
+            return written
 
     async def _finish(self, resource: Resource, entry: Entry, new: Any, *, dry_run: bool) -> Entry:
         """The last thing that held a deleted object is gone, and so it goes."""
@@ -81,22 +88,39 @@ class Updater:
                     entry.name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current}"
                 )
 
-    def _prepared(self, target: Target, old: Any, candidate: Candidate, manager: str) -> Any:
-        kind, new = target.resource.kind, candidate.obj
+    async def _prepared(
+        self, target: Target, old: Any, candidate: Candidate, options: WriteOptions, context: RequestContext
+    ) -> Any:
+        kind, new, subresource = target.resource.kind, candidate.obj, target.subresource
         fit_place(new, Place(target.namespace, target.name))
         new = kind.default(new)
-        if not candidate.tracked and target.subresource != "binding":
-            through = target.subresource or candidate.through
-            track_update(kind, old, new, manager, subresource=through, now=self._clock.now())
-        if not target.subresource:
+        if not candidate.tracked and not candidate.final:
+            through = subresource or candidate.through
+            track_update(kind, old, new, options.manager, subresource=through, now=self._clock.now())
+        attributes = Attributes(
+            operation="UPDATE",
+            kind=kind,
+            subresource=subresource,
+            namespace=target.namespace,
+            name=target.name,
+            obj=new,
+            old=old,
+            dry_run=options.dry_run,
+            context=context,
+        )
+        if not candidate.admitted:
+            await self._admission.admit(attributes)
+            new = attributes.obj
+        if not subresource:
             new = kind.prepare_update(old, new)
-        prepare_update(kind, old, new, target.subresource)
-        if not target.subresource:
-            self._admission.on_update(kind, new)
+        prepare_update(kind, old, new, subresource)
+        if not subresource:
             self._writer.complete(kind, old, new)
-        # A binding sets what no update may change, and nothing that a check could refuse.
-        if target.subresource != "binding" and (errors := _errors(kind, old, new, target.subresource)):
+        if not candidate.final and (errors := _errors(kind, old, new, subresource)):
             raise invalid_object(kind.kind, kind.group, target.name, errors)
+        if not candidate.admitted:
+            attributes.obj = new
+            await self._admission.validate(attributes)
         return new
 
 

@@ -1,187 +1,148 @@
-"""From a target and a method to the verb that answers it."""
+"""From a request about objects to the code that answers it: by its verb, or by its subresource."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fairlead.api.core.namespace.kind import NAMESPACE
-from fairlead.api.core.node.kind import NODE
-from fairlead.api.core.pod.kind import POD
-from fairlead.api.core.service.kind import SERVICE
-from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
-from fairlead.apiserver.auth.tokenrequest import TokenIssuer
-from fairlead.apiserver.connect.kubelet import Kubelet
-from fairlead.apiserver.connect.proxying import Proxies
 from fairlead.apiserver.model import Outcome, RequestContext, json_response
-from fairlead.apiserver.registry.apply import Applier
-from fairlead.apiserver.registry.create import Creator
-from fairlead.apiserver.registry.delete import Deleter, answer, read_options
+from fairlead.apiserver.registry.answer import representation, written
+from fairlead.apiserver.registry.delete import answer, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.read import Reader
-from fairlead.apiserver.registry.subresources import Subresources, scale_of
-from fairlead.apiserver.registry.update import Candidate, Updater
+from fairlead.apiserver.registry.subresources.table import Call, Served, SubresourceTable
+from fairlead.apiserver.registry.update import Candidate
+from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.apiserver.serialization.accept import wanted_form
 from fairlead.apiserver.serialization.body import decoded, is_large, read_object
 from fairlead.apiserver.serialization.params import list_options, write_options
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.filter import parse_filter
-from fairlead.apiserver.watchcache.represent import Represent, list_metadata
+from fairlead.apiserver.watchcache.represent import list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target, find_target
 from fairlead.base.clock import Clock
-from fairlead.machinery.decode import encode
 from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import method_not_allowed, no_such_resource
+from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.status import method_not_allowed
 from fairlead.runtime.client import Request
 
-_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
-_INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Metadata", "Object": "Object"}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Verbs:
-    """Everything below /api and /apis that is about objects."""
+    """Everything below /api and /apis that is about objects. Implements `Subscriber` of the Scheme."""
 
-    resources: Resources
-    reader: Reader
-    creator: Creator
-    updater: Updater
-    deleter: Deleter
-    applier: Applier
-    subresources: Subresources
-    tokens: TokenIssuer
-    kubelet: Kubelet
-    proxies: Proxies
-    clock: Clock
+    def __init__(
+        self,
+        scheme: Scheme,
+        resources: Resources,
+        reader: Reader,
+        writers: Writers,
+        served: Sequence[Served],
+        *,
+        clock: Clock,
+    ) -> None:
+        self._resources = resources
+        self._reader = reader
+        self._writers = writers
+        self._clock = clock
+        self.subresources = SubresourceTable(served, self._part)
+        for kind in scheme:
+            self.subresources.check(kind)
+        scheme.subscribe(self)
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Raises ValueError for a kind with a subresource that nothing serves."""
+        self.subresources.check(kind)
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Nothing is kept of a kind."""
 
     def find(self, info: RequestInfo) -> Target | None:
         """Returns what the request is about, or None if the path names nothing that is served."""
-        return find_target(self.resources, info)
+        return find_target(self._resources, info)
 
     async def handle(self, target: Target, request: Request, context: RequestContext) -> Outcome:
         """Raises StatusError."""
+        call, info = Call(target, request, context), context.info
         if target.subresource:
-            return await self._subresource(target, request)
-        verb = context.info.verb
-        handler = _VERBS.get(verb)
-        if handler is None or not _fits(context.info, target):
+            return await self.subresources.handle(call)
+        handler = _VERBS.get(info.verb)
+        if handler is None or info.verb not in target.resource.kind.verbs or not _fits(info, target):
             raise method_not_allowed()
-        return await handler(self, target, request)
+        return await handler(self, call)
 
-    async def _get(self, target: Target, request: Request) -> Outcome:
+    async def _part(self, call: Call) -> Outcome:
+        """Serves a subresource that is a field of the object."""
+        return await _VERBS[call.context.info.verb](self, call)
+
+    async def _get(self, call: Call) -> Outcome:
+        target, request = call.target, call.request
         entry = target.resource.find(target.namespace, target.name)
-        form = wanted_form(request.headers.get("accept", ""))
-        if form == "Object":
+        if wanted_form(request.headers.get("accept", "")) == "Object":
             return json_response(entry.raw)
-        return json_response(self._represent(target.resource.kind, request).one(entry))
+        return json_response(representation(target.resource.kind, request, clock=self._clock).one(entry))
 
-    async def _list(self, target: Target, request: Request) -> Outcome:
-        represent = self._represent(target.resource.kind, request)
-        return self.reader.collection(target, list_options(request.query), represent)
+    async def _list(self, call: Call) -> Outcome:
+        represent = representation(call.target.resource.kind, call.request, clock=self._clock)
+        return self._reader.collection(call.target, list_options(call.request.query), represent)
 
-    async def _watch(self, target: Target, request: Request) -> Outcome:
-        represent = self._represent(target.resource.kind, request)
-        return self.reader.watch(target, list_options(request.query, watch=True), represent)
+    async def _watch(self, call: Call) -> Outcome:
+        represent = representation(call.target.resource.kind, call.request, clock=self._clock)
+        return self._reader.watch(call.target, list_options(call.request.query, watch=True), represent)
 
-    async def _create(self, target: Target, request: Request) -> Outcome:
+    async def _create(self, call: Call) -> Outcome:
+        target, request = call.target, call.request
         if target.resource.kind.namespaced and not target.namespace:
             raise method_not_allowed()
-        entry, warnings = await self.creator.create(target, request, write_options(request, "CreateOptions"))
-        return self._written(target, request, entry, warnings, 201)
+        options = write_options(request, "CreateOptions")
+        entry = await self._writers.creator.create(target, request, options, call.context)
+        return self._written(call, entry, 201)
 
-    async def _put(self, target: Target, request: Request) -> Outcome:
+    async def _put(self, call: Call) -> Outcome:
+        request = call.request
         options = write_options(request, "UpdateOptions")
-        kind = target.resource.kind
-
-        read = partial(read_object, kind, request, options.validation)
+        read = partial(read_object, call.target.resource.kind, request, options.validation)
         first = [await decoded(request, read)] if is_large(request) else []
 
-        def change(_: Entry) -> Candidate:
+        async def change(_: Entry) -> Candidate:
             found = first.pop() if first else read()
             return Candidate(found.obj, found.warnings)
 
-        entry, warnings = await self.updater.update(target, change, options)
-        return self._written(target, request, entry, warnings)
+        return self._written(call, await self._writers.updater.update(call.target, change, options, call.context))
 
-    async def _patch(self, target: Target, request: Request) -> Outcome:
+    async def _patch(self, call: Call) -> Outcome:
+        request = call.request
         applies = is_apply(request)
         options = write_options(request, "PatchOptions", applies=applies)
         if applies:
-            entry, warnings, status = await self.applier.apply(target, request, options)
-            return self._written(target, request, entry, warnings, status)
-        change = patch_change(target.resource.kind, request, options)
-        entry, warnings = await self.updater.update(target, change, options)
-        return self._written(target, request, entry, warnings)
+            entry, status = await self._writers.applier.apply(call.target, request, options, call.context)
+            return self._written(call, entry, status)
+        change = patch_change(call.target.resource.kind, request, options)
+        return self._written(call, await self._writers.updater.update(call.target, change, options, call.context))
 
-    async def _delete(self, target: Target, request: Request) -> Outcome:
-        wanted = await decoded(request, lambda: read_options(request))
-        return json_response(answer(target, await self.deleter.delete(target, wanted)))
+    async def _delete(self, call: Call) -> Outcome:
+        options = await decoded(call.request, lambda: read_options(call.request))
+        return json_response(
+            answer(call.target, await self._writers.deleter.delete(call.target, options, call.context))
+        )
 
-    async def _delete_all(self, target: Target, request: Request) -> Outcome:
+    async def _delete_all(self, call: Call) -> Outcome:
+        target, request = call.target, call.request
         kind = target.resource.kind
-        if "deletecollection" not in kind.verbs or (kind.namespaced and not target.namespace):
+        if kind.namespaced and not target.namespace:
             raise method_not_allowed()
-        options = list_options(request.query)
-        filter = parse_filter(kind, target.namespace, "", options.labels, options.fields)
-        wanted = await decoded(request, lambda: read_options(request))
-        gone = await self.deleter.delete_all(target.resource, filter, wanted)
+        selected = list_options(request.query)
+        filter = parse_filter(kind, target.namespace, "", selected.labels, selected.fields)
+        options = await decoded(request, lambda: read_options(request))
+        gone = await self._writers.deleter.delete_all(target.resource, filter, options, call.context)
         revision = max((entry.revision for entry in gone), default=0)
-        return json_response(self._represent(kind, request).many(gone, list_metadata(revision)))
+        represent = representation(kind, request, clock=self._clock)
+        return json_response(represent.many(gone, list_metadata(revision)))
 
-    def _written(
-        self, target: Target, request: Request, entry: Entry, warnings: list[str], status: int = 200
-    ) -> Outcome:
-        if wanted_form(request.headers.get("accept", "")) == "Object":
-            return json_response(entry.raw, status, warnings)
-        return json_response(self._represent(target.resource.kind, request).one(entry), status, warnings)
-
-    def _represent(self, kind: Kind[Any], request: Request) -> Represent:
-        form = wanted_form(request.headers.get("accept", ""))
-        return Represent(kind, form, _INCLUDE.get(request.query.get("includeObject", ""), "Metadata"), self.clock)
-
-    async def _subresource(self, target: Target, request: Request) -> Outcome:
-        kind, name, method = target.resource.kind, target.subresource, request.method
-        if (name == "status" and kind.status) or kind.part(name) is not None:
-            handler = _ON_PART.get(method)
-            if handler is not None:
-                return await handler(self, target, request)
-        elif name == "scale" and kind.scale:
-            return await self._scale(target, request)
-        elif name == "proxy" and kind in (POD, SERVICE, NODE):
-            return self.proxies.locate(target)
-        elif kind is POD and name in ("log", "exec", "attach", "portforward") and method in ("GET", "POST"):
-            return await self.kubelet.handle(target, request)
-        elif method == "POST" and (kind, name) in ((POD, "binding"), (POD, "eviction"), (SERVICE_ACCOUNT, "token")):
-            return await self._act(target, request)
-        elif kind is NAMESPACE and name == "finalize" and method == "PUT":
-            options = write_options(request, "UpdateOptions")
-            entry, warnings = await self.subresources.finalize(target, request, options)
-            return self._written(target, request, entry, warnings)
-        else:
-            raise no_such_resource()
-        raise method_not_allowed()
-
-    async def _scale(self, target: Target, request: Request) -> Outcome:
-        if request.method == "GET":
-            return json_response(encode(scale_of(target.resource.find(target.namespace, target.name))))
-        if request.method not in ("PUT", "PATCH"):
-            raise method_not_allowed()
-        options = write_options(request, _OPTIONS[request.method], applies=is_apply(request))
-        body, warnings = await self.subresources.scale(target, request, options)
-        return json_response(body, 200, warnings)
-
-    async def _act(self, target: Target, request: Request) -> Outcome:
-        wanted_form(request.headers.get("accept", ""), tables=False)
-        if target.subresource == "binding":
-            options = write_options(request, "CreateOptions")
-            return json_response(await self.subresources.bind(target, request, options), 201)
-        if target.subresource == "eviction":
-            return json_response(await self.subresources.evict(target, request), 201)
-        return json_response(self.tokens.issue(target, request), 201)
+    def _written(self, call: Call, entry: Entry, status: int = 200) -> Outcome:
+        return written(call.target.resource.kind, call.request, entry, clock=self._clock, status=status)
 
 
 def _fits(info: RequestInfo, target: Target) -> bool:
@@ -192,9 +153,8 @@ def _fits(info: RequestInfo, target: Target) -> bool:
     return (info.verb in _OF_COLLECTIONS) is not bool(target.name)
 
 
-Handler = Callable[[Verbs, Target, Request], Awaitable[Outcome]]
-_ON_PART: dict[str, Handler] = {"GET": Verbs._get, "HEAD": Verbs._get, "PUT": Verbs._put, "PATCH": Verbs._patch}
-_VERBS: dict[str, Handler] = {
+_Handler = Callable[[Verbs, Call], Awaitable[Outcome]]
+_VERBS: dict[str, _Handler] = {
     "get": Verbs._get,
     "list": Verbs._list,
     "watch": Verbs._watch,

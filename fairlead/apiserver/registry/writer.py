@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from fairlead.apiserver.allocation.allocator import Hold, ServiceAllocator
+from fairlead.apiserver.allocation.model import NOTHING, Allocations, Reservation
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.machinery.kind import Kind
@@ -24,14 +24,15 @@ class Raced(Exception):
 
 
 class Writer:
-    def __init__(self, resources: Resources, allocator: ServiceAllocator) -> None:
+    def __init__(self, resources: Resources, allocations: Allocations) -> None:
         self._resources = resources
         self._store = resources.store
-        self._allocator = allocator
+        self._allocations = allocations
 
     def complete(self, kind: Kind[Any], old: Any, new: Any) -> None:
         """Before the checks: fills in what depends on the cluster. Raises StatusError 422."""
-        self._allocator.complete(kind, old, new)
+        if (allocation := self._allocations.of(kind)) is not None:
+            allocation.complete(old, new)
 
     async def insert(self, resource: Resource, obj: Any, *, dry_run: bool) -> Entry:
         """Creates the object. Raises StatusError 409, 422, 500."""
@@ -41,47 +42,44 @@ class Writer:
         key = resource.key(obj.metadata.namespace, name)
         if resource.cache.get(key) is not None:  # before the allocation, which would find the object's own addresses
             raise already_exists(kind.plural, kind.group, name)
-        with self._allocator.holding(kind, None, obj) as hold:
+        reservation = await self._hold(kind, None, obj)
+        try:
             value = form.stored(obj)
             if dry_run:
                 return Entry(form, key, value, 0)
-            try:
-                revision = await _settle(create(self._store, resource.prefix + key, value), hold)
-            except Exists as e:
-                await self._resources.reached(e.revision)
-                raise already_exists(kind.plural, kind.group, name) from e
-            except StoreError as e:
-                raise unavailable(e) from e
+            revision = await _settle(create(self._store, resource.prefix + key, value), reservation)
+        except Exists as e:
+            await self._resources.reached(e.revision)
+            raise already_exists(kind.plural, kind.group, name) from e
+        except StoreError as e:
+            raise unavailable(e) from e
+        finally:
+            await reservation.release()
         return await self._written(resource, key, value, revision)
 
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
         """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
-        form = resource.form
-        self._allocator.check_writable(resource.kind, entry.name)
-        with self._allocator.holding(resource.kind, entry, obj) as hold:
+        form, kind = resource.form, resource.kind
+        reservation = await self._hold(kind, entry, obj)
+        try:
             value = form.stored(obj)
             same = form.splice(value, entry.revision)
             if dry_run or same == entry.raw:
                 return Entry(form, entry.key, same, entry.revision)
-            try:
-                write = replace(
-                    self._store,
-                    resource.prefix + entry.key,
-                    value,
-                    revision=entry.revision,
-                    history=resource.kind.keeps_history,
-                )
-                revision = await _settle(write, hold)
-            except (Conflict, NotFound) as e:
-                await self._resources.reached(e.revision)
-                raise Raced from e
-            except StoreError as e:
-                raise unavailable(e) from e
+            key = resource.prefix + entry.key
+            write = replace(self._store, key, value, revision=entry.revision, history=kind.keeps_history)
+            revision = await _settle(write, reservation)
+        except (Conflict, NotFound) as e:
+            await self._resources.reached(e.revision)
+            raise Raced from e
+        except StoreError as e:
+            raise unavailable(e) from e
+        finally:
+            await reservation.release()
         return await self._written(resource, entry.key, value, revision)
 
     async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
         """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
-        self._allocator.check_writable(resource.kind, entry.name)
         if dry_run:
             return entry
         try:
@@ -93,6 +91,12 @@ class Writer:
             raise unavailable(e) from e
         await self._resources.reached(revision)
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
+
+    async def _hold(self, kind: Kind[Any], entry: Entry | None, obj: Any) -> Reservation:
+        allocation = self._allocations.of(kind)
+        if allocation is None:
+            return NOTHING
+        return await allocation.hold(entry.decode() if entry is not None else None, obj)
 
     async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
         """Returns what was written, once the cache shows it: the cache's own entry unless it is newer by then."""
@@ -109,10 +113,10 @@ def _refuse_version(version: str) -> None:
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
 
 
-async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:
+async def _settle(write: Coroutine[Any, Any, int], reservation: Reservation) -> int:
     """The write's revision. Where the caller is cancelled meanwhile (its client hung up), the write may still happen,
     and what it holds must not be given away before that is known."""
-    if not hold.undo:
+    if reservation.empty:
         return await write
     task = asyncio.ensure_future(write)
     try:
@@ -120,9 +124,9 @@ async def _settle(write: Coroutine[Any, Any, int], hold: Hold) -> int:
     except asyncio.CancelledError:
         await asyncio.wait((task,))
         if not task.cancelled() and task.exception() is None:
-            hold.keep()
+            await reservation.keep()
         raise
-    hold.keep()
+    await reservation.keep()
     return revision
 
 

@@ -29,12 +29,7 @@ def find_target(resources: Resources, info: RequestInfo) -> Target | None:
         return None
     name = parts[1] if count > 1 else ""
     if not resource.kind.namespaced:
-        return Target(resource, "", name, info.subresource) if not info.namespace or _is_itself(info) else None
+        return Target(resource, "", name, info.subresource) if not info.namespace or info.is_of_namespace else None
     if name and not info.namespace:
         return None
     return Target(resource, info.namespace, name, info.subresource)
-
-
-def _is_itself(info: RequestInfo) -> bool:
-    """Returns whether the namespace in the path is the object, and not where the object would be."""
-    return info.resource == "namespaces" and info.path.count("/namespaces/") == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.pod.columns import POD_COLUMNS
-from fairlead.api.core.pod.create import carry_over, prepare_pod
+from fairlead.api.core.pod.create import prepare_pod
 from fairlead.api.core.pod.defaults import default_own_spec, default_pod_spec
 from fairlead.api.core.pod.deletion import grace_s
 from fairlead.api.core.pod.rules import ephemeral_container_changes, pod_create_errors, pod_errors, pod_transition
@@ -45,7 +45,6 @@ POD = Kind(
     columns=POD_COLUMNS,
     default=_default,
     prepare_create=prepare_pod,
-    prepare_update=carry_over,
     rules=pod_errors,
     create_rules=pod_create_errors,
     transition=pod_transition,

@@ -1,0 +1,23 @@
+"""The built-in admission plug-ins, in upstream's order (`AllOrderedPlugins`)."""
+
+from __future__ import annotations
+
+from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
+from fairlead.apiserver.admission.plugin import AdmissionPlugin
+from fairlead.apiserver.admission.priority import Priority
+from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
+from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
+from fairlead.apiserver.admission.tolerations import DefaultTolerationSeconds
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.ids import IdSource
+
+
+def built_in_plugins(resources: Resources, *, ids: IdSource) -> list[AdmissionPlugin]:
+    return [
+        NamespaceLifecycle(resources),
+        Undeletable(),
+        ServiceAccounts(resources, ids=ids),
+        Priority(resources),
+        DefaultTolerationSeconds(),
+        RuntimeClasses(),
+    ]

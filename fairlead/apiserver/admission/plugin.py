@@ -1,0 +1,70 @@
+"""What an admission plug-in is: it may change an object before it is checked, and refuse it before it is written.
+
+What must stay true: `admit` comes before the checks of the kind and may change `obj` (or put another in its place);
+`validate` comes after them and changes nothing. Both see dry runs, and may be called again for the same request if
+another write came between. Upstream's interfaces `MutationInterface` and `ValidationInterface`, in one class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fairlead.apiserver.model import RequestContext, User
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import StatusError, forbidden_object
+
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Attributes:
+    """What is about to happen to which object."""
+
+    operation: Operation
+    kind: Kind[Any]
+    """The kind of the resource, also for a subresource with a body of another kind."""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    """Empty for a create."""
+    obj: Any = None
+    """The new object, or the body of the subresource; of a connect, the options as the query gives them; of a delete,
+    None."""
+    old: Any = None
+    """The object, or the subresource's body, as it is; None for a create and a connect. Never to be changed."""
+    dry_run: bool = False
+    context: RequestContext
+
+    @property
+    def user(self) -> User:
+        return self.context.user
+
+    def warn(self, text: str) -> None:
+        """Adds a `Warning` header to the answer."""
+        self.context.warn(text)
+
+    def annotate(self, key: str, value: str) -> None:
+        """Adds to the audit record of the request."""
+        self.context.annotate(key, value)
+
+    def denied(self, why: str) -> StatusError:
+        """Returns the 403 that refuses the request."""
+        name = self.name or (self.obj.metadata.name if self.operation == "CREATE" else "")
+        return forbidden_object(self.kind.plural, self.kind.group, name, why)
+
+
+class AdmissionPlugin:
+    """Base of all plug-ins: handles nothing, changes nothing, refuses nothing."""
+
+    name: str
+
+    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
+        """Returns whether the plug-in is to be called. The answer is asked for once and kept."""
+        return False
+
+    async def admit(self, attributes: Attributes) -> None:
+        """May change or replace `attributes.obj`. Raises StatusError to refuse the request."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Raises StatusError to refuse the request."""

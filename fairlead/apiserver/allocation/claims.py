@@ -1,0 +1,194 @@
+"""What Services and reserved addresses take out of the pools of `ServiceAllocator`. Implements `Allocation` twice.
+
+What must stay true: a number is taken in memory before the object that uses it is written, without an await in
+between, and given back if the write does not happen.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairlead.api.core.service.families import complete_families
+from fairlead.api.core.service.kind import SERVICE, Service, ServicePort
+from fairlead.api.core.service.predicates import needs_health_port, needs_node_ports
+from fairlead.api.networking.ipaddress.kind import IP_ADDRESS, IPAddress
+from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
+from fairlead.apiserver.allocation.addresspool import TAKEN, Address, AddressPool
+from fairlead.apiserver.allocation.allocator import ServiceAllocator
+from fairlead.apiserver.allocation.model import Reservation
+from fairlead.apiserver.allocation.services import addresses, needs_address, node_ports
+from fairlead.machinery.kind import Kind
+from fairlead.machinery.status import FieldError, already_exists, internal_error, invalid, invalid_object
+
+
+@dataclass(slots=True)
+class Taken:
+    """Implements `Reservation`: each undo gives one number back, unless the write happened."""
+
+    undo: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not self.undo
+
+    async def keep(self) -> None:
+        self.undo.clear()
+
+    async def release(self) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        for undo in reversed(self.undo):
+            undo()
+        self.undo.clear()
+
+
+class ServiceNumbers:
+    """Cluster IPs and node ports of Services. Implements `Allocation`."""
+
+    kind: Kind[Any] = SERVICE
+
+    def __init__(self, allocator: ServiceAllocator) -> None:
+        self._pools = allocator.pools
+        self._families = allocator.families
+        self._ports = allocator.ports
+        self._low, self._high = allocator.port_range
+
+    def complete(self, old: Service | None, new: Service) -> None:
+        """Fills in the families. Raises StatusError 422."""
+        if errors := complete_families(old, new, self._families):
+            raise invalid_object("Service", "", new.metadata.name, errors)
+        if new.spec.type != "LoadBalancer":
+            new.status.loadBalancer = type(new.status.loadBalancer)()
+
+    async def hold(self, old: Service | None, new: Service) -> Reservation:
+        taken = Taken()
+        try:
+            errors = [*self._take_addresses(old, new, taken), *self._take_ports(old, new, taken)]
+            if errors:
+                raise invalid_object("Service", "", new.metadata.name, errors)
+        except BaseException:
+            taken.give_back()
+            raise
+        return taken
+
+    def _take_addresses(self, old: Service | None, new: Service, taken: Taken) -> Iterator[FieldError]:
+        spec = new.spec
+        if not needs_address(new):
+            return
+        held = set(addresses(old)) if old is not None else set()
+        given = list(spec.clusterIPs)
+        for family, ip in zip(spec.ipFamilies, [*given, "", ""], strict=False):
+            pool = self._pools.get(family)
+            if ip in held or pool is None:
+                continue
+            if not ip:
+                spec.clusterIPs.append(self._any_address(pool, taken))
+            elif why := self._claim(pool, ipaddress.ip_address(ip), new, taken):
+                yield invalid("spec.clusterIPs", given, f"failed to allocate IP {ip}: {why}")
+        spec.clusterIP = spec.clusterIPs[0]
+
+    def _any_address(self, pool: AddressPool, taken: Taken) -> str:
+        number = pool.take_any()
+        if number is None:
+            raise internal_error("failed to allocate a serviceIP: range is full")
+        taken.undo.append(lambda: pool.release(number))
+        return str(ipaddress.ip_address(number))
+
+    def _claim(self, pool: AddressPool, address: Address, new: Service, taken: Taken) -> str:
+        """Why the address cannot be had, or nothing. That of the Service `kubernetes` is nobody else's: whoever took
+        it between its deletion and its return, would cut all Pods off from the API."""
+        meta = new.metadata
+        ours = (meta.namespace, meta.name) == ("default", "kubernetes")
+        why = pool.refusal(address) or (TAKEN if pool.keeps(address) and not ours else "")
+        if not why:
+            pool.take(int(address))
+            taken.undo.append(lambda: pool.release(int(address)))
+        return why
+
+    def _take_ports(self, old: Service | None, new: Service, taken: Taken) -> Iterator[FieldError]:
+        held = set(node_ports(old)) if old is not None else set()
+        ours = set(held)
+        for i, port in enumerate(new.spec.ports):
+            # Two protocols of one Service may share a number; that one protocol has it twice is the checks' business.
+            if port.nodePort and port.nodePort not in ours:
+                ours.add(port.nodePort)
+                if why := self._take_port(port.nodePort, taken):
+                    yield invalid(f"spec.ports[{i}].nodePort", port.nodePort, why)
+        if needs_node_ports(new.spec):
+            for port in new.spec.ports:
+                port.nodePort = port.nodePort or _shared_port(port, new) or self._any_port(taken, "a nodePort")
+        self._take_health_port(held, new, taken)
+
+    def _take_health_port(self, held: set[int], new: Service, taken: Taken) -> None:
+        spec = new.spec
+        if not needs_health_port(new.spec):
+            return
+        if not spec.healthCheckNodePort:
+            spec.healthCheckNodePort = self._any_port(taken, "a HealthCheck NodePort 0")
+        elif spec.healthCheckNodePort not in held and (why := self._take_port(spec.healthCheckNodePort, taken)):
+            raise internal_error(f"failed to allocate requested HealthCheck NodePort {spec.healthCheckNodePort}: {why}")
+
+    def _any_port(self, taken: Taken, what: str) -> int:
+        index = self._ports.take_any()
+        if index is None:
+            raise internal_error(f"failed to allocate {what}: range is full")
+        taken.undo.append(lambda: self._ports.release(index))
+        return self._low + index
+
+    def _take_port(self, port: int, taken: Taken) -> str:
+        """Why the port cannot be had, or nothing."""
+        if not self._low <= port <= self._high:
+            return f"provided port is not in the valid range. The range of valid ports is {self._low}-{self._high}"
+        if not self._ports.take(port - self._low):
+            return "provided port is already allocated"
+        taken.undo.append(lambda: self._ports.release(port - self._low))
+        return ""
+
+
+class ReservedAddresses:
+    """IPAddress objects that are made by hand: such an address is as taken as a Service's. Implements `Allocation`."""
+
+    kind: Kind[Any] = IP_ADDRESS
+
+    def __init__(self, allocator: ServiceAllocator) -> None:
+        self._pools = allocator.pools
+
+    def complete(self, old: IPAddress | None, new: IPAddress) -> None:
+        """Nothing depends on the cluster."""
+
+    async def hold(self, old: IPAddress | None, new: IPAddress) -> Reservation:
+        address = ipaddress.ip_address(new.metadata.name)
+        pool = self._pools.get(f"IPv{address.version}")
+        if old is not None or pool is None:
+            return Taken()
+        if address in pool or pool.keeps(address):
+            raise already_exists(IP_ADDRESS.plural, IP_ADDRESS.group, new.metadata.name)
+        pool.take(int(address))
+        return Taken([lambda: pool.release(int(address))])
+
+
+class DerivedAddresses(AdmissionPlugin):
+    """Refuses to change or delete the IPAddress of a Service, which follows from the Service."""
+
+    name = "DerivedAddresses"
+
+    def __init__(self, allocator: ServiceAllocator) -> None:
+        self._allocator = allocator
+
+    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
+        return operation in ("UPDATE", "DELETE") and kind is IP_ADDRESS
+
+    async def validate(self, attributes: Attributes) -> None:
+        if holder := self._allocator.holder_of(attributes.name):
+            raise attributes.denied(f"it is the address of the Service {holder}")
+
+
+def _shared_port(wanted: ServicePort, service: Service) -> int:
+    """The node port that the same port already has for another protocol (DNS over TCP and UDP), or 0."""
+    taken = {port.nodePort for port in service.spec.ports if port.protocol == wanted.protocol}
+    same = (port.nodePort for port in service.spec.ports if port.port == wanted.port)
+    return next((number for number in same if number and number not in taken), 0)

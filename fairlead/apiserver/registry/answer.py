@@ -1,0 +1,29 @@
+"""An object as an answer, in the form that the client asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.apiserver.model import Outcome, json_response
+from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.represent import Represent
+from fairlead.base.clock import Clock
+from fairlead.machinery.kind import Kind
+from fairlead.runtime.client import Request
+
+_INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Metadata", "Object": "Object"}
+
+
+def representation(kind: Kind[Any], request: Request, *, clock: Clock) -> Represent:
+    """Returns how objects are shown to the client of the request. Raises StatusError 406."""
+    form = wanted_form(request.headers.get("accept", ""))
+    return Represent(kind, form, _INCLUDE.get(request.query.get("includeObject", ""), "Metadata"), clock)
+
+
+def written(kind: Kind[Any], request: Request, entry: Entry, *, clock: Clock, status: int = 200) -> Outcome:
+    """Returns the answer with one object. Raises StatusError 406."""
+    if wanted_form(request.headers.get("accept", "")) == "Object":
+        return json_response(entry.raw, status)
+    return json_response(representation(kind, request, clock=clock).one(entry), status)

@@ -1,0 +1,1 @@
+"""The code behind the subresources that kinds declare: a module each, and the table that dispatches to them."""

@@ -1,0 +1,48 @@
+"""All subresources that have code of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.auth.tokenrequest import TokenIssuer
+from fairlead.apiserver.connect.kubelet import Kubelet
+from fairlead.apiserver.connect.proxying import Proxies
+from fairlead.apiserver.registry.subresources.binding import BindingSubresource
+from fairlead.apiserver.registry.subresources.connect import LogSubresource, PodConnection, Proxied
+from fairlead.apiserver.registry.subresources.eviction import EvictionSubresource
+from fairlead.apiserver.registry.subresources.finalize import FinalizeSubresource
+from fairlead.apiserver.registry.subresources.scale import ScaleSubresource
+from fairlead.apiserver.registry.subresources.table import Served
+from fairlead.apiserver.registry.subresources.token import TokenSubresource
+from fairlead.apiserver.registry.writers import Writers
+from fairlead.base.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """What stands behind the subresources that are not about the object alone."""
+
+    kubelet: Kubelet
+    proxies: Proxies
+    tokens: TokenIssuer
+
+
+def built_in_subresources(
+    writers: Writers, backends: Backends, admission: AdmissionChain, *, clock: Clock
+) -> list[Served]:
+    kubelet, proxies = backends.kubelet, backends.proxies
+    return [
+        ScaleSubresource(writers.updater, writers.applier, admission),
+        BindingSubresource(writers.updater, admission, clock=clock),
+        EvictionSubresource(writers.deleter, admission),
+        FinalizeSubresource(writers.updater, clock=clock),
+        TokenSubresource(backends.tokens, admission),
+        LogSubresource(kubelet),
+        PodConnection("exec", "PodExecOptions", kubelet, admission),
+        PodConnection("attach", "PodAttachOptions", kubelet, admission),
+        PodConnection("portforward", "PodPortForwardOptions", kubelet, admission),
+        Proxied("PodProxyOptions", proxies, admission),
+        Proxied("ServiceProxyOptions", proxies, admission),
+        Proxied("NodeProxyOptions", proxies, admission),
+    ]

@@ -1,0 +1,58 @@
+"""log, exec, attach, portforward and proxy: requests that are passed on to a node, a Pod or a Service's endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multidict import MultiDict, MultiDictProxy
+
+from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.connect.kubelet import Kubelet
+from fairlead.apiserver.connect.proxying import Proxies
+from fairlead.apiserver.model import Outcome
+from fairlead.apiserver.registry.subresources.table import Call
+
+
+class LogSubresource:
+    """Only reads, so that admission is not asked."""
+
+    subresource = ("log", "Pod")
+    any_method = False
+
+    def __init__(self, kubelet: Kubelet) -> None:
+        self._kubelet = kubelet
+
+    async def handle(self, call: Call) -> Outcome:
+        return await self._kubelet.handle(call.target, call.request)
+
+
+class PodConnection:
+    """exec, attach or portforward."""
+
+    any_method = False
+
+    def __init__(self, name: str, body: str, kubelet: Kubelet, admission: AdmissionChain) -> None:
+        self.subresource = (name, body)
+        self._kubelet = kubelet
+        self._admission = admission
+
+    async def handle(self, call: Call) -> Outcome:
+        options = MultiDict(call.request.query)
+        admitted = await self._admission.review(call.attributes("CONNECT", options))
+        return await self._kubelet.handle(call.target, replace(call.request, query=admitted))
+
+
+class Proxied:
+    """proxy of a Pod, a Service or a node."""
+
+    any_method = True
+
+    def __init__(self, body: str, proxies: Proxies, admission: AdmissionChain) -> None:
+        self.subresource = ("proxy", body)
+        self._proxies = proxies
+        self._admission = admission
+
+    async def handle(self, call: Call) -> Outcome:
+        options = MultiDictProxy(MultiDict(call.request.query))  # the backend gets the query as it was sent
+        await self._admission.review(call.attributes("CONNECT", options))
+        return self._proxies.locate(call.target)

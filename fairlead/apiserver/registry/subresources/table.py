@@ -1,0 +1,102 @@
+"""From a subresource that a kind declares to the code that serves it.
+
+What must stay true: discovery, OpenAPI and dispatch read the same declaration (`machinery.subresources`). What is not
+declared is not dispatched, whatever is registered here; a kind that declares what nothing serves is not added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fairlead.apiserver.admission.plugin import Attributes, Operation
+from fairlead.apiserver.model import Outcome, RequestContext
+from fairlead.apiserver.watchcache.target import Target
+from fairlead.machinery.kind import Kind, Subresource
+from fairlead.machinery.status import method_not_allowed, no_such_resource
+from fairlead.machinery.subresources import subresources_of
+from fairlead.runtime.client import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request for an object or its subresource."""
+
+    target: Target
+    request: Request
+    context: RequestContext
+
+    @property
+    def parent(self) -> Target:
+        """The object whose subresource is asked for."""
+        return Target(self.target.resource, self.target.namespace, self.target.name)
+
+    def attributes(self, operation: Operation, obj: Any, *, old: Any = None, dry_run: bool = False) -> Attributes:
+        """Returns what admission is to decide about a body that is not the object itself."""
+        target = self.target
+        return Attributes(
+            operation=operation,
+            kind=target.resource.kind,
+            subresource=target.subresource,
+            namespace=target.namespace,
+            name=target.name,
+            obj=obj,
+            old=old,
+            dry_run=dry_run,
+            context=self.context,
+        )
+
+
+Handler = Callable[[Call], Awaitable[Outcome]]
+
+
+class Served(Protocol):
+    """The code of one subresource."""
+
+    @property
+    def subresource(self) -> tuple[str, str]:
+        """Its name, and the kind of its body as declared: several kinds may declare the same."""
+        ...
+
+    @property
+    def any_method(self) -> bool:
+        """Whether methods without a verb (OPTIONS) are served, too."""
+        ...
+
+    async def handle(self, call: Call) -> Outcome:
+        """Raises StatusError."""
+        ...
+
+
+class SubresourceTable:
+    """`parts` serves the subresources that are fields of the object itself (`status` and `Kind.parts`)."""
+
+    def __init__(self, served: Iterable[Served], parts: Handler) -> None:
+        self._served = {one.subresource: one for one in served}
+        self._parts = parts
+
+    @property
+    def registered(self) -> set[tuple[str, str]]:
+        return set(self._served)
+
+    async def handle(self, call: Call) -> Outcome:
+        """Answers a request for a subresource. Raises StatusError 404 and 405, and what its code raises."""
+        kind, info = call.target.resource.kind, call.context.info
+        declared = next((s for s in subresources_of(kind) if s.name == call.target.subresource), None)
+        if declared is None:
+            raise no_such_resource()
+        served = self._served.get(_key(declared))
+        if info.verb not in declared.verbs and not (served is not None and served.any_method and not info.verb):
+            raise method_not_allowed()
+        return await (served.handle if served is not None else self._parts)(call)
+
+    def check(self, kind: Kind[Any]) -> None:
+        """Raises ValueError if the kind declares a subresource that nothing serves."""
+        for declared in kind.subresources:
+            if _key(declared) not in self._served:
+                raise ValueError(f"subresource {declared.name} of {kind.resource}: no code serves it")
+
+
+def _key(declared: Subresource) -> tuple[str, str]:
+    return declared.name, declared.gvk.kind

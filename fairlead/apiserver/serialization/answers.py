@@ -1,0 +1,10 @@
+"""Answers that are no object."""
+
+from __future__ import annotations
+
+from fairlead.machinery.decode import encode
+
+
+def success(code: int) -> bytes:
+    """Returns the Status of a request that has no other result."""
+    return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code})
