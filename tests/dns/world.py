@@ -27,6 +27,7 @@ from fairlead.dns.records import (
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.wire import Query, encode_name, make_query, render_address, render_name
 from fairlead.dns.zone import Zone
+from tests.dns import oracle
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33,
          "ANY": 255, "AXFR": 252}  # fmt: skip
@@ -126,7 +127,23 @@ def question(name: str, kind: str) -> bytes:
 
 
 def sections(data: bytes) -> tuple[int, list[list[str]]]:
-    """Flags, and the records of the three sections as text."""
+    """Returns flags, and the records of the three sections as text. Fails if dnspython reads something else."""
+    flags, shown = _sections(data)
+    message = oracle.read(data)
+    assert flags & ~15 == message.flags & ~15
+    assert [list(map(_comparable, rows)) for rows in shown] == [
+        list(map(_comparable, rows)) for rows in oracle.rows(message)
+    ]
+    return flags, shown
+
+
+def _comparable(row: str) -> str:
+    """Without the data of kinds that `_data` shows in a form of its own."""
+    owner, ttl, kind, data = row.split(" ", 3)
+    return f"{owner.lower()} {ttl} {kind} {'' if kind in ('SOA', 'TXT', 'HINFO') else data}"
+
+
+def _sections(data: bytes) -> tuple[int, list[list[str]]]:
     _, flags, questions, *counts = wire.HEADER.unpack_from(data)
     assert questions == 1
     at = wire.skip_name(data, 12) + 4
