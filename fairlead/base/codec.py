@@ -4,7 +4,7 @@ What must stay true: `decode(T, encode(T, value)) == value`, and what does not f
 a tree at once. The annotations of a class are read once, at the first use. Supported are str, int, float, bool, Any,
 `X | None`, Literal, `list[X]`, `tuple[X, ...]`, `tuple[X, Y]`, `dict[str, X]`, `Mapping[str, X]`, dataclasses, and
 unions of dataclasses, which the key `type` (the name of the class) tells apart. `Annotated[X, Text(read)]` is a text
-that `read` turns into an X. `wire(KEY)` makes a field whose key is no Python name.
+that `read` turns into an X. `wire(KEY)` makes a field whose key is not a Python name.
 
 Rejected: msgspec, which costs the supervisor, pid 1 and every zygote 2.7 MB and stops at the first fault; pickle, which
 runs what a peer sends.
@@ -124,7 +124,7 @@ Decode = Callable[[Any, _Walk, Place], Any]
 @dataclass(frozen=True, slots=True)
 class _Codec:
     name: str
-    """Of the type, in errors."""
+    """The type in the words of errors."""
     encode: Encode | None
     """None: the tree is the value itself."""
     decode: Decode

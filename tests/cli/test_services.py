@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairlead.cli.services import NotFound, browsable, choose, doors, rows
-from fairlead.cmd.commands.services import service_name
+from fairlead.cmd.commands.open import service_name
 from fairlead.cmd.errors import UsageError
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import fairlead.cmd.commands
 from fairlead import __version__
-from fairlead.cmd.main import COMMANDS, build_parser, main, parse
+from fairlead.cmd.commands import COMMANDS
+from fairlead.cmd.main import build_parser, main, parse
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +46,10 @@ def outcome(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, s
         ["up", "--pod-cidr", "10.96.0.0/16"],
         ["up", "--service-cidr", "10.0.0.1/8"],
         ["up", "--node-port-range", "5-1"],
+        ["up", "--pod-cidr", ""],
+        ["up", "--expose-host", ""],
+        ["up", "--upstream", "nowhere"],
+        ["up", "--lb-pool", "x"],
         ["up", "--name", "../x"],
         ["down", "--", "ls"],
         ["status", "-o", "yaml"],
@@ -76,24 +86,50 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome(["--help"], capsys)
     assert code == 0
-    assert all(f"\n    {name}" in out for name in COMMANDS)
+    assert all(f"\n    {command.name}" in out for command in COMMANDS)
 
 
-OF_NO_CLUSTER = {"proxy"}
+def test_every_module_of_commands_is_declared_and_the_other_way_round() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(fairlead.cmd.commands.__path__)}
+    assert modules == {command.name for command in COMMANDS}
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("command", ["--help", "version"])
+def test_what_needs_no_cluster_imports_no_other_command(command: str) -> None:
+    code = f"import sys, fairlead.cmd.main as m\ntry: m.main([{command!r}])\nexcept SystemExit: pass\n"
+    show = "print(*(name for name in sys.modules if name.startswith('fairlead.')), file=sys.stderr)"
+    found = subprocess.run([sys.executable, "-c", code + show], capture_output=True, text=True, check=True)
+    allowed = {"fairlead.cmd", "fairlead.cmd.main", "fairlead.cmd.errors", "fairlead.cmd.commands"}
+    assert set(found.stderr.split()) - allowed <= {f"fairlead.cmd.commands.{command}"}
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_flag_has_a_phrase_of_its_own(command: str) -> None:
+    parser = build_parser(command)
+    (subparsers,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    for action in subparsers.choices[command]._actions:
+        assert action.help, f"{command} {action.dest}"
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome([command, "--help"], capsys)
     assert (code, "usage: " in out) == (0, True)
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - OF_NO_CLUSTER))
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS if command.cluster is not None])
 def test_every_command_that_is_about_a_cluster_takes_its_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome([command, "--help"], capsys)
     assert code == 0
     assert "--name" in out
     assert parse([command, "--name", "x"]).name == "x"
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS if command.cluster is None])
+def test_a_command_that_is_about_no_cluster_refuses_a_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = outcome([command, "--name", "x"], capsys)
+    assert (code, out) == (2, "")
+    assert "unrecognized arguments: --name x" in err
 
 
 def test_what_follows_two_dashes_is_the_shell_s_command_untouched() -> None:

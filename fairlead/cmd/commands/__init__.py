@@ -1,0 +1,39 @@
+"""The commands: one module each, with `configure(parser)`, which adds its flags, and `run(args)`, which returns its
+exit code. A command is declared in `COMMANDS` and nowhere else. Its module is imported only if it is the one that was
+called, so a module's imports cost the other commands nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DEFAULT_NAME = "default"
+
+
+class Command(NamedTuple):
+    """A NamedTuple, because `dataclasses` would double the imports of `fairlead --help`."""
+
+    name: str
+    """Also the name of the module."""
+    summary: str
+    """A phrase for `fairlead --help`."""
+    cluster: str | None = DEFAULT_NAME
+    """The default of `--name`; None: the command is not about a cluster of this machine."""
+    takes_argv: bool = False
+    """The command gets the words after `--`."""
+
+
+COMMANDS = (
+    Command("up", "start a cluster with the settings of its last start and those given now"),
+    Command("down", "stop a cluster"),
+    Command("status", "show the state of a cluster"),
+    Command("env", "print the shell command that points kubectl at a cluster"),
+    Command("kubeconfig", "print the kubeconfig of a cluster"),
+    Command("shell", "run a shell or a command on a node: files of the host, network of the node", takes_argv=True),
+    Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
+    Command("open", "open a Service in the browser"),
+    Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),
+    Command("demo", "start a fresh cluster with Pods and Services, and show which Pods answer", cluster="demo"),
+    Command("proxy", "run the Service proxy for a node of any cluster in this network namespace", cluster=None),
+    Command("version", "print the version of Fairlead", cluster=None),
+)

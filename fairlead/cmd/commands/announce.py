@@ -1,114 +1,29 @@
-"""`fairlead announce`: makes load balancers' addresses answer on the network of a real machine, for as long as it runs.
-
-One on each machine, beside its proxy; together they see to it that each address answers on one machine. It talks to the
-API server of any cluster whose load-balancer controller is Fairlead's, and to the other machines by frames on the link.
-"""
+"""`fairlead announce`: the announcer of one machine, beside its proxy."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import socket
-from pathlib import Path
-from typing import TYPE_CHECKING
+import argparse
 
-from fairlead.base.output import guard_output
-from fairlead.cmd.cluster.paths import paths_of
-from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.wiring.access import Access, in_pod, read_kubeconfig
-
-if TYPE_CHECKING:
-    from fairlead.base.log import Log
-    from fairlead.loadbalancer.announcer.plan import Surroundings
-    from fairlead.runtime.client import Client
-
-_RETRY_S = 1.0
-_GROUP_DIGITS = 12
+from fairlead.cmd.wiring.announcer import announce
 
 
-def announce(name: str, kubeconfig: str, interface: str, node_name: str) -> int:
-    """Until it is told to end. What it holds by then runs out by itself within seconds."""
-    if os.geteuid() != 0:
-        raise UsageError("announce: only root may give this machine addresses")
-    if not interface:
-        raise UsageError(f"announce: on which link? --interface LINK, one of {_links()}")
-    access = _access(name, kubeconfig)
-    around = _surroundings(interface)
-    from fairlead.base.clock import RealClock
-    from fairlead.base.log import stderr_log
-
-    node = node_name or socket.gethostname().lower()
-    log = stderr_log("announcer", clock=RealClock())
-    asyncio.run(_until_asked(access, interface, node, around, log))
-    return 0
-
-
-def _access(name: str, kubeconfig: str) -> Access:
-    """As said; else a Pod's own; else of a cluster on this machine."""
-    if kubeconfig:
-        return read_kubeconfig(Path(kubeconfig))
-    own = paths_of(name).kubeconfig
-    found = in_pod(os.environ) or (read_kubeconfig(own) if own.exists() else None)
-    if found is None:
-        raise UsageError(f'announce: this machine has no cluster "{name}"; of another one: --kubeconfig FILE')
-    return found
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kubeconfig",
+        default="",
+        metavar="FILE",
+        help="kubeconfig of the cluster (default: in a Pod its service account, otherwise the cluster of --name)",
+    )
+    parser.add_argument(
+        "--interface", default="", metavar="LINK", help="network link to announce on, e.g. eth0 (required)"
+    )
+    parser.add_argument(
+        "--hostname-override",
+        default="",
+        metavar="NODE",
+        help="name of this machine's node (default: hostname in lower case)",
+    )
 
 
-def _surroundings(interface: str) -> Surroundings:
-    from fairlead.loadbalancer.announcer.run import surroundings
-
-    try:
-        around = surroundings(interface)
-    except OSError as e:
-        raise UsageError(f'--interface: this machine has no "{interface}" ({e.strerror}); it has {_links()}') from e
-    if not around.networks:
-        raise CommandError(f"--interface: {interface} has no address yet, so no network to announce addresses of")
-    return around
-
-
-def _links() -> str:
-    return ", ".join(name for _, name in socket.if_nameindex())
-
-
-async def _until_asked(access: Access, interface: str, name: str, around: Surroundings, log: Log) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await _run(access, interface, name, around, log)
-    except asyncio.CancelledError:
-        log.info("ends")
-
-
-async def _run(access: Access, interface: str, name: str, around: Surroundings, log: Log) -> None:
-    from fairlead.base.tasks import run_all
-    from fairlead.loadbalancer.announcer.loop import run
-    from fairlead.loadbalancer.announcer.run import Leg
-    from fairlead.runtime.informer import InformerSet
-    from fairlead.runtime.typed import ApiClient
-
-    guard_output()
-    client = ApiClient(access.transport(agent="fairlead-announce"))
-    leg = Leg(interface, await _group(client, log))
-    log.info("listens", interface=interface, node=name, networks=",".join(map(str, around.networks or ())))
-    informers = InformerSet(client, log=log)
-    announcer = run(informers, node_name=name, segment=leg, surroundings=around, log=log)
-    await run_all(announcer, informers.run())
-
-
-async def _group(client: Client, log: Log) -> str:
-    """What tells this cluster's machines from another's on the same network. Waits for the API server."""
-    from fairlead.api.core.namespace.kind import NAMESPACE
-    from fairlead.machinery.status import StatusError
-
-    while True:
-        try:
-            uid = (await client.get(NAMESPACE, "kube-system")).metadata.uid
-            return str(uid).replace("-", "")[:_GROUP_DIGITS]
-        except StatusError as e:
-            raise CommandError(f"announce: the API server does not show the namespace kube-system: {e}") from e
-        except ConnectionError as e:
-            log.warn("the API server does not answer", error=e)
-            await asyncio.sleep(_RETRY_S)
+def run(args: argparse.Namespace) -> int:
+    return announce(args.name, args.kubeconfig, args.interface, args.hostname_override)

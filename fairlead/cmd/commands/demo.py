@@ -5,6 +5,7 @@ It names kinds because it tells a story about these very ones. The cluster stays
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -15,18 +16,18 @@ from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
 
-from fairlead.base.clock import Clock
+from fairlead.base.clock import Clock, RealClock
 from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
 from fairlead.cli.table import render, render_table
 from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster.config import Given
+from fairlead.cmd.cluster.merging import Given
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
-from fairlead.cmd.commands.down import down
-from fairlead.cmd.commands.shell import holder, run_in_node
-from fairlead.cmd.commands.up import up
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.process.nodeentry import holder, run_in_node
+from fairlead.cmd.process.starting import start_cluster
+from fairlead.cmd.process.stopping import stop_cluster
 from fairlead.cmd.program import program
 
 NODES = 3
@@ -36,13 +37,18 @@ _SERVE_LIMIT_S = 60.0
 _PODS = "/api/v1/namespaces/default/pods"
 
 
-def demo(name: str, *, clock: Clock) -> int:
+def configure(_: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run(args: argparse.Namespace) -> int:
+    name, clock = args.name, RealClock()
     if not EXAMPLES.is_dir():
         raise CommandError(f"{EXAMPLES} is missing: run the demo from a clone of the repository")
     if paths_of(name).root.exists():
-        print(f'starting afresh: the last cluster "{name}" goes')
-        down(name, forget=True, quiet=True)
-    up(name, Given(nodes=NODES, upstream="none"), detach=True, parent=None, clock=clock)
+        print(f'starting afresh: deleting the last cluster "{name}"')
+        stop_cluster(name, purge=True, quiet=True)
+    start_cluster(name, Given(nodes=NODES, upstream="none"), detach=True, parent=None, clock=clock)
     paths = paths_of(name)
     config = settings.load(paths)
     assert config is not None
@@ -127,10 +133,10 @@ def _from_pod(paths: Paths, api_port: int, pods: list[str], address: str, port: 
 def _from_node(paths: Paths, pods: list[str], address: str, port: int) -> Counter[str]:
     from fairlead.cli.requests import count_by_name, get
 
-    run = read_run(paths)
-    if run is None or not run.alive():
+    found = read_run(paths)
+    if found is None or not found.alive():
         raise CommandError("the cluster has just ended")
-    answers = _inside(holder(run, None), lambda: count_by_name((get(address, port) for _ in range(REQUESTS)), pods))
+    answers = _inside(holder(found, None), lambda: count_by_name((get(address, port) for _ in range(REQUESTS)), pods))
     return Counter(answers)
 
 

@@ -1,111 +1,39 @@
-"""`fairlead shell`: a program on a node, that is with the host's files and the node's network.
-
-It enters the namespaces of the node's zygote, which lives as long as the node (an agent may just be starting again),
-by way of /proc: the user who made the cluster owns its user namespace and may enter it; nothing is setuid.
-The program is in the sandbox's pid namespace too, so it ends with the cluster.
-"""
+"""`fairlead shell`: a program on a node."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import pwd
-import signal
 import sys
-from collections.abc import Callable
 from shutil import which
 from typing import NoReturn
 
-from fairlead.cmd.cluster.config import load
-from fairlead.cmd.cluster.paths import paths_of
-from fairlead.cmd.cluster.state import Run, is_alive
-from fairlead.cmd.commands.status import running
-from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.enter import reset_signals
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.process.nodeentry import holder, run_in_node
 from fairlead.cmd.process.resolvconf import bind, write_files
-from fairlead.net import linux
-
-_KINDS = (
-    ("user", linux.CLONE_NEWUSER),
-    ("mnt", linux.CLONE_NEWNS),
-    ("net", linux.CLONE_NEWNET),
-    ("uts", linux.CLONE_NEWUTS),
-    ("ipc", linux.CLONE_NEWIPC),
-    ("pid", linux.CLONE_NEWPID),
-)
 
 
-def shell(name: str, node: str | None, argv: list[str]) -> int:
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "fairlead shell [-h] [--name NAME] [NODE] [-- COMMAND...]"
+    parser.add_argument("node", nargs="?", metavar="NODE", help="name of the node, e.g. node2 (default: node1)")
+
+
+def run(args: argparse.Namespace) -> int:
     """Runs the command (default: the user's shell) on the node; returns its exit code."""
-    _, run = running(name)
-    pid = holder(run, node)
-    command = argv or [_login_shell()]
-    config = load(paths_of(name))
-    bound = write_files(config, paths_of(name)) if config is not None else []
+    paths, found = running(args.name)
+    pid = holder(found, args.node)
+    command = args.argv or [_login_shell()]
+    config = settings.load(paths)
+    bound = write_files(config, paths) if config is not None else []
 
     def work() -> NoReturn:
         bind(bound)
         _exec(command)
 
     return run_in_node(pid, work)
-
-
-def holder(run: Run, node: str | None) -> int:
-    """A living process in the node's namespaces."""
-    names = [n.name for n in run.nodes]
-    wanted = node or names[0]
-    if wanted not in names:
-        raise UsageError(f'there is no node "{wanted}": the cluster has {", ".join(names)}')
-    for kind in ("zygote", "agent"):
-        component = run.component(f"{kind}-{wanted}")
-        if component is not None and component.pid and is_alive(component.pid, component.startTime):
-            return component.pid
-    raise CommandError(f"{wanted} is just starting; try again")
-
-
-def run_in_node(pid: int, work: Callable[[], NoReturn]) -> int:
-    """Runs `work` in a child inside the namespaces of `pid`; returns its exit code. This process must be
-    single-threaded, and is inside as well afterwards (but for the pid namespace): it should end soon."""
-    _enter(pid)
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-            reset_signals()
-            work()
-        finally:
-            os._exit(127)
-    # The terminal sends Ctrl-C to the command as well; what is sent to us alone is passed on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGQUIT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _: _pass_on(child, n))
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
-def _pass_on(child: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, number)
-
-
-def _enter(pid: int) -> None:
-    folder = os.getcwd()
-    try:
-        fds = [(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC), flag) for kind, flag in _KINDS]
-    except PermissionError as e:
-        raise CommandError("the cluster belongs to another user") from e
-    except FileNotFoundError as e:
-        raise CommandError("the node has just ended; try again") from e
-    for fd, flag in fds:
-        linux.setns(fd, flag)
-        os.close(fd)
-    try:
-        os.chdir(folder)
-    except OSError:
-        os.chdir("/")
 
 
 def _exec(command: list[str]) -> NoReturn:

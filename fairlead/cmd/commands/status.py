@@ -1,4 +1,4 @@
-"""`fairlead status`, and where the kubeconfig is.
+"""`fairlead status`: what runs, and which nodes are Ready.
 
 What runs is told by `run.json` as far as the processes in it are alive, so it is right after a kill -9 too; whether
 nodes are Ready only the API knows.
@@ -6,11 +6,12 @@ nodes are Ready only the API knows.
 
 from __future__ import annotations
 
+import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.lookup import absent, stopped
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import Run, is_alive, read_run
 from fairlead.cmd.errors import CommandError
@@ -18,31 +19,17 @@ from fairlead.cmd.errors import CommandError
 _ASK_S = 3.0
 
 
-def kubeconfig_path(name: str) -> Path:
-    paths = paths_of(name)
-    if not paths.kubeconfig.exists():
-        raise CommandError(_absent(name))
-    return paths.kubeconfig
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: tables)")
 
 
-def running(name: str) -> tuple[Paths, Run]:
-    """The cluster's folder and what runs. Raises CommandError where it does not run."""
-    paths = paths_of(name)
-    run = read_run(paths)
-    if run is None or not run.alive():
-        raise CommandError(
-            f'cluster "{name}" is not running; {_start(name)}' if paths.config.exists() else _absent(name)
-        )
-    return paths, run
-
-
-def status(name: str, *, as_json: bool) -> int:
-    """Prints; a process that is just being started again has pid 0. Returns 0 where the cluster runs, else 1."""
-    paths = paths_of(name)
-    if not as_json and not paths.config.exists():
-        raise CommandError(_absent(name))
-    tree = describe(name, paths)
-    print(json.dumps(tree, indent=2) if as_json else _render(tree))
+def run(args: argparse.Namespace) -> int:
+    """Prints the state; a component that is just being started again has pid 0. Returns 1 if the cluster is down."""
+    paths = paths_of(args.name)
+    if args.output != "json" and not paths.config.exists():
+        raise CommandError(absent(args.name))
+    tree = describe(args.name, paths)
+    print(json.dumps(tree, indent=2) if args.output == "json" else _render(tree))
     return 0 if tree["running"] else 1
 
 
@@ -123,7 +110,7 @@ def _render(tree: dict[str, Any]) -> str:
     from fairlead.cli.table import render
 
     if not tree["running"]:
-        return _stopped(tree["name"])
+        return stopped(tree["name"])
     nodes = render(
         ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
         [
@@ -152,15 +139,3 @@ def _apis(tree: dict[str, Any]) -> str:
 
 def _node_state(node: dict[str, Any]) -> str:
     return "Ready" if node["ready"] else "NotReady"
-
-
-def _stopped(name: str) -> str:
-    return f'cluster "{name}" is not running; {_start(name)}'
-
-
-def _absent(name: str) -> str:
-    return f'there is no cluster "{name}"; {_start(name)}'
-
-
-def _start(name: str) -> str:
-    return f"start it: fairlead up --detach{'' if name == 'default' else f' --name {name}'}"

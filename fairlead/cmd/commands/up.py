@@ -1,299 +1,149 @@
-"""`fairlead up`: from settings to a supervisor, in the foreground or left behind (`--detach`).
-
-With `--detach` the supervisor is a fork of this process (no second start of the interpreter); the command prints what
-the supervisor reports through a pipe and returns when the cluster is ready or has failed.
-"""
+"""`fairlead up`."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
+import argparse
 import os
-import signal
-import socket
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
 
-from fairlead.base.clock import Clock
-from fairlead.base.limits import explain_fork
-from fairlead.base.output import guard_output
-from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig, Given
-from fairlead.cmd.cluster.lock import PAUSE_S, purge, try_lock
-from fairlead.cmd.cluster.paths import Paths, make_private, open_log, paths_of
-from fairlead.cmd.cluster.state import age_of_process_s, read_run
-from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.parent import watch_parent
-from fairlead.cmd.process.preflight import check_proxy_mode
-from fairlead.cmd.program import program
-from fairlead.cmd.wiring import hostroutes
-
-if TYPE_CHECKING:
-    from fairlead.net.hostlink.plan import HostLink
-
-_SQLITE = b"SQLite format 3\0"
-_LEAVING_S = 5.0
-"""How long a cluster that is just going down may still hold its lock."""
+from fairlead.base.clock import RealClock
+from fairlead.base.numbers import integer
+from fairlead.cmd.cluster import flags
+from fairlead.cmd.cluster.merging import Given
+from fairlead.cmd.cluster.ranges import parse_cidrs
+from fairlead.cmd.process.starting import start_cluster
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    config: ClusterConfig
-    paths: Paths
-    apis: Sequence[socket.socket]
-    """The API's: on 127.0.0.1, and perhaps one for other machines."""
-    fresh: bool
-    """The cluster's folder had nothing in it but the lock."""
-    link: HostLink | None
-    """To be made to the host's network."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    _add_life(parser)
+    _add_network(parser)
+    _add_machine(parser)
+    _add_store(parser)
 
 
-def up(name: str, given: Given, *, detach: bool, parent: int | None, clock: Clock) -> int:
-    """Starts the cluster; in the foreground it returns when the cluster has ended. `parent` is what `watch_parent`
-    takes, or None if the cluster shall outlive its parent."""
-    report = _reporter(clock)
-    if detach and parent is not None:
-        raise UsageError("--die-with-parent: with --detach there is no parent to die with; leave one of them away")
-    watched = None if parent is None else watch_parent(parent)
-    prepared = prepare(name, given, report, clock=clock)
-    if detach:
-        return _detached(prepared, clock, report)
-    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True), parent=watched)
-    print(f'cluster "{name}" is down')
-    return 0
-
-
-def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Clock) -> Prepared:
-    """Takes the lock (until this process ends), settles the settings and the API's port. If it raises, it leaves
-    nothing of its own behind, and nothing of another command's is touched."""
-    # Wrong use is told before anything is made; whether a pool fits depends on the ranges that the cluster has already.
-    settings.merge(name, None, replace(given, lb_pool=None), has_store=False)
-    hostroutes.check_rights(wanted=bool(given.host_routes))
-    check_proxy_mode(given.proxy_mode)
-    paths = paths_of(name)
-    lock = _lock(name, paths, clock=clock)
-    fresh = os.listdir(paths.root) == [paths.lock.name]
-    try:
-        stored = settings.load(paths)
-        has_store = _has_store(name, paths) or (stored is not None and stored.etcd is not None)
-        config = settings.merge(name, stored, given, has_store=has_store)
-        hostroutes.check_rights(wanted=config.host_routes)
-        link = hostroutes.settle(config, clock=clock)
-        api, config = bind_api(config, explicit=given.api_port is not None, report=report)
-        apis = (api, *_bind_wide(config))
-        make_private(paths.logs)
-        settings.save(config, paths)
-    except BaseException:
-        if fresh:
-            purge(paths)
-        os.close(lock)
-        raise
-    return Prepared(config, paths, apis, fresh, link)
-
-
-def _has_store(name: str, paths: Paths) -> bool:
-    """Whether there are objects. Raises CommandError where their file is something else."""
-    try:
-        with open(paths.store, "rb") as f:
-            head = f.read(len(_SQLITE))
-    except FileNotFoundError:
-        return False
-    if head and head != _SQLITE:
-        cure = f"put a whole one in its place, or forget the objects: fairlead down --purge --name {name}"
-        raise CommandError(f"{paths.store} is damaged (it is no database); {cure}")
-    return bool(head)
-
-
-def _lock(name: str, paths: Paths, *, clock: Clock) -> int:
-    """Makes the folder if need be and takes its lock. Raises CommandError if another process keeps the lock."""
-    deadline = clock.monotonic() + _LEAVING_S
-    while True:
-        make_private(paths.root)
-        with contextlib.suppress(FileNotFoundError):  # another command purged it between the two steps
-            lock = try_lock(paths)
-            if lock is not None:
-                return lock
-            run = read_run(paths)
-            if run is not None and run.alive():
-                stop = f"stop it: fairlead down --name {name}"
-                raise CommandError(f'cluster "{name}" is already running (pid {run.pid}); {stop}')
-        if clock.monotonic() > deadline:
-            raise CommandError(f'cluster "{name}" is being started or stopped by another command; try again')
-        time.sleep(PAUSE_S)
-
-
-def bind_api(
-    config: ClusterConfig, *, explicit: bool, report: Callable[[str], None]
-) -> tuple[socket.socket, ClusterConfig]:
-    """The API's socket on the host. A port asked for by this command must be free; a remembered one need not."""
-    low, high = config.node_port_range
-    port = config.api_port or DEFAULT_API_PORT
-    if not config.api_port and low <= port <= high:
-        sock = _listen_outside(config.node_port_range)
-        return sock, replace(config, api_port=sock.getsockname()[1])
-    try:
-        sock = _listen(port)
-    except OSError as e:
-        if explicit or e.errno != errno.EADDRINUSE:
-            reason = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({os.strerror(e.errno or 0)})"
-            raise CommandError(f"port {port} on 127.0.0.1 {reason}; choose another: --api-port PORT") from e
-        if config.api_port:
-            report(f"port {port} is in use: taking another for the API")
-        sock = _listen_outside(config.node_port_range)
-    return sock, replace(config, api_port=sock.getsockname()[1])
-
-
-def _bind_wide(config: ClusterConfig) -> list[socket.socket]:
-    """On the same port at the address that other machines reach."""
-    if not config.api_address:
-        return []
-    try:
-        family = socket.AF_INET6 if ":" in config.api_address else socket.AF_INET
-        return [socket.create_server((config.api_address, config.api_port), family=family, backlog=512)]
-    except OSError as e:
-        why = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({os.strerror(e.errno or 0)})"
-        raise CommandError(
-            f"--api-address: port {config.api_port} on {config.api_address} {why}; --api-address none does without"
-        ) from e
-
-
-def _listen_outside(node_ports: tuple[int, int]) -> socket.socket:
-    """On a port that is no node port: the kernel's choice, or where its choices are all node ports, the first free."""
-    low, high = node_ports
-    for port in (*[0] * 8, *range(DEFAULT_API_PORT, 65536), *range(FIRST_FREE_PORT, DEFAULT_API_PORT)):
-        if not low <= port <= high:
-            with contextlib.suppress(OSError):
-                sock = _listen(port)
-                if not low <= sock.getsockname()[1] <= high:
-                    return sock
-                sock.close()
-    raise CommandError(f"no port is left for the API outside --node-port-range {low}-{high}: choose --api-port PORT")
-
-
-def _listen(port: int) -> socket.socket:
-    return socket.create_server(("127.0.0.1", port), backlog=512)
-
-
-def _supervise(
-    prepared: Prepared,
-    clock: Clock,
-    report: Callable[[str], None],
-    on_ready: Callable[[], None],
-    *,
-    parent: int | None = None,
-) -> None:
-    from fairlead.cmd.process.supervisor import Supervisor
-
-    guard_output()  # from here on a cluster depends on this process
-    supervisor = Supervisor(
-        prepared.config, prepared.paths, prepared.apis, link=prepared.link, clock=clock, report=report
+def run(args: argparse.Namespace) -> int:
+    tcp, udp = args.expose_host or (None, None)
+    given = Given(
+        nodes=args.nodes,
+        api_port=args.api_port,
+        api_address=args.api_address,
+        ip_family=args.ip_family,
+        pod_cidr=args.pod_cidr,
+        service_cidr=args.service_cidr,
+        node_port_range=args.node_port_range,
+        upstream=args.upstream,
+        expose_host=tcp,
+        expose_host_udp=udp,
+        lb_pool=args.lb_pool,
+        host_routes=args.host_routes,
+        store=args.store,
+        etcd_cafile=args.etcd_cafile,
+        etcd_certfile=args.etcd_certfile,
+        etcd_keyfile=args.etcd_keyfile,
+        proxy_mode=args.proxy_mode,
     )
-    if parent is not None:
-        supervisor.end_with(parent)
-    try:
-        supervisor.run(on_ready)
-    except CommandError as e:
-        if prepared.fresh and not e.evidence:
-            purge(prepared.paths)
-        raise
+    return start_cluster(args.name, given, detach=args.detach, parent=args.die_with_parent, clock=RealClock())
 
 
-def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> int:
-    ours, theirs = os.pipe()
-    sys.stdout.flush()
-    try:
-        pid = os.fork()
-    except OSError as e:
-        raise CommandError(explain_fork(e)) from e
-    if pid == 0:
-        os.close(ours)
-        _daemon(prepared, clock, theirs)
-    os.close(theirs)
-    for sock in prepared.apis:
-        sock.close()
-    try:
-        outcome = _relay_reports(ours, report)
-    except KeyboardInterrupt:
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
-        raise
-    if outcome == "ready":
-        _say_ready(prepared, report, stays=False)
-        return 0
-    raise CommandError(outcome or f"the supervisor died; see {prepared.paths.log('supervisor')}")
+def _add_life(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nodes", type=integer, metavar="N", help="number of nodes (default: 1)")
+    parser.add_argument(
+        "--detach", action="store_true", help="return when the cluster is ready, and leave it running in the background"
+    )
+    parser.add_argument(
+        "--die-with-parent",
+        type=integer,
+        nargs="?",
+        const=0,
+        metavar="PID",
+        help="stop the cluster when the process that started this command ends, even by kill -9; give the PID of that "
+        "process to notice an end before this command looks",
+    )
 
 
-def _relay_reports(fd: int, report: Callable[[str], None]) -> str:
-    """Prints the supervisor's steps; returns `ready`, or why it is not, or nothing where it did not say."""
-    with os.fdopen(fd, encoding="utf-8") as lines:
-        for line in lines:
-            kind, text = line[0], line[1:].rstrip("\n")
-            if kind != "+":
-                return text
-            report(text)
-    return ""
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ip-family",
+        choices=["ipv4", "ipv6", "dual"],
+        help="IP families of Pods, Services and nodes: one or both (default: ipv4)",
+    )
+    parser.add_argument(
+        "--pod-cidr",
+        type=partial(parse_cidrs, flag="--pod-cidr"),
+        metavar="CIDR[,CIDR]",
+        help="IP range of Pods, one of each family (default: 10.244.0.0/16, fd00:10:244::/56)",
+    )
+    parser.add_argument(
+        "--service-cidr",
+        type=partial(parse_cidrs, flag="--service-cidr"),
+        metavar="CIDR[,CIDR]",
+        help="IP range of Services, one of each family (default: 10.96.0.0/12, fd00:10:96::/112)",
+    )
+    parser.add_argument(
+        "--node-port-range",
+        type=flags.parse_port_range,
+        metavar="FIRST-LAST",
+        help="port range of NodePort Services (default: 30000-32767)",
+    )
+    parser.add_argument(
+        "--lb-pool",
+        type=flags.parse_lb_pool,
+        metavar="RANGE,...",
+        help="addresses for Services of type LoadBalancer, each FIRST-LAST or CIDR; `default` restores the default "
+        "(default: 172.30.0.200-172.30.0.250)",
+    )
+    parser.add_argument(
+        "--proxy-mode",
+        choices=["nftables", "iptables"],
+        help="rules that implement Services (default: as ConfigMap kube-system/kube-proxy says, at first nftables)",
+    )
 
 
-def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
-    """The supervisor's process, cut loose from the terminal. Never returns."""
-    code = 1
-    try:
-        os.setsid()
-        _to_log(prepared.paths)
-
-        def tell(kind: str, text: str) -> None:
-            with contextlib.suppress(OSError):  # the command that started us may be gone
-                os.write(pipe, f"{kind}{text}\n".encode())
-
-        def ready() -> None:
-            tell("=", "ready")
-            os.close(pipe)
-
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        try:
-            _supervise(prepared, clock, lambda text: tell("+", text), ready)
-            code = 0
-        except CommandError as e:
-            print(f"fairlead: {e}", file=sys.stderr)
-            tell("!", str(e))
-        except BaseException as e:
-            tell("!", f"internal error: {e!r}; see {prepared.paths.log('supervisor')}")
-            raise
-    except BaseException:  # noqa: BLE001 - the top of a process
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _to_log(paths: Paths) -> None:
-    null = os.open("/dev/null", os.O_RDONLY)
-    log = open_log(paths.log("supervisor"))
-    for source, target in ((null, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.close(null)
-    os.close(log)
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--api-port",
+        type=flags.parse_api_port,
+        metavar="PORT",
+        help="port of the API server on 127.0.0.1 (default: 6443, or a free port if that is in use)",
+    )
+    parser.add_argument(
+        "--api-address",
+        type=flags.parse_api_address,
+        metavar="IP",
+        help="IP address of this machine at which other machines reach the API server, or none (default: none)",
+    )
+    parser.add_argument(
+        "--upstream",
+        type=flags.parse_upstream,
+        metavar="SERVERS",
+        default=os.environ.get("FAIRLEAD_UPSTREAM") or None,
+        help="DNS servers for names outside the cluster: host (those of this machine's resolv.conf), none, or "
+        "IP[:PORT],... (default: $FAIRLEAD_UPSTREAM if set, otherwise host)",
+    )
+    parser.add_argument(
+        "--expose-host",
+        type=flags.parse_exposed,
+        metavar="PORT[/udp],...",
+        help="ports of this machine's 127.0.0.1 that Pods reach as host.fairlead.internal, e.g. 80,53/udp, or none "
+        "(default: none)",
+    )
+    parser.add_argument(
+        "--host-routes",
+        action=argparse.BooleanOptionalAction,
+        help="add routes to Services, Pods and load balancers on this machine; needs root (default: no)",
+    )
 
 
-def _reporter(clock: Clock) -> Callable[[str], None]:
-    """Prints steps with the time since the command was started."""
-    offset = age_of_process_s(os.getpid()) - clock.monotonic()
-
-    def report(text: str) -> None:
-        print(f"{clock.monotonic() + offset:7.2f} s  {text}", flush=True)
-
-    return report
-
-
-def _say_ready(prepared: Prepared, report: Callable[[str], None], *, stays: bool) -> None:
-    name = prepared.config.name
-    flag = "" if name == "default" else f" --name {name}"
-    report(f'cluster "{name}" is ready')
-    print(f'\nUse it:   eval "$({program()} env{flag})" && kubectl get nodes')
-    print(f"Stop it:  {'Ctrl-C, or ' if stays else ''}{program()} down{flag}", flush=True)
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        metavar="STORE",
+        help="store of the cluster's objects: sqlite (a file of the cluster), or an etcd as "
+        "etcd+http://HOST:PORT[,HOST:PORT...] or etcd+https://... (default: sqlite)",
+    )
+    for name, what in (
+        ("cafile", "certificate authority of the etcd servers in PEM (default: the authorities of this machine)"),
+        ("certfile", "client certificate for the etcd servers in PEM (default: none)"),
+        ("keyfile", "private key of the client certificate in PEM (default: none)"),
+    ):
+        parser.add_argument(f"--etcd-{name}", metavar="FILE", type=os.path.abspath, help=what)

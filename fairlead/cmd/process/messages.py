@@ -1,4 +1,4 @@
-"""What the supervisor and the sandbox tell each other, as values.
+"""The messages between supervisor and sandbox, as values.
 
 Both sides are forks of one program, so their versions differ only if an installation was replaced while a cluster
 started. Even then a message is understood or refused, never half of it.
@@ -18,7 +18,7 @@ VERSION = 1
 
 
 class MessageError(CommandError):
-    """A packet that is no message of this version."""
+    """A packet that is not a message of this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ class Stop:
 
 
 Event = Unshared | NamespacesRefused | BuildFailed | StepDone | Warm | Started | Ended | Ready
-"""What the sandbox reports."""
+"""A report of the sandbox."""
 Order = Continue | Go | Stop
-"""What the supervisor asks for."""
+"""A request of the supervisor."""
 Message = Event | Order
 _MESSAGE: Any = Union[Message]  # noqa: UP007 - a value, which mypy does not take for a type
 

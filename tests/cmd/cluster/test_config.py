@@ -6,41 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd.cluster import config
-from fairlead.cmd.cluster.config import ClusterConfig, Given
+from fairlead.cmd.cluster import config, flags
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.merging import Given, merge
+from fairlead.cmd.cluster.name import parse_name
 from fairlead.cmd.cluster.paths import Paths
+from fairlead.cmd.cluster.ranges import parse_cidrs
 from fairlead.cmd.errors import CommandError, UsageError
 
 
 def merged(*, stored: ClusterConfig | None = None, has_store: bool = False, **given: object) -> ClusterConfig:
-    return config.merge("c", stored, Given(**given), has_store=has_store)  # type: ignore[arg-type]
+    return merge("c", stored, Given(**given), has_store=has_store)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["a", "demo", "a-1", "0x", "a" * 40])
 def test_a_label_names_a_cluster(name: str) -> None:
-    assert config.parse_name(name) == name
+    assert parse_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "A", "a/b", "..", "-a", "a-", "a" * 41, "a\n", "ä"])
 def test_what_is_no_label_is_refused_as_a_name(name: str) -> None:
     with pytest.raises(UsageError, match="lower-case letters"):
-        config.parse_name(name)
+        parse_name(name)
 
 
 @pytest.mark.parametrize("text", ["", "30000", "a-b", "2-1", "0-5", "1-65536", "1-2-3", "-1-5"])
 def test_what_is_no_range_of_ports_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="write it as 30000-32767"):
-        config.parse_port_range(text)
+        flags.parse_port_range(text)
 
 
 def test_a_range_of_ports_is_read() -> None:
-    assert config.parse_port_range("30000-30010") == (30000, 30010)
+    assert flags.parse_port_range("30000-30010") == (30000, 30010)
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0.1/16", "10.0.0.0/33", "fd00::/129", "x"])
 def test_what_is_no_range_is_refused_with_its_flag(text: str) -> None:
     with pytest.raises(UsageError, match=r'--pod-cidr: ".*" is .*write it as 10\.50\.0\.0/16'):
-        config.parse_cidrs(text, "--pod-cidr")
+        parse_cidrs(text, "--pod-cidr")
 
 
 @pytest.mark.parametrize(
@@ -55,8 +58,8 @@ def test_what_is_no_range_is_refused_with_its_flag(text: str) -> None:
 )
 def test_a_pair_of_ranges_is_one_of_each_family_ipv4_first(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=f"--service-cidr.*{why}"):
-        config.parse_cidrs(text, "--service-cidr")
-    assert config.parse_cidrs("10.0.0.0/16, fd00:1:0::/56", "--pod-cidr") == "10.0.0.0/16,fd00:1::/56"
+        parse_cidrs(text, "--service-cidr")
+    assert parse_cidrs("10.0.0.0/16, fd00:1:0::/56", "--pod-cidr") == "10.0.0.0/16,fd00:1::/56"
 
 
 def test_one_family_unless_both_are_asked_for_by_name_or_by_a_pair() -> None:
@@ -166,22 +169,35 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
     assert paths.config.stat().st_mode & 0o777 == 0o600
 
 
+def test_settings_of_another_version_are_understood_as_far_as_they_go(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.config.write_text('{"name": "c", "nodes": 2, "future": {"x": 1}}')
+    assert config.load(paths) == ClusterConfig("c", nodes=2)
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        *("", "{", "[]", "{}", '"x"', "null"),
-        '{"name": "c", "nodes": "3"}',
-        '{"name": "c", "pod_cidr": "x"}',
-        '{"name": "c", "pod_cidr": "10.244.0.0/16,fd00:10:244::/56"}',
-        '{"name": "c", "pod_cidr": "fd00:10:244::/56"}',
-        '{"name": "c", "node_port_range": [1, 2, 3]}',
+        *[(text, "") for text in ("", "{", "[]", '"x"', "null")],
+        ("{}", "name: is missing"),
+        ('{"name": "c", "nodes": "3"}', "nodes: expected an integer, got a string"),
+        ('{"name": "c", "nodes": null, "api_port": true}', "nodes: .* got null; api_port: expected an integer"),
+        ('{"name": "c", "pod_cidr": "x"}', "pod_cidr: "),
+        ('{"name": "c", "pod_cidr": "10.244.0.0/16,fd00:10:244::/56"}', "not of the same families"),
+        ('{"name": "c", "pod_cidr": "fd00:10:244::/56"}', "not of the same families"),
+        ('{"name": "c", "node_port_range": [1, 2, 3]}', "node_port_range: expected a list of 2"),
+        ('{"name": "c", "expose_host": [1, "2"]}', r"expose_host\[1\]: expected an integer, got a string"),
+        ('{"name": "c", "proxy_mode": "ipvs"}', 'proxy_mode: "ipvs" is not one of nftables, iptables'),
+        ('{"name": "c", "store": "mysql"}', "--store"),
     ],
 )
-def test_a_damaged_file_of_settings_is_one_line_with_the_cure(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_of_settings_is_one_line_with_the_fault_and_the_cure(
+    tmp_path: Path, text: str, why: str
+) -> None:
     paths = Paths(tmp_path / "c")
     paths.root.mkdir()
     paths.config.write_text(text)
-    with pytest.raises(CommandError, match=r"cannot read .*config.json: .* down --purge --name c"):
+    with pytest.raises(CommandError, match=rf"cannot read .*config.json: .*{why}.* down --purge --name c"):
         config.load(paths)
 
 
@@ -192,29 +208,29 @@ def test_node_ports_leave_one_for_the_api() -> None:
 
 
 def test_exposed_ports_are_tcp_unless_said_otherwise() -> None:
-    assert config.parse_exposed("6379,5353/udp, 5432/tcp,5432") == ((5432, 6379), (5353,))
-    assert config.parse_exposed("none") == ((), ())
-    made = config.ClusterConfig("x", expose_host=(5432,), expose_host_udp=(5353,))
+    assert flags.parse_exposed("6379,5353/udp, 5432/tcp,5432") == ((5432, 6379), (5353,))
+    assert flags.parse_exposed("none") == ((), ())
+    made = ClusterConfig("x", expose_host=(5432,), expose_host_udp=(5353,))
     assert made.exposed == {("TCP", 5432), ("UDP", 5353)}
 
 
 @pytest.mark.parametrize("text", ["", "http", "70000", "5432/sctp", "5432,,1", "53", "53/udp", "6443"])
 def test_what_cannot_be_exposed_is_said_so(text: str) -> None:
     with pytest.raises(UsageError, match="--expose-host"):
-        config.parse_exposed(text)
+        flags.parse_exposed(text)
 
 
 def test_an_api_address_is_one_of_the_machines_own() -> None:
-    assert config.parse_api_address("192.0.2.7") == "192.0.2.7"
-    assert config.parse_api_address("2001:db8:0::7") == "2001:db8::7"
-    assert config.parse_api_address("none") == ""
+    assert flags.parse_api_address("192.0.2.7") == "192.0.2.7"
+    assert flags.parse_api_address("2001:db8:0::7") == "2001:db8::7"
+    assert flags.parse_api_address("none") == ""
     for text in ("0.0.0.0", "::", "127.0.0.1", "::ffff:127.0.0.1", "224.0.0.1", "here"):
         with pytest.raises(UsageError, match="--api-address"):
-            config.parse_api_address(text)
+            flags.parse_api_address(text)
 
 
 def test_the_pool_is_kept_and_the_default_comes_back() -> None:
-    stored = config.merge("x", None, config.Given(lb_pool=config.parse_lb_pool("172.30.0.240-254")), has_store=False)
-    assert str(config.merge("x", stored, config.Given(), has_store=True).pool()) == "172.30.0.240-172.30.0.254"
-    again = config.merge("x", stored, config.Given(lb_pool=config.parse_lb_pool("default")), has_store=True)
+    stored = merge("x", None, Given(lb_pool=flags.parse_lb_pool("172.30.0.240-254")), has_store=False)
+    assert str(merge("x", stored, Given(), has_store=True).pool()) == "172.30.0.240-172.30.0.254"
+    again = merge("x", stored, Given(lb_pool=flags.parse_lb_pool("default")), has_store=True)
     assert str(again.pool()) == "172.30.0.200-172.30.0.250"

@@ -13,8 +13,7 @@ import pytest
 
 import fairlead.net.nft.run
 import fairlead.proxy.modes  # noqa: F401 -- an ordinary user's child cannot import anything any more
-from fairlead.cmd.commands.proxy import read_config
-from fairlead.cmd.commands.proxyflags import FLAGS
+from fairlead.cmd.commands.proxy import FLAGS, read_config
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.main import main, parse
 from fairlead.net import linux
@@ -85,12 +84,12 @@ def test_what_cannot_be_is_told_by_its_flag(
 
 
 def test_every_flag_names_a_field_that_there_is() -> None:
-    for flag, _, field, _ in FLAGS:
-        if flag in ("hostname-override", "pod-bridge-interface", "pod-interface-name-prefix"):
+    for flag in FLAGS:
+        if flag.name in ("hostname-override", "pod-bridge-interface", "pod-interface-name-prefix"):
             continue  # any text will do
         with pytest.raises(CommandError) as caught:
-            config(f"--{flag}", "\x00")
-        assert "unknown field" not in str(caught.value), field
+            config(f"--{flag.name}", "\x00")
+        assert "unknown field" not in str(caught.value), flag.field
 
 
 @pytest.mark.kernel

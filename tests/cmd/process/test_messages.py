@@ -1,4 +1,4 @@
-"""Messages between supervisor and sandbox: each comes back as it was, and what is none is one clear error."""
+"""Messages between supervisor and sandbox: each comes back as it was, and everything else is one clear error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_message_comes_back_as_it_was(message: Message) -> None:
         ({"version": VERSION, "message": {"type": "Stop", "now": True}}, "message.now: unknown field"),
     ],
 )
-def test_what_is_no_message_of_this_version_is_one_clear_error(tree: Any, expected: str) -> None:
+def test_what_is_not_a_message_of_this_version_is_one_clear_error(tree: Any, expected: str) -> None:
     with pytest.raises(MessageError, match=expected):
         unpack(json.dumps(tree).encode())
 

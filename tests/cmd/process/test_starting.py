@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd.cluster.config import ClusterConfig, Given
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lock import purge, try_lock
+from fairlead.cmd.cluster.merging import Given
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.cluster.state import Run, start_time
-from fairlead.cmd.commands.up import bind_api, prepare
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.process.starting import bind_api, prepare
 
 
 @pytest.mark.parametrize("node_ports", [(6443, 65535), (2000, 65535), (1, 60000)])

@@ -1,0 +1,39 @@
+"""Fetches Services and their EndpointSlices from the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from fairlead.cli.api import Api, Tree
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
+
+_CORE, _DISCOVERY = "/api/v1", "/apis/discovery.k8s.io/v1"
+
+
+def list_services(api: Api, namespace: str) -> Sequence[Tree]:
+    """Returns those of one namespace; of all if the name is empty. Likewise `list_slices`."""
+    return _list(api, _collection(_CORE, "services", namespace))
+
+
+def list_slices(api: Api, namespace: str) -> Sequence[Tree]:
+    return _list(api, _collection(_DISCOVERY, "endpointslices", namespace))
+
+
+def get_service(api: Api, name: str, namespace: str) -> Tree:
+    found: Tree = api.get(f"{_collection(_CORE, 'services', namespace)}/{quote(name, safe='')}")
+    return found
+
+
+def slices_of(api: Api, name: str, namespace: str) -> Sequence[Tree]:
+    selector = quote(f"{SERVICE_NAME_LABEL}={name}", safe="")
+    return _list(api, f"{_collection(_DISCOVERY, 'endpointslices', namespace)}?labelSelector={selector}")
+
+
+def _list(api: Api, path: str) -> Sequence[Tree]:
+    found: Sequence[Tree] = api.get(path)["items"]
+    return found
+
+
+def _collection(prefix: str, plural: str, namespace: str) -> str:
+    return f"{prefix}/namespaces/{quote(namespace, safe='')}/{plural}" if namespace else f"{prefix}/{plural}"

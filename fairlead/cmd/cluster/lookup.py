@@ -1,0 +1,38 @@
+"""Finds a cluster by its name, or says how to start it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairlead.cmd.cluster.paths import Paths, paths_of
+from fairlead.cmd.cluster.state import Run, read_run
+from fairlead.cmd.errors import CommandError
+
+
+def kubeconfig_path(name: str) -> Path:
+    """Raises CommandError if there is no such cluster."""
+    paths = paths_of(name)
+    if not paths.kubeconfig.exists():
+        raise CommandError(absent(name))
+    return paths.kubeconfig
+
+
+def running(name: str) -> tuple[Paths, Run]:
+    """Returns the cluster's folder and what runs. Raises CommandError if the cluster does not run."""
+    paths = paths_of(name)
+    run = read_run(paths)
+    if run is None or not run.alive():
+        raise CommandError(stopped(name) if paths.config.exists() else absent(name))
+    return paths, run
+
+
+def stopped(name: str) -> str:
+    return f'cluster "{name}" is not running; {_start(name)}'
+
+
+def absent(name: str) -> str:
+    return f'there is no cluster "{name}"; {_start(name)}'
+
+
+def _start(name: str) -> str:
+    return f"start it: fairlead up --detach{'' if name == 'default' else f' --name {name}'}"

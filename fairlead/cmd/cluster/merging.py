@@ -1,0 +1,115 @@
+"""The settings to start with: those of the last start, changed by the command line, and checked.
+
+A setting that is not given is the one the cluster was made with. The ranges that addresses in the store come from, and
+with them the address families, cannot change while the store lives (`down --purge` deletes it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from fairlead.cmd.cluster.config import FIRST_FREE_PORT, ClusterConfig, ProxyMode
+from fairlead.cmd.cluster.ranges import VERSIONS, IpFamily, by_version, families_of
+from fairlead.cmd.cluster.storeconfig import check_store
+from fairlead.cmd.errors import UsageError
+
+_RANGES = ("pod_cidr", "service_cidr")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The settings of the command line; None if one is not given."""
+
+    nodes: int | None = None
+    api_port: int | None = None
+    api_address: str | None = None
+    ip_family: IpFamily | None = None
+    pod_cidr: str | None = None
+    service_cidr: str | None = None
+    node_port_range: tuple[int, int] | None = None
+    upstream: str | None = None
+    expose_host: tuple[int, ...] | None = None
+    expose_host_udp: tuple[int, ...] | None = None
+    lb_pool: str | None = None
+    host_routes: bool | None = None
+    store: str | None = None
+    etcd_cafile: str | None = None
+    etcd_certfile: str | None = None
+    etcd_keyfile: str | None = None
+    proxy_mode: ProxyMode | None = None
+
+
+def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: bool) -> ClusterConfig:
+    """Returns the settings to start with. Raises UsageError if they contradict each other or the store."""
+    base = replace(stored, proxy_mode="") if stored else ClusterConfig(name)
+    changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
+    family = changes.pop("ip_family", None) or _implied(base, given)
+    if has_store and stored is not None and family != stored.ip_family:
+        raise UsageError(_fixed(name, "ip-family", stored.ip_family))
+    for key in _RANGES:
+        changes[key] = _of_family(family, key, getattr(base, key), getattr(given, key))
+    config = replace(base, **changes)
+    if has_store and stored is not None:
+        for key in _RANGES:
+            if getattr(config, key) != getattr(stored, key):
+                raise UsageError(_fixed(name, key.replace("_", "-"), getattr(stored, key)))
+    if has_store and stored is not None and (config.etcd is None) != (stored.etcd is None):
+        raise UsageError(
+            f'cluster "{name}" keeps its objects in {stored.store}: '
+            f"`fairlead down --purge --name {name}` makes room for another store"
+        )
+    check(config)
+    return config
+
+
+def _implied(base: ClusterConfig, given: Given) -> IpFamily:
+    """Returns the family that the ranges imply; one range of a pair says nothing of the other."""
+    found = families_of({getattr(given, key) for key in _RANGES} - {None})
+    return base.ip_family if found is None or base.ip_family == "dual" else found
+
+
+def _of_family(family: IpFamily, key: str, before: str, given: str | None) -> str:
+    """The range or ranges of one setting: given, else as before, else the default."""
+    wanted, new = VERSIONS[family], by_version(given) if given else {}
+    if wrong := new.keys() - set(wanted):
+        flag = f"--{key.replace('_', '-')}"
+        raise UsageError(
+            f"{flag} {given} has an IPv{wrong.pop()} range, and --ip-family is {family}: leave one of them away"
+        )
+    known = _defaults(key) | by_version(before) | new
+    return ",".join(known[version] for version in wanted)
+
+
+def _defaults(key: str) -> dict[int, str]:
+    from fairlead.net.model import POD_CIDR, POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6
+
+    four, six = {"pod_cidr": (POD_CIDR, POD_CIDR6), "service_cidr": (SERVICE_CIDR, SERVICE_CIDR6)}[key]
+    return {4: str(four), 6: str(six)}
+
+
+def _fixed(name: str, flag: str, value: str) -> str:
+    return (
+        f'cluster "{name}" was made with --{flag} {value}, and its objects hold addresses from it: '
+        f"`fairlead down --purge --name {name}` forgets them"
+    )
+
+
+def check(config: ClusterConfig) -> None:
+    """Raises UsageError naming the two settings that cannot go together."""
+    if not 0 <= config.api_port <= 65535:
+        raise UsageError(f"--api-port {config.api_port}: a port is a number from 1 to 65535")
+    low, high = config.node_port_range
+    if not config.api_port and low <= FIRST_FREE_PORT and high == 65535:
+        raise UsageError(f"--node-port-range {low}-{high} leaves no port for the API: narrow it, or choose --api-port")
+    if low <= config.api_port <= high:
+        raise UsageError(f"--api-port {config.api_port} lies in --node-port-range {low}-{high}: move one of them")
+    try:
+        config.network().validate(config.nodes)
+    except ValueError as e:
+        raise UsageError(f"{e}: set --pod-cidr, --service-cidr, --node-port-range and --nodes so that they fit") from e
+    check_store(config.store, config.etcd_files)
+    if config.lb_pool:
+        from fairlead.loadbalancer.pool import problem
+
+        if what := problem(config.pool(), config.network()):
+            raise UsageError(f"--lb-pool {what}; --lb-pool default takes the addresses that were meant for it")

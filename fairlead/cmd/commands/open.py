@@ -1,0 +1,100 @@
+"""`fairlead open`: a Service of the cluster in the user's own browser."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import webbrowser
+from collections.abc import Callable
+from functools import partial
+from time import sleep
+
+from fairlead.base.clock import Clock, RealClock
+from fairlead.cli.api import Api, Tree
+from fairlead.cli.lookups import get_service, list_services, slices_of
+from fairlead.cli.services import Door, Networks, browsable, choose, doors, is_published
+from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.wiring.clusterapi import ask, connect
+
+_WAIT_S = 10.0
+_LOOK_EVERY_S = 0.1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "service",
+        nargs="?",
+        metavar="svc/NAME",
+        help="Service of type LoadBalancer or NodePort (default: the only one of the namespace)",
+    )
+    parser.add_argument("-n", "--namespace", default="default", help="namespace of the Service (default: default)")
+    parser.add_argument(
+        "--port", default="", metavar="PORT", help="number or name of the Service's port (default: its first port)"
+    )
+    parser.add_argument(
+        "--print", action="store_true", dest="only_print", help="print the URL and do not open a browser"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Opens the Service's URL in the user's browser, or prints it; waits a while for one that is just starting."""
+    api, routed = connect(args.name)
+    name = service_name(args.service) if args.service else _only_one(api, args.namespace)
+    door = _wait_for(partial(_look, api, name, args.namespace, args.port, routed=routed), RealClock())
+    url = browsable(door)
+    if not args.only_print and url.startswith("http") and _has_desktop() and webbrowser.open(url):
+        print(f"opened {url}")
+    else:
+        print(url)
+    return 0
+
+
+def service_name(text: str) -> str:
+    kind, slash, name = text.rpartition("/")
+    if slash and kind not in ("svc", "service", "services"):
+        raise UsageError(f'"{text}" is no Service: write it as svc/NAME')
+    return name
+
+
+def _only_one(api: Api, namespace: str) -> str:
+    found = ask(lambda: doors(list_services(api, namespace), ()))
+    names = list(dict.fromkeys(door.name for door in found))
+    if len(names) != 1:
+        raise UsageError(f"which one? there {'is none' if not names else 'are ' + ', '.join(names)}; write svc/NAME")
+    return names[0]
+
+
+def _wait_for(look: Callable[[], Door], clock: Clock) -> Door:
+    deadline = clock.monotonic() + _WAIT_S
+    while True:
+        door = ask(look)
+        if door.url:
+            return door
+        if clock.monotonic() > deadline:
+            raise CommandError(f'service "{door.name}" cannot be reached on port {door.port}: {door.trouble}')
+        sleep(_LOOK_EVERY_S)
+
+
+def _look(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -> Door:
+    service = get_service(api, name, namespace)
+    if not is_published(service, routed=routed):
+        raise CommandError(_how_to_publish(service))
+    return choose(service, slices_of(api, name, namespace), port, routed=routed)
+
+
+def _how_to_publish(service: Tree) -> str:
+    name, kind = service["metadata"]["name"], service["spec"].get("type", "ClusterIP")
+    if kind == "ExternalName":
+        return f'service "{name}" is an alias in DNS for {service["spec"].get("externalName", "")}: nothing to open'
+    if service["spec"].get("clusterIP") == "None":
+        return f'service "{name}" is headless, it has no address to open; create one of type LoadBalancer beside it'
+    patch = '{"spec":{"type":"LoadBalancer"}}'
+    where = "" if service["metadata"]["namespace"] == "default" else f" -n {service['metadata']['namespace']}"
+    return (
+        f'service "{name}" is of type {kind}, which only the cluster can reach; '
+        f"to reach it from here: kubectl patch svc {name}{where} -p '{patch}'"
+    )
+
+
+def _has_desktop() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,94 @@
+"""Ends a cluster in order, and deletes its folder on request."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.lock import purge as delete_folder
+from fairlead.cmd.cluster.lock import wait_lock
+from fairlead.cmd.cluster.paths import Paths, paths_of
+from fairlead.cmd.cluster.state import Run, is_alive, read_run
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.process.pid1 import GRACE_S
+
+_PATIENCE_S = GRACE_S + 5.0
+
+
+def stop_cluster(name: str, *, purge: bool, quiet: bool = False) -> int:
+    """Returns 0 also if the cluster does not run: then the request is fulfilled."""
+    paths = paths_of(name)
+    if not paths.root.exists():
+        _say(f'there is no cluster "{name}"', quiet=quiet)
+        return 0
+    run = read_run(paths)
+    if run is not None and run.alive():
+        _end(run)
+        _say(f'cluster "{name}" is down', quiet=quiet)
+    else:
+        _say(f'cluster "{name}" is not running', quiet=quiet)
+    if purge:
+        _purge(name, paths, quiet=quiet)
+    return 0
+
+
+def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
+    try:
+        fd = wait_lock(paths, _PATIENCE_S)
+        if fd is None:
+            raise CommandError(f'cluster "{name}" is being started by another command: not purged')
+        outside = _outside_store(paths)
+        delete_folder(paths)
+        os.close(fd)
+    except FileNotFoundError:
+        outside = ""  # another `down --purge` came first
+    if outside:
+        _say(f'cluster "{name}" is gone; its objects stay in {outside}', quiet=quiet)
+    else:
+        _say(f'cluster "{name}" and its objects are gone', quiet=quiet)
+
+
+def _outside_store(paths: Paths) -> str:
+    """The etcd that keeps the cluster's objects, or nothing if they are in the cluster's folder."""
+    with contextlib.suppress(CommandError):  # settings that cannot be read do not keep a cluster from being purged
+        config = settings.load(paths)
+        return config.store if config is not None and config.etcd is not None else ""
+    return ""
+
+
+def _end(run: Run) -> None:
+    """Asks the supervisor to end and waits until it and all its processes are gone."""
+    with contextlib.suppress(ProcessLookupError):  # it ended meanwhile: another `down` may have asked it to
+        supervisor = os.pidfd_open(run.pid)
+        try:
+            if run.alive():  # asked after the descriptor was opened: so it is that process
+                signal.pidfd_send_signal(supervisor, signal.SIGTERM)
+                if not _gone(supervisor, _PATIENCE_S):
+                    signal.pidfd_send_signal(supervisor, signal.SIGKILL)
+                    _gone(supervisor, _PATIENCE_S)
+        except PermissionError as e:
+            raise CommandError(f"process {run.pid} belongs to another user") from e
+        finally:
+            os.close(supervisor)
+    wait_gone(run)
+
+
+def _gone(pidfd: int, timeout_s: float) -> bool:
+    return bool(select.select([pidfd], [], [], timeout_s)[0])
+
+
+def wait_gone(run: Run) -> None:
+    """Waits until no component is left; after a kill -9 of the supervisor the kernel takes a moment."""
+    for _ in range(int(_PATIENCE_S / 0.01)):
+        if not any(c.pid and is_alive(c.pid, c.startTime) for c in run.components):
+            return
+        time.sleep(0.01)
+
+
+def _say(text: str, *, quiet: bool) -> None:
+    if not quiet:
+        print(text)

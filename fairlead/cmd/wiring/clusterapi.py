@@ -1,0 +1,38 @@
+"""The API of a cluster of this machine, for commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from fairlead.cli.api import Api, ApiError
+from fairlead.cli.services import Networks, NotFound
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.errors import CommandError
+
+R = TypeVar("R")
+
+
+def connect(name: str) -> tuple[Api, Networks]:
+    """Returns a client and the networks that the host has routes to."""
+    paths, run = running(name)
+    config = settings.load(paths)
+    if config is None:
+        raise CommandError(f'cluster "{name}" has lost its settings: {paths.config}')
+    routes: Networks = []
+    if run.hostLink:
+        from fairlead.net.hostlink.plan import ranges
+
+        routes = [block for _, block in ranges(config.network())]
+    return Api(config.api_port, pki=paths.pki), routes
+
+
+def ask(work: Callable[[], R]) -> R:
+    """Raises CommandError if the API does not answer, or refuses."""
+    try:
+        return work()
+    except (ApiError, NotFound) as e:
+        raise CommandError(str(e)) from e
+    except OSError as e:
+        raise CommandError(f"the API does not answer: {e}") from e
