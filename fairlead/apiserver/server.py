@@ -23,12 +23,12 @@ from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrkeeper import CidrKeeper
 from fairlead.apiserver.background.expiry import Expirer
+from fairlead.apiserver.background.inert import InertKinds
 from fairlead.apiserver.background.repair import Repair
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.http import HttpEdge
-from fairlead.apiserver.inert import InertKinds
 from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
