@@ -1,4 +1,4 @@
-"""Makes pods and what was seen of them, with overrides."""
+"""Makes pods and their states on a node, with overrides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
-from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen
+from fairlead.node.pods.state import ContainerState, Exit, PodState
 
 NOW = Instant(1_700_000_000.0)
 
@@ -28,20 +28,20 @@ def exit_(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) -
     return Exit("id", code, 0, Instant(at - ran_s), Instant(at), **extra)
 
 
-def running(**extra: Any) -> ContainerSeen:
-    state = ContainerSeen(phase="running", id="id", started=True, ready=True, started_at=NOW)
+def running(**extra: Any) -> ContainerState:
+    state = ContainerState(phase="running", id="id", started=True, ready=True, started_at=NOW)
     for name, value in extra.items():
         setattr(state, name, value)
     return state
 
 
-def exited(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) -> ContainerSeen:
-    state = ContainerSeen(phase="exited", id="id", exit=exit_(code, at=at, ran_s=ran_s))
+def exited(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) -> ContainerState:
+    state = ContainerState(phase="exited", id="id", exit=exit_(code, at=at, ran_s=ran_s))
     for name, value in extra.items():
         setattr(state, name, value)
     return state
 
 
-def seen(**containers: ContainerSeen) -> PodSeen:
+def pod_state(**containers: ContainerState) -> PodState:
     """Of a pod whose sandbox is up."""
-    return PodSeen(sandbox="up", ips=("10.244.1.2",), started_at=NOW, containers=dict(containers))
+    return PodState(sandbox="up", ips=("10.244.1.2",), started_at=NOW, containers=dict(containers))

@@ -22,8 +22,8 @@ from fairlead.node.pods.plan import (
     grace_s,
     longer,
 )
-from fairlead.node.pods.state import ContainerSeen, PodSeen
-from tests.node.makers import NOW, exited, pod, running, seen
+from fairlead.node.pods.state import ContainerState, PodState
+from tests.node.makers import NOW, exited, pod, pod_state, running
 
 
 def later(seconds: float) -> Instant:
@@ -31,34 +31,34 @@ def later(seconds: float) -> Instant:
 
 
 def test_a_new_pod_is_set_up_first() -> None:
-    assert decide(pod(), PodSeen(), NOW) == Decision((SetUp(),))
+    assert decide(pod(), PodState(), NOW) == Decision((SetUp(),))
 
 
 def test_a_failed_set_up_waits_for_its_time() -> None:
-    state = PodSeen(retry_at=later(5))
+    state = PodState(retry_at=later(5))
     assert decide(pod(), state, NOW) == Decision((), later(5))
     assert decide(pod(), state, later(5)) == Decision((SetUp(),))
 
 
 def test_all_containers_start_at_once() -> None:
-    assert decide(pod("a", "b"), seen(), NOW).actions == (Start("a", 0, 0.0), Start("b", 0, 0.0))
+    assert decide(pod("a", "b"), pod_state(), NOW).actions == (Start("a", 0, 0.0), Start("b", 0, 0.0))
 
 
 def test_nothing_is_done_while_a_container_starts_or_runs() -> None:
-    state = seen(a=running(), b=ContainerSeen(phase="starting"))
+    state = pod_state(a=running(), b=ContainerState(phase="starting"))
     assert decide(pod("a", "b"), state, NOW) == Decision()
 
 
 def test_the_first_restart_is_at_once_and_the_next_ones_wait_longer_and_longer() -> None:
-    assert decide(pod(), seen(main=exited(1)), NOW).actions == (Start("main", 1, 10.0),)
-    waiting = seen(main=exited(1, attempt=1, backoff_s=10.0))
+    assert decide(pod(), pod_state(main=exited(1)), NOW).actions == (Start("main", 1, 10.0),)
+    waiting = pod_state(main=exited(1, attempt=1, backoff_s=10.0))
     assert decide(pod(), waiting, NOW) == Decision((), later(10))
     assert decide(pod(), waiting, later(10)).actions == (Start("main", 2, 20.0),)
     assert [longer(s) for s in (0, 10, 20, 160, 300)] == [10, 20, 40, 300, 300]
 
 
 def test_a_long_run_forgives_what_was_before() -> None:
-    state = seen(main=exited(1, ran_s=700, attempt=7, backoff_s=300.0))
+    state = pod_state(main=exited(1, ran_s=700, attempt=7, backoff_s=300.0))
     assert decide(pod(), state, NOW).actions == (Start("main", 8, 10.0),)
 
 
@@ -70,12 +70,12 @@ def test_the_restart_policy_says_what_runs_again() -> None:
         ("OnFailure", 1, True),
         ("Never", 1, False),
     ):
-        actions = decide(pod(restartPolicy=policy), seen(main=exited(code)), NOW).actions
+        actions = decide(pod(restartPolicy=policy), pod_state(main=exited(code)), NOW).actions
         assert any(isinstance(a, Start) for a in actions) is again, (policy, code)
 
 
 def test_a_pod_that_is_over_gives_up_its_sandbox_and_stays() -> None:
-    p, state = pod(restartPolicy="Never"), seen(main=exited(0))
+    p, state = pod(restartPolicy="Never"), pod_state(main=exited(0))
     assert finished(p, state)
     assert decide(p, state, NOW).actions == (TearDown(),)
     state.sandbox = "down"
@@ -89,30 +89,30 @@ def inits(*policies: str | None) -> Pod:
 
 def test_init_containers_run_one_after_the_other() -> None:
     p = inits(None, None)
-    assert decide(p, seen(), NOW).actions == (Start("i0", 0, 0.0),)
-    assert decide(p, seen(i0=running()), NOW).actions == ()
-    assert decide(p, seen(i0=exited(0)), NOW).actions == (Start("i1", 0, 0.0),)
-    assert decide(p, seen(i0=exited(0), i1=exited(0)), NOW).actions == (Start("main", 0, 0.0),)
+    assert decide(p, pod_state(), NOW).actions == (Start("i0", 0, 0.0),)
+    assert decide(p, pod_state(i0=running()), NOW).actions == ()
+    assert decide(p, pod_state(i0=exited(0)), NOW).actions == (Start("i1", 0, 0.0),)
+    assert decide(p, pod_state(i0=exited(0), i1=exited(0)), NOW).actions == (Start("main", 0, 0.0),)
 
 
 def test_a_failing_init_container_is_tried_again_unless_nothing_is_ever_restarted() -> None:
-    assert decide(inits(None), seen(i0=exited(1)), NOW).actions == (Start("i0", 1, 10.0),)
+    assert decide(inits(None), pod_state(i0=exited(1)), NOW).actions == (Start("i0", 1, 10.0),)
     never = inits(None)
     never.spec.restartPolicy = "Never"
-    assert decide(never, seen(i0=exited(1)), NOW).actions == (TearDown(),)
+    assert decide(never, pod_state(i0=exited(1)), NOW).actions == (TearDown(),)
 
 
 def test_a_sidecar_is_waited_for_until_it_has_started_and_runs_again_by_itself() -> None:
     p = inits("Always", None)
-    assert decide(p, seen(i0=running(started=False)), NOW).actions == ()
-    assert decide(p, seen(i0=running()), NOW).actions == (Start("i1", 0, 0.0),)
-    up = seen(i0=exited(0), i1=exited(0), main=running())
+    assert decide(p, pod_state(i0=running(started=False)), NOW).actions == ()
+    assert decide(p, pod_state(i0=running()), NOW).actions == (Start("i1", 0, 0.0),)
+    up = pod_state(i0=exited(0), i1=exited(0), main=running())
     assert decide(p, up, NOW).actions == (Start("i0", 1, 10.0),)
 
 
 def test_sidecars_end_after_the_containers_the_last_one_first() -> None:
     p = inits("Always", "Always")
-    state = seen(i0=running(), i1=running(), main=running())
+    state = pod_state(i0=running(), i1=running(), main=running())
     state.ending = True
     assert decide(p, state, NOW).actions == (Stop("main", "Stopping container main"),)
     state.containers["main"] = exited(0)
@@ -120,7 +120,7 @@ def test_sidecars_end_after_the_containers_the_last_one_first() -> None:
 
 
 def test_a_deleted_pod_ends_step_by_step() -> None:
-    state = seen(main=running())
+    state = pod_state(main=running())
     state.ending = True
     assert decide(pod(), state, NOW).actions == (Stop("main", "Stopping container main"),)
     state.of("main").stopping = True
@@ -132,12 +132,12 @@ def test_a_deleted_pod_ends_step_by_step() -> None:
 
 
 def test_a_pod_deleted_before_it_ran_is_finished_at_once() -> None:
-    assert decide(pod(), PodSeen(ending=True), NOW).actions == (Finish(),)
-    assert decide(pod(), PodSeen(ending=True, sandbox="working"), NOW).actions == ()
+    assert decide(pod(), PodState(ending=True), NOW).actions == (Finish(),)
+    assert decide(pod(), PodState(ending=True, sandbox="working"), NOW).actions == ()
 
 
 def test_an_unhealthy_container_is_stopped_once() -> None:
-    state = seen(main=running(unhealthy="liveness probe"))
+    state = pod_state(main=running(unhealthy="liveness probe"))
     expected = Stop("main", "Container main failed liveness probe, will be restarted")
     assert decide(pod(), state, NOW).actions == (expected,)
     state.of("main").stopping = True
@@ -145,14 +145,14 @@ def test_an_unhealthy_container_is_stopped_once() -> None:
 
 
 def test_a_container_whose_image_was_changed_is_restarted() -> None:
-    state = seen(main=running(image="fairlead/web"))
+    state = pod_state(main=running(image="fairlead/web"))
     assert decide(pod(), state, NOW).actions == ()
     state.of("main").image = "nginx:1.14"
     assert decide(pod(), state, NOW).actions == (Stop("main", "Container main definition changed, will be restarted"),)
 
 
 def test_a_pod_past_its_deadline_fails() -> None:
-    p, state = pod(activeDeadlineSeconds=5), seen(main=running())
+    p, state = pod(activeDeadlineSeconds=5), pod_state(main=running())
     assert decide(p, state, NOW) == Decision((), later(5))
     action = decide(p, state, later(5)).actions[0]
     assert isinstance(action, Fail)
@@ -176,7 +176,7 @@ def test_the_grace_is_what_the_deletion_leaves_of_it() -> None:
 )
 def test_doing_what_is_decided_always_leads_somewhere(policy: str, codes: list[int], ending_after: int) -> None:
     """In a world where everything asked for happens at once: what runs is not started again, and a deleted pod goes."""
-    p, state, now, outcomes = pod("a", "b", restartPolicy=policy), PodSeen(), NOW, iter(codes)
+    p, state, now, outcomes = pod("a", "b", restartPolicy=policy), PodState(), NOW, iter(codes)
     for step in range(200):
         state.ending = state.ending or step >= ending_after
         decision = decide(p, state, now)
@@ -189,7 +189,7 @@ def test_doing_what_is_decided_always_leads_somewhere(policy: str, codes: list[i
     raise AssertionError(f"never finished: {dataclasses.asdict(state)}")
 
 
-def _apply(action: object, state: PodSeen, now: Instant, outcome: int | None) -> None:
+def _apply(action: object, state: PodState, now: Instant, outcome: int | None) -> None:
     match action:
         case SetUp():
             state.sandbox = "up"
@@ -214,23 +214,23 @@ def debugged(**ephemeral: object) -> Pod:
 
 def test_a_container_added_to_debug_runs_once_and_beside_everything_else() -> None:
     p = debugged()
-    assert decide(p, seen(main=running()), NOW).actions == (Start("dbg", 0, 0.0),)
-    assert decide(p, seen(main=running(), dbg=running()), NOW) == Decision()
-    assert decide(p, seen(main=running(), dbg=exited(1)), NOW) == Decision(), "however it ended"
-    waiting = seen(main=running(), dbg=ContainerSeen(retry_at=later(5)))
+    assert decide(p, pod_state(main=running()), NOW).actions == (Start("dbg", 0, 0.0),)
+    assert decide(p, pod_state(main=running(), dbg=running()), NOW) == Decision()
+    assert decide(p, pod_state(main=running(), dbg=exited(1)), NOW) == Decision(), "however it ended"
+    waiting = pod_state(main=running(), dbg=ContainerState(retry_at=later(5)))
     assert decide(p, waiting, NOW) == Decision((), later(5)), "a problem with its image is tried again"
     waits_for_init = pod(initContainers=[{"name": "i", "image": "x"}], ephemeralContainers=p.spec.ephemeralContainers)
-    assert decide(waits_for_init, seen(i=running()), NOW).actions == (Start("dbg", 0, 0.0),)
+    assert decide(waits_for_init, pod_state(i=running()), NOW).actions == (Start("dbg", 0, 0.0),)
 
 
 def test_a_container_added_to_debug_neither_ends_a_pod_nor_outlives_it() -> None:
     p = debugged()
     p.spec.restartPolicy = "Never"
-    assert not finished(p, seen(main=running(), dbg=exited(1)))
-    over = seen(main=exited(0), dbg=running())
+    assert not finished(p, pod_state(main=running(), dbg=exited(1)))
+    over = pod_state(main=exited(0), dbg=running())
     assert finished(p, over)
     assert decide(p, over, NOW).actions == (Stop("dbg", "Stopping container dbg"),)
-    ending = seen(main=running(), dbg=running())
+    ending = pod_state(main=running(), dbg=running())
     ending.ending = True
     assert [a for a in decide(p, ending, NOW).actions if isinstance(a, Stop)] == [
         Stop("main", "Stopping container main"),

@@ -1,4 +1,4 @@
-"""What the parts that work on one pod share: the pod, what was seen of it, its files, and how to speak about it."""
+"""What the parts that work on one pod share: the pod, its state, its files, and how to speak about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fairlead.base.tasks import Nursery
 from fairlead.node.pods import plan
 from fairlead.node.pods.material import Material, fetch, lay_out
 from fairlead.node.pods.shared import Shared
-from fairlead.node.pods.state import PodSeen
+from fairlead.node.pods.state import PodState
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.runtime.events import EventKind, reference_to
 
@@ -23,29 +23,29 @@ SHOW_SOON_S = 0.1
 class PodContext:
     """One pod on this node. `decide` and `show` are woken when something has changed."""
 
-    def __init__(self, shared: Shared, pod: Pod, seen: PodSeen) -> None:
+    def __init__(self, shared: Shared, pod: Pod, state: PodState) -> None:
         self.shared = shared
         self.pod = pod
         """The API's latest."""
         self.in_api = True
-        self.seen = seen
+        self.state = state
         self.files = PodFiles(shared.settings.state_dir, pod.metadata)
         self.material = Material()
         self.fresh = False
         """Whether the material is there. A restarted agent fetches it when it needs it."""
-        self.past = pod.status.phase in ("Succeeded", "Failed") and seen.sandbox == "none"
+        self.past = pod.status.phase in ("Succeeded", "Failed") and state.sandbox == "none"
         """It ended before this agent's time: nothing is to be run, and its status is what it is."""
         self.decide = asyncio.Event()
         self.show = asyncio.Event()
         self.nursery = Nursery()
 
     def changed(self) -> None:
-        """Something was seen: decide anew, and tell the API."""
+        """The state has changed: decide anew, and tell the API."""
         self.decide.set()
         self.show.set()
 
     def changed_for_now(self) -> None:
-        """Likewise, where more will be seen in a moment."""
+        """Likewise, if more will change in a moment."""
         self.decide.set()
         asyncio.get_running_loop().call_later(SHOW_SOON_S, self.show.set)
 

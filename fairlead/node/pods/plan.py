@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen, ephemeral, sidecar
+from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, sidecar
 
 BACKOFF_FIRST_S = 10.0
 BACKOFF_LONGEST_S = 300.0
@@ -70,21 +70,21 @@ class Decision:
     """Decide again by then, though nothing happens."""
 
 
-def decide(pod: Pod, seen: PodSeen, now: Instant) -> Decision:
-    if seen.ending:
-        return Decision(tuple(_end(pod, seen)))
-    if finished(pod, seen):
-        return Decision(tuple(_wind_down(pod, seen)))
-    deadline = _deadline(pod, seen)
+def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
+    if pod_state.ending:
+        return Decision(tuple(_end(pod, pod_state)))
+    if finished(pod, pod_state):
+        return Decision(tuple(_wind_down(pod, pod_state)))
+    deadline = _deadline(pod, pod_state)
     if deadline is not None and now >= deadline:
         return Decision((Fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"),))
-    if seen.sandbox != "up":
-        due = seen.sandbox == "none" and now >= seen.retry_at
-        return Decision((SetUp(),) if due else (), _earliest(seen.retry_at if not due else None, deadline))
+    if pod_state.sandbox != "up":
+        due = pod_state.sandbox == "none" and now >= pod_state.retry_at
+        return Decision((SetUp(),) if due else (), _earliest(pod_state.retry_at if not due else None, deadline))
     actions: list[Action] = []
     waits: list[Instant | None] = [deadline]
-    for container in _wanted(pod, seen):
-        state = seen.of(container.name)
+    for container in _wanted(pod, pod_state):
+        state = pod_state.of(container.name)
         if state.phase == "running" and not state.stopping and (why := _why_restart(container, state)):
             actions.append(Stop(container.name, f"Container {container.name} {why}, will be restarted"))
         if state.phase in ("new", "exited"):
@@ -96,11 +96,11 @@ def decide(pod: Pod, seen: PodSeen, now: Instant) -> Decision:
     return Decision(tuple(actions), _earliest(*waits))
 
 
-def _wanted(pod: Pod, seen: PodSeen) -> Iterator[Container]:
+def _wanted(pod: Pod, pod_state: PodState) -> Iterator[Container]:
     """The containers that should be running now, as far as the init containers have come."""
-    yield from (c for c in pod.spec.ephemeralContainers if seen.of(c.name).phase != "exited")
+    yield from (c for c in pod.spec.ephemeralContainers if pod_state.of(c.name).phase != "exited")
     for container in pod.spec.initContainers:
-        state = seen.of(container.name)
+        state = pod_state.of(container.name)
         if sidecar(container):
             yield container
             if not (state.phase == "running" and state.started):
@@ -109,12 +109,12 @@ def _wanted(pod: Pod, seen: PodSeen) -> Iterator[Container]:
             yield container
             return
     for container in pod.spec.containers:
-        state = seen.of(container.name)
+        state = pod_state.of(container.name)
         if state.phase != "exited" or restarts(pod, container, state):
             yield container
 
 
-def _why_restart(container: Container, state: ContainerSeen) -> str:
+def _why_restart(container: Container, state: ContainerState) -> str:
     if ephemeral(container):
         return ""
     if state.unhealthy:
@@ -122,11 +122,11 @@ def _why_restart(container: Container, state: ContainerSeen) -> str:
     return "definition changed" if state.image and state.image != container.image else ""
 
 
-def _succeeded(state: ContainerSeen) -> bool:
+def _succeeded(state: ContainerState) -> bool:
     return state.phase == "exited" and state.exit is not None and state.exit.code == 0
 
 
-def restarts(pod: Pod, container: Container, state: ContainerSeen) -> bool:
+def restarts(pod: Pod, container: Container, state: ContainerState) -> bool:
     """Whether a container that has ended runs again."""
     if sidecar(container):
         return True
@@ -139,43 +139,43 @@ def restarts(pod: Pod, container: Container, state: ContainerSeen) -> bool:
     return policy == "Always" or (policy == "OnFailure" and failed)
 
 
-def finished(pod: Pod, seen: PodSeen) -> bool:
+def finished(pod: Pod, pod_state: PodState) -> bool:
     """Whether the pod has succeeded or failed for good."""
-    if seen.reason:
+    if pod_state.reason:
         return True
     for container in pod.spec.initContainers:
-        state = seen.of(container.name)
+        state = pod_state.of(container.name)
         ended_badly = state.phase == "exited" and not _succeeded(state)
         if ended_badly and not restarts(pod, container, state):
             return True
-    mains = [(c, seen.of(c.name)) for c in pod.spec.containers]
+    mains = [(c, pod_state.of(c.name)) for c in pod.spec.containers]
     return all(state.phase == "exited" and not restarts(pod, c, state) for c, state in mains)
 
 
-def initialized(pod: Pod, seen: PodSeen) -> bool:
+def initialized(pod: Pod, pod_state: PodState) -> bool:
     """Whether all init containers have done their part."""
     for container in pod.spec.initContainers:
-        state = seen.of(container.name)
+        state = pod_state.of(container.name)
         good = (state.phase == "running" and state.started) if sidecar(container) else _succeeded(state)
         if not good:
             return False
     return True
 
 
-def pause_s(state: ContainerSeen) -> float:
+def pause_s(state: ContainerState) -> float:
     """How long an ended container rests before it runs again."""
     if state.exit is None or state.exit.finished_at - state.exit.started_at >= _HEALTHY_RUN_S:
         return 0.0
     return state.backoff_s
 
 
-def due_at(state: ContainerSeen) -> Instant:
+def due_at(state: ContainerState) -> Instant:
     """When a container that does not run may be started."""
     rested = state.exit.finished_at + pause_s(state) if state.exit else 0.0
     return Instant(max(rested, state.retry_at))
 
 
-def _start(container: Container, state: ContainerSeen) -> Start:
+def _start(container: Container, state: ContainerState) -> Start:
     if state.exit is None:
         return Start(container.name, state.attempt, state.backoff_s)
     return Start(container.name, state.attempt + 1, longer(pause_s(state)))
@@ -185,42 +185,42 @@ def longer(backoff_s: float) -> float:
     return min(max(BACKOFF_FIRST_S, 2 * backoff_s), BACKOFF_LONGEST_S)
 
 
-def _wind_down(pod: Pod, seen: PodSeen) -> Iterator[Action]:
+def _wind_down(pod: Pod, pod_state: PodState) -> Iterator[Action]:
     """The pod is over: what still runs is ended, then the sandbox goes; the API object stays."""
-    yield from _stop_all(pod, seen)
-    if seen.sandbox == "up" and _nothing_runs(seen):
+    yield from _stop_all(pod, pod_state)
+    if pod_state.sandbox == "up" and _nothing_runs(pod_state):
         yield TearDown()
 
 
-def _end(pod: Pod, seen: PodSeen) -> Iterator[Action]:
-    yield from _stop_all(pod, seen)
-    if not _nothing_runs(seen) or seen.sandbox == "working":
+def _end(pod: Pod, pod_state: PodState) -> Iterator[Action]:
+    yield from _stop_all(pod, pod_state)
+    if not _nothing_runs(pod_state) or pod_state.sandbox == "working":
         return
-    yield TearDown() if seen.sandbox == "up" else Finish()
+    yield TearDown() if pod_state.sandbox == "up" else Finish()
 
 
-def _stop_all(pod: Pod, seen: PodSeen) -> Iterator[Action]:
+def _stop_all(pod: Pod, pod_state: PodState) -> Iterator[Action]:
     """The containers first, then their sidecars, the last one first."""
-    mains = [c for c in (*pod.spec.containers, *pod.spec.ephemeralContainers) if _alive(seen.of(c.name))]
-    helpers = [c for c in reversed(pod.spec.initContainers) if _alive(seen.of(c.name))]
+    mains = [c for c in (*pod.spec.containers, *pod.spec.ephemeralContainers) if _alive(pod_state.of(c.name))]
+    helpers = [c for c in reversed(pod.spec.initContainers) if _alive(pod_state.of(c.name))]
     for container in mains or helpers[:1]:
-        state = seen.of(container.name)
+        state = pod_state.of(container.name)
         if state.phase == "running" and not state.stopping:
             yield Stop(container.name, f"Stopping container {container.name}")
 
 
-def _alive(state: ContainerSeen) -> bool:
+def _alive(state: ContainerState) -> bool:
     return state.phase in ("starting", "running")
 
 
-def _nothing_runs(seen: PodSeen) -> bool:
-    return not any(_alive(state) for state in seen.containers.values())
+def _nothing_runs(pod_state: PodState) -> bool:
+    return not any(_alive(state) for state in pod_state.containers.values())
 
 
-def _deadline(pod: Pod, seen: PodSeen) -> Instant | None:
-    if pod.spec.activeDeadlineSeconds is None or not seen.started_at:
+def _deadline(pod: Pod, pod_state: PodState) -> Instant | None:
+    if pod.spec.activeDeadlineSeconds is None or not pod_state.started_at:
         return None
-    return Instant(seen.started_at + pod.spec.activeDeadlineSeconds)
+    return Instant(pod_state.started_at + pod.spec.activeDeadlineSeconds)
 
 
 def _earliest(*times: Instant | None) -> Instant | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fairlead.api.core.pod.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.pods.state import NEVER, ContainerSeen, Exit, PodSeen, all_containers
+from fairlead.node.pods.state import NEVER, ContainerState, Exit, PodState, all_containers
 from fairlead.node.pods.status import CONTAINER_ID
 from fairlead.node.runtime.messages import Run, Sandbox, SandboxRecord
 
@@ -20,27 +20,27 @@ def sandbox_record(pod: Pod, ips: Sequence[str]) -> SandboxRecord:
     return SandboxRecord(namespace=pod.metadata.namespace, name=pod.metadata.name, ips=tuple(ips))
 
 
-def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Instant) -> PodSeen:
+def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Instant) -> PodState:
     """`sandbox` and `runs` are the zygote's, if it has any of this pod."""
-    seen = PodSeen(started_at=parse_time(pod.status.startTime) if pod.status.startTime else now)
+    pod_state = PodState(started_at=parse_time(pod.status.startTime) if pod.status.startTime else now)
     known = pod.status
     listed = (*known.initContainerStatuses, *known.containerStatuses, *known.ephemeralContainerStatuses)
     statuses = {s.name: s for s in listed}
     if sandbox is not None:
-        seen.sandbox, seen.ips = "up", sandbox.record.ips
+        pod_state.sandbox, pod_state.ips = "up", sandbox.record.ips
     for container in all_containers(pod):
         own = sorted((r for r in runs if r.record.container == container.name), key=lambda r: r.record.attempt)
         status = statuses.get(container.name)
         if own:
-            seen.containers[container.name] = _resumed(own, status, probed=container.readinessProbe is not None)
+            pod_state.containers[container.name] = _resumed(own, status, probed=container.readinessProbe is not None)
         elif status is not None and status.containerID:
-            seen.containers[container.name] = _lost(status, now)
-    return seen
+            pod_state.containers[container.name] = _lost(status, now)
+    return pod_state
 
 
-def _resumed(runs: Sequence[Run], status: ContainerStatus | None, *, probed: bool) -> ContainerSeen:
+def _resumed(runs: Sequence[Run], status: ContainerStatus | None, *, probed: bool) -> ContainerState:
     current, record = runs[-1], runs[-1].record
-    state = ContainerSeen(
+    state = ContainerState(
         phase="exited" if current.exit else "running",
         attempt=record.attempt,
         id=current.id,
@@ -64,10 +64,10 @@ def _exit(run: Run) -> Exit | None:
     return Exit(run.id, run.exit.code, run.exit.signal, Instant(run.started_at), Instant(run.exit.finished_at))
 
 
-def _lost(status: ContainerStatus, now: Instant) -> ContainerSeen:
+def _lost(status: ContainerStatus, now: Instant) -> ContainerState:
     """It ran under a zygote that is no more: it counts as killed, and starts again at once."""
     running = status.state.running
     started_at = parse_time(running.startedAt) if running and running.startedAt else NEVER
     id_ = status.containerID.removeprefix(CONTAINER_ID)
     ended = Exit(id_, _LOST, 9, started_at, now, reason="NodeLost", message="the node was stopped")
-    return ContainerSeen(phase="exited", attempt=status.restartCount, id=id_, image_id=status.imageID, exit=ended)
+    return ContainerState(phase="exited", attempt=status.restartCount, id=id_, image_id=status.imageID, exit=ended)

@@ -17,7 +17,7 @@ from fairlead.node.pods import plan
 from fairlead.node.pods.commands import run_command
 from fairlead.node.pods.context import PodContext
 from fairlead.node.pods.starting import listening_port, start_message
-from fairlead.node.pods.state import NEVER, ContainerSeen, Exit, Waiting, all_containers
+from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
 from fairlead.node.pods.stopping import Victim, stop
 from fairlead.node.probes.prober import RunCommand, run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
@@ -51,8 +51,8 @@ class ContainerRunner:
         """The exit of a run whose start has not been dealt with yet."""
 
     @property
-    def state(self) -> ContainerSeen:
-        return self._context.seen.of(self._name)
+    def state(self) -> ContainerState:
+        return self._context.state.of(self._name)
 
     @property
     def _container(self) -> Container:
@@ -117,7 +117,7 @@ class ContainerRunner:
         """Returns the id of the container whose processes this one shares. Raises ConfigProblem if it does not run."""
         container = self._container
         name = container.targetContainerName if isinstance(container, EphemeralContainer) else ""
-        state = self._context.seen.of(name) if name else None
+        state = self._context.state.of(name) if name else None
         if state is not None and state.phase != "running":
             raise ConfigProblem(f"target container {name} is not running")
         return state.id if state is not None else ""
@@ -158,7 +158,7 @@ class ContainerRunner:
                 state.unhealthy = "postStart hook"
         elif port is not None and not (container.startupProbe or container.readinessProbe):
             context.changed_for_now()
-            await wait_for_port(context.seen.ip, port, _LISTEN_S)
+            await wait_for_port(context.state.ip, port, _LISTEN_S)
         if state.id == id_ and state.phase == "running" and not state.unhealthy:
             state.started = container.startupProbe is None
             state.ready = state.started and container.readinessProbe is None
@@ -168,7 +168,7 @@ class ContainerRunner:
     async def _post_start(self, hook: LifecycleHandler, id_: str) -> ProbeResult:
         """Runs the hook, which may take as long as the container runs."""
         context, container = self._context, self._container
-        work = asyncio.ensure_future(run_hook(hook, container, context.seen.ip, self._run(id_), None))
+        work = asyncio.ensure_future(run_hook(hook, container, context.state.ip, self._run(id_), None))
         gone = asyncio.ensure_future(self._gone.wait())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -189,7 +189,7 @@ class ContainerRunner:
             return
         probing = ProbeContext(
             container=container,
-            ip=context.seen.ip,
+            ip=context.state.ip,
             run=self._run(state.id),
             report=self._report_probe,
             changed=context.changed,
@@ -199,7 +199,7 @@ class ContainerRunner:
         self._probes = context.nursery.spawn(watch_container(state, probing))
 
     def _report_probe(self, name: ProbeName, result: ProbeResult) -> None:
-        if not self._context.seen.ending and not self.state.stopping:
+        if not self._context.state.ending and not self.state.stopping:
             self._context.event("Warning", *probe_event(name, result), self._container)
 
     def _run(self, id_: str) -> RunCommand:
@@ -263,7 +263,7 @@ class ContainerRunner:
         state.phase, state.exit = "exited", exit_
         state.started = state.ready = state.stopping = False
         self._gone.set()
-        if not context.seen.ending and plan.pause_s(state) and plan.restarts(context.pod, self._container, state):
+        if not context.state.ending and plan.pause_s(state) and plan.restarts(context.pod, self._container, state):
             meta = context.pod.metadata
             where = f"{meta.name}_{meta.namespace}({meta.uid})"
             text = f"Back-off restarting failed container {self._container.name} in pod {where}"
@@ -284,8 +284,8 @@ class ContainerRunner:
         if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
             grace_s = float(probe.terminationGracePeriodSeconds)
         self._deadline = asyncio.get_running_loop().time() + grace_s
-        victim = Victim(container, id_, context.pod.metadata.uid, context.seen.ip, self._stop_signal, self._gone)
-        drain = context.seen.ending and self.state.ready
+        victim = Victim(container, id_, context.pod.metadata.uid, context.state.ip, self._stop_signal, self._gone)
+        drain = context.state.ending and self.state.ready
         result = await stop(context.shared, victim, grace_s=grace_s, drain=drain)
         self._report_fallback(result)
         if not result.good:
@@ -295,7 +295,7 @@ class ContainerRunner:
         """The pod's grace may have become shorter while its containers end."""
         loop, state = asyncio.get_running_loop(), self.state
         deadline = loop.time() + self._context.grace_s()
-        if state.stopping and self._context.seen.ending and deadline < self._deadline - 0.5:
+        if state.stopping and self._context.state.ending and deadline < self._deadline - 0.5:
             self._deadline = deadline
             self._context.nursery.spawn(self._kill(state.id, self._gone, self._context.grace_s()))
 

@@ -60,7 +60,7 @@ def listening_port(image: Image, process: Process) -> int | None:
 
 def _spec(context: PodContext, container: Container, image: Image, attempt: int) -> ContainerSpec:
     settings, files = with_domain(context.shared.settings), context.files
-    pod, ips = with_addresses(context.pod, context.seen.ips, settings.ips), context.seen.ips
+    pod, ips = with_addresses(context.pod, context.state.ips, settings.ips), context.state.ips
     env = _environment(context, pod, container, image)
     process = process_of(pod, container, command_line(container, image.command, image.args, env), env)
     mounts = pod_mounts(

@@ -1,4 +1,4 @@
-"""What a node has seen of a pod: its sandbox and its containers. The worker writes it, `plan` and `status` read it."""
+"""The state of a pod on its node: its sandbox and its containers. The worker writes it, `plan` and `status` read it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class ContainerSeen:
+class ContainerState:
     """The current run of a container (`attempt` counts from 0), and how the one before it ended."""
 
     phase: ContainerPhase = "new"
@@ -66,28 +66,28 @@ class ContainerSeen:
 
 
 @dataclass(slots=True)
-class PodSeen:
+class PodState:
     sandbox: SandboxPhase = "none"
     ips: tuple[str, ...] = ()
     """One of each family, IPv4 first."""
     retry_at: Instant = NEVER
     retry_s: float = 0.0
     started_at: Instant = NEVER
-    """When the node first saw it."""
+    """When the node first saw the pod."""
     ending: bool = False
     """It is to go: deleted, or past its deadline."""
     reason: str = ""
     """Why the whole pod failed (`DeadlineExceeded`, ...)."""
     message: str = ""
-    containers: dict[str, ContainerSeen] = field(default_factory=dict)
+    containers: dict[str, ContainerState] = field(default_factory=dict)
 
     @property
     def ip(self) -> str:
         """The one by which the node itself reaches it; empty before it has one."""
         return self.ips[0] if self.ips else ""
 
-    def of(self, name: str) -> ContainerSeen:
-        return self.containers.setdefault(name, ContainerSeen())
+    def of(self, name: str) -> ContainerState:
+        return self.containers.setdefault(name, ContainerState())
 
 
 def sidecar(container: Container) -> bool:

@@ -1,4 +1,4 @@
-"""A pod's status from what its node has seen. Pure: the same seen, the same status."""
+"""A pod's status from its state on the node. Pure: the same state, the same status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from fractions import Fraction
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.containerstatus import (
-    ContainerState,
+    ContainerState as ContainerStatusState,
+)
+from fairlead.api.core.pod.containerstatus import (
     ContainerStateRunning,
     ContainerStateTerminated,
     ContainerStateWaiting,
@@ -19,50 +21,50 @@ from fairlead.api.core.pod.status import HostIP, PodCondition, PodIP, PodStatus
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
-from fairlead.node.pods.state import ContainerSeen, Exit, PodSeen, ephemeral, own_containers, sidecar
+from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, own_containers, sidecar
 
 CONTAINER_ID = "fairlead://"
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
 
 
-def render_status(pod: Pod, seen: PodSeen, *, host_ips: Sequence[str], now: Instant) -> PodStatus:
+def render_status(pod: Pod, pod_state: PodState, *, host_ips: Sequence[str], now: Instant) -> PodStatus:
     """The whole status; of the present one it keeps others' conditions and the times of what has not changed."""
-    phase = _phase(pod, seen)
+    phase = _phase(pod, pod_state)
     had = [known.ip for known in pod.status.podIPs] if phase in ("Succeeded", "Failed") else []
-    ips = seen.ips or had
+    ips = pod_state.ips or had
     return PodStatus(
         phase=phase,
-        reason=seen.reason,
-        message=seen.message,
-        conditions=_conditions(pod, seen, phase, now),
+        reason=pod_state.reason,
+        message=pod_state.message,
+        conditions=_conditions(pod, pod_state, phase, now),
         hostIP=host_ips[0],
         hostIPs=[HostIP(ip=ip) for ip in host_ips],
         podIP=ips[0] if ips else "",
         podIPs=[PodIP(ip=ip) for ip in ips],
-        startTime=render_time(seen.started_at) if seen.started_at else None,
+        startTime=render_time(pod_state.started_at) if pod_state.started_at else None,
         qosClass=pod.status.qosClass or qos_class(pod),
         nominatedNodeName=pod.status.nominatedNodeName,
         observedGeneration=pod.metadata.generation,
-        initContainerStatuses=[_container(pod, c, seen, init=True) for c in pod.spec.initContainers],
-        containerStatuses=[_container(pod, c, seen, init=False) for c in pod.spec.containers],
-        ephemeralContainerStatuses=[_container(pod, c, seen, init=False) for c in pod.spec.ephemeralContainers],
+        initContainerStatuses=[_container(pod, c, pod_state, init=True) for c in pod.spec.initContainers],
+        containerStatuses=[_container(pod, c, pod_state, init=False) for c in pod.spec.containers],
+        ephemeralContainerStatuses=[_container(pod, c, pod_state, init=False) for c in pod.spec.ephemeralContainers],
     )
 
 
-def _phase(pod: Pod, seen: PodSeen) -> str:
-    mains = [seen.of(c.name) for c in pod.spec.containers]
-    over = finished(pod, seen) or (seen.ending and any(m.exit for m in mains))
-    alive = any(s.phase in ("starting", "running") for s in seen.containers.values())
-    if over and (not alive or seen.reason):
-        good = all(m.exit is not None and m.exit.code == 0 for m in mains) and not seen.reason
+def _phase(pod: Pod, pod_state: PodState) -> str:
+    mains = [pod_state.of(c.name) for c in pod.spec.containers]
+    over = finished(pod, pod_state) or (pod_state.ending and any(m.exit for m in mains))
+    alive = any(s.phase in ("starting", "running") for s in pod_state.containers.values())
+    if over and (not alive or pod_state.reason):
+        good = all(m.exit is not None and m.exit.code == 0 for m in mains) and not pod_state.reason
         return "Succeeded" if good else "Failed"
     began = any(m.phase == "running" or m.exit or m.last for m in mains)
-    return "Running" if began and initialized(pod, seen) else pod_phase_before(pod, seen)
+    return "Running" if began and initialized(pod, pod_state) else pod_phase_before(pod, pod_state)
 
 
-def pod_phase_before(pod: Pod, seen: PodSeen) -> str:
+def pod_phase_before(pod: Pod, pod_state: PodState) -> str:
     """`Pending`, unless it has been running already (a sidecar that restarts does not take it back)."""
-    return "Running" if pod.status.phase == "Running" and seen.sandbox == "up" else "Pending"
+    return "Running" if pod.status.phase == "Running" and pod_state.sandbox == "up" else "Pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,20 @@ class _Truth:
     message: str = ""
 
 
-def _conditions(pod: Pod, seen: PodSeen, phase: str, now: Instant) -> list[PodCondition]:
-    containers = _containers_ready(pod, seen, phase)
+def _conditions(pod: Pod, pod_state: PodState, phase: str, now: Instant) -> list[PodCondition]:
+    containers = _containers_ready(pod, pod_state, phase)
     ready = containers
     missing = [g.conditionType for g in pod.spec.readinessGates if not _is_true(pod, g.conditionType)]
     if containers.good and missing:
         text = "; ".join(f'corresponding condition of pod readiness gate "{m}" does not exist.' for m in missing)
         ready = _Truth(False, "ReadinessGatesNotReady", text)
-    waiting = [c.name for c in pod.spec.initContainers if not _init_done(c, seen.of(c.name))]
+    waiting = [c.name for c in pod.spec.initContainers if not _init_done(c, pod_state.of(c.name))]
     init = _Truth(True)
     if phase == "Succeeded":
         init = _Truth(True, "PodCompleted")
     elif waiting:
         init = _Truth(False, "ContainersNotInitialized", f"containers with incomplete status: {_names(waiting)}")
-    truths = (_Truth(seen.sandbox == "up"), init, ready, containers)
+    truths = (_Truth(pod_state.sandbox == "up"), init, ready, containers)
     own = [_condition(pod, name, truth, now) for name, truth in zip(_OWN, truths, strict=True)]
     return own + [c for c in pod.status.conditions if c.type not in _OWN]
 
@@ -98,25 +100,25 @@ def _is_true(pod: Pod, condition: str) -> bool:
     return any(c.type == condition and c.status == "True" for c in pod.status.conditions)
 
 
-def _init_done(container: Container, state: ContainerSeen) -> bool:
+def _init_done(container: Container, state: ContainerState) -> bool:
     if sidecar(container):
         return state.phase == "running" and state.started
     return state.exit is not None and state.exit.code == 0
 
 
-def _containers_ready(pod: Pod, seen: PodSeen, phase: str) -> _Truth:
+def _containers_ready(pod: Pod, pod_state: PodState, phase: str) -> _Truth:
     if phase == "Succeeded":
         return _Truth(False, "PodCompleted")
     if phase == "Failed":
         return _Truth(False, "PodFailed")
     wanted = [c for c in own_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
-    unready = [c.name for c in wanted if not is_ready(seen.of(c.name))]
+    unready = [c.name for c in wanted if not is_ready(pod_state.of(c.name))]
     if unready:
         return _Truth(False, "ContainersNotReady", f"containers with unready status: {_names(unready)}")
     return _Truth(True)
 
 
-def is_ready(state: ContainerSeen) -> bool:
+def is_ready(state: ContainerState) -> bool:
     return state.phase == "running" and state.started and state.ready
 
 
@@ -130,8 +132,8 @@ def _condition(pod: Pod, name: str, truth: _Truth, now: Instant) -> PodCondition
     )  # fmt: skip
 
 
-def _container(pod: Pod, container: Container, seen: PodSeen, *, init: bool) -> ContainerStatus:
-    state = seen.of(container.name)
+def _container(pod: Pod, container: Container, pod_state: PodState, *, init: bool) -> ContainerStatus:
+    state = pod_state.of(container.name)
     now, last = _states(pod, container, state)
     ready = is_ready(state) and not ephemeral(container)
     if init and not sidecar(container):
@@ -149,20 +151,20 @@ def _container(pod: Pod, container: Container, seen: PodSeen, *, init: bool) -> 
     )
 
 
-def _states(pod: Pod, container: Container, state: ContainerSeen) -> tuple[ContainerState, ContainerState]:
-    last = ContainerState(terminated=_terminated(state.last)) if state.last else ContainerState()
+def _states(pod: Pod, container: Container, state: ContainerState) -> tuple[ContainerStatusState, ContainerStatusState]:
+    last = ContainerStatusState(terminated=_terminated(state.last)) if state.last else ContainerStatusState()
     if state.phase == "running":
-        return ContainerState(running=ContainerStateRunning(startedAt=render_time(state.started_at))), last
+        return ContainerStatusState(running=ContainerStateRunning(startedAt=render_time(state.started_at))), last
     if state.exit is not None:
-        ended = ContainerState(terminated=_terminated(state.exit))
+        ended = ContainerStatusState(terminated=_terminated(state.exit))
         resting = state.phase == "exited" and pause_s(state) and restarts(pod, container, state)
         if state.waiting is None and not resting:
             return ended, last
-        return ContainerState(waiting=_waiting(pod, container, state)), ended
-    return ContainerState(waiting=_waiting(pod, container, state)), last
+        return ContainerStatusState(waiting=_waiting(pod, container, state)), ended
+    return ContainerStatusState(waiting=_waiting(pod, container, state)), last
 
 
-def _waiting(pod: Pod, container: Container, state: ContainerSeen) -> ContainerStateWaiting:
+def _waiting(pod: Pod, container: Container, state: ContainerState) -> ContainerStateWaiting:
     if state.waiting is not None:
         return ContainerStateWaiting(reason=state.waiting.reason, message=state.waiting.message)
     if state.exit is not None:
@@ -170,7 +172,7 @@ def _waiting(pod: Pod, container: Container, state: ContainerSeen) -> ContainerS
     return ContainerStateWaiting(reason="PodInitializing" if pod.spec.initContainers else "ContainerCreating")
 
 
-def backoff_text(pod: Pod, container: str, state: ContainerSeen) -> str:
+def backoff_text(pod: Pod, container: str, state: ContainerState) -> str:
     meta = pod.metadata
     pause = _duration(pause_s(state))
     return f"back-off {pause} restarting failed container={container} pod={meta.name}_{meta.namespace}({meta.uid})"

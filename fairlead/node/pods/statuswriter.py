@@ -25,7 +25,7 @@ async def write_status(context: PodContext) -> None:
         await context.show.wait()
         context.show.clear()
         shared, pod = context.shared, context.pod
-        status = render_status(pod, context.seen, host_ips=shared.settings.ips, now=shared.clock.now())
+        status = render_status(pod, context.state, host_ips=shared.settings.ips, now=shared.clock.now())
         if context.past or status == pod.status or (status, pod.status) == told:
             continue
         taken = await _write(context, status)
@@ -66,7 +66,7 @@ def _seen_meanwhile(context: PodContext, status: PodStatus) -> PodStatus:
     which the API can be reached again, which may be much later."""
     told = msgspec.structs.replace(context.pod, status=status)
     shared = context.shared
-    return render_status(told, context.seen, host_ips=shared.settings.ips, now=shared.clock.now())
+    return render_status(told, context.state, host_ips=shared.settings.ips, now=shared.clock.now())
 
 
 def status_patch(context: PodContext, status: PodStatus) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Runs one pod: asks `plan` what to do after every change, and does it. One worker a pod, until it has gone.
 
-A worker's state (`PodSeen`) is rebuilt from the zygote's list and the pod's status when the agent starts anew, so
+A worker's state (`PodState`) is rebuilt from the zygote's list and the pod's status when the agent starts anew, so
 nothing here needs to be written down.
 """
 
@@ -40,18 +40,18 @@ _API_RETRY_S = 0.5
 
 class PodWorker:
     def __init__(self, shared: Shared, pod: Pod, *, sandbox: Sandbox | None, runs: Sequence[Run]) -> None:
-        seen = recovery.recover(pod, sandbox, runs, now=shared.clock.now())
+        pod_state = recovery.recover(pod, sandbox, runs, now=shared.clock.now())
         self._shared = shared
-        self._context = PodContext(shared, pod, seen)
-        if seen.sandbox == "up":
-            shared.host_ports.resume(pod, seen.ips)
+        self._context = PodContext(shared, pod, pod_state)
+        if pod_state.sandbox == "up":
+            shared.host_ports.resume(pod, pod_state.ips)
         self._signals = {run.record.container: run.record.stop_signal for run in runs}
         self._runners: dict[str, ContainerRunner] = {}
         self._add_runners()
         self._had = pod.status.podIP
         """From before this agent: the status forgets it while the pod has no sandbox."""
         self._done = False
-        self._told: set[str] = set(ignored_fields(pod)) if seen.sandbox == "up" else set()
+        self._told: set[str] = set(ignored_fields(pod)) if pod_state.sandbox == "up" else set()
         """Paths of ignored fields that an event has named, by an agent before this one too."""
 
     @property
@@ -68,12 +68,12 @@ class PodWorker:
         context = self._context
         if pod is None:
             context.in_api = False
-            context.seen.ending = True
+            context.state.ending = True
         else:
             context.pod = pod
             self._add_runners()
-            context.seen.ending = context.seen.ending or pod.metadata.deletionTimestamp is not None
-            if context.seen.sandbox == "up":
+            context.state.ending = context.state.ending or pod.metadata.deletionTimestamp is not None
+            if context.state.sandbox == "up":
                 self._say_what_is_ignored()
         for runner in self._runners.values():
             runner.hurry()
@@ -90,19 +90,19 @@ class PodWorker:
 
     def container_id(self, container: str) -> str:
         """The run that can be entered; empty where none is."""
-        state = self._context.seen.containers.get(container)
+        state = self._context.state.containers.get(container)
         return state.id if state is not None and state.phase == "running" else ""
 
     def log_file(self, container: str, *, previous: bool) -> str | None:
         """The log of the current run or of the one before it; None where there is none."""
-        state = self._context.seen.containers.get(container)
+        state = self._context.state.containers.get(container)
         attempt = -1 if state is None else state.attempt - previous
         path = self._context.files.log_path(container, attempt)
         return path if attempt >= 0 and os.path.exists(path) else None
 
     def log_grows(self, container: str, path: str) -> bool:
         """Whether a log is that of a running container."""
-        state = self._context.seen.containers.get(container)
+        state = self._context.state.containers.get(container)
         running = state is not None and state.phase == "running"
         return running and self.log_file(container, previous=False) == path
 
@@ -128,10 +128,10 @@ class PodWorker:
                 await self._context.decide.wait()
 
     async def _step(self) -> Instant | None:
-        pod, seen = self._context.pod, self._context.seen
-        if self._context.past and not seen.ending:
+        pod, pod_state = self._context.pod, self._context.state
+        if self._context.past and not pod_state.ending:
             return None
-        decision = plan.decide(pod, seen, self._shared.clock.now())
+        decision = plan.decide(pod, pod_state, self._shared.clock.now())
         for action in decision.actions:
             await self._do(action)
         return decision.wake_at
@@ -139,7 +139,7 @@ class PodWorker:
     async def _do(self, action: Action) -> None:
         match action:
             case SetUp():
-                self._context.seen.sandbox = "working"
+                self._context.state.sandbox = "working"
                 self._context.nursery.spawn(self._set_up())
             case Start():
                 self._runners[action.container].begin(action)
@@ -150,7 +150,7 @@ class PodWorker:
             case Finish():
                 await self._finish()
             case Fail():
-                self._context.seen.reason, self._context.seen.message = action.reason, action.message
+                self._context.state.reason, self._context.state.message = action.reason, action.message
                 self._context.event("Normal", action.reason, action.message)
                 self._context.changed()
 
@@ -170,7 +170,7 @@ class PodWorker:
             await self._drop_sandbox()
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
-            context.seen.sandbox, context.seen.retry_s = "up", 0.0
+            context.state.sandbox, context.state.retry_s = "up", 0.0
             self._say_what_is_ignored()
             context.changed_for_now()
 
@@ -183,37 +183,37 @@ class PodWorker:
 
     def _reject(self, predicate: str, why: str) -> None:
         """The pod cannot be on this node, and is over: its owner makes another."""
-        context, seen = self._context, self._context.seen
+        context, pod_state = self._context, self._context.state
         text = f"Predicate {predicate} failed: {why}"
-        seen.sandbox, seen.reason, seen.message = "none", predicate, f"Pod was rejected: {text}"
+        pod_state.sandbox, pod_state.reason, pod_state.message = "none", predicate, f"Pod was rejected: {text}"
         context.event("Warning", predicate, text)
         context.changed()
 
     def _retry(self, reason: str, message: str) -> None:
-        context, seen = self._context, self._context.seen
+        context, pod_state = self._context, self._context.state
         if reason:
             context.event("Warning", reason, message)
-        seen.sandbox = "none"
-        seen.retry_s = min(max(2 * seen.retry_s, _RETRY_FIRST_S), _RETRY_LONGEST_S)
-        seen.retry_at = Instant(self._shared.clock.now() + seen.retry_s)
+        pod_state.sandbox = "none"
+        pod_state.retry_s = min(max(2 * pod_state.retry_s, _RETRY_FIRST_S), _RETRY_LONGEST_S)
+        pod_state.retry_at = Instant(self._shared.clock.now() + pod_state.retry_s)
         context.changed()
 
     async def _make_sandbox(self) -> None:
-        shared, pod, seen = self._shared, self._context.pod, self._context.seen
+        shared, pod, pod_state = self._shared, self._context.pod, self._context.state
         host = pod.spec.hostNetwork
         name = kernel_hostname(pod, with_domain(shared.settings))
-        seen.ips = shared.settings.ips if host else self._take_addresses()
+        pod_state.ips = shared.settings.ips if host else self._take_addresses()
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
             netns = await shared.zygote.make_sandbox(
-                self.uid, hostname=name, record=recovery.sandbox_record(pod, seen.ips), netns=given
+                self.uid, hostname=name, record=recovery.sandbox_record(pod, pod_state.ips), netns=given
             )
         finally:
             if given is not None:
                 os.close(given)
         try:
             if not host:
-                four, six = (next((ip for ip in seen.ips if (":" in ip) == six), "") for six in (False, True))
+                four, six = (next((ip for ip in pod_state.ips if (":" in ip) == six), "") for six in (False, True))
                 shared.attacher.attach(
                     netns,
                     host_ifname=host_interface(self.uid),
@@ -223,19 +223,19 @@ class PodWorker:
                 )
         finally:
             os.close(netns)
-        shared.host_ports.publish(pod, seen.ips)
+        shared.host_ports.publish(pod, pod_state.ips)
 
     def _take_addresses(self) -> tuple[str, ...]:
         """Those it had before, where the cluster has been stopped, if they are free."""
         return tuple(map(str, self._shared.addresses.take(self._context.pod.status.podIP or self._had)))
 
     async def _drop_sandbox(self) -> None:
-        seen = self._context.seen
+        pod_state = self._context.state
         self._release_ports()
         await self._shared.zygote.remove_sandbox(self.uid)
-        if seen.ip and not self._context.pod.spec.hostNetwork:
-            self._shared.addresses.release(seen.ip)
-        seen.ips = ()
+        if pod_state.ip and not self._context.pod.spec.hostNetwork:
+            self._shared.addresses.release(pod_state.ip)
+        pod_state.ips = ()
 
     def _release_ports(self) -> None:
         try:
@@ -245,7 +245,7 @@ class PodWorker:
 
     async def _tear_down(self) -> None:
         await self._drop_sandbox()
-        self._context.seen.sandbox = "down"
+        self._context.state.sandbox = "down"
         self._context.changed()
 
     async def _finish(self) -> None:
@@ -274,7 +274,7 @@ class PodWorker:
             return
         while True:
             await asyncio.sleep(_REFRESH_S * self._shared.rng.uniform(0.8, 1.2))
-            if context.seen.sandbox == "up" and not context.seen.ending:
+            if context.state.sandbox == "up" and not context.state.ending:
                 # What has gone stays as it was in the pod's files.
                 with contextlib.suppress(ConnectionError, StatusError, VolumeProblem):
                     await context.prepare()
