@@ -58,12 +58,12 @@ class Agent:
     def find(self, namespace: str, name: str) -> PodWorker | None:
         return self._workers.get(self._by_name.get((namespace, name), ""))
 
-    async def run(self) -> None:
-        """For ever, once the API has said which pods there should be."""
+    async def sync(self) -> None:
+        """Follows the API's pods until cancelled, once the API has said which there are."""
         await self._shared.pods.synced.wait()
         for pod in self._shared.pods.items.values():
             if pod.status.podIP and not pod.spec.hostNetwork and pod.status.phase not in ("Succeeded", "Failed"):
-                self._shared.addresses.keep(pod.status.podIP)
+                self._shared.addresses.reserve(pod.status.podIP)
         async with self._nursery:
             self._shared.pods.add_handler(self._changed)
             try:
@@ -118,7 +118,7 @@ class Agent:
         """The guard of one pod: its failure is its own, and it is taken up anew."""
         good = True
         try:
-            await worker.run()
+            await worker.sync()
         except* (ZygoteGone, ZygoteVersionError):
             raise
         except* Exception as group:  # noqa: BLE001 -- a fault in one pod must not end the node
@@ -186,9 +186,11 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (heartbeat, nodes, shared.pods, shared.services, shared.recorder, agent):
+            for work in (nodes, shared.pods, shared.services, shared.recorder):
                 group.create_task(work.run())
-            group.create_task(keep_running("kubelet API", api.run, log=log))
+            group.create_task(heartbeat.report())
+            group.create_task(agent.sync())
+            group.create_task(keep_running("kubelet API", api.serve, log=log))
             group.create_task(line.wait_gone())
     except* (ZygoteGone, ZygoteVersionError):
         lost = True
@@ -208,5 +210,5 @@ def _addresses(settings: NodeSettings, found: Inventory) -> Addresses:
     addresses = Addresses(settings.pod_cidrs)
     for sandbox in found.sandboxes:
         if sandbox.record.ips[0] not in settings.ips:
-            addresses.take(sandbox.record.ips[0])
+            addresses.allocate(sandbox.record.ips[0])
     return addresses

@@ -164,27 +164,27 @@ def test_a_sub_path_is_made_of_the_containers_environment(tmp_path: Path) -> Non
 
 def test_addresses_start_at_2_and_come_back_late() -> None:
     addresses = Addresses(["10.244.1.0/29"])
-    taken = [str(addresses.take()[0]) for _ in range(3)]
+    taken = [str(addresses.allocate()[0]) for _ in range(3)]
     assert taken == ["10.244.1.2", "10.244.1.3", "10.244.1.4"]
     addresses.release("10.244.1.2")
-    assert [str(addresses.take()[0]) for _ in range(3)] == ["10.244.1.5", "10.244.1.6", "10.244.1.2"]
+    assert [str(addresses.allocate()[0]) for _ in range(3)] == ["10.244.1.5", "10.244.1.6", "10.244.1.2"]
     with pytest.raises(NoAddress):
-        addresses.take()
+        addresses.allocate()
     addresses.release("10.244.1.4")
-    assert str(addresses.take("10.244.1.4")[0]) == "10.244.1.4"
+    assert str(addresses.allocate("10.244.1.4")[0]) == "10.244.1.4"
 
 
 def test_an_address_that_is_kept_for_somebody_goes_to_others_last() -> None:
     addresses = Addresses(["10.244.1.0/29"])
     for ip in ("10.244.1.2", "10.244.1.4", "172.30.0.11"):
-        addresses.keep(ip)
-    taken = [str(addresses.take(a)[0]) for a in ("", "10.244.1.2", "", "", "")]
+        addresses.reserve(ip)
+    taken = [str(addresses.allocate(a)[0]) for a in ("", "10.244.1.2", "", "", "")]
     assert taken == ["10.244.1.3", "10.244.1.2", "10.244.1.5", "10.244.1.6", "10.244.1.4"]
 
 
 def test_a_preferred_address_that_is_not_ours_is_not_taken() -> None:
     addresses = Addresses(["10.244.1.0/24"])
-    assert [str(addresses.take(a)[0]) for a in ("10.244.2.9", "10.244.1.9", "10.244.1.9")] == [
+    assert [str(addresses.allocate(a)[0]) for a in ("10.244.2.9", "10.244.1.9", "10.244.1.9")] == [
         "10.244.1.2",
         "10.244.1.9",
         "10.244.1.3",
@@ -193,21 +193,21 @@ def test_a_preferred_address_that_is_not_ours_is_not_taken() -> None:
 
 def test_an_ipv6_address_has_the_place_of_the_ipv4_address() -> None:
     both = Addresses(["10.244.1.0/24", "fd00:10:244:1::/64"])
-    taken = [both.take(preferred) for preferred in ("", "10.244.1.254")]
+    taken = [both.allocate(preferred) for preferred in ("", "10.244.1.254")]
     assert [list(map(str, ips)) for ips in taken] == [
         ["10.244.1.2", "fd00:10:244:1::2"],
         ["10.244.1.254", "fd00:10:244:1::fe"],
     ]
-    assert list(map(str, both.take("10.244.1.200"))) == ["10.244.1.200", "fd00:10:244:1::c8"]
+    assert list(map(str, both.allocate("10.244.1.200"))) == ["10.244.1.200", "fd00:10:244:1::c8"]
 
 
 def test_a_node_of_ipv6_alone_has_addresses_of_ipv6_alone() -> None:
     alone = Addresses(["fd00:10:244:1::/64"])
     assert alone.gateway is None
-    taken = [str(ip) for preferred in ("", "fd00:10:244:1::c8", "fd00:10:244:2::9") for ip in alone.take(preferred)]
+    taken = [str(ip) for preferred in ("", "fd00:10:244:1::c8", "fd00:10:244:2::9") for ip in alone.allocate(preferred)]
     assert taken == ["fd00:10:244:1::2", "fd00:10:244:1::c8", "fd00:10:244:1::3"]
     alone.release("fd00:10:244:1::c8")
-    assert str(alone.take("fd00:10:244:1::c8")[0]) == "fd00:10:244:1::c8"
+    assert str(alone.allocate("fd00:10:244:1::c8")[0]) == "fd00:10:244:1::c8"
 
 
 def test_probe_results_count_in_a_row() -> None:

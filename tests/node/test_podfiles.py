@@ -14,10 +14,10 @@ from fairlead.api.core.secret.kind import Secret
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
 from fairlead.node.env.environment import Data
-from fairlead.node.pods.material import HeldToken
+from fairlead.node.pods.material import IssuedToken
 from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.volumes.podfiles import PodFiles, check_mount, host_path
-from fairlead.node.volumes.volumes import File, Sources, TokenWanted, VolumeProblem, files_of, tokens_wanted
+from fairlead.node.volumes.volumes import File, RequestedToken, Sources, VolumeProblem, files_of, requested_tokens
 from tests.node.makers import pod
 
 META = ObjectMeta(name="p", namespace="ns", uid="u")
@@ -152,8 +152,8 @@ def test_projected_volumes_bring_token_map_and_fields_together() -> None:
     p = pod(volumes=[{"name": "v", "projected": {"sources": sources, "defaultMode": 0o444}}])
     data = Data()
     data.config_maps["ca"] = ConfigMap(data={"ca.crt": "CA", "more": "x"})
-    wanted = TokenWanted("", 3607)
-    assert tokens_wanted(p) == {wanted}
+    wanted = RequestedToken("", 3607)
+    assert requested_tokens(p) == {wanted}
     found = files_of(p.spec.volumes[0], p, Sources(data, {wanted: "TOKEN"}, {}))
     assert found == {
         "token": File(b"TOKEN", 0o444),
@@ -207,8 +207,8 @@ def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests() -> Non
             },
         ]
     )
-    wanted = TokenWanted("vault", 900)
-    assert tokens_wanted(p) == {wanted}
+    wanted = RequestedToken("vault", 900)
+    assert requested_tokens(p) == {wanted}
     sources = Sources(data, {wanted: "TOKEN"}, {})
     found = {volume.name: files_of(volume, p, sources) for volume in p.spec.volumes}
     assert found == {
@@ -220,5 +220,5 @@ def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests() -> Non
 
 
 def test_a_token_is_fresh_from_its_issue_to_its_renewal_and_not_by_a_clock_that_was_set_back() -> None:
-    held = HeldToken("t", issued=Instant(1000), renewal=Instant(1800))
+    held = IssuedToken("t", issued=Instant(1000), renewal=Instant(1800))
     assert [held.is_fresh(Instant(now)) for now in (999, 1000, 1799, 1800)] == [False, True, True, False]

@@ -47,7 +47,7 @@ class Heartbeat:
         self._log = log
         self._wake = asyncio.Event()
 
-    async def run(self) -> None:
+    async def report(self) -> None:
         """For ever."""
         self._nodes.add_handler(self._seen)
         async with asyncio.TaskGroup() as group:

@@ -1,6 +1,6 @@
 """The addresses of one node's pods. Pure.
 
-An address given back is taken again as late as possible: a peer may still remember who had it. In a cluster of both
+An address given back is allocated again as late as possible: a peer may still remember who had it. In a cluster of both
 families a pod's IPv6 address has the same place in its range as its IPv4 address has: what is known of one is known of
 the other, so nothing more has to be counted, kept or found again.
 """
@@ -38,8 +38,8 @@ class Addresses:
         first = self._ranges[0].network_address
         return first + 1 if isinstance(first, IPv4Address) else None
 
-    def take(self, preferred: str = "") -> tuple[Address, ...]:
-        """An address of each family: with the preferred one first where that is free and ours, else the next that is
+    def allocate(self, preferred: str = "") -> tuple[Address, ...]:
+        """Returns an address of each family: the preferred one if it is free and in the range, else the next that is
         free. Raises NoAddress."""
         if preferred:
             offset = self._offset(preferred)
@@ -53,8 +53,8 @@ class Addresses:
                     return self._mark(offset)
         raise NoAddress("no address is left in the node's pod range")
 
-    def keep(self, address: str) -> None:
-        """For a pod that had it and will prefer it: others get it only where no other is left."""
+    def reserve(self, address: str) -> None:
+        """Marks the address for a pod that had it and will prefer it: others get it only if no other is left."""
         self._kept.add(self._offset(address))
 
     def release(self, address: str) -> None:

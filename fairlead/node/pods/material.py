@@ -20,14 +20,21 @@ from fairlead.node.env.environment import Data, expand, named_data
 from fairlead.node.pods.shared import Shared
 from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.volumes.podfiles import PodFiles, check_mount, host_path
-from fairlead.node.volumes.volumes import Sources, TokenWanted, VolumeProblem, check_supported, files_of, tokens_wanted
+from fairlead.node.volumes.volumes import (
+    RequestedToken,
+    Sources,
+    VolumeProblem,
+    check_supported,
+    files_of,
+    requested_tokens,
+)
 
 _RENEW_AT = 0.8
 """A token is asked for anew when this part of its life is over."""
 
 
 @dataclass(frozen=True, slots=True)
-class HeldToken:
+class IssuedToken:
     text: str
     issued: Instant
     renewal: Instant
@@ -42,7 +49,7 @@ class Material:
     """What a pod's containers are made with."""
 
     data: Data = field(default_factory=Data)
-    tokens: dict[TokenWanted, HeldToken] = field(default_factory=dict)
+    tokens: dict[RequestedToken, IssuedToken] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     """Where volumes lie on the host, by name."""
 
@@ -54,7 +61,7 @@ async def fetch(shared: Shared, pod: Pod, material: Material) -> None:
     await asyncio.gather(
         *(_fetch_map(shared, name, namespace, material.data) for name in sorted(maps)),
         *(_fetch_secret(shared, name, namespace, material.data) for name in sorted(secrets)),
-        *(_fetch_token(shared, pod, wanted, material) for wanted in tokens_wanted(pod)),
+        *(_fetch_token(shared, pod, wanted, material) for wanted in requested_tokens(pod)),
     )
 
 
@@ -76,7 +83,7 @@ async def _fetch_secret(shared: Shared, name: str, namespace: str, data: Data) -
         data.secrets[name] = None
 
 
-async def _fetch_token(shared: Shared, pod: Pod, wanted: TokenWanted, material: Material) -> None:
+async def _fetch_token(shared: Shared, pod: Pod, wanted: RequestedToken, material: Material) -> None:
     now = shared.clock.now()
     known = material.tokens.get(wanted)
     if known is not None and known.is_fresh(now):
@@ -98,7 +105,7 @@ async def _fetch_token(shared: Shared, pod: Pod, wanted: TokenWanted, material: 
         material.tokens.pop(wanted, None)
         return
     token = msgspec.json.decode(answer, type=TokenRequest).status.token
-    material.tokens[wanted] = HeldToken(token, now, Instant(now + _RENEW_AT * wanted.expiration_s))
+    material.tokens[wanted] = IssuedToken(token, now, Instant(now + _RENEW_AT * wanted.expiration_s))
 
 
 def lay_out(shared: Shared, pod: Pod, files: PodFiles, material: Material) -> None:

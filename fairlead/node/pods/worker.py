@@ -106,8 +106,8 @@ class PodWorker:
         running = state is not None and state.phase == "running"
         return running and self.log_file(container, previous=False) == path
 
-    async def run(self) -> None:
-        """Until the pod has gone from the node."""
+    async def sync(self) -> None:
+        """Acts on every change until the pod has gone from the node."""
         context = self._context
         async with context.nursery as nursery:
             nursery.spawn(write_status(context))
@@ -202,7 +202,7 @@ class PodWorker:
         shared, pod, pod_state = self._shared, self._context.pod, self._context.state
         host = pod.spec.hostNetwork
         name = kernel_hostname(pod, with_domain(shared.settings))
-        pod_state.ips = shared.settings.ips if host else self._take_addresses()
+        pod_state.ips = shared.settings.ips if host else self._allocate_addresses()
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
             netns = await shared.zygote.make_sandbox(
@@ -225,9 +225,9 @@ class PodWorker:
             os.close(netns)
         shared.host_ports.publish(pod, pod_state.ips)
 
-    def _take_addresses(self) -> tuple[str, ...]:
+    def _allocate_addresses(self) -> tuple[str, ...]:
         """Those it had before, where the cluster has been stopped, if they are free."""
-        return tuple(map(str, self._shared.addresses.take(self._context.pod.status.podIP or self._had)))
+        return tuple(map(str, self._shared.addresses.allocate(self._context.pod.status.podIP or self._had)))
 
     async def _drop_sandbox(self) -> None:
         pod_state = self._context.state

@@ -53,7 +53,7 @@ class Zygote:
         """Number and epoch of a new agent's first request, until it can be answered."""
         self._ended = False
 
-    def run(self) -> None:
+    def serve(self) -> None:
         """Serves until the other side of the socket is closed everywhere."""
         wake_r, wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -339,5 +339,5 @@ def main(sock: socket.socket) -> NoReturn:
     gc.freeze()
     os.closerange(3, sock.fileno())
     os.closerange(sock.fileno() + 1, 1 << 20)
-    Zygote(sock, clock=RealClock()).run()
+    Zygote(sock, clock=RealClock()).serve()
     os._exit(0)

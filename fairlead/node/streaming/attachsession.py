@@ -19,13 +19,22 @@ from fairlead.node.runtime.launch import resize
 from fairlead.node.runtime.zygoteclient import Attachment, ZygoteClient, ZygoteError
 from fairlead.node.streaming.execsession import END_OF_INPUT, LINGER_S
 from fairlead.node.streaming.peers import Peer
-from fairlead.node.streaming.remotecommand import STDERR, STDOUT, Input, InputEnd, Resize, Wanted, internal, success
+from fairlead.node.streaming.remotecommand import (
+    STDERR,
+    STDOUT,
+    Input,
+    InputEnd,
+    Resize,
+    StreamOptions,
+    internal,
+    success,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AttachRequest:
     container_id: str
-    wanted: Wanted
+    wanted: StreamOptions
 
 
 def frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
@@ -49,7 +58,7 @@ class AttachSession:
         self._input = attachment.input
         self._output = attachment.output
 
-    async def run(self, peer: Peer, request: AttachRequest) -> None:
+    async def serve(self, peer: Peer, request: AttachRequest) -> None:
         wanted = request.wanted
         shown = [channel for channel, asked in ((STDOUT, wanted.stdout), (STDERR, wanted.stderr)) if asked]
         async with asyncio.TaskGroup() as group:

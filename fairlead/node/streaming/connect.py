@@ -23,7 +23,7 @@ from fairlead.node.streaming.handshake import (
 )
 from fairlead.node.streaming.peers import Peer, SpdyPeer, WebSocketPeer
 from fairlead.node.streaming.portforward import MAX_PORTS, ChannelForwarding, Dial, SpdyForwarding
-from fairlead.node.streaming.remotecommand import VERSIONS, SpdyCommand, Wanted
+from fairlead.node.streaming.remotecommand import VERSIONS, SpdyCommand, StreamOptions
 from fairlead.runtime.tunnel import take_over
 
 _BY_NAME = {version.name: version for version in VERSIONS}
@@ -32,7 +32,7 @@ _TUNNEL = ChannelProtocol(f"SPDY/3.1+{_PORT_VERSION}")
 
 
 async def serve_command(
-    request: web.BaseRequest, wanted: Wanted, work: Callable[[Peer], Awaitable[None]], *, idle_s: float
+    request: web.BaseRequest, wanted: StreamOptions, work: Callable[[Peer], Awaitable[None]], *, idle_s: float
 ) -> web.StreamResponse:
     """Runs `work` with the client's streams, then closes the connection. Raises web.HTTPException."""
     response, peer = await _connect(request, wanted)
@@ -53,7 +53,7 @@ def extend(limit: asyncio.Timeout, idle_s: float) -> None:
         limit.reschedule(asyncio.get_running_loop().time() + idle_s)
 
 
-async def _connect(request: web.BaseRequest, wanted: Wanted) -> tuple[web.StreamResponse, Peer]:
+async def _connect(request: web.BaseRequest, wanted: StreamOptions) -> tuple[web.StreamResponse, Peer]:
     try:
         if is_websocket(request.headers):
             protocol = choose_subprotocol(request.headers, COMMAND_PROTOCOLS)

@@ -24,7 +24,7 @@ from fairlead.node.streaming.remotecommand import (
     Input,
     InputEnd,
     Resize,
-    Wanted,
+    StreamOptions,
     failure,
     internal,
     success,
@@ -41,7 +41,7 @@ END_OF_INPUT = b"\x04"
 class ExecRequest:
     container_id: str
     command: Sequence[str]
-    wanted: Wanted
+    wanted: StreamOptions
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class ExecSession:
         self._reading: set[asyncio.Timeout] = set()
         """The time limits of outputs that wait for more."""
 
-    async def run(self, request: ExecRequest) -> None:
+    async def serve(self, request: ExecRequest) -> None:
         exited = self._zygote.exits.wait(self._id)
         try:
             try:

@@ -31,7 +31,7 @@ from fairlead.node.streaming.dial import dial
 from fairlead.node.streaming.execsession import ExecRequest, ExecSession
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.streaming.peers import Peer
-from fairlead.node.streaming.remotecommand import Wanted
+from fairlead.node.streaming.remotecommand import StreamOptions
 from fairlead.node.streaming.target import FindPod, StreamedPod
 from fairlead.runtime import serving
 
@@ -51,8 +51,8 @@ class KubeletApi:
         self._traffic = traffic
         self._clock = clock
 
-    async def run(self) -> None:
-        """Serves for ever on the node's address."""
+    async def serve(self) -> None:
+        """Serves on the node's address until cancelled."""
         settings = self._settings
         app = web.Application(middlewares=[_only_the_api_server])
         app.router.add_get("/healthz", _healthz)
@@ -151,11 +151,10 @@ class KubeletApi:
             raise web.HTTPBadRequest(text=f'container not found ("{container}")')
         asked = ExecRequest(container_id, request.query.getall("command", []), _streams(request))
 
-        async def run(peer: Peer) -> None:
-            session = ExecSession(peer, self._zygote)
-            await session.run(asked)
+        async def serve(peer: Peer) -> None:
+            await ExecSession(peer, self._zygote).serve(asked)
 
-        return await serve_command(request, asked.wanted, run, idle_s=self._settings.streaming_idle_s)
+        return await serve_command(request, asked.wanted, serve, idle_s=self._settings.streaming_idle_s)
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         worker, where = self._worker(request), request.match_info
@@ -170,7 +169,7 @@ class KubeletApi:
             return await serve_command(
                 request,
                 asked.wanted,
-                lambda peer: session.run(peer, asked),
+                lambda peer: session.serve(peer, asked),
                 idle_s=self._settings.streaming_idle_s,
             )
         finally:
@@ -189,12 +188,12 @@ class KubeletApi:
             os.close(netns)
 
 
-def _streams(request: web.Request) -> Wanted:
+def _streams(request: web.Request) -> StreamOptions:
     """Returns the streams that the query asks for. Raises web.HTTPBadRequest for none."""
     stdin, stdout, stderr, tty = (flag(request.query, name) for name in ("stdin", "stdout", "stderr", "tty"))
     if not (stdin or stdout or stderr):
         raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
-    return Wanted(stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty)
+    return StreamOptions(stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty)
 
 
 async def _to_folder(request: web.Request) -> web.Response:

@@ -21,7 +21,7 @@ from fairlead.node.streaming.remotecommand import (
     Input,
     InputEnd,
     SpdyCommand,
-    Wanted,
+    StreamOptions,
     parse_size,
     render_status,
 )
@@ -122,7 +122,7 @@ class SpdyPeer:
 
 
 class WebSocketPeer:
-    def __init__(self, ws: web.WebSocketResponse, protocol: ChannelProtocol, wanted: Wanted) -> None:
+    def __init__(self, ws: web.WebSocketResponse, protocol: ChannelProtocol, wanted: StreamOptions) -> None:
         self._ws = ws
         self._protocol = protocol
         self._wanted = wanted

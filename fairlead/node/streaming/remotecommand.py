@@ -45,7 +45,7 @@ VERSIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StreamOptions:
     """The streams that a request asks for."""
 
     stdin: bool
@@ -125,7 +125,7 @@ class Sizes:
 class SpdyCommand:
     """One command's streams over a SPDY session. What is to be sent gathers in `outgoing`."""
 
-    def __init__(self, version: Version, wanted: Wanted) -> None:
+    def __init__(self, version: Version, wanted: StreamOptions) -> None:
         self._version = version
         self._missing = set(wanted.channels(version))
         self._session = spdy.Session()

@@ -34,14 +34,14 @@ Files = dict[str, File]
 
 
 @dataclass(frozen=True, slots=True)
-class TokenWanted:
+class RequestedToken:
     """A service-account token that a volume shows."""
 
     audience: str
     expiration_s: int
 
 
-def tokens_wanted(pod: Pod) -> frozenset[TokenWanted]:
+def requested_tokens(pod: Pod) -> frozenset[RequestedToken]:
     found = set()
     for volume in pod.spec.volumes:
         for source in volume.projected.sources if volume.projected else ():
@@ -50,10 +50,10 @@ def tokens_wanted(pod: Pod) -> frozenset[TokenWanted]:
     return frozenset(found)
 
 
-def _wanted(source: VolumeProjection) -> TokenWanted:
+def _wanted(source: VolumeProjection) -> RequestedToken:
     token = source.serviceAccountToken
     assert token is not None
-    return TokenWanted(token.audience, token.expirationSeconds or DEFAULT_TOKEN_S)
+    return RequestedToken(token.audience, token.expirationSeconds or DEFAULT_TOKEN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Sources:
     """What volumes are filled from."""
 
     data: Data
-    tokens: Mapping[TokenWanted, str]
+    tokens: Mapping[RequestedToken, str]
     allocatable: Mapping[str, str]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.node.streaming.channels import ProtocolError
-from fairlead.node.streaming.remotecommand import VERSIONS, SpdyCommand, Wanted
+from fairlead.node.streaming.remotecommand import VERSIONS, SpdyCommand, StreamOptions
 from fairlead.node.streaming.spdy import DICTIONARY, MAX_FRAME, Data, Ended, Event, Opened, Ping, Session
 from tests.node.streaming.client import Frames
 
@@ -118,7 +118,7 @@ def mutated(sent: bytearray, rng: random.Random) -> bytes:
 
 @pytest.mark.slow
 def test_20000_mutated_conversations_end_in_events_or_in_a_protocol_error() -> None:
-    wanted = Wanted(stdin=True, stdout=True, stderr=True, tty=True)
+    wanted = StreamOptions(stdin=True, stdout=True, stderr=True, tty=True)
     for seed in range(20_000):
         rng = random.Random(seed)
         data = mutated(conversation(rng), rng)
