@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +13,22 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.pod.probe import Probe
+from fairlead.base.clock import FakeClock
+from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
 from fairlead.node.pods.containerspec import capabilities, container_spec, pod_mounts, process_of
-from fairlead.node.pods.material import Material, mounts_of
 from fairlead.node.pods.resolvconf import resolv_conf
 from fairlead.node.pods.stopping import Victim, signal_number
 from fairlead.node.probes.workers import Tally, delay_s
 from fairlead.node.runtime.containerspec import ContainerSpec, Mount, User
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings
+from fairlead.node.volumes.podfiles import PodFiles
+from fairlead.node.volumes.podvolumes import PodVolumes
+from fairlead.runtime.fake import FakeClient
 from tests.node.makers import NOW, pod, running
 
 SETTINGS = NodeSettings(
@@ -153,13 +159,17 @@ def test_the_manifests_stop_signal_wins_over_the_images() -> None:
 
 
 def test_a_sub_path_is_made_of_the_containers_environment(tmp_path: Path) -> None:
-    mount = {"name": "v", "mountPath": "/logs", "subPathExpr": "$(POD)/log"}
+    asked = {"name": "v", "mountPath": "/logs", "subPathExpr": "$(POD)/log"}
     made = pod(
-        containers=[{"name": "c", "image": "x", "volumeMounts": [mount]}], volumes=[{"name": "v", "emptyDir": {}}]
+        containers=[{"name": "c", "image": "x", "volumeMounts": [asked]}], volumes=[{"name": "v", "emptyDir": {}}]
     )
-    material = Material(sources={"v": str(tmp_path)})
-    (bind,) = mounts_of(made.spec.containers[0], material, {"POD": "p-1"}, pod=made, hidden=())
-    assert (bind.source, bind.destination, bind.sub_path) == (str(tmp_path), "/logs", "p-1/log")
+    clock, ids = FakeClock(), RandomIds(random.Random(1))
+    files = PodFiles(str(tmp_path), made.metadata)
+    volumes = PodVolumes(files, client=FakeClient(clock=clock, ids=ids), clock=clock, allocatable={}, masked=())
+    volumes.set_up(made)
+    (mount,) = volumes.mounts_of(made, made.spec.containers[0], {"POD": "p-1"})
+    assert (mount.source, mount.destination, mount.sub_path) == (files.volume("v"), "/logs", "p-1/log")
+    assert os.path.isdir(f"{mount.source}/p-1/log")
 
 
 def test_addresses_start_at_2_and_come_back_late() -> None:

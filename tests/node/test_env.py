@@ -13,13 +13,13 @@ from fairlead.api.core.secret.kind import Secret
 from fairlead.api.core.service.kind import Service
 from fairlead.node.env.environment import (
     ConfigProblem,
-    Data,
     command_line,
     container_environment,
     expand,
-    named_data,
     service_variables,
 )
+from fairlead.node.env.references import ConfigData
+from fairlead.node.volumes.podvolumes import references_of
 from tests.node.makers import pod
 
 META = {"labels": {"a": "b"}, "annotations": {"z": "", "note": 'Größe "1"\n'}}
@@ -30,8 +30,8 @@ def with_container(**container: Any) -> Pod:
     return pod(containers=[{"name": "c", "image": "x"} | container], status=status, meta=META)
 
 
-def data() -> Data:
-    found = Data()
+def data() -> ConfigData:
+    found = ConfigData()
     found.config_maps["conf"] = ConfigMap(data={"KEY": "value"}, binaryData={"BIN": "aGk="})
     found.secrets["sec"] = Secret(data={"PASS": "c2VjcmV0"})
     found.config_maps["nope"] = None
@@ -99,7 +99,8 @@ def test_all_names_of_config_maps_and_secrets_are_found() -> None:
         {"name": "w", "secret": {"secretName": "s3"}},
     ]
     p = pod(containers=[{"name": "c", "image": "x", "envFrom": [{"configMapRef": {"name": "m1"}}]}], volumes=volumes)
-    assert named_data(p) == ({"m1", "m2"}, {"s2", "s3"})
+    references = references_of(p)
+    assert (references.config_maps, references.secrets) == ({"m1", "m2"}, {"s2", "s3"})
 
 
 def service(called: str, namespace: str = "ns", ip: str = "10.96.0.9", **port: Any) -> Service:

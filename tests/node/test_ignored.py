@@ -15,7 +15,8 @@ import pytest
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.volume import Volume
 from fairlead.node.pods.ignored import IGNORED, ignored_fields
-from fairlead.node.volumes.volumes import SUPPORTED, VolumeProblem, check_supported
+from fairlead.node.volumes.contents import VolumeProblem
+from fairlead.node.volumes.table import SUPPORTED, plugin_of
 from tests.node.makers import pod
 
 TESTS = Path(__file__).parents[1]
@@ -362,7 +363,7 @@ def test_a_volume_that_cannot_be_mounted_is_refused(name: str) -> None:
     volume = Volume(name="v")
     setattr(volume, name, {})  # any value: it is not looked at
     with pytest.raises(VolumeProblem, match=f"{name} volumes are not supported by fairlead's nodes: use emptyDir"):
-        check_supported(volume)
+        plugin_of(volume)
 
 
 def test_what_is_ignored_is_named_by_its_path() -> None:

@@ -4,41 +4,62 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fairlead.api.core.configmap.kind import ConfigMap
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource, Volume
 from fairlead.api.core.secret.kind import Secret
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
-from fairlead.node.env.environment import Data
-from fairlead.node.pods.material import IssuedToken
+from fairlead.node.env.references import ConfigData, RequestedToken
 from fairlead.node.runtime.containerspec import Mount
-from fairlead.node.volumes.podfiles import PodFiles, check_mount, host_path
-from fairlead.node.volumes.volumes import File, RequestedToken, Sources, VolumeProblem, files_of, requested_tokens
+from fairlead.node.volumes.atomicwriter import write_volume
+from fairlead.node.volumes.contents import File, VolumeProblem, VolumeSources
+from fairlead.node.volumes.plugin import VolumeSite
+from fairlead.node.volumes.plugins import emptydir, hostpath
+from fairlead.node.volumes.podfiles import PodFiles
+from fairlead.node.volumes.podvolumes import IssuedToken, check_mount, references_of
+from fairlead.node.volumes.table import plugin_of
 from tests.node.makers import pod
 
 META = ObjectMeta(name="p", namespace="ns", uid="u")
 
 
+def site(*, root: str = "", masked: str = "/nothing") -> VolumeSite:
+    sources = VolumeSources(ConfigData(), {}, {})
+    return VolumeSite(pod=pod(), root=root, sources=sources, stamp="1", masked_paths=(masked,))
+
+
+def files_of(volume: Volume, of: Pod, sources: VolumeSources, tmp_path: Path) -> dict[str, tuple[bytes, int]]:
+    """Sets the volume up; returns its files' contents and modes by their paths."""
+    plugin, source = plugin_of(volume)
+    assert plugin.from_api
+    fresh = site(root=f"{tmp_path}/{volume.name}")
+    root = Path(plugin.set_up(source, replace(fresh, pod=of, sources=sources))) / "..data"
+    at = [path for path in root.rglob("*") if path.is_file()]
+    return {str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mode & 0o777) for path in at}
+
+
 def test_a_volumes_files_are_replaced_all_at_once(tmp_path: Path) -> None:
-    files = PodFiles(str(tmp_path), META)
-    root = Path(files.write_volume("v", {"a": File(b"1", 0o644), "d/b": File(b"2", 0o400)}, stamp="1"))
+    at = f"{tmp_path}/v"
+    root = Path(write_volume(at, {"a": File(b"1", 0o644), "d/b": File(b"2", 0o400)}, stamp="1"))
     held = (root / "..data").resolve()
     assert ((root / "a").read_text(), (root / "d/b").read_text()) == ("1", "2")
     assert os.stat(root / "d/b").st_mode & 0o777 == 0o400
-    files.write_volume("v", {"a": File(b"1", 0o644), "d/b": File(b"2", 0o400)}, stamp="2")
+    write_volume(at, {"a": File(b"1", 0o644), "d/b": File(b"2", 0o400)}, stamp="2")
     assert (root / "..data").resolve() == held
-    files.write_volume("v", {"a": File(b"3", 0o644)}, stamp="3")
+    write_volume(at, {"a": File(b"3", 0o644)}, stamp="3")
     assert (root / "a").read_text() == "3"
     assert sorted(os.listdir(root)) == ["..3", "..data", "a"]
 
 
 def test_an_empty_dir_is_for_everybody_and_goes_with_the_pod(tmp_path: Path) -> None:
     files = PodFiles(str(tmp_path), META)
-    root = files.empty_dir("v", EmptyDirVolumeSource())
+    root = emptydir.set_up(EmptyDirVolumeSource(), site(root=files.volume("v")))
     assert os.stat(root).st_mode & 0o777 == 0o777
     files.remove()
     assert not os.path.exists(files.root)
@@ -52,7 +73,7 @@ def test_only_the_last_two_logs_are_kept(tmp_path: Path) -> None:
 
 
 def host(path: str, kind: str | None = None, hidden: str = "/nothing") -> str:
-    return host_path(HostPathVolumeSource(path=path, type=kind), (hidden,))
+    return hostpath.set_up(HostPathVolumeSource(path=path, type=kind), site(masked=hidden))
 
 
 def test_hidden_host_paths_are_refused_by_every_name(tmp_path: Path) -> None:
@@ -142,7 +163,7 @@ def test_a_sub_path_stays_inside_its_volume(tmp_path: Path) -> None:
         check("a/b", "", hidden=f"{root}/a")
 
 
-def test_projected_volumes_bring_token_map_and_fields_together() -> None:
+def test_projected_volumes_bring_token_map_and_fields_together(tmp_path: Path) -> None:
     sources = [
         {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
         {"configMap": {"name": "ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
@@ -150,33 +171,33 @@ def test_projected_volumes_bring_token_map_and_fields_together() -> None:
         {"secret": {"name": "gone", "optional": True}},
     ]
     p = pod(volumes=[{"name": "v", "projected": {"sources": sources, "defaultMode": 0o444}}])
-    data = Data()
+    data = ConfigData()
     data.config_maps["ca"] = ConfigMap(data={"ca.crt": "CA", "more": "x"})
     wanted = RequestedToken("", 3607)
-    assert requested_tokens(p) == {wanted}
-    found = files_of(p.spec.volumes[0], p, Sources(data, {wanted: "TOKEN"}, {}))
+    assert references_of(p).tokens == {wanted}
+    found = files_of(p.spec.volumes[0], p, VolumeSources(data, {wanted: "TOKEN"}, {}), tmp_path)
     assert found == {
-        "token": File(b"TOKEN", 0o444),
-        "ca.crt": File(b"CA", 0o444),
-        "namespace": File(b"ns", 0o444),
+        "token": (b"TOKEN", 0o444),
+        "ca.crt": (b"CA", 0o444),
+        "namespace": (b"ns", 0o444),
     }
     with pytest.raises(VolumeProblem, match="token is not there yet"):
-        files_of(p.spec.volumes[0], p, Sources(data, {}, {}))
+        files_of(p.spec.volumes[0], p, VolumeSources(data, {}, {}), tmp_path)
 
 
-def test_missing_keys_and_objects_are_named() -> None:
-    data = Data()
+def test_missing_keys_and_objects_are_named(tmp_path: Path) -> None:
+    data = ConfigData()
     data.secrets["s"] = Secret(data={"a": "MQ=="})
     missing = pod(volumes=[{"name": "v", "secret": {"secretName": "s", "items": [{"key": "b", "path": "b"}]}}])
     with pytest.raises(VolumeProblem, match="references non-existent"):
-        files_of(missing.spec.volumes[0], missing, Sources(data, {}, {}))
+        files_of(missing.spec.volumes[0], missing, VolumeSources(data, {}, {}), tmp_path)
     gone = pod(volumes=[{"name": "v", "configMap": {"name": "nope"}}])
     with pytest.raises(VolumeProblem, match='configmap "nope" not found'):
-        files_of(gone.spec.volumes[0], gone, Sources(data, {}, {}))
+        files_of(gone.spec.volumes[0], gone, VolumeSources(data, {}, {}), tmp_path)
 
 
-def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests() -> None:
-    data = Data()
+def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests(tmp_path: Path) -> None:
+    data = ConfigData()
     data.secrets["s"] = Secret(data={"a": "MQ==", "b": "Mg=="})
     data.config_maps["c"] = ConfigMap(data={"k": "v"})
     one = {"key": "a", "path": "deep/a", "mode": 0o400}
@@ -208,14 +229,14 @@ def test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests() -> Non
         ]
     )
     wanted = RequestedToken("vault", 900)
-    assert requested_tokens(p) == {wanted}
-    sources = Sources(data, {wanted: "TOKEN"}, {})
-    found = {volume.name: files_of(volume, p, sources) for volume in p.spec.volumes}
+    assert references_of(p).tokens == {wanted}
+    sources = VolumeSources(data, {wanted: "TOKEN"}, {})
+    found = {volume.name: files_of(volume, p, sources, tmp_path) for volume in p.spec.volumes}
     assert found == {
-        "secret": {"deep/a": File(b"1", 0o400)},
+        "secret": {"deep/a": (b"1", 0o400)},
         "map": {},
-        "fields": {"name": File(b"p", 0o600), "uid": File(b"u-1", 0o444)},
-        "all": {"deep/a": File(b"1", 0o400), "t": File(b"TOKEN", 0o644)},
+        "fields": {"name": (b"p", 0o600), "uid": (b"u-1", 0o444)},
+        "all": {"deep/a": (b"1", 0o400), "t": (b"TOKEN", 0o644)},
     }
 
 

@@ -5,85 +5,23 @@ Source: upstream's documentation of `env`, `command` and `args`, and of service 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 
-from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.env import EnvVar, ResourceFieldSelector
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import Volume
-from fairlead.api.core.secret.kind import Secret
 from fairlead.api.core.service.kind import Service
 from fairlead.api.meta.columns import join_host_port
 from fairlead.machinery.quantity import parse_quantity
 from fairlead.node.env.fields import FieldProblem, resource_value, value_of
+from fairlead.node.env.references import ConfigData
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()$]*)\))")
 
 
 class ConfigProblem(Exception):
     """The container cannot be made from what it names (`CreateContainerConfigError`)."""
-
-
-class Data:
-    """The config maps and secrets that a pod names, by name; None: it is not there."""
-
-    def __init__(self) -> None:
-        self.config_maps: dict[str, ConfigMap | None] = {}
-        self.secrets: dict[str, Secret | None] = {}
-
-    def config_map(self, name: str) -> dict[str, bytes] | None:
-        found = self.config_maps.get(name)
-        if found is None:
-            return None
-        plain = {key: text.encode() for key, text in found.data.items()}
-        return plain | {key: _decode(text) for key, text in found.binaryData.items()}
-
-    def secret(self, name: str) -> dict[str, bytes] | None:
-        found = self.secrets.get(name)
-        return None if found is None else {key: _decode(text) for key, text in found.data.items()}
-
-
-def _decode(text: str | bytes) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        return b""
-
-
-def named_data(pod: Pod) -> tuple[set[str], set[str]]:
-    """Names of the config maps and of the secrets that a pod's containers and volumes refer to."""
-    maps: set[str] = set()
-    secrets: set[str] = set()
-    for container in (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers):
-        for source in container.envFrom:
-            if source.configMapRef:
-                maps.add(source.configMapRef.name)
-            if source.secretRef:
-                secrets.add(source.secretRef.name)
-        for var in container.env:
-            if var.valueFrom and var.valueFrom.configMapKeyRef:
-                maps.add(var.valueFrom.configMapKeyRef.name)
-            if var.valueFrom and var.valueFrom.secretKeyRef:
-                secrets.add(var.valueFrom.secretKeyRef.name)
-    for volume in pod.spec.volumes:
-        _volume_data(volume, maps, secrets)
-    return maps, secrets
-
-
-def _volume_data(volume: Volume, maps: set[str], secrets: set[str]) -> None:
-    if volume.configMap:
-        maps.add(volume.configMap.name)
-    if volume.secret:
-        secrets.add(volume.secret.secretName)
-    for source in volume.projected.sources if volume.projected else ():
-        if source.configMap:
-            maps.add(source.configMap.name)
-        if source.secret:
-            secrets.add(source.secret.name)
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -133,7 +71,7 @@ def _variables_of(service: Service) -> dict[str, str]:
 
 
 def container_environment(
-    pod: Pod, container: Container, *, services: Mapping[str, str], data: Data, allocatable: Mapping[str, str]
+    pod: Pod, container: Container, *, services: Mapping[str, str], data: ConfigData, allocatable: Mapping[str, str]
 ) -> dict[str, str]:
     """Services first, then `envFrom`, then `env`. Raises ConfigProblem with upstream's text."""
     found = dict(services)
@@ -162,7 +100,12 @@ def _require(value: object, optional: bool | None, why: str) -> None:
 
 
 def _value(
-    pod: Pod, container: Container, var: EnvVar, known: Mapping[str, str], data: Data, allocatable: Mapping[str, str]
+    pod: Pod,
+    container: Container,
+    var: EnvVar,
+    known: Mapping[str, str],
+    data: ConfigData,
+    allocatable: Mapping[str, str],
 ) -> str | None:
     source = var.valueFrom
     if source is None:

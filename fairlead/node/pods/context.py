@@ -9,10 +9,10 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.tasks import Nursery
 from fairlead.node.pods import plan
-from fairlead.node.pods.material import Material, fetch, lay_out
 from fairlead.node.pods.shared import Shared
 from fairlead.node.pods.state import PodState
 from fairlead.node.volumes.podfiles import PodFiles
+from fairlead.node.volumes.podvolumes import PodVolumes
 from fairlead.runtime.events import EventKind, reference_to
 
 _FORCED_S = 1.0
@@ -30,9 +30,15 @@ class PodContext:
         self.in_api = True
         self.state = state
         self.files = PodFiles(shared.settings.state_dir, pod.metadata)
-        self.material = Material()
+        self.volumes = PodVolumes(
+            self.files,
+            client=shared.client,
+            clock=shared.clock,
+            allocatable=shared.allocatable,
+            masked=shared.settings.hide,
+        )
         self.fresh = False
-        """Whether the material is there. A restarted agent fetches it when it needs it."""
+        """Whether the volumes are there. A restarted agent sets them up when it needs them."""
         self.past = pod.status.phase in ("Succeeded", "Failed") and state.sandbox == "none"
         """It ended before this agent's time: nothing is to be run, and its status is what it is."""
         self.decide = asyncio.Event()
@@ -61,8 +67,8 @@ class PodContext:
         return plan.grace_s(self.pod, self.shared.clock.now()) if self.in_api else _FORCED_S
 
     async def prepare(self) -> None:
-        """Fetches what the API has and lays out the volumes. Raises VolumeProblem, ConnectionError, StatusError."""
+        """Fetches what the API has and sets up the volumes. Raises VolumeProblem, ConnectionError, StatusError."""
         await self.shared.services.synced.wait()
-        await fetch(self.shared, self.pod, self.material)
-        lay_out(self.shared, self.pod, self.files, self.material)
+        await self.volumes.fetch(self.pod)
+        self.volumes.set_up(self.pod)
         self.fresh = True

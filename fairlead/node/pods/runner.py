@@ -25,7 +25,7 @@ from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, w
 from fairlead.node.runtime.logread import last_lines
 from fairlead.node.runtime.messages import Exited, StartContainer
 from fairlead.node.runtime.zygoteclient import ZygoteError
-from fairlead.node.volumes.volumes import VolumeProblem
+from fairlead.node.volumes.contents import VolumeProblem
 
 _CONFIG_RETRY_S = 5.0
 _API_RETRY_S = 0.5

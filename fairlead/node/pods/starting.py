@@ -17,7 +17,6 @@ from fairlead.node.images.host import PATH, Image
 from fairlead.node.pods.containerspec import container_spec, pod_mounts, process_of
 from fairlead.node.pods.context import PodContext
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
-from fairlead.node.pods.material import mounts_of
 from fairlead.node.pods.plan import Start
 from fairlead.node.pods.shared import Shared
 from fairlead.node.runtime.containerspec import ContainerSpec, Process
@@ -67,7 +66,7 @@ def _spec(context: PodContext, container: Container, image: Image, attempt: int)
         container,
         etc=files.etc(etc_files(pod, ips, settings, node_hosts=_node_hosts(pod))),
         termination_log=files.termination_log(container.name, attempt),
-        volumes=mounts_of(container, context.material, env, pod=pod, hidden=settings.hide),
+        volumes=context.volumes.mounts_of(pod, container, env),
     )
     image_files = files.image_files(container.name, _image_files(image, pod, container, settings))
     return container_spec(container, image, process, image_files=image_files, mounts=mounts, settings=settings)
@@ -81,7 +80,7 @@ def _environment(context: PodContext, pod: Pod, container: Container, image: Ima
         env["TERM"] = "xterm"
     links = pod.spec.enableServiceLinks is not False
     services = service_variables(list(shared.services.items.values()), pod.metadata.namespace, links=links)
-    data, allocatable = context.material.data, shared.allocatable
+    data, allocatable = context.volumes.data, shared.allocatable
     return env | container_environment(pod, container, services=services, data=data, allocatable=allocatable)
 
 

@@ -31,7 +31,8 @@ from fairlead.node.pods.state import all_containers
 from fairlead.node.pods.statuswriter import write_status
 from fairlead.node.runtime.messages import Run, Sandbox
 from fairlead.node.runtime.zygoteclient import ZygoteError
-from fairlead.node.volumes.volumes import VolumeProblem
+from fairlead.node.volumes.contents import VolumeProblem
+from fairlead.node.volumes.podvolumes import refreshed
 
 _RETRY_FIRST_S, _RETRY_LONGEST_S = 0.5, 120.0
 _REFRESH_S = 60.0
@@ -270,7 +271,7 @@ class PodWorker:
     async def _refresh(self) -> None:
         """What volumes show of the API follows it, after a minute at most."""
         context = self._context
-        if not any(v.configMap or v.secret or v.projected or v.downwardAPI for v in context.pod.spec.volumes):
+        if not refreshed(context.pod):
             return
         while True:
             await asyncio.sleep(_REFRESH_S * self._shared.rng.uniform(0.8, 1.2))

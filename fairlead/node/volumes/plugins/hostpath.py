@@ -1,0 +1,24 @@
+"""A path of the host. It is checked here for an event, and again by each container that mounts it."""
+
+from __future__ import annotations
+
+import os
+
+from fairlead.api.core.pod.volume import HostPathVolumeSource
+from fairlead.node.runtime.hostpath import open_host_path
+from fairlead.node.runtime.safepath import PathProblem
+from fairlead.node.volumes.contents import VolumeProblem
+from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
+
+
+def set_up(source: HostPathVolumeSource, site: VolumeSite) -> str:
+    """Makes what is missing if the type says so. Raises VolumeProblem with upstream's text."""
+    masked = [os.path.realpath(path) for path in site.masked_paths]
+    try:
+        os.close(open_host_path(source.path, source.type or "", masked))
+    except PathProblem as error:
+        raise VolumeProblem(str(error)) from error
+    return source.path
+
+
+HOST_PATH_VOLUME = VolumePlugin(field="hostPath", set_up=set_up, host_path_type=lambda source: source.type or "")

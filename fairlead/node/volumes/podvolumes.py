@@ -1,0 +1,185 @@
+"""One pod's volumes on its node: fetches what they show of the API, sets them up, refreshes them, mounts them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from fairlead.api.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
+from fairlead.api.core.configmap.kind import CONFIG_MAP
+from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.secret.kind import SECRET
+from fairlead.base.clock import Clock
+from fairlead.base.instant import Instant
+from fairlead.machinery.status import StatusError
+from fairlead.node.env.environment import expand
+from fairlead.node.env.references import ConfigData, References, RequestedToken
+from fairlead.node.runtime.containerspec import Mount
+from fairlead.node.runtime.hostpath import open_source
+from fairlead.node.runtime.safepath import PathProblem
+from fairlead.node.volumes.contents import VolumeProblem, VolumeSources
+from fairlead.node.volumes.plugin import VolumeSite
+from fairlead.node.volumes.podfiles import PodFiles
+from fairlead.node.volumes.table import plugin_of
+from fairlead.runtime.client import Client
+
+_RENEW_AT = 0.8
+"""A token is asked for anew when this part of its life is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    text: str
+    issued: Instant
+    renewal: Instant
+
+    def is_fresh(self, now: Instant) -> bool:
+        """Returns False before it was issued, too: then the machine's clock was set back."""
+        return self.issued <= now < self.renewal
+
+
+def references_of(pod: Pod) -> References:
+    """Returns what the pod's containers and volumes need of the API."""
+    references = References()
+    references.add_containers(pod)
+    for volume in pod.spec.volumes:
+        try:
+            plugin, source = plugin_of(volume)
+        except VolumeProblem:  # `set_up` says so, with the volume's name
+            continue
+        plugin.add_references(source, references)
+    return references
+
+
+class PodVolumes:
+    """What was fetched, and where the volumes lie."""
+
+    def __init__(
+        self, files: PodFiles, *, client: Client, clock: Clock, allocatable: Mapping[str, str], masked: Sequence[str]
+    ) -> None:
+        self.data = ConfigData()
+        self._files = files
+        self._client = client
+        self._clock = clock
+        self._allocatable = allocatable
+        self._masked = masked
+        self._tokens: dict[RequestedToken, IssuedToken] = {}
+        self._roots: dict[str, str] = {}
+        """On the host, by the volume's name."""
+
+    async def fetch(self, pod: Pod) -> None:
+        """Fetches config maps, secrets and tokens. Raises ConnectionError, and StatusError but for 404."""
+        references, namespace = references_of(pod), pod.metadata.namespace
+        await asyncio.gather(
+            *(self._fetch_map(name, namespace) for name in sorted(references.config_maps)),
+            *(self._fetch_secret(name, namespace) for name in sorted(references.secrets)),
+            *(self._fetch_token(pod, token) for token in references.tokens),
+        )
+
+    async def _fetch_map(self, name: str, namespace: str) -> None:
+        try:
+            self.data.config_maps[name] = await self._client.get(CONFIG_MAP, name, namespace)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            self.data.config_maps[name] = None
+
+    async def _fetch_secret(self, name: str, namespace: str) -> None:
+        try:
+            self.data.secrets[name] = await self._client.get(SECRET, name, namespace)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            self.data.secrets[name] = None
+
+    async def _fetch_token(self, pod: Pod, requested: RequestedToken) -> None:
+        now = self._clock.now()
+        known = self._tokens.get(requested)
+        if known is not None and known.is_fresh(now):
+            return
+        meta = pod.metadata
+        spec = TokenRequestSpec(
+            audiences=[requested.audience] if requested.audience else [],
+            expirationSeconds=requested.expiration_s,
+            boundObjectRef=BoundObjectReference(kind="Pod", apiVersion="v1", name=meta.name, uid=meta.uid),
+        )
+        account = pod.spec.serviceAccountName or "default"
+        path = f"/api/v1/namespaces/{meta.namespace}/serviceaccounts/{account}/token"
+        request = TokenRequest(kind="TokenRequest", apiVersion="authentication.k8s.io/v1", spec=spec)
+        try:
+            answer = await self._client.raw("POST", path, body=msgspec.json.encode(request))
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            self._tokens.pop(requested, None)
+            return
+        token = msgspec.json.decode(answer, type=TokenRequest).status.token
+        self._tokens[requested] = IssuedToken(token, now, Instant(now + _RENEW_AT * requested.expiration_s))
+
+    def set_up(self, pod: Pod) -> None:
+        """Makes or refreshes every volume. Raises VolumeProblem with the text of the FailedMount event."""
+        for volume in pod.spec.volumes:
+            try:
+                self._roots[volume.name] = self._set_up_one(pod, volume)
+            except (VolumeProblem, OSError) as error:
+                raise VolumeProblem(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+
+    def _set_up_one(self, pod: Pod, volume: Volume) -> str:
+        plugin, source = plugin_of(volume)
+        tokens = {requested: issued.text for requested, issued in self._tokens.items()}
+        site = VolumeSite(
+            pod=pod,
+            root=self._files.volume(volume.name),
+            sources=VolumeSources(self.data, tokens, self._allocatable),
+            stamp=f"{self._clock.now():.6f}",
+            masked_paths=self._masked,
+        )
+        return plugin.set_up(source, site)
+
+    def mounts_of(self, pod: Pod, container: Container, env: Mapping[str, str]) -> list[Mount]:
+        """Returns the mounts of a container's volumes. Raises VolumeProblem."""
+        volumes = {volume.name: volume for volume in pod.spec.volumes}
+        mounts = []
+        for wanted in container.volumeMounts:
+            root = self._roots.get(wanted.name)
+            if root is None:
+                raise VolumeProblem(f'volume "{wanted.name}" of container {container.name} is not set up')
+            plugin, source = plugin_of(volumes[wanted.name])
+            mount = Mount(
+                source=root,
+                destination=wanted.mountPath,
+                read_only=bool(wanted.readOnly) or plugin.from_api,
+                sub_path=expand(wanted.subPathExpr, env) if wanted.subPathExpr else wanted.subPath,
+                host_path_type=plugin.host_path_type(source),
+            )
+            if mount.sub_path:
+                check_mount(mount, self._masked)
+            mounts.append(mount)
+        return mounts
+
+
+def refreshed(pod: Pod) -> bool:
+    """Returns whether a volume of the pod follows the API."""
+    return any(_from_api(volume) for volume in pod.spec.volumes)
+
+
+def _from_api(volume: Volume) -> bool:
+    try:
+        return plugin_of(volume)[0].from_api
+    except VolumeProblem:
+        return False
+
+
+def check_mount(mount: Mount, masked: Sequence[str]) -> None:
+    """Opens a volume mount's source as its container will, for an error that the pod's events can show; makes the
+    directories of a subPath. Raises VolumeProblem."""
+    try:
+        os.close(open_source(mount, [os.path.realpath(path) for path in masked]))
+    except (PathProblem, OSError) as error:
+        raise VolumeProblem(str(error)) from error
