@@ -30,8 +30,8 @@ from fairlead.node.nodestatus.heartbeat import Heartbeat
 from fairlead.node.nodestatus.hostfacts import read_host
 from fairlead.node.nodestatus.ipam import Addresses
 from fairlead.node.pods.containerspec import bundle_dir
+from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.hostports import HostPorts
-from fairlead.node.pods.shared import Shared
 from fairlead.node.pods.worker import PodWorker
 from fairlead.node.runtime.messages import Inventory
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteGone, ZygoteVersionError
@@ -48,8 +48,8 @@ _AGAIN_S = 1.0
 class Agent:
     """One worker for each pod bound to the node, by uid."""
 
-    def __init__(self, shared: Shared, found: Inventory) -> None:
-        self._shared = shared
+    def __init__(self, deps: Dependencies, found: Inventory) -> None:
+        self._deps = deps
         self._found = found
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], str] = {}
@@ -60,16 +60,16 @@ class Agent:
 
     async def sync(self) -> None:
         """Follows the API's pods until cancelled, once the API has said which there are."""
-        await self._shared.pods.synced.wait()
-        for pod in self._shared.pods.items.values():
+        await self._deps.pods.synced.wait()
+        for pod in self._deps.pods.items.values():
             if pod.status.podIP and not pod.spec.hostNetwork and pod.status.phase not in ("Succeeded", "Failed"):
-                self._shared.addresses.reserve(pod.status.podIP)
+                self._deps.addresses.reserve(pod.status.podIP)
         async with self._nursery:
-            self._shared.pods.add_handler(self._changed)
+            self._deps.pods.add_handler(self._changed)
             try:
-                self._shared.host_ports.start()
+                self._deps.host_ports.start()
             except KernelRefused as error:
-                self._shared.log.error("host ports are not in the kernel", error=error)
+                self._deps.log.error("host ports are not in the kernel", error=error)
             await self._remove_orphans()
             self._found = Inventory()
             await asyncio.Future()
@@ -101,14 +101,14 @@ class Agent:
         uid = pod.metadata.uid
         sandbox = next((s for s in found.sandboxes if s.id == uid), None)
         runs = [run for run in found.runs if run.sandbox == uid]
-        return PodWorker(self._shared, pod, sandbox=sandbox, runs=runs)
+        return PodWorker(self._deps, pod, sandbox=sandbox, runs=runs)
 
     async def _run(self, worker: PodWorker, pod: Pod) -> None:
         meta = pod.metadata
         while not await self._ran(worker):
             await asyncio.sleep(_AGAIN_S)
-            worker = self._workers[meta.uid] = self._make(worker.pod, await self._shared.zygote.inventory())
-            latest = self._shared.pods.get(f"{meta.namespace}/{meta.name}")
+            worker = self._workers[meta.uid] = self._make(worker.pod, await self._deps.zygote.inventory())
+            latest = self._deps.pods.get(f"{meta.namespace}/{meta.name}")
             worker.update(latest if latest is not None and latest.metadata.uid == meta.uid else None)
         del self._workers[meta.uid]
         if self._by_name.get((meta.namespace, meta.name)) == meta.uid:
@@ -122,20 +122,20 @@ class Agent:
         except* (ZygoteGone, ZygoteVersionError):
             raise
         except* Exception as group:  # noqa: BLE001 -- a fault in one pod must not end the node
-            self._shared.log.error("pod worker failed", pod=worker.uid, error=repr(group.exceptions))
+            self._deps.log.error("pod worker failed", pod=worker.uid, error=repr(group.exceptions))
             good = False
         return good
 
     async def _remove_orphans(self) -> None:
         """What runs, or lies on disk, of pods that the API has no more."""
-        known = {p.metadata.uid for p in self._shared.pods.items.values()}
+        known = {p.metadata.uid for p in self._deps.pods.items.values()}
         for sandbox in self._found.sandboxes:
             if sandbox.id not in known:
-                await self._shared.zygote.remove_sandbox(sandbox.id)
+                await self._deps.zygote.remove_sandbox(sandbox.id)
                 with suppress(ValueError):
-                    self._shared.addresses.release(sandbox.record.ips[0])
-        keep = {directory_name(p.metadata) for p in self._shared.pods.items.values()}
-        root = f"{self._shared.settings.state_dir}/pods"
+                    self._deps.addresses.release(sandbox.record.ips[0])
+        keep = {directory_name(p.metadata) for p in self._deps.pods.items.values()}
+        root = f"{self._deps.settings.state_dir}/pods"
         for name in set(os.listdir(root)) - keep:
             await asyncio.to_thread(shutil.rmtree, f"{root}/{name}", ignore_errors=True)
 
@@ -163,7 +163,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     found = await line.inventory()
     host = read_host(settings.state_dir, node=settings.name)
     nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
-    shared = Shared(
+    deps = Dependencies(
         settings=settings,
         client=client,
         zygote=line,
@@ -181,12 +181,12 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         log=log,
     )
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
-    agent = Agent(shared, found)
+    agent = Agent(deps, found)
     api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, clock=clock)
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (nodes, shared.pods, shared.services, shared.recorder):
+            for work in (nodes, deps.pods, deps.services, deps.recorder):
                 group.create_task(work.run())
             group.create_task(heartbeat.report())
             group.create_task(agent.sync())

@@ -21,7 +21,7 @@ from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
 from fairlead.node.pods.containerspec import capabilities, container_spec, pod_mounts, process_of
 from fairlead.node.pods.resolvconf import resolv_conf
-from fairlead.node.pods.stopping import Victim, signal_number
+from fairlead.node.pods.stopping import RunningContainer, signal_number
 from fairlead.node.probes.workers import Tally, delay_s
 from fairlead.node.runtime.containerspec import ContainerSpec, Mount, User
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
@@ -152,7 +152,7 @@ def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -
 def test_the_manifests_stop_signal_wins_over_the_images() -> None:
     def number(**lifecycle: str) -> int:
         made = pod(containers=[{"name": "c", "image": "x", "lifecycle": lifecycle}]).spec.containers[0]
-        return signal_number(Victim(made, "id", "uid", "10.244.1.2", "SIGQUIT", asyncio.Event()))
+        return signal_number(RunningContainer(made, "id", "uid", "10.244.1.2", "SIGQUIT", asyncio.Event()))
 
     assert number(stopSignal="SIGUSR1") == signal.SIGUSR1
     assert number() == signal.SIGQUIT

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from fairlead.node.pods.shared import Shared
+from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.runtime.containerspec import ExecSpec
 from fairlead.node.runtime.zygoteclient import ZygoteError
 
@@ -30,11 +30,11 @@ class _Collector(asyncio.Protocol):
 
 
 async def run_command(
-    shared: Shared, container_id: str, argv: Sequence[str], timeout_s: float | None
+    deps: Dependencies, container_id: str, argv: Sequence[str], timeout_s: float | None
 ) -> tuple[int, bytes]:
     """The exit code and what was written to stdout and stderr. Raises TimeoutError, having killed the command."""
-    id_ = shared.zygote.new_id()
-    exited = shared.zygote.exits.wait(id_)
+    id_ = deps.zygote.new_id()
+    exited = deps.zygote.exits.wait(id_)
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     loop = asyncio.get_running_loop()
@@ -44,7 +44,7 @@ async def run_command(
             try:
                 fds = [null, write_fd, write_fd]
                 spec = ExecSpec(args=tuple(argv), extra_env={})
-                await shared.zygote.exec(id_, container=container_id, spec=spec, fds=fds)
+                await deps.zygote.exec(id_, container=container_id, spec=spec, fds=fds)
             except ZygoteError as error:
                 return 126, str(error).encode()
             finally:
@@ -56,8 +56,8 @@ async def run_command(
             return ended.exit.code, bytes(collector.said)
     except TimeoutError:
         with contextlib.suppress(ZygoteError):  # it has ended in the meantime
-            await shared.zygote.signal(id_, signal.SIGKILL)
+            await deps.zygote.signal(id_, signal.SIGKILL)
         raise
     finally:
-        shared.zygote.exits.drop(id_)
+        deps.zygote.exits.drop(id_)
         transport.close()

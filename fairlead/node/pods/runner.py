@@ -15,10 +15,10 @@ from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
 from fairlead.node.pods import plan
 from fairlead.node.pods.commands import run_command
-from fairlead.node.pods.context import PodContext
+from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.starting import listening_port, start_message
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
-from fairlead.node.pods.stopping import Victim, stop
+from fairlead.node.pods.stopping import RunningContainer, stop
 from fairlead.node.probes.prober import RunCommand, run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
@@ -38,8 +38,8 @@ _TAIL_LINES, _TAIL_BYTES = 80, 2048
 class ContainerRunner:
     """One container of one pod, over all its runs."""
 
-    def __init__(self, context: PodContext, name: str, *, stop_signal: str) -> None:
-        self._context = context
+    def __init__(self, local: LocalPod, name: str, *, stop_signal: str) -> None:
+        self._local = local
         self._name = name
         self._stop_signal = stop_signal
         self._gone = asyncio.Event()
@@ -52,46 +52,46 @@ class ContainerRunner:
 
     @property
     def state(self) -> ContainerState:
-        return self._context.state.of(self._name)
+        return self._local.state.of(self._name)
 
     @property
     def _container(self) -> Container:
         """As the API has it now: its image may be changed."""
-        return next(c for c in all_containers(self._context.pod) if c.name == self._name)
+        return next(c for c in all_containers(self._local.pod) if c.name == self._name)
 
     def resume(self) -> None:
         """Takes up a run that an agent before this one had started."""
         state = self.state
         if state.phase == "running":
-            self._context.shared.zygote.exits.expect(state.id, self.exited)
+            self._local.deps.zygote.exits.expect(state.id, self.exited)
             self._watch()
 
     def begin(self, action: plan.Start) -> None:
         state = self.state
         again = state.phase == "exited"
         state.phase = "starting"
-        self._context.nursery.spawn(self._start(action, again=again))
+        self._local.nursery.spawn(self._start(action, again=again))
 
     async def _start(self, action: plan.Start, *, again: bool) -> None:
-        context, container = self._context, self._container
+        local, container = self._local, self._container
         try:
             pid_namespace_of = self._target()
-            if not context.fresh:
-                await context.prepare()
-            image = await context.shared.images.resolve(container.image)
+            if not local.fresh:
+                await local.prepare()
+            image = await local.deps.images.resolve(container.image)
             message = start_message(
-                context,
+                local,
                 container,
                 image,
                 action,
-                id_=context.shared.zygote.new_id(),
+                id_=local.deps.zygote.new_id(),
                 pid_namespace_of=pid_namespace_of,
             )
         except NoImage as error:
             self._no_image(str(error), again=again)
         except (ConfigProblem, VolumeProblem) as error:
-            context.fresh = False  # the next try looks again at what the API has
-            context.event("Warning", "Failed", f"Error: {error}", container)
+            local.fresh = False  # the next try looks again at what the API has
+            local.event("Warning", "Failed", f"Error: {error}", container)
             self._hold(Waiting("CreateContainerConfigError", str(error)), _CONFIG_RETRY_S, again=again)
         except (ConnectionError, StatusError) as error:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
@@ -99,7 +99,7 @@ class ContainerRunner:
             await self._launch(message, image)
 
     async def _launch(self, message: StartContainer, image: Image) -> None:
-        zygote = self._context.shared.zygote
+        zygote = self._local.deps.zygote
         zygote.exits.expect(message.id, self.exited)
         self._gone = asyncio.Event()
         try:
@@ -117,16 +117,16 @@ class ContainerRunner:
         """Returns the id of the container whose processes this one shares. Raises ConfigProblem if it does not run."""
         container = self._container
         name = container.targetContainerName if isinstance(container, EphemeralContainer) else ""
-        state = self._context.state.of(name) if name else None
+        state = self._local.state.of(name) if name else None
         if state is not None and state.phase != "running":
             raise ConfigProblem(f"target container {name} is not running")
         return state.id if state is not None else ""
 
     def _say_started(self, source: str) -> None:
-        context, container = self._context, self._container
-        context.event("Normal", "Pulled", f'Container image "{container.image}" {source}', container)
-        context.event("Normal", "Created", f"Created container: {container.name}", container)
-        context.event("Normal", "Started", f"Started container {container.name}", container)
+        local, container = self._local, self._container
+        local.event("Normal", "Pulled", f'Container image "{container.image}" {source}', container)
+        local.event("Normal", "Created", f"Created container: {container.name}", container)
+        local.event("Normal", "Started", f"Started container {container.name}", container)
 
     def _new_run(self, message: StartContainer, image_id: str, at: Instant) -> None:
         state, record = self.state, message.record
@@ -139,11 +139,11 @@ class ContainerRunner:
         state.started = state.ready = state.stopping = False
         state.unhealthy = ""
         if previous is not None and previous is not state.last:
-            self._context.nursery.spawn(self._context.shared.zygote.forget(previous.id))
+            self._local.nursery.spawn(self._local.deps.zygote.forget(previous.id))
 
     async def _running(self, id_: str, port: int | None) -> None:
         """Waits until the run counts as started: its hook is done, and the port, if it is known, answers."""
-        context, container = self._context, self._container
+        local, container = self._local, self._container
         state = self.state
         early, self._early = self._early, None
         if early is not None and early.id == id_:
@@ -151,24 +151,24 @@ class ContainerRunner:
             return
         hook = container.lifecycle.postStart if container.lifecycle else None
         if hook is not None:
-            context.changed()
+            local.changed()
             result = await self._post_start(hook, id_)
             if not result.good and state.id == id_ and state.phase == "running":
-                context.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {result.text}", container)
+                local.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {result.text}", container)
                 state.unhealthy = "postStart hook"
         elif port is not None and not (container.startupProbe or container.readinessProbe):
-            context.changed_for_now()
-            await wait_for_port(context.state.ip, port, _LISTEN_S)
+            local.changed_for_now()
+            await wait_for_port(local.state.ip, port, _LISTEN_S)
         if state.id == id_ and state.phase == "running" and not state.unhealthy:
             state.started = container.startupProbe is None
             state.ready = state.started and container.readinessProbe is None
             self._watch()
-        context.changed()
+        local.changed()
 
     async def _post_start(self, hook: LifecycleHandler, id_: str) -> ProbeResult:
         """Runs the hook, which may take as long as the container runs."""
-        context, container = self._context, self._container
-        work = asyncio.ensure_future(run_hook(hook, container, context.state.ip, self._run(id_), None))
+        local, container = self._local, self._container
+        work = asyncio.ensure_future(run_hook(hook, container, local.state.ip, self._run(id_), None))
         gone = asyncio.ensure_future(self._gone.wait())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -181,61 +181,61 @@ class ContainerRunner:
 
     def _report_fallback(self, result: ProbeResult) -> None:
         if result.status is ProbeStatus.WARNING:
-            self._context.event("Warning", "LifecycleHTTPFallback", result.text)
+            self._local.event("Warning", "LifecycleHTTPFallback", result.text)
 
     def _watch(self) -> None:
-        container, context, state = self._container, self._context, self.state
+        container, local, state = self._container, self._local, self.state
         if not (container.startupProbe or container.readinessProbe or container.livenessProbe):
             return
         probing = ProbeContext(
             container=container,
-            ip=context.state.ip,
+            ip=local.state.ip,
             run=self._run(state.id),
             report=self._report_probe,
-            changed=context.changed,
-            now=context.shared.clock.now,
-            rng=context.shared.rng,
+            changed=local.changed,
+            now=local.deps.clock.now,
+            rng=local.deps.rng,
         )
-        self._probes = context.nursery.spawn(watch_container(state, probing))
+        self._probes = local.nursery.spawn(watch_container(state, probing))
 
     def _report_probe(self, name: ProbeName, result: ProbeResult) -> None:
-        if not self._context.state.ending and not self.state.stopping:
-            self._context.event("Warning", *probe_event(name, result), self._container)
+        if not self._local.state.ending and not self.state.stopping:
+            self._local.event("Warning", *probe_event(name, result), self._container)
 
     def _run(self, id_: str) -> RunCommand:
-        return lambda argv, timeout_s: run_command(self._context.shared, id_, argv, timeout_s)
+        return lambda argv, timeout_s: run_command(self._local.deps, id_, argv, timeout_s)
 
     def _hold(self, waiting: Waiting, seconds: float, *, again: bool) -> None:
         state = self.state
         state.phase = "exited" if again else "new"
         state.waiting, state.retry_s = waiting, seconds
-        state.retry_at = Instant(self._context.shared.clock.now() + seconds)
-        self._context.changed()
+        state.retry_at = Instant(self._local.deps.clock.now() + seconds)
+        self._local.changed()
 
     def _no_image(self, why: str, *, again: bool) -> None:
-        context, container, state = self._context, self._container, self.state
+        local, container, state = self._local, self._container, self.state
         seconds = plan.longer(state.retry_s)
         text = f'Back-off pulling image "{container.image}": ErrImagePull: {why}'
         if state.waiting is None:
-            context.event("Warning", "Failed", f'Failed to pull image "{container.image}": {why}', container)
-            context.event("Warning", "Failed", "Error: ErrImagePull", container)
+            local.event("Warning", "Failed", f'Failed to pull image "{container.image}": {why}', container)
+            local.event("Warning", "Failed", "Error: ErrImagePull", container)
             self._hold(Waiting("ErrImagePull", why), seconds, again=again)
-            context.nursery.spawn(self._turn_to_backoff(state.waiting, text))
+            local.nursery.spawn(self._turn_to_backoff(state.waiting, text))
         else:
             self._hold(Waiting("ImagePullBackOff", text), seconds, again=again)
-        context.event("Normal", "BackOff", f'Back-off pulling image "{container.image}"', container)
+        local.event("Normal", "BackOff", f'Back-off pulling image "{container.image}"', container)
 
     async def _turn_to_backoff(self, shown: Waiting | None, text: str) -> None:
         await asyncio.sleep(_IMAGE_TURN_S)
         if self.state.waiting is shown:
             self.state.waiting = Waiting("ImagePullBackOff", text)
-            self._context.changed()
+            self._local.changed()
 
     def _never_ran(self, message: StartContainer, why: str) -> None:
         """The program could not be started: for the pod that is a run that failed at once."""
-        now = self._context.shared.clock.now()
+        now = self._local.deps.clock.now()
         text = f'failed to start container "{self._container.name}": {why}'
-        self._context.event("Warning", "Failed", f"Error: {text}", self._container)
+        self._local.event("Warning", "Failed", f"Error: {text}", self._container)
         self._new_run(message, self.state.image_id, now)
         self._over(Exit(message.id, 128, 0, now, now, reason="StartError", message=text))
 
@@ -250,54 +250,54 @@ class ContainerRunner:
         self._over(Exit(exited.id, status.code, status.signal, started, Instant(status.finished_at), message=text))
 
     def _termination_message(self, *, failed: bool) -> str:
-        context, container, attempt = self._context, self._container, self.state.attempt
-        text = context.files.termination_message(container.name, attempt)
+        local, container, attempt = self._local, self._container, self.state.attempt
+        text = local.files.termination_message(container.name, attempt)
         if not text and failed and container.terminationMessagePolicy == "FallbackToLogsOnError":
-            text = last_lines(context.files.log_path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
+            text = last_lines(local.files.log_path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
         return text
 
     def _over(self, exit_: Exit) -> None:
-        context, state = self._context, self.state
+        local, state = self._local, self.state
         if self._probes is not None:
             self._probes.cancel()
         state.phase, state.exit = "exited", exit_
         state.started = state.ready = state.stopping = False
         self._gone.set()
-        if not context.state.ending and plan.pause_s(state) and plan.restarts(context.pod, self._container, state):
-            meta = context.pod.metadata
+        if not local.state.ending and plan.pause_s(state) and plan.restarts(local.pod, self._container, state):
+            meta = local.pod.metadata
             where = f"{meta.name}_{meta.namespace}({meta.uid})"
             text = f"Back-off restarting failed container {self._container.name} in pod {where}"
-            context.event("Warning", "BackOff", text, self._container)
-        context.changed()
+            local.event("Warning", "BackOff", text, self._container)
+        local.changed()
 
     def end(self, action: plan.Stop) -> None:
         """Stops the current run, with the grace that the pod has."""
         state = self.state
         state.stopping = True
-        self._context.nursery.spawn(self._end(action, state.id))
+        self._local.nursery.spawn(self._end(action, state.id))
 
     async def _end(self, action: plan.Stop, id_: str) -> None:
-        context, container = self._context, self._container
-        context.event("Normal", "Killing", action.message, container)
-        grace_s = context.grace_s()
+        local, container = self._local, self._container
+        local.event("Normal", "Killing", action.message, container)
+        grace_s = local.grace_s()
         probe = container.livenessProbe if self.state.unhealthy == "liveness probe" else container.startupProbe
         if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
             grace_s = float(probe.terminationGracePeriodSeconds)
         self._deadline = asyncio.get_running_loop().time() + grace_s
-        victim = Victim(container, id_, context.pod.metadata.uid, context.state.ip, self._stop_signal, self._gone)
-        drain = context.state.ending and self.state.ready
-        result = await stop(context.shared, victim, grace_s=grace_s, drain=drain)
+        run = RunningContainer(container, id_, local.pod.metadata.uid, local.state.ip, self._stop_signal, self._gone)
+        drain = local.state.ending and self.state.ready
+        result = await stop(local.deps, run, grace_s=grace_s, drain=drain)
         self._report_fallback(result)
         if not result.good:
-            context.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
+            local.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
 
     def hurry(self) -> None:
         """The pod's grace may have become shorter while its containers end."""
         loop, state = asyncio.get_running_loop(), self.state
-        deadline = loop.time() + self._context.grace_s()
-        if state.stopping and self._context.state.ending and deadline < self._deadline - 0.5:
+        deadline = loop.time() + self._local.grace_s()
+        if state.stopping and self._local.state.ending and deadline < self._deadline - 0.5:
             self._deadline = deadline
-            self._context.nursery.spawn(self._kill(state.id, self._gone, self._context.grace_s()))
+            self._local.nursery.spawn(self._kill(state.id, self._gone, self._local.grace_s()))
 
     async def _kill(self, id_: str, gone: asyncio.Event, after_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -305,4 +305,4 @@ class ContainerRunner:
                 await gone.wait()
         if not gone.is_set():
             with contextlib.suppress(ZygoteError):
-                await self._context.shared.zygote.signal(id_, signal.SIGKILL)
+                await self._local.deps.zygote.signal(id_, signal.SIGKILL)

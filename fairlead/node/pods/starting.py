@@ -15,10 +15,10 @@ from fairlead.node.env.environment import command_line, container_environment, s
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
 from fairlead.node.pods.containerspec import container_spec, pod_mounts, process_of
-from fairlead.node.pods.context import PodContext
+from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
+from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Start
-from fairlead.node.pods.shared import Shared
 from fairlead.node.runtime.containerspec import ContainerSpec, Process
 from fairlead.node.runtime.messages import ContainerRecord, StartContainer
 from fairlead.node.settings import NodeSettings
@@ -27,14 +27,14 @@ _SERVERS_RUN_AS = ("nginx", "www-data", "nobody")
 
 
 def start_message(
-    context: PodContext, container: Container, image: Image, action: Start, *, id_: str, pid_namespace_of: str
+    local: LocalPod, container: Container, image: Image, action: Start, *, id_: str, pid_namespace_of: str
 ) -> StartContainer:
     """Writes the container's files and returns the request to the zygote. Raises ConfigProblem, VolumeProblem."""
     return StartContainer(
         id=id_,
-        sandbox=context.pod.metadata.uid,
-        spec=_spec(context, container, image, action.attempt),
-        log_path=context.files.new_log(container.name, action.attempt),
+        sandbox=local.pod.metadata.uid,
+        spec=_spec(local, container, image, action.attempt),
+        log_path=local.files.new_log(container.name, action.attempt),
         record=ContainerRecord(
             container=container.name,
             attempt=action.attempt,
@@ -57,30 +57,30 @@ def listening_port(image: Image, process: Process) -> int | None:
     return natural(text)
 
 
-def _spec(context: PodContext, container: Container, image: Image, attempt: int) -> ContainerSpec:
-    settings, files = with_domain(context.shared.settings), context.files
-    pod, ips = with_addresses(context.pod, context.state.ips, settings.ips), context.state.ips
-    env = _environment(context, pod, container, image)
+def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> ContainerSpec:
+    settings, files = with_domain(local.deps.settings), local.files
+    pod, ips = with_addresses(local.pod, local.state.ips, settings.ips), local.state.ips
+    env = _environment(local, pod, container, image)
     process = process_of(pod, container, command_line(container, image.command, image.args, env), env)
     mounts = pod_mounts(
         container,
         etc=files.etc(etc_files(pod, ips, settings, node_hosts=_node_hosts(pod))),
         termination_log=files.termination_log(container.name, attempt),
-        volumes=context.volumes.mounts_of(pod, container, env),
+        volumes=local.volumes.mounts_of(pod, container, env),
     )
     image_files = files.image_files(container.name, _image_files(image, pod, container, settings))
     return container_spec(container, image, process, image_files=image_files, mounts=mounts, settings=settings)
 
 
-def _environment(context: PodContext, pod: Pod, container: Container, image: Image) -> dict[str, str]:
-    shared = context.shared
-    hostname = kernel_hostname(pod, with_domain(shared.settings))
-    env = {"PATH": PATH, "HOSTNAME": hostname, **image.env, **_own_variables(shared, pod, image)}
+def _environment(local: LocalPod, pod: Pod, container: Container, image: Image) -> dict[str, str]:
+    deps = local.deps
+    hostname = kernel_hostname(pod, with_domain(deps.settings))
+    env = {"PATH": PATH, "HOSTNAME": hostname, **image.env, **_own_variables(deps, pod, image)}
     if container.tty:
         env["TERM"] = "xterm"
     links = pod.spec.enableServiceLinks is not False
-    services = service_variables(list(shared.services.items.values()), pod.metadata.namespace, links=links)
-    data, allocatable = context.volumes.data, shared.allocatable
+    services = service_variables(list(deps.services.items.values()), pod.metadata.namespace, links=links)
+    data, allocatable = local.volumes.data, deps.allocatable
     return env | container_environment(pod, container, services=services, data=data, allocatable=allocatable)
 
 
@@ -118,9 +118,9 @@ def with_domain(settings: NodeSettings) -> NodeSettings:
     return replace(settings, cluster_domain=domain) if domain else settings
 
 
-def _own_variables(shared: Shared, pod: Pod, image: Image) -> dict[str, str]:
+def _own_variables(deps: Dependencies, pod: Pod, image: Image) -> dict[str, str]:
     """The API's address, and for `fairlead/web` who it is."""
-    settings = shared.settings
+    settings = deps.settings
     host, port = settings.kubernetes_host, str(settings.kubernetes_port)
     found = {
         "KUBERNETES_SERVICE_HOST": host,

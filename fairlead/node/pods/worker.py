@@ -19,13 +19,13 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.model import host_interface
 from fairlead.node.nodestatus.ipam import NoAddress
 from fairlead.node.pods import plan, recovery
-from fairlead.node.pods.context import PodContext
+from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.etcfiles import NameProblem, kernel_hostname
 from fairlead.node.pods.hostports import PortTaken
 from fairlead.node.pods.ignored import ignored_fields
+from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
 from fairlead.node.pods.runner import ContainerRunner
-from fairlead.node.pods.shared import Shared
 from fairlead.node.pods.starting import with_domain
 from fairlead.node.pods.state import all_containers
 from fairlead.node.pods.statuswriter import write_status
@@ -40,12 +40,12 @@ _API_RETRY_S = 0.5
 
 
 class PodWorker:
-    def __init__(self, shared: Shared, pod: Pod, *, sandbox: Sandbox | None, runs: Sequence[Run]) -> None:
-        pod_state = recovery.recover(pod, sandbox, runs, now=shared.clock.now())
-        self._shared = shared
-        self._context = PodContext(shared, pod, pod_state)
+    def __init__(self, deps: Dependencies, pod: Pod, *, sandbox: Sandbox | None, runs: Sequence[Run]) -> None:
+        pod_state = recovery.recover(pod, sandbox, runs, now=deps.clock.now())
+        self._deps = deps
+        self._local = LocalPod(deps, pod, pod_state)
         if pod_state.sandbox == "up":
-            shared.host_ports.resume(pod, pod_state.ips)
+            deps.host_ports.resume(pod, pod_state.ips)
         self._signals = {run.record.container: run.record.stop_signal for run in runs}
         self._runners: dict[str, ContainerRunner] = {}
         self._add_runners()
@@ -58,81 +58,81 @@ class PodWorker:
     @property
     def pod(self) -> Pod:
         """The API's latest."""
-        return self._context.pod
+        return self._local.pod
 
     @property
     def uid(self) -> str:
-        return self._context.pod.metadata.uid
+        return self._local.pod.metadata.uid
 
     def update(self, pod: Pod | None) -> None:
         """The API's latest; None: it has the pod no more."""
-        context = self._context
+        local = self._local
         if pod is None:
-            context.in_api = False
-            context.state.ending = True
+            local.in_api = False
+            local.state.ending = True
         else:
-            context.pod = pod
+            local.pod = pod
             self._add_runners()
-            context.state.ending = context.state.ending or pod.metadata.deletionTimestamp is not None
-            if context.state.sandbox == "up":
+            local.state.ending = local.state.ending or pod.metadata.deletionTimestamp is not None
+            if local.state.sandbox == "up":
                 self._say_what_is_ignored()
         for runner in self._runners.values():
             runner.hurry()
-        context.changed_for_now()
+        local.changed_for_now()
 
     def _add_runners(self) -> None:
         """Makes a runner for each container that has none yet: containers can be added to a running pod."""
-        for container in all_containers(self._context.pod):
+        for container in all_containers(self._local.pod):
             name = container.name
             if name not in self._runners:
                 signal = self._signals.get(name, "")
-                self._runners[name] = ContainerRunner(self._context, name, stop_signal=signal)
-                self._context.fresh = False  # it may need what the pod did not
+                self._runners[name] = ContainerRunner(self._local, name, stop_signal=signal)
+                self._local.fresh = False  # it may need what the pod did not
 
     def container_id(self, container: str) -> str:
         """The run that can be entered; empty where none is."""
-        state = self._context.state.containers.get(container)
+        state = self._local.state.containers.get(container)
         return state.id if state is not None and state.phase == "running" else ""
 
     def log_file(self, container: str, *, previous: bool) -> str | None:
         """The log of the current run or of the one before it; None where there is none."""
-        state = self._context.state.containers.get(container)
+        state = self._local.state.containers.get(container)
         attempt = -1 if state is None else state.attempt - previous
-        path = self._context.files.log_path(container, attempt)
+        path = self._local.files.log_path(container, attempt)
         return path if attempt >= 0 and os.path.exists(path) else None
 
     def log_grows(self, container: str, path: str) -> bool:
         """Whether a log is that of a running container."""
-        state = self._context.state.containers.get(container)
+        state = self._local.state.containers.get(container)
         running = state is not None and state.phase == "running"
         return running and self.log_file(container, previous=False) == path
 
     async def sync(self) -> None:
         """Acts on every change until the pod has gone from the node."""
-        context = self._context
-        async with context.nursery as nursery:
-            nursery.spawn(write_status(context))
+        local = self._local
+        async with local.nursery as nursery:
+            nursery.spawn(write_status(local))
             nursery.spawn(self._refresh())
             for runner in self._runners.values():
                 runner.resume()
-            self.update(context.pod)
+            self.update(local.pod)
             while not self._done:
-                context.decide.clear()
+                local.decide.clear()
                 wake_at = await self._step()
                 if not self._done:
                     await self._rest(wake_at)
 
     async def _rest(self, until: Instant | None) -> None:
-        pause = None if until is None else max(until - self._shared.clock.now(), 0.001)
+        pause = None if until is None else max(until - self._deps.clock.now(), 0.001)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
-                await self._context.decide.wait()
+                await self._local.decide.wait()
 
     async def _step(self) -> Instant | None:
-        pod, pod_state = self._context.pod, self._context.state
-        if self._context.past and not pod_state.ending:
+        pod, pod_state = self._local.pod, self._local.state
+        if self._local.past and not pod_state.ending:
             return None
-        decision = plan.decide(pod, pod_state, self._shared.clock.now())
+        decision = plan.decide(pod, pod_state, self._deps.clock.now())
         for action in decision.actions:
             await self._do(action)
         return decision.wake_at
@@ -140,8 +140,8 @@ class PodWorker:
     async def _do(self, action: Action) -> None:
         match action:
             case SetUp():
-                self._context.state.sandbox = "working"
-                self._context.nursery.spawn(self._set_up())
+                self._local.state.sandbox = "working"
+                self._local.nursery.spawn(self._set_up())
             case Start():
                 self._runners[action.container].begin(action)
             case Stop():
@@ -151,15 +151,15 @@ class PodWorker:
             case Finish():
                 await self._finish()
             case Fail():
-                self._context.state.reason, self._context.state.message = action.reason, action.message
-                self._context.event("Normal", action.reason, action.message)
-                self._context.changed()
+                self._local.state.reason, self._local.state.message = action.reason, action.message
+                self._local.event("Normal", action.reason, action.message)
+                self._local.changed()
 
     async def _set_up(self) -> None:
-        context = self._context
+        local = self._local
         try:
-            self._shared.host_ports.reserve(context.pod)
-            await context.prepare()
+            self._deps.host_ports.reserve(local.pod)
+            await local.prepare()
             await self._make_sandbox()
         except PortTaken:
             self._reject("NodePorts", "node(s) didn't have free ports for the requested pod ports")
@@ -171,42 +171,42 @@ class PodWorker:
             await self._drop_sandbox()
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
-            context.state.sandbox, context.state.retry_s = "up", 0.0
+            local.state.sandbox, local.state.retry_s = "up", 0.0
             self._say_what_is_ignored()
-            context.changed_for_now()
+            local.changed_for_now()
 
     def _say_what_is_ignored(self) -> None:
         """Once for each field; an ephemeral container may come later than the rest."""
-        news = [path for path in ignored_fields(self._context.pod) if path not in self._told]
+        news = [path for path in ignored_fields(self._local.pod) if path not in self._told]
         self._told.update(news)
         if news:
-            self._context.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
+            self._local.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
 
     def _reject(self, predicate: str, why: str) -> None:
         """The pod cannot be on this node, and is over: its owner makes another."""
-        context, pod_state = self._context, self._context.state
+        local, pod_state = self._local, self._local.state
         text = f"Predicate {predicate} failed: {why}"
         pod_state.sandbox, pod_state.reason, pod_state.message = "none", predicate, f"Pod was rejected: {text}"
-        context.event("Warning", predicate, text)
-        context.changed()
+        local.event("Warning", predicate, text)
+        local.changed()
 
     def _retry(self, reason: str, message: str) -> None:
-        context, pod_state = self._context, self._context.state
+        local, pod_state = self._local, self._local.state
         if reason:
-            context.event("Warning", reason, message)
+            local.event("Warning", reason, message)
         pod_state.sandbox = "none"
         pod_state.retry_s = min(max(2 * pod_state.retry_s, _RETRY_FIRST_S), _RETRY_LONGEST_S)
-        pod_state.retry_at = Instant(self._shared.clock.now() + pod_state.retry_s)
-        context.changed()
+        pod_state.retry_at = Instant(self._deps.clock.now() + pod_state.retry_s)
+        local.changed()
 
     async def _make_sandbox(self) -> None:
-        shared, pod, pod_state = self._shared, self._context.pod, self._context.state
+        deps, pod, pod_state = self._deps, self._local.pod, self._local.state
         host = pod.spec.hostNetwork
-        name = kernel_hostname(pod, with_domain(shared.settings))
-        pod_state.ips = shared.settings.ips if host else self._allocate_addresses()
+        name = kernel_hostname(pod, with_domain(deps.settings))
+        pod_state.ips = deps.settings.ips if host else self._allocate_addresses()
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
-            netns = await shared.zygote.make_sandbox(
+            netns = await deps.zygote.make_sandbox(
                 self.uid, hostname=name, record=recovery.sandbox_record(pod, pod_state.ips), netns=given
             )
         finally:
@@ -215,67 +215,67 @@ class PodWorker:
         try:
             if not host:
                 four, six = (next((ip for ip in pod_state.ips if (":" in ip) == six), "") for six in (False, True))
-                shared.attacher.attach(
+                deps.attacher.attach(
                     netns,
                     host_ifname=host_interface(self.uid),
                     ip=IPv4Address(four) if four else None,
-                    gateway=shared.addresses.gateway,
+                    gateway=deps.addresses.gateway,
                     ip6=IPv6Address(six) if six else None,
                 )
         finally:
             os.close(netns)
-        shared.host_ports.publish(pod, pod_state.ips)
+        deps.host_ports.publish(pod, pod_state.ips)
 
     def _allocate_addresses(self) -> tuple[str, ...]:
         """Those it had before, where the cluster has been stopped, if they are free."""
-        return tuple(map(str, self._shared.addresses.allocate(self._context.pod.status.podIP or self._had)))
+        return tuple(map(str, self._deps.addresses.allocate(self._local.pod.status.podIP or self._had)))
 
     async def _drop_sandbox(self) -> None:
-        pod_state = self._context.state
+        pod_state = self._local.state
         self._release_ports()
-        await self._shared.zygote.remove_sandbox(self.uid)
-        if pod_state.ip and not self._context.pod.spec.hostNetwork:
-            self._shared.addresses.release(pod_state.ip)
+        await self._deps.zygote.remove_sandbox(self.uid)
+        if pod_state.ip and not self._local.pod.spec.hostNetwork:
+            self._deps.addresses.release(pod_state.ip)
         pod_state.ips = ()
 
     def _release_ports(self) -> None:
         try:
-            self._shared.host_ports.release(self.uid)
+            self._deps.host_ports.release(self.uid)
         except KernelRefused as error:
-            self._shared.log.warn("host ports not removed", pod=self.uid, error=error)
+            self._deps.log.warn("host ports not removed", pod=self.uid, error=error)
 
     async def _tear_down(self) -> None:
         await self._drop_sandbox()
-        self._context.state.sandbox = "down"
-        self._context.changed()
+        self._local.state.sandbox = "down"
+        self._local.changed()
 
     async def _finish(self) -> None:
         """The API object goes at last, unless it has gone before."""
         self._release_ports()  # a pod that never got a sandbox may hold some
-        meta = self._context.pod.metadata
-        while self._context.in_api:
+        meta = self._local.pod.metadata
+        while self._local.in_api:
             try:
-                await self._shared.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+                await self._deps.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
             except StatusError as error:
                 if error.code not in (404, 409):
-                    self._shared.log.warn("pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error)
+                    self._deps.log.warn("pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error)
                     await asyncio.sleep(_API_RETRY_S)
                     continue
             except ConnectionError:
                 await asyncio.sleep(_API_RETRY_S)
                 continue
             break
-        self._context.files.remove()
+        self._local.files.remove()
         self._done = True
 
     async def _refresh(self) -> None:
         """What volumes show of the API follows it, after a minute at most."""
-        context = self._context
-        if not refreshed(context.pod):
+        local = self._local
+        if not refreshed(local.pod):
             return
         while True:
-            await asyncio.sleep(_REFRESH_S * self._shared.rng.uniform(0.8, 1.2))
-            if context.state.sandbox == "up" and not context.state.ending:
+            await asyncio.sleep(_REFRESH_S * self._deps.rng.uniform(0.8, 1.2))
+            if local.state.sandbox == "up" and not local.state.ending:
                 # What has gone stays as it was in the pod's files.
                 with contextlib.suppress(ConnectionError, StatusError, VolumeProblem):
-                    await context.prepare()
+                    await local.prepare()

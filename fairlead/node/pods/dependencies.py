@@ -1,4 +1,4 @@
-"""What all pods of a node share: how to reach the API, the zygote, the network, the images."""
+"""The services of a node that the workers of its pods use: API, zygote, network, images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fairlead.runtime.informer import Informer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class Dependencies:
     settings: NodeSettings
     client: Client
     zygote: ZygoteClient

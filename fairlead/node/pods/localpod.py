@@ -1,4 +1,4 @@
-"""What the parts that work on one pod share: the pod, its state, its files, and how to speak about it."""
+"""One pod on its node: the API's object, its state, its files and volumes, and its events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.tasks import Nursery
 from fairlead.node.pods import plan
-from fairlead.node.pods.shared import Shared
+from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.state import PodState
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes
@@ -20,22 +20,22 @@ SHOW_SOON_S = 0.1
 """What is only on its way is told to the API after this time, so that a quick start needs one status."""
 
 
-class PodContext:
+class LocalPod:
     """One pod on this node. `decide` and `show` are woken when something has changed."""
 
-    def __init__(self, shared: Shared, pod: Pod, state: PodState) -> None:
-        self.shared = shared
+    def __init__(self, deps: Dependencies, pod: Pod, state: PodState) -> None:
+        self.deps = deps
         self.pod = pod
         """The API's latest."""
         self.in_api = True
         self.state = state
-        self.files = PodFiles(shared.settings.state_dir, pod.metadata)
+        self.files = PodFiles(deps.settings.state_dir, pod.metadata)
         self.volumes = PodVolumes(
             self.files,
-            client=shared.client,
-            clock=shared.clock,
-            allocatable=shared.allocatable,
-            masked=shared.settings.hide,
+            client=deps.client,
+            clock=deps.clock,
+            allocatable=deps.allocatable,
+            masked=deps.settings.hide,
         )
         self.fresh = False
         """Whether the volumes are there. A restarted agent sets them up when it needs them."""
@@ -60,15 +60,15 @@ class PodContext:
         if container is not None:
             path = f"spec.{plan.field_of(self.pod, container.name)}{{{container.name}}}"
             about = reference_to(self.pod, field_path=path)
-        self.shared.recorder.event(about, type, reason, message)
+        self.deps.recorder.event(about, type, reason, message)
 
     def grace_s(self) -> float:
         """How long containers have to end. What the API has no more was deleted by force."""
-        return plan.grace_s(self.pod, self.shared.clock.now()) if self.in_api else _FORCED_S
+        return plan.grace_s(self.pod, self.deps.clock.now()) if self.in_api else _FORCED_S
 
     async def prepare(self) -> None:
         """Fetches what the API has and sets up the volumes. Raises VolumeProblem, ConnectionError, StatusError."""
-        await self.shared.services.synced.wait()
+        await self.deps.services.synced.wait()
         await self.volumes.fetch(self.pod)
         self.volumes.set_up(self.pod)
         self.fresh = True
