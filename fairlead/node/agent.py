@@ -11,7 +11,6 @@ import os
 import random
 import shutil
 import socket
-from contextlib import suppress
 from functools import partial
 
 from fairlead.api.core.node.kind import NODE
@@ -21,7 +20,6 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
-from fairlead.net.errors import KernelRefused
 from fairlead.net.hostports.run import HostPortRules
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.draining.model import Traffic
@@ -32,6 +30,7 @@ from fairlead.node.nodestatus.ipam import Addresses
 from fairlead.node.pods.containerspec import bundle_dir
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.hostports import HostPorts
+from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.pods.worker import PodWorker
 from fairlead.node.runtime.messages import Inventory
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteGone, ZygoteVersionError
@@ -61,15 +60,11 @@ class Agent:
     async def sync(self) -> None:
         """Follows the API's pods until cancelled, once the API has said which there are."""
         await self._deps.pods.synced.wait()
-        for pod in self._deps.pods.items.values():
-            if pod.status.podIP and not pod.spec.hostNetwork and pod.status.phase not in ("Succeeded", "Failed"):
-                self._deps.addresses.reserve(pod.status.podIP)
+        sandboxes, pods = self._deps.sandboxes, list(self._deps.pods.items.values())
+        sandboxes.reserve_addresses(pods)
         async with self._nursery:
             self._deps.pods.add_handler(self._changed)
-            try:
-                self._deps.host_ports.start()
-            except KernelRefused as error:
-                self._deps.log.error("host ports are not in the kernel", error=error)
+            sandboxes.start()
             await self._remove_orphans()
             self._found = Inventory()
             await asyncio.Future()
@@ -131,9 +126,7 @@ class Agent:
         known = {p.metadata.uid for p in self._deps.pods.items.values()}
         for sandbox in self._found.sandboxes:
             if sandbox.id not in known:
-                await self._deps.zygote.remove_sandbox(sandbox.id)
-                with suppress(ValueError):
-                    self._deps.addresses.release(sandbox.record.ips[0])
+                await self._deps.sandboxes.remove_orphan(sandbox)
         keep = {directory_name(p.metadata) for p in self._deps.pods.items.values()}
         root = f"{self._deps.settings.state_dir}/pods"
         for name in set(os.listdir(root)) - keep:
@@ -167,9 +160,14 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         settings=settings,
         client=client,
         zygote=line,
-        attacher=attacher,
-        addresses=_addresses(settings, found),
-        host_ports=HostPorts(HostPortRules()),
+        sandboxes=PodSandboxes(
+            settings,
+            line,
+            attacher=attacher,
+            addresses=_addresses(settings, found),
+            host_ports=HostPorts(HostPortRules()),
+            log=log,
+        ),
         images=Images(catalogue=settings.catalogue, version=settings.version),
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
 from fairlead.node.pods.containerspec import capabilities, container_spec, pod_mounts, process_of
 from fairlead.node.pods.resolvconf import resolv_conf
-from fairlead.node.pods.stopping import RunningContainer, signal_number
+from fairlead.node.pods.running import RunningContainer
 from fairlead.node.probes.workers import Tally, delay_s
 from fairlead.node.runtime.containerspec import ContainerSpec, Mount, User
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
+from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes
@@ -152,7 +154,11 @@ def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -
 def test_the_manifests_stop_signal_wins_over_the_images() -> None:
     def number(**lifecycle: str) -> int:
         made = pod(containers=[{"name": "c", "image": "x", "lifecycle": lifecycle}]).spec.containers[0]
-        return signal_number(RunningContainer(made, "id", "uid", "10.244.1.2", "SIGQUIT", asyncio.Event()))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            zygote = ZygoteClient(ours, epoch=1, new_id=lambda: "")
+            run = RunningContainer(zygote, made, "id", "uid", "10.244.1.2", "SIGQUIT", asyncio.Event())
+            return run.stop_signal_number
 
     assert number(stopSignal="SIGUSR1") == signal.SIGUSR1
     assert number() == signal.SIGQUIT

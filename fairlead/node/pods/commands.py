@@ -8,9 +8,8 @@ import os
 import signal
 from collections.abc import Sequence
 
-from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.runtime.containerspec import ExecSpec
-from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
 
 _KEPT = 16 << 10
 
@@ -30,11 +29,11 @@ class _Collector(asyncio.Protocol):
 
 
 async def run_command(
-    deps: Dependencies, container_id: str, argv: Sequence[str], timeout_s: float | None
+    zygote: ZygoteClient, container_id: str, argv: Sequence[str], timeout_s: float | None
 ) -> tuple[int, bytes]:
     """The exit code and what was written to stdout and stderr. Raises TimeoutError, having killed the command."""
-    id_ = deps.zygote.new_id()
-    exited = deps.zygote.exits.wait(id_)
+    id_ = zygote.new_id()
+    exited = zygote.exits.wait(id_)
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     loop = asyncio.get_running_loop()
@@ -44,7 +43,7 @@ async def run_command(
             try:
                 fds = [null, write_fd, write_fd]
                 spec = ExecSpec(args=tuple(argv), extra_env={})
-                await deps.zygote.exec(id_, container=container_id, spec=spec, fds=fds)
+                await zygote.exec(id_, container=container_id, spec=spec, fds=fds)
             except ZygoteError as error:
                 return 126, str(error).encode()
             finally:
@@ -56,8 +55,8 @@ async def run_command(
             return ended.exit.code, bytes(collector.said)
     except TimeoutError:
         with contextlib.suppress(ZygoteError):  # it has ended in the meantime
-            await deps.zygote.signal(id_, signal.SIGKILL)
+            await zygote.signal(id_, signal.SIGKILL)
         raise
     finally:
-        deps.zygote.exits.drop(id_)
+        zygote.exits.drop(id_)
         transport.close()

@@ -10,11 +10,9 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
-from fairlead.net.topology.run import PodAttacher
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.host import Images
-from fairlead.node.nodestatus.ipam import Addresses
-from fairlead.node.pods.hostports import HostPorts
+from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 from fairlead.runtime.client import Client
@@ -27,9 +25,7 @@ class Dependencies:
     settings: NodeSettings
     client: Client
     zygote: ZygoteClient
-    attacher: PodAttacher
-    addresses: Addresses
-    host_ports: HostPorts
+    sandboxes: PodSandboxes
     images: Images
     recorder: Recorder
     pods: Informer[Pod]

@@ -9,15 +9,10 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, PodState, all_containers
 from fairlead.node.pods.status import CONTAINER_ID
-from fairlead.node.runtime.messages import Run, Sandbox, SandboxRecord
+from fairlead.node.runtime.messages import Run, Sandbox
 
 _LOST = 137
 """The exit code of a run that ended while nobody was there to see it."""
-
-
-def sandbox_record(pod: Pod, ips: Sequence[str]) -> SandboxRecord:
-    """Returns what the zygote keeps of a pod for the next agent."""
-    return SandboxRecord(namespace=pod.metadata.namespace, name=pod.metadata.name, ips=tuple(ips))
 
 
 def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Instant) -> PodState:

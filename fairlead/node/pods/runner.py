@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 
 from fairlead.api.core.pod.container import Container, EphemeralContainer
@@ -14,12 +13,12 @@ from fairlead.machinery.status import StatusError
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
 from fairlead.node.pods import plan
-from fairlead.node.pods.commands import run_command
 from fairlead.node.pods.localpod import LocalPod
+from fairlead.node.pods.running import RunningContainer
 from fairlead.node.pods.starting import listening_port, start_message
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
-from fairlead.node.pods.stopping import RunningContainer, stop
-from fairlead.node.probes.prober import RunCommand, run_hook, wait_for_port
+from fairlead.node.pods.stopping import stop
+from fairlead.node.probes.prober import run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
 from fairlead.node.runtime.logread import last_lines
@@ -152,7 +151,7 @@ class ContainerRunner:
         hook = container.lifecycle.postStart if container.lifecycle else None
         if hook is not None:
             local.changed()
-            result = await self._post_start(hook, id_)
+            result = await self._post_start(hook)
             if not result.good and state.id == id_ and state.phase == "running":
                 local.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {result.text}", container)
                 state.unhealthy = "postStart hook"
@@ -165,16 +164,16 @@ class ContainerRunner:
             self._watch()
         local.changed()
 
-    async def _post_start(self, hook: LifecycleHandler, id_: str) -> ProbeResult:
+    async def _post_start(self, hook: LifecycleHandler) -> ProbeResult:
         """Runs the hook, which may take as long as the container runs."""
-        local, container = self._local, self._container
-        work = asyncio.ensure_future(run_hook(hook, container, local.state.ip, self._run(id_), None))
-        gone = asyncio.ensure_future(self._gone.wait())
+        run = self._current()
+        work = asyncio.ensure_future(run_hook(hook, run.container, run.ip, run.command, None))
+        ended = asyncio.ensure_future(run.ended.wait())
         try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((work, ended), return_when=asyncio.FIRST_COMPLETED)
             result = work.result() if work.done() else failure("the container has ended")
         finally:
-            for task in (work, gone):
+            for task in (work, ended):
                 await tasks.stop(task)
         self._report_fallback(result)
         return result
@@ -190,7 +189,7 @@ class ContainerRunner:
         probing = ProbeContext(
             container=container,
             ip=local.state.ip,
-            run=self._run(state.id),
+            run=self._current().command,
             report=self._report_probe,
             changed=local.changed,
             now=local.deps.clock.now,
@@ -202,8 +201,10 @@ class ContainerRunner:
         if not self._local.state.ending and not self.state.stopping:
             self._local.event("Warning", *probe_event(name, result), self._container)
 
-    def _run(self, id_: str) -> RunCommand:
-        return lambda argv, timeout_s: run_command(self._local.deps, id_, argv, timeout_s)
+    def _current(self) -> RunningContainer:
+        local, zygote = self._local, self._local.deps.zygote
+        uid, ip = local.pod.metadata.uid, local.state.ip
+        return RunningContainer(zygote, self._container, self.state.id, uid, ip, self._stop_signal, self._gone)
 
     def _hold(self, waiting: Waiting, seconds: float, *, again: bool) -> None:
         state = self.state
@@ -272,21 +273,19 @@ class ContainerRunner:
 
     def end(self, action: plan.Stop) -> None:
         """Stops the current run, with the grace that the pod has."""
-        state = self.state
-        state.stopping = True
-        self._local.nursery.spawn(self._end(action, state.id))
+        self.state.stopping = True
+        self._local.nursery.spawn(self._end(action, self._current()))
 
-    async def _end(self, action: plan.Stop, id_: str) -> None:
-        local, container = self._local, self._container
+    async def _end(self, action: plan.Stop, run: RunningContainer) -> None:
+        local, container = self._local, run.container
         local.event("Normal", "Killing", action.message, container)
         grace_s = local.grace_s()
         probe = container.livenessProbe if self.state.unhealthy == "liveness probe" else container.startupProbe
         if self.state.unhealthy and probe and probe.terminationGracePeriodSeconds:
             grace_s = float(probe.terminationGracePeriodSeconds)
         self._deadline = asyncio.get_running_loop().time() + grace_s
-        run = RunningContainer(container, id_, local.pod.metadata.uid, local.state.ip, self._stop_signal, self._gone)
         drain = local.state.ending and self.state.ready
-        result = await stop(local.deps, run, grace_s=grace_s, drain=drain)
+        result = await stop(run, local.deps.traffic, grace_s=grace_s, drain=drain)
         self._report_fallback(result)
         if not result.good:
             local.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
@@ -297,12 +296,9 @@ class ContainerRunner:
         deadline = loop.time() + self._local.grace_s()
         if state.stopping and self._local.state.ending and deadline < self._deadline - 0.5:
             self._deadline = deadline
-            self._local.nursery.spawn(self._kill(state.id, self._gone, self._local.grace_s()))
+            self._local.nursery.spawn(_kill(self._current(), self._local.grace_s()))
 
-    async def _kill(self, id_: str, gone: asyncio.Event, after_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(after_s):
-                await gone.wait()
-        if not gone.is_set():
-            with contextlib.suppress(ZygoteError):
-                await self._local.deps.zygote.signal(id_, signal.SIGKILL)
+
+async def _kill(run: RunningContainer, after_s: float) -> None:
+    await run.wait_ended(after_s)
+    await run.signal(signal.SIGKILL)

@@ -10,13 +10,11 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.machinery.status import StatusError
 from fairlead.net.errors import KernelRefused
-from fairlead.net.model import host_interface
 from fairlead.node.nodestatus.ipam import NoAddress
 from fairlead.node.pods import plan, recovery
 from fairlead.node.pods.dependencies import Dependencies
@@ -45,7 +43,7 @@ class PodWorker:
         self._deps = deps
         self._local = LocalPod(deps, pod, pod_state)
         if pod_state.sandbox == "up":
-            deps.host_ports.resume(pod, pod_state.ips)
+            deps.sandboxes.resume(pod, pod_state.ips)
         self._signals = {run.record.container: run.record.stop_signal for run in runs}
         self._runners: dict[str, ContainerRunner] = {}
         self._add_runners()
@@ -158,7 +156,7 @@ class PodWorker:
     async def _set_up(self) -> None:
         local = self._local
         try:
-            self._deps.host_ports.reserve(local.pod)
+            self._deps.sandboxes.reserve_ports(local.pod)
             await local.prepare()
             await self._make_sandbox()
         except PortTaken:
@@ -168,7 +166,7 @@ class PodWorker:
         except (ConnectionError, StatusError) as error:
             self._retry("", str(error))
         except (ZygoteError, OSError, NoAddress, NameProblem, KernelRefused) as error:
-            await self._drop_sandbox()
+            await self._remove_sandbox()
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
             local.state.sandbox, local.state.retry_s = "up", 0.0
@@ -201,57 +199,24 @@ class PodWorker:
 
     async def _make_sandbox(self) -> None:
         deps, pod, pod_state = self._deps, self._local.pod, self._local.state
-        host = pod.spec.hostNetwork
-        name = kernel_hostname(pod, with_domain(deps.settings))
-        pod_state.ips = deps.settings.ips if host else self._allocate_addresses()
-        given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
-        try:
-            netns = await deps.zygote.make_sandbox(
-                self.uid, hostname=name, record=recovery.sandbox_record(pod, pod_state.ips), netns=given
-            )
-        finally:
-            if given is not None:
-                os.close(given)
-        try:
-            if not host:
-                four, six = (next((ip for ip in pod_state.ips if (":" in ip) == six), "") for six in (False, True))
-                deps.attacher.attach(
-                    netns,
-                    host_ifname=host_interface(self.uid),
-                    ip=IPv4Address(four) if four else None,
-                    gateway=deps.addresses.gateway,
-                    ip6=IPv6Address(six) if six else None,
-                )
-        finally:
-            os.close(netns)
-        deps.host_ports.publish(pod, pod_state.ips)
+        hostname = kernel_hostname(pod, with_domain(deps.settings))
+        # The address that it had before the cluster was stopped, if it is free.
+        pod_state.ips = deps.sandboxes.allocate(pod, pod.status.podIP or self._had)
+        await deps.sandboxes.make(pod, pod_state.ips, hostname)
 
-    def _allocate_addresses(self) -> tuple[str, ...]:
-        """Those it had before, where the cluster has been stopped, if they are free."""
-        return tuple(map(str, self._deps.addresses.allocate(self._local.pod.status.podIP or self._had)))
-
-    async def _drop_sandbox(self) -> None:
+    async def _remove_sandbox(self) -> None:
         pod_state = self._local.state
-        self._release_ports()
-        await self._deps.zygote.remove_sandbox(self.uid)
-        if pod_state.ip and not self._local.pod.spec.hostNetwork:
-            self._deps.addresses.release(pod_state.ip)
+        await self._deps.sandboxes.remove(self._local.pod, pod_state.ips)
         pod_state.ips = ()
 
-    def _release_ports(self) -> None:
-        try:
-            self._deps.host_ports.release(self.uid)
-        except KernelRefused as error:
-            self._deps.log.warn("host ports not removed", pod=self.uid, error=error)
-
     async def _tear_down(self) -> None:
-        await self._drop_sandbox()
+        await self._remove_sandbox()
         self._local.state.sandbox = "down"
         self._local.changed()
 
     async def _finish(self) -> None:
         """The API object goes at last, unless it has gone before."""
-        self._release_ports()  # a pod that never got a sandbox may hold some
+        self._deps.sandboxes.release_ports(self._local.pod)  # a pod that never got a sandbox may hold some
         meta = self._local.pod.metadata
         while self._local.in_api:
             try:

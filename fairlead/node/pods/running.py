@@ -1,0 +1,49 @@
+"""A run of a container while it lasts: what hooks, probes and its end need of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead.api.core.pod.container import Container
+from fairlead.node.pods.commands import run_command
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
+
+
+@dataclass(frozen=True, slots=True)
+class RunningContainer:
+    zygote: ZygoteClient
+    container: Container
+    id: str
+    pod_uid: str
+    ip: str
+    image_stop_signal: str
+    """The manifest's wins."""
+    ended: asyncio.Event
+
+    async def command(self, argv: Sequence[str], timeout_s: float | None) -> tuple[int, bytes]:
+        """Runs a command in it; returns its exit code and output. Raises TimeoutError."""
+        return await run_command(self.zygote, self.id, argv, timeout_s)
+
+    async def signal(self, number: int) -> None:
+        if not self.ended.is_set():
+            with contextlib.suppress(ZygoteError):  # it has ended in the meantime
+                await self.zygote.signal(self.id, number)
+
+    async def wait_ended(self, seconds: float) -> None:
+        """Returns when it has ended, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+
+    @property
+    def stop_signal_number(self) -> int:
+        of_manifest = self.container.lifecycle.stopSignal if self.container.lifecycle else None
+        name = of_manifest or self.image_stop_signal or "SIGTERM"
+        try:
+            return int(signal.Signals[name])
+        except KeyError:
+            return signal.SIGTERM
