@@ -122,7 +122,7 @@ class Agent:
         return good
 
     async def _remove_orphans(self) -> None:
-        """What runs, or lies on disk, of pods that the API has no more."""
+        """Removes sandboxes and files of pods that were deleted from the API."""
         known = {p.metadata.uid for p in self._deps.pods.items.values()}
         for sandbox in self._found.sandboxes:
             if sandbox.id not in known:

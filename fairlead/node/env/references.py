@@ -43,7 +43,7 @@ class References:
 
 
 class ConfigData:
-    """The config maps and secrets that a pod names, by name; None: the API has none of that name."""
+    """The config maps and secrets that a pod names, by name; None: not found in the API."""
 
     def __init__(self) -> None:
         self.config_maps: dict[str, ConfigMap | None] = {}

@@ -16,7 +16,7 @@ _ETC = ("hosts", "hostname", "resolv.conf")
 
 
 def bundle_dir(settings: NodeSettings) -> str:
-    """Returns the directory on which root file systems are put together, each in a mount namespace of its own."""
+    """Returns the directory on which each container mounts its root file system, in a new mount namespace."""
     return f"{settings.state_dir}/bundle"
 
 

@@ -109,7 +109,7 @@ class PodSandboxes:
             self._log.warn("host ports not removed", pod=pod.metadata.uid, error=error)
 
     async def remove_orphan(self, sandbox: Sandbox) -> None:
-        """Removes the sandbox of a pod that the API has no more."""
+        """Removes the sandbox of a pod that was deleted from the API."""
         await self._zygote.remove_sandbox(sandbox.id)
         with contextlib.suppress(ValueError):
             self._addresses.release(sandbox.record.ips[0])

@@ -79,7 +79,7 @@ class PodWorker:
         local.changed_for_now()
 
     def _add_runners(self) -> None:
-        """Makes a runner for each container that has none yet: containers can be added to a running pod."""
+        """Makes a runner for each container that lacks one: containers can be added to a running pod."""
         for container in all_containers(self._local.pod):
             name = container.name
             if name not in self._runners:
@@ -93,7 +93,7 @@ class PodWorker:
         return state.id if state is not None and state.phase == "running" else ""
 
     def log_file(self, container: str, *, previous: bool) -> str | None:
-        """The log of the current run or of the one before it; None where there is none."""
+        """Returns the log's path of the current run or of the one before it; None without a log."""
         state = self._local.state.containers.get(container)
         attempt = -1 if state is None else state.attempt - previous
         path = self._local.files.log_path(container, attempt)

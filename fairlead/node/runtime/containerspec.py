@@ -67,7 +67,7 @@ class Mount:
 class ContainerSpec:
     process: Process
     bundle: str
-    """The directory on which the root file system is put together, in a mount namespace of its own."""
+    """The directory on which each container mounts its root file system, in a new mount namespace."""
     root_readonly: bool = False
     image_mounts: tuple[Mount, ...] = ()
     mounts: tuple[Mount, ...] = ()

@@ -26,7 +26,7 @@ _POD_NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
 
 
 def merged(spec: ContainerSpec, further: ExecSpec) -> ContainerSpec:
-    """Returns the spec of a further program: the container's rights and directory, and a command line of its own."""
+    """Returns the spec of a further program: the container's rights and directory, with another command line."""
     process = replace(
         spec.process,
         args=further.args,

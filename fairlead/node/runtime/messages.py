@@ -68,7 +68,7 @@ class StartContainer:
     log_path: str
     record: ContainerRecord
     pid_namespace_of: str = ""
-    """The running container whose processes it shares; empty: it has a process namespace of its own."""
+    """The running container whose processes it shares; empty: it gets a new process namespace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _LIMIT = 4096
 
 
 class Outbox:
-    """Before an agent's Hello there is no epoch, and every message is dropped: no agent would read it."""
+    """Drops every message before an agent's Hello: no agent would read it."""
 
     def __init__(self, sock: socket.socket, *, want_write: Callable[[bool], object]) -> None:
         self._sock = sock

@@ -1,4 +1,4 @@
-"""A container's view of the files: built on a bundle directory in a mount namespace of its own, then entered.
+"""A container's view of the files: built on a bundle directory in a new mount namespace, then entered.
 
 The root is a small tmpfs onto which the host's top-level directories are shown read-only (`hostview`), so new mount
 points at the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's

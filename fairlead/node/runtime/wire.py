@@ -80,7 +80,7 @@ def _descriptors(extra: list[tuple[int, int, bytes]]) -> list[int]:
 
 def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
     """Returns the next packet with its descriptors (close-on-exec), or None if the peer has gone for good.
-    Raises BlockingIOError if there is none."""
+    Raises BlockingIOError if no packet is waiting."""
     flags = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
     # Not socket.recv_fds: it ignores its flags (Python 3.11), so descriptors would leak into what is exec'ed.
     data, extra, _, _ = sock.recvmsg(_PACKET + 1, socket.CMSG_SPACE(4 * _MAX_FDS), flags)

@@ -46,7 +46,7 @@ class ExecRequest:
 
 @dataclass(slots=True)
 class Streams:
-    """Our ends; -1 if there is none. With a terminal both `stdin` and `stdout` are its master side."""
+    """Our ends; -1 for a stream that was not asked for. A terminal's master side is both `stdin` and `stdout`."""
 
     stdin: int = -1
     stdout: int = -1

@@ -15,7 +15,7 @@ class StreamedPod(Protocol):
         ...
 
     def log_file(self, container: str, *, previous: bool) -> str | None:
-        """Returns the path of the log of the present run, or of the run before it; None if there is none."""
+        """Returns the path of the log of the present run, or of the run before it; None without a log."""
         ...
 
     def log_grows(self, container: str, path: str) -> bool:

@@ -33,11 +33,11 @@ class VolumeSite:
 
 AddReferences = Callable[[Any, References], None]
 FilesOf = Callable[[Any, Pod, int, VolumeSources], Files]
-"""From a source, with the mode of files that have none of their own. Raises VolumeProblem."""
+"""From a source, with the default mode of its files. Raises VolumeProblem."""
 
 
 def no_references(_source: Any, _references: References) -> None:
-    """For a type that needs nothing of the API."""
+    """Does nothing: the type reads nothing from the API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
