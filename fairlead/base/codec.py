@@ -28,15 +28,15 @@ _NAMES: dict[type, str] = {
     str: "a string",
     int: "an integer",
     float: "a number",
-    bool: "true or false",
+    bool: "a boolean",
     list: "a list",
     dict: "an object",
     type(None): "null",
 }
 
 Encode = Callable[[Any], Any]
-Place = tuple[Any, "str | int"] | None
-"""The place above, and the key or index in it."""
+Place = tuple[Any, "str | int | _Member"] | None
+"""The place above, and the name, index or key of a mapping in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +75,41 @@ def encode(kind: Any, value: object) -> Any:
     return value if to_tree is None else to_tree(value)
 
 
-def decode(kind: type[T], tree: Any, *, unknown: bool = False, nulls: bool = False, root: str = "") -> T:
+def decode(
+    kind: type[T], tree: Any, *, unknown: bool = False, nulls: bool = False, whole: bool = False, root: str = ""
+) -> T:
     """Returns the value of a tree. Raises CodecError.
 
     `unknown` ignores unknown fields (a later version's). `nulls` treats a field that is null as absent, as Go's
-    decoders do. `root` is the path of the tree itself.
+    decoders do. `whole` demands every field, as `encode` writes them. `root` is the path of the tree itself.
     """
-    walk = _Walk(unknown=unknown, nulls=nulls, root=root)
+    walk = _Walk(unknown=unknown, nulls=nulls, whole=whole, root=root)
     value = _codec(cast("Any", kind)).decode(tree, walk, None)
     if walk.faults:
         raise CodecError(*walk.faults)
     return cast("T", value)
 
 
+class _Member(str):
+    """The key of a mapping: with dots or blanks in it, it must not look like fields."""
+
+    __slots__ = ()
+
+
 class _Walk:
     """The options of one `decode` and the faults that it has found."""
 
-    def __init__(self, *, unknown: bool, nulls: bool, root: str) -> None:
+    def __init__(self, *, unknown: bool, nulls: bool, whole: bool, root: str) -> None:
         self.unknown = unknown
         self.nulls = nulls
+        self.whole = whole
         self.faults: list[Fault] = []
         self._root = root
 
     def fault(self, place: Place, problem: str) -> None:
         path = self._root
         for part in _parts(place):
-            if isinstance(part, int):
+            if isinstance(part, int | _Member):
                 path += f"[{part}]"
             else:
                 path += f".{part}" if path else part
@@ -110,8 +119,8 @@ class _Walk:
         self.fault(place, f"expected {expected}, got {_NAMES.get(type(tree), repr(tree))}")
 
 
-def _parts(place: Place) -> list[str | int]:
-    found: list[str | int] = []
+def _parts(place: Place) -> list[Any]:
+    found: list[Any] = []
     while place is not None:
         place, part = place
         found.append(part)
@@ -229,7 +238,7 @@ def _mapping(kind: Any) -> _Codec:
     def to_value(tree: Any, walk: _Walk, place: Place) -> Any:
         if type(tree) is not dict:
             return walk.wrong(place, name, tree)
-        return {key: item.decode(one, walk, (place, key)) for key, one in tree.items()}
+        return {key: item.decode(one, walk, (place, _Member(key))) for key, one in tree.items()}
 
     to_tree = item.encode
     encoded = dict if to_tree is None else lambda value: {key: to_tree(one) for key, one in value.items()}
@@ -237,21 +246,24 @@ def _mapping(kind: Any) -> _Codec:
 
 
 def _plural(name: str) -> str:
-    return name if name == "true or false" else f"{name.partition(' ')[2]}s"
+    return f"{name.partition(' ')[2]}s"
 
 
 def _dataclass(kind: Any) -> _Codec:
     hints = get_type_hints(kind, include_extras=True)
     fields = [(f.metadata.get(_KEY, f.name), f.name, _codec(hints[f.name])) for f in dataclasses.fields(kind)]
     readers = {key: (name, codec) for key, name, codec in fields}
+    writers = [(key, name, codec.encode) for key, name, codec in fields]
     optional = (dataclasses.MISSING, dataclasses.MISSING)
     required = [
         f.metadata.get(_KEY, f.name) for f in dataclasses.fields(kind) if (f.default, f.default_factory) == optional
     ]
 
     def to_tree(value: Any) -> Any:
-        values = ((key, codec.encode, getattr(value, name)) for key, name, codec in fields)
-        return {key: one if encode_field is None else encode_field(one) for key, encode_field, one in values}
+        return {
+            key: getattr(value, name) if encode_field is None else encode_field(getattr(value, name))
+            for key, name, encode_field in writers
+        }
 
     def to_value(tree: Any, walk: _Walk, place: Place) -> Any:
         if type(tree) is not dict:
@@ -264,9 +276,12 @@ def _dataclass(kind: Any) -> _Codec:
                     walk.fault((place, key), f"unknown field{_nearest(key, readers)}")
             elif one is not None or known[1].nullable or not walk.nulls:
                 found[known[0]] = known[1].decode(one, walk, (place, key))
-        for key in required:
-            if readers[key][0] not in found and key not in tree:
-                walk.fault((place, key), "is missing")
+        if len(found) < len(readers):
+            for key in readers if walk.whole else required:
+                if key not in tree:
+                    walk.fault((place, key), "is missing")
+                elif key in required and readers[key][0] not in found:
+                    walk.wrong((place, key), readers[key][1].name, None)
         return kind(**found) if len(walk.faults) == before else None
 
     return _Codec("an object", to_tree, to_value)

@@ -80,11 +80,11 @@ def test_what_is_encoded_is_decoded_again() -> None:
         ({"name": "x", "many": ["a", 1]}, "many[1]: expected a string, got an integer"),
         ({"name": "x", "many": "a"}, "many: expected a list of strings, got a string"),
         ({"name": "x", "inner": {}}, "inner.size: is missing"),
-        ({"name": "x", "inner": {"size": True}}, "inner.size: expected an integer, got true or false"),
+        ({"name": "x", "inner": {"size": True}}, "inner.size: expected an integer, got a boolean"),
         ({"name": "x", "inner": {"size": 1, "ratio": "2"}}, "inner.ratio: expected a number, got a string"),
         ({"name": "x", "either": [{"type": "New"}]}, "either[0].type: expected one of Inner, Other, got 'New'"),
         ({"name": "x", "either": [{"on": True}]}, "either[0].type: expected one of Inner, Other, got None"),
-        ({"name": "x", "by_name": {"k": {"size": 0.5}}}, "by_name.k.size: expected an integer, got a number"),
+        ({"name": "x", "by_name": {"k": {"size": 0.5}}}, "by_name[k].size: expected an integer, got a number"),
         ({"name": "x", "half": "3"}, 'half: "3" is odd'),
         ({"name": "x", "half": 4}, "half: expected a string, got an integer"),
     ],
@@ -112,10 +112,20 @@ def test_another_versions_fields_are_ignored_on_request_at_every_depth() -> None
     assert decode(Outer, tree, unknown=True) == Outer("x", inner=Inner(1))
 
 
+def test_every_field_must_be_there_on_request() -> None:
+    whole = encode(Inner, Inner(1))
+    assert decode(Inner, whole, whole=True) == Inner(1)
+    del whole["ratio"]
+    with pytest.raises(CodecError, match=r"^ratio: is missing$"):
+        decode(Inner, whole, whole=True)
+
+
 def test_null_is_as_if_it_was_absent_on_request() -> None:
     assert decode(Outer, {"name": "x", "many": None, "inner": {"size": 1, "ratio": None}}, nulls=True) == Outer(
         "x", inner=Inner(1)
     )
+    with pytest.raises(CodecError, match=r"^name: expected a string, got null$"):
+        decode(Outer, {"name": None}, nulls=True)
 
 
 def test_a_type_that_no_tree_corresponds_to_is_a_mistake_of_the_program() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from fairlead.base.codec import CodecError, decode, encode
 from fairlead.cmd.errors import CommandError
@@ -92,7 +92,7 @@ Event = Unshared | NamespacesRefused | BuildFailed | StepDone | Warm | Started |
 Order = Continue | Go | Stop
 """A request of the supervisor."""
 Message = Event | Order
-_MESSAGE: Any = Union[Message]  # noqa: UP007 - a value, which mypy does not take for a type
+_MESSAGE: Any = Message
 
 
 def pack(message: Message) -> bytes:
@@ -111,7 +111,7 @@ def unpack(data: bytes) -> Message:
             f"a message of version {version!r}, and this program speaks {VERSION}: was Fairlead replaced meanwhile?"
         )
     try:
-        found: Message = decode(_MESSAGE, tree.get("message"), root="message")
+        found: Message = decode(_MESSAGE, tree.get("message"), whole=True, root="message")
     except CodecError as e:
         raise MessageError(str(e)) from e
     return found

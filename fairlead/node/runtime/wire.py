@@ -11,13 +11,15 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from typing import Any
 
-from fairlead.node.runtime.codec import CodecError, decode, encode
+from fairlead.base.codec import CodecError, Fault, decode, encode
 from fairlead.node.runtime.messages import VERSION, Answer, Done, Message
 
 _PACKET = 60_000  # bytes; well under the least send buffer
 _MAX_FDS = 8
 _IN_MEMFD = b"+"
+_MESSAGE: Any = Message
 
 
 class OtherVersion(Exception):
@@ -29,11 +31,11 @@ class OtherVersion(Exception):
 
 def prepare() -> None:
     """Reads the annotations of all messages now: in the zygote once, and not in each child that it forks."""
-    encode(Message, Answer(0, 0, Done()))
+    encode(_MESSAGE, Answer(0, 0, Done()))
 
 
 def dumps(message: Message) -> bytes:
-    tree = {"version": VERSION, "message": encode(Message, message)}
+    tree = {"version": VERSION, "message": encode(_MESSAGE, message)}
     return json.dumps(tree, separators=(",", ":")).encode()
 
 
@@ -42,16 +44,13 @@ def loads(data: bytes) -> Message:
     try:
         tree = json.loads(data)
     except ValueError as error:
-        raise CodecError(f"not JSON: {error}") from error
+        raise CodecError(Fault("", f"not JSON: {error}")) from error
     version = tree.get("version") if isinstance(tree, dict) else None
     if version != VERSION:
         raise OtherVersion(version)
     if tree.keys() != {"version", "message"}:
-        raise CodecError(f"expected version and message, got {', '.join(map(repr, tree))}")
-    try:
-        message: Message = decode(Message, tree["message"])
-    except CodecError as error:
-        raise error.inside("message") from None
+        raise CodecError(Fault("", f"expected version and message, got {', '.join(map(repr, tree))}"))
+    message: Message = decode(_MESSAGE, tree["message"], whole=True, root="message")
     return message
 
 

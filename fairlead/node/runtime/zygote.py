@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
+from fairlead.base.codec import CodecError
 from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
 from fairlead.net import linux
 from fairlead.node.runtime import launch, messages, privilege, wire
 from fairlead.node.runtime.children import Child, Container, Namespaces
-from fairlead.node.runtime.codec import CodecError
 from fairlead.node.runtime.containerspec import Process
 from fairlead.node.runtime.logfile import LogFile
 from fairlead.node.runtime.messages import Done, Exited, ExitStatus, Failed, OnRunning, Request, Result

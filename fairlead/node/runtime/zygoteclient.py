@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fairlead.base.codec import CodecError
 from fairlead.node.runtime import messages, wire
-from fairlead.node.runtime.codec import CodecError
 from fairlead.node.runtime.containerspec import ExecSpec
 from fairlead.node.runtime.exits import Exits
 from fairlead.node.runtime.messages import (
