@@ -1,4 +1,4 @@
-"""How objects of a kind become bytes and come back: as structs of a Python type, or in a form of their own.
+"""Codecs: objects of a kind become bytes and come back, as structs of a Python type, or in another form.
 
 A codec also knows the schema, so that nothing else asks what an object is made of in Python.
 """
@@ -23,7 +23,7 @@ class Codec(Protocol[T_co]):
 
     @property
     def strict(self) -> bool:
-        """Whether `decode` refuses what does not fit the schema; if not, trees are fitted to the schema before."""
+        """`decode` refuses what does not fit the schema; if it does not, trees are fitted to the schema before."""
         ...
 
     def decode(self, raw: bytes, /) -> T_co:
@@ -76,7 +76,7 @@ def decoder_of(codec: Codec[T]) -> Callable[[bytes], T]:
 
 
 class Encodable:
-    """The base of objects that are no structs."""
+    """The base of objects other than structs."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ class Encodable:
 
 
 def plain(value: Any) -> Any:
-    """Returns the tree of an object that is no struct: msgspec's `enc_hook`."""
+    """Returns the tree of an object that is not a struct: msgspec's `enc_hook`."""
     if isinstance(value, Encodable):
         return value.tree()
     raise TypeError(f"no JSON value corresponds to {type(value).__name__}")

@@ -62,7 +62,7 @@ class Target(Generic[T]):
     kind: str
     api_version: str
     own_codec: Codec[T] | None = None
-    """If objects are no structs of `type`."""
+    """If objects are not structs of `type`."""
 
     @property
     def version(self) -> str:

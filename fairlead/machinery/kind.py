@@ -126,7 +126,7 @@ class Subresource:
 
     name: str
     gvk: GroupVersionKind
-    """Of the body of requests or answers."""
+    """The kind of the body of requests or answers."""
     verbs: tuple[str, ...]
     foreign: bool = True
     """The body is of another kind than the resource itself."""
@@ -161,7 +161,7 @@ class Part(Generic[T]):
     writes: tuple[str, ...]
     """The field, by the names that lead to it."""
     transition: Callable[[T, T], Iterable[FieldError]]
-    """Checks of the change, instead of the kind's own: `transition(old, new)`."""
+    """Checks of the change, instead of the kind's checks: `transition(old, new)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,11 +186,11 @@ class Kind(Generic[T]):
     subresources: tuple[Subresource, ...] = ()
     """Subresources that belong to this kind alone; the API server has code for each of them."""
     verbs: tuple[str, ...] = VERBS
-    """Of the resource itself."""
+    """The verbs of the resource itself."""
     generation: bool = False
     """`metadata.generation` counts changes."""
     changes_generation: Callable[[T, T], bool] = _spec_differs
-    """Which changes `metadata.generation` counts: `changes_generation(old, new)`."""
+    """Tells the changes that `metadata.generation` counts: `changes_generation(old, new)`."""
     columns: tuple[Column[T], ...] = ()
     default: Callable[[T], T] = _same
     """Fills in upstream's defaults. Owns its argument (freshly decoded) and may change it in place."""
@@ -214,32 +214,32 @@ class Kind(Generic[T]):
     name_rule: str = "subdomain"
     """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
     own_codec: Codec[T] | None = None
-    """How objects are read and written, if they are no structs of `type`."""
+    """The codec of the objects, if they are not structs of `type`."""
     conversion: Conversion[T] | None = None
-    """If objects are stored in another version: how they are converted. That version's kind owns the objects."""
+    """The conversion to the version in which objects are stored, if it is another one. Its kind owns the objects."""
     storage_path: str = ""
     """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
     keeps_history: bool = True
-    """Whether the store keeps past states after an update, for watches that start in the past."""
+    """The store keeps past states after an update, for watches that start in the past."""
     expiry: Expiry[T] | None = None
-    """When objects are deleted without being asked for."""
+    """The time after which objects are deleted without a request, if there is one."""
     cached: Literal["object", "metadata", "nothing"] = "metadata"
-    """What the controllers' shared informers keep of such objects. Of kinds that own nothing, have no owner and are
-    many: nothing."""
+    """The part of such objects that the controllers' shared informers keep. Of kinds without owners and dependents,
+    whose objects are many: nothing."""
     emptied: Literal["first", "", "last"] = ""
-    """When a namespace is emptied: before anything else is deleted, or after everything else."""
+    """The turn of such objects if a namespace is emptied: before anything else, or after everything else."""
     grace_s: Callable[[T, int | None], int] = _no_grace
-    """For how many seconds a deleted object stays: `grace_s(obj, gracePeriodSeconds of the request)`."""
+    """Returns for how many seconds a deleted object stays: `grace_s(obj, gracePeriodSeconds of the request)`."""
     holds_itself: Callable[[T], bool] = _never
-    """Whether a deleted object waits for more than the finalizers of its metadata."""
+    """Returns whether a deleted object waits for more than the finalizers of its metadata."""
     mark_deleted: Callable[[T], None] = _nothing
     """Changes an object that has been deleted and waits for its finalizers."""
     undeletable: Mapping[str, str] = field(default_factory=dict)
-    """By name: objects that may not be deleted, and why."""
+    """The objects that may not be deleted, by name, and why."""
     initial: Callable[[], Iterable[T]] = tuple
     """Objects that exist from the start of a cluster; the server makes them again if they are missing."""
     delete_returns_object: bool = False
-    """Whether the answer to a delete is the object instead of a Status."""
+    """The answer to a delete is the object instead of a Status."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
     """Fields of `metadata` that a write of `status` leaves as they are."""
     derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
@@ -276,7 +276,7 @@ class Kind(Generic[T]):
 
     @property
     def folder(self) -> str:
-        """Where the objects lie in the store, below `/registry/`."""
+        """The folder of the objects in the store, below `/registry/`."""
         return self.storage_path or (f"{self.group}/{self.plural}" if self.group else self.plural)
 
     def notices(self, obj: T) -> list[str]:

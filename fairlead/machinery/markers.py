@@ -73,7 +73,7 @@ class Atomic:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """What the field is taken to be where it is absent, also by apply, which may need it as the key of an item."""
+    """The value of the field if it is absent, also for apply, which may need it as the key of an item."""
 
     value: str | int | bool
 

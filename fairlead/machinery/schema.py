@@ -48,7 +48,7 @@ class TypeInfo:
     item: TypeInfo | None = None
     """Of a list or map."""
     schema: Schema | None = None
-    """Of a `struct`: its fields."""
+    """The fields of a `struct`."""
     nullable: bool = False
     """May be absent in a way that differs from its zero value (a Go pointer)."""
     markers: tuple[Any, ...] = ()
@@ -63,7 +63,7 @@ class TypeInfo:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """Of a `struct`: its fields by wire name."""
+        """The fields of a `struct` by wire name."""
         return self.schema.fields if self.schema is not None else {}
 
     def go_name(self) -> str:
@@ -88,7 +88,7 @@ class Field:
     name: str
     """On the wire."""
     attr: str
-    """Of a struct: the attribute."""
+    """The attribute of a struct."""
     type: TypeInfo
     default: Any = msgspec.NODEFAULT
     """`msgspec.NODEFAULT` if a factory makes it or there is none."""
@@ -122,14 +122,14 @@ class Schema:
         self.source = source
         """The struct type that the fields were read off, if any."""
         self.is_tree = is_tree
-        """Whether values are JSON objects, and not Python objects with the fields as attributes."""
+        """Values are JSON objects, and not Python objects with the fields as attributes."""
         self._fields = fields
         self.derived: dict[Hashable, Any] = {}
         """Results of `per_schema` functions: they live as long as the schema."""
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """By wire name, in the order of declaration."""
+        """The fields by wire name, in the order of declaration."""
         if self._fields is None:
             self._fields = _read_fields(self.source)
         return self._fields

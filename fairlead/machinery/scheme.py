@@ -4,7 +4,7 @@ What must stay true: once `add` has returned, every subscriber knows the kind; o
 Subscribers are called in the order in which they subscribed, on removal in the opposite order: the API server is there
 first and goes last, so that controllers never ask for a kind that is not served.
 
-A removed kind's objects stay in the store; whoever removes a kind for good deletes its objects before.
+A removed kind's objects stay in the store; they must be deleted before, if the kind is removed for good.
 """
 
 from __future__ import annotations

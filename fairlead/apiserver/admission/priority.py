@@ -71,7 +71,7 @@ class Priority(AdmissionPlugin):
 
     def _default(self) -> PriorityClass | None:
         """Returns the default class; that of the lowest value, if a race made several."""
-        # The bytes say quickly which class is no default: that is nearly all of them, and each new Pod asks.
+        # A search of the bytes rules out nearly all classes without decoding them, and each new Pod asks.
         entries = (entry for entry in self._classes.select() if b'"globalDefault":true' in entry.raw)
         found: list[PriorityClass] = [entry.decode() for entry in entries]
         return min((c for c in found if c.globalDefault), key=lambda c: c.value, default=None)

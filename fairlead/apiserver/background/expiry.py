@@ -15,7 +15,7 @@ _SWEEP_S = 60.0
 
 
 class Expirer:
-    """Remembers when each such object was last written. For objects that a start finds in the store, their own times
+    """Remembers when each such object was last written. For objects that a start finds in the store, the times in them
     count: a server that is restarted every half hour must not keep Events for ever."""
 
     def __init__(self, resources: Resources, writer: Writer, *, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from fairlead.machinery.status import FieldError, invalid, required
 _WORD_MAX = 128
 _NOTE_MAX = 1024
 TTL_S = 3600.0
-"""How long an event stays after its last change (upstream's `--event-ttl`)."""
+"""The time for which an event stays after its last change (upstream's `--event-ttl`)."""
 
 
 class EventSeries(Record):

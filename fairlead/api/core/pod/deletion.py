@@ -1,4 +1,4 @@
-"""How long a deleted pod stays (upstream's pod strategy, `CheckGracefulDelete`)."""
+"""The time for which a deleted pod stays (upstream's pod strategy, `CheckGracefulDelete`)."""
 
 from __future__ import annotations
 

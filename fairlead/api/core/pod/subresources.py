@@ -1,4 +1,4 @@
-"""The pod's own subresources."""
+"""The subresources that only pods have."""
 
 from __future__ import annotations
 

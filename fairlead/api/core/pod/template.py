@@ -1,6 +1,6 @@
-"""What workloads take from the pod: defaults, checks, warnings and columns of a pod template.
+"""The part of the pod that workloads use: defaults, checks, warnings and columns of a pod template.
 
-Other kinds import this module and the pod's types; its rules are its own.
+Other kinds import this module and the pod's types, and none of the modules with its rules.
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ TEMPLATE: tuple[Column[Any], ...] = (
     Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
     Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
 )
-"""Of what makes pods from a template, and finds them by a selector."""
+"""The columns of kinds that make pods from a template and find them by a selector."""

@@ -75,7 +75,7 @@ def _rules(found: PriorityClass) -> Iterator[FieldError]:
 
 
 def _system_problem(found: PriorityClass) -> str:
-    """Returns why the object is none of the system's classes; empty if it is one."""
+    """Returns why the object differs from the system's class of its name; empty if it does not."""
     name = found.metadata.name
     value = next((value for known, value, _ in SYSTEM_CLASSES if known == name), None)
     if value is None:
