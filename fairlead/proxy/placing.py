@@ -1,4 +1,4 @@
-"""Targets in places that stay theirs while others come and go. Pure.
+"""Targets in places 0, 1, 2… that stay theirs while others come and go. Pure.
 
 For thousands of targets of which few change: what is done for each of them is a copy.
 """
@@ -6,6 +6,8 @@ For thousands of targets of which few change: what is done for each of them is a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import compress, count
+from operator import is_not
 from typing import NamedTuple, cast
 
 from fairlead.service.endpoints import Target
@@ -14,22 +16,23 @@ _NOWHERE: Mapping[Target, int] = {}
 
 
 class Order(NamedTuple):
-    """Targets in places 0, 1, 2…"""
-
     targets: tuple[Target, ...] = ()
     places: Mapping[Target, int] = _NOWHERE
-    changed: Collection[int] = ()
-    """The places that had another target, or none, or that are there no more, compared with the order before it."""
 
 
 NO_ORDER = Order()
 
 
+def ordered(targets: Sequence[Target]) -> Order:
+    """Returns the targets in the places that the sequence gives them."""
+    return Order(tuple(targets), {target: place for place, target in enumerate(targets)})
+
+
 def rearranged(
     wanted: Collection[Target], before: Order = NO_ORDER, *, among: Collection[Target] | None = None
 ) -> Order:
-    """The targets with as many as possible in the places that they had before; new ones sorted. `among` these are all
-    that came or went, if that is known. For thousands of which few change: what is done for each is a copy."""
+    """Returns the targets with as many as possible in the places that they had before, and new ones sorted. `among`
+    these are all that came or went, if that is known."""
     wanted = wanted if isinstance(wanted, dict | set) else set(wanted)
     if among is None:
         gone = set(before.places).difference(wanted)
@@ -38,31 +41,35 @@ def rearranged(
         gone = {target for target in among if target in before.places and target not in wanted}
         fresh = sorted((t for t in among if t in wanted and t not in before.places), reverse=True)
     if not gone and not fresh:
-        return Order(before.targets, before.places)
+        return before
     holes = sorted(before.places[target] for target in gone)
     places: list[Target | None] = list(before.targets)
     for hole in holes:
         places[hole] = None
     for hole in holes:
-        while places and places[-1] is None:
-            places.pop()
+        _strip(places)
         if hole >= len(places):
             break
-        # The last one moves where nobody new takes the place of one that went.
+        # The last one moves if no new one takes the place of one that went.
         places[hole] = fresh.pop() if fresh else places.pop()
-    while places and places[-1] is None:
-        places.pop()
+    _strip(places)
     targets = cast(list[Target], places)
     targets.extend(reversed(fresh))
-    shorter, longer = sorted((len(targets), len(before.targets)))
-    changed = sorted({*(hole for hole in holes if hole < shorter), *range(shorter, longer)})
     found = dict(before.places)
     for target in gone:
         del found[target]
-    found.update((targets[place], place) for place in changed if place < len(targets))
-    return Order(tuple(targets), found, changed)
+    found.update((targets[place], place) for place in changed(before.targets, targets) if place < len(targets))
+    return Order(tuple(targets), found)
 
 
-def arranged(targets: Sequence[Target], before: Sequence[Target]) -> tuple[Target, ...]:
-    """The same of plain lists."""
-    return rearranged(targets, Order(tuple(before), {target: place for place, target in enumerate(before)})).targets
+def changed(before: Sequence[Target], now: Sequence[Target]) -> list[int]:
+    """Returns the places that have another target than before, or that only one of the two has."""
+    both = min(len(before), len(now))
+    # Most are the same objects, and told apart without a step of this program for each.
+    other = compress(count(), map(is_not, before, now))
+    return [*(place for place in other if before[place] != now[place]), *range(both, max(len(before), len(now)))]
+
+
+def _strip(places: list[Target | None]) -> None:
+    while places and places[-1] is None:
+        places.pop()

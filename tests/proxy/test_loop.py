@@ -24,6 +24,7 @@ from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
 from fairlead.proxy.loop import Proxy
+from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import desired, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
@@ -261,7 +262,7 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
                 "node port": node_port_service(number, name=name, ip=ip),
             }[shape]
             now[name] = (made, [slice_of(*sorted(ips), service_name=name)])
-            plans[name] = plan_service(*now[name], node=node())
+            plans[name] = Planned(plan_service(*now[name], node=node()))
         for part in ledger.take(plans).split():
             nft.run(part)
             ledger.done(part)
@@ -275,7 +276,7 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
         assert others == desired(known, slices, node=node()).elements
         used = {v for name, held in others.items() if name.endswith("services") for v in held.values()}
         assert used <= kinds.keys()
-        assert not ledger.take({name: plan_service(*value, node=node()) for name, value in now.items()})
+        assert not ledger.take({name: Planned(plan_service(*value, node=node())) for name, value in now.items()})
 
 
 def _contended(turns: list[list[tuple[str, str, str, set[str]]]]) -> bool:

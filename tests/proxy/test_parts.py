@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet
+from fairlead.proxy.backend import Source
+from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.ledger import Ledger
-from fairlead.proxy.nftables.plan import NOTHING, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.proxy.site import cluster_site
 from tests.proxy.objects import NETWORK, node
@@ -29,14 +30,15 @@ def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_af
 ) -> None:
     nft, rng = FakeNft(), random.Random(5)
     ledger = Ledger(fixed_table(cluster_site(NETWORK)))
+    planner = Planner()
     before: set[str] = set()
     for shape, ends in turns:
         # With the policy of the node's own endpoints alone, clients of the node reach these.
         local = SHAPES[shape].get("internalTrafficPolicy") == "Local"
         ready = [e for piece in ENDS[ends] for e in piece.endpoints if not local or e.nodeName in (None, "node1")]
         after = {f"{endpoint.addresses[0]}:8080" for endpoint in ready}
-        known = NOTHING if restart else ledger.plans.get("default/a", NOTHING)
-        plan = plan_service(shaped("a", shape), ENDS[ends], node=node(), before=known)
+        planner = Planner() if restart else planner
+        plan = planner.plan("default/a", Source(shaped("a", shape), ENDS[ends]), node=node())
         if restart:
             ledger = Ledger(fixed_table(cluster_site(NETWORK)))
             ledger.take({"default/a": plan})

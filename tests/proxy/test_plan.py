@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from textwrap import dedent
-from typing import Any
 
 import pytest
 
 from fairlead.api.core.service.kind import Service
-from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointHints, EndpointPort, EndpointSlice, ForNode
+from fairlead.api.discovery.endpointslice.kind import EndpointPort, EndpointSlice
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
+from fairlead.proxy.backend import Source
+from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.ledger import Ledger
-from fairlead.proxy.nftables.plan import NOTHING, plan_service
+from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.placing import Order, arranged, rearranged
+from fairlead.proxy.placing import changed, ordered, rearranged
 from fairlead.proxy.site import cluster_site
 from fairlead.service.endpoints import Target
 from fairlead.service.wellknown import PROXY_NAME_LABEL
@@ -48,14 +49,15 @@ class World:
 
     def __init__(self, made: Service | None = None, slices: Sequence[EndpointSlice] = ()) -> None:
         self.nft = FakeNft()
+        self.planner = Planner()
         self.ledger = Ledger(fixed_table(cluster_site(NETWORK)))
         self._run(self.ledger.resync())
         self.rng = random.Random(1)
         self.put(made, slices)
 
     def put(self, made: Service | None, slices: Sequence[EndpointSlice] = ()) -> Transaction:
-        before = self.ledger.plans.get("default/web", NOTHING)
-        transaction = self.ledger.take({"default/web": plan_service(made, slices, node=node(), before=before)})
+        planned = self.planner.plan("default/web", Source(made, slices), node=node())
+        transaction = self.ledger.take({"default/web": planned})
         self._run(transaction)
         return transaction
 
@@ -393,12 +395,12 @@ def targets_of(*numbers: int) -> tuple[Target, ...]:
 def test_targets_keep_their_places_and_only_the_last_move(
     before: tuple[int, ...], now: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    first = Order(targets_of(*before), {target: place for place, target in enumerate(targets_of(*before))})
+    first = ordered(targets_of(*before))
     then = rearranged(targets_of(*now), first)
-    assert then.targets == arranged(targets_of(*now), targets_of(*before)) == targets_of(*expected)
+    assert then.targets == targets_of(*expected)
     assert then.places == {target: place for place, target in enumerate(then.targets)}
     both = zip_longest(first.targets, then.targets)
-    assert list(then.changed) == [place for place, (old, new) in enumerate(both) if old != new]
+    assert changed(first.targets, then.targets) == [place for place, (old, new) in enumerate(both) if old != new]
 
 
 @pytest.mark.slow
@@ -411,64 +413,3 @@ def test_in_a_large_service_one_endpoint_more_or_less_is_two_elements() -> None:
     more = at.put(service(), [slice_of(*ips)])
     assert [c.container for c in more.changes if c.container == "endpoints"] == ["endpoints"]
     assert len(at.many(from_pod(), 2000)) == 100
-
-
-def slices_at_random(rng: random.Random) -> Iterator[list[EndpointSlice]]:
-    """They come, go and change: with many endpoints and few, on this node and another, ending, meant for some nodes."""
-    numbers = [EndpointPort(name="a", port=8080, protocol="TCP"), EndpointPort(name="b", port=8081, protocol="TCP")]
-    slices: dict[int, EndpointSlice] = {}
-    for turn in range(160):
-        ending, hinted = turn // 10 % 4 == 1, turn // 10 % 4 == 2
-
-        def made(ip: str, ending: bool = ending, hinted: bool = hinted) -> Endpoint:
-            found = endpoint(ip)
-            if ending and rng.random() < 0.8:
-                found = endpoint(ip, ready=False, serving=True, terminating=True)
-            if hinted:
-                found.hints = EndpointHints(forNodes=[ForNode(name=rng.choice(("node1", "node2")))])
-            return found
-
-        which, here = rng.randrange(4), rng.random() < 0.2
-        ips = rng.sample([f"10.244.{1 if here else 2}.{n}" for n in range(2, 60)], rng.choice((0, 3, 20, 40)))
-        if not ips:
-            slices.pop(which, None)
-        elif which in slices and rng.random() < 0.5:
-            others = slices[which].endpoints[1:]
-            slices[which] = slice_of(name=f"s{which}", endpoints=[*others, made(ips[0])], ports=slices[which].ports)
-        else:
-            given = numbers if rng.random() < 0.9 else numbers[:1]
-            slices[which] = slice_of(*map(made, ips), name=f"s{which}", ports=given)
-        yield list(slices.values())
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"internalTrafficPolicy": "Local"},
-        {"type": "NodePort", "externalTrafficPolicy": "Local", "externalIPs": ["192.0.2.1"]},
-        {"type": "NodePort"},
-        sticky(),
-    ],
-    ids=["plain", "internal Local", "external Local", "node port", "sticky"],
-)
-@pytest.mark.slow
-def test_a_plan_changed_step_by_step_is_the_one_made_anew(fields: dict[str, Any]) -> None:
-    rng = random.Random(repr(fields))
-    ports = [port(80, name="a", nodePort=30080), port(81, name="b", nodePort=30081)]
-    made, other = service(ports=ports, **fields), service(ports=ports, **fields)
-    ledger, beside = Ledger(fixed_table(cluster_site(NETWORK))), Ledger(fixed_table(cluster_site(NETWORK)))
-    changed = 0
-    for slices in slices_at_random(rng):
-        if rng.random() < 0.1:
-            made, other = other, made
-        before = ledger.plans.get("web", NOTHING)
-        plan = plan_service(made, slices, node=node(), before=before)
-        forgetful = replace(before, memo=replace(before.memo, service=service()) if before.memo else None)
-        anew = plan_service(made, slices, node=node(), before=forgetful)
-        changed += plan.since is not None
-        assert anew.since is None
-        assert plan == anew
-        assert ledger.take({"web": plan}) == beside.take({"web": anew})
-        assert ledger.wanted == beside.wanted
-    assert changed > 15 or "sessionAffinity" in fields

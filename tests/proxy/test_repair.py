@@ -13,6 +13,7 @@ from fairlead.net import linux
 from fairlead.net.nft.model import Chain, Nft
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.config import SYNC_PERIOD_S
+from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
@@ -149,7 +150,7 @@ def _on_the_kernel() -> list[str]:
 def _apply(kernel: Nft, ledger: Ledger, *, take: bool = False) -> None:
     plan = plan_service(node_port_service(**sticky()), [slice_of("10.244.1.2")], node=node())
     plain = plan_service(service("b", "10.96.0.11"), [slice_of("10.244.1.2")], node=node())
-    for part in (ledger.take({"web": plan, "b": plain}) if take else ledger.resync()).split():
+    for part in (ledger.take({"web": Planned(plan), "b": Planned(plain)}) if take else ledger.resync()).split():
         kernel.run(part)
         ledger.done(part)
 

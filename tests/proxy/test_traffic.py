@@ -16,6 +16,7 @@ from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.flows import Surroundings, stale_flows
 from fairlead.proxy.nftables.backend import changed_frontends
+from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
@@ -45,7 +46,7 @@ class Proxied:
         """As the proxy's loop does it."""
         for index, (kernel, ledger) in enumerate(zip(self.kernels, self.ledgers, strict=True), 1):
             plan = plan_service(wanted, slices, node=node(index))
-            transaction = ledger.take({name: plan})
+            transaction = ledger.take({name: Planned(plan)})
             for part in transaction.split():
                 kernel.run(part)
                 ledger.done(part)
@@ -246,7 +247,8 @@ def _restart() -> None:
     at.put("old", service("old", "10.96.0.11"), slice_of(at.pods[0].ip, service_name="old"))
     again = Ledger(fixed_table(cluster_site(at.cluster.network)))
     again.found(at.kernels[0].read("fairlead"))
-    again.take({"web": plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))})
+    plan = plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))
+    again.take({"web": Planned(plan)})
     transaction = again.resync()
     assert transaction.replace is None
     gone = {c.container: c.key for c in transaction.changes if c.new is None and c.container != "kinds"}

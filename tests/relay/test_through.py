@@ -18,6 +18,7 @@ from fairlead.net import linux
 from fairlead.net.netlink.model import LOOPBACK, set_up
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
@@ -42,7 +43,8 @@ def _cluster() -> str:
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)
     kernel, ledger = linux.in_netns(cluster.node(1), NftKernel), Ledger(fixed_table(cluster_site(NETWORK)))
-    kernel.run(ledger.take({"web": plan_service(node_port_service(PORT), [slice_of(pod.ip)], node=node())}))
+    plan = plan_service(node_port_service(PORT), [slice_of(pod.ip)], node=node())
+    kernel.run(ledger.take({"web": Planned(plan)}))
     return pod.ip
 
 

@@ -17,8 +17,9 @@ from fairlead.base.metrics import Family, Labels, Sample, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
 from fairlead.proxy.backend import NOTHING_DONE, Address, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.iptables.incremental import Planner
 from fairlead.proxy.iptables.ledger import Ledger, Proposal, removal
-from fairlead.proxy.iptables.plan import NOTHING, View, plan_service
+from fairlead.proxy.iptables.plan import View
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
 from fairlead.proxy.salvage import salvage
 from fairlead.proxy.site import Outside, Site
@@ -35,6 +36,7 @@ class IptablesBackend:
         self._tables = tables
         self._site = replace(site, outside=Outside(pods=pods)) if pods else site
         self._told_by_range = bool(pods)
+        self._planner = Planner()
         self._ledger = Ledger(self._site)
         self._in_line = False
         self._foreign: int | None = None
@@ -56,11 +58,8 @@ class IptablesBackend:
 
     def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
         near = (str(node.pod_cidr),) if self._told_by_range and node.pod_cidr is not None else ()
-        view, before = View(node, self._site, near), self._ledger.plans
-        plans = {
-            key: plan_service(source.service, source.slices, view=view, before=before.get(key, NOTHING))
-            for key, source in changed.items()
-        }
+        view = View(node, self._site, near)
+        plans = {key: self._planner.plan(key, source, view=view) for key, source in changed.items()}
         self._ledger.take(plans)
         return {key: plan.no_local for key, plan in plans.items()}
 

@@ -22,9 +22,8 @@ from fairlead.net.iptables.model import Chain
 from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.iptables import rules
 from fairlead.proxy.iptables.rules import Place, chain_name, comment, host
-from fairlead.proxy.placing import arranged
 from fairlead.proxy.site import Site
-from fairlead.service.endpoints import Target, choose
+from fairlead.service.endpoints import Chosen, Target, choose
 from fairlead.service.frontends import (
     Frontend,
     affinity_timeout_s,
@@ -38,11 +37,6 @@ from fairlead.service.frontends import (
 )
 from fairlead.service.node import NodeView
 
-_MANY = 60
-"""From here on targets keep their places; chains with fewer are written anew whenever they change."""
-_List = tuple[int, bool]
-"""A port's index, and whether the list is of the targets on this node."""
-
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
@@ -55,8 +49,6 @@ class ServicePlan:
     no_local: frozenset[str] = frozenset()
     udp: Mapping[UdpFrontend, frozenset[Address]] = field(default_factory=dict)
     """Who may answer where."""
-    orders: Mapping[_List, tuple[Target, ...]] = field(default_factory=dict)
-    """Which targets have which places, where they are many."""
 
 
 NOTHING = ServicePlan()
@@ -76,20 +68,21 @@ class View:
         object.__setattr__(self, "marking", rules.marking(self.site))
 
 
-def plan_service(
-    service: Service | None, slices: Iterable[EndpointSlice], *, view: View, before: ServicePlan = NOTHING
-) -> ServicePlan:
-    """The plan of one Service from its slices; `NOTHING` where it needs none. `before` is the one to change from."""
+def plan_service(service: Service | None, slices: Iterable[EndpointSlice], *, view: View) -> ServicePlan:
+    """Returns the plan of one Service from its slices; `NOTHING` if it needs none."""
     if service is None or not has_frontends(service):
         return NOTHING
     known = list(slices)
+    return plan_chosen(service, [choose(port, known, node=view.node) for port in service.spec.ports], view=view)
+
+
+def plan_chosen(service: Service, chosen: Sequence[Chosen], *, view: View) -> ServicePlan:
+    """Returns the plan of a Service that has frontends, from the targets of each of its ports, as chains name them."""
     draft = _Draft(service, view)
-    for index, port in enumerate(service.spec.ports):
-        chosen = choose(port, known, node=view.node)
-        lists = [draft.ordered((index, bool(i)), t, before) for i, t in enumerate((chosen.cluster, chosen.local))]
+    for port, targets in zip(service.spec.ports, chosen, strict=True):
         found = list(frontends(service, port, family=view.site.family))
         if found:
-            _Port(draft, port, found, *lists).add()
+            _Port(draft, port, found, targets.cluster, targets.local).add()
     return draft.plan()
 
 
@@ -103,20 +96,10 @@ class _Draft:
         self.no_local: set[str] = set()
         self.udp: dict[UdpFrontend, frozenset[Address]] = {}
         self._lines: dict[Place, list[str]] = {}
-        self._orders: dict[_List, tuple[Target, ...]] = {}
 
     def plan(self) -> ServicePlan:
         lines = {place: tuple(dict.fromkeys(found)) for place, found in self._lines.items()}
-        return ServicePlan(self.chains, lines, frozenset(self.no_local), self.udp, self._orders)
-
-    def ordered(self, key: _List, targets: Sequence[Target], before: ServicePlan) -> tuple[Target, ...]:
-        """As the chain's lines name them: the first one is the one that comes and goes."""
-        if len(targets) < _MANY:
-            return tuple(targets)
-        old = before.orders.get(key)
-        found = arranged(targets, old[::-1])[::-1] if old else tuple(targets)
-        self._orders[key] = found
-        return found
+        return ServicePlan(self.chains, lines, frozenset(self.no_local), self.udp)
 
     def line(self, table: str, chain: str, rule: str) -> None:
         self._lines.setdefault((table, chain), []).append(rule)

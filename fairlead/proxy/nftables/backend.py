@@ -15,9 +15,9 @@ from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
 from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.ledger import Ledger
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
-from fairlead.proxy.nftables.plan import NOTHING, plan_service
 from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, OUTSIDE, SERVICES, UNSERVED, fixed_table
 from fairlead.proxy.salvage import salvage
 from fairlead.proxy.site import Site
@@ -31,6 +31,7 @@ class NftablesBackend:
     def __init__(self, nft: Nft, site: Site) -> None:
         self._nft = nft
         self._table = fixed_table(site)
+        self._planner = Planner()
         self._ledger = Ledger(self._table)
         self._proposed: list[Transaction] = []
         """What was taken since the mirror was right. Nothing is kept where it is not: then all is looked at anyway."""
@@ -54,16 +55,12 @@ class NftablesBackend:
         return self._ledger.behind(frontend)
 
     def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
-        before = self._ledger.plans
-        plans = {
-            key: plan_service(source.service, source.slices, node=node, before=before.get(key, NOTHING))
-            for key, source in changed.items()
-        }
-        proposed = self._ledger.take(plans)
+        planned = {key: self._planner.plan(key, source, node=node) for key, source in changed.items()}
+        proposed = self._ledger.take(planned)
         self._stirred = True
         if self._in_line:
             self._proposed.append(proposed)
-        return {key: plan.no_local for key, plan in plans.items()}
+        return {key: made.plan.no_local for key, made in planned.items()}
 
     async def apply(self) -> Outcome:
         proposed, self._proposed = self._proposed, []

@@ -22,7 +22,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
 from fairlead.proxy.backend import Address, UdpFrontend
-from fairlead.proxy.nftables.plan import NOTHING, ServicePlan, Slot
+from fairlead.proxy.nftables.incremental import Planned, Slot
+from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
 from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, MARKER, OUTSIDE, SERVICES, TIMEOUTS, UNSERVED
 
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
@@ -117,19 +118,19 @@ class Ledger:
         """Somebody hung a chain of his own into the table."""
         return not snapshot.hooks <= self._chains.keys()
 
-    def take(self, plans: Mapping[str, ServicePlan]) -> Transaction:
+    def take(self, planned: Mapping[str, Planned]) -> Transaction:
         """Takes over new plans of some Services and proposes what makes the kernel follow."""
         touched: set[Slot] = set()
-        order = sorted(plans)
+        order = sorted(planned)
         claims: list[tuple[str, str, _Items]] = []
         for service in order:
-            for container, had, has in _differing(self._plans.get(service, NOTHING), plans[service]):
+            for container, had, has in _differing(self._plans.get(service, NOTHING), planned[service]):
                 for key, _ in had:
                     self._release(container, key, service)
                     touched.add((container, key))
                 claims.append((container, service, has))
         for service in order:
-            self._adopt(service, plans[service], touched)
+            self._adopt(service, planned[service].plan, touched)
         for container, service, items in claims:
             for key, value in items:
                 self._claim(container, key, value, service)
@@ -278,15 +279,15 @@ class Ledger:
         self.wanted[container][key] = self._plans[heir].elements[container][key]
 
 
-def _differing(old: ServicePlan, new: ServicePlan) -> Iterator[tuple[str, _Items, _Items]]:
+def _differing(old: ServicePlan, planned: Planned) -> Iterator[tuple[str, _Items, _Items]]:
     """By container, what only the old plan has and what only the new one has."""
-    slots = new.differs_at(old)
-    if slots is None:
+    new = planned.plan
+    if planned.since is not old:
         for container in sorted({*old.elements, *new.elements}):
             had, has = old.elements.get(container, {}).items(), new.elements.get(container, {}).items()
             yield container, had - has, has - had
         return
-    for container, key in sorted(slots):
+    for container, key in sorted(planned.slots):
         before, after = old.elements.get(container, {}).get(key), new.elements.get(container, {}).get(key)
         if before != after:
             yield container, _item(key, before), _item(key, after)

@@ -1,0 +1,26 @@
+"""Plans Services one after another, so that endpoints keep their places in the chains of Services with many."""
+
+from __future__ import annotations
+
+from fairlead.proxy.backend import Source
+from fairlead.proxy.incremental import Chooser
+from fairlead.proxy.iptables.plan import NOTHING, ServicePlan, View, plan_chosen
+from fairlead.service.frontends import has_frontends
+
+MANY = 60
+"""From so many on, targets keep their places; chains with fewer are written anew whenever they change."""
+
+
+class Planner:
+    """Remembers of Services with many endpoints which of them has which place: the first one comes and goes."""
+
+    def __init__(self) -> None:
+        self._chooser = Chooser(many=MANY, last_first=True)
+
+    def plan(self, key: str, source: Source, *, view: View) -> ServicePlan:
+        """Returns the plan of the Service that goes by this key."""
+        service = source.service
+        if service is None or not has_frontends(service):
+            self._chooser.forget(key)
+            return NOTHING
+        return plan_chosen(service, self._chooser.choose(key, service, source.slices, node=view.node), view=view)

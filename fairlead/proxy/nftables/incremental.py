@@ -1,0 +1,120 @@
+"""Plans Services one after another, each from its plan before. Faster than `plan.plan_service`, and the same elements.
+
+What must stay true: a plan has the elements that `plan.written_out` would write for its outline. What is faster: a
+Service with many endpoints of which few changed copies its elements and changes the few (`patched`), and says which,
+so that who compares the two plans need not look at the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from fairlead.proxy.backend import Source
+from fairlead.proxy.incremental import Chooser
+from fairlead.proxy.nftables import rules
+from fairlead.proxy.nftables.plan import NOTHING, Outline, ServicePlan, Slots, hairpin_keys, outline, written_out
+from fairlead.proxy.placing import changed
+from fairlead.service.frontends import has_frontends
+from fairlead.service.node import NodeView
+
+MANY = 16
+"""From so many on, targets keep their slots while others come and go: one more would else move half of the others."""
+Slot = tuple[str, str]
+"""Container and key."""
+
+
+class Planned(NamedTuple):
+    plan: ServicePlan
+    since: ServicePlan | None = None
+    """The plan that it was made from, if that is known."""
+    slots: Collection[Slot] = ()
+    """Where the two differ."""
+
+
+class Planner:
+    """Remembers of Services with many endpoints how they were planned."""
+
+    def __init__(self) -> None:
+        self._chooser = Chooser(many=MANY)
+        self._memos: dict[str, tuple[Outline, ServicePlan]] = {}
+
+    def plan(self, key: str, source: Source, *, node: NodeView) -> Planned:
+        """Returns the plan of the Service that goes by this key."""
+        service = source.service
+        if service is None or not has_frontends(service):
+            self._chooser.forget(key)
+            self._memos.pop(key, None)
+            return Planned(NOTHING)
+        chosen = self._chooser.choose(key, service, source.slices, node=node)
+        now = outline(service, chosen, family=node.family)
+        before = self._memos.pop(key, None)
+        if before is None or not (_can_be_patched(before[0]) and _can_be_patched(now)):
+            planned = Planned(written_out(now))
+        else:
+            planned = patched(*before, now)
+        if any(len(slots.targets) >= MANY for slots in now.lists):
+            self._memos[key] = now, planned.plan
+        return planned
+
+
+def _can_be_patched(some: Outline) -> bool:
+    """Ids of sticky lists depend on all targets of the list."""
+    return not any(slots.sticky for slots in some.lists)
+
+
+def patched(old: Outline, plan: ServicePlan, new: Outline) -> Planned:
+    """Returns the plan of `new`, made by changing the plan of `old`."""
+    patch = _Patch(plan)
+    for container in old.frame.keys() | new.frame.keys():
+        before, now = old.frame.get(container, {}), new.frame.get(container, {})
+        patch.drop((container, key) for key in before.keys() - now.keys())
+        patch.put((container, *item) for item in now.items() - before.items())
+    lists = {(slots.at, slots.first): slots for slots in old.lists}
+    for slots in new.lists:
+        patch.rewrite(lists.pop((slots.at, slots.first), None), slots)
+    for slots in lists.values():
+        patch.drop(slots.slot(place) for place in range(len(slots.targets)))
+    if old.hairpins != new.hairpins:
+        gone, come = hairpin_keys(old), hairpin_keys(new)
+        patch.drop((rules.HAIRPIN, key) for key in gone - come)
+        patch.put((rules.HAIRPIN, key, "") for key in come - gone)
+    return patch.planned(new)
+
+
+class _Patch:
+    def __init__(self, plan: ServicePlan) -> None:
+        self._plan = plan
+        self._elements = dict(plan.elements)
+        self._own: set[str] = set()
+        """The containers that are copies, and may be changed."""
+        self._slots: set[Slot] = set()
+
+    def planned(self, outline: Outline) -> Planned:
+        elements = {container: held for container, held in self._elements.items() if held}
+        plan = ServicePlan(outline.chains, elements, outline.no_local) if elements else NOTHING
+        return Planned(plan, self._plan, self._slots)
+
+    def put(self, elements: Iterator[tuple[str, str, str]]) -> None:
+        for container, key, value in elements:
+            self._container(container)[key] = value
+            self._slots.add((container, key))
+
+    def drop(self, slots: Iterator[Slot]) -> None:
+        for container, key in slots:
+            self._container(container).pop(key, None)
+            self._slots.add((container, key))
+
+    def rewrite(self, old: Slots | None, new: Slots) -> None:
+        """Writes what one list has where another one was."""
+        places = changed(old.targets if old is not None else (), new.targets)
+        self.put(new.element(place) for place in places if place < len(new.targets))
+        self.drop(new.slot(place) for place in places if place >= len(new.targets))
+
+    def _container(self, name: str) -> dict[str, str]:
+        if name not in self._own:
+            self._own.add(name)
+            self._elements[name] = dict(self._elements.get(name, {}))
+        held = self._elements[name]
+        assert isinstance(held, dict)
+        return held
