@@ -3,13 +3,13 @@
 A backend is for one network namespace, one address family and one `Site` (`site.py`), which it is made with: which
 clients are from outside, where node ports answer, who is masqueraded. The loop (`loop.py`) says which Services changed
 and when it is time; it knows nothing of tables, chains or elements. A backend plans, remembers what the kernel has of
-it, and makes the difference. Shared by all: which endpoints (`endpoints.choose`), which addresses
-(`frontends.frontends`), health checks, metrics, forgotten flows, waiting, coalescing and trying again. What every
-backend has to keep:
+it, and makes the difference. Shared by all: which endpoints and which addresses (`fairlead.service`), health
+checks, metrics, forgotten flows, waiting, coalescing and trying again. What every backend has to keep:
 
 - **Planning is pure.** `take` reads and writes nothing outside of this process; the loop calls it for many Services
   without a look at the kernel in between, and lets other tasks have a turn between batches. The plan of a Service
-  depends on the Service, its slices, the node and its own plan before (so that endpoints may keep their places).
+  depends on the Service, its slices and the node; only the places of many endpoints depend on its plan before
+  (`incremental.py`).
 - **The cost of a change is the change's.** `take` and `apply` may not walk all Services or read the kernel's table
   (where the kernel's own interface makes a change cost the table, as that of iptables does, only that cost is borne).
 - **A predecessor's rules are taken over.** The first call after `take` is `resync`: it reads what the kernel holds,

@@ -14,7 +14,7 @@ from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.proxy.placing import NO_ORDER, Order, ordered, rearranged
-from fairlead.service.endpoints import Chosen, SliceTargets, Target, merge, of_slice
+from fairlead.service.endpoints import Chosen, SliceTargets, Target, choose, merge, of_slice
 from fairlead.service.node import NodeView
 
 
@@ -49,7 +49,11 @@ class Chooser:
 
     def choose(self, key: str, service: Service, slices: Iterable[EndpointSlice], *, node: NodeView) -> list[Chosen]:
         """Returns the targets of each of the Service's ports. `key` says which Service it is."""
-        memo, ports, known = self._memos.get(key), service.spec.ports, list(slices)
+        known, ports = list(slices), service.spec.ports
+        if sum(len(piece.endpoints) for piece in known) < self._many:
+            self.forget(key)
+            return [choose(port, known, node=node) for port in ports]
+        memo = self._memos.get(key)
         same = memo is not None and memo.service is service and memo.node == node
         before = list(memo.ports) if memo is not None else []
         before += [_OfPort()] * (len(ports) - len(before))

@@ -58,7 +58,8 @@ def rearranged(
     found = dict(before.places)
     for target in gone:
         del found[target]
-    found.update((targets[place], place) for place in changed(before.targets, targets) if place < len(targets))
+    moved = (*(hole for hole in holes if hole < len(targets)), *range(len(before.targets), len(targets)))
+    found.update((targets[place], place) for place in moved)
     return Order(tuple(targets), found)
 
 

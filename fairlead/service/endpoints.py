@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
@@ -38,8 +37,7 @@ class Target(NamedTuple):
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The targets of one port for one node, each once, in the order in which they are to be numbered."""
 
     cluster: tuple[Target, ...] = ()
@@ -82,13 +80,15 @@ def of_slice(port: ServicePort, piece: EndpointSlice, *, node: NodeView) -> Slic
     for endpoint in piece.endpoints if numbers else ():
         conditions = endpoint.conditions
         state = endpoint_state(conditions.ready, conditions.serving, conditions.terminating)
-        if state is _NOT_SERVING:
+        ip = canonical(endpoint.addresses[0], family) if endpoint.addresses else ""
+        if state is _NOT_SERVING or not ip:
             continue
-        for target in _targets(endpoint, numbers, node, family):
+        local = is_local(endpoint, node)
+        for number in numbers:
             if state is _READY:
-                ready[target] = endpoint
+                ready[Target(ip, number, local)] = endpoint
             else:
-                terminating.add(target)
+                terminating.add(Target(ip, number, local))
     return SliceTargets(piece, ready, terminating, [target for target in ready if target.local])
 
 
@@ -169,14 +169,6 @@ def canonical(text: str, family: Family) -> str:
     except AddressValueError:
         return ""
     return "" if address.ipv4_mapped else str(address)
-
-
-def _targets(endpoint: Endpoint, numbers: Iterable[int], node: NodeView, family: Family) -> list[Target]:
-    ip = canonical(endpoint.addresses[0], family) if endpoint.addresses else ""
-    if not ip:
-        return []
-    local = is_local(endpoint, node)
-    return [Target(ip, number, local) for number in numbers]
 
 
 def _preferred(ready: dict[Target, Endpoint], node: NodeView) -> dict[Target, Endpoint] | set[Target]:

@@ -18,9 +18,10 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.node.draining.loop import SILENT_S, Draining
-from fairlead.node.draining.plan import MANAGED_BY, asked_at, routed
+from fairlead.node.draining.plan import asked_at, routed
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
+from fairlead.service.wellknown import MANAGED_BY_LABEL
 
 CONTROLLER = "endpointslice-controller.k8s.io"
 POD = "uid-of-the-pod"
@@ -30,7 +31,7 @@ def piece(*, by: str = CONTROLLER, node: str = "node1", name: str = "web-1", **c
     given = EndpointConditions(**conditions)
     target = ObjectReference(kind="Pod", uid=POD)
     return EndpointSlice(
-        metadata=ObjectMeta(name=name, namespace="default", labels={MANAGED_BY: by}),
+        metadata=ObjectMeta(name=name, namespace="default", labels={MANAGED_BY_LABEL: by}),
         addressType="IPv4",
         endpoints=[Endpoint(addresses=["10.244.1.2"], nodeName=node, targetRef=target, conditions=given)],
     )

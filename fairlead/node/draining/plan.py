@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.service.wellknown import MANAGED_BY_LABEL
 
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _CONTROLLER = "endpointslice-controller.k8s.io"
 _KUBELET_PORT = 10250
 
@@ -15,7 +15,7 @@ def routed(piece: EndpointSlice, node_name: str) -> frozenset[str]:
 
     Endpoints that others wrote do not count: they do not follow the Pod. One that is terminating is as far out as it
     gets: proxies use it only while there is no other."""
-    if piece.metadata.labels.get(MANAGED_BY) != _CONTROLLER:
+    if piece.metadata.labels.get(MANAGED_BY_LABEL) != _CONTROLLER:
         return frozenset()
     return frozenset(
         endpoint.targetRef.uid

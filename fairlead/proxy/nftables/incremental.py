@@ -7,7 +7,7 @@ so that who compares the two plans need not look at the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from fairlead.proxy.backend import Source
@@ -68,17 +68,17 @@ def patched(old: Outline, plan: ServicePlan, new: Outline) -> Planned:
     patch = _Patch(plan)
     for container in old.frame.keys() | new.frame.keys():
         before, now = old.frame.get(container, {}), new.frame.get(container, {})
-        patch.drop((container, key) for key in before.keys() - now.keys())
-        patch.put((container, *item) for item in now.items() - before.items())
+        patch.drop(container, before.keys() - now.keys())
+        patch.put(container, now.items() - before.items())
     lists = {(slots.at, slots.first): slots for slots in old.lists}
     for slots in new.lists:
         patch.rewrite(lists.pop((slots.at, slots.first), None), slots)
     for slots in lists.values():
-        patch.drop(slots.slot(place) for place in range(len(slots.targets)))
+        patch.drop(slots.container, (slots.slot(place) for place in range(len(slots.targets))))
     if old.hairpins != new.hairpins:
         gone, come = hairpin_keys(old), hairpin_keys(new)
-        patch.drop((rules.HAIRPIN, key) for key in gone - come)
-        patch.put((rules.HAIRPIN, key, "") for key in come - gone)
+        patch.drop(rules.HAIRPIN, gone - come)
+        patch.put(rules.HAIRPIN, ((key, "") for key in come - gone))
     return patch.planned(new)
 
 
@@ -95,21 +95,22 @@ class _Patch:
         plan = ServicePlan(outline.chains, elements, outline.no_local) if elements else NOTHING
         return Planned(plan, self._plan, self._slots)
 
-    def put(self, elements: Iterator[tuple[str, str, str]]) -> None:
-        for container, key, value in elements:
+    def put(self, container: str, items: Iterable[tuple[str, str]]) -> None:
+        for key, value in items:
             self._container(container)[key] = value
             self._slots.add((container, key))
 
-    def drop(self, slots: Iterator[Slot]) -> None:
-        for container, key in slots:
+    def drop(self, container: str, keys: Iterable[str]) -> None:
+        for key in keys:
             self._container(container).pop(key, None)
             self._slots.add((container, key))
 
     def rewrite(self, old: Slots | None, new: Slots) -> None:
         """Writes what one list has where another one was."""
         places = changed(old.targets if old is not None else (), new.targets)
-        self.put(new.element(place) for place in places if place < len(new.targets))
-        self.drop(new.slot(place) for place in places if place >= len(new.targets))
+        count = len(new.targets)
+        self.put(new.container, ((new.slot(place), new.value(place)) for place in places if place < count))
+        self.drop(new.container, (new.slot(place) for place in places if place >= count))
 
     def _container(self, name: str) -> dict[str, str]:
         if name not in self._own:

@@ -66,34 +66,41 @@ class Slots(NamedTuple):
     sticky: bool
     targets: tuple[Target, ...]
 
-    def elements(self) -> Iterator[tuple[str, str, str]]:
-        """Yields container, key and value."""
+    @property
+    def container(self) -> str:
+        """Returns the name of the map that leads to endpoints."""
+        return self.at.door.map(rules.ENDPOINTS)
+
+    def write(self, elements: dict[str, dict[str, str]]) -> None:
+        """Adds the list's elements."""
+        key, first = self.at.key, self.first
+        held = elements.setdefault(self.container, {})
         if not self.sticky:
-            yield from (self.element(place) for place in range(len(self.targets)))
+            for place, target in enumerate(self.targets):
+                held[f"{key} . {mark(place + first)}"] = f"{target.ip} . {target.port}"
             return
-        door, key = self.at
+        picks = elements.setdefault(self.at.door.map(rules.PICKS), {})
         for place, (number, target) in enumerate(zip(_stable_ids(self.targets), self.targets, strict=True)):
             # Slots lead to ids, and ids to endpoints.
-            chosen = mark(number | self.first)
-            yield door.map(rules.PICKS), f"{key} . {mark(place + self.first)}", chosen
-            yield door.map(rules.ENDPOINTS), f"{key} . {chosen}", f"{target.ip} . {target.port}"
+            chosen = mark(number | first)
+            picks[f"{key} . {mark(place + first)}"] = chosen
+            held[f"{key} . {chosen}"] = f"{target.ip} . {target.port}"
 
-    def slot(self, place: int) -> tuple[str, str]:
-        """Returns container and key of one place in a list that is not sticky."""
-        return self.at.door.map(rules.ENDPOINTS), f"{self.at.key} . {mark(place + self.first)}"
+    def slot(self, place: int) -> str:
+        """Returns the key of one place in a list that is not sticky."""
+        return f"{self.at.key} . {mark(place + self.first)}"
 
-    def element(self, place: int) -> tuple[str, str, str]:
+    def value(self, place: int) -> str:
         target = self.targets[place]
-        return (*self.slot(place), f"{target.ip} . {target.port}")
+        return f"{target.ip} . {target.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(NamedTuple):
     """A plan whose lists of targets are not written out: what depends on each of thousands of targets stands apart."""
 
     chains: Mapping[str, Chain]
     frame: Elements
-    """What depends on the Service, and on how many targets it has."""
+    """What depends on the Service, and on how many targets it has. Lists and hairpins are in other containers."""
     lists: tuple[Slots, ...]
     hairpins: tuple[tuple[Target, ...], ...]
     """Targets on this node, which may be clients of the Service too."""
@@ -122,12 +129,12 @@ def outline(service: Service, chosen: Sequence[Chosen], *, family: Family) -> Ou
 
 def written_out(outline: Outline) -> ServicePlan:
     """Returns the plan with all its elements."""
-    elements = {container: dict(held) for container, held in outline.frame.items()}
+    written: dict[str, dict[str, str]] = {}
     for slots in outline.lists:
-        for container, key, value in slots.elements():
-            elements.setdefault(container, {})[key] = value
-    if hairpins := hairpin_keys(outline):
-        elements[rules.HAIRPIN] = dict.fromkeys(hairpins, "")
+        slots.write(written)
+    if outline.hairpins:
+        written[rules.HAIRPIN] = dict.fromkeys(hairpin_keys(outline), "")
+    elements = {**outline.frame, **written}
     return ServicePlan(outline.chains, elements, outline.no_local) if elements else NOTHING
 
 
