@@ -14,6 +14,11 @@ from fairlead.api.kinds import KINDS
 ROOT = Path(__file__).parent.parent / "fairlead"
 GENERIC = (
     "machinery",
+    "apiserver/admission/chain.py",
+    "apiserver/admission/plugin.py",
+    "apiserver/core.py",
+    "apiserver/background/inert.py",
+    "apiserver/local.py",
     "runtime/apply.py",
     "runtime/client.py",
     "runtime/fake.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fairlead.machinery.kind import Kind
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Damaged, Page
 from fairlead.store.writes import create
-from tests.api.test_unstructured import barge, barge_kind
+from tests.api.test_unstructured import KIND, barge, barge_kind
 from tests.apiserver.harness import Api, brief, events, start, story
 from tests.ships import OLD_SHIPS, SHIPS, old_ship_kind, ship_kind
 
@@ -215,3 +216,23 @@ async def test_a_kind_without_a_python_type_is_served_like_any_other(api: Api) -
     await api.ok("DELETE", path)
     assert [event["type"] for event in await events(watch, 4)] == ["MODIFIED", "MODIFIED", "MODIFIED", "DELETED"]
     assert "Barge" in str(await api.ok("GET", "/openapi/v3/apis/harbour.example/v1"))
+
+
+@story
+async def test_a_removed_kind_leaves_nothing_in_memory(api: Api) -> None:
+    for _ in range(3):
+        kind = barge_kind()
+        await api.scheme.add(kind)
+        await api.ok("POST", BARGES, barge(hatches=[{"name": "x"}]), query={"fieldManager": "me"})
+        apply = {"query": {"fieldManager": "you"}, "content_type": "application/apply-patch+yaml"}
+        await api.ok("PATCH", f"{BARGES}/a", barge(load="1"), **apply)
+        await api.ok("GET", BARGES, accept=TABLE)
+        await api.ok("GET", "/openapi/v3/apis/harbour.example/v1")
+        watch = await api.watch(BARGES)
+        assert await watch.next()
+        await api.ok("DELETE", f"{BARGES}/a")
+        await api.scheme.remove(kind)
+    declared = KIND
+    del kind, watch
+    gc.collect()
+    assert [found for found in gc.get_objects() if isinstance(found, Kind) and found.kind == "Barge"] == [declared]
