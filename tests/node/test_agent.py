@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 
 import aiohttp
@@ -16,7 +17,8 @@ from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import parse_time
-from fairlead.node.runtime.zygoteclient import ZygoteGone
+from fairlead.node.runtime.messages import VERSION
+from fairlead.node.runtime.zygoteclient import ZygoteGone, ZygoteVersionError
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 
@@ -344,6 +346,23 @@ def test_an_agent_says_which_revision_its_proxies_follow() -> None:
     assert [code for code, _ in answers] == [200, 400, 400]
     assert json.loads(answers[0][1]) == {"revision": 7}
     assert answers[1][1].startswith("revision: ")
+
+
+def test_an_agent_ends_at_a_zygote_of_another_version_and_says_which() -> None:
+    async def work(node: NodeBench) -> str:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        node.zygote = ours
+        newer = json.dumps({"version": VERSION + 1, "message": {}}).encode()
+        with ours, theirs:
+            asyncio.get_running_loop().add_reader(theirs.fileno(), lambda: theirs.recv(1 << 16) and theirs.send(newer))
+            async with node.agent() as agent:
+                with pytest.raises(ZygoteVersionError) as caught:
+                    await agent
+            asyncio.get_running_loop().remove_reader(theirs.fileno())
+        return str(caught.value)
+
+    expected = f"this node's zygote speaks version {VERSION + 1}, its agent version {VERSION}: "
+    assert on_node(work) == expected + "restart the cluster: fairlead down, fairlead up"
 
 
 def test_the_end_of_the_zygote_is_the_end_of_the_agent() -> None:
