@@ -1,40 +1,58 @@
 """A client with a small server inside it, in memory: for tests of whatever talks to the API.
 
-It keeps what controllers rely on: one revision counter, conflicts, uid preconditions, generated names,
-finalizers, graceful pod deletion, status apart from the rest, watches that resume. It knows no defaults and
-checks nothing: `fairlead.apiserver` over a memory store is the thing for that.
+It keeps what clients rely on: one revision counter, conflicts, uid preconditions, generated names, finalizers,
+graceful pod deletion, status apart from the rest, selectors, watches that resume. `tests/contract/test_client.py` holds
+it to that beside the API server. It knows no defaults and checks nothing, not even that a namespace exists:
+`fairlead.apiserver` over a memory store is the thing for that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
+from fairlead.api.meta.deleteoptions import DeleteOptions
+from fairlead.api.meta.deletion import may_go, plan_deletion
 from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import render_time
 from fairlead.machinery.kind import Kind
+from fairlead.machinery.patch import json_patch, merge_patch
+from fairlead.machinery.schema import Schema
+from fairlead.machinery.selectors import parse_field_selector, parse_label_selector
 from fairlead.machinery.status import (
     OBJECT_MODIFIED,
     StatusError,
     already_exists,
     conflict,
     expired,
-    method_not_allowed,
     namespace_terminating,
     not_found,
 )
+from fairlead.machinery.strategic import strategic_patch
 from fairlead.runtime.client import EventType, Listing, PatchType, WatchEvent
 
 T = TypeVar("T", bound=Object)
 R = TypeVar("R")
 Tree = dict[str, Any]
 Key = tuple[str, str, str]
+"""Resource, namespace, name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    revision: int
+    type: EventType
+    key: Key
+    tree: Tree
+    """Of a deleted object, its last state under the revision of the deletion."""
+    before: Tree | None
 
 
 class FakeClient:
@@ -51,7 +69,7 @@ class FakeClient:
         self._objects: dict[Key, Tree] = {}
         self._kinds: dict[str, Kind[Any]] = {}
         """By resource: the kinds of which something was created."""
-        self._history: list[tuple[int, EventType, Key, Tree]] = []
+        self._history: list[_Change] = []
         self._compacted = 0
         self._changed: set[asyncio.Event] = set()
 
@@ -61,28 +79,33 @@ class FakeClient:
 
     async def list(self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "") -> Listing[T]:
         self._reach()
-        found = [_typed(kind, tree) for key, tree in sorted(self._objects.items()) if _in(kind, key, namespace)]
-        return Listing([obj for obj in found if _selected(kind, obj, fields)], str(self._revision))
+        selection = _Selection(kind, namespace, labels, fields)
+        return Listing([_typed(kind, tree) for tree in self._select(selection)], str(self._revision))
 
     async def watch(
         self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str
     ) -> AsyncIterator[WatchEvent[T]]:
+        self._reach()
+        selection = _Selection(kind, namespace, labels, fields)
         at = int(resource_version or 0)
-        if at < self._compacted:
+        if 0 < at < self._compacted:
             raise expired(f"too old resource version: {at} ({self._compacted})")
         wake = asyncio.Event()
         self._changed.add(wake)
         try:
+            if not at:
+                at, present = self._revision, self._select(selection)
+                for tree in present:
+                    yield WatchEvent("ADDED", _typed(kind, tree))
             while True:
-                self._reach()
-                for revision, type, key, tree in [entry for entry in self._history if entry[0] > at]:
-                    at = revision
-                    obj = _typed(kind, tree) if _in(kind, key, namespace) else None
-                    if obj is not None and _selected(kind, obj, fields):
-                        yield WatchEvent(type, obj)
                 wake.clear()
-                if not self._history or self._history[-1][0] <= at:
-                    await wake.wait()
+                self._reach()
+                for change in [change for change in self._history if change.revision > at]:
+                    at = change.revision
+                    type = selection.event_type(change)
+                    if type is not None:
+                        yield WatchEvent(type, _typed(kind, change.tree))
+                await wake.wait()
         finally:
             self._changed.discard(wake)
 
@@ -124,10 +147,12 @@ class FakeClient:
         subresource: str = "",
     ) -> T:
         self._allow("patch", kind.path(namespace, name, subresource))
-        if type != "application/merge-patch+json":
-            raise method_not_allowed()
         old = self._find(kind, name, namespace)
-        return _typed(kind, self._replace(kind, old, _merge(old, json.loads(json.dumps(patch))), subresource))
+        new = _PATCHES[type](json.loads(json.dumps(old)), json.loads(json.dumps(patch)), kind.schema)
+        for field in ("resourceVersion", "uid"):
+            if new["metadata"].get(field, old["metadata"][field]) != old["metadata"][field]:
+                raise conflict(kind.plural, kind.group, name, OBJECT_MODIFIED)
+        return _typed(kind, self._replace(kind, old, new, subresource))
 
     async def delete(
         self,
@@ -143,27 +168,17 @@ class FakeClient:
         old = self._find(kind, name, namespace)
         meta = old["metadata"]
         if uid and uid != meta["uid"]:
-            raise conflict(kind.plural, kind.group, name, f"Precondition failed: UID in precondition: {uid}")
-        finalizers = list(meta.get("finalizers", []))
-        extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
-        if extra and extra not in finalizers:
-            finalizers.append(extra)
+            text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
+            raise conflict(kind.plural, kind.group, name, text)
         whole = self._kinds[kind.resource]
-        obj = _typed(whole, old)
-        if whole.holds_itself(obj):
-            whole.mark_deleted(obj)
-            obj.metadata.deletionTimestamp = render_time(self._clock.now())
-            self._commit("MODIFIED", (kind.resource, namespace, name), _tree(whole, obj))
-            return
-        graceful = whole.grace_s(obj, grace_period_seconds) != 0
+        options = DeleteOptions(gracePeriodSeconds=grace_period_seconds, propagationPolicy=propagation or None)
+        verdict = plan_deletion(whole, _typed(whole, old), options, now=self._clock.now())
         self.writes.append(f"delete {kind.plural} {name}")
         key = (kind.resource, namespace, name)
-        if finalizers or graceful:
-            if not meta.get("deletionTimestamp") or finalizers != meta.get("finalizers", []):
-                stamped = meta | {"deletionTimestamp": render_time(self._clock.now()), "finalizers": finalizers}
-                self._commit("MODIFIED", key, old | {"metadata": stamped})
-            return
-        self._commit("DELETED", key, old)
+        if verdict.remove:
+            self._commit("DELETED", key, old)
+        elif verdict.obj is not None:
+            self._commit("MODIFIED", key, _tree(whole, verdict.obj))
 
     async def raw(self, method: str, path: str, *, body: bytes = b"", query: Mapping[str, str] | None = None) -> bytes:
         """Bindings, namespace finalization, limited lists and collection deletes."""
@@ -188,6 +203,9 @@ class FakeClient:
         """Takes the server away, and every watch with it, or brings it back."""
         self.down = down
         self._wake_all()
+
+    def _select(self, selection: _Selection) -> Sequence[Tree]:
+        return [tree for key, tree in sorted(self._objects.items()) if selection.holds(key, tree)]
 
     async def _collection(self, method: str, path: str) -> bytes:
         for kind in self._kinds.values():
@@ -217,8 +235,7 @@ class FakeClient:
         tree = old | {"status": new.get("status", {})} if subresource == "status" else dict(new)
         if not subresource and kind.status:
             tree["status"] = old.get("status", {})
-        kept = ("uid", "creationTimestamp", "deletionTimestamp", "generation", "name", "namespace")
-        tree["metadata"] = tree["metadata"] | {field: meta[field] for field in kept if field in meta}
+        tree["metadata"] = tree["metadata"] | {field: meta[field] for field in _SERVER_FIELDS if field in meta}
         tree["metadata"]["resourceVersion"] = meta["resourceVersion"]
         if _sparse(tree) == _sparse(old):
             return old
@@ -226,17 +243,18 @@ class FakeClient:
             tree["metadata"]["generation"] = meta.get("generation", 0) + 1
         key = (kind.resource, meta.get("namespace", ""), meta["name"])
         self.writes.append(f"update {kind.plural}{'/' + subresource if subresource else ''} {meta['name']}")
-        gone = meta.get("deletionTimestamp") and meta.get("finalizers") and not tree["metadata"].get("finalizers")
-        return self._commit("DELETED" if gone else "MODIFIED", key, tree)
+        whole = self._kinds[kind.resource]
+        return self._commit("DELETED" if may_go(whole, _typed(whole, tree)) else "MODIFIED", key, tree)
 
     def _commit(self, type: EventType, key: Key, tree: Tree) -> Tree:
         self._revision += 1
+        before = self._objects.get(key)
         tree = tree | {"metadata": tree["metadata"] | {"resourceVersion": str(self._revision)}}
         if type == "DELETED":
             del self._objects[key]
         else:
             self._objects[key] = tree
-        self._history.append((self._revision, type, key, tree))
+        self._history.append(_Change(self._revision, type, key, tree, before))
         self._wake_all()
         return tree
 
@@ -271,29 +289,53 @@ def _tree(kind: Kind[Any], obj: Object) -> Tree:
     return {"kind": kind.kind, "apiVersion": kind.api_version} | tree
 
 
-def _in(kind: Kind[Any], key: Key, namespace: str) -> bool:
-    return key[0] == kind.resource and (not namespace or key[1] == namespace)
+class _Selection:
+    """What a list or a watch is about."""
 
+    def __init__(self, kind: Kind[Any], namespace: str, labels: str, fields: str) -> None:
+        self._kind = kind
+        self._namespace = namespace
+        self._labels = parse_label_selector(labels)
+        self._fields = parse_field_selector(fields)
+        self._read: dict[str, Callable[[Any], str]] = {
+            "metadata.name": lambda obj: str(obj.metadata.name),
+            "metadata.namespace": lambda obj: str(obj.metadata.namespace),
+            **kind.fields,
+        }
+        self._fields.check_supported(self._read)
 
-def _selected(kind: Kind[T], obj: T, fields: str) -> bool:
-    read = {"metadata.name": lambda o: o.metadata.name, "metadata.namespace": lambda o: o.metadata.namespace}
-    read |= kind.fields
-    for term in filter(None, fields.split(",")):
-        path, _, value = term.replace("==", "=").partition("=")
-        if read[path.removesuffix("!")](obj) == value and path.endswith("!"):
+    def holds(self, key: Key, tree: Tree) -> bool:
+        if key[0] != self._kind.resource or (self._namespace and key[1] != self._namespace):
             return False
-        if read[path.removesuffix("!")](obj) != value and not path.endswith("!"):
-            return False
-    return True
+        if self._labels.empty and self._fields.empty:
+            return True
+        obj = _typed(self._kind, tree)
+        return self._labels.matches(obj.metadata.labels) and self._fields.matches(lambda field: self._read[field](obj))
+
+    def event_type(self, change: _Change) -> EventType | None:
+        """Returns what the change is to a watch: an object may enter or leave the selection."""
+        before = change.before is not None and self.holds(change.key, change.before)
+        after = change.type != "DELETED" and self.holds(change.key, change.tree)
+        if after:
+            return "MODIFIED" if before else "ADDED"
+        return "DELETED" if before else None
 
 
-def _merge(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    base = old if isinstance(old, dict) else {}
-    merged = {key: value for key, value in base.items() if key not in patch}
-    return merged | {key: _merge(base.get(key), value) for key, value in patch.items() if value is not None}
+_SERVER_FIELDS = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "name",
+    "namespace",
+)
+
+_PATCHES: dict[PatchType, Callable[[Any, Any, Schema], Any]] = {
+    "application/json-patch+json": lambda tree, patch, _: json_patch(tree, patch),
+    "application/merge-patch+json": lambda tree, patch, _: merge_patch(tree, patch),
+    "application/strategic-merge-patch+json": strategic_patch,
+}
 
 
 _MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData"})

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fairlead.api.meta.deleteoptions import DeleteOptions
+from fairlead.api.meta.deletion import plan_deletion
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
-from fairlead.apiserver.registry.deletion import plan_deletion
 from fairlead.apiserver.registry.writer import Raced, Writer
 from fairlead.apiserver.serialization.body import read_tree
 from fairlead.apiserver.serialization.params import options_error

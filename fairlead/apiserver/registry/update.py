@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlead.api.meta.deletion import may_go
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
-from fairlead.apiserver.registry.deletion import may_go
 from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
 from fairlead.apiserver.registry.tracking import track_update
 from fairlead.apiserver.registry.writer import Raced, Writer
