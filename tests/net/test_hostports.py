@@ -1,4 +1,4 @@
-"""The rules for ports of a node, and which flows are forgotten. For packets: `tests/node/test_hostports.py`."""
+"""The rules for ports of a node, and which flows are forgotten. For packets: `tests/node/pods/test_hostports.py`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What a pod asks for that these nodes do not do: said once in an event, rather than kept quiet. Pure.
 
 What must stay true: every field of a PodSpec is acted on, refused with an event of its own, without a meaning here, or
-named by `ignored_fields`. `tests/node/test_ignored.py` has the whole list and fails if a field is in none of the four.
+named by `ignored_fields`. `tests/node/pods/test_ignored.py` has the whole list and fails if a field is in none of the
+four.
 """
 
 from __future__ import annotations

@@ -19,21 +19,21 @@ from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.table import SUPPORTED, plugin_of
 from tests.node.makers import pod
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 AGENT, CHOOSE, ENV, FILES = (
     "node/test_agent.py",
     "scheduler/test_choose.py",
-    "node/test_env.py",
-    "node/test_podfiles.py",
+    "node/env/test_env.py",
+    "node/volumes/test_podfiles.py",
 )
 PLAN, PROBES, SPEC, ETC = (
-    "node/test_plan.py",
-    "node/test_probes.py",
-    "node/test_containerspec.py",
-    "node/test_etcfiles.py",
+    "node/pods/test_plan.py",
+    "node/probes/test_probes.py",
+    "node/pods/test_containerspec.py",
+    "node/pods/test_etcfiles.py",
 )
-ATTACH, HTTP, GRPC = "node/test_attach.py", "node/test_httpget.py", "node/test_grpchealth.py"
-WORLD, HOSTPORTS = "controllers/test_world.py", "node/test_hostports.py"
+ATTACH, HTTP, GRPC = "node/streaming/test_attach.py", "node/probes/test_httpget.py", "node/probes/test_grpchealth.py"
+WORLD, HOSTPORTS = "controllers/test_world.py", "node/pods/test_hostports.py"
 
 VALUES = f"{ENV}::test_values_come_from_fields_resources_maps_and_secrets"
 LATER = f"{ENV}::test_later_values_see_earlier_ones_and_win"
@@ -64,8 +64,8 @@ LAST_WORDS = f"{AGENT}::test_the_last_words_of_a_failed_container_are_those_of_i
 STARTS = f"{SPEC}::test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests"
 HOST = f"{HTTP}::test_an_ipv6_address_stands_in_brackets_and_the_host_of_the_action_wins"
 NAMED_PORT = f"{HTTP}::test_a_port_is_found_by_name_before_it_is_read_as_a_number"
-DEBUG = "node/test_ephemeral.py::test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not"
-TYPED = "node/test_ephemeral.py::test_a_debugger_on_a_terminal_is_attached_to"
+DEBUG = "node/pods/test_ephemeral.py::test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not"
+TYPED = "node/pods/test_ephemeral.py::test_a_debugger_on_a_terminal_is_attached_to"
 HOST_PATH = f"{FILES}::test_each_host_path_type_is_checked"
 
 ACTED_ON: dict[str, str | dict[str, str]] = {
@@ -86,7 +86,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "nodeName": f"{AGENT}::test_a_pod_on_the_nodes_network_has_the_nodes_address",
         "nodeSelector": NODE_AFFINITY,
         "overhead": f"{CHOOSE}::test_overhead_and_requests_of_the_whole_pod_are_counted",
-        "readinessGates": "node/test_status.py::test_others_conditions_are_kept_and_readiness_gates_count",
+        "readinessGates": "node/pods/test_status.py::test_others_conditions_are_kept_and_readiness_gates_count",
         "resources": f"{CHOOSE}::test_overhead_and_requests_of_the_whole_pod_are_counted",
         "restartPolicy": f"{PLAN}::test_the_restart_policy_says_what_runs_again",
         "schedulerName": f"{WORLD}::test_a_pod_waits_for_another_scheduler_or_for_its_gates",
@@ -107,7 +107,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "command": COMMAND,
         "env": LATER,
         "envFrom": LATER,
-        "image": "node/test_catalogue.py::test_a_users_catalogue_comes_first",
+        "image": "node/images/test_catalogue.py::test_a_users_catalogue_comes_first",
         "lifecycle": HOOK,
         "livenessProbe": SORTS,
         "ports": PORTS,
@@ -186,7 +186,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "ResourceRequirements": {"requests": f"{CHOOSE}::test_pods_that_ask_for_more_than_is_left_fit_nowhere"},
     "SecurityContext": {
         "capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
-        "privileged": "node/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
+        "privileged": "node/runtime/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
         "readOnlyRootFilesystem": MEMORY,
         "runAsGroup": USERS,
         "runAsNonRoot": NO_ROOT,
@@ -204,7 +204,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "name": MAPS,
         "mountPath": MAPS,
         "readOnly": f"{SPEC}::test_a_container_has_the_images_files_below_the_pods",
-        "subPath": "node/test_safepath.py::test_links_that_stay_inside_are_followed",
+        "subPath": "node/runtime/test_safepath.py::test_links_that_stay_inside_are_followed",
         "subPathExpr": f"{SPEC}::test_a_sub_path_is_made_of_the_containers_environment",
     },
     "Affinity": AFFINITY,
@@ -236,7 +236,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "PodDNSConfig": DNS,
     "PodDNSConfigOption": DNS,
     "HostAlias": HOSTS,
-    "PodReadinessGate": "node/test_status.py::test_others_conditions_are_kept_and_readiness_gates_count",
+    "PodReadinessGate": "node/pods/test_status.py::test_others_conditions_are_kept_and_readiness_gates_count",
     "PodSchedulingGate": f"{WORLD}::test_a_pod_waits_for_another_scheduler_or_for_its_gates",
     "Volume": {
         "name": MAPS,
