@@ -26,7 +26,8 @@ from fairlead.base.metrics import counter, render
 from fairlead.base.process import build_info, process_families
 from fairlead.base.tasks import run_all
 from fairlead.net.errors import KernelRefused
-from fairlead.proxy.config import HEALTHZ, METRICS, ProxyConfig
+from fairlead.proxy.config import ProxyConfig
+from fairlead.proxy.configfile import HEALTHZ, METRICS
 from fairlead.proxy.following import ConfigFollower
 from fairlead.proxy.health import (
     NOT_FOUND,

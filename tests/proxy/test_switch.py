@@ -231,7 +231,7 @@ def test_settings_that_are_wrong_leave_the_old_ones_and_an_event_names_the_field
         await at.put("mode: iptables")
         await at.put("mode: iptables\niptables: {syncPeriods: 1s}")
         assert at.proxy.mode == "iptables"
-        expected = f"{KEY}: iptables.syncPeriods: unknown field; the old settings stay"
+        expected = f"{KEY}: iptables.syncPeriods: unknown field, did you mean syncPeriod?; the old settings stay"
         assert ("InvalidConfiguration", expected) in await at.events()
         await at.api.delete(CONFIG_MAP, NAME, NAMESPACE)
         await asyncio.sleep(5)

@@ -13,7 +13,7 @@ from fairlead.machinery.decode import Decoded, FieldValidation, Target, decode_a
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import StatusError, bad_request
-from fairlead.machinery.yamltree import load_yaml
+from fairlead.machinery.yamltree import load_yaml, safe_loader
 from fairlead.runtime.client import Request
 
 MAX_BODY = 3 << 20
@@ -84,7 +84,7 @@ def parse_yaml(body: bytes) -> Any:
     import yaml  # heavy, and clients that send YAML are rare: kubectl converts
 
     try:
-        _check_shape(yaml.parse(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        _check_shape(yaml.parse(body, Loader=safe_loader()))
         return load_yaml(body)
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise bad_request(f"error converting YAML to JSON: yaml: {e}") from e

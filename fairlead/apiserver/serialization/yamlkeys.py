@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fairlead.machinery.yamltree import safe_loader
+
 
 def repeated_keys(body: bytes) -> list[str]:
     """A text for each, with its line."""
     import yaml  # heavy, and needed for odd bodies only
 
     try:
-        node = yaml.compose(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        node = yaml.compose(body, Loader=safe_loader())
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
     if node is None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
 
+from fairlead.base.codec import decode, encode
 from fairlead.cmd.cluster.lock import try_lock
 from fairlead.cmd.cluster.paths import Paths, overwrite, write_private
 from fairlead.cmd.errors import CommandError
-
-R = TypeVar("R", "Run", "NodeRecord", "Component")
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ class Run:
 
     def write(self, paths: Paths) -> None:
         """Raises CommandError if there is room neither for a new file nor in the old one."""
-        data = json.dumps(asdict(self), indent=1).encode()
+        data = json.dumps(encode(Run, self), indent=1).encode()
         try:
             write_private(paths.run, data)
         except CommandError:
@@ -77,10 +75,10 @@ def read_run(paths: Paths) -> Run | None:
     file is damaged and no process holds the lock, nothing runs, and the answer is None.
     """
     try:
-        return _run_of(json.loads(paths.run.read_bytes()))
+        return decode(Run, json.loads(paths.run.read_bytes()), unknown=True)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as e:
+    except (OSError, ValueError) as e:
         try:
             lock = try_lock(paths)
         except FileNotFoundError:
@@ -89,27 +87,7 @@ def read_run(paths: Paths) -> Run | None:
             os.close(lock)
             return None
         cure = f"the cluster runs; end the process that holds {paths.lock}: fuser -k -TERM {paths.lock}"
-        raise CommandError(f"{paths.run} is damaged ({e!r}), but {cure}") from e
-
-
-def _run_of(tree: Any) -> Run:
-    """Raises TypeError if `tree` does not name the supervisor."""
-    run = _of(Run, tree)
-    run.nodes = [_of(NodeRecord, n) for n in run.nodes]
-    run.components = [_of(Component, c) for c in run.components]
-    return run
-
-
-def _of(cls: type[R], tree: Any) -> R:
-    """Makes a record of the fields that are known here. Raises TypeError for a wrong type or a missing field."""
-    if not isinstance(tree, dict):
-        raise TypeError(f"{cls.__name__}: not an object")
-    values = {f.name: tree[f.name] for f in fields(cls) if f.name in tree}
-    made = cls(**values)
-    for name, value in values.items():
-        if f"{type(value).__name__}" != str(cls.__annotations__[name]).partition("[")[0]:
-            raise TypeError(f"{cls.__name__}.{name}: {value!r}")
-    return made
+        raise CommandError(f"{paths.run} is damaged ({e}), but {cure}") from e
 
 
 def start_time(pid: int) -> int | None:

@@ -143,9 +143,9 @@ def read_config(args: argparse.Namespace) -> ProxyConfig:
     try:
         return parse_config(json.dumps(_document(args)))
     except BadProxyConfig as e:
-        path, _, what = str(e).partition(": ")
         flags = {flag.field: f"--{flag.name}" for flag in FLAGS} | {"nodePortAddresses": "--nodeport-addresses"}
-        raise UsageError(f"{flags.get(path.partition('[')[0], path)}: {what}") from e
+        faults = ((flags.get(f.path.partition("[")[0], f.path), f.problem) for f in e.faults)
+        raise UsageError("; ".join(f"{flag}: {problem}" for flag, problem in faults)) from e
 
 
 def _document(args: argparse.Namespace) -> dict[str, Any]:

@@ -14,17 +14,20 @@ import base64
 import binascii
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from fairlead.base.codec import CodecError, Fault, decode, wire
 from fairlead.cmd.errors import CommandError
-from fairlead.machinery.yamltree import load_yaml
+from fairlead.machinery.settings import read_settings
 
 if TYPE_CHECKING:
     from fairlead.runtime.http import HttpTransport
+
+T = TypeVar("T")
 
 _POD_FILES = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _NOT_READ = {
@@ -32,11 +35,11 @@ _NOT_READ = {
     "auth-provider": "programs that fetch credentials are not run",
     "username": "user names with passwords are not sent",
     "password": "user names with passwords are not sent",
-    "as": "nobody is impersonated",
-    "as-uid": "nobody is impersonated",
-    "as-groups": "nobody is impersonated",
-    "as-user-extra": "nobody is impersonated",
-    "proxy-url": "no HTTP proxy is asked",
+    "as": "other users are not impersonated",
+    "as-uid": "other users are not impersonated",
+    "as-groups": "other users are not impersonated",
+    "as-user-extra": "other users are not impersonated",
+    "proxy-url": "HTTP proxies are not used",
 }
 
 
@@ -70,18 +73,18 @@ class Access:
 
 
 def read_kubeconfig(path: Path, *, context: str = "") -> Access:
-    """What the file's `current-context`, or the one named, leads to. Raises BadAccess."""
+    """Returns the access that the file's `current-context`, or the one named, gives. Raises BadAccess."""
     try:
-        text = path.read_bytes()
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as e:
+        raise BadAccess(f"{path}: is not a text in UTF-8: {e.reason}") from e
     except OSError as e:
         raise BadAccess(f"cannot read the kubeconfig {path}: {e.strerror}") from e
     try:
-        tree = load_yaml(text)
-    except ValueError as e:
-        raise BadAccess(f"{path} is no YAML: {str(e).splitlines()[0]}") from e
-    if not isinstance(tree, dict):
-        raise BadAccess(f"{path} is no kubeconfig: it has no fields")
-    return _Reader(path, tree).access(context)
+        file = read_settings(_File, text, root="kubeconfig", unknown=True)
+        return _access(path, file, context or file.current_context)
+    except CodecError as e:
+        raise BadAccess(f"{path}: {e}") from e
 
 
 def in_pod(environment: Mapping[str, str], files: Path = _POD_FILES) -> Access | None:
@@ -98,114 +101,139 @@ def in_pod(environment: Mapping[str, str], files: Path = _POD_FILES) -> Access |
     return Access(f"https://{shown}:{port}", tls, lambda: token.read_text(encoding="ascii").strip())
 
 
-class _Reader:
-    """One kubeconfig."""
+@dataclass(frozen=True)
+class _Context:
+    cluster: str = ""
+    user: str = ""
 
-    def __init__(self, path: Path, tree: Mapping[str, Any]) -> None:
-        self._path = path
-        self._tree = tree
 
-    def access(self, context: str) -> Access:
-        name = context or self._text(self._tree, "current-context", "")
-        if not name:
-            raise self._bad("current-context", "is not set, and no context was named")
-        chosen, where = self._named("contexts", "context", name)
-        cluster, at = self._named("clusters", "cluster", self._text(chosen, "cluster", where, required=True))
-        user_name = self._text(chosen, "user", where)
-        user, by = self._named("users", "user", user_name) if user_name else ({}, "users")
-        for fields, prefix in ((cluster, at), (user, by)):
+@dataclass(frozen=True)
+class _Cluster:
+    server: str = ""
+    certificate_authority: str = wire("certificate-authority", default="")
+    certificate_authority_data: str = wire("certificate-authority-data", default="")
+    insecure: bool = wire("insecure-skip-tls-verify", default=False)
+    server_name: str = wire("tls-server-name", default="")
+
+
+@dataclass(frozen=True)
+class _User:
+    client_certificate: str = wire("client-certificate", default="")
+    client_certificate_data: str = wire("client-certificate-data", default="")
+    client_key: str = wire("client-key", default="")
+    client_key_data: str = wire("client-key-data", default="")
+    token: str = ""
+    tokenFile: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    """Entries are read only if they are chosen: what another one says does not matter."""
+
+    current_context: str = wire("current-context", default="")
+    contexts: tuple[Any, ...] = ()
+    clusters: tuple[Any, ...] = ()
+    users: tuple[Any, ...] = ()
+
+
+def _access(path: Path, file: _File, name: str) -> Access:
+    """Raises CodecError."""
+    if not name:
+        raise _fault("current-context", "is not set, and no context was named")
+    context, where = _entry("contexts", file.contexts, "context", name, _Context)
+    if not context.cluster:
+        raise _fault(f"{where}.cluster", "is missing")
+    cluster, at = _entry("clusters", file.clusters, "cluster", context.cluster, _Cluster)
+    user, by = _User(), "users"
+    if context.user:
+        user, by = _entry("users", file.users, "user", context.user, _User)
+    server = _server(cluster, at)
+    tls = _tls(path.parent, cluster, at, user, by) if server.startswith("https:") else None
+    return Access(server, tls, _token(path.parent, user, by), cluster.server_name)
+
+
+def _entry(many: str, entries: Sequence[Any], one: str, name: str, kind: type[T]) -> tuple[T, str]:
+    """Returns the entry of that name, and its path. Fields of other programs are ignored, as upstream does."""
+    for index, entry in enumerate(entries):
+        if isinstance(entry, dict) and entry.get("name") == name:
+            where = f"{many}[{index}].{one}"
+            tree = entry.get(one) or {}
+            found = decode(kind, tree, unknown=True, nulls=True, root=where)
             for field, why in _NOT_READ.items():
-                if fields.get(field):
-                    raise self._bad(f"{prefix}.{field}", f"is not supported: {why}")
-        server = self._server(cluster, at)
-        tls = self._tls(cluster, at, user, by) if server.startswith("https:") else None
-        return Access(server, tls, self._token(user, by), self._text(cluster, "tls-server-name", at))
+                if tree.get(field):
+                    raise _fault(f"{where}.{field}", f"is not supported: {why}")
+            return found, where
+    raise _fault(many, f'has no entry named "{name}"')
 
-    def _server(self, cluster: Mapping[str, Any], at: str) -> str:
-        text = self._text(cluster, "server", at, required=True).rstrip("/")
+
+def _server(cluster: _Cluster, at: str) -> str:
+    text = cluster.server.rstrip("/")
+    if not text:
+        raise _fault(f"{at}.server", "is missing")
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise _fault(f"{at}.server", f'"{text}" is not a URL such as https://127.0.0.1:6443')
+    return text
+
+
+def _tls(folder: Path, cluster: _Cluster, at: str, user: _User, by: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    where = f"{at}.certificate-authority"
+    authority = _data(folder, cluster.certificate_authority_data, cluster.certificate_authority, where)
+    if cluster.insecure:
+        if authority is not None:
+            raise _fault(f"{at}.insecure-skip-tls-verify", "cannot go together with a certificate-authority")
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    elif authority is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            parts = urlsplit(text)
-            good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-        except ValueError:
-            good = False
-        if not good:
-            raise self._bad(f"{at}.server", f'"{text}" is no URL such as https://127.0.0.1:6443')
-        return text
-
-    def _tls(self, cluster: Mapping[str, Any], at: str, user: Mapping[str, Any], by: str) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        authority = self._data(cluster, "certificate-authority", at)
-        if cluster.get("insecure-skip-tls-verify"):
-            if authority is not None:
-                raise self._bad(f"{at}.insecure-skip-tls-verify", "cannot go together with a certificate-authority")
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        elif authority is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            try:
-                context.load_verify_locations(cadata=authority.decode("ascii"))
-            except (ssl.SSLError, ValueError) as e:
-                raise self._bad(f"{at}.certificate-authority", f"holds no certificates in PEM: {e}") from e
-        shown, key = self._data(user, "client-certificate", by), self._data(user, "client-key", by)
-        if (shown is None) != (key is None):
-            missing = "client-key" if key is None else "client-certificate"
-            raise self._bad(f"{by}.{missing}", "is missing: a certificate and its key go together")
-        if shown is not None and key is not None:
-            try:
-                _show(context, shown, key)
-            except (ssl.SSLError, OSError) as e:
-                raise self._bad(f"{by}.client-certificate", f"and its key cannot be used: {e}") from e
-        return context
-
-    def _token(self, user: Mapping[str, Any], by: str) -> Callable[[], str] | None:
-        file = self._text(user, "tokenFile", by)
-        if file:  # upstream's order: the file counts where both are given
-            path = self._path.parent / file
-            if not path.exists():
-                raise self._bad(f"{by}.tokenFile", f"{path} does not exist")
-            return lambda: path.read_text(encoding="ascii").strip()
-        token = self._text(user, "token", by)
-        return (lambda: token) if token else None
-
-    def _data(self, fields: Mapping[str, Any], name: str, where: str) -> bytes | None:
-        """Of `<name>-data`, or else of the file that `<name>` names, as seen from the kubeconfig."""
-        encoded = self._text(fields, f"{name}-data", where)
-        if encoded:
-            try:
-                return base64.b64decode(encoded, validate=True)
-            except (binascii.Error, ValueError) as e:
-                raise self._bad(f"{where}.{name}-data", f"is no base64: {e}") from e
-        file = self._text(fields, name, where)
-        if not file:
-            return None
+            context.load_verify_locations(cadata=authority.decode("ascii"))
+        except (ssl.SSLError, ValueError) as e:
+            raise _fault(where, f"holds no certificates in PEM: {e}") from e
+    shown = _data(folder, user.client_certificate_data, user.client_certificate, f"{by}.client-certificate")
+    key = _data(folder, user.client_key_data, user.client_key, f"{by}.client-key")
+    if (shown is None) != (key is None):
+        missing = "client-key" if key is None else "client-certificate"
+        raise _fault(f"{by}.{missing}", "is missing: a certificate and its key go together")
+    if shown is not None and key is not None:
         try:
-            return (self._path.parent / file).read_bytes()
-        except OSError as e:
-            raise self._bad(f"{where}.{name}", f"cannot read {self._path.parent / file}: {e.strerror}") from e
+            _show(context, shown, key)
+        except (ssl.SSLError, OSError) as e:
+            raise _fault(f"{by}.client-certificate", f"and its key cannot be used: {e}") from e
+    return context
 
-    def _named(self, many: str, one: str, name: str) -> tuple[Mapping[str, Any], str]:
-        """The entry of that name, and its path."""
-        found = self._tree.get(many) or []
-        if not isinstance(found, list):
-            raise self._bad(many, "is no list")
-        for index, entry in enumerate(found):
-            if isinstance(entry, dict) and entry.get("name") == name:
-                inner = entry.get(one) or {}
-                if not isinstance(inner, dict):
-                    raise self._bad(f"{many}[{index}].{one}", "has no fields")
-                return inner, f"{many}[{index}].{one}"
-        raise self._bad(many, f'has no entry named "{name}"')
 
-    def _text(self, fields: Mapping[str, Any], name: str, where: str, *, required: bool = False) -> str:
-        value = fields.get(name) or ""
-        path = f"{where}.{name}" if where else name
-        if not isinstance(value, str):
-            raise self._bad(path, "is no text")
-        if required and not value:
-            raise self._bad(path, "is missing")
-        return value
+def _token(folder: Path, user: _User, by: str) -> Callable[[], str] | None:
+    if user.tokenFile:  # upstream's order: the file counts if both are given
+        path = folder / user.tokenFile
+        if not path.exists():
+            raise _fault(f"{by}.tokenFile", f"{path} does not exist")
+        return lambda: path.read_text(encoding="ascii").strip()
+    token = user.token
+    return (lambda: token) if token else None
 
-    def _bad(self, field: str, why: str) -> BadAccess:
-        return BadAccess(f"{self._path}: {field} {why}")
+
+def _data(folder: Path, encoded: str, file: str, where: str) -> bytes | None:
+    """Returns what `<field>-data` holds, or else the file that the field names, as seen from the kubeconfig."""
+    if encoded:
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError) as e:
+            raise _fault(f"{where}-data", f"is not base64: {e}") from e
+    if not file:
+        return None
+    try:
+        return (folder / file).read_bytes()
+    except OSError as e:
+        raise _fault(where, f"cannot read {folder / file}: {e.strerror}") from e
+
+
+def _fault(path: str, problem: str) -> CodecError:
+    return CodecError(Fault(path, problem))
 
 
 def _show(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:

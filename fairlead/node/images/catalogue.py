@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from string import Template
-from typing import Any
+
+from fairlead.base.codec import CodecError, Fault, decode
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One [[image]] of a catalogue file."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     program: str = ""
     builtin: str = ""
     look_in: tuple[str, ...] = ()
@@ -30,40 +31,22 @@ class Entry:
     instead_args: tuple[str, ...] = ()
 
 
-_LISTS = ("names", "look_in", "command", "args", "version", "writable", "instead_args")
-_TEXTS = ("program", "builtin", "listens", "stop_signal", "instead")
-_TABLES = ("env", "files")
+@dataclass(frozen=True, slots=True)
+class _File:
+    image: tuple[Entry, ...] = ()
 
 
 def parse_catalogue(text: str) -> tuple[Entry, ...]:
-    """Raises ValueError with one line that says what is wrong where."""
+    """Raises ValueError with one line that names every fault by its path."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"not TOML: {error}") from error
-    unknown = set(tree) - {"image"}
-    if unknown:
-        raise ValueError(f"unknown key {sorted(unknown)[0]!r}; only [[image]] is known")
-    return tuple(_entry(number, one) for number, one in enumerate(tree.get("image", ()), 1))
-
-
-def _entry(number: int, tree: Mapping[str, Any]) -> Entry:
-    for key, value in tree.items():
-        if key in _LISTS:
-            good = isinstance(value, list) and all(isinstance(v, str) for v in value)
-        elif key in _TEXTS:
-            good = isinstance(value, str)
-        elif key in _TABLES:
-            good = isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
-        else:
-            raise ValueError(f"image {number}: unknown key {key!r}")
-        if not good:
-            kind = "a list of strings" if key in _LISTS else "a string" if key in _TEXTS else "a table of strings"
-            raise ValueError(f"image {number}: {key!r} must be {kind}")
-    if not tree.get("names") or not (tree.get("program") or tree.get("builtin")):
-        raise ValueError(f"image {number}: 'names' and 'program' must be given")
-    fields: dict[str, Any] = {k: tuple(v) if k in _LISTS else v for k, v in tree.items()}
-    return Entry(**fields)
+        raise ValueError(f"is not valid TOML: {error}") from error
+    entries = decode(_File, tree).image
+    for number, entry in enumerate(entries):
+        if not entry.names or not (entry.program or entry.builtin):
+            raise CodecError(Fault(f"image[{number}]", "needs names and program"))
+    return entries
 
 
 def repository(image: str) -> str:

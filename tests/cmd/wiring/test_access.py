@@ -148,34 +148,45 @@ SERVER = {"server": "http://127.0.0.1:1"}
 @pytest.mark.parametrize(
     ("cluster", "user", "changes", "expected"),
     [
-        (SERVER, {}, {"current-context": ""}, "current-context is not set, and no context was named"),
-        (SERVER, {}, {"current-context": "nope"}, 'contexts has no entry named "nope"'),
-        (SERVER, {}, {"current-context": "other"}, 'clusters has no entry named "gone"'),
-        (SERVER, {}, {"users": []}, 'users has no entry named "u"'),
-        (SERVER, {}, {"clusters": "x"}, "clusters is no list"),
-        ({}, {}, {}, "clusters[0].cluster.server is missing"),
-        ({"server": "127.0.0.1:6443"}, {}, {}, 'clusters[0].cluster.server "127.0.0.1:6443" is no URL'),
-        ({"server": "https://h", "certificate-authority": "no.crt"}, {}, {}, "certificate-authority cannot read"),
-        ({"server": "https://h", "certificate-authority-data": "?"}, {}, {}, "certificate-authority-data is no base64"),
-        ({"server": "https://h", "certificate-authority-data": "YWJj"}, {}, {}, "holds no certificates in PEM"),
+        (SERVER, {}, {"current-context": ""}, "current-context: is not set, and no context was named"),
+        (SERVER, {}, {"current-context": "nope"}, 'contexts: has no entry named "nope"'),
+        (SERVER, {}, {"current-context": "other"}, 'clusters: has no entry named "gone"'),
+        (SERVER, {}, {"users": []}, 'users: has no entry named "u"'),
+        (SERVER, {}, {"clusters": "x"}, "clusters: expected a list, got a string"),
+        ({}, {}, {}, "clusters[0].cluster.server: is missing"),
+        ({"server": "127.0.0.1:6443"}, {}, {}, 'clusters[0].cluster.server: "127.0.0.1:6443" is not a URL'),
+        ({"server": "https://h", "certificate-authority": "no.crt"}, {}, {}, "certificate-authority: cannot read"),
+        (
+            {"server": "https://h", "certificate-authority-data": "?"},
+            {},
+            {},
+            "certificate-authority-data: is not base64",
+        ),
+        (
+            {"server": "https://h", "certificate-authority-data": "YWJj"},
+            {},
+            {},
+            "authority: holds no certificates in PEM",
+        ),
         (
             {"server": "https://h", "certificate-authority-data": "YWJj", "insecure-skip-tls-verify": True},
             {},
             {},
-            "insecure-skip-tls-verify cannot go together with a certificate-authority",
+            "insecure-skip-tls-verify: cannot go together with a certificate-authority",
         ),
-        ({"server": "https://h"}, {"client-key-data": "YWJj"}, {}, "users[0].user.client-certificate is missing"),
+        ({"server": "https://h"}, {"client-key-data": "YWJj"}, {}, "users[0].user.client-certificate: is missing"),
         (
             {"server": "https://h"},
             {"client-certificate-data": "YWJj", "client-key-data": "YWJj"},
             {},
-            "users[0].user.client-certificate and its key cannot be used",
+            "users[0].user.client-certificate: and its key cannot be used",
         ),
         (SERVER, {"tokenFile": "none"}, {}, "users[0].user.tokenFile"),
-        (SERVER, {"token": 7}, {}, "users[0].user.token is no text"),
-        (SERVER, {"exec": {"command": "x"}}, {}, "users[0].user.exec is not supported"),
-        (SERVER, {"username": "a"}, {}, "users[0].user.username is not supported"),
-        (SERVER | {"proxy-url": "http://p"}, {}, {}, "clusters[0].cluster.proxy-url is not supported"),
+        (SERVER | {"insecure-skip-tls-verify": "yes"}, {}, {}, "insecure-skip-tls-verify: expected a boolean, got a"),
+        (SERVER, {"token": 7}, {}, "users[0].user.token: expected a string, got an integer"),
+        (SERVER, {"exec": {"command": "x"}}, {}, "users[0].user.exec: is not supported"),
+        (SERVER, {"username": "a"}, {}, "users[0].user.username: is not supported"),
+        (SERVER | {"proxy-url": "http://p"}, {}, {}, "clusters[0].cluster.proxy-url: is not supported"),
     ],
 )
 def test_what_cannot_be_used_is_named_by_its_place_in_the_file(
@@ -188,7 +199,10 @@ def test_what_cannot_be_used_is_named_by_its_place_in_the_file(
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "expected"), [(None, "cannot read"), ("a: [", "is no YAML"), ("7", "no kubeconfig")])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, "cannot read"), ("a: [", "not valid JSON or YAML"), ("7", "expected an object")],
+)
 def test_a_file_that_is_no_kubeconfig_is_named(text: str | None, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "config"
     if text is not None:

@@ -51,11 +51,11 @@ def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[[image]]\nnames = 'x'\nprogram = 'y'", "image 1: 'names' must be a list of strings"),
-        ("[[image]]\nnames = ['x']", "image 1: 'names' and 'program' must be given"),
-        ("[[image]]\nnames = ['x']\nprogram='y'\nnope=1", "image 1: unknown key 'nope'"),
-        ("[[images]]", "unknown key 'images'; only [[image]] is known"),
-        ("x =", "not TOML"),
+        ("[[image]]\nnames = 'x'\nprogram = 'y'", "image[0].names: expected a list of strings, got a string"),
+        ("[[image]]\nnames = ['x']", "image[0]: needs names and program"),
+        ("[[image]]\nnames = ['x']\nprogram='y'\nnope=1", "image[0].nope: unknown field"),
+        ("[[images]]", "images: unknown field, did you mean image?"),
+        ("x =", "is not valid TOML"),
     ],
 )
 def test_a_mistake_in_a_catalogue_is_told_and_takes_nothing_else_away(text: str, problem: str, tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""The fields of KubeProxyConfiguration as text: which there are, and how each is read. `config` says what they mean.
+
+Each field is one of three: acted upon; taken note of and without effect, because it is about how upstream's program
+runs (logs, profiling, the kernel's limits) and not about packets; or refused, because to ignore it would be to do
+something else than was asked (`mode: ipvs`, another mark). What upstream does not have is refused. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, Literal
+
+from fairlead.base.codec import Text
+from fairlead.base.numbers import port_number
+
+API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
+HEALTHZ, METRICS = ("0.0.0.0", 10256), ("127.0.0.1", 10249)
+_WORDS = ("primary", "localhost", "all")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _exactly(expected: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text != expected:
+            raise ValueError(f'"{text}" is not "{expected}"')
+        return text
+
+    return read
+
+
+def _seconds(text: str) -> float:
+    """Reads a duration as Go writes it: `30s`, `1m30s`, `100ms`."""
+    if text in ("", "0"):
+        return 0.0
+    parts = _DURATION.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f'"{text}" is not a duration such as 30s or 1m30s')
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _own_address(text: str) -> str:
+    """Empty if the Node object is to say it."""
+    if text in ("", "0.0.0.0", "::"):
+        return ""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f'"{text}" is not an IP address') from None
+
+
+def _node_ports(text: str) -> str:
+    return text if text in _WORDS else _range(text, f"; write a range such as 10.0.0.0/8, or {', '.join(_WORDS)}")
+
+
+def _range(text: str, more: str = "") -> str:
+    try:
+        if "/" not in text:
+            raise ValueError
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f'"{text}" is not a range of addresses{more}') from None
+
+
+def _ranges(text: str) -> tuple[str, ...]:
+    """Reads ranges separated by commas."""
+    return tuple(_range(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _endpoint(default: tuple[str, int], text: str) -> tuple[str, int]:
+    """Reads an address, `address:port`, or IPv6 as `[address]:port`."""
+    if not text:
+        return default
+    host, _, port = text.rpartition(":") if text.startswith("[") or text.count(":") == 1 else (text, "", "")
+    if text.startswith("[") and text.endswith("]"):
+        host, port = text, ""
+    try:
+        address = str(ip_network(host.strip("[]")).network_address)
+        number = port_number(port) if port else default[1]
+        if number is None:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f'"{text}" is not address:port') from None
+    return address, number
+
+
+def _link(text: str) -> str:
+    if text and not re.fullmatch(r"[\w.@-]{1,15}", text):
+        raise ValueError(f'"{text}" is not the name of a link')
+    return text
+
+
+Duration = Annotated[float, Text(_seconds)]
+Link = Annotated[str, Text(_link)]
+Free = Mapping[str, Any]
+"""An object that is taken note of."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    masqueradeAll: bool = False
+    masqueradeBit: int | None = None
+    minSyncPeriod: Duration = 0.0
+    syncPeriod: Duration = 0.0
+
+
+@dataclass(frozen=True)
+class IptablesRules(Rules):
+    localhostNodePorts: bool | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    kubeconfig: str = ""
+    acceptContentTypes: str = ""
+    contentType: str = ""
+    qps: float = 0
+    burst: int = 0
+
+
+@dataclass(frozen=True)
+class DetectLocal:
+    bridgeInterface: Link = ""
+    interfaceNamePrefix: Link = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    """Fields below `clientConnection` have no effect."""
+
+    apiVersion: Annotated[str, Text(_exactly(API_VERSION))] = API_VERSION
+    kind: Annotated[str, Text(_exactly(KIND))] = KIND
+    mode: Literal["", "nftables", "iptables"] = ""
+    nftables: Rules = Rules()
+    iptables: IptablesRules = IptablesRules()
+    nodePortAddresses: tuple[Annotated[str, Text(_node_ports)], ...] = ()
+    healthzBindAddress: Annotated[tuple[str, int], Text(partial(_endpoint, HEALTHZ))] = HEALTHZ
+    metricsBindAddress: Annotated[tuple[str, int], Text(partial(_endpoint, METRICS))] = METRICS
+    clusterCIDR: Annotated[tuple[str, ...], Text(_ranges)] = ()
+    detectLocalMode: Literal["", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"] = ""
+    detectLocal: DetectLocal = DetectLocal()
+    hostnameOverride: str = ""
+    bindAddress: Annotated[str, Text(_own_address)] = ""
+    clientConnection: Client = Client()
+    bindAddressHardFail: bool = False
+    configSyncPeriod: str = ""
+    conntrack: Free = field(default_factory=dict)
+    enableProfiling: bool = False
+    featureGates: Mapping[str, bool] = field(default_factory=dict)
+    ipvs: Free = field(default_factory=dict)
+    logging: Free = field(default_factory=dict)
+    oomScoreAdj: int = 0
+    portRange: str = ""
+    showHiddenMetricsForVersion: str = ""
+    udpIdleTimeout: str = ""
+    windowsRunAsService: bool = False
+    winkernel: Free = field(default_factory=dict)
