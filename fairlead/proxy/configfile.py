@@ -130,7 +130,7 @@ class DetectLocal:
 
 @dataclass(frozen=True)
 class Document:
-    """Fields below `clientConnection` have no effect."""
+    """The fields below `clientConnection` are checked and not used."""
 
     apiVersion: Annotated[str, Text(_exactly(API_VERSION))] = API_VERSION
     kind: Annotated[str, Text(_exactly(KIND))] = KIND
