@@ -22,7 +22,7 @@ from fairlead.dns.host import MAX_REQUEST
 from fairlead.dns.lines import Patience
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import UdpServer, tcp_factory
+from fairlead.dns.server import TcpServer, UdpServer
 from fairlead.dns.sockets import Pair
 from fairlead.dns.upstream import Upstreams
 from fairlead.dns.zone import Zone
@@ -141,8 +141,7 @@ async def serve_outside(
         forwarder = _Current(nursery, upstreams, dialer, clock)
         resolver = Resolver(Zone(config), cache=cache, forwarder=forwarder, metrics=metrics, clock=clock, log=log)
         resolver.ready = True
-        factory = tcp_factory(resolver)
-        for udp, tcp in sockets:
+        for udp, _ in sockets:
             UdpServer(udp, resolver).start()
-            await asyncio.get_running_loop().create_server(factory, sock=tcp)
+        TcpServer([tcp for _, tcp in sockets], resolver, nursery).start()
         await asyncio.Future()

@@ -20,7 +20,7 @@ from fairlead.dns.loop import ClusterView
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.pages import serve_page
 from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import UdpServer, tcp_factory
+from fairlead.dns.server import TcpServer, UdpServer
 from fairlead.dns.upstream import Upstreams
 from fairlead.dns.zone import Zone
 from fairlead.runtime.transport import Transport
@@ -74,21 +74,15 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
             ("/health", lambda: (200, "OK"), settings.health_port),
             ("/metrics", all_metrics, settings.metrics_port),
         )
-        servers = [await serve_page(path, page, address=settings.address, port=port) for path, page, port in pages]
+        shown = [await serve_page(path, page, address=settings.address, port=port) for path, page, port in pages]
         nursery.spawn(view.run())
-        servers += await _serve(resolver, sockets)
+        for udp, _ in sockets:
+            UdpServer(udp, resolver).start()
+        over_tcp = TcpServer([tcp for _, tcp in sockets], resolver, nursery)
+        over_tcp.start()
         await ending.wait()
         log.info("ending")
         await asyncio.sleep(LAME_S)
-        for server in servers:
+        over_tcp.close()
+        for server in shown:
             server.close()
-
-
-async def _serve(resolver: Resolver, sockets: Sequence[tuple[socket.socket, socket.socket]]) -> list[asyncio.Server]:
-    loop = asyncio.get_running_loop()
-    factory = tcp_factory(resolver)
-    servers = []
-    for udp, tcp in sockets:
-        UdpServer(udp, resolver).start()
-        servers.append(await loop.create_server(factory, sock=tcp))
-    return servers

@@ -12,12 +12,15 @@ import asyncio
 import contextlib
 import mmap
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import cast
 
+from fairlead.base.limits import descriptor_limit
+from fairlead.base.tasks import Nursery
 from fairlead.dns.batch import SLOT, SLOTS, STARTS, Batch
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.wire import EDNS_SIZE, PLAIN_SIZE
+from fairlead.runtime.accepting import Acceptor
 
 _ROUNDS = 4
 _BUFFER = 4 << 20
@@ -142,7 +145,7 @@ def _edns(memory: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 class TcpConnection(asyncio.Protocol):
     """Frames of two bytes of length and a message; answers go out as they are ready, in any order (RFC 7766)."""
 
-    def __init__(self, resolver: Resolver, connections: set[TcpConnection]) -> None:
+    def __init__(self, resolver: Resolver, connections: dict[TcpConnection, None]) -> None:
         self._resolver = resolver
         self._connections = connections
         self._inbox = b""
@@ -155,21 +158,16 @@ class TcpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._peer = str(transport.get_extra_info("peername", ("",))[0])
-        if len(self._connections) >= MOST_CONNECTIONS:
-            transport.close()
-            return
-        self._connections.add(self)
         self._rest()
 
     def connection_lost(self, _: Exception | None) -> None:
         self._ended = True
-        self._connections.discard(self)
+        self._connections.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._inbox += data
-        self._rest()
         self._work()
 
     def eof_received(self) -> bool:
@@ -195,6 +193,7 @@ class TcpConnection(asyncio.Protocol):
                 break
             message, self._inbox = self._inbox[2 : 2 + length], self._inbox[2 + length :]
             self._waiting += 1
+            self._rest()
             said = self._resolver.ask(message, self._answered, protocol="tcp", peer=self._peer)
             if said is not None:
                 self._answered(said)
@@ -217,13 +216,50 @@ class TcpConnection(asyncio.Protocol):
             self._transport.resume_reading()
             asyncio.get_running_loop().call_soon(self._work)
 
+    def abort(self) -> None:
+        self._connections.pop(self, None)
+        self._transport.abort()
+
     def _rest(self) -> None:
+        """Counts the idle time from now: a whole question has come. A part of one is worth nothing."""
+        self._connections.pop(self, None)
+        self._connections[self] = None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(IDLE_S, self._transport.close)
 
 
-def tcp_factory(resolver: Resolver) -> Callable[[], TcpConnection]:
-    """For `loop.create_server`."""
-    connections: set[TcpConnection] = set()
-    return lambda: TcpConnection(resolver, connections)
+class TcpServer:
+    """Answers on listening sockets. If there are too many connections, the one whose last question is oldest goes."""
+
+    def __init__(self, listeners: Sequence[socket.socket], resolver: Resolver, nursery: Nursery) -> None:
+        self._resolver = resolver
+        self._nursery = nursery
+        self._connections: dict[TcpConnection, None] = {}
+        """The one whose last question is oldest comes first."""
+        self._most = max(1, min(MOST_CONNECTIONS, descriptor_limit() // 4))
+        self._acceptors = [Acceptor(sock, self._take, exhausted=self._shed) for sock in listeners]
+
+    def start(self) -> None:
+        """Accepts connections from now on. Owns the sockets."""
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def close(self) -> None:
+        """Accepts no more; connections go on."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+
+    def _take(self, sock: socket.socket) -> None:
+        while len(self._connections) >= self._most:
+            self._shed()
+        self._nursery.spawn(self._open(sock))
+
+    async def _open(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # the client is gone
+            await loop.connect_accepted_socket(lambda: TcpConnection(self._resolver, self._connections), sock)
+
+    def _shed(self) -> None:
+        for oldest in list(self._connections)[:1]:
+            oldest.abort()

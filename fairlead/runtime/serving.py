@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from fairlead.base.tasks import Nursery
 from fairlead.net.linux import trim_heap
+from fairlead.runtime.accepting import Acceptor
 from fairlead.runtime.connections import Connections, Limits
 
 _BACKLOG = 1024
@@ -32,10 +33,6 @@ _CLOSE_S = 2.0
 """For a peer's half of the TLS closure."""
 _LINGER_S = 2.0
 """For the rest of a body that is not wanted."""
-_ACCEPTS_A_TURN = 8
-"""Few, so that a connection gets many turns of the event loop before as many new ones as there may be push it out."""
-_PAUSE_S = 0.02
-"""Without descriptors, until that of a connection just closed is free."""
 _TRIM_FROM = 64
 """Connections that must have been open at once for their memory to be worth giving back."""
 _TRIM_S = 1.0
@@ -140,24 +137,23 @@ class HttpServer:
         self._handler = handler
         self._loop = asyncio.get_running_loop()
         self._nursery = Nursery()
-        self._socks: list[socket.socket] = []
+        self._acceptors: list[Acceptor] = []
         self._most = 0
 
     async def start(self, socks: Sequence[socket.socket]) -> None:
         """Accepts connections from now on. Owns the sockets."""
         await self._nursery.__aenter__()
         for sock in socks:
-            sock.setblocking(False)
             sock.listen(_BACKLOG)
-            self._socks.append(sock)
-            self._loop.add_reader(sock.fileno(), self._accept, sock)
+            acceptor = Acceptor(sock, self._take, exhausted=self.connections.shed)
+            self._acceptors.append(acceptor)
+            acceptor.start()
 
     async def stop(self, timeout_s: float) -> None:
         """Accepts no more, and ends what is under way after `timeout_s`."""
-        for sock in self._socks:
-            self._loop.remove_reader(sock.fileno())
-            sock.close()
-        self._socks.clear()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
         await self._nursery.__aexit__(None, None, None)
         self._manager.pre_shutdown()
         await self._manager.shutdown(timeout_s)
@@ -169,32 +165,13 @@ class HttpServer:
             self._most = len(self.connections)
             self._loop.call_later(_TRIM_S, trim_heap)
 
-    def _accept(self, listener: socket.socket) -> None:
-        for turn in range(_ACCEPTS_A_TURN):
-            try:
-                sock, _ = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionError):
-                return
-            except OSError:  # no descriptors, or no memory
-                if not turn:  # later in a turn perhaps none waits: the kernel looks for a descriptor first
-                    self.connections.shed()
-                    self._pause(listener)
-                return
-            accepted = Accepted(sock)
-            self.connections.add(accepted)
-            self._most = max(self._most, len(self.connections))
-            self._nursery.spawn(self._open(accepted))
-
-    def _pause(self, listener: socket.socket) -> None:
-        self._loop.remove_reader(listener.fileno())
-        self._loop.call_later(_PAUSE_S, self._resume, listener)
-
-    def _resume(self, listener: socket.socket) -> None:
-        if listener in self._socks:
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+    def _take(self, sock: socket.socket) -> None:
+        accepted = Accepted(sock)
+        self.connections.add(accepted)
+        self._most = max(self._most, len(self.connections))
+        self._nursery.spawn(self._open(accepted))
 
     async def _open(self, accepted: Accepted) -> None:
-        accepted.sock.setblocking(False)
         make: Callable[[], Handler] = lambda: self._handler(  # noqa: E731
             self._manager,
             self,

@@ -18,7 +18,7 @@ from fairlead.dns.config import Config
 from fairlead.dns.lines import Dialer, DirectDialer, Patience
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import UdpServer, tcp_factory
+from fairlead.dns.server import TcpServer, UdpServer
 from fairlead.dns.sockets import Pair, listening
 from fairlead.dns.upstream import Upstreams
 from fairlead.dns.wire import AAAA, HEADER, TC, A
@@ -145,7 +145,8 @@ async def ours(config: Config, world: World | None = None, *, dialer: Dialer | N
         udp, tcp = on_loopback()
         server = UdpServer(udp, resolver)
         server.start()
-        listener = await asyncio.get_running_loop().create_server(tcp_factory(resolver), sock=tcp)
+        listener = TcpServer([tcp], resolver, nursery)
+        listener.start()
         try:
             yield Ours(udp.getsockname()[1], resolver, metrics)
         finally:

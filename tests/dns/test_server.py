@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import resource
+import socket
+import time
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from fairlead.base.metrics import render
 from fairlead.dns.config import Config, parse_config
+from fairlead.dns.server import MOST_CONNECTIONS
 from fairlead.dns.wire import HEADER, encode_name, make_query
 from tests.dns.servers import cut_over_udp, missing, ours, over_tcp, over_udp, says, upstream
 from tests.dns.test_answers import TABLE, cluster
@@ -71,6 +78,72 @@ def test_what_is_no_query_ends_its_tcp_connection_and_no_other() -> None:
             assert len(await over_tcp(server.port, plain(1, WEB))) == 1
 
     run(work())
+
+
+async def _ask_again_and_again(port: int, name: str) -> None:
+    async with asyncio.timeout(20):
+        for _ in range(5):
+            assert len(await over_tcp(port, plain(1, name))) == 1
+
+
+def test_more_idle_tcp_connections_than_are_kept_do_not_keep_a_client_out() -> None:
+    async def work() -> None:
+        async with ours(Config(upstreams=()), cluster()) as server, AsyncExitStack() as opened:
+            idle = [
+                await asyncio.open_connection("127.0.0.1", server.port) for _ in range(MOST_CONNECTIONS + 8)
+            ]  # fmt: skip
+            for _, writer in idle:
+                opened.callback(writer.close)
+            await _ask_again_and_again(server.port, WEB)
+            with contextlib.suppress(ConnectionResetError):
+                assert await idle[0][0].read() == b""
+
+    run(work())
+
+
+def test_a_tcp_connection_in_use_outlives_idle_ones() -> None:
+    async def work() -> None:
+        async with ours(Config(upstreams=()), cluster()) as server, AsyncExitStack() as opened:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            opened.callback(writer.close)
+            query = plain(1, WEB)
+            for _ in range(4):
+                for _ in range(MOST_CONNECTIONS // 2):
+                    _, other = await asyncio.open_connection("127.0.0.1", server.port)
+                    opened.callback(other.close)
+                    other.write(b"\1")  # a part of a question does not count as use
+                writer.write(len(query).to_bytes(2, "big") + query)
+                size = int.from_bytes(await reader.readexactly(2), "big")
+                assert (await reader.readexactly(size))[:2] == query[:2]
+
+    run(work())
+
+
+def test_without_descriptors_a_tcp_client_waits_and_the_log_stays_empty(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        async with ours(Config(upstreams=()), cluster()) as server:
+            loop, query = asyncio.get_running_loop(), plain(1, WEB)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            with socket.socket() as one, socket.socket() as other:
+                for client in (one, other):
+                    client.connect(("127.0.0.1", server.port))
+                    client.setblocking(False)
+                    client.send(len(query).to_bytes(2, "big") + query)
+                lowest = os.dup(0)
+                os.close(lowest)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+                try:
+                    busy = time.process_time()
+                    await asyncio.sleep(0.2)  # several attempts to accept, none of which can succeed
+                    assert time.process_time() - busy < 0.1, "it tries without a pause"
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                async with asyncio.timeout(10):
+                    for client in (one, other):
+                        assert await loop.sock_recv(client, 100)
+
+    run(work())
+    assert caplog.records == []
 
 
 def test_other_names_are_asked_once_and_kept() -> None:
