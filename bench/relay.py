@@ -92,7 +92,7 @@ def relay(listener: socket.socket, target: Address) -> None:
     async def main() -> None:
         listener.setblocking(False)
         failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
-        Pump().accept_from(listener, lambda: [target], failed.set_result)
+        Pump(1 << 20).accept_from(listener, lambda: [target], failed.set_result)
         raise await failed
 
     asyncio.run(main())

@@ -2,7 +2,8 @@
 
 What must stay true: what one side has finished is finished on the other; a side that does not read stops the other one
 from being read (256 KiB wait for it at most); a failure arrives as a reset, so that nobody takes what came for all
-there was; nothing is polled that nobody waits for.
+there was; nothing is polled that nobody waits for; connections to one listener, which any user of the machine may
+open, leave descriptors to other listeners and to the rest of the process.
 
 Nine tenths of what a short connection costs here are the kernel's, for one connection accepted and one made; the rest
 is kept small by bare descriptors, few calls and no readers, timers or objects of the event loop for each of them. A
@@ -14,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from ctypes import addressof, c_char, string_at
 from errno import EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EISCONN
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from operator import itemgetter
 from os import close
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 
@@ -48,14 +51,21 @@ _SHUT_WR = socket.SHUT_WR
 
 
 class Pump:
-    """Carries any number of connections on the running event loop. `count` are being carried now."""
+    """Carries connections on the running event loop, at most `most` at once. `count` are being carried now.
 
-    def __init__(self) -> None:
+    A connection too many is refused, unless another source has more than its own: then the newest of that source
+    makes room. So a crowd at one source ends neither older connections nor those of other sources.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._loop = asyncio.get_running_loop()
         self._memory = mmap(-1, _BUFFER, MAP_PRIVATE | MAP_ANONYMOUS)  # no memory before the first connection
         self.buffer = addressof(c_char.from_buffer(self._memory))
         self.watch = Watch()
-        self.pairs: set[_Pair] = set()
+        self.pairs: dict[_Pair, None] = {}
+        """The oldest first."""
+        self._of_source: Counter[int] = Counter()
         self.dialling: dict[_Pair, float] = {}
         """Until when each waits for its server, the first one first."""
         self._timer: asyncio.TimerHandle | None = None
@@ -76,17 +86,42 @@ class Pump:
     def accept_no_more(self, listener: socket.socket) -> None:
         self.watch.remove(listener.fileno())
 
-    def carry(self, peer: int, targets: Sequence[Address]) -> None:
+    def carry(self, peer: int, targets: Sequence[Address], *, source: int = 0) -> None:
         """Joins a connection (a non-blocking descriptor) to the first target that answers. Owns it."""
-        pair = _Pair(self, peer, iter(targets))
-        self.pairs.add(pair)
-        pair.dial()
+        if len(self.pairs) >= self._most and not self._make_room(source):
+            _refuse(peer)
+            return
+        self._add(_Pair(self, peer, iter(targets), source)).dial()
 
-    def meet(self, peer: socket.socket, other: socket.socket) -> None:
+    def meet(self, peer: socket.socket, other: socket.socket, *, source: int = 0) -> None:
         """Joins a connection to another one that is there, or just being made. Owns both."""
-        pair = _Pair(self, _given(peer), iter(()))
-        self.pairs.add(pair)
-        pair.wait_for(_given(other))
+        if len(self.pairs) >= self._most and not self._make_room(source):
+            refuse(peer)
+            refuse(other)
+            return
+        self.watch.close_ended()  # that of the connection which made room
+        self._add(_Pair(self, _given(peer), iter(()), source)).wait_for(_given(other))
+
+    def _add(self, pair: _Pair) -> _Pair:
+        self.pairs[pair] = None
+        self._of_source[pair.source] += 1
+        return pair
+
+    def remove(self, pair: _Pair) -> None:
+        """Forgets a connection that has ended."""
+        if pair in self.pairs:
+            del self.pairs[pair]
+            left = self._of_source[pair.source] = self._of_source[pair.source] - 1
+            if not left:
+                del self._of_source[pair.source]
+
+    def _make_room(self, source: int) -> bool:
+        """Ends the newest connection of the source that has most, if that is more than `source` has."""
+        greediest, count = max(self._of_source.items(), key=itemgetter(1))
+        if count <= self._of_source[source]:
+            return False
+        next(pair for pair in reversed(self.pairs) if pair.source == greediest).reset()
+        return True
 
     def close(self) -> None:
         for pair in list(self.pairs):
@@ -123,7 +158,7 @@ class _Door:
         for _ in range(_ACCEPTS_A_TURN):
             peer = accept(self._fd)
             if peer >= 0:
-                self._pump.carry(peer, self._targets())
+                self._pump.carry(peer, self._targets(), source=self._fd)
                 continue
             code = errno()
             if code == EAGAIN:
@@ -225,10 +260,12 @@ class _Side:
 
 
 class _Pair:
-    __slots__ = ("_client", "_dialled", "_peer", "_server", "_targets", "pump")
+    __slots__ = ("_client", "_dialled", "_peer", "_server", "_targets", "pump", "source")
 
-    def __init__(self, pump: Pump, peer: int, targets: Iterator[Address]) -> None:
+    def __init__(self, pump: Pump, peer: int, targets: Iterator[Address], source: int) -> None:
         self.pump = pump
+        self.source = source
+        """What the connection came to."""
         self._peer = peer
         self._targets = targets
         self._dialled = -1
@@ -308,17 +345,19 @@ class _Pair:
             self.pump.watch.end(side.fd)
             side.fd = -1
         self._client = self._server = None
-        self.pump.pairs.discard(self)
+        self.pump.remove(self)
 
     def _refuse(self) -> None:
-        self.pump.pairs.discard(self)
-        reset_on_close(self._peer)
-        close(self._peer)
+        self.pump.remove(self)
+        _refuse(self._peer)
 
 
 def refuse(sock: socket.socket) -> None:
     """Ends an accepted connection by a reset, which is the nearest thing to having refused it."""
-    fd = _given(sock)
+    _refuse(_given(sock))
+
+
+def _refuse(fd: int) -> None:
     reset_on_close(fd)
     close(fd)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.relay.copy import Address, Pump, refuse
@@ -27,7 +28,7 @@ _MOST_STRANGERS = 256
 async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> None:
     """For ever. Listens on `address`, in the network namespace that it is called in."""
     async with Nursery() as nursery:
-        pump = Pump()
+        pump = Pump(max(1, descriptor_limit() // 8))  # two descriptors each: a quarter of all
         senders: list[_Senders] = []
         for protocol, port in sorted(ports):
             try:
@@ -147,4 +148,4 @@ class _Door:
             refuse(peer)
             raise
         else:
-            self._pump.meet(peer, there)
+            self._pump.meet(peer, there, source=self._port)

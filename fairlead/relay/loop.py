@@ -18,6 +18,7 @@ from fairlead.api.core.service.kind import Service
 from fairlead.api.core.service.predicates import may_have_node_ports
 from fairlead.base.clock import Clock
 from fairlead.base.keys import key_of
+from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, run_all
 from fairlead.net.model import ClusterNetwork
@@ -101,7 +102,7 @@ class Relay:
         log: Log,
     ) -> None:
         self.view = ServiceView()
-        self.pump = Pump()
+        self.pump = Pump(max(1, descriptor_limit() // 4))  # two descriptors each: half of all
         self.note: Callable[[str], object] = lambda key: None
         """Called with a Service whose URLs may have changed."""
         self.warn: Callable[[Service, str], object] = lambda service, text: None

@@ -18,6 +18,7 @@ import pytest
 
 from fairlead.relay.copy import Pump
 
+MOST = 1000
 TCP_CLOSE = 7
 
 Body = Callable[[socket.socket, socket.socket], Awaitable[None]]
@@ -28,7 +29,7 @@ def joined() -> Callable[[Body], None]:
     """Runs a body with the two outer ends of a carried connection; afterwards nothing is left of it."""
 
     async def run(body: Body) -> None:
-        pump, (client, peer) = Pump(), tcp_pair()
+        pump, (client, peer) = Pump(MOST), tcp_pair()
         with socket.create_server(("127.0.0.1", 0)) as service:
             pump.carry(peer.detach(), [service.getsockname()])
             server, _ = service.accept()
@@ -152,7 +153,7 @@ def carry_to(*targets: tuple[str, int]) -> str:
     """What a client gets that is carried to the first of the targets that answers."""
 
     async def go() -> str:
-        pump, (client, peer) = Pump(), tcp_pair()
+        pump, (client, peer) = Pump(MOST), tcp_pair()
         with client:
             pump.carry(peer.detach(), targets)
             try:
@@ -173,7 +174,7 @@ def test_who_does_not_answer_is_passed_over_and_where_nobody_does_the_client_is_
         assert carry_to(closed) == "ConnectionResetError"
 
         async def go() -> str:
-            pump, (client, peer) = Pump(), tcp_pair()
+            pump, (client, peer) = Pump(MOST), tcp_pair()
             with client:
                 pump.carry(peer.detach(), [closed, service.getsockname()])
                 server, _ = await asyncio.get_running_loop().sock_accept(service)
@@ -188,7 +189,7 @@ def test_who_does_not_answer_is_passed_over_and_where_nobody_does_the_client_is_
 def test_a_target_that_is_silent_costs_half_a_second_and_an_end_in_between_leaves_nothing() -> None:
     async def go() -> float:
         gc.collect()  # what tests before this one left would else go in between
-        pump, (client, peer) = Pump(), tcp_pair()
+        pump, (client, peer) = Pump(MOST), tcp_pair()
         before = len(os.listdir("/proc/self/fd"))
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             waiting = [socket.socket() for _ in range(3)]
@@ -228,7 +229,7 @@ def test_a_finished_side_that_died_is_found_out(joined: Callable[[Body], None]) 
 @contextlib.asynccontextmanager
 async def door(*, target: tuple[str, int], errors: list[OSError]) -> AsyncIterator[tuple[Pump, socket.socket]]:
     """A pump that carries what comes to a listener."""
-    pump = Pump()
+    pump = Pump(MOST)
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         listener.setblocking(False)
         pump.accept_from(listener, lambda: [target], errors.append)
@@ -264,6 +265,53 @@ def test_many_connections_of_any_length_arrive_whole_each_at_its_own_peer() -> N
             await until(lambda: pump.count == 0)
 
     asyncio.run(go())
+
+
+def test_a_crowd_at_one_listener_ends_neither_older_connections_nor_those_of_another_listener() -> None:
+    async def go() -> None:
+        loop, most, pump = asyncio.get_running_loop(), 8, Pump(8)
+        errors: list[OSError] = []
+        with contextlib.ExitStack() as opened:
+            service, crowded, other = (
+                opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64)) for _ in range(3)
+            )
+            for listener in (crowded, other):
+                listener.setblocking(False)
+                pump.accept_from(listener, lambda: [service.getsockname()], errors.append)
+
+            async def client(at: socket.socket) -> socket.socket:
+                made = opened.enter_context(socket.socket())
+                made.setblocking(False)
+                await loop.sock_connect(made, at.getsockname())
+                return made
+
+            crowd = [await client(crowded) for _ in range(most)]
+            await until(lambda: pump.count == most)
+            with pytest.raises(ConnectionResetError):
+                await loop.sock_recv(await client(crowded), 1)
+            for number in range(1, most // 2 + 1):
+                elsewhere = await client(other)
+                with pytest.raises(ConnectionResetError):  # the newest of the crowd makes room
+                    await loop.sock_recv(crowd[-number], 1)
+                assert pump.count == most
+            carried = [opened.enter_context(service.accept()[0]) for _ in range(most + most // 2)]
+            for end in (crowd[0], elsewhere):
+                await loop.sock_sendall(end, b"still here")
+            for at in (0, -1):
+                carried[at].setblocking(False)
+                assert await loop.sock_recv(carried[at], 100) == b"still here"
+            for end in (*crowd, *carried[:most]):
+                end.close()
+            await until(lambda: pump.count == most // 2)
+            await client(crowded)
+            await until(lambda: pump.count == most // 2 + 1)
+            for listener in (crowded, other):
+                pump.accept_no_more(listener)
+            pump.close()
+        assert pump.count == 0
+        assert errors == []
+
+    asyncio.run(asyncio.wait_for(go(), 20))
 
 
 def test_a_door_that_finds_no_descriptor_says_so_once_and_can_be_opened_again() -> None:
