@@ -16,47 +16,49 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
+from fairlead.proxy.activebackend import ProxyContext
 from fairlead.proxy.backend import Backend
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.inforce import Around
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import cluster_pods
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.site import Site, cluster_site, of_family
+from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier, of_family
 from fairlead.service.node import NodeView
 
 NAMES = ("nftables", "iptables", "iptables-legacy")
 """`iptables` is by the programs for nf_tables."""
 
 
-def kernel_backend(name: str, site: Site, network: ClusterNetwork) -> Backend:
+def kernel_backend(name: str, proxier: ProxierConfig, network: ClusterNetwork) -> Backend:
     """In the network namespace of the calling thread."""
     if name == "nftables":
-        return NftablesBackend(NftKernel(), site)
+        return NftablesBackend(NftKernel(), proxier)
     kind = "legacy" if name.endswith("legacy") else "nft"
-    pods = of_family(cluster_pods(network), site.family)
-    return IptablesBackend(IptablesKernel(site.family.table, kind=kind), site, pods=pods)
+    pods = of_family(cluster_pods(network), proxier.family)
+    return IptablesBackend(IptablesKernel(proxier.family.table, kind=kind), proxier, pods=pods)
 
 
 def kernel_proxy(name: str, node: NodeView, network: ClusterNetwork) -> Proxy:
     """In the network namespace of the calling thread."""
     mode = ProxyConfig(mode="nftables" if name == "nftables" else "iptables")
-    site = cluster_site(network, node.family)
-    backend = kernel_backend(name, site, network)
-    around = Around(site, {mode.mode: lambda _: backend}, NftKernel(), lambda _: None)
-    return Proxy(around, mode, node=node, clock=RealClock(), log=SILENT)
+    proxier = cluster_proxier(network, node.family)
+    backend = kernel_backend(name, proxier, network)
+    context = ProxyContext(proxier, {mode.mode: lambda _: backend}, NftKernel(), lambda _: None)
+    return Proxy(context, mode, node=node, clock=RealClock(), log=SILENT)
 
 
 def fake_backend(name: str, network: ClusterNetwork) -> tuple[Backend, Callable[[NodeView], Callable[[Packet], Trace]]]:
     """And what makes a tracer of what it holds."""
-    site, rng = cluster_site(network), random.Random(1)
+    proxier, rng = cluster_proxier(network), random.Random(1)
     if name == "nftables":
         nft = FakeNft()
-        return NftablesBackend(nft, site), lambda node: Tracer(nft.tables[TABLE], local=node.addresses, rng=rng).trace
+        return NftablesBackend(
+            nft, proxier
+        ), lambda node: Tracer(nft.tables[TABLE], local=node.addresses, rng=rng).trace
     tables = FakeIptables()
-    backend = IptablesBackend(tables, site, pods=cluster_pods(network))
+    backend = IptablesBackend(tables, proxier, pods=cluster_pods(network))
     return backend, lambda node: IptablesTracer(tables, local=node.addresses, rng=rng).trace
 
 

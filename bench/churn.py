@@ -37,7 +37,7 @@ from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nodes import node_view
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 REPLICAS = 4
@@ -209,10 +209,10 @@ async def _one_turn(proxy: Proxy, clients: Clients, pieces: list[EndpointSlice],
 async def _compare(stage: Stage, name: str, ready: list[frozenset[int]]) -> list[str]:
     """The kernel's rules against a plan made afresh, and what the tracer says of it against what answers."""
     wanted = {f"churn/s{i}": Source(make_service(i), [make_slice(i, replicas)]) for i, replicas in enumerate(ready)}
-    real = linux.in_netns(stage.node, lambda: kernel_backend(name, cluster_site(_NETWORK), _NETWORK))
+    real = linux.in_netns(stage.node, lambda: kernel_backend(name, cluster_proxier(_NETWORK), _NETWORK))
     fake, tracing = fake_backend(name, _NETWORK)
     for backend in (real, fake):
-        backend.take(wanted, node=_NODE)
+        backend.plan(wanted, node=_NODE)
     outcome = await real.resync()
     wrong = [f"the kernel differs: {outcome}"] if outcome.anything else []
     await fake.resync()

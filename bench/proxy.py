@@ -1,7 +1,7 @@
 """The proxy at size: into the kernel, one change at a time, and what connections through it cost.
 
 `python -m bench.proxy [--full] [--backend nftables|iptables|iptables-legacy ...] [services ...]`. Runs the real
-planner, ledger and kernel table in user and network namespaces of its own, so as any user, each size in a process of
+planner, mirror and kernel table in user and network namespaces of its own, so as any user, each size in a process of
 its own. The load is from cached objects to a complete kernel table; a change is from the informer's call to the
 kernel's answer. Baseline of the same run: a chain for each Service, as upstream's proxy lays its rules out, written by
 the same library in transactions as large as it can send.

@@ -12,8 +12,8 @@ from ipaddress import ip_address, ip_network
 from fairlead.api.core.node.kind import Node
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.setup import outside_of
-from fairlead.proxy.site import Site, of_family
+from fairlead.proxy.proxierconfig import ProxierConfig, of_family
+from fairlead.proxy.setup import detector_of
 from fairlead.service.node import NodeView
 from fairlead.service.wellknown import ZONE_LABEL
 
@@ -56,6 +56,6 @@ def _is_good(text: str) -> bool:
     return True
 
 
-def base_site(view: NodeView, config: ProxyConfig, services: Sequence[str]) -> Site:
+def base_proxier(view: NodeView, config: ProxyConfig, services: Sequence[str]) -> ProxierConfig:
     """`services`: the ranges of cluster IPs, of both families, as far as the API tells them."""
-    return Site(view.family, outside_of(config, view), of_family(services, view.family))
+    return ProxierConfig(view.family, detector_of(config, view), of_family(services, view.family))

@@ -19,9 +19,9 @@ from fairlead.runtime.informer import InformerSet
 
 class ConfigFollower:
     def __init__(
-        self, take: Callable[[ProxyConfig], object], *, default: ProxyConfig, recorder: Recorder, log: Log
+        self, apply: Callable[[ProxyConfig], object], *, default: ProxyConfig, recorder: Recorder, log: Log
     ) -> None:
-        self._take = take
+        self._apply = apply
         self._default = default
         self._recorder = recorder
         self._log = log
@@ -35,7 +35,7 @@ class ConfigFollower:
     def _changed(self, _: str, __: ConfigMap | None, new: ConfigMap | None) -> None:
         if new is None or KEY not in new.data:
             self._text = None
-            self._take(self._default)
+            self._apply(self._default)
             return
         text = new.data[KEY]
         if text == self._text:
@@ -47,14 +47,14 @@ class ConfigFollower:
             self._log.warn("the settings are wrong, and the old ones stay", error=error)
             self._recorder.event(new, "Warning", "InvalidConfiguration", f"{KEY}: {error}; the old settings stay")
             return
-        self._take(config)
+        self._apply(config)
 
 
 class RangeFollower:
     """Tells of the ranges that cluster IPs come from, as the API's ServiceCIDRs have them, in order."""
 
-    def __init__(self, take: Callable[[list[str]], object]) -> None:
-        self._take = take
+    def __init__(self, apply: Callable[[list[str]], object]) -> None:
+        self._apply = apply
         self._ranges: dict[str, list[str]] = {}
 
     def follow(self, informers: InformerSet) -> None:
@@ -65,4 +65,4 @@ class RangeFollower:
         self._ranges.pop(key, None)
         if new is not None:
             self._ranges[key] = new.spec.cidrs
-        self._take(sorted({cidr for cidrs in self._ranges.values() for cidr in cidrs}))
+        self._apply(sorted({cidr for cidrs in self._ranges.values() for cidr in cidrs}))

@@ -7,7 +7,7 @@ What must stay true:
 - A refused change is never the end: all is brought in line as a whole, with back-off. What is refused even then is
   tried again later and delays no other change. Stale UDP flows are deleted for what was done, whatever was refused.
 - Somebody else's change is looked for at every period, and repaired.
-- Settings change under traffic (`inforce.py`).
+- Settings change under traffic (`activebackend.py`).
 
 Other users of the plans (metrics, health checks) read `Proxy`; they are not in the backends.
 """
@@ -26,14 +26,14 @@ from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.metrics import Family
 from fairlead.net.errors import KernelRefused
+from fairlead.proxy.activebackend import ActiveBackend, ProxyContext
 from fairlead.proxy.applied import AppliedRevision
 from fairlead.proxy.backend import Backend, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.flows import stale_flows, surroundings
-from fairlead.proxy.inforce import Around, InForce
+from fairlead.proxy.conntrack import destinations, stale_entries
 from fairlead.proxy.metrics import ProxyMetrics
+from fairlead.proxy.proxierconfig import ProxierConfig
 from fairlead.proxy.setup import set_up
-from fairlead.proxy.site import Site
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
@@ -54,7 +54,7 @@ class ProxyStats:
     changes: int = 0
     repairs: int = 0
     """How often the table was not as this proxy had left it."""
-    flows_forgotten: int = 0
+    entries_deleted: int = 0
     last_sync_s: float = 0.0
     """How long the last sync took, from the look at the caches to the kernel's answer."""
     last_synced_at: float = 0.0
@@ -64,7 +64,7 @@ class ProxyStats:
 class Proxy:
     """One node's proxy, in one address family. It does what `view` says."""
 
-    def __init__(self, around: Around, config: ProxyConfig, *, node: NodeView, clock: Clock, log: Log) -> None:
+    def __init__(self, context: ProxyContext, config: ProxyConfig, *, node: NodeView, clock: Clock, log: Log) -> None:
         self.view = ServiceView()
         self.stats = ProxyStats()
         self.metrics = ProxyMetrics(node.family.name)
@@ -75,10 +75,10 @@ class Proxy:
         """Called with the number of rules and elements that somebody else had changed."""
         self.on_planned: list[Callable[[Iterable[str]], object]] = []
         """Called with the Services, as `namespace/name`, that are planned anew."""
-        self._around = around
+        self._context = context
         self._config = config
-        self._setup = set_up(config, around.site, node)
-        self.in_force = InForce(around, self._setup, log=log)
+        self._setup = set_up(config, context.proxier, node)
+        self.active = ActiveBackend(context, self._setup, log=log)
         self._node = node
         self._clock = clock
         self._log = log
@@ -99,14 +99,14 @@ class Proxy:
     @property
     def mode(self) -> str:
         """As upstream's `/proxyMode` says it: the one in force."""
-        return self.in_force.setup.mode
+        return self.active.setup.mode
 
     def families(self) -> list[Family]:
         """All metrics of this address family."""
         found = list(self.metrics.families())
-        if self.in_force.begun:
-            failures, cleanups = self.stats.failures, self.in_force.cleanup_failures
-            found += self._used.families(self.metrics.labels, failures=failures, cleanup_failures=cleanups)
+        if self.active.begun:
+            failures, cleanups = self.stats.failures, self.active.cleanup_failures
+            found += self._backend.families(self.metrics.labels, failures=failures, cleanup_failures=cleanups)
         return found
 
     def follow(self, informers: InformerSet) -> None:
@@ -115,13 +115,13 @@ class Proxy:
         self.applied.follow(informers)
         self.metrics.follow(informers, self._clock)
 
-    def move(self, node: NodeView, site: Site | None = None) -> None:
+    def move(self, node: NodeView, proxier: ProxierConfig | None = None) -> None:
         """The node is not what it was, such as in another zone: Services may have other endpoints."""
         if node != self._node:
             self._node = node
             self.view.mark_all()
-        if site is not None:
-            self._around = replace(self._around, site=site)
+        if proxier is not None:
+            self._context = replace(self._context, proxier=proxier)
         self._set_up()
 
     def configure(self, config: ProxyConfig) -> None:
@@ -130,10 +130,10 @@ class Proxy:
         self._set_up()
 
     def _set_up(self) -> None:
-        setup = set_up(self._config, self._around.site, self._node)
+        setup = set_up(self._config, self._context.proxier, self._node)
         if setup != self._setup:
             self._setup = setup
-            self.in_force.forgive()
+            self.active.forgive()
             self.view.wake()
 
     async def run(self) -> None:
@@ -141,11 +141,11 @@ class Proxy:
         left: set[str] = set()
         while True:
             # The first time, and after an error, there is something to do even if nothing changed.
-            dirty = left | (self.view.take() if self._whole else await self._changed())
+            dirty = left | (self.view.drain() if self._whole else await self._changed())
             left = set()
             self.applied.begin()
             try:
-                await self._put_in_force()
+                await self._activate()
                 await self._sync(dirty)
             except KernelRefused as error:
                 self.stats.failures += 1
@@ -171,11 +171,11 @@ class Proxy:
         pause = self._earliest - self._clock.monotonic()
         if pause > 0:
             await asyncio.sleep(pause)
-        return self.view.take()
+        return self.view.drain()
 
-    async def _put_in_force(self) -> None:
+    async def _activate(self) -> None:
         """The settings, where they are not yet."""
-        wanted, now = self._setup, self.in_force
+        wanted, now = self._setup, self.active
         if not now.begun:
             now.begin(wanted)
         elif now.is_due(wanted):
@@ -191,7 +191,7 @@ class Proxy:
     async def _fill(self, backend: Backend) -> None:
         """Tells a new backend of all Services."""
         for some in _batches(sorted(self.view.keys()), _PLANS_A_TURN):
-            backend.take(self._sources(some), node=self._node)
+            backend.plan(self._sources(some), node=self._node)
             await asyncio.sleep(0)
 
     async def _sync(self, dirty: set[str]) -> None:
@@ -199,55 +199,55 @@ class Proxy:
         check = start >= self._next_check
         whole, pending = self._whole, self.metrics.begin()
         try:
-            await self._bring(dirty, check=check)
+            await self._apply(dirty, check=check)
         except KernelRefused:
             self.metrics.put_back(pending)
             raise
         if whole or check:
-            await self.in_force.clean()
+            await self.active.clean()
         if check:
-            self._next_check = start + self.in_force.setup.sync_s
-            self.in_force.forgive()
-            self._forget_stale(None)
-        self._earliest = start + self.in_force.setup.min_sync_s
+            self._next_check = start + self.active.setup.sync_s
+            self.active.forgive()
+            self._delete_stale(None)
+        self._earliest = start + self.active.setup.min_sync_s
         self.stats.syncs += 1
         self.stats.last_synced_at = self._clock.monotonic()
         self.stats.last_sync_s = self.stats.last_synced_at - start
         if whole or dirty:
             self.metrics.end(pending, self.stats.last_sync_s, full=whole, clock=self._clock)
 
-    async def _bring(self, dirty: set[str], *, check: bool) -> None:
+    async def _apply(self, dirty: set[str], *, check: bool) -> None:
         if self._whole:
             await self._sync_all(dirty)
         else:
-            if check and self._used.touched():
+            if check and self._backend.touched():
                 await self._repair()
             for some in _batches(sorted(dirty), _PLANS_A_TURN):
-                self._take(some)
-                outcome = await self._used.apply()
+                self._plan(some)
+                outcome = await self._backend.apply()
                 self._done(outcome)
                 if outcome.refused is not None:
                     raise outcome.refused
         if check:
-            await self._used.tidy()
+            await self._backend.tidy()
 
     @property
-    def _used(self) -> Backend:
-        return self.in_force.backend
+    def _backend(self) -> Backend:
+        return self.active.backend
 
     async def _sync_all(self, dirty: set[str]) -> None:
         with uncollected():
             for some in _batches(sorted(dirty), _PLANS_A_TURN):
-                self._take(some)
+                self._plan(some)
                 await asyncio.sleep(0)
-            outcome = await self._bring_in_line()
-        self.in_force.settle()
+            outcome = await self._resync()
+        self.active.settle()
         self.stats.full_syncs += 1
-        self._log.info("rules in line", services=self._used.services, changes=outcome.changes)
+        self._log.info("rules in line", services=self._backend.services, changes=outcome.changes)
 
-    async def _bring_in_line(self) -> Outcome:
+    async def _resync(self) -> Outcome:
         self._whole = True
-        outcome = await self._used.resync()
+        outcome = await self._backend.resync()
         self._done(outcome)
         if outcome.given_up and outcome.refused is not None:
             raise outcome.refused
@@ -268,7 +268,7 @@ class Proxy:
 
     async def _repair(self) -> None:
         """Somebody did something; it may have been about other rules only."""
-        outcome = await self._bring_in_line()
+        outcome = await self._resync()
         if not outcome.anything:
             return
         count = outcome.changes + outcome.structure
@@ -277,9 +277,9 @@ class Proxy:
         for tell in self.on_repair:
             tell(count)
 
-    def _take(self, keys: Iterable[str]) -> None:
+    def _plan(self, keys: Iterable[str]) -> None:
         changed = self._sources(keys)
-        self.metrics.planned(self._used.take(changed, node=self._node))
+        self.metrics.planned(self._backend.plan(changed, node=self._node))
         for tell in self.on_planned:
             tell(changed)
 
@@ -290,20 +290,20 @@ class Proxy:
     def _done(self, outcome: Outcome) -> None:
         self.stats.changes += outcome.changes
         if outcome.frontends:
-            self._forget_stale(outcome.frontends)
+            self._delete_stale(outcome.frontends)
 
-    def _forget_stale(self, changed: frozenset[UdpFrontend] | None) -> None:
+    def _delete_stale(self, changed: frozenset[UdpFrontend] | None) -> None:
         """Among all flows, or those of frontends that changed."""
         start = self._clock.monotonic()
-        around = surroundings(self._node, self.in_force.setup.site)
+        ours = destinations(self._node, self.active.setup.proxier)
         try:
-            flows = self._around.flows.flows(self._node.family.table)
-            forgotten = self._around.flows.forget(list(stale_flows(flows, self._used, around, changed=changed)))
+            flows = self._context.flows.flows(self._node.family.table)
+            deleted = self._context.flows.delete_flows(list(stale_entries(flows, self._backend, ours, changed=changed)))
         except KernelRefused as error:
             self._log.warn("stale UDP flows may be left", error=error)
             return
-        self.stats.flows_forgotten += forgotten
-        self.metrics.reconciled(self._clock.monotonic() - start, forgotten)
+        self.stats.entries_deleted += deleted
+        self.metrics.reconciled(self._clock.monotonic() - start, deleted)
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -41,7 +41,7 @@ class ProxyMetrics:
         self.labels: Labels = (("ip_family", family),)
         self.service_changes = 0
         self.endpoint_changes = 0
-        self.forgotten = 0
+        self.deleted = 0
         self.last_queued = 0.0
         self.last_synced = 0.0
         self.duration = Histogram(_SYNC_BOUNDS)
@@ -103,9 +103,9 @@ class ProxyMetrics:
             for policy, without in self.no_local.items():
                 (without.add if policy in lacking else without.discard)(key)
 
-    def reconciled(self, seconds: float, forgotten: int) -> None:
+    def reconciled(self, seconds: float, deleted: int) -> None:
         self.reconciling.add(seconds)
-        self.forgotten += forgotten
+        self.deleted += deleted
 
     def _triggered(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         text = new.metadata.annotations.get(TRIGGER_TIME_ANNOTATION) if new is not None else None
@@ -177,6 +177,6 @@ _NUMBERS: tuple[tuple[str, Type, str, Callable[[ProxyMetrics, Pending], float]],
         "conntrack_reconciler_deleted_entries_total",
         "counter",
         "Stale conntrack entries deleted.",
-        lambda m, _: m.forgotten,
+        lambda m, _: m.deleted,
     ),
 )

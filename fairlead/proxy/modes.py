@@ -10,15 +10,15 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.run import IptablesKernel, Turns
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
+from fairlead.proxy.activebackend import Makers
 from fairlead.proxy.backend import Backend
-from fairlead.proxy.inforce import Makers
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
-from fairlead.proxy.site import Site, of_family
+from fairlead.proxy.proxierconfig import ProxierConfig, of_family
 
 
-def nftables_only(nft: Nft) -> dict[str, Callable[[Site], Backend]]:
-    return {"nftables": lambda site: NftablesBackend(nft, site)}
+def nftables_only(nft: Nft) -> dict[str, Callable[[ProxierConfig], Backend]]:
+    return {"nftables": lambda proxier: NftablesBackend(nft, proxier)}
 
 
 def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
@@ -29,9 +29,9 @@ def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
     turns = Turns()
     programs = cache(lambda family: IptablesKernel(family, turns=turns))
 
-    def iptables(site: Site) -> Backend:
-        tables = programs(site.family.table)
-        return IptablesBackend(tables, site, pods=of_family(ranges, site.family))
+    def iptables(proxier: ProxierConfig) -> Backend:
+        tables = programs(proxier.family.table)
+        return IptablesBackend(tables, proxier, pods=of_family(ranges, proxier.family))
 
     return {**nftables_only(nft), "iptables": iptables}
 

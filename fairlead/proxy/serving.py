@@ -69,14 +69,14 @@ def bindings_of(config: ProxyConfig) -> Bindings:
     return Bindings(config.healthz, config.metrics)
 
 
-async def serve(informers: InformerSet, station: Station) -> None:
+async def serve(informers: InformerSet, server: ProxyServer) -> None:
     """For ever; runs the informers too, which the station and its proxies follow by then."""
 
     async def work(proxy: Proxy) -> None:
         await informers.wait_synced()
         await proxy.run()
 
-    await run_all(informers.run(), station.run(), *(work(proxy) for proxy in station.proxies))
+    await run_all(informers.run(), server.run(), *(work(proxy) for proxy in server.proxies))
 
 
 def follow_zone(proxies: Iterable[Proxy], node: Node | None) -> None:
@@ -86,12 +86,12 @@ def follow_zone(proxies: Iterable[Proxy], node: Node | None) -> None:
         proxy.move(replace(proxy.node, zone=zone))
 
 
-def follow_config(informers: InformerSet, station: Station, *, default: ProxyConfig, log: Log) -> None:
+def follow_config(informers: InformerSet, server: ProxyServer, *, default: ProxyConfig, log: Log) -> None:
     """Before the informers run: has the station do what the cluster's settings say."""
-    ConfigFollower(station.configure, default=default, recorder=station.recorder, log=log).follow(informers)
+    ConfigFollower(server.configure, default=default, recorder=server.recorder, log=log).follow(informers)
 
 
-class Station:
+class ProxyServer:
     """What others see of a node's proxies. There is one for each address family of the node."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Station:
         for proxy in self.proxies:
             proxy.follow(informers)
             proxy.on_repair.append(self._repaired)
-            proxy.in_force.on_refused.append(self._settings_refused)
+            proxy.active.on_refused.append(self._settings_refused)
             proxy.on_planned.append(self._planned)
         nodes = informers.cached(NODE) or informers.of(NODE, fields=f"metadata.name={self._name}")
         nodes.add_handler(self._node_changed)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 
 from fairlead.net.family import IPV4, IPV6
 from fairlead.proxy.config import SYNC_PERIOD_S, ProxyConfig
-from fairlead.proxy.site import Outside, Site, of_family
+from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector, of_family
 from fairlead.service.node import NodeView
 
 _ALL = {IPV4: "0.0.0.0/0", IPV6: "::/0"}
@@ -17,7 +17,7 @@ _LOOPBACK = {IPV4: "127.0.0.0/8", IPV6: "::1/128"}
 @dataclass(frozen=True, slots=True)
 class Setup:
     mode: str
-    site: Site
+    proxier: ProxierConfig
     min_sync_s: float = 0.0
     sync_s: float = SYNC_PERIOD_S
 
@@ -43,22 +43,22 @@ def _without_loopback(text: str) -> tuple[str, ...]:
     return tuple(str(part) for part in sorted(network.address_exclude(loopback)))
 
 
-def set_up(config: ProxyConfig, base: Site, node: NodeView) -> Setup:
+def set_up(config: ProxyConfig, base: ProxierConfig, node: NodeView) -> Setup:
     """What the settings make of a proxy that works at `base`."""
-    site = replace(base, masquerade_all=config.masquerade_all, node_ports=node_port_ranges(config, node))
-    return Setup(config.mode, site, config.min_sync_s, config.sync_s)
+    proxier = replace(base, masquerade_all=config.masquerade_all, node_ports=node_port_ranges(config, node))
+    return Setup(config.mode, proxier, config.min_sync_s, config.sync_s)
 
 
-def outside_of(config: ProxyConfig, node: NodeView) -> Outside:
+def detector_of(config: ProxyConfig, node: NodeView) -> TrafficDetector:
     """For a proxy that runs alone: by what clients elsewhere are told, as upstream's `detectLocalMode` says."""
     own = (str(node.pod_cidr),) if node.pod_cidr is not None else ()
     cluster = of_family(config.cluster_cidrs, node.family)
     match config.detect_local:
         case "BridgeInterface" | "InterfaceNamePrefix":
-            return Outside(pod_links=config.link)
+            return TrafficDetector(pod_links=config.link)
         case "ClusterCIDR":
-            return Outside(pods=cluster)
+            return TrafficDetector(pods=cluster)
         case "NodeCIDR":
-            return Outside(pods=own)
+            return TrafficDetector(pods=own)
         case _:
-            return Outside(pods=cluster or own)
+            return TrafficDetector(pods=cluster or own)

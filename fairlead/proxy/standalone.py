@@ -13,12 +13,12 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
 from fairlead.machinery.status import StatusError
 from fairlead.net.conntrack.model import FlowTable
-from fairlead.proxy.alone import base_site, node_views
+from fairlead.proxy.activebackend import Makers, ProxyContext
+from fairlead.proxy.alone import base_proxier, node_views
 from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.following import RangeFollower
-from fairlead.proxy.inforce import Around, Makers
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.serving import Station, bindings_of, serve
+from fairlead.proxy.serving import ProxyServer, bindings_of, serve
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.node import NodeView
@@ -92,7 +92,7 @@ class _Alone:
         self._log = log
         self._proxies = [
             Proxy(
-                Around(base_site(view, config, ()), kernel.makers, kernel.flows, kernel.route_localnet),
+                ProxyContext(base_proxier(view, config, ()), kernel.makers, kernel.flows, kernel.route_localnet),
                 config,
                 node=view,
                 clock=clock,
@@ -100,16 +100,16 @@ class _Alone:
             )
             for view in views
         ]
-        self._station = Station(
+        self._server = ProxyServer(
             self._proxies, client=client, clock=clock, log=log, bindings=bindings_of(config), moved=self._node_changed
         )
 
     async def run(self) -> None:
         informers = InformerSet(self._client, log=self._log)
-        self._station.follow(informers)
+        self._server.follow(informers)
         if await self._has_ranges():
             RangeFollower(self._ranges_changed).follow(informers)
-        await run_all(serve(informers, self._station), self._until_others())
+        await run_all(serve(informers, self._server), self._until_others())
 
     async def _until_others(self) -> None:
         await self._others.wait()
@@ -142,4 +142,4 @@ class _Alone:
 
     def _moved(self) -> None:
         for proxy, view in zip(self._proxies, self._views, strict=True):
-            proxy.move(view, base_site(view, self._config, self._ranges))
+            proxy.move(view, base_proxier(view, self._config, self._ranges))

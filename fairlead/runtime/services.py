@@ -59,9 +59,9 @@ class ServiceView:
     async def changed(self) -> set[str]:
         """Waits until something changed; returns which Services, and forgets that they did."""
         await self._wake.wait()
-        return self.take()
+        return self.drain()
 
-    def take(self) -> set[str]:
+    def drain(self) -> set[str]:
         """As `changed`, without waiting."""
         self._wake.clear()
         dirty, self._dirty = self._dirty, set()

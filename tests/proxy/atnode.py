@@ -12,8 +12,8 @@ from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Restore
 from fairlead.proxy.backend import Source
 from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.site import Site
-from tests.proxy.backends import bring, pods, site_of
+from fairlead.proxy.proxierconfig import ProxierConfig
+from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.test_paths import view
 
 SVC, EXT = "KUBE-SVC-LOLE4ISW44XBNF3G", "KUBE-EXT-LOLE4ISW44XBNF3G"
@@ -23,11 +23,11 @@ LAST = "kubernetes service nodeports; NOTE: this must be the last rule in this c
 class Node1:
     """The backend of the first node, over the fake."""
 
-    def __init__(self, tables: FakeIptables | None = None, site: Site | None = None) -> None:
+    def __init__(self, tables: FakeIptables | None = None, proxier: ProxierConfig | None = None) -> None:
         self.tables = tables or FakeIptables()
-        site = site or site_of(IPV6 if self.tables.family == "ip6" else IPV4)
-        self.node = view("node1", site.family)
-        self.backend = IptablesBackend(self.tables, site, pods=() if site.outside.pods else pods(site.family))
+        proxier = proxier or proxier_of(IPV6 if self.tables.family == "ip6" else IPV4)
+        self.node = view("node1", proxier.family)
+        self.backend = IptablesBackend(self.tables, proxier, pods=() if proxier.detector.pods else pods(proxier.family))
         asyncio.run(self.backend.resync())
 
     def put(self, wanted: Service | None, slices: Sequence[EndpointSlice] = (), name: str = "web") -> list[Restore]:

@@ -24,7 +24,7 @@ from fairlead.proxy.backend import Backend, Outcome, Source
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.site import Site, cluster_site
+from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier
 from fairlead.service.node import NodeView
 
 BOTH = ClusterNetwork(six=Network6())
@@ -44,8 +44,8 @@ class Kind:
     error, and masquerades a node's own clients of cluster IPs too. `needs`: the program without which it cannot be."""
 
     name: str
-    fake: Callable[[Site], tuple[Backend, Tracing]]
-    kernel: Callable[[Site], Backend]
+    fake: Callable[[ProxierConfig], tuple[Backend, Tracing]]
+    kernel: Callable[[ProxierConfig], Backend]
     iptables: bool = False
     needs: str = ""
 
@@ -62,33 +62,33 @@ def pods(family: Family) -> tuple[str, ...]:
     return (str(BOTH.pod_cidr if family is IPV4 else BOTH.six.pod_cidr),)
 
 
-def _fake_nftables(site: Site) -> tuple[Backend, Tracing]:
+def _fake_nftables(proxier: ProxierConfig) -> tuple[Backend, Tracing]:
     nft = FakeNft()
-    name = TABLE if site.family is IPV4 else f"ip6 {TABLE}"
+    name = TABLE if proxier.family is IPV4 else f"ip6 {TABLE}"
 
     def tracing(node: NodeView, rng: random.Random) -> Tracer:
         return NftTracer(nft.tables[name], local=node.addresses, rng=rng)
 
-    return NftablesBackend(nft, site), tracing
+    return NftablesBackend(nft, proxier), tracing
 
 
-def _fake_iptables(site: Site) -> tuple[Backend, Tracing]:
+def _fake_iptables(proxier: ProxierConfig) -> tuple[Backend, Tracing]:
     tables, recent = FakeIptables(), dict[str, set[str]]()
 
     def tracing(node: NodeView, rng: random.Random) -> Tracer:
         return IptablesTracer(tables, local=node.addresses, rng=rng, recent=recent)
 
-    return IptablesBackend(tables, site, pods=pods(site.family)), tracing
+    return IptablesBackend(tables, proxier, pods=pods(proxier.family)), tracing
 
 
-def _programs(kind: str) -> Callable[[Site], Backend]:
-    def make(site: Site) -> Backend:
-        return IptablesBackend(IptablesKernel(site.family.table, kind=kind), site, pods=pods(site.family))
+def _programs(kind: str) -> Callable[[ProxierConfig], Backend]:
+    def make(proxier: ProxierConfig) -> Backend:
+        return IptablesBackend(IptablesKernel(proxier.family.table, kind=kind), proxier, pods=pods(proxier.family))
 
     return make
 
 
-NFTABLES = Kind("nftables", _fake_nftables, lambda site: NftablesBackend(NftKernel(), site))
+NFTABLES = Kind("nftables", _fake_nftables, lambda proxier: NftablesBackend(NftKernel(), proxier))
 IPTABLES = Kind("iptables", _fake_iptables, _programs("nft"), True, "iptables-nft-restore")
 LEGACY = replace(IPTABLES, name="iptables-legacy", kernel=_programs("legacy"), needs="iptables-legacy-restore")
 
@@ -105,9 +105,9 @@ KERNELS = pytest.mark.parametrize("kind", [needing(kind) for kind in (NFTABLES, 
 
 def bring(backend: Backend, changed: Mapping[str, Source], node: NodeView, *, whole: bool = False) -> Outcome:
     """As the proxy's loop does it."""
-    backend.take(changed, node=node)
+    backend.plan(changed, node=node)
     return asyncio.run(backend.resync() if whole else backend.apply())
 
 
-def site_of(family: Family = IPV4) -> Site:
-    return cluster_site(BOTH, family)
+def proxier_of(family: Family = IPV4) -> ProxierConfig:
+    return cluster_proxier(BOTH, family)

@@ -12,12 +12,12 @@ from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
+from fairlead.proxy.activebackend import ProxyContext
 from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.inforce import Around
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import nftables_only
-from fairlead.proxy.site import Site, cluster_site
+from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier
 from fairlead.service.node import NodeView
 
 
@@ -31,12 +31,12 @@ class FakeRules:
     """Raised, first one first, by the next calls of `resync`, `apply` and `cleanup`."""
     absent: str = ""
     """Why the mode cannot be had."""
-    sites: list[Site] = field(default_factory=list)
+    proxiers: list[ProxierConfig] = field(default_factory=list)
 
-    def make(self, site: Site) -> FakeBackend:
+    def make(self, proxier: ProxierConfig) -> FakeBackend:
         if self.absent:
             raise KernelRefused(self.absent)
-        self.sites.append(site)
+        self.proxiers.append(proxier)
         return FakeBackend(self)
 
     def say(self, text: str) -> None:
@@ -56,10 +56,10 @@ class FakeBackend:
     def services(self) -> int:
         return len(self._wanted)
 
-    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+    def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
         return None
 
-    def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
+    def plan(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
         self._wanted -= changed.keys()
         self._wanted |= {key for key, source in changed.items() if source.service is not None}
         return dict.fromkeys(changed, ())
@@ -97,5 +97,5 @@ def nftables_proxy(
     node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, config: ProxyConfig | None = None
 ) -> Proxy:
     """The proxy of a node of a cluster of this program's own, in the family of `node`, with one mode to choose from."""
-    around = Around(cluster_site(network, node.family), nftables_only(nft), nft, lambda _: None)
-    return Proxy(around, config or ProxyConfig(), node=node, clock=clock, log=log)
+    context = ProxyContext(cluster_proxier(network, node.family), nftables_only(nft), nft, lambda _: None)
+    return Proxy(context, config or ProxyConfig(), node=node, clock=clock, log=log)

@@ -74,7 +74,7 @@ def made(ports: Sequence[ServicePort] = BOTH_PORTS, *, ip_mode: str | None = "VI
     return found
 
 
-def behind(*pods: str | Endpoint) -> list[EndpointSlice]:
+def endpoints_of(*pods: str | Endpoint) -> list[EndpointSlice]:
     ends = [on(p) if isinstance(p, str) else p for p in pods]
     return [slice_of(*ends, ports=BOTH_NUMBERS)] if ends else []
 
@@ -105,7 +105,7 @@ CASES = (
     Case(
         "cluster ip",
         made(type="ClusterIP", externalIPs=[], ports=(port(), port(name="u", protocol="UDP"))),
-        behind("b", "c"),
+        endpoints_of("b", "c"),
         [
             *to(("a", "node1", "node2"), VIP, "b c"),
             *to("fabric", VIP, "b c", kept=False),
@@ -116,11 +116,11 @@ CASES = (
             *node_port("fabric", N1, "refused"),
         ],
     ),
-    Case("a pod that reaches itself", made(), behind("a"), to("a", VIP, "a", kept=False)),
+    Case("a pod that reaches itself", made(), endpoints_of("a"), to("a", VIP, "a", kept=False)),
     Case(
         "node port, spread",
         made(type="NodePort", externalIPs=[]),
-        behind("b", "c"),
+        endpoints_of("b", "c"),
         [
             *node_port(EVERYBODY, N1, "b c", kept=False),
             *node_port(EVERYBODY, N2, "b c", kept=False),
@@ -133,7 +133,7 @@ CASES = (
     Case(
         "node port, local, endpoints on both nodes",
         made(type="NodePort", externalIPs=[], externalTrafficPolicy="Local"),
-        behind("b", "c"),
+        endpoints_of("b", "c"),
         [
             *node_port(("fabric", "c", "node2"), N1, "b"),
             *node_port(("fabric", "a", "node1"), N2, "c"),
@@ -146,7 +146,7 @@ CASES = (
     Case(
         "node port, local, endpoint on one node",
         made(type="NodePort", externalIPs=[], externalTrafficPolicy="Local"),
-        behind("b"),
+        endpoints_of("b"),
         [
             *node_port("fabric", N1, "b"),
             *node_port(("fabric", "a", "node1"), N2, "dropped"),
@@ -157,7 +157,7 @@ CASES = (
     Case(
         "external and balanced addresses, spread",
         made(),
-        behind("b", "c"),
+        endpoints_of("b", "c"),
         [
             *(p for ip in (EXTERNAL, BALANCED) for p in to(EVERYBODY, ip, "b c", kept=False)),
             *(udp(who, ip, "b c", kept=False) for ip in (EXTERNAL, BALANCED) for who in ("a", "fabric")),
@@ -167,7 +167,7 @@ CASES = (
     Case(
         "external and balanced addresses, local, endpoints on both nodes",
         made(externalTrafficPolicy="Local"),
-        behind("b", "c"),
+        endpoints_of("b", "c"),
         [
             *(p for ip in (EXTERNAL, BALANCED) for p in to("fabric", ip, "b")),
             *(p for ip in (EXTERNAL, BALANCED) for p in to("a", ip, "b c")),
@@ -179,7 +179,7 @@ CASES = (
     Case(
         "external and balanced addresses, local, endpoint on the other node",
         made(externalTrafficPolicy="Local"),
-        behind("c"),
+        endpoints_of("c"),
         [
             *(p for ip in (EXTERNAL, BALANCED) for p in to("fabric", ip, "dropped")),
             *(p for ip in (EXTERNAL, BALANCED) for p in to("a", ip, "c")),
@@ -188,7 +188,7 @@ CASES = (
     Case(
         "source ranges",
         made(loadBalancerSourceRanges=["172.30.0.1/32", "10.244.2.0/24", "10.244.2.0/25"]),
-        behind("b"),
+        endpoints_of("b"),
         [
             *to(("fabric", "c"), BALANCED, "b", kept=False),
             *to(("a", "node1"), BALANCED, "dropped"),
@@ -201,13 +201,13 @@ CASES = (
     Case(
         "source ranges that let all in",
         made(loadBalancerSourceRanges=["10.9.0.0/16", "0.0.0.0/0"]),
-        behind("b"),
+        endpoints_of("b"),
         to(("fabric", "a"), BALANCED, "b", kept=False),
     ),
     Case(
         "internal traffic kept on the node",
         made(internalTrafficPolicy="Local"),
-        behind("b"),
+        endpoints_of("b"),
         [
             *to("a", VIP, "b"),
             *to("node1", VIP, "b"),
@@ -220,7 +220,7 @@ CASES = (
     Case(
         "no endpoints",
         made(),
-        behind(),
+        endpoints_of(),
         [
             *(p for ip in (VIP, EXTERNAL, BALANCED) for p in to(EVERYBODY, ip, "refused")),
             *(udp(who, ip, "refused") for ip in (VIP, EXTERNAL, BALANCED) for who in EVERYBODY),
@@ -231,7 +231,7 @@ CASES = (
     Case(
         "no endpoints, local policies",
         made(externalTrafficPolicy="Local", internalTrafficPolicy="Local"),
-        behind(),
+        endpoints_of(),
         [
             *(p for ip in (VIP, EXTERNAL, BALANCED) for p in to(("a", "node1", "fabric"), ip, "refused")),
             *node_port(("a", "fabric"), N1, "refused"),
@@ -240,14 +240,16 @@ CASES = (
     Case(
         "ending endpoints where none is ready",
         made(externalTrafficPolicy="Local"),
-        behind(on("b", **ENDING), on("c")),
+        endpoints_of(on("b", **ENDING), on("c")),
         [*to("a", VIP, "c"), *to("fabric", EXTERNAL, "b"), *to("a", EXTERNAL, "c")],
     ),
-    Case("only ending endpoints", made(), behind(on("b", **ENDING), on("c", ready=False)), to(("a", "c"), VIP, "b")),
+    Case(
+        "only ending endpoints", made(), endpoints_of(on("b", **ENDING), on("c", ready=False)), to(("a", "c"), VIP, "b")
+    ),
     Case(
         "hints for nodes",
         made(trafficDistribution="PreferSameNode"),
-        behind(on("b", nodes=["node1"]), on("c", nodes=["node2"])),
+        endpoints_of(on("b", nodes=["node1"]), on("c", nodes=["node2"])),
         [
             *to("a", VIP, "b"),
             *to("c", VIP, "c", kept=False),
@@ -258,16 +260,16 @@ CASES = (
     Case(
         "hints for zones",
         made(trafficDistribution="PreferClose"),
-        behind(on("b", zones=["south"]), on("c", zones=["north", "south"])),
+        endpoints_of(on("b", zones=["south"]), on("c", zones=["north", "south"])),
         [*to("a", VIP, "c"), *to("node2", VIP, "b c")],
     ),
     Case(
         "hints that leave a node alone, or that one lacks",
         made(trafficDistribution="PreferClose"),
-        behind(on("b", zones=["east"]), on("c", zones=["north"], nodes=["node2"])),
+        endpoints_of(on("b", zones=["east"]), on("c", zones=["north"], nodes=["node2"])),
         [*to("a", VIP, "c"), *to("node2", VIP, "b c")],
     ),
-    Case("an address that its balancer answers", made(ip_mode="Proxy"), behind("b"), to("a", VIP, "b")),
+    Case("an address that its balancer answers", made(ip_mode="Proxy"), endpoints_of("b"), to("a", VIP, "b")),
 )
 
 

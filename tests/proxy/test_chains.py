@@ -15,20 +15,20 @@ from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.backend import Source
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import MARKER, TABLE
-from fairlead.proxy.site import Site, cluster_site
+from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky
 
-PLAIN = cluster_site(NETWORK)
+PLAIN = cluster_proxier(NETWORK)
 MASQUERADED = replace(PLAIN, masquerade_all=True)
 POD = "10.244.1.2"
 
 
-def backend(nft: Nft, site: Site = PLAIN, *, services: int = 1) -> NftablesBackend:
+def backend(nft: Nft, proxier: ProxierConfig = PLAIN, *, services: int = 1) -> NftablesBackend:
     """With Services taken, and nothing done."""
-    made = NftablesBackend(nft, site)
-    made.take({f"default/s{i}": source(i) for i in range(services)}, node=node())
+    made = NftablesBackend(nft, proxier)
+    made.plan({f"default/s{i}": source(i) for i in range(services)}, node=node())
     return made
 
 
@@ -89,8 +89,8 @@ def test_chains_that_a_predecessor_needed_and_nobody_else_does_are_removed() -> 
     async def go() -> None:
         nft = FakeNft()
         first = backend(nft)
-        first.take({"default/s0": source(0, POD, "10.244.1.3", "10.244.2.2")}, node=node())
-        first.take(
+        first.plan({"default/s0": source(0, POD, "10.244.1.3", "10.244.2.2")}, node=node())
+        first.plan(
             {"a": Source(node_port_service(name="a", **sticky()), [slice_of(POD, service_name="a")])}, node=node()
         )
         await first.resync()
@@ -109,7 +109,7 @@ def test_chains_that_nobody_led_to_at_two_looks_are_removed_and_come_back_when_n
         at = backend(nft)
         await at.resync()
         for count in range(2, 12):
-            at.take({"default/s0": source(0, *(f"10.244.1.{2 + i}" for i in range(count)))}, node=node())
+            at.plan({"default/s0": source(0, *(f"10.244.1.{2 + i}" for i in range(count)))}, node=node())
             await at.apply()
             if count == 6:
                 await at.tidy()
@@ -122,7 +122,7 @@ def test_chains_that_nobody_led_to_at_two_looks_are_removed_and_come_back_when_n
         before = len(nft.log)
         await at.tidy()
         assert len(nft.log) == before, "nothing changed since: nothing to look for"
-        at.take({"default/s0": source(0, POD, "10.244.1.3")}, node=node())
+        at.plan({"default/s0": source(0, POD, "10.244.1.3")}, node=node())
         await at.apply()
         assert "slots_2" in chains(nft)
         assert set(nft.tables[TABLE].elements["kinds"]) == {"0x00000002", "0x0000000b"}
@@ -138,7 +138,7 @@ async def _on_the_kernel() -> list[str]:
     serve(pod.netns, pod.ip, 8080)
     kernel = linux.in_netns(cluster.node(1), NftKernel)
     at = backend(kernel, services=1200)
-    at.take({"default/s1": source(1, POD, "10.244.1.77")}, node=node())
+    at.plan({"default/s1": source(1, POD, "10.244.1.77")}, node=node())
     await at.resync()
     assert "slots_2" in chains(kernel)
     seen = []
@@ -146,16 +146,16 @@ async def _on_the_kernel() -> list[str]:
     def ask() -> str:
         return linux.in_netns(cluster.node(1), lambda: ask_tcp("10.96.5.199", 80))
 
-    for site in (PLAIN, MASQUERADED, replace(PLAIN, node_ports=("127.0.0.0/8",)), PLAIN):
-        at = backend(kernel, site, services=1200)
+    for proxier in (PLAIN, MASQUERADED, replace(PLAIN, node_ports=("127.0.0.0/8",)), PLAIN):
+        at = backend(kernel, proxier, services=1200)
         await at.resync()
         assert "slots_2" not in chains(kernel), "the second endpoint was the predecessor's"
         assert not (await at.resync()).anything
         seen.append(ask())
-    at.take({"default/s1199": source(1199, POD, "10.244.1.99")}, node=node())
+    at.plan({"default/s1199": source(1199, POD, "10.244.1.99")}, node=node())
     await at.apply()
     assert "slots_2" in chains(kernel)
-    at.take({"default/s1199": source(1199)}, node=node())
+    at.plan({"default/s1199": source(1199)}, node=node())
     await at.apply()
     await at.tidy()
     await at.tidy()

@@ -12,8 +12,8 @@ import yaml
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.proxy.config import KEY, BadProxyConfig, ProxyConfig, default_text, parse_config, with_mode
 from fairlead.proxy.nodes import node_views
-from fairlead.proxy.setup import node_port_ranges, outside_of, set_up
-from fairlead.proxy.site import Outside, cluster_site
+from fairlead.proxy.proxierconfig import TrafficDetector, cluster_proxier
+from fairlead.proxy.setup import detector_of, node_port_ranges, set_up
 from fairlead.service.node import NodeView
 from tests.proxy.objects import NETWORK, node
 
@@ -153,18 +153,20 @@ def test_node_ports_answer_where_the_settings_say() -> None:
 def test_a_site_knows_whether_loopback_has_node_ports(
     entries: tuple[str, ...], localhost: bool, answering: str, silent: str
 ) -> None:
-    site = set_up(ProxyConfig(node_ports=entries), cluster_site(NETWORK), node()).site
-    assert site.localhost == localhost
-    assert site.has_node_ports(answering)
-    assert not silent or not site.has_node_ports(silent)
+    proxier = set_up(ProxyConfig(node_ports=entries), cluster_proxier(NETWORK), node()).proxier
+    assert proxier.localhost == localhost
+    assert proxier.has_node_ports(answering)
+    assert not silent or not proxier.has_node_ports(silent)
 
 
 def test_a_proxy_alone_tells_pods_as_it_is_told_to() -> None:
     view = node()
     both = ProxyConfig(cluster_cidrs=("10.244.0.0/16", "fd00:10:244::/56"))
-    assert outside_of(ProxyConfig(), view) == Outside(pods=("10.244.1.0/24",))
-    assert outside_of(both, view) == Outside(pods=("10.244.0.0/16",))
-    assert outside_of(replace(both, detect_local="NodeCIDR"), view) == Outside(pods=("10.244.1.0/24",))
-    assert outside_of(ProxyConfig(detect_local="InterfaceNamePrefix", link="cali"), view) == Outside(pod_links="cali")
+    assert detector_of(ProxyConfig(), view) == TrafficDetector(pods=("10.244.1.0/24",))
+    assert detector_of(both, view) == TrafficDetector(pods=("10.244.0.0/16",))
+    assert detector_of(replace(both, detect_local="NodeCIDR"), view) == TrafficDetector(pods=("10.244.1.0/24",))
+    assert detector_of(ProxyConfig(detect_local="InterfaceNamePrefix", link="cali"), view) == TrafficDetector(
+        pod_links="cali"
+    )
     bare = NodeView("n", IPv6Address("fd00::1"))
-    assert not outside_of(ProxyConfig(detect_local="ClusterCIDR"), bare).known
+    assert not detector_of(ProxyConfig(detect_local="ClusterCIDR"), bare).known

@@ -23,16 +23,16 @@ from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source, UdpFrontend
-from fairlead.proxy.flows import Surroundings, stale_flows
+from fairlead.proxy.conntrack import Destinations, stale_entries
 from fairlead.proxy.iptables.rules import chain_name
 from tests.net.sandbox import in_sandbox
-from tests.proxy.backends import FAKES, IPTABLES, KERNELS, NFTABLES, Kind, bring, site_of
+from tests.proxy.backends import FAKES, IPTABLES, KERNELS, NFTABLES, Kind, bring, proxier_of
 from tests.proxy.objects import NETWORK, node, sticky
-from tests.proxy.paths import BALANCED, EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
+from tests.proxy.paths import BALANCED, EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, endpoints_of, made
 from tests.proxy.test_paths import FAMILIES, Real, of_family, view
 from tests.proxy.test_paths import at as in_family
 
-EVERY = behind("a", "b", "c")
+EVERY = endpoints_of("a", "b", "c")
 OUTSIDE = "198.51.100.4"
 N1 = NODES["node1"]
 
@@ -41,7 +41,7 @@ class Node1:
     """The first node's rules on the fake."""
 
     def __init__(self, kind: Kind, made: Service, slices: list[EndpointSlice]) -> None:
-        self.backend, self._tracing = kind.fake(site_of())
+        self.backend, self._tracing = kind.fake(proxier_of())
         self.rng = random.Random(3)
         self.put(made, slices, whole=True)
 
@@ -52,8 +52,8 @@ class Node1:
         return self._tracing(node(), self.rng).trace(packet).target
 
     def stale(self, *flows: Flow, changed: frozenset[UdpFrontend] | None = None) -> list[Flow]:
-        around = Surroundings(frozenset(node().addresses), (NETWORK.service_cidr,))
-        return list(stale_flows(flows, self.backend, around, changed=changed))
+        context = Destinations(frozenset(node().addresses), (NETWORK.service_cidr,))
+        return list(stale_entries(flows, self.backend, context, changed=changed))
 
 
 def from_outside(client: int, ip: str = EXTERNAL, port: int = 80) -> Packet:
@@ -67,7 +67,7 @@ def test_clients_stick_at_every_address(ip: str, port: int, kind: Kind) -> None:
     first = {c: at.send(from_outside(c, ip, port)) for c in range(40)}
     assert set(first.values()) == {f"{p}:8080" for p in PODS.values()}
     assert {c: at.send(from_outside(c, ip, port)) for c in range(40)} == first
-    at.put(made(**sticky()), behind("a", "b"))
+    at.put(made(**sticky()), endpoints_of("a", "b"))
     second = {c: at.send(from_outside(c, ip, port)) for c in range(40)}
     assert all(second[c] == first[c] for c in first if PODS["c"] not in first[c])
 
@@ -112,7 +112,7 @@ def flow(target: str, number: int, answered_by: str, answered_from: int = 8080) 
 
 @FAKES
 def test_flows_that_no_endpoint_answers_are_stale_at_every_address(kind: Kind) -> None:
-    at = Node1(kind, made(), behind("b"))
+    at = Node1(kind, made(), endpoints_of("b"))
     good, bad = PODS["b"], PODS["c"]
     for ip, number in ((VIP, 80), (EXTERNAL, 80), (BALANCED, 80), (N1, NODE_PORT), ("10.244.1.1", NODE_PORT)):
         gone, before, kept = flow(ip, number, bad), flow(ip, number, ip, number), flow(ip, number, good)
@@ -121,7 +121,7 @@ def test_flows_that_no_endpoint_answers_are_stale_at_every_address(kind: Kind) -
 
 @FAKES
 def test_flows_of_others_are_left_alone(kind: Kind) -> None:
-    at = Node1(kind, made(), behind("b"))
+    at = Node1(kind, made(), endpoints_of("b"))
     others = [
         flow("198.51.100.9", NODE_PORT, "198.51.100.9", NODE_PORT),
         flow("198.51.100.9", 53, "198.51.100.10", 53),
@@ -134,7 +134,7 @@ def test_flows_of_others_are_left_alone(kind: Kind) -> None:
 
 @FAKES
 def test_without_endpoints_or_service_translated_flows_are_stale(kind: Kind) -> None:
-    at = Node1(kind, made(), behind())
+    at = Node1(kind, made(), endpoints_of())
     flows = [flow(VIP, 80, PODS["b"]), flow(EXTERNAL, 80, PODS["b"]), flow(N1, NODE_PORT, PODS["b"])]
     assert at.stale(*flows) == flows
     at.put(None, [])
@@ -175,7 +175,7 @@ def _open_connections(kind: Kind) -> None:
         echo(pod.netns, pod.ip, 9090)
 
     def put(*pods: str, **spec: Any) -> None:
-        slices = behind(*pods)
+        slices = endpoints_of(*pods)
         for piece in slices:
             for numbered in piece.ports:
                 numbered.port = 9090
@@ -256,14 +256,14 @@ def _sticking(family: Family, kind: Kind) -> None:
     clients = [Probe(who, ip, port, "a b c") for ip, port in doors for who in ("a", "b", "c")]
     chosen = [at.ask(client).split()[0] for client in clients]
     for name, backend in at.backends.items():
-        again = linux.in_netns(at.cluster.node(int(name[-1])), lambda: kind.kernel(site_of(family)))
+        again = linux.in_netns(at.cluster.node(int(name[-1])), lambda: kind.kernel(proxier_of(family)))
         source = {"default/web": Source(case.service, case.slices)}
         assert not bring(again, source, view(name, family), whole=True).anything
         assert not asyncio.run(backend.resync()).anything
     for _ in range(6):
         assert [at.ask(client).split()[0] for client in clients] == chosen
     gone = in_family(PODS["b"], family)
-    at.put(of_family(Case("less", made(**sticky(60)), behind("a", "c")), family))
+    at.put(of_family(Case("less", made(**sticky(60)), endpoints_of("a", "c")), family))
     moved = [at.ask(client).split()[0] for client in clients]
     assert gone not in moved
     assert [now for now, before in zip(moved, chosen, strict=True) if before != gone] == [
@@ -297,10 +297,10 @@ def _astray(kind: Kind) -> None:
     at = Real(kind=kind)
     at.put(Case("nothing yet", made(type="ClusterIP", externalIPs=[]), []))
     flows, backend = linux.in_netns(at.cluster.node(1), Conntrack), at.backends["node1"]
-    around = Surroundings(frozenset(node().addresses), (NETWORK.service_cidr,))
+    context = Destinations(frozenset(node().addresses), (NETWORK.service_cidr,))
 
     def reconcile() -> int:
-        return flows.forget(list(stale_flows(flows.flows(), backend, around)))
+        return flows.delete_flows(list(stale_entries(flows.flows(), backend, context)))
 
     with contextlib.ExitStack() as stack:
         places = ((VIP, 80), (EXTERNAL, 80), ("10.244.1.1", NODE_PORT))
@@ -320,11 +320,11 @@ def _astray(kind: Kind) -> None:
             sock.settimeout(0.3)
         # Before there is a Service: the flows that begin are not translated.
         assert answers() == [""] * 3
-        at.put(Case("first", made(), behind("b")))
+        at.put(Case("first", made(), endpoints_of("b")))
         assert reconcile() == 2, "what was refused, as at the cluster IP, leaves no flow"
         assert answers() == [PODS["b"]] * 3
         # Nobody looks at this change: the next look at all flows finds them.
-        at.put(Case("second", made(), behind("c")))
+        at.put(Case("second", made(), endpoints_of("c")))
         assert answers() == [PODS["b"]] * 3, "the kernel does as it did"
         assert reconcile() == 3
         assert answers() == [PODS["c"]] * 3

@@ -36,13 +36,13 @@ from fairlead.proxy.health import (
     service_page,
 )
 from fairlead.proxy.loop import Proxy
-from fairlead.proxy.serving import Bindings, Station, follow_zone
+from fairlead.proxy.serving import Bindings, ProxyServer, follow_zone
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION, ZONE_LABEL
 from tests.proxy.fakes import nftables_proxy
 from tests.proxy.objects import NETWORK, endpoint, node, service, slice_of
-from tests.proxy.paths import behind, made, on
+from tests.proxy.paths import endpoints_of, made, on
 
 NOW = Instant(1_700_000_000.0)
 FINE = ProxyHealth(synced=True, waiting_since=None, last_synced=Instant(NOW - 300))
@@ -80,10 +80,10 @@ ENDS = [on("a"), on("b", ready=False, serving=True, terminating=True), on("c")]
 @pytest.mark.parametrize(
     ("wanted", "slices", "expected"),
     [
-        (local(), behind(*ENDS), 1),
-        (local(), [*behind(*ENDS), slice_of(endpoint("10.244.1.2"), name="other-port")], 1),
+        (local(), endpoints_of(*ENDS), 1),
+        (local(), [*endpoints_of(*ENDS), slice_of(endpoint("10.244.1.2"), name="other-port")], 1),
         (local(), [], 0),
-        (local(type="ClusterIP"), behind(*ENDS), None),
+        (local(type="ClusterIP"), endpoints_of(*ENDS), None),
         (service(type="LoadBalancer", externalTrafficPolicy="Cluster", healthCheckNodePort=31000), [], None),
         (None, [], None),
     ],
@@ -129,7 +129,7 @@ class Served:
     api: FakeClient
     nft: FakeNft
     proxy: Proxy
-    station: Station
+    server: ProxyServer
     clock: FakeClock
 
     def targets(self) -> set[str]:
@@ -142,17 +142,17 @@ async def served(bindings: Bindings) -> AsyncIterator[Served]:
     api = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     nft = FakeNft()
     proxy = nftables_proxy(node(), network=NETWORK, nft=nft, clock=clock, log=SILENT)
-    station = Station(
+    server = ProxyServer(
         [proxy], client=api, clock=clock, log=SILENT, bindings=bindings, moved=partial(follow_zone, [proxy])
     )
     informers = InformerSet(api)
-    station.follow(informers)
+    server.follow(informers)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(informers.run()), group.create_task(station.run())]
+        tasks = [group.create_task(informers.run()), group.create_task(server.run())]
         await informers.wait_synced()
         tasks.append(group.create_task(proxy.run()))
         await proxy.synced.wait()
-        yield Served(api, nft, proxy, station, clock)
+        yield Served(api, nft, proxy, server, clock)
         for task in tasks:
             task.cancel()
 
@@ -192,9 +192,9 @@ def test_a_services_check_is_served_while_it_is_asked_for_and_follows_its_endpoi
             wanted = made(externalTrafficPolicy="Local", healthCheckNodePort=port)
             found = await at.api.create(SERVICE, wanted)
             await until(port, 503)
-            piece = await at.api.create(ENDPOINT_SLICE, behind("a", "b")[0])
+            piece = await at.api.create(ENDPOINT_SLICE, endpoints_of("a", "b")[0])
             assert json.loads(await until(port, 200))["localEndpoints"] == 2
-            piece.endpoints = behind("c")[0].endpoints
+            piece.endpoints = endpoints_of("c")[0].endpoints
             await at.api.update(ENDPOINT_SLICE, piece)
             await until(port, 503)
             found.spec.healthCheckNodePort = other
@@ -237,7 +237,7 @@ def test_a_taken_port_makes_an_event_and_is_tried_again() -> None:
                 assert event.message.startswith(text)
                 taken.close()
                 await asyncio.sleep(6)
-                assert at.station.check_page("default/web").code == 503
+                assert at.server.check_page("default/web").code == 503
                 with socket.create_connection(("127.0.0.1", port), timeout=1):
                     pass
 
@@ -257,7 +257,7 @@ def test_prometheus_is_told_under_upstreams_names() -> None:
         async with served(NOWHERE) as at:
             at.nft.counted["ct_state_invalid"] = 7
             await at.api.create(SERVICE, made(internalTrafficPolicy="Local", externalTrafficPolicy="Local"))
-            piece = behind("c")[0]
+            piece = endpoints_of("c")[0]
             piece.metadata.annotations = {TRIGGER_TIME_ANNOTATION: "2023-11-14T22:13:21Z"}
             at.clock.advance(4)
             await at.api.create(ENDPOINT_SLICE, piece)
@@ -265,9 +265,9 @@ def test_prometheus_is_told_under_upstreams_names() -> None:
             at.nft.failures = [Missing("no")]
             await at.api.delete(SERVICE, "web", "default")
             await asyncio.sleep(1)
-            at.station.probe_page("/healthz")
-            assert at.station.probe_page("/livez").code == 200
-            page = at.station.metrics_page("/metrics")
+            at.server.probe_page("/healthz")
+            assert at.server.probe_page("/livez").code == 200
+            page = at.server.metrics_page("/metrics")
             assert page.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             found = samples(page.body)
             one = {name: value for name, value in found.items() if "bucket" not in name}
@@ -283,8 +283,8 @@ def test_prometheus_is_told_under_upstreams_names() -> None:
             assert one['kubeproxy_proxy_healthz_total{code="200"}'] == 1
             assert one["kubeproxy_iptables_ct_state_invalid_dropped_packets_total{" + IPV4 + "}"] == 7
             assert any(name.startswith("kubernetes_build_info{git_version=") for name in one)
-            assert at.station.metrics_page("/proxyMode").body == "nftables"
-            assert at.station.metrics_page("/nothing").code == 404
+            assert at.server.metrics_page("/proxyMode").body == "nftables"
+            assert at.server.metrics_page("/nothing").code == 404
 
     run_jumping(go())
 
@@ -293,9 +293,9 @@ def test_services_that_find_no_endpoint_on_the_node_are_counted_by_policy() -> N
     async def go() -> None:
         async with served(NOWHERE) as at:
             await at.api.create(SERVICE, made(internalTrafficPolicy="Local"))
-            await at.api.create(ENDPOINT_SLICE, behind("c")[0])
+            await at.api.create(ENDPOINT_SLICE, endpoints_of("c")[0])
             await asyncio.sleep(1)
-            found = samples(at.station.metrics_page("/metrics").body)
+            found = samples(at.server.metrics_page("/metrics").body)
             name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total"
             assert found[f'{name}{{{IPV4},traffic_policy="internal"}}'] == 1
             assert found[f'{name}{{{IPV4},traffic_policy="external"}}'] == 0

@@ -22,7 +22,7 @@ from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from tests.net.sandbox import in_sandbox
-from tests.proxy.backends import KERNELS, Kind, pods, site_of
+from tests.proxy.backends import KERNELS, Kind, pods, proxier_of
 from tests.proxy.objects import port, service, slice_of, sticky
 from tests.proxy.test_paths import view
 
@@ -95,7 +95,7 @@ class Stage:
             else:
                 name, made, ips = step
                 pieces = [slice_of(*ips, service_name=name, ports=PORTS)] if ips else []
-                self.backend.take({f"default/{name}": Source(made, pieces)}, node=view("node1", self.family))
+                self.backend.plan({f"default/{name}": Source(made, pieces)}, node=view("node1", self.family))
                 refused += [(await self.backend.apply()).refused]
         return [error for error in refused if error is not None]
 
@@ -108,7 +108,7 @@ def begun(backend: Backend) -> Stage:
 @pytest.mark.parametrize("story", STORIES)
 def test_chains_go_once_nothing_leads_to_them_and_no_transaction_is_refused(story: str) -> None:
     nft = FakeNft()
-    stage = begun(NftablesBackend(nft, site_of()))
+    stage = begun(NftablesBackend(nft, proxier_of()))
     assert not asyncio.run(stage.play((*STORIES[story], gone("a"), gone("b"), gone("c"), *ENDING)))
     assert nft.refused == []
     assert _chains(nft) == _fixed()
@@ -119,7 +119,7 @@ def test_chains_go_once_nothing_leads_to_them_and_no_transaction_is_refused(stor
 @pytest.mark.parametrize("story", STORIES)
 def test_the_kernel_refuses_none_of_it_either(kind: Kind, story: str) -> None:
     def body() -> list[KernelRefused]:
-        return asyncio.run(begun(kind.kernel(site_of())).play((*STORIES[story], *ENDING, "resync")))
+        return asyncio.run(begun(kind.kernel(proxier_of())).play((*STORIES[story], *ENDING, "resync")))
 
     assert in_sandbox(body) == []
 
@@ -129,7 +129,7 @@ def _chains(nft: FakeNft) -> set[str]:
 
 
 def _fixed() -> set[str]:
-    return {chain.name for chain in fixed_table(site_of()).chains}
+    return {chain.name for chain in fixed_table(proxier_of()).chains}
 
 
 NAMES = {"a": "10.96.0.11", "b": "10.96.0.12", "c": "10.96.0.13"}
@@ -165,7 +165,7 @@ STEPS = st.lists(st.one_of(changes(), changes(), st.sampled_from(["idle", "idle"
 @given(STEPS)
 def test_whatever_services_come_and_go_around_the_idle_time_nothing_is_refused(steps: list[Step]) -> None:
     nft = FakeNft()
-    stage = begun(NftablesBackend(nft, site_of()))
+    stage = begun(NftablesBackend(nft, proxier_of()))
     assert not asyncio.run(stage.play(steps))
     before = nft.tables[TABLE].elements
     assert not asyncio.run(stage.play(["resync"]))
@@ -178,7 +178,7 @@ def test_whatever_services_come_and_go_around_the_idle_time_nothing_is_refused(s
 @given(STEPS)
 def test_whatever_services_come_and_go_nothing_is_refused_of_the_programs_either(steps: list[Step]) -> None:
     tables = FakeIptables()
-    stage = begun(IptablesBackend(tables, site_of(), pods=pods(IPV4)))
+    stage = begun(IptablesBackend(tables, proxier_of(), pods=pods(IPV4)))
     empty = {table: set(chains) for table, chains in tables.tables.items()}
     assert not asyncio.run(stage.play([*steps, *map(gone, NAMES), *ENDING]))
     assert tables.refused == []

@@ -37,7 +37,7 @@ from fairlead.proxy.nftables.plan import NOTHING, ServicePlan, plan_service
 from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, PICKS, TABLE
 from fairlead.proxy.nodes import node_views
 from fairlead.service.node import NodeView
-from tests.proxy.backends import BOTH, bring, pods, site_of
+from tests.proxy.backends import BOTH, bring, pods, proxier_of
 from tests.proxy.objects import port, service, slice_of, sticky
 
 FAMILIES = pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
@@ -174,7 +174,7 @@ def differing(old: Elements, new: Elements) -> set[tuple[str, str]]:
 @FAMILIES
 @given(st.lists(steps, max_size=12))
 def test_the_chains_of_a_plan_do_not_depend_on_the_plans_before(family: Family, turns: list[Step]) -> None:
-    cluster, planner, view = Cluster(family), iptables.Planner(), View(view_of(family), site_of(family))
+    cluster, planner, view = Cluster(family), iptables.Planner(), View(view_of(family), proxier_of(family))
     for step in turns:
         cluster.take(step)
         source = cluster.source(step.name)
@@ -204,7 +204,7 @@ def test_nftables_holds_what_it_would_hold_from_scratch(family: Family, turns: l
         return without_places({name: some for name, some in found.elements.items() if name != KINDS})
 
     nft, fresh = FakeNft(), FakeNft()
-    backend, scratch = NftablesBackend(nft, site_of(family)), NftablesBackend(fresh, site_of(family))
+    backend, scratch = NftablesBackend(nft, proxier_of(family)), NftablesBackend(fresh, proxier_of(family))
     bring(backend, {}, view, whole=True)
     for step in turns:
         cluster.take(step)
@@ -218,7 +218,7 @@ def test_nftables_holds_what_it_would_hold_from_scratch(family: Family, turns: l
 def test_iptables_holds_what_it_would_hold_from_scratch(family: Family, turns: list[Step]) -> None:
     cluster, view = Cluster(family), view_of(family)
     made = [FakeIptables(family.table) for _ in range(2)]
-    backend, scratch = (IptablesBackend(tables, site_of(family), pods=pods(family)) for tables in made)
+    backend, scratch = (IptablesBackend(tables, proxier_of(family), pods=pods(family)) for tables in made)
     bring(backend, {}, view, whole=True)
     for step in turns:
         cluster.take(step)

@@ -25,11 +25,11 @@ from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.rules import chain_name
-from fairlead.proxy.site import Outside
+from fairlead.proxy.proxierconfig import TrafficDetector
 from tests.proxy.atnode import EXT, LAST, SVC, Node1
-from tests.proxy.backends import bring, pods, site_of
+from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.objects import node_port_service, port, service, slice_of, sticky
-from tests.proxy.paths import BALANCED, EXTERNAL, VIP, Case, behind, in_six, made
+from tests.proxy.paths import BALANCED, EXTERNAL, VIP, Case, endpoints_of, in_six, made
 from tests.proxy.test_paths import view
 
 
@@ -72,7 +72,7 @@ def test_other_addresses_the_local_policy_and_source_ranges_are_upstreams_chains
     at = Node1()
     spec: dict[str, Any] = {"externalTrafficPolicy": "Local", "healthCheckNodePort": 31234}
     wanted = made((port(nodePort=30080),), loadBalancerSourceRanges=["172.30.0.0/24"], **spec)
-    at.put(wanted, behind("b", "c"))
+    at.put(wanted, endpoints_of("b", "c"))
     assert at.shown("nat", "KUBE-EXT", "KUBE-FW", "KUBE-SVL", "KUBE-NODEPORTS") == dedent(
         f"""\
         -A {EXT} -s 10.244.1.0/24 -m comment --comment "pod traffic for default/web external destinations" -j {SVC}
@@ -106,7 +106,9 @@ def test_what_has_no_endpoints_is_upstreams_lines_and_no_chains() -> None:
         -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment "default/web has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
         """  # noqa: E501 -- as they are shown
     )
-    at.put(made((port(nodePort=30080),), externalTrafficPolicy="Local", internalTrafficPolicy="Local"), behind("c"))
+    at.put(
+        made((port(nodePort=30080),), externalTrafficPolicy="Local", internalTrafficPolicy="Local"), endpoints_of("c")
+    )
     lines = at.shown("filter", "KUBE-SERVICES", "KUBE-EXTERNAL").splitlines()
     assert len(lines) == 4
     assert all('"default/web has no local endpoints"' in line and line.endswith("-j DROP") for line in lines)
@@ -130,7 +132,7 @@ def test_clients_that_stick_are_looked_for_first_and_remembered_by_their_endpoin
 
 def test_over_ipv6_things_are_written_as_they_are_there() -> None:
     at = Node1(FakeIptables("ip6"))
-    case = in_six(Case("six", made((port(nodePort=30080),)), behind("b")))
+    case = in_six(Case("six", made((port(nodePort=30080),)), endpoints_of("b")))
     at.put(case.service, case.slices)
     shown = at.shown("nat", "KUBE-SEP", "KUBE-SERVICES")
     assert "-d fd00:10:96::a/128 -p tcp" in shown
@@ -141,24 +143,30 @@ def test_over_ipv6_things_are_written_as_they_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outside", "cluster_ip", "pod_traffic"),
+    ("detector", "cluster_ip", "pod_traffic"),
     [
-        (Outside(link="eth0"), "-d 10.96.0.10/32 -i eth0 -p tcp", "! -i eth0 -m comment"),
-        (Outside(pod_links="cali"), "-d 10.96.0.10/32 ! -i cali+ -p tcp", "-i cali+ -m comment"),
-        (Outside(pods=("10.1.0.0/16",)), "! -s 10.1.0.0/16 -d 10.96.0.10/32 -p tcp", "-s 10.1.0.0/16 -m comment"),
+        (TrafficDetector(link="eth0"), "-d 10.96.0.10/32 -i eth0 -p tcp", "! -i eth0 -m comment"),
+        (TrafficDetector(pod_links="cali"), "-d 10.96.0.10/32 ! -i cali+ -p tcp", "-i cali+ -m comment"),
+        (
+            TrafficDetector(pods=("10.1.0.0/16",)),
+            "! -s 10.1.0.0/16 -d 10.96.0.10/32 -p tcp",
+            "-s 10.1.0.0/16 -m comment",
+        ),
     ],
 )
-def test_who_is_from_outside_may_be_told_in_several_ways(outside: Outside, cluster_ip: str, pod_traffic: str) -> None:
-    at = Node1(site=replace(site_of(), outside=outside))
-    at.backend = IptablesBackend(at.tables, replace(site_of(), outside=outside))
-    at.put(node_port_service(externalTrafficPolicy="Local"), behind("b"))
+def test_who_is_from_outside_may_be_told_in_several_ways(
+    detector: TrafficDetector, cluster_ip: str, pod_traffic: str
+) -> None:
+    at = Node1(proxier=replace(proxier_of(), detector=detector))
+    at.backend = IptablesBackend(at.tables, replace(proxier_of(), detector=detector))
+    at.put(node_port_service(externalTrafficPolicy="Local"), endpoints_of("b"))
     assert at.tables.tables["nat"][SVC][0].startswith(cluster_ip)
     assert any(rule.startswith(pod_traffic) for rule in at.tables.tables["nat"][EXT])
 
 
 def test_several_ranges_of_pods_have_a_chain_that_goes_through_them() -> None:
-    at = Node1(site=replace(site_of(), outside=Outside(pods=("10.1.0.0/16", "10.9.0.0/16"))))
-    at.put(service(), behind("b"))
+    at = Node1(proxier=replace(proxier_of(), detector=TrafficDetector(pods=("10.1.0.0/16", "10.9.0.0/16"))))
+    at.put(service(), endpoints_of("b"))
     assert at.tables.tables["nat"][SVC][0].endswith("-j FAIRLEAD-OUTSIDE")
     assert at.tables.tables["nat"]["FAIRLEAD-OUTSIDE"] == [
         "-s 10.1.0.0/16 -j RETURN",
@@ -169,8 +177,8 @@ def test_several_ranges_of_pods_have_a_chain_that_goes_through_them() -> None:
 
 @pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
 def test_with_all_masqueraded_no_source_is_asked(family: Family) -> None:
-    at = Node1(FakeIptables(family.table), replace(site_of(family), masquerade_all=True))
-    case = Case("all", service(), behind("b"))
+    at = Node1(FakeIptables(family.table), replace(proxier_of(family), masquerade_all=True))
+    case = Case("all", service(), endpoints_of("b"))
     case = in_six(case) if family is IPV6 else case
     at.put(case.service, case.slices)
     assert at.tables.tables["nat"][SVC][0].startswith("-d ")
@@ -178,7 +186,7 @@ def test_with_all_masqueraded_no_source_is_asked(family: Family) -> None:
 
 def test_where_node_ports_answer_is_the_last_lines_condition() -> None:
     def last(*ranges: str) -> list[str]:
-        rules = Node1(site=replace(site_of(), node_ports=ranges)).tables.tables["nat"]["KUBE-SERVICES"]
+        rules = Node1(proxier=replace(proxier_of(), node_ports=ranges)).tables.tables["nat"]["KUBE-SERVICES"]
         return [rule.partition(" -m comment")[0] for rule in rules]
 
     assert last() == ["! -d 127.0.0.0/8"]
@@ -203,8 +211,8 @@ def families(at: Node1, *, failures: int) -> dict[str, list[Sample]]:
 
 
 def test_connections_to_node_ports_on_loopback_are_counted() -> None:
-    at = Node1(site=replace(site_of(), node_ports=("0.0.0.0/0",)))
-    at.put(node_port_service(), behind("b"))
+    at = Node1(proxier=replace(proxier_of(), node_ports=("0.0.0.0/0",)))
+    at.put(node_port_service(), endpoints_of("b"))
     first, second = at.tables.tables["nat"]["KUBE-NODEPORTS"]
     assert first == f"-d 127.0.0.0/8 {second}"
     at.tables.counted["nat", "KUBE-NODEPORTS", first] = 7
@@ -214,11 +222,11 @@ def test_connections_to_node_ports_on_loopback_are_counted() -> None:
 
 def test_rules_failures_and_dropped_packets_are_counted() -> None:
     at = Node1()
-    at.put(service(), behind("b"))
+    at.put(service(), endpoints_of("b"))
     at.tables.counted["filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -j DROP"] = 3
     at.tables.failures = [Refused("no")]
     with pytest.raises(Refused):
-        at.put(service(), behind("b", "c"))
+        at.put(service(), endpoints_of("b", "c"))
     found = families(at, failures=1)
     name = "kubeproxy_sync_proxy_rules_iptables"
     held = {table: sum(map(len, at.tables.tables[table].values())) for table in ("filter", "nat")}
@@ -247,8 +255,10 @@ def test_a_change_of_endpoints_carries_the_chains_that_it_changes_and_no_others(
 
 def test_a_service_that_comes_or_goes_is_single_lines_of_the_chains_of_all() -> None:
     at = Node1()
-    at.put(service("other", "10.96.0.11"), behind("b"), name="other")
-    come = [e for r in at.put(made(), behind("b")) for e in r.edits if e.chain in ("KUBE-SERVICES", "KUBE-NODEPORTS")]
+    at.put(service("other", "10.96.0.11"), endpoints_of("b"), name="other")
+    come = [
+        e for r in at.put(made(), endpoints_of("b")) for e in r.edits if e.chain in ("KUBE-SERVICES", "KUBE-NODEPORTS")
+    ]
     assert {(edit.verb, edit.at) for edit in come} == {("insert", 1)}
     gone = [e for r in at.put(None) for e in r.edits if e.chain in ("KUBE-SERVICES", "KUBE-NODEPORTS")]
     assert [edit.verb for edit in gone] == ["delete"] * len(come)
@@ -275,8 +285,8 @@ def test_udp_clients_are_told_apart_from_others_where_endpoints_change() -> None
     at = Node1()
     wanted = made()
     bring(at.backend, {"default/web": Source(wanted, [slice_of("10.244.1.3", ports=both)])}, at.node)
-    assert at.backend.behind(UdpFrontend(VIP, 80)) == frozenset({("10.244.1.3", 8080)})
-    assert at.backend.behind(UdpFrontend("10.96.9.9", 80)) is None
+    assert at.backend.endpoints_of(UdpFrontend(VIP, 80)) == frozenset({("10.244.1.3", 8080)})
+    assert at.backend.endpoints_of(UdpFrontend("10.96.9.9", 80)) is None
     everywhere = {UdpFrontend(ip, 80) for ip in (VIP, EXTERNAL, BALANCED)} | {UdpFrontend("", 30080)}
     outcome = bring(at.backend, {"default/web": Source(wanted, [slice_of("10.244.2.2", ports=both)])}, at.node)
     assert outcome.frontends == everywhere
@@ -291,11 +301,11 @@ def test_of_two_services_that_had_one_address_the_one_that_stays_answers_udp_the
     second = service("b", VIP, [port(protocol="UDP")]), [slice_of("10.244.2.2", ports=ports)]
     at.put(*first, name="a")
     at.put(*second, name="b")
-    assert at.backend.behind(place) == frozenset({("10.244.2.2", 53)})
+    assert at.backend.endpoints_of(place) == frozenset({("10.244.2.2", 53)})
     at.put(None, name="b")
-    assert at.backend.behind(place) == frozenset({("10.244.1.3", 53)})
+    assert at.backend.endpoints_of(place) == frozenset({("10.244.1.3", 53)})
     at.put(None, name="a")
-    assert at.backend.behind(place) is None
+    assert at.backend.endpoints_of(place) is None
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -311,7 +321,13 @@ STEP = st.tuples(
     st.sampled_from(["gone", *SHAPES]),
     st.integers(0, 4),
 )
-ENDS = (behind(), behind("b"), behind("b", "c"), behind("c"), [slice_of(*(f"10.244.1.{i}" for i in range(2, 92)))])
+ENDS = (
+    endpoints_of(),
+    endpoints_of("b"),
+    endpoints_of("b", "c"),
+    endpoints_of("c"),
+    [slice_of(*(f"10.244.1.{i}" for i in range(2, 92)))],
+)
 
 
 def shaped(name: str, shape: str) -> Service | None:
@@ -395,6 +411,6 @@ def test_between_two_transactions_of_a_change_clients_reach_an_endpoint_of_befor
         if restart:
             at = Node1.__new__(Node1)
             at.tables, at.node = tables, view("node1")
-            at.backend = IptablesBackend(tables, site_of(), pods=pods(IPV4))
+            at.backend = IptablesBackend(tables, proxier_of(), pods=pods(IPV4))
         bring(at.backend, source, at.node, whole=restart)
         before = after

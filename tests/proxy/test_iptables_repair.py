@@ -12,9 +12,9 @@ from fairlead.net.iptables.fake import FakeIptables
 from fairlead.proxy.backend import Source
 from fairlead.proxy.iptables.backend import IptablesBackend
 from tests.proxy.atnode import SVC, Node1
-from tests.proxy.backends import bring, pods, site_of
+from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.objects import node, service, sticky
-from tests.proxy.paths import behind, made
+from tests.proxy.paths import endpoints_of, made
 
 FOREIGN = "-m comment --comment mine -j MINE"
 
@@ -61,7 +61,7 @@ def spoilt_tables(tables: FakeIptables) -> None:
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_what_somebody_else_changed_is_put_right_and_his_own_stays(spoil: str) -> None:
     at = Node1()
-    at.put(made(), behind("b", "c"))
+    at.put(made(), endpoints_of("b", "c"))
     tables = spoilt(at)
     tables.others += 1
     assert at.backend.touched()
@@ -85,29 +85,29 @@ def test_what_somebody_else_changed_is_put_right_and_his_own_stays(spoil: str) -
 
 def test_all_of_it_goes_and_others_rules_stay() -> None:
     at = Node1()
-    at.put(made(**sticky()), behind("b", "c"))
+    at.put(made(**sticky()), endpoints_of("b", "c"))
     tables = spoilt(at)
-    assert asyncio.run(IptablesBackend(tables, site_of()).cleanup())
+    assert asyncio.run(IptablesBackend(tables, proxier_of()).cleanup())
     left = {name: rules for chains in tables.tables.values() for name, rules in chains.items() if rules}
     assert left == {"MINE": ["-j RETURN"], "PREROUTING": [FOREIGN], "POSTROUTING": [FOREIGN], "FORWARD": [FOREIGN]}
     named = [name for chains in tables.tables.values() for name in chains if name.startswith(("KUBE", "FAIRLEAD"))]
     assert sorted(named) == ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"]
-    assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
+    assert not asyncio.run(IptablesBackend(tables, proxier_of()).cleanup())
 
 
 def test_nothing_is_made_where_there_is_nothing_to_remove() -> None:
     tables = FakeIptables()
-    assert not asyncio.run(IptablesBackend(tables, site_of()).cleanup())
+    assert not asyncio.run(IptablesBackend(tables, proxier_of()).cleanup())
     assert (tables.tables, tables.calls) == ({}, 0)
 
 
 def test_what_is_taken_over_and_right_stays_as_it_is() -> None:
     at = Node1()
-    at.put(service(), behind("b", "c"))
-    at.put(service("old", "10.96.0.11"), behind("b"), name="old")
+    at.put(service(), endpoints_of("b", "c"))
+    at.put(service("old", "10.96.0.11"), endpoints_of("b"), name="old")
     before = len(at.tables.log)
-    again = IptablesBackend(at.tables, site_of(), pods=pods(IPV4))
-    outcome = bring(again, {"default/web": Source(service(), behind("b", "c"))}, node(), whole=True)
+    again = IptablesBackend(at.tables, proxier_of(), pods=pods(IPV4))
+    outcome = bring(again, {"default/web": Source(service(), endpoints_of("b", "c"))}, node(), whole=True)
     edits = [edit for restore in at.tables.log[before:] for edit in restore.edits]
     assert {edit.verb for edit in edits} == {"delete", "make", "remove"}
     assert outcome.anything

@@ -25,12 +25,12 @@ from fairlead.net import linux
 from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.activebackend import Makers, ProxyContext
 from fairlead.proxy.config import Mode, ProxyConfig
-from fairlead.proxy.inforce import Around, Makers
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import route_localnet
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from tests.net.cluster import SmallCluster, ask_udp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import IPTABLES, LEGACY, NFTABLES, Kind, needing
@@ -74,8 +74,8 @@ class Town:
         self.node = self.cluster.node(1)
         self.nft = linux.in_netns(self.node, NftKernel)
         self.makers: Makers = {
-            "nftables": lambda site: linux.in_netns(self.node, lambda: NFTABLES.kernel(site)),
-            "iptables": lambda site: linux.in_netns(self.node, lambda: other.kernel(site)),
+            "nftables": lambda proxier: linux.in_netns(self.node, lambda: NFTABLES.kernel(proxier)),
+            "iptables": lambda proxier: linux.in_netns(self.node, lambda: other.kernel(proxier)),
         }
         self.tally = Tally()
         self.over = threading.Event()
@@ -83,8 +83,8 @@ class Town:
 
     def proxy(self, mode: Mode = "nftables") -> Proxy:
         """With all Services known and nothing done."""
-        around = Around(cluster_site(NETWORK), self.makers, self.nft, self._route_localnet)
-        made_proxy = Proxy(around, ProxyConfig(mode=mode), node=node(), clock=RealClock(), log=SILENT)
+        context = ProxyContext(cluster_proxier(NETWORK), self.makers, self.nft, self._route_localnet)
+        made_proxy = Proxy(context, ProxyConfig(mode=mode), node=node(), clock=RealClock(), log=SILENT)
         view, backends = made_proxy.view, [pod.ip for pod in self.pods[1:]]
         view.service_changed("default/web", None, made(BOTH_PORTS))
         view.slice_changed("default/web-1", None, slice_of(*backends, ports=BOTH_NUMBERS))
@@ -178,7 +178,7 @@ async def _switched(town: Town) -> list[str]:
             for turn in range(6):
                 mode: Mode = "iptables" if turn % 2 == 0 else "nftables"
                 proxy.configure(ProxyConfig(mode=mode))
-                await _until(lambda: proxy.in_force.switches == turn + 1, f"switch to {mode}")  # noqa: B023
+                await _until(lambda: proxy.active.switches == turn + 1, f"switch to {mode}")  # noqa: B023
                 assert town.rules() == {mode}
                 assert [says(peer) for peer in held] == first
                 assert linux.in_netns(town.pods[0].netns, lambda: ask_udp(VIP, 80)).split()[0] in first + [

@@ -25,10 +25,10 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nftables.incremental import Planned
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import desired, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL
@@ -247,9 +247,9 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
     turns: list[list[tuple[str, str, str, set[str]]]],
 ) -> None:
     """Also where Services contend for an address for a while, as when one takes over another's."""
-    nft, ledger = FakeNft(), Ledger(fixed_table(cluster_site(NETWORK)))
-    nft.run(ledger.resync())
-    ledger.done(nft.log[-1])
+    nft, mirror = FakeNft(), TableMirror(fixed_table(cluster_proxier(NETWORK)))
+    nft.run(mirror.resync())
+    mirror.done(nft.log[-1])
     now = {}
     for turn in turns:
         plans = {}
@@ -263,12 +263,12 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
             }[shape]
             now[name] = (made, [slice_of(*sorted(ips), service_name=name)])
             plans[name] = Planned(plan_service(*now[name], node=node()))
-        for part in ledger.take(plans).split():
+        for part in mirror.update(plans).split():
             nft.run(part)
-            ledger.done(part)
+            mirror.done(part)
     found = nft.read(TABLE)
     assert found is not None
-    assert found.elements == {name: held for name, held in ledger.wanted.items() if held}
+    assert found.elements == {name: held for name, held in mirror.wanted.items() if held}
     if not _contended(turns):
         known = {name: made for name, (made, _) in now.items() if made}
         slices = {name: pieces for name, (_, pieces) in now.items()}
@@ -276,7 +276,7 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
         assert others == desired(known, slices, node=node()).elements
         used = {v for name, held in others.items() if name.endswith("services") for v in held.values()}
         assert used <= kinds.keys()
-        assert not ledger.take({name: Planned(plan_service(*value, node=node())) for name, value in now.items()})
+        assert not mirror.update({name: Planned(plan_service(*value, node=node())) for name, value in now.items()})
 
 
 def _contended(turns: list[list[tuple[str, str, str, set[str]]]]) -> bool:
@@ -308,6 +308,6 @@ def test_flows_of_udp_clients_to_an_endpoint_that_went_are_forgotten_and_no_othe
         await at.api.update(ENDPOINT_SLICE, piece)
         await settle()
         assert at.nft.tracked == kept
-        assert at.proxy.stats.flows_forgotten == 1
+        assert at.proxy.stats.entries_deleted == 1
 
     scenario(body)

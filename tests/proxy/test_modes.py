@@ -23,16 +23,16 @@ from fairlead.base.log import SILENT
 from fairlead.net import linux
 from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.run import NftKernel
+from fairlead.proxy.activebackend import ProxyContext
 from fairlead.proxy.backend import Source
 from fairlead.proxy.config import MODES, ProxyConfig
-from fairlead.proxy.inforce import Around
 from fairlead.proxy.iptables.rules import chain_name
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import cluster_pods, kernel_modes
 from tests.net.sandbox import in_sandbox
-from tests.proxy.backends import BOTH, IPTABLES, LEGACY, Kind, bring, site_of
+from tests.proxy.backends import BOTH, IPTABLES, LEGACY, Kind, bring, proxier_of
 from tests.proxy.objects import service, slice_of, sticky
-from tests.proxy.paths import EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, behind, made
+from tests.proxy.paths import EXTERNAL, NODE_PORT, NODES, PODS, VIP, Case, Probe, endpoints_of, made
 from tests.proxy.test_connections import echo
 from tests.proxy.test_paths import FAMILIES, Real, of_family, view
 from tests.proxy.test_paths import at as in_family
@@ -94,7 +94,7 @@ async def _switches(proxy: Proxy, count: int, begin: Callable[[], object]) -> li
             await asyncio.sleep(_PAUSE_S)
             proxy.configure(ProxyConfig(mode=MODES[number % 2]))
             async with asyncio.timeout(10):
-                while proxy.in_force.switches < number:  # noqa: ASYNC110 -- the clients are threads
+                while proxy.active.switches < number:  # noqa: ASYNC110 -- the clients are threads
                     await asyncio.sleep(0.01)
             modes.append(proxy.mode)
         await asyncio.sleep(_PAUSE_S)
@@ -103,8 +103,8 @@ async def _switches(proxy: Proxy, count: int, begin: Callable[[], object]) -> li
 
 
 def _proxy(family: Family, case: Case, nft: NftKernel) -> Proxy:
-    around = Around(site_of(family), kernel_modes(nft, pods=cluster_pods(BOTH)), nft, lambda _: None)
-    proxy = Proxy(around, ProxyConfig(), node=view("node1", family), clock=RealClock(), log=SILENT)
+    context = ProxyContext(proxier_of(family), kernel_modes(nft, pods=cluster_pods(BOTH)), nft, lambda _: None)
+    proxy = Proxy(context, ProxyConfig(), node=view("node1", family), clock=RealClock(), log=SILENT)
     proxy.view.service_changed("default/web", None, case.service)
     proxy.view.slice_changed("default/web-1", None, case.slices[0])
     return proxy
@@ -114,7 +114,7 @@ def _switched(family: Family) -> dict[str, Any]:
     """A node's proxy goes from mode to mode, both ways, while many connect and some stay connected."""
     at = Real(family=family)
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    case = of_family(Case("switched", made(), behind("b", "c")), family)
+    case = of_family(Case("switched", made(), endpoints_of("b", "c")), family)
     for numbered in case.slices[0].ports:
         numbered.port = 9090
     vip, external, n1 = (in_family(ip, family) for ip in (VIP, EXTERNAL, NODES["node1"]))
@@ -170,7 +170,7 @@ _SPOILS = (
 def _spoilt(kind: Kind) -> list[str]:
     """Has somebody do each of these, and looks whether it is noticed, put right, and whether his own rules stay."""
     at = Real(kind=kind)
-    at.put(Case("spoilt", made(**sticky()), behind("b")))
+    at.put(Case("spoilt", made(**sticky()), endpoints_of("b")))
     backend, node = at.backends["node1"], at.cluster.node(1)
 
     def change(text: str) -> None:
@@ -203,7 +203,7 @@ def test_what_somebody_does_to_the_chains_is_noticed_and_put_right(kind: Kind) -
 
 def _many(kind: Kind, family: Family) -> list[str]:
     """Long chains, in several transactions: is what the programs print what was written, line by line?"""
-    node = linux.new_netns(lambda: kind.kernel(site_of(family)))[1]
+    node = linux.new_netns(lambda: kind.kernel(proxier_of(family)))[1]
     assert node is not None
     prefix = "10.244" if family is IPV4 else "fd00:10:244"
     dot = "." if family is IPV4 else ":"

@@ -13,9 +13,9 @@ from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet
 from fairlead.proxy.backend import Source
 from fairlead.proxy.nftables.incremental import Planner
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from tests.proxy.objects import NETWORK, node
 from tests.proxy.test_iptables import ENDS, SHAPES, shaped
 
@@ -29,7 +29,7 @@ def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_af
     turns: list[tuple[str, int]], limit: int, restart: bool
 ) -> None:
     nft, rng = FakeNft(), random.Random(5)
-    ledger = Ledger(fixed_table(cluster_site(NETWORK)))
+    mirror = TableMirror(fixed_table(cluster_proxier(NETWORK)))
     planner = Planner()
     before: set[str] = set()
     for shape, ends in turns:
@@ -40,15 +40,15 @@ def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_af
         planner = Planner() if restart else planner
         plan = planner.plan("default/a", Source(shaped("a", shape), ENDS[ends]), node=node())
         if restart:
-            ledger = Ledger(fixed_table(cluster_site(NETWORK)))
-            ledger.take({"default/a": plan})
-            ledger.found(nft.read(TABLE))
-            transaction = ledger.resync()
+            mirror = TableMirror(fixed_table(cluster_proxier(NETWORK)))
+            mirror.update({"default/a": plan})
+            mirror.observe(nft.read(TABLE))
+            transaction = mirror.resync()
         else:
-            transaction = ledger.take({"default/a": plan})
+            transaction = mirror.update({"default/a": plan})
         for part in transaction.split(limit):
             nft.run(part)
-            ledger.done(part)
+            mirror.done(part)
             if before and after:
                 tracer = Tracer(nft.tables[TABLE], local=node().addresses, rng=rng)
                 for client in CLIENTS * 2:

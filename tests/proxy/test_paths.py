@@ -20,11 +20,11 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Backend, Source
 from fairlead.proxy.nodes import node_views
-from fairlead.proxy.site import Outside, Site, cluster_site
+from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector, cluster_proxier
 from fairlead.service.node import NodeView
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox
-from tests.proxy.backends import BOTH, FAKES, KERNELS, NFTABLES, Kind, Tracing, bring, site_of
+from tests.proxy.backends import BOTH, FAKES, KERNELS, NFTABLES, Kind, Tracing, bring, proxier_of
 from tests.proxy.objects import NETWORK
 from tests.proxy.paths import (
     ADDRESSES,
@@ -40,7 +40,7 @@ from tests.proxy.paths import (
     ZONES,
     Case,
     Probe,
-    behind,
+    endpoints_of,
     in_six,
     made,
     node_port,
@@ -78,7 +78,7 @@ class Traced:
         self.family = family
         self.rng = random.Random(1)
         for name in NODES:
-            backend, self.tracing[name] = kind.fake(site_of(family))
+            backend, self.tracing[name] = kind.fake(proxier_of(family))
             bring(backend, {"default/web": Source(case.service, case.slices)}, view(name, family), whole=True)
 
     def ask(self, probe: Probe) -> Trace:
@@ -143,7 +143,7 @@ def test_an_address_that_its_balancer_answers_is_left_to_it(kind: Kind) -> None:
 
 @FAKES
 def test_pings_and_packets_of_no_connection_are_dropped(kind: Kind) -> None:
-    traced = Traced(Case("any", made(), behind("b")), kind=kind)
+    traced = Traced(Case("any", made(), endpoints_of("b")), kind=kind)
     for ip in (VIP, BALANCED):
         assert traced.trace("node1", Packet(PODS["a"], ip, 0, "icmp", link="veth1")).fate == "dropped"
     assert traced.trace("node1", Packet(PODS["a"], PODS["b"], 80, link="veth1", state="invalid")).fate == "dropped"
@@ -152,7 +152,7 @@ def test_pings_and_packets_of_no_connection_are_dropped(kind: Kind) -> None:
 class Real:
     """Both nodes' rules in the kernel, a server in every pod, and the fabric's routes as a balancer makes them."""
 
-    def __init__(self, site: Site | None = None, family: Family = IPV4, kind: Kind = NFTABLES) -> None:
+    def __init__(self, proxier: ProxierConfig | None = None, family: Family = IPV4, kind: Kind = NFTABLES) -> None:
         self.family = family
         self.cluster: SmallCluster = build(nodes=2, network=BOTH if family is IPV6 else NETWORK)
         for name, ip in PODS.items():
@@ -163,9 +163,9 @@ class Real:
         gateway = ip_address(at(NODES["node1"], family))
         with Netlink() as netlink:
             netlink.run([add_route(ip_network(at(ip, family)), gateway=gateway) for ip in (EXTERNAL, BALANCED)])
-        site = site or site_of(family)
+        proxier = proxier or proxier_of(family)
         self.backends = {
-            name: linux.in_netns(self.cluster.node(int(name[-1])), lambda: kind.kernel(site)) for name in NODES
+            name: linux.in_netns(self.cluster.node(int(name[-1])), lambda: kind.kernel(proxier)) for name in NODES
         }
         self._whole = True
         self._settle()
@@ -255,7 +255,7 @@ def _ping(ip: str) -> bool:
 
 def _pings(kind: Kind) -> list[bool]:
     real = Real(kind=kind)
-    real.put(Case("any", made(), behind("b")))
+    real.put(Case("any", made(), endpoints_of("b")))
     pod = real.cluster.pods[0].netns
     return [linux.in_netns(pod, lambda ip=ip: _ping(ip)) for ip in (PODS["c"], VIP, BALANCED)]  # type: ignore[misc]
 
@@ -274,7 +274,7 @@ def counted(backend: Backend, name: str) -> float:
 def _invalid(kind: Kind) -> list[float]:
     """Packets that begin no connection and belong to none: TCP without any flag."""
     real = Real(kind=kind)
-    real.put(Case("any", made(), behind("b")))
+    real.put(Case("any", made(), endpoints_of("b")))
     pod, backend = real.cluster.pods[0].netns, real.backends["node1"]
     header = struct.pack("!HHIIBBHHH", 1234, 8080, 1, 1, 5 << 4, 0, 1024, 0, 0)
     seen = [counted(backend, "ct_state_invalid_dropped")]
@@ -291,17 +291,17 @@ def test_packets_of_no_connection_are_dropped_and_counted(kind: Kind) -> None:
 
 
 def _localhost(kind: Kind) -> list[str]:
-    real = Real(kind=kind, site=replace(cluster_site(NETWORK), node_ports=("0.0.0.0/0",)))
+    real = Real(kind=kind, proxier=replace(cluster_proxier(NETWORK), node_ports=("0.0.0.0/0",)))
     for name in NODES:
         linux.in_netns(real.cluster.node(int(name[-1])), lambda: linux.put(ROUTE_LOCALNET, "1"))
     seen = []
     for policy in ("Cluster", "Local"):
-        real.put(Case("localhost", made(externalTrafficPolicy=policy), behind("c")))
+        real.put(Case("localhost", made(externalTrafficPolicy=policy), endpoints_of("c")))
         seen.append(real.ask(Probe("node1", "127.0.0.1", NODE_PORT, "c")).split()[0])
         seen.append(real.ask(Probe("node2", "127.0.0.1", NODE_PORT, "c")).split()[0])
     if kind.iptables:
         assert counted(real.backends["node1"], "localhost_nodeports_accepted") == 2
-    real.put(Case("localhost", made(), behind()))
+    real.put(Case("localhost", made(), endpoints_of()))
     seen.append(real.ask(Probe("node1", "127.0.0.1", NODE_PORT, "refused")))
     return seen
 
@@ -317,8 +317,8 @@ def _where_told(kind: Kind, family: Family, masquerade_all: bool) -> list[str]:
     assert BOTH.six is not None
     pods = str(BOTH.pod_cidr if family is IPV4 else BOTH.six.pod_cidr)
     one = f"{at(NODES['node1'], family)}/{32 if family is IPV4 else 128}"
-    site = Site(family, Outside(pods=(pods,)), masquerade_all=masquerade_all, node_ports=(one,))
-    real = Real(kind=kind, family=family, site=site)
+    proxier = ProxierConfig(family, TrafficDetector(pods=(pods,)), masquerade_all=masquerade_all, node_ports=(one,))
+    real = Real(kind=kind, family=family, proxier=proxier)
     probes = [
         *to("a", VIP, "b", kept=not masquerade_all),
         *to("fabric", VIP, "b", kept=False),
@@ -326,7 +326,7 @@ def _where_told(kind: Kind, family: Family, masquerade_all: bool) -> list[str]:
         *node_port("fabric", NODES["node1"], "b"),
         *([] if family is IPV6 else node_port("a", GATEWAY, "refused")),
     ]
-    case = of_family(Case("told", made(externalTrafficPolicy="Local"), behind("b"), probes), family)
+    case = of_family(Case("told", made(externalTrafficPolicy="Local"), endpoints_of("b"), probes), family)
     real.put(case)
     return check(real, case)
 

@@ -19,11 +19,11 @@ from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
 from fairlead.proxy.backend import Source
 from fairlead.proxy.nftables.incremental import Planner
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
 from fairlead.proxy.placing import changed, ordered, rearranged
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from fairlead.service.endpoints import Target
 from fairlead.service.wellknown import PROXY_NAME_LABEL
 from tests.proxy.objects import (
@@ -50,20 +50,20 @@ class World:
     def __init__(self, made: Service | None = None, slices: Sequence[EndpointSlice] = ()) -> None:
         self.nft = FakeNft()
         self.planner = Planner()
-        self.ledger = Ledger(fixed_table(cluster_site(NETWORK)))
-        self._run(self.ledger.resync())
+        self.mirror = TableMirror(fixed_table(cluster_proxier(NETWORK)))
+        self._run(self.mirror.resync())
         self.rng = random.Random(1)
         self.put(made, slices)
 
     def put(self, made: Service | None, slices: Sequence[EndpointSlice] = ()) -> Transaction:
         planned = self.planner.plan("default/web", Source(made, slices), node=node())
-        transaction = self.ledger.take({"default/web": planned})
+        transaction = self.mirror.update({"default/web": planned})
         self._run(transaction)
         return transaction
 
     def _run(self, transaction: Transaction) -> None:
         self.nft.run(transaction)
-        self.ledger.done(transaction)
+        self.mirror.done(transaction)
 
     def trace(self, packet: Packet) -> Trace:
         return Tracer(self.nft.tables[TABLE], local=(NODE1, "10.244.1.1"), rng=self.rng).trace(packet)

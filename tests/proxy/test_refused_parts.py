@@ -24,9 +24,9 @@ from fairlead.proxy.salvage import MOST, salvage
 from fairlead.runtime.fake import run_jumping
 from tests.net.sandbox import in_sandbox
 from tests.proxy.atnode import Node1
-from tests.proxy.backends import bring, pods, site_of
+from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.objects import endpoint, node, port, service, slice_of, sticky
-from tests.proxy.paths import behind
+from tests.proxy.paths import endpoints_of
 from tests.proxy.test_loop import World, running, settle
 
 
@@ -135,7 +135,7 @@ def _sources(*names: str) -> Mapping[str, Source]:
 
 def test_a_chain_that_the_kernel_does_not_know_how_to_make_keeps_only_the_services_away_that_need_it() -> None:
     nft = PickyNft("delete @affinity")
-    backend = NftablesBackend(nft, site_of())
+    backend = NftablesBackend(nft, proxier_of())
     outcome = bring(backend, _sources("a", "sticky", "b"), node(), whole=True)
     assert isinstance(outcome.refused, NftError)
     assert nft.tables[TABLE].elements["services"].keys() == {"tcp . 10.96.0.11 . 80", "tcp . 10.96.0.13 . 80"}
@@ -146,16 +146,16 @@ def test_a_chain_that_the_kernel_does_not_know_how_to_make_keeps_only_the_servic
 
 def test_a_table_that_cannot_be_made_at_all_is_an_error() -> None:
     with pytest.raises(NftError):
-        bring(NftablesBackend(PickyNft("hook prerouting"), site_of()), _sources("a"), node(), whole=True)
+        bring(NftablesBackend(PickyNft("hook prerouting"), proxier_of()), _sources("a"), node(), whole=True)
 
 
 def test_of_the_programs_lines_only_those_are_left_out_that_are_refused() -> None:
     tables = PickyIptables("10.96.0.12")
-    backend = IptablesBackend(tables, site_of(), pods=pods(IPV4))
+    backend = IptablesBackend(tables, proxier_of(), pods=pods(IPV4))
     outcome = bring(backend, _sources("a", "b", "c"), node(), whole=True)
     assert isinstance(outcome.refused, Refused)
     clean = FakeIptables()
-    bring(IptablesBackend(clean, site_of(), pods=pods(IPV4)), _sources("a", "b", "c"), node(), whole=True)
+    bring(IptablesBackend(clean, proxier_of(), pods=pods(IPV4)), _sources("a", "b", "c"), node(), whole=True)
     for table, chains in clean.tables.items():
         for name, rules in chains.items():
             made = tables.tables[table].get(name, [])
@@ -169,8 +169,8 @@ def test_of_the_programs_lines_only_those_are_left_out_that_are_refused() -> Non
 
 def test_a_chain_of_the_programs_to_which_a_rule_of_others_leads_stays_until_that_rule_goes() -> None:
     at = Node1()
-    at.put(service(), behind("a"))
-    at.put(service("b", "10.96.0.11"), behind("a"), name="b")
+    at.put(service(), endpoints_of("a"))
+    at.put(service("b", "10.96.0.11"), endpoints_of("a"), name="b")
     (chain,) = [name for name, rules in at.tables.tables["nat"].items() if "10.96.0.11" in str(rules)][-1:]
     at.tables.tables["nat"]["MINE"] = [f"-j {chain}"]
     with pytest.raises(Refused):
@@ -178,7 +178,7 @@ def test_a_chain_of_the_programs_to_which_a_rule_of_others_leads_stays_until_tha
     outcome = asyncio.run(at.backend.resync())
     assert outcome.refused is None
     assert at.tables.tables["nat"][chain] != [], "refused as a whole, as it was"
-    at.put(service("c", "10.96.0.12"), behind("a"), name="c")
+    at.put(service("c", "10.96.0.12"), endpoints_of("a"), name="c")
     assert "10.96.0.12" in str(at.tables.tables["nat"]["KUBE-SERVICES"])
     del at.tables.tables["nat"]["MINE"]
     at.tables.others += 1
@@ -189,7 +189,7 @@ def test_a_chain_of_the_programs_to_which_a_rule_of_others_leads_stays_until_tha
 
 def _while_others_lead_to_idle_chains() -> tuple[list[str], list[str]]:
     kernel = NftKernel()
-    backend = NftablesBackend(kernel, site_of())
+    backend = NftablesBackend(kernel, proxier_of())
     bring(backend, _sources("a", "sticky"), node(), whole=True)
     kernel.run_text("add map ip fairlead mine { type mark : verdict; elements = { 1 : goto slots_2 }; }")
     bring(backend, dict.fromkeys(_sources("a", "sticky"), Source(None, ())), node())

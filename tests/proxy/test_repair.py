@@ -14,10 +14,10 @@ from fairlead.net.nft.model import Chain, Nft
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.config import SYNC_PERIOD_S
 from fairlead.proxy.nftables.incremental import Planned
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky
@@ -113,15 +113,15 @@ def test_while_nobody_touches_it_the_table_is_not_read_again() -> None:
 
 
 def _on_the_kernel() -> list[str]:
-    """Spoils the real table in every way, and looks what the ledger makes of it."""
+    """Spoils the real table in every way, and looks what the mirror makes of it."""
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)
     kernel = linux.in_netns(cluster.node(1), NftKernel)
     kernel.run_text("table ip other { chain x { type filter hook forward priority 10; }\n}")
-    ledger = Ledger(fixed_table(cluster_site(NETWORK)))
-    _apply(kernel, ledger, take=True)
-    ledger.learn(kernel.rules(TABLE))
+    mirror = TableMirror(fixed_table(cluster_proxier(NETWORK)))
+    _apply(kernel, mirror, take=True)
+    mirror.learn(kernel.rules(TABLE))
     steps = []
     for spoil in (
         "flush map ip fairlead endpoints",
@@ -135,24 +135,24 @@ def _on_the_kernel() -> list[str]:
         before = kernel.generation()
         kernel.run_text(spoil)
         assert kernel.generation() != before
-        ledger.found(kernel.read(TABLE))
-        assert ledger.resync(), spoil
-        _apply(kernel, ledger)
-        ledger.learn(kernel.rules(TABLE))
-        ledger.found(kernel.read(TABLE))
-        assert not ledger.resync(), spoil
+        mirror.observe(kernel.read(TABLE))
+        assert mirror.resync(), spoil
+        _apply(kernel, mirror)
+        mirror.learn(kernel.rules(TABLE))
+        mirror.observe(kernel.read(TABLE))
+        assert not mirror.resync(), spoil
         steps.append(linux.in_netns(cluster.node(1), lambda: ask_tcp("10.96.0.10", 80)).split()[0])
         steps.append(ask_tcp("172.30.0.11", 30080).split()[0])
     assert kernel.read("other") is not None
     return steps
 
 
-def _apply(kernel: Nft, ledger: Ledger, *, take: bool = False) -> None:
+def _apply(kernel: Nft, mirror: TableMirror, *, take: bool = False) -> None:
     plan = plan_service(node_port_service(**sticky()), [slice_of("10.244.1.2")], node=node())
     plain = plan_service(service("b", "10.96.0.11"), [slice_of("10.244.1.2")], node=node())
-    for part in (ledger.take({"web": Planned(plan), "b": Planned(plain)}) if take else ledger.resync()).split():
+    for part in (mirror.update({"web": Planned(plan), "b": Planned(plain)}) if take else mirror.resync()).split():
         kernel.run(part)
-        ledger.done(part)
+        mirror.done(part)
 
 
 @pytest.mark.kernel

@@ -19,13 +19,13 @@ from fairlead.base.log import SILENT
 from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.fake import FakeNft
 from fairlead.proxy import addon
+from fairlead.proxy.activebackend import ProxyContext
 from fairlead.proxy.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, Mode, ProxyConfig, parse_config
-from fairlead.proxy.inforce import Around
 from fairlead.proxy.loop import Proxy
 from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.serving import Bindings, Station, follow_config
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.serving import Bindings, ProxyServer, follow_config
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from tests.proxy.fakes import FakeRules
@@ -79,12 +79,18 @@ async def running(
     makers = {**nftables_only(nft), "iptables": fake.make}
     config = default or ProxyConfig()
     proxy = Proxy(
-        Around(cluster_site(NETWORK), makers, nft, localnet.append), config, node=node(), clock=clock, log=SILENT
+        ProxyContext(cluster_proxier(NETWORK), makers, nft, localnet.append),
+        config,
+        node=node(),
+        clock=clock,
+        log=SILENT,
     )
     informers = InformerSet(api)
-    station = Station([proxy], client=api, clock=clock, log=SILENT, bindings=Bindings(None, None), moved=lambda _: None)
-    station.follow(informers)
-    follow_config(informers, station, default=config, log=SILENT)
+    server = ProxyServer(
+        [proxy], client=api, clock=clock, log=SILENT, bindings=Bindings(None, None), moved=lambda _: None
+    )
+    server.follow(informers)
+    follow_config(informers, server, default=config, log=SILENT)
 
     async def work() -> None:
         await informers.wait_synced()
@@ -92,7 +98,7 @@ async def running(
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(informers.run()), group.create_task(work())]
-        tasks.append(group.create_task(station.recorder.run()))
+        tasks.append(group.create_task(server.recorder.run()))
         yield World(api, nft, fake, clock, proxy, localnet)
         for task in tasks:
             task.cancel()
@@ -130,7 +136,7 @@ def test_the_new_rules_are_complete_before_the_old_ones_go_in_both_directions() 
         await at.put("mode: nftables")
         assert (at.served(), at.proxy.mode) == ({"nftables": True, "iptables": False}, "nftables")
         assert order == ["nftables gone, iptables has 1", "iptables gone, nftables has 1"]
-        assert at.proxy.in_force.switches == 2
+        assert at.proxy.active.switches == 2
 
     scenario(body)
 
@@ -189,7 +195,7 @@ def test_rules_that_cannot_be_removed_are_removed_at_the_next_look() -> None:
         at.rules.failures = [KernelRefused("busy")]
         await at.put("mode: nftables")
         assert at.served() == {"nftables": True, "iptables": True}
-        assert at.proxy.in_force.cleanup_failures == 1
+        assert at.proxy.active.cleanup_failures == 1
         await at.one_period()
         assert at.served() == {"nftables": True, "iptables": False}
 

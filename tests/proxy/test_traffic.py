@@ -14,13 +14,13 @@ from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointPort, EndpointSlice
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.flows import Surroundings, stale_flows
+from fairlead.proxy.conntrack import Destinations, stale_entries
 from fairlead.proxy.nftables.backend import changed_frontends
 from fairlead.proxy.nftables.incremental import Planned
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
@@ -40,19 +40,19 @@ class Proxied:
         for pod in self.pods:
             serve(pod.netns, pod.ip, 8080)
         self.kernels = [linux.in_netns(self.cluster.node(i), NftKernel) for i in (1, 2)]
-        self.ledgers = [Ledger(fixed_table(cluster_site(self.cluster.network))) for _ in self.kernels]
+        self.mirrors = [TableMirror(fixed_table(cluster_proxier(self.cluster.network))) for _ in self.kernels]
 
     def put(self, name: str, wanted: Service | None, *slices: EndpointSlice) -> None:
         """As the proxy's loop does it."""
-        for index, (kernel, ledger) in enumerate(zip(self.kernels, self.ledgers, strict=True), 1):
+        for index, (kernel, mirror) in enumerate(zip(self.kernels, self.mirrors, strict=True), 1):
             plan = plan_service(wanted, slices, node=node(index))
-            transaction = ledger.take({name: Planned(plan)})
+            transaction = mirror.update({name: Planned(plan)})
             for part in transaction.split():
                 kernel.run(part)
-                ledger.done(part)
-            around = Surroundings(frozenset(node(index).addresses), (self.cluster.network.service_cidr,))
+                mirror.done(part)
+            context = Destinations(frozenset(node(index).addresses), (self.cluster.network.service_cidr,))
             changed = changed_frontends(transaction.changes)
-            kernel.forget(list(stale_flows(kernel.flows(), ledger, around, changed=changed)))
+            kernel.delete_flows(list(stale_entries(kernel.flows(), mirror, context, changed=changed)))
 
     def pod_asks(self, index: int, ip: str, number: int, ask: Callable[[str, int], str] = ask_tcp) -> str:
         return linux.in_netns(self.pods[index].netns, lambda: ask(ip, number))
@@ -245,10 +245,10 @@ def _restart() -> None:
     at = Proxied()
     at.put("web", node_port_service(), slice_of(*(pod.ip for pod in at.pods)))
     at.put("old", service("old", "10.96.0.11"), slice_of(at.pods[0].ip, service_name="old"))
-    again = Ledger(fixed_table(cluster_site(at.cluster.network)))
-    again.found(at.kernels[0].read("fairlead"))
+    again = TableMirror(fixed_table(cluster_proxier(at.cluster.network)))
+    again.observe(at.kernels[0].read("fairlead"))
     plan = plan_service(node_port_service(), [slice_of(*(pod.ip for pod in at.pods))], node=node(1))
-    again.take({"web": Planned(plan)})
+    again.update({"web": Planned(plan)})
     transaction = again.resync()
     assert transaction.replace is None
     gone = {c.container: c.key for c in transaction.changes if c.new is None and c.container != "kinds"}

@@ -19,10 +19,10 @@ from fairlead.net.netlink.model import LOOPBACK, set_up
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.nftables.incremental import Planned
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
-from fairlead.proxy.site import cluster_site
+from fairlead.proxy.proxierconfig import cluster_proxier
 from fairlead.relay.host import handle_request
 from fairlead.relay.kept import Keeper
 from fairlead.relay.loop import HostListener, HostSockets, run
@@ -42,9 +42,9 @@ def _cluster() -> str:
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)
-    kernel, ledger = linux.in_netns(cluster.node(1), NftKernel), Ledger(fixed_table(cluster_site(NETWORK)))
+    kernel, mirror = linux.in_netns(cluster.node(1), NftKernel), TableMirror(fixed_table(cluster_proxier(NETWORK)))
     plan = plan_service(node_port_service(PORT), [slice_of(pod.ip)], node=node())
-    kernel.run(ledger.take({"web": Planned(plan)}))
+    kernel.run(mirror.update({"web": Planned(plan)}))
     return pod.ip
 
 

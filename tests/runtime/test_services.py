@@ -18,11 +18,11 @@ def test_a_service_with_the_label_is_not_there_until_the_label_goes(label: str) 
     plain, labelled = service(), service()
     labelled.metadata.labels = {label: ""}
     view.service_changed(KEY, None, plain)
-    view.take()
+    view.drain()
     view.service_changed(KEY, plain, labelled)
-    assert (view.service(KEY), view.keys(), view.take()) == (None, [], {KEY})
+    assert (view.service(KEY), view.keys(), view.drain()) == (None, [], {KEY})
     view.service_changed(KEY, labelled, plain)
-    assert (view.service(KEY), view.take()) == (plain, {KEY})
+    assert (view.service(KEY), view.drain()) == (plain, {KEY})
 
 
 @LABELS
@@ -33,8 +33,8 @@ def test_a_slice_with_the_label_is_not_there_until_the_label_goes(label: str) ->
     view.slice_changed(PIECE, None, labelled)
     assert [*view.slices(KEY)] == []
     view.slice_changed(PIECE, labelled, plain)
-    assert ([*view.slices(KEY)], view.take()) == ([plain], {KEY})
+    assert ([*view.slices(KEY)], view.drain()) == ([plain], {KEY})
     view.slice_changed(PIECE, plain, labelled)
-    assert ([*view.slices(KEY)], view.take()) == ([], {KEY})
+    assert ([*view.slices(KEY)], view.drain()) == ([], {KEY})
     view.slice_changed(PIECE, labelled, None)
     assert [*view.slices(KEY)] == []

@@ -28,7 +28,7 @@ from fairlead.relay.plan import Door
 from fairlead.relay.plan import doors as exposed
 from fairlead.service.endpoints import ready_addresses, serving_nodes
 from fairlead.service.node import NodeView
-from tests.proxy.backends import BOTH, IPTABLES, NFTABLES, bring, site_of
+from tests.proxy.backends import BOTH, IPTABLES, NFTABLES, bring, proxier_of
 from tests.proxy.objects import service as service_of
 from tests.proxy.objects import slice_of
 
@@ -104,14 +104,14 @@ def test_every_proxy_sends_to_the_endpoints_that_serve(slices: list[EndpointSlic
     made = service(type="NodePort")
     for kind in (NFTABLES, IPTABLES):
         for view in views("node1"):
-            backend, _ = kind.fake(site_of(view.family))
+            backend, _ = kind.fake(proxier_of(view.family))
             bring(backend, {"default/web": Source(made, slices)}, view, whole=True)
             for port in PORTS:
                 numbers = [8080 + PORTS.index(port)]
                 wanted = {(e.addresses[0], n) for e in serve(slices, port, view.family.name) for n in numbers}
-                assert set(backend.behind(UdpFrontend(VIPS[view.family], port.port)) or ()) == wanted
+                assert set(backend.endpoints_of(UdpFrontend(VIPS[view.family], port.port)) or ()) == wanted
                 if port.nodePort:
-                    assert set(backend.behind(UdpFrontend("", port.nodePort)) or ()) == wanted
+                    assert set(backend.endpoints_of(UdpFrontend("", port.nodePort)) or ()) == wanted
 
 
 @given(some_slices)

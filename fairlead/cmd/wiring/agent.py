@@ -22,7 +22,7 @@ from fairlead.net.model import API_PORT_INSIDE
 if TYPE_CHECKING:
     from fairlead.base.log import Log
     from fairlead.node.settings import NodeSettings
-    from fairlead.proxy.serving import Station
+    from fairlead.proxy.serving import ProxyServer
     from fairlead.runtime.client import Client
     from fairlead.runtime.informer import InformerSet
 
@@ -120,9 +120,9 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
     informers = InformerSet(client, log=log)
-    station = _proxies(config, settings, informers, client, log.named("proxy"))
+    server = _proxies(config, settings, informers, client, log.named("proxy"))
     ask = Asker(tls.client(paths.pki, f"node-{settings.name}"))
-    traffic = Draining(settings.name, applied=station.applied, ask=ask)
+    traffic = Draining(settings.name, applied=server.applied, ask=ask)
     traffic.follow(informers)
     announcer = fairlead.loadbalancer.announcer.loop.run(
         informers, node_name=settings.name, segment=Leg(NODE_LINK), log=log.named("announcer")
@@ -140,39 +140,39 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(announcer)
-        group.create_task(fairlead.proxy.serving.serve(informers, station))
+        group.create_task(fairlead.proxy.serving.serve(informers, server))
         group.create_task(agent)
 
 
 def _proxies(
     config: ClusterConfig, settings: NodeSettings, informers: InformerSet, client: Client, log: Log
-) -> Station:
+) -> ProxyServer:
     """The node's proxies, one for each family, with what they follow."""
     from fairlead.net.nft.run import NftKernel
+    from fairlead.proxy.activebackend import ProxyContext
     from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
     from fairlead.proxy.following import RangeFollower
-    from fairlead.proxy.inforce import Around
     from fairlead.proxy.loop import Proxy
     from fairlead.proxy.modes import cluster_pods, kernel_modes, route_localnet
     from fairlead.proxy.nodes import node_views
-    from fairlead.proxy.serving import Station, bindings_of, follow_config, follow_zone
-    from fairlead.proxy.site import cluster_site, with_ranges
+    from fairlead.proxy.proxierconfig import cluster_proxier, with_ranges
+    from fairlead.proxy.serving import ProxyServer, bindings_of, follow_config, follow_zone
 
     clock, network, kernel = RealClock(), config.network(), NftKernel()
     default = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE)
     views = node_views(settings.name, network.node_ip(config.node_names.index(settings.name) + 1), network)
     makers = kernel_modes(kernel, pods=cluster_pods(network))
-    sites = [cluster_site(network, view.family) for view in views]
+    proxiers = [cluster_proxier(network, view.family) for view in views]
     proxies = [
-        Proxy(Around(site, makers, kernel, route_localnet), default, node=view, clock=clock, log=log)
-        for site, view in zip(sites, views, strict=True)
+        Proxy(ProxyContext(proxier, makers, kernel, route_localnet), default, node=view, clock=clock, log=log)
+        for proxier, view in zip(proxiers, views, strict=True)
     ]
 
     def ranges_changed(ranges: list[str]) -> None:
-        for proxy, site in zip(proxies, sites, strict=True):
-            proxy.move(proxy.node, with_ranges(site, ranges))
+        for proxy, proxier in zip(proxies, proxiers, strict=True):
+            proxy.move(proxy.node, with_ranges(proxier, ranges))
 
-    station = Station(
+    server = ProxyServer(
         proxies,
         client=client,
         clock=clock,
@@ -180,7 +180,7 @@ def _proxies(
         bindings=bindings_of(default),
         moved=partial(follow_zone, proxies),
     )
-    station.follow(informers)
-    follow_config(informers, station, default=default, log=log)
+    server.follow(informers)
+    follow_config(informers, server, default=default, log=log)
     RangeFollower(ranges_changed).follow(informers)
-    return station
+    return server

@@ -14,8 +14,8 @@ from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring.access import Access
 
 if TYPE_CHECKING:
+    from fairlead.proxy.activebackend import Makers
     from fairlead.proxy.config import ProxyConfig
-    from fairlead.proxy.inforce import Makers
 
 _CAP_NET_ADMIN = 12
 _RIGHTS = (
@@ -51,12 +51,12 @@ def _is_capable() -> bool:
 async def cleanup(makers: Makers) -> None:
     from fairlead.net.errors import KernelRefused
     from fairlead.net.family import IPV4, IPV6
-    from fairlead.proxy.site import Site
+    from fairlead.proxy.proxierconfig import ProxierConfig
 
     for mode, make in makers.items():
         for family in (IPV4, IPV6):
             try:
-                backend = make(Site(family))
+                backend = make(ProxierConfig(family))
             except KernelRefused:
                 continue  # What cannot be had here has left nothing either.
             try:

@@ -42,8 +42,8 @@ class FlowTable(Protocol):
         """Those of UDP."""
         ...
 
-    def forget(self, flows: Iterable[Flow]) -> int:
-        """Has them looked at anew; returns how many there still were."""
+    def delete_flows(self, flows: Iterable[Flow]) -> int:
+        """Deletes them, so that rules meet their next packets again; returns how many there still were."""
         ...
 
 

@@ -33,7 +33,7 @@ class Conntrack:
         except OSError as e:
             raise ConntrackError(f"cannot read the tracked flows: {e.strerror}") from e
 
-    def forget(self, flows: Iterable[Flow]) -> int:
+    def delete_flows(self, flows: Iterable[Flow]) -> int:
         """Drops them, so that their clients' next packets are looked at anew; returns how many were still there."""
         try:
             return sum(self._drop(flow) for flow in flows)

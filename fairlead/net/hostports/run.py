@@ -43,7 +43,7 @@ class HostPortRules:
         self._made[family] = wanted
         if any(m.protocol == "udp" for m in {*before} ^ {*wanted}):
             flows = self._kernel.flows(family)
-            self._kernel.forget(stale_flows(flows, before=before, after=wanted))
+            self._kernel.delete_flows(stale_flows(flows, before=before, after=wanted))
 
     def _remove_leftovers(self) -> None:
         try:

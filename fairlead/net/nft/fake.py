@@ -121,7 +121,7 @@ class FakeNft:
     def flows(self, family: str = "ip") -> list[Flow]:
         return [flow for flow in self.tracked if (":" in flow.target) == (family == "ip6")]
 
-    def forget(self, flows: Iterable[Flow]) -> int:
+    def delete_flows(self, flows: Iterable[Flow]) -> int:
         gone = set(flows)
         before = len(self.tracked)
         self.tracked = [flow for flow in self.tracked if flow not in gone]

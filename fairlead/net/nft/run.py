@@ -122,8 +122,8 @@ class NftKernel:
     def flows(self, family: str = "ip") -> list[Flow]:
         return self._conntrack.flows(family)
 
-    def forget(self, flows: Iterable[Flow]) -> int:
-        return self._conntrack.forget(flows)
+    def delete_flows(self, flows: Iterable[Flow]) -> int:
+        return self._conntrack.delete_flows(flows)
 
     def run_text(self, text: str) -> str:
         """Carries out commands in nft's syntax and returns what they print."""

@@ -18,26 +18,26 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
 from fairlead.proxy.backend import NOTHING_DONE, Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.iptables.incremental import Planner
-from fairlead.proxy.iptables.ledger import Ledger, Proposal, removal
 from fairlead.proxy.iptables.plan import View
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
+from fairlead.proxy.iptables.rulesync import Proposal, RuleSync, removal
+from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector
 from fairlead.proxy.salvage import salvage
-from fairlead.proxy.site import Outside, Site
 from fairlead.service.node import NodeView
 
 
 class IptablesBackend:
-    """`pods`: the ranges of all Pods, where these keep their addresses from node to node; else `site.outside` counts.
+    """`pods`: the ranges of all Pods, if these keep their addresses from node to node; else `proxier.detector` counts.
 
     By them clients of cluster IPs are told, as upstream does and shows it. Where a Service keeps traffic on its node,
     the node's own Pods are those of its own range: an answer to another node's Pod would not pass here."""
 
-    def __init__(self, tables: Iptables, site: Site, *, pods: tuple[str, ...] = ()) -> None:
+    def __init__(self, tables: Iptables, proxier: ProxierConfig, *, pods: tuple[str, ...] = ()) -> None:
         self._tables = tables
-        self._site = replace(site, outside=Outside(pods=pods)) if pods else site
+        self._proxier = replace(proxier, detector=TrafficDetector(pods=pods)) if pods else proxier
         self._told_by_range = bool(pods)
         self._planner = Planner()
-        self._ledger = Ledger(self._site)
+        self._rules = RuleSync(self._proxier)
         self._in_line = False
         self._foreign: int | None = None
         """How many transactions others had made when the tables were read."""
@@ -51,20 +51,20 @@ class IptablesBackend:
 
     @property
     def services(self) -> int:
-        return len(self._ledger.plans)
+        return len(self._rules.plans)
 
-    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
-        return self._ledger.behind(frontend)
+    def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+        return self._rules.endpoints_of(frontend)
 
-    def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
+    def plan(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
         near = (str(node.pod_cidr),) if self._told_by_range and node.pod_cidr is not None else ()
-        view = View(node, self._site, near)
+        view = View(node, self._proxier, near)
         plans = {key: self._planner.plan(key, source, view=view) for key, source in changed.items()}
-        self._ledger.take(plans)
+        self._rules.update(plans)
         return {key: plan.no_local for key, plan in plans.items()}
 
     async def apply(self) -> Outcome:
-        proposal = self._ledger.proposal()
+        proposal = self._rules.proposal()
         self._in_line = False
         try:
             outcome = await self._run(proposal)
@@ -72,24 +72,24 @@ class IptablesBackend:
             self._partial_failures += 1
             raise
         self._in_line = True
-        self._ledger.done()
+        self._rules.done()
         return outcome
 
     async def resync(self) -> Outcome:
         self._foreign = self._tables.foreign()
         self._in_line = False
-        proposal = self._ledger.resync(await self._tables.save())
+        proposal = self._rules.resync(await self._tables.save())
         try:
             outcome = await self._run(proposal)
         except Unavailable:
             raise
         except Refused:
             # How far the programs came is not known.
-            proposal = self._ledger.resync(await self._tables.save())
+            proposal = self._rules.resync(await self._tables.save())
             outcome = await self._salvage(proposal)
         deleted, _ = await self._delete(proposal)
         self._in_line = True
-        self._ledger.done()
+        self._rules.done()
         return outcome._replace(structure=outcome.structure + deleted)
 
     async def tidy(self) -> None:
@@ -102,7 +102,7 @@ class IptablesBackend:
         """Upstream has no name for failed cleanups of this mode."""
         name = "kubeproxy_sync_proxy_rules_iptables"
         for kind, text, counts in (
-            ("total", "Rules of the proxy.", self._ledger.rules),
+            ("total", "Rules of the proxy.", self._rules.rules),
             ("last", "Rules written by the last sync.", self._last),
         ):
             by_table = [Sample(counts[table], (*labels, ("table", table))) for table in ("filter", "nat")]
@@ -119,7 +119,7 @@ class IptablesBackend:
         invalid = self._tables.packets("filter", FORWARD).get(INVALID, 0)
         text = "Packets of unknown connections dropped."
         yield counter("kubeproxy_iptables_ct_state_invalid_dropped_packets_total", text, invalid, labels)
-        if self._site.localhost:
+        if self._proxier.localhost:
             seen = self._tables.packets("nat", NODE_PORTS)
             count = sum(packets for rule, packets in seen.items() if rule.startswith("-d 127.0.0.0/8 "))
             text = "Connections to node ports on 127.0.0.1."

@@ -22,7 +22,7 @@ from fairlead.net.iptables.model import Chain
 from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.iptables import rules
 from fairlead.proxy.iptables.rules import Place, chain_name, comment, host
-from fairlead.proxy.site import Site
+from fairlead.proxy.proxierconfig import ProxierConfig
 from fairlead.service.endpoints import Chosen, Target, choose
 from fairlead.service.frontends import (
     Frontend,
@@ -59,13 +59,13 @@ class View:
     """Where is planned for."""
 
     node: NodeView
-    site: Site
+    proxier: ProxierConfig
     near: tuple[str, ...] = ()
-    """The ranges of Pods whose answers pass this node. Empty: as `site.outside` says it."""
+    """The ranges of Pods whose answers pass this node. Empty: as `proxier.detector` says it."""
     marking: rules.Marking | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "marking", rules.marking(self.site))
+        object.__setattr__(self, "marking", rules.marking(self.proxier))
 
 
 def plan_service(service: Service | None, slices: Iterable[EndpointSlice], *, view: View) -> ServicePlan:
@@ -80,7 +80,7 @@ def plan_chosen(service: Service, chosen: Sequence[Chosen], *, view: View) -> Se
     """Returns the plan of a Service that has frontends, from the targets of each of its ports, as chains name them."""
     draft = _Draft(service, view)
     for port, targets in zip(service.spec.ports, chosen, strict=True):
-        found = list(frontends(service, port, family=view.site.family))
+        found = list(frontends(service, port, family=view.proxier.family))
         if found:
             _Port(draft, port, found, targets.cluster, targets.local).add()
     return draft.plan()
@@ -121,7 +121,7 @@ class _Port:
     ) -> None:
         meta = draft.service.metadata
         self._draft = draft
-        self._site = draft.view.site
+        self._proxier = draft.view.proxier
         self._name = f"{meta.namespace}/{meta.name}{f':{port.name}' if port.name else ''}"
         self._frontends = found
         self._protocol = found[0].protocol
@@ -132,7 +132,7 @@ class _Port:
         self._ends = {target: self._endpoint(target) for target in cluster}
         self._ends |= {target: self._endpoint(target) for target in local if target not in self._ends}
         self._timeout_s = affinity_timeout_s(draft.service) if is_sticky(draft.service) else 0
-        ranges = source_ranges(draft.service, self._site.family)
+        ranges = source_ranges(draft.service, self._proxier.family)
         self._ranges = ranges if any(f.restricted for f in found) else None
 
     def add(self) -> None:
@@ -217,11 +217,11 @@ class _Port:
             f"{comment(f'masquerade LOCAL traffic for {about}')} {from_node} -j {rules.MARK_MASQ}",
             f"{comment(f'route LOCAL traffic for {about}')} {from_node} -j {self._chain('SVC')}",
         ]
-        outside = self._site.outside
-        near = tuple(f"-s {block}" for block in self._draft.view.near) or rules.near(outside)
+        detector = self._proxier.detector
+        near = tuple(f"-s {block}" for block in self._draft.view.near) or rules.near(detector)
         pods = [f"{source} {comment(f'pod traffic for {about}')} -j {self._chain('SVC')}" for source in near]
         # Where Pods are told by a link that their packets do not come in by, the node's own look the same.
-        yield from (node + pods if outside.link and not self._draft.view.near else pods + node)
+        yield from (node + pods if detector.link and not self._draft.view.near else pods + node)
         if self._local:
             yield f"-j {self._chain('SVL')}"
 
@@ -231,7 +231,7 @@ class _Port:
         sources = [block if "/" in block else host(block) for block in ranges]
         if rules.any_holds(sources, self._draft.view.node.ip):
             # A node that has the balancer's address as its own sends from it.
-            sources += [host(ip) for ip in load_balancer_vips(self._draft.service, self._site.family)]
+            sources += [host(ip) for ip in load_balancer_vips(self._draft.service, self._proxier.family)]
         for source in sources:
             yield f"-s {source} {about} -j {self._chain('EXT')}"
         yield comment(f"other traffic to {self._name} will be dropped by {rules.PROXY_FIREWALL}")
@@ -265,7 +265,7 @@ class _Port:
     def _add_node_port(self, frontend: Frontend) -> None:
         if self._cluster:
             line = self._to(frontend, self._name, self._chain("EXT"))
-            if self._site.localhost:
+            if self._proxier.localhost:
                 # Only to be counted.
                 self._draft.line("nat", rules.NODE_PORTS, f"-d 127.0.0.0/8 {line}")
             self._draft.line("nat", rules.NODE_PORTS, line)
@@ -294,7 +294,7 @@ class _Port:
         self, frontend: Frontend, text: str, target: str, *, source: str = "", link: str = "", kind: str = ""
     ) -> str:
         """The line for what is sent to the frontend."""
-        end = rules.reject(self._site.family, self._protocol) if target == "REJECT" else f"-j {target}"
+        end = rules.reject(self._proxier.family, self._protocol) if target == "REJECT" else f"-j {target}"
         there = f"-d {host(frontend.ip)} " if frontend.ip else ""
         protocol = self._protocol
         port = f"-m {protocol} --dport {frontend.port}"
@@ -309,7 +309,7 @@ class _Port:
         return chain_name("SEP", self._name, self._protocol, text), text
 
     def _list(self, name: str) -> str:
-        whole = "255.255.255.255" if self._site.family is IPV4 else "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+        whole = "255.255.255.255" if self._proxier.family is IPV4 else "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
         return f"--name {name} --mask {whole} --rsource"
 
 

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.iptables.model import Chain
-from fairlead.proxy.site import Outside, Site
+from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector
 
 SERVICES, NODE_PORTS, EXTERNAL = "KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES"
 POSTROUTING, MARK_MASQ, FORWARD = "KUBE-POSTROUTING", "KUBE-MARK-MASQ", "KUBE-FORWARD"
@@ -124,9 +124,9 @@ def jumps() -> Mapping[Place, tuple[str, ...]]:
     }
 
 
-def fixed_chains(site: Site) -> Mapping[Place, Chain]:
+def fixed_chains(proxier: ProxierConfig) -> Mapping[Place, Chain]:
     """Chains in which no Service has a line."""
-    family = site.family
+    family = proxier.family
     found = {
         ("nat", MARK_MASQ): (f"-j MARK --set-xmark {MARK}",),
         ("nat", POSTROUTING): (
@@ -144,9 +144,9 @@ def fixed_chains(site: Site) -> Mapping[Place, Chain]:
         ("filter", REFUSE): tuple(_refuse(family)),
         **{(table, CANARY): () for table in ("filter", "nat", "mangle")},
     }
-    if len(site.outside.pods) > 1:
+    if len(proxier.detector.pods) > 1:
         # A rule can say that a source is not in one range, not that it is in none of several.
-        inside = (f"-s {block} -j RETURN" for block in site.outside.pods)
+        inside = (f"-s {block} -j RETURN" for block in proxier.detector.pods)
         found["nat", OUTSIDE] = (*inside, f"-j {MARK_MASQ}")
     return {place: Chain(place[1], (rules,)) for place, rules in found.items()}
 
@@ -170,23 +170,23 @@ def _firewall(family: Family) -> tuple[str, ...]:
     return (f"! -s 127.0.0.0/8 -d 127.0.0.0/8 {comment('block incoming localnet connections')} {states} -j DROP",)
 
 
-def tails(site: Site) -> Mapping[Place, tuple[str, ...]]:
+def tails(proxier: ProxierConfig) -> Mapping[Place, tuple[str, ...]]:
     """The last lines of chains that Services have lines in."""
     unclaimed = (
-        f"-d {block} {comment('no such service, or no such port of it')} -j {REFUSE}" for block in site.services
+        f"-d {block} {comment('no such service, or no such port of it')} -j {REFUSE}" for block in proxier.services
     )
-    return {("nat", SERVICES): tuple(_to_node_ports(site)), ("filter", UNCLAIMED): tuple(unclaimed)}
+    return {("nat", SERVICES): tuple(_to_node_ports(proxier)), ("filter", UNCLAIMED): tuple(unclaimed)}
 
 
-def _to_node_ports(site: Site) -> Iterator[str]:
+def _to_node_ports(proxier: ProxierConfig) -> Iterator[str]:
     rest = f"{comment(NODE_PORTS_COMMENT)} -m addrtype --dst-type LOCAL -j {NODE_PORTS}"
-    if not site.node_ports:
-        loopback = "127.0.0.0/8" if site.family is IPV4 else "::1/128"
+    if not proxier.node_ports:
+        loopback = "127.0.0.0/8" if proxier.family is IPV4 else "::1/128"
         yield f"! -d {loopback} {rest}"
-    for block in site.node_ports:
+    for block in proxier.node_ports:
         # IPv6 has nothing like `route_localnet`: an answer to ::1 would never find back.
         if block.endswith("/0"):
-            yield rest if site.family is IPV4 else f"! -d ::1/128 {rest}"
+            yield rest if proxier.family is IPV4 else f"! -d ::1/128 {rest}"
         elif block != "::1/128":
             yield f"-d {block} {rest}"
 
@@ -203,24 +203,24 @@ class Marking(NamedTuple):
     chain: str = MARK_MASQ
 
 
-def marking(site: Site) -> Marking | None:
+def marking(proxier: ProxierConfig) -> Marking | None:
     """None where nobody knows who is from outside."""
-    outside = site.outside
-    if site.masquerade_all:
+    detector = proxier.detector
+    if proxier.masquerade_all:
         return Marking()
-    if outside.link:
-        return Marking(link=f"-i {outside.link} ")
-    if outside.pod_links:
-        return Marking(link=f"! -i {outside.pod_links}+ ")
-    if len(outside.pods) > 1:
+    if detector.link:
+        return Marking(link=f"-i {detector.link} ")
+    if detector.pod_links:
+        return Marking(link=f"! -i {detector.pod_links}+ ")
+    if len(detector.pods) > 1:
         return Marking(chain=OUTSIDE)
-    return Marking(source=f"! -s {outside.pods[0]} ") if outside.pods else None
+    return Marking(source=f"! -s {detector.pods[0]} ") if detector.pods else None
 
 
-def near(outside: Outside) -> tuple[str, ...]:
+def near(detector: TrafficDetector) -> tuple[str, ...]:
     """What is true of packets of this node's Pods: one of these. Of the node's own packets `! -i` is true too."""
-    if outside.link:
-        return (f"! -i {outside.link}",)
-    if outside.pod_links:
-        return (f"-i {outside.pod_links}+",)
-    return tuple(f"-s {block}" for block in outside.pods)
+    if detector.link:
+        return (f"! -i {detector.link}",)
+    if detector.pod_links:
+        return (f"-i {detector.pod_links}+",)
+    return tuple(f"-s {block}" for block in detector.pods)

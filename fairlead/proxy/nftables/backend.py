@@ -16,11 +16,11 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
 from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.nftables.incremental import Planner
-from fairlead.proxy.nftables.ledger import Ledger
+from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
 from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, OUTSIDE, SERVICES, UNSERVED, fixed_table
+from fairlead.proxy.proxierconfig import ProxierConfig
 from fairlead.proxy.salvage import salvage
-from fairlead.proxy.site import Site
 from fairlead.service.node import NodeView
 
 _OF_ADDRESSES = frozenset((SERVICES, OUTSIDE, ENDPOINTS, UNSERVED))
@@ -28,11 +28,11 @@ _OF_NODE_PORTS = frozenset(f"node_{name}" for name in _OF_ADDRESSES)
 
 
 class NftablesBackend:
-    def __init__(self, nft: Nft, site: Site) -> None:
+    def __init__(self, nft: Nft, proxier: ProxierConfig) -> None:
         self._nft = nft
-        self._table = fixed_table(site)
+        self._table = fixed_table(proxier)
         self._planner = Planner()
-        self._ledger = Ledger(self._table)
+        self._mirror = TableMirror(self._table)
         self._proposed: list[Transaction] = []
         """What was taken since the mirror was right. Nothing is kept where it is not: then all is looked at anyway."""
         self._in_line = False
@@ -49,14 +49,14 @@ class NftablesBackend:
 
     @property
     def services(self) -> int:
-        return self._ledger.services
+        return self._mirror.services
 
-    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
-        return self._ledger.behind(frontend)
+    def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+        return self._mirror.endpoints_of(frontend)
 
-    def take(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
+    def plan(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
         planned = {key: self._planner.plan(key, source, node=node) for key, source in changed.items()}
-        proposed = self._ledger.take(planned)
+        proposed = self._mirror.update(planned)
         self._stirred = True
         if self._in_line:
             self._proposed.append(proposed)
@@ -77,21 +77,21 @@ class NftablesBackend:
     async def resync(self) -> Outcome:
         self._in_line, self._proposed = False, []
         self._foreign = self._nft.foreign()
-        self._ledger.found(self._nft.read(self._table.name, self._table.family))
-        outcome = await self._run(self._ledger.resync())
+        self._mirror.observe(self._nft.read(self._table.name, self._table.family))
+        outcome = await self._run(self._mirror.resync())
         if outcome.refused is not None:
-            if not self._ledger.present:
+            if not self._mirror.present:
                 # Nothing was done. Without the table nothing can be.
                 self._carry_out(Transaction(self._table.name, self._table, family=self._table.family))
-            outcome = _together([outcome, await self._salvage(self._ledger.resync())])
+            outcome = _together([outcome, await self._salvage(self._mirror.resync())])
         self._in_line = True
-        self._stirred |= self._ledger.idling
+        self._stirred |= self._mirror.idling
         return outcome
 
     async def tidy(self) -> None:
         if self._stirred:
-            idle = self._ledger.idle()
-            self._stirred = self._ledger.idling
+            idle = self._mirror.idle()
+            self._stirred = self._mirror.idling
             await self._run(idle)
 
     def touched(self) -> bool:
@@ -130,12 +130,12 @@ class NftablesBackend:
             made.append(part)
             await asyncio.sleep(0)
         if any(part.structure for part in made):
-            self._ledger.learn(self._nft.rules(self._table.name, self._table.family))
+            self._mirror.learn(self._nft.rules(self._table.name, self._table.family))
         return _outcome(made, refused)
 
     def _carry_out(self, part: Transaction) -> None:
         self._nft.run(part)
-        self._ledger.done(part)
+        self._mirror.done(part)
 
     async def _delete(self, part: Transaction) -> list[Transaction]:
         """Deletes chains that nothing leads to, one by one if the kernel refuses them together. Returns what was done.
@@ -171,15 +171,15 @@ class NftablesBackend:
         refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
 
         async def attempt(pieces: Sequence[Piece]) -> None:
-            changes = self._ledger.pending(change for piece in pieces for change in piece)
-            if missing := missing_chain(changes, self._ledger.held.get(KINDS, {})):
+            changes = self._mirror.pending(change for piece in pieces for change in piece)
+            if missing := missing_chain(changes, self._mirror.held.get(KINDS, {})):
                 raise NftError(f"no chain has the number {missing}")
             outcome = await self._run(Transaction(self._table.name, changes=changes, family=self._table.family))
             outcomes.append(outcome)
             if outcome.refused is not None:
                 raise outcome.refused
 
-        alone, given_up = await salvage(element_pieces(self._ledger.pending(transaction.changes)), attempt)
+        alone, given_up = await salvage(element_pieces(self._mirror.pending(transaction.changes)), attempt)
         outcomes.append(await self._run(replace(transaction, chains=(), rewrite=(), changes=())))
         return _together(outcomes)._replace(refused=alone or next(iter(refused), None), given_up=given_up)
 

@@ -18,7 +18,7 @@ from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import Family
 from fairlead.net.nft.model import Chain, Elements
 from fairlead.proxy.nftables import rules
-from fairlead.proxy.nftables.rules import Door
+from fairlead.proxy.nftables.rules import LookupKey
 from fairlead.service.endpoints import Chosen, Target, choose
 from fairlead.service.frontends import (
     Frontend,
@@ -40,7 +40,7 @@ _ID_BIT = 1 << 31
 class Place(NamedTuple):
     """Where the elements of a frontend are."""
 
-    door: Door
+    lookup: LookupKey
     key: str
 
 
@@ -69,7 +69,7 @@ class Slots(NamedTuple):
     @property
     def container(self) -> str:
         """Returns the name of the map that leads to endpoints."""
-        return self.at.door.map(rules.ENDPOINTS)
+        return self.at.lookup.map(rules.ENDPOINTS)
 
     def write(self, elements: dict[str, dict[str, str]]) -> None:
         """Adds the list's elements."""
@@ -79,7 +79,7 @@ class Slots(NamedTuple):
             for place, target in enumerate(self.targets):
                 held[f"{key} . {mark(place + first)}"] = f"{target.ip} . {target.port}"
             return
-        picks = elements.setdefault(self.at.door.map(rules.PICKS), {})
+        picks = elements.setdefault(self.at.lookup.map(rules.PICKS), {})
         for place, (number, target) in enumerate(zip(_stable_ids(self.targets), self.targets, strict=True)):
             # Slots lead to ids, and ids to endpoints.
             chosen = mark(number | first)
@@ -158,8 +158,8 @@ def desired(
 
 def _place(frontend: Frontend, family: Family) -> Place:
     if not frontend.ip:
-        return Place(rules.node_door(family), f"{frontend.protocol} . {frontend.port}")
-    return Place(rules.address_door(family), f"{frontend.protocol} . {frontend.ip} . {frontend.port}")
+        return Place(rules.node_key(family), f"{frontend.protocol} . {frontend.port}")
+    return Place(rules.address_key(family), f"{frontend.protocol} . {frontend.ip} . {frontend.port}")
 
 
 class _Draft:
@@ -186,7 +186,7 @@ class _Draft:
             self._restrict(at)
         if not chosen.cluster:
             if frontend.external:
-                self.put(at.door.map(rules.UNSERVED), at.key, "")
+                self.put(at.lookup.map(rules.UNSERVED), at.key, "")
             return
         if self._sticky:
             self._remember(at)
@@ -205,10 +205,10 @@ class _Draft:
         if chain is rules.DROP:
             self._no_local.add("external" if frontend.external else "internal")
         self._chains[chain.name] = chain
-        self.put(at.door.map(container), at.key, chain.number)
+        self.put(at.lookup.map(container), at.key, chain.number)
 
     def _restrict(self, at: Place) -> None:
-        ranges = source_ranges(self._service, at.door.family)
+        ranges = source_ranges(self._service, at.lookup.family)
         if ranges is None:
             return
         self.put(rules.RESTRICTED, at.key, "")
@@ -216,16 +216,16 @@ class _Draft:
             self.put(rules.ALLOWED, f"{at.key} . {text}", "")
 
     def _remember(self, at: Place) -> None:
-        way = rules.timeout(at.door, affinity_timeout_s(self._service))
+        way = rules.timeout(at.lookup, affinity_timeout_s(self._service))
         self._chains.update((chain.name, chain) for chain in way)
-        self.put(at.door.map(rules.TIMEOUTS), at.key, f"goto {way[-1].name}")
+        self.put(at.lookup.map(rules.TIMEOUTS), at.key, f"goto {way[-1].name}")
 
     def _spread(self, at: Place, targets: tuple[Target, ...], *, local: bool = False) -> Chain:
         """Returns the chain that sends to one of the targets, and has the elements that it looks up listed."""
         if not targets:
             return rules.DROP
         self._lists.append(Slots(at, rules.LOCAL_SLOT if local else 0, self._sticky, targets))
-        way = (rules.sticky if self._sticky else rules.slots)(at.door, len(targets), local=local)
+        way = (rules.sticky if self._sticky else rules.slots)(at.lookup, len(targets), local=local)
         self._chains.update((chain.name, chain) for chain in way)
         return way[-1]
 

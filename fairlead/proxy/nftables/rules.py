@@ -37,7 +37,7 @@ from functools import cache
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.model import Chain, Container, Role, Table
-from fairlead.proxy.site import Site
+from fairlead.proxy.proxierconfig import ProxierConfig
 
 TABLE = "fairlead"
 SERVICES, OUTSIDE, ENDPOINTS, PICKS, TIMEOUTS, AFFINITY = (
@@ -70,7 +70,7 @@ _MASQUERADE, _NEAR, _LOCAL, _STICKY, _NODE = (1 << bit for bit in (28, 27, 26, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class LookupKey:
     """By what a packet's destination is looked up: address and port, or the port alone at any address of the node."""
 
     prefix: str
@@ -92,24 +92,24 @@ class Door:
 
 
 @cache
-def address_door(family: Family) -> Door:
+def address_key(family: Family) -> LookupKey:
     fields = ("meta l4proto", f"{family.table} daddr", "th dport")
-    return Door("", fields, ("inet_proto", family.address, "inet_service"), family)
+    return LookupKey("", fields, ("inet_proto", family.address, "inet_service"), family)
 
 
 @cache
-def node_door(family: Family) -> Door:
-    return Door("node_", ("meta l4proto", "th dport"), ("inet_proto", "inet_service"), family)
+def node_key(family: Family) -> LookupKey:
+    return LookupKey("node_", ("meta l4proto", "th dport"), ("inet_proto", "inet_service"), family)
 
 
-def fixed_table(site: Site) -> Table:
+def fixed_table(proxier: ProxierConfig) -> Table:
     """The table without elements. Its version says what elements mean and which there may be: a table found with
     another one is of no use. What the fixed rules say is told by an empty chain's name: they can be written anew."""
-    family = site.family
-    chains = _chains(site)
+    family = proxier.family
+    chains = _chains(proxier)
     marker = Chain(f"{MARKER}{_digest(chains)}", ())
-    door = address_door(family)
-    samples = (*slots(door, 1), *slots(door, 1, local=True), *sticky(door, 1, local=True), *timeout(door, 1))
+    lookup = address_key(family)
+    samples = (*slots(lookup, 1), *slots(lookup, 1, local=True), *sticky(lookup, 1, local=True), *timeout(lookup, 1))
     wrapped = (masquerading(samples[0]), near(samples[0]), DROP)
     bare = Table(TABLE, containers(family), (), family=family.table, counters=(INVALID,))
     version = _digest((*samples, *wrapped), "\n".join(bare.render()))
@@ -125,11 +125,11 @@ def _digest(chains: Iterable[Chain], text: str = "") -> str:
 
 @cache
 def containers(family: Family) -> tuple[Container, ...]:
-    key, address = " . ".join(address_door(family).types), family.address
+    key, address = " . ".join(address_key(family).types), family.address
     return (
         Container(KINDS, "mark", "verdict"),
-        *_containers_of(address_door(family)),
-        *_containers_of(node_door(family)),
+        *_containers_of(address_key(family)),
+        *_containers_of(node_key(family)),
         Container(RESTRICTED, key, role="entry"),
         Container(ALLOWED, f"{key} . {address}", options=("flags interval",), role="ranges"),
         Container(BALANCED, address),
@@ -141,44 +141,44 @@ def roles(family: Family = IPV4) -> dict[str, Role]:
     return {container.name: container.role for container in containers(family)}
 
 
-def _containers_of(door: Door) -> tuple[Container, ...]:
-    key, address = " . ".join(door.types), door.family.address
+def _containers_of(lookup: LookupKey) -> tuple[Container, ...]:
+    key, address = " . ".join(lookup.types), lookup.family.address
     dynamic = ("flags dynamic,timeout", "timeout 3h", f"size {_AFFINITY_SIZE}")
     return (
-        Container(door.map(SERVICES), key, "mark", role="entry"),
-        Container(door.map(OUTSIDE), key, "mark", role="entry"),
-        Container(door.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
-        Container(door.map(PICKS), f"{key} . mark", "mark"),
-        Container(door.map(TIMEOUTS), key, "verdict"),
-        Container(door.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
-        Container(door.map(UNSERVED), key, role="entry"),
+        Container(lookup.map(SERVICES), key, "mark", role="entry"),
+        Container(lookup.map(OUTSIDE), key, "mark", role="entry"),
+        Container(lookup.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
+        Container(lookup.map(PICKS), f"{key} . mark", "mark"),
+        Container(lookup.map(TIMEOUTS), key, "verdict"),
+        Container(lookup.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
+        Container(lookup.map(UNSERVED), key, role="entry"),
     )
 
 
-def _chains(site: Site) -> tuple[Chain, ...]:
-    return (*_choosing(site), *_translating(site), *_refusing(site))
+def _chains(proxier: ProxierConfig) -> tuple[Chain, ...]:
+    return (*_choosing(proxier), *_translating(proxier), *_refusing(proxier))
 
 
-def _choosing(site: Site) -> tuple[Chain, ...]:
+def _choosing(proxier: ProxierConfig) -> tuple[Chain, ...]:
     """What the hooks go to once they know where a packet is bound."""
-    address, node = address_door(site.family), node_door(site.family)
+    address, node = address_key(proxier.family), node_key(proxier.family)
     return (
-        *(Chain(door.map("send"), (_send(door),)) for door in (address, node)),
+        *(Chain(lookup.map("send"), (_send(lookup),)) for lookup in (address, node)),
         Chain("choose", (f"meta mark vmap @{KINDS}",)),
         Chain("choose_masqueraded", (_MARK, f"meta mark vmap @{KINDS}")),
-        *(Chain(door.map("stuck"), (f"{door.key} vmap @{door.map(TIMEOUTS)}",)) for door in (address, node)),
+        *(Chain(lookup.map("stuck"), (f"{lookup.key} vmap @{lookup.map(TIMEOUTS)}",)) for lookup in (address, node)),
         Chain("node_ports", (f"meta mark set {node.key} map @{node.map(SERVICES)} goto choose",)),
         Chain(
             "node_ports_outside",
-            (f"{_outside(site)}meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
+            (f"{_outside(proxier)}meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
         ),
     )
 
 
-def _translating(site: Site) -> tuple[Chain, ...]:
-    family = site.family
-    address, ip = address_door(family), family.table
-    loopback = "" if site.localhost else f"{ip} daddr != {family.loopback} "
+def _translating(proxier: ProxierConfig) -> tuple[Chain, ...]:
+    family = proxier.family
+    address, ip = address_key(family), family.table
+    loopback = "" if proxier.localhost else f"{ip} daddr != {family.loopback} "
     restricted = f"{address.key} @{RESTRICTED} {address.client} != @{ALLOWED} drop"
     known = f"meta mark set {address.key} map @{SERVICES} goto choose"
     return (
@@ -186,11 +186,11 @@ def _translating(site: Site) -> tuple[Chain, ...]:
             "prerouting",
             (
                 restricted,
-                *_masquerading_clients(site, _outside(site)),
-                f"{_outside(site)}meta mark set {address.key} map @{OUTSIDE} goto choose",
-                *_masquerading_others(site, _outside(site)),
+                *_masquerading_clients(proxier, _outside(proxier)),
+                f"{_outside(proxier)}meta mark set {address.key} map @{OUTSIDE} goto choose",
+                *_masquerading_others(proxier, _outside(proxier)),
                 known,
-                f"{_at_node(site)}fib daddr type local goto node_ports_outside",
+                f"{_at_node(proxier)}fib daddr type local goto node_ports_outside",
             ),
             "type nat hook prerouting priority dstnat",
         ),
@@ -198,10 +198,10 @@ def _translating(site: Site) -> tuple[Chain, ...]:
             "output",
             (
                 restricted,
-                *(_masquerading_clients(site, "") if site.masquerade_all else ()),
-                *(_masquerading_others(site, "") if site.masquerade_all else ()),
+                *(_masquerading_clients(proxier, "") if proxier.masquerade_all else ()),
+                *(_masquerading_others(proxier, "") if proxier.masquerade_all else ()),
                 known,
-                f"{loopback}{_at_node(site)}fib daddr type local goto node_ports",
+                f"{loopback}{_at_node(proxier)}fib daddr type local goto node_ports",
             ),
             "type nat hook output priority -100",
         ),
@@ -216,51 +216,51 @@ def _translating(site: Site) -> tuple[Chain, ...]:
     )
 
 
-def _outside(site: Site) -> str:
+def _outside(proxier: ProxierConfig) -> str:
     """What is true of packets from outside; nothing where nobody knows."""
-    outside = site.outside
-    if outside.link:
-        return f'iifname "{outside.link}" '
-    if outside.pods:
-        return f"{site.family.table} saddr != {_set(outside.pods)} "
-    return f'iifname != "{outside.pod_links}*" ' if outside.pod_links else ""
+    detector = proxier.detector
+    if detector.link:
+        return f'iifname "{detector.link}" '
+    if detector.pods:
+        return f"{proxier.family.table} saddr != {_set(detector.pods)} "
+    return f'iifname != "{detector.pod_links}*" ' if detector.pod_links else ""
 
 
-def _masquerading_clients(site: Site, who: str) -> tuple[str, ...]:
+def _masquerading_clients(proxier: ProxierConfig, who: str) -> tuple[str, ...]:
     """Clients of cluster IPs, where it is known which addresses are."""
-    if not site.outside.known and not site.masquerade_all:
+    if not proxier.detector.known and not proxier.masquerade_all:
         return ()
-    chosen = "" if site.masquerade_all else who
-    return tuple(f"{chosen}{site.family.table} daddr {cidr} {_MARK}" for cidr in site.services)
+    chosen = "" if proxier.masquerade_all else who
+    return tuple(f"{chosen}{proxier.family.table} daddr {cidr} {_MARK}" for cidr in proxier.services)
 
 
-def _masquerading_others(site: Site, who: str) -> tuple[str, ...]:
+def _masquerading_others(proxier: ProxierConfig, who: str) -> tuple[str, ...]:
     """The same where it is not: what keeps traffic on its node has been taken by a rule before this one."""
-    if site.services or not (site.outside.known or site.masquerade_all):
+    if proxier.services or not (proxier.detector.known or proxier.masquerade_all):
         return ()
-    chosen = "" if site.masquerade_all else who
-    return (f"{chosen}meta mark set {address_door(site.family).key} map @{SERVICES} goto choose_masqueraded",)
+    chosen = "" if proxier.masquerade_all else who
+    return (f"{chosen}meta mark set {address_key(proxier.family).key} map @{SERVICES} goto choose_masqueraded",)
 
 
-def _at_node(site: Site) -> str:
+def _at_node(proxier: ProxierConfig) -> str:
     """What is true of packets to those of the node's addresses that have node ports, beside that it is the node's."""
-    return f"{site.family.table} daddr {_set(site.node_ports)} " if site.node_ports else ""
+    return f"{proxier.family.table} daddr {_set(proxier.node_ports)} " if proxier.node_ports else ""
 
 
 def _set(ranges: Sequence[str]) -> str:
     return f"{{ {', '.join(ranges)} }}"
 
 
-def _refusing(site: Site) -> tuple[Chain, ...]:
+def _refusing(proxier: ProxierConfig) -> tuple[Chain, ...]:
     """What no Service takes: a nat chain cannot reject, so the filter hooks do."""
-    family = site.family
-    address, node, ip = address_door(family), node_door(family), family.table
+    family = proxier.family
+    address, node, ip = address_key(family), node_key(family), family.table
     # What goes on was let through when it began; every packet of it would else be looked at by each of the rules.
     going_on = "ct state established,related accept"
     unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
-    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in site.services)
-    inward = (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',) if site.localhost else ()
-    at_node = f"{_at_node(site)}fib daddr type local {node.key}"
+    unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in proxier.services)
+    inward = (f'iifname != "lo" {ip} daddr {family.loopback} ct state new drop',) if proxier.localhost else ()
+    at_node = f"{_at_node(proxier)}fib daddr type local {node.key}"
     return (
         Chain("refuse", ("meta l4proto tcp reject with tcp reset", f"reject with {family.unreachable}")),
         Chain("refuse_service", (f"meta l4proto {family.icmp} drop", "goto refuse")),
@@ -288,54 +288,56 @@ def _refusing(site: Site) -> tuple[Chain, ...]:
     )
 
 
-def _send(door: Door) -> str:
-    family = door.family.table
-    return f"meta l4proto {{ tcp, udp, sctp }} dnat {family} to {door.key} . meta mark map @{door.map(ENDPOINTS)}"
+def _send(lookup: LookupKey) -> str:
+    family = lookup.family.table
+    return f"meta l4proto {{ tcp, udp, sctp }} dnat {family} to {lookup.key} . meta mark map @{lookup.map(ENDPOINTS)}"
 
 
 @cache
-def slots(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
+def slots(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain, ...]:
     """The chain, last, that sends to one of `count` endpoints, and those that it leads to."""
-    name = f"{door.prefix}{'local' if local else 'slots'}_{count}"
-    return (Chain(name, (_draw(count, local), f"goto {door.map('send')}"), number=_number(count, door, local=local)),)
+    name = f"{lookup.prefix}{'local' if local else 'slots'}_{count}"
+    return (
+        Chain(name, (_draw(count, local), f"goto {lookup.map('send')}"), number=_number(count, lookup, local=local)),
+    )
 
 
 @cache
-def sticky(door: Door, count: int, *, local: bool = False) -> tuple[Chain, ...]:
+def sticky(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain, ...]:
     """As `slots`, but a client goes where it went within the timeout, as long as that endpoint is there."""
-    stuck = f"{door.prefix}stuck"
+    stuck = f"{lookup.prefix}stuck"
     list_bit = f"0x{LOCAL_SLOT:x}"
-    forget = _writing(door, "forget", f"delete @{door.map(AFFINITY)} {{ {door.client} : 0x0 }}")
+    forget = _writing(lookup, "forget", f"delete @{lookup.map(AFFINITY)} {{ {lookup.client} : 0x0 }}")
     return (
         forget,
         Chain(
-            f"{door.prefix}sticky_{'local_' if local else ''}{count}",
+            f"{lookup.prefix}sticky_{'local_' if local else ''}{count}",
             (
                 # An entry may be of the other list of endpoints, made before the Service kept traffic on its node.
-                f"meta mark set {door.client} map @{door.map(AFFINITY)} "
+                f"meta mark set {lookup.client} map @{lookup.map(AFFINITY)} "
                 f"meta mark & {list_bit} == {list_bit if local else '0x0'} jump {stuck}",
                 # Back here: nobody knows the client, or its endpoint has gone. `update` would not change an entry's id.
                 f"jump {forget.name}",
                 _draw(count, local),
-                f"meta mark set {door.key} . meta mark map @{door.map(PICKS)}",
+                f"meta mark set {lookup.key} . meta mark map @{lookup.map(PICKS)}",
                 f"goto {stuck}",
             ),
-            number=_number(count | _STICKY, door, local=local),
+            number=_number(count | _STICKY, lookup, local=local),
         ),
     )
 
 
 @cache
-def timeout(door: Door, timeout_s: int) -> tuple[Chain, ...]:
+def timeout(lookup: LookupKey, timeout_s: int) -> tuple[Chain, ...]:
     """Remembers the client for `timeout_s` and sends it to the endpoint whose id is the mark."""
-    update = f"update @{door.map(AFFINITY)} {{ {door.client} timeout {timeout_s}s : meta mark }}"
-    remember = _writing(door, f"remember_{timeout_s}s", update)
-    return (remember, Chain(f"{door.prefix}stuck_{timeout_s}s", (f"jump {remember.name}", _send(door))))
+    update = f"update @{lookup.map(AFFINITY)} {{ {lookup.client} timeout {timeout_s}s : meta mark }}"
+    remember = _writing(lookup, f"remember_{timeout_s}s", update)
+    return (remember, Chain(f"{lookup.prefix}stuck_{timeout_s}s", (f"jump {remember.name}", _send(lookup))))
 
 
-def _writing(door: Door, name: str, rule: str) -> Chain:
+def _writing(lookup: LookupKey, name: str, rule: str) -> Chain:
     """A chain of its own for what the rules write: over IPv6 the key is longer than libnftables thinks."""
-    return Chain(door.map(name), (rule,), packed=door.family is not IPV4)
+    return Chain(lookup.map(name), (rule,), packed=lookup.family is not IPV4)
 
 
 @cache
@@ -363,8 +365,8 @@ def _draw(count: int, local: bool) -> str:
     return f"meta mark set numgen random mod {count}{f' offset {LOCAL_SLOT}' if local else ''}"
 
 
-def _number(count: int, door: Door, *, local: bool) -> str:
-    return mark(count | (_LOCAL if local else 0) | (_NODE if door.prefix else 0))
+def _number(count: int, lookup: LookupKey, *, local: bool) -> str:
+    return mark(count | (_LOCAL if local else 0) | (_NODE if lookup.prefix else 0))
 
 
 def _flagged(chain: Chain, flag: int) -> str:

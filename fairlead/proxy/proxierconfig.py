@@ -17,7 +17,7 @@ from fairlead.proxy.nodes import service_range
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class TrafficDetector:
     """Which packets that come in to a node are of clients elsewhere: neither of its Pods nor of the node itself.
 
     At most one is set (upstream's `detectLocalMode`). None: nobody knows, so that no client of a cluster IP is taken
@@ -37,9 +37,9 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ProxierConfig:
     family: Family = IPV4
-    outside: Outside = field(default_factory=Outside)
+    detector: TrafficDetector = field(default_factory=TrafficDetector)
     services: tuple[str, ...] = ()
     """The ranges of cluster IPs, as far as they are known: what no Service claims there is refused."""
     masquerade_all: bool = False
@@ -69,11 +69,11 @@ def of_family(texts: Iterable[str], family: Family) -> tuple[str, ...]:
     return tuple(str(network) for network in collapse_addresses(found))  # type: ignore[type-var]
 
 
-def cluster_site(network: ClusterNetwork, family: Family = IPV4) -> Site:
+def cluster_proxier(network: ClusterNetwork, family: Family = IPV4) -> ProxierConfig:
     """In a cluster of this program's own. Raises ValueError where it does not have the family."""
-    return Site(family, Outside(link=NODE_LINK), (str(service_range(network, family)),))
+    return ProxierConfig(family, TrafficDetector(link=NODE_LINK), (str(service_range(network, family)),))
 
 
-def with_ranges(site: Site, ranges: Iterable[str]) -> Site:
+def with_ranges(proxier: ProxierConfig, ranges: Iterable[str]) -> ProxierConfig:
     """With these ranges of cluster IPs beside those that it has."""
-    return replace(site, services=of_family((*site.services, *ranges), site.family))
+    return replace(proxier, services=of_family((*proxier.services, *ranges), proxier.family))

@@ -15,19 +15,19 @@ from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelRefused
 from fairlead.net.family import IPV4
 from fairlead.proxy.backend import Backend, Outcome
+from fairlead.proxy.proxierconfig import ProxierConfig
 from fairlead.proxy.setup import Setup
-from fairlead.proxy.site import Site
 
-Makers = Mapping[str, Callable[[Site], Backend]]
+Makers = Mapping[str, Callable[[ProxierConfig], Backend]]
 """A new backend, by mode. They raise KernelRefused where the mode cannot be had here."""
 Refusal = Callable[[Setup, KernelRefused], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class ProxyContext:
     """What a proxy works in: one network namespace, in one address family."""
 
-    site: Site
+    proxier: ProxierConfig
     """As it is without settings."""
     makers: Makers
     flows: FlowTable
@@ -35,16 +35,16 @@ class Around:
     """Has the kernel let packets between 127.0.0.0/8 and the network pass, or not. Raises KernelRefused."""
 
 
-class InForce:
-    def __init__(self, around: Around, setup: Setup, *, log: Log) -> None:
+class ActiveBackend:
+    def __init__(self, context: ProxyContext, setup: Setup, *, log: Log) -> None:
         self.setup = setup
         """That of `backend`."""
         self.on_refused: list[Refusal] = []
         """Called with settings that cannot be put into force, once for each."""
         self.cleanup_failures = 0
         self.switches = 0
-        self._makers = around.makers
-        self._route_localnet = around.route_localnet
+        self._makers = context.makers
+        self._route_localnet = context.route_localnet
         self._log = log
         self._backend: Backend | None = None
         self._refused: Setup | None = None
@@ -67,7 +67,7 @@ class InForce:
         others = [mode for mode in self._makers if mode != wanted.mode]
         for mode in (wanted.mode, *others):
             try:
-                self._backend = self._makers[mode](wanted.site)
+                self._backend = self._makers[mode](wanted.proxier)
             except KernelRefused as error:
                 self._refuse(wanted, error)
                 continue
@@ -86,7 +86,7 @@ class InForce:
 
     def change(self, wanted: Setup) -> bool:
         """Puts settings into force that need no other rules. False where they do: then `switch`."""
-        if (wanted.mode, wanted.site) != (self.setup.mode, self.setup.site):
+        if (wanted.mode, wanted.proxier) != (self.setup.mode, self.setup.proxier):
             return False
         self.setup = wanted
         return True
@@ -96,15 +96,15 @@ class InForce:
         and if it is of the same mode its mirror may be wrong now."""
         new = None
         try:
-            new = self._makers[wanted.mode](wanted.site)
+            new = self._makers[wanted.mode](wanted.proxier)
             await fill(new)
-            if self.setup.site.localhost and not wanted.site.localhost:
+            if self.setup.proxier.localhost and not wanted.proxier.localhost:
                 # The rules that kept others from the node's loopback are about to go.
                 self._route_localnet(False)
             outcome = await new.resync()
             if outcome.refused is not None:
                 raise outcome.refused
-            if wanted.site.localhost:
+            if wanted.proxier.localhost:
                 self._route_localnet(True)
         except KernelRefused as error:
             self._refuse(wanted, error)
@@ -120,8 +120,8 @@ class InForce:
 
     def settle(self) -> None:
         """After the first rules, and after a repair: what belongs to them outside of them. Raises KernelRefused."""
-        if self.setup.site.family is IPV4:
-            self._route_localnet(self.setup.site.localhost)
+        if self.setup.proxier.family is IPV4:
+            self._route_localnet(self.setup.proxier.localhost)
 
     async def clean(self) -> None:
         """Removes what other modes left, or leaves it for the next look."""
@@ -140,7 +140,7 @@ class InForce:
         for mode, make in self._makers.items():
             if mode != self.setup.mode:
                 with contextlib.suppress(KernelRefused):
-                    self._stale.append(make(self.setup.site))
+                    self._stale.append(make(self.setup.proxier))
 
     def _refuse(self, wanted: Setup, error: KernelRefused) -> None:
         self._refused = wanted

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from fairlead.net.conntrack.model import Flow
-from fairlead.proxy.backend import Address, Behind, UdpFrontend
-from fairlead.proxy.site import Site
+from fairlead.proxy.backend import Address, EndpointLookup, UdpFrontend
+from fairlead.proxy.proxierconfig import ProxierConfig
 from fairlead.service.node import NodeView
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Destinations:
     """What tells a Service's flow from others."""
 
     addresses: frozenset[str]
@@ -27,27 +27,31 @@ class Surroundings:
     """The ranges that only Services have addresses in."""
 
 
-def surroundings(node: NodeView, site: Site) -> Surroundings:
-    return Surroundings(
-        frozenset(ip for ip in node.addresses if site.has_node_ports(ip)),
-        tuple(ip_network(text) for text in site.services),
+def destinations(node: NodeView, proxier: ProxierConfig) -> Destinations:
+    return Destinations(
+        frozenset(ip for ip in node.addresses if proxier.has_node_ports(ip)),
+        tuple(ip_network(text) for text in proxier.services),
     )
 
 
-def stale_flows(
-    flows: Iterable[Flow], plans: Behind, around: Surroundings, *, changed: frozenset[UdpFrontend] | None = None
+def stale_entries(
+    flows: Iterable[Flow],
+    plans: EndpointLookup,
+    destinations: Destinations,
+    *,
+    changed: frozenset[UdpFrontend] | None = None,
 ) -> Iterator[Flow]:
     """Those that the plans would not make again as they are; only at `changed` frontends if given."""
     known: dict[UdpFrontend, frozenset[Address] | None] = {}
 
     def answering(frontend: UdpFrontend) -> frozenset[Address] | None:
         if frontend not in known:
-            known[frontend] = plans.behind(frontend)
+            known[frontend] = plans.endpoints_of(frontend)
         return known[frontend]
 
     for flow in flows:
         by_address, by_port = UdpFrontend(flow.target, flow.port), UdpFrontend("", flow.port)
-        is_node_port = flow.target in around.addresses
+        is_node_port = flow.target in destinations.addresses
         if changed is not None and by_address not in changed and not (is_node_port and by_port in changed):
             continue
         endpoints = answering(by_address)
@@ -56,7 +60,7 @@ def stale_flows(
         if endpoints is not None:
             if (flow.answered_by, flow.answered_from) not in endpoints:
                 yield flow
-        elif _translated(flow) and (changed is not None or _in_any(flow.target, around.services)):
+        elif _translated(flow) and (changed is not None or _in_any(flow.target, destinations.services)):
             yield flow
 
 

@@ -1,6 +1,6 @@
 """What the kernel holds and what it should hold, and the edits between the two. Pure.
 
-What must stay true: `proposal` costs what the Services taken since cost, not what all cost; and its edits stand in an
+What must stay true: `proposal` costs what the Services planned since cost, not what all cost; and its edits stand in an
 order in which they may be cut into several transactions anywhere: what a line leads to is there before the line, a new
 line before the one that it replaces goes, and a chain goes when no line leads to it any more. `resync` does the same
 from whatever the kernel was found to hold.
@@ -19,7 +19,7 @@ from fairlead.net.iptables.model import TABLES, Block, Chain, Edit, Saved, chang
 from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.iptables.plan import NOTHING, ServicePlan
 from fairlead.proxy.iptables.rules import SHARED, Place, fixed_chains, is_ours, jumps, tails
-from fairlead.proxy.site import Site
+from fairlead.proxy.proxierconfig import ProxierConfig
 
 _EMPTY = Saved()
 
@@ -34,14 +34,14 @@ class Proposal(NamedTuple):
     """Chains by table that nothing of ours leads to, to be deleted after all else. Rules of others may lead to them."""
 
 
-class Ledger:
-    def __init__(self, site: Site) -> None:
-        self._fixed = fixed_chains(site)
-        self._tails = tails(site)
+class RuleSync:
+    def __init__(self, proxier: ProxierConfig) -> None:
+        self._fixed = fixed_chains(proxier)
+        self._tails = tails(proxier)
         self._jumps = jumps()
         self._plans: dict[str, ServicePlan] = {}
         self._before: dict[str, ServicePlan] = {}
-        """Of the Services taken since the kernel was last in line: what it has of them."""
+        """Of the Services planned since the kernel was last in line: what it has of them."""
         self._udp: dict[UdpFrontend, str] = {}
         self._contended: set[UdpFrontend] = set()
         """Those that several Services had at once, as when one takes over another's address."""
@@ -60,11 +60,11 @@ class Ledger:
         """How many rules there are to be, by table."""
         return self._rules
 
-    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+    def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
         service = self._udp.get(frontend)
         return self._plans[service].udp[frontend] if service is not None else None
 
-    def take(self, plans: Mapping[str, ServicePlan]) -> None:
+    def update(self, plans: Mapping[str, ServicePlan]) -> None:
         for service, plan in plans.items():
             old = self._plans.pop(service, NOTHING)
             self._before.setdefault(service, old)
@@ -89,7 +89,7 @@ class Ledger:
             self._rules[table] += sign * len(lines)
 
     def proposal(self) -> Proposal:
-        """What makes the kernel follow what was taken since it was in line."""
+        """What makes the kernel follow what was planned since it was in line."""
         pairs = [(old, self._plans.get(key, NOTHING)) for key, old in sorted(self._before.items())]
         nat = [block for old, new in pairs for block in _chains(old, new)]
         gone = [name for old, new in pairs for name in reversed([*old.chains]) if name not in new.chains]

@@ -1,10 +1,11 @@
 """What the kernel holds and what it should hold, and the exact changes between the two.
 
-What must stay true: `take` costs what the Services handed to it cost, not what all cost. Each element has the Services
-that want it on record, since Services may share one (the hairpin entry of a Pod behind two Services) or, for a moment,
+What must stay true: `update` costs what the Services handed to it cost, not what all cost. Each element has on record
+which Services want it, since Services may share one (the hairpin entry of a Pod behind two Services) or, for a moment,
 contend for one (an address freed and given away again between two looks): the latest claim counts.
 
-The state is a value that the loop owns; `take` and `resync` only propose a transaction, and `done` says it was applied.
+The state is a value that the loop owns; `update` and `resync` only propose a transaction, and `done` says that it was
+applied.
 
 Rules are written once and then only compared, in the form in which the kernel's side prints them: `learn` says what
 they looked like when they were right. A predecessor's fixed chains are trusted where its marker says that they are the
@@ -31,7 +32,7 @@ _Items = Collection[tuple[str, str]]
 """Keys and values."""
 
 
-class Ledger:
+class TableMirror:
     """`held` is what the kernel has; `wanted` what the plans taken so far add up to."""
 
     def __init__(self, table: Table) -> None:
@@ -67,7 +68,7 @@ class Ledger:
         """How many Services have elements."""
         return len(self._plans)
 
-    def behind(self, frontend: UdpFrontend) -> frozenset[Address] | None:
+    def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
         """Who may answer there; None where nobody is to."""
         prefix = "" if frontend.ip else "node_"
         key = f"udp . {frontend.ip} . {frontend.port}" if frontend.ip else f"udp . {frontend.port}"
@@ -85,7 +86,7 @@ class Ledger:
         service = self._owner.get(container, {}).get(key)
         return self._plans.get(service) if service is not None else None
 
-    def found(self, snapshot: Snapshot | None) -> None:
+    def observe(self, snapshot: Snapshot | None) -> None:
         """Takes over what the kernel was seen to hold; None, or other rules than ours, means nothing of use."""
         self._present = snapshot is not None and snapshot.version == self._table.version
         if snapshot is not None and self._present and not self._foreign_hooks(snapshot):
@@ -118,7 +119,7 @@ class Ledger:
         """Somebody hung a chain of his own into the table."""
         return not snapshot.hooks <= self._chains.keys()
 
-    def take(self, planned: Mapping[str, Planned]) -> Transaction:
+    def update(self, planned: Mapping[str, Planned]) -> Transaction:
         """Takes over new plans of some Services and proposes what makes the kernel follow."""
         touched: set[Slot] = set()
         order = sorted(planned)
