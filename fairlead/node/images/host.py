@@ -67,7 +67,7 @@ class Images:
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""
-        self._look()
+        self._reload()
         entries = (*self._own, *self._built_in)
         entry = find(entries, image)
         if entry is None:
@@ -77,7 +77,7 @@ class Images:
             known = self._found[id(entry)] = await self._make(entry, image)
         return known
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         """Reads the user's file where it has changed."""
         try:
             changed_at = os.stat(self._file).st_mtime_ns if self._file else 0

@@ -17,7 +17,7 @@ from fairlead.runtime.events import EventKind, reference_to
 
 _FORCED_S = 1.0
 SHOW_SOON_S = 0.1
-"""What is only on its way is told to the API after this time, so that a quick start needs one status."""
+"""An intermediate state is reported to the API after this time, so that a quick start needs one status."""
 
 
 class LocalPod:
@@ -37,9 +37,9 @@ class LocalPod:
             allocatable=deps.allocatable,
             masked=deps.settings.hide,
         )
-        self.fresh = False
+        self.volumes_ready = False
         """Whether the volumes are there. A restarted agent sets them up when it needs them."""
-        self.past = pod.status.phase in ("Succeeded", "Failed") and state.sandbox == "none"
+        self.ended_before = pod.status.phase in ("Succeeded", "Failed") and state.sandbox == "none"
         """It ended before this agent's time: nothing is to be run, and its status is what it is."""
         self.decide = asyncio.Event()
         self.show = asyncio.Event()
@@ -71,4 +71,4 @@ class LocalPod:
         await self.deps.services.synced.wait()
         await self.volumes.fetch(self.pod)
         self.volumes.set_up(self.pod)
-        self.fresh = True
+        self.volumes_ready = True

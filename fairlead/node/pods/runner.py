@@ -17,7 +17,7 @@ from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.pods.starting import listening_port, start_message
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
-from fairlead.node.pods.stopping import stop
+from fairlead.node.pods.stopping import stop_container
 from fairlead.node.probes.prober import run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
@@ -65,7 +65,7 @@ class ContainerRunner:
             self._local.deps.zygote.exits.expect(state.id, self.exited)
             self._watch()
 
-    def begin(self, action: plan.Start) -> None:
+    def start(self, action: plan.Start) -> None:
         state = self.state
         again = state.phase == "exited"
         state.phase = "starting"
@@ -75,7 +75,7 @@ class ContainerRunner:
         local, container = self._local, self._container
         try:
             pid_namespace_of = self._target()
-            if not local.fresh:
+            if not local.volumes_ready:
                 await local.prepare()
             image = await local.deps.images.resolve(container.image)
             message = start_message(
@@ -89,7 +89,7 @@ class ContainerRunner:
         except NoImage as error:
             self._no_image(str(error), again=again)
         except (ConfigProblem, VolumeProblem) as error:
-            local.fresh = False  # the next try looks again at what the API has
+            local.volumes_ready = False  # the next try looks again at what the API has
             local.event("Warning", "Failed", f"Error: {error}", container)
             self._hold(Waiting("CreateContainerConfigError", str(error)), _CONFIG_RETRY_S, again=again)
         except (ConnectionError, StatusError) as error:
@@ -108,7 +108,7 @@ class ContainerRunner:
             self._never_ran(message, str(error))
         else:
             self._stop_signal = image.stop_signal
-            self._say_started(image.source)
+            self._record_started(image.source)
             self._new_run(message, image.id, Instant(run.started_at))
             await self._running(message.id, listening_port(image, message.spec.process))
 
@@ -121,7 +121,7 @@ class ContainerRunner:
             raise ConfigProblem(f"target container {name} is not running")
         return state.id if state is not None else ""
 
-    def _say_started(self, source: str) -> None:
+    def _record_started(self, source: str) -> None:
         local, container = self._local, self._container
         local.event("Normal", "Pulled", f'Container image "{container.image}" {source}', container)
         local.event("Normal", "Created", f"Created container: {container.name}", container)
@@ -271,12 +271,12 @@ class ContainerRunner:
             local.event("Warning", "BackOff", text, self._container)
         local.changed()
 
-    def end(self, action: plan.Stop) -> None:
+    def stop(self, action: plan.Stop) -> None:
         """Stops the current run, with the grace that the pod has."""
         self.state.stopping = True
-        self._local.nursery.spawn(self._end(action, self._current()))
+        self._local.nursery.spawn(self._stop(action, self._current()))
 
-    async def _end(self, action: plan.Stop, run: RunningContainer) -> None:
+    async def _stop(self, action: plan.Stop, run: RunningContainer) -> None:
         local, container = self._local, run.container
         local.event("Normal", "Killing", action.message, container)
         grace_s = local.grace_s()
@@ -285,12 +285,12 @@ class ContainerRunner:
             grace_s = float(probe.terminationGracePeriodSeconds)
         self._deadline = asyncio.get_running_loop().time() + grace_s
         drain = local.state.ending and self.state.ready
-        result = await stop(run, local.deps.traffic, grace_s=grace_s, drain=drain)
+        result = await stop_container(run, local.deps.traffic, grace_s=grace_s, drain=drain)
         self._report_fallback(result)
         if not result.good:
             local.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
 
-    def hurry(self) -> None:
+    def shorten_grace(self) -> None:
         """The pod's grace may have become shorter while its containers end."""
         loop, state = asyncio.get_running_loop(), self.state
         deadline = loop.time() + self._local.grace_s()

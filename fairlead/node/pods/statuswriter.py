@@ -1,4 +1,4 @@
-"""Tells the API a pod's status: whenever it differs from what was told last, and until it is taken."""
+"""Writes a pod's status to the API if it differs from the status written last, until the API accepts it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LONGEST_RETRY_S = 5.0
 
 
 async def write_status(local: LocalPod) -> None:
-    """For ever, woken by `local.show`."""
+    """Runs until cancelled, woken by `local.show`."""
     # What was written last, and what the API made of it: the same again is no news, should the two differ.
-    told: tuple[PodStatus, PodStatus] | None = None
+    reported: tuple[PodStatus, PodStatus] | None = None
     while True:
         await local.show.wait()
         local.show.clear()
         deps, pod = local.deps, local.pod
         status = render_status(pod, local.state, host_ips=deps.settings.ips, now=deps.clock.now())
-        if local.past or status == pod.status or (status, pod.status) == told:
+        if local.ended_before or status == pod.status or (status, pod.status) == reported:
             continue
         taken = await _write(local, status)
         if taken is not None:
-            told = (status, taken)
+            reported = (status, taken)
 
 
 async def _write(local: LocalPod, status: PodStatus) -> PodStatus | None:
@@ -45,7 +45,7 @@ async def _write(local: LocalPod, status: PodStatus) -> PodStatus | None:
         except ConnectionError:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
-            status = _seen_meanwhile(local, status)
+            status = _present_status(local, status)
         except StatusError as error:
             if error.code in (404, 409):  # gone, or another pod of that name; or it has changed: look again
                 if error.code == 409 and local.pod.metadata.uid == meta.uid:
@@ -61,12 +61,12 @@ async def _write(local: LocalPod, status: PodStatus) -> PodStatus | None:
             return new.status
 
 
-def _seen_meanwhile(local: LocalPod, status: PodStatus) -> PodStatus:
+def _present_status(local: LocalPod, status: PodStatus) -> PodStatus:
     """The status as it is by now. What has changed since it was last worked out has the present time, and not that at
     which the API can be reached again, which may be much later."""
-    told = msgspec.structs.replace(local.pod, status=status)
+    reported = msgspec.structs.replace(local.pod, status=status)
     deps = local.deps
-    return render_status(told, local.state, host_ips=deps.settings.ips, now=deps.clock.now())
+    return render_status(reported, local.state, host_ips=deps.settings.ips, now=deps.clock.now())
 
 
 def status_patch(local: LocalPod, status: PodStatus) -> dict[str, Any]:

@@ -19,7 +19,7 @@ LINGER_S = 0.1
 _FORCED_S = 2.0
 
 
-async def stop(run: RunningContainer, traffic: Traffic, *, grace_s: float, drain: bool) -> ProbeResult:
+async def stop_container(run: RunningContainer, traffic: Traffic, *, grace_s: float, drain: bool) -> ProbeResult:
     """Returns when the container has ended, with the result of its preStop hook."""
     loop = asyncio.get_running_loop()
     until = loop.time() + grace_s

@@ -47,10 +47,10 @@ class PodWorker:
         self._signals = {run.record.container: run.record.stop_signal for run in runs}
         self._runners: dict[str, ContainerRunner] = {}
         self._add_runners()
-        self._had = pod.status.podIP
+        self._previous_ip = pod.status.podIP
         """From before this agent: the status forgets it while the pod has no sandbox."""
         self._done = False
-        self._told: set[str] = set(ignored_fields(pod)) if pod_state.sandbox == "up" else set()
+        self._reported: set[str] = set(ignored_fields(pod)) if pod_state.sandbox == "up" else set()
         """Paths of ignored fields that an event has named, by an agent before this one too."""
 
     @property
@@ -73,9 +73,9 @@ class PodWorker:
             self._add_runners()
             local.state.ending = local.state.ending or pod.metadata.deletionTimestamp is not None
             if local.state.sandbox == "up":
-                self._say_what_is_ignored()
+                self._record_ignored_fields()
         for runner in self._runners.values():
-            runner.hurry()
+            runner.shorten_grace()
         local.changed_for_now()
 
     def _add_runners(self) -> None:
@@ -85,7 +85,7 @@ class PodWorker:
             if name not in self._runners:
                 signal = self._signals.get(name, "")
                 self._runners[name] = ContainerRunner(self._local, name, stop_signal=signal)
-                self._local.fresh = False  # it may need what the pod did not
+                self._local.volumes_ready = False  # it may need what the pod did not
 
     def container_id(self, container: str) -> str:
         """The run that can be entered; empty where none is."""
@@ -128,7 +128,7 @@ class PodWorker:
 
     async def _step(self) -> Instant | None:
         pod, pod_state = self._local.pod, self._local.state
-        if self._local.past and not pod_state.ending:
+        if self._local.ended_before and not pod_state.ending:
             return None
         decision = plan.decide(pod, pod_state, self._deps.clock.now())
         for action in decision.actions:
@@ -141,9 +141,9 @@ class PodWorker:
                 self._local.state.sandbox = "working"
                 self._local.nursery.spawn(self._set_up())
             case Start():
-                self._runners[action.container].begin(action)
+                self._runners[action.container].start(action)
             case Stop():
-                self._runners[action.container].end(action)
+                self._runners[action.container].stop(action)
             case TearDown():
                 await self._tear_down()
             case Finish():
@@ -170,13 +170,13 @@ class PodWorker:
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
             local.state.sandbox, local.state.retry_s = "up", 0.0
-            self._say_what_is_ignored()
+            self._record_ignored_fields()
             local.changed_for_now()
 
-    def _say_what_is_ignored(self) -> None:
+    def _record_ignored_fields(self) -> None:
         """Once for each field; an ephemeral container may come later than the rest."""
-        news = [path for path in ignored_fields(self._local.pod) if path not in self._told]
-        self._told.update(news)
+        news = [path for path in ignored_fields(self._local.pod) if path not in self._reported]
+        self._reported.update(news)
         if news:
             self._local.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
 
@@ -201,7 +201,7 @@ class PodWorker:
         deps, pod, pod_state = self._deps, self._local.pod, self._local.state
         hostname = kernel_hostname(pod, with_domain(deps.settings))
         # The address that it had before the cluster was stopped, if it is free.
-        pod_state.ips = deps.sandboxes.allocate(pod, pod.status.podIP or self._had)
+        pod_state.ips = deps.sandboxes.allocate(pod, pod.status.podIP or self._previous_ip)
         await deps.sandboxes.make(pod, pod_state.ips, hostname)
 
     async def _remove_sandbox(self) -> None:
