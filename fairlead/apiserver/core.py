@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from fairlead.apiserver.auth.authorization import AuthorizerChain
+from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
 from fairlead.apiserver.metrics import Metrics, labels_of
 from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
@@ -51,7 +51,9 @@ class Core:
         target: Target | None = None
         context = RequestContext(user, info)
         try:
-            await self._authorizers.require(user, info)
+            decision = await self._authorizers.authorize(user, info)
+            if not decision.allowed:
+                raise refusal(user, info, decision.reason)
             refuse_impersonation(user, request.headers)
             if read is not None:
                 request = replace(request, body=await read())

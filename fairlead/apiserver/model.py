@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.runtime.client import Response
 
@@ -28,15 +30,14 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 
 
-@dataclass(slots=True)
-class RequestContext:
+class RequestContext(msgspec.Struct):
     """One request on its way through the server: who asks for what, and what was noted about it on the way."""
 
     user: User
     info: RequestInfo
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     """Texts for `Warning` headers."""
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = {}
     """What admission plug-ins add to the request's audit record."""
 
     def warn(self, *texts: str) -> None:

@@ -11,36 +11,53 @@ from fairlead.machinery.kind import Kind
 _Step = Callable[[Attributes], Awaitable[None]]
 
 
-class AdmissionChain:
+class Steps:
+    """What the plug-ins do that handle one operation on one kind."""
+
+    __slots__ = ("_admits", "_validates")
+
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
-        self._plugins = tuple(plugins)
+        self._admits: list[_Step] = [p.admit for p in plugins if type(p).admit is not AdmissionPlugin.admit]
+        self._validates: list[_Step] = [p.validate for p in plugins if type(p).validate is not AdmissionPlugin.validate]
 
     async def admit(self, attributes: Attributes) -> None:
         """Lets each plug-in change the object. Raises StatusError."""
-        for step in self._steps(attributes.operation, attributes.kind, attributes.subresource)[0]:
+        for step in self._admits:
             await step(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Lets each plug-in refuse the object. Raises StatusError."""
-        for step in self._steps(attributes.operation, attributes.kind, attributes.subresource)[1]:
+        for step in self._validates:
             await step(attributes)
+
+
+class AdmissionChain:
+    def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
+        self._plugins = tuple(plugins)
+
+    def steps(self, operation: Operation, kind: Kind[Any], subresource: str = "") -> Steps | None:
+        """Returns what is to be done, or None if no plug-in handles the operation. Kept with the kind, because every
+        write asks."""
+        key = (self, operation, subresource)
+        try:
+            steps: Steps | None = kind.derived[key]
+        except KeyError:
+            plugins = [plugin for plugin in self._plugins if plugin.handles(operation, kind, subresource)]
+            steps = kind.derived[key] = Steps(plugins) if plugins else None
+        return steps
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Lets each plug-in change the object. Raises StatusError."""
+        if steps := self.steps(attributes.operation, attributes.kind, attributes.subresource):
+            await steps.admit(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Lets each plug-in refuse the object. Raises StatusError."""
+        if steps := self.steps(attributes.operation, attributes.kind, attributes.subresource):
+            await steps.validate(attributes)
 
     async def review(self, attributes: Attributes) -> Any:
         """Returns what both steps admit: for a body without checks between them. Raises StatusError."""
         await self.admit(attributes)
         await self.validate(attributes)
         return attributes.obj
-
-    def _steps(
-        self, operation: Operation, kind: Kind[Any], subresource: str
-    ) -> tuple[tuple[_Step, ...], tuple[_Step, ...]]:
-        """Returns the methods to call; kept with the kind, because nearly every request asks."""
-        key = (self, operation, subresource)
-        steps: tuple[tuple[_Step, ...], tuple[_Step, ...]] | None = kind.derived.get(key)
-        if steps is None:
-            called = [plugin for plugin in self._plugins if plugin.handles(operation, kind, subresource)]
-            steps = kind.derived[key] = (
-                tuple(p.admit for p in called if type(p).admit is not AdmissionPlugin.admit),
-                tuple(p.validate for p in called if type(p).validate is not AdmissionPlugin.validate),
-            )
-        return steps

@@ -7,8 +7,9 @@ another write came between. Upstream's interfaces `MutationInterface` and `Valid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from fairlead.apiserver.model import RequestContext, User
 from fairlead.machinery.kind import Kind
@@ -17,8 +18,7 @@ from fairlead.machinery.status import StatusError, forbidden_object
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
-@dataclass(slots=True, kw_only=True)
-class Attributes:
+class Attributes(msgspec.Struct, kw_only=True):
     """What is about to happen to which object."""
 
     operation: Operation

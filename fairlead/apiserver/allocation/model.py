@@ -18,7 +18,9 @@ class Reservation(Protocol):
     """What one write took."""
 
     @property
-    def empty(self) -> bool: ...
+    def empty(self) -> bool:
+        """Returns whether nothing was taken."""
+        ...
 
     async def keep(self) -> None:
         """The write is done: from here on the numbers belong to the stored object."""
@@ -43,19 +45,6 @@ class Allocation(Protocol):
         """Takes what `new` asks for and `old` has not, and fills in what `new` leaves open. Raises StatusError, with
         nothing taken."""
         ...
-
-
-class _Nothing:
-    empty = True
-
-    async def keep(self) -> None:
-        pass
-
-    async def release(self) -> None:
-        pass
-
-
-NOTHING: Reservation = _Nothing()
 
 
 class Allocations:

@@ -70,12 +70,6 @@ class AuthorizerChain:
                 reasons.append(decision.reason)
         return Decision("no opinion", "\n".join(reasons))
 
-    async def require(self, user: User, info: RequestInfo) -> None:
-        """Raises StatusError 401 for a stranger and 403 for a known user unless the request is allowed."""
-        decision = await self.authorize(user, info)
-        if not decision.allowed:
-            raise unauthorized() if user is ANONYMOUS else not_allowed(user, info, decision.reason)
-
     async def rules_for(self, user: User, namespace: str) -> Rules:
         """Returns the rules of all authorizers; incomplete if one cannot list its own."""
         resource: list[dict[str, Any]] = []
@@ -127,8 +121,10 @@ _KNOWN = Decision("allowed", "every known user may do everything")
 BUILT_IN: tuple[Authorizer, ...] = (KnownUsers(), PublicPaths())
 
 
-def not_allowed(user: User, info: RequestInfo, reason: str) -> StatusError:
-    """Returns upstream's 403 for a request that no authorizer allows."""
+def refusal(user: User, info: RequestInfo, reason: str) -> StatusError:
+    """Returns the answer to a request that is not allowed: 401 for a stranger, upstream's 403 for a known user."""
+    if user is ANONYMOUS:
+        return unauthorized()
     who = f"User {json.dumps(user.name, ensure_ascii=False)} cannot {info.verb}"
     if info.is_resource_request:
         place = f"in the namespace {json.dumps(info.namespace)}" if info.namespace else "at the cluster scope"

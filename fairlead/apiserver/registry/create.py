@@ -58,19 +58,24 @@ class Creator:
             track_create(kind, obj, options.manager, now=now)
         else:
             obj.metadata.managedFields = owners
-        attributes = Attributes(
-            operation="CREATE",
-            kind=kind,
-            namespace=target.namespace,
-            obj=obj,
-            dry_run=options.dry_run,
-            context=context,
-        )
-        await self._admission.admit(attributes)
-        obj = attributes.obj = kind.prepare_create(attributes.obj)
+        steps = self._admission.steps("CREATE", kind)
+        if steps is not None:
+            attributes = Attributes(
+                operation="CREATE",
+                kind=kind,
+                namespace=target.namespace,
+                obj=obj,
+                dry_run=options.dry_run,
+                context=context,
+            )
+            await steps.admit(attributes)
+            obj = attributes.obj
+        obj = kind.prepare_create(obj)
         self._writer.complete(kind, None, obj)
         self._check(kind, obj)
-        await self._admission.validate(attributes)
+        if steps is not None:
+            attributes.obj = obj
+            await steps.validate(attributes)
         context.warn(*kind.notices(obj))
         for _ in range(_NAME_TRIES):
             try:

@@ -71,7 +71,7 @@ class Deleter:
     ) -> Deleted:
         obj, dry_run = entry.decode(), bool(options.dryRun)
         _check_preconditions(resource, entry, obj.metadata, options)
-        if context is not None:
+        if context is not None and (steps := self._admission.steps("DELETE", resource.kind)) is not None:
             attributes = Attributes(
                 operation="DELETE",
                 kind=resource.kind,
@@ -81,7 +81,8 @@ class Deleter:
                 dry_run=dry_run,
                 context=context,
             )
-            await self._admission.review(attributes)
+            await steps.admit(attributes)
+            await steps.validate(attributes)
         verdict = plan_deletion(resource.kind, obj, options, now=self._clock.now())
         if verdict.remove:
             return Deleted(await self._writer.remove(resource, entry, dry_run=dry_run), removed=True)

@@ -97,19 +97,20 @@ class Updater:
         if not candidate.tracked and not candidate.final:
             through = subresource or candidate.through
             track_update(kind, old, new, options.manager, subresource=through, now=self._clock.now())
-        attributes = Attributes(
-            operation="UPDATE",
-            kind=kind,
-            subresource=subresource,
-            namespace=target.namespace,
-            name=target.name,
-            obj=new,
-            old=old,
-            dry_run=options.dry_run,
-            context=context,
-        )
-        if not candidate.admitted:
-            await self._admission.admit(attributes)
+        steps = None if candidate.admitted else self._admission.steps("UPDATE", kind, subresource)
+        if steps is not None:
+            attributes = Attributes(
+                operation="UPDATE",
+                kind=kind,
+                subresource=subresource,
+                namespace=target.namespace,
+                name=target.name,
+                obj=new,
+                old=old,
+                dry_run=options.dry_run,
+                context=context,
+            )
+            await steps.admit(attributes)
             new = attributes.obj
         if not subresource:
             new = kind.prepare_update(old, new)
@@ -118,9 +119,9 @@ class Updater:
             self._writer.complete(kind, old, new)
         if not candidate.final and (errors := _errors(kind, old, new, subresource)):
             raise invalid_object(kind.kind, kind.group, target.name, errors)
-        if not candidate.admitted:
+        if steps is not None:
             attributes.obj = new
-            await self._admission.validate(attributes)
+            await steps.validate(attributes)
         return new
 
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from fairlead.apiserver.allocation.model import NOTHING, Allocations, Reservation
+from fairlead.apiserver.allocation.model import Allocations, Reservation
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.machinery.kind import Kind
@@ -42,7 +42,8 @@ class Writer:
         key = resource.key(obj.metadata.namespace, name)
         if resource.cache.get(key) is not None:  # before the allocation, which would find the object's own addresses
             raise already_exists(kind.plural, kind.group, name)
-        reservation = await self._hold(kind, None, obj)
+        allocation = self._allocations.of(kind)
+        reservation = await allocation.hold(None, obj) if allocation is not None else None
         try:
             value = form.stored(obj)
             if dry_run:
@@ -54,13 +55,15 @@ class Writer:
         except StoreError as e:
             raise unavailable(e) from e
         finally:
-            await reservation.release()
+            if reservation is not None:
+                await reservation.release()
         return await self._written(resource, key, value, revision)
 
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
         """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
         form, kind = resource.form, resource.kind
-        reservation = await self._hold(kind, entry, obj)
+        allocation = self._allocations.of(kind)
+        reservation = await allocation.hold(entry.decode(), obj) if allocation is not None else None
         try:
             value = form.stored(obj)
             same = form.splice(value, entry.revision)
@@ -75,7 +78,8 @@ class Writer:
         except StoreError as e:
             raise unavailable(e) from e
         finally:
-            await reservation.release()
+            if reservation is not None:
+                await reservation.release()
         return await self._written(resource, entry.key, value, revision)
 
     async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
@@ -92,12 +96,6 @@ class Writer:
         await self._resources.reached(revision)
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
 
-    async def _hold(self, kind: Kind[Any], entry: Entry | None, obj: Any) -> Reservation:
-        allocation = self._allocations.of(kind)
-        if allocation is None:
-            return NOTHING
-        return await allocation.hold(entry.decode() if entry is not None else None, obj)
-
     async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
         """Returns what was written, once the cache shows it: the cache's own entry unless it is newer by then."""
         await self._resources.reached(revision)
@@ -113,10 +111,10 @@ def _refuse_version(version: str) -> None:
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
 
 
-async def _settle(write: Coroutine[Any, Any, int], reservation: Reservation) -> int:
+async def _settle(write: Coroutine[Any, Any, int], reservation: Reservation | None) -> int:
     """The write's revision. Where the caller is cancelled meanwhile (its client hung up), the write may still happen,
     and what it holds must not be given away before that is known."""
-    if reservation.empty:
+    if reservation is None or reservation.empty:
         return await write
     task = asyncio.ensure_future(write)
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What a path below /api or /apis names: a collection, an object, or its subresource."""
 
     resource: Resource

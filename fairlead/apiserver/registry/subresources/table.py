@@ -7,8 +7,9 @@ declared is not dispatched, whatever is registered here; a kind that declares wh
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from fairlead.apiserver.admission.plugin import Attributes, Operation
 from fairlead.apiserver.model import Outcome, RequestContext
@@ -19,8 +20,7 @@ from fairlead.machinery.subresources import subresources_of
 from fairlead.runtime.client import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request for an object or its subresource."""
 
     target: Target
