@@ -127,7 +127,7 @@ class NodeBench:
 
     def log(self, pod: Pod, container: str, attempt: int = 0) -> list[str]:
         meta = pod.metadata
-        path = f"{self.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/{container}/{attempt}.log"
+        path = f"{self.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/logs/{container}/{attempt}.log"
         with open(path) as file:
             return [line.rstrip("\n").split(" ", 3)[3] for line in file]
 

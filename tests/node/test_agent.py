@@ -565,7 +565,7 @@ def test_a_flood_of_words_is_bounded_and_starts_go_on() -> None:
             took = time.monotonic() - at
             await asyncio.sleep(1)
             meta = loud.metadata
-            folder = f"{node.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/main"
+            folder = f"{node.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/logs/main"
             return sum(os.stat(f"{folder}/{name}").st_size for name in os.listdir(folder)), took
 
     size, took = on_node(work)

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from fairlead.node.volumes.podfiles import LOGS
+
 _LOG = re.compile(r"[0-9]+\.log(\.[0-9]+)?", re.ASCII)
 _OWN = "kubelet.log"
 
@@ -54,21 +56,24 @@ class NodeLogs:
             case ["pods", pod, container] if names := self._logs(pod, container):
                 return Folder(tuple(names))
             case ["pods", pod, container, name] if name in self._logs(pod, container):
-                return LogPath(f"{self._pods}/{pod}/{container}/{name}")
+                return LogPath(f"{self._folder(pod)}/{container}/{name}")
             case _:
                 return None
 
     def _containers(self, pod: str) -> list[str]:
         if pod not in _entries(self._pods):
             return []
-        return [name for name in _entries(f"{self._pods}/{pod}") if self._logs(pod, name)]
+        return [name for name in _entries(self._folder(pod)) if self._logs(pod, name)]
 
     def _logs(self, pod: str, container: str) -> list[str]:
         """Checks each name against its directory, so that `..` and links lead nowhere."""
-        if pod not in _entries(self._pods) or container not in _entries(f"{self._pods}/{pod}"):
+        if pod not in _entries(self._pods) or container not in _entries(self._folder(pod)):
             return []
-        folder = f"{self._pods}/{pod}/{container}"
+        folder = f"{self._folder(pod)}/{container}"
         return [name for name in _entries(folder) if _LOG.fullmatch(name) and _is_file(f"{folder}/{name}")]
+
+    def _folder(self, pod: str) -> str:
+        return f"{self._pods}/{pod}/{LOGS}"
 
 
 def render_folder(folder: Folder) -> str:

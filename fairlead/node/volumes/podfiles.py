@@ -4,7 +4,7 @@
                                      /etc/hosts, hostname, resolv.conf
                                      /files/<container>/...       files that the image lays over the host's
                                      /termination/<container>_<n> termination messages
-                                     /<container>/<n>.log
+                                     /logs/<container>/<n>.log
 <state>/bundle                                                    where root file systems are put together
 """
 
@@ -20,6 +20,7 @@ from fairlead.base.numbers import natural
 from fairlead.net import linux
 from fairlead.node.volumes.atomicwriter import write_file
 
+LOGS = "logs"
 _MESSAGE_BYTES = 4096
 
 
@@ -34,20 +35,24 @@ class PodFiles:
         self.root = f"{state_dir}/pods/{directory_name(meta)}"
 
     def log_path(self, container: str, attempt: int) -> str:
-        return f"{self.root}/{container}/{attempt}.log"
+        return f"{self._logs(container)}/{attempt}.log"
+
+    def _logs(self, container: str) -> str:
+        """Below a directory of their own: a container may be named `volumes`."""
+        return f"{self.root}/{LOGS}/{container}"
 
     def new_log(self, container: str, attempt: int) -> str:
         """Where a new run logs. Of older runs only the last one's log is kept."""
-        os.makedirs(f"{self.root}/{container}", exist_ok=True)
+        os.makedirs(self._logs(container), exist_ok=True)
         self._remove_old_logs(container, attempt)
         return self.log_path(container, attempt)
 
     def _remove_old_logs(self, container: str, attempt: int) -> None:
         with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(f"{self.root}/{container}"):
+            for name in os.listdir(self._logs(container)):
                 number = natural(name.partition(".")[0])
                 if number is not None and number < attempt - 1:
-                    os.unlink(f"{self.root}/{container}/{name}")
+                    os.unlink(f"{self._logs(container)}/{name}")
 
     def volume(self, name: str) -> str:
         return f"{self.root}/volumes/{name}"

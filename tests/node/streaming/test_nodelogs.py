@@ -9,12 +9,12 @@ from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_f
 
 def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:
     pod = tmp_path / "pods" / "ns_p_uid"
-    for name in ("main/0.log", "main/0.log.1", "main/notes", "volumes/secret/0.log", "etc/hosts", "ends/main_0"):
+    for name in ("logs/main/0.log", "logs/main/0.log.1", "logs/main/notes", "volumes/secret/0.log", "etc/hosts"):
         (pod / name).parent.mkdir(parents=True, exist_ok=True)
         (pod / name).write_text(name)
     (tmp_path / "pods" / "ns_new_uid" / "volumes").mkdir(parents=True)
-    (pod / "link").symlink_to(pod / "main")
-    (pod / "main" / "1.log").symlink_to(pod / "etc" / "hosts")
+    (pod / "logs" / "link").symlink_to(pod / "logs" / "main")
+    (pod / "logs" / "main" / "1.log").symlink_to(pod / "etc" / "hosts")
     own = tmp_path / "agent.log"
     own.write_text("x")
     logs = NodeLogs(str(tmp_path), str(own))
@@ -23,11 +23,12 @@ def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:
     assert logs.find(["pods"]) == Folder(("ns_p_uid/",))
     assert logs.find(["pods", "ns_p_uid"]) == Folder(("main/",))
     assert logs.find(["pods", "ns_p_uid", "main"]) == Folder(("0.log", "0.log.1"))
-    assert logs.find(["pods", "ns_p_uid", "main", "0.log"]) == LogPath(str(pod / "main" / "0.log"))
+    assert logs.find(["pods", "ns_p_uid", "main", "0.log"]) == LogPath(str(pod / "logs" / "main" / "0.log"))
     for path in (
         "pods/ns_p_uid/main/notes",
         "pods/ns_p_uid/main/1.log",
         "pods/ns_p_uid/link/0.log",
+        "pods/ns_p_uid/logs/main/0.log",
         "pods/ns_p_uid/volumes",
         "pods/ns_p_uid/volumes/secret/0.log",
         "pods/ns_p_uid/etc/hosts",
