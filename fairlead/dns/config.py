@@ -16,9 +16,12 @@ log            true: a line for each query
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Annotated, Literal
 
+from fairlead.base.codec import CodecError, Fault, Text, decode
+from fairlead.base.numbers import natural, port_number
 from fairlead.dns.wire import encode_name, pack_address, render_address
 
 Pods = Literal["insecure", "verified", "disabled"]
@@ -48,74 +51,33 @@ class Config:
     log: bool = False
 
 
-_NUMBERS = {
-    "ttl": ("ttl_s", 0, 3600),
-    "cacheSize": ("cache_size", 0, 1_000_000),
-    "cacheTTL": ("cache_ttl_s", 0, 86400),
-    "negativeTTL": ("negative_ttl_s", 0, 3600),
-}
-
-
-def parse_config(data: Mapping[str, str]) -> Config:
-    """Raises BadConfig."""
-    found: dict[str, object] = {}
-    stubs: dict[bytes, tuple[str, ...]] = {}
-    for key, raw in sorted(data.items()):
-        value = raw.strip()
-        if key == "domain":
-            found["domain"] = _domain(key, value).lower().removesuffix(".")
-        elif key == "upstreams":
-            found["upstreams"] = parse_upstreams(key, value)
-        elif key.startswith("stub."):
-            stubs[encode_name(_domain(key, key.removeprefix("stub.")))] = parse_upstreams(key, value)
-        elif key == "pods":
-            found["pods"] = _one_of(key, value, ("insecure", "verified", "disabled"))
-        elif key == "log":
-            found["log"] = _one_of(key, value, ("true", "false")) == "true"
-        elif key == "hosts":
-            found["hosts"], found["hosts_reverse"] = _hosts(value)
-        elif key in _NUMBERS:
-            name, low, high = _NUMBERS[key]
-            found[name] = _number(key, value, low, high)
-        else:
-            known = ", ".join(["domain", "upstreams", "stub.<domain>", "pods", "hosts", "log", *_NUMBERS])
-            raise BadConfig(f"{key}: no such setting; there are {known}")
-    return Config(stubs=stubs, **found)  # type: ignore[arg-type]
-
-
-def _domain(key: str, value: str) -> str:
+def _domain(text: str) -> str:
     try:
-        if not value.strip("."):
+        if not text.strip("."):
             raise ValueError
-        encode_name(value)
+        encode_name(text)
     except ValueError:
-        raise BadConfig(f"{key}: {value!r} is not a domain") from None
-    return value
+        raise ValueError(f"{text!r} is not a domain") from None
+    return text.lower().removesuffix(".")
 
 
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise BadConfig(f"{key}: {value!r} is not one of {', '.join(allowed)}")
-    return value
+def _number(low: int, high: int, text: str) -> int:
+    number = natural(text)
+    if number is None or not low <= number <= high:
+        raise ValueError(f"{text!r} is not a number from {low} to {high}")
+    return number
 
 
-def _number(key: str, value: str, low: int, high: int) -> int:
-    if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
-        raise BadConfig(f"{key}: {value!r} is not a number from {low} to {high}")
-    return int(value)
-
-
-def parse_upstreams(key: str, text: str) -> tuple[str, ...]:
-    """`none`, or `host` and addresses in the order in which they are asked. Raises BadConfig."""
+def _upstreams(text: str) -> tuple[str, ...]:
     words = text.replace(",", " ").split()
     if words == [NONE]:
         return ()
     if not words:
-        raise BadConfig(f"{key}: name upstreams, or {NONE}")
-    return tuple(HOST if word == HOST else _upstream(key, word) for word in words)
+        raise ValueError(f"name upstreams, or {NONE}")
+    return tuple(HOST if word == HOST else _upstream(word) for word in words)
 
 
-def _upstream(key: str, text: str) -> str:
+def _upstream(text: str) -> str:
     address, port = text, "53"
     if text.startswith("["):
         address, _, rest = text[1:].partition("]")
@@ -124,21 +86,15 @@ def _upstream(key: str, text: str) -> str:
         address, _, port = text.partition(":")
     try:
         packed = pack_address(address)
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        if port_number(port) is None:
             raise ValueError
     except ValueError:
-        raise BadConfig(f"{key}: {text!r} is not an address, or address:port") from None
+        raise ValueError(f"{text!r} is not an address, or address:port") from None
     shown = render_address(packed)
     return f"[{shown}]:{port}" if len(packed) == 16 else f"{shown}:{port}"
 
 
-def split_upstream(text: str) -> tuple[str, int]:
-    """Address and port of what `parse_upstreams` gave."""
-    address, _, port = text.rpartition(":")
-    return address.strip("[]"), int(port)
-
-
-def _hosts(text: str) -> tuple[dict[bytes, tuple[bytes, ...]], dict[bytes, tuple[bytes, ...]]]:
+def _hosts(text: str) -> _Hosts:
     forward: dict[bytes, tuple[bytes, ...]] = {}
     reverse: dict[bytes, tuple[bytes, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -148,8 +104,97 @@ def _hosts(text: str) -> tuple[dict[bytes, tuple[bytes, ...]], dict[bytes, tuple
         try:
             address, names = pack_address(words[0]), [encode_name(name) for name in words[1:]]
         except ValueError as error:
-            raise BadConfig(f"hosts: line {number}: {error}") from None
+            raise ValueError(f"line {number}: {error}") from None
         for name in names:
             forward[name] = (*forward.get(name, ()), address)
             reverse[address] = (*reverse.get(address, ()), name)
-    return forward, reverse
+    return _Hosts(forward, reverse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosts:
+    forward: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    reverse: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+
+
+Upstreams = Annotated[tuple[str, ...], Text(_upstreams)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The keys of the ConfigMap, apart from those of stub domains."""
+
+    domain: Annotated[str, Text(_domain)] = "cluster.local"
+    upstreams: Upstreams = (HOST,)
+    pods: Pods = "insecure"
+    ttl: Annotated[int, Text(partial(_number, 0, 3600))] = 5
+    cacheSize: Annotated[int, Text(partial(_number, 0, 1_000_000))] = 10_000
+    cacheTTL: Annotated[int, Text(partial(_number, 0, 86400))] = 30
+    negativeTTL: Annotated[int, Text(partial(_number, 0, 3600))] = 5
+    hosts: Annotated[_Hosts, Text(_hosts)] = _Hosts()
+    log: Literal["false", "true"] = "false"
+
+
+_STUB = "stub."
+_KEYS = tuple(one.name for one in fields(_Data))
+
+
+def parse_config(data: Mapping[str, str]) -> Config:
+    """Raises BadConfig, which names every wrong key."""
+    faults: list[Fault] = []
+    values = {key: value.strip() for key, value in sorted(data.items())}
+    stubs: dict[bytes, tuple[str, ...]] = {}
+    for key, value in values.items():
+        if key.startswith(_STUB):
+            try:
+                stubs |= _stub(key, value)
+            except CodecError as e:
+                faults += e.faults
+        elif key not in _KEYS:
+            faults.append(Fault(key, f"no such setting (there are {', '.join([*_KEYS, f'{_STUB}<domain>'])})"))
+    try:
+        found = _config(decode(_Data, {key: values[key] for key in _KEYS if key in values}), stubs)
+    except CodecError as e:
+        faults += e.faults
+    if faults:
+        raise BadConfig("; ".join(map(str, faults)))
+    return found
+
+
+def _stub(key: str, value: str) -> dict[bytes, tuple[str, ...]]:
+    """Raises CodecError."""
+    try:
+        domain = encode_name(_domain(key.removeprefix(_STUB)))
+    except ValueError as e:
+        raise CodecError(Fault(key, str(e))) from None
+    return {domain: decode(Upstreams, value, root=key)}
+
+
+def _config(data: _Data, stubs: Mapping[bytes, tuple[str, ...]]) -> Config:
+    return Config(
+        domain=data.domain,
+        upstreams=data.upstreams,
+        stubs=stubs,
+        pods=data.pods,
+        ttl_s=data.ttl,
+        cache_size=data.cacheSize,
+        cache_ttl_s=data.cacheTTL,
+        negative_ttl_s=data.negativeTTL,
+        hosts=data.hosts.forward,
+        hosts_reverse=data.hosts.reverse,
+        log=data.log == "true",
+    )
+
+
+def parse_upstreams(key: str, text: str) -> tuple[str, ...]:
+    """Returns nothing for `none`, or `host` and addresses in the order in which they are asked. Raises BadConfig."""
+    try:
+        return _upstreams(text)
+    except ValueError as e:
+        raise BadConfig(f"{key}: {e}") from None
+
+
+def split_upstream(text: str) -> tuple[str, int]:
+    """Address and port of what `parse_upstreams` gave."""
+    address, _, port = text.rpartition(":")
+    return address.strip("[]"), int(port)

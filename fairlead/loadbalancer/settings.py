@@ -7,15 +7,25 @@ ConfigMap, or its key, it is the pool that the cluster was started with.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
 
 from fairlead.api.core.configmap.kind import ConfigMap
-from fairlead.loadbalancer.pool import BadPool, Pool, parse_pool
+from fairlead.base.codec import CodecError, Fault, Text, decode
+from fairlead.loadbalancer.pool import Pool, parse_pool
 from fairlead.runtime.plan import Note
 
 NAMESPACE, NAME, KEY = "kube-system", "fairlead-loadbalancer", "pool"
 
 Problem = Callable[[Pool], str]
 """What is wrong with a pool in this cluster; empty where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The keys of the ConfigMap. None: the pool that the cluster was started with."""
+
+    pool: Annotated[Pool, Text(parse_pool)] | None = None
 
 
 class PoolSetting:
@@ -26,26 +36,22 @@ class PoolSetting:
         self.notes: list[Note] = []
         self._default = default
         self._problem = problem
-        self._text: str | None = None
+        self._data: dict[str, str] = {}
 
     def take(self, new: ConfigMap | None) -> bool:
-        """Whether the pool is another one now."""
-        text = new.data.get(KEY) if new is not None else None
-        if text == self._text:
+        """Returns True if the pool is another one now."""
+        data = dict(new.data) if new is not None else {}
+        if data == self._data:
             return False
-        self._text = text
+        self._data = data
         before = self.pool
-        if new is None or text is None:
-            self.pool = self._default
-            return self.pool != before
         try:
-            wanted = parse_pool(text)
-            trouble = self._problem(wanted)
-        except BadPool as error:
-            wanted, trouble = before, str(error)
-        if trouble:
-            words = f"{KEY}: {trouble}; {before} stays in force"
-            self.notes.append(Note(new, "InvalidConfiguration", words, "Warning"))
+            pool = decode(_Data, data).pool
+            if pool is not None and (trouble := self._problem(pool)):
+                raise CodecError(Fault(KEY, trouble))
+        except CodecError as error:
+            assert new is not None
+            self.notes.append(Note(new, "InvalidConfiguration", f"{error}; {before} stays in force", "Warning"))
             return False
-        self.pool = wanted
+        self.pool = pool or self._default
         return self.pool != before

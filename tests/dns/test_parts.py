@@ -60,6 +60,19 @@ def test_a_wrong_setting_is_named(key: str, value: str, words: str) -> None:
     assert str(found.value).startswith(key)
 
 
+def test_every_wrong_setting_is_named_at_once_and_an_unknown_one_with_what_there_is() -> None:
+    with pytest.raises(BadConfig) as found:
+        parse_config({"ttl": "x", "pods": "some", "tll": "5", "stub.a..b": "none", "stub.c": "x"})
+    assert str(found.value).split("; ") == [
+        "stub.a..b: 'a..b' is not a domain",
+        "stub.c: 'x' is not an address, or address:port",
+        "tll: no such setting (there are domain, upstreams, pods, ttl, cacheSize, cacheTTL, negativeTTL, hosts, log, "
+        "stub.<domain>)",
+        'pods: "some" is not one of insecure, verified, disabled',
+        "ttl: 'x' is not a number from 0 to 3600",
+    ]
+
+
 def test_kept_answers_age_and_end() -> None:
     cache = Cache(size=10, ttl_s=30, negative_ttl_s=5)
     cache.put(*reply("a.example", ttl=20), now=100.0)

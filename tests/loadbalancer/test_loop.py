@@ -74,13 +74,14 @@ class World:
         points = (await self.client.get(SERVICE, name, "default")).status.loadBalancer.ingress
         return ",".join(point.ip for point in points)
 
-    async def pool(self, text: str) -> None:
+    async def pool(self, text: str, **more: str) -> None:
         """As `kubectl apply` of the ConfigMap would."""
+        data = {"pool": text, **more}
         meta = ObjectMeta(name="fairlead-loadbalancer", namespace="kube-system")
         try:
-            await self.client.create(CONFIG_MAP, ConfigMap(metadata=meta, data={"pool": text}))
+            await self.client.create(CONFIG_MAP, ConfigMap(metadata=meta, data=data))
         except StatusError:
-            await self.client.patch(CONFIG_MAP, meta.name, meta.namespace, patch={"data": {"pool": text}})
+            await self.client.patch(CONFIG_MAP, meta.name, meta.namespace, patch={"data": data})
 
     async def said(self) -> list[str]:
         """Since the last time: each event in the order in which it was sent."""
@@ -222,6 +223,18 @@ def test_a_pool_that_is_wrong_is_told_once_and_the_one_before_stays() -> None:
             assert line.startswith(f"fairlead-loadbalancer InvalidConfiguration: pool: {why}")
             assert line.endswith("; 172.30.0.210-172.30.0.210 stays in force")
             assert await world.address() == "172.30.0.210"
+
+    story(body)
+
+
+def test_a_setting_that_there_is_not_is_told_and_the_pool_before_stays() -> None:
+    async def body(world: World) -> None:
+        await world.add()
+        await world.said()
+        await world.pool("172.30.0.210-210", pools="172.30.0.220-220")
+        (line,) = await world.said()
+        assert "InvalidConfiguration: pools: unknown field, did you mean pool?; " in line
+        assert await world.address() == "172.30.0.200"
 
     story(body)
 
