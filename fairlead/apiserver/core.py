@@ -13,7 +13,7 @@ from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
 from fairlead.apiserver.metrics import Metrics, labels_of
 from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
-from fairlead.apiserver.nonresource import Endpoints
+from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.apiserver.serialization.errors import error_response
@@ -31,7 +31,7 @@ class Core:
         self,
         authorizers: AuthorizerChain,
         verbs: Verbs,
-        endpoints: Endpoints,
+        nonresource: NonResourceHandler,
         *,
         metrics: Metrics,
         clock: Clock,
@@ -39,7 +39,7 @@ class Core:
     ) -> None:
         self._authorizers = authorizers
         self._verbs = verbs
-        self._endpoints = endpoints
+        self._nonresource = nonresource
         self._metrics = metrics
         self._clock = clock
         self._log = log
@@ -62,7 +62,7 @@ class Core:
             if target is not None:
                 outcome = await self._verbs.handle(target, request, context)
             else:
-                outcome = await self._endpoints.handle(request, user)
+                outcome = await self._nonresource.handle(request, user)
         except StatusError as e:
             outcome = error_response(e)
         except Exception as e:  # noqa: BLE001 -- the top-level guard: one request's bug must not be everybody's

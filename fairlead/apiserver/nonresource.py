@@ -21,7 +21,7 @@ _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
-class Endpoints:
+class NonResourceHandler:
     def __init__(
         self,
         scheme: Scheme,

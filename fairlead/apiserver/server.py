@@ -32,7 +32,7 @@ from fairlead.apiserver.http import HttpEdge
 from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
-from fairlead.apiserver.nonresource import Endpoints
+from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.apply import Applier
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.delete import Deleter
@@ -105,10 +105,10 @@ class ApiServer:
         backends = Backends(self._kubelet, Proxies(resources, rng=rng), tokens)
         served = built_in_subresources(writers, backends, admission, clock=clock)
         self._verbs = Verbs(scheme, resources, Reader(resources, self._watches, rng=rng), writers, served, clock=clock)
-        endpoints = Endpoints(
+        nonresource = NonResourceHandler(
             scheme, Reviews(self._authorizers), version=settings.version, metrics=metrics, ready=self._ready
         )
-        self._core = Core(self._authorizers, self._verbs, endpoints, metrics=metrics, clock=clock, log=log)
+        self._core = Core(self._authorizers, self._verbs, nonresource, metrics=metrics, clock=clock, log=log)
         client = ApiClient(self.transport())
         self._recorders = [
             Recorder(client, component=f"{what}allocator-repair-controller", clock=clock, log=log)

@@ -1,4 +1,4 @@
-"""Admission plug-ins of the test's own: one that changes objects, one that refuses them, one that only looks on."""
+"""Admission plug-ins that change objects, refuse them, or only look on."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def cancelled(*, fails: bool) -> list[str]:
             task.cancel()
             store.fails = _store_error() if fails else None
             await asyncio.sleep(0)
-            assert [step.split()[0] for step in numbers.log] == ["hold"], "nobody knows yet"
+            assert [step.split()[0] for step in numbers.log] == ["hold"], "the outcome is still open"
             store.go_on.set()
         return [step.split()[0] for step in numbers.log]
 

@@ -137,7 +137,7 @@ async def test_a_refusal_says_who_may_not_do_what_and_where(api: Api, denies: De
 
 
 @denying
-async def test_what_nobody_serves_is_authorized_first(api: Api, denies: Denies) -> None:
+async def test_an_unknown_resource_is_authorized_first(api: Api, denies: Denies) -> None:
     assert await status(api, "GET", "/api/v1/namespaces/default/things") == 404
     assert denies.asked[-1].resource == "things"
     denies.fields = {"resource": "things"}
@@ -145,7 +145,7 @@ async def test_what_nobody_serves_is_authorized_first(api: Api, denies: Denies) 
 
 
 @denying
-async def test_a_review_gives_the_authorizers_own_answer(api: Api, denies: Denies) -> None:
+async def test_a_review_gives_the_answer_of_the_authorizers(api: Api, denies: Denies) -> None:
     denies.fields = {"verb": "delete", "resource": "pods", "subresource": "", "name": "a", "namespace": "default"}
     asked = {"verb": "delete", "resource": "pods", "name": "a", "namespace": "default"}
     found = await api.ok("POST", REVIEW, {"spec": {"resourceAttributes": asked}})
