@@ -46,6 +46,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="write the expected sections of tests/scenario/*.txt anew")
     parser.addoption("--unmarked-slow", action="store_true", help="list tests over 0.25 s without the mark slow")
 
 

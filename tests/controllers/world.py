@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -26,11 +26,13 @@ from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
+from fairlead.controllers.context import Context
 from fairlead.machinery.scheme import Scheme
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import Informer
+from fairlead.runtime.loop import Controller
 from fairlead.runtime.typed import ApiClient
 from fairlead.scheduler import loop as scheduler
 from fairlead.store.memory import MemoryStore
@@ -74,12 +76,17 @@ class World:
                 ids=RandomIds(rng),
                 ca_pem="PEM",
                 settings=settings,
+                also=self.also(),
             )
         )
         self._nursery.spawn(scheduler.run(self.client, clock=self.clock, rng=rng, log=log))
         self.pods_seen.add_handler(self._kubelet)
         self._nursery.spawn(self.pods_seen.run())
         self._nursery.spawn(self._heartbeats())
+
+    def also(self) -> Sequence[Callable[[Context], Controller]]:
+        """Controllers from elsewhere that run beside the others."""
+        return ()
 
     def _kubelet(self, key: str, old: Pod | None, new: Pod | None) -> None:
         if new is None or not new.spec.nodeName or new.spec.nodeName in self.silent:
