@@ -1,4 +1,4 @@
-"""What may be added to the way of a request; each field says when its list is asked."""
+"""Additions to the way of a request; each field says when its list is asked."""
 
 from __future__ import annotations
 

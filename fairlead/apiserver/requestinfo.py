@@ -1,9 +1,9 @@
-"""What a request asks for, parsed once from its method, path and query.
+"""RequestInfo: the meaning of a request, parsed once from its method, path and query.
 
 What must stay true: no other module takes a request's path apart; authorization, admission, dispatch, metrics and
 proxying read this value. It is syntax only: whether the resource exists is asked later (`watchcache.target`).
 
-Source: names and meaning of the fields are those of upstream's `RequestInfo`; `connect` is no verb there either: exec
+Source: names and meaning of the fields are those of upstream's `RequestInfo`; `connect` is not a verb: exec
 is `create` or `get` of `pods/exec`, so that rules can tell the two apart.
 """
 
@@ -30,8 +30,8 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     path: str
     verb: str
-    """Of a resource: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or empty for a
-    method without a meaning; otherwise the method in lower case."""
+    """A resource request has `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or an
+    empty verb for a method without a meaning; other requests have the method in lower case."""
     is_resource_request: bool = False
     api_group: str = ""
     api_version: str = ""

@@ -43,7 +43,7 @@ HEADERS = {"connection": "upgrade", "upgrade": "websocket"}
 
 @dataclass(frozen=True)
 class Seen:
-    """What a plug-in was asked about; `step` is `admit` or `validate`."""
+    """One question to a plug-in; `step` is `admit` or `validate`."""
 
     step: str
     operation: str

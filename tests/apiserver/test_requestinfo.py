@@ -1,4 +1,4 @@
-"""What a method, path and query ask for."""
+"""The meaning of a method, path and query."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _Step = Callable[[Attributes], Awaitable[None]]
 
 
 class Steps:
-    """What the plug-ins do that handle one operation on one kind."""
+    """The plug-ins that handle one operation on one kind."""
 
     __slots__ = ("_admits", "_validates")
 

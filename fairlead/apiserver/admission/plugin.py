@@ -1,4 +1,4 @@
-"""What an admission plug-in is: it may change an object before it is checked, and refuse it before it is written.
+"""The admission plug-in: it may change an object before it is checked, and refuse it before it is written.
 
 What must stay true: `admit` comes before the checks of the kind and may change `obj` (or put another in its place);
 `validate` comes after them and changes nothing. Both see dry runs, and may be called again for the same request if
@@ -19,7 +19,7 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
 class Attributes(msgspec.Struct, kw_only=True):
-    """What is about to happen to which object."""
+    """The operation and its object."""
 
     operation: Operation
     kind: Kind[Any]

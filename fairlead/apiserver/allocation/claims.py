@@ -1,4 +1,4 @@
-"""What Services and reserved addresses take out of the pools of `ServiceAllocator`. Implements `Allocation` twice.
+"""The numbers that Services and reserved addresses take out of the pools of `ServiceAllocator`.
 
 What must stay true: a number is taken in memory before the object that uses it is written, without an await in
 between, and given back if the write does not happen.
@@ -99,8 +99,8 @@ class ServiceNumbers:
         return str(ipaddress.ip_address(number))
 
     def _claim(self, pool: AddressPool, address: Address, new: Service, taken: Taken) -> str:
-        """Why the address cannot be had, or nothing. That of the Service `kubernetes` is nobody else's: whoever took
-        it between its deletion and its return, would cut all Pods off from the API."""
+        """Returns why the address cannot be had, or nothing. The address of the Service `kubernetes` is reserved: if
+        another Service took it between its deletion and its return, all Pods would be cut off from the API."""
         meta = new.metadata
         ours = (meta.namespace, meta.name) == ("default", "kubernetes")
         why = pool.refusal(address) or (TAKEN if pool.keeps(address) and not ours else "")
@@ -140,7 +140,7 @@ class ServiceNumbers:
         return self._low + index
 
     def _take_port(self, port: int, taken: Taken) -> str:
-        """Why the port cannot be had, or nothing."""
+        """Returns why the port cannot be had, or nothing."""
         if not self._low <= port <= self._high:
             return f"provided port is not in the valid range. The range of valid ports is {self._low}-{self._high}"
         if not self._ports.take(port - self._low):

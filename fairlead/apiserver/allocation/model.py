@@ -2,8 +2,8 @@
 
 What must stay true: `hold` takes numbers before the object that uses them is written; they are kept if it was
 written and released if it was not. An implementation for several API servers may ask others in `hold`, `keep` and
-`release`; the one here keeps its pools in memory (docs/decisions/0007). Allocation is no admission plug-in, because it
-comes after all that may refuse the object, and ends with the write (docs/decisions/0017).
+`release`; the one here keeps its pools in memory (docs/decisions/0007). Allocation is not an admission plug-in:
+it comes after all that may refuse the object, and ends with the write (docs/decisions/0017).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fairlead.machinery.kind import Kind
 
 
 class Reservation(Protocol):
-    """What one write took."""
+    """The numbers that one write took."""
 
     @property
     def empty(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who makes a request: a list of authenticators, of which the first that knows the credentials decides.
+"""Authentication: a list of authenticators, of which the first that knows the credentials decides who asks.
 
 A connection's client certificate names the user (common name) and the groups (organisations); without one, the bearer
 token of a service account does. A request without credentials is anonymous.
@@ -22,7 +22,7 @@ from fairlead.machinery.status import StatusError
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request brings along to say whose it is."""
+    """The proof of identity that a request brings along."""
 
     certificate: User | None
     """The user that the connection's verified client certificate names (`of_certificate`)."""

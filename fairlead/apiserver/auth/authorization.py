@@ -1,4 +1,4 @@
-"""Whether a user may do what a request asks for: a list of authorizers, of which the first with an opinion decides.
+"""Authorization: a list of authorizers, of which the first with an opinion decides whether a request is allowed.
 
 The built-in ones are upstream's AlwaysAllow for every known user, and the paths that anyone may read
 (docs/decisions/0002).
@@ -22,7 +22,7 @@ Verdict = Literal["allowed", "denied", "no opinion"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an authorizer says; `denied` cannot be overruled by a later one, `no opinion` can."""
+    """The answer of an authorizer; `denied` cannot be overruled by a later one, `no opinion` can."""
 
     verdict: Verdict
     reason: str = ""
@@ -38,7 +38,7 @@ class Authorizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a user may do in a namespace, as far as it can be listed; the entries are JSON trees of
+    """The permissions of a user in a namespace, as far as they can be listed; the entries are JSON trees of
     SelfSubjectRulesReview."""
 
     resource: list[dict[str, Any]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class AuthorizerChain:
         self._authorizers = tuple(authorizers)
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
-        """Returns the first opinion; if there is none, the reasons of all for having none."""
+        """Returns the first opinion; without one, the reasons of all authorizers."""
         reasons: list[str] = []
         for authorizer in self._authorizers:
             decision = await authorizer.authorize(user, info)

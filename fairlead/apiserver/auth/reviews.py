@@ -1,4 +1,4 @@
-"""What a client asks about itself: who am I (`kubectl auth whoami`), may I, what may I (`kubectl auth can-i [--list]`).
+"""Questions of a client about itself: `kubectl auth whoami`, `kubectl auth can-i`, `kubectl auth can-i --list`.
 
 The answers come from the authorizers that decide about requests.
 """

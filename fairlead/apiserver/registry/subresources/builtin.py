@@ -1,4 +1,4 @@
-"""All subresources that have code of their own."""
+"""The list of all subresources with code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fairlead.base.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """What stands behind the subresources that are not about the object alone."""
+    """The services behind the subresources that are not about the object alone."""
 
     kubelet: Kubelet
     proxies: Proxies

@@ -1,4 +1,4 @@
-"""From a subresource that a kind declares to the code that serves it.
+"""The dispatch from a subresource that a kind declares to the code that serves it.
 
 What must stay true: discovery, OpenAPI and dispatch read the same declaration (`machinery.subresources`). What is not
 declared is not dispatched, whatever is registered here; a kind that declares what nothing serves is not added.
