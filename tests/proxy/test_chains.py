@@ -94,11 +94,11 @@ def test_chains_that_a_predecessor_needed_and_nobody_else_does_are_removed() -> 
             {"a": Source(node_port_service(name="a", **sticky()), [slice_of(POD, service_name="a")])}, node=node()
         )
         await first.resync()
-        assert {"slots_3", "masquerade_node_sticky_1", "stuck_600s"} <= chains(nft)
+        assert {"slots_3", "masquerade_node_sticky_1", "affinity_chain_600s"} <= chains(nft)
         await backend(nft).resync()
-        assert not {"slots_3", "masquerade_node_sticky_1", "sticky_1", "stuck_600s"} & chains(nft)
+        assert not {"slots_3", "masquerade_node_sticky_1", "sticky_1", "affinity_chain_600s"} & chains(nft)
         assert "slots_1" in chains(nft)
-        assert set(nft.tables[TABLE].elements["kinds"]) == {"0x00000001"}
+        assert set(nft.tables[TABLE].elements["dispatch"]) == {"0x00000001"}
 
     asyncio.run(go())
 
@@ -125,7 +125,7 @@ def test_chains_that_nobody_led_to_at_two_looks_are_removed_and_come_back_when_n
         at.plan({"default/s0": source(0, POD, "10.244.1.3")}, node=node())
         await at.apply()
         assert "slots_2" in chains(nft)
-        assert set(nft.tables[TABLE].elements["kinds"]) == {"0x00000002", "0x0000000b"}
+        assert set(nft.tables[TABLE].elements["dispatch"]) == {"0x00000002", "0x0000000b"}
         assert not (await at.resync()).anything
 
     asyncio.run(go())

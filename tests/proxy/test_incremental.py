@@ -34,7 +34,7 @@ from fairlead.proxy.iptables.plan import plan_service as plan_iptables
 from fairlead.proxy.nftables import incremental as nftables
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.plan import NOTHING, ServicePlan, plan_service
-from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, PICKS, TABLE
+from fairlead.proxy.nftables.rules import AFFINITY_SLOTS, DISPATCH, ENDPOINTS, TABLE
 from fairlead.proxy.nodes import node_views
 from fairlead.service.node import NodeView
 from tests.proxy.backends import BOTH, bring, pods, proxier_of
@@ -135,7 +135,7 @@ def without_places(elements: Elements) -> Mapping[str, object]:
     """The elements without which endpoint has which slot: every slot is there, and every endpoint as often."""
     found: dict[str, object] = {}
     for name, held in elements.items():
-        if name.removeprefix("node_") not in (ENDPOINTS, PICKS):
+        if name.removeprefix("node_") not in (ENDPOINTS, AFFINITY_SLOTS):
             found[name] = dict(held)
             continue
         targets = Counter((key.rpartition(" . ")[0], value) for key, value in held.items())
@@ -201,7 +201,7 @@ def test_nftables_holds_what_it_would_hold_from_scratch(family: Family, turns: l
     def held(backend: NftablesBackend, nft: FakeNft) -> Mapping[str, object]:
         found = nft.read(TABLE, family.table)
         assert found is not None
-        return without_places({name: some for name, some in found.elements.items() if name != KINDS})
+        return without_places({name: some for name, some in found.elements.items() if name != DISPATCH})
 
     nft, fresh = FakeNft(), FakeNft()
     backend, scratch = NftablesBackend(nft, proxier_of(family)), NftablesBackend(fresh, proxier_of(family))

@@ -126,10 +126,10 @@ def test_a_deleted_service_leaves_nothing() -> None:
         await at.api.create(SERVICE, node_port_service(**sticky()))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
         await settle()
-        assert {"services", "endpoints", "picks", "hairpin", "node_services", "kinds"} < set(at.elements())
+        assert {"services", "endpoints", "affinity_slots", "hairpin", "node_services", "dispatch"} < set(at.elements())
         await at.api.delete(SERVICE, "web", "default")
         await settle()
-        assert set(at.elements()) == {"kinds"}
+        assert set(at.elements()) == {"dispatch"}
 
     scenario(body)
 
@@ -147,7 +147,7 @@ def test_a_label_keeps_rules_away_and_its_removal_brings_them_back(kind: Kind[An
         found.metadata.labels = labels | {label: ""}
         found = await at.api.update(kind, found)
         await settle()
-        assert set(at.elements()) == {"kinds"}
+        assert set(at.elements()) == {"dispatch"}
         found.metadata.labels = labels
         await at.api.update(kind, found)
         await settle()
@@ -172,7 +172,7 @@ def test_a_refused_transaction_is_followed_by_a_table_in_line_again() -> None:
         at.nft.failures = [Missing("again")] * 5
         await at.api.delete(SERVICE, "web", "default")
         await asyncio.sleep(60)
-        assert set(at.elements()) == {"kinds"}
+        assert set(at.elements()) == {"dispatch"}
 
     scenario(body)
 
@@ -272,10 +272,13 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
     if not _contended(turns):
         known = {name: made for name, (made, _) in now.items() if made}
         slices = {name: pieces for name, (_, pieces) in now.items()}
-        kinds, others = found.elements.get("kinds", {}), {k: v for k, v in found.elements.items() if k != "kinds"}
+        dispatch, others = (
+            found.elements.get("dispatch", {}),
+            {k: v for k, v in found.elements.items() if k != "dispatch"},
+        )
         assert others == desired(known, slices, node=node()).elements
         used = {v for name, held in others.items() if name.endswith("services") for v in held.values()}
-        assert used <= kinds.keys()
+        assert used <= dispatch.keys()
         assert not mirror.update({name: Planned(plan_service(*value, node=node())) for name, value in now.items()})
 
 

@@ -104,15 +104,15 @@ def test_the_text_of_a_cluster_ip() -> None:
                 goto send
             }
         }
+        add element ip fairlead dispatch {
+            0x00000002 : goto slots_2,
+        }
         add element ip fairlead endpoints {
             tcp . 10.96.0.10 . 80 . 0x00000000 : 10.244.1.2 . 8080,
             tcp . 10.96.0.10 . 80 . 0x00000001 : 10.244.2.2 . 8080,
         }
         add element ip fairlead hairpin {
             10.244.1.2 . 10.244.1.2,
-        }
-        add element ip fairlead kinds {
-            0x00000002 : goto slots_2,
         }
         add element ip fairlead services {
             tcp . 10.96.0.10 . 80 : 0x00000002,
@@ -136,13 +136,13 @@ def test_the_text_of_a_node_port() -> None:
                 goto send
             }
         }
-        add element ip fairlead endpoints {
-            tcp . 10.96.0.10 . 80 . 0x00000000 : 10.244.2.2 . 8080,
-        }
-        add element ip fairlead kinds {
+        add element ip fairlead dispatch {
             0x00000001 : goto slots_1,
             0x01000001 : goto node_slots_1,
             0x11000001 : goto masquerade_node_slots_1,
+        }
+        add element ip fairlead endpoints {
+            tcp . 10.96.0.10 . 80 . 0x00000000 : 10.244.2.2 . 8080,
         }
         add element ip fairlead node_endpoints {
             tcp . 30080 . 0x00000000 : 10.244.2.2 . 8080,
@@ -159,6 +159,10 @@ def test_the_text_of_a_node_port() -> None:
 def test_the_text_of_affinity() -> None:
     assert text_of(service(**sticky(600)), slice_of(THERE)) == golden("""
         table ip fairlead {
+            chain affinity_chain_600s {
+                jump remember_600s
+                meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport . meta mark map @endpoints
+            }
             chain forget {
                 delete @affinity { meta l4proto . ip daddr . th dport . ip saddr : 0x0 }
             }
@@ -166,28 +170,24 @@ def test_the_text_of_affinity() -> None:
                 update @affinity { meta l4proto . ip daddr . th dport . ip saddr timeout 600s : meta mark }
             }
             chain sticky_1 {
-                meta mark set meta l4proto . ip daddr . th dport . ip saddr map @affinity meta mark & 0x40000000 == 0x0 jump stuck
+                meta mark set meta l4proto . ip daddr . th dport . ip saddr map @affinity meta mark & 0x40000000 == 0x0 jump affinity_chain
                 jump forget
                 meta mark set numgen random mod 1
-                meta mark set meta l4proto . ip daddr . th dport . meta mark map @picks
-                goto stuck
+                meta mark set meta l4proto . ip daddr . th dport . meta mark map @affinity_slots
+                goto affinity_chain
             }
-            chain stuck_600s {
-                jump remember_600s
-                meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport . meta mark map @endpoints
-            }
+        }
+        add element ip fairlead affinity_slots {
+            tcp . 10.96.0.10 . 80 . 0x00000000 : 0x91b03890,
+        }
+        add element ip fairlead dispatch {
+            0x02000001 : goto sticky_1,
         }
         add element ip fairlead endpoints {
             tcp . 10.96.0.10 . 80 . 0x91b03890 : 10.244.2.2 . 8080,
         }
-        add element ip fairlead kinds {
-            0x02000001 : goto sticky_1,
-        }
-        add element ip fairlead picks {
-            tcp . 10.96.0.10 . 80 . 0x00000000 : 0x91b03890,
-        }
         add element ip fairlead timeouts {
-            tcp . 10.96.0.10 . 80 : goto stuck_600s,
+            tcp . 10.96.0.10 . 80 : goto affinity_chain_600s,
         }
         add element ip fairlead services {
             tcp . 10.96.0.10 . 80 : 0x02000001,
@@ -204,7 +204,7 @@ def test_the_text_of_one_endpoint_less() -> None:
                 goto send
             }
         }
-        add element ip fairlead kinds {
+        add element ip fairlead dispatch {
             0x00000001 : goto slots_1,
         }
         delete element ip fairlead services {

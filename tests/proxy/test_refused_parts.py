@@ -205,7 +205,8 @@ def _made(kernel: NftKernel) -> list[str]:
     """The chains that are there for Services."""
     found = kernel.read(TABLE)
     assert found is not None
-    return sorted(name for name in found.chains if name.startswith(("slots", "sticky", "stuck_", "remember", "forget")))
+    prefixes = ("slots", "sticky", "affinity_chain_", "remember", "forget")
+    return sorted(name for name in found.chains if name.startswith(prefixes))
 
 
 @pytest.mark.kernel

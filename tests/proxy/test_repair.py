@@ -128,7 +128,7 @@ def _on_the_kernel() -> list[str]:
         "flush chain ip fairlead prerouting",
         "flush chain ip fairlead slots_1",
         "flush chain ip fairlead refuse\nadd rule ip fairlead refuse drop\nadd rule ip fairlead refuse drop",
-        "add element ip fairlead kinds { 0x0000ffff : drop }",
+        "add element ip fairlead dispatch { 0x0000ffff : drop }",
         "add chain ip fairlead mine { type filter hook forward priority 5; }\nadd rule ip fairlead mine drop",
         "delete table ip fairlead",
     ):

@@ -18,12 +18,12 @@ from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFronten
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
-from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, OUTSIDE, SERVICES, UNSERVED, fixed_table
+from fairlead.proxy.nftables.rules import DISPATCH, ENDPOINTS, EXTERNAL, SERVICES, UNSERVED, fixed_table
 from fairlead.proxy.proxierconfig import ProxierConfig
 from fairlead.proxy.salvage import salvage
 from fairlead.service.node import NodeView
 
-_OF_ADDRESSES = frozenset((SERVICES, OUTSIDE, ENDPOINTS, UNSERVED))
+_OF_ADDRESSES = frozenset((SERVICES, EXTERNAL, ENDPOINTS, UNSERVED))
 _OF_NODE_PORTS = frozenset(f"node_{name}" for name in _OF_ADDRESSES)
 
 
@@ -172,7 +172,7 @@ class NftablesBackend:
 
         async def attempt(pieces: Sequence[Piece]) -> None:
             changes = self._mirror.pending(change for piece in pieces for change in piece)
-            if missing := missing_chain(changes, self._mirror.held.get(KINDS, {})):
+            if missing := missing_chain(changes, self._mirror.held.get(DISPATCH, {})):
                 raise NftError(f"no chain has the number {missing}")
             outcome = await self._run(Transaction(self._table.name, changes=changes, family=self._table.family))
             outcomes.append(outcome)

@@ -25,7 +25,7 @@ from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
 from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.nftables.incremental import Planned, Slot
 from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
-from fairlead.proxy.nftables.rules import ENDPOINTS, KINDS, MARKER, OUTSIDE, SERVICES, TIMEOUTS, UNSERVED
+from fairlead.proxy.nftables.rules import DISPATCH, ENDPOINTS, EXTERNAL, MARKER, SERVICES, TIMEOUTS, UNSERVED
 
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 _Items = Collection[tuple[str, str]]
@@ -144,10 +144,10 @@ class TableMirror:
         else:
             self._plans.pop(service, None)
         for chain in plan.chains.values():
-            kinds = self.wanted.setdefault(KINDS, {})
-            if chain.number and chain.number not in kinds:
-                touched.add((KINDS, chain.number))
-                kinds[chain.number] = f"goto {chain.name}"
+            dispatch = self.wanted.setdefault(DISPATCH, {})
+            if chain.number and chain.number not in dispatch:
+                touched.add((DISPATCH, chain.number))
+                dispatch[chain.number] = f"goto {chain.name}"
             self._chains.setdefault(chain.name, chain)
 
     def resync(self) -> Transaction:
@@ -168,11 +168,11 @@ class TableMirror:
         self._idle = idle
         numbers = {number for name in gone if (number := self._chains[name].number)}
         for number in numbers:
-            self.wanted[KINDS].pop(number, None)
+            self.wanted[DISPATCH].pop(number, None)
         present = gone & (self._held_chains | self._damaged)
         for name in gone - present:
             del self._chains[name]
-        return self._transaction(self._difference({(KINDS, number) for number in numbers}), present | self._unknown)
+        return self._transaction(self._difference({(DISPATCH, number) for number in numbers}), present | self._unknown)
 
     @property
     def idling(self) -> bool:
@@ -181,7 +181,7 @@ class TableMirror:
 
     def _leading(self) -> set[str]:
         """The chains that are fixed, or that elements lead to, and those that these lead to."""
-        led = (SERVICES, OUTSIDE, f"node_{SERVICES}", f"node_{OUTSIDE}")
+        led = (SERVICES, EXTERNAL, f"node_{SERVICES}", f"node_{EXTERNAL}")
         numbers = {number for name in led for number in self.wanted.get(name, {}).values()}
         verdicts = {v for name in (TIMEOUTS, f"node_{TIMEOUTS}") for v in self.wanted.get(name, {}).values()}
         named = (name for name, chain in self._chains.items() if chain.number in numbers)

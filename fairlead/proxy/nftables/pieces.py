@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fairlead.net.nft.model import Chain, Change, Transaction
-from fairlead.proxy.nftables.rules import BALANCED, HAIRPIN, KINDS, OUTSIDE, SERVICES
+from fairlead.proxy.nftables.rules import BALANCED, DISPATCH, EXTERNAL, HAIRPIN, SERVICES
 
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
-_BY_NUMBER = frozenset({SERVICES, OUTSIDE, f"node_{SERVICES}", f"node_{OUTSIDE}"})
+_BY_NUMBER = frozenset({SERVICES, EXTERNAL, f"node_{SERVICES}", f"node_{EXTERNAL}"})
 
 Piece = tuple[Change, ...]
 """The changes of one frontend's elements, or of one element that belongs to no frontend."""
@@ -24,7 +24,7 @@ def chain_pieces(transaction: Transaction) -> Iterator[Transaction]:
     rewritten = {chain.name for chain in transaction.rewrite}
     for chain in _targets_first((*transaction.chains, *transaction.rewrite)):
         verdicts = tuple(change for change in transaction.changes if change.new == f"goto {chain.name}")
-        verdicts = tuple(change for change in verdicts if change.container == KINDS)
+        verdicts = tuple(change for change in verdicts if change.container == DISPATCH)
         old = chain.name in rewritten
         chains, rewrite = ((), (chain,)) if old else ((chain,), ())
         yield Transaction(transaction.table, None, chains, verdicts, transaction.family, rewrite)
@@ -38,16 +38,16 @@ def element_pieces(changes: Iterable[Change]) -> list[Piece]:
     return [tuple(found[key]) for key in sorted(found)]
 
 
-def missing_chain(changes: Iterable[Change], kinds: Mapping[str, str]) -> str:
+def missing_chain(changes: Iterable[Change], dispatch: Mapping[str, str]) -> str:
     """Returns the first number that an element is to lead to and that leads to no chain; empty if there is none."""
     for change in changes:
-        if change.container in _BY_NUMBER and change.new is not None and change.new not in kinds:
+        if change.container in _BY_NUMBER and change.new is not None and change.new not in dispatch:
             return change.new
     return ""
 
 
 def _frontend(change: Change) -> tuple[str, str]:
-    if change.container in (KINDS, BALANCED, HAIRPIN):
+    if change.container in (DISPATCH, BALANCED, HAIRPIN):
         return change.container, change.key
     at_node = change.container.startswith("node_")
     parts = change.key.split(" . ")

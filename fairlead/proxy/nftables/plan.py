@@ -79,11 +79,11 @@ class Slots(NamedTuple):
             for place, target in enumerate(self.targets):
                 held[f"{key} . {mark(place + first)}"] = f"{target.ip} . {target.port}"
             return
-        picks = elements.setdefault(self.at.lookup.map(rules.PICKS), {})
+        affinity_slots = elements.setdefault(self.at.lookup.map(rules.AFFINITY_SLOTS), {})
         for place, (number, target) in enumerate(zip(_stable_ids(self.targets), self.targets, strict=True)):
             # Slots lead to ids, and ids to endpoints.
             chosen = mark(number | first)
-            picks[f"{key} . {mark(place + first)}"] = chosen
+            affinity_slots[f"{key} . {mark(place + first)}"] = chosen
             held[f"{key} . {chosen}"] = f"{target.ip} . {target.port}"
 
     def slot(self, place: int) -> str:
@@ -194,8 +194,8 @@ class _Draft:
             wanted = chosen.local if keeps_internal_traffic(self._service) else chosen.cluster
             self._lead(rules.SERVICES, frontend, at, self._spread(at, wanted))
         elif keeps_external_traffic(self._service):
-            self._lead(rules.SERVICES, frontend, at, rules.near(self._spread(at, chosen.cluster)))
-            self._lead(rules.OUTSIDE, frontend, at, self._spread(at, chosen.local, local=True))
+            self._lead(rules.SERVICES, frontend, at, rules.masquerading_local(self._spread(at, chosen.cluster)))
+            self._lead(rules.EXTERNAL, frontend, at, self._spread(at, chosen.local, local=True))
         else:
             self._lead(rules.SERVICES, frontend, at, rules.masquerading(self._spread(at, chosen.cluster)))
         if chosen.local and not any(chosen.local is known for known in self._hairpins):

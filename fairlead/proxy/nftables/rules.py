@@ -1,12 +1,12 @@
 """The proxy's table: a fixed set of rules in which every Service, port and endpoint is an element of a map.
 
-    services  { proto . ip . port          : kind }           cluster, external and load-balancer addresses
-    outside   { proto . ip . port          : kind }           for clients from outside, where not all are alike
-    kinds     { kind                       : goto <chain> }   a kind is a number of endpoints, and what else matters
-    endpoints { proto . ip . port . slot   : address . port } slots 0..N-1; stable ids where clients stick
-    picks     { proto . ip . port . slot   : id }             only where clients stick: which endpoint is slot i
-    timeouts  { proto . ip . port          : goto <chain> }   only where clients stick
-    affinity  { proto . ip . port . client : id }             filled by the rules, each entry with a timeout
+    services       { proto . ip . port          : number }         cluster, external and load-balancer addresses
+    external       { proto . ip . port          : number }         the same for external clients, if they differ
+    dispatch       { number                     : goto <chain> }   the count of endpoints, and what else matters
+    endpoints      { proto . ip . port . slot   : address . port } slots 0..N-1; stable ids if clients stick
+    affinity_slots { proto . ip . port . slot   : id }             only if clients stick: which endpoint is slot i
+    timeouts       { proto . ip . port          : goto <chain> }   only if clients stick
+    affinity       { proto . ip . port . client : id }             filled by the rules, each entry with a timeout
 
 The same again as `node_*` with keys `proto . port`, for node ports: those are looked up where the packet is for any
 address of the node, so they need no element for each address.
@@ -18,7 +18,7 @@ others come and go, so that nobody is moved but the clients of one that went.
 
 Who is masqueraded (its address replaced by the node's), since the answer would not pass this node otherwise:
 - what came to an external address or a node port of a Service that spreads it over all nodes (`masquerade_*` chains),
-- what the node itself sends there where the Service keeps traffic on its node (`near_*`),
+- what the node itself sends there if the Service keeps traffic on its node (`masquerade_local_*`),
 - what came in from outside for a cluster IP: pods and nodes use their own node, so this is somebody else,
 - a pod that reached itself (`hairpin`), which would drop a packet from its own address.
 Everybody else's address is kept, and a masqueraded client's port too where it is free (decision 0009).
@@ -40,16 +40,16 @@ from fairlead.net.nft.model import Chain, Container, Role, Table
 from fairlead.proxy.proxierconfig import ProxierConfig
 
 TABLE = "fairlead"
-SERVICES, OUTSIDE, ENDPOINTS, PICKS, TIMEOUTS, AFFINITY = (
+SERVICES, EXTERNAL, ENDPOINTS, AFFINITY_SLOTS, TIMEOUTS, AFFINITY = (
     "services",
-    "outside",
+    "external",
     "endpoints",
-    "picks",
+    "affinity_slots",
     "timeouts",
     "affinity",
 )
-KINDS, HAIRPIN, BALANCED, RESTRICTED, ALLOWED, UNSERVED = (
-    "kinds",
+DISPATCH, HAIRPIN, BALANCED, RESTRICTED, ALLOWED, UNSERVED = (
+    "dispatch",
     "hairpin",
     "balanced",
     "restricted",
@@ -66,7 +66,7 @@ LOCAL_SLOT = 1 << 30
 """The first slot of the endpoints on this node, where they are a second list beside all of them."""
 _AFFINITY_SIZE = 262144
 _MARK = f"ct mark set ct mark | {MASQUERADE_MARK}"
-_MASQUERADE, _NEAR, _LOCAL, _STICKY, _NODE = (1 << bit for bit in (28, 27, 26, 25, 24))
+_MASQUERADE, _MASQUERADE_LOCAL, _LOCAL, _STICKY, _NODE = (1 << bit for bit in (28, 27, 26, 25, 24))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def fixed_table(proxier: ProxierConfig) -> Table:
     marker = Chain(f"{MARKER}{_digest(chains)}", ())
     lookup = address_key(family)
     samples = (*slots(lookup, 1), *slots(lookup, 1, local=True), *sticky(lookup, 1, local=True), *timeout(lookup, 1))
-    wrapped = (masquerading(samples[0]), near(samples[0]), DROP)
+    wrapped = (masquerading(samples[0]), masquerading_local(samples[0]), DROP)
     bare = Table(TABLE, containers(family), (), family=family.table, counters=(INVALID,))
     version = _digest((*samples, *wrapped), "\n".join(bare.render()))
     return Table(TABLE, bare.containers, (*chains, marker), f"elements {version}", family.table, bare.counters)
@@ -127,7 +127,7 @@ def _digest(chains: Iterable[Chain], text: str = "") -> str:
 def containers(family: Family) -> tuple[Container, ...]:
     key, address = " . ".join(address_key(family).types), family.address
     return (
-        Container(KINDS, "mark", "verdict"),
+        Container(DISPATCH, "mark", "verdict"),
         *_containers_of(address_key(family)),
         *_containers_of(node_key(family)),
         Container(RESTRICTED, key, role="entry"),
@@ -146,9 +146,9 @@ def _containers_of(lookup: LookupKey) -> tuple[Container, ...]:
     dynamic = ("flags dynamic,timeout", "timeout 3h", f"size {_AFFINITY_SIZE}")
     return (
         Container(lookup.map(SERVICES), key, "mark", role="entry"),
-        Container(lookup.map(OUTSIDE), key, "mark", role="entry"),
+        Container(lookup.map(EXTERNAL), key, "mark", role="entry"),
         Container(lookup.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
-        Container(lookup.map(PICKS), f"{key} . mark", "mark"),
+        Container(lookup.map(AFFINITY_SLOTS), f"{key} . mark", "mark"),
         Container(lookup.map(TIMEOUTS), key, "verdict"),
         Container(lookup.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
         Container(lookup.map(UNSERVED), key, role="entry"),
@@ -164,13 +164,16 @@ def _choosing(proxier: ProxierConfig) -> tuple[Chain, ...]:
     address, node = address_key(proxier.family), node_key(proxier.family)
     return (
         *(Chain(lookup.map("send"), (_send(lookup),)) for lookup in (address, node)),
-        Chain("choose", (f"meta mark vmap @{KINDS}",)),
-        Chain("choose_masqueraded", (_MARK, f"meta mark vmap @{KINDS}")),
-        *(Chain(lookup.map("stuck"), (f"{lookup.key} vmap @{lookup.map(TIMEOUTS)}",)) for lookup in (address, node)),
+        Chain("choose", (f"meta mark vmap @{DISPATCH}",)),
+        Chain("choose_masqueraded", (_MARK, f"meta mark vmap @{DISPATCH}")),
+        *(
+            Chain(lookup.map("affinity_chain"), (f"{lookup.key} vmap @{lookup.map(TIMEOUTS)}",))
+            for lookup in (address, node)
+        ),
         Chain("node_ports", (f"meta mark set {node.key} map @{node.map(SERVICES)} goto choose",)),
         Chain(
-            "node_ports_outside",
-            (f"{_outside(proxier)}meta mark set {node.key} map @{node.map(OUTSIDE)} goto choose", "goto node_ports"),
+            "node_ports_external",
+            (f"{_external(proxier)}meta mark set {node.key} map @{node.map(EXTERNAL)} goto choose", "goto node_ports"),
         ),
     )
 
@@ -186,11 +189,11 @@ def _translating(proxier: ProxierConfig) -> tuple[Chain, ...]:
             "prerouting",
             (
                 restricted,
-                *_masquerading_clients(proxier, _outside(proxier)),
-                f"{_outside(proxier)}meta mark set {address.key} map @{OUTSIDE} goto choose",
-                *_masquerading_others(proxier, _outside(proxier)),
+                *_masquerading_clients(proxier, _external(proxier)),
+                f"{_external(proxier)}meta mark set {address.key} map @{EXTERNAL} goto choose",
+                *_masquerading_others(proxier, _external(proxier)),
                 known,
-                f"{_at_node(proxier)}fib daddr type local goto node_ports_outside",
+                f"{_at_node(proxier)}fib daddr type local goto node_ports_external",
             ),
             "type nat hook prerouting priority dstnat",
         ),
@@ -216,7 +219,7 @@ def _translating(proxier: ProxierConfig) -> tuple[Chain, ...]:
     )
 
 
-def _outside(proxier: ProxierConfig) -> str:
+def _external(proxier: ProxierConfig) -> str:
     """What is true of packets from outside; nothing where nobody knows."""
     detector = proxier.detector
     if detector.link:
@@ -305,7 +308,7 @@ def slots(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain,
 @cache
 def sticky(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain, ...]:
     """As `slots`, but a client goes where it went within the timeout, as long as that endpoint is there."""
-    stuck = f"{lookup.prefix}stuck"
+    affinity_chain = f"{lookup.prefix}affinity_chain"
     list_bit = f"0x{LOCAL_SLOT:x}"
     forget = _writing(lookup, "forget", f"delete @{lookup.map(AFFINITY)} {{ {lookup.client} : 0x0 }}")
     return (
@@ -315,12 +318,12 @@ def sticky(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain
             (
                 # An entry may be of the other list of endpoints, made before the Service kept traffic on its node.
                 f"meta mark set {lookup.client} map @{lookup.map(AFFINITY)} "
-                f"meta mark & {list_bit} == {list_bit if local else '0x0'} jump {stuck}",
+                f"meta mark & {list_bit} == {list_bit if local else '0x0'} jump {affinity_chain}",
                 # Back here: nobody knows the client, or its endpoint has gone. `update` would not change an entry's id.
                 f"jump {forget.name}",
                 _draw(count, local),
-                f"meta mark set {lookup.key} . meta mark map @{lookup.map(PICKS)}",
-                f"goto {stuck}",
+                f"meta mark set {lookup.key} . meta mark map @{lookup.map(AFFINITY_SLOTS)}",
+                f"goto {affinity_chain}",
             ),
             number=_number(count | _STICKY, lookup, local=local),
         ),
@@ -332,7 +335,7 @@ def timeout(lookup: LookupKey, timeout_s: int) -> tuple[Chain, ...]:
     """Remembers the client for `timeout_s` and sends it to the endpoint whose id is the mark."""
     update = f"update @{lookup.map(AFFINITY)} {{ {lookup.client} timeout {timeout_s}s : meta mark }}"
     remember = _writing(lookup, f"remember_{timeout_s}s", update)
-    return (remember, Chain(f"{lookup.prefix}stuck_{timeout_s}s", (f"jump {remember.name}", _send(lookup))))
+    return (remember, Chain(f"{lookup.prefix}affinity_chain_{timeout_s}s", (f"jump {remember.name}", _send(lookup))))
 
 
 def _writing(lookup: LookupKey, name: str, rule: str) -> Chain:
@@ -347,10 +350,10 @@ def masquerading(chain: Chain) -> Chain:
 
 
 @cache
-def near(chain: Chain) -> Chain:
+def masquerading_local(chain: Chain) -> Chain:
     """As `masquerading`, but only what the node sends itself."""
     rules = (f"fib saddr type local {_MARK}", f"goto {chain.name}")
-    return Chain(f"near_{chain.name}", rules, number=_flagged(chain, _NEAR))
+    return Chain(f"masquerade_local_{chain.name}", rules, number=_flagged(chain, _MASQUERADE_LOCAL))
 
 
 DROP = Chain("drop_all", ("drop",), number="0xffffffff")
