@@ -40,6 +40,22 @@ async def test_scale_reads_and_writes_the_replicas(api: Api) -> None:
 
 
 @story
+async def test_scale_and_finalize_refuse_a_body_that_is_about_another_object(api: Api) -> None:
+    await api.ok("POST", DEPLOYMENTS, deployment("web"))
+    for path in (f"{DEPLOYMENTS}/web/scale", "/api/v1/namespaces/default/finalize"):
+        body = await api.ok("GET", path.removesuffix("/finalize"))
+        name = body["metadata"]["name"]
+        for field, code, words in (
+            ("name", 400, f"the name of the object (zz) does not match the name on the URL ({name})"),
+            ("namespace", 400, "namespace"),
+            ("uid", 409, "Precondition failed: UID in precondition: zz"),
+        ):
+            error = await api.error("PUT", path, body | {"metadata": body["metadata"] | {field: "zz"}})
+            assert (error.code, words in error.message) == (code, True), (path, field, error.message)
+        await api.ok("PUT", path, body)
+
+
+@story
 async def test_binding_puts_a_pod_on_a_node_once(api: Api) -> None:
     await api.ok("POST", PODS, pod("a"))
     binding = {"target": {"kind": "Node", "name": "n1"}}
