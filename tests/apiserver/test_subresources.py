@@ -56,6 +56,32 @@ async def test_scale_and_finalize_refuse_a_body_that_is_about_another_object(api
 
 
 @story
+async def test_actions_refuse_a_body_that_is_about_another_object(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a"))
+    binding = {"target": {"kind": "Node", "name": "n1"}}
+    for path, body, codes in (
+        (f"{PODS}/a/binding", binding, {"name": 400, "namespace": 400, "uid": 409, "resourceVersion": 409}),
+        (f"{PODS}/a/eviction", {}, {"name": 400, "namespace": 400}),
+        (f"{ACCOUNTS}/default/token", {"spec": {}}, {"name": 422, "namespace": 422, "uid": 409}),
+    ):
+        for field, code in codes.items():
+            error = await api.error("POST", path, body | {"metadata": {field: "99999"}})
+            assert error.code == code, (path, field, error.message)
+    found = await api.ok("GET", f"{PODS}/a")
+    assert "deletionTimestamp" not in found["metadata"]
+    assert "nodeName" not in found["spec"]
+
+
+@story
+async def test_a_binding_passes_labels_and_annotations_on(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a") | {"metadata": {"name": "a", "labels": {"zone": "old", "app": "a"}}})
+    meta = {"name": "a", "namespace": "default", "labels": {"zone": "z1"}, "annotations": {"why": "room"}}
+    await api.ok("POST", f"{PODS}/a/binding", {"metadata": meta, "target": {"kind": "Node", "name": "n1"}})
+    found = (await api.ok("GET", f"{PODS}/a"))["metadata"]
+    assert (found["labels"], found["annotations"]) == ({"zone": "z1", "app": "a"}, {"why": "room"})
+
+
+@story
 async def test_binding_puts_a_pod_on_a_node_once(api: Api) -> None:
     await api.ok("POST", PODS, pod("a"))
     binding = {"target": {"kind": "Node", "name": "n1"}}

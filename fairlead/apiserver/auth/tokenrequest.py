@@ -41,6 +41,7 @@ class TokenIssuer:
     def issue(self, target: Target, asked: TokenRequest) -> bytes:
         """Completes the request with a token. Raises StatusError 400, 404, 409, 422."""
         account: ObjectMeta = target.resource.find(target.namespace, target.name).decode().metadata
+        _check_account(asked.metadata, target, account)
         spec = asked.spec
         spec.audiences = spec.audiences or [self._issuer]
         if spec.expirationSeconds is None:
@@ -62,7 +63,10 @@ class TokenIssuer:
             ),
         )
         asked.metadata = ObjectMeta(
-            name=target.name, namespace=target.namespace, creationTimestamp=render_time(Instant(now))
+            name=target.name,
+            namespace=target.namespace,
+            uid=account.uid,
+            creationTimestamp=render_time(Instant(now)),
         )
         asked.status = TokenRequestStatus(
             token=tokens.sign(claims, self._key), expirationTimestamp=render_time(Instant(claims.exp))
@@ -83,6 +87,23 @@ class TokenIssuer:
                 f'serviceaccount "{pod.spec.serviceAccountName}"'
             )
         return tokens.Named(ref.name, pod.metadata.uid)
+
+
+def _check_account(given: ObjectMeta, target: Target, account: ObjectMeta) -> None:
+    """The request may leave out which account it is for, but not name another one."""
+    for field, value, real in (
+        ("name", given.name, target.name),
+        ("namespace", given.namespace, target.namespace),
+    ):
+        if value and value != real:
+            words = f"must match the service account {field} if specified"
+            errors = [invalid(f"metadata.{field}", value, words)]
+            raise invalid_object("TokenRequest", "authentication.k8s.io", target.name, errors)
+    if given.uid and given.uid != account.uid:
+        why = (
+            f"the UID in the token request ({given.uid}) does not match the UID of the service account ({account.uid})"
+        )
+        raise conflict("TokenRequest", "authentication.k8s.io", target.name, why)
 
 
 def _check_expiry(seconds: int, name: str) -> None:

@@ -47,6 +47,14 @@ def fit_place(obj: Any, place: Place) -> None:
             raise bad_request(f"the name of the object ({meta.name}) does not match the name on the URL ({place.name})")
 
 
+def fit_action(action: Any, kind: str, place: Place) -> None:
+    """As `fit_place`, with upstream's words for what is created at another object. Raises StatusError 400."""
+    meta: ObjectMeta = action.metadata
+    if meta.name and meta.name != place.name:
+        raise bad_request(f"name in URL does not match name in {kind} object")
+    fit_place(action, place)
+
+
 def begin_create(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:
     """Sets identity and times of a new object."""
     meta: ObjectMeta = obj.metadata

@@ -7,6 +7,7 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import PodCondition
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.model import Outcome, json_response
+from fairlead.apiserver.registry.prepare import Place, fit_action
 from fairlead.apiserver.registry.subresources.table import Call
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.serialization.accept import wanted_form
@@ -35,6 +36,7 @@ class BindingSubresource:
         wanted_form(call.request.headers.get("accept", ""), tables=False)
         options = write_options(call.request, "CreateOptions")
         sent = read_as(_BINDING, call.request, options.validation).obj
+        fit_action(sent, "Binding", Place(call.target.namespace, call.target.name))
         attributes = call.attributes("CREATE", sent, dry_run=options.dry_run)
         await self._admission.admit(attributes)
         binding: Binding = attributes.obj
@@ -46,8 +48,11 @@ class BindingSubresource:
             pod: Pod = entry.decode()
             _check_bindable(pod)
             pod.spec.nodeName = binding.target.name
+            pod.status.nominatedNodeName = ""
             pod.metadata.annotations.update(binding.metadata.annotations)
+            pod.metadata.labels.update(binding.metadata.labels)
             pod.metadata.uid = binding.metadata.uid or pod.metadata.uid
+            pod.metadata.resourceVersion = binding.metadata.resourceVersion
             kept = [c for c in pod.status.conditions if c.type != "PodScheduled"]
             scheduled = PodCondition(type="PodScheduled", status="True", lastTransitionTime=now)
             pod.status.conditions = [*kept, scheduled]
