@@ -1,6 +1,6 @@
-"""The schemas that requests and answers need besides the kinds: Status, DeleteOptions, Patch, ListMeta, Scale.
+"""The schemas that requests and responses use besides the kinds: Status, DeleteOptions, Patch, ListMeta, Scale.
 
-Written out here because no kind reaches them; they never take part in decoding.
+The schemas are written out here because no kind refers to them; decoding does not use them.
 """
 
 from __future__ import annotations
@@ -40,85 +40,121 @@ def _nested(name: str, description: str) -> Tree:
     return {"allOf": [ref(name)], "default": {}, "description": description}
 
 
-_KIND = {"kind": _text("What sort of object this is."), "apiVersion": _text("The version of its schema.")}
+_KIND = {
+    "kind": _text("Kind of the object, in CamelCase; cannot be changed."),
+    "apiVersion": _text("API group and version of the schema in which the object is written."),
+}
 _V1 = [{"group": "", "version": "v1", "kind": "Status"}]
 
 META_COMPONENTS: Tree = {
     LIST_META: _object(
-        "What every list carries.",
-        **{"continue": _text("Ask again with this to get the next part of the list.")},
-        remainingItemCount=_number("How many items follow the last one here.", "int64"),
-        resourceVersion=_text("The version of the whole list; a watch starts here."),
-        selfLink=_text("Not used."),
+        "Metadata of the list: resource version and continuation token.",
+        **{
+            "continue": _text(
+                "Token for the next request, which returns the next part of the list; empty after the last part."
+            )
+        },
+        remainingItemCount=_number(
+            "Number of items that follow the last item of this part; absent if unknown.", "int64"
+        ),
+        resourceVersion=_text("Resource version of the whole list; a watch may start from this version."),
+        selfLink=_text("URL of the list; deprecated, never set."),
     ),
     META + "StatusCause": _object(
-        "One reason of a failure.",
-        field=_text("The field at fault, as in spec.ports[0].port."),
-        message=_text("The reason for people."),
-        reason=_text("The reason for programs."),
+        "Single cause of a failed request.",
+        field=_text("Path of the field that caused the failure, such as spec.ports[0].port."),
+        message=_text("Human-readable description of the cause."),
+        reason=_text("Machine-readable description of the cause, such as FieldValueInvalid."),
     ),
     META + "StatusDetails": _object(
-        "More about a failure.",
-        causes=_list({"allOf": [ref(META + "StatusCause")], "default": {}}, "Every cause that was found."),
-        group=_text("The group of the resource."),
-        kind=_text("The kind of the resource."),
-        name=_text("The name of the resource."),
-        retryAfterSeconds=_number("When to try again."),
-        uid=_text("The uid of the resource."),
+        "Details of a failed request: the object concerned and all causes.",
+        causes=_list(
+            {"allOf": [ref(META + "StatusCause")], "default": {}}, "Causes of the failure, one for each invalid field."
+        ),
+        group=_text("API group of the resource that the request concerned."),
+        kind=_text("Kind or resource that the request concerned."),
+        name=_text("Name of the object that the request concerned."),
+        retryAfterSeconds=_number("Seconds after which the client should retry the request."),
+        uid=_text("UID of the object that the request concerned."),
     ),
     STATUS: _object(
-        "The answer to a request that returns no object.",
+        "Outcome of a request that returns no object, such as an error.",
         **_KIND,
-        code=_number("The HTTP status code."),
-        details={"allOf": [ref(META + "StatusDetails")], "description": "More about a failure."},
-        message=_text("What happened, for people."),
-        metadata=_nested(LIST_META, "What every list carries."),
-        reason=_text("What happened, for programs."),
-        status=_text("Success or Failure."),
+        code=_number("HTTP status code of the response; 0 if unknown."),
+        details={
+            "allOf": [ref(META + "StatusDetails")],
+            "description": "Details of a failed request: the object concerned and all causes.",
+        },
+        message=_text("Human-readable description of the outcome."),
+        metadata=_nested(LIST_META, "Metadata of the list: resource version and continuation token."),
+        reason=_text("Machine-readable reason of a failure, such as NotFound or Conflict."),
+        status=_text("Outcome of the request: Success or Failure."),
     )
     | {"x-kubernetes-group-version-kind": _V1},
     META + "Preconditions": _object(
-        "What must be true of an object for the request to go on.",
-        resourceVersion=_text("The version it must have."),
-        uid=_text("The uid it must have."),
+        "Conditions that the stored object must meet before the request is carried out.",
+        resourceVersion=_text("Resource version that the stored object must have."),
+        uid=_text("UID that the stored object must have."),
     ),
     DELETE_OPTIONS: _object(
-        "How an object is to be deleted.",
+        "Options of a deletion request.",
         **_KIND,
-        dryRun=_list({"type": "string", "default": ""}, "All to change nothing."),
-        gracePeriodSeconds=_number("How long it may take to end.", "int64"),
-        orphanDependents={"type": "boolean", "description": "The old form of propagationPolicy: Orphan."},
-        preconditions={"allOf": [ref(META + "Preconditions")], "description": "What must be true of the object."},
-        propagationPolicy=_text("What becomes of dependents: Orphan, Background or Foreground."),
+        dryRun=_list(
+            {"type": "string", "default": ""},
+            "Dry-run directives: All performs every check of the request but stores nothing.",
+        ),
+        gracePeriodSeconds=_number(
+            "Seconds that the object is given to terminate; 0 deletes immediately, the kind's default if absent.",
+            "int64",
+        ),
+        orphanDependents={
+            "type": "boolean",
+            "description": "Set to true to keep dependents; deprecated in favour of propagationPolicy: Orphan.",
+        },
+        preconditions={
+            "allOf": [ref(META + "Preconditions")],
+            "description": "Conditions that the stored object must meet before it is deleted.",
+        },
+        propagationPolicy=_text(
+            "Treatment of dependents: Orphan (kept), Background (deleted later) or Foreground (deleted first)."
+        ),
     ),
-    PATCH: {"type": "object", "description": "A patch of the type that the request's content type names."},
-    _SCALE_SPEC: _object("How many replicas are wanted.", replicas=_number("The number wanted.")),
+    PATCH: {"type": "object", "description": "Patch in the format that the request's content type names."},
+    _SCALE_SPEC: _object(
+        "Desired number of replicas of the workload.", replicas=_number("Desired number of replicas; default 0.")
+    ),
     _SCALE_STATUS: _object(
-        "How many replicas there are.",
-        replicas=_number("The number seen."),
-        selector=_text("Selects the replicas, in the form of a query."),
+        "Observed number of replicas of the workload.",
+        replicas=_number("Number of replicas that the workload has at present."),
+        selector=_text("Label selector of the replicas in its query form, such as app=web,tier=front."),
     ),
     SCALE: _object(
-        "A request for a number of replicas, and what became of it.",
+        "Desired and observed number of replicas of a workload.",
         **_KIND,
-        metadata=_nested(META + "ObjectMeta", "Name, labels and all else that every object carries."),
-        spec=_nested(_SCALE_SPEC, "What is wanted."),
-        status=_nested(_SCALE_STATUS, "What was last seen to be."),
+        metadata=_nested(
+            META + "ObjectMeta", "Standard metadata of the object: name, namespace, labels and annotations."
+        ),
+        spec=_nested(_SCALE_SPEC, "Desired number of replicas of the workload."),
+        status=_nested(_SCALE_STATUS, "Observed number of replicas of the workload; written by the system."),
     )
     | {"x-kubernetes-group-version-kind": [{"group": "autoscaling", "version": "v1", "kind": "Scale"}]},
 }
 
 
 def list_schema(item: str, gvk: Tree) -> Tree:
-    """The list kind of a kind whose component is called `item`."""
+    """Returns the schema of the list kind for the component `item`."""
     return {
         "type": "object",
-        "description": f"A list of objects of kind {gvk['kind'].removesuffix('List')}.",
+        "description": f"List of objects of kind {gvk['kind'].removesuffix('List')}.",
         "required": ["items"],
         "properties": {
             **_KIND,
-            "items": {"type": "array", "items": {"allOf": [ref(item)], "default": {}}, "description": "The objects."},
-            "metadata": _nested(LIST_META, "What every list carries."),
+            "items": {
+                "type": "array",
+                "items": {"allOf": [ref(item)], "default": {}},
+                "description": "Objects of the list, ordered by namespace and name.",
+            },
+            "metadata": _nested(LIST_META, "Metadata of the list: resource version and continuation token."),
         },
         "x-kubernetes-group-version-kind": [gvk],
     }

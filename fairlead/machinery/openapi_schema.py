@@ -26,28 +26,35 @@ QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 RAW = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 
 SCALARS: dict[str, Tree] = {
-    TIME: {"type": "string", "format": "date-time", "description": "A point in time as RFC 3339 writes it."},
-    MICRO_TIME: {"type": "string", "format": "date-time", "description": "A point in time with microseconds."},
-    FIELDS_V1: {"type": "object", "description": "A set of fields, as a trie."},
-    RAW: {"type": "object", "description": "Any JSON object."},
+    TIME: {"type": "string", "format": "date-time", "description": "Point in time in RFC 3339 form, with seconds."},
+    MICRO_TIME: {
+        "type": "string",
+        "format": "date-time",
+        "description": "Point in time in RFC 3339 form, with microseconds.",
+    },
+    FIELDS_V1: {
+        "type": "object",
+        "description": "Set of fields in a trie: keys are path elements (f:<name>, k:<keys>, v:<value>, i:<index>).",
+    },
+    RAW: {"type": "object", "description": "JSON object of any structure, stored unchanged."},
     INT_OR_STRING: {
         "oneOf": [{"type": "integer"}, {"type": "string"}],
         "format": "int-or-string",
-        "description": "A number, or a text (a name or a percentage).",
+        "description": "Integer or string; a string is a name or a percentage, as the field says.",
     },
     QUANTITY: {
         "oneOf": [{"type": "string"}, {"type": "number"}],
-        "description": "An amount with an optional suffix: 500m, 2, 64Mi, 1.5Gi.",
+        "description": "Amount as a number with an optional suffix, such as 500m, 2, 64Mi or 1.5Gi.",
     },
 }
 """Types that are not structs here but have names of their own upstream."""
 
 _DOCS = {
-    "apiVersion": "The version of the schema that this object is written in.",
-    "kind": "What sort of object this is, in CamelCase.",
-    "metadata": "Name, labels and all else that every object carries.",
-    "spec": "What is wanted.",
-    "status": "What was last seen to be; written by the system.",
+    "apiVersion": "API group and version of the schema in which the object is written.",
+    "kind": "Kind of the object, in CamelCase; cannot be changed.",
+    "metadata": "Standard metadata of the object: name, namespace, labels and annotations.",
+    "spec": "Desired state of the object; written by its users.",
+    "status": "Most recently observed state of the object; written by the system.",
 }
 
 

@@ -17,7 +17,7 @@ class ScaleStatus(Record):
 
 
 class Scale(Object):
-    """How many replicas a workload is to have and has."""
+    """Desired and observed number of replicas of a workload; read and written through the `scale` subresource."""
 
     spec: ScaleSpec = msgspec.field(default_factory=ScaleSpec)
     status: ScaleStatus = msgspec.field(default_factory=ScaleStatus)

@@ -35,12 +35,29 @@ def _age(obj: Object, now: Instant) -> str:
     return since(obj.metadata.creationTimestamp, now)
 
 
-NAME: Column[Any] = Column("Name", _name, format="name", doc="Unique within its namespace.")
-AGE: Column[Any] = Column("Age", _age, doc="Time since creation.")
+NAME: Column[Any] = Column(
+    "Name", _name, format="name", doc="Name of the object, unique for its kind within the namespace."
+)
+AGE: Column[Any] = Column("Age", _age, doc="Time since the creation of the object.")
 REPLICAS: tuple[Column[Any], ...] = (
-    Column("Desired", lambda found, _: found.spec.replicas or 0, type="integer", doc="Pods wanted."),
-    Column("Current", lambda found, _: found.status.replicas, type="integer", doc="Pods there are."),
-    Column("Ready", lambda found, _: found.status.readyReplicas, type="integer", doc="Pods that are ready."),
+    Column(
+        "Desired",
+        lambda found, _: found.spec.replicas or 0,
+        type="integer",
+        doc="Desired number of pods of the workload.",
+    ),
+    Column(
+        "Current",
+        lambda found, _: found.status.replicas,
+        type="integer",
+        doc="Number of pods that exist and do not terminate.",
+    ),
+    Column(
+        "Ready",
+        lambda found, _: found.status.readyReplicas,
+        type="integer",
+        doc="Number of pods whose Ready condition is True.",
+    ),
 )
 """Of what keeps a number of pods alike."""
 

@@ -9,27 +9,31 @@ from fairlead.machinery.kind import Doc
 
 
 class LocalObjectReference(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
+    name: Annotated[str, Doc("Name of the referent, in the same namespace.")] = ""
 
 
 class ObjectReference(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    apiVersion: Annotated[str, Doc("Its version.")] = ""
-    fieldPath: Annotated[str, Doc("The part of it that is meant.")] = ""
-    kind: Annotated[str, Doc("Its kind.")] = ""
-    namespace: Annotated[str, Doc("Its namespace.")] = ""
-    resourceVersion: Annotated[str, Doc("The version of it that is meant.")] = ""
-    uid: Annotated[str, Doc("Its uid.")] = ""
+    name: Annotated[str, Doc("Name of the referent.")] = ""
+    apiVersion: Annotated[str, Doc("API group and version of the referent.")] = ""
+    fieldPath: Annotated[
+        str, Doc("Part of the referent that is meant, such as spec.containers{web}; the whole object if empty.")
+    ] = ""
+    kind: Annotated[str, Doc("Kind of the referent, in CamelCase.")] = ""
+    namespace: Annotated[str, Doc("Namespace of the referent; empty for cluster-scoped objects.")] = ""
+    resourceVersion: Annotated[str, Doc("Resource version of the referent at the time of reference.")] = ""
+    uid: Annotated[str, Doc("UID of the referent, which distinguishes objects that had the same name.")] = ""
 
 
 class TypedLocalObjectReference(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    kind: Annotated[str, Doc("Its kind.")] = ""
-    apiGroup: Annotated[str, Doc("Its group; empty for the core group.")] | None = None
+    name: Annotated[str, Doc("Name of the referent, in the same namespace.")] = ""
+    kind: Annotated[str, Doc("Kind of the referent, in CamelCase.")] = ""
+    apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None
 
 
 class TypedObjectReference(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    kind: Annotated[str, Doc("Its kind.")] = ""
-    apiGroup: Annotated[str, Doc("Its group; empty for the core group.")] | None = None
-    namespace: Annotated[str, Doc("Its namespace.")] | None = None
+    name: Annotated[str, Doc("Name of the referent.")] = ""
+    kind: Annotated[str, Doc("Kind of the referent, in CamelCase.")] = ""
+    apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None
+    namespace: (
+        Annotated[str, Doc("Namespace of the referent; the namespace of the referring object if empty.")] | None
+    ) = None

@@ -38,85 +38,129 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
 
 
 class OwnerReference(Record):
-    apiVersion: Annotated[str, Doc("The owner's version.")] = ""
-    kind: Annotated[str, Doc("The owner's kind.")] = ""
-    name: Annotated[str, Doc("The owner's name.")] = ""
-    uid: Annotated[str, Doc("The owner's uid.")] = ""
-    controller: Annotated[bool, Doc("Whether the owner manages this object; one owner at most does.")] | None = None
+    apiVersion: Annotated[str, Doc("API group and version of the owner.")] = ""
+    kind: Annotated[str, Doc("Kind of the owner, in CamelCase.")] = ""
+    name: Annotated[str, Doc("Name of the owner, in the same namespace or cluster-scoped.")] = ""
+    uid: Annotated[str, Doc("UID of the owner, which distinguishes objects that had the same name.")] = ""
+    controller: (
+        Annotated[bool, Doc("True if the owner manages the object; at most one owner of an object does.")] | None
+    ) = None
     blockOwnerDeletion: (
-        Annotated[bool, Doc("Whether an owner deleted in the foreground waits for this object.")] | None
+        Annotated[
+            bool, Doc("True if foreground deletion of the owner waits until the object is deleted; default false.")
+        ]
+        | None
     ) = None
 
 
 class ManagedFieldsEntry(Record):
-    manager: Annotated[str, Doc("Who set the fields.")] = ""
-    operation: Annotated[str, Doc("Apply or Update.")] = ""
-    apiVersion: Annotated[str, Doc("The version that the fields are named in.")] = ""
-    time: Annotated[Time, Doc("When they were last set.")] | None = None
-    fieldsType: Annotated[str, Doc("The form of fieldsV1.")] = ""
-    fieldsV1: Annotated[msgspec.Raw, Doc("The fields.")] = msgspec.Raw()
+    manager: Annotated[
+        str, Doc("Name of the program that set the fields (fieldManager, or the client's User-Agent).")
+    ] = ""
+    operation: Annotated[str, Doc("Kind of write that created the entry: Apply or Update.")] = ""
+    apiVersion: Annotated[str, Doc("API version in which the entry's fields are named.")] = ""
+    time: Annotated[Time, Doc("Time at which the manager last changed the set of its fields.")] | None = None
+    fieldsType: Annotated[str, Doc("Format of the entry's field set; always FieldsV1.")] = ""
+    fieldsV1: Annotated[msgspec.Raw, Doc("Set of the fields that the manager owns.")] = msgspec.Raw()
     """Left as bytes: objects are read far oftener than anybody asks who owns what."""
-    subresource: Annotated[str, Doc("The subresource they were set through.")] = ""
+    subresource: Annotated[str, Doc("Subresource through which the fields were set; empty for the object itself.")] = ""
 
 
 class ObjectMeta(Record):
     """`resourceVersion` and `uid` are the server's; in the store `resourceVersion` is absent."""
 
     resourceVersion: Annotated[
-        str, Doc("Its version: changes with every write; an update that names an older one is refused.")
+        str,
+        Doc("Version of the stored object, changed by every write; an update that names an older version is refused."),
     ] = ""
-    name: Annotated[str, Doc("Its name, unique in its namespace for its kind.")] = ""
-    generateName: Annotated[str, Doc("A beginning that the server makes a unique name of, where none is given.")] = ""
-    namespace: Annotated[str, Doc("The namespace it is in.")] = ""
-    selfLink: Annotated[str, Doc("No longer used.")] = ""
-    uid: Annotated[str, Doc("Which object this is, for ever; another of the same name has another.")] = ""
-    generation: Annotated[int, Format("int64"), Doc("How often what is wanted has changed.")] = 0
-    creationTimestamp: Annotated[Time, Doc("When it was made.")] | None = None
+    name: Annotated[str, Doc("Name of the object, unique for its kind within the namespace; immutable.")] = ""
+    generateName: Annotated[str, Doc("Prefix from which the server generates a unique name if `name` is empty.")] = ""
+    namespace: Annotated[str, Doc("Namespace of the object; empty for cluster-scoped objects, immutable.")] = ""
+    selfLink: Annotated[str, Doc("URL of the object; deprecated, never set.")] = ""
+    uid: Annotated[
+        str, Doc("Unique identity of the object, assigned by the server; distinguishes objects that had the same name.")
+    ] = ""
+    generation: Annotated[
+        int, Format("int64"), Doc("Number of changes of the desired state; assigned by the server.")
+    ] = 0
+    creationTimestamp: Annotated[Time, Doc("Time at which the server created the object.")] | None = None
     deletionTimestamp: (
-        Annotated[Time, Doc("When it is to be gone; set by the server when somebody deletes it.")] | None
+        Annotated[
+            Time, Doc("Time after which the object is to be gone; set by the server on a graceful deletion request.")
+        ]
+        | None
     ) = None
-    deletionGracePeriodSeconds: Annotated[int, Format("int64"), Doc("How long it was given to end.")] | None = None
-    labels: Annotated[Labels, Doc("What it is selected by.")] = {}
-    annotations: Annotated[Labels, Doc("What tools note about it.")] = {}
+    deletionGracePeriodSeconds: (
+        Annotated[
+            int,
+            Format("int64"),
+            Doc("Seconds that the object was given to terminate; set together with deletionTimestamp."),
+        ]
+        | None
+    ) = None
+    labels: Annotated[Labels, Doc("Keys and values by which the object can be selected.")] = {}
+    annotations: Annotated[
+        Labels, Doc("Keys and values that tools store with the object; cannot be used for selection.")
+    ] = {}
     ownerReferences: Annotated[
         list[OwnerReference],
         ListMap(keys=("uid",), patch_key="uid"),
-        Doc("The objects it belongs to; when all are gone, it goes too."),
+        Doc("Objects that the object depends on; it is deleted after all owners are gone."),
     ] = []
-    finalizers: Annotated[list[str], SetList(merge=True), Doc("Who must do something before it may go.")] = []
-    managedFields: Annotated[list[ManagedFieldsEntry], Atomic(), Doc("Who set which of its fields.")] = []
+    finalizers: Annotated[
+        list[str],
+        SetList(merge=True),
+        Doc("Names of the finalizers that must be removed before the object is deleted from the store."),
+    ] = []
+    managedFields: Annotated[
+        list[ManagedFieldsEntry],
+        Atomic(),
+        Doc("Fields of the object by the manager that set them; maintained by the server."),
+    ] = []
 
 
 class Object(Record):
     """A top-level object: `kind`, `apiVersion`, `metadata` come first on the wire."""
 
-    kind: Annotated[str, Doc("What sort of object it is.")] = ""
-    apiVersion: Annotated[str, Doc("The version of the API it is written for.")] = ""
-    metadata: Annotated[ObjectMeta, Doc("Its name, labels and the like.")] = msgspec.field(default_factory=ObjectMeta)
+    kind: Annotated[str, Doc("Kind of the object, in CamelCase; cannot be changed.")] = ""
+    apiVersion: Annotated[str, Doc("API group and version of the schema in which the object is written.")] = ""
+    metadata: Annotated[
+        ObjectMeta, Doc("Standard metadata of the object: name, namespace, labels and annotations.")
+    ] = msgspec.field(default_factory=ObjectMeta)
 
 
 class LabelSelectorRequirement(Record):
-    key: Annotated[str, Doc("The label.")] = ""
-    operator: Annotated[str, Doc("In, NotIn, Exists or DoesNotExist.")] = ""
-    values: Annotated[list[str], Atomic(), Doc("For In and NotIn: the values.")] = []
+    key: Annotated[str, Doc("Key of the label that the requirement is about.")] = ""
+    operator: Annotated[str, Doc("Relation of the label's value to `values`: In, NotIn, Exists or DoesNotExist.")] = ""
+    values: Annotated[
+        list[str],
+        Atomic(),
+        Doc("Values to compare with; required for In and NotIn, forbidden for Exists and DoesNotExist."),
+    ] = []
 
 
 class LabelSelector(Record):
-    matchLabels: Annotated[Labels, Doc("Labels that must be exactly so.")] = {}
+    matchLabels: Annotated[
+        Labels, Doc("Labels that an object must carry with exactly these values; all must match.")
+    ] = {}
     matchExpressions: Annotated[
-        list[LabelSelectorRequirement], Atomic(), Doc("Conditions on labels; all must hold.")
+        list[LabelSelectorRequirement], Atomic(), Doc("Requirements on the object's labels; all must be met.")
     ] = []
 
 
 class Condition(Record):
     """`metav1.Condition`."""
 
-    type: Annotated[str, Doc("What it is about.")] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = ""
-    observedGeneration: Annotated[Int64, Doc("Which generation it is about.")] = 0
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    reason: Annotated[str, Doc("Why, in a word.")] = msgspec.field(default_factory=str)
-    message: Annotated[str, Doc("Why, in a sentence.")] = msgspec.field(default_factory=str)
+    type: Annotated[str, Doc("Type of the condition, in CamelCase or as `<domain>/<Name>`.")] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = ""
+    observedGeneration: Annotated[Int64, Doc("Value of metadata.generation that the condition was set for.")] = 0
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = msgspec.field(
+        default_factory=str
+    )
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = msgspec.field(
+        default_factory=str
+    )
 
 
 def controller_of(meta: ObjectMeta) -> OwnerReference | None:

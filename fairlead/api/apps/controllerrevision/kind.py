@@ -16,10 +16,12 @@ from fairlead.machinery.status import FieldError, required
 
 
 class ControllerRevision(Object):
-    """A stored version of a workload, to go back to."""
+    """Immutable snapshot of a workload's state, used for rollbacks and updates."""
 
-    data: Annotated[Any, Doc("What was wanted then.")] = None
-    revision: Annotated[Int64, Doc("Which one it is.")] = msgspec.field(default_factory=int)
+    data: Annotated[Any, Doc("Serialized state of the workload at this revision; immutable.")] = None
+    revision: Annotated[Int64, Doc("Number of the revision; a higher number is a newer state.")] = msgspec.field(
+        default_factory=int
+    )
 
 
 def _controller(revision: ControllerRevision, _: Instant) -> str:
@@ -51,8 +53,8 @@ CONTROLLER_REVISION = Kind(
     transition=_transition,
     columns=(
         NAME,
-        Column("Controller", _controller, doc="Whose version it is."),
-        Column("Revision", lambda revision, _: revision.revision, doc="The version's number."),
+        Column("Controller", _controller, doc="Workload that owns the revision, as kind and name."),
+        Column("Revision", lambda revision, _: revision.revision, doc="Number of the revision; higher is newer."),
         AGE,
     ),
 )

@@ -21,16 +21,34 @@ from fairlead.machinery.status import FieldError, forbidden, invalid
 
 class RollingUpdateDeployment(Record):
     maxSurge: (
-        Annotated[IntOrString, Doc("How many pods there may be above the number wanted, or what share.")] | None
+        Annotated[
+            IntOrString,
+            Doc(
+                "Number or percentage of pods that may exist above `replicas` during an update; default 25%, "
+                "rounded up."
+            ),
+        ]
+        | None
     ) = None
-    maxUnavailable: Annotated[IntOrString, Doc("How many pods may be missing, or what share.")] | None = None
+    maxUnavailable: (
+        Annotated[
+            IntOrString,
+            Doc("Number or percentage of pods that may be unavailable during an update; default 25%, rounded down."),
+        ]
+        | None
+    ) = None
 
 
 class DeploymentStrategy(Record):
     type: Annotated[
-        str, OneOf("Recreate", "RollingUpdate"), Doc("RollingUpdate, or Recreate: all old ones go first.")
+        str,
+        OneOf("Recreate", "RollingUpdate"),
+        Doc("Type of update: RollingUpdate (default) or Recreate, which deletes all old pods before new ones start."),
     ] = ""
-    rollingUpdate: Annotated[RollingUpdateDeployment, Doc("How fast.")] | None = None
+    rollingUpdate: (
+        Annotated[RollingUpdateDeployment, Doc("Limits of a rolling update; allowed only if `type` is RollingUpdate.")]
+        | None
+    ) = None
 
 
 class DeploymentSpec(Record):
@@ -40,47 +58,75 @@ class DeploymentSpec(Record):
             Atomic(),
             Required(),
             Immutable(),
-            Doc("Which pods are its own; must find the template's labels and never changes."),
+            Doc("Label selector of the deployment's pods; must match the template's labels and is immutable."),
         ]
         | None
     ) = None
-    template: Annotated[PodTemplateSpec, Doc("What its pods are.")] = msgspec.field(default_factory=PodTemplateSpec)
-    minReadySeconds: Annotated[Int32, Doc("How long a pod must be ready to count as available.")] = 0
-    paused: Annotated[bool, Doc("Whether changes of the template wait.")] = False
-    progressDeadlineSeconds: Annotated[Int32, Doc("When a roll-out without progress counts as failed.")] | None = None
-    replicas: Annotated[Int32, Doc("How many pods are wanted; 1 unless given.")] | None = None
-    revisionHistoryLimit: Annotated[Int32, Doc("How many old replica sets are kept to go back to.")] | None = None
-    strategy: Annotated[DeploymentStrategy, RetainKeys(), Doc("How new pods replace old ones.")] = msgspec.field(
-        default_factory=DeploymentStrategy
-    )
+    template: Annotated[
+        PodTemplateSpec, Doc("Template of the deployment's pods; a change of the template starts a roll-out.")
+    ] = msgspec.field(default_factory=PodTemplateSpec)
+    minReadySeconds: Annotated[
+        Int32, Doc("Seconds that a new pod must stay ready before it counts as available; default 0.")
+    ] = 0
+    paused: Annotated[bool, Doc("Set to true to hold back roll-outs of template changes; default false.")] = False
+    progressDeadlineSeconds: (
+        Annotated[Int32, Doc("Seconds without progress after which a roll-out is reported as failed; default 600.")]
+        | None
+    ) = None
+    replicas: Annotated[Int32, Doc("Desired number of pods; default 1, and 0 removes all pods.")] | None = None
+    revisionHistoryLimit: (
+        Annotated[Int32, Doc("Number of old replica sets to keep for rollbacks; default 10.")] | None
+    ) = None
+    strategy: Annotated[
+        DeploymentStrategy, RetainKeys(), Doc("Strategy by which new pods replace old pods; default RollingUpdate.")
+    ] = msgspec.field(default_factory=DeploymentStrategy)
 
 
 class DeploymentCondition(Record):
-    type: Annotated[str, Doc("Available, Progressing or ReplicaFailure.")] = ""
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    lastUpdateTime: Annotated[Time, Doc("When it was last looked at.")] | None = None
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = ""
+    type: Annotated[str, Doc("Type of the condition: Available, Progressing or ReplicaFailure.")] = ""
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    lastUpdateTime: (
+        Annotated[Time, Doc("Time at which the condition was last updated, with or without a change of status.")] | None
+    ) = None
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = ""
 
 
 class DeploymentStatus(Record):
-    availableReplicas: Annotated[Int32, Doc("How many have been ready for long enough.")] = 0
-    collisionCount: Annotated[Int32, Doc("How often the name of a new replica set was taken.")] | None = None
-    conditions: Annotated[list[DeploymentCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
-    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
-    readyReplicas: Annotated[Int32, Doc("How many pods are ready.")] = 0
-    replicas: Annotated[Int32, Doc("How many pods there are.")] = 0
-    terminatingReplicas: Annotated[Int32, Doc("How many pods are on their way out.")] | None = None
-    unavailableReplicas: Annotated[Int32, Doc("How many are still missing.")] = 0
-    updatedReplicas: Annotated[Int32, Doc("How many are of the current template.")] = 0
+    availableReplicas: Annotated[Int32, Doc("Number of pods that have been ready for at least minReadySeconds.")] = 0
+    collisionCount: (
+        Annotated[
+            Int32, Doc("Number of hash collisions met while naming new replica sets; part of the next name's hash.")
+        ]
+        | None
+    ) = None
+    conditions: Annotated[
+        list[DeploymentCondition],
+        BY_TYPE,
+        Doc("Most recent observations of the deployment's progress and availability."),
+    ] = []
+    observedGeneration: Annotated[Int64, Doc("Value of metadata.generation that the controller last acted on.")] = 0
+    readyReplicas: Annotated[Int32, Doc("Number of the deployment's pods whose Ready condition is True.")] = 0
+    replicas: Annotated[Int32, Doc("Number of the deployment's pods that exist and do not terminate.")] = 0
+    terminatingReplicas: (
+        Annotated[Int32, Doc("Number of the deployment's pods that have a deletionTimestamp and still run.")] | None
+    ) = None
+    unavailableReplicas: Annotated[
+        Int32, Doc("Number of pods that are still missing until `replicas` pods are available.")
+    ] = 0
+    updatedReplicas: Annotated[Int32, Doc("Number of pods that were created from the current template.")] = 0
 
 
 class Deployment(Object):
-    """Pods kept at a number and a version, and changed gradually."""
+    """Keeps a desired number of identical pods running and updates them gradually to a new template."""
 
-    spec: Annotated[DeploymentSpec, Doc("What is wanted.")] = msgspec.field(default_factory=DeploymentSpec)
-    status: Annotated[DeploymentStatus, Doc("What there is.")] = msgspec.field(default_factory=DeploymentStatus)
+    spec: Annotated[
+        DeploymentSpec, Doc("Desired state of the deployment: number of pods, template and update strategy.")
+    ] = msgspec.field(default_factory=DeploymentSpec)
+    status: Annotated[
+        DeploymentStatus, Doc("Most recently observed state of the deployment; written by the system.")
+    ] = msgspec.field(default_factory=DeploymentStatus)
 
 
 def _default(deployment: Deployment) -> Deployment:
@@ -175,9 +221,17 @@ DEPLOYMENT = Kind(
     changes_generation=_changes_generation,
     columns=(
         NAME,
-        Column("Ready", _ready, doc="Pods that are ready, of those wanted."),
-        Column("Up-to-date", lambda found, _: found.status.updatedReplicas, doc="Pods of the current template."),
-        Column("Available", lambda found, _: found.status.availableReplicas, doc="Pods ready for long enough."),
+        Column("Ready", _ready, doc="Number of ready pods and desired number of pods."),
+        Column(
+            "Up-to-date",
+            lambda found, _: found.status.updatedReplicas,
+            doc="Number of pods created from the current template.",
+        ),
+        Column(
+            "Available",
+            lambda found, _: found.status.availableReplicas,
+            doc="Number of pods that have been ready for at least minReadySeconds.",
+        ),
         AGE,
         *TEMPLATE,
     ),

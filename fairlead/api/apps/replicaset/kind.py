@@ -19,37 +19,57 @@ from fairlead.machinery.status import FieldError
 
 class ReplicaSetSpec(Record):
     selector: (
-        Annotated[LabelSelector, Atomic(), Required(), Immutable(), Doc("Which pods are its own; never changes.")]
+        Annotated[
+            LabelSelector,
+            Atomic(),
+            Required(),
+            Immutable(),
+            Doc("Label selector of the replica set's pods; must match the template's labels and is immutable."),
+        ]
         | None
     ) = None
-    minReadySeconds: Annotated[Int32, Doc("How long a pod must be ready to count as available.")] = 0
-    replicas: Annotated[Int32, Doc("How many pods are wanted; 1 unless given.")] | None = None
-    template: Annotated[PodTemplateSpec, Doc("What its pods are.")] = msgspec.field(default_factory=PodTemplateSpec)
+    minReadySeconds: Annotated[
+        Int32, Doc("Seconds that a new pod must stay ready before it counts as available; default 0.")
+    ] = 0
+    replicas: Annotated[Int32, Doc("Desired number of pods; default 1, and 0 removes all pods.")] | None = None
+    template: Annotated[PodTemplateSpec, Doc("Template that new pods are created from.")] = msgspec.field(
+        default_factory=PodTemplateSpec
+    )
 
 
 class ReplicaSetCondition(Record):
-    type: Annotated[str, Doc("What it is about: ReplicaFailure.")] = ""
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = ""
+    type: Annotated[str, Doc("Type of the condition: ReplicaFailure (a pod could not be created or deleted).")] = ""
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = ""
 
 
 class ReplicaSetStatus(Record):
-    replicas: Annotated[Int32, Doc("How many pods there are.")] = msgspec.field(default_factory=int)
-    availableReplicas: Annotated[Int32, Doc("How many have been ready for long enough.")] = 0
-    conditions: Annotated[list[ReplicaSetCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
-    fullyLabeledReplicas: Annotated[Int32, Doc("How many have all the template's labels.")] = 0
-    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
-    readyReplicas: Annotated[Int32, Doc("How many are ready.")] = 0
-    terminatingReplicas: Annotated[Int32, Doc("How many are on their way out.")] | None = None
+    replicas: Annotated[Int32, Doc("Number of the replica set's pods that exist and do not terminate.")] = (
+        msgspec.field(default_factory=int)
+    )
+    availableReplicas: Annotated[Int32, Doc("Number of pods that have been ready for at least minReadySeconds.")] = 0
+    conditions: Annotated[
+        list[ReplicaSetCondition], BY_TYPE, Doc("Most recent observations of the replica set's state.")
+    ] = []
+    fullyLabeledReplicas: Annotated[Int32, Doc("Number of pods whose labels include all labels of the template.")] = 0
+    observedGeneration: Annotated[Int64, Doc("Value of metadata.generation that the controller last acted on.")] = 0
+    readyReplicas: Annotated[Int32, Doc("Number of the replica set's pods whose Ready condition is True.")] = 0
+    terminatingReplicas: Annotated[Int32, Doc("Number of pods that have a deletionTimestamp and still run.")] | None = (
+        None
+    )
 
 
 class ReplicaSet(Object):
-    """Pods of one template kept at a number; usually a Deployment makes it."""
+    """Keeps a desired number of pods of one template running; usually owned by a Deployment."""
 
-    spec: Annotated[ReplicaSetSpec, Doc("What is wanted.")] = msgspec.field(default_factory=ReplicaSetSpec)
-    status: Annotated[ReplicaSetStatus, Doc("What there is.")] = msgspec.field(default_factory=ReplicaSetStatus)
+    spec: Annotated[ReplicaSetSpec, Doc("Desired state of the replica set: number of pods, selector and template.")] = (
+        msgspec.field(default_factory=ReplicaSetSpec)
+    )
+    status: Annotated[
+        ReplicaSetStatus, Doc("Most recently observed state of the replica set; written by the system.")
+    ] = msgspec.field(default_factory=ReplicaSetStatus)
 
 
 def _default(replica_set: ReplicaSet) -> ReplicaSet:

@@ -15,21 +15,35 @@ from fairlead.machinery.status import FieldError, invalid
 
 
 class LeaseSpec(Record):
-    acquireTime: Annotated[MicroTime, Doc("Since when.")] | None = None
-    holderIdentity: Annotated[str, Doc("Who holds it.")] | None = None
-    leaseDurationSeconds: (
-        Annotated[Int32, Doc("How long others wait after the last renewal before they take it.")] | None
+    acquireTime: Annotated[MicroTime, Doc("Time at which the present holder acquired the lease.")] | None = None
+    holderIdentity: (
+        Annotated[str, Doc("Identity of the present holder of the lease; empty if the lease is free.")] | None
     ) = None
-    leaseTransitions: Annotated[Int32, Doc("How often it changed hands.")] | None = None
-    preferredHolder: Annotated[str, Doc("Who would rather hold it.")] | None = None
-    renewTime: Annotated[MicroTime, Doc("When it was last renewed.")] | None = None
-    strategy: Annotated[str, Doc("How holders are chosen.")] | None = None
+    leaseDurationSeconds: (
+        Annotated[Int32, Doc("Seconds that candidates wait after `renewTime` before they may take over the lease.")]
+        | None
+    ) = None
+    leaseTransitions: (
+        Annotated[Int32, Doc("Number of times that the lease passed from one holder to another.")] | None
+    ) = None
+    preferredHolder: (
+        Annotated[str, Doc("Identity to which the present holder should yield the lease; requires `strategy`.")] | None
+    ) = None
+    renewTime: Annotated[MicroTime, Doc("Time at which the present holder last renewed the lease.")] | None = None
+    strategy: (
+        Annotated[
+            str, Doc("Strategy by which coordinated leader election picks the holder, such as OldestEmulationVersion.")
+        ]
+        | None
+    ) = None
 
 
 class Lease(Object):
-    """A heartbeat, or who leads."""
+    """Record of a lock that expires without renewal; used as a heartbeat of nodes and for leader election."""
 
-    spec: Annotated[LeaseSpec, Doc("Who holds it.")] = msgspec.field(default_factory=LeaseSpec)
+    spec: Annotated[LeaseSpec, Doc("Holder of the lease, times of acquisition and renewal, and duration.")] = (
+        msgspec.field(default_factory=LeaseSpec)
+    )
 
 
 def _rules(lease: Lease) -> Iterator[FieldError]:
@@ -51,7 +65,11 @@ LEASE = Kind(
     rules=_rules,
     columns=(
         NAME,
-        Column("Holder", lambda lease, _: lease.spec.holderIdentity or "", doc="Who holds it."),
+        Column(
+            "Holder",
+            lambda lease, _: lease.spec.holderIdentity or "",
+            doc="Identity of the present holder of the lease.",
+        ),
         AGE,
     ),
 )

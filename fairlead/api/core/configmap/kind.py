@@ -13,11 +13,18 @@ from fairlead.machinery.status import FieldError, invalid
 
 
 class ConfigMap(Object):
-    """Settings as texts under keys, for pods to read as variables or files."""
+    """Configuration values by key, which pods read as environment variables or as files."""
 
-    binaryData: Annotated[dict[str, Base64], Doc("Values that are no text, in base64.")] = {}
-    data: Annotated[dict[str, str], Doc("The values.")] = {}
-    immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
+    binaryData: Annotated[
+        dict[str, Base64], Doc("Binary values by key, in base64; a key may not occur in `data` as well.")
+    ] = {}
+    data: Annotated[
+        dict[str, str], Doc("Values by key, as UTF-8 text; a key may not occur in `binaryData` as well.")
+    ] = {}
+    immutable: (
+        Annotated[bool, Doc("Set to true to forbid later changes of the data; the field cannot be reset to false.")]
+        | None
+    ) = None
 
 
 def _default(found: ConfigMap) -> ConfigMap:
@@ -48,7 +55,11 @@ CONFIG_MAP = Kind(
     transition=_transition,
     columns=(
         NAME,
-        Column("Data", lambda found, _: len(found.data) + len(found.binaryData), doc="How many keys it has."),
+        Column(
+            "Data",
+            lambda found, _: len(found.data) + len(found.binaryData),
+            doc="Number of keys in data, including keys with binary values.",
+        ),
         AGE,
     ),
 )

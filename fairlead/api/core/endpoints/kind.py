@@ -17,29 +17,52 @@ from fairlead.machinery.status import FieldError, required
 
 
 class EndpointAddress(Record):
-    ip: Annotated[str, Doc("The address.")] = ""
-    hostname: Annotated[str, Format("dns-label"), Doc("Its name under a headless service.")] = ""
-    nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it is on.")] | None = None
-    targetRef: Annotated[ObjectReference, Atomic(), Doc("The pod it belongs to.")] | None = None
+    ip: Annotated[str, Doc("IP address of the endpoint; not a loopback, link-local or multicast address.")] = ""
+    hostname: Annotated[
+        str, Format("dns-label"), Doc("Host name of the endpoint within the headless service's domain.")
+    ] = ""
+    nodeName: Annotated[str, Format("dns-subdomain"), Doc("Name of the node that the endpoint runs on.")] | None = None
+    targetRef: (
+        Annotated[ObjectReference, Atomic(), Doc("Reference to the object behind the address, usually a pod.")] | None
+    ) = None
 
 
 class EndpointPort(Record):
-    name: Annotated[str, Format("dns-label"), Doc("The service port's name.")] = ""
-    port: Annotated[Int32, Doc("The number.")] = msgspec.field(default_factory=int)
-    appProtocol: Annotated[str, Format("qualified-name"), Doc("What is spoken on it.")] | None = None
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] = ""
+    name: Annotated[
+        str,
+        Format("dns-label"),
+        Doc("Name of the service port; a DNS label, required if the subset has several ports."),
+    ] = ""
+    port: Annotated[Int32, Doc("Port number of the endpoint, 1 to 65535.")] = msgspec.field(default_factory=int)
+    appProtocol: (
+        Annotated[
+            str,
+            Format("qualified-name"),
+            Doc("Application protocol of the port, as a hint for clients, such as kubernetes.io/h2c."),
+        ]
+        | None
+    ) = None
+    protocol: Annotated[
+        str, OneOf("TCP", "UDP", "SCTP"), Doc("Transport protocol of the port: TCP (default), UDP or SCTP.")
+    ] = ""
 
 
 class EndpointSubset(Record):
-    addresses: Annotated[list[EndpointAddress], Atomic(), Doc("Those that are ready.")] = []
-    notReadyAddresses: Annotated[list[EndpointAddress], Atomic(), Doc("Those that are not.")] = []
-    ports: Annotated[list[EndpointPort], Atomic(), Doc("Of every address in the subset.")] = []
+    addresses: Annotated[
+        list[EndpointAddress], Atomic(), Doc("Addresses that offer the ports and are ready to receive traffic.")
+    ] = []
+    notReadyAddresses: Annotated[
+        list[EndpointAddress],
+        Atomic(),
+        Doc("Addresses that offer the ports but do not receive traffic, because they are not ready."),
+    ] = []
+    ports: Annotated[list[EndpointPort], Atomic(), Doc("Ports that every address of the subset offers.")] = []
 
 
 class Endpoints(Object):
-    """The addresses behind the service of the same name. New clients read EndpointSlices."""
+    """Addresses behind the service of the same name; legacy form of EndpointSlice, which new clients read instead."""
 
-    subsets: Annotated[list[EndpointSubset], Atomic(), Doc("Addresses by the ports they have.")] = []
+    subsets: Annotated[list[EndpointSubset], Atomic(), Doc("Groups of addresses that offer the same ports.")] = []
 
 
 def _default(endpoints: Endpoints) -> Endpoints:
@@ -86,7 +109,7 @@ ENDPOINTS = Kind(
     short_names=("ep",),
     columns=(
         NAME,
-        Column("Endpoints", _addresses, doc="Addresses and ports that are ready."),
+        Column("Endpoints", _addresses, doc="Addresses and ports that are ready to receive traffic."),
         AGE,
     ),
     default=_default,

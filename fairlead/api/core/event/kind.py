@@ -22,34 +22,47 @@ TTL_S = 3600.0
 
 
 class EventSeries(Record):
-    count: Annotated[Int32, Doc("How often it happened.")] = 0
-    lastObservedTime: Annotated[MicroTime, Doc("When it last happened.")] | None = None
+    count: Annotated[Int32, Doc("Number of occurrences in the series up to the last update.")] = 0
+    lastObservedTime: Annotated[MicroTime, Doc("Time of the last occurrence in the series.")] | None = None
 
 
 class EventSource(Record):
-    component: Annotated[str, Doc("Which component says so.")] = ""
-    host: Annotated[str, Doc("On which node.")] = ""
+    component: Annotated[str, Doc("Name of the component that reported the event.")] = ""
+    host: Annotated[str, Doc("Name of the node from which the event was reported.")] = ""
 
 
 class Event(Object):
-    """Something that happened to an object, for people to read. Kept for an hour."""
+    """Report of an occurrence that concerns an object, for people to read; deleted after one hour."""
 
-    type: Annotated[str, Doc("Normal or Warning.")] = ""
-    involvedObject: Annotated[ObjectReference, Atomic(), Doc("What it happened to.")] = msgspec.field(
-        default_factory=ObjectReference
+    type: Annotated[str, Doc("Type of the event: Normal or Warning.")] = ""
+    involvedObject: Annotated[ObjectReference, Atomic(), Doc("Reference to the object that the event is about.")] = (
+        msgspec.field(default_factory=ObjectReference)
     )
-    action: Annotated[str, Doc("What was done or tried.")] = ""
-    count: Annotated[Int32, Doc("How often it happened.")] = 0
-    eventTime: Annotated[MicroTime, Doc("When it first happened.")] | None = None
-    firstTimestamp: Annotated[Time, Doc("When it first happened.")] | None = None
-    lastTimestamp: Annotated[Time, Doc("When it last happened.")] | None = None
-    message: Annotated[str, Doc("What happened, in a sentence.")] = ""
-    reason: Annotated[str, Doc("What happened, in a word.")] = ""
-    related: Annotated[ObjectReference, Atomic(), Doc("What else it is about.")] | None = None
-    reportingComponent: Annotated[str, Doc("Who says so.")] = ""
-    reportingInstance: Annotated[str, Doc("Which instance of it.")] = ""
-    series: Annotated[EventSeries, Doc("How often it happened again.")] | None = None
-    source: Annotated[EventSource, Doc("Who says so.")] = msgspec.field(default_factory=EventSource)
+    action: Annotated[str, Doc("Action that was taken or failed, as one CamelCase word.")] = ""
+    count: Annotated[Int32, Doc("Number of times that the event has occurred.")] = 0
+    eventTime: Annotated[MicroTime, Doc("Time of the first occurrence, with microseconds.")] | None = None
+    firstTimestamp: Annotated[Time, Doc("Time of the first occurrence, with a resolution of one second.")] | None = None
+    lastTimestamp: (
+        Annotated[Time, Doc("Time of the most recent occurrence, with a resolution of one second.")] | None
+    ) = None
+    message: Annotated[str, Doc("Human-readable description of the occurrence.")] = ""
+    reason: Annotated[str, Doc("Reason of the event as one CamelCase word, for programs.")] = ""
+    related: (
+        Annotated[ObjectReference, Atomic(), Doc("Reference to a second object that the event involves.")] | None
+    ) = None
+    reportingComponent: Annotated[
+        str, Doc("Name of the controller that reported the event, such as kubernetes.io/kubelet.")
+    ] = ""
+    reportingInstance: Annotated[
+        str, Doc("Identity of the controller instance that reported the event, such as a host name.")
+    ] = ""
+    series: (
+        Annotated[EventSeries, Doc("Count and last time of repeated occurrences; absent if the event occurred once.")]
+        | None
+    ) = None
+    source: Annotated[EventSource, Doc("Component and node that reported the event.")] = msgspec.field(
+        default_factory=EventSource
+    )
 
 
 def _first(event: Event, now: Instant) -> str:
@@ -119,15 +132,15 @@ EVENT = Kind(
     short_names=("ev",),
     rules=event_errors,
     columns=(
-        Column("Last Seen", _last, doc="When it was seen last."),
-        Column("Type", lambda event, _: event.type, doc="Normal or Warning."),
-        Column("Reason", lambda event, _: event.reason, doc="What happened, in a word."),
-        Column("Object", _object, doc="What it happened to."),
+        Column("Last Seen", _last, doc="Time since the most recent occurrence of the event."),
+        Column("Type", lambda event, _: event.type, doc="Type of the event: Normal or Warning."),
+        Column("Reason", lambda event, _: event.reason, doc="Reason of the event as one CamelCase word."),
+        Column("Object", _object, doc="Kind and name of the object that the event is about."),
         Column("Subobject", lambda event, _: event.involvedObject.fieldPath, wide=True),
-        Column("Source", _source, wide=True, doc="Who says so."),
-        Column("Message", lambda event, _: event.message.strip(), doc="What happened, in a sentence."),
+        Column("Source", _source, wide=True, doc="Component and node that reported the event."),
+        Column("Message", lambda event, _: event.message.strip(), doc="Human-readable description of the occurrence."),
         Column("First Seen", _first, wide=True),
-        Column("Count", _count, wide=True, doc="How often it was seen."),
+        Column("Count", _count, wide=True, doc="Number of times that the event has occurred."),
         Column("Name", lambda event, _: event.metadata.name, wide=True, format="name"),
     ),
     fields={

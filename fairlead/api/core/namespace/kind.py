@@ -12,27 +12,37 @@ from fairlead.machinery.kind import VERBS, Column, Doc, GroupVersionKind, Kind, 
 
 
 class NamespaceSpec(Record):
-    finalizers: Annotated[Strings, Doc("Who must empty it before it may go.")] = []
+    finalizers: Annotated[
+        Strings, Doc("Names of the finalizers that must be removed before the namespace is deleted from the store.")
+    ] = []
 
 
 class NamespaceCondition(Record):
-    type: Annotated[str, Doc("What it is about.")] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = ""
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    type: Annotated[str, Doc("Type of the condition, such as NamespaceDeletionContentFailure.")] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = ""
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = ""
 
 
 class NamespaceStatus(Record):
-    conditions: Annotated[list[NamespaceCondition], BY_TYPE, Doc("What is worth knowing about its end.")] = []
-    phase: Annotated[str, Doc("Active, or Terminating while it is being emptied.")] = ""
+    conditions: Annotated[
+        list[NamespaceCondition], BY_TYPE, Doc("Most recent observations of the namespace's deletion.")
+    ] = []
+    phase: Annotated[
+        str, Doc("Phase of the namespace: Active, or Terminating while its objects are being deleted.")
+    ] = ""
 
 
 class Namespace(Object):
-    """Names are unique within it, and what is in it goes when it goes."""
+    """Scope for object names; deleting a namespace deletes all objects in the namespace."""
 
-    spec: Annotated[NamespaceSpec, Doc("What holds it.")] = msgspec.field(default_factory=NamespaceSpec)
-    status: Annotated[NamespaceStatus, Doc("What state it is in.")] = msgspec.field(default_factory=NamespaceStatus)
+    spec: Annotated[NamespaceSpec, Doc("Desired state of the namespace: the finalizers that delay its deletion.")] = (
+        msgspec.field(default_factory=NamespaceSpec)
+    )
+    status: Annotated[NamespaceStatus, Doc("Most recently observed state of the namespace; written by the system.")] = (
+        msgspec.field(default_factory=NamespaceStatus)
+    )
 
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
@@ -86,7 +96,9 @@ NAMESPACE = Kind(
     name_rule="label",
     columns=(
         NAME,
-        Column("Status", lambda namespace, _: namespace.status.phase, doc="Active, or on its way out."),
+        Column(
+            "Status", lambda namespace, _: namespace.status.phase, doc="Phase of the namespace: Active or Terminating."
+        ),
         AGE,
     ),
     default=_default,

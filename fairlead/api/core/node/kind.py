@@ -18,139 +18,210 @@ from fairlead.machinery.subresources import CONNECT
 
 
 class ConfigMapNodeConfigSource(Record):
-    name: Annotated[str, Doc("The config map's name.")] = ""
-    kubeletConfigKey: Annotated[str, Doc("The key in it.")] = ""
-    namespace: Annotated[str, Doc("The config map's namespace.")] = ""
-    resourceVersion: Annotated[str, Doc("Its version, as the node saw it.")] = ""
-    uid: Annotated[str, Doc("Its identity, as the node saw it.")] = ""
+    name: Annotated[str, Doc("Name of the config map that holds the settings.")] = ""
+    kubeletConfigKey: Annotated[str, Doc("Key of the config map under which the settings are stored.")] = ""
+    namespace: Annotated[str, Doc("Namespace of the config map that holds the settings.")] = ""
+    resourceVersion: Annotated[
+        str, Doc("Resource version of the config map that the node has read; allowed in the status only.")
+    ] = ""
+    uid: Annotated[str, Doc("UID of the config map that the node has read; allowed in the status only.")] = ""
 
 
 class NodeConfigSource(Record):
-    configMap: Annotated[ConfigMapNodeConfigSource, Doc("No longer used.")] | None = None
+    configMap: (
+        Annotated[
+            ConfigMapNodeConfigSource, Doc("Config map with the node agent's settings; deprecated and without effect.")
+        ]
+        | None
+    ) = None
 
 
 class NodePodPreemptionPolicy(Record):
     disableResizePreemption: Annotated[
-        list[str], SetList(), Doc("Who has asked that growing pods push nobody out here.")
+        list[str],
+        SetList(),
+        Doc("Identities that asked to forbid preemption of pods for in-place resizes on the node."),
     ] = []
 
 
 class Taint(Record):
-    key: Annotated[str, Doc("Its name.")] = ""
+    key: Annotated[str, Doc("Key of the taint, in the form of a label key.")] = ""
     effect: Annotated[
-        str, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute"), Doc("NoSchedule, PreferNoSchedule or NoExecute.")
+        str,
+        OneOf("NoSchedule", "PreferNoSchedule", "NoExecute"),
+        Doc("Effect on pods that do not tolerate the taint: NoSchedule, PreferNoSchedule or NoExecute."),
     ] = ""
-    timeAdded: Annotated[Time, Doc("Since when.")] | None = None
-    value: Annotated[str, Doc("Its value.")] = ""
+    timeAdded: Annotated[Time, Doc("Time at which the taint was added to the node.")] | None = None
+    value: Annotated[str, Doc("Value of the taint, which tolerations with operator Equal are compared with.")] = ""
 
 
 class NodeSpec(Record):
-    configSource: Annotated[NodeConfigSource, Doc("No longer used.")] | None = None
-    externalID: Annotated[str, Doc("No longer used.")] = ""
-    podCIDR: Annotated[str, Doc("The range its pods' addresses come from.")] = ""
-    podCIDRs: Annotated[list[str], SetList(merge=True), Doc("The same, one a family.")] = []
-    podPreemptionPolicy: Annotated[NodePodPreemptionPolicy, Doc("When its pods may push others out.")] | None = None
-    providerID: Annotated[str, Doc("What the machine is called by its provider.")] = ""
-    taints: Annotated[list[Taint], Atomic(), Doc("Why pods may not come here.")] = []
-    unschedulable: Annotated[bool, Doc("Whether no new pods come.")] = False
+    configSource: (
+        Annotated[NodeConfigSource, Doc("Source of the node agent's settings; deprecated and without effect.")] | None
+    ) = None
+    externalID: Annotated[str, Doc("Identity of the node in an external database; deprecated and without effect.")] = ""
+    podCIDR: Annotated[str, Doc("Address range of the node's pods; equals the first entry of `podCIDRs`.")] = ""
+    podCIDRs: Annotated[
+        list[str], SetList(merge=True), Doc("Address ranges of the node's pods, at most one per IP family.")
+    ] = []
+    podPreemptionPolicy: (
+        Annotated[NodePodPreemptionPolicy, Doc("Limits of the preemption of pods on the node.")] | None
+    ) = None
+    providerID: Annotated[str, Doc("Identity of the machine at the cloud provider: `<provider>://<id>`.")] = ""
+    taints: Annotated[
+        list[Taint], Atomic(), Doc("Taints of the node, which keep away pods that do not tolerate them.")
+    ] = []
+    unschedulable: Annotated[
+        bool, Doc("Set to true to keep new pods away from the node (`kubectl cordon`); default false.")
+    ] = False
 
 
 class NodeAddress(Record):
-    type: Annotated[str, Doc("Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.")] = ""
-    address: Annotated[str, Doc("The address.")] = ""
+    type: Annotated[str, Doc("Type of the address: Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.")] = ""
+    address: Annotated[str, Doc("IP address or host name of the node.")] = ""
 
 
 class NodeCondition(Record):
-    type: Annotated[str, Doc("Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable.")] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = msgspec.field(default_factory=str)
-    lastHeartbeatTime: Annotated[Time, Doc("When it was last told.")] | None = None
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    type: Annotated[
+        str, Doc("Type of the condition: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable.")
+    ] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = msgspec.field(default_factory=str)
+    lastHeartbeatTime: (
+        Annotated[Time, Doc("Time of the most recent update of the condition by the node agent.")] | None
+    ) = None
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = ""
 
 
 class NodeConfigStatus(Record):
-    active: Annotated[NodeConfigSource, Doc("The settings in use.")] | None = None
-    assigned: Annotated[NodeConfigSource, Doc("The settings it was given.")] | None = None
-    error: Annotated[str, Doc("What is wrong with them.")] = ""
-    lastKnownGood: Annotated[NodeConfigSource, Doc("The last that worked.")] | None = None
+    active: Annotated[NodeConfigSource, Doc("Source of the settings that the node agent uses.")] | None = None
+    assigned: Annotated[NodeConfigSource, Doc("Source of the settings that the node agent should use.")] | None = None
+    error: Annotated[str, Doc("Problem with the assigned settings; empty if there is none.")] = ""
+    lastKnownGood: (
+        Annotated[NodeConfigSource, Doc("Source of the last settings that worked; used if the assigned settings fail.")]
+        | None
+    ) = None
 
 
 class DaemonEndpoint(Record):
-    Port: Annotated[Int32, Doc("The port.")] = msgspec.field(default_factory=int)
+    Port: Annotated[Int32, Doc("Port number on which the daemon listens.")] = msgspec.field(default_factory=int)
 
 
 class NodeDaemonEndpoints(Record):
-    kubeletEndpoint: Annotated[DaemonEndpoint, Doc("The agent's.")] = msgspec.field(default_factory=DaemonEndpoint)
+    kubeletEndpoint: Annotated[DaemonEndpoint, Doc("Endpoint on which the node agent listens.")] = msgspec.field(
+        default_factory=DaemonEndpoint
+    )
 
 
 class NodeFeatures(Record):
-    supplementalGroupsPolicy: Annotated[bool, Doc("Whether pods' supplementalGroupsPolicy is followed.")] | None = None
+    supplementalGroupsPolicy: (
+        Annotated[bool, Doc("True if the node's runtime respects the supplementalGroupsPolicy of pods.")] | None
+    ) = None
 
 
 class ContainerImage(Record):
-    names: Annotated[Strings, Doc("What it is called.")] = []
-    sizeBytes: Annotated[Int64, Doc("How big it is.")] = 0
+    names: Annotated[Strings, Doc("Names by which the image is known, including its digest.")] = []
+    sizeBytes: Annotated[Int64, Doc("Size of the image in bytes.")] = 0
 
 
 class NodeSwapStatus(Record):
-    capacity: Annotated[Int64, Doc("How much, in bytes.")] | None = None
+    capacity: Annotated[Int64, Doc("Total amount of swap memory in bytes.")] | None = None
 
 
 class NodeSystemInfo(Record):
-    architecture: Annotated[str, Doc("The processor's sort.")] = msgspec.field(default_factory=str)
-    bootID: Annotated[str, Doc("Which boot this is.")] = msgspec.field(default_factory=str)
-    containerRuntimeVersion: Annotated[str, Doc("What runs its containers.")] = msgspec.field(default_factory=str)
-    kernelVersion: Annotated[str, Doc("Its kernel.")] = msgspec.field(default_factory=str)
-    kubeProxyVersion: Annotated[str, Doc("No longer used.")] = msgspec.field(default_factory=str)
-    kubeletVersion: Annotated[str, Doc("Its agent.")] = msgspec.field(default_factory=str)
-    machineID: Annotated[str, Doc("Which machine it is.")] = msgspec.field(default_factory=str)
-    operatingSystem: Annotated[str, Doc("linux.")] = msgspec.field(default_factory=str)
-    osImage: Annotated[str, Doc("Its distribution.")] = msgspec.field(default_factory=str)
-    systemUUID: Annotated[str, Doc("Which machine it is, by its firmware.")] = msgspec.field(default_factory=str)
-    runningInUserNamespace: Annotated[bool, Doc("Whether its agent runs in a user namespace.")] | None = None
-    swap: Annotated[NodeSwapStatus, Doc("What it has of swap.")] | None = None
+    architecture: Annotated[str, Doc("Processor architecture of the node, such as amd64 or arm64.")] = msgspec.field(
+        default_factory=str
+    )
+    bootID: Annotated[str, Doc("UUID of the kernel's present boot (/proc/sys/kernel/random/boot_id).")] = msgspec.field(
+        default_factory=str
+    )
+    containerRuntimeVersion: Annotated[
+        str, Doc("Name and version of the container runtime: `<runtime>://<version>`.")
+    ] = msgspec.field(default_factory=str)
+    kernelVersion: Annotated[str, Doc("Version of the kernel, as `uname -r` prints it.")] = msgspec.field(
+        default_factory=str
+    )
+    kubeProxyVersion: Annotated[str, Doc("Version of the service proxy; deprecated and without effect.")] = (
+        msgspec.field(default_factory=str)
+    )
+    kubeletVersion: Annotated[str, Doc("Version of the node agent that serves the node.")] = msgspec.field(
+        default_factory=str
+    )
+    machineID: Annotated[str, Doc("Identity of the machine from /etc/machine-id, unique in the cluster.")] = (
+        msgspec.field(default_factory=str)
+    )
+    operatingSystem: Annotated[str, Doc("Operating system of the node; always linux.")] = msgspec.field(
+        default_factory=str
+    )
+    osImage: Annotated[str, Doc("Name and version of the node's distribution, from /etc/os-release.")] = msgspec.field(
+        default_factory=str
+    )
+    systemUUID: Annotated[str, Doc("UUID of the machine as its firmware reports the value.")] = msgspec.field(
+        default_factory=str
+    )
+    runningInUserNamespace: (
+        Annotated[bool, Doc("True if the node agent runs inside a user namespace, as an ordinary user.")] | None
+    ) = None
+    swap: Annotated[NodeSwapStatus, Doc("Swap memory that the node has.")] | None = None
 
 
 class NodeRuntimeHandlerFeatures(Record):
-    recursiveReadOnlyMounts: Annotated[bool, Doc("Whether mounts can be read-only to the bottom.")] | None = None
-    userNamespaces: Annotated[bool, Doc("Whether pods can have users of their own.")] | None = None
+    recursiveReadOnlyMounts: Annotated[bool, Doc("True if the handler supports recursive read-only mounts.")] | None = (
+        None
+    )
+    userNamespaces: Annotated[bool, Doc("True if the handler supports user namespaces for pods.")] | None = None
 
 
 class NodeRuntimeHandler(Record):
-    name: Annotated[str, Doc("What runtime classes call it; the default one has no name.")] = ""
-    features: Annotated[NodeRuntimeHandlerFeatures, Doc("What it can do.")] | None = None
+    name: Annotated[str, Doc("Name of the handler, which runtime classes refer to; empty for the default handler.")] = (
+        ""
+    )
+    features: Annotated[NodeRuntimeHandlerFeatures, Doc("Features that the runtime handler supports.")] | None = None
 
 
 class AttachedVolume(Record):
-    name: Annotated[str, Doc("The volume.")] = ""
-    devicePath: Annotated[str, Doc("Where the device is.")] = msgspec.field(default_factory=str)
+    name: Annotated[str, Doc("Name of the volume that is attached.")] = ""
+    devicePath: Annotated[str, Doc("Path of the volume's block device on the node.")] = msgspec.field(
+        default_factory=str
+    )
 
 
 class NodeStatus(Record):
-    addresses: Annotated[list[NodeAddress], BY_TYPE, Doc("Where it can be reached.")] = []
-    allocatable: Annotated[Resources, Doc("What pods may use of it.")] = {}
-    capacity: Annotated[Resources, Doc("What it has.")] = {}
-    conditions: Annotated[list[NodeCondition], BY_TYPE, Doc("How it is.")] = []
-    config: Annotated[NodeConfigStatus, Doc("No longer used.")] | None = None
-    daemonEndpoints: Annotated[NodeDaemonEndpoints, Doc("Where its agent listens.")] = msgspec.field(
+    addresses: Annotated[list[NodeAddress], BY_TYPE, Doc("Addresses and names under which the node is reachable.")] = []
+    allocatable: Annotated[Resources, Doc("Amounts of the node's resources that pods may request.")] = {}
+    capacity: Annotated[Resources, Doc("Total amounts of the node's resources, such as cpu, memory and pods.")] = {}
+    conditions: Annotated[list[NodeCondition], BY_TYPE, Doc("Most recent observations of the node's health.")] = []
+    config: (
+        Annotated[NodeConfigStatus, Doc("State of the node agent's dynamic settings; deprecated and without effect.")]
+        | None
+    ) = None
+    daemonEndpoints: Annotated[NodeDaemonEndpoints, Doc("Ports on which the node's daemons listen.")] = msgspec.field(
         default_factory=NodeDaemonEndpoints
     )
-    declaredFeatures: Annotated[Strings, Doc("Features that its agent says it has.")] = []
-    features: Annotated[NodeFeatures, Doc("What it can do.")] | None = None
-    images: Annotated[list[ContainerImage], Atomic(), Doc("Which images it has.")] = []
-    nodeInfo: Annotated[NodeSystemInfo, Doc("What it runs.")] = msgspec.field(default_factory=NodeSystemInfo)
-    phase: Annotated[str, Doc("No longer used.")] = ""
-    runtimeHandlers: Annotated[list[NodeRuntimeHandler], Atomic(), Doc("How it can run pods.")] = []
-    volumesAttached: Annotated[list[AttachedVolume], Atomic(), Doc("Volumes attached to it.")] = []
-    volumesInUse: Annotated[Strings, Doc("Volumes it uses.")] = []
+    declaredFeatures: Annotated[Strings, Doc("Names of optional features that the node agent declares, sorted.")] = []
+    features: Annotated[NodeFeatures, Doc("Features that the node's container runtime supports.")] | None = None
+    images: Annotated[list[ContainerImage], Atomic(), Doc("Container images that are present on the node.")] = []
+    nodeInfo: Annotated[NodeSystemInfo, Doc("Versions and identities of the node's hardware and software.")] = (
+        msgspec.field(default_factory=NodeSystemInfo)
+    )
+    phase: Annotated[str, Doc("Phase of the node's life cycle; deprecated and without effect.")] = ""
+    runtimeHandlers: Annotated[
+        list[NodeRuntimeHandler], Atomic(), Doc("Runtime handlers that are available on the node.")
+    ] = []
+    volumesAttached: Annotated[list[AttachedVolume], Atomic(), Doc("Volumes that are attached to the node.")] = []
+    volumesInUse: Annotated[Strings, Doc("Names of attachable volumes that pods on the node use.")] = []
 
 
 class Node(Object):
-    """A machine that runs pods."""
+    """Machine, or network namespace in place of a machine, that runs pods."""
 
-    spec: Annotated[NodeSpec, Doc("What it is to be.")] = msgspec.field(default_factory=NodeSpec)
-    status: Annotated[NodeStatus, Doc("What state it is in.")] = msgspec.field(default_factory=NodeStatus)
+    spec: Annotated[NodeSpec, Doc("Desired state of the node: taints, pod address ranges and scheduling.")] = (
+        msgspec.field(default_factory=NodeSpec)
+    )
+    status: Annotated[NodeStatus, Doc("Most recently observed state of the node; written by the system.")] = (
+        msgspec.field(default_factory=NodeStatus)
+    )
 
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -231,10 +302,14 @@ NODE = Kind(
     warnings=_warnings,
     columns=(
         NAME,
-        Column("Status", _status, doc="Whether it takes pods."),
-        Column("Roles", _roles, doc="Its roles, by its labels."),
+        Column("Status", _status, doc="Ready or NotReady, with SchedulingDisabled if new pods are kept away."),
+        Column("Roles", _roles, doc="Roles of the node, from labels node-role.kubernetes.io/*."),
         AGE,
-        Column("Version", lambda node, _: node.status.nodeInfo.kubeletVersion, doc="Of its agent."),
+        Column(
+            "Version",
+            lambda node, _: node.status.nodeInfo.kubeletVersion,
+            doc="Version of the node agent that serves the node.",
+        ),
         Column("Internal-IP", lambda node, _: or_none(address_of(node, "InternalIP")), wide=True),
         Column("External-IP", lambda node, _: or_none(address_of(node, "ExternalIP")), wide=True),
         Column("OS-Image", lambda node, _: node.status.nodeInfo.osImage or UNKNOWN, wide=True),

@@ -25,40 +25,48 @@ from fairlead.machinery.status import FieldError, forbidden, invalid, not_suppor
 
 
 class ReplicationControllerSpec(Record):
-    minReadySeconds: Annotated[Int32, Doc("How long a pod must be ready to count as available.")] = 0
-    replicas: Annotated[Int32, Doc("How many pods are wanted; 1 unless given.")] | None = None
+    minReadySeconds: Annotated[
+        Int32, Doc("Seconds that a new pod must stay ready before it counts as available; default 0.")
+    ] = 0
+    replicas: Annotated[Int32, Doc("Desired number of pods; default 1, and 0 removes all pods.")] | None = None
     selector: Annotated[
-        dict[str, str], Atomic(), Doc("Its pods are those with all these labels; the template's unless given.")
+        dict[str, str], Atomic(), Doc("Labels that all pods of the controller carry; default: the template's labels.")
     ] = {}
-    template: Annotated[PodTemplateSpec, Doc("What its pods are.")] | None = None
+    template: Annotated[PodTemplateSpec, Doc("Template that new pods are created from.")] | None = None
 
 
 class ReplicationControllerCondition(Record):
-    type: Annotated[str, Doc("What it is about: ReplicaFailure.")] = msgspec.field(default_factory=str)
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = msgspec.field(default_factory=str)
+    type: Annotated[str, Doc("Type of the condition: ReplicaFailure (a pod could not be created or deleted).")] = (
+        msgspec.field(default_factory=str)
+    )
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = msgspec.field(default_factory=str)
 
 
 class ReplicationControllerStatus(Record):
-    replicas: Annotated[Int32, Doc("How many pods there are.")] = msgspec.field(default_factory=int)
-    availableReplicas: Annotated[Int32, Doc("How many have been ready for long enough.")] = 0
-    conditions: Annotated[list[ReplicationControllerCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
-    fullyLabeledReplicas: Annotated[Int32, Doc("How many have all the template's labels.")] = 0
-    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
-    readyReplicas: Annotated[Int32, Doc("How many are ready.")] = 0
+    replicas: Annotated[Int32, Doc("Number of the controller's pods that exist and do not terminate.")] = msgspec.field(
+        default_factory=int
+    )
+    availableReplicas: Annotated[Int32, Doc("Number of pods that have been ready for at least minReadySeconds.")] = 0
+    conditions: Annotated[
+        list[ReplicationControllerCondition], BY_TYPE, Doc("Most recent observations of the controller's state.")
+    ] = []
+    fullyLabeledReplicas: Annotated[Int32, Doc("Number of pods whose labels include all labels of the template.")] = 0
+    observedGeneration: Annotated[Int64, Doc("Value of metadata.generation that the controller last acted on.")] = 0
+    readyReplicas: Annotated[Int32, Doc("Number of the controller's pods whose Ready condition is True.")] = 0
 
 
 class ReplicationController(Object):
-    """Pods of one template kept at a number; ReplicaSets do the same with more selectors."""
+    """Keeps a desired number of pods of one template running; ReplicaSets offer richer selectors for the same task."""
 
-    spec: Annotated[ReplicationControllerSpec, Doc("What is wanted.")] = msgspec.field(
-        default_factory=ReplicationControllerSpec
-    )
-    status: Annotated[ReplicationControllerStatus, Doc("What there is.")] = msgspec.field(
-        default_factory=ReplicationControllerStatus
-    )
+    spec: Annotated[
+        ReplicationControllerSpec, Doc("Desired state of the controller: number of pods, selector and template.")
+    ] = msgspec.field(default_factory=ReplicationControllerSpec)
+    status: Annotated[
+        ReplicationControllerStatus, Doc("Most recently observed state of the controller; written by the system.")
+    ] = msgspec.field(default_factory=ReplicationControllerStatus)
 
 
 def _default(found: ReplicationController) -> ReplicationController:

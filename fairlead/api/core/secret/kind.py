@@ -14,12 +14,19 @@ from fairlead.machinery.status import FieldError, required
 
 
 class Secret(Object):
-    """Settings to be kept from view, base64 on the wire."""
+    """Confidential values by key, in base64, which pods read as environment variables or as files."""
 
-    type: Annotated[str, Immutable(), Doc("What it is used for; never changes.")] = ""
-    data: Annotated[dict[str, Base64], Doc("The values, in base64.")] = {}
-    immutable: Annotated[bool, Doc("Whether its values stay for ever.")] | None = None
-    stringData: Annotated[dict[str, str], Doc("Values as text, for writing only; they end up in data.")] = {}
+    type: Annotated[
+        str, Immutable(), Doc("Type of the secret, which decides about required keys; default Opaque, immutable.")
+    ] = ""
+    data: Annotated[dict[str, Base64], Doc("Confidential values by key, in base64.")] = {}
+    immutable: (
+        Annotated[bool, Doc("Set to true to forbid later changes of the data; the field cannot be reset to false.")]
+        | None
+    ) = None
+    stringData: Annotated[
+        dict[str, str], Doc("Confidential values by key as plain text; write-only, merged into `data` on each write.")
+    ] = {}
 
 
 def _default(secret: Secret) -> Secret:
@@ -66,8 +73,10 @@ SECRET = Kind(
     singular="secret",
     columns=(
         NAME,
-        Column("Type", lambda secret, _: secret.type, doc="What its keys mean."),
-        Column("Data", lambda secret, _: len(secret.data), doc="How many keys it has."),
+        Column("Type", lambda secret, _: secret.type, doc="Type of the secret, which decides about required keys."),
+        Column(
+            "Data", lambda secret, _: len(secret.data), doc="Number of keys in data, including keys with binary values."
+        ),
         AGE,
     ),
     default=_default,

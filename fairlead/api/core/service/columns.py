@@ -38,10 +38,18 @@ def _ports(service: Service, _: Instant) -> str:
 
 SERVICE_COLUMNS: tuple[Column[Service], ...] = (
     NAME,
-    Column("Type", lambda service, _: service.spec.type, doc="How it can be reached."),
-    Column("Cluster-IP", _cluster_ip, doc="Its address inside the cluster."),
-    Column("External-IP", _external_ip, doc="Its addresses outside."),
-    Column("Port(s)", _ports, doc="Port, node port and protocol."),
+    Column(
+        "Type",
+        lambda service, _: service.spec.type,
+        doc="Type of the service: ClusterIP, NodePort, LoadBalancer or ExternalName.",
+    ),
+    Column("Cluster-IP", _cluster_ip, doc="Virtual address of the service inside the cluster."),
+    Column(
+        "External-IP",
+        _external_ip,
+        doc="Addresses of the service outside the cluster; <pending> until the load balancer assigns one.",
+    ),
+    Column("Port(s)", _ports, doc="Ports of the service, each as port, node port (if any) and protocol."),
     AGE,
     Column("Selector", lambda service, _: render_labels(service.spec.selector) or NONE, wide=True),
 )

@@ -15,7 +15,7 @@ TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 
 
 class Addressed(Protocol):
-    """A spec with cluster IPs."""
+    """Protocol of a spec that has cluster IPs."""
 
     @property
     def type(self) -> str: ...
@@ -26,7 +26,7 @@ class Addressed(Protocol):
 
 
 class Exposed(Protocol):
-    """A spec that may be reachable from outside the cluster."""
+    """Protocol of a spec that may be reachable from outside the cluster."""
 
     @property
     def type(self) -> str: ...

@@ -9,27 +9,50 @@ from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 
 
 class ServicePort(Record):
-    name: Annotated[str, Doc("Its name; needed where there are several.")] = ""
-    port: Annotated[Int32, Doc("Where clients connect to.")] = 0
+    name: Annotated[
+        str, Doc("Name of the port, a DNS label unique in the service; required if there are several ports.")
+    ] = ""
+    port: Annotated[Int32, Doc("Port number that clients connect to on the service's address, 1 to 65535.")] = 0
     appProtocol: (
-        Annotated[str, Format("qualified-name"), Doc("What is spoken on it, such as kubernetes.io/h2c.")] | None
+        Annotated[
+            str,
+            Format("qualified-name"),
+            Doc("Application protocol of the port, as a hint for clients, such as kubernetes.io/h2c."),
+        ]
+        | None
     ) = None
-    nodePort: Annotated[Int32, Doc("The port on every node, for NodePort and LoadBalancer; chosen unless given.")] = 0
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Default("TCP"), Doc("TCP, UDP or SCTP.")] = ""
+    nodePort: Annotated[
+        Int32,
+        Doc(
+            "Port opened on every node if `type` is NodePort or LoadBalancer; allocated from the node port range if 0."
+        ),
+    ] = 0
+    protocol: Annotated[
+        str,
+        OneOf("TCP", "UDP", "SCTP"),
+        Default("TCP"),
+        Doc("Transport protocol of the port: TCP (default), UDP or SCTP."),
+    ] = ""
     targetPort: Annotated[
         IntOrString,
-        Doc("The port on the pods, by number or by the name a container gives it; the same as `port` unless given."),
+        Doc("Port on the pods, as a number or the name of a container port; default: the value of `port`."),
     ] = 0
 
 
 class ClientIPConfig(Record):
     timeoutSeconds: (
-        Annotated[Int32, Doc("How long a client stays with its pod; three hours unless given, a day at most.")] | None
+        Annotated[
+            Int32,
+            Doc(
+                "Seconds that a client without new connections keeps its pod, 1 to 86400; default 10800 (three hours)."
+            ),
+        ]
+        | None
     ) = None
 
 
 class SessionAffinityConfig(Record):
-    clientIP: Annotated[ClientIPConfig, Doc("For affinity by the client's address.")] | None = None
+    clientIP: Annotated[ClientIPConfig, Doc("Settings of session affinity by the client's IP address.")] | None = None
 
 
 class ServiceSpec(Record):
@@ -37,63 +60,117 @@ class ServiceSpec(Record):
         str,
         OneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
         Doc(
-            "How it can be reached: ClusterIP inside the cluster, NodePort on every node too, "
-            "LoadBalancer from outside too, ExternalName as an alias in DNS."
+            "Exposure of the service: ClusterIP (default; inside the cluster), NodePort (also on a port of "
+            "every node), LoadBalancer (also on an external address) or ExternalName (alias in DNS)."
         ),
     ] = ""
-    allocateLoadBalancerNodePorts: Annotated[bool, Doc("Whether a LoadBalancer gets node ports as well.")] | None = None
-    clusterIP: Annotated[str, Doc("Its address inside the cluster: chosen unless given; None makes it headless.")] = ""
-    clusterIPs: Annotated[Strings, Doc("The same, one address a family.")] = []
-    externalIPs: Annotated[
-        Strings, Doc("Further addresses that nodes accept traffic for; nobody routes them here by itself.")
+    allocateLoadBalancerNodePorts: (
+        Annotated[bool, Doc("Set to false to create a LoadBalancer service without node ports; default true.")] | None
+    ) = None
+    clusterIP: Annotated[
+        str,
+        Doc(
+            'Virtual address of the service inside the cluster; allocated if empty, and "None" makes the '
+            "service headless."
+        ),
+    ] = ""
+    clusterIPs: Annotated[
+        Strings, Doc("Virtual addresses of the service, at most one per IP family; the first equals `clusterIP`.")
     ] = []
-    externalName: Annotated[str, Doc("The name in DNS that an ExternalName stands for.")] = ""
+    externalIPs: Annotated[
+        Strings,
+        Doc(
+            "Further addresses for which nodes accept the service's traffic; routing them to a node is left "
+            "to the administrator."
+        ),
+    ] = []
+    externalName: Annotated[
+        str, Doc("DNS name that the service is an alias of; required if `type` is ExternalName.")
+    ] = ""
     externalTrafficPolicy: Annotated[
         str,
         Doc(
-            "Traffic from outside: Cluster spreads it over all pods, Local keeps it on the node "
-            "(and the client's address visible)."
+            "Distribution of traffic from outside: Cluster (default; all endpoints) or Local (endpoints on "
+            "the receiving node, with the client's address kept)."
         ),
     ] = ""
     healthCheckNodePort: Annotated[
-        Int32, Doc("Where load balancers ask a node if it has pods, with the Local policy.")
+        Int32,
+        Doc(
+            "Node port on which load balancers ask if a node has local endpoints; allocated if 0 and "
+            "externalTrafficPolicy is Local."
+        ),
     ] = 0
     internalTrafficPolicy: (
         Annotated[
             str,
             OneOf("Cluster", "Local"),
-            Doc("Traffic from inside: Cluster spreads it over all pods, Local keeps it on the node."),
+            Doc(
+                "Distribution of traffic from inside the cluster: Cluster (default; all endpoints) or Local "
+                "(endpoints on the client's node)."
+            ),
         ]
         | None
     ) = None
-    ipFamilies: Annotated[Strings, Doc("IPv4, IPv6 or both.")] = []
+    ipFamilies: Annotated[
+        Strings, Doc("IP families of the service's addresses: IPv4, IPv6 or both; default: the cluster's first family.")
+    ] = []
     ipFamilyPolicy: (
         Annotated[
-            str, OneOf("SingleStack", "PreferDualStack", "RequireDualStack"), Doc("Whether both families are wanted.")
+            str,
+            OneOf("SingleStack", "PreferDualStack", "RequireDualStack"),
+            Doc(
+                "Number of IP families: SingleStack (default), PreferDualStack (two if the cluster has them) or "
+                "RequireDualStack."
+            ),
         ]
         | None
     ) = None
-    loadBalancerClass: Annotated[str, Doc("Which load balancer is to serve it.")] | None = None
-    loadBalancerIP: Annotated[str, Doc("The address wanted of the load balancer (deprecated).")] = ""
-    loadBalancerSourceRanges: Annotated[Strings, Doc("Who may come in through the load balancer.")] = []
-    ports: Annotated[
-        list[ServicePort], ListMap(keys=("port", "protocol"), patch_key="port"), Doc("What it listens on.")
+    loadBalancerClass: (
+        Annotated[
+            str,
+            Doc(
+                "Class of the load balancer that serves the service; the default implementation if absent, "
+                "immutable once set."
+            ),
+        ]
+        | None
+    ) = None
+    loadBalancerIP: Annotated[
+        str, Doc("Requested address of the load balancer; deprecated, because support depends on the implementation.")
+    ] = ""
+    loadBalancerSourceRanges: Annotated[
+        Strings, Doc("Client address ranges in CIDR form that may use the load balancer; all clients if empty.")
     ] = []
-    publishNotReadyAddresses: Annotated[bool, Doc("Whether pods count before they are ready.")] = False
+    ports: Annotated[
+        list[ServicePort],
+        ListMap(keys=("port", "protocol"), patch_key="port"),
+        Doc("Ports of the service; required unless the service is headless or an ExternalName."),
+    ] = []
+    publishNotReadyAddresses: Annotated[
+        bool, Doc("Set to true to publish pods as endpoints before they are ready; default false.")
+    ] = False
     selector: Annotated[
         dict[str, str],
         Atomic(),
-        Doc("Its pods are those with all these labels. Without one, nobody but you writes its endpoints."),
+        Doc("Labels that all pods of the service carry; if empty, no endpoints are created for the service."),
     ] = {}
     sessionAffinity: Annotated[
-        str, OneOf("ClientIP", "None"), Doc("ClientIP keeps a client with one pod; None spreads its connections.")
+        str,
+        OneOf("ClientIP", "None"),
+        Doc("ClientIP sends all connections of one client to the same pod; None (default) spreads connections."),
     ] = ""
-    sessionAffinityConfig: Annotated[SessionAffinityConfig, Doc("For how long.")] | None = None
+    sessionAffinityConfig: (
+        Annotated[SessionAffinityConfig, Doc("Settings of the session affinity, such as its timeout.")] | None
+    ) = None
     trafficDistribution: (
         Annotated[
             str,
             OneOf("PreferClose", "PreferSameNode", "PreferSameZone"),
-            Doc("Which endpoints to prefer: those in the same zone or on the same node."),
+            Doc(
+                "Preferred endpoints: PreferSameZone (alias PreferClose) or PreferSameNode; all endpoints alike "
+                "if absent."
+            ),
         ]
         | None
     ) = None

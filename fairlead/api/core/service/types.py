@@ -12,33 +12,61 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class PortStatus(Record):
-    port: Annotated[Int32, Doc("The service's port that it is about.")] = msgspec.field(default_factory=int)
-    protocol: Annotated[str, Doc("TCP, UDP or SCTP.")] = msgspec.field(default_factory=str)
-    error: Annotated[str, Doc("What is wrong with it.")] | None = None
+    port: Annotated[Int32, Doc("Port number of the service that the status is about.")] = msgspec.field(
+        default_factory=int
+    )
+    protocol: Annotated[str, Doc("Transport protocol of the port: TCP (default), UDP or SCTP.")] = msgspec.field(
+        default_factory=str
+    )
+    error: (
+        Annotated[
+            str, Doc("Problem with the port as one CamelCase word or `<domain>/<name>`; absent if there is none.")
+        ]
+        | None
+    ) = None
 
 
 class LoadBalancerIngress(Record):
-    hostname: Annotated[str, Doc("Or a name.")] = ""
-    ip: Annotated[str, Doc("An address given.")] = ""
+    hostname: Annotated[str, Doc("Host name of the ingress point, set by load balancers that are reached by name.")] = (
+        ""
+    )
+    ip: Annotated[str, Doc("IP address of the ingress point, set by load balancers that are reached by address.")] = ""
     ipMode: (
-        Annotated[str, Doc("VIP where nodes see the address itself, Proxy where the balancer connects to them.")] | None
+        Annotated[
+            str,
+            Doc(
+                "VIP (default) if packets reach nodes with the balancer's address as destination; Proxy if with "
+                "a node's or pod's."
+            ),
+        ]
+        | None
     ) = None
-    ports: Annotated[list[PortStatus], Atomic(), Doc("What became of its ports.")] = []
+    ports: Annotated[
+        list[PortStatus], Atomic(), Doc("Status of each of the service's ports at the ingress point.")
+    ] = []
 
 
 class LoadBalancerStatus(Record):
-    ingress: Annotated[list[LoadBalancerIngress], Atomic(), Doc("Where it can be reached.")] = []
+    ingress: Annotated[
+        list[LoadBalancerIngress],
+        Atomic(),
+        Doc("Ingress points of the load balancer; traffic sent to them reaches the service."),
+    ] = []
 
 
 class ServiceStatus(Record):
-    conditions: Annotated[list[Condition], BY_TYPE, Doc("What is worth knowing about it.")] = []
-    loadBalancer: Annotated[LoadBalancerStatus, Doc("What the load balancer gave it.")] = msgspec.field(
-        default_factory=LoadBalancerStatus
+    conditions: Annotated[list[Condition], BY_TYPE, Doc("Most recent observations of the service's state.")] = []
+    loadBalancer: Annotated[LoadBalancerStatus, Doc("Addresses that the load balancer assigned to the service.")] = (
+        msgspec.field(default_factory=LoadBalancerStatus)
     )
 
 
 class Service(Object):
-    """One stable address and name in front of a changing group of pods."""
+    """Stable address and DNS name in front of a changing set of pods."""
 
-    spec: Annotated[ServiceSpec, Doc("What it is to be.")] = msgspec.field(default_factory=ServiceSpec)
-    status: Annotated[ServiceStatus, Doc("What became of it.")] = msgspec.field(default_factory=ServiceStatus)
+    spec: Annotated[ServiceSpec, Doc("Desired state of the service: type, ports, selector and addresses.")] = (
+        msgspec.field(default_factory=ServiceSpec)
+    )
+    status: Annotated[ServiceStatus, Doc("Most recently observed state of the service; written by the system.")] = (
+        msgspec.field(default_factory=ServiceStatus)
+    )

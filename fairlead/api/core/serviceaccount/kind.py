@@ -11,15 +11,28 @@ from fairlead.machinery.kind import Atomic, Column, Doc, GroupVersionKind, Kind,
 
 
 class ServiceAccount(Object):
-    """Who a pod is to the API."""
+    """Identity under which the processes in a pod use the API."""
 
     automountServiceAccountToken: (
-        Annotated[bool, Doc("Whether its pods get a token; yes unless said otherwise.")] | None
+        Annotated[
+            bool,
+            Doc(
+                "Set to false to mount no API token into pods of the account; default true, and pods may "
+                "override the value."
+            ),
+        ]
+        | None
     ) = None
     imagePullSecrets: Annotated[
-        list[LocalObjectReference], Atomic(), Doc("Secrets that its pods pull images with.")
+        list[LocalObjectReference],
+        Atomic(),
+        Doc("References to secrets with registry credentials for images of the account's pods."),
     ] = []
-    secrets: Annotated[list[ObjectReference], BY_NAME, Doc("Secrets that its pods may use.")] = []
+    secrets: Annotated[
+        list[ObjectReference],
+        BY_NAME,
+        Doc("References to secrets that pods of the account may use, if enforced by annotation."),
+    ] = []
 
 
 SERVICE_ACCOUNT = Kind(
@@ -33,7 +46,7 @@ SERVICE_ACCOUNT = Kind(
     short_names=("sa",),
     columns=(
         NAME,
-        Column("Secrets", lambda account, _: len(account.secrets), doc="How many secrets it lists."),
+        Column("Secrets", lambda account, _: len(account.secrets), doc="Number of secrets that the account lists."),
         AGE,
     ),
 )

@@ -18,54 +18,102 @@ from fairlead.machinery.status import FieldError, duplicate, invalid, required
 
 
 class EndpointConditions(Record):
-    ready: Annotated[bool, Doc("Whether it takes new connections.")] | None = None
-    serving: Annotated[bool, Doc("Whether it answers, ready or on its way out.")] | None = None
-    terminating: Annotated[bool, Doc("Whether it is on its way out.")] | None = None
+    ready: (
+        Annotated[
+            bool,
+            Doc("True if the endpoint accepts new connections: serving and not terminating; absent counts as true."),
+        ]
+        | None
+    ) = None
+    serving: (
+        Annotated[bool, Doc("True if the endpoint answers requests, even while it terminates; absent counts as true.")]
+        | None
+    ) = None
+    terminating: Annotated[bool, Doc("True if the endpoint is being shut down; absent counts as false.")] | None = None
 
 
 class ForZone(Record):
-    name: Annotated[str, Doc("The zone's name.")] = ""
+    name: Annotated[str, Doc("Name of the zone that should use the endpoint.")] = ""
 
 
 class ForNode(Record):
-    name: Annotated[str, Doc("The node's name.")] = ""
+    name: Annotated[str, Doc("Name of the node that should use the endpoint.")] = ""
 
 
 class EndpointHints(Record):
-    forNodes: Annotated[list[ForNode], Atomic(), Doc("The nodes it is meant for.")] = []
-    forZones: Annotated[list[ForZone], Atomic(), Doc("The zones it is meant for.")] = []
+    forNodes: Annotated[
+        list[ForNode], Atomic(), Doc("Nodes whose clients should use the endpoint; at most eight.")
+    ] = []
+    forZones: Annotated[
+        list[ForZone], Atomic(), Doc("Zones whose clients should use the endpoint; at most eight.")
+    ] = []
 
 
 class Endpoint(Record):
-    addresses: Annotated[list[str], SetList(), Doc("Its addresses; clients use the first.")] = []
-    conditions: Annotated[EndpointConditions, Doc("What state it is in.")] = msgspec.field(
-        default_factory=EndpointConditions
+    addresses: Annotated[
+        list[str], SetList(), Doc("Addresses of the endpoint, 1 to 100; clients use only the first.")
+    ] = []
+    conditions: Annotated[EndpointConditions, Doc("Readiness of the endpoint: ready, serving and terminating.")] = (
+        msgspec.field(default_factory=EndpointConditions)
     )
-    deprecatedTopology: Annotated[dict[str, str], Doc("Where it is, in an older form.")] = {}
-    hints: Annotated[EndpointHints, Doc("Whom it is meant for.")] | None = None
-    hostname: Annotated[str, Format("dns-label"), Doc("Its name under a headless service.")] | None = None
-    nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it is on.")] | None = None
-    targetRef: Annotated[ObjectReference, Atomic(), Doc("The pod it is.")] | None = None
-    zone: Annotated[str, Doc("The zone it is in.")] | None = None
+    deprecatedTopology: Annotated[
+        dict[str, str], Doc("Topology labels of the endpoint in the form of v1beta1; read-only.")
+    ] = {}
+    hints: Annotated[EndpointHints, Doc("Hints about the clients that should use the endpoint.")] | None = None
+    hostname: (
+        Annotated[str, Format("dns-label"), Doc("Host name of the endpoint within the headless service's domain.")]
+        | None
+    ) = None
+    nodeName: Annotated[str, Format("dns-subdomain"), Doc("Name of the node that the endpoint runs on.")] | None = None
+    targetRef: (
+        Annotated[ObjectReference, Atomic(), Doc("Reference to the object behind the endpoint, usually a pod.")] | None
+    ) = None
+    zone: Annotated[str, Doc("Name of the zone that the endpoint runs in.")] | None = None
 
 
 class EndpointPort(Record):
-    name: Annotated[str, Format("dns-label"), Doc("The service port's name.")] | None = None
-    appProtocol: Annotated[str, Format("qualified-name"), Doc("What is spoken on it.")] | None = None
-    port: Annotated[Int32, Doc("The number on the pods.")] | None = None
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("TCP, UDP or SCTP.")] | None = None
+    name: (
+        Annotated[
+            str,
+            Format("dns-label"),
+            Doc("Name of the service port; unique in the slice, empty if the service has one unnamed port."),
+        ]
+        | None
+    ) = None
+    appProtocol: (
+        Annotated[
+            str,
+            Format("qualified-name"),
+            Doc("Application protocol of the port, as a hint for clients, such as kubernetes.io/h2c."),
+        ]
+        | None
+    ) = None
+    port: (
+        Annotated[Int32, Doc("Port number on the endpoints; if absent, the port's meaning is left to the client.")]
+        | None
+    ) = None
+    protocol: (
+        Annotated[str, OneOf("TCP", "UDP", "SCTP"), Doc("Transport protocol of the port: TCP (default), UDP or SCTP.")]
+        | None
+    ) = None
 
 
 class EndpointSlice(Object):
-    """A part of the addresses behind a service, in one family."""
+    """Part of the endpoints of a service, all of one address type; several slices together list all endpoints."""
 
     addressType: Annotated[
-        str, Required(), OneOf("IPv4", "IPv6", "FQDN"), Immutable(), Doc("IPv4, IPv6 or FQDN; of every address in it.")
+        str,
+        Required(),
+        OneOf("IPv4", "IPv6", "FQDN"),
+        Immutable(),
+        Doc("Type of all addresses in the slice: IPv4, IPv6 or FQDN; immutable."),
     ] = ""
-    endpoints: Annotated[list[Endpoint], Atomic(), Doc("A thousand at most.")] = msgspec.field(
+    endpoints: Annotated[list[Endpoint], Atomic(), Doc("Endpoints of the slice, at most 1000.")] = msgspec.field(
         default_factory=empty_list
     )
-    ports: Annotated[list[EndpointPort], Atomic(), Doc("Of every endpoint in it.")] = []
+    ports: Annotated[
+        list[EndpointPort], Atomic(), Doc("Ports that every endpoint of the slice offers, at most 100.")
+    ] = []
 
 
 def _default(endpoints: EndpointSlice) -> EndpointSlice:
@@ -122,9 +170,13 @@ ENDPOINT_SLICE = Kind(
     singular="endpointslice",
     columns=(
         NAME,
-        Column("AddressType", lambda endpoints, _: endpoints.addressType, doc="IPv4, IPv6 or FQDN."),
-        Column("Ports", _ports, doc="Of every endpoint in it."),
-        Column("Endpoints", _addresses, doc="Its addresses, ready or not."),
+        Column(
+            "AddressType",
+            lambda endpoints, _: endpoints.addressType,
+            doc="Type of all addresses in the slice: IPv4, IPv6 or FQDN.",
+        ),
+        Column("Ports", _ports, doc="Ports that every endpoint of the slice offers."),
+        Column("Endpoints", _addresses, doc="Addresses of the endpoints, ready or not."),
         AGE,
     ),
     default=_default,

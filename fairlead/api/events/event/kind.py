@@ -27,26 +27,41 @@ _RENAMED = {
 
 
 class Event(Object):
-    """Something that happened to an object, for people to read. Kept for an hour."""
+    """Report of an occurrence that concerns an object, for people to read; deleted after one hour."""
 
-    type: Annotated[str, Doc("Normal or Warning.")] = ""
-    action: Annotated[str, Doc("What was done or tried.")] = ""
-    deprecatedCount: Annotated[Int32, Doc("How often it happened, in events of the old form.")] = 0
-    deprecatedFirstTimestamp: Annotated[Time, Doc("When it first happened, in events of the old form.")] | None = None
-    deprecatedLastTimestamp: Annotated[Time, Doc("When it last happened, in events of the old form.")] | None = None
-    deprecatedSource: Annotated[EventSource, Doc("Who says so, in events of the old form.")] = msgspec.field(
-        default_factory=EventSource
+    type: Annotated[str, Doc("Type of the event: Normal or Warning.")] = ""
+    action: Annotated[str, Doc("Action that was taken or failed, as one CamelCase word.")] = ""
+    deprecatedCount: Annotated[
+        Int32, Doc("Number of occurrences; set only for compatibility with the core/v1 Event.")
+    ] = 0
+    deprecatedFirstTimestamp: (
+        Annotated[Time, Doc("Time of the first occurrence; set only for compatibility with the core/v1 Event.")] | None
+    ) = None
+    deprecatedLastTimestamp: (
+        Annotated[Time, Doc("Time of the last occurrence; set only for compatibility with the core/v1 Event.")] | None
+    ) = None
+    deprecatedSource: Annotated[
+        EventSource, Doc("Component that reported the event; set only for compatibility with the core/v1 Event.")
+    ] = msgspec.field(default_factory=EventSource)
+    eventTime: Annotated[MicroTime, Doc("Time of the first occurrence, with microseconds.")] | None = None
+    note: Annotated[str, Doc("Human-readable description of the occurrence, at most 1024 bytes.")] = ""
+    reason: Annotated[str, Doc("Reason of the action as one CamelCase word, for programs.")] = ""
+    regarding: Annotated[ObjectReference, Atomic(), Doc("Reference to the object that the event is about.")] = (
+        msgspec.field(default_factory=ObjectReference)
     )
-    eventTime: Annotated[MicroTime, Doc("When it first happened.")] | None = None
-    note: Annotated[str, Doc("What happened, in a sentence.")] = ""
-    reason: Annotated[str, Doc("What happened, in a word.")] = ""
-    regarding: Annotated[ObjectReference, Atomic(), Doc("What it happened to.")] = msgspec.field(
-        default_factory=ObjectReference
-    )
-    related: Annotated[ObjectReference, Atomic(), Doc("What else it is about.")] | None = None
-    reportingController: Annotated[str, Doc("Who says so.")] = ""
-    reportingInstance: Annotated[str, Doc("Which instance of it.")] = ""
-    series: Annotated[EventSeries, Doc("How often it happened again.")] | None = None
+    related: (
+        Annotated[ObjectReference, Atomic(), Doc("Reference to a second object that the event involves.")] | None
+    ) = None
+    reportingController: Annotated[
+        str, Doc("Name of the controller that reported the event, such as kubernetes.io/kubelet.")
+    ] = ""
+    reportingInstance: Annotated[
+        str, Doc("Identity of the controller instance that reported the event, such as a host name.")
+    ] = ""
+    series: (
+        Annotated[EventSeries, Doc("Count and last time of repeated occurrences; absent if the event occurred once.")]
+        | None
+    ) = None
 
 
 def to_core(event: Event) -> core.Event:

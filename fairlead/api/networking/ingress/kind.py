@@ -53,10 +53,14 @@ INGRESS = Kind(
     inert="nothing in this cluster acts on an Ingress, unless a controller of yours does",
     columns=(
         NAME,
-        Column("Class", _class, doc="Who is to serve it."),
-        Column("Hosts", _hosts, doc="The names that requests ask for."),
-        Column("Address", _address, doc="Where it can be reached."),
-        Column("Ports", lambda ingress, _: "80, 443" if ingress.spec.tls else "80", doc="Its ports."),
+        Column("Class", _class, doc="Name of the IngressClass that the ingress belongs to."),
+        Column("Hosts", _hosts, doc="Host names that the rules match; * if a rule matches all."),
+        Column("Address", _address, doc="Addresses under which the ingress is reachable."),
+        Column(
+            "Ports",
+            lambda ingress, _: "80, 443" if ingress.spec.tls else "80",
+            doc="Ports on which the ingress listens.",
+        ),
         AGE,
     ),
     prepare_create=_prepare_create,

@@ -12,51 +12,78 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class ServiceBackendPort(Record):
-    name: Annotated[str, Doc("The port's name on the service.")] = ""
-    number: Annotated[Int32, Doc("Or its number.")] = 0
+    name: Annotated[str, Doc("Name of the service's port; mutually exclusive with `number`.")] = ""
+    number: Annotated[Int32, Doc("Number of the service's port, 1 to 65535; mutually exclusive with `name`.")] = 0
 
 
 class IngressServiceBackend(Record):
-    name: Annotated[str, Doc("The service's name, in the ingress's namespace.")] = msgspec.field(default_factory=str)
-    port: Annotated[ServiceBackendPort, Atomic(), Doc("Which of its ports.")] = msgspec.field(
-        default_factory=ServiceBackendPort
+    name: Annotated[str, Doc("Name of the service, in the namespace of the ingress.")] = msgspec.field(
+        default_factory=str
     )
+    port: Annotated[
+        ServiceBackendPort, Atomic(), Doc("Port of the service that receives the requests, by name or number.")
+    ] = msgspec.field(default_factory=ServiceBackendPort)
 
 
 class IngressBackend(Record):
     resource: (
-        Annotated[TypedLocalObjectReference, Atomic(), Doc("Another object that its controller knows.")] | None
+        Annotated[
+            TypedLocalObjectReference,
+            Atomic(),
+            Doc(
+                "Reference to an object in the ingress's namespace that the controller knows; mutually exclusive "
+                "with `service`."
+            ),
+        ]
+        | None
     ) = None
-    service: Annotated[IngressServiceBackend, Doc("A service.")] | None = None
+    service: (
+        Annotated[IngressServiceBackend, Doc("Service that receives the requests; mutually exclusive with `resource`.")]
+        | None
+    ) = None
 
 
 class HTTPIngressPath(Record):
-    backend: Annotated[IngressBackend, Doc("Where they go.")] = msgspec.field(default_factory=IngressBackend)
-    path: Annotated[str, Doc("The path that requests ask for.")] = ""
+    backend: Annotated[IngressBackend, Doc("Service or resource that receives requests for the path.")] = msgspec.field(
+        default_factory=IngressBackend
+    )
+    path: Annotated[str, Doc("Path of the request URL; must start with / if `pathType` is Exact or Prefix.")] = ""
     pathType: (
-        Annotated[str, Doc("Exact, Prefix (by whole segments), or ImplementationSpecific: as its controller likes.")]
+        Annotated[
+            str,
+            Doc(
+                "Matching of the path: Exact, Prefix (by whole segments) or ImplementationSpecific (by rules of "
+                "the controller)."
+            ),
+        ]
         | None
     ) = None
 
 
 class HTTPIngressRuleValue(Record):
-    paths: Annotated[list[HTTPIngressPath], Atomic(), Doc("Which paths go where.")] = msgspec.field(
-        default_factory=lambda: list[HTTPIngressPath]()
+    paths: Annotated[list[HTTPIngressPath], Atomic(), Doc("Paths of the host and the backends that serve them.")] = (
+        msgspec.field(default_factory=lambda: list[HTTPIngressPath]())
     )
 
 
 class IngressRule(Record):
-    host: Annotated[str, Doc("The name that requests ask for, perhaps with `*.` before it; any unless given.")] = ""
-    http: Annotated[HTTPIngressRuleValue, Doc("Which of its requests go where.")] | None = None
+    host: Annotated[
+        str, Doc("Host name that the rule matches, optionally with a leading `*.`; all hosts if empty.")
+    ] = ""
+    http: Annotated[HTTPIngressRuleValue, Doc("Paths and backends for HTTP requests to the host.")] | None = None
 
 
 class IngressTLS(Record):
-    hosts: Annotated[Strings, Doc("The names that the certificate is for.")] = []
-    secretName: Annotated[str, Doc("The secret that holds the certificate.")] = ""
+    hosts: Annotated[Strings, Doc("Host names for which the certificate is valid.")] = []
+    secretName: Annotated[str, Doc("Name of the secret that holds the certificate and the private key.")] = ""
 
 
 class IngressSpec(Record):
-    defaultBackend: Annotated[IngressBackend, Doc("Where requests go that no rule is about.")] | None = None
-    ingressClassName: Annotated[str, Doc("The IngressClass whose controller is to serve it.")] | None = None
-    rules: Annotated[list[IngressRule], Atomic(), Doc("Which requests go where.")] = []
-    tls: Annotated[list[IngressTLS], Atomic(), Doc("Certificates.")] = []
+    defaultBackend: (
+        Annotated[IngressBackend, Doc("Backend for requests that match no rule; required if `rules` is empty.")] | None
+    ) = None
+    ingressClassName: Annotated[str, Doc("Name of the IngressClass whose controller serves the ingress.")] | None = None
+    rules: Annotated[list[IngressRule], Atomic(), Doc("Rules by which hosts and paths are assigned to backends.")] = []
+    tls: Annotated[
+        list[IngressTLS], Atomic(), Doc("Certificates for hosts of the ingress, which are then served over HTTPS.")
+    ] = []

@@ -12,29 +12,46 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class IngressPortStatus(Record):
-    port: Annotated[Int32, Doc("The port it is about.")] = msgspec.field(default_factory=int)
-    protocol: Annotated[str, Doc("TCP, UDP or SCTP.")] = msgspec.field(default_factory=str)
-    error: Annotated[str, Doc("What is wrong with it.")] | None = None
+    port: Annotated[Int32, Doc("Port number of the ingress that the status is about.")] = msgspec.field(
+        default_factory=int
+    )
+    protocol: Annotated[str, Doc("Transport protocol of the port: TCP (default), UDP or SCTP.")] = msgspec.field(
+        default_factory=str
+    )
+    error: (
+        Annotated[
+            str, Doc("Problem with the port as one CamelCase word or `<domain>/<name>`; absent if there is none.")
+        ]
+        | None
+    ) = None
 
 
 class IngressLoadBalancerIngress(Record):
-    hostname: Annotated[str, Doc("Or a name.")] = ""
-    ip: Annotated[str, Doc("An address given.")] = ""
-    ports: Annotated[list[IngressPortStatus], Atomic(), Doc("What became of its ports.")] = []
+    hostname: Annotated[str, Doc("Host name of the ingress point, set by load balancers that are reached by name.")] = (
+        ""
+    )
+    ip: Annotated[str, Doc("IP address of the ingress point, set by load balancers that are reached by address.")] = ""
+    ports: Annotated[list[IngressPortStatus], Atomic(), Doc("Status of each port at the ingress point.")] = []
 
 
 class IngressLoadBalancerStatus(Record):
-    ingress: Annotated[list[IngressLoadBalancerIngress], Atomic(), Doc("Where it can be reached.")] = []
+    ingress: Annotated[
+        list[IngressLoadBalancerIngress], Atomic(), Doc("Addresses and names under which the ingress is reachable.")
+    ] = []
 
 
 class IngressStatus(Record):
-    loadBalancer: Annotated[IngressLoadBalancerStatus, Doc("What its controller gave it.")] = msgspec.field(
-        default_factory=IngressLoadBalancerStatus
-    )
+    loadBalancer: Annotated[
+        IngressLoadBalancerStatus, Doc("Addresses that the controller's load balancer assigned to the ingress.")
+    ] = msgspec.field(default_factory=IngressLoadBalancerStatus)
 
 
 class Ingress(Object):
-    """Which HTTP requests from outside go to which service."""
+    """Rules by which HTTP requests from outside the cluster reach services, by host and path."""
 
-    spec: Annotated[IngressSpec, Doc("Which requests go where.")] = msgspec.field(default_factory=IngressSpec)
-    status: Annotated[IngressStatus, Doc("Where it can be reached.")] = msgspec.field(default_factory=IngressStatus)
+    spec: Annotated[
+        IngressSpec, Doc("Desired state of the ingress: class, rules, default backend and certificates.")
+    ] = msgspec.field(default_factory=IngressSpec)
+    status: Annotated[IngressStatus, Doc("Most recently observed state of the ingress; written by the system.")] = (
+        msgspec.field(default_factory=IngressStatus)
+    )

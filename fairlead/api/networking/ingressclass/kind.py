@@ -19,26 +19,36 @@ _CONTROLLER_MAX = 250
 
 
 class IngressClassParametersReference(Record):
-    apiGroup: Annotated[str, Doc("Its group; empty for the core group.")] | None = None
-    kind: Annotated[str, Doc("Its kind.")] = ""
-    name: Annotated[str, Doc("Its name.")] = ""
-    namespace: Annotated[str, Doc("Its namespace, where `scope` is Namespace.")] | None = None
-    scope: Annotated[str, Doc("Cluster or Namespace; Cluster unless given.")] | None = None
+    apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None
+    kind: Annotated[str, Doc("Kind of the object that holds the settings.")] = ""
+    name: Annotated[str, Doc("Name of the object that holds the settings.")] = ""
+    namespace: (
+        Annotated[str, Doc("Namespace of the referent; required if `scope` is Namespace, forbidden if Cluster.")] | None
+    ) = None
+    scope: Annotated[str, Doc("Scope of the referent: Cluster (default) or Namespace.")] | None = None
 
 
 class IngressClassSpec(Record):
     controller: Annotated[
-        str, Immutable(), Doc("Who serves the class, such as example.com/ingress-controller; never changes.")
+        str,
+        Immutable(),
+        Doc("Name of the controller that serves the class, such as example.com/ingress-controller; immutable."),
     ] = ""
-    parameters: Annotated[IngressClassParametersReference, Doc("Where the controller finds its settings.")] | None = (
-        None
-    )
+    parameters: (
+        Annotated[
+            IngressClassParametersReference,
+            Doc("Reference to an object that holds further settings for the controller."),
+        ]
+        | None
+    ) = None
 
 
 class IngressClass(Object):
-    """Which controller is to serve the ingresses that name it."""
+    """Class of ingresses, which names the controller that serves them."""
 
-    spec: Annotated[IngressClassSpec, Doc("Who serves it.")] = msgspec.field(default_factory=IngressClassSpec)
+    spec: Annotated[IngressClassSpec, Doc("Desired state of the class: controller and parameters.")] = msgspec.field(
+        default_factory=IngressClassSpec
+    )
 
 
 def _default(found: IngressClass) -> IngressClass:
@@ -115,8 +125,10 @@ INGRESS_CLASS = Kind(
     generation=True,
     columns=(
         NAME,
-        Column("Controller", lambda found, _: found.spec.controller, doc="Who serves it."),
-        Column("Parameters", _parameters, doc="Where its settings are."),
+        Column(
+            "Controller", lambda found, _: found.spec.controller, doc="Name of the controller that serves the class."
+        ),
+        Column("Parameters", _parameters, doc="Object that holds settings for the controller."),
         AGE,
     ),
     default=_default,

@@ -21,20 +21,30 @@ ALLOCATOR = "ipallocator.k8s.io"
 
 
 class ParentReference(Record):
-    group: Annotated[str, Doc("Its group; empty for services.")] = ""
-    resource: Annotated[str, Doc("Its resource, in plural.")] = ""
-    namespace: Annotated[str, Doc("Its namespace.")] = ""
-    name: Annotated[str, Doc("Its name.")] = ""
+    group: Annotated[str, Doc("API group of the referent; empty for the core group.")] = ""
+    resource: Annotated[str, Doc("Resource of the referent, in plural, such as services.")] = ""
+    namespace: Annotated[str, Doc("Namespace of the referent; empty for cluster-scoped objects.")] = ""
+    name: Annotated[str, Doc("Name of the referent.")] = ""
 
 
 class IPAddressSpec(Record):
-    parentRef: Annotated[ParentReference, Required(), Immutable(), Doc("Who holds it; never changes.")] | None = None
+    parentRef: (
+        Annotated[
+            ParentReference,
+            Required(),
+            Immutable(),
+            Doc("Reference to the object that the address is allocated to; immutable."),
+        ]
+        | None
+    ) = None
 
 
 class IPAddress(Object):
-    """An address that is taken. Its name is the address itself, in canonical form."""
+    """Allocation of one IP address; the object's name is the address in canonical form."""
 
-    spec: Annotated[IPAddressSpec, Doc("Who holds it.")] = msgspec.field(default_factory=IPAddressSpec)
+    spec: Annotated[IPAddressSpec, Doc("Desired state of the allocation: the object that holds the address.")] = (
+        msgspec.field(default_factory=IPAddressSpec)
+    )
 
 
 def _parent(found: IPAddress, _: Instant) -> str:
@@ -71,7 +81,7 @@ IP_ADDRESS = Kind(
     namespaced=False,
     columns=(
         NAME,
-        Column("ParentRef", _parent, doc="Who holds it."),
+        Column("ParentRef", _parent, doc="Object that the address is allocated to."),
         AGE,
     ),
     rules=_rules,

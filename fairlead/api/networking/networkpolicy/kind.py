@@ -17,55 +17,92 @@ from fairlead.machinery.status import FieldError, forbidden, invalid, not_suppor
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("Ingress", "Egress")
-_PORT_DOC = Doc("A port by number or by the name that a container gives it; all of them unless given.")
+_PORT_DOC = Doc("Port number, or name of a container port; all ports if absent.")
 
 
 class NetworkPolicyPort(Record):
-    endPort: Annotated[Int32, Doc("With a number in `port`: the last of a range of ports.")] | None = None
+    endPort: (
+        Annotated[Int32, Doc("Last port of a range that starts at `port`; requires a number in `port`.")] | None
+    ) = None
     port: Annotated[IntOrString, _PORT_DOC] | None = None
-    protocol: Annotated[str, Doc("TCP, UDP or SCTP; TCP unless given.")] | None = None
+    protocol: Annotated[str, Doc("Transport protocol that the rule matches: TCP (default), UDP or SCTP.")] | None = None
 
 
 class IPBlock(Record):
-    cidr: Annotated[str, Doc("The addresses meant.")] = ""
-    except_: Annotated[Strings, Doc("Parts of them that are not meant.")] = msgspec.field(name="except", default=[])
+    cidr: Annotated[str, Doc("Address range in CIDR form that the rule matches.")] = ""
+    except_: Annotated[Strings, Doc("Address ranges within `cidr` that the rule does not match.")] = msgspec.field(
+        name="except", default=[]
+    )
 
 
 class NetworkPolicyPeer(Record):
-    ipBlock: Annotated[IPBlock, Doc("Addresses; not together with the others.")] | None = None
+    ipBlock: Annotated[IPBlock, Doc("Address range of the peers; mutually exclusive with the selectors.")] | None = None
     namespaceSelector: (
-        Annotated[LabelSelector, Atomic(), Doc("Namespaces whose pods are meant; an empty one finds all.")] | None
+        Annotated[LabelSelector, Atomic(), Doc("Label selector of the peers' namespaces; all namespaces if empty.")]
+        | None
     ) = None
     podSelector: (
-        Annotated[LabelSelector, Atomic(), Doc("Pods, of the policy's own namespace or of those selected.")] | None
+        Annotated[
+            LabelSelector,
+            Atomic(),
+            Doc(
+                "Label selector of the peer pods, in the policy's namespace or in those that `namespaceSelector` "
+                "selects."
+            ),
+        ]
+        | None
     ) = None
 
 
 class NetworkPolicyIngressRule(Record):
-    from_: Annotated[list[NetworkPolicyPeer], Atomic(), Doc("Who may come in; everybody unless given.")] = (
-        msgspec.field(name="from", default=[])
-    )
-    ports: Annotated[list[NetworkPolicyPort], Atomic(), Doc("On which ports; on all unless given.")] = []
+    from_: Annotated[
+        list[NetworkPolicyPeer], Atomic(), Doc("Sources from which traffic is allowed; all sources if empty.")
+    ] = msgspec.field(name="from", default=[])
+    ports: Annotated[
+        list[NetworkPolicyPort], Atomic(), Doc("Ports on which traffic is allowed; all ports if empty.")
+    ] = []
 
 
 class NetworkPolicyEgressRule(Record):
-    ports: Annotated[list[NetworkPolicyPort], Atomic(), Doc("To which ports; to all unless given.")] = []
-    to: Annotated[list[NetworkPolicyPeer], Atomic(), Doc("Where pods may connect to; anywhere unless given.")] = []
+    ports: Annotated[
+        list[NetworkPolicyPort], Atomic(), Doc("Destination ports to which traffic is allowed; all ports if empty.")
+    ] = []
+    to: Annotated[
+        list[NetworkPolicyPeer], Atomic(), Doc("Destinations to which traffic is allowed; all destinations if empty.")
+    ] = []
 
 
 class NetworkPolicySpec(Record):
-    egress: Annotated[list[NetworkPolicyEgressRule], Atomic(), Doc("What may go out.")] = []
-    ingress: Annotated[list[NetworkPolicyIngressRule], Atomic(), Doc("What may come in.")] = []
-    podSelector: Annotated[LabelSelector, Atomic(), Doc("Whose traffic it is about; an empty one finds all pods.")] = (
-        msgspec.field(default_factory=LabelSelector)
-    )
-    policyTypes: Annotated[Strings, Doc("Ingress, Egress or both; found out from the rules unless given.")] = []
+    egress: Annotated[
+        list[NetworkPolicyEgressRule],
+        Atomic(),
+        Doc("Rules for traffic from the selected pods; traffic that matches any rule is allowed."),
+    ] = []
+    ingress: Annotated[
+        list[NetworkPolicyIngressRule],
+        Atomic(),
+        Doc("Rules for traffic to the selected pods; traffic that matches any rule is allowed."),
+    ] = []
+    podSelector: Annotated[
+        LabelSelector,
+        Atomic(),
+        Doc("Label selector of the pods that the policy applies to; all pods of the namespace if empty."),
+    ] = msgspec.field(default_factory=LabelSelector)
+    policyTypes: Annotated[
+        Strings,
+        Doc(
+            "Directions that the policy restricts: Ingress, Egress or both; default Ingress, and Egress if "
+            "there are egress rules."
+        ),
+    ] = []
 
 
 class NetworkPolicy(Object):
-    """Which traffic a group of pods may have."""
+    """Rules for the traffic that a group of pods may receive and send."""
 
-    spec: Annotated[NetworkPolicySpec, Doc("What is allowed.")] = msgspec.field(default_factory=NetworkPolicySpec)
+    spec: Annotated[NetworkPolicySpec, Doc("Desired state of the policy: selected pods and rules.")] = msgspec.field(
+        default_factory=NetworkPolicySpec
+    )
 
 
 def _ports(policy: NetworkPolicy) -> Iterator[NetworkPolicyPort]:
@@ -178,7 +215,7 @@ NETWORK_POLICY = Kind(
         Column(
             "Pod-Selector",
             lambda policy, _: or_none(render_selector(policy.spec.podSelector)),
-            doc="Whose traffic it is about.",
+            doc="Label selector of the pods that the policy applies to.",
         ),
         AGE,
     ),

@@ -19,20 +19,30 @@ _FIXED = "field is immutable"
 
 class ServiceCIDRSpec(Record):
     cidrs: Annotated[
-        Strings, Doc("One range, or one of each family; once given they stay, a second may be added.")
+        Strings,
+        Doc(
+            "Address ranges in CIDR form, at most one per IP family; a second family may be added, all else "
+            "is immutable."
+        ),
     ] = []
 
 
 class ServiceCIDRStatus(Record):
-    conditions: Annotated[list[Condition], BY_TYPE, Doc("Ready: whether addresses are taken from it.")] = []
+    conditions: Annotated[
+        list[Condition],
+        BY_TYPE,
+        Doc("Most recent observations of the range; Ready is True if addresses are allocated from the range."),
+    ] = []
 
 
 class ServiceCIDR(Object):
-    """A range that the addresses of services are taken from."""
+    """Address range from which cluster IPs of services are allocated."""
 
-    spec: Annotated[ServiceCIDRSpec, Doc("Which range.")] = msgspec.field(default_factory=ServiceCIDRSpec)
-    status: Annotated[ServiceCIDRStatus, Doc("Whether it is in use.")] = msgspec.field(
-        default_factory=ServiceCIDRStatus
+    spec: Annotated[ServiceCIDRSpec, Doc("Desired state of the range: its CIDRs.")] = msgspec.field(
+        default_factory=ServiceCIDRSpec
+    )
+    status: Annotated[ServiceCIDRStatus, Doc("Most recently observed state of the range; written by the system.")] = (
+        msgspec.field(default_factory=ServiceCIDRStatus)
     )
 
 
@@ -78,7 +88,7 @@ SERVICE_CIDR = Kind(
     status=True,
     columns=(
         NAME,
-        Column("CIDRs", lambda found, _: ",".join(found.spec.cidrs), doc="Its ranges."),
+        Column("CIDRs", lambda found, _: ",".join(found.spec.cidrs), doc="Address ranges in CIDR form."),
         AGE,
     ),
     prepare_create=_prepare_create,

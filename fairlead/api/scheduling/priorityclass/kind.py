@@ -23,20 +23,18 @@ _SYSTEM_PREFIX = "system-"
 
 
 class PriorityClass(Object):
-    """A name for a priority of pods."""
+    """Name for a priority that pods can refer to."""
 
-    value: Annotated[Int32, Doc("Priority that pods of this class get; a higher number is more important.")] = (
-        msgspec.field(default_factory=int)
-    )
+    value: Annotated[
+        Int32, Doc("Priority of pods that use the class; pods with a higher number are scheduled first.")
+    ] = msgspec.field(default_factory=int)
     globalDefault: Annotated[
-        bool, Doc("Whether pods that name no class get this one. At most one class may be the default.")
+        bool,
+        Doc("Set to true to make the class the default of pods without one; at most one class may be the default."),
     ] = False
-    description: Annotated[str, Doc("Explains when to use this class.")] = ""
+    description: Annotated[str, Doc("Explanation, for people, of the purpose of the class.")] = ""
     preemptionPolicy: (
-        Annotated[
-            str, Doc("Whether pods of this class may displace less important ones: PreemptLowerPriority or Never.")
-        ]
-        | None
+        Annotated[str, Doc("Preemption by pods of the class: PreemptLowerPriority (default) or Never.")] | None
     ) = None
 
 
@@ -107,12 +105,17 @@ PRIORITY_CLASS = Kind(
     undeletable={name: "this is a system priority class and cannot be deleted" for name, _, _ in SYSTEM_CLASSES},
     columns=(
         NAME,
-        Column("Value", lambda found, _: found.value, type="integer", doc="Priority of the class's pods."),
+        Column("Value", lambda found, _: found.value, type="integer", doc="Priority of pods that use the class."),
         Column(
-            "Global-Default", lambda found, _: found.globalDefault, type="boolean", doc="Whether it is the default."
+            "Global-Default",
+            lambda found, _: found.globalDefault,
+            type="boolean",
+            doc="True if pods without a class get this class.",
         ),
         AGE,
-        Column("PreemptionPolicy", lambda found, _: found.preemptionPolicy or "", doc="Whether pods displace others."),
+        Column(
+            "PreemptionPolicy", lambda found, _: found.preemptionPolicy or "", doc="Preemption by pods of the class."
+        ),
     ),
     default=_default,
     rules=_rules,
