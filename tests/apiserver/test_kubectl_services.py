@@ -317,28 +317,32 @@ FIELD: ports <[]ServicePort>
 
 
 DESCRIPTION:
-    What it listens on.
+    Ports of the service; required unless the service is headless or an
+    ExternalName.
 \x20\x20\x20\x20
 FIELDS:
   appProtocol\t<string>
-    What is spoken on it, such as kubernetes.io/h2c.
+    Application protocol of the port, as a hint for clients, such as
+    kubernetes.io/h2c.
 
   name\t<string>
-    Its name; needed where there are several.
+    Name of the port, a DNS label unique in the service; required if there are
+    several ports.
 
   nodePort\t<integer>
-    The port on every node, for NodePort and LoadBalancer; chosen unless given.
+    Port opened on every node if `type` is NodePort or LoadBalancer; allocated
+    from the node port range if 0.
 
   port\t<integer>
-    Where clients connect to.
+    Port number that clients connect to on the service's address, 1 to 65535.
 
   protocol\t<string>
   enum: SCTP, TCP, UDP
-    TCP, UDP or SCTP.
+    Transport protocol of the port: TCP (default), UDP or SCTP.
 
   targetPort\t<IntOrString>
-    The port on the pods, by number or by the name a container gives it; the
-    same as `port` unless given.
+    Port on the pods, as a number or the name of a container port; default: the
+    value of `port`.
 
 
 """
