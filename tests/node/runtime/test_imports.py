@@ -1,4 +1,4 @@
-"""What a zygote has in memory: the import contracts name what is known, this test sees everything."""
+"""Checks everything that a zygote imports; the import contracts name only what is known."""
 
 from __future__ import annotations
 
