@@ -109,7 +109,8 @@ async def _answers() -> None:
             await asyncio.sleep(0.01)
 
 
-LOOK = "while grep -qs 434[3] /proc/[0-9]*/cmdline; do :; done; pgrep -x sleep -a"  # a kill takes its time
+LOOK = "while pgrep -x sleep -a | grep -v '^1 ' | grep -qv defunct; do :; done; pgrep -x sleep -a"
+"""A killed process loses its command line a moment before it is defunct."""
 
 
 def test_what_a_debugger_leaves_running_ends_with_it() -> None:
