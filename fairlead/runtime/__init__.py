@@ -1,1 +1,1 @@
-"""How a component talks to the API: client, watch cache, work queue and the reconcile loop."""
+"""The library by which components talk to the API: client, watch cache, work queue and the reconcile loop."""

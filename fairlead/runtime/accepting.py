@@ -1,7 +1,7 @@
-"""Accepts connections without asyncio's servers, which know no limit.
+"""Accepts connections without asyncio's servers, which have no connection limit.
 
-What must stay true: a listening socket without a descriptor for the next connection costs nothing until one is free.
-An asyncio server then writes a traceback for each place in the backlog, and starts as many timers that repeat it.
+What must stay true: if no file descriptor is free for the next connection, a listening socket waits without cost. An
+asyncio server would write a traceback for each connection in the backlog, and start as many timers that repeat it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import socket
 from collections.abc import Callable
 
 ACCEPTS_A_TURN = 8
-"""Few, so that a connection gets many turns of the event loop before as many new ones as there may be push it out."""
+"""Connections accepted in one turn of the event loop. A small number, so that open connections get their turns between
+the accepts."""
 _PAUSE_S = 0.02
-"""Without descriptors, until that of a connection just closed is free."""
+"""The pause if no file descriptor is free; closing a connection frees one."""
 
 
 class Acceptor:
-    """Passes on each connection of one listening socket, which it owns, from `start` until `close`."""
+    """Passes on each connection of one listening socket, from `start` until `close`. Owns the socket."""
 
     def __init__(
         self,
@@ -26,7 +27,7 @@ class Acceptor:
         *,
         exhausted: Callable[[], object],
     ) -> None:
-        """Calls `exhausted`, which may close a connection, if there is no descriptor for the next one."""
+        """Calls `exhausted` if no descriptor is free for the next connection; the function may close a connection."""
         self._listener = listener
         self._accepted = accepted
         self._exhausted = exhausted
@@ -35,12 +36,12 @@ class Acceptor:
         listener.setblocking(False)
 
     def start(self) -> None:
-        """Accepts from now on."""
+        """Starts to accept connections."""
         if not self._closed:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accepts no more, and closes the listening socket."""
+        """Stops accepting and closes the listening socket."""
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._listener.fileno())
@@ -52,8 +53,9 @@ class Acceptor:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
-            except OSError:  # no descriptors, or no memory
-                if not turn:  # later in a turn perhaps none waits: the kernel looks for a descriptor first
+            except OSError:  # out of descriptors or memory
+                # Later in a turn the backlog may be empty: the kernel allocates a descriptor before it looks.
+                if not turn:
                     self._exhausted()
                     self._loop.remove_reader(self._listener.fileno())
                     self._loop.call_later(_PAUSE_S, self.start)

@@ -1,8 +1,8 @@
-"""Carries plans out: the one place where controllers write.
+"""Carries out plans; the only place in which controllers write.
 
-Creates and deletes run in growing batches (1, 2, 4, ...), so that what the server refuses once is not asked a
-thousand times. Every answer goes into the informers, so the next look sees our own writes. A refused write
-does not stop the writes that do not depend on it; the first error is raised in the end.
+Creates and deletes run in growing batches (1, 2, 4, ...): if the server refuses one write, a thousand like it are not
+sent. Every answer is put into the informers, so the next reconcile sees our own writes. A refused write does not stop
+the writes that do not depend on it; the first error is raised at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_BATCH = 64
 
 
 class Applier:
-    """Applies plans through one client; `informers` learn of every write, `recorder` of every note."""
+    """Applies plans through one client. Writes go into `informers`, event records into `recorder`."""
 
     def __init__(self, client: Client, *, informers: InformerSet, recorder: Recorder, clock: Clock) -> None:
         self._client = client
@@ -36,7 +36,7 @@ class Applier:
         self._clock = clock
 
     async def apply(self, plan: Plan) -> None:
-        """Raises the first StatusError or ConnectionError met, after all that could be done is done."""
+        """Writes all that can be written, then raises the first StatusError or ConnectionError that occurred."""
         errors: list[StatusError | ConnectionError] = []
         await self._batches(plan.create, self._create, errors)
         await self._batches(plan.update, self._update, errors)
@@ -77,7 +77,7 @@ class Applier:
             made = await self._client.create(write.kind, write.obj)
         except StatusError as error:
             if is_namespace_terminating(error):
-                return  # what owns the object goes too: neither news nor worth another try
+                return  # The owner of the object is deleted too: neither an event nor a retry helps.
             self._failed(write.failed, error)
             raise
         self._wrote(write.kind, made)
@@ -126,7 +126,7 @@ class Applier:
             informer.wrote(obj)
 
     def _failed(self, note: Note | None, error: StatusError) -> None:
-        # A conflict, or a name gone meanwhile, is settled by looking again: no news for users.
+        # A conflict, or an object deleted meanwhile, is resolved by the next reconcile: users need no event.
         if note is not None and error.code not in (404, 409):
             self._recorder.event(note.about, note.type, note.reason, note.message.replace("{error}", error.message))
 

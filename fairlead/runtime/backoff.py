@@ -6,7 +6,7 @@ import random
 
 
 class Backoff:
-    """`next()` doubles from `base_s` up to `cap_s`, each value drawn from its upper half; `reset()` starts over."""
+    """`next()` doubles the delay from `base_s` up to `cap_s` and draws from its upper half; `reset()` starts over."""
 
     def __init__(self, *, base_s: float, cap_s: float, rng: random.Random) -> None:
         self._base_s = base_s

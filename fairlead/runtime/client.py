@@ -1,4 +1,4 @@
-"""The one client interface. Components take a `Client`; which transport carries it is `cmd/`'s choice."""
+"""The client interface of all components. `cmd/` chooses the transport that carries it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PatchType = Literal[
 
 
 class Client(Protocol):
-    """Typed verbs. All raise `StatusError` for an API error and `ConnectionError` where no server answers."""
+    """Typed verbs. All raise `StatusError` for an API error and `ConnectionError` if the server does not answer."""
 
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T: ...
 
@@ -46,7 +46,7 @@ class Client(Protocol):
     ) -> AsyncIterator[WatchEvent[T]]: ...
 
     async def create(self, kind: Kind[T], obj: T) -> T:
-        """Into `obj.metadata.namespace`."""
+        """Creates the object in `obj.metadata.namespace`."""
         ...
 
     async def update(self, kind: Kind[T], obj: T, *, subresource: str = "") -> T: ...
@@ -74,5 +74,5 @@ class Client(Protocol):
     ) -> None: ...
 
     async def raw(self, method: str, path: str, *, body: bytes = b"", query: Mapping[str, str] | None = None) -> bytes:
-        """Any other request, such as `pods/binding` or `serviceaccounts/token`."""
+        """Sends any other request, such as `pods/binding` or `serviceaccounts/token`."""
         ...

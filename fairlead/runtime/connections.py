@@ -1,8 +1,9 @@
-"""Which connections a server has, and which it closes if there are too many.
+"""The open connections of a server, and the choice of those to close if there are too many.
 
 What must stay true: a client that authenticates in time is served, however many connections others open. A new
-connection is never refused for the sake of unauthenticated ones: the oldest of these goes. Of authenticated ones the
-oldest of the user with the most connections goes, so that no user can lock out another one.
+connection is never refused because of unauthenticated ones: the oldest unauthenticated connection is closed instead.
+Among authenticated connections, the oldest of the user with the most connections is closed, so that no user can lock
+out another.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections a server holds."""
+    """The greatest numbers of connections that a server keeps open."""
 
     unauthenticated: int = 256
     authenticated: int = 8192
@@ -50,7 +51,7 @@ class Connections:
             self._close(next(iter(self._strangers)))
 
     def authenticated(self, connection: Connection, user: str) -> None:
-        """Notes who uses the connection."""
+        """Records the user of the connection."""
         if connection not in self._strangers:
             return
         del self._strangers[connection]
@@ -61,7 +62,7 @@ class Connections:
             self._close(next(iter(self._users[greediest])))
 
     def remove(self, connection: Connection) -> None:
-        """Forgets a connection that has ended."""
+        """Removes a connection that has ended."""
         self._strangers.pop(connection, None)
         user = self._user_of.pop(connection, None)
         if user is not None:
@@ -70,7 +71,7 @@ class Connections:
                 del self._users[user]
 
     def shed(self) -> None:
-        """Closes the oldest unauthenticated connection, if there is one."""
+        """Closes the oldest unauthenticated connection, if any."""
         for oldest in list(self._strangers)[:1]:
             self._close(oldest)
 

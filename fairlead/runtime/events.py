@@ -1,7 +1,7 @@
-"""Records core/v1 Events: what happened, for people. Never fails and never delays whoever records.
+"""Records core/v1 Events for people to read. Recording never raises and never waits.
 
-The same happening again counts up one Event. One object may send 25 at once and one more every five minutes
-(upstream's limits), so a crash loop cannot fill the store.
+A repeated occurrence raises the count of one Event. One object may send 25 Events at once and then one every five
+minutes (upstream's limits), so a crash loop cannot fill the store.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AT_ONCE = 8
 
 @dataclass(slots=True)
 class _Seen:
-    """An event's identity on the server, and how often it happened so far."""
+    """An event's identity on the server, and the number of its occurrences so far."""
 
     name: str
     namespace: str
@@ -61,7 +61,7 @@ def reference_to(obj: Object, *, field_path: str = "") -> ObjectReference:
 
 
 class Recorder:
-    """`event(...)` from anywhere; `run()` sends. `component` and `host` are the event's source."""
+    """Records Events from anywhere by `event(...)`; `run()` sends them. `component` and `host` name the source."""
 
     def __init__(self, client: Client, *, component: str, clock: Clock, host: str = "", log: Log = SILENT) -> None:
         self._client = client
@@ -76,7 +76,7 @@ class Recorder:
         self._stamp = 0
 
     def event(self, about: Object | ObjectReference, type: EventKind, reason: str, message: str) -> None:
-        """Records one happening about an object, or about the part of it that a reference names."""
+        """Records one occurrence about an object, or about the part of it that a reference names."""
         ref = about if isinstance(about, ObjectReference) else reference_to(about)
         subject = f"{ref.kind} {ref.namespace}/{ref.name} {ref.uid}"
         if not self._allowed(subject):
@@ -86,7 +86,7 @@ class Recorder:
         self._wake.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -1,9 +1,9 @@
-"""A client with a small server inside it, in memory: for tests of whatever talks to the API.
+"""A client with a small in-memory server, for tests of components that use the API.
 
-It keeps what clients rely on: one revision counter, conflicts, uid preconditions, generated names, finalizers,
-graceful pod deletion, status apart from the rest, selectors, watches that resume. `tests/contract/test_client.py` holds
-it to that beside the API server. It knows no defaults and checks nothing, not even that a namespace exists:
-`fairlead.apiserver` over a memory store is the thing for that.
+The server keeps what clients rely on: one revision counter, conflicts, uid preconditions, generated names, finalizers,
+graceful pod deletion, a separate status, selectors, and watches that resume. `tests/contract/test_client.py` runs the
+same tests over this server and over the API server. The server sets no defaults and validates nothing, not even that a
+namespace exists: use `fairlead.apiserver` over a memory store for that.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class _Change:
     type: EventType
     key: Key
     tree: Tree
-    """Of a deleted object, its last state under the revision of the deletion."""
+    """The object; for a deleted one, its last state with the revision of the deletion."""
     before: Tree | None
 
 
 class FakeClient:
-    """Implements `Client`. `down = True` makes every request fail as if nothing listened."""
+    """Implements `Client`. `down = True` makes every request fail as if the connection were refused."""
 
     def __init__(self, *, clock: Clock, ids: IdSource) -> None:
         self.down = False
@@ -68,7 +68,7 @@ class FakeClient:
         self._revision = 0
         self._objects: dict[Key, Tree] = {}
         self._kinds: dict[str, Kind[Any]] = {}
-        """By resource: the kinds of which something was created."""
+        """The kinds of the objects created so far, by resource."""
         self._history: list[_Change] = []
         self._compacted = 0
         self._changed: set[asyncio.Event] = set()
@@ -181,7 +181,7 @@ class FakeClient:
             self._commit("MODIFIED", key, _tree(whole, verdict.obj))
 
     async def raw(self, method: str, path: str, *, body: bytes = b"", query: Mapping[str, str] | None = None) -> bytes:
-        """Bindings, namespace finalization, limited lists and collection deletes."""
+        """Handles bindings, namespace finalization, limited lists and collection deletes."""
         self._allow(method.lower(), path)
         parts = path.strip("/").split("/")
         if parts[-1] == "binding":
@@ -195,12 +195,12 @@ class FakeClient:
         return b"{}"
 
     def compact(self) -> None:
-        """Forgets the history: watches from the past get 410."""
+        """Drops the history: watches that start in the past get 410."""
         self._compacted = self._revision
         self._history.clear()
 
     def interrupt(self, *, down: bool) -> None:
-        """Takes the server away, and every watch with it, or brings it back."""
+        """Stops the server and every watch, or starts the server again."""
         self.down = down
         self._wake_all()
 
@@ -290,7 +290,7 @@ def _tree(kind: Kind[Any], obj: Object) -> Tree:
 
 
 class _Selection:
-    """What a list or a watch is about."""
+    """The objects that a list or a watch selects."""
 
     def __init__(self, kind: Kind[Any], namespace: str, labels: str, fields: str) -> None:
         self._kind = kind
@@ -313,7 +313,7 @@ class _Selection:
         return self._labels.matches(obj.metadata.labels) and self._fields.matches(lambda field: self._read[field](obj))
 
     def event_type(self, change: _Change) -> EventType | None:
-        """Returns what the change is to a watch: an object may enter or leave the selection."""
+        """Returns the event type of a change for this watch: an object may enter or leave the selection."""
         before = change.before is not None and self.holds(change.key, change.before)
         after = change.type != "DELETED" and self.holds(change.key, change.tree)
         if after:
@@ -339,11 +339,11 @@ _PATCHES: dict[PatchType, Callable[[Any, Any, Schema], Any]] = {
 
 
 _MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData"})
-"""Fields of which every entry counts, an empty value too."""
+"""Fields in which every entry counts, an empty value too."""
 
 
 def _sparse(tree: Any) -> Any:
-    """Without what is empty: a write that changes only that is no change."""
+    """Returns the tree without empty values: a write that only changes these changes nothing."""
     if isinstance(tree, dict):
         small = {key: value if key in _MAPS else _sparse(value) for key, value in tree.items()}
         return {key: value for key, value in small.items() if value not in ({}, [], None, "")}
@@ -351,7 +351,7 @@ def _sparse(tree: Any) -> Any:
 
 
 class JumpLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer when nothing is ready: hours pass in milliseconds."""
+    """An event loop whose clock jumps to the next timer if nothing is ready: hours pass in milliseconds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -367,6 +367,6 @@ class JumpLoop(asyncio.SelectorEventLoop):
 
 
 def run_jumping(work: Coroutine[Any, Any, R]) -> R:
-    """Runs to the end on a `JumpLoop`."""
+    """Runs the work to its end on a `JumpLoop`."""
     with asyncio.Runner(loop_factory=JumpLoop) as runner:
         return runner.run(work)

@@ -1,8 +1,8 @@
-"""The transport over the network: HTTP/1.1 with keep-alive, the protocol by h11, the bytes by asyncio's streams.
+"""The transport over the network: HTTP/1.1 with keep-alive, by h11 over asyncio's streams.
 
-What must stay true: an answer is read to its end before its connection is used again; a connection that was left in
-the middle of anything is closed. A request on a connection that the server had closed while it was idle is repeated on
-a new one if it only reads. A watch has no total time-out; a half-dead peer is found by TCP.
+What must stay true: an answer is read to its end before its connection is used again; a connection is closed if it was
+left in the middle of an exchange. If the server closed an idle connection, a request on it that only reads is repeated
+on a new one. A watch has no total time-out; TCP finds a half-dead peer.
 
 Rejected: aiohttp's client (10 MB and 0.16 s of import in every process that is only a client).
 """
@@ -25,12 +25,12 @@ _REQUEST_S = 60.0
 _READ = 1 << 16
 _MAX_HEAD = 1 << 18
 _IDLE_S = 60.0
-"""How long an unused connection is kept; servers close theirs after 90 s."""
+"""Time for which an unused connection is kept; servers close theirs after 90 s."""
 _MOST_IDLE = 16
 
 
 class _Connection:
-    """One connection with the protocol's state."""
+    """One connection with the state of the protocol."""
 
     __slots__ = ("idle_since", "protocol", "reader", "used", "writer")
 
@@ -39,7 +39,7 @@ class _Connection:
         self.reader = reader
         self.writer = writer
         self.used = False
-        """An answer was read from it before."""
+        """True after the first answer was read from the connection."""
         self.idle_since = 0.0
 
     async def send(self, head: h11.Request, body: bytes) -> None:
@@ -51,7 +51,7 @@ class _Connection:
         await self.writer.drain()
 
     async def head(self) -> h11.Response:
-        """The head of the answer; interim answers (1xx) are skipped."""
+        """Returns the head of the answer; skips interim answers (1xx)."""
         while True:
             event = await self._event()
             if isinstance(event, h11.Response):
@@ -61,7 +61,7 @@ class _Connection:
                 raise ConnectionError("the server closed the connection before an answer")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body, in pieces as they come; each holds all that has come."""
+        """Yields the body in pieces as they arrive; each piece holds all bytes that have arrived."""
         while True:
             pieces: list[bytes] = []
             event = await self._event()
@@ -81,7 +81,7 @@ class _Connection:
         return event
 
     def reusable(self) -> bool:
-        """Whether another request may be sent; makes the protocol ready for it."""
+        """Returns whether another request may be sent; resets the protocol for it."""
         if self.protocol.our_state is h11.DONE and self.protocol.their_state is h11.DONE:
             self.protocol.start_next_cycle()
             return True
@@ -95,7 +95,7 @@ class _Connection:
 
 
 class HttpTransport:
-    """Implements `Transport`. Opens connections as needed; `close` it when done."""
+    """Implements `Transport`. Opens connections as needed, until `close`."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class HttpTransport:
         token: Callable[[], str] | None = None,
         server_name: str = "",
     ) -> None:
-        """`token` is called before each request, since tokens are renewed; an empty one is not sent. `server_name` is
-        what the server's certificate says, if that is not the URL's host. For `https` a missing `ssl_context` means the
-        system's authorities."""
+        """Calls `token` before each request, since tokens are renewed; an empty token is not sent. `server_name` is the
+        name in the server's certificate, if that is not the URL's host. For `https`, without an `ssl_context` the
+        system's certificate authorities are trusted."""
         url = urlsplit(base_url)
         self._tls = (ssl_context or ssl.create_default_context()) if url.scheme == "https" else None
         self._server_name = server_name
@@ -206,14 +206,14 @@ class HttpTransport:
 
 
 def target_of(request: Request) -> str:
-    """The path, which is encoded already, and the query."""
+    """Returns the path, which is encoded already, with the query."""
     query = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in request.query.items())
     return f"{request.path}?{query}" if query else request.path
 
 
 @contextmanager
 def _as_connection_error() -> Iterator[None]:
-    """Turns whatever a network or a peer does wrong into ConnectionError."""
+    """Turns every error of the network or of the peer into ConnectionError."""
     try:
         yield
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""A second way into an informer's cache: objects by any facts that a function reads off them."""
+"""An index of an informer's cache: objects by any facts that a function computes from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T", bound=Object)
 
 
 class Index(Generic[T]):
-    """`get(fact)`: the cached objects that have it, in key order."""
+    """`get(fact)` returns the cached objects that have the fact, in key order."""
 
     def __init__(self, informer: Informer[T], facts: Callable[[T], Iterable[str]]) -> None:
         self._items = informer.items
@@ -48,6 +48,6 @@ def by_namespace(obj: Object) -> Iterable[str]:
 
 
 def by_controller(obj: Object) -> Iterable[str]:
-    """The uid of the object's managing owner; what has none is under `<namespace>/`."""
+    """Returns the uid of the object's managing owner; an object without one is indexed under `<namespace>/`."""
     owner = controller_of(obj.metadata)
     return (owner.uid,) if owner else (f"{obj.metadata.namespace}/",)

@@ -1,8 +1,8 @@
-"""A cache of one kind's objects, kept true by a `Reflector`, whatever happens to the server.
+"""A cache of one kind's objects, kept up to date by a `Reflector` through outages of the server.
 
-- The cache is never behind our own writes: `wrote` and `deleted` put them in before the watch brings them, so
-  no controller needs "expectations". A watch event older than what is cached is dropped.
-- Handlers run at once, in the event loop, and only where something changed. What one of them raises is logged.
+- The cache is never behind our own writes: `wrote` and `deleted` enter them before the watch reports them, so no
+  controller needs "expectations". A watch event older than the cached object is dropped.
+- Handlers run at once, in the event loop, and only for changes. An exception of a handler is logged.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from fairlead.runtime.streams import closing
 
 T = TypeVar("T", bound=Object)
 Handler = Callable[[str, T | None, T | None], object]
-"""`handler(key, old, new)`: old is None for what is new, new is None for what is gone."""
+"""`handler(key, old, new)`: old is None for a new object, new is None for a deleted one."""
 
 _RETRY_BASE_S = 0.05
 _RETRY_CAP_S = 2.0
 
 
 class Informer(Generic[T]):
-    """`items` by key; `synced` is set after the first complete list."""
+    """The cached objects are `items`, by key; `synced` is set after the first complete list."""
 
     def __init__(
         self,
@@ -49,15 +49,16 @@ class Informer(Generic[T]):
         self.kind = kind
         self.items: dict[str, T] = {}
         self.interrupted = False
-        """The server was lost and has not been heard from since: what is cached may be old."""
+        """True from the loss of the server until its next answer: the cache may be old."""
         self.own_write = False
-        """True while handlers hear of a write of this process: its only writer need not look again."""
+        """True while handlers are called for a write of this process: a kind's only writer need not reconcile again."""
         self._log = log
         self._handlers: list[Handler[T]] = []
         self._on_return: list[Callable[[], object]] = []
         self._revision = 0
         self._listed: set[str] = set()
-        # Seeded by what it watches: informers spread out when a server comes back, and every run spreads alike.
+        # Seeded by the resource and selectors: informers reconnect at different times after an outage, equally in every
+        # run.
         rng = random.Random(f"{kind.resource} {fields} {labels}")
         self._reflector = Reflector(
             _ClientSource(client, kind, fields=fields, labels=labels),
@@ -70,20 +71,20 @@ class Informer(Generic[T]):
 
     @property
     def revision(self) -> int:
-        """All changes up to this one have been told to the handlers."""
+        """Returns the revision up to which the handlers have been called for all changes."""
         return self._revision
 
     def get(self, key: str) -> T | None:
         return self.items.get(key)
 
     def add_handler(self, handler: Handler[T]) -> None:
-        """From now on every change; what is cached already is told at once."""
+        """Calls the handler for every object in the cache now, and for every change from now on."""
         self._handlers.append(handler)
         for key, item in list(self.items.items()):
             handler(key, None, item)
 
     def add_return_handler(self, handler: Callable[[], object]) -> None:
-        """Called when the server is heard from again after an interruption, before what it says is taken in."""
+        """Adds a handler of the server's return after an interruption. Called before the new state enters the cache."""
         self._on_return.append(handler)
 
     async def run(self) -> None:
@@ -91,7 +92,7 @@ class Informer(Generic[T]):
         await self._reflector.run()
 
     def wrote(self, obj: T) -> None:
-        """Takes over an answer to our own write, unless the watch has brought it, or what came after, already."""
+        """Enters the answer to our own write, unless the watch has reported that write or a later one already."""
         revision = revision_of(obj.metadata)
         if revision <= self._revision:
             return
@@ -103,7 +104,7 @@ class Informer(Generic[T]):
             self.own_write = False
 
     def deleted(self, key: str, uid: str, now: Instant) -> None:
-        """The server has taken our delete: until the watch tells more, the object is seen as terminating."""
+        """Marks a deleted object as terminating until the watch reports its removal."""
         old = self.items.get(key)
         if old is None or old.metadata.uid != uid or old.metadata.deletionTimestamp:
             return
@@ -111,7 +112,7 @@ class Informer(Generic[T]):
         self._put(key, old, msgspec.structs.replace(old, metadata=meta))
 
     def list_began(self) -> None:
-        """Implements `Sink`, as the next five do."""
+        """Implements `Sink`, like the next five methods."""
         self._listed = set()
 
     def listed(self, items: Sequence[T]) -> None:
@@ -149,7 +150,7 @@ class Informer(Generic[T]):
             self._put(key, old, item)
 
     def batch_ended(self) -> None:
-        """Handlers have acted already."""
+        """Does nothing: the handlers have been called for each change."""
 
     def lost(self, error: Exception) -> None:
         self.interrupted = True
@@ -199,7 +200,7 @@ class _ClientSource(Generic[T]):
 
 
 class InformerSet:
-    """One informer for each (kind, fields, labels), shared by all who ask."""
+    """The informers of a process: one for each (kind, fields, labels), shared by all users."""
 
     def __init__(self, client: Client, *, log: Log = SILENT) -> None:
         self._client = client
@@ -209,7 +210,7 @@ class InformerSet:
         self._nursery: Nursery | None = None
 
     def of(self, kind: Kind[T], *, fields: str = "", labels: str = "") -> Informer[T]:
-        """Also while the set is running: the new one then starts at once."""
+        """Returns the informer; a new one starts at once if the set is running."""
         key = (f"{kind.resource} {kind.type.__name__}", fields, labels)
         found = self._informers.get(key)
         if found is None:
@@ -220,11 +221,11 @@ class InformerSet:
         return cast("Informer[T]", found)
 
     def cached(self, kind: Kind[T]) -> Informer[T] | None:
-        """The unfiltered informer of the kind, if anybody asked for one."""
+        """Returns the unfiltered informer of the kind, if it exists."""
         return self._informers.get((f"{kind.resource} {kind.type.__name__}", "", ""))
 
     def drop(self, kind: Kind[Any]) -> None:
-        """Ends the kind's informers, whose handlers hear nothing more: the kind is served no longer."""
+        """Ends the kind's informers, and with them the calls of their handlers, after the kind was removed."""
         name = f"{kind.resource} {kind.type.__name__}"
         for key in [key for key in self._informers if key[0] == name]:
             del self._informers[key]
@@ -232,7 +233,7 @@ class InformerSet:
                 task.cancel()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         async with Nursery() as nursery:
             self._nursery = nursery
             for key, informer in list(self._informers.items()):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 
 class LineSplitter:
-    """Takes chunks and returns the lines that are complete, without the newlines and without empty lines.
+    """Accepts chunks and returns the complete lines, without newlines and without empty lines.
 
-    A line may be of any length and lie in any number of chunks; the work is linear in the bytes."""
+    A line may have any length and span any number of chunks; the work is linear in the bytes.
+    """
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []

@@ -1,7 +1,6 @@
-"""The reconcile loop, written once: take a key, look, decide, apply; back off where it fails.
+"""The reconcile loop: gets a key, reads the caches, decides, applies; backs off after an error.
 
-This is the only code of the controllers with `except Exception`: a bug in one key's planning must not stop
-the other keys.
+No other code of the controllers has `except Exception`: a bug in one key's planning must not stop the other keys.
 """
 
 from __future__ import annotations
@@ -17,18 +16,19 @@ from fairlead.runtime.plan import Plan
 from fairlead.runtime.queue import WorkQueue
 
 Look = Callable[[str], Plan | None]
-"""Reads the caches for a key and decides; None where there is nothing to decide about."""
+"""Reads the caches for a key and decides; returns None if the object is not there."""
 Step = Callable[[str], Awaitable[float | None]]
-"""Works on a key; returns after how many seconds to look again, if at all."""
+"""Works on a key; returns the seconds until the key is due again, or None."""
 
 
 class Terminal(Exception):
-    """Looking again at the same state would fail the same way: not retried."""
+    """A permanent error: reconciling the same state would fail again, so the key is not retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """What `run_controller` runs: a queue that informers' handlers feed, and the look that decides."""
+    """A controller as `run_controller` runs it: a queue that informers' handlers fill, and the function that works on a
+    key."""
 
     name: str
     queue: WorkQueue
@@ -37,7 +37,7 @@ class Controller:
 
 
 def planned(look: Look, applier: Applier) -> Step:
-    """The step of a controller that decides from caches alone."""
+    """Returns the step of a controller that decides from caches alone."""
 
     async def step(key: str) -> float | None:
         plan = look(key)
@@ -51,7 +51,7 @@ def planned(look: Look, applier: Applier) -> Step:
 
 
 async def run_controller(controller: Controller, *, log: Log) -> None:
-    """For ever. Start it once the informers are synced."""
+    """Runs until cancelled. Start the controller after the informers are synced."""
     async with asyncio.TaskGroup() as group:
         for _ in range(controller.workers):
             group.create_task(_work(controller, log.named(controller.name)))

@@ -1,4 +1,4 @@
-"""What a controller has decided, as a value. `runtime.apply` carries it out; nothing here does I/O."""
+"""The decision of a controller, as a value. `runtime.apply` carries it out; this module does no I/O."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Propagation = Literal["", "Background", "Foreground", "Orphan"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An Event to record about an object. In a note that hangs on a write, `{name}` is the name that the
-    server gave and `{error}` the server's words."""
+    """An Event to record about an object. In the message of a record attached to a write, `{name}` stands for the name
+    that the server generated and `{error}` for the server's message."""
 
     about: Object
     reason: str
@@ -33,8 +33,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A whole-object write; a conflict means another look, not an error. Without a resourceVersion in `obj`
-    it overwrites."""
+    """A write of a whole object. A conflict leads to another reconcile and is not an error. If `obj` has no
+    resourceVersion, the write overwrites."""
 
     kind: Kind[Any]
     obj: Object
@@ -56,7 +56,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Deletes exactly this object: its uid is the precondition."""
+    """A deletion of exactly this object: its uid is the precondition."""
 
     kind: Kind[Any]
     obj: Object
@@ -77,7 +77,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Carried out in this order. `status` holds updates of the `status` subresource."""
+    """The writes of one reconcile, in the order in which they are carried out. `status` holds updates of the `status`
+    subresource."""
 
     create: tuple[Create, ...] = ()
     update: tuple[Update, ...] = ()
@@ -89,7 +90,7 @@ class Plan:
     retry_after: float | None = None
 
     def __bool__(self) -> bool:
-        """Whether there is anything to write (a mere `retry_after` is not)."""
+        """Returns whether there is anything to write (`retry_after` alone does not count)."""
         return bool(self.create or self.update or self.delete or self.patch or self.call or self.status or self.events)
 
 

@@ -1,6 +1,5 @@
-"""The work queue: keys, never events. A key waits once however often it is added, is worked on by one worker
-at a time, and comes back where it was added meanwhile.
-"""
+"""The work queue of keys, never of events. A key waits once, however often it is added. One worker at a time works on a
+key; if the key is added meanwhile, it waits again afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ _CAP_S = 30.0
 
 
 class WorkQueue:
-    """`add` / `add_after` / `retry` put keys in; a worker does `key = await get()`, works, then `done(key)`."""
+    """`add`, `add_after` and `retry` put keys in; a worker calls `key = await get()`, works, then calls `done(key)`."""
 
     def __init__(self, *, rng: random.Random) -> None:
         self._rng = rng
@@ -37,7 +36,7 @@ class WorkQueue:
             self._push(key)
 
     def add_after(self, key: str, delay_s: float) -> None:
-        """Adds the key later; of several delays the shortest wins."""
+        """Adds the key later; the shortest of several delays wins."""
         if delay_s <= 0:
             self.add(key)
             return
@@ -51,7 +50,7 @@ class WorkQueue:
         self._timers[key] = loop.call_at(at, self._due, key)
 
     def retry(self, key: str) -> None:
-        """Adds the key after its own back-off, longer each time until `forget`."""
+        """Adds the key after its back-off, which grows with each call until `forget`."""
         backoff = self._backoffs.get(key)
         if backoff is None:
             backoff = self._backoffs[key] = Backoff(base_s=_BASE_S, cap_s=_CAP_S, rng=self._rng)

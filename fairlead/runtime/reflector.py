@@ -1,9 +1,10 @@
-"""List and watch: keeps a sink told of every object of one kind, whatever happens to the server.
+"""List and watch: reports every object of one kind to a sink, through outages of the server.
 
-- After a disconnect the watch goes on from the last resourceVersion; after 410, or anything odd, it lists again.
-- What the sink was told stays true until something newer is known: an outage deletes nothing.
+- After a disconnect the watch resumes from the last resourceVersion; after 410, or an unexpected error, it lists again.
+- A reported object stays valid until a newer state is known: an outage deletes nothing.
 
-It knows no kinds: a source decodes, and objects need only a `metadata` with name, namespace and resourceVersion.
+The module knows no kinds: a source decodes, and objects need only a `metadata` with name, namespace and
+resourceVersion.
 """
 
 from __future__ import annotations
@@ -28,47 +29,47 @@ DELETED = "DELETED"
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Part of a listing; `resource_version` is that of the whole."""
+    """Part of a listing; `resource_version` is that of the whole listing."""
 
     items: Sequence[T]
     resource_version: str
 
 
 class Source(Protocol[T]):
-    """Where objects come from. Both raise StatusError, ConnectionError, msgspec.MsgspecError."""
+    """The origin of objects. Both methods raise StatusError, ConnectionError, msgspec.MsgspecError."""
 
     def pages(self) -> AsyncIterator[Page[T]]:
-        """A complete listing."""
+        """Yields a complete listing."""
         ...
 
     def batches(self, resource_version: str) -> AsyncIterator[Sequence[tuple[str, T]]]:
-        """Event types and objects after the version, as many at a time as have come."""
+        """Yields event types and objects after the version, as many at a time as have arrived."""
         ...
 
 
 class Sink(Protocol[T_contra]):
-    """Where objects go. None of these may raise."""
+    """The receiver of objects. None of the methods may raise."""
 
     def list_began(self) -> None: ...
 
     def listed(self, items: Sequence[T_contra]) -> None:
-        """Part of a listing."""
+        """Receives part of a listing."""
         ...
 
     def list_ended(self, resource_version: str) -> None:
-        """All that exists has been listed: what was known before and was not among it is gone."""
+        """Ends a listing: objects known before and not listed have been deleted."""
         ...
 
     def changed(self, type: str, item: T_contra) -> None:
-        """An event of the watch; bookmarks too."""
+        """Receives an event of the watch, bookmarks too."""
         ...
 
     def batch_ended(self) -> None:
-        """A good moment to act on what was changed."""
+        """Called after a batch of changes, as a good moment to act on them."""
         ...
 
     def lost(self, error: Exception) -> None:
-        """The server cannot be reached; what is known may be old."""
+        """Called if the server cannot be reached: known objects may be out of date."""
         ...
 
 
@@ -76,7 +77,7 @@ class Reflector(Generic[T]):
     """Feeds one sink from one source (client-go's term)."""
 
     def __init__(self, source: Source[T], sink: Sink[T], *, backoff: Backoff, name: str, log: Log) -> None:
-        """`name` is what messages call the kind."""
+        """Watches the source. `name` stands for the kind in log messages."""
         self._source = source
         self._sink = sink
         self._backoff = backoff

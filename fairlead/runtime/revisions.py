@@ -1,4 +1,4 @@
-"""Revisions of objects as numbers. Free of I/O, so that plans may use it."""
+"""Revisions of objects as numbers. This module does no I/O, so that plans may use it."""
 
 from __future__ import annotations
 

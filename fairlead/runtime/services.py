@@ -1,7 +1,7 @@
-"""Services with their slices, as informers tell of them, and which of them changed since somebody last looked.
+"""Services with their slices from informers, and the set of those that changed since the last call of `drain`.
 
-For whatever follows Services one by one (proxy, relay): an event costs a look at one Service, not at all of them.
-Services and slices whose traffic nodes do not carry (`is_proxied`) are as if they were not there.
+For components that follow single Services (proxy, relay): an event costs the work for one Service, not for all.
+Services and slices whose traffic nodes do not carry (`is_proxied`) are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fairlead.service.members import is_proxied, service_of
 
 
 class ServiceView:
-    """Keys are the Service's `namespace/name`. `service_changed` and `slice_changed` are informers' handlers."""
+    """The Services by key (`namespace/name`). `service_changed` and `slice_changed` are informers' handlers."""
 
     def __init__(self) -> None:
         self._services: dict[str, Service] = {}
@@ -35,34 +35,34 @@ class ServiceView:
         return self._slices.get(key, {}).values()
 
     def keys(self) -> list[str]:
-        """Of all Services there are."""
+        """Returns the keys of all Services."""
         return list(self._services)
 
     @property
     def pending(self) -> bool:
-        """Whether there are changes that have not been taken."""
+        """Returns whether changes are waiting for `drain`."""
         return bool(self._dirty)
 
     def wake(self) -> None:
-        """Whoever waits for changes goes on, even if there are none."""
+        """Ends every `wait`, even if no Service changed."""
         self._wake.set()
 
     def mark_all(self) -> None:
-        """As if every Service had changed."""
+        """Marks every Service as changed."""
         for key in self._services:
             self._mark(key)
 
     async def wait(self) -> None:
-        """Until something changed, or somebody called `wake`."""
+        """Waits for a change, or for `wake`."""
         await self._wake.wait()
 
     async def changed(self) -> set[str]:
-        """Waits until something changed; returns which Services, and forgets that they did."""
+        """Waits for a change, then drains the set of changed keys."""
         await self._wake.wait()
         return self.drain()
 
     def drain(self) -> set[str]:
-        """As `changed`, without waiting."""
+        """Returns the keys of the Services changed since the last call, without waiting."""
         self._wake.clear()
         dirty, self._dirty = self._dirty, set()
         return dirty

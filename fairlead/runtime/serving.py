@@ -1,9 +1,9 @@
-"""Serves HTTP on listening sockets among clumsy and hostile neighbours; every aiohttp server of the project uses it.
+"""Serves HTTP on listening sockets to faulty and hostile clients; every aiohttp server of the project uses this module.
 
-What must stay true: whatever unauthenticated clients do, their number, their memory and their time are bounded, and
-nothing that they send reaches the log. Time-outs are upstream's (32 s for a TLS handshake and for a request's head,
-90 s between requests). Connections are accepted here and not by asyncio's servers, which know neither a handshake that
-is under way nor a limit.
+What must stay true: the number, memory and time of unauthenticated clients are bounded whatever they do, and nothing
+that they send reaches the log. Time-outs are upstream's (32 s for a TLS handshake and for a request's head, 90 s
+between requests). Connections are accepted here because asyncio's servers neither bound connections nor know of a TLS
+handshake in progress.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from fairlead.runtime.connections import Connections, Limits
 
 _BACKLOG = 1024
 MAX_LINE = 64 << 10
-"""Of the request line and of one header: an exec carries its command in the path."""
+"""The length limit of the request line and of each header, in bytes. An exec carries its command in the path."""
 _MAX_HEAD = 256 << 10
 _CLOSE_S = 2.0
-"""For a peer's half of the TLS closure."""
+"""Seconds to wait for the peer's half of the TLS closure."""
 _LINGER_S = 2.0
-"""For the rest of a body that is not wanted."""
+"""Seconds to read the rest of an unwanted request body."""
 _TRIM_FROM = 64
-"""Connections that must have been open at once for their memory to be worth giving back."""
+"""The number of connections open at once from which their memory is given back after they close."""
 _TRIM_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long clients may take."""
+    """Time limits for clients, in seconds."""
 
     head_s: float = 32.0
     """For a TLS handshake, and for the head of a connection's first request."""
@@ -53,7 +53,7 @@ LIMITS, UPSTREAM = Limits(), Times()
 
 @dataclass(eq=False, slots=True)
 class Accepted:
-    """A connection from its first packet on: a handshake, then a transport."""
+    """A connection from its first packet on: first its handshake, then its transport."""
 
     sock: socket.socket
     handler: Handler | None = None
@@ -61,7 +61,7 @@ class Accepted:
 
     def abort(self) -> None:
         if self.handler is not None and self.transport is not None:
-            self.handler.force_close()  # or an answer under way would be written to what is closed
+            self.handler.force_close()  # otherwise an answer in progress would be written to a closed transport
             self.transport.abort()
             return
         with contextlib.suppress(OSError):
@@ -86,7 +86,7 @@ class Handler(web.RequestHandler):
         self._first = asyncio.get_running_loop().call_later(self._server.times.head_s, self._check_first)
 
     def authenticated(self, user: str) -> None:
-        """Notes who uses the connection."""
+        """Records the user of the connection."""
         self._server.connections.authenticated(self._accepted, user)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -94,13 +94,14 @@ class Handler(web.RequestHandler):
             self._first.cancel()
             self._first = None
         self._server.ended(self._accepted)
-        self._accepted.handler = self._accepted.transport = None  # a circle would wait for the garbage collector
+        # a reference cycle would keep the memory until the garbage collector runs
+        self._accepted.handler = self._accepted.transport = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         waiter = self._waiter
-        if waiter is None or waiter.done():  # a request is there whole, or is being answered
+        if waiter is None or waiter.done():  # a complete request was read, or is being answered
             self._head_bytes = 0
             return
         self._head_bytes += len(data)
@@ -108,7 +109,7 @@ class Handler(web.RequestHandler):
             self._accepted.abort()
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Logs an exception unless it says that the client sent no proper HTTP."""
+        """Logs an exception unless the client sent malformed HTTP."""
         if not isinstance(kw.get("exc_info"), web.RequestPayloadError | HttpProcessingError | ConnectionError):
             super().log_exception(*args, **kw)
 
@@ -118,7 +119,7 @@ class Handler(web.RequestHandler):
 
 
 class HttpServer:
-    """Serves on listening sockets from `start` until `stop`."""
+    """An HTTP server on listening sockets, from `start` until `stop`."""
 
     def __init__(
         self,
@@ -141,7 +142,7 @@ class HttpServer:
         self._most = 0
 
     async def start(self, socks: Sequence[socket.socket]) -> None:
-        """Accepts connections from now on. Owns the sockets."""
+        """Starts to accept connections. Owns the sockets."""
         await self._nursery.__aenter__()
         for sock in socks:
             sock.listen(_BACKLOG)
@@ -150,7 +151,7 @@ class HttpServer:
             acceptor.start()
 
     async def stop(self, timeout_s: float) -> None:
-        """Accepts no more, and ends what is under way after `timeout_s`."""
+        """Stops accepting, and ends requests in progress after `timeout_s`."""
         for acceptor in self._acceptors:
             acceptor.close()
         self._acceptors.clear()
@@ -159,7 +160,7 @@ class HttpServer:
         await self._manager.shutdown(timeout_s)
 
     def ended(self, accepted: Accepted) -> None:
-        """Forgets a connection, and gives the memory of many back once they are gone."""
+        """Removes a connection; returns memory to the system after many have closed."""
         self.connections.remove(accepted)
         if self._most >= _TRIM_FROM and len(self.connections) <= self._most // 4:
             self._most = len(self.connections)
@@ -188,7 +189,7 @@ class HttpServer:
         times = {"ssl_handshake_timeout": head_s, "ssl_shutdown_timeout": _CLOSE_S} if self._tls else {}
         try:
             await self._loop.connect_accepted_socket(make, accepted.sock, ssl=self._tls, **times)
-        except OSError:  # ssl.SSLError, TimeoutError and a connection that is gone: the client's affair
+        except OSError:  # ssl.SSLError, TimeoutError or a connection closed by the client: not an error of the server
             self.ended(accepted)
         except asyncio.CancelledError:
             accepted.abort()

@@ -1,4 +1,4 @@
-"""Async iterators that are sure to be closed: a watch left half-read must free its connection at once."""
+"""Closes async iterators reliably: a watch that is left half-read must free its connection at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def closing(stream: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Closes the stream on leaving, where it can be closed (async generators can)."""
+    """Closes the stream on leaving, if the stream has `aclose` (async generators have it)."""
     try:
         yield stream
     finally:

@@ -1,4 +1,4 @@
-"""Requests and responses, and what carries them. No kinds: a component without the API's types needs no more."""
+"""Requests, responses and the transport interface. No kinds: components without the API's types import only this."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fairlead.machinery.status import StatusError, status_error
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the API server's core sees it, whatever carried it."""
+    """A request as the API server's core sees it, independent of the transport."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    """Lower-case names."""
+    """Headers by lower-case name."""
     body: bytes = b""
     unique: bool = False
-    """No key is in the body twice: it was made of an object, here."""
+    """True if no JSON object of the body repeats a key, because the body was encoded from an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,20 @@ class Response:
 
 class Transport(Protocol):
     async def request(self, request: Request) -> Response:
-        """Raises ConnectionError if there is no answer."""
+        """Returns the answer. Raises ConnectionError if there is none."""
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Sequence[bytes]]:
-        """The body of a streaming answer (a watch): its lines without the newlines, as many at a time as have come.
+        """Yields the body of a streaming answer (a watch): its lines without newlines, as many at a time as have
+        arrived.
 
-        Raises StatusError if the answer is not 200, ConnectionError if the peer goes away."""
+        Raises StatusError if the answer is not 200, ConnectionError if the peer closes the connection.
+        """
         ...
 
 
 def decode_status_error(code: int, body: bytes) -> StatusError:
-    """Returns the error in an answer's body; a body that is no `Status` object keeps its text."""
+    """Returns the error in an answer's body; if the body is not a `Status` object, its text is the message."""
     try:
         tree = msgspec.json.decode(body)
     except msgspec.DecodeError:

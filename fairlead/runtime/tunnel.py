@@ -1,7 +1,7 @@
-"""A client's connection taken over after a protocol switch: bytes both ways, whatever they mean.
+"""Takes over a client's connection after a protocol switch and carries uninterpreted bytes in both directions.
 
-aiohttp takes a connection over only for its own WebSockets, message by message. SPDY and what is proxied may be any
-protocol, and must not be changed; so the switch is answered here and the connection's bytes are taken raw.
+aiohttp takes over a connection only for its WebSockets, message by message. SPDY and proxied traffic may be any
+protocol and must not be changed; so this module answers the switch and reads the raw bytes of the connection.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _CHUNK = 64 << 10
 
 
 class Pipe(Protocol):
-    """Bytes both ways."""
+    """A stream of bytes in both directions."""
 
     async def read(self) -> bytes:
-        """Returns what has arrived; nothing at the end."""
+        """Returns the bytes that have arrived; empty at the end."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """Raises ConnectionError if the other side is gone."""
+        """Writes bytes. Raises ConnectionError if the peer closed the connection."""
         ...
 
     async def close(self) -> None: ...
 
 
 class RawConnection:
-    """What the client sends from now on, and a way to answer."""
+    """The raw bytes from the client, and a way to answer."""
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
@@ -44,7 +44,7 @@ class RawConnection:
         self._wake = asyncio.Event()
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """aiohttp's protocol calls this with what has arrived."""
+        """Called by aiohttp's protocol with the bytes that arrived."""
         self._waiting.append(data)
         self._size += len(data)
         self._wake.set()
@@ -54,12 +54,12 @@ class RawConnection:
         return False, b""
 
     def feed_eof(self) -> None:
-        """Likewise, when the client has hung up."""
+        """Called by aiohttp's protocol after the client closed its side."""
         self._ended = True
         self._wake.set()
 
     async def read(self) -> bytes:
-        """What has arrived; nothing at the end."""
+        """Returns the bytes that have arrived; empty at the end."""
         while not self._waiting and not self._ended:
             self._wake.clear()
             await self._wake.wait()
@@ -72,7 +72,7 @@ class RawConnection:
         return data
 
     async def write(self, data: bytes) -> None:
-        """Raises ConnectionError where the client is gone."""
+        """Writes bytes. Raises ConnectionError if the client closed the connection."""
         await self._request.writer.write(data)
         await self._request.writer.drain()
 
@@ -84,7 +84,7 @@ class RawConnection:
 async def take_over(
     request: web.BaseRequest, headers: Mapping[str, str], *, reason: str = "Switching Protocols"
 ) -> tuple[web.StreamResponse, RawConnection]:
-    """Answers 101. The response is for the caller to return in the end; the connection is closed then."""
+    """Answers 101. The caller returns the response at the end, which closes the connection."""
     response = web.StreamResponse(status=101, reason=reason, headers=headers)
     await response.prepare(request)
     connection = RawConnection(request)
@@ -94,7 +94,7 @@ async def take_over(
 
 
 async def join(connection: RawConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copies until both sides have ended, or one has failed. What one side has ended, the other still may send."""
+    """Copies until both sides have ended or one has failed. After one side has ended, the other may still send."""
 
     async def outward() -> None:
         while data := await connection.read():
@@ -110,7 +110,7 @@ async def join(connection: RawConnection, reader: asyncio.StreamReader, writer: 
     async with Nursery() as both:
         out = both.spawn(_quiet(outward()))
         back = both.spawn(_quiet(inward()))
-        await back  # the server's end is the end; a client that went away makes the server end
+        await back  # the server ends the exchange; if the client goes away, the server ends too
         out.cancel()
 
 
@@ -118,4 +118,4 @@ async def _quiet(copying: Any) -> None:
     try:
         await copying
     except OSError:
-        return  # one side is gone; closing both is all there is to do
+        return  # one side is gone; the caller closes both

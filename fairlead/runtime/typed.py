@@ -1,7 +1,7 @@
-"""`ApiClient`: the typed verbs over any transport. One decoder a kind, made once.
+"""`ApiClient`: the typed verbs over any transport, with one decoder for each kind.
 
-Objects always come back with `kind` and `apiVersion` set, also out of lists, so that whoever refers to one
-(an owner reference, an event) can read them off the object.
+Returned objects always have `kind` and `apiVersion` set, also out of lists, so that an owner reference or an event can
+copy them from the object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Envelope(msgspec.Struct):
 
 
 class _List(msgspec.Struct):
-    """Of any kind: a type for each would take every process 2 ms a kind to make."""
+    """A list of any kind. A decoder type for each kind would cost every process 2 ms a kind."""
 
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
     items: list[msgspec.Raw] | None = None
@@ -44,7 +44,7 @@ _LIST = msgspec.json.Decoder(_List)
 
 
 class ApiClient:
-    """Implements `Client`. The transport belongs to whoever made it."""
+    """Implements `Client`. The caller closes the transport."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

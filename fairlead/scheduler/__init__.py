@@ -1,1 +1,1 @@
-"""Decides which node each pod runs on: filters what cannot, scores what can, binds through the API."""
+"""Chooses a node for each pod: filters and scores the nodes, and binds through the API."""

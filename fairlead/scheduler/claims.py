@@ -1,4 +1,4 @@
-"""Whether the claims of a pod's volumes are there: without them it fits no node, whatever nodes there are."""
+"""Checks that the claims of a pod's volumes exist: without them the pod fits no node."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fairlead.api.core.pod.kind import Pod
 
 
 def claim_problem(pod: Pod, claims: Container[str]) -> str:
-    """Returns in upstream's words what is wrong with the first claim that is not there; empty if all are. `claims` are
-    the keys (`namespace/name`) of those that are."""
+    """Returns upstream's message about the first missing claim; empty if all exist. `claims` are the keys
+    (`namespace/name`) of the existing claims."""
     meta = pod.metadata
     for volume in pod.spec.volumes:
         if volume.persistentVolumeClaim is not None:

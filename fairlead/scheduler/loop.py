@@ -1,7 +1,7 @@
-"""Places pods: one decision at a time, bindings written side by side.
+"""Places pods: decides about one pod at a time and writes the bindings concurrently.
 
-A chosen pod counts as placed at once (`assumed`), so the next decision sees it; a failed binding takes that
-back. A pod that fits nowhere waits until a node or another pod changes.
+A chosen pod counts as placed at once (`assumed`), so the next decision sees it; a failed binding reverts that. An
+unschedulable pod waits until a node or another pod changes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _AGAIN_S = 300.0
 
 
 async def run(client: Client, *, clock: Clock, rng: random.Random, log: Log = SILENT) -> None:
-    """For ever, through whatever outages of the API server."""
+    """Runs until cancelled, through outages of the API server."""
     recorder = Recorder(client, component=NAME, clock=clock, log=log)
     informers = InformerSet(client, log=log)
     scheduler = Scheduler(client, informers=informers, recorder=recorder, clock=clock, rng=rng)
@@ -51,7 +51,7 @@ async def run(client: Client, *, clock: Clock, rng: random.Random, log: Log = SI
 
 @dataclass(slots=True)
 class _Waiting:
-    """Pods that fit nowhere when last tried, and what was said about them."""
+    """The unschedulable pods, with the message last written about each."""
 
     messages: dict[str, str] = field(default_factory=dict)
     flushed_at: float = float("-inf")
@@ -59,7 +59,7 @@ class _Waiting:
 
 
 class Scheduler:
-    """`controller` is what to run once the informers are synced."""
+    """The scheduler. Run `controller` after the informers are synced."""
 
     def __init__(
         self, client: Client, *, informers: InformerSet, recorder: Recorder, clock: Clock, rng: random.Random
@@ -107,7 +107,7 @@ class Scheduler:
             self.controller.queue.add(key)
 
     def _try_again(self) -> None:
-        """Soon, but not for every one of many changes, looks again at what fits nowhere."""
+        """Schedules another try of the unschedulable pods: soon, but once for many changes."""
         waiting = self._waiting
         if not waiting.messages or waiting.timer is not None:
             return
@@ -167,7 +167,7 @@ class Scheduler:
         return _AGAIN_S
 
     async def _say(self, pod: Pod, reason: str, message: str) -> None:
-        """Writes why the pod is not scheduled into its status, where that is news."""
+        """Writes into the pod's status why it is not scheduled, if that changed."""
         old = next((c for c in pod.status.conditions if c.type == "PodScheduled"), None)
         if old is not None and (old.status, old.reason, old.message) == ("False", reason, message):
             return
@@ -191,7 +191,7 @@ def _is_ours(pod: Pod) -> bool:
 
 
 def _pod_facts(pod: Pod) -> tuple[Object | object, ...]:
-    """What placing depends on: a change of status alone is none."""
+    """Returns the facts that placing depends on: a change of status alone changes none of them."""
     return pod.metadata.uid, pod.metadata.labels, pod.spec, bool(pod.metadata.deletionTimestamp)
 
 

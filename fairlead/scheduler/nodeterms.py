@@ -1,4 +1,4 @@
-"""Whether a node is one that a pod's nodeSelector and node affinity ask for."""
+"""Matches nodes against a pod's nodeSelector and node affinity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def matches_required(pod: Pod, node: Node) -> bool:
 
 
 def preferred_weight(pod: Pod, node: Node) -> int:
-    """The weights of the preferences that the node meets, summed."""
+    """Returns the sum of the weights of the preferences that the node meets."""
     affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity else None
     if affinity is None:
         return 0
@@ -29,7 +29,7 @@ def preferred_weight(pod: Pod, node: Node) -> int:
 
 
 def matches_term(term: NodeSelectorTerm, node: Node) -> bool:
-    """All of its requirements hold; a term without any matches nothing."""
+    """Returns whether all requirements of the term hold; a term without any matches nothing."""
     if not (term.matchExpressions or term.matchFields):
         return False
     fields = {"metadata.name": node.metadata.name}

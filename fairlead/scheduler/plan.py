@@ -1,7 +1,7 @@
-"""Chooses a node for one pod, or says why none will do in upstream's words.
+"""Chooses a node for one pod, or says in upstream's words why none fits.
 
-Nodes are compared by the user's own preferences first, then by how many pods of the same group they run, then
-by load. Rejected: upstream's weighted sum, under which three replicas on three nodes may share one.
+Nodes are compared by the user's preferences first, then by the number of pods of the same group, then by load.
+Rejected: upstream's weighted sum, which may put three replicas on one of three nodes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HOPELESS = (UNSCHEDULABLE, TAINTED, NO_MATCH)
 _TAKES_ALL = "node.kubernetes.io/unschedulable"
 
 Tie = Callable[[Sequence[str]], str]
-"""Picks one of several node names that are equally good."""
+"""Picks one of several equally good nodes, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class NoFit:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """The pod to place, with all that is the same for every node."""
+    """The pod to place, with everything that is the same for every node."""
 
     pod: Pod
     requests: Amounts
@@ -76,7 +76,8 @@ def choose(pod: Pod, snapshot: Snapshot, *, tie: Tie) -> Chosen | NoFit:
 
 
 def refuse(wish: _Wish, view: NodeView) -> tuple[str, ...]:
-    """Why the node cannot take the pod: the first reason of the first filter that refuses, or all that it lacks."""
+    """Returns why the node cannot run the pod: the first reason of the first filter that rejects it, or all missing
+    resources."""
     pod, node = wish.pod, view.node
     if node.spec.unschedulable and not tolerates_all(pod, _TAKES_ALL):
         return (UNSCHEDULABLE,)
@@ -114,7 +115,7 @@ Rank = tuple[int, int, int, int, float]
 
 
 def _rank(wish: _Wish, view: NodeView) -> Rank:
-    """Smaller is better."""
+    """Returns the rank of the node; a smaller rank is better."""
     soft = [t for t in view.node.spec.taints if t.effect == "PreferNoSchedule"]
     return (
         _untolerated_count(wish.pod, soft),
@@ -130,14 +131,14 @@ def _untolerated_count(pod: Pod, taints: Sequence[Taint]) -> int:
 
 
 def _load(view: NodeView) -> float:
-    """The share of cpu and memory in use; of nodes that do not say what they have, the number of pods."""
+    """Returns the share of cpu and memory in use; if a node does not report its resources, the number of its pods."""
     have = view.allocatable
     shares = [view.weight[name] / have[name] for name in ("cpu", "memory") if have and have.get(name)]
     return round(sum(shares) / len(shares), 4) if shares else float(len(view.pods))
 
 
 def _explain_for_all(problem: str, total: int) -> str:
-    """What is wrong with the pod itself, and so on every node."""
+    """Returns the message about a problem of the pod itself, which holds on every node."""
     head = f"0/{total} nodes are available: "
     return f"{head}{problem}. preemption: {head}{total} {_NO_HELP}."
 

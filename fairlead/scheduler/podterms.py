@@ -1,6 +1,6 @@
-"""Pods that want to be near or far from other pods: affinity, anti-affinity, topology spread.
+"""Affinity, anti-affinity and topology spread: pods that should be near or far from other pods.
 
-Everything about other pods is worked out once for the pod to place (`Neighbours`), then asked per node.
+Everything about other pods is computed once for the pod to place (`Neighbours`), then compared with each node.
 """
 
 from __future__ import annotations
@@ -44,15 +44,16 @@ class Spread:
 @dataclass(slots=True)
 class Neighbours:
     near: list[tuple[str, frozenset[str], bool]] = field(default_factory=list)
-    """For each required affinity term: its key, the values where it is met, and whether none is anywhere."""
+    """For each required affinity term: its key, the values that have a matching pod, and whether no pod matches
+    anywhere."""
     far: set[Domain] = field(default_factory=set)
     kept_off: set[Domain] = field(default_factory=set)
-    """Domains that other pods' anti-affinity forbids to this one."""
+    """Domains that the anti-affinity of other pods forbids for this pod."""
     liked: Counter[Domain] = field(default_factory=Counter)
     spreads: list[Spread] = field(default_factory=list)
 
     def refusal(self, view: NodeView) -> str:
-        """Why the node will not do, or nothing."""
+        """Returns why the node does not fit, or an empty text."""
         labels = view.labels
         for spread in self.spreads:
             if spread.hard and spread.key not in labels:
@@ -72,7 +73,7 @@ class Neighbours:
         return sum(weight for (key, value), weight in self.liked.items() if view.labels.get(key) == value)
 
     def unevenness(self, view: NodeView) -> int:
-        """How much the soft constraints would rather have another node."""
+        """Returns by how much placing the pod here would violate the soft constraints."""
         soft = [spread for spread in self.spreads if not spread.hard]
         return sum(spread.skew_at(view.labels.get(spread.key, "")) for spread in soft)
 
@@ -99,7 +100,7 @@ def neighbours_of(pod: Pod, snapshot: Snapshot) -> Neighbours:
 
 
 def _where(term: PodAffinityTerm, owner: Pod, snapshot: Snapshot) -> Iterable[Domain]:
-    """Domains that hold a pod which the term means, once for each such pod."""
+    """Yields the domains of the pods that match the term, once for each such pod."""
     for view in snapshot.nodes.values():
         value = view.labels.get(term.topologyKey)
         if value is not None:
@@ -109,7 +110,7 @@ def _where(term: PodAffinityTerm, owner: Pod, snapshot: Snapshot) -> Iterable[Do
 
 
 def _matches(term: PodAffinityTerm, owner: Pod, other: Pod, snapshot: Snapshot) -> bool:
-    """Whether `owner`'s term means `other`."""
+    """Returns whether `other` matches a term of `owner`."""
     namespace = other.metadata.namespace
     if term.namespaces or term.namespaceSelector is not None:
         named = namespace in term.namespaces
@@ -165,8 +166,8 @@ def _spread(constraint: TopologySpreadConstraint, pod: Pod, snapshot: Snapshot) 
 
 
 def _counted(constraint: TopologySpreadConstraint, pod: Pod, view: NodeView) -> bool:
-    """Whether the constraint looks at the node: by default at those that the pod's node affinity takes, whatever
-    their taints."""
+    """Returns whether the constraint counts the node. By default it counts the nodes that the pod's node affinity
+    allows, whatever their taints."""
     if constraint.nodeAffinityPolicy != "Ignore" and not matches_required(pod, view.node):
         return False
     honored = constraint.nodeTaintsPolicy == "Honor"

@@ -1,4 +1,4 @@
-"""What pods ask for and nodes have, as whole numbers: cpu in thousandths, all else in units."""
+"""Requests of pods and resources of nodes as whole numbers: cpu in thousandths, all else in units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairlead.machinery.quantity import milli, whole
 
 Amounts = dict[str, int]
 
-# What a container that asks for nothing counts as, for scoring only (upstream's numbers).
+# The assumed requests of a container that requests nothing, for scoring only (upstream's numbers).
 _ASSUMED = {"cpu": 100, "memory": 200 * 1024 * 1024}
 
 
@@ -26,7 +26,8 @@ def amounts(resources: Mapping[str, object]) -> Amounts:
 
 
 def requests_of(pod: Pod, *, assume: bool = False) -> Amounts:
-    """Containers run together, init containers one after the other, before them: the larger need counts."""
+    """Returns the greater of the requests of the containers, which run together, and of each init container, which run
+    one after the other before."""
     together = _total(pod.spec.containers, assume)
     sidecars = _total([c for c in pod.spec.initContainers if c.restartPolicy == "Always"], assume)
     needed = _add(together, sidecars)
@@ -40,7 +41,7 @@ def requests_of(pod: Pod, *, assume: bool = False) -> Amounts:
 
 
 def allocatable_of(node: Node) -> Amounts | None:
-    """None for a node that does not say what it has: it takes everything."""
+    """Returns the allocatable resources; None if the node does not report any, so that every pod fits."""
     found = node.status.allocatable or node.status.capacity
     return amounts(found) if found else None
 

@@ -1,6 +1,6 @@
-"""The cluster as the scheduler sees it: nodes with the pods on them, kept up change by change.
+"""The scheduler's view of the cluster: nodes with the pods on them, updated with each change.
 
-Sums are kept, not recounted: choosing a node must cost the same whether it runs one pod or a hundred.
+Sums are updated and not recomputed: choosing a node must cost the same whether a node runs one pod or a hundred.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fairlead.scheduler.resources import Amounts, allocatable_of, requests_of
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A pod on a node, with what it takes there."""
+    """A pod on a node, with the resources that it uses there."""
 
     pod: Pod
     node: str
@@ -62,9 +62,9 @@ class Snapshot:
         self.nodes: dict[str, NodeView] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.claims: set[str] = set()
-        """Keys of the PersistentVolumeClaims. The kind is not served yet, so that there is none."""
+        """Keys of the PersistentVolumeClaims. Empty, because the kind is not served yet."""
         self.repelling: dict[str, Placed] = {}
-        """Pods with required anti-affinity of their own: most clusters have none."""
+        """Pods with required anti-affinity, by key: most clusters have none."""
         self._placed: dict[str, Placed] = {}
 
     def put_node(self, node: Node) -> None:
@@ -83,7 +83,7 @@ class Snapshot:
         self.nodes.pop(name, None)
 
     def put_pod(self, key: str, pod: Pod, node: str) -> None:
-        """The pod is on the node, or is about to be."""
+        """Records that the pod is on the node, or is about to be."""
         self.remove_pod(key)
         placed = Placed(pod, node, requests_of(pod), requests_of(pod, assume=True), host_ports(pod), group_of(pod))
         self._placed[key] = placed
@@ -107,7 +107,8 @@ class Snapshot:
 
 
 def group_of(pod: Pod) -> str:
-    """Pods of one group are spread: those of one manager, else those with the same labels."""
+    """Returns the group of the pod. Pods of one group are spread: those of one controller, else those with the same
+    labels."""
     owner = controller_of(pod.metadata)
     if owner is not None:
         return owner.uid

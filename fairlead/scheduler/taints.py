@@ -1,4 +1,4 @@
-"""Whether a node's taints keep a pod away."""
+"""Compares a node's taints with a pod's tolerations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fairlead.api.core.pod.tolerations import tolerates
 
 
 def untolerated(pod: Pod, taints: Iterable[Taint], effects: Sequence[str]) -> bool:
-    """Whether any taint of these effects keeps the pod away."""
+    """Returns whether the pod does not tolerate some taint of these effects."""
     return any(
         taint.effect in effects and not any(tolerates(t, taint) for t in pod.spec.tolerations) for taint in taints
     )
 
 
 def tolerates_all(pod: Pod, key: str) -> bool:
-    """Whether the pod tolerates a `NoSchedule` taint of this key."""
+    """Returns whether the pod tolerates a `NoSchedule` taint of this key."""
     return not untolerated(pod, [Taint(key=key, effect="NoSchedule")], ("NoSchedule",))
