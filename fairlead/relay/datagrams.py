@@ -11,6 +11,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable
 
+from fairlead.base.limits import descriptor_limit
 from fairlead.relay.copy import Address
 
 IDLE_S = 60.0
@@ -36,6 +37,8 @@ class Datagrams:
         self._outer = outer
         self._target = target
         self._clients: OrderedDict[Address, _Client] = OrderedDict()
+        self._most = max(1, min(MOST_CLIENTS, descriptor_limit() // 16))
+        """So few that other ports, and the rest of the process, have descriptors left."""
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(outer.fileno(), self._from_clients)
 
@@ -84,7 +87,7 @@ class Datagrams:
         return self._take(address, sock)
 
     def _take(self, address: Address, sock: socket.socket) -> _Client:
-        if len(self._clients) >= MOST_CLIENTS:
+        if len(self._clients) >= self._most:
             self._forget(next(iter(self._clients)))
         client = self._clients[address] = _Client(sock, self._loop.time())
         self._loop.add_reader(sock.fileno(), self._from_service, address, client)

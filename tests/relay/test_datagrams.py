@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 
-from fairlead.relay import datagrams
-from fairlead.relay.datagrams import MOST_CLIENTS, Datagrams
+from fairlead.relay.datagrams import Datagrams
+
+MOST_HERE = 8
+"""Clients, by a limit of 16 descriptors for each."""
 
 
 def bound() -> socket.socket:
@@ -62,20 +65,28 @@ def test_a_client_whose_service_refused_is_met_anew() -> None:
 
 
 def test_of_too_many_clients_the_quietest_is_forgotten() -> None:
-    assert MOST_CLIENTS == datagrams.MOST_CLIENTS
-
     async def go() -> None:
         loop = asyncio.get_running_loop()
-        with bound() as service:
-            service.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with bound() as service, bound() as quiet, bound() as busy:
             outer = bound()
-            carried = Datagrams(outer, service.getsockname)
-            for _ in range(300):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (16 * MOST_HERE, hard))
+            try:
+                carried = Datagrams(outer, service.getsockname)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+            async def ask(client: socket.socket) -> tuple[str, int]:
+                await loop.sock_sendto(client, b"x", outer.getsockname())
+                return (await receive(service))[1]
+
+            first = [await ask(client) for client in (quiet, busy)]
+            for _ in range(MOST_HERE):
                 with bound() as client:
-                    await loop.sock_sendto(client, b"x", outer.getsockname())
-                await asyncio.sleep(0)
-            await asyncio.sleep(0.01)
-            assert 0 < carried.count <= MOST_CLIENTS
+                    await ask(client)
+                assert await ask(busy) == first[1]
+            assert carried.count == MOST_HERE
+            assert await ask(quiet) != first[0], "its socket was closed"
             carried.close()
 
     asyncio.run(go())
