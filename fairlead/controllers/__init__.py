@@ -1,6 +1,6 @@
-"""The controllers: each a pure `reconcile` in `plan.py` and the wiring that feeds it in `loop.py`.
+"""The controllers: each has a pure `reconcile` in `plan.py`, and its wiring in `loop.py`.
 
-`run` starts them all in one task group over one set of informers. They meet the rest only over the HTTP API.
+`run` starts them all in one task group over one set of informers. They use other components only through the HTTP API.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fairlead.runtime.loop import Controller, run_controller
 __all__ = ["Context", "Settings", "run"]
 
 
-async def run(  # noqa: PLR0913 -- where components are wired up
+async def run(  # noqa: PLR0913 -- wires components up
     client: Client,
     *,
     scheme: Scheme,
@@ -31,8 +31,8 @@ async def run(  # noqa: PLR0913 -- where components are wired up
     settings: Settings | None = None,
     also: Sequence[Callable[[Context], Controller]] = (),
 ) -> None:
-    """For ever, through whatever outages of the API server. Without settings, upstream's times and no log. `also` are
-    controllers from elsewhere, which share the informers."""
+    """Runs until cancelled, through outages of the API server. Without settings: upstream's times and no log. `also`
+    are controllers of other packages, which share the informers."""
     from fairlead.controllers.registry import CONTROLLERS
 
     settings = settings or Settings()

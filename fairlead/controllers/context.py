@@ -1,4 +1,4 @@
-"""What every controller is handed, and the shape of the functions that make them."""
+"""The arguments of every controller, and the type of the functions that make controllers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fairlead.runtime.queue import WorkQueue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Times as upstream's controller manager has them by default."""
+    """Times, by default those of upstream's controller manager."""
 
     node_grace_s: float = 40.0
-    """A node whose lease is older than this is Unknown."""
+    """Age in seconds of a node's lease from which the node is Unknown."""
     absent_node_grace_s: float = 40.0
-    """Pods of a node that is gone are deleted after so long."""
+    """Seconds after which the pods of a deleted node are deleted."""
     log: Log = SILENT
 
 
@@ -41,10 +41,10 @@ class Context:
     log: Log
     started: Instant
     recorders: list[Recorder] = field(default_factory=list)
-    """One for each controller that writes Events; to be run beside them."""
+    """One for each controller that writes Events; the caller runs them beside the controllers."""
 
     def applier(self, component: str) -> Applier:
-        """Applies plans in the name of a component, which Events show as their source."""
+        """Returns an applier for a component, which Events name as their source."""
         recorder = Recorder(self.client, component=component, clock=self.clock, log=self.log)
         self.recorders.append(recorder)
         return Applier(self.client, informers=self.informers, recorder=recorder, clock=self.clock)

@@ -1,9 +1,11 @@
-"""When the change came about that endpoints are written for: the annotation `last-change-trigger-time`.
+"""The time of the change that endpoints are written for: the annotation `last-change-trigger-time`.
 
-Consumers measure with it how long a change needs to reach the kernel. The time is the one that the objects themselves
-record, as upstream's `TriggerTimeTracker` takes it: since when a pod is as ready as it is, when a Service was made.
-Recorded times are in whole seconds. While they agree with the time when the change was seen here, that more exact time
-stands. They disagree after an outage, or when a write is repeated: there the present time would hide the delay.
+Consumers measure with it how long a change takes to reach the kernel. As in upstream's `TriggerTimeTracker`, the time
+comes from the objects: the last transition of a pod's readiness, or the creation of a Service.
+
+Recorded times are in whole seconds. If a recorded time agrees with the time when the change was seen here, the latter
+is used, since it is more exact. They disagree after an outage, or if a write is repeated: then the present time would
+hide the delay.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ _AGREES_S = 2.0
 
 
 class TriggerTimes:
-    """Keeps, by the key of a Service, what was seen and not written yet, and what was recorded at the last look."""
+    """Holds, by the key of a Service, the changes seen and not written yet, and the times recorded by the last
+    reconcile."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -29,18 +32,18 @@ class TriggerTimes:
         self._looked: dict[str, Instant] = {}
 
     def touch(self, key: str) -> None:
-        """Something that concerns the Service has changed."""
+        """Records a change that affects the Service."""
         self._seen.setdefault(key, self._clock.now())
 
     def take(self, key: str, service: Service, pods: Sequence[Pod]) -> Instant:
-        """Returns the time for what is written now."""
+        """Returns the trigger time for the next write and clears it."""
         seen = self._seen.pop(key, self._clock.now())
         now, before = dict(_recorded(service, pods)), self._recorded.get(key)
         self._recorded[key] = now
-        if before is None:  # the first look since the start: the last change is what can have been missed
+        if before is None:  # the first reconcile since the start: the last recorded change may have been missed
             changed = [max(now.values(), default=seen)]
         else:
-            # A pod that is new behind the Service may have been ready for days, and its labels changed just now.
+            # A pod that is newly selected may have been ready for days; its labels have changed just now.
             looked = self._looked[key]
             changed = [at for name, at in now.items() if at > before.get(name, looked)]
         self._looked[key] = self._clock.now()
@@ -48,7 +51,7 @@ class TriggerTimes:
         return earliest if seen - earliest > _AGREES_S else seen
 
     def restore(self, key: str, at: Instant) -> None:
-        """What was taken could not be written, and is still to be."""
+        """Puts a time back after a failed write."""
         self._seen[key] = min(at, self._seen.get(key, at))
 
     def forget(self, key: str) -> None:

@@ -1,4 +1,4 @@
-"""In which form each kind is cached by the shared informers (`Kind.cached`)."""
+"""The form in which the shared informers cache each kind (`Kind.cached`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fairlead.machinery.kind import Kind
 
 
 def cached_form(kind: Kind[Any]) -> Kind[Any] | None:
-    """Returns the kind to ask an InformerSet for; None for a kind that is not cached."""
+    """Returns the kind to request from an InformerSet; None for a kind that is not cached."""
     if kind.cached == "nothing" or kind.conversion is not None:
         return None
     return kind if kind.cached == "object" else partial(kind)

@@ -1,4 +1,4 @@
-"""Any kind's objects reduced to their metadata: a cache of these is small, whatever the objects hold."""
+"""Objects of any kind reduced to their metadata: a cache of these is small, however large the objects are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fairlead.machinery.kind import Kind
 
 
 class Partial(Object, forbid_unknown_fields=False):
-    """`kind`, `apiVersion` and `metadata`; all else is skipped over."""
+    """`kind`, `apiVersion` and `metadata`; the decoder skips all other fields."""
 
 
 def partial(kind: Kind[Any]) -> Kind[Partial]:
-    """The same resource, read as `Partial`."""
+    """Returns the same resource, read as `Partial`."""
     return dataclasses.replace(kind, type=Partial, own_codec=None)

@@ -1,8 +1,8 @@
-"""Which Services a change of a pod concerns. Shared by EndpointSlices and Endpoints.
+"""Finds the Services that a change of a pod affects. Shared by EndpointSlices and Endpoints.
 
-Matching every pod event against every Service of its namespace is cheap where namespaces are small, and
-wrong at ten thousand Services in one: so Services are found by one of their selector's pairs, which a pod
-either carries or is not selected.
+Matching every pod event against every Service of its namespace is cheap in small namespaces, and too slow with ten
+thousand Services in one. So Services are indexed by one pair of their selector: a pod without that pair is not
+selected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fairlead.service.members import selects_pods
 
 
 class ServiceWatch:
-    """Calls `touched(key of the Service)` whenever a Service, or a pod behind it, has changed."""
+    """Calls `touched(key of the Service)` after each change of a Service or of a pod that it selects."""
 
     def __init__(self, informers: InformerSet, touched: Callable[[str], object]) -> None:
         self.services = informers.of(SERVICE)
@@ -31,7 +31,7 @@ class ServiceWatch:
         self.pods.add_handler(self._on_pod)
 
     def pods_of(self, service: Service) -> list[Pod]:
-        """The pods that the selector matches, in name order; none where it selects nothing."""
+        """Returns the pods that the selector matches, in name order; none if the Service has no selector."""
         pairs = list(_first_pair(service))
         if not pairs:
             return []
@@ -40,8 +40,9 @@ class ServiceWatch:
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
         if old is None and new is not None and not selects_pods(new):
-            return  # nothing was ever written for it; what an earlier one of its name left was told when that went
-        # Status and most annotations (a load balancer's, say) change often and mean nothing here.
+            # nothing was written for it; slices of an earlier Service of its name were queued by that one's deletion
+            return
+        # Status and most annotations (a load balancer's, say) change often and do not affect endpoints.
         if old is None or new is None or _wishes(old) != _wishes(new):
             self._touched(key)
 
@@ -56,7 +57,7 @@ class ServiceWatch:
             self._touched(service_key)
 
     def keys_of(self, pod: Pod) -> set[str]:
-        """The Services that select the pod."""
+        """Returns the keys of the Services that select the pod."""
         labels = pod.metadata.labels.items()
         return {
             key_of(service.metadata)
@@ -67,14 +68,14 @@ class ServiceWatch:
 
 
 def _wishes(service: Service) -> tuple[object, ...]:
-    """What of a Service its endpoints follow from."""
+    """Returns the fields of a Service that its endpoints depend on."""
     meta = service.metadata
     modes = [value for name, value in meta.annotations.items() if name in (TOPOLOGY_HINTS, TOPOLOGY_MODE)]
     return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp), modes
 
 
 def _facts(pod: Pod) -> tuple[object, ...]:
-    """What endpoints are made of; a change of anything else (restart counts, ...) concerns nobody here."""
+    """Returns the fields of a pod that endpoints depend on; other changes (restart counts, ...) are ignored."""
     ready = next((c.status for c in pod.status.conditions if c.type == "Ready"), "")
     return (
         pod.metadata.labels,
@@ -94,7 +95,7 @@ def _pairs(pod: Pod) -> Iterable[str]:
 
 
 def _first_pair(service: Service) -> Iterable[str]:
-    """The first pair of the selector: the least common is unknown, and any one will do."""
+    """Yields the first pair of the selector. The rarest pair would be better but is unknown; any one is correct."""
     if not selects_pods(service):
         return ()
     name = min(service.spec.selector)

@@ -1,6 +1,5 @@
-"""Who manages what: an object belongs to the controller it refers to, and a free one that a selector matches
-is taken in. Pure; the answer names the patches that make it so.
-"""
+"""Ownership of objects: an object belongs to the controller in its owner references, and a controller adopts free
+objects that its selector matches. Pure: the result has the patches to write."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ class Claim(Generic[T]):
 def claim(
     kind: Kind[T], owner: OwnerReference, objects: Sequence[T], selector: LabelRequirements, *, adopt: bool
 ) -> Claim[T]:
-    """Sorts out what `owner` manages. What it adopts counts as owned once that is written, not before."""
+    """Returns the objects that `owner` manages. An adopted object counts as owned only after the patch is written."""
     owned: list[T] = []
     patches: list[Patch] = []
     for obj in objects:

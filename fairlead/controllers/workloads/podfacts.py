@@ -1,4 +1,4 @@
-"""What controllers ask about pods, answered in one place."""
+"""Facts about pods that several controllers need."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ _NEVER = Instant(float("inf"))
 
 
 def is_active(pod: Pod) -> bool:
-    """Neither finished nor going away."""
+    """Returns whether the pod is neither finished nor terminating."""
     return not is_finished(pod) and not pod.metadata.deletionTimestamp
 
 
 def ready_since(pod: Pod) -> Instant:
-    """When the pod became ready: the end of time for what is not, the beginning where nobody wrote it down."""
+    """Returns when the pod became ready: the end of time for a pod that is not ready, the beginning if the time is not
+    recorded."""
     found = condition(pod, "Ready")
     if found is None or found.status != "True":
         return _NEVER
@@ -25,7 +26,7 @@ def ready_since(pod: Pod) -> Instant:
 
 
 def available_from(pod: Pod, min_ready_s: int) -> Instant:
-    """When the pod has been ready for `min_ready_s`; the end of time where it is not ready."""
+    """Returns when the pod has been ready for `min_ready_s`; the end of time if the pod is not ready."""
     return Instant(ready_since(pod) + min_ready_s)
 
 
@@ -34,7 +35,7 @@ def is_available(pod: Pod, min_ready_s: int, now: Instant) -> bool:
 
 
 def controller_reference(api_version: str, kind: str, meta: ObjectMeta) -> OwnerReference:
-    """The reference that a managed object carries to its manager."""
+    """Returns the owner reference from a managed object to its controller."""
     return OwnerReference(
         apiVersion=api_version,
         kind=kind,
@@ -46,7 +47,7 @@ def controller_reference(api_version: str, kind: str, meta: ObjectMeta) -> Owner
 
 
 def requirements(selector: LabelSelector | None) -> LabelRequirements | None:
-    """The selector of a workload; None for one that selects nothing or everything (workloads take neither)."""
+    """Returns the selector of a workload; None for one that selects nothing or everything (workloads allow neither)."""
     if selector is None or not (selector.matchLabels or selector.matchExpressions):
         return None
     return from_label_selector(selector)

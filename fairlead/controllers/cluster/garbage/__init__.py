@@ -1,1 +1,1 @@
-"""Deletes what its owners have left behind: background, foreground and orphaning deletion."""
+"""Deletes the dependents of deleted owners: background, foreground and orphaning deletion."""

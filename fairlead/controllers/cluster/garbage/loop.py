@@ -1,7 +1,7 @@
 """Feeds the garbage collector: metadata of every kind that can own or be owned, by uid.
 
-That an owner is not in the caches proves nothing (they may be behind); before anything is deleted for it, the
-server is asked.
+An owner that is missing in the caches may exist (the caches may be behind); the server is asked before a dependent is
+deleted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ _KNOWN_GONE = 5000
 
 
 def controller(context: Context) -> Controller:
-    """The garbage collector."""
     return _Garbage(context).controller
 
 
@@ -47,8 +46,8 @@ class _Garbage:
         self._follow(kind)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`. That nothing is known of the objects any more does not mean that they are gone, so
-        nothing is deleted for it."""
+        """Implements `Subscriber`. Removing a kind says nothing about the existence of its objects, so no dependents
+        are deleted."""
         form = self._kinds.get(kind.resource)
         if kind.conversion is not None or form is None:
             return
@@ -81,7 +80,7 @@ class _Garbage:
         self._where[new.uid] = where
         before = {ref.uid for ref in old.ownerReferences} if old else frozenset()
         after = {ref.uid for ref in new.ownerReferences} if new.ownerReferences else frozenset()
-        if old is not None and old.ownerReferences != new.ownerReferences:  # an owner may be blocked no longer
+        if old is not None and old.ownerReferences != new.ownerReferences:  # the owner may no longer be blocked
             self._add_all(self._where[uid] for uid in before & after if uid in self._where)
         for uid in before - after:
             self._disown(uid, where)
@@ -147,7 +146,7 @@ class _Garbage:
         return found
 
     async def _ask(self, item: Item, ref: OwnerReference, found: dict[str, ObjectMeta | None]) -> None:
-        """Asks the server for an owner that the caches do not have; leaves out what it cannot know."""
+        """Asks the server for an owner that is not in the caches; leaves out an owner whose kind is unknown."""
         group, _, version = ref.apiVersion.rpartition("/")
         kind = self._context.scheme.by_gvk(group, version, ref.kind)
         if kind is None or (kind.namespaced and not item.kind.namespaced):

@@ -1,8 +1,10 @@
-"""Decides what becomes of one object, given its owners and what it owns itself. Any kind, by metadata alone.
+"""Decides whether one object is deleted or changed, given its owners and its dependents. Works on any kind, by metadata
+alone.
 
-- No owner left: deleted. Some left: the dead references go.
-- Deleted with `Foreground`: first everything it blocks on, then itself. With `Orphan`: what it owns is let go.
-- A circle of owners that all wait for one another is cut: no object waits for a dependent that waits for the object.
+- No owner exists any more: the object is deleted. Some exist: the references to the others are removed.
+- Deletion with `Foreground`: first all blocking dependents, then the object. With `Orphan`: the dependents are
+  released.
+- Cycles of owners that wait for one another are broken: no object waits for a dependent that waits for the object.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ def reconcile(
     *,
     circular: Collection[str] = frozenset(),
 ) -> Plan:
-    """`owners` by the uids that the item refers to; None for one that is known to be gone. What is missing in
-    the mapping is unknown, and kept. `circular`: uids of dependents that wait for the item (`waiting_for`)."""
+    """Returns the plan for one object. `owners`: the owners by uid; None for one that is known not to exist. An owner
+    missing in the mapping is unknown, and its reference is kept. `circular`: uids of dependents that wait for the item
+    (`waiting_for`)."""
     if item.meta.deletionTimestamp:
         return _while_deleting(item, [d for d in dependents if d.meta.uid not in circular])
     references = item.meta.ownerReferences
@@ -70,14 +73,14 @@ def _while_deleting(item: Item, dependents: Sequence[Item]) -> Plan:
 
 
 def waiting_for(item: Item, dependents_of: Callable[[Item], Sequence[Item]]) -> set[str]:
-    """Returns the uids of those dependents that go only after the item itself, through any number of others."""
+    """Returns the uids of the dependents that wait for the item, directly or through other objects."""
     if not _is_leaving(item.meta):
         return set()
     return {d.meta.uid for d in dependents_of(item) if _waits(d, item.meta.uid, dependents_of)}
 
 
 def _waits(start: Item, uid: str, dependents_of: Callable[[Item], Sequence[Item]]) -> bool:
-    """Whether the start waits for the object: follows what blocks it, what blocks that, and so on."""
+    """Returns whether the start waits for the object: follows the blocking dependents of each object."""
     seen: set[str] = set()
     left = [start]
     while left:
@@ -101,7 +104,7 @@ def _policy(item: Item, leaving: Sequence[OwnerReference], dependents: Sequence[
 
 
 def _is_leaving(owner: ObjectMeta | None) -> bool:
-    """Whether the owner waits for what it owns to go first."""
+    """Returns whether the owner is deleted in the foreground, and so waits for its dependents."""
     return owner is not None and bool(owner.deletionTimestamp) and FOREGROUND in owner.finalizers
 
 

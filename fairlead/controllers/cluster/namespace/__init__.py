@@ -1,1 +1,1 @@
-"""Empties a namespace that is being deleted, then lets it go."""
+"""Deletes the contents of a terminating namespace, then finalizes the namespace."""

@@ -20,7 +20,7 @@ class _Words:
     message: str
 
 
-# The first two are about kinds served by others; here every kind is known beforehand.
+# The first two are about aggregated APIs; here every kind is known in advance.
 _TYPES = {
     "NamespaceDeletionDiscoveryFailure": _Words(
         "DiscoveryFailed", "ResourcesDiscovered", "All resources successfully discovered"
@@ -41,7 +41,7 @@ _TYPES = {
 
 
 def with_conditions(status: NamespaceStatus, texts: Mapping[str, str], now: Instant) -> NamespaceStatus:
-    """Returns the status with all five conditions; `texts` says of each type what is wrong, if anything."""
+    """Returns the status with all five conditions; `texts` has the problem for each type that has one."""
     old = {c.type: c for c in status.conditions}
     fresh = {type: _condition(type, words, texts.get(type, ""), old.get(type), now) for type, words in _TYPES.items()}
     conditions = [fresh.pop(c.type, c) for c in status.conditions]

@@ -1,6 +1,5 @@
-"""Feeds the namespace controller. What is left in a namespace is asked of the server, not of caches: the last
-object must really be gone before the namespace is let go.
-"""
+"""Feeds the namespace controller. The remaining objects are listed from the server and not from caches: the last object
+must really be deleted before the namespace is finalized."""
 
 from __future__ import annotations
 
@@ -19,11 +18,10 @@ from fairlead.machinery.status import StatusError
 from fairlead.runtime.loop import Controller
 
 _ROUNDS = 3
-"""Of one look: Pods, the rest, and what came meanwhile."""
+"""Rounds in one reconcile: Pods, all other kinds, and objects created meanwhile."""
 
 
 def controller(context: Context) -> Controller:
-    """The namespace controller."""
     return _Namespaces(context).controller
 
 
@@ -53,7 +51,7 @@ class _Namespaces:
             self._context.informers.of(form).add_handler(self._on_object)
 
     def _on_object(self, key: str, old: Object | None, new: Object | None) -> None:
-        """Something in a namespace is gone: it may have been the last."""
+        """Queues the namespace if an object in it was deleted: it may have been the last one."""
         if new is None:
             namespace = self._namespaces.get(split_key(key)[0])
             if namespace is not None and namespace.metadata.deletionTimestamp:
@@ -73,7 +71,8 @@ class _Namespaces:
             kinds = kinds_to_delete(remains)
             if failures or not kinds:
                 break
-            # Most deletions are immediate: the rest has its turn at once when the last Pod is gone.
+            # Most deletions are immediate, so the other kinds follow in the same reconcile once the last Pod is
+            # deleted.
             failures = await self._delete(kinds, key)
             remains = await self._remains(key)
         plan = reconcile(namespace, remains, failures, now=self._context.clock.now())
@@ -82,7 +81,7 @@ class _Namespaces:
         return plan.retry_after
 
     async def _delete(self, kinds: Sequence[Kind[Any]], namespace: str) -> list[str]:
-        """Deletes all objects of the kinds; returns why that failed, for each kind of which it did."""
+        """Deletes all objects of the kinds; returns an error message for each kind that failed."""
         failures = []
         for kind in kinds:
             try:

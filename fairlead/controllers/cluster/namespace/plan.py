@@ -1,7 +1,8 @@
-"""Decides what to do about a terminating namespace, given what is still in it.
+"""Decides what to do about a terminating namespace, given its remaining objects.
 
-What must stay true: Pods go first (`Kind.emptied`), and nothing else is deleted while one is left, so that what Pods
-need at their end is still there (KEP-5080, OrderedNamespaceDeletion). Events go last: deleting makes some.
+What must stay true: Pods are deleted first (`Kind.emptied`), and nothing else is deleted while a Pod remains, so that
+Pods have all they need while they terminate (KEP-5080, OrderedNamespaceDeletion). Events go last, because deletions
+record Events.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ _POLL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What a namespace still holds of one kind."""
+    """The remaining objects of one kind in a namespace."""
 
     kind: Kind[Any]
     objects: Sequence[ObjectMeta]
 
 
 def kinds_to_delete(remains: Sequence[Remains]) -> list[Kind[Any]]:
-    """Returns the kinds of which something must be deleted now, in order."""
+    """Returns the kinds to delete now, in order."""
     fresh = [r.kind for r in _in_turn(remains) if any(not o.deletionTimestamp for o in r.objects)]
     return sorted(fresh, key=lambda kind: (kind.emptied == "last", kind.resource))
 
 
 def reconcile(namespace: Namespace, remains: Sequence[Remains], failures: Sequence[str], *, now: Instant) -> Plan:
-    """`remains`: only kinds of which something is left after what could be deleted was. `failures`: why something
-    could not be."""
+    """Returns the plan for the namespace. `remains`: the kinds of which objects remain after deletion. `failures`:
+    messages about failed deletions."""
     if not is_ours(namespace):
         return NOTHING
     turn = _in_turn(remains)
@@ -60,7 +61,7 @@ def reconcile(namespace: Namespace, remains: Sequence[Remains], failures: Sequen
 
 
 def is_ours(namespace: Namespace) -> bool:
-    """Whether the namespace is being deleted and waits for this controller."""
+    """Returns whether the namespace is being deleted and waits for this controller."""
     return bool(namespace.metadata.deletionTimestamp) and _FINALIZER in namespace.spec.finalizers
 
 
@@ -80,7 +81,8 @@ def _finalize(namespace: Namespace) -> Call:
 
 
 def _unexpected(namespace: Namespace, remains: Sequence[Remains], now: Instant) -> Iterator[str]:
-    """What should have gone: it has no finalizer, and the time that its Pods were given is over."""
+    """Yields messages about objects that should be deleted by now: they have no finalizer, and the grace period of
+    their Pods is over."""
     name = namespace.metadata.name
     since = parse_time(namespace.metadata.deletionTimestamp or "")
     for r in remains:
@@ -91,7 +93,7 @@ def _unexpected(namespace: Namespace, remains: Sequence[Remains], now: Instant) 
 
 
 def _full_name(kind: Kind[Any]) -> str:
-    """As upstream writes it here: with a dot also if there is no group."""
+    """Returns the name as upstream writes it in these messages: with a dot even if the group is empty."""
     return f"{kind.plural}.{kind.group}"
 
 

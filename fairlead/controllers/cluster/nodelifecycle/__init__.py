@@ -1,1 +1,1 @@
-"""Notices nodes that have fallen silent: conditions, taints, their pods' readiness, and eviction."""
+"""Detects nodes that no longer report: sets conditions, taints and the readiness of their pods, and evicts."""

@@ -1,7 +1,7 @@
 """Feeds the node controller: nodes, their leases, and the pods on them. Wakes for deadlines, never polls.
 
-While the API server is away no lease can be renewed: that silence says nothing about nodes. Nor does the age of a lease
-when the machine's clock was set, or the machine has slept: nodes get their time anew.
+During an outage of the API server no lease can be renewed, so a missed renewal says nothing about the node. The same
+holds if the machine's clock was set, or the machine has slept. In these cases every node gets its grace period anew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ _WITHOUT_SERVER_S = 5.0
 
 
 def controller(context: Context) -> Controller:
-    """The node lifecycle controller."""
     return _Nodes(context).controller
 
 
@@ -41,13 +40,13 @@ class _Nodes:
         self._since = context.started
         self._setting = ClockSetting(context.clock)
         self._taints_seen: dict[str, dict[TaintKey, Instant]] = {}
-        """By node. Lost with the process, as upstream's: the seconds are counted anew then."""
+        """By node name. Lost with the process, as upstream's: the seconds are then counted anew."""
         self._leases.add_handler(self._on_lease)
         self._leases.add_return_handler(self._on_return)
         pods.add_handler(self._on_pod)
 
     def _on_lease(self, key: str, old: Lease | None, new: Lease | None) -> None:
-        """A renewal only moves a deadline, which is looked at when it comes; a first lease starts one."""
+        """Queues the node for a first lease only. A renewal moves the deadline, which is checked when it expires."""
         if old is None and new is not None and new.metadata.namespace == LEASES:
             self.controller.queue.add(new.metadata.name)
 
@@ -55,7 +54,8 @@ class _Nodes:
         self._since = self._context.clock.now()
 
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
-        """A pod on a node in trouble must be told of it; on a healthy one there is nothing to do."""
+        """Queues the node of a changed pod if the node has taints: the pod may have to be marked or evicted. Pods of
+        healthy nodes need nothing."""
         node = self._nodes.get(new.spec.nodeName) if new is not None and new.spec.nodeName else None
         if node is not None and node.spec.taints:
             self.controller.queue.add(node.metadata.name)

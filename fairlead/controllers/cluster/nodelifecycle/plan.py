@@ -1,6 +1,7 @@
-"""Decides about one node: what its silence means for it, and for the pods on it.
+"""Decides about one node that may have stopped reporting: its conditions, its taints and the pods on it.
 
-Taints follow conditions and pods follow taints, each in its own step: a look writes one kind of thing only.
+Taints follow conditions and pods follow taints, each in a reconcile of its kind: one reconcile writes one sort of
+change only.
 """
 
 from __future__ import annotations
@@ -32,23 +33,23 @@ _WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
 _SKEW_S = 1.0
-"""A time that lies further in the future is of a clock that was set back since."""
+"""A time further in the future than this comes from a clock that was set back since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the API does not say of a node."""
+    """Facts about a node that the API does not have."""
 
     since: Instant
-    """When watching began: silence before that proves nothing."""
+    """The start of the observation: missing reports before it prove nothing."""
     taints: Mapping[TaintKey, Instant] = field(default_factory=dict)
-    """When the taints were first seen that do not say when they were added."""
+    """The time when each taint without `timeAdded` was first seen."""
 
 
 def reconcile(
     node: Node, lease: Lease | None, pods: Sequence[Pod], *, observed: Observed, grace_s: float, now: Instant
 ) -> Plan:
-    """`pods` are those bound to the node."""
+    """Returns the plan for the node. `pods` are those bound to it."""
     if node.metadata.deletionTimestamp:
         return NOTHING
     heard = max(observed.since, _last_heard(node, lease, now))
@@ -82,12 +83,12 @@ def _last_heard(node: Node, lease: Lease | None, now: Instant) -> Instant:
 
 
 def _ready_status(node: Node) -> str:
-    """Empty for a node that has not reported yet: it gets its time to do so."""
+    """Returns the status of `Ready`; empty if the node has not reported yet, which gives it the grace period."""
     return next((c.status for c in node.status.conditions if c.type == "Ready"), "")
 
 
 def _unknown_conditions(node: Node, now: Instant) -> list[NodeCondition]:
-    """Every watched condition Unknown; what is so already stays as it is."""
+    """Returns the conditions with every watched one Unknown; those that are Unknown already stay unchanged."""
     old = {c.type: c for c in node.status.conditions}
     result = []
     for condition in node.status.conditions:
@@ -118,7 +119,8 @@ def _never_heard(node: Node, type: str, now: Instant) -> NodeCondition:
 
 
 def _taints(node: Node, now: Instant) -> list[Taint]:
-    """The taints that the conditions ask for; those of others, and since when ours are there, stay."""
+    """Returns the node's taints with those that the conditions require. Other taints, and the `timeAdded` of present
+    ones, stay."""
     wanted: list[tuple[str, str]] = []
     ready = _ready_status(node)
     if ready in ("False", "Unknown"):

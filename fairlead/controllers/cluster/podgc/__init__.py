@@ -1,1 +1,1 @@
-"""Removes pods that nothing will ever finish: bound to a node that is gone, or never bound and terminating."""
+"""Removes pods that no kubelet will finish: bound to a deleted node, or terminating without a node."""

@@ -1,4 +1,4 @@
-"""Feeds the pod garbage collector: pods whose node has no object."""
+"""Feeds the pod garbage collector: pods whose Node object does not exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from fairlead.runtime.plan import Plan
 
 
 def controller(context: Context) -> Controller:
-    """The pod garbage collector."""
     return _Orphans(context).controller
 
 
@@ -42,7 +41,7 @@ class _Orphans:
         if new is None:
             return
         if new.spec.nodeName:
-            # Whether the node is there is settled in the look: at start, nodes may be listed after pods.
+            # The reconcile checks whether the node exists: at start, nodes may be listed after pods.
             if old is None or not old.spec.nodeName:
                 self.controller.queue.add(key)
         elif new.metadata.deletionTimestamp:

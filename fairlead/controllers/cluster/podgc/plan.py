@@ -1,4 +1,4 @@
-"""Decides whether one pod has been left without a node to end it."""
+"""Decides whether one pod must be deleted because its node does not exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from fairlead.runtime.plan import NOTHING, Delete, Note, Plan
 
 
 def reconcile(pod: Pod, node_gone_since: Instant | None, *, grace_s: float, now: Instant) -> Plan:
-    """`node_gone_since`: since when the pod's node has been missing; None while it is there."""
+    """Returns the plan for the pod. `node_gone_since`: the time since which the pod's node is missing; None if it
+    exists."""
     if not pod.spec.nodeName:
         orphaned = bool(pod.metadata.deletionTimestamp) and not pod.metadata.finalizers
         return Plan(delete=(Delete(POD, pod, grace_period_seconds=0),)) if orphaned else NOTHING

@@ -1,1 +1,1 @@
-"""Gives every namespace its `default` ServiceAccount and the certificate of the cluster's authority."""
+"""Creates the `default` ServiceAccount and the ConfigMap with the cluster's CA certificate in every namespace."""

@@ -1,4 +1,4 @@
-"""Feeds the ServiceAccount controller: namespaces, and the two objects that each should have."""
+"""Feeds the ServiceAccount controller: namespaces, and the two objects that each must have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fairlead.runtime.plan import Plan
 
 
 def controller(context: Context) -> Controller:
-    """The ServiceAccount controller."""
     return _ServiceAccounts(context).controller
 
 

@@ -1,4 +1,4 @@
-"""Decides what an active namespace lacks for pods to talk to the API."""
+"""Decides which objects an active namespace lacks for pods to use the API."""
 
 from __future__ import annotations
 

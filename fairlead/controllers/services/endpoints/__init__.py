@@ -1,1 +1,1 @@
-"""Writes the addresses behind each Service into one Endpoints object, for clients that still read those."""
+"""Writes the addresses of each Service's pods into one Endpoints object, for clients that read no EndpointSlices."""

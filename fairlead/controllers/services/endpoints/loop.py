@@ -1,6 +1,5 @@
-"""Feeds the Endpoints controller, just as the EndpointSlice controller is fed, but a moment later: the kernel's
-rules are made from slices, and a big Endpoints object must not stand in their way.
-"""
+"""Feeds the Endpoints controller like the EndpointSlice controller, but a moment later: the kernel's rules are made
+from slices, and writing a big Endpoints object must not delay them."""
 
 from __future__ import annotations
 
@@ -18,7 +17,6 @@ _AFTER_SLICES_S = 0.005
 
 
 def controller(context: Context) -> Controller:
-    """The Endpoints controller."""
     return _Endpoints(context).controller
 
 

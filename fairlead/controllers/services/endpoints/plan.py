@@ -1,6 +1,6 @@
-"""Decides the Endpoints object of one Service: its pods' addresses, ready and not, in canonical subsets.
+"""Decides the Endpoints object of one Service: its pods' ready and not-ready addresses, in canonical subsets.
 
-At most 1,000 addresses; what is over is left out, not-ready ones first, and an annotation says so.
+An object has at most 1,000 addresses; the rest is left out, not-ready addresses first, and an annotation says so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
 
 def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None, *, now: Instant) -> Plan:
-    """`pods` are those the selector matches. `now` is when the change came that led here."""
+    """Returns the plan for the Service. `pods` are those that the selector matches. `now` is the time of the change
+    that caused this reconcile."""
     if not selects_pods(service) or service.metadata.deletionTimestamp:
         return NOTHING
     wanted = _wanted(service, pods, now)
@@ -48,12 +49,13 @@ def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None,
 
 
 def withdraw(existing: Endpoints | None, *, just_deleted: bool) -> Plan:
-    """The Service is not there. If it was deleted just now its Endpoints go with it, hand-written ones too, as
-    upstream does; Endpoints that never had a Service are their writer's, who may be about to create it."""
+    """Returns the plan after the Service was not found. If it was deleted just now, its Endpoints are deleted,
+    hand-written ones too, as upstream does. Endpoints that never had a Service stay: their author may be about to
+    create it."""
     if existing is None or existing.metadata.deletionTimestamp:
         return NOTHING
     if LEADER in existing.metadata.annotations:
-        return NOTHING  # a lock of an old client, not addresses
+        return NOTHING  # the leader-election lock of an old client, not addresses
     if not just_deleted and existing.metadata.labels.get(MANAGED_BY) != MANAGER:
         return NOTHING
     return Plan(delete=(Delete(ENDPOINTS, existing),))
@@ -82,7 +84,7 @@ def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
 
 
 def _of_pods(service: Service, pods: Sequence[Pod]) -> Iterator[EndpointSubset]:
-    """One subset a pod that can be reached."""
+    """Yields one subset for each pod that has an address."""
     family = families_of(service)[0]
     for pod in pods:
         ip = address_of(pod, family)
@@ -123,7 +125,7 @@ def _labels(service: Service) -> dict[str, str]:
 
 
 def _same(old: Endpoints, new: Endpoints) -> bool:
-    """Whether nothing but the trigger time and the order differs."""
+    """Returns whether the objects differ in the trigger time and the order at most."""
     kept, wanted = old.metadata.annotations, new.metadata.annotations
     return (
         new.subsets in (old.subsets, repack(old.subsets))

@@ -1,8 +1,8 @@
 """The canonical form of an Endpoints object's subsets: ports that have the same addresses share a subset.
 
-Upstream brings subsets into this form wherever a controller reads or writes them (`RepackSubsets`). Addresses are told
-apart by IP and pod; if one is both ready and not ready for a port, it is not ready. Order: addresses by IP and pod uid,
-ports and subsets by name and number, so that the same content is the same object. (Upstream's order is that of a hash.)
+Upstream brings subsets into this form in every controller that reads or writes them (`RepackSubsets`). IP and pod
+identify an address; if one is both ready and not ready for a port, it is not ready. Addresses are ordered by IP and pod
+uid, ports and subsets by name and number, so that equal content gives equal objects. (Upstream orders by a hash.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from fairlead.api.core.endpoints.kind import EndpointAddress, EndpointPort, EndpointSubset
 
 CAPACITY = 1000
-"""Addresses of one Endpoints object, each counted in every subset that has it."""
+"""Greatest number of addresses in one Endpoints object; an address counts in every subset that has it."""
 AddressKey = tuple[str, str]
 """IP and uid of the pod."""
 PortKey = tuple[str, str, int, str]
@@ -53,7 +53,7 @@ def address_key(address: EndpointAddress) -> AddressKey:
 
 
 def _port_key(port: EndpointPort | None) -> PortKey:
-    """The key of no port at all sorts first."""
+    """Returns the sort key of a port; the key of an absent port sorts first."""
     return (port.name, port.protocol, port.port, port.appProtocol or "") if port else ("", "", -1, "")
 
 
@@ -78,7 +78,7 @@ def truncate(subsets: Sequence[EndpointSubset]) -> list[EndpointSubset]:
 
 
 def _shares(sizes: Sequence[int], room: int) -> list[int]:
-    """Each one's share of the room, rounded up while there is any left, as upstream rounds."""
+    """Returns the share of each size in the room, rounded up until the room is used up, as upstream rounds."""
     total, left, shares = sum(sizes), room, []
     for size in sizes:
         shares.append(min(-(-size * room // total), left))

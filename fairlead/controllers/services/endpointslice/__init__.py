@@ -1,1 +1,1 @@
-"""Writes the addresses behind each Service into EndpointSlices, as few and as small writes as will do."""
+"""Writes the addresses of each Service's pods into EndpointSlices, with few and small writes."""

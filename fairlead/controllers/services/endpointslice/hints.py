@@ -1,9 +1,9 @@
-"""Whom an endpoint is meant for.
+"""Topology hints: the zones and nodes that should use an endpoint.
 
-By the Service's `trafficDistribution` a hint follows from the endpoint alone, so a change of one pod still changes
-one slice. By the older annotation `service.kubernetes.io/topology-mode: Auto`, which wins where both are given, each
-zone is to get endpoints by its share of the nodes' CPUs: a pod more may move hints elsewhere. Endpoints keep their
-own zone as far as that goes, and where it does not go at all nobody gets a hint, as upstream does.
+With the Service's `trafficDistribution` a hint follows from the endpoint alone, so a change of one pod changes one
+slice. With the older annotation `service.kubernetes.io/topology-mode: Auto`, each zone gets endpoints by its share of
+the nodes' CPUs, so that a further pod may move other hints. The annotation wins if both are given. Endpoints keep their
+zone as far as possible; if the shares cannot be met, no endpoint gets a hint, as upstream does.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes
 _BY_ZONE = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _BY_NODE = "PreferSameNode"
 _OVERLOAD = 1.2
-"""A zone may get a fifth more load than its share before hints are given up."""
+"""The load that a zone may get, relative to its share; above it hints are given up."""
 
 
 def is_automatic(service: Service) -> bool:
-    """Whether the annotation asks for hints by the nodes' CPUs."""
+    """Returns whether the annotation asks for hints by the nodes' CPUs."""
     return any(service.metadata.annotations.get(name) in ("Auto", "auto") for name in _MODES)
 
 
 def distributed(distribution: str | None, endpoint: Endpoint) -> EndpointHints | None:
-    """The hints of a ready endpoint; None where there is nothing to say."""
+    """Returns the hints of a ready endpoint; None if it gets none."""
     if distribution not in _BY_ZONE or not endpoint.conditions.ready:
         return None
     zones = [ForZone(name=endpoint.zone)] if endpoint.zone else []
@@ -41,7 +41,7 @@ def distributed(distribution: str | None, endpoint: Endpoint) -> EndpointHints |
 
 
 def shares_of(nodes: Iterable[Node]) -> dict[str, float]:
-    """Each zone's share of the CPUs; none where a node does not say its zone, or there is but one zone."""
+    """Returns each zone's share of the CPUs; empty if a node has no zone label, or if there is only one zone."""
     cpus: dict[str, float] = {}
     for node in nodes:
         labels = node.metadata.labels
@@ -57,7 +57,7 @@ def shares_of(nodes: Iterable[Node]) -> dict[str, float]:
 
 
 def hint_by_shares(endpoints: Sequence[Endpoint], shares: Mapping[str, float]) -> bool:
-    """Writes hints into the ready ones of these endpoints, all of one family; False where there can be none."""
+    """Writes hints into the ready ones of these endpoints, all of one family; returns False if that is not possible."""
     ready = [e for e in endpoints if e.conditions.ready]
     least = {zone: math.ceil(share * len(ready) / _OVERLOAD) for zone, share in shares.items()}
     if not shares or len(shares) > len(ready) or sum(least.values()) > len(ready):

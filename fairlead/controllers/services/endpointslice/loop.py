@@ -1,6 +1,5 @@
-"""Feeds the EndpointSlice controller. Nothing waits: the first change of a burst is written at once, and what
-comes while it is being written goes out together in the next write.
-"""
+"""Feeds the EndpointSlice controller without delay: the first change of a burst is written at once, and changes that
+arrive during that write go together into the next one."""
 
 from __future__ import annotations
 
@@ -21,7 +20,6 @@ from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL, ZON
 
 
 def controller(context: Context) -> Controller:
-    """The EndpointSlice controller."""
     return _Slices(context).controller
 
 
@@ -91,7 +89,7 @@ class _Slices:
 
 
 def _weight(node: Node | None) -> object:
-    """What a node's zone has of it, as far as hints by CPUs go."""
+    """Returns the facts of a node that hints by CPUs depend on."""
     return node and (
         node.metadata.labels.get(ZONE_LABEL),
         node.status.allocatable.get("cpu"),

@@ -1,4 +1,4 @@
-"""Puts endpoints into slices so that as few slices as possible are written."""
+"""Assigns endpoints to slices so that as few slices as possible are written."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ CAPACITY = 100
 @dataclass(frozen=True, slots=True)
 class Packed:
     kept: tuple[tuple[EndpointSlice, tuple[Endpoint, ...]], ...]
-    """Slices that go on, with what they are to hold."""
+    """The slices that stay, with their desired endpoints."""
     new: tuple[tuple[Endpoint, ...], ...]
-    """What found no room, in slices to be made."""
+    """The endpoints of each slice to create."""
     empty: tuple[EndpointSlice, ...]
-    """Slices that nothing is left in."""
+    """The slices without any endpoints left."""
 
 
 def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Packed:
-    """`desired` by target uid; `slices` are those with the same ports.
+    """Returns the assignment. `desired` has endpoints by target uid; `slices` are those with the same ports.
 
-    What has no place yet goes first into slices that must be written anyway, the fullest first; then, whole, into
-    the fullest of the others that takes all of it; else into a new one. Spreading it over several slices that
-    were left alone so far would cost a write for each.
+    New endpoints go first into slices that must be written anyway, the fullest first. The rest goes, undivided, into
+    the fullest other slice that has room for all of it, or else into a new slice. Spreading the rest over several
+    unchanged slices would cost a write for each.
     """
     ordered = sorted(slices, key=lambda s: s.metadata.name)
     contents: list[list[Endpoint]] = []
@@ -56,7 +56,8 @@ def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Pa
 
 
 def uid_of(endpoint: Endpoint) -> str:
-    """What tells endpoints apart; those without a target (nobody but people writes such) go by address."""
+    """Returns the identity of an endpoint: the uid of its target, or the address if it has no target (only hand-written
+    endpoints have none)."""
     return endpoint.targetRef.uid if endpoint.targetRef else ",".join(endpoint.addresses)
 
 

@@ -1,11 +1,11 @@
-"""Decides the EndpointSlices of one Service, for each address family on its own.
+"""Decides the EndpointSlices of one Service, for each address family separately.
 
 - A pod is in exactly one slice of a family; a change of one pod changes one slice.
-- Existing slices keep what they have and are filled before new ones are made; at most 100 endpoints each.
-  A slice that falls empty is used again for other ports before it is deleted: one write instead of two.
-- Slices of other managers are not looked at; those of an earlier Service of the same name go. Without pods, one
-  empty slice a family says that this is known.
-- A pod on a node that is not there has no endpoint, unless the Service takes pods that are not ready: a pod that
+- Existing slices keep their endpoints and are filled before new ones are created; at most 100 endpoints each. A slice
+  that becomes empty is reused for other ports before it is deleted: one write instead of two.
+- Slices of other managers are left alone; those of an earlier Service of the same name are deleted. Without pods, an
+  empty slice for each family shows that the Service was processed.
+- A pod on a deleted node has no endpoint, unless the Service publishes addresses that are not ready: a pod that
   outlived its node must not keep traffic.
 """
 
@@ -43,7 +43,7 @@ MANAGER = "endpointslice-controller.k8s.io"
 _RESERVED = (SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL)
 
 PortSet = tuple[Port, ...]
-"""Sorted: the order in which a slice names its ports means nothing."""
+"""Sorted, because the order of ports in a slice has no meaning."""
 
 
 def reconcile(
@@ -55,9 +55,9 @@ def reconcile(
     now: Instant,
     shares: Mapping[str, float],
 ) -> Plan:
-    """`pods` are those the selector matches, `slices` those labelled with the Service and this manager, `zones`
-    the zone of every node by name, empty for none, `shares` what part of the CPUs each zone has. `now` is when the
-    change came that led here."""
+    """Returns the plan for the Service. `pods` are those that the selector matches; `slices` those labelled with the
+    Service and this manager. `zones` has the zone of every node by name, empty for none; `shares` the part of the CPUs
+    that each zone has. `now` is the time of the change that caused this reconcile."""
     existing = sorted((s for s in slices if not s.metadata.deletionTimestamp), key=lambda s: s.metadata.name)
     if not selects_pods(service):
         return withdraw(existing)
@@ -76,13 +76,13 @@ def reconcile(
 
 
 def withdraw(slices: Sequence[EndpointSlice]) -> Plan:
-    """The Service is gone, or selects nothing any more."""
+    """Returns the plan to delete the slices of a Service that was deleted or lost its selector."""
     return Plan(delete=tuple(Delete(ENDPOINT_SLICE, s) for s in slices if not s.metadata.deletionTimestamp))
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the families' plans come to."""
+    """The combined plans of the address families."""
 
     create: list[Create] = field(default_factory=list)
     update: list[Update] = field(default_factory=list)
@@ -124,7 +124,7 @@ class _Maker:
     now: Instant
 
     def groups(self, pods: Sequence[Pod], family: str) -> dict[PortSet, dict[str, Endpoint]]:
-        """The endpoints by what ports they serve, then by pod uid."""
+        """Returns the endpoints by the ports that they serve, then by pod uid."""
         groups: dict[PortSet, dict[str, Endpoint]] = {}
         for pod in sorted(pods, key=lambda p: p.metadata.name):
             address = address_of(pod, family)
@@ -179,7 +179,8 @@ class _Maker:
         return Create(ENDPOINT_SLICE, made, failed=self._failed("failed to create EndpointSlice"))
 
     def update(self, old: EndpointSlice, ports: PortSet, held: Sequence[Endpoint]) -> tuple[Update, ...]:
-        """The write that makes `old` what is wanted, if one is needed. The trigger time alone needs none."""
+        """Returns the write that brings `old` into the desired state, if one is needed. A new trigger time alone needs
+        none."""
         labels, owners = _labels(self.service), [self._owner()]
         same_ports = ports_of_slice(old) == ports
         same_meta = old.metadata.labels == labels and old.metadata.ownerReferences == owners
@@ -196,7 +197,7 @@ class _Maker:
         return controller_reference(SERVICE.api_version, SERVICE.kind, self.service.metadata)
 
     def _ports(self, ports: PortSet) -> list[EndpointPort]:
-        """In the Service's order, as its reader knows them."""
+        """Returns the ports in the Service's order, in which users know them."""
         order = {(p.name, p.protocol or "TCP"): at for at, p in enumerate(self.service.spec.ports)}
         return [
             EndpointPort(name=p.name, port=p.number, protocol=p.protocol, appProtocol=p.app_protocol or None)

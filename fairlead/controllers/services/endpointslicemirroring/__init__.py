@@ -1,1 +1,1 @@
-"""Copies hand-written Endpoints of Services without a selector into EndpointSlices, which is all that proxies read."""
+"""Copies hand-written Endpoints of Services without a selector into EndpointSlices, since proxies read only slices."""

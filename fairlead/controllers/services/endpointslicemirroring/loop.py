@@ -1,4 +1,4 @@
-"""Feeds the mirroring controller: Services, Endpoints, and the slices it made."""
+"""Feeds the mirroring controller: Services, Endpoints, and the slices that it made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL
 
 
 def controller(context: Context) -> Controller:
-    """The EndpointSlice mirroring controller."""
     return _Mirror(context).controller
 
 
@@ -44,7 +43,7 @@ class _Mirror:
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
         if old is None and self._endpoints.get(key) is None and not self._slices.keys(key):
-            return  # there is nothing to mirror yet
+            return  # nothing to mirror yet
         if old is None or new is None or bool(old.spec.selector) != bool(new.spec.selector):
             self._queue(key)
 

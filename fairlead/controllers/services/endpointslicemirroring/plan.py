@@ -1,9 +1,9 @@
 """Decides the EndpointSlices that mirror one Endpoints object: a slice for each set of ports and address family.
 
-- Mirrored is what people wrote for a Service without a selector, unless a label forbids it. Nothing is left of it
-  when the Endpoints, the Service or the reason for mirroring is gone.
-- Labels and annotations are copied, but for those that are about the Endpoints object's own history.
-- A thousand addresses of a subset at most, the ready ones first; Events on the Endpoints say what was left out.
+- Endpoints of a Service without a selector are mirrored, unless a label forbids it. The slices are deleted with the
+  Endpoints, with the Service, or if the Endpoints may no longer be mirrored.
+- Labels and annotations are copied, except those about the history of the Endpoints object.
+- At most a thousand addresses of a subset, the ready ones first; Events on the Endpoints report those left out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL, TRI
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 CAPACITY = 1000
-"""Addresses of one subset, and endpoints of one slice."""
+"""Greatest number of addresses of one subset, and of endpoints in one slice."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Group = tuple[str, tuple[Port, ...]]
@@ -45,7 +45,7 @@ Group = tuple[str, tuple[Port, ...]]
 
 
 def reconcile(service: Service | None, endpoints: Endpoints | None, slices: Sequence[EndpointSlice]) -> Plan:
-    """`slices` are those labelled with the Service's name and this manager."""
+    """Returns the plan for the Endpoints. `slices` are those labelled with the Service's name and this manager."""
     existing = sorted((s for s in slices if not s.metadata.deletionTimestamp), key=lambda s: s.metadata.name)
     if endpoints is None or endpoints.metadata.deletionTimestamp or not _is_mirrored(service, endpoints):
         return Plan(delete=tuple(Delete(ENDPOINT_SLICE, s) for s in existing)) if existing else NOTHING
@@ -80,7 +80,7 @@ def _is_mirrored(service: Service | None, endpoints: Endpoints) -> bool:
 
 @dataclass(slots=True)
 class _Wanted:
-    """The endpoints by group, each by what tells it apart."""
+    """The endpoints by group, each by its identity."""
 
     groups: dict[Group, dict[tuple[str, str], Endpoint]] = field(default_factory=dict)
     ports: dict[Group, list[EndpointPort]] = field(default_factory=dict)

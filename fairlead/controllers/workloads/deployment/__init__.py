@@ -1,1 +1,1 @@
-"""Rolls a Deployment's pods from template to template by scaling one ReplicaSet a template."""
+"""Rolls a Deployment's pods from template to template by scaling one ReplicaSet for each template."""

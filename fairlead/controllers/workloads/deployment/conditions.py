@@ -18,7 +18,7 @@ _NO_DEADLINE = 2**31 - 1
 
 
 class Conditions:
-    """A Deployment's conditions while they are being worked out: times change only as upstream changes them."""
+    """A Deployment's conditions during their computation: times change only as upstream changes them."""
 
     def __init__(self, old: Sequence[DeploymentCondition], now: Instant) -> None:
         self._found = {c.type: c for c in old}
@@ -28,7 +28,8 @@ class Conditions:
         return self._found.get(type)
 
     def set(self, type: str, status: ConditionStatus, reason: str, message: str, *, touch: bool = False) -> None:
-        """The same status and reason again is no news, unless `touch` asks for a new update time."""
+        """Sets a condition. If status and reason are unchanged, the condition stays, unless `touch` asks for a new
+        update time."""
         old = self._found.get(type)
         if old is not None and old.status == status and old.reason == reason and not touch:
             return
@@ -53,7 +54,7 @@ class Conditions:
 def counters(
     d: Deployment, sets: Sequence[ReplicaSet], new: ReplicaSet | None, *, collisions: int | None
 ) -> DeploymentStatus:
-    """Everything but the conditions."""
+    """Returns the status without the conditions."""
     available = sum(rs.status.availableReplicas for rs in sets)
     return DeploymentStatus(
         observedGeneration=d.metadata.generation,
@@ -81,7 +82,7 @@ def set_available(conditions: Conditions, d: Deployment, status: DeploymentStatu
 
 
 def set_paused(conditions: Conditions, d: Deployment) -> None:
-    """A paused rollout must not run into its deadline, so the clock stands still meanwhile."""
+    """Stops the clock of a paused rollout, so that the deadline cannot expire during the pause."""
     old = conditions.get("Progressing")
     if not has_deadline(d) or (old is not None and old.reason == _TIMED_OUT):
         return
@@ -95,7 +96,7 @@ def set_paused(conditions: Conditions, d: Deployment) -> None:
 def set_progressing(
     conditions: Conditions, d: Deployment, status: DeploymentStatus, new: ReplicaSet | None, now: Instant
 ) -> None:
-    """Done, getting on, or out of time."""
+    """Sets `Progressing`: complete, in progress, or over the deadline."""
     if not has_deadline(d):
         conditions.remove("Progressing")
         return
@@ -115,7 +116,7 @@ def set_progressing(
 
 
 def set_failure(conditions: Conditions, sets: Sequence[ReplicaSet]) -> None:
-    """Takes over why a set cannot make its pods; `sets` with the new one first."""
+    """Copies the failure to create pods from a set; `sets` with the new one first."""
     found = next((c for rs in sets for c in rs.status.conditions if c.type == "ReplicaFailure"), None)
     if found is None:
         conditions.remove("ReplicaFailure")
@@ -135,7 +136,7 @@ def is_complete(d: Deployment, status: DeploymentStatus) -> bool:
 
 
 def seconds_to_deadline(conditions: Conditions, d: Deployment, status: DeploymentStatus, now: Instant) -> float | None:
-    """When to look whether the rollout has run out of time; None where it cannot."""
+    """Returns the seconds until the rollout's deadline has to be checked; None if there is no deadline."""
     current = conditions.get("Progressing")
     if not has_deadline(d) or current is None or current.reason in (_DONE, _TIMED_OUT) or d.spec.paused:
         return None

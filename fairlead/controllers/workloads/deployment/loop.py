@@ -1,4 +1,4 @@
-"""Feeds the Deployment controller: Deployments, their ReplicaSets, and for Recreate the pods of those."""
+"""Feeds the Deployment controller: Deployments, their ReplicaSets, and for Recreate the pods of the ReplicaSets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from fairlead.runtime.plan import Plan
 
 
 def controller(context: Context) -> Controller:
-    """The Deployment controller."""
     return _Deployments(context).controller
 
 
@@ -53,7 +52,8 @@ class _Deployments:
                 self.controller.queue.add(f"{d.metadata.namespace}/{d.metadata.name}")
 
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
-        """Only Recreate waits for pods: for the last of the old ones to be gone or finished."""
+        """Queues a Deployment of type Recreate after one of its pods was deleted or finished; other types do not wait
+        for pods."""
         if old is None or (new is not None and not is_finished(new)):
             return
         owner = controller_of(old.metadata)

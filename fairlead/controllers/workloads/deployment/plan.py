@@ -1,7 +1,7 @@
 """Decides the next step of a Deployment: one step at a time, each safe by itself.
 
-The order of steps is upstream's. A step that writes the Deployment's own annotations leaves its status for
-the next look, a moment later, because both carry the same resourceVersion.
+The order of steps is upstream's. A step that writes the Deployment's annotations leaves its status to the next
+reconcile, a moment later, because both writes carry the same resourceVersion.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Patch, Plan, Up
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One Deployment with what belongs to it, as seen now."""
+    """One Deployment with its sets and pods, at one moment."""
 
     d: Deployment
     sets: Sequence[ReplicaSet]
@@ -58,12 +58,13 @@ class _Case:
 
     @property
     def revision(self) -> int:
-        """What the current template's revision is, or is to be."""
+        """Returns the revision of the current template, or the one that it will get."""
         return max((revision_of_set(rs) for rs in self.old), default=0) + 1
 
 
 def reconcile(d: Deployment, sets: Sequence[ReplicaSet], pods: Mapping[str, int], *, now: Instant) -> Plan:
-    """`sets`: all ReplicaSets of the namespace. `pods`: unfinished pods by the uid of their set."""
+    """Returns the plan for the Deployment. `sets`: all ReplicaSets of the namespace. `pods`: unfinished pods by the uid
+    of their set."""
     selector = requirements(d.spec.selector)
     if selector is None:
         return NOTHING
@@ -111,7 +112,8 @@ def _recreate(case: _Case, pods: Mapping[str, int]) -> Plan:
 
 
 def _create_set(case: _Case) -> Plan:
-    """The set of a template that is new. A name that is taken by something else counts as a collision."""
+    """Returns the plan to create the set of a new template. If another object has the name already, that counts as a
+    collision."""
     d = case.d
     collisions = d.status.collisionCount or 0
     hash = template_hash(d.spec.template, collisions)
@@ -148,7 +150,7 @@ def _create_set(case: _Case) -> Plan:
 
 
 def _mark_revision(case: _Case, new: ReplicaSet) -> Plan:
-    """Keeps the current set's annotations, and the Deployment's revision, in step with the Deployment."""
+    """Returns the plan that copies the Deployment's annotations and revision to and from the current set."""
     annotations = set_annotations(case.d, new.metadata.annotations, case.revision)
     patch = _deployment_revision(case.d, annotations.get(REVISION, ""))
     ready = case.d.spec.minReadySeconds
@@ -167,7 +169,7 @@ def _deployment_revision(d: Deployment, revision: str) -> tuple[Patch, ...]:
 
 
 def _resize(case: _Case, sizes: Sizes) -> Plan:
-    """Gives sets their new sizes, and notes in them what Deployment size that was for."""
+    """Returns the plan that resizes sets and records in them the Deployment's size."""
     notes = _size_notes(case.bounds)
     updates = []
     for rs in sorted(case.sets, key=lambda s: s.metadata.name):
@@ -195,7 +197,7 @@ def _size_notes(bounds: Bounds) -> dict[str, str]:
 
 
 def _finish(case: _Case) -> Plan:
-    """Nothing to move: tells how things stand, and forgets what is older than the history kept."""
+    """Returns the plan if no set has to be scaled: writes the status, and deletes sets beyond the history limit."""
     plan = _status_only(case)
     status = status_of.counters(case.d, case.sets, case.new, collisions=case.d.status.collisionCount)
     if not case.d.spec.paused and not status_of.is_complete(case.d, status):

@@ -1,7 +1,7 @@
-"""How a Deployment's ReplicaSets are named, numbered and told apart.
+"""Names, revision numbers and identity of a Deployment's ReplicaSets.
 
-The template's hash only makes names; whether a set carries the current template is decided by comparing
-templates, so a change of the hash never rolls anything.
+The template's hash only makes names; the current set is found by comparing templates, so a change of the hash never
+starts a rollout.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _NOT_COPIED = frozenset(
         MAXIMUM,
     }
 )
-# Upstream's alphabet for hashes: without vowels and look-alikes, so no words come out.
+# Upstream's alphabet for hashes: without vowels and look-alikes, so that no words result.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _HISTORY_LENGTH = 2000
 
 
 def template_hash(template: PodTemplateSpec, collisions: int) -> str:
-    """A short text out of the template and the number of times that a name was taken already."""
+    """Returns a short hash of the template and the number of name collisions so far."""
     data = msgspec.json.encode(template, order="deterministic") + (str(collisions).encode() if collisions else b"")
     value = 0x811C9DC5
     for byte in data:
@@ -46,7 +46,7 @@ def template_hash(template: PodTemplateSpec, collisions: int) -> str:
 
 
 def current_set(d: Deployment, sets: Sequence[ReplicaSet]) -> ReplicaSet | None:
-    """The set that carries the Deployment's template: of several the oldest."""
+    """Returns the set that has the Deployment's template; the oldest if there are several."""
     wanted = _plain(d.spec.template)
     found = [rs for rs in sets if _plain(rs.spec.template) == wanted]
     return min(found, key=by_age, default=None)
@@ -75,7 +75,7 @@ def selector_with_hash(selector: LabelSelector | None, hash: str) -> LabelSelect
 
 
 def set_annotations(d: Deployment, old: Labels, revision: int) -> Labels:
-    """The annotations of the current set: the Deployment's own, its revision, and the revisions it had before."""
+    """Returns the annotations of the current set: those of the Deployment, its revision, and its earlier revisions."""
     copied = {key: value for key, value in d.metadata.annotations.items() if key not in _NOT_COPIED}
     found = old | copied
     before = old.get(REVISION, "")
@@ -88,14 +88,14 @@ def set_annotations(d: Deployment, old: Labels, revision: int) -> Labels:
 
 
 def _bounded(history: list[str]) -> str:
-    """The latest revisions that fit into the annotation."""
+    """Returns the latest revisions that fit into the annotation."""
     while len(",".join(history)) > _HISTORY_LENGTH:
         history = history[1:]
     return ",".join(history)
 
 
 def _plain(template: PodTemplateSpec) -> PodTemplateSpec:
-    """The template as users write it: without our label, and without a creation time."""
+    """Returns the template as users write it: without our label and creation time."""
     meta = template.metadata
     labels = {key: value for key, value in meta.labels.items() if key != HASH_LABEL}
     bare = ObjectMeta(labels=labels, annotations=meta.annotations, name=meta.name, finalizers=meta.finalizers)

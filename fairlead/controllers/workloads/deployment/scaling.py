@@ -1,4 +1,4 @@
-"""The arithmetic of rolling: how many pods each ReplicaSet may have next. Pure numbers on sets.
+"""The arithmetic of rolling updates: the number of pods that each ReplicaSet may have next. Pure numbers on sets.
 
 Sources: the Deployment documentation ("Max Surge", "Max Unavailable", "Proportional scaling").
 """
@@ -35,7 +35,8 @@ class Bounds:
 
 
 def bounds_of(d: Deployment) -> Bounds:
-    """Surge rounds up, unavailable rounds down; both nothing would never move, so then one may be missing."""
+    """Returns the bounds. Surge rounds up, unavailable rounds down. If both are 0 the rollout could not move, so one
+    pod may be unavailable."""
     wanted = 1 if d.spec.replicas is None else d.spec.replicas
     if d.spec.strategy.type == "Recreate":
         return Bounds(wanted, 0, 0)
@@ -64,12 +65,12 @@ def size_of(rs: ReplicaSet) -> int:
 
 
 def available_of(rs: ReplicaSet) -> int:
-    """What the set's status says, but never more than it is to have: the status may be behind."""
+    """Returns the available pods by the set's status, but at most its desired size: the status may be out of date."""
     return min(rs.status.availableReplicas, size_of(rs))
 
 
 def next_size_of_new(rolling: bool, bounds: Bounds, new_size: int, all_sizes: int) -> int:
-    """How many pods the new set may have now."""
+    """Returns the number of pods that the new set may have now."""
     if not rolling:
         return bounds.replicas
     if new_size >= bounds.replicas:
@@ -79,7 +80,7 @@ def next_size_of_new(rolling: bool, bounds: Bounds, new_size: int, all_sizes: in
 
 
 def shrink_old(bounds: Bounds, new: ReplicaSet, old: Sequence[ReplicaSet]) -> Sizes:
-    """Takes from old sets what may be missing: pods that do not serve first, then the oldest sets."""
+    """Scales down old sets by the number that may be unavailable: unready pods first, then the oldest sets."""
     present = size_of(new) + sum(map(size_of, old))
     budget = present - bounds.fewest - (size_of(new) - available_of(new))
     if budget <= 0:
@@ -100,14 +101,15 @@ def shrink_old(bounds: Bounds, new: ReplicaSet, old: Sequence[ReplicaSet]) -> Si
 
 
 def is_scaling(d: Deployment, sets: Sequence[ReplicaSet], bounds: Bounds) -> bool:
-    """Whether the Deployment's size was changed since its active sets were last sized."""
+    """Returns whether the Deployment's size changed since its active sets were last sized."""
     active = [rs for rs in sets if size_of(rs) > 0]
     noted = [annotation_number(rs, DESIRED) for rs in active]
     return any(number is not None and number != bounds.replicas for number in noted)
 
 
 def scaled(d: Deployment, bounds: Bounds, new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> Sizes:
-    """The sizes after the Deployment itself was scaled: one set takes it all, several share in proportion."""
+    """Returns the sizes after the Deployment was scaled: one active set gets the whole change, several share it in
+    proportion."""
     every = [*old, new] if new is not None else list(old)
     active = [rs for rs in every if size_of(rs) > 0]
     if len(active) <= 1:
@@ -128,8 +130,8 @@ def _is_saturated(new: ReplicaSet, bounds: Bounds) -> bool:
 def _shared(d: Deployment, bounds: Bounds, active: Sequence[ReplicaSet]) -> Sizes:
     allowed = bounds.most if bounds.replicas > 0 else 0
     change = allowed - sum(map(size_of, active))
-    # The biggest set first, so that what rounding leaves over goes where it weighs least; of equals the newest
-    # grows and the oldest shrinks.
+    # The biggest set first, so that the remainder of rounding goes to the set that it changes least, in proportion. Of
+    # equal sets the newest grows and the oldest shrinks.
     aged = sorted(active, key=by_age, reverse=change > 0)
     ordered = sorted(aged, key=lambda rs: -size_of(rs))
     sizes: Sizes = {}

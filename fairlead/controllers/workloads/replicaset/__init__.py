@@ -1,1 +1,1 @@
-"""Keeps the number of pods that a ReplicaSet asks for: one dies, another comes."""
+"""Keeps the number of pods that a ReplicaSet asks for: replaces a pod that ends."""

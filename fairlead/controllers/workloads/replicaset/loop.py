@@ -1,5 +1,5 @@
-"""Feeds the ReplicaSet controller: its own objects, and their pods by owner. Fed the same way is any older kind that
-keeps pods at a number."""
+"""Feeds the ReplicaSet controller: ReplicaSets, and their pods by owner. Older kinds that keep a number of pods use the
+same code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class Reconcile(Protocol[C]):
 
 
 def controller(context: Context) -> Controller:
-    """The ReplicaSet controller."""
 
     def selector(rs: ReplicaSet) -> LabelRequirements | None:
         return requirements(rs.spec.selector)
@@ -40,7 +39,7 @@ def controller(context: Context) -> Controller:
 
 
 class Replicas(Generic[T]):
-    """The controller of one kind that keeps pods at a number."""
+    """The controller of one kind that keeps a number of pods."""
 
     def __init__(
         self,
@@ -77,7 +76,7 @@ class Replicas(Generic[T]):
                 self.controller.queue.add(f"{namespace}/{owner.name}")
 
     def _offer(self, pod: Pod) -> None:
-        """A pod that nobody owns may be what some sets wait for."""
+        """Queues the sets that may adopt a pod without an owner."""
         for rs in self._in_namespace.get(pod.metadata.namespace):
             selector = self._selector(rs)
             if selector is not None and selector.matches(pod.metadata.labels):

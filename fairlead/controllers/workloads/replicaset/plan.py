@@ -1,7 +1,7 @@
-"""Decides what a ReplicaSet lacks or has too much of.
+"""Decides which pods of a ReplicaSet to create or to delete.
 
-Status is what was seen, not what is about to be: while pods are being made or deleted it waits, because the
-next look, a moment later, sees the outcome.
+The status has observed numbers, not planned ones. A plan that creates or deletes pods leaves the status unchanged
+(unless the last plan failed): the next reconcile, a moment later, sees the outcome.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from fairlead.machinery.kind import Kind
 from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
 
 _BURST = 500
-"""So many pods at most are made or deleted in one go."""
+"""Greatest number of pods to create or delete in one reconcile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong when the last plan was applied."""
+    """The error of the last applied plan."""
 
     reason: str
     message: str
@@ -50,9 +50,9 @@ def reconcile(
     now: Instant,
     kind: Kind[Any] = REPLICA_SET,
 ) -> Plan:
-    """`pods`: all that the set owns, and all in its namespace that nobody owns. `related`: all pods of the same
-    Deployment, for choosing which to delete. `kind` is what the pods are to say of their owner: an older kind
-    that behaves alike may come in the form of a ReplicaSet."""
+    """Returns the plan for the set. `pods`: all that the set owns, and all in its namespace without an owner.
+    `related`: all pods of the same Deployment, for choosing which to delete. `kind` is the owner's kind in the pods'
+    owner references: an older kind that behaves alike may come in the form of a ReplicaSet."""
     selector = requirements(rs.spec.selector)
     if selector is None:
         return NOTHING
@@ -143,7 +143,7 @@ def _status_update(rs: ReplicaSet, status: ReplicaSetStatus) -> Update:
 
 
 def _next_available(rs: ReplicaSet, active: Sequence[Pod], now: Instant) -> float | None:
-    """When the next ready pod will have been ready long enough."""
+    """Returns the seconds until the next ready pod becomes available."""
     if not rs.spec.minReadySeconds:
         return None
     waits = [available_from(pod, rs.spec.minReadySeconds) - now for pod in active if is_ready(pod)]

@@ -1,4 +1,4 @@
-"""Which pods go first when there are too many. The order is upstream's: what costs users least goes first."""
+"""The order in which surplus pods are deleted. It is upstream's: the pods that cost users least go first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Rank = tuple[bool, int, bool, int, int, float, int, float, str]
 
 
 def victims(pods: Sequence[Pod], count: int, *, related: Sequence[Pod]) -> list[Pod]:
-    """The `count` pods to delete. `related` are all pods of the same workload: nodes with many give first."""
+    """Returns the `count` pods to delete. `related` are all pods of the same workload: nodes with many of them lose
+    pods first."""
     crowd = Counter(pod.spec.nodeName for pod in related if is_active(pod) and pod.spec.nodeName)
     return sorted(pods, key=lambda pod: _rank(pod, crowd))[:count]
 

@@ -1,4 +1,4 @@
-"""Feeds the ReplicationController controller as the ReplicaSet controller is fed."""
+"""Feeds the ReplicationController controller like the ReplicaSet controller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fairlead.runtime.loop import Controller
 
 
 def controller(context: Context) -> Controller:
-    """The ReplicationController controller."""
     return Replicas(context, REPLICATION_CONTROLLER, "replication-controller", _selector, reconcile).controller
 
 

@@ -1,4 +1,5 @@
-"""Decides for a ReplicationController what a ReplicaSet of the same contents would get, in its own name."""
+"""Decides for a ReplicationController like for a ReplicaSet of the same contents; events and owner references name the
+ReplicationController."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplic
 def reconcile(
     rc: ReplicationController, pods: Sequence[Pod], related: Sequence[Pod], *, failure: Failure | None, now: Instant
 ) -> Plan:
-    """`pods`: all that it owns, and all in its namespace that nobody owns. `related`: all pods it owns."""
+    """Returns the plan for the controller. `pods`: all that it owns, and all in its namespace without an owner.
+    `related`: all pods that it owns."""
     view = _as_replica_set(rc)
     plan = replicaset.reconcile(view, pods, related, failure=failure, now=now, kind=REPLICATION_CONTROLLER)
     status = [_status(u.obj.status) for u in plan.status if isinstance(u.obj, ReplicaSet)]
