@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 
-from fairlead.cmd.process.messages import Message, pack, unpack
+from fairlead.cmd.process.messages import Message, Stop, pack, unpack
 
 _UCRED = struct.Struct("3i")
 _MAX = 65536
@@ -52,7 +52,8 @@ class Channel:
 
 
 def pair() -> tuple[Channel, Channel]:
-    """The supervisor's end (which learns pids) and the sandbox's."""
+    """Returns the supervisor's end (which learns pids) and the sandbox's."""
+    unpack(pack(Stop()))  # reads the annotations of all messages before the fork, so that both sides share them
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     return Channel(ours), Channel(theirs)

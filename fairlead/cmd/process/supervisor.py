@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import resource
 import select
@@ -182,6 +183,7 @@ class Supervisor:
         log = open_log(self._paths.log("sandbox"))
         pid1: Any = partial(run_sandbox, inherited, theirs, clock=self._clock)
         keep = (*inherited.api_fds, inherited.relay_fd, inherited.dns_fd)
+        gc.freeze()  # a collection would write to every object, and the sandbox shares their pages
         self._sandbox = enter.start(theirs, log, keep=keep, pid1=pid1)
         os.close(log)
         theirs.close()
