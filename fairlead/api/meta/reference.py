@@ -13,7 +13,7 @@ class LocalObjectReference(Record):
 
 
 class ObjectReference(Record):
-    name: Annotated[str, Doc("Name of the referent.")] = ""
+    name: Annotated[str, Doc("Name of the referent, unique within its namespace.")] = ""
     apiVersion: Annotated[str, Doc("API group and version of the referent.")] = ""
     fieldPath: Annotated[
         str, Doc("Part of the referent that is meant, such as spec.containers{web}; the whole object if empty.")
@@ -31,7 +31,7 @@ class TypedLocalObjectReference(Record):
 
 
 class TypedObjectReference(Record):
-    name: Annotated[str, Doc("Name of the referent.")] = ""
+    name: Annotated[str, Doc("Name of the referent, unique within its namespace.")] = ""
     kind: Annotated[str, Doc("Kind of the referent, in CamelCase.")] = ""
     apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None
     namespace: (

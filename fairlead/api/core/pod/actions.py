@@ -13,7 +13,7 @@ from fairlead.machinery.kind import Atomic
 
 
 class Binding(Object):
-    """Puts the pod on the node that `target` names."""
+    """Assignment of a pod to the node that `target` names; created by schedulers."""
 
     target: Annotated[ObjectReference, Atomic()] = msgspec.field(default_factory=ObjectReference)
 

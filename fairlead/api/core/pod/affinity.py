@@ -11,96 +11,187 @@ from fairlead.machinery.kind import Atomic, Doc, OneOf
 
 
 class NodeSelectorRequirement(Record):
-    key: Annotated[str, Doc("The label or field.")] = ""
-    operator: Annotated[str, Doc("In, NotIn, Exists, DoesNotExist, Gt or Lt.")] = ""
-    values: Annotated[Strings, Doc("The values.")] = []
+    key: Annotated[str, Doc("Key of the node label, or path of the node field, that the requirement is about.")] = ""
+    operator: Annotated[
+        str, Doc("Relation of the node's value to `values`: In, NotIn, Exists, DoesNotExist, Gt or Lt.")
+    ] = ""
+    values: Annotated[
+        Strings, Doc("Values to compare with; exactly one integer for Gt and Lt, none for Exists and DoesNotExist.")
+    ] = []
 
 
 class NodeSelectorTerm(Record):
     matchExpressions: Annotated[
-        list[NodeSelectorRequirement], Atomic(), Doc("Conditions on the node's labels; all must hold.")
+        list[NodeSelectorRequirement], Atomic(), Doc("Requirements on the node's labels; all must be met.")
     ] = []
-    matchFields: Annotated[list[NodeSelectorRequirement], Atomic(), Doc("Conditions on its fields.")] = []
+    matchFields: Annotated[
+        list[NodeSelectorRequirement],
+        Atomic(),
+        Doc("Requirements on the node's fields (metadata.name only); all must be met."),
+    ] = []
 
 
 class NodeSelector(Record):
-    nodeSelectorTerms: Annotated[list[NodeSelectorTerm], Atomic(), Doc("Any of these must fit.")] = []
+    nodeSelectorTerms: Annotated[
+        list[NodeSelectorTerm], Atomic(), Doc("Terms of the selector; a node matches if at least one term matches.")
+    ] = []
 
 
 class PreferredSchedulingTerm(Record):
-    preference: Annotated[NodeSelectorTerm, Atomic(), Doc("What is preferred.")] = msgspec.field(
-        default_factory=NodeSelectorTerm
+    preference: Annotated[NodeSelectorTerm, Atomic(), Doc("Node selector term that preferred nodes match.")] = (
+        msgspec.field(default_factory=NodeSelectorTerm)
     )
-    weight: Annotated[Int32, Doc("How much, 1 to 100.")] = msgspec.field(default_factory=int)
+    weight: Annotated[Int32, Doc("Weight added to the score of matching nodes, 1 to 100.")] = msgspec.field(
+        default_factory=int
+    )
 
 
 class NodeAffinity(Record):
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[
-        list[PreferredSchedulingTerm], Atomic(), Doc("What would be good, with weights.")
+        list[PreferredSchedulingTerm],
+        Atomic(),
+        Doc("Preferred rules on nodes; nodes with a higher sum of weights are favoured."),
     ] = []
-    requiredDuringSchedulingIgnoredDuringExecution: Annotated[NodeSelector, Atomic(), Doc("What must be.")] | None = (
-        None
-    )
+    requiredDuringSchedulingIgnoredDuringExecution: (
+        Annotated[
+            NodeSelector,
+            Atomic(),
+            Doc("Rules that a node must match to receive the pod; not enforced after scheduling."),
+        ]
+        | None
+    ) = None
 
 
 class PodAffinityTerm(Record):
-    topologyKey: Annotated[str, Doc("The node label whose value makes them neighbours.")] = ""
-    labelSelector: Annotated[LabelSelector, Atomic(), Doc("Which pods.")] | None = None
-    matchLabelKeys: Annotated[Strings, Doc("Labels whose values must be this pod's.")] = []
-    mismatchLabelKeys: Annotated[Strings, Doc("Labels whose values must not be.")] = []
-    namespaceSelector: Annotated[LabelSelector, Atomic(), Doc("In which namespaces, by label.")] | None = None
-    namespaces: Annotated[Strings, Doc("In which namespaces, by name.")] = []
+    topologyKey: Annotated[
+        str, Doc("Node label whose value defines a topology domain, such as kubernetes.io/hostname; required.")
+    ] = ""
+    labelSelector: (
+        Annotated[
+            LabelSelector, Atomic(), Doc("Label selector of the pods that the term refers to; no pods if absent.")
+        ]
+        | None
+    ) = None
+    matchLabelKeys: Annotated[
+        Strings, Doc("Keys of pod labels; the term refers only to pods with the same values as the incoming pod.")
+    ] = []
+    mismatchLabelKeys: Annotated[
+        Strings, Doc("Keys of pod labels; the term refers only to pods with values other than the incoming pod's.")
+    ] = []
+    namespaceSelector: (
+        Annotated[
+            LabelSelector,
+            Atomic(),
+            Doc("Label selector of the namespaces that the term refers to; all namespaces if empty."),
+        ]
+        | None
+    ) = None
+    namespaces: Annotated[
+        Strings, Doc("Names of the namespaces that the term refers to; default: the pod's namespace.")
+    ] = []
 
 
 class WeightedPodAffinityTerm(Record):
-    podAffinityTerm: Annotated[PodAffinityTerm, Doc("Which neighbours.")] = msgspec.field(
+    podAffinityTerm: Annotated[PodAffinityTerm, Doc("Pod affinity term that the weight applies to.")] = msgspec.field(
         default_factory=PodAffinityTerm
     )
-    weight: Annotated[Int32, Doc("How much, 1 to 100.")] = msgspec.field(default_factory=int)
+    weight: Annotated[Int32, Doc("Weight of the term in the score of a node, 1 to 100.")] = msgspec.field(
+        default_factory=int
+    )
 
 
 class PodAffinity(Record):
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[
-        list[WeightedPodAffinityTerm], Atomic(), Doc("What would be good, with weights.")
+        list[WeightedPodAffinityTerm],
+        Atomic(),
+        Doc("Preferred rules on pods in the same topology domain; nodes with a higher sum of weights are favoured."),
     ] = []
     requiredDuringSchedulingIgnoredDuringExecution: Annotated[
-        list[PodAffinityTerm], Atomic(), Doc("What must be.")
+        list[PodAffinityTerm],
+        Atomic(),
+        Doc("Rules on pods that must run in the same topology domain; not enforced after scheduling."),
     ] = []
 
 
 class PodAntiAffinity(Record):
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[
-        list[WeightedPodAffinityTerm], Atomic(), Doc("What would be good, with weights.")
+        list[WeightedPodAffinityTerm],
+        Atomic(),
+        Doc("Preferred rules on pods to keep away from; nodes with a lower sum of weights are favoured."),
     ] = []
     requiredDuringSchedulingIgnoredDuringExecution: Annotated[
-        list[PodAffinityTerm], Atomic(), Doc("What must be.")
+        list[PodAffinityTerm],
+        Atomic(),
+        Doc("Rules on pods that may not run in the same topology domain; not enforced after scheduling."),
     ] = []
 
 
 class Affinity(Record):
-    nodeAffinity: Annotated[NodeAffinity, Doc("Which nodes it wants.")] | None = None
-    podAffinity: Annotated[PodAffinity, Doc("Which neighbours it wants.")] | None = None
-    podAntiAffinity: Annotated[PodAntiAffinity, Doc("Which neighbours it does not want.")] | None = None
+    nodeAffinity: Annotated[NodeAffinity, Doc("Rules on the nodes that the pod may or should run on.")] | None = None
+    podAffinity: Annotated[PodAffinity, Doc("Rules on other pods that the pod should run close to.")] | None = None
+    podAntiAffinity: (
+        Annotated[PodAntiAffinity, Doc("Rules on other pods that the pod should run away from.")] | None
+    ) = None
 
 
 class Toleration(Record):
-    key: Annotated[str, Doc("The taint; all of them unless given.")] = ""
-    effect: Annotated[str, Doc("Its effect; all of them unless given.")] = ""
-    operator: Annotated[str, Doc("Exists or Equal.")] = ""
-    tolerationSeconds: Annotated[Int64, Doc("For how long, where the effect is NoExecute.")] | None = None
-    value: Annotated[str, Doc("Its value.")] = ""
+    key: Annotated[str, Doc("Key of the tolerated taint; all taints if empty, which requires operator Exists.")] = ""
+    effect: Annotated[
+        str, Doc("Effect of the tolerated taint: NoSchedule, PreferNoSchedule or NoExecute; all effects if empty.")
+    ] = ""
+    operator: Annotated[
+        str, Doc("Comparison with the taint's value: Equal (default) or Exists, which tolerates all values.")
+    ] = ""
+    tolerationSeconds: (
+        Annotated[
+            Int64, Doc("Seconds that a NoExecute taint is tolerated before the pod is evicted; unlimited if absent.")
+        ]
+        | None
+    ) = None
+    value: Annotated[str, Doc("Value of the tolerated taint; must be empty if the operator is Exists.")] = ""
 
 
 class TopologySpreadConstraint(Record):
-    maxSkew: Annotated[Int32, Doc("How far apart the counts may be.")] = msgspec.field(default_factory=int)
-    topologyKey: Annotated[str, Doc("The node label whose values are the domains.")] = ""
-    whenUnsatisfiable: Annotated[
-        str, OneOf("DoNotSchedule", "ScheduleAnyway"), Doc("DoNotSchedule or ScheduleAnyway.")
+    maxSkew: Annotated[
+        Int32, Doc("Maximum difference between the numbers of matching pods in two topology domains; at least 1.")
+    ] = msgspec.field(default_factory=int)
+    topologyKey: Annotated[
+        str, Doc("Node label whose value defines a topology domain, such as topology.kubernetes.io/zone.")
     ] = ""
-    labelSelector: Annotated[LabelSelector, Atomic(), Doc("Which pods are counted.")] | None = None
-    matchLabelKeys: Annotated[Strings, Doc("Labels whose values must be this pod's.")] = []
-    minDomains: Annotated[Int32, Doc("How many domains there should be.")] | None = None
-    nodeAffinityPolicy: (
-        Annotated[str, OneOf("Honor", "Ignore"), Doc("Whether nodes it may not go to are left out.")] | None
+    whenUnsatisfiable: Annotated[
+        str,
+        OneOf("DoNotSchedule", "ScheduleAnyway"),
+        Doc("Treatment of nodes that violate the constraint: DoNotSchedule or ScheduleAnyway (lower score)."),
+    ] = ""
+    labelSelector: (
+        Annotated[LabelSelector, Atomic(), Doc("Label selector of the pods that are counted in each domain.")] | None
     ) = None
-    nodeTaintsPolicy: Annotated[str, OneOf("Honor", "Ignore"), Doc("Whether tainted nodes are left out.")] | None = None
+    matchLabelKeys: Annotated[
+        Strings, Doc("Keys of pod labels; only pods with the same values as the incoming pod are counted.")
+    ] = []
+    minDomains: (
+        Annotated[Int32, Doc("Minimum number of eligible domains; with fewer domains, the global minimum counts as 0.")]
+        | None
+    ) = None
+    nodeAffinityPolicy: (
+        Annotated[
+            str,
+            OneOf("Honor", "Ignore"),
+            Doc(
+                "Treatment of nodes that the pod's node affinity excludes: Honor (default; not counted) or "
+                "Ignore (counted)."
+            ),
+        ]
+        | None
+    ) = None
+    nodeTaintsPolicy: (
+        Annotated[
+            str,
+            OneOf("Honor", "Ignore"),
+            Doc(
+                "Treatment of nodes with taints: Honor (count only tolerated nodes) or Ignore (default; count "
+                "all nodes)."
+            ),
+        ]
+        | None
+    ) = None

@@ -12,32 +12,47 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class VolumeResourceRequirements(Record):
-    limits: Annotated[Resources, Doc("The most.")] = {}
-    requests: Annotated[Resources, Doc("The least.")] = {}
+    limits: Annotated[Resources, Doc("Maximum amounts of storage that the claim accepts.")] = {}
+    requests: Annotated[Resources, Doc("Minimum amounts of storage that the claim needs.")] = {}
 
 
 class PersistentVolumeClaimSpec(Record):
-    accessModes: Annotated[Strings, Doc("How it is to be mounted, such as ReadWriteOnce.")] = []
+    accessModes: Annotated[Strings, Doc("Access modes that the volume must support, such as ReadWriteOnce.")] = []
     dataSource: (
-        Annotated[TypedLocalObjectReference, Atomic(), Doc("The snapshot or claim it starts as a copy of.")] | None
+        Annotated[
+            TypedLocalObjectReference,
+            Atomic(),
+            Doc("Volume snapshot or claim in the same namespace whose contents the volume starts with."),
+        ]
+        | None
     ) = None
-    dataSourceRef: Annotated[TypedObjectReference, Doc("The same, of any kind and namespace.")] | None = None
-    resources: Annotated[VolumeResourceRequirements, Doc("How much storage is asked for.")] = msgspec.field(
+    dataSourceRef: (
+        Annotated[
+            TypedObjectReference,
+            Doc("Object of any kind, optionally of another namespace, whose contents the volume starts with."),
+        ]
+        | None
+    ) = None
+    resources: Annotated[VolumeResourceRequirements, Doc("Minimum and maximum amounts of storage.")] = msgspec.field(
         default_factory=VolumeResourceRequirements
     )
-    selector: Annotated[LabelSelector, Atomic(), Doc("Which volumes are considered, by their labels.")] | None = None
-    storageClassName: Annotated[str, Doc("The class of storage; the cluster's default unless given.")] | None = None
-    volumeAttributesClassName: (
-        Annotated[str, Doc("The class of further properties, which may be changed later.")] | None
+    selector: (
+        Annotated[LabelSelector, Atomic(), Doc("Label selector of the volumes that may be bound to the claim.")] | None
     ) = None
-    volumeMode: Annotated[str, Doc("Filesystem or Block.")] | None = None
-    volumeName: Annotated[str, Doc("The volume that it was given.")] = ""
+    storageClassName: (
+        Annotated[str, Doc("Name of the storage class; the cluster's default class if absent.")] | None
+    ) = None
+    volumeAttributesClassName: (
+        Annotated[str, Doc("Name of the class of volume attributes, which may be changed after creation.")] | None
+    ) = None
+    volumeMode: Annotated[str, Doc("Mode in which the volume is used: Filesystem (default) or Block.")] | None = None
+    volumeName: Annotated[str, Doc("Name of the volume that is bound to the claim.")] = ""
 
 
 class PersistentVolumeClaimTemplate(Record):
-    metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the claim.")] = msgspec.field(
-        default_factory=ObjectMeta
+    metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the claim; no other fields are allowed.")] = (
+        msgspec.field(default_factory=ObjectMeta)
     )
-    spec: Annotated[PersistentVolumeClaimSpec, Doc("What is claimed.")] = msgspec.field(
-        default_factory=PersistentVolumeClaimSpec
+    spec: Annotated[PersistentVolumeClaimSpec, Doc("Specification of the claim that is created for the pod.")] = (
+        msgspec.field(default_factory=PersistentVolumeClaimSpec)
     )

@@ -141,12 +141,19 @@ def _gates(pod: Pod, _: Instant) -> str:
 
 POD_COLUMNS: tuple[Column[Pod], ...] = (
     NAME,
-    Column("Ready", _ready, doc="Containers that are ready, of all that keep running."),
-    Column("Status", _status, doc="The pod's state in a word."),
-    Column("Restarts", _restarts, doc="Restarts of its containers, and when the last one was."),
+    Column(
+        "Ready", _ready, doc="Number of ready containers and number of containers, with restartable init containers."
+    ),
+    Column("Status", _status, doc="State of the pod in one word, such as Running or CrashLoopBackOff."),
+    Column("Restarts", _restarts, doc="Number of restarts of the pod's containers, and time since the last one."),
     AGE,
-    Column("IP", _ip, wide=True, doc="The pod's address."),
-    Column("Node", lambda pod, _: or_none(pod.spec.nodeName), wide=True, doc="Where it runs."),
+    Column("IP", _ip, wide=True, doc="IP address of the pod."),
+    Column("Node", lambda pod, _: or_none(pod.spec.nodeName), wide=True, doc="Name of the node that the pod runs on."),
     Column("Nominated Node", lambda pod, _: or_none(pod.status.nominatedNodeName), wide=True),
-    Column("Readiness Gates", _gates, wide=True, doc="Extra conditions that are true, of all asked for."),
+    Column(
+        "Readiness Gates",
+        _gates,
+        wide=True,
+        doc="Number of readiness gates that are True and number of readiness gates.",
+    ),
 )

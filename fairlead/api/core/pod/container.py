@@ -14,124 +14,212 @@ from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 
 
 class ContainerPort(Record):
-    name: Annotated[str, Format("port-name"), Doc("A name that services can refer to.")] = ""
-    containerPort: Annotated[Int32, Required(), Range(1, 65535), Doc("Where the container listens.")] = 0
-    hostIP: Annotated[str, Doc("The node's address that leads to it.")] = ""
-    hostPort: Annotated[Int32, Range(1, 65535), Doc("A port of the node that leads to it.")] = 0
-    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP"), Default("TCP"), Doc("TCP, UDP or SCTP.")] = ""
+    name: Annotated[
+        str,
+        Format("port-name"),
+        Doc("Name of the port, unique in the pod, by which services and probes can refer to it."),
+    ] = ""
+    containerPort: Annotated[
+        Int32,
+        Required(),
+        Range(1, 65535),
+        Doc("Port number on the pod's address on which the container listens, 1 to 65535."),
+    ] = 0
+    hostIP: Annotated[str, Doc("Address of the node to which `hostPort` is bound; all addresses if empty.")] = ""
+    hostPort: Annotated[
+        Int32,
+        Range(1, 65535),
+        Doc(
+            "Port of the node that leads to the container; must equal containerPort if the pod uses the node's network."
+        ),
+    ] = 0
+    protocol: Annotated[
+        str,
+        OneOf("TCP", "UDP", "SCTP"),
+        Default("TCP"),
+        Doc("Transport protocol of the port: TCP (default), UDP or SCTP."),
+    ] = ""
 
 
 class ResourceClaim(Record):
-    name: Annotated[str, Doc("One of the pod's resourceClaims.")] = ""
-    request: Annotated[str, Doc("Which request of that claim; all of them unless given.")] = ""
+    name: Annotated[str, Doc("Name of an entry in the pod's resourceClaims.")] = ""
+    request: Annotated[str, Doc("Name of one request in the claim; all requests of the claim if empty.")] = ""
 
 
 class ResourceRequirements(Record):
     claims: Annotated[
-        list[ResourceClaim], ListMap(keys=("name",)), Doc("Which of the pod's resource claims it uses.")
+        list[ResourceClaim],
+        ListMap(keys=("name",)),
+        Doc("Entries of the pod's resourceClaims that the container uses."),
     ] = []
-    limits: Annotated[Resources, Doc("The most it may use.")] = {}
-    requests: Annotated[Resources, Doc("The least it needs; decides about where it fits.")] = {}
+    limits: Annotated[Resources, Doc("Maximum amounts of resources that the container may use, by resource name.")] = {}
+    requests: Annotated[
+        Resources, Doc("Amounts of resources that are reserved for the container on its node; default: the limits.")
+    ] = {}
 
 
 class ContainerResizePolicy(Record):
-    resourceName: Annotated[str, Doc("The resource: cpu or memory.")] = ""
+    resourceName: Annotated[str, Doc("Name of the resource that the policy applies to: cpu or memory.")] = ""
     restartPolicy: Annotated[
-        str, Doc("Whether a change of it restarts the container: NotRequired or RestartContainer.")
+        str, Doc("Restart of the container after a change of the resource: NotRequired (default) or RestartContainer.")
     ] = ""
 
 
 class ContainerRestartRuleOnExitCodes(Record):
-    operator: Annotated[str, Doc("In or NotIn.")] = ""
-    values: Annotated[list[Int32], SetList(), Doc("The exit codes.")] = []
+    operator: Annotated[str, Doc("Relation of the exit code to `values`: In or NotIn.")] = ""
+    values: Annotated[list[Int32], SetList(), Doc("Exit codes to compare with, at most 255.")] = []
 
 
 class ContainerRestartRule(Record):
-    action: Annotated[str, Doc("What to do where it holds, such as Restart.")] = ""
-    exitCodes: Annotated[ContainerRestartRuleOnExitCodes, Doc("With which exit codes it holds.")] | None = None
+    action: Annotated[str, Doc("Action if the rule matches: Restart or RestartAllContainers.")] = ""
+    exitCodes: (
+        Annotated[ContainerRestartRuleOnExitCodes, Doc("Exit codes of the container for which the rule matches.")]
+        | None
+    ) = None
 
 
 class VolumeMount(Record):
-    name: Annotated[str, Required(), Doc("Which of the pod's volumes.")] = ""
-    mountPath: Annotated[str, Required(), Doc("Where it appears in the container.")] = ""
-    bindMountOptions: Annotated[list[str], SetList(), Doc("Options of the mount: noexec, nodev or nosuid.")] = []
+    name: Annotated[str, Required(), Doc("Name of the pod's volume to mount.")] = ""
+    mountPath: Annotated[
+        str, Required(), Doc("Path in the container at which the volume is mounted; may not contain a colon.")
+    ] = ""
+    bindMountOptions: Annotated[list[str], SetList(), Doc("Options of the bind mount: noexec, nodev or nosuid.")] = []
     mountPropagation: (
         Annotated[
             str,
             OneOf("None", "HostToContainer", "Bidirectional"),
-            Doc("Whether later mounts pass between node and container: None, HostToContainer or Bidirectional."),
+            Doc(
+                "Propagation of later mounts between node and container: None (default), HostToContainer or "
+                "Bidirectional."
+            ),
         ]
         | None
     ) = None
-    readOnly: Annotated[bool, Doc("Whether the container cannot write to it.")] = False
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
     recursiveReadOnly: (
         Annotated[
             str,
             OneOf("Disabled", "IfPossible", "Enabled"),
-            Doc("Whether mounts below it are read-only too: Disabled, IfPossible or Enabled."),
+            Doc("Read-only state of mounts below a read-only mount: Disabled (default), IfPossible or Enabled."),
         ]
         | None
     ) = None
-    subPath: Annotated[str, Doc("The part of the volume to show, instead of all of it.")] = ""
-    subPathExpr: Annotated[str, Doc("The same, with $(NAME) for environment variables.")] = ""
+    subPath: Annotated[str, Doc("Path inside the volume to mount in place of its root; relative, without `..`.")] = ""
+    subPathExpr: Annotated[
+        str,
+        Doc(
+            "Path inside the volume with $(NAME) references to environment variables; mutually exclusive "
+            "with `subPath`."
+        ),
+    ] = ""
 
 
 class VolumeDevice(Record):
-    name: Annotated[str, Required(), Doc("A claim among the pod's volumes.")] = ""
-    devicePath: Annotated[str, Required(), Doc("Where the device appears in the container.")] = ""
+    name: Annotated[str, Required(), Doc("Name of the pod's volume, which must be a claim in Block mode.")] = ""
+    devicePath: Annotated[str, Required(), Doc("Path in the container at which the block device appears.")] = ""
 
 
 class Container(Record):
-    name: Annotated[str, Required(), Format("dns-label"), Doc("Unique in the pod.")] = ""
-    args: Annotated[Strings, Doc("In place of the image's arguments.")] = []
-    command: Annotated[Strings, Doc("In place of the image's entry point.")] = []
-    env: Annotated[list[EnvVar], BY_NAME, Doc("Environment variables.")] = []
-    envFrom: Annotated[
-        list[EnvFromSource], Atomic(), Doc("Config maps and secrets whose values all become environment.")
+    name: Annotated[
+        str, Required(), Format("dns-label"), Doc("Name of the container, a DNS label unique in the pod; immutable.")
+    ] = ""
+    args: Annotated[
+        Strings,
+        Doc("Arguments of the entry point; default: the image's CMD. $(NAME) refers to an environment variable."),
     ] = []
-    image: Annotated[str, Required(), Doc("What to run it from.")] = ""
-    imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never"), Doc("Always, IfNotPresent or Never.")] = (
-        ""
+    command: Annotated[
+        Strings, Doc("Entry point of the container; default: the image's ENTRYPOINT. No shell interprets the words.")
+    ] = []
+    env: Annotated[
+        list[EnvVar], BY_NAME, Doc("Environment variables of the container; override those of `envFrom`.")
+    ] = []
+    envFrom: Annotated[
+        list[EnvFromSource], Atomic(), Doc("Config maps and secrets whose keys become environment variables.")
+    ] = []
+    image: Annotated[
+        str, Required(), Doc("Image from which the container is created, such as registry.example.com/web:1.2.")
+    ] = ""
+    imagePullPolicy: Annotated[
+        str,
+        OneOf("Always", "IfNotPresent", "Never"),
+        Doc("Time of image pulls: Always (default for tag latest), IfNotPresent (default for other tags) or Never."),
+    ] = ""
+    lifecycle: Annotated[Lifecycle, Doc("Actions that run after the container's start and before its stop.")] | None = (
+        None
     )
-    lifecycle: Annotated[Lifecycle, Doc("What to do at its start and end.")] | None = None
-    livenessProbe: Annotated[Probe, Doc("When it fails, the container is restarted.")] | None = None
+    livenessProbe: Annotated[Probe, Doc("Probe whose failure restarts the container.")] | None = None
     ports: Annotated[
         list[ContainerPort],
         ListMap(keys=("containerPort", "protocol"), patch_key="containerPort"),
-        Doc("Where it listens; for people and for names, nothing is closed by leaving it out."),
+        Doc("Ports on which the container listens; informative, ports that are not listed stay reachable."),
     ] = []
-    readinessProbe: Annotated[Probe, Doc("While it fails, services leave the pod out.")] | None = None
+    readinessProbe: (
+        Annotated[Probe, Doc("Probe whose failure removes the pod from the endpoints of services.")] | None
+    ) = None
     resizePolicy: Annotated[
-        list[ContainerResizePolicy], Atomic(), Doc("Whether a change of resources restarts it.")
+        list[ContainerResizePolicy],
+        Atomic(),
+        Doc("Restart of the container after in-place changes of its resources, by resource."),
     ] = []
-    resources: Annotated[ResourceRequirements, Doc("What it is given at least and at most.")] = msgspec.field(
-        default_factory=ResourceRequirements
-    )
+    resources: Annotated[
+        ResourceRequirements, Doc("Amounts of resources that the container requests and may use at most.")
+    ] = msgspec.field(default_factory=ResourceRequirements)
     restartPolicy: (
-        Annotated[str, OneOf("Always", "OnFailure", "Never"), Doc("Always makes an init container stay.")] | None
+        Annotated[
+            str,
+            OneOf("Always", "OnFailure", "Never"),
+            Doc(
+                "Restart policy of the container in place of the pod's; Always turns an init container into a sidecar."
+            ),
+        ]
+        | None
     ) = None
     restartPolicyRules: Annotated[
-        list[ContainerRestartRule], Atomic(), Doc("When to start it again, by what it ended with.")
+        list[ContainerRestartRule],
+        Atomic(),
+        Doc("Rules, checked in order, that restart the container by exit code in place of `restartPolicy`."),
     ] = []
-    securityContext: Annotated[SecurityContext, Doc("Whom it runs as, and what it may do.")] | None = None
-    startupProbe: Annotated[Probe, Doc("Until it passes, the other probes wait.")] | None = None
-    stdin: Annotated[bool, Doc("Whether it has an input.")] = False
-    stdinOnce: Annotated[bool, Doc("Whether its input ends with the first client.")] = False
-    terminationMessagePath: Annotated[str, Doc("The file it leaves its last words in.")] = ""
-    terminationMessagePolicy: Annotated[
-        str, OneOf("File", "FallbackToLogsOnError"), Doc("File, or FallbackToLogsOnError.")
+    securityContext: (
+        Annotated[
+            SecurityContext, Doc("Identity and privileges of the container; overrides the pod's securityContext.")
+        ]
+        | None
+    ) = None
+    startupProbe: (
+        Annotated[Probe, Doc("Probe that must succeed once before liveness and readiness probes begin.")] | None
+    ) = None
+    stdin: Annotated[
+        bool, Doc("Set to true to allocate a standard input, which clients can attach to; default false.")
+    ] = False
+    stdinOnce: Annotated[
+        bool, Doc("Set to true to close the standard input after the first client has detached; default false.")
+    ] = False
+    terminationMessagePath: Annotated[
+        str, Doc("Path in the container of the file with its termination message; default /dev/termination-log.")
     ] = ""
-    tty: Annotated[bool, Doc("Whether it has a terminal.")] = False
+    terminationMessagePolicy: Annotated[
+        str,
+        OneOf("File", "FallbackToLogsOnError"),
+        Doc(
+            "Source of the termination message: File (default) or FallbackToLogsOnError (end of the log "
+            "after a failure)."
+        ),
+    ] = ""
+    tty: Annotated[bool, Doc("Set to true to allocate a terminal, which requires `stdin`; default false.")] = False
     volumeDevices: Annotated[
-        list[VolumeDevice], ListMap(keys=("devicePath",), patch_key="devicePath"), Doc("Block devices it gets.")
+        list[VolumeDevice],
+        ListMap(keys=("devicePath",), patch_key="devicePath"),
+        Doc("Block devices that the container uses, by volume."),
     ] = []
     volumeMounts: Annotated[
         list[VolumeMount],
         ListMap(keys=("mountPath",), patch_key="mountPath"),
-        Doc("Where the volumes of the pod appear."),
+        Doc("Volumes that are mounted into the container, with their paths."),
     ] = []
-    workingDir: Annotated[str, Doc("Where it starts.")] = ""
+    workingDir: Annotated[str, Doc("Working directory of the container's process; default: the image's.")] = ""
 
 
 class EphemeralContainer(Container):
-    targetContainerName: Annotated[str, Doc("The container whose processes it sees.")] = ""
+    targetContainerName: Annotated[
+        str, Doc("Name of the container whose process namespace the ephemeral container joins; the pod's if empty.")
+    ] = ""

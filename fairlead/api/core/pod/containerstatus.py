@@ -12,84 +12,116 @@ from fairlead.machinery.kind import Atomic, Doc, ListMap
 
 
 class ContainerStateWaiting(Record):
-    message: Annotated[str, Doc("What for, in a sentence.")] = ""
-    reason: Annotated[str, Doc("What for, in a word.")] = ""
+    message: Annotated[str, Doc("Human-readable details about the reason for waiting.")] = ""
+    reason: Annotated[str, Doc("Reason for waiting as one CamelCase word, such as ImagePullBackOff.")] = ""
 
 
 class ContainerStateRunning(Record):
-    startedAt: Annotated[Time, Doc("Since when.")] | None = None
+    startedAt: Annotated[Time, Doc("Time at which the container was started or restarted.")] | None = None
 
 
 class ContainerStateTerminated(Record):
-    exitCode: Annotated[Int32, Doc("What it ended with.")] = msgspec.field(default_factory=int)
-    containerID: Annotated[str, Doc("Which run it was.")] = ""
-    finishedAt: Annotated[Time, Doc("When it ended.")] | None = None
-    message: Annotated[str, Doc("What it said last.")] = ""
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
-    signal: Annotated[Int32, Doc("The signal that ended it.")] = 0
-    startedAt: Annotated[Time, Doc("When it began.")] | None = None
+    exitCode: Annotated[Int32, Doc("Exit code of the container's last run.")] = msgspec.field(default_factory=int)
+    containerID: Annotated[str, Doc("Identity of the terminated run: `<runtime>://<id>`.")] = ""
+    finishedAt: Annotated[Time, Doc("Time at which the container terminated.")] | None = None
+    message: Annotated[str, Doc("Termination message of the container, from its file or the end of its log.")] = ""
+    reason: Annotated[str, Doc("Reason of the termination as one CamelCase word, such as Completed or OOMKilled.")] = ""
+    signal: Annotated[Int32, Doc("Number of the signal that ended the container; 0 if it exited by itself.")] = 0
+    startedAt: Annotated[Time, Doc("Time at which the terminated run of the container began.")] | None = None
 
 
 class ContainerState(Record):
-    running: Annotated[ContainerStateRunning, Doc("Since when it runs.")] | None = None
-    terminated: Annotated[ContainerStateTerminated, Doc("How it ended.")] | None = None
-    waiting: Annotated[ContainerStateWaiting, Doc("What it waits for.")] | None = None
+    running: Annotated[ContainerStateRunning, Doc("Details of a running container; absent in other states.")] | None = (
+        None
+    )
+    terminated: (
+        Annotated[ContainerStateTerminated, Doc("Details of a terminated container; absent in other states.")] | None
+    ) = None
+    waiting: (
+        Annotated[ContainerStateWaiting, Doc("Details of a waiting container, which is the default state.")] | None
+    ) = None
 
 
 class LinuxContainerUser(Record):
-    gid: Annotated[Int64, Doc("Its first group.")] = msgspec.field(default_factory=int)
-    uid: Annotated[Int64, Doc("Its user.")] = msgspec.field(default_factory=int)
-    supplementalGroups: Annotated[list[Int64], Atomic(), Doc("Its further groups.")] = []
+    gid: Annotated[Int64, Doc("Primary group id of the container's first process.")] = msgspec.field(
+        default_factory=int
+    )
+    uid: Annotated[Int64, Doc("User id of the container's first process.")] = msgspec.field(default_factory=int)
+    supplementalGroups: Annotated[
+        list[Int64], Atomic(), Doc("Supplementary group ids of the container's first process.")
+    ] = []
 
 
 class ContainerUser(Record):
-    linux: Annotated[LinuxContainerUser, Doc("On Linux.")] | None = None
+    linux: Annotated[LinuxContainerUser, Doc("User and groups of the container's first process on Linux.")] | None = (
+        None
+    )
 
 
 class ResourceHealth(Record):
-    resourceID: Annotated[str, Doc("The device.")] = ""
-    health: Annotated[str, Doc("Healthy, Unhealthy or Unknown.")] = ""
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    resourceID: Annotated[str, Doc("Unique identity of the resource, such as a device.")] = ""
+    health: Annotated[str, Doc("Health of the resource: Healthy, Unhealthy or Unknown (default).")] = ""
+    message: Annotated[str, Doc("Human-readable details about the health of the resource.")] = ""
 
 
 class ResourceStatus(Record):
-    name: Annotated[str, Doc("The resource.")] = ""
-    resources: Annotated[list[ResourceHealth], ListMap(keys=("resourceID",)), Doc("How each of its devices is.")] = []
+    name: Annotated[str, Doc("Name of the resource, or of a claim's request as claim:<claim>/<request>.")] = ""
+    resources: Annotated[
+        list[ResourceHealth],
+        ListMap(keys=("resourceID",)),
+        Doc("Health of each device of the resource that is allocated to the container."),
+    ] = []
 
 
 class ImageVolumeStatus(Record):
-    imageRef: Annotated[str, Doc("What the image really is.")] = ""
+    imageRef: Annotated[str, Doc("Digest of the image that the volume was mounted from.")] = ""
 
 
 class VolumeStatus(Record):
-    image: Annotated[ImageVolumeStatus, Doc("Of an image's files.")] | None = None
+    image: Annotated[ImageVolumeStatus, Doc("Status of an image volume.")] | None = None
 
 
 class VolumeMountStatus(Record):
-    name: Annotated[str, Doc("The volume.")] = ""
-    mountPath: Annotated[str, Doc("Where it appears.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it is read-only.")] = False
-    recursiveReadOnly: Annotated[str, Doc("Whether mounts below it are read-only too.")] | None = None
-    volumeStatus: Annotated[VolumeStatus, Doc("More about the volume itself.")] | None = None
+    name: Annotated[str, Doc("Name of the mounted volume.")] = ""
+    mountPath: Annotated[str, Doc("Path in the container at which the volume is mounted.")] = ""
+    readOnly: Annotated[bool, Doc("True if the volume is mounted read-only.")] = False
+    recursiveReadOnly: Annotated[str, Doc("Recursive read-only state of the mount: Disabled or Enabled.")] | None = None
+    volumeStatus: Annotated[VolumeStatus, Doc("Further status of the mounted volume, by its type.")] | None = None
 
 
 class ContainerStatus(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    image: Annotated[str, Doc("What it runs.")] = msgspec.field(default_factory=str)
-    imageID: Annotated[str, Doc("What the image really is.")] = msgspec.field(default_factory=str)
-    ready: Annotated[bool, Doc("Whether it takes requests.")] = msgspec.field(default_factory=bool)
-    restartCount: Annotated[Int32, Doc("How often it was started again.")] = msgspec.field(default_factory=int)
-    allocatedResources: Annotated[Resources, Doc("What the node has set aside for it.")] = {}
-    allocatedResourcesStatus: Annotated[list[ResourceStatus], BY_NAME, Doc("How the devices it was given are.")] = []
-    containerID: Annotated[str, Doc("Which run of it this is.")] = ""
-    lastState: Annotated[ContainerState, Doc("How the run before this one ended.")] = msgspec.field(
-        default_factory=ContainerState
+    name: Annotated[str, Doc("Name of the container, as in the pod's spec.")] = ""
+    image: Annotated[str, Doc("Name of the image that the container runs.")] = msgspec.field(default_factory=str)
+    imageID: Annotated[str, Doc("Digest of the image that the container runs.")] = msgspec.field(default_factory=str)
+    ready: Annotated[bool, Doc("True if the container passes its readiness probe, or has none and is started.")] = (
+        msgspec.field(default_factory=bool)
     )
-    resources: Annotated[ResourceRequirements, Doc("What it has of resources.")] | None = None
-    started: Annotated[bool, Doc("Whether it is past its startup probe.")] | None = None
-    state: Annotated[ContainerState, Doc("What it does now.")] = msgspec.field(default_factory=ContainerState)
-    stopSignal: Annotated[str, Doc("The signal it is asked to end with.")] | None = None
-    user: Annotated[ContainerUser, Doc("Whom it runs as.")] | None = None
+    restartCount: Annotated[Int32, Doc("Number of times that the container has been restarted.")] = msgspec.field(
+        default_factory=int
+    )
+    allocatedResources: Annotated[
+        Resources, Doc("Amounts of resources that the node has reserved for the container.")
+    ] = {}
+    allocatedResourcesStatus: Annotated[
+        list[ResourceStatus], BY_NAME, Doc("Health of the devices that are allocated to the container.")
+    ] = []
+    containerID: Annotated[str, Doc("Identity of the container's present run: `<runtime>://<id>`.")] = ""
+    lastState: Annotated[
+        ContainerState, Doc("State of the container's previous run; empty if the container was never restarted.")
+    ] = msgspec.field(default_factory=ContainerState)
+    resources: (
+        Annotated[ResourceRequirements, Doc("Requests and limits that are applied to the running container.")] | None
+    ) = None
+    started: (
+        Annotated[bool, Doc("True if the container has started and its startup probe, if any, has succeeded.")] | None
+    ) = None
+    state: Annotated[ContainerState, Doc("Present state of the container: waiting, running or terminated.")] = (
+        msgspec.field(default_factory=ContainerState)
+    )
+    stopSignal: Annotated[str, Doc("Signal that asks the container to stop, such as SIGTERM.")] | None = None
+    user: Annotated[ContainerUser, Doc("User and groups of the container's first process at its start.")] | None = None
     volumeMounts: Annotated[
-        list[VolumeMountStatus], ListMap(keys=("mountPath",), patch_key="mountPath"), Doc("What is mounted in it.")
+        list[VolumeMountStatus],
+        ListMap(keys=("mountPath",), patch_key="mountPath"),
+        Doc("Status of the volumes that are mounted into the container."),
     ] = []

@@ -11,60 +11,96 @@ from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class ConfigMapKeySelector(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    key: Annotated[str, Required(), Doc("The key in it.")] = ""
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
+    key: Annotated[str, Required(), Doc("Key of the config map whose value is used.")] = ""
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class SecretKeySelector(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    key: Annotated[str, Required(), Doc("The key in it.")] = ""
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    name: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
+    key: Annotated[str, Required(), Doc("Key of the secret whose value is used.")] = ""
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class FileKeySelector(Record):
-    key: Annotated[str, Required(), Doc("The variable in the file.")] = ""
-    path: Annotated[str, Doc("The file in the volume.")] = ""
-    volumeName: Annotated[str, Doc("The volume that holds the file.")] = ""
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    key: Annotated[
+        str, Required(), Doc("Name of the variable in the file, which holds lines of the form NAME=value.")
+    ] = ""
+    path: Annotated[str, Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
+    volumeName: Annotated[str, Doc("Name of the pod's volume that holds the file.")] = ""
+    optional: (
+        Annotated[
+            bool, Doc("Set to true to leave the variable unset if the file or the key is missing; default false.")
+        ]
+        | None
+    ) = None
 
 
 class ObjectFieldSelector(Record):
-    fieldPath: Annotated[str, Required(), Doc("The field, such as metadata.name or status.podIP.")] = ""
-    apiVersion: Annotated[str, Doc("The version the path is written for.")] = ""
+    fieldPath: Annotated[str, Required(), Doc("Path of the pod's field, such as metadata.name or status.podIP.")] = ""
+    apiVersion: Annotated[str, Doc("API version in which `fieldPath` is written; default v1.")] = ""
 
 
 class ResourceFieldSelector(Record):
-    resource: Annotated[str, Required(), Doc("What of it, such as limits.cpu.")] = ""
-    containerName: Annotated[str, Doc("The container.")] = ""
-    divisor: Annotated[Quantity, Doc("The unit.")] = msgspec.field(default_factory=lambda: "0")
+    resource: Annotated[str, Required(), Doc("Resource to read, such as limits.cpu or requests.memory.")] = ""
+    containerName: Annotated[
+        str, Doc("Name of the container; required in volumes, default in variables: the same container.")
+    ] = ""
+    divisor: Annotated[Quantity, Doc("Unit in which the amount is given, such as 1m or 1Mi; default 1.")] = (
+        msgspec.field(default_factory=lambda: "0")
+    )
 
 
 class EnvVarSource(Record):
-    configMapKeyRef: Annotated[ConfigMapKeySelector, Atomic(), Doc("A value of a config map.")] | None = None
-    fieldRef: Annotated[ObjectFieldSelector, Atomic(), Doc("A field of the pod.")] | None = None
-    fileKeyRef: Annotated[FileKeySelector, Atomic(), Doc("A value of a file.")] | None = None
-    resourceFieldRef: Annotated[ResourceFieldSelector, Atomic(), Doc("What a container asks for.")] | None = None
-    secretKeyRef: Annotated[SecretKeySelector, Atomic(), Doc("A value of a secret.")] | None = None
+    configMapKeyRef: (
+        Annotated[ConfigMapKeySelector, Atomic(), Doc("Key of a config map that holds the value.")] | None
+    ) = None
+    fieldRef: Annotated[ObjectFieldSelector, Atomic(), Doc("Field of the pod that holds the value.")] | None = None
+    fileKeyRef: Annotated[FileKeySelector, Atomic(), Doc("Key of a file in a volume that holds the value.")] | None = (
+        None
+    )
+    resourceFieldRef: (
+        Annotated[ResourceFieldSelector, Atomic(), Doc("Request or limit of a container that is the value.")] | None
+    ) = None
+    secretKeyRef: Annotated[SecretKeySelector, Atomic(), Doc("Key of a secret that holds the value.")] | None = None
 
 
 class EnvVar(Record):
-    name: Annotated[str, Required(), Doc("Its name.")] = ""
-    value: Annotated[str, Doc("Its value; $(NAME) stands for another's.")] = ""
-    valueFrom: Annotated[EnvVarSource, Doc("Where its value comes from.")] | None = None
+    name: Annotated[str, Required(), Doc("Name of the environment variable; may not contain `=`.")] = ""
+    value: Annotated[
+        str, Doc("Value of the variable; $(NAME) refers to a variable defined before, $$ stands for $.")
+    ] = ""
+    valueFrom: (
+        Annotated[EnvVarSource, Doc("Source of the variable's value; mutually exclusive with a non-empty `value`.")]
+        | None
+    ) = None
 
 
 class ConfigMapEnvSource(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class SecretEnvSource(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    name: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class EnvFromSource(Record):
-    configMapRef: Annotated[ConfigMapEnvSource, Doc("All of a config map.")] | None = None
-    prefix: Annotated[str, Doc("What their names begin with.")] = ""
-    secretRef: Annotated[SecretEnvSource, Doc("All of a secret.")] | None = None
+    configMapRef: Annotated[ConfigMapEnvSource, Doc("Config map whose keys become environment variables.")] | None = (
+        None
+    )
+    prefix: Annotated[str, Doc("Text that is put before the name of each variable.")] = ""
+    secretRef: Annotated[SecretEnvSource, Doc("Secret whose keys become environment variables.")] | None = None

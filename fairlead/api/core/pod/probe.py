@@ -11,61 +11,112 @@ from fairlead.machinery.kind import Atomic, Doc, OneOf, Required
 
 
 class ExecAction(Record):
-    command: Annotated[Strings, Required(), Doc("The command; fine is what ends with 0.")] = []
+    command: Annotated[
+        Strings,
+        Required(),
+        Doc("Command and arguments, run in the container without a shell; exit code 0 means success."),
+    ] = []
 
 
 class HTTPHeader(Record):
-    name: Annotated[str, Required(), Doc("Its name.")] = ""
-    value: Annotated[str, Doc("Its value.")] = msgspec.field(default_factory=str)
+    name: Annotated[str, Required(), Doc("Name of the header field, such as X-Token.")] = ""
+    value: Annotated[str, Doc("Value of the header field.")] = msgspec.field(default_factory=str)
 
 
 class HTTPGetAction(Record):
-    port: Annotated[IntOrString, Doc("The port, by number or name.")] = 0
-    host: Annotated[str, Doc("The host to ask; the pod's address unless given.")] = ""
-    httpHeaders: Annotated[list[HTTPHeader], Atomic(), Doc("Headers to send.")] = []
-    path: Annotated[str, Doc("What to ask for.")] = ""
-    protocol: Annotated[str, Doc("The version of HTTP to speak.")] = ""
-    scheme: Annotated[str, OneOf("HTTP", "HTTPS"), Doc("HTTP or HTTPS.")] = ""
+    port: Annotated[IntOrString, Doc("Port of the request, as a number or the name of a container port.")] = 0
+    host: Annotated[str, Doc("Host to connect to; default: the pod's IP address.")] = ""
+    httpHeaders: Annotated[
+        list[HTTPHeader], Atomic(), Doc("Header fields of the request; repeated names are allowed.")
+    ] = []
+    path: Annotated[str, Doc("Path of the request; default /.")] = ""
+    protocol: Annotated[str, Doc("HTTP version of the request.")] = ""
+    scheme: Annotated[
+        str,
+        OneOf("HTTP", "HTTPS"),
+        Doc("Scheme of the request: HTTP (default) or HTTPS, whose certificate is not verified."),
+    ] = ""
 
 
 class TCPSocketAction(Record):
-    port: Annotated[IntOrString, Doc("The port, by number or name.")] = 0
-    host: Annotated[str, Doc("The host to connect to; the pod's address unless given.")] = ""
+    port: Annotated[IntOrString, Doc("Port to connect to, as a number or the name of a container port.")] = 0
+    host: Annotated[str, Doc("Host to connect to; default: the pod's IP address.")] = ""
 
 
 class GRPCAction(Record):
-    port: Annotated[Int32, Doc("The port.")] = msgspec.field(default_factory=int)
-    mode: Annotated[str, Doc("How to connect: TLS or Plaintext.")] = ""
-    service: Annotated[str, Doc("The service to ask about.")] | None = None
+    port: Annotated[Int32, Doc("Port number of the gRPC service, 1 to 65535.")] = msgspec.field(default_factory=int)
+    mode: Annotated[str, Doc("Transport security of the gRPC connection: TLS or Plaintext.")] = ""
+    service: (
+        Annotated[str, Doc("Service name in the health check request; empty for the server as a whole.")] | None
+    ) = None
 
 
 class SleepAction(Record):
-    seconds: Annotated[Int64, Doc("For how long.")] = msgspec.field(default_factory=int)
+    seconds: Annotated[Int64, Doc("Seconds to sleep; 0 returns at once.")] = msgspec.field(default_factory=int)
 
 
 class Probe(Record):
-    exec: Annotated[ExecAction, Doc("Run a command in it.")] | None = None
-    failureThreshold: Annotated[Int32, Doc("How often in a row it must fail to count as failed.")] = 0
-    grpc: Annotated[GRPCAction, Doc("Ask it over gRPC.")] | None = None
-    httpGet: Annotated[HTTPGetAction, Doc("Ask it over HTTP.")] | None = None
-    initialDelaySeconds: Annotated[Int32, Doc("How long after the start to begin.")] = 0
-    periodSeconds: Annotated[Int32, Doc("How often.")] = 0
-    successThreshold: Annotated[Int32, Doc("How often in a row it must succeed to count as well.")] = 0
-    tcpSocket: Annotated[TCPSocketAction, Doc("Connect to it.")] | None = None
-    terminationGracePeriodSeconds: (
-        Annotated[Int64, Doc("How long it is given to end where the probe has failed.")] | None
+    exec: Annotated[ExecAction, Doc("Command that runs in the container; exit code 0 means success.")] | None = None
+    failureThreshold: Annotated[
+        Int32, Doc("Consecutive failures after which the probe counts as failed; default 3.")
+    ] = 0
+    grpc: (
+        Annotated[GRPCAction, Doc("Health check over gRPC (grpc.health.v1); status SERVING means success.")] | None
     ) = None
-    timeoutSeconds: Annotated[Int32, Doc("How long to wait for an answer.")] = 0
+    httpGet: (
+        Annotated[HTTPGetAction, Doc("HTTP GET request to the container; a status from 200 to 399 means success.")]
+        | None
+    ) = None
+    initialDelaySeconds: Annotated[
+        Int32, Doc("Seconds between the container's start and the first probe; default 0.")
+    ] = 0
+    periodSeconds: Annotated[Int32, Doc("Seconds between two probes; default 10, minimum 1.")] = 0
+    successThreshold: Annotated[
+        Int32,
+        Doc(
+            "Consecutive successes after which a failed probe counts as passed; default 1, must be 1 for "
+            "liveness and startup."
+        ),
+    ] = 0
+    tcpSocket: (
+        Annotated[TCPSocketAction, Doc("TCP connection to the container; an established connection means success.")]
+        | None
+    ) = None
+    terminationGracePeriodSeconds: (
+        Annotated[
+            Int64, Doc("Seconds that the container is given to stop after the probe failed; default: the pod's value.")
+        ]
+        | None
+    ) = None
+    timeoutSeconds: Annotated[Int32, Doc("Seconds after which an unanswered probe fails; default 1, minimum 1.")] = 0
 
 
 class LifecycleHandler(Record):
-    exec: Annotated[ExecAction, Doc("Run a command in it.")] | None = None
-    httpGet: Annotated[HTTPGetAction, Doc("Ask it over HTTP.")] | None = None
-    sleep: Annotated[SleepAction, Doc("Wait.")] | None = None
-    tcpSocket: Annotated[TCPSocketAction, Doc("Connect to it (no longer used).")] | None = None
+    exec: Annotated[ExecAction, Doc("Command that runs in the container.")] | None = None
+    httpGet: Annotated[HTTPGetAction, Doc("HTTP GET request to the container.")] | None = None
+    sleep: Annotated[SleepAction, Doc("Pause of a fixed number of seconds.")] | None = None
+    tcpSocket: (
+        Annotated[TCPSocketAction, Doc("TCP connection to the container; deprecated and without effect.")] | None
+    ) = None
 
 
 class Lifecycle(Record):
-    postStart: Annotated[LifecycleHandler, Doc("What to do when the container has started.")] | None = None
-    preStop: Annotated[LifecycleHandler, Doc("What to do before it is asked to end.")] | None = None
-    stopSignal: Annotated[str, Doc("The signal it is asked to end with.")] | None = None
+    postStart: (
+        Annotated[
+            LifecycleHandler,
+            Doc("Action right after the container's start; the container is killed if the action fails."),
+        ]
+        | None
+    ) = None
+    preStop: (
+        Annotated[
+            LifecycleHandler, Doc("Action before the container is asked to stop; counts against the grace period.")
+        ]
+        | None
+    ) = None
+    stopSignal: (
+        Annotated[
+            str, Doc("Signal that asks the container to stop, such as SIGUSR1; default: the image's, else SIGTERM.")
+        ]
+        | None
+    ) = None

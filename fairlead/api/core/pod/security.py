@@ -13,75 +13,146 @@ UserId = Annotated[Int64, Range(0, 2147483647)]
 
 
 class SELinuxOptions(Record):
-    type: Annotated[str, Doc("The type.")] = ""
-    level: Annotated[str, Doc("The level.")] = ""
-    role: Annotated[str, Doc("The role.")] = ""
-    user: Annotated[str, Doc("The user.")] = ""
+    type: Annotated[str, Doc("SELinux type label of the container.")] = ""
+    level: Annotated[str, Doc("SELinux level label of the container.")] = ""
+    role: Annotated[str, Doc("SELinux role label of the container.")] = ""
+    user: Annotated[str, Doc("SELinux user label of the container.")] = ""
 
 
 class WindowsSecurityContextOptions(Record):
-    gmsaCredentialSpec: Annotated[str, Doc("The group account's credentials themselves.")] | None = None
-    gmsaCredentialSpecName: Annotated[str, Doc("Which group account it runs under.")] | None = None
-    hostProcess: Annotated[bool, Doc("Whether it runs as a process of the node itself.")] | None = None
-    runAsUserName: Annotated[str, Doc("The user it runs as.")] | None = None
+    gmsaCredentialSpec: (
+        Annotated[str, Doc("Contents of the credential spec of a group managed service account (Windows only).")] | None
+    ) = None
+    gmsaCredentialSpecName: (
+        Annotated[str, Doc("Name of the credential spec of a group managed service account (Windows only).")] | None
+    ) = None
+    hostProcess: (
+        Annotated[bool, Doc("Set to true to run the container as a process of the node (Windows only).")] | None
+    ) = None
+    runAsUserName: (
+        Annotated[str, Doc("Name of the user that the container's process runs as (Windows only).")] | None
+    ) = None
 
 
 class SeccompProfile(Record):
     type: Annotated[
-        str, OneOf("Localhost", "RuntimeDefault", "Unconfined"), Doc("Localhost, RuntimeDefault or Unconfined.")
+        str,
+        OneOf("Localhost", "RuntimeDefault", "Unconfined"),
+        Doc("Kind of the seccomp profile: Localhost (file on the node), RuntimeDefault or Unconfined."),
     ] = ""
-    localhostProfile: Annotated[str, Doc("The profile's file on the node.")] | None = None
+    localhostProfile: (
+        Annotated[str, Doc("Path of the profile's file on the node; required if `type` is Localhost.")] | None
+    ) = None
 
 
 class AppArmorProfile(Record):
     type: Annotated[
-        str, OneOf("Localhost", "RuntimeDefault", "Unconfined"), Doc("Localhost, RuntimeDefault or Unconfined.")
+        str,
+        OneOf("Localhost", "RuntimeDefault", "Unconfined"),
+        Doc("Kind of the AppArmor profile: Localhost (loaded on the node), RuntimeDefault or Unconfined."),
     ] = ""
-    localhostProfile: Annotated[str, Doc("The profile's name on the node.")] | None = None
+    localhostProfile: (
+        Annotated[str, Doc("Name of a profile loaded on the node; required if `type` is Localhost.")] | None
+    ) = None
 
 
 class Capabilities(Record):
-    add: Annotated[Strings, Doc("Rights added.")] = []
-    drop: Annotated[Strings, Doc("Rights taken away.")] = []
+    add: Annotated[Strings, Doc("Linux capabilities to add to the runtime's default set, such as NET_ADMIN.")] = []
+    drop: Annotated[Strings, Doc("Linux capabilities to remove; ALL removes the whole default set.")] = []
 
 
 class SecurityContext(Record):
-    allowPrivilegeEscalation: Annotated[bool, Doc("Whether a process may get more rights than its parent.")] | None = (
+    allowPrivilegeEscalation: (
+        Annotated[
+            bool, Doc("Set to false to forbid processes to gain more privileges than their parent (no_new_privs).")
+        ]
+        | None
+    ) = None
+    appArmorProfile: (
+        Annotated[AppArmorProfile, Doc("AppArmor profile of the container; overrides the pod's profile.")] | None
+    ) = None
+    capabilities: (
+        Annotated[Capabilities, Doc("Linux capabilities to add and to remove; default: the runtime's set.")] | None
+    ) = None
+    privileged: (
+        Annotated[
+            bool, Doc("Set to true to give the container nearly all rights of a process on the node; default false.")
+        ]
+        | None
+    ) = None
+    procMount: (
+        Annotated[
+            str, OneOf("Default", "Unmasked"), Doc("Type of the /proc mount: Default (some paths masked) or Unmasked.")
+        ]
+        | None
+    ) = None
+    readOnlyRootFilesystem: (
+        Annotated[bool, Doc("Set to true to mount the container's root file system read-only; default false.")] | None
+    ) = None
+    runAsGroup: (
+        Annotated[UserId, Doc("Primary group id of the container's process; default: the pod's, else the image's.")]
+        | None
+    ) = None
+    runAsNonRoot: Annotated[bool, Doc("Set to true to refuse to start the container if its user id is 0.")] | None = (
         None
     )
-    appArmorProfile: Annotated[AppArmorProfile, Doc("Its AppArmor profile.")] | None = None
-    capabilities: Annotated[Capabilities, Doc("Rights added and taken away.")] | None = None
-    privileged: Annotated[bool, Doc("Whether it may do nearly all that the node may.")] | None = None
-    procMount: Annotated[str, OneOf("Default", "Unmasked"), Doc("How /proc is shown.")] | None = None
-    readOnlyRootFilesystem: Annotated[bool, Doc("Whether its files cannot be changed.")] | None = None
-    runAsGroup: Annotated[UserId, Doc("The group it runs as.")] | None = None
-    runAsNonRoot: Annotated[bool, Doc("Whether it may not run as root.")] | None = None
-    runAsUser: Annotated[UserId, Doc("The user it runs as.")] | None = None
-    seLinuxOptions: Annotated[SELinuxOptions, Doc("Its SELinux labels.")] | None = None
-    seccompProfile: Annotated[SeccompProfile, Doc("Its seccomp profile.")] | None = None
-    windowsOptions: Annotated[WindowsSecurityContextOptions, Doc("For Windows.")] | None = None
+    runAsUser: (
+        Annotated[UserId, Doc("User id of the container's process; default: the pod's, else the image's.")] | None
+    ) = None
+    seLinuxOptions: (
+        Annotated[SELinuxOptions, Doc("SELinux labels of the container; override the pod's labels.")] | None
+    ) = None
+    seccompProfile: (
+        Annotated[SeccompProfile, Doc("Seccomp profile of the container; overrides the pod's profile.")] | None
+    ) = None
+    windowsOptions: (
+        Annotated[WindowsSecurityContextOptions, Doc("Settings of containers on Windows; without effect on Linux.")]
+        | None
+    ) = None
 
 
 class Sysctl(Record):
-    name: Annotated[str, Required(), Doc("Which setting.")] = ""
-    value: Annotated[str, Doc("Its value.")] = msgspec.field(default_factory=str)
+    name: Annotated[str, Required(), Doc("Name of the kernel parameter, such as net.core.somaxconn.")] = ""
+    value: Annotated[str, Doc("Value to set the kernel parameter to.")] = msgspec.field(default_factory=str)
 
 
 class PodSecurityContext(Record):
-    appArmorProfile: Annotated[AppArmorProfile, Doc("The AppArmor profile of its containers.")] | None = None
-    fsGroup: Annotated[UserId, Doc("The group that its volumes belong to.")] | None = None
+    appArmorProfile: Annotated[AppArmorProfile, Doc("AppArmor profile of all containers in the pod.")] | None = None
+    fsGroup: (
+        Annotated[UserId, Doc("Group id that owns the pod's volumes; also a supplementary group of every container.")]
+        | None
+    ) = None
     fsGroupChangePolicy: (
-        Annotated[str, OneOf("OnRootMismatch", "Always"), Doc("When volumes are given to that group.")] | None
+        Annotated[
+            str,
+            OneOf("OnRootMismatch", "Always"),
+            Doc("Time of ownership changes on volumes: Always (default) or OnRootMismatch."),
+        ]
+        | None
     ) = None
-    runAsGroup: Annotated[UserId, Doc("The group its containers run as.")] | None = None
-    runAsNonRoot: Annotated[bool, Doc("Whether they may not run as root.")] | None = None
-    runAsUser: Annotated[UserId, Doc("The user they run as.")] | None = None
-    seLinuxChangePolicy: Annotated[str, Doc("How volumes are labelled.")] | None = None
-    seLinuxOptions: Annotated[SELinuxOptions, Doc("Their SELinux labels.")] | None = None
-    seccompProfile: Annotated[SeccompProfile, Doc("Their seccomp profile.")] | None = None
-    supplementalGroups: Annotated[list[Int64], Atomic(), Doc("Further groups.")] = []
+    runAsGroup: (
+        Annotated[UserId, Doc("Primary group id of the containers' processes; default: the image's.")] | None
+    ) = None
+    runAsNonRoot: Annotated[bool, Doc("Set to true to refuse to start containers whose user id is 0.")] | None = None
+    runAsUser: Annotated[UserId, Doc("User id of the containers' processes; default: the image's.")] | None = None
+    seLinuxChangePolicy: (
+        Annotated[str, Doc("Method of SELinux labelling of volumes: MountOption (default) or Recursive.")] | None
+    ) = None
+    seLinuxOptions: Annotated[SELinuxOptions, Doc("SELinux labels of all containers in the pod.")] | None = None
+    seccompProfile: Annotated[SeccompProfile, Doc("Seccomp profile of all containers in the pod.")] | None = None
+    supplementalGroups: Annotated[
+        list[Int64], Atomic(), Doc("Supplementary group ids of the containers' first processes.")
+    ] = []
     supplementalGroupsPolicy: (
-        Annotated[str, OneOf("Merge", "Strict"), Doc("Whether groups of the image count too.")] | None
+        Annotated[
+            str,
+            OneOf("Merge", "Strict"),
+            Doc("Source of supplementary groups: Merge (default; also from the image's /etc/group) or Strict."),
+        ]
+        | None
     ) = None
-    sysctls: Annotated[list[Sysctl], Atomic(), Doc("Kernel settings of the pod.")] = []
-    windowsOptions: Annotated[WindowsSecurityContextOptions, Doc("For Windows.")] | None = None
+    sysctls: Annotated[list[Sysctl], Atomic(), Doc("Kernel parameters of the pod's namespaces.")] = []
+    windowsOptions: (
+        Annotated[WindowsSecurityContextOptions, Doc("Settings of containers on Windows; without effect on Linux.")]
+        | None
+    ) = None

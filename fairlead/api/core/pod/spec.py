@@ -16,120 +16,243 @@ from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, 
 
 
 class HostAlias(Record):
-    ip: Annotated[str, Doc("The address.")] = ""
-    hostnames: Annotated[Strings, Doc("Its names.")] = []
+    ip: Annotated[str, Doc("IP address of the line in the hosts file.")] = ""
+    hostnames: Annotated[Strings, Doc("Host names for the IP address.")] = []
 
 
 class PodDNSConfigOption(Record):
-    name: Annotated[str, Doc("The option.")] = ""
-    value: Annotated[str, Doc("Its value, where it has one.")] | None = None
+    name: Annotated[str, Doc("Name of the resolver option, such as ndots.")] = ""
+    value: Annotated[str, Doc("Value of the resolver option; absent for options without a value.")] | None = None
 
 
 class PodDNSConfig(Record):
-    nameservers: Annotated[Strings, Doc("Further name servers.")] = []
-    options: Annotated[list[PodDNSConfigOption], Atomic(), Doc("Further options of the resolver.")] = []
-    searches: Annotated[Strings, Doc("Further domains to look short names up in.")] = []
+    nameservers: Annotated[
+        Strings, Doc("Addresses of name servers, added to those of the dnsPolicy; at most three in total.")
+    ] = []
+    options: Annotated[
+        list[PodDNSConfigOption], Atomic(), Doc("Resolver options; merged with those of the dnsPolicy.")
+    ] = []
+    searches: Annotated[Strings, Doc("Search domains for short names, added to those of the dnsPolicy.")] = []
 
 
 class PodOS(Record):
-    name: Annotated[str, OneOf("linux", "windows"), Doc("linux or windows.")] = ""
+    name: Annotated[str, OneOf("linux", "windows"), Doc("Operating system of the pod: linux or windows.")] = ""
 
 
 class PodReadinessGate(Record):
     conditionType: Annotated[
-        str, Required(), Format("qualified-name"), Doc("The condition of the pod that must be True.")
+        str,
+        Required(),
+        Format("qualified-name"),
+        Doc("Type of the pod condition that must be True before the pod is ready."),
     ] = ""
 
 
 class PodResourceClaim(Record):
-    name: Annotated[str, Doc("What its containers call it.")] = ""
-    resourceClaimName: Annotated[str, Doc("A claim that is there already.")] | None = None
+    name: Annotated[str, Doc("Name by which containers refer to the claim; unique in the pod.")] = ""
+    resourceClaimName: (
+        Annotated[str, Doc("Name of an existing ResourceClaim; mutually exclusive with resourceClaimTemplateName.")]
+        | None
+    ) = None
     resourceClaimTemplateName: (
-        Annotated[str, Doc("Or the template that a claim of the pod's own is made from.")] | None
+        Annotated[str, Doc("Name of the template from which a claim for the pod is created and deleted with the pod.")]
+        | None
     ) = None
 
 
 class PodSchedulingGate(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
+    name: Annotated[str, Doc("Name of the scheduling gate, unique in the pod.")] = ""
 
 
 class PodSchedulingGroup(Record):
-    podGroupName: Annotated[str, Doc("The group's name.")] | None = None
+    podGroupName: Annotated[str, Doc("Name of the pod group, in the pod's namespace.")] | None = None
 
 
 class EvictionResponder(Record):
-    name: Annotated[str, Doc("Who is asked.")] = ""
-    priority: Annotated[Int32, Doc("Who is asked first: the highest.")] = msgspec.field(default_factory=int)
+    name: Annotated[str, Doc("Name of the responder that is asked before the pod is evicted.")] = ""
+    priority: Annotated[Int32, Doc("Priority of the responder; responders with a higher number are asked first.")] = (
+        msgspec.field(default_factory=int)
+    )
 
 
 class PodSpec(Record):
-    containers: Annotated[list[Container], BY_NAME, Doc("What runs.")] = []
-    activeDeadlineSeconds: Annotated[Int64, Range(1, 2147483647), Doc("How long it may run.")] | None = None
-    affinity: Annotated[Affinity, Doc("Which nodes and neighbours it wants.")] | None = None
-    automountServiceAccountToken: Annotated[bool, Doc("Whether it gets a token of its service account.")] | None = None
-    dnsConfig: Annotated[PodDNSConfig, Doc("Additions to what its dnsPolicy makes of resolv.conf.")] | None = None
+    containers: Annotated[
+        list[Container],
+        BY_NAME,
+        Doc("Containers of the pod, at least one; started together after the init containers."),
+    ] = []
+    activeDeadlineSeconds: (
+        Annotated[
+            Int64,
+            Range(1, 2147483647),
+            Doc("Seconds after the pod's start until it is terminated as failed; unlimited if absent."),
+        ]
+        | None
+    ) = None
+    affinity: Annotated[Affinity, Doc("Scheduling rules on nodes and on other pods.")] | None = None
+    automountServiceAccountToken: (
+        Annotated[
+            bool, Doc("Set to false to mount no API token into the containers; default: the service account's value.")
+        ]
+        | None
+    ) = None
+    dnsConfig: Annotated[PodDNSConfig, Doc("DNS settings that are added to those of the dnsPolicy.")] | None = None
     dnsPolicy: Annotated[
-        str, OneOf("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"), Doc("Where its names are looked up.")
+        str,
+        OneOf("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
+        Doc("DNS policy of the pod: ClusterFirst (default), ClusterFirstWithHostNet, Default (the node's) or None."),
     ] = ""
-    enableServiceLinks: Annotated[bool, Doc("Whether services are told to it by environment variables.")] | None = None
+    enableServiceLinks: (
+        Annotated[
+            bool, Doc("Set to false to omit the environment variables of the namespace's services; default true.")
+        ]
+        | None
+    ) = None
     ephemeralContainers: Annotated[
-        list[EphemeralContainer], BY_NAME, Doc("Containers added later, to look around.")
+        list[EphemeralContainer],
+        BY_NAME,
+        Doc("Containers added to a running pod for inspection, through the ephemeralcontainers subresource."),
     ] = []
     evictionResponders: Annotated[
-        list[EvictionResponder], BY_NAME, Doc("Who is asked, and in which order, before it is evicted.")
+        list[EvictionResponder],
+        BY_NAME,
+        Doc("Responders that are asked before the pod is evicted, in order of priority."),
     ] = []
-    hostAliases: Annotated[list[HostAlias], ListMap(keys=("ip",), patch_key="ip"), Doc("Lines of its hosts file.")] = []
-    hostIPC: Annotated[bool, Doc("Whether it shares the node's IPC.")] = False
-    hostNetwork: Annotated[bool, Doc("Whether it shares its node's network.")] = False
-    hostPID: Annotated[bool, Doc("Whether it sees the node's processes.")] = False
-    hostUsers: Annotated[bool, Doc("Whether it uses the node's user ids.")] | None = None
-    hostname: Annotated[str, Format("dns-label"), Doc("Its host name; its own name unless given.")] = ""
-    hostnameOverride: Annotated[str, Doc("The name it sees as its host's.")] | None = None
-    imagePullSecrets: Annotated[list[LocalObjectReference], BY_NAME, Doc("Secrets its images are pulled with.")] = []
-    initContainers: Annotated[list[Container], BY_NAME, Doc("What runs before, one after the other.")] = []
-    nodeName: Annotated[str, Format("dns-subdomain"), Doc("The node it runs on; the scheduler fills it in.")] = ""
-    nodeSelector: Annotated[dict[str, str], Atomic(), Doc("Labels a node must have.")] = {}
-    os: Annotated[PodOS, Doc("The system it is for.")] | None = None
-    overhead: Annotated[Resources, Doc("What running it costs besides its containers.")] = {}
-    preemptionPolicy: (
-        Annotated[str, OneOf("PreemptLowerPriority", "Never"), Doc("Whether it may push others out.")] | None
+    hostAliases: Annotated[
+        list[HostAlias], ListMap(keys=("ip",), patch_key="ip"), Doc("Lines that are added to the pod's hosts file.")
+    ] = []
+    hostIPC: Annotated[bool, Doc("Set to true to use the node's IPC namespace; default false.")] = False
+    hostNetwork: Annotated[
+        bool, Doc("Set to true to use the node's network namespace and addresses; default false.")
+    ] = False
+    hostPID: Annotated[bool, Doc("Set to true to use the node's process id namespace; default false.")] = False
+    hostUsers: (
+        Annotated[bool, Doc("Set to false to run the pod in a user namespace of its own; default true.")] | None
     ) = None
-    priority: Annotated[Int32, Doc("How important it is.")] | None = None
-    priorityClassName: Annotated[str, Doc("The class that says how important.")] = ""
+    hostname: Annotated[str, Format("dns-label"), Doc("Host name of the pod; default: the pod's name.")] = ""
+    hostnameOverride: (
+        Annotated[
+            str, Doc("Host name that processes in the pod see, in place of `hostname` and without effect on DNS.")
+        ]
+        | None
+    ) = None
+    imagePullSecrets: Annotated[
+        list[LocalObjectReference],
+        BY_NAME,
+        Doc("References to secrets with registry credentials for the pod's images."),
+    ] = []
+    initContainers: Annotated[
+        list[Container],
+        BY_NAME,
+        Doc("Containers that run before the others, one after the other; each must succeed, except sidecars."),
+    ] = []
+    nodeName: Annotated[
+        str, Format("dns-subdomain"), Doc("Name of the node that the pod runs on; set by the scheduler.")
+    ] = ""
+    nodeSelector: Annotated[dict[str, str], Atomic(), Doc("Labels that a node must carry to receive the pod.")] = {}
+    os: (
+        Annotated[PodOS, Doc("Operating system of the pod's containers; some fields are allowed only for one system.")]
+        | None
+    ) = None
+    overhead: Annotated[
+        Resources, Doc("Amounts of resources that running the pod costs in addition to its containers.")
+    ] = {}
+    preemptionPolicy: (
+        Annotated[
+            str,
+            OneOf("PreemptLowerPriority", "Never"),
+            Doc("Preemption of pods with lower priority: PreemptLowerPriority (default) or Never."),
+        ]
+        | None
+    ) = None
+    priority: (
+        Annotated[Int32, Doc("Priority of the pod, a higher number first; set from priorityClassName.")] | None
+    ) = None
+    priorityClassName: Annotated[
+        str, Doc("Name of the PriorityClass that gives the pod's priority; the default class if empty.")
+    ] = ""
     readinessGates: Annotated[
-        list[PodReadinessGate], Atomic(), Doc("Further conditions that must be true before it is ready.")
+        list[PodReadinessGate], Atomic(), Doc("Further conditions that must be True before the pod is ready.")
     ] = []
     resourceClaims: Annotated[
-        list[PodResourceClaim], ListMap(keys=("name",), patch_key="name", retain_keys=True), Doc("Devices it claims.")
+        list[PodResourceClaim],
+        ListMap(keys=("name",), patch_key="name", retain_keys=True),
+        Doc("Resource claims, such as devices, that the pod's containers may use."),
     ] = []
-    resources: Annotated[ResourceRequirements, Doc("What all its containers together may use.")] | None = None
-    restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never"), Doc("Always, OnFailure or Never.")] = ""
-    runtimeClassName: Annotated[str, Doc("How it is run.")] | None = None
-    schedulerName: Annotated[str, Doc("Who picks its node.")] = ""
+    resources: (
+        Annotated[
+            ResourceRequirements, Doc("Amounts of resources that all containers together request and may use at most.")
+        ]
+        | None
+    ) = None
+    restartPolicy: Annotated[
+        str,
+        OneOf("Always", "OnFailure", "Never"),
+        Doc("Restart of the pod's containers: Always (default), OnFailure or Never."),
+    ] = ""
+    runtimeClassName: (
+        Annotated[str, Doc("Name of the RuntimeClass that runs the pod; the default runtime if absent.")] | None
+    ) = None
+    schedulerName: Annotated[
+        str, Doc("Name of the scheduler that assigns the pod to a node; default default-scheduler.")
+    ] = ""
     schedulingGates: Annotated[
-        list[PodSchedulingGate], BY_NAME, Doc("What must be lifted before a node is looked for.")
+        list[PodSchedulingGate], BY_NAME, Doc("Gates that must be removed before the pod is scheduled.")
     ] = []
-    schedulingGroup: Annotated[PodSchedulingGroup, Doc("The group of pods that it is placed with.")] | None = None
-    securityContext: Annotated[PodSecurityContext, Doc("Whom it runs as, and what it may do.")] | None = None
-    serviceAccount: Annotated[str, Doc("Deprecated: serviceAccountName.")] = ""
-    serviceAccountName: Annotated[str, Format("dns-subdomain"), Doc("Who it is to the API.")] = ""
-    setHostnameAsFQDN: Annotated[bool, Doc("Whether it sees its full name as its host's.")] | None = None
-    shareProcessNamespace: Annotated[bool, Doc("Whether its containers see one another's processes.")] | None = None
-    subdomain: Annotated[str, Format("dns-label"), Doc("The headless service under which its host name is known.")] = ""
-    terminationGracePeriodSeconds: Annotated[Int64, Doc("How long it has to end by itself.")] | None = None
-    tolerations: Annotated[list[Toleration], Atomic(), Doc("Taints of nodes it puts up with.")] = []
+    schedulingGroup: Annotated[PodSchedulingGroup, Doc("Group of pods that the pod is scheduled with.")] | None = None
+    securityContext: (
+        Annotated[
+            PodSecurityContext, Doc("Identity and privileges of the pod's containers, and ownership of its volumes.")
+        ]
+        | None
+    ) = None
+    serviceAccount: Annotated[str, Doc("Deprecated alias of serviceAccountName; has the same value.")] = ""
+    serviceAccountName: Annotated[
+        str, Format("dns-subdomain"), Doc('Name of the service account whose identity the pod uses; default "default".')
+    ] = ""
+    setHostnameAsFQDN: (
+        Annotated[
+            bool, Doc("Set to true to use the fully qualified domain name as the pod's host name; default false.")
+        ]
+        | None
+    ) = None
+    shareProcessNamespace: (
+        Annotated[
+            bool, Doc("Set to true to share one process id namespace between the pod's containers; default false.")
+        ]
+        | None
+    ) = None
+    subdomain: Annotated[
+        str,
+        Format("dns-label"),
+        Doc("Name of the headless service under which the host name resolves: <hostname>.<subdomain>.<namespace>.svc."),
+    ] = ""
+    terminationGracePeriodSeconds: (
+        Annotated[
+            Int64,
+            Doc(
+                "Seconds between the request to stop and the kill of the pod's processes; default 30, 0 kills at once."
+            ),
+        ]
+        | None
+    ) = None
+    tolerations: Annotated[list[Toleration], Atomic(), Doc("Taints of nodes that do not keep the pod away.")] = []
     topologySpreadConstraints: Annotated[
         list[TopologySpreadConstraint],
         ListMap(keys=("topologyKey", "whenUnsatisfiable"), patch_key="topologyKey"),
-        Doc("How evenly its like are spread."),
+        Doc("Rules for an even distribution of the pod and its like over topology domains."),
     ] = []
     volumes: Annotated[
-        list[Volume], ListMap(keys=("name",), patch_key="name", retain_keys=True), Doc("What containers can mount.")
+        list[Volume],
+        ListMap(keys=("name",), patch_key="name", retain_keys=True),
+        Doc("Volumes that the pod's containers can mount."),
     ] = []
 
 
 class PodTemplateSpec(Record):
-    metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the pods.")] = msgspec.field(
-        default_factory=ObjectMeta
+    metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the pods that are created from the template.")] = (
+        msgspec.field(default_factory=ObjectMeta)
     )
-    spec: Annotated[PodSpec, Doc("What the pods are to be.")] = msgspec.field(default_factory=PodSpec)
+    spec: Annotated[PodSpec, Doc("Desired state of the pods that are created from the template.")] = msgspec.field(
+        default_factory=PodSpec
+    )

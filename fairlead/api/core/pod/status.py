@@ -14,110 +14,157 @@ from fairlead.machinery.kind import Atomic, Doc, ListMap, SetList
 
 class PodCondition(Record):
     type: Annotated[
-        str, Doc("What it is about: PodScheduled, Initialized, ContainersReady, Ready, or a readiness gate.")
+        str, Doc("Type of the condition: PodScheduled, Initialized, ContainersReady, Ready, or a readiness gate.")
     ] = ""
-    status: Annotated[str, Doc("True, False or Unknown.")] = msgspec.field(default_factory=str)
-    lastProbeTime: Annotated[Time, Doc("When it was last looked at.")] | None = None
-    lastTransitionTime: Annotated[Time, Doc("When it last changed.")] | None = None
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
-    observedGeneration: Annotated[Int64, Doc("Which generation it is about.")] = 0
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
+    status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = msgspec.field(default_factory=str)
+    lastProbeTime: Annotated[Time, Doc("Time at which the condition was last probed; may be absent.")] | None = None
+    lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
+    message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
+    observedGeneration: Annotated[
+        Int64, Doc("Value of the pod's metadata.generation that the condition was set for.")
+    ] = 0
+    reason: Annotated[str, Doc("Reason of the last transition as one CamelCase word, for programs.")] = ""
 
 
 class PodIP(Record):
-    ip: Annotated[str, Doc("The address.")] = ""
+    ip: Annotated[str, Doc("IP address that is assigned to the pod.")] = ""
 
 
 class HostIP(Record):
-    ip: Annotated[str, Doc("The address.")] = ""
+    ip: Annotated[str, Doc("IP address that is assigned to the pod's node.")] = ""
 
 
 class PodResourceClaimStatus(Record):
-    name: Annotated[str, Doc("Its name in the pod.")] = ""
-    resourceClaimName: Annotated[str, Doc("The claim made for it.")] | None = None
+    name: Annotated[str, Doc("Name of the claim in the pod's resourceClaims.")] = ""
+    resourceClaimName: (
+        Annotated[str, Doc("Name of the ResourceClaim that was created for the pod; absent if none was needed.")] | None
+    ) = None
 
 
 class ContainerExtendedResourceRequest(Record):
-    containerName: Annotated[str, Doc("The container.")] = ""
-    requestName: Annotated[str, Doc("The request in the claim.")] = ""
-    resourceName: Annotated[str, Doc("The resource.")] = ""
+    containerName: Annotated[str, Doc("Name of the container that requests the resource.")] = ""
+    requestName: Annotated[str, Doc("Name of the request in the claim.")] = ""
+    resourceName: Annotated[str, Doc("Name of the extended resource.")] = ""
 
 
 class PodExtendedResourceClaimStatus(Record):
     requestMappings: Annotated[
-        list[ContainerExtendedResourceRequest], Atomic(), Doc("Which request serves which resource of which container.")
+        list[ContainerExtendedResourceRequest],
+        Atomic(),
+        Doc("Requests of the claim by container and extended resource."),
     ] = []
-    resourceClaimName: Annotated[str, Doc("The claim made for its extended resources.")] = ""
+    resourceClaimName: Annotated[
+        str, Doc("Name of the ResourceClaim that was created for the pod's extended resources.")
+    ] = ""
 
 
 class NodeAllocatableMappedResources(Record):
-    name: Annotated[str, Doc("The resource.")] = ""
-    quantity: Annotated[Quantity, Doc("How much.")] = msgspec.field(default_factory=lambda: "0")
+    name: Annotated[str, Doc("Name of the node's resource, such as cpu.")] = ""
+    quantity: Annotated[Quantity, Doc("Amount of the node's resource that the claim takes.")] = msgspec.field(
+        default_factory=lambda: "0"
+    )
 
 
 class NodeAllocatableOverheadResources(Record):
-    name: Annotated[str, Doc("The resource.")] = ""
-    perContainer: Annotated[Quantity, Doc("How much for each container that uses the claim.")] | None = None
-    perPod: Annotated[Quantity, Doc("How much for the pod, once.")] | None = None
+    name: Annotated[str, Doc("Name of the node's resource, such as cpu.")] = ""
+    perContainer: Annotated[Quantity, Doc("Amount of the resource for each container that uses the claim.")] | None = (
+        None
+    )
+    perPod: Annotated[Quantity, Doc("Amount of the resource for the pod, counted once.")] | None = None
 
 
 class NodeAllocatableResourceClaimStatus(Record):
-    resourceClaimName: Annotated[str, Doc("The claim.")] = ""
-    containers: Annotated[list[str], SetList(), Doc("Which containers use it.")] = []
+    resourceClaimName: Annotated[str, Doc("Name of the ResourceClaim that takes resources of the node.")] = ""
+    containers: Annotated[list[str], SetList(), Doc("Names of the containers that use the claim.")] = []
     mapping: Annotated[
-        list[NodeAllocatableMappedResources], BY_NAME, Doc("How much of each of the node's resources it takes.")
+        list[NodeAllocatableMappedResources], BY_NAME, Doc("Amounts of the node's resources that the claim takes.")
     ] = []
-    overhead: Annotated[list[NodeAllocatableOverheadResources], BY_NAME, Doc("How much it takes besides.")] = []
+    overhead: Annotated[
+        list[NodeAllocatableOverheadResources],
+        BY_NAME,
+        Doc("Amounts of the node's resources that using the claim costs in addition."),
+    ] = []
 
 
 class VolumeHealthCondition(Record):
-    reason: Annotated[str, Doc("Why, in a word.")] = ""
-    status: Annotated[str, Doc("Inaccessible, DataLoss or Degraded.")] = ""
-    message: Annotated[str, Doc("Why, in a sentence.")] = ""
+    reason: Annotated[str, Doc("Reason of the volume's condition as one CamelCase word, for programs.")] = ""
+    status: Annotated[str, Doc("Condition of the volume: Inaccessible, DataLoss or Degraded.")] = ""
+    message: Annotated[str, Doc("Human-readable details about the condition of the volume.")] = ""
 
 
 class PodVolumeHealth(Record):
-    name: Annotated[str, Doc("The volume.")] = ""
+    name: Annotated[str, Doc("Name of the volume, as in the pod's spec.")] = ""
     healthConditions: Annotated[
         list[VolumeHealthCondition],
         ListMap(keys=("status", "reason"), patch_key="status"),
-        Doc("What is wrong with it."),
+        Doc("Problems of the volume; empty if the volume is healthy."),
     ] = []
-    lastTransitionTime: Annotated[Time, Doc("When that last changed.")] | None = None
+    lastTransitionTime: Annotated[Time, Doc("Time at which the health of the volume last changed.")] | None = None
 
 
 class PodStatus(Record):
-    allocatedResources: Annotated[Resources, Doc("What the node has set aside for it.")] = {}
-    conditions: Annotated[list[PodCondition], BY_TYPE, Doc("What is worth knowing about it.")] = []
-    containerStatuses: Annotated[list[ContainerStatus], Atomic(), Doc("What became of its containers.")] = []
+    allocatedResources: Annotated[Resources, Doc("Amounts of resources that the node has reserved for the pod.")] = {}
+    conditions: Annotated[
+        list[PodCondition], BY_TYPE, Doc("Most recent observations of the pod, such as PodScheduled and Ready.")
+    ] = []
+    containerStatuses: Annotated[list[ContainerStatus], Atomic(), Doc("Status of each container of the pod.")] = []
     ephemeralContainerStatuses: Annotated[
-        list[ContainerStatus], Atomic(), Doc("What became of its ephemeral containers.")
+        list[ContainerStatus], Atomic(), Doc("Status of each ephemeral container of the pod.")
     ] = []
     extendedResourceClaimStatus: (
-        Annotated[PodExtendedResourceClaimStatus, Doc("The claim made for its extended resources.")] | None
+        Annotated[PodExtendedResourceClaimStatus, Doc("Claim that was created for the pod's extended resources.")]
+        | None
     ) = None
-    hostIP: Annotated[str, Doc("The address of its node.")] = ""
-    hostIPs: Annotated[list[HostIP], ListMap(patch_key="ip"), Doc("The addresses of its node, one a family.")] = []
-    initContainerStatuses: Annotated[list[ContainerStatus], Atomic(), Doc("What became of its init containers.")] = []
-    message: Annotated[str, Doc("Why it is as it is, in a sentence.")] = ""
+    hostIP: Annotated[str, Doc("IP address of the pod's node; empty until the pod is scheduled.")] = ""
+    hostIPs: Annotated[
+        list[HostIP],
+        ListMap(patch_key="ip"),
+        Doc("IP addresses of the pod's node, one per IP family; the first equals `hostIP`."),
+    ] = []
+    initContainerStatuses: Annotated[
+        list[ContainerStatus], Atomic(), Doc("Status of each init container of the pod, in order.")
+    ] = []
+    message: Annotated[str, Doc("Human-readable details about the pod's state.")] = ""
     nodeAllocatableResourceClaimStatuses: Annotated[
         list[NodeAllocatableResourceClaimStatus],
         Atomic(),
-        Doc("What the node's own resources gave it for its claims."),
+        Doc("Amounts of the node's own resources that the pod's claims take."),
     ] = []
-    nominatedNodeName: Annotated[str, Doc("The node where room is being made for it.")] = ""
-    observedGeneration: Annotated[Int64, Doc("Which generation this is about.")] = 0
-    phase: Annotated[str, Doc("Pending, Running, Succeeded, Failed or Unknown.")] = ""
-    podIP: Annotated[str, Doc("Its address.")] = ""
-    podIPs: Annotated[list[PodIP], ListMap(keys=("ip",), patch_key="ip"), Doc("Its addresses, one a family.")] = []
-    qosClass: Annotated[str, Doc("Guaranteed, Burstable or BestEffort, by what it asks for.")] = ""
-    reason: Annotated[str, Doc("Why it is as it is, in a word.")] = ""
-    resize: Annotated[str, Doc("Where a change of its resources stands.")] = ""
+    nominatedNodeName: Annotated[
+        str, Doc("Name of the node on which pods are being preempted in favour of the pod.")
+    ] = ""
+    observedGeneration: Annotated[
+        Int64, Doc("Value of the pod's metadata.generation that the node agent last acted on.")
+    ] = 0
+    phase: Annotated[str, Doc("Phase of the pod's life cycle: Pending, Running, Succeeded, Failed or Unknown.")] = ""
+    podIP: Annotated[str, Doc("IP address of the pod, reachable in the whole cluster; empty until it is assigned.")] = (
+        ""
+    )
+    podIPs: Annotated[
+        list[PodIP],
+        ListMap(keys=("ip",), patch_key="ip"),
+        Doc("IP addresses of the pod, one per IP family; the first equals `podIP`."),
+    ] = []
+    qosClass: Annotated[
+        str, Doc("Quality of service class, derived from requests and limits: Guaranteed, Burstable or BestEffort.")
+    ] = ""
+    reason: Annotated[str, Doc("Reason of the pod's state as one CamelCase word, such as Evicted.")] = ""
+    resize: Annotated[
+        str,
+        Doc(
+            "State of an in-place resize: Proposed, InProgress, Deferred or Infeasible; deprecated in favour "
+            "of conditions."
+        ),
+    ] = ""
     resourceClaimStatuses: Annotated[
         list[PodResourceClaimStatus],
         ListMap(keys=("name",), patch_key="name", retain_keys=True),
-        Doc("What became of its resource claims."),
+        Doc("Names of the claims that were created for the pod's resourceClaims."),
     ] = []
-    resources: Annotated[ResourceRequirements, Doc("What it has of resources.")] | None = None
-    startTime: Annotated[Time, Doc("When its node took it on.")] | None = None
-    volumeHealth: Annotated[list[PodVolumeHealth], ListMap(keys=("name",)), Doc("How its volumes are.")] = []
+    resources: (
+        Annotated[ResourceRequirements, Doc("Requests and limits that are applied to the pod as a whole.")] | None
+    ) = None
+    startTime: (
+        Annotated[Time, Doc("Time at which the node agent accepted the pod, before its images were pulled.")] | None
+    ) = None
+    volumeHealth: Annotated[list[PodVolumeHealth], ListMap(keys=("name",)), Doc("Health of the pod's volumes.")] = []

@@ -13,7 +13,11 @@ from fairlead.machinery.kind import Doc
 
 
 class Pod(Object):
-    """Containers that share a network address and run on one node."""
+    """Group of containers that share a network address and run on one node."""
 
-    spec: Annotated[PodSpec, Doc("What it is to be.")] = msgspec.field(default_factory=PodSpec)
-    status: Annotated[PodStatus, Doc("What became of it.")] = msgspec.field(default_factory=PodStatus)
+    spec: Annotated[PodSpec, Doc("Desired state of the pod: containers, volumes and scheduling; mostly immutable.")] = (
+        msgspec.field(default_factory=PodSpec)
+    )
+    status: Annotated[PodStatus, Doc("Most recently observed state of the pod; written by the system.")] = (
+        msgspec.field(default_factory=PodStatus)
+    )

@@ -38,9 +38,11 @@ from fairlead.machinery.kind import Atomic, Doc, Format, OneOf, Required
 
 
 class EmptyDirVolumeSource(Record):
-    medium: Annotated[str, Doc("Memory to keep it there, else on the node's disk.")] = ""
-    mode: Annotated[Int32, Doc("The folder's mode.")] | None = None
-    sizeLimit: Annotated[Quantity, Doc("How much it may hold.")] | None = None
+    medium: Annotated[
+        str, Doc("Storage medium of the directory: empty for the node's disk, Memory for a tmpfs, or HugePages.")
+    ] = ""
+    mode: Annotated[Int32, Doc("Permission bits of the directory.")] | None = None
+    sizeLimit: Annotated[Quantity, Doc("Maximum size of the directory's contents; unlimited if absent.")] | None = None
 
 
 class HostPathVolumeSource(Record):
@@ -48,78 +50,159 @@ class HostPathVolumeSource(Record):
         Annotated[
             str,
             OneOf("DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"),
-            Doc("What must be there, or is made: such as Directory or Socket; unchecked unless given."),
+            Doc(
+                "Required type of the path, such as Directory or Socket; DirectoryOrCreate and FileOrCreate "
+                "create it. Empty: no check."
+            ),
         ]
         | None
     ) = None
-    path: Annotated[str, Required(), Doc("The path on the node.")] = ""
+    path: Annotated[str, Required(), Doc("Path of the file or directory on the node.")] = ""
 
 
 class GitRepoVolumeSource(Record):
-    repository: Annotated[str, Doc("The repository's URL.")] = ""
-    directory: Annotated[str, Doc("The folder to put it in.")] = ""
-    revision: Annotated[str, Doc("The commit to check out.")] = ""
+    repository: Annotated[str, Doc("URL of the Git repository.")] = ""
+    directory: Annotated[
+        str, Doc("Directory of the volume that the repository is cloned into; may not contain `..`.")
+    ] = ""
+    revision: Annotated[str, Doc("Commit hash of the revision to check out.")] = ""
 
 
 class ImageVolumeSource(Record):
-    pullPolicy: Annotated[str, Doc("Always, IfNotPresent or Never.")] = ""
-    reference: Annotated[str, Doc("The image's name.")] = ""
+    pullPolicy: Annotated[
+        str,
+        Doc("Time of image pulls: Always (default for tag latest), IfNotPresent (default for other tags) or Never."),
+    ] = ""
+    reference: Annotated[str, Doc("Name of the image whose files the volume holds.")] = ""
 
 
 class CSIVolumeSource(Record):
-    driver: Annotated[str, Required(), Doc("The driver's name.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] | None = None
-    nodePublishSecretRef: (
-        Annotated[LocalObjectReference, Atomic(), Doc("The secret that the driver is given.")] | None
+    driver: Annotated[str, Required(), Doc("Name of the CSI driver that provides the volume.")] = ""
+    fsType: (
+        Annotated[str, Doc("Type of the file system to mount, such as ext4; the driver's default if absent.")] | None
     ) = None
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] | None = None
-    volumeAttributes: Annotated[dict[str, str], Doc("What else the driver is told.")] = {}
+    nodePublishSecretRef: (
+        Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret with credentials for the CSI driver.")]
+        | None
+    ) = None
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] | None = None
+    volumeAttributes: Annotated[dict[str, str], Doc("Properties of the volume that are passed to the CSI driver.")] = {}
 
 
 class PersistentVolumeClaimVolumeSource(Record):
-    claimName: Annotated[str, Required(), Doc("The claim, in the pod's namespace.")] = ""
-    readOnly: Annotated[bool, Doc("Whether no container can write to it.")] = False
+    claimName: Annotated[str, Required(), Doc("Name of the claim, in the pod's namespace.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only in every container; default false.")] = (
+        False
+    )
 
 
 class EphemeralVolumeSource(Record):
     volumeClaimTemplate: (
-        Annotated[PersistentVolumeClaimTemplate, Doc("The claim that is made, and that goes with the pod.")] | None
+        Annotated[
+            PersistentVolumeClaimTemplate,
+            Doc("Template of the claim that is created with the pod and deleted with it."),
+        ]
+        | None
     ) = None
 
 
 class Volume(Record):
-    name: Annotated[str, Required(), Format("dns-label"), Doc("What mounts call it.")] = ""
-    awsElasticBlockStore: Annotated[AWSElasticBlockStoreVolumeSource, Doc("An AWS disk (no longer used).")] | None = (
+    name: Annotated[
+        str,
+        Required(),
+        Format("dns-label"),
+        Doc("Name of the volume, a DNS label unique in the pod, which mounts refer to."),
+    ] = ""
+    awsElasticBlockStore: (
+        Annotated[AWSElasticBlockStoreVolumeSource, Doc("AWS Elastic Block Store disk; deprecated and not supported.")]
+        | None
+    ) = None
+    azureDisk: Annotated[AzureDiskVolumeSource, Doc("Azure data disk; deprecated and not supported.")] | None = None
+    azureFile: Annotated[AzureFileVolumeSource, Doc("Azure file share; deprecated and not supported.")] | None = None
+    cephfs: Annotated[CephFSVolumeSource, Doc("CephFS file system; deprecated and not supported.")] | None = None
+    cinder: Annotated[CinderVolumeSource, Doc("OpenStack Cinder disk; deprecated and not supported.")] | None = None
+    configMap: Annotated[ConfigMapVolumeSource, Doc("Keys of a config map as files.")] | None = None
+    csi: (
+        Annotated[
+            CSIVolumeSource,
+            Doc("Volume that a CSI storage driver provides with the pod; not supported by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
+    downwardAPI: (
+        Annotated[DownwardAPIVolumeSource, Doc("Fields of the pod and resources of its containers as files.")] | None
+    ) = None
+    emptyDir: (
+        Annotated[EmptyDirVolumeSource, Doc("Directory that starts empty and is deleted with the pod.")] | None
+    ) = None
+    ephemeral: (
+        Annotated[
+            EphemeralVolumeSource,
+            Doc("Persistent volume claim created and deleted with the pod; not supported by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
+    fc: (
+        Annotated[
+            FCVolumeSource, Doc("Fibre Channel disk that is attached to the node; not supported by Fairlead's nodes.")
+        ]
+        | None
+    ) = None
+    flexVolume: (
+        Annotated[FlexVolumeSource, Doc("Volume that an executable on the node mounts; deprecated and not supported.")]
+        | None
+    ) = None
+    flocker: Annotated[FlockerVolumeSource, Doc("Flocker dataset; deprecated and not supported.")] | None = None
+    gcePersistentDisk: (
+        Annotated[
+            GCEPersistentDiskVolumeSource, Doc("Google Compute Engine persistent disk; deprecated and not supported.")
+        ]
+        | None
+    ) = None
+    gitRepo: Annotated[GitRepoVolumeSource, Doc("Clone of a Git repository; deprecated and not supported.")] | None = (
         None
     )
-    azureDisk: Annotated[AzureDiskVolumeSource, Doc("An Azure disk (no longer used).")] | None = None
-    azureFile: Annotated[AzureFileVolumeSource, Doc("An Azure share (no longer used).")] | None = None
-    cephfs: Annotated[CephFSVolumeSource, Doc("A CephFS tree (no longer used).")] | None = None
-    cinder: Annotated[CinderVolumeSource, Doc("An OpenStack disk (no longer used).")] | None = None
-    configMap: Annotated[ConfigMapVolumeSource, Doc("Values of a config map, as files.")] | None = None
-    csi: Annotated[CSIVolumeSource, Doc("What a storage driver provides.")] | None = None
-    downwardAPI: Annotated[DownwardAPIVolumeSource, Doc("Facts about the pod, as files.")] | None = None
-    emptyDir: Annotated[EmptyDirVolumeSource, Doc("An empty folder that lives as long as the pod.")] | None = None
-    ephemeral: Annotated[EphemeralVolumeSource, Doc("A claim made for this pod.")] | None = None
-    fc: Annotated[FCVolumeSource, Doc("A Fibre Channel disk.")] | None = None
-    flexVolume: Annotated[FlexVolumeSource, Doc("What a program on the node mounts (deprecated: csi).")] | None = None
-    flocker: Annotated[FlockerVolumeSource, Doc("A Flocker dataset (no longer used).")] | None = None
-    gcePersistentDisk: Annotated[GCEPersistentDiskVolumeSource, Doc("A Google disk (no longer used).")] | None = None
-    gitRepo: Annotated[GitRepoVolumeSource, Doc("A Git repository's files (deprecated).")] | None = None
-    glusterfs: Annotated[GlusterfsVolumeSource, Doc("A GlusterFS volume (no longer used).")] | None = None
-    hostPath: Annotated[HostPathVolumeSource, Doc("A path of the node.")] | None = None
-    image: Annotated[ImageVolumeSource, Doc("The files of an image.")] | None = None
-    iscsi: Annotated[ISCSIVolumeSource, Doc("An iSCSI disk.")] | None = None
-    nfs: Annotated[NFSVolumeSource, Doc("An NFS share.")] | None = None
-    persistentVolumeClaim: Annotated[PersistentVolumeClaimVolumeSource, Doc("What a claim was given.")] | None = None
-    photonPersistentDisk: Annotated[PhotonPersistentDiskVolumeSource, Doc("A Photon disk (no longer used).")] | None = (
-        None
-    )
-    portworxVolume: Annotated[PortworxVolumeSource, Doc("A Portworx volume (no longer used).")] | None = None
-    projected: Annotated[ProjectedVolumeSource, Doc("Several sources in one folder.")] | None = None
-    quobyte: Annotated[QuobyteVolumeSource, Doc("A Quobyte volume (no longer used).")] | None = None
-    rbd: Annotated[RBDVolumeSource, Doc("A Ceph block device (no longer used).")] | None = None
-    scaleIO: Annotated[ScaleIOVolumeSource, Doc("A ScaleIO volume (no longer used).")] | None = None
-    secret: Annotated[SecretVolumeSource, Doc("Values of a secret, as files.")] | None = None
-    storageos: Annotated[StorageOSVolumeSource, Doc("A StorageOS volume (no longer used).")] | None = None
-    vsphereVolume: Annotated[VsphereVirtualDiskVolumeSource, Doc("A vSphere disk (no longer used).")] | None = None
+    glusterfs: Annotated[GlusterfsVolumeSource, Doc("GlusterFS volume; deprecated and not supported.")] | None = None
+    hostPath: Annotated[HostPathVolumeSource, Doc("File or directory of the node.")] | None = None
+    image: (
+        Annotated[
+            ImageVolumeSource, Doc("Files of a container image, mounted read-only; not supported by Fairlead's nodes.")
+        ]
+        | None
+    ) = None
+    iscsi: (
+        Annotated[
+            ISCSIVolumeSource,
+            Doc("Disk of an iSCSI target that is attached to the node; not supported by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
+    nfs: (
+        Annotated[NFSVolumeSource, Doc("Directory that an NFS server exports; not supported by Fairlead's nodes.")]
+        | None
+    ) = None
+    persistentVolumeClaim: (
+        Annotated[
+            PersistentVolumeClaimVolumeSource,
+            Doc("Volume that is bound to a persistent volume claim; not supported by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
+    photonPersistentDisk: (
+        Annotated[PhotonPersistentDiskVolumeSource, Doc("Photon Controller disk; deprecated and not supported.")] | None
+    ) = None
+    portworxVolume: Annotated[PortworxVolumeSource, Doc("Portworx volume; deprecated and not supported.")] | None = None
+    projected: (
+        Annotated[
+            ProjectedVolumeSource, Doc("Several sources (secrets, config maps, tokens, pod fields) in one directory.")
+        ]
+        | None
+    ) = None
+    quobyte: Annotated[QuobyteVolumeSource, Doc("Quobyte volume; deprecated and not supported.")] | None = None
+    rbd: Annotated[RBDVolumeSource, Doc("Ceph RADOS block device; deprecated and not supported.")] | None = None
+    scaleIO: Annotated[ScaleIOVolumeSource, Doc("ScaleIO volume; deprecated and not supported.")] | None = None
+    secret: Annotated[SecretVolumeSource, Doc("Keys of a secret as files.")] | None = None
+    storageos: Annotated[StorageOSVolumeSource, Doc("StorageOS volume; deprecated and not supported.")] | None = None
+    vsphereVolume: (
+        Annotated[VsphereVirtualDiskVolumeSource, Doc("Virtual disk of vSphere; deprecated and not supported.")] | None
+    ) = None

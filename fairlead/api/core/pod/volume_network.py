@@ -12,151 +12,180 @@ from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class NFSVolumeSource(Record):
-    path: Annotated[str, Required(), Doc("The path that the server exports.")] = ""
-    server: Annotated[str, Required(), Doc("The server.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    path: Annotated[str, Required(), Doc("Path of the directory that the NFS server exports.")] = ""
+    server: Annotated[str, Required(), Doc("Host name or IP address of the NFS server.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class ISCSIVolumeSource(Record):
-    iqn: Annotated[str, Doc("The target's name.")] = ""
-    lun: Annotated[Int32, Doc("The unit's number there.")] = msgspec.field(default_factory=int)
-    targetPortal: Annotated[str, Doc("The target's address, with its port unless 3260.")] = ""
-    chapAuthDiscovery: Annotated[bool, Doc("Whether finding targets takes signing in.")] = False
-    chapAuthSession: Annotated[bool, Doc("Whether using them takes signing in.")] = False
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    initiatorName: Annotated[str, Doc("What the node calls itself.")] | None = None
-    iscsiInterface: Annotated[str, Doc("The interface to use.")] = ""
-    portals: Annotated[Strings, Doc("Further addresses of the target.")] = []
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that holds user and password.")] | None = None
+    iqn: Annotated[str, Doc("Qualified name (IQN) of the iSCSI target.")] = ""
+    lun: Annotated[Int32, Doc("Logical unit number at the iSCSI target.")] = msgspec.field(default_factory=int)
+    targetPortal: Annotated[str, Doc("Address of the iSCSI target, with an optional port; default port 3260.")] = ""
+    chapAuthDiscovery: Annotated[
+        bool, Doc("Set to true to authenticate the discovery of targets with CHAP; default false.")
+    ] = False
+    chapAuthSession: Annotated[bool, Doc("Set to true to authenticate sessions with CHAP; default false.")] = False
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    initiatorName: Annotated[str, Doc("Qualified name (IQN) of the initiator; default: the node's name.")] | None = None
+    iscsiInterface: Annotated[str, Doc("Name of the iSCSI interface (transport); default: default (tcp).")] = ""
+    portals: Annotated[Strings, Doc("Further addresses of the iSCSI target, each with an optional port.")] = []
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    secretRef: (
+        Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the CHAP user and password.")]
+        | None
+    ) = None
 
 
 class FCVolumeSource(Record):
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    lun: Annotated[Int32, Doc("The unit's number at its targets.")] | None = None
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    targetWWNs: Annotated[Strings, Doc("The targets' world-wide names.")] = []
-    wwids: Annotated[Strings, Doc("The disk's world-wide ids, in place of targets and number.")] = []
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    lun: Annotated[Int32, Doc("Logical unit number at the Fibre Channel targets.")] | None = None
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    targetWWNs: Annotated[Strings, Doc("World-wide names of the Fibre Channel targets.")] = []
+    wwids: Annotated[
+        Strings, Doc("World-wide identifiers of the disk; mutually exclusive with targetWWNs and lun.")
+    ] = []
 
 
 class RBDVolumeSource(Record):
-    image: Annotated[str, Doc("The image.")] = ""
-    monitors: Annotated[Strings, Doc("The Ceph monitors' addresses.")] = []
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    keyring: Annotated[str, Doc("The file on the node that holds the key.")] = ""
-    pool: Annotated[str, Doc("The pool that the image is in.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that holds the key.")] | None = None
-    user: Annotated[str, Doc("The user to sign in as.")] = ""
+    image: Annotated[str, Doc("Name of the RADOS image.")] = ""
+    monitors: Annotated[Strings, Doc("Addresses of the Ceph monitors, each with an optional port.")] = []
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    keyring: Annotated[str, Doc("Path of the key ring on the node; default /etc/ceph/keyring.")] = ""
+    pool: Annotated[str, Doc("Name of the pool that holds the image; default rbd.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    secretRef: (
+        Annotated[
+            LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the key; overrides a key file.")
+        ]
+        | None
+    ) = None
+    user: Annotated[str, Doc("Name of the Ceph user; default admin.")] = ""
 
 
 class CephFSVolumeSource(Record):
-    monitors: Annotated[Strings, Doc("The Ceph monitors' addresses.")] = []
-    path: Annotated[str, Doc("The part of the tree to mount.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    secretFile: Annotated[str, Doc("The file on the node that holds the key.")] = ""
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that holds the key.")] | None = None
-    user: Annotated[str, Doc("The user to sign in as.")] = ""
+    monitors: Annotated[Strings, Doc("Addresses of the Ceph monitors, each with an optional port.")] = []
+    path: Annotated[str, Doc("Path of the CephFS directory to mount; default /.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    secretFile: Annotated[
+        str, Doc("Path of the file on the node that holds the user's key; default /etc/ceph/user.secret.")
+    ] = ""
+    secretRef: (
+        Annotated[
+            LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the key; overrides a key file.")
+        ]
+        | None
+    ) = None
+    user: Annotated[str, Doc("Name of the Ceph user; default admin.")] = ""
 
 
 class GlusterfsVolumeSource(Record):
-    endpoints: Annotated[str, Doc("The Endpoints object that lists the servers.")] = ""
-    path: Annotated[str, Doc("The volume.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    endpoints: Annotated[str, Doc("Name of the Endpoints object that lists the GlusterFS servers.")] = ""
+    path: Annotated[str, Doc("Name of the GlusterFS volume.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class CinderVolumeSource(Record):
-    volumeID: Annotated[str, Doc("The disk.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret to sign in with.")] | None = None
+    volumeID: Annotated[str, Doc("Identity of the Cinder disk.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    secretRef: (
+        Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the credentials.")] | None
+    ) = None
 
 
 class AWSElasticBlockStoreVolumeSource(Record):
-    volumeID: Annotated[str, Doc("The disk.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    partition: Annotated[Int32, Doc("The partition; 0 is the whole disk.")] = 0
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    volumeID: Annotated[str, Doc("Identity of the Elastic Block Store disk.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    partition: Annotated[Int32, Doc("Number of the partition to mount; 0 or absent for the whole disk.")] = 0
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class GCEPersistentDiskVolumeSource(Record):
-    pdName: Annotated[str, Doc("The disk.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    partition: Annotated[Int32, Doc("The partition; 0 is the whole disk.")] = 0
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    pdName: Annotated[str, Doc("Name of the persistent disk.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    partition: Annotated[Int32, Doc("Number of the partition to mount; 0 or absent for the whole disk.")] = 0
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class AzureDiskVolumeSource(Record):
-    diskName: Annotated[str, Doc("The disk's name.")] = ""
-    diskURI: Annotated[str, Doc("Where the disk is kept.")] = ""
-    cachingMode: Annotated[str, Doc("How the node caches it: None, ReadOnly or ReadWrite.")] | None = None
-    fsType: Annotated[str, Doc("The file system to mount it as.")] | None = None
-    kind: Annotated[str, Doc("Shared, Dedicated or Managed.")] | None = None
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] | None = None
+    diskName: Annotated[str, Doc("Name of the data disk in the blob storage.")] = ""
+    diskURI: Annotated[str, Doc("URI of the data disk in the blob storage.")] = ""
+    cachingMode: (
+        Annotated[str, Doc("Mode in which the node caches the disk: None, ReadOnly or ReadWrite (default).")] | None
+    ) = None
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] | None = None
+    kind: Annotated[str, Doc("Kind of the disk: Shared (default), Dedicated or Managed.")] | None = None
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] | None = None
 
 
 class AzureFileVolumeSource(Record):
-    secretName: Annotated[str, Doc("The secret to sign in with.")] = ""
-    shareName: Annotated[str, Doc("The share.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    secretName: Annotated[str, Doc("Name of the secret that holds the storage account's name and key.")] = ""
+    shareName: Annotated[str, Doc("Name of the Azure file share.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class VsphereVirtualDiskVolumeSource(Record):
-    volumePath: Annotated[str, Doc("Where the disk is.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    storagePolicyID: Annotated[str, Doc("The id of its storage policy.")] = ""
-    storagePolicyName: Annotated[str, Doc("The name of its storage policy.")] = ""
+    volumePath: Annotated[str, Doc("Path of the vSphere virtual disk.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    storagePolicyID: Annotated[str, Doc("Identity of the storage policy of the disk.")] = ""
+    storagePolicyName: Annotated[str, Doc("Name of the storage policy of the disk.")] = ""
 
 
 class PhotonPersistentDiskVolumeSource(Record):
-    pdID: Annotated[str, Doc("The disk.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
+    pdID: Annotated[str, Doc("Identity of the Photon Controller disk.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
 
 
 class PortworxVolumeSource(Record):
-    volumeID: Annotated[str, Doc("The volume.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
+    volumeID: Annotated[str, Doc("Identity of the Portworx volume.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class QuobyteVolumeSource(Record):
-    registry: Annotated[str, Doc("The registries' addresses, each with its port.")] = ""
-    volume: Annotated[str, Doc("The volume's name.")] = ""
-    group: Annotated[str, Doc("The group to use it as.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    tenant: Annotated[str, Doc("Whose volume it is.")] = ""
-    user: Annotated[str, Doc("The user to use it as.")] = ""
+    registry: Annotated[str, Doc("Addresses of the Quobyte registries as host:port, separated by commas.")] = ""
+    volume: Annotated[str, Doc("Name of the Quobyte volume.")] = ""
+    group: Annotated[str, Doc("Group under which the volume is accessed; default: no group.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    tenant: Annotated[str, Doc("Name of the tenant that owns the volume.")] = ""
+    user: Annotated[str, Doc("User under which the volume is accessed; default: the service account's user.")] = ""
 
 
 class ScaleIOVolumeSource(Record):
-    gateway: Annotated[str, Doc("The gateway's address.")] = ""
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret to sign in with.")] | None = None
-    system: Annotated[str, Doc("The system's name.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    protectionDomain: Annotated[str, Doc("The protection domain.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    sslEnabled: Annotated[bool, Doc("Whether the gateway is spoken to over TLS.")] = False
-    storageMode: Annotated[str, Doc("ThickProvisioned or ThinProvisioned.")] = ""
-    storagePool: Annotated[str, Doc("The pool.")] = ""
-    volumeName: Annotated[str, Doc("The volume.")] = ""
+    gateway: Annotated[str, Doc("Address of the ScaleIO gateway.")] = ""
+    secretRef: (
+        Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the credentials.")] | None
+    ) = None
+    system: Annotated[str, Doc("Name of the ScaleIO storage system.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    protectionDomain: Annotated[str, Doc("Name of the ScaleIO protection domain of the storage pool.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    sslEnabled: Annotated[bool, Doc("Set to true to use TLS for requests to the gateway; default false.")] = False
+    storageMode: Annotated[str, Doc("Provisioning of the volume: ThickProvisioned or ThinProvisioned (default).")] = ""
+    storagePool: Annotated[str, Doc("Name of the storage pool in the protection domain.")] = ""
+    volumeName: Annotated[str, Doc("Name of the ScaleIO volume.")] = ""
 
 
 class StorageOSVolumeSource(Record):
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret to sign in with.")] | None = None
-    volumeName: Annotated[str, Doc("The volume.")] = ""
-    volumeNamespace: Annotated[str, Doc("The volume's namespace; the pod's unless given.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    secretRef: (
+        Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the credentials.")] | None
+    ) = None
+    volumeName: Annotated[str, Doc("Name of the StorageOS volume, unique in its namespace.")] = ""
+    volumeNamespace: Annotated[str, Doc("StorageOS namespace of the volume; default: the pod's namespace.")] = ""
 
 
 class FlockerVolumeSource(Record):
-    datasetName: Annotated[str, Doc("The dataset's name.")] = ""
-    datasetUUID: Annotated[str, Doc("Or its id.")] = ""
+    datasetName: Annotated[str, Doc("Name of the Flocker dataset; deprecated in favour of datasetUUID.")] = ""
+    datasetUUID: Annotated[str, Doc("UUID of the Flocker dataset; mutually exclusive with datasetName.")] = ""
 
 
 class FlexVolumeSource(Record):
-    driver: Annotated[str, Doc("The program.")] = ""
-    fsType: Annotated[str, Doc("The file system to mount it as.")] = ""
-    options: Annotated[dict[str, str], Doc("What else it is told.")] = {}
-    readOnly: Annotated[bool, Doc("Whether it cannot be written to.")] = False
-    secretRef: Annotated[LocalObjectReference, Atomic(), Doc("The secret that it is given.")] | None = None
+    driver: Annotated[str, Doc("Name of the driver's executable on the node.")] = ""
+    fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
+    options: Annotated[dict[str, str], Doc("Options that are passed to the driver.")] = {}
+    readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
+    secretRef: (
+        Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret that is passed to the driver.")] | None
+    ) = None

@@ -10,105 +10,180 @@ from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class KeyToPath(Record):
-    key: Annotated[str, Required(), Doc("The value.")] = ""
-    path: Annotated[str, Required(), Doc("What the file is called.")] = ""
-    mode: Annotated[Int32, Doc("The file's mode.")] | None = None
-    user: Annotated[Int64, Doc("The user that the file belongs to.")] | None = None
+    key: Annotated[str, Required(), Doc("Key whose value becomes the contents of the file.")] = ""
+    path: Annotated[str, Required(), Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
+    mode: Annotated[Int32, Doc("Permission bits of the file; default: the volume's defaultMode.")] | None = None
+    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
 
 
 class ConfigMapVolumeSource(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
-    defaultMode: Annotated[Int32, Doc("The files' mode.")] | None = None
-    defaultUser: Annotated[Int64, Doc("The user that the files belong to unless they say their own.")] | None = None
-    items: Annotated[list[KeyToPath], Atomic(), Doc("Which values, and what the files are called.")] = []
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
+    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
+    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    items: Annotated[
+        list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
+    ] = []
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class SecretVolumeSource(Record):
-    defaultMode: Annotated[Int32, Doc("The files' mode.")] | None = None
-    defaultUser: Annotated[Int64, Doc("The user that the files belong to unless they say their own.")] | None = None
-    items: Annotated[list[KeyToPath], Atomic(), Doc("Which values, and what the files are called.")] = []
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
-    secretName: Annotated[str, Doc("Its name.")] = ""
+    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
+    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    items: Annotated[
+        list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
+    ] = []
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
+    secretName: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
 
 
 class DownwardAPIVolumeFile(Record):
-    path: Annotated[str, Doc("What the file is called.")] = ""
-    fieldRef: Annotated[ObjectFieldSelector, Atomic(), Doc("A field of the pod.")] | None = None
-    mode: Annotated[Int32, Doc("The file's mode.")] | None = None
-    resourceFieldRef: Annotated[ResourceFieldSelector, Atomic(), Doc("What a container asks for.")] | None = None
-    user: Annotated[Int64, Doc("The user that the file belongs to.")] | None = None
+    path: Annotated[str, Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
+    fieldRef: (
+        Annotated[
+            ObjectFieldSelector,
+            Atomic(),
+            Doc("Field of the pod that the file holds; mutually exclusive with resourceFieldRef."),
+        ]
+        | None
+    ) = None
+    mode: Annotated[Int32, Doc("Permission bits of the file; default: the volume's defaultMode.")] | None = None
+    resourceFieldRef: (
+        Annotated[ResourceFieldSelector, Atomic(), Doc("Request or limit of a container that the file holds.")] | None
+    ) = None
+    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
 
 
 class DownwardAPIVolumeSource(Record):
-    defaultMode: Annotated[Int32, Doc("The files' mode unless they say their own.")] | None = None
-    defaultUser: Annotated[Int64, Doc("The user that the files belong to unless they say their own.")] | None = None
-    items: Annotated[list[DownwardAPIVolumeFile], Atomic(), Doc("Which facts, and what the files are called.")] = []
+    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
+    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    items: Annotated[
+        list[DownwardAPIVolumeFile],
+        Atomic(),
+        Doc("Files of the volume and the pod fields or resources that they hold."),
+    ] = []
 
 
 class ConfigMapProjection(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
+    name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
     items: Annotated[
-        list[KeyToPath], Atomic(), Doc("Which values, and what the files are called; all unless given.")
+        list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
     ] = []
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class SecretProjection(Record):
-    name: Annotated[str, Doc("Its name.")] = ""
+    name: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
     items: Annotated[
-        list[KeyToPath], Atomic(), Doc("Which values, and what the files are called; all unless given.")
+        list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
     ] = []
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
+        | None
+    ) = None
 
 
 class DownwardAPIProjection(Record):
-    items: Annotated[list[DownwardAPIVolumeFile], Atomic(), Doc("Which facts, and what the files are called.")] = []
+    items: Annotated[
+        list[DownwardAPIVolumeFile],
+        Atomic(),
+        Doc("Files of the projection and the pod fields or resources that they hold."),
+    ] = []
 
 
 class ServiceAccountTokenProjection(Record):
-    path: Annotated[str, Doc("What the file is called.")] = ""
-    audience: Annotated[str, Doc("Whom the token is for.")] = ""
-    expirationSeconds: Annotated[Int64, Doc("For how long it is good.")] | None = None
-    user: Annotated[Int64, Doc("The user that the file belongs to.")] | None = None
+    path: Annotated[str, Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
+    audience: Annotated[
+        str, Doc("Intended recipient of the token, which must refuse other audiences; default: the API server.")
+    ] = ""
+    expirationSeconds: (
+        Annotated[
+            Int64,
+            Doc(
+                "Requested lifetime of the token in seconds; default 3600, minimum 600. The token is renewed "
+                "before it expires."
+            ),
+        ]
+        | None
+    ) = None
+    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
 
 
 class ClusterTrustBundleProjection(Record):
-    name: Annotated[str, Doc("The bundle's name.")] | None = None
-    path: Annotated[str, Doc("What the file is called.")] = ""
-    labelSelector: Annotated[LabelSelector, Atomic(), Doc("Of a signer's bundles: which, by their labels.")] | None = (
-        None
-    )
-    optional: Annotated[bool, Doc("Whether it may be missing.")] | None = None
-    signerName: Annotated[str, Doc("All bundles of this signer, in place of one by name.")] | None = None
-    user: Annotated[Int64, Doc("The user that the file belongs to.")] | None = None
+    name: (
+        Annotated[str, Doc("Name of one ClusterTrustBundle; mutually exclusive with signerName and labelSelector.")]
+        | None
+    ) = None
+    path: Annotated[str, Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
+    labelSelector: (
+        Annotated[
+            LabelSelector,
+            Atomic(),
+            Doc("Label selector of the signer's bundles; requires signerName, no bundles if absent."),
+        ]
+        | None
+    ) = None
+    optional: (
+        Annotated[bool, Doc("Set to true to start the pod even if the bundles are missing; default false.")] | None
+    ) = None
+    signerName: (
+        Annotated[str, Doc("Name of the signer whose bundles are projected; mutually exclusive with `name`.")] | None
+    ) = None
+    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
 
 
 class PodCertificateProjection(Record):
-    keyType: Annotated[str, Doc("The sort of key to make.")] = ""
-    signerName: Annotated[str, Doc("Who is asked to sign.")] = ""
-    certificateChainPath: Annotated[str, Doc("The file that gets the certificates alone.")] = ""
-    credentialBundlePath: Annotated[str, Doc("The file that gets key and certificates together.")] = ""
-    keyPath: Annotated[str, Doc("The file that gets the key alone.")] = ""
-    maxExpirationSeconds: Annotated[Int32, Doc("For how long the certificate may be good at most.")] | None = None
-    user: Annotated[Int64, Doc("The user that the file belongs to.")] | None = None
-    userAnnotations: Annotated[dict[str, str], Doc("What else the signer is told.")] = {}
+    keyType: Annotated[str, Doc("Type of the private key to generate, such as ECDSAP256 or ED25519.")] = ""
+    signerName: Annotated[str, Doc("Name of the signer that issues the certificate.")] = ""
+    certificateChainPath: Annotated[
+        str, Doc("Path of the file that receives the certificate chain without the key.")
+    ] = ""
+    credentialBundlePath: Annotated[
+        str, Doc("Path of the file that receives the private key and the certificate chain.")
+    ] = ""
+    keyPath: Annotated[str, Doc("Path of the file that receives the private key alone.")] = ""
+    maxExpirationSeconds: (
+        Annotated[Int32, Doc("Maximum lifetime of the certificate in seconds; default 86400.")] | None
+    ) = None
+    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
+    userAnnotations: Annotated[dict[str, str], Doc("Keys and values that are passed to the signer.")] = {}
 
 
 class VolumeProjection(Record):
     clusterTrustBundle: (
-        Annotated[ClusterTrustBundleProjection, Doc("Certificates of authorities that the cluster trusts.")] | None
+        Annotated[
+            ClusterTrustBundleProjection,
+            Doc("Trust anchors (CA certificates) from ClusterTrustBundle objects, as one file."),
+        ]
+        | None
     ) = None
-    configMap: Annotated[ConfigMapProjection, Doc("Values of a config map.")] | None = None
-    downwardAPI: Annotated[DownwardAPIProjection, Doc("Facts about the pod.")] | None = None
-    podCertificate: Annotated[PodCertificateProjection, Doc("A key and a certificate of the pod's own.")] | None = None
-    secret: Annotated[SecretProjection, Doc("Values of a secret.")] | None = None
+    configMap: Annotated[ConfigMapProjection, Doc("Keys of a config map as files.")] | None = None
+    downwardAPI: (
+        Annotated[DownwardAPIProjection, Doc("Fields of the pod and resources of its containers as files.")] | None
+    ) = None
+    podCertificate: (
+        Annotated[
+            PodCertificateProjection, Doc("Private key and certificate that a signer issues for the pod, as files.")
+        ]
+        | None
+    ) = None
+    secret: Annotated[SecretProjection, Doc("Keys of a secret as files.")] | None = None
     serviceAccountToken: (
-        Annotated[ServiceAccountTokenProjection, Doc("A token of the pod's service account.")] | None
+        Annotated[ServiceAccountTokenProjection, Doc("Token of the pod's service account, as a file.")] | None
     ) = None
 
 
 class ProjectedVolumeSource(Record):
-    defaultMode: Annotated[Int32, Doc("The files' mode.")] | None = None
-    defaultUser: Annotated[Int64, Doc("The user that the files belong to unless they say their own.")] | None = None
-    sources: Annotated[list[VolumeProjection], Atomic(), Doc("What it is made of.")] = []
+    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
+    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    sources: Annotated[
+        list[VolumeProjection], Atomic(), Doc("Sources whose files are combined in the volume's directory.")
+    ] = []

@@ -24,7 +24,7 @@ class ParentReference(Record):
     group: Annotated[str, Doc("API group of the referent; empty for the core group.")] = ""
     resource: Annotated[str, Doc("Resource of the referent, in plural, such as services.")] = ""
     namespace: Annotated[str, Doc("Namespace of the referent; empty for cluster-scoped objects.")] = ""
-    name: Annotated[str, Doc("Name of the referent.")] = ""
+    name: Annotated[str, Doc("Name of the referent, unique within its namespace.")] = ""
 
 
 class IPAddressSpec(Record):
