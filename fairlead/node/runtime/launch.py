@@ -119,7 +119,7 @@ def _drop_privileges(spec: ContainerSpec) -> None:
         privilege.set_capabilities(keep)
     if spec.privileged:
         privilege.new_session_keyring()
-    privilege.limit_calls(fake_ids=single_id, block_keys=not spec.privileged)
+    privilege.limit_calls(fake_ids=single_id, confined=not spec.privileged)
     # Last: a change of ids clears it.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 

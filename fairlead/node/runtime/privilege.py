@@ -60,27 +60,41 @@ _KEY_CALLS_32: dict[str, tuple[int, tuple[int, ...]]] = {
     "aarch64": (0x40000028, (309, 310, 311)),
 }
 """AUDIT_ARCH_* and the same calls of the 32-bit programs that the machine runs too."""
+_SOCKET: dict[int, int] = {0xC000003E: 41, 0xC00000B7: 198, 0x40000003: 359, 0x40000028: 281}
+"""socket, by AUDIT_ARCH_*. (A 32-bit PC program also has socketcall, whose arguments no filter can see.)"""
+_AF_VSOCK = 40
+"""Leads to the hypervisor and to the host's own listeners: its addresses belong to no network namespace."""
+_IO_URING_SETUP = 425
+"""On every architecture. A ring makes sockets without the call (IORING_OP_SOCKET, Linux 5.19)."""
 _X32_BIT = 0x40000000
 _KEYCTL_JOIN_SESSION_KEYRING = 1
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def container_filter(machine: str, *, fake_ids: bool, block_keys: bool) -> bytes:
+def container_filter(machine: str, *, fake_ids: bool, confined: bool) -> bytes:
     """The seccomp program of a container; empty if it needs none. With `fake_ids`, changes of ids and owners return 0
-    and do nothing; with `block_keys`, kernel keys are refused as container engines refuse them."""
+    and do nothing; with `confined`, kernel keys, io_uring and AF_VSOCK are refused as container engines refuse them."""
     calls = dict.fromkeys(_ID_CALLS[machine], 0) if fake_ids else {}
-    if not block_keys:
+    if not confined:
         return filter_program(machine, calls) if calls else b""
-    calls |= dict.fromkeys(_KEY_CALLS[machine], _EPERM)
+    calls |= dict.fromkeys((*_KEY_CALLS[machine], _IO_URING_SETUP), _EPERM)
     arch, old_calls = _KEY_CALLS_32[machine]
-    return filter_program(machine, calls, (arch, dict.fromkeys(old_calls, _EPERM)))
+    other = (arch, dict.fromkeys((*old_calls, _IO_URING_SETUP), _EPERM))
+    return filter_program(machine, calls, other, no_vsock=True)
 
 
-def filter_program(machine: str, calls: Mapping[int, int], other: tuple[int, Mapping[int, int]] | None = None) -> bytes:
+def filter_program(
+    machine: str,
+    calls: Mapping[int, int],
+    other: tuple[int, Mapping[int, int]] | None = None,
+    *,
+    no_vsock: bool = False,
+) -> bytes:
     """An array of `struct sock_filter` under which calls return an error number at once (0: success). `other` is a
-    further architecture with its calls. x32 calls, whose numbers would slip through, are unknown (ENOSYS)."""
+    further architecture with its calls. With `no_vsock` there is no AF_VSOCK. x32 calls, whose numbers would slip
+    through, are unknown (ENOSYS)."""
     load, equal, at_least, ret = 0x20, 0x15, 0x35, 0x06
     allow, errno = (ret, 0, 0, 0x7FFF0000), 0x00050000
     program = [(load, 0, 0, 4)]
@@ -90,6 +104,9 @@ def filter_program(machine: str, calls: Mapping[int, int], other: tuple[int, Map
             body += [(at_least, 0, 1, _X32_BIT), (ret, 0, 0, errno | _ENOSYS)]
         for number, code in numbers.items():
             body += [(equal, 0, 1, number), (ret, 0, 0, errno | code)]
+        if no_vsock:  # the low half of the first argument: the kernel takes an int
+            refuse = [(load, 0, 0, 16), (equal, 0, 1, _AF_VSOCK), (ret, 0, 0, errno | _EAFNOSUPPORT), allow]
+            body += [(equal, 0, len(refuse), _SOCKET[arch]), *refuse]
         program += [(equal, 0, len(body) + 1, arch), *body, allow]
     return b"".join(struct.pack("HBBI", *step) for step in (*program, allow))
 
@@ -103,10 +120,10 @@ def set_filter(code: bytes) -> None:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def limit_calls(*, fake_ids: bool, block_keys: bool) -> None:
+def limit_calls(*, fake_ids: bool, confined: bool) -> None:
     """Installs the container's filter, as far as the call numbers of this machine's architecture are known."""
     machine = os.uname().machine
-    if machine in _ARCH and (code := container_filter(machine, fake_ids=fake_ids, block_keys=block_keys)):
+    if machine in _ARCH and (code := container_filter(machine, fake_ids=fake_ids, confined=confined)):
         set_filter(code)
 
 

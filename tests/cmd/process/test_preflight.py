@@ -47,7 +47,7 @@ def _read_only() -> str:
 def _refuse_ipv6_sockets() -> str:
     """As a kernel without IPv6 does: by a filter that looks at the first argument of socket(2)."""
     machine = os.uname().machine
-    (arch,) = struct.unpack_from("I", container_filter(machine, fake_ids=True, block_keys=False), 8 + 4)
+    (arch,) = struct.unpack_from("I", container_filter(machine, fake_ids=True, confined=False), 8 + 4)
     load, equal, ret = 0x20, 0x15, 0x06
     program = [
         (load, 0, 0, 4), (equal, 0, 5, arch), (load, 0, 0, 0), (equal, 0, 3, _SOCKET[machine]), (load, 0, 0, 16),

@@ -179,6 +179,18 @@ def test_kernel_keys_are_refused_but_for_privileged_containers(ordinary: bool) -
 
 
 @as_any_user
+def test_sockets_to_the_hypervisor_are_refused(ordinary: bool) -> None:
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
+    script = "import socket\ntry: socket.socket(40, 1); print('made')\nexcept OSError as e: print(e.errno)\n"
+    script += "socket.socket().close()"
+
+    async def work(bench: Bench) -> list[str]:
+        return (await bench.run("a", str(python), "-c", script))[1]
+
+    assert with_zygote(work, ordinary=ordinary) == [f"stdout F {errno.EAFNOSUPPORT}"]
+
+
+@as_any_user
 def test_the_kernels_knobs_are_read_only_in_a_host_path(ordinary: bool) -> None:
     """Tried on a knob of the sandbox's own network; what is read-only for it is read-only for core_pattern."""
 
