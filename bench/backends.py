@@ -16,15 +16,15 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
-from fairlead.proxy.activebackend import ProxyContext
-from fairlead.proxy.backend import Backend
-from fairlead.proxy.config import ProxyConfig
 from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import cluster_pods
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier, of_family
+from fairlead.proxy.planning.backend import Backend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, cluster_proxier, of_family
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.sync.activebackend import ProxyContext
+from fairlead.proxy.sync.loop import Proxy
+from fairlead.proxy.sync.modes import cluster_pods
 from fairlead.service.node import NodeView
 
 NAMES = ("nftables", "iptables", "iptables-legacy")

@@ -34,10 +34,10 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.plan import pod_link_index
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 from fairlead.net.trace import Packet
-from fairlead.proxy.backend import Source
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.nodes import node_view
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.nodes import node_view
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 REPLICAS = 4

@@ -32,8 +32,8 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.nodes import node_view
+from fairlead.proxy.planning.nodes import node_view
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 QUICK, FULL = (100, 1_000, 10_000), (100, 1_000, 10_000, 40_000)

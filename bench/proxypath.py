@@ -28,8 +28,8 @@ from fairlead.net import linux
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.nodes import node_view
+from fairlead.proxy.planning.nodes import node_view
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.service.node import NodeView
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 

@@ -40,8 +40,8 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.nodes import node_views
+from fairlead.proxy.planning.nodes import node_views
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 PODS = 4

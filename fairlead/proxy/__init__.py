@@ -1,7 +1,6 @@
 """The node's part of a Service: kernel rules that send a connection for it to one of its endpoints.
 
-`backend.py` says what a backend is, and `proxierconfig.py` what it is made with; `loop.py` watches the API and has a
-backend (`nftables/`, `iptables/`) follow, the one that `activebackend.py` says. `conntrack.py`, `health.py` and
-`metrics.py` are further readers; `serving.py` answers others; `modes.py` makes a backend by its name; `standalone.py`
-runs all of it on a node of any cluster. No packet passes through this process.
+`sync` follows the API and has a backend, `nftables` or `iptables`, make the kernel follow; the two meet it at
+`planning/backend.py`. `settings` says which backend, and `server` answers probes, load balancers and Prometheus.
+No packet passes through this process.
 """

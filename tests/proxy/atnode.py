@@ -10,9 +10,9 @@ from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import IPV4, IPV6
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Restore
-from fairlead.proxy.backend import Source
 from fairlead.proxy.iptables.backend import IptablesBackend
-from fairlead.proxy.proxierconfig import ProxierConfig
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
 from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.test_paths import view
 

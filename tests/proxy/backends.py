@@ -20,11 +20,11 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Tracer as NftTracer
 from fairlead.net.trace import Packet, Trace
-from fairlead.proxy.backend import Backend, Outcome, Source
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier
+from fairlead.proxy.planning.backend import Backend, Outcome, Source
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, cluster_proxier
 from fairlead.service.node import NodeView
 
 BOTH = ClusterNetwork(six=Network6())

@@ -12,12 +12,12 @@ from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
-from fairlead.proxy.activebackend import ProxyContext
-from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import nftables_only
-from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier
+from fairlead.proxy.planning.backend import Address, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, cluster_proxier
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.sync.activebackend import ProxyContext
+from fairlead.proxy.sync.loop import Proxy
+from fairlead.proxy.sync.modes import nftables_only
 from fairlead.service.node import NodeView
 
 

@@ -10,7 +10,7 @@ from fairlead.api.core.service.kind import ClientIPConfig, Service, ServicePort,
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.net.model import ClusterNetwork
-from fairlead.proxy.nodes import node_view
+from fairlead.proxy.planning.nodes import node_view
 from fairlead.service.node import NodeView
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 

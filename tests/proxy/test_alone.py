@@ -23,8 +23,8 @@ import yaml
 
 import fairlead.cmd.commands.proxy
 import fairlead.cmd.main
-import fairlead.proxy.modes
-import fairlead.proxy.standalone
+import fairlead.proxy.server.standalone
+import fairlead.proxy.sync.modes
 from fairlead.api.core.node.kind import NODE, Node, NodeAddress, NodeSpec, NodeStatus
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE

@@ -12,10 +12,10 @@ from fairlead.net import linux
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Nft
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.backend import Source
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import MARKER, TABLE
-from fairlead.proxy.proxierconfig import ProxierConfig, cluster_proxier
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, cluster_proxier
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky

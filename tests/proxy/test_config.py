@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from fairlead.net.model import ClusterNetwork, Network6
-from fairlead.proxy.config import KEY, BadProxyConfig, ProxyConfig, default_text, parse_config, with_mode
-from fairlead.proxy.nodes import node_views
-from fairlead.proxy.proxierconfig import TrafficDetector, cluster_proxier
-from fairlead.proxy.setup import detector_of, node_port_ranges, set_up
+from fairlead.proxy.planning.nodes import node_views
+from fairlead.proxy.planning.proxierconfig import TrafficDetector, cluster_proxier
+from fairlead.proxy.settings.config import KEY, BadProxyConfig, ProxyConfig, default_text, parse_config, with_mode
+from fairlead.proxy.sync.setup import detector_of, node_port_ranges, set_up
 from fairlead.service.node import NodeView
 from tests.proxy.objects import NETWORK, node
 

@@ -22,9 +22,9 @@ from fairlead.net.family import IPV6, Family
 from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.trace import Packet
-from fairlead.proxy.backend import Source, UdpFrontend
-from fairlead.proxy.conntrack import Destinations, stale_entries
 from fairlead.proxy.iptables.rules import chain_name
+from fairlead.proxy.planning.backend import Source, UdpFrontend
+from fairlead.proxy.sync.conntrack import Destinations, stale_entries
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import FAKES, IPTABLES, KERNELS, NFTABLES, Kind, bring, proxier_of
 from tests.proxy.objects import NETWORK, node, sticky

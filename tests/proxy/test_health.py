@@ -26,7 +26,7 @@ from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Missing
-from fairlead.proxy.health import (
+from fairlead.proxy.server.health import (
     ProxyHealth,
     ServiceCheck,
     healthz_page,
@@ -35,8 +35,8 @@ from fairlead.proxy.health import (
     service_check,
     service_page,
 )
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.serving import Bindings, ProxyServer, follow_zone
+from fairlead.proxy.server.serving import Bindings, ProxyServer, follow_zone
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION, ZONE_LABEL

@@ -17,10 +17,10 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.family import IPV4, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.nft.fake import FakeNft
-from fairlead.proxy.backend import Backend, Source
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
+from fairlead.proxy.planning.backend import Backend, Source
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import KERNELS, Kind, pods, proxier_of
 from tests.proxy.objects import port, service, slice_of, sticky

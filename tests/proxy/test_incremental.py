@@ -26,7 +26,6 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Elements
-from fairlead.proxy.backend import Source
 from fairlead.proxy.iptables import incremental as iptables
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.plan import View
@@ -35,7 +34,8 @@ from fairlead.proxy.nftables import incremental as nftables
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.plan import NOTHING, ServicePlan, plan_service
 from fairlead.proxy.nftables.rules import AFFINITY_SLOTS, DISPATCH, ENDPOINTS, TABLE
-from fairlead.proxy.nodes import node_views
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.nodes import node_views
 from fairlead.service.node import NodeView
 from tests.proxy.backends import BOTH, bring, pods, proxier_of
 from tests.proxy.objects import port, service, slice_of, sticky

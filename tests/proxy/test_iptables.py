@@ -22,10 +22,10 @@ from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import Refused, Restore
 from fairlead.net.iptables.trace import Tracer
 from fairlead.net.trace import Packet
-from fairlead.proxy.backend import Source, UdpFrontend
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.rules import chain_name
-from fairlead.proxy.proxierconfig import TrafficDetector
+from fairlead.proxy.planning.backend import Source, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import TrafficDetector
 from tests.proxy.atnode import EXT, LAST, SVC, Node1
 from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.objects import node_port_service, port, service, slice_of, sticky

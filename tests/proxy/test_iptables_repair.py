@@ -9,8 +9,8 @@ import pytest
 
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.fake import FakeIptables
-from fairlead.proxy.backend import Source
 from fairlead.proxy.iptables.backend import IptablesBackend
+from fairlead.proxy.planning.backend import Source
 from tests.proxy.atnode import SVC, Node1
 from tests.proxy.backends import bring, pods, proxier_of
 from tests.proxy.objects import node, service, sticky

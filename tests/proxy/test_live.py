@@ -25,12 +25,12 @@ from fairlead.net import linux
 from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.activebackend import Makers, ProxyContext
-from fairlead.proxy.config import Mode, ProxyConfig
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import route_localnet
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.proxy.settings.config import Mode, ProxyConfig
+from fairlead.proxy.sync.activebackend import Makers, ProxyContext
+from fairlead.proxy.sync.loop import Proxy
+from fairlead.proxy.sync.modes import route_localnet
 from tests.net.cluster import SmallCluster, ask_udp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import IPTABLES, LEGACY, NFTABLES, Kind, needing

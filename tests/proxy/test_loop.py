@@ -23,12 +23,12 @@ from fairlead.machinery.kind import Kind
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Change, Missing
-from fairlead.proxy.loop import Proxy
 from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import desired, plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL

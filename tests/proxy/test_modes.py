@@ -23,12 +23,12 @@ from fairlead.base.log import SILENT
 from fairlead.net import linux
 from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.activebackend import ProxyContext
-from fairlead.proxy.backend import Source
-from fairlead.proxy.config import MODES, ProxyConfig
 from fairlead.proxy.iptables.rules import chain_name
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import cluster_pods, kernel_modes
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.settings.config import MODES, ProxyConfig
+from fairlead.proxy.sync.activebackend import ProxyContext
+from fairlead.proxy.sync.loop import Proxy
+from fairlead.proxy.sync.modes import cluster_pods, kernel_modes
 from tests.net.sandbox import in_sandbox
 from tests.proxy.backends import BOTH, IPTABLES, LEGACY, Kind, bring, proxier_of
 from tests.proxy.objects import service, slice_of, sticky

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet
-from fairlead.proxy.backend import Source
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from tests.proxy.objects import NETWORK, node
 from tests.proxy.test_iptables import ENDS, SHAPES, shaped
 

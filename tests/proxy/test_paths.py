@@ -18,9 +18,9 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.netlink.model import add_route
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.trace import Packet, Trace
-from fairlead.proxy.backend import Backend, Source
-from fairlead.proxy.nodes import node_views
-from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector, cluster_proxier
+from fairlead.proxy.planning.backend import Backend, Source
+from fairlead.proxy.planning.nodes import node_views
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, TrafficDetector, cluster_proxier
 from fairlead.service.node import NodeView
 from tests.net.cluster import SmallCluster, build, serve
 from tests.net.sandbox import in_sandbox

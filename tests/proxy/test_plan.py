@@ -17,13 +17,13 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Tracer
 from fairlead.net.trace import Packet, Trace
-from fairlead.proxy.backend import Source
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.placing import changed, ordered, rearranged
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.placing import changed, ordered, rearranged
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from fairlead.service.endpoints import Target
 from fairlead.service.wellknown import PROXY_NAME_LABEL
 from tests.proxy.objects import (

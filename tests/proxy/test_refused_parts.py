@@ -16,11 +16,11 @@ from fairlead.net.iptables.model import Refused, Restore
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Busy, NftError, Transaction
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.backend import Source
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.salvage import MOST, salvage
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.salvage import MOST, salvage
 from fairlead.runtime.fake import run_jumping
 from tests.net.sandbox import in_sandbox
 from tests.proxy.atnode import Node1

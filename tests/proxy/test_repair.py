@@ -12,12 +12,12 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.net import linux
 from fairlead.net.nft.model import Chain, Nft
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.config import SYNC_PERIOD_S
 from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.proxy.settings.config import SYNC_PERIOD_S
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky

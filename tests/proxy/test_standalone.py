@@ -20,11 +20,11 @@ from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.machinery.status import StatusError, not_found
 from fairlead.net.nft.fake import FakeNft
-from fairlead.proxy.alone import node_views
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.standalone import Kernel, run
+from fairlead.proxy.server.alone import node_views
+from fairlead.proxy.server.standalone import Kernel, run
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.sync.modes import nftables_only
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.service.wellknown import ZONE_LABEL
 from tests.proxy.objects import endpoint, service, slice_of

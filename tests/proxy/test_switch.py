@@ -18,14 +18,14 @@ from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.fake import FakeNft
-from fairlead.proxy import addon
-from fairlead.proxy.activebackend import ProxyContext
-from fairlead.proxy.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, Mode, ProxyConfig, parse_config
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.modes import nftables_only
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.proxierconfig import cluster_proxier
-from fairlead.proxy.serving import Bindings, ProxyServer, follow_config
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.proxy.server.serving import Bindings, ProxyServer, follow_config
+from fairlead.proxy.settings import addon
+from fairlead.proxy.settings.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, Mode, ProxyConfig, parse_config
+from fairlead.proxy.sync.activebackend import ProxyContext
+from fairlead.proxy.sync.loop import Proxy
+from fairlead.proxy.sync.modes import nftables_only
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from tests.proxy.fakes import FakeRules

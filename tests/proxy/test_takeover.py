@@ -15,10 +15,10 @@ from fairlead.net import linux
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Chain, Change, Container, Nft, Table, Transaction
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.backend import Outcome, Source
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.backend import Outcome, Source
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from tests.net.cluster import build
 from tests.net.sandbox import in_sandbox
 from tests.proxy.objects import NETWORK, node, node_port_service, service, slice_of, sticky

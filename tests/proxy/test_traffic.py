@@ -14,13 +14,13 @@ from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointPort, EndpointSlice
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
-from fairlead.proxy.conntrack import Destinations, stale_entries
 from fairlead.proxy.nftables.backend import changed_frontends
 from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.proxy.sync.conntrack import Destinations, stale_entries
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky

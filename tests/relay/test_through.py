@@ -22,7 +22,7 @@ from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
-from fairlead.proxy.proxierconfig import cluster_proxier
+from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from fairlead.relay.host import handle_request
 from fairlead.relay.kept import Keeper
 from fairlead.relay.loop import HostListener, HostSockets, run

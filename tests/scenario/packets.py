@@ -12,8 +12,8 @@ from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.keys import key_of
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.trace import Packet
-from fairlead.proxy.backend import Source
-from fairlead.proxy.nodes import node_views
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.nodes import node_views
 from fairlead.service.frontends import load_balancer_ips
 from fairlead.service.members import service_of
 from tests.proxy.backends import BOTH, NFTABLES, proxier_of

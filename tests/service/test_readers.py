@@ -21,9 +21,9 @@ from fairlead.dns.wire import pack_address
 from fairlead.dns.zone import Zone
 from fairlead.loadbalancer.announcer.plan import wishes
 from fairlead.net.family import IPV4, IPV6, Family
-from fairlead.proxy.backend import Source, UdpFrontend
-from fairlead.proxy.health import service_check
-from fairlead.proxy.nodes import node_views
+from fairlead.proxy.planning.backend import Source, UdpFrontend
+from fairlead.proxy.planning.nodes import node_views
+from fairlead.proxy.server.health import service_check
 from fairlead.relay.plan import Door
 from fairlead.relay.plan import doors as exposed
 from fairlead.service.endpoints import ready_addresses, serving_nodes

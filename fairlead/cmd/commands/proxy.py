@@ -18,7 +18,7 @@ from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.wiring import proxyalone
 from fairlead.cmd.wiring.access import Access, in_pod, read_kubeconfig
-from fairlead.proxy.config import BadProxyConfig, ProxyConfig, parse_config
+from fairlead.proxy.settings.config import BadProxyConfig, ProxyConfig, parse_config
 
 
 class Flag(NamedTuple):

@@ -22,7 +22,7 @@ from fairlead.net.model import API_PORT_INSIDE
 if TYPE_CHECKING:
     from fairlead.base.log import Log
     from fairlead.node.settings import NodeSettings
-    from fairlead.proxy.serving import ProxyServer
+    from fairlead.proxy.server.serving import ProxyServer
     from fairlead.runtime.client import Client
     from fairlead.runtime.informer import InformerSet
 
@@ -39,8 +39,8 @@ WARM = (
     "fairlead.net.topology.run",
     "fairlead.node.agent",
     "fairlead.node.draining.loop",
-    "fairlead.proxy.modes",
-    "fairlead.proxy.serving",
+    "fairlead.proxy.sync.modes",
+    "fairlead.proxy.server.serving",
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
 )
@@ -101,7 +101,7 @@ def _maps_one_id() -> bool:
 async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.socket) -> None:
     import fairlead.loadbalancer.announcer.loop
     import fairlead.node.agent
-    import fairlead.proxy.serving
+    import fairlead.proxy.server.serving
     from fairlead.base.log import stderr_log
     from fairlead.loadbalancer.announcer.run import Leg
     from fairlead.net.netlink.run import Netlink
@@ -140,7 +140,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(announcer)
-        group.create_task(fairlead.proxy.serving.serve(informers, server))
+        group.create_task(fairlead.proxy.server.serving.serve(informers, server))
         group.create_task(agent)
 
 
@@ -149,14 +149,14 @@ def _proxies(
 ) -> ProxyServer:
     """The node's proxies, one for each family, with what they follow."""
     from fairlead.net.nft.run import NftKernel
-    from fairlead.proxy.activebackend import ProxyContext
-    from fairlead.proxy.config import DEFAULT_MODE, ProxyConfig
-    from fairlead.proxy.following import RangeFollower
-    from fairlead.proxy.loop import Proxy
-    from fairlead.proxy.modes import cluster_pods, kernel_modes, route_localnet
-    from fairlead.proxy.nodes import node_views
-    from fairlead.proxy.proxierconfig import cluster_proxier, with_ranges
-    from fairlead.proxy.serving import ProxyServer, bindings_of, follow_config, follow_zone
+    from fairlead.proxy.planning.nodes import node_views
+    from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges
+    from fairlead.proxy.server.serving import ProxyServer, bindings_of, follow_config, follow_zone
+    from fairlead.proxy.settings.config import DEFAULT_MODE, ProxyConfig
+    from fairlead.proxy.settings.following import RangeFollower
+    from fairlead.proxy.sync.activebackend import ProxyContext
+    from fairlead.proxy.sync.loop import Proxy
+    from fairlead.proxy.sync.modes import cluster_pods, kernel_modes, route_localnet
 
     clock, network, kernel = RealClock(), config.network(), NftKernel()
     default = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE)

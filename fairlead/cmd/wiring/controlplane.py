@@ -165,10 +165,10 @@ async def _run(wiring: Wiring) -> None:
 
 
 async def _add_settings(wiring: Wiring, client: Client, log: Log) -> None:
-    import fairlead.proxy.addon
+    import fairlead.proxy.settings.addon
 
     mode = wiring.config.proxy_mode or None
-    await fairlead.proxy.addon.apply(client, mode=mode, start=f"{wiring.started:.3f}", log=log.named("addons"))
+    await fairlead.proxy.settings.addon.apply(client, mode=mode, start=f"{wiring.started:.3f}", log=log.named("addons"))
 
 
 async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:

@@ -14,8 +14,8 @@ from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring.access import Access
 
 if TYPE_CHECKING:
-    from fairlead.proxy.activebackend import Makers
-    from fairlead.proxy.config import ProxyConfig
+    from fairlead.proxy.settings.config import ProxyConfig
+    from fairlead.proxy.sync.activebackend import Makers
 
 _CAP_NET_ADMIN = 12
 _RIGHTS = (
@@ -28,8 +28,8 @@ def makers() -> Makers:
     """Returns the backends by mode. Raises CommandError if this process may not change rules."""
     from fairlead.net.errors import KernelRefused
     from fairlead.net.nft.run import NftKernel
-    from fairlead.proxy.modes import kernel_modes
     from fairlead.proxy.nftables.rules import TABLE
+    from fairlead.proxy.sync.modes import kernel_modes
 
     if not _is_capable():
         raise CommandError(_RIGHTS)  # before libnftables prints a line of its own
@@ -51,7 +51,7 @@ def _is_capable() -> bool:
 async def cleanup(makers: Makers) -> None:
     from fairlead.net.errors import KernelRefused
     from fairlead.net.family import IPV4, IPV6
-    from fairlead.proxy.proxierconfig import ProxierConfig
+    from fairlead.proxy.planning.proxierconfig import ProxierConfig
 
     for mode, make in makers.items():
         for family in (IPV4, IPV6):
@@ -88,8 +88,8 @@ async def _run(access: Access, config: ProxyConfig, makers: Makers, clock: Clock
     from fairlead.base.log import stderr_log
     from fairlead.machinery.status import StatusError
     from fairlead.net.conntrack.run import Conntrack
-    from fairlead.proxy.modes import Localnet
-    from fairlead.proxy.standalone import Kernel, run
+    from fairlead.proxy.server.standalone import Kernel, run
+    from fairlead.proxy.sync.modes import Localnet
     from fairlead.runtime.typed import ApiClient
 
     guard_output()

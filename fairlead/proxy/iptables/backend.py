@@ -1,8 +1,8 @@
 """The iptables backend: plans to chains and lines, their differences to restores, and what others did put right.
 
-What must stay true besides what every backend keeps (`proxy/backend.py`): a change is one run of `iptables-restore`
-with the chains and lines that it changes and no others. A chain that a rule of somebody else leads to cannot be
-deleted: `resync` deletes what is unused after all else, and leaves what is refused for the next one. The tables are
+What must stay true besides what every backend keeps (`proxy/planning/backend.py`): a change is one run of `iptables-
+restore` with the chains and lines that it changes and no others. A chain that a rule of somebody else leads to cannot
+be deleted: `resync` deletes what is unused after all else, and leaves what is refused for the next one. The tables are
 read only at the start, after a refusal, and when somebody else may have changed them: rules of nf_tables are counted by
 the kernel with everybody's; of legacy's rules nobody knows, so there they are read at every look (0.4 s of another
 process's time for 10,000 Services).
@@ -16,13 +16,13 @@ from dataclasses import replace
 from fairlead.base.metrics import Family, Labels, Sample, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
-from fairlead.proxy.backend import NOTHING_DONE, Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.iptables.incremental import Planner
 from fairlead.proxy.iptables.plan import View
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
 from fairlead.proxy.iptables.rulesync import Proposal, RuleSync, removal
-from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector
-from fairlead.proxy.salvage import salvage
+from fairlead.proxy.planning.backend import NOTHING_DONE, Address, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, TrafficDetector
+from fairlead.proxy.planning.salvage import salvage
 from fairlead.service.node import NodeView
 
 

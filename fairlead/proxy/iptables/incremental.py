@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fairlead.proxy.backend import Source
-from fairlead.proxy.incremental import Chooser
 from fairlead.proxy.iptables.plan import NOTHING, ServicePlan, View, plan_chosen
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.incremental import Chooser
 from fairlead.service.frontends import has_frontends
 
 MANY = 60

@@ -19,10 +19,10 @@ from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.model import Chain
-from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.iptables import rules
 from fairlead.proxy.iptables.rules import Place, chain_name, comment, host
-from fairlead.proxy.proxierconfig import ProxierConfig
+from fairlead.proxy.planning.backend import Address, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
 from fairlead.service.endpoints import Chosen, Target, choose
 from fairlead.service.frontends import (
     Frontend,

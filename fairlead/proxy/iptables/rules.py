@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.iptables.model import Chain
-from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, TrafficDetector
 
 SERVICES, NODE_PORTS, EXTERNAL = "KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES"
 POSTROUTING, MARK_MASQ, FORWARD = "KUBE-POSTROUTING", "KUBE-MARK-MASQ", "KUBE-FORWARD"

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fairlead.net.iptables.model import TABLES, Block, Chain, Edit, Saved, change, make, target
-from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.iptables.plan import NOTHING, ServicePlan
 from fairlead.proxy.iptables.rules import SHARED, Place, fixed_chains, is_ours, jumps, tails
-from fairlead.proxy.proxierconfig import ProxierConfig
+from fairlead.proxy.planning.backend import Address, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
 
 _EMPTY = Saved()
 

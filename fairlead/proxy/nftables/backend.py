@@ -1,8 +1,8 @@
 """The nftables backend: plans to elements, elements to transactions, and what somebody else did put right.
 
-What must stay true besides what every backend keeps (`proxy/backend.py`): a change is one small transaction, and the
-kernel's table is read only at the start, after a refusal, and when its count of transactions says that somebody else
-made one: somebody else than whoever shares the `Nft`, as the proxies of both families do.
+What must stay true besides what every backend keeps (`proxy/planning/backend.py`): a change is one small transaction,
+and the kernel's table is read only at the start, after a refusal, and when its count of transactions says that another
+one was made, by anyone else than those who share the `Nft`, as the proxies of both families do.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import replace
 from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelRefused
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
-from fairlead.proxy.backend import Address, NoLocal, Outcome, Source, UdpFrontend
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
 from fairlead.proxy.nftables.rules import DISPATCH, ENDPOINTS, EXTERNAL, SERVICES, UNSERVED, fixed_table
-from fairlead.proxy.proxierconfig import ProxierConfig
-from fairlead.proxy.salvage import salvage
+from fairlead.proxy.planning.backend import Address, NoLocal, Outcome, Source, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
+from fairlead.proxy.planning.salvage import salvage
 from fairlead.service.node import NodeView
 
 _OF_ADDRESSES = frozenset((SERVICES, EXTERNAL, ENDPOINTS, UNSERVED))

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from fairlead.proxy.backend import Source
-from fairlead.proxy.incremental import Chooser
 from fairlead.proxy.nftables import rules
 from fairlead.proxy.nftables.plan import NOTHING, Outline, ServicePlan, Slots, hairpin_keys, outline, written_out
-from fairlead.proxy.placing import changed
+from fairlead.proxy.planning.backend import Source
+from fairlead.proxy.planning.incremental import Chooser
+from fairlead.proxy.planning.placing import changed
 from fairlead.service.frontends import has_frontends
 from fairlead.service.node import NodeView
 

@@ -22,10 +22,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
-from fairlead.proxy.backend import Address, UdpFrontend
 from fairlead.proxy.nftables.incremental import Planned, Slot
 from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
 from fairlead.proxy.nftables.rules import DISPATCH, ENDPOINTS, EXTERNAL, MARKER, SERVICES, TIMEOUTS, UNSERVED
+from fairlead.proxy.planning.backend import Address, UdpFrontend
 
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 _Items = Collection[tuple[str, str]]

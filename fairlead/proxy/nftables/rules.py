@@ -37,7 +37,7 @@ from functools import cache
 
 from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.model import Chain, Container, Role, Table
-from fairlead.proxy.proxierconfig import ProxierConfig
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
 
 TABLE = "fairlead"
 SERVICES, EXTERNAL, ENDPOINTS, AFFINITY_SLOTS, TIMEOUTS, AFFINITY = (

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 import pytest
 
 import fairlead.net.nft.run
-import fairlead.proxy.modes  # noqa: F401 -- an ordinary user's child cannot import anything any more
+import fairlead.proxy.sync.modes  # noqa: F401 -- an ordinary user's child cannot import anything any more
 from fairlead.cmd.commands.proxy import FLAGS, read_config
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.main import main, parse
 from fairlead.net import linux
-from fairlead.proxy.config import ProxyConfig
+from fairlead.proxy.settings.config import ProxyConfig
 from tests.net.sandbox import answer, answer_of, in_sandbox, stay
 
 

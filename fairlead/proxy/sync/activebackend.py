@@ -14,9 +14,9 @@ from fairlead.base.log import Log
 from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelRefused
 from fairlead.net.family import IPV4
-from fairlead.proxy.backend import Backend, Outcome
-from fairlead.proxy.proxierconfig import ProxierConfig
-from fairlead.proxy.setup import Setup
+from fairlead.proxy.planning.backend import Backend, Outcome
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
+from fairlead.proxy.sync.setup import Setup
 
 Makers = Mapping[str, Callable[[ProxierConfig], Backend]]
 """A new backend, by mode. They raise KernelRefused where the mode cannot be had here."""

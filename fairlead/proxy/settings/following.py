@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR
 from fairlead.base.log import Log
-from fairlead.proxy.config import KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
+from fairlead.proxy.settings.config import KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from fairlead.net.conntrack.model import Flow
-from fairlead.proxy.backend import Address, EndpointLookup, UdpFrontend
-from fairlead.proxy.proxierconfig import ProxierConfig
+from fairlead.proxy.planning.backend import Address, EndpointLookup, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
 from fairlead.service.node import NodeView
 
 

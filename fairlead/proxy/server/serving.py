@@ -26,10 +26,7 @@ from fairlead.base.metrics import counter, render
 from fairlead.base.process import build_info, process_families
 from fairlead.base.tasks import run_all
 from fairlead.net.errors import KernelRefused
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.configfile import HEALTHZ, METRICS
-from fairlead.proxy.following import ConfigFollower
-from fairlead.proxy.health import (
+from fairlead.proxy.server.health import (
     NOT_FOUND,
     Page,
     ProxyHealth,
@@ -40,8 +37,11 @@ from fairlead.proxy.health import (
     service_check,
     service_page,
 )
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.setup import Setup
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.settings.configfile import HEALTHZ, METRICS
+from fairlead.proxy.settings.following import ConfigFollower
+from fairlead.proxy.sync.loop import Proxy
+from fairlead.proxy.sync.setup import Setup
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet

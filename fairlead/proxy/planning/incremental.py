@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
-from fairlead.proxy.placing import NO_ORDER, Order, ordered, rearranged
+from fairlead.proxy.planning.placing import NO_ORDER, Order, ordered, rearranged
 from fairlead.service.endpoints import Chosen, SliceTargets, Target, choose, merge, of_slice
 from fairlead.service.node import NodeView
 

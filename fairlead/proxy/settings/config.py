@@ -18,7 +18,7 @@ from typing import Literal
 
 from fairlead.base.codec import CodecError, Fault
 from fairlead.machinery.settings import read_settings
-from fairlead.proxy.configfile import API_VERSION, HEALTHZ, KIND, METRICS, Document, Rules
+from fairlead.proxy.settings.configfile import API_VERSION, HEALTHZ, KIND, METRICS, Document, Rules
 
 NAMESPACE, NAME, KEY = "kube-system", "kube-proxy", "config.conf"
 

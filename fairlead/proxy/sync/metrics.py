@@ -13,7 +13,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSl
 from fairlead.base.clock import Clock
 from fairlead.base.instant import parse_time
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, Type
-from fairlead.proxy.backend import NoLocal
+from fairlead.proxy.planning.backend import NoLocal
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION
 

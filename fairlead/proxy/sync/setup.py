@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
 from fairlead.net.family import IPV4, IPV6
-from fairlead.proxy.config import SYNC_PERIOD_S, ProxyConfig
-from fairlead.proxy.proxierconfig import ProxierConfig, TrafficDetector, of_family
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, TrafficDetector, of_family
+from fairlead.proxy.settings.config import SYNC_PERIOD_S, ProxyConfig
 from fairlead.service.node import NodeView
 
 _ALL = {IPV4: "0.0.0.0/0", IPV6: "::/0"}

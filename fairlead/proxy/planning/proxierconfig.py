@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from fairlead.net.family import IPV4, Family
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.topology.plan import NODE_LINK
-from fairlead.proxy.nodes import service_range
+from fairlead.proxy.planning.nodes import service_range
 
 
 @dataclass(frozen=True, slots=True)

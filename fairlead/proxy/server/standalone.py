@@ -13,12 +13,12 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
 from fairlead.machinery.status import StatusError
 from fairlead.net.conntrack.model import FlowTable
-from fairlead.proxy.activebackend import Makers, ProxyContext
-from fairlead.proxy.alone import base_proxier, node_views
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.following import RangeFollower
-from fairlead.proxy.loop import Proxy
-from fairlead.proxy.serving import ProxyServer, bindings_of, serve
+from fairlead.proxy.server.alone import base_proxier, node_views
+from fairlead.proxy.server.serving import ProxyServer, bindings_of, serve
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.settings.following import RangeFollower
+from fairlead.proxy.sync.activebackend import Makers, ProxyContext
+from fairlead.proxy.sync.loop import Proxy
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.node import NodeView

@@ -11,9 +11,9 @@ from ipaddress import ip_address, ip_network
 
 from fairlead.api.core.node.kind import Node
 from fairlead.net.family import IPV4, IPV6, Family
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.proxierconfig import ProxierConfig, of_family
-from fairlead.proxy.setup import detector_of
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, of_family
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.sync.setup import detector_of
 from fairlead.service.node import NodeView
 from fairlead.service.wellknown import ZONE_LABEL
 

@@ -26,14 +26,14 @@ from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.metrics import Family
 from fairlead.net.errors import KernelRefused
-from fairlead.proxy.activebackend import ActiveBackend, ProxyContext
-from fairlead.proxy.applied import AppliedRevision
-from fairlead.proxy.backend import Backend, Outcome, Source, UdpFrontend
-from fairlead.proxy.config import ProxyConfig
-from fairlead.proxy.conntrack import destinations, stale_entries
-from fairlead.proxy.metrics import ProxyMetrics
-from fairlead.proxy.proxierconfig import ProxierConfig
-from fairlead.proxy.setup import set_up
+from fairlead.proxy.planning.backend import Backend, Outcome, Source, UdpFrontend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.sync.activebackend import ActiveBackend, ProxyContext
+from fairlead.proxy.sync.applied import AppliedRevision
+from fairlead.proxy.sync.conntrack import destinations, stale_entries
+from fairlead.proxy.sync.metrics import ProxyMetrics
+from fairlead.proxy.sync.setup import set_up
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView

@@ -10,11 +10,11 @@ from fairlead.net.errors import KernelRefused
 from fairlead.net.iptables.run import IptablesKernel, Turns
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
-from fairlead.proxy.activebackend import Makers
-from fairlead.proxy.backend import Backend
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
-from fairlead.proxy.proxierconfig import ProxierConfig, of_family
+from fairlead.proxy.planning.backend import Backend
+from fairlead.proxy.planning.proxierconfig import ProxierConfig, of_family
+from fairlead.proxy.sync.activebackend import Makers
 
 
 def nftables_only(nft: Nft) -> dict[str, Callable[[ProxierConfig], Backend]]:
