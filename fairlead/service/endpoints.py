@@ -137,7 +137,7 @@ def ready_nodes(slices: Iterable[EndpointSlice]) -> frozenset[str]:
 
 
 def count_local_ready(slices: Iterable[EndpointSlice], *, node: NodeView) -> int:
-    """Returns how many of the node's endpoints are ready: what a load balancer is told of the node."""
+    """Returns how many of the node's endpoints are ready: the answer to a load balancer's health check."""
     return len(
         {
             endpoint.addresses[0]

@@ -24,7 +24,7 @@ def is_proxied(found: Service | EndpointSlice) -> bool:
 
 
 def has_cluster_ip(service: Service) -> bool:
-    """Returns whether the Service has an address of its own: it is neither headless nor an alias."""
+    """Returns whether the Service has a cluster IP: it is neither headless nor an alias."""
     spec = service.spec
     return spec.type != "ExternalName" and bool(spec.clusterIP) and not is_headless(spec)
 

@@ -25,7 +25,7 @@ class NodeView:
 
 
 def is_local(endpoint: Endpoint, node: NodeView) -> bool:
-    """Returns whether the endpoint is on the node. One that names no node is told by its address."""
+    """Returns whether the endpoint is on the node. Without a node's name its address decides."""
     if endpoint.nodeName:
         return endpoint.nodeName == node.name
     return node.pod_cidr is not None and ip_address(endpoint.addresses[0]) in node.pod_cidr

@@ -1,4 +1,4 @@
-"""Labels, annotations and other names that Services, slices and nodes carry. No imports: everybody can afford it."""
+"""Labels, annotations and other names of Services, slices and nodes. No imports: every process can afford it."""
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """On a slice: the Service that it belongs to, in the slice's namespace."""

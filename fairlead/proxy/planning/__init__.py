@@ -1,1 +1,1 @@
-"""What every backend works by: the seam to the loop, its configuration, the node, endpoints that keep their places."""
+"""The ground of every backend: the seam to the loop, its configuration, the node, endpoints that keep their places."""

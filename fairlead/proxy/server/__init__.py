@@ -1,1 +1,1 @@
-"""What others see of a node's proxies: probes, metrics, health checks; and the program that runs them alone."""
+"""Shows others how a node's proxies do: probes, metrics, health checks. Also runs them without a cluster of ours."""
