@@ -59,6 +59,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.api
 	$(BIN)/python -m bench.api_lists
 	$(BIN)/python -m bench.cost
+	$(BIN)/python -m bench.kernel
 	$(BIN)/python -m bench.proxy
 	$(BIN)/python -m bench.churn
 	$(BIN)/python -m bench.change

@@ -7,7 +7,7 @@ open, leave descriptors to other listeners and to the rest of the process.
 
 Nine tenths of what a short connection costs here are the kernel's, for one connection accepted and one made; the rest
 is kept small by bare descriptors, few calls and no readers, timers or objects of the event loop for each of them. A
-thread for each connection, or splice, gained nothing (facts, section 4.5).
+thread for each connection, or splice, gained nothing (docs/measurements.md, 4).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A table is of one address family, `ip` or `ip6`, and so is a transaction. What must stay true:
 - A transaction says what each element was and what it becomes: the kernel's table is never listed to make a change, and
-  nothing is tried on the off-chance (a transaction that fails costs 8 ms, one that succeeds 0.05 ms).
+  nothing is tried on the off-chance: a transaction that fails costs 8 ms, one that succeeds 0.05 ms
+  (docs/measurements.md, 3).
 - Its text is sorted: the same change gives the same bytes.
 - Its parts are safe one by one: what an entry leads to is there before the entry, and goes after it.
 
@@ -22,7 +23,7 @@ from fairlead.net.errors import KernelRefused
 
 MAX_CHANGES = 4000
 """Elements a transaction. Inside a user namespace libnftables cannot raise its send buffer above net.core.wmem_default
-(212,992 bytes); from about 4,800 elements on the kernel says EMSGSIZE (facts, section 4.3)."""
+(212,992 bytes); from about 4,800 elements on the kernel says EMSGSIZE (docs/measurements.md, 3)."""
 
 KERNEL_LIMIT = 4800
 """More is refused by us, even where a large send buffer would take it: it would not everywhere."""

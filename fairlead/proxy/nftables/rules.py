@@ -11,10 +11,10 @@
 The same again as `node_*` with keys `proto . port`, for node ports: those are looked up where the packet is for any
 address of the node, so they need no element for each address.
 
-One chain for each endpoint *count*, not for each Service: what a change costs grows with the number of chains (facts,
-section 4.3). Services lead to chains by number, not by verdict, because the kernel walks all of a map's verdicts
-whenever one is added: 2 ms with 20,000 of them. Where clients stick, an endpoint has an id that does not change when
-others come and go, so that nobody is moved but the clients of one that went.
+One chain for each endpoint *count*, not for each Service: what a change costs grows with the number of chains
+(docs/measurements.md, 3). Services lead to chains by number, not by verdict, because the kernel walks all of a map's
+verdicts whenever one is added: 2 ms with 20,000 of them. Where clients stick, an endpoint has an id that does not
+change when others come and go, so that nobody is moved but the clients of one that went.
 
 Who is masqueraded (its address replaced by the node's), since the answer would not pass this node otherwise:
 - what came to an external address or a node port of a Service that spreads it over all nodes (`masquerade_*` chains),
