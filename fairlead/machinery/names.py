@@ -28,7 +28,6 @@ _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _HEADER = "[-A-Za-z0-9]+"
 _PERCENT = "[0-9]+%"
 _URL_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
-_C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 
 _label_1123 = re.compile(_LABEL_1123).fullmatch
 _subdomain = re.compile(_SUBDOMAIN).fullmatch
@@ -40,7 +39,6 @@ _config_key = re.compile(_CONFIG_KEY).fullmatch
 _header = re.compile(_HEADER).fullmatch
 _percent = re.compile(_PERCENT).fullmatch
 _url_path = re.compile(_URL_PATH).fullmatch
-_c_identifier = re.compile(_C_IDENTIFIER).fullmatch
 _port_chars = re.compile("[-a-z0-9]+").fullmatch
 _has_letter = re.compile("[a-z]").search
 _env_name = re.compile("[ -<>-~]+").fullmatch
@@ -146,10 +144,6 @@ def path_segment(value: str) -> list[str]:
     return [f"may not contain '{c}'" for c in "/%" if c in value]
 
 
-def path_segment_prefix(value: str) -> list[str]:
-    return [f"may not contain '{c}'" for c in "/%" if c in value]
-
-
 def qualified_name(value: str) -> list[str]:
     """The key of a label or annotation: `name` or `dns.subdomain/name`."""
     return list(_kept_problems(value)) if len(value) <= _QUALIFIED_MAX else _qualified_problems(value)
@@ -208,13 +202,6 @@ def env_name(value: str) -> list[str]:
     if not _env_name(value):
         return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
     return []
-
-
-def c_identifier(value: str) -> list[str]:
-    if _c_identifier(value):
-        return []
-    text = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric "
-    return [regex_text(text + "characters or '_'", _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
 
 
 def http_header_name(value: str) -> list[str]:

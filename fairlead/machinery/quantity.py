@@ -112,13 +112,3 @@ def _render_binary(number: int) -> str:
         number //= 1024
         power += 1
     return f"{number}{_BINARY_NAME[power]}" if power else str(number)
-
-
-def render_milli(thousandths: int) -> str:
-    """Canonical text of so many thousandths, in decimal notation."""
-    return render_quantity(Quantity(Fraction(thousandths, 1000), "decimal"))
-
-
-def render_binary(units: int) -> str:
-    """Canonical text of so many units, in binary notation."""
-    return render_quantity(Quantity(Fraction(units), "binary"))

@@ -9,7 +9,7 @@ import msgspec
 from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, SetList
 
 Time = Annotated[str, Format("date-time")]
-"""RFC 3339, kept as the text it travels as; `machinery.instant` converts."""
+"""RFC 3339, kept as the text it travels as; `base.instant` converts."""
 MicroTime = Annotated[str, Format("date-time-micro")]
 Labels = dict[str, str]
 Int32 = Annotated[int, Format("int32")]

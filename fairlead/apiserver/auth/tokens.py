@@ -14,7 +14,6 @@ import msgspec
 from fairlead.base.base64url import decode_base64url, encode_base64url
 from fairlead.base.instant import Instant
 
-ISSUER_HOST = "https://kubernetes.default.svc"
 PREFIX = "system:serviceaccount:"
 
 
