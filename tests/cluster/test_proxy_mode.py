@@ -116,7 +116,10 @@ def _wrong_settings_are_told(cluster: Cluster) -> None:
         return [e["message"] for e in events if e["reason"] == "InvalidConfiguration"]
 
     messages = until("an event", told)
-    assert messages[0] == "config.conf: nftables.syncPeriods: unknown field; the old settings stay"
+    assert (
+        messages[0]
+        == "config.conf: nftables.syncPeriods: unknown field, did you mean syncPeriod?; the old settings stay"
+    )
     assert modes(cluster) == {"nftables"}
 
 
