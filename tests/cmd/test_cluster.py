@@ -179,7 +179,7 @@ def test_who_may_read_what_is_not_the_users_umask_to_say(cluster: Cluster, umask
     api.call("POST", PODS, {"metadata": {"name": "p"}, "spec": spec})
     until("the pod has ended", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] != "Pending", limit_s=20)
     until("its end is known", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] == "Succeeded", limit_s=5)
-    log = next(cluster.state.glob("nodes/node1/pods/default_p_*/c/0.log")).read_text()
+    log = next(cluster.state.glob("nodes/node1/pods/default_p_*/logs/c/0.log")).read_text()
     assert "red default" in log
     assert " drwxr-xr-x " in log
 
