@@ -1,4 +1,4 @@
-"""What is true of every kind: schemas, decoding, patches, selectors, Status errors, tables, OpenAPI.
+"""Code common to all kinds: schemas, decoding, patches, selectors, Status errors, tables, OpenAPI.
 
-Pure functions on values and JSON trees; nothing here does I/O or reads a clock.
+Pure functions on values and JSON trees; no I/O and no clock.
 """

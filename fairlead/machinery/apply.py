@@ -1,9 +1,11 @@
-"""Server-side apply (KEP-555): who owns what after a write, and what an applied configuration makes of an object.
+"""Server-side apply (KEP-555): the owners of fields after each write, and the merge of an applied configuration.
 
-Pure: JSON trees and owners in, trees and owners out. `track` is for every other write: what it changed becomes its
-writer's, what it removed nobody's. `apply` merges a configuration into an object, takes out what the same manager
-applied before and no longer does (unless somebody else owns it), and refuses to change what others own unless forced.
-The order of steps and what counts as owned follow structured-merge-diff, so that answers found on the web apply.
+Pure: JSON trees and owners in, trees and owners out. `track` serves all writes other than applies: fields that the
+write changed go to its manager, fields that it removed lose their owners. `apply` merges a configuration into an
+object. It removes fields that the same manager applied before and has now left out, if they have no other owner. It
+refuses to change fields of other owners unless forced.
+
+The order of steps and the rules of ownership follow structured-merge-diff, so that its documentation applies.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ Tree = dict[str, Any]
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 CLIENT_SIDE = "kubectl"
-"""The only manager whose applies look at that annotation."""
+"""The only manager whose applies read that annotation."""
 _NOTHING = Owned({}, "")
 _MAX_ANNOTATIONS = 256 << 10
 _NOBODYS_METADATA = (
@@ -58,12 +60,12 @@ _NOBODYS_METADATA = (
 )
 NOBODYS_TREE: Tree = {"apiVersion": {}, "kind": {}, "metadata": {name: {} for name in _NOBODYS_METADATA}}
 NOBODYS = field_set(("apiVersion",), ("kind",), ("metadata",), *(("metadata", name) for name in _NOBODYS_METADATA))
-"""Set by the server or by the address of the object, and so never owned."""
+"""Fields set by the server or by the object's address; they never have owners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write: through what, by whom, when."""
+    """One write: its endpoint, manager and time."""
 
     shape: Shape
     manager: str
@@ -71,10 +73,10 @@ class Write:
     subresource: str = ""
     time: str = ""
     ignored: Fields | None = None
-    """What this endpoint does not write whatever the body says, such as `status` for the main one."""
+    """Fields that this endpoint does not write, such as `status` for the main one."""
 
     def seen(self, tree: Tree) -> Tree:
-        """The tree as far as this endpoint writes it."""
+        """Returns the tree without the fields that this endpoint ignores."""
         ignored = self.ignored
         if not ignored:
             return tree
@@ -85,14 +87,14 @@ class Write:
 
 
 class Conflicts(Exception):
-    """Others own what an apply would change."""
+    """An apply would change fields of other owners."""
 
     def __init__(self, found: Mapping[Owner, Fields]) -> None:
         super().__init__(describe_conflicts(found))
         self.found = dict(found)
 
     def status(self) -> StatusError:
-        """409, with a cause for each field."""
+        """Returns the error: 409, with a cause for each field."""
         causes = [
             {"reason": "FieldManagerConflict", "message": f"conflict with {describe(owner)}", "field": show(path)}
             for owner, path in _each(self.found)
@@ -107,18 +109,18 @@ class Applied:
 
 
 def track(managed: Managed, old: Tree, new: Tree, write: Write) -> Managed:
-    """The owners after an update that made `new` of `old`."""
+    """Returns the owners after an update of `old` to `new`."""
     return reassign(managed, *differences(write.seen(old), write.seen(new), write.shape), write)
 
 
 def differences(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
-    """What somebody can own of the fields that are new or different, and of those that are gone."""
+    """Returns the fields that can have owners: first the new or different ones, then the removed ones."""
     changed, removed = compare(old, new, shape)
     return difference(changed, NOBODYS), difference(removed, NOBODYS)
 
 
 def reassign(managed: Managed, changed: Fields, removed: Fields, write: Write) -> Managed:
-    """What was changed is now the writer's alone, and what was removed nobody's."""
+    """Returns the owners after a write: the writer alone owns the changed fields, and removed fields have no owner."""
     if not changed and not removed:
         return managed
     this = Owner(UPDATE, write.manager, write.subresource, write.api_version)
@@ -133,7 +135,7 @@ def reassign(managed: Managed, changed: Fields, removed: Fields, write: Write) -
 
 
 def apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bool = False) -> Applied:
-    """The object and its owners after the configuration was applied. Raises Conflicts."""
+    """Returns the object and its owners after applying the configuration. Raises Conflicts."""
     if not managed and live:
         managed = track({}, {}, live, replace(write, manager=BEFORE_FIRST_APPLY))
     try:
@@ -175,8 +177,9 @@ def _apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: b
 
 
 def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
-    """Without what was applied before and is now nobody's. Fields that lose all their members go with them; what the
-    server added beside stays, unless it is in an item or struct that goes."""
+    """Returns the tree without fields that this manager applied before and that have no owner now. A field that loses
+    all its members is removed too. Members that the server added stay, unless the item or struct around them is
+    removed."""
     before = with_named(last, shape)
     present = with_named(fields_of(merged, shape), shape)
     kept = with_named(fields_of(remove(merged, before, shape), shape), shape)
@@ -212,7 +215,8 @@ def _annotation(live: Tree) -> str:
 
 
 def _applied_by_client(live: Tree, shape: Shape) -> Fields:
-    """What kubectl applied from its own side and is still as it left it: taking that over is no conflict."""
+    """Returns the fields that kubectl's client-side apply set and that are unchanged since: adopting them is not a
+    conflict."""
     try:
         last = json.loads(_annotation(live) or "{}")
     except (ValueError, RecursionError):
@@ -224,7 +228,8 @@ def _applied_by_client(live: Tree, shape: Shape) -> Fields:
 
 
 def _renew_last_applied(tree: Tree, config: Tree) -> Tree:
-    """An object that was once applied from the client's side keeps an annotation that is true."""
+    """Returns the tree with an up-to-date last-applied annotation, if the object has this annotation of client-side
+    apply."""
     if not _annotation(tree):
         return tree
     metadata, annotations = dict(tree["metadata"]), dict(tree["metadata"]["annotations"])

@@ -1,8 +1,8 @@
-"""Checks an object against its markers and its kind's rules, and names every cause.
+"""Checks an object against its markers and its kind's rules, and returns every cause.
 
-Markers are `Required`, `Range`, `OneOf` and `Format`; an absent or zero value is the business of `Required` alone
-(so a `Range` says nothing about a 0, unless the field is nullable and the 0 was really given). The common case,
-nothing wrong, is answered by compiled tests without making a list or a path (`walk`).
+Markers are `Required`, `Range`, `OneOf` and `Format`. Only `Required` rejects an absent or zero value; a `Range`
+accepts a 0, unless the field is nullable and the 0 was given. In the common case of a valid object, compiled tests
+(`walk`) give the answer without making a list or a path.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ IMMUTABLE_TEXT = "field is immutable"
 
 
 def check(kind: Kind[T], obj: T) -> list[FieldError]:
-    """Everything wrong with a defaulted object except its metadata (`check_metadata`): markers, then rules."""
+    """Returns all errors of a defaulted object outside its metadata (`check_metadata`): markers, then rules."""
     found = [] if _MARKERS.good(kind.schema, obj) else list(_struct_errors(kind.schema, obj, "", skip=("metadata",)))
     found += kind.rules(obj)
     return found
 
 
 def check_struct(obj: Any, path: str = "") -> list[FieldError]:
-    """Markers only, of any struct: a subresource's body, or a part of an object."""
+    """Returns the errors by the markers of any struct: a subresource's body, or a part of an object."""
     struct: Any = type(obj)
     schema = schema_of(struct)
     return [] if _ALL_MARKERS.good(schema, obj) else list(_struct_errors(schema, obj, path))
 
 
 def immutable(kind: Kind[T], old: T, new: T) -> list[FieldError]:
-    """One error for every field marked `Immutable` that an update changes."""
+    """Returns an error for every field marked `Immutable` that an update changes."""
     return list(_immutable_errors(kind.schema, old, new, ""))
 
 

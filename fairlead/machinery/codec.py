@@ -1,6 +1,6 @@
-"""Codecs: objects of a kind become bytes and come back, as structs of a Python type, or in another form.
+"""Codecs convert objects of a kind to bytes and back. Objects may be structs of a Python type or have another form.
 
-A codec also knows the schema, so that nothing else asks what an object is made of in Python.
+A codec also has the schema, so that other code does not depend on the Python form of an object.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ class Codec(Protocol[T_co]):
 
     @property
     def strict(self) -> bool:
-        """`decode` refuses what does not fit the schema; if it does not, trees are fitted to the schema before."""
+        """Returns whether `decode` refuses a body that does not fit the schema; if not, trees are fitted to the schema
+        first."""
         ...
 
     def decode(self, raw: bytes, /) -> T_co:
-        """Raises msgspec.MsgspecError, ValueError."""
+        """Decodes an object. Raises msgspec.MsgspecError, ValueError."""
         ...
 
     def new(self) -> T_co:
-        """Returns an object in which nothing is set."""
+        """Returns an object without any field set."""
         ...
 
 
@@ -81,7 +82,7 @@ class Encodable:
     __slots__ = ()
 
     def tree(self) -> dict[str, Any]:
-        """Returns the object as a JSON tree; structs may be in it."""
+        """Returns the object as a JSON tree, which may contain structs."""
         raise NotImplementedError
 
 
@@ -95,4 +96,4 @@ def plain(value: Any) -> Any:
 _encoder = msgspec.json.Encoder(enc_hook=plain)
 
 encode = _encoder.encode
-"""An object (or a tree) as the JSON bytes that travel and that the store holds."""
+"""Encodes an object (or a tree) as JSON, as sent to clients and kept in the store."""

@@ -1,9 +1,9 @@
-"""Which fields an object has, and which of them differ between two objects: JSON trees in, sets of fields out.
+"""Computes the fields of an object, and the fields that differ between two objects: JSON trees in, sets of fields out.
 
-Semantics are those of structured-merge-diff: an applied configuration owns leaves, keys of maps and items of lists,
-but no struct around them; a comparison, in contrast, also names what came into being around a leaf. Whatever is
-equal is skipped by one comparison of dicts, so that an update costs as much as it changes. Members are visited in
-sorted order, so that the sets need no sorting afterwards.
+Semantics are those of structured-merge-diff: an applied configuration owns leaves, keys of maps and items of lists, but
+not the structs around them; a comparison also names the structs that were created around a leaf. Equal parts are
+skipped by one comparison of dicts, so that the cost of an update depends on the size of its changes. Members are
+visited in sorted order, so that the sets need no sorting afterwards.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Tree = dict[str, Any]
 
 
 def fields_of(tree: Tree, shape: Shape) -> Fields:
-    """What an applied configuration owns."""
+    """Returns the fields that an applied configuration owns."""
     return _owned(tree, shape) or {}
 
 
 def compare(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
-    """The fields that are new or different, and those that are gone."""
+    """Returns the fields that are new or different, and those that were removed."""
     if old == new:
         return {}, {}
     changed, removed = _compare(old, new, shape)
@@ -30,7 +30,7 @@ def compare(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
 
 
 def everything(value: Any, shape: Shape) -> Fields:
-    """The node of a value that came into being, or went, as a whole."""
+    """Returns the node of a value that was created or removed as a whole."""
     form = shape.form
     if form == "leaf" or not value:
         return {}
@@ -52,7 +52,7 @@ def everything(value: Any, shape: Shape) -> Fields:
 
 
 def by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
-    """The items of a list with their path elements, in the order of these."""
+    """Returns the items of a list with their path elements, in the order of the path elements."""
     found = [(shape.step(one), one) for one in value]
     if len(found) > 1:
         found.sort(key=lambda pair: rank(pair[0]))
@@ -60,7 +60,7 @@ def by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
 
 
 def _owned(value: Any, shape: Shape) -> Fields | None:
-    """The node of a configured value; None where nothing in it counts."""
+    """Returns the node of a configured value; None if the value has no fields to own."""
     if is_granular(shape, value):
         node: Fields = {}
         for name in sorted(value):
@@ -83,7 +83,7 @@ def _owned(value: Any, shape: Shape) -> Fields | None:
 
 
 def _compare(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fields | None]:
-    """The nodes of two values that are there and differ."""
+    """Returns the nodes of two present values that differ: changed and removed."""
     if not old and not new:
         return {}, None
     if shape.form in ("keyed", "set"):
@@ -125,11 +125,12 @@ def _note(step: str, found: tuple[Fields | None, Fields | None], changed: Fields
 def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields | None, Fields | None]:
     if len(old) == 1 and len(new) == 1:
         return _compare_single(old[0], new[0], shape)
-    # Most items of most lists are as they were and where they were.
+    # In most lists, most items are unchanged and at the same position.
     same = {at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one == other}
     was = _grouped([one for at, one in enumerate(old) if at not in same], shape)
     now = _grouped([one for at, one in enumerate(new) if at not in same], shape)
-    if same and was.keys() != now.keys():  # stored lists may hold an item twice, and then one of the two may have gone
+    # stored lists may hold an item twice, and one of the two may have been removed
+    if same and was.keys() != now.keys():
         was, now = _grouped(old, shape), _grouped(new, shape)
     changed: Fields = {}
     removed: Fields = {}
@@ -158,7 +159,7 @@ def _compare_single(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fi
 
 
 def _grouped(items: list[Any], shape: Shape) -> dict[str, list[Any]]:
-    """Items by path element; stored lists may hold one twice."""
+    """Returns the items by path element; stored lists may hold one twice."""
     found: dict[str, list[Any]] = {}
     for one in items:
         found.setdefault(shape.step(one), []).append(one)

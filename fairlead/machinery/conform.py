@@ -1,7 +1,7 @@
-"""Whether an applied configuration fits its type: known fields, right sorts of values, keys that are there once.
+"""Checks an applied configuration against its type: known fields, value types, and unique keys that are present.
 
-Apply refuses what it does not know whatever `fieldValidation` says, because it could not tell who owns it. Bounds and
-formats are not looked at here: the merged object goes through the same checks as any other.
+Apply refuses unknown fields whatever `fieldValidation` says, because they cannot have owners. Bounds and formats are
+not checked here: the merged object goes through the same checks as any other.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SORTS: dict[str, tuple[type, ...]] = {
 
 
 def problems(tree: Any, shape: Shape, path: str = "") -> Iterator[str]:
-    """Everything that does not fit, each with its path; null fits everywhere."""
+    """Yields every problem with its path; null fits every type."""
     if tree is None:
         return
     if not _fits(tree, shape):
@@ -55,7 +55,7 @@ def problems(tree: Any, shape: Shape, path: str = "") -> Iterator[str]:
 
 
 def text_of(found: list[str]) -> str:
-    """Several problems as one text."""
+    """Returns several problems as one text."""
     return found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
 
 
@@ -96,12 +96,12 @@ def _key_problem(one: Any, shape: Shape) -> str:
                 "(and doesn't have default value)"
             )
         if isinstance(value, dict | list):
-            return f"key field {json.dumps(key)} is no scalar"
+            return f"key field {json.dumps(key)} must be a scalar"
     return ""
 
 
 def _inside_leaf(tree: Any, shape: Shape, path: str) -> Iterator[str]:
-    """An atomic list or struct is replaced whole, but it has to be known all the same."""
+    """Checks the inside of an atomic list or struct: it is replaced whole, but its fields must be known too."""
     info = shape.type
     if info is None:
         return

@@ -1,12 +1,12 @@
-"""From the bytes of a request to a checked shape, and back.
+"""Decodes the body of a request into a checked object.
 
-The good case is one call of a strict msgspec decoder (about a microsecond for a Service). Only where that refuses
-is the body parsed to a tree and walked (`prune`), which tolerates what Go's decoder tolerates (nulls) and names
-everything that is wrong, in upstream's words.
+A valid body takes one call of a strict msgspec decoder (about a microsecond for a Service). Only if that decoder
+refuses it, the body is parsed to a tree and walked (`prune`). The walk accepts what Go's decoder accepts (nulls) and
+reports every error, in upstream's words.
 
-Keys given twice are invisible to the fast decoder, where the last one silently wins. With `Strict` and `Warn` they
-are looked for by counting keys before and after a decode to plain dicts, which costs about 2 µs a Service; with
-`Ignore` that is not paid. Rejected: an `object_pairs_hook` pass over every body, 15 µs and more.
+The fast decoder does not notice repeated keys: the last one wins. With `Strict` and `Warn`, repeated keys are found by
+counting keys before and after a decode to plain dicts, which costs about 2 µs a Service; `Ignore` saves that cost.
+Rejected: an `object_pairs_hook` pass over every body, 15 µs and more.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 SCHEME = "fairlead"
 _SUMMARY_BYTES = 30
 _MOST_PROBLEMS = 100
-"""Unknown and repeated fields that one answer lists, as upstream."""
+"""Greatest number of unknown and repeated fields in one answer, as upstream."""
 _encoder = msgspec.json.Encoder()
 _plain = msgspec.json.Decoder()
 
 
 def to_tree(value: Any) -> Any:
-    """A decoded object, or a part of one, as a JSON tree."""
+    """Returns a decoded object, or a part of one, as a JSON tree."""
     try:
         return msgspec.to_builtins(value, enc_hook=plain)
     except TypeError:
@@ -56,13 +56,14 @@ class Decoded(Generic[T]):
 
 @dataclass(frozen=True)
 class Target(Generic[T]):
-    """What a body must be: a kind of the API, or the body of a subresource (`Scale`, `Binding`, `DeleteOptions`)."""
+    """The type that a body must have: a kind of the API, or the body of a subresource (`Scale`, `Binding`,
+    `DeleteOptions`)."""
 
     type: type[T]
     kind: str
     api_version: str
     own_codec: Codec[T] | None = None
-    """If objects are not structs of `type`."""
+    """The codec, if objects are not structs of `type`."""
 
     @property
     def version(self) -> str:
@@ -94,7 +95,8 @@ def decode_tree(kind: Kind[T], tree: Any, *, validation: FieldValidation = "Stri
 def decode_tree_as(
     target: Target[T], tree: Any, *, validation: FieldValidation = "Strict", found: Sequence[str] = ()
 ) -> Decoded[T]:
-    """`found` are problems of the text that the tree was read from; they count as problems of strict decoding."""
+    """Reads a JSON tree. `found` are problems of the text that the tree was read from; they count as problems of strict
+    decoding."""
     body = _encode_tree(target, tree)
     if found and validation != "Ignore":
         return _decode_slowly(target, body, validation, found)
@@ -104,7 +106,7 @@ def decode_tree_as(
 def decode_as(
     target: Target[T], body: bytes, *, validation: FieldValidation = "Strict", unique: bool = False
 ) -> Decoded[T]:
-    """`unique` says that no key can be in the body twice, because it was made of a tree."""
+    """Reads a request's body. `unique` means that the body cannot repeat a key, because it was encoded from a tree."""
     if not target.codec.strict:
         return _decode_slowly(target, body, validation)
     try:
@@ -122,23 +124,23 @@ def target_of(kind: Kind[T]) -> Target[T]:
 
 
 def parse_json(body: bytes, *, what: str = "object") -> Any:
-    """A body as a plain tree (a patch, say). Raises StatusError 400."""
+    """Returns a body as a plain tree (a patch, say). Raises StatusError 400."""
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except RecursionError:
         raise bad_request(f"the {what} provided is nested too deeply") from None
     except ValueError as e:
-        raise bad_request(f"the {what} provided is no JSON: {_reason(e)} ({_summary(body)})") from e
+        raise bad_request(f"the {what} provided is not valid JSON: {_reason(e)} ({_summary(body)})") from e
 
 
 def repeated_fields(body: bytes, tree: Any) -> list[str]:
-    """The keys that a patch gives twice, in document order; `tree` is what was read from the body."""
+    """Returns the keys that a patch repeats, in document order; `tree` is the parsed body."""
     try:
         if body.count(b'":') == _encoder.encode(tree).count(b'":'):
             return []
         return list(dict.fromkeys(_repeated(json.loads(body, object_pairs_hook=pairs_hook))))
     except (ValueError, OverflowError, RecursionError):
-        return []  # refused elsewhere
+        return []  # the caller refuses this body
 
 
 def _repeated(tree: Any, path: str = "") -> Iterator[str]:
@@ -154,7 +156,7 @@ def _repeated(tree: Any, path: str = "") -> Iterator[str]:
 
 
 def _repeats_keys(body: bytes) -> bool:
-    # Escapes and blanks may make the counts differ where nothing is repeated; the slow path then finds nothing.
+    # Escapes and blanks may make the counts differ although no key is repeated; the slow path then finds none.
     return body.count(b'":') != _encoder.encode(_plain.decode(body)).count(b'":')
 
 
@@ -222,7 +224,8 @@ def _parse(target: Target[T], body: bytes) -> dict[str, Any]:
 
 
 def _check_header(target: Target[T], tree: dict[str, Any]) -> None:
-    """Kind and version come before the rest: who posts a Pod to Services wants to hear that, not a list of fields."""
+    """Checks kind and version before all else: for a Pod posted to Services this error helps, and a list of unknown
+    fields does not."""
     kind, api_version = tree.get("kind"), tree.get("apiVersion")
     for name, value in (("kind", kind), ("apiVersion", api_version)):
         if value is not None and not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""What a client asks first: which groups, versions and resources there are, and what can be done with them.
+"""Discovery documents: the groups, versions and resources of the API, and their verbs.
 
-Two forms of the same facts: the old one, a document for every group and version, and the aggregated one
-(`apidiscovery.k8s.io/v2`), everything below `/api` or `/apis` in one answer, which kubectl prefers.
+There are two forms with the same facts: the old one, a document for every group and version, and the aggregated one
+(`apidiscovery.k8s.io/v2`), everything below `/api` or `/apis` in one answer. kubectl prefers the latter.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ Tree = dict[str, Any]
 Kinds = Iterable[Kind[Any]]
 
 AGGREGATED_MEDIA_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-"""The `Content-Type` of `aggregated`, and the clause of `Accept` that asks for it."""
+"""The `Content-Type` of `aggregated`, and the clause of `Accept` that requests it."""
 
 
 def wants_aggregated(accept: str) -> bool:
-    """Whether the `Accept` header of a request for `/api` or `/apis` asks for the aggregated form."""
+    """Returns whether the `Accept` header of a request for `/api` or `/apis` requests the aggregated form."""
     wanted = set(AGGREGATED_MEDIA_TYPE.split(";"))
     return any(wanted <= {part.strip() for part in clause.split(";")} for clause in accept.split(","))
 
 
 def api_versions(server_address: str = "") -> Tree:
-    """`/api`: the versions of the group without a name."""
+    """Returns the document at `/api`: the versions of the core group."""
     address = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}] if server_address else []
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": address}
 
 
 def api_groups(kinds: Kinds) -> Tree:
-    """`/apis`: every group that has a name."""
+    """Returns the document at `/apis`: every group except the core group."""
     groups = [_api_group(group, versions) for group, versions in _groups(kinds).items() if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
 def api_group(kinds: Kinds, group: str) -> Tree | None:
-    """`/apis/<group>`; None where there is no such group."""
+    """Returns the document at `/apis/<group>`; None if the group does not exist."""
     versions = _groups(kinds).get(group)
     return {"kind": "APIGroup", "apiVersion": "v1"} | _api_group(group, versions) if group and versions else None
 
 
 def api_resources(kinds: Kinds, group_version: str) -> Tree | None:
-    """`/api/v1` and `/apis/<group>/<version>`; None where there is no such version."""
+    """Returns the document at `/api/v1` or `/apis/<group>/<version>`; None if the version does not exist."""
     found = sorted((kind for kind in kinds if kind.api_version == group_version), key=lambda kind: kind.plural)
     if not found:
         return None
@@ -53,7 +53,7 @@ def api_resources(kinds: Kinds, group_version: str) -> Tree | None:
 
 
 def aggregated(kinds: Kinds, *, core: bool) -> Tree:
-    """Everything below `/api` (`core=True`) or `/apis`, with content type `AGGREGATED_MEDIA_TYPE`."""
+    """Returns everything below `/api` (`core=True`) or `/apis`, with content type `AGGREGATED_MEDIA_TYPE`."""
     items = [
         {
             "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
@@ -69,7 +69,7 @@ def aggregated(kinds: Kinds, *, core: bool) -> Tree:
 
 
 def _groups(kinds: Kinds) -> dict[str, dict[str, list[Kind[Any]]]]:
-    """Kinds by group and version, groups in the order in which they first come, kinds by plural."""
+    """Returns the kinds by group and version: groups in the order of their first kind, kinds by plural."""
     groups: dict[str, dict[str, list[Kind[Any]]]] = {}
     for kind in kinds:
         groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)

@@ -1,9 +1,9 @@
-"""Sets of fields in the form in which they travel (`FieldsV1`), and their algebra.
+"""Sets of fields in their wire form (`FieldsV1`), and their algebra.
 
-A set is a trie of JSON objects, exactly as in `metadata.managedFields`: a key is one step (`f:spec`, `k:{"name":"a"}`,
-`v:"x"`, `i:0`), and `.` beside steps says that the path so far is a member too. Where a path has nothing below it,
-`{}` says that it is one. No other class stands for a set: nothing has to be read before a union and nothing written
-after it. Functions leave their arguments alone and may share parts with the result.
+A set is a trie of JSON objects, exactly as in `metadata.managedFields`. A key is one step (`f:spec`, `k:{"name":"a"}`,
+`v:"x"`, `i:0`). The key `.` beside steps marks the path so far as a member too. A path without any steps below it is a
+member and has the value `{}`. There is no other class for sets: a union needs no parsing before and no rendering after
+it. Functions do not change their arguments and may share parts with the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from fairlead.base.numbers import integer
 
 Fields = dict[str, Any]
-"""The root is never a member itself: an empty root is the empty set, an empty node below it is a member."""
+"""The root is never a member itself: an empty root is the empty set; an empty node below the root is a member."""
 
 SELF = "."
 _RANKS = {"f": 1, "k": 2, "v": 3, "i": 4}
@@ -23,7 +23,7 @@ _MAX_DEPTH = 200
 
 
 class BadFields(ValueError):
-    """What a client sent as `fieldsV1` is no set of fields."""
+    """Invalid `fieldsV1` from a client."""
 
 
 def is_member(node: Fields) -> bool:
@@ -31,7 +31,7 @@ def is_member(node: Fields) -> bool:
 
 
 def as_member(node: Fields | None) -> Fields:
-    """The node, with its own path in the set."""
+    """Returns the node with its path as a member."""
     if not node:
         return {}
     return node if SELF in node else {SELF: {}, **node}
@@ -42,7 +42,8 @@ def union(one: Fields, other: Fields) -> Fields:
 
 
 def difference(one: Fields, other: Fields) -> Fields:
-    """Paths of `one` that are not members of `other`; what is below a path counts for itself."""
+    """Returns the paths of `one` that are not members of `other`; each path is looked up by itself, without those below
+    it."""
     return (_difference(one, other) or {}) if one and other else one
 
 
@@ -51,7 +52,7 @@ def intersection(one: Fields, other: Fields) -> Fields:
 
 
 def paths(fields: Fields) -> Iterator[tuple[str, ...]]:
-    """Every member, in order, as its steps."""
+    """Yields the steps of every member, in order."""
     yield from _paths(fields, ())
 
 
@@ -66,7 +67,7 @@ def contains(fields: Fields, path: tuple[str, ...]) -> bool:
 
 
 def field_set(*found: tuple[str, ...]) -> Fields:
-    """A set of paths made of field names: `field_set(("metadata", "labels"))`."""
+    """Returns a set of paths of field names: `field_set(("metadata", "labels"))`."""
     fields: Fields = {}
     for path in found:
         one: Fields = {}
@@ -77,19 +78,19 @@ def field_set(*found: tuple[str, ...]) -> Fields:
 
 
 def show(path: tuple[str, ...]) -> str:
-    """As upstream writes paths in its messages: `.spec.ports[port=80,protocol="TCP"].targetPort`."""
+    """Renders a path as upstream's messages do: `.spec.ports[port=80,protocol="TCP"].targetPort`."""
     return "".join(_show(step) for step in path)
 
 
 def parse_fields(tree: Any) -> Fields:
-    """A set from outside, in normal form. Raises BadFields."""
+    """Returns a set from a client in normal form. Raises BadFields."""
     if not isinstance(tree, dict):
         raise BadFields("a set of fields is an object")
     return _ordered(_parse(tree, 0, root=True))
 
 
 def _union(one: Fields, other: Fields) -> Fields:
-    """`one` itself where it has everything of `other`: most writers write the same fields again."""
+    """Returns the union; `one` itself if it contains `other`, because most writers write the same fields again."""
     if not one:
         return as_member(other) if other else one
     if not other:
@@ -106,7 +107,7 @@ def _union(one: Fields, other: Fields) -> Fields:
 
 
 def _difference(one: Fields, other: Fields) -> Fields | None:
-    """`one` itself where it has nothing of `other`; None where nothing is left."""
+    """Returns the difference; `one` itself if the two are disjoint, None if the result is empty."""
     changes: dict[str, Fields | None] = {}
     for step, against in other.items():
         node = None if step == SELF else one.get(step)
@@ -154,7 +155,7 @@ def _ordered(fields: Fields) -> Fields:
 
 
 def rank(step: str) -> tuple[int, Any]:
-    """For sorting steps: names, then keys by their values, then values."""
+    """Returns the sort key of a step: names, then keys by their values, then values."""
     kind = step[0]
     if kind == "k":
         return 2, [_comparable(value) for value in json.loads(step[2:]).values()]
@@ -191,7 +192,7 @@ def _parse(tree: Fields, depth: int, *, root: bool = False) -> Fields:
     parsed: Fields = {}
     for step, node in tree.items():
         if not isinstance(node, dict):
-            raise BadFields(f"what is below {step!r} is no object")
+            raise BadFields(f"the value of {step!r} must be an object")
         if step == SELF:
             if not root:
                 parsed[SELF] = {}
@@ -218,7 +219,7 @@ def _parse_step(step: str) -> str:
                 pass
     except (ValueError, RecursionError):
         pass
-    raise BadFields(f"{step!r} is no path element")
+    raise BadFields(f"invalid path element {step!r}")
 
 
 def _compact(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""How a resource kind is declared: one `Kind` value beside its types, from which all else is read off.
+"""The declaration of a resource kind: one `Kind` value beside its types, from which all else is derived.
 
-Facts about one field are markers in `Annotated[...]` on the field's type; facts about several fields are
-the `Kind`'s functions. Decoding, defaults, checks, merge keys, columns, discovery and OpenAPI are derived.
+Facts about one field are markers in `Annotated[...]` on the field's type; facts about several fields are functions of
+the `Kind`. Decoding, defaults, checks, merge keys, columns, discovery and OpenAPI are derived.
 
-What must stay true: everything that is particular to a kind is a field of its `Kind` (upstream's word: strategy).
-Generic code reads the fields and compares with no particular kind (`tests/test_generic.py` checks that).
+What must stay true: everything specific to a kind is a field of its `Kind` (upstream's word: strategy). Generic code
+reads the fields and never compares with a particular kind (`tests/test_generic.py` checks that).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ Cell = Callable[[T, Instant], CellValue]
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column of the `Table` that kubectl prints; `wide` ones only with `-o wide` (priority 1)."""
+    """One column of the `Table` that kubectl prints; `wide` columns only with `-o wide` (priority 1)."""
 
     name: str
     cell: Cell[T]
@@ -129,14 +129,15 @@ class Subresource:
     """The kind of the body of requests or answers."""
     verbs: tuple[str, ...]
     foreign: bool = True
-    """The body is of another kind than the resource itself."""
+    """True if the body is of another kind than the resource itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion(Generic[T]):
-    """How objects of one version become objects of the storage version, the hub, and back.
+    """Converts objects of one version to the storage version, the hub, and back.
 
-    Each further version of a kind is a spoke: it converts to and from the hub only."""
+    Each further version of a kind is a spoke: it converts to and from the hub only.
+    """
 
     storage: Kind[Any]
     to_storage: Callable[[T], Any]
@@ -145,7 +146,7 @@ class Conversion(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Expiry(Generic[T]):
-    """Objects that are deleted if they have not changed for a while."""
+    """Deletes objects that have not changed for a given time."""
 
     after_s: float
     last_change: Callable[[T], Instant | None]
@@ -154,7 +155,7 @@ class Expiry(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Generic[T]):
-    """A subresource that writes one field of the object and leaves all else as it is."""
+    """A subresource that writes one field of the object and leaves all others unchanged."""
 
     name: str
     """The subresource in the path."""
@@ -178,9 +179,9 @@ class Kind(Generic[T]):
     categories: tuple[str, ...] = ()
     namespaced: bool = True
     status: bool = False
-    """Has a `status` subresource: the main endpoint leaves status alone, `/status` leaves the rest alone."""
+    """True for a `status` subresource: the main endpoint does not change status, and `/status` changes nothing else."""
     scale: bool = False
-    """Has a `scale` subresource (autoscaling/v1 Scale): `spec.replicas`, `status.replicas`, `spec.selector`."""
+    """True for a `scale` subresource (autoscaling/v1 Scale): `spec.replicas`, `status.replicas`, `spec.selector`."""
     parts: tuple[Part[T], ...] = ()
     """Further subresources, each of which writes one field."""
     subresources: tuple[Subresource, ...] = ()
@@ -188,17 +189,17 @@ class Kind(Generic[T]):
     verbs: tuple[str, ...] = VERBS
     """The verbs of the resource itself."""
     generation: bool = False
-    """`metadata.generation` counts changes."""
+    """True if `metadata.generation` counts changes."""
     changes_generation: Callable[[T, T], bool] = _spec_differs
-    """Tells the changes that `metadata.generation` counts: `changes_generation(old, new)`."""
+    """Returns whether `metadata.generation` counts a change: `changes_generation(old, new)`."""
     columns: tuple[Column[T], ...] = ()
     default: Callable[[T], T] = _same
     """Fills in upstream's defaults. Owns its argument (freshly decoded) and may change it in place."""
     prepare_create: Callable[[T], T] = _same
-    """After defaulting, on create only: resets what a client may not set (status)."""
+    """Resets fields that a client may not set (status); called on create only, after defaulting."""
     prepare_update: Callable[[T, T], T] = _second
-    """After defaulting, on update (not of status): `prepare_update(old, new)` returns the new object with what an
-    update may not set, or need not repeat, carried over from the old one. May change `new` in place."""
+    """Returns the new object with fields carried over from the old one that an update may not set or need not repeat:
+    `prepare_update(old, new)`. Called on update (not of status), after defaulting. May change `new` in place."""
     rules: Callable[[T], Iterable[FieldError]] = _no_errors
     """Checks that need several fields or upstream's own texts; single-field checks are markers."""
     create_rules: Callable[[T], Iterable[FieldError]] = _no_errors
@@ -210,24 +211,25 @@ class Kind(Generic[T]):
     warnings: Callable[[T], Iterable[str]] = _no_texts
     """Texts for `Warning` headers on create and update."""
     inert: str = ""
-    """If nothing acts on such objects: what to tell users, in a `Warning` header and in an event."""
+    """Text for users if the project does not act on such objects, for a `Warning` header and an event."""
     name_rule: str = "subdomain"
-    """How `metadata.name` is checked: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
+    """The check of `metadata.name`: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
     own_codec: Codec[T] | None = None
     """The codec of the objects, if they are not structs of `type`."""
     conversion: Conversion[T] | None = None
-    """The conversion to the version in which objects are stored, if it is another one. Its kind owns the objects."""
+    """The conversion to the version in which objects are stored, if it is another one. The kind of that version owns
+    the objects."""
     storage_path: str = ""
     """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
     keeps_history: bool = True
-    """The store keeps past states after an update, for watches that start in the past."""
+    """True if the store keeps past states after an update, for watches that start in the past."""
     expiry: Expiry[T] | None = None
     """The time after which objects are deleted without a request, if there is one."""
     cached: Literal["object", "metadata", "nothing"] = "metadata"
-    """The part of such objects that the controllers' shared informers keep. Of kinds without owners and dependents,
-    whose objects are many: nothing."""
+    """The part of such objects that the controllers' shared informers keep. `nothing` is for kinds with many objects
+    and without owners and dependents."""
     emptied: Literal["first", "", "last"] = ""
-    """The turn of such objects if a namespace is emptied: before anything else, or after everything else."""
+    """The turn of such objects when a namespace is emptied: before all other kinds, or after them."""
     grace_s: Callable[[T, int | None], int] = _no_grace
     """Returns for how many seconds a deleted object stays: `grace_s(obj, gracePeriodSeconds of the request)`."""
     holds_itself: Callable[[T], bool] = _never
@@ -235,15 +237,15 @@ class Kind(Generic[T]):
     mark_deleted: Callable[[T], None] = _nothing
     """Changes an object that has been deleted and waits for its finalizers."""
     undeletable: Mapping[str, str] = field(default_factory=dict)
-    """The objects that may not be deleted, by name, and why."""
+    """The objects that may not be deleted, by name, with the reason."""
     initial: Callable[[], Iterable[T]] = tuple
     """Objects that exist from the start of a cluster; the server makes them again if they are missing."""
     delete_returns_object: bool = False
-    """The answer to a delete is the object instead of a Status."""
+    """True if the answer to a delete is the object instead of a Status."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
-    """Fields of `metadata` that a write of `status` leaves as they are."""
+    """Fields of `metadata` that a write of `status` leaves unchanged."""
     derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
-    """Results of `per_kind` functions: they live as long as the kind."""
+    """Results of `per_kind` functions, with the lifetime of the kind."""
 
     @property
     def api_version(self) -> str:
@@ -251,7 +253,7 @@ class Kind(Generic[T]):
 
     @property
     def resource(self) -> str:
-        """`services`, or `deployments.apps`."""
+        """Returns the resource name: `services`, or `deployments.apps`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
@@ -264,7 +266,7 @@ class Kind(Generic[T]):
 
     @property
     def schema(self) -> Schema:
-        """The fields of the kind's objects."""
+        """Returns the schema of the kind's objects."""
         found: Schema | None = self.derived.get("schema")
         if found is None:
             found = self.derived["schema"] = self.codec.schema
@@ -276,7 +278,7 @@ class Kind(Generic[T]):
 
     @property
     def folder(self) -> str:
-        """The folder of the objects in the store, below `/registry/`."""
+        """Returns the folder of the objects in the store, below `/registry/`."""
         return self.storage_path or (f"{self.group}/{self.plural}" if self.group else self.plural)
 
     def notices(self, obj: T) -> list[str]:
@@ -284,11 +286,11 @@ class Kind(Generic[T]):
         return [*([self.inert] if self.inert else ()), *self.warnings(obj)]
 
     def part(self, subresource: str) -> Part[T] | None:
-        """The subresource of that name, if it is one of `parts`."""
+        """Returns the subresource of that name, if it is one of `parts`."""
         return next((part for part in self.parts if part.name == subresource), None)
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The request path of the collection, of one object, or of its subresource."""
+        """Returns the request path of the collection, of one object, or of its subresource."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         parts = [root]
         if namespace and self.namespaced:
@@ -298,9 +300,11 @@ class Kind(Generic[T]):
 
 
 def per_kind(function: Callable[Concatenate[Kind[Any], P], R]) -> Callable[Concatenate[Kind[Any], P], R]:
-    """Calls the function once for a kind and its further arguments, which must be hashable and positional.
+    """Decorates a function so that it is called once for a kind and its further arguments, which must be hashable and
+    positional.
 
-    Unlike with `functools.cache`, the results go when the kind goes: kinds may come and go at run time."""
+    Unlike with `functools.cache`, the results are freed with the kind: kinds may come and go at run time.
+    """
 
     def cached(kind: Kind[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         key = (function, args)

@@ -1,7 +1,7 @@
-"""Who owns which fields: the content of `metadata.managedFields`.
+"""The content of `metadata.managedFields`: which manager owns which fields.
 
-An owner is a manager by name, with the operation (`Apply` or `Update`) and the subresource it wrote through; updates
-of different API versions are different owners, applies are not (Source: KEP-555). An owner of nothing is none.
+An owner is a manager by name, with the operation (`Apply` or `Update`) and the subresource of its writes. Updates of
+different API versions are different owners, applies are not (Source: KEP-555). An owner of the empty set is dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UPDATE = "Update"
 BEFORE_FIRST_APPLY = "before-first-apply"
 ANCIENT = "ancient-changes"
 MAX_UPDATERS = 10
-"""As upstream: more than this many updaters of one object, and the oldest are kept as one."""
+"""Greatest number of updaters of one object, as upstream; of more, the oldest are merged into one."""
 _MAX_NAME = 128
 
 
@@ -35,7 +35,7 @@ class Owned(NamedTuple):
     time: str = ""
     """RFC 3339."""
     text: Any = None
-    """The fields as they were read, as long as they are the same: most owners of most writes are."""
+    """The fields as they were read, if they are unchanged: most writes leave most owners' fields unchanged."""
 
     def losing(self, fields: Fields) -> Owned:
         left = difference(self.fields, fields) if fields else self.fields
@@ -54,7 +54,7 @@ def owner(operation: str, manager: str, subresource: str, api_version: str) -> O
 
 
 def in_order(managed: Managed) -> list[tuple[Owner, Owned]]:
-    """As upstream lists them: applies first, then by time."""
+    """Returns the entries in upstream's order: applies first, then by time."""
     found = list(managed.items())
     return found if len(found) < 2 else sorted(found, key=_place)
 
@@ -76,7 +76,8 @@ def all_fields(managed: Managed) -> Fields:
 
 
 def capped(managed: Managed) -> Managed:
-    """At most so many updaters: the oldest of each API version become one, called `ancient-changes`."""
+    """Returns the owners with at most `MAX_UPDATERS` updaters: the oldest of each API version become one, called
+    `ancient-changes`."""
     if len(managed) <= MAX_UPDATERS:
         return managed
     updaters = sorted((who for who in managed if who.operation == UPDATE), key=lambda who: (managed[who].time, who))
@@ -98,7 +99,7 @@ def capped(managed: Managed) -> Managed:
 
 
 def describe(who: Owner) -> str:
-    """As conflicts name it: `"kubectl-edit" using v1`."""
+    """Returns the owner as conflicts name it: `"kubectl-edit" using v1`."""
     text = _quoted(who.manager)
     if who.subresource:
         text += f" with subresource {_quoted(who.subresource)}"
@@ -107,14 +108,14 @@ def describe(who: Owner) -> str:
 
 @functools.lru_cache(maxsize=512)
 def manager_name(given: str, user_agent: str) -> str:
-    """Who says to write, or what its program calls itself."""
+    """Returns the fieldManager, or the program's name in the client's User-Agent."""
     if given:
         return given
     return "".join(c for c in user_agent.partition("/")[0] if c.isprintable())[:_MAX_NAME]
 
 
 def name_problem(manager: str) -> tuple[str, str]:
-    """What is wrong with the name: type of error and detail, both empty where nothing is."""
+    """Returns what is wrong with the name: type of error and detail, both empty for a valid name."""
     if len(manager.encode()) > _MAX_NAME:
         return "TooLong", f"may not be more than {_MAX_NAME} bytes"
     for at, char in enumerate(manager):

@@ -49,19 +49,19 @@ class Required:
 
 @dataclass(frozen=True, slots=True)
 class ListMap:
-    """A list keyed by fields of its items. Apply merges by `keys`, strategic merge by `patch_key`
-    (`patchStrategy: merge`); upstream disagrees between the two, so both are said. An empty `keys` means the
-    list is atomic for apply; an empty `patch_key` means strategic merge replaces it."""
+    """A list keyed by fields of its items. Apply merges by `keys`, strategic merge by `patch_key` (`patchStrategy:
+    merge`); upstream has different keys for the two, so both are given. If `keys` is empty, apply treats the list as
+    atomic; if `patch_key` is empty, strategic merge replaces the list."""
 
     keys: tuple[str, ...] = ()
     patch_key: str = ""
     retain_keys: bool = False
-    """`patchStrategy: merge,retainKeys`."""
+    """True for `patchStrategy: merge,retainKeys`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetList:
-    """A list of scalars that is a set (`x-kubernetes-list-type: set`); with `merge`, strategic merge adds."""
+    """A list of scalars that is a set (`x-kubernetes-list-type: set`); with `merge`, strategic merge adds items."""
 
     merge: bool = False
 

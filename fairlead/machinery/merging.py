@@ -1,4 +1,4 @@
-"""Merging an applied configuration into an object, and taking fields out of one: JSON trees in, new trees out."""
+"""Merges an applied configuration into an object and removes fields from an object: JSON trees in, new trees out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Tree = dict[str, Any]
 
 
 def merge(live: Any, config: Any, shape: Shape) -> Any:
-    """The live value with all that is configured; what is not configured stays."""
+    """Returns the live value with all configured fields; other fields stay."""
     if is_granular(shape, live) and (config is None or isinstance(config, dict)):
         merged = dict(live)
         for name, value in (config or {}).items():
@@ -23,12 +23,13 @@ def merge(live: Any, config: Any, shape: Shape) -> Any:
 
 
 def _merge_lists(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
-    """Configured items in their order; each item that is live alone stays ahead of what it preceded."""
+    """Returns the configured items in their order; each item that only the live list has stays before the item that it
+    preceded."""
     wanted = [shape.step(one) for one in config]
     asked, steps = set(wanted), [shape.step(one) for one in live]
     places: dict[str, int] = {}
     for at, step in enumerate(steps):
-        # An item that is there twice cannot be merged with; the configured one takes the place of both.
+        # An item that the list holds twice cannot be merged; the configured item replaces both.
         places[step] = -1 if step in places else at
     shared = iter([step for step in wanted if step in places])
     upcoming = next(shared, None)
@@ -47,7 +48,8 @@ def _merge_lists(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
 
 
 def remove(value: Any, fields: Fields, shape: Shape, *, keep: tuple[str, ...] = ()) -> Any:
-    """The value without the members of the set. What loses all it has stays, empty, unless it is a member itself."""
+    """Returns the value without the members of the set. A value that loses all its members stays, empty, unless it is a
+    member itself."""
     if not fields:
         return value
     if is_granular(shape, value):
@@ -72,13 +74,14 @@ def _remove_items(value: list[Any], fields: Fields, shape: Shape) -> list[Any]:
         if node is None:
             items.append(one)
         elif not is_member(node):
-            # An item without its keys would be another one.
+            # Without its keys, an item would be a different one.
             items.append(remove(one, node, shape.item or FREE, keep=shape.keys))
     return items
 
 
 def with_named(fields: Fields, shape: Shape) -> Fields:
-    """The set with every declared field in it that has members below: to lose all one has is to be lost."""
+    """Returns the set with every declared field that has members below it: such a field is removed if it loses all its
+    members."""
     node: Fields = {SELF: {}} if SELF in fields else {}
     for step, inner in fields.items():
         if step == SELF:

@@ -1,7 +1,7 @@
 """Checks of the metadata that every object has, with the texts of upstream's `ValidateObjectMeta`.
 
-`checks` hands these on; the parts are public because pod templates carry metadata too.
-`ObjectMeta` itself is declared a layer above, so it is met here only by its shape.
+The checks are public because pod templates have metadata too. `ObjectMeta` is declared a layer above, so this module
+uses a protocol with its fields.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Meta(Protocol):
 
 
 def check_metadata(kind: Kind[Any], meta: Meta) -> list[FieldError]:
-    """Everything wrong with the metadata of an object that is about to be created or updated."""
+    """Returns every error in the metadata of an object that is about to be created or updated."""
     found = list(_check_names(kind, meta))
     if meta.labels:
         found += check_labels(meta.labels, "metadata.labels")
@@ -128,7 +128,7 @@ def check_finalizers(finalizers: Sequence[str], path: str) -> Iterator[FieldErro
 
 
 def check_metadata_update(old: Meta, new: Meta) -> list[FieldError]:
-    """What an update may not change, on top of `check_metadata`."""
+    """Returns the errors of changes that an update may not make, in addition to `check_metadata`."""
     found = list(_frozen(old, new))
     if old.deletionTimestamp:
         added = [f for f in new.finalizers if f not in old.finalizers]

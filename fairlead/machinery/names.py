@@ -1,9 +1,8 @@
 """The rules for strings that name things: labels of RFC 1123 and 1035, qualified names, addresses, ports.
 
-Every check takes a string and returns the texts of what is wrong with it, an empty list where nothing is.
-The texts are upstream's to the letter, doubled spaces included (`k8s.io/apimachinery/pkg/util/validation`),
-because people search the web for them. Where a name is only the prefix of one (`generateName`), check
-`as_prefix(name)` instead.
+Every check takes a string and returns the texts of its errors, or an empty list. The texts are upstream's to the
+letter, doubled spaces included (`k8s.io/apimachinery/pkg/util/validation`), because people search the web for them. If
+a name is only a prefix (`generateName`), check `as_prefix(name)` instead.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _env_name = re.compile("[ -<>-~]+").fullmatch
 
 
 def regex_text(message: str, pattern: str, *examples: str) -> str:
-    """Upstream's `RegexError`; the blank after each example's comma is theirs."""
+    """Renders upstream's `RegexError`; the blank after each example's comma is upstream's."""
     if not examples:
         return f"{message} (regex used for validation is '{pattern}')"
     shown = " or ".join(f"'{e}', " for e in examples)
@@ -138,20 +137,20 @@ def dns1035_label(value: str) -> list[str]:
 
 
 def path_segment(value: str) -> list[str]:
-    """A name that may be anything that fits into one segment of a URL path."""
+    """Checks a name that may be any segment of a URL path."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{c}'" for c in "/%" if c in value]
 
 
 def qualified_name(value: str) -> list[str]:
-    """The key of a label or annotation: `name` or `dns.subdomain/name`."""
+    """Checks the key of a label or annotation: `name` or `dns.subdomain/name`."""
     return list(_kept_problems(value)) if len(value) <= _QUALIFIED_MAX else _qualified_problems(value)
 
 
 @functools.lru_cache(maxsize=512)
 def _kept_problems(value: str) -> tuple[str, ...]:
-    """There are few keys, and every object has some of them."""
+    """Returns the problems of a key from a cache: there are few keys, and every object has some of them."""
     return tuple(_qualified_problems(value))
 
 
@@ -184,7 +183,7 @@ def label_value(value: str) -> list[str]:
 
 
 def config_key(value: str) -> list[str]:
-    """A key of a ConfigMap or Secret, which becomes a file name."""
+    """Checks a key of a ConfigMap or Secret, which becomes a file name."""
     texts = [max_length_text(SUBDOMAIN_MAX)] if len(value) > SUBDOMAIN_MAX else []
     if not _config_key(value):
         text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
@@ -216,7 +215,7 @@ _sysctl = re.compile(_SYSCTL).fullmatch
 
 
 def sysctl(value: str) -> list[str]:
-    """The name of a kernel setting, with dots or slashes."""
+    """Checks the name of a kernel setting, with dots or slashes."""
     if len(value) <= 253 and _sysctl(value):
         return []
     return [f"must have at most 253 characters and match regex ^{_SYSCTL}$"]
@@ -234,7 +233,7 @@ def percent(value: str) -> list[str]:
 
 
 def port_name(value: str) -> list[str]:
-    """An IANA service name (RFC 6335), as container ports and named target ports are called."""
+    """Checks an IANA service name (RFC 6335), the form of names of container ports and target ports."""
     texts = [max_length_text(15)] if len(value) > 15 else []
     if not _port_chars(value):
         texts.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
@@ -288,7 +287,7 @@ def cidr(value: str) -> list[str]:
 
 
 def canonical_ip(value: str) -> list[str]:
-    """For newer fields and names, where one address may be written in one way only."""
+    """Checks an address in a newer field or name, which allows only the canonical form of each address."""
     if texts := ip(value):
         return texts
     address = ipaddress.ip_address(value)
@@ -307,7 +306,7 @@ def _canonical_text(value: str) -> str:
 
 
 def _is_ip(value: str) -> bool:
-    """Zones (`fe80::1%eth0`) are no part of an address here, as in Go's `net.ParseIP`."""
+    """Returns whether the text is an address. One with a zone (`fe80::1%eth0`) is not, as in Go's `net.ParseIP`."""
     if _IPV4.fullmatch(value):
         return True
     if "%" in value:
@@ -320,12 +319,12 @@ def _is_ip(value: str) -> bool:
 
 
 def _is_mapped(value: str) -> bool:
-    """Whether the valid address is IPv4 written as IPv6: programs disagree about its family."""
+    """Returns whether the valid address is IPv4 written as IPv6: programs disagree about its family."""
     return ":" in value and ipaddress.IPv6Address(value).ipv4_mapped is not None
 
 
 def as_prefix(value: str) -> str:
-    """What to check in place of a `generateName`: a trailing dash is fine, since more follows."""
+    """Returns the name to check in place of a `generateName`: a trailing dash is valid, since a suffix follows."""
     return value[:-2] + "a" if len(value) > 1 and value.endswith("-") else value
 
 
@@ -355,5 +354,5 @@ FORMATS: dict[str, Check] = {
     "ipv6": ipv6,
     "cidr": cidr,
 }
-"""What a `Format(name)` marker checks; names that are not here (`int32`, `date-time`) are checked elsewhere or say
-only how OpenAPI calls the format. An empty string is never checked: that is `Required`'s business."""
+"""The checks of a `Format(name)` marker. Names that are missing here (`int32`, `date-time`) are checked elsewhere or
+only name the format in OpenAPI. An empty string is never checked: `Required` rejects it."""

@@ -1,8 +1,8 @@
-"""The set of fields of an object that was just made, straight as text.
+"""The set of fields of a new object, rendered directly as text.
 
-The same as `compare` with an empty object finds, without the server's own fields, and tested to be; but a create is
-the hottest of all tracked writes and its set is needed for nothing but to be stored: making no dicts, and keeping the
-text of structs that look alike, saves a good half of its cost.
+The result equals that of `compare` with an empty object, without the server's own fields; a test checks that. A create
+is the most frequent tracked write, and its set is only stored. Without dicts, and with the cached text of structs that
+have the same members, it costs less than half.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ class _Plan(NamedTuple):
 
 
 def text_of_new(tree: Tree, empty: Tree, shape: Shape, *, skip: Tree) -> str:
-    """`FieldsV1` of all that is in the tree and not in `empty`; `skip` is a tree of names that never count."""
+    """Returns the `FieldsV1` of all fields of the tree that are not in `empty`; `skip` is a tree of names to leave
+    out."""
     return "{" + _added(tree, empty, shape, skip) + "}"
 
 
 def _added(tree: Tree, empty: Tree, shape: Shape, skip: Tree) -> str:
-    """Of a struct that is there in every object: the members that are new in this one."""
+    """Returns the text of the new members of a struct that exists in every object."""
     parts = []
     fresh = tuple(name for name in tree if name not in empty and name not in skip)
     if len(fresh) + len(tree.keys() & skip.keys()) == len(tree):
@@ -62,7 +63,8 @@ def _added(tree: Tree, empty: Tree, shape: Shape, skip: Tree) -> str:
 
 
 def _inside(value: Any, shape: Shape) -> str:
-    """Of a list or map that is there in every object, if empty: itself it is not new."""
+    """Returns the text of the members of a list or map that exists, empty, in every object: the list or map itself is
+    not new."""
     text = _whole(value, shape)
     return "{" + text.removeprefix(_WHOLE + ",") if text.startswith(_WHOLE + ",") else text
 
@@ -88,7 +90,7 @@ def _filled(plan: _Plan, value: Tree) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _plan(shape: Shape, names: tuple[str, ...], begin: str) -> _Plan:
-    """The text of a struct that has these members: many objects have the same, so it is put together once."""
+    """Returns the text of a struct with these members. Cached, because many objects have the same members."""
     leads, holes, text = shape.leads(), [], begin
     for name in sorted(names):
         lead, known = leads.get(name) or (_lead(name), FREE)

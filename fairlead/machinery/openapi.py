@@ -1,8 +1,9 @@
-"""OpenAPI documents, derived from the kinds: version 3 one per group and version, version 2 all in one.
+"""OpenAPI documents, derived from the kinds: one document for each group and version in version 3, one for all in
+version 2.
 
-Building the document of the core group takes some tens of milliseconds, so it happens when first asked for; the
-caller keeps the result (or an `OpenApi`, which does). Clients cache by the hash in the index's addresses, so it is
-taken of the document itself.
+Building the document of the core group takes some tens of milliseconds, so it is built on the first request; the caller
+keeps the result (or uses an `OpenApi`, which keeps it). Clients cache by the hash in the index's addresses, so the hash
+is that of the document itself.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ class OpenApi:
         self._made: dict[str, bytes] = {}
 
     def index(self) -> bytes:
-        """`/openapi/v3`."""
+        """Returns the document at `/openapi/v3`."""
         return self._keep("index", lambda: openapi_v3_index(self._kinds, version=self._version))
 
     def v3(self, path: str) -> bytes | None:
-        """`/openapi/v3/<path>`, as in `api/v1` or `apis/apps/v1`; None where there is no such document."""
+        """Returns the document at `/openapi/v3/<path>`, as in `api/v1` or `apis/apps/v1`; None if it does not exist."""
         group_version = next((k.api_version for k in self._kinds if _path_of(k) == path), None)
         if group_version is None:
             return None
         return self._keep(path, lambda: openapi_v3(self._kinds, group_version, version=self._version))
 
     def v2(self) -> bytes:
-        """`/openapi/v2`."""
+        """Returns the document at `/openapi/v2`."""
         return self._keep("v2", lambda: openapi_v2(self._kinds, version=self._version))
 
     def _keep(self, key: str, make: Any) -> bytes:
@@ -60,7 +61,7 @@ class OpenApi:
 
 
 def openapi_v3_index(kinds: Kinds, *, version: str = "v1") -> Tree:
-    """Where the documents are."""
+    """Returns the index: the address of each document."""
     return {
         "paths": {
             path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={_hash(openapi_v3(kinds, gv, version=version))}"}
@@ -78,7 +79,7 @@ def _hash(document: Tree) -> str:
 
 
 def openapi_v3(kinds: Kinds, group_version: str, *, version: str = "v1") -> Tree:
-    """The document of one group and version."""
+    """Returns the document of one group and version."""
     names = Names(kinds)
     own = [kind for kind in kinds if kind.api_version == group_version]
     paths = {path: tree for kind in own for path, tree in paths_of(_named(kind, names))}
@@ -104,7 +105,7 @@ def _components(kinds: Kinds, names: Names) -> Tree:
 
 
 def openapi_v2(kinds: Kinds, *, version: str = "v1") -> Tree:
-    """All groups in the older form (Swagger 2.0)."""
+    """Returns all groups in the older form (Swagger 2.0)."""
     names = Names(kinds)
     paths = {path: tree for kind in kinds for path, tree in paths_of(_named(kind, names))}
     definitions = {name: _schema_v2(tree) for name, tree in (_components(kinds, names) | _V2_SCALARS).items()}
@@ -117,7 +118,7 @@ def openapi_v2(kinds: Kinds, *, version: str = "v1") -> Tree:
 
 
 def _schema_v2(tree: Any) -> Any:
-    """Version 2 has no `allOf` around a lone reference, and other addresses."""
+    """Converts a schema to version 2, which has no `allOf` around a single reference, and other addresses."""
     if isinstance(tree, list):
         return [_schema_v2(item) for item in tree]
     if not isinstance(tree, dict):

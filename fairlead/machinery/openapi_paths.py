@@ -1,7 +1,7 @@
-"""OpenAPI operations of a kind: which requests its paths take, with which parameters and bodies.
+"""OpenAPI operations of a kind: the requests of each path, with their parameters and bodies.
 
-kubectl looks up an object's kind among the `patch` operations (by `x-kubernetes-group-version-kind`) to learn
-whether the server validates fields and knows strategic merge patches, so these must be complete and exact.
+kubectl finds an object's kind in the `patch` operations (by `x-kubernetes-group-version-kind`) to learn whether the
+server validates fields and supports strategic merge patches, so these must be complete and exact.
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ class KindNames:
 
     @property
     def camel(self) -> str:
-        """`CoreV1`, `AppsV1`: the middle of operation ids."""
+        """Returns the middle of operation ids: `CoreV1`, `AppsV1`."""
         group = self.kind.group.split(".")[0] or "core"
         return group.capitalize() + self.kind.version.capitalize()
 
 
 def paths_of(names: KindNames) -> Iterator[tuple[str, Tree]]:
-    """Every path of the kind with its operations."""
+    """Yields every path of the kind with its operations."""
     kind = names.kind
     namespace = "{namespace}" if kind.namespaced else ""
     if kind.namespaced:

@@ -1,10 +1,10 @@
-"""OpenAPI schemas of kinds, under the names that upstream gives them.
+"""OpenAPI schemas of kinds, with upstream's names.
 
-Clients read more from these than documentation: `kubectl apply` takes merge keys and strategies from the
-`x-kubernetes-*` extensions, and follows `$ref`s to find them, so the form (`allOf` around a `$ref` with a default)
-is upstream's to the bracket. A struct belongs to the group of the kind that is declared in the same module, to
-`meta/v1` where `ObjectMeta` is, else to the only group whose kinds hold it, and to the core group otherwise, where
-upstream keeps what several groups share.
+Clients use more of these than documentation: `kubectl apply` reads merge keys and strategies from the `x-kubernetes-*`
+extensions, and follows `$ref`s to find them. So the form (`allOf` around a `$ref` with a default) is exactly
+upstream's. A struct belongs to the group of the kind that is declared in the same module, and to `meta/v1` if it is
+declared with `ObjectMeta`. Otherwise it belongs to the only group whose kinds contain it, or else to the core group, as
+upstream has it for types that several groups share.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SCALARS: dict[str, Tree] = {
         "description": "Amount as a number with an optional suffix, such as 500m, 2, 64Mi or 1.5Gi.",
     },
 }
-"""Types that are not structs here but have names of their own upstream."""
+"""Types with names of their own upstream that are scalars in this project."""
 
 _DOCS = {
     "apiVersion": "API group and version of the schema in which the object is written.",
@@ -59,18 +59,18 @@ _DOCS = {
 
 
 def package_of(group: str, version: str) -> str:
-    """`io.k8s.api.core.v1.`, `io.k8s.api.discovery.v1.`, ..."""
+    """Returns the package of a group and version: `io.k8s.api.core.v1.`, `io.k8s.api.discovery.v1.`, ..."""
     return f"io.k8s.api.{group.split('.')[0] or 'core'}.{version}."
 
 
 class Names:
-    """The component name of every named schema that the kinds reach."""
+    """The component name of every named schema that the kinds refer to."""
 
     def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
         self._packages: dict[str, str] = {}
-        """By Python module."""
+        """Packages by Python module."""
         self._holders: dict[Schema, set[str]] = {}
-        """By schema: the packages of the kinds that reach it."""
+        """By schema: the packages of the kinds that contain it."""
         for kind in kinds:
             schema = kind.schema
             package = package_of(kind.group, kind.version)
@@ -106,7 +106,7 @@ def _module(schema: Schema) -> str:
 
 
 def schemas_in(schema: Schema) -> Iterator[Schema]:
-    """The schemas with names that a schema's fields hold directly, or within schemas without a name."""
+    """Yields the schemas with names that a schema's fields contain directly, or inside schemas without a name."""
     for field in schema.fields.values():
         info: TypeInfo | None = field.type
         while info is not None:
@@ -119,7 +119,7 @@ def schemas_in(schema: Schema) -> Iterator[Schema]:
 
 
 def components_for(kinds: Iterable[Kind[Any]], names: Names) -> Tree:
-    """The schemas of the kinds and of everything they reach, by component name."""
+    """Returns the schemas of the kinds and of everything that they refer to, by component name."""
     found: Tree = {}
     waiting = [kind.schema for kind in kinds]
     while waiting:
@@ -131,7 +131,7 @@ def components_for(kinds: Iterable[Kind[Any]], names: Names) -> Tree:
 
 
 def object_tree(schema: Schema, names: Names) -> Tree:
-    """The OpenAPI form of a schema."""
+    """Returns the OpenAPI form of a schema."""
     tree: Tree = {"type": "object"}
     if schema.doc:
         tree["description"] = schema.doc
@@ -154,7 +154,7 @@ def field_schema(field: Field, names: Names) -> Tree:
 
 
 def _type_schema(info: TypeInfo, names: Names) -> Tree:
-    """As upstream, a reference that must stand beside other keys is wrapped in `allOf`."""
+    """Returns the schema of a type. As upstream, a reference that has other keys beside it is wrapped in `allOf`."""
     match info.shape:
         case "list":
             return {"type": "array", "items": _item_schema(info, names)}

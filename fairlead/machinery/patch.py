@@ -1,7 +1,7 @@
 """JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7386) on JSON trees.
 
-Both leave their arguments alone and may share parts with the result. A patch that is no patch is a 400; one that
-does not apply to this object is a 422, as upstream answers, but with the reason in its text.
+Both leave their arguments unchanged and may share parts with the result. A malformed patch is a 400. A patch that does
+not apply to this object is a 422, as upstream answers, but with the reason in its text.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from fairlead.machinery.status import StatusError, bad_request
 
 MAX_OPERATIONS = 10_000
-"""Upstream's limit, so that one request cannot hold the server for long."""
+"""Upstream's limit, so that one request cannot occupy the server for long."""
 MAX_COPIED_BYTES = 3 << 20
-"""Bounds what `copy` may multiply: thirty doublings would otherwise make a gigabyte of a few hundred bytes. Upstream's
+"""Bounds the growth by `copy`: thirty doublings would otherwise turn a few hundred bytes into a gigabyte. Upstream's
 limit, counted here as characters of strings and names plus eight for each value."""
 _VALUE_BYTES = 8
 
@@ -24,13 +24,13 @@ _REJECTED = "the server rejected our request due to an error in our request"
 
 
 def does_not_apply(why: str) -> StatusError:
-    """422: the patch is well formed but not for this object."""
+    """Returns a 422: the patch is well formed but does not apply to this object."""
     return StatusError(422, "Invalid", f"{_REJECTED}: {why}")
 
 
 @contextmanager
 def depth_guard() -> Iterator[None]:
-    """What is nested deeper than the interpreter can follow is a bad request, not a crash."""
+    """Turns a tree nested deeper than the interpreter's recursion limit into a bad request."""
     try:
         yield
     except RecursionError:
@@ -38,7 +38,7 @@ def depth_guard() -> Iterator[None]:
 
 
 def merge_patch(tree: Any, patch: Any) -> Any:
-    """RFC 7386: objects merge, null deletes, all else replaces. Raises StatusError 400."""
+    """Applies RFC 7386: objects merge, null deletes, all else replaces. Raises StatusError 400."""
     with depth_guard():
         return _merge(tree, patch)
 
@@ -56,7 +56,7 @@ def _merge(tree: Any, patch: Any) -> Any:
 
 
 def json_patch(tree: Any, operations: Any) -> Any:
-    """RFC 6902: every operation in order, or none. Raises StatusError 400 or 422."""
+    """Applies RFC 6902: every operation in order, or none. Raises StatusError 400 or 422."""
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
@@ -70,7 +70,7 @@ def json_patch(tree: Any, operations: Any) -> Any:
 
 
 class _Document:
-    """The tree under work. A path is a list of keys; the root has none."""
+    """The tree during the patch. A path is a list of keys; that of the root is empty."""
 
     def __init__(self, root: Any) -> None:
         self.root = root
@@ -142,7 +142,7 @@ def _index(key: str, length: int, pointer: str) -> int:
 
 
 def _pointer(operation: dict[str, Any], member: str) -> tuple[list[str], str]:
-    """RFC 6901: `/a/b~1c` names `b/c` in `a`; the empty pointer is the root."""
+    """Parses a pointer of RFC 6901: `/a/b~1c` names `b/c` in `a`; the empty pointer is the root."""
     pointer = operation.get(member)
     if not isinstance(pointer, str):
         raise bad_request(f"error decoding patch: operation has no {member!r}")
@@ -213,7 +213,7 @@ _OPERATIONS: dict[str, Callable[[_Document, dict[str, Any]], None]] = {
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality of JSON values: as Python's, except that true is not 1."""
+    """Returns whether JSON values are equal: as in Python, except that true is not 1."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list) and isinstance(b, list):

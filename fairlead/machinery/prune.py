@@ -1,8 +1,8 @@
-"""Fits a JSON tree to a schema, and says in upstream's words what does not fit.
+"""Fits a JSON tree to a schema, and reports in upstream's words what does not fit.
 
-This is the slow half of decoding: it runs only where the fast decoder refused a body, and finds everything that
-decoder would have stopped at. As in Go's JSON: `null` is the same as absent (and the zero value inside a list or
-map), field names are exact, and a value of the wrong type is an error whatever the field validation says.
+This is the slow half of decoding: it runs only if the fast decoder refused a body, and finds all errors, while the fast
+decoder stops at the first. As in Go's JSON: `null` means absent (and the zero value inside a list or map), field names
+are exact, and a value of the wrong type is an error whatever the field validation says.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class WrongType(Exception):
 
 
 class Pairs(dict[str, Any]):
-    """A JSON object that remembers its members in document order if a key was given more than once."""
+    """A JSON object with repeated keys, which keeps its members in document order."""
 
     given: Sequence[tuple[str, Any]] = ()
 
 
 def pairs_hook(pairs: list[tuple[str, Any]]) -> Pairs:
-    """For `json.loads(object_pairs_hook=...)`."""
+    """Builds the object for `json.loads(object_pairs_hook=...)`."""
     found = Pairs(pairs)
     if len(found) < len(pairs):
         found.given = pairs
@@ -34,7 +34,7 @@ def pairs_hook(pairs: list[tuple[str, Any]]) -> Pairs:
 
 
 def members(tree: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Key and value in document order, and whether the key stood earlier in the same object."""
+    """Yields key and value in document order, and whether the same object had the key before."""
     seen: set[str] = set()
     for name, value in getattr(tree, "given", ()) or tree.items():
         yield name, value, name in seen
@@ -48,7 +48,7 @@ class Pruner:
     problems: list[str] = field(default_factory=list)
 
     def prune(self, schema: Schema, tree: Any) -> dict[str, Any]:
-        """The tree without nulls and unknown fields. Raises WrongType."""
+        """Returns the tree without nulls and unknown fields. Raises WrongType."""
         if not isinstance(tree, dict):
             raise WrongType(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{schema.name}")
         return self._struct(schema, tree, _Place("", "", schema.name))
@@ -101,8 +101,8 @@ class Pruner:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the walk is: upstream names unknown fields by full path (`spec.ports[0].zz`), but fields of the wrong
-    type by struct and by path without indices or keys (`ServicePort.spec.ports.port`)."""
+    """The position of the walk. Upstream names unknown fields by full path (`spec.ports[0].zz`), but fields of the
+    wrong type by struct and by path without indices or keys (`ServicePort.spec.ports.port`)."""
 
     path: str
     fields: str

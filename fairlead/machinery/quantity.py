@@ -1,7 +1,7 @@
 """Resource quantities (`500m`, `1Gi`, `1e3`): parsing, arithmetic as fractions, upstream's canonical text.
 
-Exact throughout: a float would make `0.1` something else. What is finer than a nano is rounded away from zero,
-as upstream does, so that nothing positive ever becomes nothing.
+All arithmetic is exact: a float would change `0.1`. Digits beyond a nano are rounded away from zero, as upstream does,
+so that a positive quantity never becomes zero.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DECIMAL_NAME = {power: name for name, power in _DECIMAL.items()}
 _BINARY_NAME = {power: name for name, power in _BINARY.items()}
 _NANO = 10**9
 _LARGEST = 2**63 - 1
-# A longer exponent says nothing a quantity can hold, and 10**(10**9) would hang the process.
+# A longer exponent exceeds every possible quantity, and computing 10**(10**9) would hang the process.
 _EXPONENT_DIGITS = 4
 
 
@@ -62,27 +62,27 @@ def _parse_suffix(suffix: str) -> tuple[Fraction, Notation]:
 
 
 def parse_quantity(text: str) -> Fraction:
-    """The value of a quantity. Raises ValueError."""
+    """Returns the value of a quantity. Raises ValueError."""
     return parse(text).value
 
 
 def milli(text: str) -> int:
-    """In thousandths, rounded up (`MilliValue`): `250m` is 250, `1` is 1000."""
+    """Returns the quantity in thousandths, rounded up (`MilliValue`): `250m` is 250, `1` is 1000."""
     return math.ceil(parse(text).value * 1000)
 
 
 def whole(text: str) -> int:
-    """In units, rounded up (`Value`): `1Ki` is 1024, `100m` is 1."""
+    """Returns the quantity in units, rounded up (`Value`): `1Ki` is 1024, `100m` is 1."""
     return math.ceil(parse(text).value)
 
 
 def canonical(text: str) -> str:
-    """The text upstream answers with for this one: `1000m` -> `1`, `0.5` -> `500m`, `1024Mi` -> `1Gi`."""
+    """Returns upstream's canonical text: `1000m` -> `1`, `0.5` -> `500m`, `1024Mi` -> `1Gi`."""
     return render_quantity(parse(text))
 
 
 def texts(value: str) -> list[str]:
-    """What is wrong with a quantity, in the manner of `names`."""
+    """Returns what is wrong with a quantity, in the form of the checks in `names`."""
     try:
         parse(value)
     except ValueError as e:

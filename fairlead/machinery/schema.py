@@ -1,11 +1,11 @@
 """Schemas: fields by wire name, their shapes and markers.
 
 Decoding errors, checks, apply, strategic merge and OpenAPI all walk schemas, so that a field is described in one place
-only. A schema is data: a struct type is one source of it (`schema_of`), a document is another (`Schema(fields=...)`),
-and what walks it does not ask which.
+only. A schema is data: a struct type is one source of it (`schema_of`), a document is another (`Schema(fields=...)`).
+Code that walks a schema does not depend on the source.
 
-Reflection costs some 50 µs a type; it happens on first use of the type's fields and never at import, because a cluster
-starts in under a second and most kinds are not touched in it. Therefore types may also contain themselves.
+Reflection costs some 50 µs a type. It happens on first use of the type's fields and never at import, because a cluster
+starts in under a second and uses only few kinds in that time. So types may also contain themselves.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class TypeInfo:
 
     shape: Shape
     item: TypeInfo | None = None
-    """Of a list or map."""
+    """The item of a list, or the value of a map."""
     schema: Schema | None = None
     """The fields of a `struct`."""
     nullable: bool = False
-    """May be absent in a way that differs from its zero value (a Go pointer)."""
+    """True if absence differs from the zero value (a Go pointer)."""
     markers: tuple[Any, ...] = ()
 
     def marker(self, kind: builtins.type[M]) -> M | None:
@@ -63,11 +63,11 @@ class TypeInfo:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """The fields of a `struct` by wire name."""
+        """Returns the fields of a `struct` by wire name."""
         return self.schema.fields if self.schema is not None else {}
 
     def go_name(self) -> str:
-        """The type as Go's decoder names it in its errors."""
+        """Returns the type as Go's decoder names it in its errors."""
         match self.shape:
             case "struct":
                 return f"v1.{self.schema.name}" if self.schema is not None else "interface {}"
@@ -86,7 +86,7 @@ class TypeInfo:
 @dataclass(frozen=True, slots=True)
 class Field:
     name: str
-    """On the wire."""
+    """The name on the wire."""
     attr: str
     """The attribute of a struct."""
     type: TypeInfo
@@ -117,19 +117,19 @@ class Schema:
         is_tree: bool = False,
     ) -> None:
         self.name = name
-        """Empty for a schema that OpenAPI writes in the place where it is used."""
+        """Empty for a schema that OpenAPI writes inline."""
         self.doc = doc
         self.source = source
         """The struct type that the fields were read off, if any."""
         self.is_tree = is_tree
-        """Values are JSON objects, and not Python objects with the fields as attributes."""
+        """True if values are JSON objects; false if they are Python objects with the fields as attributes."""
         self._fields = fields
         self.derived: dict[Hashable, Any] = {}
-        """Results of `per_schema` functions: they live as long as the schema."""
+        """Results of `per_schema` functions, with the lifetime of the schema."""
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """The fields by wire name, in the order of declaration."""
+        """Returns the fields by wire name, in the order of declaration."""
         if self._fields is None:
             self._fields = _read_fields(self.source)
         return self._fields
@@ -140,7 +140,8 @@ class Schema:
 
 
 def per_schema(function: Callable[[Schema], R]) -> Callable[[Schema], R]:
-    """Calls the function once for a schema. Unlike with `functools.cache`, the result goes when the schema goes."""
+    """Decorates a function so that it is called once for a schema. Unlike with `functools.cache`, the result is freed
+    with the schema."""
 
     def cached(schema: Schema) -> R:
         found = schema.derived.get(function, _MISSING)
@@ -156,7 +157,7 @@ _MISSING = object()
 
 @functools.cache
 def schema_of(struct: Any) -> Schema:
-    """The schema of a struct type; the same object every time."""
+    """Returns the schema of a struct type; the same object every time."""
     own_doc = struct.__dict__.get("__doc__") or ""
     return Schema(struct.__name__, doc=" ".join(own_doc.split()), source=struct)
 
@@ -170,7 +171,7 @@ def _read_fields(struct: Any) -> dict[str, Field]:
 
 
 def type_info(hint: Any) -> TypeInfo:
-    """Reads one annotation. Raises TypeError for what no JSON value corresponds to."""
+    """Reads one annotation. Raises TypeError for a type that JSON cannot represent."""
     return _read(hint, nullable=False, markers=())
 
 

@@ -1,10 +1,10 @@
 """The set of kinds that are served. Kinds can be added and removed at run time.
 
-What must stay true: once `add` has returned, every subscriber knows the kind; once `remove` has returned, none does.
-Subscribers are called in the order in which they subscribed, on removal in the opposite order: the API server is there
-first and goes last, so that controllers never ask for a kind that is not served.
+What must stay true: after `add` has returned, every subscriber knows the kind; after `remove` has returned, none does.
+Subscribers are called in the order of their subscription, on removal in the opposite order. The API server subscribes
+first and so is called last on removal: controllers never request a kind that is not served.
 
-A removed kind's objects stay in the store; they must be deleted before, if the kind is removed for good.
+A removed kind's objects stay in the store; if the kind is removed permanently, they must be deleted before.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from fairlead.machinery.kind import Kind
 
 
 class Subscriber(Protocol):
-    """Is told of every change of a Scheme."""
+    """A component that follows the changes of a Scheme."""
 
     async def kind_added(self, kind: Kind[Any]) -> None:
         """Serves the kind from now on. If this raises, the kind is not added."""
         ...
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
-        """Serves the kind no longer."""
+        """Stops serving the kind."""
         ...
 
 
@@ -65,7 +65,7 @@ class Scheme:
 
     async def add(self, kind: Kind[Any]) -> None:
         """Adds a kind and waits until it is served. Raises ValueError if its name is taken, or its storage version is
-        missing; what a subscriber raises is raised again after the kind has been taken out."""
+        missing. If a subscriber raises, the kind is taken out and the exception raised again."""
         self._put(kind)
         told: list[Subscriber] = []
         with self._exclusive(kind):
@@ -78,8 +78,8 @@ class Scheme:
                 raise
 
     async def remove(self, kind: Kind[Any]) -> None:
-        """Removes a kind and waits until it is served nowhere. Raises ValueError if it is not there, or another
-        version of it is stored as it."""
+        """Removes a kind and waits until no subscriber serves it. Raises ValueError if the kind is not present, or if
+        it is the storage version of another one."""
         if kind not in self:
             raise ValueError(f"{kind.kind} of {kind.api_version} is not in the scheme")
         if spokes := [k for k in self if k.conversion is not None and k.conversion.storage is kind]:

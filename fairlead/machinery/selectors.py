@@ -1,8 +1,8 @@
-"""Label and field selectors: reading them from text and objects, matching, and writing them back.
+"""Label and field selectors: parsing from text and objects, matching, and rendering.
 
-The grammar is that of `labels.Parse` and `fields.ParseSelector`: `a=b`, `a==b`, `a!=b`, `a in (x,y)`,
-`a notin (x,y)`, `a`, `!a`, `a>1`, `a<1`. A requirement on an absent key holds for `!=`, `notin` and `!` only.
-Requirements are kept sorted by key, so that equal selectors render to equal text.
+The grammar is that of `labels.Parse` and `fields.ParseSelector`: `a=b`, `a==b`, `a!=b`, `a in (x,y)`, `a notin (x,y)`,
+`a`, `!a`, `a>1`, `a<1`. For an absent key only `!=`, `notin` and `!` hold. Requirements are sorted by key, so that
+equal selectors render to equal text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LabelOperator = Literal["=", "==", "!=", "in", "notin", "exists", "!", ">", "<"]
 
 _TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+)")
 _MOST_TERMS = 200
-"""Of a selector in a query: each is tried on every object of a list."""
+"""Greatest number of terms in a selector of a query: each term is tested on every object of a list."""
 _SET_OPERATORS = ("in", "notin")
 _VALUE_OPERATORS = ("=", "==", "!=", ">", "<")
 
@@ -65,11 +65,11 @@ class LabelRequirement:
 
 @dataclass(frozen=True, slots=True)
 class LabelRequirements:
-    """All must hold; none at all means everything matches."""
+    """Requirements that must all hold; an empty list matches everything."""
 
     items: tuple[LabelRequirement, ...] = ()
     nothing: bool = False
-    """Matches no object whatever its labels (a null LabelSelector)."""
+    """True if no object matches, whatever its labels (a null LabelSelector)."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return not self.nothing and all(r.holds(labels) for r in self.items)
@@ -87,7 +87,7 @@ NOTHING = LabelRequirements(nothing=True)
 
 
 def render(selector: LabelRequirements | FieldRequirements) -> str:
-    """The selector's text, which parses back to the same selector."""
+    """Renders the selector as text, which parses back to the same selector."""
     return str(selector)
 
 
@@ -109,12 +109,13 @@ class Selector(Protocol):
 
 
 def from_map(labels: Mapping[str, str]) -> LabelRequirements:
-    """Each label exactly as given: the selector of a Service."""
+    """Returns the requirements of a Service's selector: each label exactly as given."""
     return _sorted(LabelRequirement(k, "=", frozenset((v,))) for k, v in labels.items())
 
 
 def from_label_selector(selector: Selector | None) -> LabelRequirements:
-    """None selects nothing, an empty selector everything. Raises StatusError 400 for an unknown operator."""
+    """Returns the requirements of a LabelSelector: None selects nothing, an empty one everything. Raises StatusError
+    400 for an unknown operator."""
     if selector is None:
         return NOTHING
     found = list(from_map(selector.matchLabels).items)
@@ -150,7 +151,7 @@ def parse_label_selector(text: str) -> LabelRequirements:
 
 
 class _Tokens:
-    """The words and signs of a selector; an empty string is its end."""
+    """The words and signs of a selector; an empty string marks the end."""
 
     def __init__(self, text: str) -> None:
         self._tokens = _TOKEN.findall(text)
@@ -208,7 +209,7 @@ _OPERATORS: dict[str, LabelOperator] = {"=": "=", "==": "=", "!=": "!=", ">": ">
 
 
 def _parse_set(tokens: _Tokens) -> frozenset[str]:
-    """`(x,y)`; upstream lets a value be empty, so `(x,)` names two."""
+    """Parses `(x,y)`; upstream lets a value be empty, so `(x,)` names two."""
     start = tokens.take()
     if start != "(":
         raise _unparsable(f"found '{start}', expected: '('")
@@ -264,15 +265,15 @@ class FieldRequirements:
     items: tuple[FieldRequirement, ...] = ()
 
     def matches(self, get: Callable[[str], str]) -> bool:
-        """`get` gives the value of a field by its name."""
+        """Returns whether all requirements hold; `get` returns the value of a field by its name."""
         return all((get(r.field) == r.value) is r.equal for r in self.items)
 
     def exact(self, field: str) -> str | None:
-        """The value that the field must have, where one is demanded: `metadata.name=x` needs no scan."""
+        """Returns the value that the selector requires of the field, if any: `metadata.name=x` needs no scan."""
         return next((r.value for r in self.items if r.equal and r.field == field), None)
 
     def check_supported(self, supported: Iterable[str]) -> None:
-        """Raises StatusError 400 for a field that the kind does not select by."""
+        """Raises StatusError 400 for a field that the kind does not support in selectors."""
         known = set(supported)
         for r in self.items:
             if r.field not in known:

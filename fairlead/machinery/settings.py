@@ -1,6 +1,6 @@
 """Settings that users write, as dataclasses: `base.codec` with the rules of Go's decoders, from JSON or YAML.
 
-What must stay true: every fault is named by its path, unknown fields are faults, and null is as if it were not there.
+What must stay true: every error has its path, unknown fields are errors, and null means absent.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 def read_settings(kind: type[T], text: str, *, root: str, unknown: bool = False) -> T:
-    """Returns the value of a document; of an empty one the defaults. Raises CodecError.
+    """Returns the value of a document; the defaults if it is empty. Raises CodecError.
 
-    `root` names the document if it as a whole is wrong. `unknown` ignores unknown fields.
+    `root` names the document in errors about the whole of it. `unknown` ignores unknown fields.
     """
     tree = read_tree(text, root=root)
     if not isinstance(tree, dict | None):

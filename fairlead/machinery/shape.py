@@ -1,7 +1,7 @@
-"""How apply sees a type: what merges field by field, what by key, and what is replaced whole.
+"""The shape of a type for apply: which values merge field by field, which by key, and which are replaced whole.
 
-Read off the schema, once. Lists without a marker are atomic and maps and
-structs are granular, as upstream has it; a field with a `Default` counts as given where it is the key of a list.
+Shapes are derived from the schema, once. As upstream, lists without a marker are atomic, and maps and structs are
+granular. A field with a `Default` counts as given if it is the key of a list.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _encode = msgspec.json.Encoder().encode
 @dataclass(slots=True, eq=False)
 class Shape:
     form: Form
-    """`free` is decided by the value that is met: objects are granular, all else is a leaf."""
+    """`free` is decided by each value: objects are granular, all else is a leaf."""
     type: TypeInfo | None = None
     item: Shape | None = None
     keys: tuple[str, ...] = ()
-    """Sorted, as they stand in a path."""
+    """The keys of a list in sorted order, as in a path."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """By key, what an item without it is taken to have."""
+    """The values of absent keys of an item, by key."""
 
     known: dict[str, tuple[str, Shape]] | None = None
-    """What `fields` found."""
+    """The result of `fields`."""
 
     def fields(self) -> dict[str, tuple[str, Shape]]:
-        """By name: the step in a path, and the shape. Of a struct."""
+        """Returns the members of a struct by name: the step in a path, and the shape."""
         if self.known is None:
-            # Not before it is asked for: a type may contain itself.
+            # Computed on first use, because a type may contain itself.
             self.known = _fields(self.type.schema) if self.form == "struct" and self.type and self.type.schema else {}
         return self.known
 
     def leads(self) -> dict[str, tuple[str, Shape]]:
-        """By name: how the member begins in a set's text, and the shape. Of a struct."""
+        """Returns the members of a struct by name: the beginning of the member in a set's text, and the shape."""
         return _leads(self.type.schema) if self.type and self.type.schema else {}
 
     def step(self, item: Any) -> str:
-        """The path element of an item of a list."""
+        """Returns the path element of an item of a list."""
         if self.form == "set":
             return "v:" + _encode(item).decode()
         given = item if isinstance(item, dict) else {}
@@ -62,7 +62,7 @@ _FORMS: dict[str, Form] = {"struct": "struct", "map": "map", "raw": "free"}
 
 @per_schema
 def shape_of(schema: Schema) -> Shape:
-    """The shape of a whole object; the same one every time."""
+    """Returns the shape of a whole object; the same one every time."""
     return Shape("struct", TypeInfo("struct", schema=schema))
 
 
@@ -100,7 +100,7 @@ def _list_shape(info: TypeInfo) -> Shape:
 
 
 def below(shape: Shape, name: str) -> tuple[str, Shape]:
-    """The step and shape of a member of a struct, a map or a free object."""
+    """Returns the step and shape of a member of a struct, a map or a free object."""
     if shape.form == "struct":
         found = shape.fields().get(name)
         return found if found is not None else (f"f:{name}", FREE)
@@ -108,10 +108,10 @@ def below(shape: Shape, name: str) -> tuple[str, Shape]:
 
 
 def is_granular(shape: Shape, value: Any) -> bool:
-    """Whether the value is an object whose members count one by one."""
+    """Returns whether the value is an object whose members have owners one by one."""
     return shape.form in ("struct", "map", "free") and isinstance(value, dict)
 
 
 def is_list(shape: Shape, value: Any) -> bool:
-    """Whether the value is a list whose items count one by one."""
+    """Returns whether the value is a list whose items have owners one by one."""
     return shape.form in ("keyed", "set") and isinstance(value, list)

@@ -1,7 +1,7 @@
-"""The one family of API errors and the `Status` object they travel as.
+"""The family of API errors and the `Status` object that represents them on the wire.
 
-Sources: Kubernetes API conventions ("Response Status Kind") and `metav1.Status`. A boundary translates
-whatever it meets into `StatusError`; callers match on `code` and `reason`, never on text.
+Sources: Kubernetes API conventions ("Response Status Kind") and `metav1.Status`. Boundaries translate other errors into
+`StatusError`; callers match on `code` and `reason`, never on text.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _CAUSE_REASON: dict[str, str] = {
 _DETAILED = frozenset(
     {"NotFound", "AlreadyExists", "Conflict", "Forbidden", "Invalid", "MethodNotAllowed", "InternalError", "Timeout"}
 )
-"""Reasons whose `Status` has `details` even if these are empty, as upstream's constructors make it. Clients read
-fields of the details without asking whether there are any."""
+"""Reasons whose `Status` has `details` even if these are empty, as upstream's constructors make it. Clients read fields
+of the details without a check for their presence."""
 _PREFIX: dict[str, str] = {
     "Required": "Required value",
     "Invalid": "Invalid value",
@@ -46,7 +46,7 @@ _PREFIX: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field; `path` as in `spec.ports[0].port`."""
+    """One error of one field; `path` as in `spec.ports[0].port`."""
 
     path: str
     type: FieldErrorType
@@ -54,7 +54,7 @@ class FieldError:
     detail: str = ""
 
     def message(self) -> str:
-        """The text without the path, as upstream's `field.Error.ErrorBody`."""
+        """Returns the text without the path, as upstream's `field.Error.ErrorBody`."""
         head = _PREFIX[self.type]
         if self.type not in ("Required", "Forbidden", "TooLong", "TooMany"):
             head += f": {render_value(self.value)}"
@@ -68,7 +68,7 @@ _TERMINATING = "NamespaceTerminating"
 
 
 def render_value(value: Any) -> str:
-    """A bad value as Go's `%#v` shows it inside field errors: strings quoted, the rest as JSON."""
+    """Renders a bad value as Go's `%#v` shows it inside field errors: strings quoted, the rest as JSON."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -98,7 +98,7 @@ def duplicate(path: str, value: Any) -> FieldError:
 
 
 def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError:
-    """`Unsupported value: "x": supported values: "A", "B"` with the choices sorted."""
+    """Returns the error `Unsupported value: "x": supported values: "A", "B"` with the choices sorted."""
     choices = ", ".join(go_quote(s) for s in sorted(supported))
     return FieldError(path, "NotSupported", value, f"supported values: {choices}")
 
@@ -116,7 +116,7 @@ class StatusError(Exception):
         return self.message
 
     def body(self) -> dict[str, Any]:
-        """The `Status` object of this error."""
+        """Returns the `Status` object of this error."""
         tree: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -134,7 +134,7 @@ class StatusError(Exception):
 
 
 def status_error(tree: dict[str, Any]) -> StatusError:
-    """The error that a `Status` object describes (the client's side of `StatusError.body`)."""
+    """Returns the error that a `Status` object describes (the client's side of `StatusError.body`)."""
     return StatusError(
         int(tree.get("code") or 500),
         tree.get("reason") or "",
@@ -144,7 +144,7 @@ def status_error(tree: dict[str, Any]) -> StatusError:
 
 
 def qualified(plural: str, group: str) -> str:
-    """`services`, or `deployments.apps` where the group has a name."""
+    """Returns `services`, or `deployments.apps` if the group has a name."""
     return f"{plural}.{group}" if group else plural
 
 
@@ -172,11 +172,11 @@ OBJECT_MODIFIED = "the object has been modified; please apply your changes to th
 
 
 _MOST_CAUSES = 1000
-"""Of one answer: a body of 1 MB could otherwise make one of 100 MB."""
+"""Greatest number of causes in one answer: a body of 1 MB could otherwise cause an answer of 100 MB."""
 
 
 def invalid_object(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> StatusError:
-    """422 with every cause up to a bound (upstream's `NewInvalid`)."""
+    """Returns a 422 with every cause up to a bound (upstream's `NewInvalid`)."""
     more, errors = len(errors) - _MOST_CAUSES, errors[:_MOST_CAUSES]
     texts = [*map(str, errors), *([f"and {more} more errors"] if more > 0 else [])]
     joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
@@ -199,7 +199,7 @@ def forbidden_request(message: str) -> StatusError:
 
 
 def forbidden_object(plural: str, group: str, name: str, why: str) -> StatusError:
-    """403 with the name of what was to be touched (upstream's `NewForbidden`)."""
+    """Returns a 403 with the name of the object (upstream's `NewForbidden`)."""
     if not plural:
         return forbidden_request(f"forbidden: {why}")
     named = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
@@ -207,7 +207,7 @@ def forbidden_object(plural: str, group: str, name: str, why: str) -> StatusErro
 
 
 def namespace_terminating(plural: str, group: str, name: str, namespace: str) -> StatusError:
-    """403 for a new object in a namespace that is being deleted."""
+    """Returns a 403 for a new object in a namespace that is being deleted."""
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
     error = forbidden_object(plural, group, name, why)
     cause = {
@@ -220,7 +220,7 @@ def namespace_terminating(plural: str, group: str, name: str, namespace: str) ->
 
 
 def is_namespace_terminating(error: StatusError) -> bool:
-    """Whether the object was refused because its namespace is being deleted: trying again cannot help."""
+    """Returns whether the object was refused because its namespace is being deleted: a retry cannot help."""
     return any(cause.get("reason") == _TERMINATING for cause in error.details.get("causes", ()))
 
 
@@ -229,7 +229,7 @@ def method_not_allowed() -> StatusError:
 
 
 def no_such_resource() -> StatusError:
-    """404 for a path that nothing is served at."""
+    """Returns a 404 for a path that is not served."""
     return StatusError(404, "NotFound", "the server could not find the requested resource")
 
 
@@ -238,5 +238,5 @@ def internal_error(why: str) -> StatusError:
 
 
 def expired(message: str) -> StatusError:
-    """410: the resourceVersion asked for is older than the history kept."""
+    """Returns a 410: the requested resourceVersion is older than the history kept."""
     return StatusError(410, "Expired", message)

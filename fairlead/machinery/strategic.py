@@ -1,13 +1,13 @@
-"""Kubernetes' strategic merge patch: a merge patch that knows which lists are keyed.
+"""Kubernetes' strategic merge patch: a merge patch with keyed lists.
 
-A list field marked `ListMap(patch_key=...)` merges item by item, one marked `SetList(merge=True)` as a set; all
-other lists are replaced. Directives travel inside the patch: `$patch: replace|delete|merge` in an object or an item,
+A list field marked `ListMap(patch_key=...)` merges item by item, one marked `SetList(merge=True)` as a set; all other
+lists are replaced. Directives are part of the patch: `$patch: replace|delete|merge` in an object or an item,
 `$deleteFromPrimitiveList/<field>`, `$setElementOrder/<field>`, `$retainKeys`. `kubectl apply`, `edit` and `rollout`
-speak this format, so the order of merged lists matters too: items of the patch come in its order, those only the
-server has keep their places among them as well as that can be done.
+send this format, so the order of merged lists matters too: items of the patch come in its order, and items that only
+the server has keep their places among them as far as possible.
 
-Where the schema does not know a field, objects merge and lists are replaced; decoding names the field afterwards.
-The arguments are left alone.
+If the schema does not have a field, objects merge and lists are replaced; decoding reports the unknown field
+afterwards. The arguments stay unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Tree = dict[str, Any]
 
 
 def strategic_patch(tree: Any, patch: Any, schema: Schema) -> Any:
-    """The tree of an object of the schema after the patch. Raises StatusError 400 where the patch is none."""
+    """Returns the tree of an object of the schema after the patch. Raises StatusError 400 if the patch is malformed."""
     if not isinstance(patch, dict):
         raise bad_request("error decoding patch: a strategic merge patch is an object")
     with depth_guard():
@@ -40,18 +40,18 @@ def strategic_patch(tree: Any, patch: Any, schema: Schema) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """How one list merges: by `key` of its items, or as a set where `key` is empty."""
+    """The merge rule of one list: by `key` of its items, or as a set if `key` is empty."""
 
     key: str
     item: TypeInfo | None
 
     def token(self, item: Any) -> Hashable:
-        """Equal for items that are the same one to this list; true and 1 are not."""
+        """Returns a value that is equal for items with the same identity in this list; true and 1 differ."""
         value = item.get(self.key) if self.key and isinstance(item, dict) else item
         return _scalar_token(value)
 
     def positions(self, items: Iterable[Any]) -> dict[Hashable, int]:
-        """Where each item is first met: lists here may be long, so nothing searches them twice."""
+        """Returns the first position of each item. Lists may be long, so each is searched only once."""
         found: dict[Hashable, int] = {}
         for at, item in enumerate(items):
             found.setdefault(self.token(item), at)
@@ -108,7 +108,7 @@ def _merge_field(merged: Tree, key: str, value: Any, info: TypeInfo | None) -> N
 
 
 def _field(info: TypeInfo | None, name: str) -> TypeInfo | None:
-    """The type of what the patch calls `name` inside a value of type `info`."""
+    """Returns the type of the patch's member `name` inside a value of type `info`."""
     if info is None:
         return None
     if info.shape == "struct":
@@ -118,7 +118,7 @@ def _field(info: TypeInfo | None, name: str) -> TypeInfo | None:
 
 
 def _list_rule(info: TypeInfo | None) -> _List | None:
-    """How the list merges; None where it is replaced."""
+    """Returns the merge rule of the list; None if it is replaced."""
     if info is None or info.shape != "list":
         return None
     keyed = info.marker(ListMap)
@@ -129,7 +129,7 @@ def _list_rule(info: TypeInfo | None) -> _List | None:
 
 
 def _retain(tree: Tree, patch: Tree) -> Tree:
-    """`$retainKeys` lists the only keys that may stay, and so must list all that the patch itself sets."""
+    """Applies `$retainKeys`, the list of the only keys that may stay; it must contain all keys that the patch sets."""
     keys = patch.get(RETAIN_KEYS)
     if keys is None:
         return tree
@@ -196,7 +196,7 @@ def _set_order(merged: Tree, name: str, order: Any, tree: Tree, patch: Tree, rul
 
 
 def _ordered(items: list[Any], wanted: list[Any], before: list[Any], rule: _List) -> list[Any]:
-    """Items that `wanted` names in its order; each other one ahead of the first that followed it before."""
+    """Returns the items named by `wanted` in its order; each other item stays before the first one that followed it."""
     rank, place = _ranking(rule, wanted), _ranking(rule, before)
     named = sorted((i for i in items if rank(i) >= 0), key=rank)
     others = sorted((i for i in items if rank(i) < 0), key=place)
@@ -217,7 +217,8 @@ def _ranking(rule: _List, items: list[Any]) -> Callable[[Any], int]:
 
 
 def _plain(value: Any) -> Any:
-    """A part of the patch as it enters the object: without directives, nulls and items that only say `delete`."""
+    """Returns a part of the patch as it enters the object: without directives, nulls and items that only say
+    `delete`."""
     if isinstance(value, dict):
         return {} if value.get(DIRECTIVE) == "delete" else _plain_object(value)
     if isinstance(value, list):

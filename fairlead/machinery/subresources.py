@@ -1,4 +1,4 @@
-"""The subresources of a kind, as discovery and OpenAPI list them: those that all kinds may have, and its own."""
+"""The subresources of a kind in discovery and OpenAPI: those common to all kinds, and those of the kind."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fairlead.machinery.kind import GroupVersionKind, Kind, Subresource
 
 _READ_WRITE = ("get", "patch", "update")
 CONNECT = ("create", "delete", "get", "patch", "update")
-"""The verbs of a subresource that passes a request on."""
+"""The verbs of a subresource that proxies requests."""
 SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
 
 
 def subresources_of(kind: Kind[Any]) -> list[Subresource]:
-    """Returns the subresources by name, as discovery lists them."""
+    """Returns the subresources by name, in the order of discovery."""
     return sorted(_all(kind), key=lambda s: s.name)
 
 

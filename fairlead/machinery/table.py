@@ -1,7 +1,7 @@
-"""Objects as the `Table` (meta.k8s.io/v1) that kubectl prints: the server picks the columns, the client only aligns.
+"""Objects as the `Table` (meta.k8s.io/v1) that kubectl prints: the server chooses the columns, the client only aligns.
 
-A table is put together from bytes: the rows' objects are the encoded ones of the cache, spliced in and never
-decoded and encoded again.
+A table is assembled from bytes: the rows' objects are the encoded ones of the cache, inserted without decoding and
+encoding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fairlead.machinery.kind import Column, Kind, per_kind
 T = TypeVar("T")
 
 IncludeObject = Literal["None", "Metadata", "Object"]
-"""The `includeObject` parameter: what each row carries besides its cells; kubectl asks for `Object` where it sorts."""
+"""The `includeObject` parameter: the object in each row beside its cells; kubectl requests `Object` if it sorts."""
 
 
 class _WithMetadata(msgspec.Struct):
@@ -47,7 +47,8 @@ def table(
     include_object: IncludeObject = "Metadata",
     metadata: bytes = b"{}",
 ) -> bytes:
-    """A list of objects, each given decoded and encoded; `metadata` is the list's encoded `ListMeta`."""
+    """Returns a list as a table. Each object is given decoded and encoded; `metadata` is the list's encoded
+    `ListMeta`."""
     cells = [column.cell for column in columns_of(kind)]
     rendered = b",".join(
         b'{"cells":%b,"object":%b}' % (_encode([cell(obj, now) for cell in cells]), _row_object(raw, include_object))
@@ -68,14 +69,14 @@ def table_event(
     include_object: IncludeObject = "Metadata",
     resource_version: str = "",
 ) -> bytes:
-    """One watch event whose object is a table of one row, or of none for a bookmark."""
+    """Returns one watch event whose object is a table of one row, or of none for a bookmark."""
     metadata = b'{"resourceVersion":"%b"}' % resource_version.encode() if resource_version else b"{}"
     body = table(kind, rows, now=now, include_object=include_object, metadata=metadata)
     return b'{"type":"%b","object":%b}\n' % (type.encode(), body.rstrip())
 
 
 def partial_metadata(raw: bytes) -> bytes:
-    """An encoded object's `PartialObjectMetadata`: its metadata and no more."""
+    """Returns an encoded object's `PartialObjectMetadata`: its metadata only."""
     return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}' % bytes(
         _metadata(raw).metadata
     )
@@ -92,7 +93,7 @@ def _row_object(raw: bytes, include_object: IncludeObject) -> bytes:
 
 
 def columns_of(kind: Kind[T]) -> tuple[Column[T], ...]:
-    """The kind's columns; name and age where it declares none."""
+    """Returns the kind's columns; name and age if it declares none."""
     return kind.columns or _FALLBACK
 
 

@@ -1,8 +1,8 @@
-"""Compiles a question about single values into one about whole objects: is every value in there good?
+"""Compiles a test of single values into a test of whole objects: whether every value in an object passes.
 
-The answer is nearly always yes, so it has to be quick: a type becomes a nest of closures that skips every branch in
-which nothing can be wrong, carries no paths and makes no lists. Only after a no does anybody walk again, slowly,
-to find out where.
+Nearly every object passes, so the test must be fast. Each type becomes a nest of closures that skips every branch
+without anything to test, and makes no paths and no lists. Only if the test fails, the caller walks the object again,
+slowly, to find the path.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from fairlead.machinery.schema import Schema, TypeInfo
 
 Test = Callable[[Any], bool]
 Leaf = Callable[[TypeInfo], Test | None]
-"""What to ask of values of a type; None where there is nothing to ask. Absent values are asked about too."""
+"""Returns the test of the values of a type; None if there is nothing to test. Absent values are tested too."""
 
 
 class Tests:
-    """The compiled tests of one question, made on first use of a type and kept."""
+    """The compiled tests of one leaf test, made on first use of a type and kept."""
 
     def __init__(self, leaf: Leaf, *, skip: tuple[str, ...] = ()) -> None:
         self._leaf = leaf
         self._skip = skip
-        """Fields of the outermost struct that are not asked about."""
+        """Fields of the outermost struct that are not tested."""
 
     def good(self, schema: Schema, obj: Any) -> bool:
-        """Whether nothing is wrong anywhere in a value of the schema."""
+        """Returns whether every value in an object of the schema passes."""
         test = schema.derived.get(self)
         if test is None:
             test = schema.derived[self] = self._fields(schema, self._skip) or _anything
@@ -35,7 +35,7 @@ class Tests:
     def _struct(self, schema: Schema) -> Test | None:
         key = (self, "part")
         if key not in schema.derived:
-            schema.derived[key] = lambda obj: (schema.derived[key] or _anything)(obj)  # it may contain itself
+            schema.derived[key] = lambda obj: (schema.derived[key] or _anything)(obj)  # a type may contain itself
             schema.derived[key] = self._fields(schema, ())
         found: Test | None = schema.derived[key]
         return found

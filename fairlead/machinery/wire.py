@@ -1,7 +1,7 @@
-"""Values that are more than their JSON type says: 32-bit integers, quantities, times, base64.
+"""Values with more rules than their JSON type has: 32-bit integers, quantities, times, base64.
 
-Go refuses a bad one while it decodes, so it is a 400 and not one cause of a 422, and what runs after decoding
-(defaults, rules) may rely on them.
+Go refuses a bad value while it decodes, so such a value is a 400 and not one cause of a 422. Code that runs after
+decoding (defaults, rules) may rely on valid values.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _EVERY_MONTH = re.compile(r"(?!0000)\d{4}-..-([01]\d|2[0-8])T[^+-]*Z", re.ASCII)
-"""Times in UTC on a day that every month of every year has, among those that the other expression accepts."""
+"""Accepts times in UTC on a day that every month of every year has, among those that the other expression accepts."""
 _LAYOUTS = {"date-time": "2006-01-02T15:04:05Z07:00", "date-time-micro": "2006-01-02T15:04:05.000000Z07:00"}
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/\r\n]")
 _SIMPLE_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i)?")
 
 
 def bad_value(info: TypeInfo, value: Any) -> str:
-    """What Go's decoder would say about a text that has the right JSON type; empty where it is fine."""
+    """Returns the error of Go's decoder for a text of the right JSON type; empty for a valid text."""
     if not isinstance(value, str):
         return ""
     if info.shape == "quantity":
@@ -103,4 +103,4 @@ def _good_base64(value: Any) -> bool:
 
 
 VALUES = Tests(_test)
-"""Asked about every object that the fast decoder lets through."""
+"""Tests every object that the fast decoder accepts."""

@@ -1,9 +1,9 @@
-"""YAML as JSON trees, read as Go's libraries read it: YAML 1.1 without base 60, and nothing that JSON has not.
+"""YAML as JSON trees, read as Go's libraries read it: YAML 1.1 without base 60, limited to the values of JSON.
 
 What must stay true: every document gives a tree of JSON values or a ValueError (`yaml.YAMLError` is turned into one).
-PyYAML's own constructors do not keep to that: `!!bool foo` is a KeyError to them, `!!int ""` an IndexError, and
-`!!timestamp x` an AttributeError; and JSON lacks dates, sets and bytes. So scalars are constructed here, by the
-rules of go-yaml 2, and only nodes come from PyYAML. Keys that are numbers or booleans become texts.
+PyYAML's own constructors break that rule: they raise KeyError for `!!bool foo`, IndexError for `!!int ""`, and
+AttributeError for `!!timestamp x`; and JSON lacks dates, sets and bytes. So scalars are constructed here, by the rules
+of go-yaml 2, and only nodes come from PyYAML. Keys that are numbers or booleans become texts.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _TIME = re.compile(
     r"| [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?)?"
 )
 _LARGEST_WHOLE = 1e21
-"""Go writes floats from here on with an exponent, and a JSON decoder does not take such a number for an integer."""
+"""From here on Go writes floats with an exponent, and a JSON decoder does not accept such a number as an integer."""
 _MOST_DIGITS = 4000
 
 
 def load_yaml(text: bytes | str) -> Any:
-    """The first document as a JSON tree. Raises ValueError."""
-    import yaml  # heavy, and needed only if a user sends YAML
+    """Returns the first document as a JSON tree. Raises ValueError."""
+    import yaml  # slow to import, and needed only if a user sends YAML
 
     try:
         return yaml.load(text, Loader=loader())
@@ -60,7 +60,7 @@ def safe_loader() -> Any:
 
 @functools.cache
 def loader() -> Any:
-    """The loader class, made when YAML is first read."""
+    """Returns the loader class, made on the first use."""
     import yaml
 
     base: Any = safe_loader()

@@ -150,7 +150,7 @@ def test_a_tree_decodes_like_its_json() -> None:
 
 def test_any_other_json_is_parsed_or_refused() -> None:
     assert parse_json(b"[1]", what="patch") == [1]
-    with pytest.raises(StatusError, match="the patch provided is no JSON"):
+    with pytest.raises(StatusError, match="the patch provided is not valid JSON"):
         parse_json(b"[1", what="patch")
     with pytest.raises(StatusError, match="nested too deeply"):
         parse_json(b"[" * 100_000)
