@@ -1,1 +1,1 @@
-"""The kinds: one module each (shared types beside them), one `Kind(...)` value a kind, `KINDS` in `kinds.py`."""
+"""The kinds. Each kind has one module with one `Kind(...)` value; `kinds.py` lists them in `KINDS`."""

@@ -1,7 +1,7 @@
-"""The list of the built-in kinds: the one place that a new kind is entered.
+"""The list of the built-in kinds: the only place where a new kind is entered.
 
-A storage version stands before the other versions of its kind. What needs the kinds is handed a `Scheme`; it may hold
-more kinds than these, and others tomorrow.
+The storage version of a kind stands before its other versions. Code that needs kinds takes a `Scheme` as a parameter,
+because custom kinds come and go while the server runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is likely spoken behind a port of a Service, as the scheme of a URL."""
+"""Guesses the URL scheme behind a port of a Service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _DEFAULT = {"http": 80, "https": 443}
 
 
 def scheme_of(port: int, *, protocol: str = "TCP", name: str = "", app_protocol: str = "") -> str:
-    """By `appProtocol`, else by the port's name, else by its number."""
+    """Returns the scheme by `appProtocol`, else by the port's name, else by its number."""
     if protocol == "UDP":
         return "udp"
     for hint in (app_protocol.rpartition("/")[2], name.partition("-")[0]):
@@ -22,6 +22,6 @@ def scheme_of(port: int, *, protocol: str = "TCP", name: str = "", app_protocol:
 
 
 def url(scheme: str, host: str, port: int) -> str:
-    """The port is left out where the scheme says it."""
+    """Returns the URL, without the port if the port is the scheme's default."""
     place = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
     return place if _DEFAULT.get(scheme) == port else f"{place}:{port}"

@@ -13,12 +13,15 @@ from fairlead.api.meta.types import LabelSelector
 from fairlead.machinery.selectors import from_label_selector
 from fairlead.machinery.status import FieldError, StatusError, forbidden, invalid, not_supported
 
-# Upstream says "deployment" of replica sets too.
+# Upstream says "deployment" for replica sets too.
 _EMPTY = "empty selector is invalid for deployment"
 
 
 def workload_errors(selector: LabelSelector | None, template: PodTemplateSpec) -> Iterator[FieldError]:
-    """Of a selector and the template whose pods it must find. That there is a selector is marked on the field."""
+    """Yields errors of a selector and a template, and of a mismatch between them.
+
+    The marker `Required` on the field reports an absent selector.
+    """
     if selector is not None:
         yield from label_selector(selector, "spec.selector")
         if not selector.matchLabels and not selector.matchExpressions:

@@ -1,4 +1,4 @@
-"""What a client asks about its own permissions (authorization.k8s.io/v1)."""
+"""Reviews by which a client asks for its own permissions (authorization.k8s.io/v1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `scale` subresource (autoscaling/v1): how many replicas are wanted and are."""
+"""The `scale` subresource (autoscaling/v1): desired and observed number of replicas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantities inside objects: brought to their canonical text, compared, added up."""
+"""Quantities inside objects: canonical text, comparison and sums."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _canonical(text: str) -> str:
 
 
 def settle(amounts: dict[str, Amount]) -> None:
-    """Replaces every amount by its canonical text; what is none stays as it is, for the checks to name."""
+    """Replaces every amount by its canonical text. Invalid amounts stay unchanged; the checks report them."""
     for name, amount in amounts.items():
         amounts[name] = _canonical(str(amount))
 
@@ -31,7 +31,7 @@ def settled(amount: Amount) -> str:
 
 @lru_cache(maxsize=4096)
 def value(text: str) -> Fraction:
-    """The amount; nothing where the text is none."""
+    """Returns the amount, or 0 if the text is invalid."""
     try:
         return parse_quantity(text)
     except ValueError:

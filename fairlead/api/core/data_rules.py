@@ -1,4 +1,4 @@
-"""Checks that config maps and secrets share: keys, sizes, and that a sealed one does not change."""
+"""Checks that config maps and secrets share: keys, sizes, and immutability."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def key_errors(data: Mapping[str, str], path: str) -> Iterator[FieldError]:
 
 
 def settle_base64(data: dict[str, str]) -> None:
-    """Rewrites decoded values as Go encodes them: without line breaks, and with no bits set in the padding."""
+    """Rewrites base64 values as Go encodes them: without line breaks, and with zero bits in the padding."""
     for key, text in data.items():
         data[key] = binascii.b2a_base64(binascii.a2b_base64(text), newline=False).decode()
 

@@ -1,4 +1,4 @@
-"""The cells that many kinds' tables share."""
+"""Table columns that several kinds share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 3
 
 
 def since(text: str | None, now: Instant) -> str:
-    """How long ago a timestamp was; upstream's `translateTimestampSince`."""
+    """Returns the time since a timestamp in upstream's short form (`translateTimestampSince`)."""
     if not text:
         return UNKNOWN
     try:
@@ -59,7 +59,7 @@ REPLICAS: tuple[Column[Any], ...] = (
         doc="Number of pods whose Ready condition is True.",
     ),
 )
-"""Of what keeps a number of pods alike."""
+"""Columns of kinds that keep a number of pods."""
 
 
 def or_none(text: str) -> str:
@@ -67,12 +67,12 @@ def or_none(text: str) -> str:
 
 
 def render_labels(labels: Mapping[str, str]) -> str:
-    """`app=web,tier=front`, sorted."""
+    """Renders labels as `app=web,tier=front`, sorted by key."""
     return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
 
 
 def render_selector(selector: LabelSelector | None) -> str:
-    """`app=web,tier in (back,front)`, sorted by key, as `labels.Selector.String`."""
+    """Renders a selector as `app=web,tier in (back,front)`, sorted by key, like `labels.Selector.String`."""
     try:
         return str(from_label_selector(selector))
     except StatusError:
@@ -80,7 +80,7 @@ def render_selector(selector: LabelSelector | None) -> str:
 
 
 def first_few(texts: Iterable[str]) -> str:
-    """`a,b,c + 2 more...`"""
+    """Renders at most a few items, such as `a,b,c + 2 more...`."""
     found = list(texts)
     shown = ",".join(found[:_SHOWN])
     return f"{shown} + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else shown

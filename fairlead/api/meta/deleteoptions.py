@@ -1,4 +1,4 @@
-"""How an object is to be deleted (meta/v1)."""
+"""Options of a deletion request (meta/v1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a delete does to an object: pure decisions on decoded objects.
+"""Effects of a deletion on an object: pure decisions on decoded objects.
 
 Sources: upstream's `rest.BeforeDelete` and `deletionFinalizersForGarbageCollection`. An object is removed at once
-unless its kind gives it time (`Kind.grace_s`), it has finalizers, or its kind says that it waits (`Kind.holds_itself`).
+unless the kind has a grace period (`Kind.grace_s`), the object has finalizers, or the kind delays removal
+(`Kind.holds_itself`).
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ ORPHAN = "orphan"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`obj` is the object as it must be written instead of removed; None where nothing is to be written."""
+    """The object to write in place of a removal (`obj`); None if it is removed or unchanged."""
 
     remove: bool
     obj: Any = None
 
 
 def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Instant) -> Verdict:
-    """Whether the object goes now, or is marked and waits. Owns `obj`."""
+    """Decides if the object is removed now or marked for deletion. Modifies `obj`."""
     meta: ObjectMeta = obj.metadata
     before = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
     grace_s = kind.grace_s(obj, options.gracePeriodSeconds)
@@ -47,7 +48,7 @@ def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Ins
 
 
 def may_go(kind: Kind[Any], obj: Any) -> bool:
-    """Whether an object that was just updated is done waiting for its removal."""
+    """Returns true if an updated object has met all conditions for its removal."""
     meta: ObjectMeta = obj.metadata
     if meta.deletionTimestamp is None or meta.finalizers or meta.deletionGracePeriodSeconds:
         return False
@@ -55,7 +56,7 @@ def may_go(kind: Kind[Any], obj: Any) -> bool:
 
 
 def _set_grace(meta: ObjectMeta, grace_s: int, *, asked: bool, now: Instant) -> None:
-    """Marks the object; a later delete may only shorten the time it is given."""
+    """Marks the object for deletion. A later deletion can only shorten the grace period."""
     if meta.deletionTimestamp is None:
         meta.deletionTimestamp = render_time(Instant(now + grace_s))
         meta.deletionGracePeriodSeconds = grace_s
@@ -74,7 +75,7 @@ def _mark_immediate(meta: ObjectMeta, now: Instant) -> None:
 
 
 def _set_finalizers(meta: ObjectMeta, options: DeleteOptions) -> None:
-    """The garbage collector's two finalizers say how dependents are treated; a policy given replaces them."""
+    """Replaces the garbage collector's finalizers, which encode the treatment of dependents, if a policy is given."""
     policy = options.propagationPolicy
     if policy is None and options.orphanDependents is not None:
         policy = "Orphan" if options.orphanDependents else "Background"

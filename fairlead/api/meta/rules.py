@@ -1,4 +1,4 @@
-"""Checks that several kinds share. Each yields upstream's errors with the path it is given."""
+"""Checks that several kinds share. Each yields upstream's errors for the path passed in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def not_negative(value: int | None, path: str) -> Iterator[FieldError]:
 
 
 def missing(path: str, name: str) -> FieldError:
-    """Something is named that is not there: `Not found: "data"`."""
+    """Returns the error for a reference to an absent name: `Not found: "data"`."""
     return FieldError(path, "NotFound", name)
 
 
@@ -50,7 +50,7 @@ def ip_address(ip: str, path: str) -> Iterator[FieldError]:
 
 
 def dns_name(host: str, path: str) -> Iterator[FieldError]:
-    """Where a load balancer is reached by name."""
+    """Yields errors of a load balancer's host name."""
     for text in names.dns1123_subdomain(host):
         yield invalid(path, host, text)
     if not names.ip(host):
@@ -58,11 +58,11 @@ def dns_name(host: str, path: str) -> Iterator[FieldError]:
 
 
 _ODD_IPV4 = ("0.", "127.", "169.254.", "224.0.0.")
-"""What addresses begin with that are worth a look."""
+"""Prefixes of addresses that need a closer check."""
 
 
 def ordinary_ip(ip: str, path: str) -> Iterator[FieldError]:
-    """Of a valid address: it may not be one that means this host or this link."""
+    """Yields errors if a valid address is unspecified, loopback, link-local or link-local multicast."""
     if ":" not in ip and not ip.startswith(_ODD_IPV4):
         return
     address = unmapped(ipaddress.ip_address(ip))
@@ -93,7 +93,8 @@ def label_selector(selector: LabelSelector, path: str) -> Iterator[FieldError]:
 
 
 def requirement(operator: str, values: list[str], path: str, *, numeric: bool = False) -> Iterator[FieldError]:
-    """How many values an operator takes; `numeric` ones (`Gt`, `Lt`) exist in node selectors only."""
+    """Yields errors of the number of values for an operator. Only node selectors have the `numeric` operators `Gt`
+    and `Lt`."""
     match operator:
         case "In" | "NotIn":
             if not values:
@@ -110,7 +111,7 @@ def requirement(operator: str, values: list[str], path: str, *, numeric: bool = 
 
 
 def relative_path(target: str, path: str) -> Iterator[FieldError]:
-    """A path that stays below where it starts."""
+    """Yields errors of a path that is not relative or leaves its base directory."""
     if target.startswith("/"):
         yield invalid(path, target, "must be a relative path")
     yield from no_backsteps(target, path)
@@ -122,6 +123,6 @@ def no_backsteps(target: str, path: str) -> Iterator[FieldError]:
 
 
 def changed(old: object, new: object, path: str) -> Iterator[FieldError]:
-    """For what may never change and is no single field (`Immutable` marks those)."""
+    """Yields an error if the value changed; for values that are not one field (`Immutable` marks fields)."""
     if old != new:
         yield invalid(path, to_tree(new), "field is immutable")

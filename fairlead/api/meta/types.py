@@ -1,4 +1,4 @@
-"""What every object carries (`metav1`): names, labels, owners, versions. Source: apimachinery `meta/v1`."""
+"""Metadata that every object carries (`metav1`): names, labels, owners, versions. Source: apimachinery `meta/v1`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, SetList
 
 Time = Annotated[str, Format("date-time")]
-"""RFC 3339, kept as the text it travels as; `base.instant` converts."""
+"""RFC 3339, kept as the text of the wire format; `base.instant` converts."""
 MicroTime = Annotated[str, Format("date-time-micro")]
 Labels = dict[str, str]
 Int32 = Annotated[int, Format("int32")]
@@ -17,7 +17,7 @@ Int64 = Annotated[int, Format("int64")]
 Base64 = Annotated[str, Format("byte")]
 IntOrString = Annotated[int | str, Format("int-or-string")]
 Quantity = Annotated[str | int | float, Format("quantity")]
-"""An amount such as `100m` or `64Mi`; numbers are accepted and become texts when the object is defaulted."""
+"""Amount such as `100m` or `64Mi`; numbers are accepted and converted to text with the defaults."""
 Resources = dict[str, Quantity]
 Strings = Annotated[list[str], Atomic()]
 BY_NAME = ListMap(keys=("name",), patch_key="name")
@@ -25,15 +25,15 @@ BY_TYPE = ListMap(keys=("type",), patch_key="type")
 
 
 def empty_list() -> list[Any]:
-    """As a default factory: an empty list that is written as `[]` (msgspec leaves out what `list` makes)."""
+    """Default factory of a list that is written as `[]` if empty; msgspec omits the result of `list`."""
     return []
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A value inside an object. Attributes are the wire names; what equals its default is not written.
+    """Base of structs inside objects. Attributes have the names of the wire format; defaults are not written.
 
-    A field that upstream writes even when it is empty has a default factory (`int`, `str`, a record's type),
-    which msgspec never takes for a default.
+    A field that upstream writes even if it is empty has a default factory (`int`, `str`, a record's type), because
+    msgspec does not compare the results of such factories with the value.
     """
 
 
@@ -62,12 +62,12 @@ class ManagedFieldsEntry(Record):
     time: Annotated[Time, Doc("Time at which the manager last changed the set of its fields.")] | None = None
     fieldsType: Annotated[str, Doc("Format of the entry's field set; always FieldsV1.")] = ""
     fieldsV1: Annotated[msgspec.Raw, Doc("Set of the fields that the manager owns.")] = msgspec.Raw()
-    """Left as bytes: objects are read far oftener than anybody asks who owns what."""
+    """Kept as bytes, because most readers of an object do not need its field owners."""
     subresource: Annotated[str, Doc("Subresource through which the fields were set; empty for the object itself.")] = ""
 
 
 class ObjectMeta(Record):
-    """`resourceVersion` and `uid` are the server's; in the store `resourceVersion` is absent."""
+    """Metadata of an object. The server sets `resourceVersion` and `uid`; stored bytes have no `resourceVersion`."""
 
     resourceVersion: Annotated[
         str,
@@ -120,7 +120,7 @@ class ObjectMeta(Record):
 
 
 class Object(Record):
-    """A top-level object: `kind`, `apiVersion`, `metadata` come first on the wire."""
+    """Base of top-level objects: `kind`, `apiVersion` and `metadata` come first on the wire."""
 
     kind: Annotated[str, Doc("Kind of the object, in CamelCase; cannot be changed.")] = ""
     apiVersion: Annotated[str, Doc("API group and version of the schema in which the object is written.")] = ""
@@ -149,7 +149,7 @@ class LabelSelector(Record):
 
 
 class Condition(Record):
-    """`metav1.Condition`."""
+    """Observation about an object as one typed condition (`metav1.Condition`)."""
 
     type: Annotated[str, Doc("Type of the condition, in CamelCase or as `<domain>/<Name>`.")] = ""
     status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = ""
@@ -164,5 +164,5 @@ class Condition(Record):
 
 
 def controller_of(meta: ObjectMeta) -> OwnerReference | None:
-    """The one owner that manages the object, if any."""
+    """Returns the owner that manages the object, or None."""
     return next((ref for ref in meta.ownerReferences if ref.controller), None)

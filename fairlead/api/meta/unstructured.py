@@ -16,7 +16,7 @@ _HEADER = ("kind", "apiVersion", "metadata")
 
 
 class _Header(Object, forbid_unknown_fields=False):
-    """What is typed of any object."""
+    """The typed part of any object."""
 
 
 _decode_header = msgspec.json.Decoder(_Header).decode
@@ -24,9 +24,10 @@ _decode_tree = msgspec.json.Decoder(Tree).decode
 
 
 class Unstructured(Encodable):
-    """An object whose metadata is typed and whose other fields are JSON values.
+    """Object with typed metadata and JSON values in all other fields.
 
-    Fields are attributes of their wire names, as those of a struct are; a field that is absent is None."""
+    Fields are attributes with the names of the wire format, as in a struct; an absent field is None.
+    """
 
     __slots__ = ("apiVersion", "content", "kind", "metadata")
 
@@ -66,7 +67,7 @@ class Unstructured(Encodable):
 
 
 class UnstructuredCodec:
-    """Implements `Codec` for a schema as made by `object_schema`."""
+    """Implements `Codec` for a schema that `object_schema` returned."""
 
     strict = False
 
@@ -84,6 +85,6 @@ class UnstructuredCodec:
 
 
 def object_schema(name: str, fields: Iterable[Field], *, doc: str = "") -> Schema:
-    """Returns the schema of a kind's objects: kind, apiVersion and metadata, and the fields given."""
+    """Returns the schema of a kind's objects: kind, apiVersion, metadata, and the given fields."""
     header = [schema_of(Object).fields[name] for name in _HEADER]
     return Schema(name, doc=doc, fields={field.name: field for field in (*header, *fields)})

@@ -1,4 +1,4 @@
-"""A controller revision: a stored version of a workload's settings."""
+"""The ControllerRevision kind: a stored version of a workload's settings."""
 
 from __future__ import annotations
 

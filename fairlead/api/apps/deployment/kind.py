@@ -1,4 +1,4 @@
-"""A deployment: pods kept at a number and a version, changed gradually."""
+"""The Deployment kind: keeps a number of pods of one version and changes them gradually."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _ready(deployment: Deployment, _: Instant) -> str:
 
 
 def _changes_generation(old: Deployment, new: Deployment) -> bool:
-    """A Deployment's annotations reach its ReplicaSets, so upstream counts their changes too."""
+    """Returns true if the spec or the annotations changed; annotations count because they reach the ReplicaSets."""
     return old.spec != new.spec or old.metadata.annotations != new.metadata.annotations
 
 

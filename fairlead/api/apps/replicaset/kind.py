@@ -1,4 +1,4 @@
-"""A replica set: pods of one template kept at a number."""
+"""The ReplicaSet kind: keeps a number of pods of one template."""
 
 from __future__ import annotations
 

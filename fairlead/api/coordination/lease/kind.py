@@ -1,4 +1,4 @@
-"""A lease: a heartbeat, or who leads."""
+"""The Lease kind: heartbeats and leader election."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ LEASE = Kind(
     plural="leases",
     storage_path="leases",
     cached="object",
-    keeps_history=False,  # heartbeats are most writes of an idle cluster
+    keeps_history=False,  # heartbeats are the majority of writes in an idle cluster
     singular="lease",
     rules=_rules,
     columns=(

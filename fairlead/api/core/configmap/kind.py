@@ -1,4 +1,4 @@
-"""A config map: settings as texts under keys."""
+"""The ConfigMap kind: configuration values by key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses behind a service, in the old form that is still written for old clients."""
+"""The Endpoints kind: the legacy form of a service's addresses, still written for old clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event: what happened to an object, for people to read."""
+"""The Event kind of the core group: reports of occurrences, for people to read."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def _count(event: Event, _: Instant) -> int:
 
 
 def event_errors(event: Event) -> Iterator[FieldError]:
-    """Of an event in either form. Those with an `eventTime` are of the newer sort and must say more."""
+    """Yields errors of an event in either form. An event with an `eventTime` is of the newer form, which requires
+    more fields."""
     wanted, path = event.involvedObject.namespace, "involvedObject.namespace"
     if event.eventTime is None:
         # Events of objects without a namespace live in `default`.

@@ -1,4 +1,4 @@
-"""A namespace: where names are unique, and what goes when it goes."""
+"""The Namespace kind: a scope for names, deleted together with its objects."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _prepare_create(namespace: Namespace) -> Namespace:
 
 
 def _prepare_update(old: Namespace, new: Namespace) -> Namespace:
-    """The finalizers change through the subresource `finalize` alone."""
+    """Restores the old finalizers; only the `finalize` subresource may change them."""
     new.spec.finalizers = list(old.spec.finalizers)
     return new
 

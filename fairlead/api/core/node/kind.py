@@ -1,4 +1,4 @@
-"""A node: a machine (here: a network namespace with an agent) that runs pods."""
+"""The Node kind: a machine (here: a network namespace with a node agent) that runs pods."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def _transition(old: Node, new: Node) -> Iterator[FieldError]:
 
 
 def address_of(node: Node, kind: str) -> str:
-    """The node's first address of a type (`InternalIP`, `ExternalIP`, `Hostname`); empty where it has none."""
+    """Returns the node's first address of a type (`InternalIP`, `ExternalIP`, `Hostname`), or an empty text."""
     return next((a.address for a in node.status.addresses if a.type == kind), "")
 
 
@@ -294,7 +294,7 @@ NODE = Kind(
     storage_path="minions",
     cached="object",
     subresources=(Subresource("proxy", GroupVersionKind("", "v1", "NodeProxyOptions"), CONNECT),),
-    keeps_history=False,  # heartbeats are most writes of an idle cluster
+    keeps_history=False,  # heartbeats are the majority of writes in an idle cluster
     singular="node",
     short_names=("no",),
     namespaced=False,

@@ -1,4 +1,4 @@
-"""Where a pod may run: affinity, tolerations, spreading."""
+"""Scheduling rules of a pod: affinity, tolerations, topology spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of affinity, tolerations and spreading."""
+"""Checks of affinity, tolerations and topology spread."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What `kubectl get pods` shows: upstream's summary of a pod's state in one word.
+"""Columns of `kubectl get pods`, with upstream's summary of a pod's state in one word.
 
-The word is picked by rules that grew over years; they are kept as they are, because people and scripts know
-them: the phase first, then what the init containers do, then the last container with something to say.
+Upstream's rules for the word are kept in their order, because people and scripts know the results. The phase comes
+first, then the state of the init containers, then the last container with a reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FINAL = ("Succeeded", "Failed")
 class _Restarts:
     count: int = 0
     last: str = ""
-    """When a container last ended; RFC 3339 in UTC, so that texts compare as times do."""
+    """Time at which a container last ended, as RFC 3339 in UTC: such texts compare like times."""
 
     def add(self, status: ContainerStatus) -> None:
         self.count += status.restartCount
@@ -63,12 +63,12 @@ def summarize(pod: Pod) -> PodSummary:
 
 
 def is_sidecar(container: Container) -> bool:
-    """An init container that keeps running."""
+    """Returns true if the init container is a sidecar, which keeps running."""
     return container.restartPolicy == "Always"
 
 
 def _summarize_init(pod: Pod, sidecars: set[str], summary: PodSummary) -> bool:
-    """Whether the pod is still at its init containers."""
+    """Returns true if an init container of the pod has not finished."""
     for i, container in enumerate(pod.status.initContainerStatuses):
         summary.restarts.add(container)
         state = container.state

@@ -1,4 +1,4 @@
-"""Checks of a pod's containers, one by one and side by side."""
+"""Checks of each container of a pod, and of all containers together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 
 
 def container_list_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
-    """All three lists of containers of a pod spec."""
+    """Yields errors of the containers in all three lists of a pod spec."""
     grace_s = spec.terminationGracePeriodSeconds or 0
     volumes = {volume.name for volume in spec.volumes}
     if not spec.containers:

@@ -1,4 +1,4 @@
-"""What became of a container."""
+"""Status of a container."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a new pod gets on top of its defaults: a fresh status and a QoS class.
+"""Values that a new pod gets in addition to its defaults: an initial status and a QoS class.
 
-What upstream's admission adds (account, token, priority, tolerations) is added by `fairlead.apiserver.admission`.
+`fairlead.apiserver.admission` adds the values of upstream's admission: account, token, priority, tolerations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fairlead.api.core.pod.status import PodCondition, PodStatus
 from fairlead.api.core.pod.types import Pod
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-# Upstream's odd number: an hour, and seven seconds by which its own tokens are told from others.
+# An hour and seven seconds: upstream recognizes its own tokens by the odd number.
 _TOKEN_SECONDS = 3607
 _TOLERATION_SECONDS = 300
 _QOS_RESOURCES = ("cpu", "memory")
@@ -29,7 +29,7 @@ def prepare_pod(pod: Pod) -> Pod:
 
 
 def qos_class(spec: PodSpec) -> str:
-    """`Guaranteed`, `Burstable` or `BestEffort`, by the requests and limits of its containers."""
+    """Returns `Guaranteed`, `Burstable` or `BestEffort`, derived from the requests and limits of the containers."""
     if spec.resources is not None and (spec.resources.requests or spec.resources.limits):
         resources = [spec.resources]
     else:

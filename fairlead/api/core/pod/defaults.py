@@ -1,4 +1,4 @@
-"""Upstream's defaults of pods, and of the pod specs inside templates (which get fewer)."""
+"""Upstream's defaults of pods, and of the pod specs in templates, which get fewer defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MESSAGE_PATH = "/dev/termination-log"
 
 
 def default_pod_spec(spec: PodSpec) -> None:
-    """Of every pod spec, templates included."""
+    """Sets the defaults of every pod spec, including those of templates."""
     spec.restartPolicy = spec.restartPolicy or "Always"
     spec.dnsPolicy = spec.dnsPolicy or "ClusterFirst"
     spec.schedulerName = spec.schedulerName or "default-scheduler"
@@ -35,7 +35,7 @@ def default_pod_spec(spec: PodSpec) -> None:
 
 
 def default_own_spec(spec: PodSpec) -> None:
-    """What only a pod of its own gets, after `default_pod_spec`."""
+    """Sets the defaults that only pods get, after `default_pod_spec`."""
     if spec.enableServiceLinks is None:
         spec.enableServiceLinks = True
     for container in (*spec.initContainers, *spec.containers):

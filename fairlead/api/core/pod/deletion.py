@@ -1,4 +1,4 @@
-"""The time for which a deleted pod stays (upstream's pod strategy, `CheckGracefulDelete`)."""
+"""Grace period of a deleted pod (upstream's pod strategy, `CheckGracefulDelete`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container's environment: `env` and `envFrom`."""
+"""Environment variables of a container: `env` and `envFrom`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ports of its node that a pod takes: asked by the scheduler and by the node itself."""
+"""Ports of the node that a pod occupies; used by the scheduler and the node agent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from fairlead.api.core.pod.container import ContainerPort
 from fairlead.api.core.pod.kind import Pod
 
 HostPort = tuple[str, str, int]
-"""Address, protocol, port."""
+"""Address, protocol and port."""
 ANY_ADDRESS = "0.0.0.0"
 
 
 def long_running_ports(pod: Pod) -> Iterator[ContainerPort]:
-    """The ports of the containers that stay: the main ones and the sidecars."""
+    """Yields the ports of the containers that keep running: the main containers and the sidecars."""
     for container in pod.spec.containers:
         yield from container.ports
     for container in pod.spec.initContainers:
@@ -22,7 +22,7 @@ def long_running_ports(pod: Pod) -> Iterator[ContainerPort]:
 
 
 def host_ports(pod: Pod) -> frozenset[HostPort]:
-    """The ports of the node itself that the pod takes; on the host's network those are all its ports."""
+    """Returns the node ports that the pod occupies: all its ports if the pod uses the node's network."""
     found = set()
     for port in long_running_ports(pod):
         number = port.hostPort or (port.containerPort if pod.spec.hostNetwork else 0)
@@ -32,6 +32,6 @@ def host_ports(pod: Pod) -> frozenset[HostPort]:
 
 
 def clash(wanted: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
-    """Whether two pods with these ports cannot share a node. Every address stands for all of them."""
+    """Returns true if two pods with these ports cannot share a node; `0.0.0.0` conflicts with every address."""
     others = list(taken)
     return any(a[1:] == b[1:] and (a[0] == b[0] or ANY_ADDRESS in (a[0], b[0])) for a in wanted for b in others)

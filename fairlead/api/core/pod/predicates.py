@@ -1,4 +1,4 @@
-"""What a Pod's status says about it."""
+"""Predicates on a pod's status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def condition(pod: Pod, type: str) -> PodCondition | None:
 
 
 def is_ready(pod: Pod) -> bool:
-    # A plain loop: this is asked a thousand times for one change of a big workload.
+    # A plain loop, because one change of a large workload causes a thousand calls.
     for c in pod.status.conditions:
         if c.type == "Ready":
             return c.status == "True"

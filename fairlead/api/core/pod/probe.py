@@ -1,4 +1,4 @@
-"""What the node does to a container from outside: probes and lifecycle hooks."""
+"""Probes and lifecycle hooks, which the node agent runs against a container."""
 
 from __future__ import annotations
 

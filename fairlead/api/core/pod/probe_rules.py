@@ -23,7 +23,7 @@ _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 
 
 def container_probe_errors(container: Container, path: str, *, grace_s: int) -> Iterator[FieldError]:
-    """Of a container that keeps running."""
+    """Yields errors of the probes and hooks of a container that keeps running."""
     if (lifecycle := container.lifecycle) is not None:
         for name in ("postStart", "preStop"):
             if (handler := getattr(lifecycle, name)) is not None:
@@ -38,7 +38,7 @@ def container_probe_errors(container: Container, path: str, *, grace_s: int) -> 
 
 
 def init_probe_errors(container: Container, path: str) -> Iterator[FieldError]:
-    """Of an init container that runs to its end: nobody would look."""
+    """Yields errors of probes and hooks on an init container that runs to its end: they would have no effect."""
     for name in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
         if getattr(container, name) is not None:
             yield forbidden(f"{path}.{name}", "may not be set for init containers without restartPolicy=Always")
@@ -80,6 +80,6 @@ def _action_errors(action: object, path: str, grace_s: int) -> Iterator[FieldErr
             text = f"must be non-negative and less than terminationGracePeriodSeconds ({grace_s})"
             yield invalid(path, action.seconds, text)
         case ExecAction():
-            pass  # its command is marked as required
+            pass  # the marker `Required` on its command reports a missing one
         case _:
             pass

@@ -49,7 +49,8 @@ def _name_errors(name: str, path: str) -> Iterator[FieldError]:
 
 
 def _overcommit_errors(name: str, amount: Amount, limit: Amount | None, path: str) -> Iterator[FieldError]:
-    """Cpu, memory and storage may be limited above what is requested; all else must be given as requested."""
+    """Yields errors of requests and limits. Only cpu, memory and storage may have limits above the requests; all
+    other resources need equal values."""
     strict = "/" in name or name.startswith(_HUGE)
     if limit is None:
         if strict:

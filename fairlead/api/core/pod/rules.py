@@ -1,4 +1,4 @@
-"""Checks of pods, and of the pod specs inside templates: what is wrong, and what an update may not change."""
+"""Checks of pods and of the pod specs in templates, and of changes by an update."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fairlead.machinery.metadata import check_annotations, check_labels
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
 
 MIRROR = "kubernetes.io/config.mirror"
-"""Annotation of a Pod that stands for a static Pod of its node."""
+"""Annotation of a mirror pod, which represents a static pod of its node."""
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-"""Annotation that says which Pods of a ReplicaSet go first: the cheapest."""
+"""Annotation with the deletion cost of a pod: a ReplicaSet deletes pods with lower costs first."""
 _MAX_NAMESERVERS = 3
 _MAX_HOSTNAME = 64
 _FROZEN = (
@@ -41,7 +41,7 @@ def pod_errors(pod: Pod) -> Iterator[FieldError]:
 
 
 def deletion_cost(text: str) -> int | None:
-    """The number in the annotation; None if it is no 32-bit integer in its plainest form."""
+    """Returns the number in the annotation; None unless the text is a 32-bit integer in canonical form."""
     if text[:1] == "+" or (text[:1] == "0" and text != "0"):
         return None
     try:
@@ -115,7 +115,7 @@ _IPC_SYSCTLS = frozenset(
         *("kernel.msg", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni"),
     }
 )
-"""Settings of the IPC namespace (ipc_namespaces(7)), beside those below fs.mqueue."""
+"""Parameters of the IPC namespace (ipc_namespaces(7)), besides those below fs.mqueue."""
 
 
 def _sysctl_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
@@ -175,7 +175,7 @@ def pod_transition(old: Pod, new: Pod) -> Iterator[FieldError]:
 
 
 def _new_addresses(old: Pod, new: Pod) -> Iterator[FieldError]:
-    """Errors of a status's addresses; those that it had before may stay."""
+    """Yields errors of the status's addresses; addresses of the old status are not checked again."""
     known, ips = _addresses(old), _addresses(new)
     for i, ip in enumerate(ips):
         if ip not in known:
@@ -221,7 +221,7 @@ def _toleration_changes(before: list[Toleration], after: list[Toleration]) -> It
 
 
 def _without_mutable(before: PodSpec, after: PodSpec) -> PodSpec:
-    """The old spec with the new one's values wherever an update may change them."""
+    """Returns the old spec with the new spec's values of all fields that an update may change."""
     grace_s = before.terminationGracePeriodSeconds
     may_change_grace = grace_s is not None and grace_s < 0 and after.terminationGracePeriodSeconds == 1
     gated = bool(before.schedulingGates)

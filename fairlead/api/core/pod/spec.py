@@ -1,4 +1,4 @@
-"""What a pod is to be, and the template that workloads make pods from."""
+"""Desired state of a pod, and the template from which workloads create pods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a pod."""
+"""Status of a pod."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The part of the pod that workloads use: defaults, checks, warnings and columns of a pod template.
+"""The interface of pod templates for workloads: defaults, checks, warnings and columns.
 
-Other kinds import this module and the pod's types, and none of the modules with its rules.
+Other kinds import only this module and the types of pods, none of the modules with rules.
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ TEMPLATE: tuple[Column[Any], ...] = (
     Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
     Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
 )
-"""The columns of kinds that make pods from a template and find them by a selector."""
+"""Columns of kinds that create pods from a template and select them by labels."""

@@ -1,4 +1,4 @@
-"""The token, the cluster's CA and the namespace as files in a pod's containers, as upstream's admission mounts them."""
+"""API token, CA certificate and namespace as files in a pod's containers, as upstream's admission adds them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fairlead.api.core.pod.volume_projected import (
 )
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-# Upstream's odd number: an hour, and seven seconds by which its own tokens are told from others.
+# An hour and seven seconds: upstream recognizes its own tokens by the odd number.
 _TOKEN_SECONDS = 3607
 
 

@@ -1,4 +1,4 @@
-"""Whether a pod puts up with a node's taint. Source: the documentation of taints and tolerations."""
+"""Matching of tolerations and taints. Source: the documentation of taints and tolerations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from fairlead.api.core.pod.affinity import Toleration
 
 
 def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    """An empty key with `Exists` tolerates every key; an empty effect every effect."""
+    """Returns true if the toleration matches the taint. An empty key with `Exists` matches every key; an empty effect
+    matches every effect."""
     if toleration.effect and toleration.effect != taint.effect:
         return False
     if toleration.key and toleration.key != taint.key:
@@ -20,5 +21,5 @@ def tolerates(toleration: Toleration, taint: Taint) -> bool:
 
 
 def untolerated(tolerations: Sequence[Toleration], taints: Iterable[Taint]) -> Taint | None:
-    """The first taint that nothing tolerates."""
+    """Returns the first taint that no toleration matches, or None."""
     return next((taint for taint in taints if not any(tolerates(t, taint) for t in tolerations)), None)

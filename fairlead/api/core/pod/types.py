@@ -1,4 +1,4 @@
-"""A pod: containers that share a network and run on one node."""
+"""The structs of the Pod kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pod's volumes, and the sources that a node serves by itself."""
+"""Volumes of a pod, and the sources that need no external storage."""
 
 from __future__ import annotations
 

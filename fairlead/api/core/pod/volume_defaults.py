@@ -20,7 +20,7 @@ SOURCES = tuple(name for name in Volume.__struct_fields__ if name != "name")
 
 
 def source_of(volume: Volume) -> Record | None:
-    """The first source that is set."""
+    """Returns the first source that is set, or None."""
     return next((source for name in SOURCES if (source := getattr(volume, name)) is not None), None)
 
 
@@ -94,7 +94,7 @@ def _default_network(source: Record) -> None:
 
 
 def pull_policy(image: str) -> str:
-    """`Always` for what moves (`latest`, said or meant), else `IfNotPresent`."""
+    """Returns `Always` for images with tag `latest`, or with neither tag nor digest; else `IfNotPresent`."""
     name, _, digest = image.partition("@")
     _, colon, tag = name.rpartition("/")[2].partition(":")
     moves = tag == "latest" if colon or digest else bool(image)

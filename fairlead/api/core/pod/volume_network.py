@@ -1,4 +1,4 @@
-"""Volumes on disks and file servers elsewhere. Accepted and kept; no node here mounts them."""
+"""Volumes on disks and file servers. The API stores them; the nodes do not mount them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes whose files come from the API: ConfigMap, Secret, downward API, projected."""
+"""Volumes with files from the API: ConfigMap, Secret, downward API, projected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pod, or a template of pods, is warned of."""
+"""Warnings about pods and pod templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replication controller: what replica sets grew out of. Its selector is a plain map, and follows the template."""
+"""The ReplicationController kind, the predecessor of ReplicaSet with a plain map as selector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret: settings kept apart from the rest, base64 on the wire."""
+"""The Secret kind: confidential values, base64 on the wire."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Secret(Object):
 
 
 def _default(secret: Secret) -> Secret:
-    """`stringData` is for writing only: it becomes `data`, and wins over it."""
+    """Moves `stringData` into `data`, replacing equal keys; `stringData` is write-only."""
     secret.type = secret.type or "Opaque"
     settle_base64(secret.data)
     for key, text in secret.stringData.items():
@@ -45,7 +45,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
-"""The keys that a secret of a type must have."""
+"""Keys that a secret must have, by its type."""
 _ACCOUNT = "kubernetes.io/service-account.name"
 
 

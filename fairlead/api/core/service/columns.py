@@ -1,4 +1,4 @@
-"""What `kubectl get services` shows."""
+"""Columns of `kubectl get services`."""
 
 from __future__ import annotations
 

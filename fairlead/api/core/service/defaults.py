@@ -1,6 +1,6 @@
-"""Upstream's defaults of services, and what an update carries over from the service as it was.
+"""Upstream's defaults of services, and the values that an update keeps from the old service.
 
-The address families are the cluster's matter: `service_families` fills them in.
+`families.complete_families` sets the address families, because they depend on the cluster.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _default_affinity(spec: ServiceSpec) -> None:
 
 
 def prepare_new_service(service: Service) -> Service:
-    """Old clients know only the first of the two fields that say the address."""
+    """Fills `clusterIPs` from `clusterIP`, because old clients set only `clusterIP`."""
     spec = service.spec
     if spec.clusterIP and not spec.clusterIPs:
         spec.clusterIPs = [spec.clusterIP]
@@ -58,7 +58,7 @@ def prepare_new_service(service: Service) -> Service:
 
 
 def prepare_service_update(old: Service, new: Service) -> Service:
-    """Gives back what was allocated and not repeated; drops what the new type has no use for and nobody changed."""
+    """Restores allocated values that the update omits; drops unchanged values that the new type does not use."""
     _normalize_cluster_ips(old.spec, new.spec)
     _carry_over(old.spec, new.spec)
     _drop_unused(old.spec, new.spec)
@@ -66,7 +66,7 @@ def prepare_service_update(old: Service, new: Service) -> Service:
 
 
 def _normalize_cluster_ips(old: ServiceSpec, new: ServiceSpec) -> None:
-    """`clusterIP` and `clusterIPs` say the same twice; old clients change only the first."""
+    """Makes `clusterIP` and `clusterIPs` consistent, because old clients change only `clusterIP`."""
     if old.clusterIPs and not new.clusterIPs and old.clusterIP == new.clusterIP:
         new.clusterIPs = list(old.clusterIPs)
     if old.clusterIP != new.clusterIP and old.clusterIPs == new.clusterIPs:

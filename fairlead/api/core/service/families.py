@@ -1,7 +1,7 @@
-"""The address families of a service: what is filled in, and what a cluster's families do not allow.
+"""Address families of a service: defaults, and checks against the cluster's families.
 
-Not part of the defaults, because the answer depends on the cluster and on the service as it was before an update.
-Nobody's families change by themselves: only a policy, or families or addresses that were added or taken away, do it.
+They are separate from the other defaults, because they depend on the cluster and on the old service. The families of
+a service change only if an update changes the policy, the families or the addresses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _OTHER = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 
 def complete_families(old: Service | None, new: Service, families: Sequence[str]) -> list[FieldError]:
-    """Fills in `ipFamilyPolicy` and `ipFamilies` of a service in a cluster of these families, the first being its
-    own. What is wrong with the addresses themselves is left to the rules, which say it along with all else."""
+    """Sets `ipFamilyPolicy` and `ipFamilies`; `families` are the cluster's, the primary one first. Invalid addresses
+    are left to the rules, which report them together with all other errors."""
     spec, before = new.spec, old.spec if old is not None else None
     if not needs_cluster_ip(spec) or (before is not None and _as_before(before, spec)):
         return []
@@ -46,7 +46,8 @@ def complete_families(old: Service | None, new: Service, families: Sequence[str]
 
 
 def _as_before(before: ServiceSpec, spec: ServiceSpec) -> bool:
-    """A service that prefers both families stays as it is when the cluster gets or loses one."""
+    """Returns true if the families stay as they are. A service with PreferDualStack keeps them if the cluster gains
+    or loses a family."""
     return (
         spec.ipFamilyPolicy == _PREFER
         and before.ipFamilyPolicy in (None, _PREFER)
@@ -56,7 +57,8 @@ def _as_before(before: ServiceSpec, spec: ServiceSpec) -> bool:
 
 
 def _released(before: ServiceSpec, spec: ServiceSpec) -> Iterator[FieldError]:
-    """SingleStack alone lets go of the second address; anything else may not lose it unsaid."""
+    """Drops the second address if the policy became SingleStack; otherwise yields an error for each list that lost an
+    entry."""
     if spec.ipFamilyPolicy == _SINGLE:
         if before.clusterIPs == spec.clusterIPs:
             spec.clusterIPs = spec.clusterIPs[:1]

@@ -1,4 +1,4 @@
-"""What a Service's spec says about itself. Imports nothing, so that DNS can ask the same of its small form."""
+"""Predicates on a Service's spec, typed by protocols so that DNS can use them with its reduced form of a spec."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AFFINITY_TIMEOUT_S = 10800
 """Upstream's default of `sessionAffinityConfig.clientIP.timeoutSeconds`."""
 TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
-"""The annotations, old and new, that ask for hints by the nodes' CPUs."""
+"""Annotations, old and new, that request topology hints in proportion to the nodes' CPUs."""
 
 
 class Addressed(Protocol):
@@ -47,7 +47,7 @@ def is_headless(spec: Addressed) -> bool:
 
 
 def needs_node_ports(spec: Exposed) -> bool:
-    """Returns whether each port is to have a node port."""
+    """Returns true if each port needs a node port."""
     return spec.type == "NodePort" or (spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is not False)
 
 
@@ -56,7 +56,7 @@ def may_have_node_ports(spec: Exposed) -> bool:
 
 
 def needs_health_port(spec: Exposed) -> bool:
-    """Returns whether load balancers ask each node, on a port for that purpose, if the node has endpoints."""
+    """Returns true if load balancers check each node for local endpoints on a port for health checks."""
     return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
 
 

@@ -1,4 +1,4 @@
-"""Checks of services: what is wrong with one, and what an update may not change."""
+"""Checks of services and of changes by an update."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _repeated_ports(spec: ServiceSpec) -> Iterator[FieldError]:
 
 
 def _port_key(port: ServicePort) -> dict[str, Any]:
-    """Upstream shows a port of its inner form with all but protocol and number blanked."""
+    """Renders a port as upstream's errors show the internal type: only protocol and number are filled."""
     return {
         "Name": "",
         "Protocol": port.protocol,
@@ -237,7 +237,7 @@ def service_transition(old: Service, new: Service) -> Iterator[FieldError]:
     before, after = old.spec, new.spec
     if needs_cluster_ip(before) and needs_cluster_ip(after):
         yield from _pinned(before.clusterIPs, after.clusterIPs, "spec.clusterIPs", "clusterIP")
-        # They are filled in, except where the addresses are wrong, which is said then.
+        # The families are absent only if the addresses are invalid, which `cluster_ip_errors` reports.
         if after.ipFamilies and not (is_headless(before) and not before.selector):
             yield from _pinned(before.ipFamilies, after.ipFamilies, "spec.ipFamilies", "ipFamily")
     checked = needs_health_port(before) and needs_health_port(after)
@@ -248,7 +248,7 @@ def service_transition(old: Service, new: Service) -> Iterator[FieldError]:
 
 
 def _pinned(before: list[str], after: list[str], path: str, what: str) -> Iterator[FieldError]:
-    """The first value stays; the second may come and go, but not change."""
+    """Yields errors if the first value changes. The second may be added or removed, but not changed."""
     if before and not after:
         yield invalid(f"{path}[0]", after, f"primary {what} can not be unset")
     elif before and before[0] != after[0]:

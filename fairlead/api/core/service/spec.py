@@ -1,4 +1,4 @@
-"""What a service is to be."""
+"""Desired state of a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service: one stable address in front of a changing group of pods."""
+"""The structs of the Service kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is worth a warning about a service that is otherwise fine."""
+"""Warnings about services that are valid but probably wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def service_warnings(service: Service) -> Iterator[str]:
         yield f"annotation {TOPOLOGY_HINTS} is deprecated, please use {TOPOLOGY_MODE} instead"
     yield from _form_warnings(spec)
     if spec.type == "ExternalName":
-        # Upstream says it of externalIPs only; ports and a selector are what people write and then wonder about.
+        # Upstream warns only for externalIPs. Ports and a selector are included here, because people set them and
+        # expect an effect.
         for name in ("ports", "selector", "externalIPs"):
             if getattr(spec, name):
                 yield f"spec.{name} {_IGNORED}"
@@ -42,7 +43,7 @@ def _headless_warnings(spec: ServiceSpec) -> Iterator[str]:
 
 
 def _form_warnings(spec: ServiceSpec) -> Iterator[str]:
-    """Addresses and ranges that mean what they say, but are not written as one should."""
+    """Yields warnings for addresses and ranges that are valid but not in canonical form."""
     addresses = [(f"spec.clusterIPs[{i}]", ip) for i, ip in enumerate(spec.clusterIPs) if ip != NO_IP]
     addresses += [(f"spec.externalIPs[{i}]", ip) for i, ip in enumerate(spec.externalIPs)]
     addresses.append(("spec.loadBalancerIP", spec.loadBalancerIP))

@@ -1,4 +1,4 @@
-"""A service account: who a pod is to the API."""
+"""The ServiceAccount kind: the identity of a pod's processes in the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses behind a service, in slices that change one at a time."""
+"""The EndpointSlice kind: the addresses of a service, in slices that are written separately."""
 
 from __future__ import annotations
 

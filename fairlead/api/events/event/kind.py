@@ -1,4 +1,4 @@
-"""Events as `events.k8s.io/v1` shows them: the same objects as the core group's, under newer names."""
+"""The Event kind of `events.k8s.io/v1`: the core group's objects with newer field names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RENAMED = {
     "regarding": "involvedObject",
     "reportingController": "reportingComponent",
 }
-"""Our fields' names in the core group; the others are called the same."""
+"""Field names of the core group that differ from those of events.k8s.io."""
 
 
 class Event(Object):
@@ -65,7 +65,7 @@ class Event(Object):
 
 
 def to_core(event: Event) -> core.Event:
-    """The object as it is kept."""
+    """Returns the object in the storage version (core/v1)."""
     fields = {_RENAMED.get(name, name): getattr(event, name) for name in event.__struct_fields__}
     return core.Event(**fields)
 
@@ -75,12 +75,12 @@ def from_core(event: core.Event) -> Event:
 
 
 def _rules(event: Event) -> Iterator[FieldError]:
-    """What is true of both forms: upstream names the fields as the core group does."""
+    """Yields the errors of both forms, with the core group's field names, as upstream does."""
     yield from core.event_errors(to_core(event))
 
 
 def _create_rules(event: Event) -> Iterator[FieldError]:
-    """What a new event of this form must be like, on top of the rules."""
+    """Yields errors of a new event that apply to this form only."""
     yield from _series_errors(event)
     if event.eventTime is None:
         yield required("eventTime")
@@ -102,7 +102,7 @@ def _series_errors(event: Event) -> Iterator[FieldError]:
 
 
 def _transition(old: Event, new: Event) -> Iterator[FieldError]:
-    """Only the series of an event goes on; upstream's order of fields."""
+    """Yields errors if an update changes anything but the series. The order of fields is upstream's."""
     if old.series != new.series:
         yield from _series_errors(new)
     for name in _FIXED:
@@ -129,7 +129,7 @@ _CORE_PATHS = {name: path for name, path in _RENAMED.items() if name != "reporti
 
 
 def _viewed(column: Column[core.Event]) -> Column[Event]:
-    """The column of the core group's table, for our form."""
+    """Returns the column of the core group's table, applied to this form."""
     return Column(
         column.name,
         lambda event, now: column.cell(to_core(event), now),

@@ -1,4 +1,4 @@
-"""An ingress: which HTTP requests go to which service. Stored and checked; nothing here serves it yet."""
+"""The Ingress kind. The API stores and checks ingresses; no controller serves them yet."""
 
 from __future__ import annotations
 

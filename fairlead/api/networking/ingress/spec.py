@@ -1,4 +1,4 @@
-"""What an ingress is to be."""
+"""Desired state of an ingress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ingress: which HTTP requests go to which service."""
+"""The structs of the Ingress kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ingress class: which controller is to serve the ingresses that name it."""
+"""The IngressClass kind: names the controller of the ingresses that refer to the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An IP address that somebody holds: a Service's cluster IP, or one that another controller took by hand."""
+"""The IPAddress kind: an allocated address, such as a Service's cluster IP or one reserved by another controller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairlead.machinery.status import FieldError, invalid, required
 FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
 ALLOCATOR = "ipallocator.k8s.io"
-"""Who manages the addresses of Services."""
+"""Value of the managed-by label on addresses of Services."""
 
 
 class ParentReference(Record):

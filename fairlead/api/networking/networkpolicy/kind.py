@@ -1,4 +1,4 @@
-"""A network policy: which traffic pods may have. Stored and checked; nothing here filters packets yet."""
+"""The NetworkPolicy kind. The API stores and checks policies; no component filters packets yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service CIDR: a range that cluster IPs come from. The one named `kubernetes` is made at the first start."""
+"""The ServiceCIDR kind: a range for cluster IPs. The first start creates the one named `kubernetes`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A priority class: a name for how important pods are.
+"""The PriorityClass kind: a name for a priority of pods.
 
 Source of the rules and their texts: upstream's validation of PriorityClass.
 """
@@ -73,7 +73,7 @@ def _rules(found: PriorityClass) -> Iterator[FieldError]:
 
 
 def _system_problem(found: PriorityClass) -> str:
-    """Returns why the object differs from the system's class of its name; empty if it does not."""
+    """Returns the difference between the object and the system's class of its name; empty if they are equal."""
     name = found.metadata.name
     value = next((value for known, value, _ in SYSTEM_CLASSES if known == name), None)
     if value is None:
@@ -100,7 +100,7 @@ PRIORITY_CLASS = Kind(
     short_names=("pc",),
     namespaced=False,
     generation=True,
-    changes_generation=lambda old, new: False,  # upstream sets 1 and never counts on
+    changes_generation=lambda old, new: False,  # upstream sets 1 and does not count updates
     initial=_initial,
     undeletable={name: "this is a system priority class and cannot be deleted" for name, _, _ in SYSTEM_CLASSES},
     columns=(
