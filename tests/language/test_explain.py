@@ -10,6 +10,8 @@ import pytest
 from fairlead.api.kinds import KINDS
 from fairlead.machinery.openapi_meta import META_COMPONENTS
 from fairlead.machinery.openapi_schema import SCALARS, Names, components_for
+from fairlead.machinery.schema import schema_of
+from fairlead.node.pods.ignored import IGNORED
 from tests.language.explain import QUESTIONS, Explained, explained, median_words
 
 _PRONOUN = re.compile(r"(It|Its|They|Their|This|That|These|Those)\b")
@@ -58,3 +60,8 @@ def test_explain_texts_have_a_median_of_nine_words_or_more() -> None:
 @pytest.mark.parametrize("said", ["somebody", "nobody", "whoever", "for ever", "unless given"])
 def test_explain_texts_avoid_the_banned_idioms(said: str) -> None:
     assert [text for text in ALL if said in text.text.lower()] == []
+
+
+def test_the_text_of_a_field_that_nodes_ignore_says_so() -> None:
+    fields = [schema_of(type).fields[name] for type, names in IGNORED.items() for name in names]
+    assert [field.name for field in fields if "ignore" not in field.doc] == []

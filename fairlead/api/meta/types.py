@@ -105,7 +105,7 @@ class ObjectMeta(Record):
     ownerReferences: Annotated[
         list[OwnerReference],
         ListMap(keys=("uid",), patch_key="uid"),
-        Doc("Objects that the object depends on; it is deleted after all owners are gone."),
+        Doc("Objects that the object depends on; the object is deleted after all owners are gone."),
     ] = []
     finalizers: Annotated[
         list[str],

@@ -50,9 +50,15 @@ class ResourceRequirements(Record):
     claims: Annotated[
         list[ResourceClaim],
         ListMap(keys=("name",)),
-        Doc("Entries of the pod's resourceClaims that the container uses."),
+        Doc("Entries of the pod's resourceClaims that the container uses; ignored by Fairlead's nodes."),
     ] = []
-    limits: Annotated[Resources, Doc("Maximum amounts of resources that the container may use, by resource name.")] = {}
+    limits: Annotated[
+        Resources,
+        Doc(
+            "Maximum amounts of resources that the container may use, by resource name; Fairlead's nodes "
+            "ignore limits at run time."
+        ),
+    ] = {}
     requests: Annotated[
         Resources, Doc("Amounts of resources that are reserved for the container on its node; default: the limits.")
     ] = {}
@@ -83,14 +89,16 @@ class VolumeMount(Record):
     mountPath: Annotated[
         str, Required(), Doc("Path in the container at which the volume is mounted; may not contain a colon.")
     ] = ""
-    bindMountOptions: Annotated[list[str], SetList(), Doc("Options of the bind mount: noexec, nodev or nosuid.")] = []
+    bindMountOptions: Annotated[
+        list[str], SetList(), Doc("Options of the bind mount: noexec, nodev or nosuid; ignored by Fairlead's nodes.")
+    ] = []
     mountPropagation: (
         Annotated[
             str,
             OneOf("None", "HostToContainer", "Bidirectional"),
             Doc(
-                "Propagation of later mounts between node and container: None (default), HostToContainer or "
-                "Bidirectional."
+                "Propagation of later mounts: None (default), HostToContainer or Bidirectional; Fairlead's nodes "
+                "ignore all but None."
             ),
         ]
         | None
@@ -100,7 +108,10 @@ class VolumeMount(Record):
         Annotated[
             str,
             OneOf("Disabled", "IfPossible", "Enabled"),
-            Doc("Read-only state of mounts below a read-only mount: Disabled (default), IfPossible or Enabled."),
+            Doc(
+                "Read-only state of mounts below a read-only mount: Disabled (default), IfPossible or Enabled, "
+                "which Fairlead's nodes ignore."
+            ),
         ]
         | None
     ) = None
@@ -169,7 +180,8 @@ class Container(Record):
             str,
             OneOf("Always", "OnFailure", "Never"),
             Doc(
-                "Restart policy of the container in place of the pod's; Always turns an init container into a sidecar."
+                "Restart policy of the container in place of the pod's; Always turns an init container into a "
+                "sidecar, other values are ignored by Fairlead's nodes."
             ),
         ]
         | None
@@ -177,7 +189,10 @@ class Container(Record):
     restartPolicyRules: Annotated[
         list[ContainerRestartRule],
         Atomic(),
-        Doc("Rules, checked in order, that restart the container by exit code in place of `restartPolicy`."),
+        Doc(
+            "Rules, checked in order, that restart the container by exit code in place of `restartPolicy`; "
+            "ignored by Fairlead's nodes."
+        ),
     ] = []
     securityContext: (
         Annotated[
@@ -209,7 +224,7 @@ class Container(Record):
     volumeDevices: Annotated[
         list[VolumeDevice],
         ListMap(keys=("devicePath",), patch_key="devicePath"),
-        Doc("Block devices that the container uses, by volume."),
+        Doc("Block devices that the container uses, by volume; ignored by Fairlead's nodes."),
     ] = []
     volumeMounts: Annotated[
         list[VolumeMount],

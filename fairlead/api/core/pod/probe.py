@@ -30,7 +30,7 @@ class HTTPGetAction(Record):
         list[HTTPHeader], Atomic(), Doc("Header fields of the request; repeated names are allowed.")
     ] = []
     path: Annotated[str, Doc("Path of the request; default /.")] = ""
-    protocol: Annotated[str, Doc("HTTP version of the request.")] = ""
+    protocol: Annotated[str, Doc("HTTP version of the request; ignored by Fairlead's nodes, which use HTTP/1.1.")] = ""
     scheme: Annotated[
         str,
         OneOf("HTTP", "HTTPS"),
@@ -95,9 +95,7 @@ class LifecycleHandler(Record):
     exec: Annotated[ExecAction, Doc("Command that runs in the container.")] | None = None
     httpGet: Annotated[HTTPGetAction, Doc("HTTP GET request to the container.")] | None = None
     sleep: Annotated[SleepAction, Doc("Pause of a fixed number of seconds.")] | None = None
-    tcpSocket: (
-        Annotated[TCPSocketAction, Doc("TCP connection to the container; deprecated and without effect.")] | None
-    ) = None
+    tcpSocket: Annotated[TCPSocketAction, Doc("TCP connection to the container; deprecated and ignored.")] | None = None
 
 
 class Lifecycle(Record):

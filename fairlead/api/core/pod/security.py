@@ -64,12 +64,20 @@ class Capabilities(Record):
 class SecurityContext(Record):
     allowPrivilegeEscalation: (
         Annotated[
-            bool, Doc("Set to false to forbid processes to gain more privileges than their parent (no_new_privs).")
+            bool,
+            Doc(
+                "Set to false to forbid processes to gain more privileges than their parent (no_new_privs); "
+                "Fairlead's nodes always forbid this and ignore true."
+            ),
         ]
         | None
     ) = None
     appArmorProfile: (
-        Annotated[AppArmorProfile, Doc("AppArmor profile of the container; overrides the pod's profile.")] | None
+        Annotated[
+            AppArmorProfile,
+            Doc("AppArmor profile of the container; overrides the pod's profile. Fairlead's nodes ignore the field."),
+        ]
+        | None
     ) = None
     capabilities: (
         Annotated[Capabilities, Doc("Linux capabilities to add and to remove; default: the runtime's set.")] | None
@@ -82,7 +90,9 @@ class SecurityContext(Record):
     ) = None
     procMount: (
         Annotated[
-            str, OneOf("Default", "Unmasked"), Doc("Type of the /proc mount: Default (some paths masked) or Unmasked.")
+            str,
+            OneOf("Default", "Unmasked"),
+            Doc("Type of the /proc mount: Default (some paths masked) or Unmasked, which Fairlead's nodes ignore."),
         ]
         | None
     ) = None
@@ -100,13 +110,24 @@ class SecurityContext(Record):
         Annotated[UserId, Doc("User id of the container's process; default: the pod's, else the image's.")] | None
     ) = None
     seLinuxOptions: (
-        Annotated[SELinuxOptions, Doc("SELinux labels of the container; override the pod's labels.")] | None
+        Annotated[
+            SELinuxOptions,
+            Doc("SELinux labels of the container; override the pod's labels. Fairlead's nodes ignore the field."),
+        ]
+        | None
     ) = None
     seccompProfile: (
-        Annotated[SeccompProfile, Doc("Seccomp profile of the container; overrides the pod's profile.")] | None
+        Annotated[
+            SeccompProfile,
+            Doc("Seccomp profile of the container; overrides the pod's profile. Fairlead's nodes ignore the field."),
+        ]
+        | None
     ) = None
     windowsOptions: (
-        Annotated[WindowsSecurityContextOptions, Doc("Settings of containers on Windows; without effect on Linux.")]
+        Annotated[
+            WindowsSecurityContextOptions,
+            Doc("Settings of containers on Windows; ignored by Fairlead's nodes, which run Linux."),
+        ]
         | None
     ) = None
 
@@ -117,7 +138,10 @@ class Sysctl(Record):
 
 
 class PodSecurityContext(Record):
-    appArmorProfile: Annotated[AppArmorProfile, Doc("AppArmor profile of all containers in the pod.")] | None = None
+    appArmorProfile: (
+        Annotated[AppArmorProfile, Doc("AppArmor profile of all containers in the pod; ignored by Fairlead's nodes.")]
+        | None
+    ) = None
     fsGroup: (
         Annotated[UserId, Doc("Group id that owns the pod's volumes; also a supplementary group of every container.")]
         | None
@@ -136,10 +160,23 @@ class PodSecurityContext(Record):
     runAsNonRoot: Annotated[bool, Doc("Set to true to refuse to start containers whose user id is 0.")] | None = None
     runAsUser: Annotated[UserId, Doc("User id of the containers' processes; default: the image's.")] | None = None
     seLinuxChangePolicy: (
-        Annotated[str, Doc("Method of SELinux labelling of volumes: MountOption (default) or Recursive.")] | None
+        Annotated[
+            str,
+            Doc(
+                "Method of SELinux labelling of volumes: MountOption (default) or Recursive; ignored by "
+                "Fairlead's nodes."
+            ),
+        ]
+        | None
     ) = None
-    seLinuxOptions: Annotated[SELinuxOptions, Doc("SELinux labels of all containers in the pod.")] | None = None
-    seccompProfile: Annotated[SeccompProfile, Doc("Seccomp profile of all containers in the pod.")] | None = None
+    seLinuxOptions: (
+        Annotated[SELinuxOptions, Doc("SELinux labels of all containers in the pod; ignored by Fairlead's nodes.")]
+        | None
+    ) = None
+    seccompProfile: (
+        Annotated[SeccompProfile, Doc("Seccomp profile of all containers in the pod; ignored by Fairlead's nodes.")]
+        | None
+    ) = None
     supplementalGroups: Annotated[
         list[Int64], Atomic(), Doc("Supplementary group ids of the containers' first processes.")
     ] = []
@@ -151,8 +188,13 @@ class PodSecurityContext(Record):
         ]
         | None
     ) = None
-    sysctls: Annotated[list[Sysctl], Atomic(), Doc("Kernel parameters of the pod's namespaces.")] = []
+    sysctls: Annotated[
+        list[Sysctl], Atomic(), Doc("Kernel parameters of the pod's namespaces; ignored by Fairlead's nodes.")
+    ] = []
     windowsOptions: (
-        Annotated[WindowsSecurityContextOptions, Doc("Settings of containers on Windows; without effect on Linux.")]
+        Annotated[
+            WindowsSecurityContextOptions,
+            Doc("Settings of containers on Windows; ignored by Fairlead's nodes, which run Linux."),
+        ]
         | None
     ) = None

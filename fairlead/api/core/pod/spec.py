@@ -116,18 +116,30 @@ class PodSpec(Record):
     evictionResponders: Annotated[
         list[EvictionResponder],
         BY_NAME,
-        Doc("Responders that are asked before the pod is evicted, in order of priority."),
+        Doc("Responders that are asked before the pod is evicted, in order of priority; ignored by Fairlead."),
     ] = []
     hostAliases: Annotated[
         list[HostAlias], ListMap(keys=("ip",), patch_key="ip"), Doc("Lines that are added to the pod's hosts file.")
     ] = []
-    hostIPC: Annotated[bool, Doc("Set to true to use the node's IPC namespace; default false.")] = False
+    hostIPC: Annotated[
+        bool, Doc("Set to true to use the node's IPC namespace; default false. Fairlead's nodes ignore the field.")
+    ] = False
     hostNetwork: Annotated[
         bool, Doc("Set to true to use the node's network namespace and addresses; default false.")
     ] = False
-    hostPID: Annotated[bool, Doc("Set to true to use the node's process id namespace; default false.")] = False
+    hostPID: Annotated[
+        bool,
+        Doc("Set to true to use the node's process id namespace; default false. Fairlead's nodes ignore the field."),
+    ] = False
     hostUsers: (
-        Annotated[bool, Doc("Set to false to run the pod in a user namespace of its own; default true.")] | None
+        Annotated[
+            bool,
+            Doc(
+                "Set to false to run the pod in a user namespace separate from the node's; default true. "
+                "Fairlead's nodes ignore false."
+            ),
+        ]
+        | None
     ) = None
     hostname: Annotated[str, Format("dns-label"), Doc("Host name of the pod; default: the pod's name.")] = ""
     hostnameOverride: (
@@ -151,7 +163,12 @@ class PodSpec(Record):
     ] = ""
     nodeSelector: Annotated[dict[str, str], Atomic(), Doc("Labels that a node must carry to receive the pod.")] = {}
     os: (
-        Annotated[PodOS, Doc("Operating system of the pod's containers; some fields are allowed only for one system.")]
+        Annotated[
+            PodOS,
+            Doc(
+                "Operating system of the pod's containers; Fairlead's nodes run linux only and ignore the name windows."
+            ),
+        ]
         | None
     ) = None
     overhead: Annotated[
@@ -161,12 +178,18 @@ class PodSpec(Record):
         Annotated[
             str,
             OneOf("PreemptLowerPriority", "Never"),
-            Doc("Preemption of pods with lower priority: PreemptLowerPriority (default) or Never."),
+            Doc(
+                "Preemption of pods with lower priority: PreemptLowerPriority (default) or Never; Fairlead's "
+                "scheduler never preempts."
+            ),
         ]
         | None
     ) = None
     priority: (
-        Annotated[Int32, Doc("Priority of the pod, a higher number first; set from priorityClassName.")] | None
+        Annotated[
+            Int32, Doc("Priority of the pod, set from priorityClassName; Fairlead's scheduler ignores the number.")
+        ]
+        | None
     ) = None
     priorityClassName: Annotated[
         str, Doc("Name of the PriorityClass that gives the pod's priority; the default class if empty.")
@@ -177,7 +200,7 @@ class PodSpec(Record):
     resourceClaims: Annotated[
         list[PodResourceClaim],
         ListMap(keys=("name",), patch_key="name", retain_keys=True),
-        Doc("Resource claims, such as devices, that the pod's containers may use."),
+        Doc("Resource claims, such as devices, that the pod's containers may use; ignored by Fairlead's nodes."),
     ] = []
     resources: (
         Annotated[
@@ -191,7 +214,14 @@ class PodSpec(Record):
         Doc("Restart of the pod's containers: Always (default), OnFailure or Never."),
     ] = ""
     runtimeClassName: (
-        Annotated[str, Doc("Name of the RuntimeClass that runs the pod; the default runtime if absent.")] | None
+        Annotated[
+            str,
+            Doc(
+                "Name of the RuntimeClass that runs the pod; the default runtime if absent. Fairlead's nodes "
+                "ignore the field."
+            ),
+        ]
+        | None
     ) = None
     schedulerName: Annotated[
         str, Doc("Name of the scheduler that assigns the pod to a node; default default-scheduler.")
@@ -199,7 +229,12 @@ class PodSpec(Record):
     schedulingGates: Annotated[
         list[PodSchedulingGate], BY_NAME, Doc("Gates that must be removed before the pod is scheduled.")
     ] = []
-    schedulingGroup: Annotated[PodSchedulingGroup, Doc("Group of pods that the pod is scheduled with.")] | None = None
+    schedulingGroup: (
+        Annotated[
+            PodSchedulingGroup, Doc("Group of pods that the pod is scheduled with; ignored by Fairlead's scheduler.")
+        ]
+        | None
+    ) = None
     securityContext: (
         Annotated[
             PodSecurityContext, Doc("Identity and privileges of the pod's containers, and ownership of its volumes.")
@@ -218,7 +253,11 @@ class PodSpec(Record):
     ) = None
     shareProcessNamespace: (
         Annotated[
-            bool, Doc("Set to true to share one process id namespace between the pod's containers; default false.")
+            bool,
+            Doc(
+                "Set to true to share one process id namespace between the pod's containers; ignored by "
+                "Fairlead's nodes."
+            ),
         ]
         | None
     ) = None
@@ -240,7 +279,7 @@ class PodSpec(Record):
     topologySpreadConstraints: Annotated[
         list[TopologySpreadConstraint],
         ListMap(keys=("topologyKey", "whenUnsatisfiable"), patch_key="topologyKey"),
-        Doc("Rules for an even distribution of the pod and its like over topology domains."),
+        Doc("Rules for an even distribution of matching pods over topology domains."),
     ] = []
     volumes: Annotated[
         list[Volume],

@@ -131,7 +131,10 @@ class PodStatus(Record):
         Doc("Amounts of the node's own resources that the pod's claims take."),
     ] = []
     nominatedNodeName: Annotated[
-        str, Doc("Name of the node on which pods are being preempted in favour of the pod.")
+        str,
+        Doc(
+            "Name of the node on which pods are being preempted in favour of the pod; not set by Fairlead's scheduler."
+        ),
     ] = ""
     observedGeneration: Annotated[
         Int64, Doc("Value of the pod's metadata.generation that the node agent last acted on.")

@@ -39,10 +39,23 @@ from fairlead.machinery.kind import Atomic, Doc, Format, OneOf, Required
 
 class EmptyDirVolumeSource(Record):
     medium: Annotated[
-        str, Doc("Storage medium of the directory: empty for the node's disk, Memory for a tmpfs, or HugePages.")
+        str,
+        Doc(
+            "Storage medium of the directory: empty for the node's disk, Memory for a tmpfs, or HugePages "
+            "(ignored by Fairlead's nodes)."
+        ),
     ] = ""
-    mode: Annotated[Int32, Doc("Permission bits of the directory.")] | None = None
-    sizeLimit: Annotated[Quantity, Doc("Maximum size of the directory's contents; unlimited if absent.")] | None = None
+    mode: Annotated[Int32, Doc("Permission bits of the directory; ignored by Fairlead's nodes.")] | None = None
+    sizeLimit: (
+        Annotated[
+            Quantity,
+            Doc(
+                "Maximum size of the directory's contents; unlimited if absent. Fairlead's nodes enforce a limit "
+                "only in memory."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class HostPathVolumeSource(Record):

@@ -13,13 +13,28 @@ class KeyToPath(Record):
     key: Annotated[str, Required(), Doc("Key whose value becomes the contents of the file.")] = ""
     path: Annotated[str, Required(), Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
     mode: Annotated[Int32, Doc("Permission bits of the file; default: the volume's defaultMode.")] | None = None
-    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
+    user: (
+        Annotated[
+            Int64,
+            Doc(
+                "Numeric id of the user that owns the file; default: the volume's user. Fairlead's nodes ignore "
+                "the field."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ConfigMapVolumeSource(Record):
     name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
-    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
-    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
+    defaultUser: (
+        Annotated[
+            Int64,
+            Doc("Numeric id of the user that owns the files that do not set `user`; ignored by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
     items: Annotated[
         list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
     ] = []
@@ -30,8 +45,14 @@ class ConfigMapVolumeSource(Record):
 
 
 class SecretVolumeSource(Record):
-    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
-    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
+    defaultUser: (
+        Annotated[
+            Int64,
+            Doc("Numeric id of the user that owns the files that do not set `user`; ignored by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
     items: Annotated[
         list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
     ] = []
@@ -56,12 +77,27 @@ class DownwardAPIVolumeFile(Record):
     resourceFieldRef: (
         Annotated[ResourceFieldSelector, Atomic(), Doc("Request or limit of a container that the file holds.")] | None
     ) = None
-    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
+    user: (
+        Annotated[
+            Int64,
+            Doc(
+                "Numeric id of the user that owns the file; default: the volume's user. Fairlead's nodes ignore "
+                "the field."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class DownwardAPIVolumeSource(Record):
-    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
-    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
+    defaultUser: (
+        Annotated[
+            Int64,
+            Doc("Numeric id of the user that owns the files that do not set `user`; ignored by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
     items: Annotated[
         list[DownwardAPIVolumeFile],
         Atomic(),
@@ -114,7 +150,16 @@ class ServiceAccountTokenProjection(Record):
         ]
         | None
     ) = None
-    user: Annotated[Int64, Doc("Numeric id of the user that owns the file; default: the volume's user.")] | None = None
+    user: (
+        Annotated[
+            Int64,
+            Doc(
+                "Numeric id of the user that owns the file; default: the volume's user. Fairlead's nodes ignore "
+                "the field."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ClusterTrustBundleProjection(Record):
@@ -182,8 +227,14 @@ class VolumeProjection(Record):
 
 
 class ProjectedVolumeSource(Record):
-    defaultMode: Annotated[Int32, Doc("Permission bits of files without an own `mode`; default 0644.")] | None = None
-    defaultUser: Annotated[Int64, Doc("Numeric id of the user that owns files without an own `user`.")] | None = None
+    defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
+    defaultUser: (
+        Annotated[
+            Int64,
+            Doc("Numeric id of the user that owns the files that do not set `user`; ignored by Fairlead's nodes."),
+        ]
+        | None
+    ) = None
     sources: Annotated[
         list[VolumeProjection], Atomic(), Doc("Sources whose files are combined in the volume's directory.")
     ] = []

@@ -25,16 +25,23 @@ _SYSTEM_PREFIX = "system-"
 class PriorityClass(Object):
     """Name for a priority that pods can refer to."""
 
-    value: Annotated[
-        Int32, Doc("Priority of pods that use the class; pods with a higher number are scheduled first.")
-    ] = msgspec.field(default_factory=int)
+    value: Annotated[Int32, Doc("Priority of pods that use the class; a higher number is more important.")] = (
+        msgspec.field(default_factory=int)
+    )
     globalDefault: Annotated[
         bool,
         Doc("Set to true to make the class the default of pods without one; at most one class may be the default."),
     ] = False
     description: Annotated[str, Doc("Explanation, for people, of the purpose of the class.")] = ""
     preemptionPolicy: (
-        Annotated[str, Doc("Preemption by pods of the class: PreemptLowerPriority (default) or Never.")] | None
+        Annotated[
+            str,
+            Doc(
+                "Preemption by pods of the class: PreemptLowerPriority (default) or Never; Fairlead's scheduler "
+                "never preempts."
+            ),
+        ]
+        | None
     ) = None
 
 
