@@ -13,47 +13,51 @@ from itertools import islice
 from fairlead.api.core.service.kind import Service
 from fairlead.base.keys import key_of
 from fairlead.loadbalancer.plan import is_ours
-from fairlead.runtime.plan import Note
+from fairlead.runtime.plan import EventRecord
 from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER, LOAD_BALANCER_IPS_ANNOTATION, SHARED_IP_ANNOTATION
 
 _ENSURING = ("EnsuringLoadBalancer", "Ensuring load balancer")
 _SILENT = ("sessionAffinity", "sessionAffinityConfig")
 
 
-def told(old: Service, new: Service) -> tuple[Note, ...]:
+def told(old: Service, new: Service) -> tuple[EventRecord, ...]:
     """In order. What follows from a change of type is told where it is carried out."""
     if new.metadata.uid != old.metadata.uid or new.metadata.deletionTimestamp:
         return ()
     if is_ours(old) != is_ours(new):
-        return (Note(new, "Type", f"{old.spec.type} -> {new.spec.type}"),) if old.spec.type != new.spec.type else ()
+        return (
+            (EventRecord(new, "Type", f"{old.spec.type} -> {new.spec.type}"),) if old.spec.type != new.spec.type else ()
+        )
     if not is_ours(new):
         return ()
     found = tuple(islice(_differences(old, new), 1))
     if not found and not _needs_more(old, new):
         return ()
-    return (*found, Note(new, *_ENSURING)) if LOAD_BALANCER_FINALIZER in new.metadata.finalizers else found
+    return (*found, EventRecord(new, *_ENSURING)) if LOAD_BALANCER_FINALIZER in new.metadata.finalizers else found
 
 
-def _differences(old: Service, new: Service) -> Iterator[Note]:
+def _differences(old: Service, new: Service) -> Iterator[EventRecord]:
     before, now = old.spec, new.spec
     if before.loadBalancerSourceRanges != now.loadBalancerSourceRanges:
         ranges = f"{_list(before.loadBalancerSourceRanges)} -> {_list(now.loadBalancerSourceRanges)}"
-        yield Note(new, "LoadBalancerSourceRanges", ranges)
+        yield EventRecord(new, "LoadBalancerSourceRanges", ranges)
     if before.loadBalancerIP != now.loadBalancerIP:
-        yield Note(new, "LoadbalancerIP", f"{before.loadBalancerIP} -> {now.loadBalancerIP}")
+        yield EventRecord(new, "LoadbalancerIP", f"{before.loadBalancerIP} -> {now.loadBalancerIP}")
     if len(before.externalIPs) != len(now.externalIPs):
-        yield Note(new, "ExternalIP", f"Count: {len(before.externalIPs)} -> {len(now.externalIPs)}")
+        yield EventRecord(new, "ExternalIP", f"Count: {len(before.externalIPs)} -> {len(now.externalIPs)}")
     else:
         for ip_before, ip in zip(before.externalIPs, now.externalIPs, strict=True):
             if ip_before != ip:
-                yield Note(new, "ExternalIP", f"Added: {ip}")
+                yield EventRecord(new, "ExternalIP", f"Added: {ip}")
                 break
     if before.externalTrafficPolicy != now.externalTrafficPolicy:
-        yield Note(new, "ExternalTrafficPolicy", f"{before.externalTrafficPolicy} -> {now.externalTrafficPolicy}")
+        yield EventRecord(
+            new, "ExternalTrafficPolicy", f"{before.externalTrafficPolicy} -> {now.externalTrafficPolicy}"
+        )
     if before.healthCheckNodePort != now.healthCheckNodePort:
-        yield Note(new, "HealthCheckNodePort", f"{before.healthCheckNodePort} -> {now.healthCheckNodePort}")
+        yield EventRecord(new, "HealthCheckNodePort", f"{before.healthCheckNodePort} -> {now.healthCheckNodePort}")
     if len(before.ipFamilies) != len(now.ipFamilies):
-        yield Note(new, "IPFamilies", f"Count: {len(before.ipFamilies)} -> {len(now.ipFamilies)}")
+        yield EventRecord(new, "IPFamilies", f"Count: {len(before.ipFamilies)} -> {len(now.ipFamilies)}")
 
 
 def _needs_more(old: Service, new: Service) -> bool:
@@ -71,14 +75,14 @@ def _list(values: list[str]) -> str:
     return f"[{' '.join(values)}]"
 
 
-def updated(service: Service, hosts: int) -> Note:
+def updated(service: Service, hosts: int) -> EventRecord:
     """Other nodes may answer for its addresses now."""
     if hosts:
-        return Note(service, "UpdatedLoadBalancer", "Updated load balancer with new hosts")
+        return EventRecord(service, "UpdatedLoadBalancer", "Updated load balancer with new hosts")
     place = key_of(service.metadata)
     text = f"There are no available nodes for LoadBalancer service {place}"
-    return Note(service, "UnAvailableLoadBalancer", text, "Warning")
+    return EventRecord(service, "UnAvailableLoadBalancer", text, "Warning")
 
 
-def ensured(service: Service) -> Note:
-    return Note(service, "EnsuredLoadBalancer", "Ensured load balancer")
+def ensured(service: Service) -> EventRecord:
+    return EventRecord(service, "EnsuredLoadBalancer", "Ensured load balancer")

@@ -23,7 +23,7 @@ from fairlead.loadbalancer.settings import NAME, NAMESPACE, PoolSetting, Problem
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, planned
-from fairlead.runtime.plan import Note, Plan
+from fairlead.runtime.plan import EventRecord, Plan
 from fairlead.runtime.queue import WorkQueue
 from fairlead.service.frontends import load_balancer_ips
 from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER
@@ -55,7 +55,7 @@ class _Balancer:
         self._setting = setting
         self._holdings: dict[str, dict[str, Holder]] = {}
         self._trouble: dict[str, str] = {}
-        self._news: dict[str, list[Note]] = {}
+        self._news: dict[str, list[EventRecord]] = {}
         """To be told at the next look."""
         self._ensuring: set[str] = set()
         """Where that it is ensured is still to be told."""

@@ -16,7 +16,7 @@ from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, LoadBal
 from fairlead.base.addresses import family_of
 from fairlead.loadbalancer.holders import Holder, Holdings, conflict, holder_of, in_the_way
 from fairlead.loadbalancer.pool import Pool, render
-from fairlead.runtime.plan import NOTHING, Note, Patch, Plan, Update
+from fairlead.runtime.plan import NOTHING, EventRecord, Patch, Plan, Update
 from fairlead.service.frontends import load_balancer_ips
 from fairlead.service.wellknown import (
     LOAD_BALANCER_CLASS,
@@ -56,7 +56,7 @@ def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) ->
     if service.metadata.deletionTimestamp or not is_ours(service):
         return _withdraw(service, said)
     if LOAD_BALANCER_FINALIZER not in service.metadata.finalizers:
-        note = Note(service, "EnsuringLoadBalancer", "Ensuring load balancer")
+        note = EventRecord(service, "EnsuringLoadBalancer", "Ensuring load balancer")
         return Decision(
             Plan(
                 patch=(_finalizers(service, [*service.metadata.finalizers, LOAD_BALANCER_FINALIZER]),), events=(note,)
@@ -156,18 +156,18 @@ def _still_its_own(service: Service, holdings: Holdings, pool: Pool) -> tuple[st
     return tuple(filter(None, kept))
 
 
-def _complaint(service: Service, trouble: str, said: str) -> tuple[Note, ...]:
+def _complaint(service: Service, trouble: str, said: str) -> tuple[EventRecord, ...]:
     if not trouble or trouble == said:
         return ()
     text = f"Error syncing load balancer: failed to ensure load balancer: {trouble}"
-    return (Note(service, _FAILED, text, "Warning"),)
+    return (EventRecord(service, _FAILED, text, "Warning"),)
 
 
-def _write(service: Service, addresses: tuple[str, ...], notes: tuple[Note, ...]) -> Plan:
+def _write(service: Service, addresses: tuple[str, ...], notes: tuple[EventRecord, ...]) -> Plan:
     wanted = [_point(service, address) for address in addresses]
     if wanted == service.status.loadBalancer.ingress:
         return Plan(events=notes)
-    done = Note(service, "EnsuredLoadBalancer", "Ensured load balancer") if wanted else None
+    done = EventRecord(service, "EnsuredLoadBalancer", "Ensured load balancer") if wanted else None
     return Plan(status=(_status(service, wanted, done),), events=notes)
 
 
@@ -183,8 +183,8 @@ def _withdraw(service: Service, said: str) -> Decision:
         if service.status.loadBalancer.ingress and (left or not service.metadata.deletionTimestamp):
             return Decision(Plan(status=(_status(service, [], None),)))
         notes = (
-            Note(service, "DeletingLoadBalancer", "Deleting load balancer"),
-            Note(service, "DeletedLoadBalancer", "Deleted load balancer"),
+            EventRecord(service, "DeletingLoadBalancer", "Deleting load balancer"),
+            EventRecord(service, "DeletedLoadBalancer", "Deleted load balancer"),
         )
         return Decision(Plan(patch=(_finalizers(service, left),), events=notes))
     if _is_anothers(service) and not service.status.loadBalancer.ingress and not service.metadata.deletionTimestamp:
@@ -193,7 +193,7 @@ def _withdraw(service: Service, said: str) -> Decision:
             f'an address for class "{service.spec.loadBalancerClass}" is up to a controller of yours. '
             "The class cannot be changed: to have an address from here, create the Service anew without it"
         )
-        hint = (Note(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
+        hint = (EventRecord(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
         return Decision(Plan(events=hint), trouble)
     return Decision(NOTHING)
 
@@ -208,6 +208,6 @@ def _finalizers(service: Service, names: list[str]) -> Patch:
     return Patch(SERVICE, meta.name, meta.namespace, {"metadata": body})
 
 
-def _status(service: Service, points: list[LoadBalancerIngress], done: Note | None) -> Update:
+def _status(service: Service, points: list[LoadBalancerIngress], done: EventRecord | None) -> Update:
     status = msgspec.structs.replace(service.status, loadBalancer=LoadBalancerStatus(ingress=points))
     return Update(SERVICE, msgspec.structs.replace(service, status=status), "status", done=done)

@@ -13,7 +13,7 @@ from typing import Annotated
 from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.base.codec import CodecError, Fault, Text, decode
 from fairlead.loadbalancer.pool import Pool, parse_pool
-from fairlead.runtime.plan import Note
+from fairlead.runtime.plan import EventRecord
 
 NAMESPACE, NAME, KEY = "kube-system", "fairlead-loadbalancer", "pool"
 
@@ -33,7 +33,7 @@ class PoolSetting:
 
     def __init__(self, default: Pool, problem: Problem) -> None:
         self.pool = default
-        self.notes: list[Note] = []
+        self.notes: list[EventRecord] = []
         self._default = default
         self._problem = problem
         self._data: dict[str, str] = {}
@@ -51,7 +51,7 @@ class PoolSetting:
                 raise CodecError(Fault(KEY, trouble))
         except CodecError as error:
             assert new is not None
-            self.notes.append(Note(new, "InvalidConfiguration", f"{error}; {before} stays in force", "Warning"))
+            self.notes.append(EventRecord(new, "InvalidConfiguration", f"{error}; {before} stays in force", "Warning"))
             return False
         self.pool = pool or self._default
         return self.pool != before

@@ -19,7 +19,7 @@ from fairlead.machinery.status import StatusError, is_namespace_terminating
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
-from fairlead.runtime.plan import Create, Delete, Note, Patch, Plan, Update
+from fairlead.runtime.plan import Create, Delete, EventRecord, Patch, Plan, Update
 
 W = TypeVar("W")
 
@@ -45,8 +45,8 @@ class Applier:
         for call in plan.call:
             await self._guard(self._client.raw(call.method, call.path, body=call.body), errors)
         await self._batches(plan.status, self._update, errors)
-        for note in plan.events:
-            self._note(note)
+        for record in plan.events:
+            self._record(record)
         if errors:
             raise errors[0]
 
@@ -81,7 +81,7 @@ class Applier:
             self._failed(write.failed, error)
             raise
         self._wrote(write.kind, made)
-        self._note(write.done, name=made.metadata.name)
+        self._record(write.done, name=made.metadata.name)
 
     async def _update(self, write: Update) -> None:
         try:
@@ -91,7 +91,7 @@ class Applier:
             raise
         if not write.subresource or write.subresource == "status":
             self._wrote(write.kind, made)
-        self._note(write.done, name=made.metadata.name)
+        self._record(write.done, name=made.metadata.name)
 
     async def _patch(self, write: Patch) -> None:
         made = await self._client.patch(
@@ -118,18 +118,20 @@ class Applier:
         informer = self._informers.cached(write.kind)
         if informer is not None:
             informer.deleted(key_of(meta), meta.uid, self._clock.now())
-        self._note(write.done, name=meta.name)
+        self._record(write.done, name=meta.name)
 
     def _wrote(self, kind: Kind[Any], obj: Object) -> None:
         informer = self._informers.cached(kind)
         if informer is not None:
             informer.wrote(obj)
 
-    def _failed(self, note: Note | None, error: StatusError) -> None:
+    def _failed(self, record: EventRecord | None, error: StatusError) -> None:
         # A conflict, or an object deleted meanwhile, is resolved by the next reconcile: users need no event.
-        if note is not None and error.code not in (404, 409):
-            self._recorder.event(note.about, note.type, note.reason, note.message.replace("{error}", error.message))
+        if record is not None and error.code not in (404, 409):
+            self._recorder.event(
+                record.about, record.type, record.reason, record.message.replace("{error}", error.message)
+            )
 
-    def _note(self, note: Note | None, *, name: str = "") -> None:
-        if note is not None:
-            self._recorder.event(note.about, note.type, note.reason, note.message.replace("{name}", name))
+    def _record(self, record: EventRecord | None, *, name: str = "") -> None:
+        if record is not None:
+            self._recorder.event(record.about, record.type, record.reason, record.message.replace("{name}", name))

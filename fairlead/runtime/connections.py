@@ -22,8 +22,8 @@ class Limits:
     def within(self, descriptors: int) -> Limits:
         """Returns limits that leave a quarter of the process's descriptors to other uses."""
         room = max(2, descriptors * 3 // 4)
-        strangers = min(self.unauthenticated, room // 2)
-        return Limits(strangers, min(self.authenticated, room - strangers))
+        unauthenticated = min(self.unauthenticated, room // 2)
+        return Limits(unauthenticated, min(self.authenticated, room - unauthenticated))
 
 
 class Connection(Protocol):
@@ -37,42 +37,42 @@ class Connections:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._strangers: dict[Connection, None] = {}
+        self._unauthenticated: dict[Connection, None] = {}
         self._users: dict[str, dict[Connection, None]] = {}
         self._user_of: dict[Connection, str] = {}
 
     def __len__(self) -> int:
-        return len(self._strangers) + len(self._user_of)
+        return len(self._unauthenticated) + len(self._user_of)
 
     def add(self, connection: Connection) -> None:
         """Counts a new connection, and closes an older one if there are too many."""
-        self._strangers[connection] = None
-        while len(self._strangers) > self._limits.unauthenticated:
-            self._close(next(iter(self._strangers)))
+        self._unauthenticated[connection] = None
+        while len(self._unauthenticated) > self._limits.unauthenticated:
+            self._close(next(iter(self._unauthenticated)))
 
     def authenticated(self, connection: Connection, user: str) -> None:
         """Records the user of the connection."""
-        if connection not in self._strangers:
+        if connection not in self._unauthenticated:
             return
-        del self._strangers[connection]
+        del self._unauthenticated[connection]
         self._user_of[connection] = user
         self._users.setdefault(user, {})[connection] = None
         while len(self._user_of) > self._limits.authenticated:
-            greediest = max(self._users, key=lambda name: len(self._users[name]))
-            self._close(next(iter(self._users[greediest])))
+            busiest = max(self._users, key=lambda name: len(self._users[name]))
+            self._close(next(iter(self._users[busiest])))
 
     def remove(self, connection: Connection) -> None:
         """Removes a connection that has ended."""
-        self._strangers.pop(connection, None)
+        self._unauthenticated.pop(connection, None)
         user = self._user_of.pop(connection, None)
         if user is not None:
             del self._users[user][connection]
             if not self._users[user]:
                 del self._users[user]
 
-    def shed(self) -> None:
+    def close_oldest(self) -> None:
         """Closes the oldest unauthenticated connection, if any."""
-        for oldest in list(self._strangers)[:1]:
+        for oldest in list(self._unauthenticated)[:1]:
             self._close(oldest)
 
     def _close(self, connection: Connection) -> None:

@@ -32,7 +32,7 @@ _AT_ONCE = 8
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Occurrences:
     """An event's identity on the server, and the number of its occurrences so far."""
 
     name: str
@@ -69,7 +69,7 @@ class Recorder:
         self._host = host
         self._clock = clock
         self._log = log
-        self._seen: OrderedDict[tuple[str, ...], _Seen] = OrderedDict()
+        self._sent: OrderedDict[tuple[str, ...], _Occurrences] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._pending: deque[tuple[tuple[str, ...], Event]] = deque(maxlen=_PENDING)
         self._wake = asyncio.Event()
@@ -116,23 +116,23 @@ class Recorder:
                 await asyncio.sleep(backoff.next())
 
     async def _write(self, key: tuple[str, ...], event: Event) -> None:
-        seen = self._seen.get(key)
-        if seen is not None:
-            self._seen.move_to_end(key)
-            patch = {"count": seen.count + 1, "lastTimestamp": event.lastTimestamp, "message": event.message}
+        sent = self._sent.get(key)
+        if sent is not None:
+            self._sent.move_to_end(key)
+            patch = {"count": sent.count + 1, "lastTimestamp": event.lastTimestamp, "message": event.message}
             try:
-                await self._client.patch(EVENT, seen.name, seen.namespace, patch=patch)
+                await self._client.patch(EVENT, sent.name, sent.namespace, patch=patch)
             except StatusError as error:
                 if error.code != 404:
                     raise
-                del self._seen[key]
+                del self._sent[key]
             else:
-                seen.count += 1
+                sent.count += 1
                 return
         made = await self._client.create(EVENT, event)
-        self._seen[key] = _Seen(made.metadata.name, made.metadata.namespace, 1, event.firstTimestamp or "")
-        if len(self._seen) > _KNOWN:
-            self._seen.popitem(last=False)
+        self._sent[key] = _Occurrences(made.metadata.name, made.metadata.namespace, 1, event.firstTimestamp or "")
+        if len(self._sent) > _KNOWN:
+            self._sent.popitem(last=False)
 
     def _build(self, ref: ObjectReference, type: EventKind, reason: str, message: str) -> Event:
         now = self._clock.now()

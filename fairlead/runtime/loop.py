@@ -15,13 +15,13 @@ from fairlead.runtime.apply import Applier
 from fairlead.runtime.plan import Plan
 from fairlead.runtime.queue import WorkQueue
 
-Look = Callable[[str], Plan | None]
+Reconcile = Callable[[str], Plan | None]
 """Reads the caches for a key and decides; returns None if the object is not there."""
-Step = Callable[[str], Awaitable[float | None]]
+Sync = Callable[[str], Awaitable[float | None]]
 """Works on a key; returns the seconds until the key is due again, or None."""
 
 
-class Terminal(Exception):
+class TerminalError(Exception):
     """A permanent error: reconciling the same state would fail again, so the key is not retried."""
 
 
@@ -32,22 +32,22 @@ class Controller:
 
     name: str
     queue: WorkQueue
-    step: Step
+    sync: Sync
     workers: int = 4
 
 
-def planned(look: Look, applier: Applier) -> Step:
+def planned(reconcile: Reconcile, applier: Applier) -> Sync:
     """Returns the step of a controller that decides from caches alone."""
 
-    async def step(key: str) -> float | None:
-        plan = look(key)
+    async def sync(key: str) -> float | None:
+        plan = reconcile(key)
         if plan is None:
             return None
         if plan:
             await applier.apply(plan)
         return plan.retry_after
 
-    return step
+    return sync
 
 
 async def run_controller(controller: Controller, *, log: Log) -> None:
@@ -62,8 +62,8 @@ async def _work(controller: Controller, log: Log) -> None:
     while True:
         key = await queue.get()
         try:
-            again = await controller.step(key)
-        except Terminal as error:
+            again = await controller.sync(key)
+        except TerminalError as error:
             log.error("gave up", key=key, error=error)
             queue.forget(key)
         except ConnectionError:

@@ -13,7 +13,7 @@ Propagation = Literal["", "Background", "Foreground", "Orphan"]
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class EventRecord:
     """An Event to record about an object. In the message of a record attached to a write, `{name}` stands for the name
     that the server generated and `{error}` for the server's message."""
 
@@ -27,8 +27,8 @@ class Note:
 class Create:
     kind: Kind[Any]
     obj: Object
-    done: Note | None = None
-    failed: Note | None = None
+    done: EventRecord | None = None
+    failed: EventRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Update:
     kind: Kind[Any]
     obj: Object
     subresource: str = ""
-    done: Note | None = None
-    failed: Note | None = None
+    done: EventRecord | None = None
+    failed: EventRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Delete:
     obj: Object
     propagation: Propagation = ""
     grace_period_seconds: int | None = None
-    done: Note | None = None
-    failed: Note | None = None
+    done: EventRecord | None = None
+    failed: EventRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Plan:
     patch: tuple[Patch, ...] = ()
     call: tuple[Call, ...] = ()
     status: tuple[Update, ...] = ()
-    events: tuple[Note, ...] = ()
+    events: tuple[EventRecord, ...] = ()
     retry_after: float | None = None
 
     def __bool__(self) -> bool:

@@ -146,7 +146,7 @@ class HttpServer:
         await self._nursery.__aenter__()
         for sock in socks:
             sock.listen(_BACKLOG)
-            acceptor = Acceptor(sock, self._take, exhausted=self.connections.shed)
+            acceptor = Acceptor(sock, self._accept, exhausted=self.connections.close_oldest)
             self._acceptors.append(acceptor)
             acceptor.start()
 
@@ -166,7 +166,7 @@ class HttpServer:
             self._most = len(self.connections)
             self._loop.call_later(_TRIM_S, trim_heap)
 
-    def _take(self, sock: socket.socket) -> None:
+    def _accept(self, sock: socket.socket) -> None:
         accepted = Accepted(sock)
         self.connections.add(accepted)
         self._most = max(self._most, len(self.connections))

@@ -81,7 +81,7 @@ class RawConnection:
             self._request.transport.close()
 
 
-async def take_over(
+async def hijack(
     request: web.BaseRequest, headers: Mapping[str, str], *, reason: str = "Switching Protocols"
 ) -> tuple[web.StreamResponse, RawConnection]:
     """Answers 101. The caller returns the response at the end, which closes the connection."""

@@ -72,7 +72,7 @@ class Scheduler:
         self._assumed: set[str] = set()
         self._waiting = _Waiting()
         self._pods = informers.of(POD)
-        self.controller = Controller("scheduler", WorkQueue(rng=rng), self._step, workers=_WORKERS)
+        self.controller = Controller("scheduler", WorkQueue(rng=rng), self._sync, workers=_WORKERS)
         informers.of(NODE).add_handler(self._on_node)
         informers.of(NAMESPACE).add_handler(self._on_namespace)
         self._pods.add_handler(self._on_pod)
@@ -120,7 +120,7 @@ class Scheduler:
         for key in sorted(self._waiting.messages):
             self.controller.queue.add(key)
 
-    async def _step(self, key: str) -> float | None:
+    async def _sync(self, key: str) -> float | None:
         pod = self._pods.get(key)
         if pod is None or pod.spec.nodeName or key in self._assumed or not _is_ours(pod):
             return None

@@ -13,7 +13,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.loadbalancer.holders import Holder, holder_of
 from fairlead.loadbalancer.plan import Decision, holds, reconcile
 from fairlead.loadbalancer.pool import Pool, Range
-from fairlead.runtime.plan import Note, Plan
+from fairlead.runtime.plan import EventRecord, Plan
 from fairlead.service.frontends import load_balancer_ips
 
 
@@ -110,6 +110,6 @@ class World:
         for note in plan.events:
             self._tell(note)
 
-    def _tell(self, note: Note | None) -> None:
+    def _tell(self, note: EventRecord | None) -> None:
         if note is not None:
             self.said.append(f"{note.about.metadata.name} {note.type} {note.reason}: {note.message}")

@@ -23,7 +23,7 @@ def test_the_oldest_unauthenticated_connection_goes_first() -> None:
     assert [peer.open for peer in peers] == [False, False, True, True]
 
 
-def test_strangers_never_push_out_authenticated_connections() -> None:
+def test_unauthenticated_connections_never_push_out_authenticated_connections() -> None:
     connections, good = Connections(Limits(2, 2)), Peer()
     connections.add(good)
     connections.authenticated(good, "jane")
@@ -48,7 +48,7 @@ def test_a_quarter_of_the_descriptors_is_left_to_other_uses() -> None:
     assert Limits().within(4) == Limits(1, 2)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "jane", "max", "remove", "shed"]), st.integers(0, 7))))
+@given(st.lists(st.tuples(st.sampled_from(["add", "jane", "max", "remove", "close_oldest"]), st.integers(0, 7))))
 def test_the_limits_hold_after_any_steps(
     steps: list[tuple[str, int]],
 ) -> None:
@@ -57,8 +57,8 @@ def test_the_limits_hold_after_any_steps(
         if what == "add":
             peers.append(Peer())
             connections.add(peers[-1])
-        elif what == "shed":
-            connections.shed()
+        elif what == "close_oldest":
+            connections.close_oldest()
         elif peers and what == "remove":
             peer = peers.pop(number % len(peers))
             connections.remove(peer)

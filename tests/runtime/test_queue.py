@@ -7,7 +7,7 @@ from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.fake import run_jumping
-from fairlead.runtime.loop import Controller, Terminal, run_controller
+from fairlead.runtime.loop import Controller, TerminalError, run_controller
 from fairlead.runtime.queue import WorkQueue
 
 
@@ -89,7 +89,7 @@ def test_the_loop_survives_errors_and_retries_all_but_terminal_ones() -> None:
         async def step(key: str) -> float | None:
             seen.append(key)
             if key == "terminal":
-                raise Terminal("no use")
+                raise TerminalError("no use")
             if seen.count(key) < 3:
                 raise StatusError(409, "Conflict", "again") if key == "conflict" else ZeroDivisionError
             return None

@@ -26,7 +26,7 @@ from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade, without_token
 from fairlead.base.numbers import integer, natural
 from fairlead.machinery.status import StatusError
-from fairlead.runtime.tunnel import join, take_over
+from fairlead.runtime.tunnel import hijack, join
 
 _CONNECT_S = 10.0
 _SWITCH_S = 30.0
@@ -121,7 +121,7 @@ class Forwarder:
                 status, reason, back = await _read_head(reader)
             if status != HTTPStatus.SWITCHING_PROTOCOLS:
                 return await _refused(reader, status, reason, back)
-            response, connection = await take_over(request, back, reason=reason)
+            response, connection = await hijack(request, back, reason=reason)
             await join(connection, reader, writer)
             return response
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as e:

@@ -24,7 +24,7 @@ from fairlead.node.streaming.handshake import (
 from fairlead.node.streaming.peers import Peer, SpdyPeer, WebSocketPeer
 from fairlead.node.streaming.portforward import MAX_PORTS, ChannelForwarding, Dial, SpdyForwarding
 from fairlead.node.streaming.remotecommand import VERSIONS, SpdyCommand, StreamOptions
-from fairlead.runtime.tunnel import take_over
+from fairlead.runtime.tunnel import hijack
 
 _BY_NAME = {version.name: version for version in VERSIONS}
 _PORT_VERSION = "portforward.k8s.io"
@@ -62,7 +62,7 @@ async def _connect(request: web.BaseRequest, wanted: StreamOptions) -> tuple[web
         version = choose_version(request.headers, _BY_NAME)
     except HandshakeError as error:
         raise refusal(error) from error
-    response, connection = await take_over(request, switch_headers(version.name))
+    response, connection = await hijack(request, switch_headers(version.name))
     return response, SpdyPeer(connection, SpdyCommand(version, wanted))
 
 
@@ -98,7 +98,7 @@ async def serve_ports(request: web.BaseRequest, target: PortTarget, *, idle_s: f
         choose_version(request.headers, {_PORT_VERSION: None})
     except HandshakeError as error:
         raise refusal(error) from error
-    response, connection = await take_over(request, switch_headers(_PORT_VERSION))
+    response, connection = await hijack(request, switch_headers(_PORT_VERSION))
     await _bounded(request, SpdyForwarding(connection, target.dial, pod=target.pod, uid=target.uid).run, idle_s)
     return response
 

@@ -36,7 +36,7 @@ class _Garbage:
         self._where: dict[str, str] = {}
         self._owned: dict[str, set[str]] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
-        self.controller = Controller("garbage", context.queue(), self._step, workers=8)
+        self.controller = Controller("garbage", context.queue(), self._sync, workers=8)
         for kind in context.scheme:
             self._follow(kind)
         context.scheme.subscribe(self)
@@ -113,7 +113,7 @@ class _Garbage:
         for where in sorted(places):
             self.controller.queue.add(where)
 
-    async def _step(self, where: str) -> float | None:
+    async def _sync(self, where: str) -> float | None:
         item = self._item(where)
         if item is None or not (item.meta.ownerReferences or item.meta.finalizers):
             return None

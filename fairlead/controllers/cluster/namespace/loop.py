@@ -30,7 +30,7 @@ class _Namespaces:
         self._context = context
         self._applier = context.applier("namespace-controller")
         self._namespaces = context.informers.of(NAMESPACE)
-        self.controller = Controller("namespace", context.queue(), self._step)
+        self.controller = Controller("namespace", context.queue(), self._sync)
         self._namespaces.add_handler(self._on_namespace)
         for kind in context.scheme:
             self._follow(kind)
@@ -61,7 +61,7 @@ class _Namespaces:
         if new is not None and new.metadata.deletionTimestamp:
             self.controller.queue.add(key)
 
-    async def _step(self, key: str) -> float | None:
+    async def _sync(self, key: str) -> float | None:
         namespace = self._namespaces.get(key)
         if namespace is None or not is_ours(namespace):
             return None

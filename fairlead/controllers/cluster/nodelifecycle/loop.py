@@ -34,7 +34,7 @@ class _Nodes:
         pods = context.informers.of(POD)
         self._pods = Index(pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
         self.controller = Controller(
-            "nodelifecycle", context.queue(), planned(self._look, context.applier("node-controller"))
+            "nodelifecycle", context.queue(), planned(self._reconcile, context.applier("node-controller"))
         )
         self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._since = context.started
@@ -60,7 +60,7 @@ class _Nodes:
         if node is not None and node.spec.taints:
             self.controller.queue.add(node.metadata.name)
 
-    def _look(self, key: str) -> Plan | None:
+    def _reconcile(self, key: str) -> Plan | None:
         node = self._nodes.get(key)
         if node is None:
             self._taints_seen.pop(key, None)

@@ -17,7 +17,7 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import is_finished
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time
-from fairlead.runtime.plan import NOTHING, Delete, Note, Patch, Plan, Update
+from fairlead.runtime.plan import NOTHING, Delete, EventRecord, Patch, Plan, Update
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -61,7 +61,7 @@ def reconcile(
         text = f"Node {node.metadata.name} status is now: NodeNotReady"
         return Plan(
             status=(Update(NODE, msgspec.structs.replace(node, status=status), "status"),),
-            events=(Note(node, "NodeNotReady", text),) if was_ready else (),
+            events=(EventRecord(node, "NodeNotReady", text),) if was_ready else (),
         )
     taints = _taints(node, now)
     if taints != node.spec.taints:
@@ -157,10 +157,10 @@ def _unready(pod: Pod, now: Instant) -> Update:
         for c in pod.status.conditions
     ]
     status = msgspec.structs.replace(pod.status, conditions=conditions)
-    note = Note(pod, "NodeNotReady", "Node is not ready", "Warning")
+    note = EventRecord(pod, "NodeNotReady", "Node is not ready", "Warning")
     return Update(POD, msgspec.structs.replace(pod, status=status), "status", done=note)
 
 
 def _evict(pod: Pod) -> Delete:
     name = f"{pod.metadata.namespace}/{pod.metadata.name}"
-    return Delete(POD, pod, done=Note(pod, "TaintManagerEviction", f"Marking for deletion Pod {name}"))
+    return Delete(POD, pod, done=EventRecord(pod, "TaintManagerEviction", f"Marking for deletion Pod {name}"))

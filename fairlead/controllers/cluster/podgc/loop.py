@@ -24,7 +24,7 @@ class _Orphans:
         self._pods = context.informers.of(POD)
         self._by_node = Index(self._pods, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
         self.controller = Controller(
-            "podgc", context.queue(), planned(self._look, context.applier("pod-garbage-collector"))
+            "podgc", context.queue(), planned(self._reconcile, context.applier("pod-garbage-collector"))
         )
         self._nodes.add_handler(self._on_node)
         self._pods.add_handler(self._on_pod)
@@ -47,7 +47,7 @@ class _Orphans:
         elif new.metadata.deletionTimestamp:
             self.controller.queue.add(key)
 
-    def _look(self, key: str) -> Plan | None:
+    def _reconcile(self, key: str) -> Plan | None:
         pod = self._pods.get(key)
         if pod is None:
             return None

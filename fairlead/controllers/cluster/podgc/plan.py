@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
-from fairlead.runtime.plan import NOTHING, Delete, Note, Plan
+from fairlead.runtime.plan import NOTHING, Delete, EventRecord, Plan
 
 
 def reconcile(pod: Pod, node_gone_since: Instant | None, *, grace_s: float, now: Instant) -> Plan:
@@ -19,4 +19,4 @@ def reconcile(pod: Pod, node_gone_since: Instant | None, *, grace_s: float, now:
     if left > 0:
         return Plan(retry_after=left + 0.1)
     text = f"Pod garbage collection: node {pod.spec.nodeName} no longer exists"
-    return Plan(delete=(Delete(POD, pod, grace_period_seconds=0, done=Note(pod, "NodeGone", text)),))
+    return Plan(delete=(Delete(POD, pod, grace_period_seconds=0, done=EventRecord(pod, "NodeGone", text)),))

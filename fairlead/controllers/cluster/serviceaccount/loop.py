@@ -24,7 +24,7 @@ class _ServiceAccounts:
         self._accounts = context.informers.of(SERVICE_ACCOUNT)
         self._root_cas = context.informers.of(CONFIG_MAP, fields=f"metadata.name={ROOT_CA}")
         self.controller = Controller(
-            "serviceaccount", context.queue(), planned(self._look, context.applier("serviceaccount-controller"))
+            "serviceaccount", context.queue(), planned(self._reconcile, context.applier("serviceaccount-controller"))
         )
         self._namespaces.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._accounts.add_handler(self._on_named)
@@ -35,7 +35,7 @@ class _ServiceAccounts:
         if name in (ACCOUNT, ROOT_CA):
             self.controller.queue.add(namespace)
 
-    def _look(self, key: str) -> Plan | None:
+    def _reconcile(self, key: str) -> Plan | None:
         namespace = self._namespaces.get(key)
         if namespace is None:
             return None

@@ -24,7 +24,7 @@ class _Endpoints:
     def __init__(self, context: Context) -> None:
         self._triggers = TriggerTimes(context.clock)
         self._applier = context.applier("endpoint-controller")
-        self.controller = Controller("endpoints", context.queue(), self._step, workers=8)
+        self.controller = Controller("endpoints", context.queue(), self._sync, workers=8)
         self._watch = ServiceWatch(context.informers, self._touch)
         self._deleted: set[str] = set()
         self._watch.services.add_handler(self._on_service)
@@ -45,7 +45,7 @@ class _Endpoints:
         self._triggers.touch(key)
         self.controller.queue.add_after(key, _AFTER_SLICES_S)
 
-    async def _step(self, key: str) -> float | None:
+    async def _sync(self, key: str) -> float | None:
         service = self._watch.services.get(key)
         existing = self._endpoints.get(key)
         if service is None:

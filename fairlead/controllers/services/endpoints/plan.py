@@ -17,7 +17,7 @@ from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.services.endpoints.subsets import CAPACITY, repack, truncate
-from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
+from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 from fairlead.service.families import address_of, families_of
 from fairlead.service.members import counts_as_ready, has_endpoint, hostname_of, selects_pods
 from fairlead.service.ports import Port, pod_ports
@@ -61,8 +61,8 @@ def withdraw(existing: Endpoints | None, *, just_deleted: bool) -> Plan:
     return Plan(delete=(Delete(ENDPOINTS, existing),))
 
 
-def _failed(about: Object, reason: str, text: str) -> Note:
-    return Note(about, reason, f"{text} {about.metadata.namespace}/{about.metadata.name}: {{error}}", "Warning")
+def _failed(about: Object, reason: str, text: str) -> EventRecord:
+    return EventRecord(about, reason, f"{text} {about.metadata.namespace}/{about.metadata.name}: {{error}}", "Warning")
 
 
 def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:

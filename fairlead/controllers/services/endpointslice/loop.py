@@ -30,7 +30,7 @@ class _Slices:
         self.controller = Controller(
             "endpointslice",
             context.queue(),
-            self._step,
+            self._sync,
             workers=8,
         )
         self._watch = ServiceWatch(context.informers, self._touch)
@@ -64,7 +64,7 @@ class _Slices:
             for service in sorted({s for pod in self._by_node.get(key) for s in self._watch.keys_of(pod)}):
                 self._touch(service)
 
-    async def _step(self, key: str) -> float | None:
+    async def _sync(self, key: str) -> float | None:
         service = self._watch.services.get(key)
         slices = self._slices.get(key)
         if service is None:

@@ -33,7 +33,7 @@ from fairlead.base.instant import Instant, render_micro_time
 from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic
 from fairlead.controllers.services.endpointslice.packing import pack
 from fairlead.controllers.workloads.podfacts import controller_reference
-from fairlead.runtime.plan import Create, Delete, Note, Plan, Update
+from fairlead.runtime.plan import Create, Delete, EventRecord, Plan, Update
 from fairlead.service.families import address_of, families_of
 from fairlead.service.members import has_endpoint, hostname_of, selects_pods
 from fairlead.service.ports import Port, pod_ports
@@ -204,10 +204,10 @@ class _Maker:
             for p in sorted(ports, key=lambda p: order.get((p.name, p.protocol), 0))
         ]
 
-    def _failed(self, what: str) -> Note:
+    def _failed(self, what: str) -> EventRecord:
         where = f"{self.service.metadata.namespace}/{self.service.metadata.name}"
         text = f"Error updating Endpoint Slices for Service {where}: {what} for Service {where}: {{error}}"
-        return Note(self.service, "FailedToUpdateEndpointSlices", text, "Warning")
+        return EventRecord(self.service, "FailedToUpdateEndpointSlices", text, "Warning")
 
 
 def ports_of_slice(s: EndpointSlice) -> PortSet:

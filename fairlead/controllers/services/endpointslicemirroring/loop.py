@@ -24,7 +24,7 @@ class _Mirror:
         self.controller = Controller(
             "endpointslicemirroring",
             context.queue(),
-            planned(self._look, context.applier("endpoint-slice-mirroring-controller")),
+            planned(self._reconcile, context.applier("endpoint-slice-mirroring-controller")),
             workers=4,
         )
         self._services = context.informers.of(SERVICE)
@@ -54,7 +54,7 @@ class _Mirror:
             for service in _service_of(s) if s is not None else ():
                 self.controller.queue.add(service)
 
-    def _look(self, key: str) -> Plan:
+    def _reconcile(self, key: str) -> Plan:
         endpoints, slices = self._endpoints.get(key), self._slices.get(key)
         if endpoints is None and not slices:
             return NOTHING

@@ -30,7 +30,7 @@ from fairlead.controllers.services.endpoints.plan import MANAGED_BY as ENDPOINTS
 from fairlead.controllers.services.endpoints.plan import MANAGER as ENDPOINTS_MANAGER
 from fairlead.controllers.services.endpoints.subsets import repack
 from fairlead.controllers.workloads.podfacts import controller_reference
-from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
+from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 from fairlead.service.ports import Port
 from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION
 
@@ -66,7 +66,7 @@ def reconcile(service: Service | None, endpoints: Endpoints | None, slices: Sequ
             update += _update(endpoints, s, chunk)
         create += [_create(endpoints, group, wanted.ports[group], chunk) for chunk in chunks[len(old) :]]
         delete += [Delete(ENDPOINT_SLICE, s) for s in old[len(chunks) :]]
-    events = tuple(_notes(endpoints, wanted)) if create or update or delete else ()
+    events = tuple(_events(endpoints, wanted)) if create or update or delete else ()
     return Plan(create=tuple(create), update=tuple(update), delete=tuple(delete), events=events)
 
 
@@ -166,23 +166,23 @@ def _update(endpoints: Endpoints, old: EndpointSlice, held: Sequence[Endpoint]) 
     )
 
 
-def _failed(endpoints: Endpoints, reason: str) -> Note:
+def _failed(endpoints: Endpoints, reason: str) -> EventRecord:
     where = f"{endpoints.metadata.namespace}/{endpoints.metadata.name}"
-    return Note(endpoints, reason, f"Error updating EndpointSlices for Endpoints {where}: {{error}}", "Warning")
+    return EventRecord(endpoints, reason, f"Error updating EndpointSlices for Endpoints {where}: {{error}}", "Warning")
 
 
-def _notes(endpoints: Endpoints, wanted: _Wanted) -> list[Note]:
-    notes = []
+def _events(endpoints: Endpoints, wanted: _Wanted) -> list[EventRecord]:
+    events = []
     if wanted.invalid:
         text = f"Skipped {wanted.invalid} invalid IP addresses when mirroring to EndpointSlices"
-        notes.append(Note(endpoints, "InvalidIPAddress", text, "Warning"))
+        events.append(EventRecord(endpoints, "InvalidIPAddress", text, "Warning"))
     if wanted.skipped:
         text = (
             f"A max of {CAPACITY} addresses can be mirrored to EndpointSlices per Endpoints subset. "
             f"{wanted.skipped} addresses were skipped"
         )
-        notes.append(Note(endpoints, "TooManyAddressesToMirror", text, "Warning"))
-    return notes
+        events.append(EventRecord(endpoints, "TooManyAddressesToMirror", text, "Warning"))
+    return events
 
 
 def _labels(endpoints: Endpoints) -> dict[str, str]:

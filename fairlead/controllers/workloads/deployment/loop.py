@@ -29,7 +29,7 @@ class _Deployments:
         self._sets_in_namespace = Index(self._sets, by_namespace)
         self._pods = Index(pods, by_controller)
         self.controller = Controller(
-            "deployment", context.queue(), planned(self._look, context.applier("deployment-controller")), workers=8
+            "deployment", context.queue(), planned(self._reconcile, context.applier("deployment-controller")), workers=8
         )
         self._deployments.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._sets.add_handler(self._on_set)
@@ -63,7 +63,7 @@ class _Deployments:
         if d is not None and d.spec.strategy.type == "Recreate":
             self.controller.queue.add(f"{d.metadata.namespace}/{d.metadata.name}")
 
-    def _look(self, key: str) -> Plan | None:
+    def _reconcile(self, key: str) -> Plan | None:
         d = self._deployments.get(key)
         if d is None:
             return None

@@ -41,7 +41,7 @@ from fairlead.controllers.workloads.deployment.scaling import (
     size_of,
 )
 from fairlead.controllers.workloads.podfacts import controller_reference, requirements
-from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Patch, Plan, Update
+from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Patch, Plan, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _create_set(case: _Case) -> Plan:
         status = msgspec.structs.replace(d.status, collisionCount=collisions + 1)
         return Plan(status=(Update(DEPLOYMENT, msgspec.structs.replace(d, status=status), "status"),))
     size = next_size_of_new(d.spec.strategy.type != "Recreate", case.bounds, 0, sum(map(size_of, case.sets)))
-    annotations = set_annotations(d, {}, case.revision) | _size_notes(case.bounds)
+    annotations = set_annotations(d, {}, case.revision) | _size_annotations(case.bounds)
     template = with_hash(d.spec.template, hash)
     made = ReplicaSet(
         kind=REPLICA_SET.kind,
@@ -141,8 +141,8 @@ def _create_set(case: _Case) -> Plan:
             template=template,
         ),
     )
-    note = Note(d, "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {size}") if size else None
-    failed = Note(d, "ReplicaSetCreateError", f'Failed to create new replica set "{name}": {{error}}', "Warning")
+    note = EventRecord(d, "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {size}") if size else None
+    failed = EventRecord(d, "ReplicaSetCreateError", f'Failed to create new replica set "{name}": {{error}}', "Warning")
     return Plan(
         create=(Create(REPLICA_SET, made, note, failed),),
         patch=_deployment_revision(d, annotations[REVISION]),
@@ -170,29 +170,29 @@ def _deployment_revision(d: Deployment, revision: str) -> tuple[Patch, ...]:
 
 def _resize(case: _Case, sizes: Sizes) -> Plan:
     """Returns the plan that resizes sets and records in them the Deployment's size."""
-    notes = _size_notes(case.bounds)
+    recorded = _size_annotations(case.bounds)
     updates = []
     for rs in sorted(case.sets, key=lambda s: s.metadata.name):
         size = sizes.get(rs.metadata.name, size_of(rs))
-        is_noted = notes.items() <= rs.metadata.annotations.items()
-        if size == size_of(rs) and (is_noted or size == 0):
+        is_recorded = recorded.items() <= rs.metadata.annotations.items()
+        if size == size_of(rs) and (is_recorded or size == 0):
             continue
-        meta = msgspec.structs.replace(rs.metadata, annotations=rs.metadata.annotations | notes)
+        meta = msgspec.structs.replace(rs.metadata, annotations=rs.metadata.annotations | recorded)
         spec = msgspec.structs.replace(rs.spec, replicas=size)
         obj = msgspec.structs.replace(rs, metadata=meta, spec=spec)
-        updates.append(Update(REPLICA_SET, obj, done=_scaling_note(case.d, rs, size)))
+        updates.append(Update(REPLICA_SET, obj, done=_scaling_event(case.d, rs, size)))
     return Plan(update=tuple(updates))
 
 
-def _scaling_note(d: Deployment, rs: ReplicaSet, size: int) -> Note | None:
+def _scaling_event(d: Deployment, rs: ReplicaSet, size: int) -> EventRecord | None:
     if size == size_of(rs):
         return None
     way = "up" if size > size_of(rs) else "down"
     text = f"Scaled {way} replica set {rs.metadata.name} from {size_of(rs)} to {size}"
-    return Note(d, "ScalingReplicaSet", text)
+    return EventRecord(d, "ScalingReplicaSet", text)
 
 
-def _size_notes(bounds: Bounds) -> dict[str, str]:
+def _size_annotations(bounds: Bounds) -> dict[str, str]:
     return {DESIRED: str(bounds.replicas), MAXIMUM: str(bounds.most)}
 
 

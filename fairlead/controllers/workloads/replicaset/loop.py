@@ -60,7 +60,7 @@ class Replicas(Generic[T]):
         self._in_namespace = Index(self._sets, by_namespace)
         self._pods = Index(pods, by_controller)
         self._failures: dict[str, Failure] = {}
-        self.controller = Controller(kind.singular, context.queue(), self._step, workers=8)
+        self.controller = Controller(kind.singular, context.queue(), self._sync, workers=8)
         self._sets.add_handler(lambda key, old, new: self.controller.queue.add(key))
         pods.add_handler(self._on_pod)
 
@@ -82,7 +82,7 @@ class Replicas(Generic[T]):
             if selector is not None and selector.matches(pod.metadata.labels):
                 self.controller.queue.add(f"{rs.metadata.namespace}/{rs.metadata.name}")
 
-    async def _step(self, key: str) -> float | None:
+    async def _sync(self, key: str) -> float | None:
         rs = self._sets.get(key)
         if rs is None:
             self._failures.pop(key, None)

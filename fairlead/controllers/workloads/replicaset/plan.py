@@ -27,7 +27,7 @@ from fairlead.controllers.workloads.podfacts import (
 )
 from fairlead.controllers.workloads.replicaset.ranking import victims
 from fairlead.machinery.kind import Kind
-from fairlead.runtime.plan import NOTHING, Create, Delete, Note, Plan, Update
+from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 
 _BURST = 500
 """Greatest number of pods to create or delete in one reconcile."""
@@ -80,13 +80,13 @@ def _manage(
     wanted = 1 if rs.spec.replicas is None else rs.spec.replicas
     missing = wanted - len(active)
     if missing > 0:
-        made = Note(rs, "SuccessfulCreate", "Created pod: {name}")
-        failed = Note(rs, "FailedCreate", "Error creating: {error}", "Warning")
+        made = EventRecord(rs, "SuccessfulCreate", "Created pod: {name}")
+        failed = EventRecord(rs, "FailedCreate", "Error creating: {error}", "Warning")
         return tuple(Create(POD, _pod(rs, owner), made, failed) for _ in range(min(missing, _BURST))), ()
     if missing == 0:
         return (), ()
-    gone = Note(rs, "SuccessfulDelete", "Deleted pod: {name}")
-    failed = Note(rs, "FailedDelete", "Error deleting: {error}", "Warning")
+    gone = EventRecord(rs, "SuccessfulDelete", "Deleted pod: {name}")
+    failed = EventRecord(rs, "FailedDelete", "Error deleting: {error}", "Warning")
     chosen = victims(active, min(-missing, _BURST), related=related)
     return (), tuple(Delete(POD, pod, done=gone, failed=failed) for pod in chosen)
 
