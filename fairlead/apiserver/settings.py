@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fairlead.apiserver.allocation.addresspool import Network
 from fairlead.apiserver.extensions import Extensions
+from fairlead.net.model import SERVICE_CIDR
 
 GIT_VERSION = "v1.36.0+fairlead"
 
@@ -17,7 +18,7 @@ class ApiSettings:
     advertise_address: str
     """Where Pods reach this server: the endpoint of the Service `kubernetes`."""
     advertise_port: int = 6443
-    service_cidr: str = "10.96.0.0/12"
+    service_cidr: str = str(SERVICE_CIDR)
     """One range, or one of each family with a comma between: the first is the cluster's own family."""
     node_port_range: tuple[int, int] = (30000, 32767)
     """Both included."""

@@ -18,6 +18,7 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
+from fairlead.base.keys import key_of
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
 from fairlead.net.hostports.run import HostPortRules
@@ -103,7 +104,7 @@ class Agent:
         while not await self._ran(worker):
             await asyncio.sleep(_AGAIN_S)
             worker = self._workers[meta.uid] = self._make(worker.pod, await self._deps.zygote.inventory())
-            latest = self._deps.pods.get(f"{meta.namespace}/{meta.name}")
+            latest = self._deps.pods.get(key_of(meta))
             worker.update(latest if latest is not None and latest.metadata.uid == meta.uid else None)
         del self._workers[meta.uid]
         if self._by_name.get((meta.namespace, meta.name)) == meta.uid:

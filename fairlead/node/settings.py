@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
+from fairlead.net.model import SERVICE_CIDR
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
@@ -30,7 +32,7 @@ class NodeSettings:
     kubelet_port: int = 10250
     streaming_idle_s: float = 4 * 3600.0
     """How long exec, attach and port-forward may be silent; upstream's default."""
-    kubernetes_host: str = "10.96.0.1"
+    kubernetes_host: str = str(SERVICE_CIDR.network_address + 1)
     kubernetes_port: int = 443
     cluster_dns: str = ""
     """The DNS Service's address; empty: no cluster DNS, pods get no name server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.keys import join_key
 
 
 def claim_problem(pod: Pod, claims: Container[str]) -> str:
@@ -20,6 +21,6 @@ def claim_problem(pod: Pod, claims: Container[str]) -> str:
             problem = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
         else:
             continue
-        if f"{meta.namespace}/{name}" not in claims:
+        if join_key(meta.namespace, name) not in claims:
             return problem
     return ""

@@ -21,6 +21,7 @@ from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
+from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log
 from fairlead.machinery.status import StatusError
 from fairlead.runtime.client import Client
@@ -138,7 +139,7 @@ class Scheduler:
             self._take_back(key)
             raise
         self._waiting.messages.pop(key, None)
-        name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+        name = key_of(pod.metadata)
         self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {name} to {found.node}")
         return None
 

@@ -18,6 +18,7 @@ from fairlead.cmd.cluster.paths import Paths, write_private
 from fairlead.cmd.cluster.ranges import IpFamily, by_version, families_of, parse_cidrs
 from fairlead.cmd.cluster.storeconfig import SQLITE, EtcdFiles, parse_store
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.net.model import SERVICE_CIDR
 
 if TYPE_CHECKING:
     from fairlead.loadbalancer.pool import Pool
@@ -40,7 +41,7 @@ class ClusterConfig:
     """An address of the host at which the API is served too, for other machines; empty: only 127.0.0.1."""
     pod_cidr: str = "10.244.0.0/16"
     """A range of one family, or two of both with a comma between, the IPv4 one first."""
-    service_cidr: str = "10.96.0.0/12"
+    service_cidr: str = str(SERVICE_CIDR)
     """Likewise."""
     node_port_range: tuple[int, int] = (30000, 32767)
     upstream: str = "host"

@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.pod.status import PodStatus
+from fairlead.base.keys import key_of
 from fairlead.machinery.status import StatusError
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.status import render_status
@@ -52,7 +53,7 @@ async def _write(local: LocalPod, status: PodStatus) -> PodStatus | None:
                     await asyncio.sleep(_RETRY_S)
                     local.show.set()
                 return None
-            local.deps.log.warn("status not taken", pod=f"{meta.namespace}/{meta.name}", error=error)
+            local.deps.log.warn("status not taken", pod=key_of(meta), error=error)
             await asyncio.sleep(pause_s)
             local.show.set()
             return None

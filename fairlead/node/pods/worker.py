@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
+from fairlead.base.keys import key_of
 from fairlead.machinery.status import StatusError
 from fairlead.net.errors import KernelRefused
 from fairlead.node.nodestatus.ipam import NoAddress
@@ -223,7 +224,7 @@ class PodWorker:
                 await self._deps.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
             except StatusError as error:
                 if error.code not in (404, 409):
-                    self._deps.log.warn("pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error)
+                    self._deps.log.warn("pod not deleted", pod=key_of(meta), error=error)
                     await asyncio.sleep(_API_RETRY_S)
                     continue
             except ConnectionError:

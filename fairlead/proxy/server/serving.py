@@ -21,6 +21,7 @@ from fairlead.api.core.service.kind import Service
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
+from fairlead.base.keys import key_of
 from fairlead.base.log import Log
 from fairlead.base.metrics import counter, render
 from fairlead.base.process import build_info, process_families
@@ -265,7 +266,7 @@ class ProxyServer:
         return True
 
     def _refused(self, service: Service | None, check: ServiceCheck, error: OSError) -> None:
-        name = f"{check.namespace}/{check.name}"
+        name = key_of(check)
         text = f'node {self._name} failed to start healthcheck "{name}" on port {check.port}: {error.strerror}'
         self._log.warn(text)
         if service is not None:

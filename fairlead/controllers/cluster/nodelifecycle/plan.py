@@ -16,6 +16,7 @@ from fairlead.api.core.node.kind import NODE, Node, NodeCondition, Taint
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import is_finished
 from fairlead.base.instant import Instant, parse_time, render_time
+from fairlead.base.keys import key_of
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time
 from fairlead.runtime.plan import NOTHING, Delete, EventRecord, Patch, Plan, Update
 
@@ -162,5 +163,5 @@ def _unready(pod: Pod, now: Instant) -> Update:
 
 
 def _evict(pod: Pod) -> Delete:
-    name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    name = key_of(pod.metadata)
     return Delete(POD, pod, done=EventRecord(pod, "TaintManagerEviction", f"Marking for deletion Pod {name}"))

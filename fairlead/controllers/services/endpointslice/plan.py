@@ -30,6 +30,7 @@ from fairlead.api.discovery.endpointslice.kind import (
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, render_micro_time
+from fairlead.base.keys import key_of
 from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic
 from fairlead.controllers.services.endpointslice.packing import pack
 from fairlead.controllers.workloads.podfacts import controller_reference
@@ -205,7 +206,7 @@ class _Maker:
         ]
 
     def _failed(self, what: str) -> EventRecord:
-        where = f"{self.service.metadata.namespace}/{self.service.metadata.name}"
+        where = key_of(self.service.metadata)
         text = f"Error updating Endpoint Slices for Service {where}: {what} for Service {where}: {{error}}"
         return EventRecord(self.service, "FailedToUpdateEndpointSlices", text, "Warning")
 

@@ -25,6 +25,7 @@ from fairlead.api.discovery.endpointslice.kind import (
 )
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.addresses import unmapped
+from fairlead.base.keys import key_of
 from fairlead.controllers.services.endpoints.plan import LEADER
 from fairlead.controllers.services.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY
 from fairlead.controllers.services.endpoints.plan import MANAGER as ENDPOINTS_MANAGER
@@ -167,7 +168,7 @@ def _update(endpoints: Endpoints, old: EndpointSlice, held: Sequence[Endpoint]) 
 
 
 def _failed(endpoints: Endpoints, reason: str) -> EventRecord:
-    where = f"{endpoints.metadata.namespace}/{endpoints.metadata.name}"
+    where = key_of(endpoints.metadata)
     return EventRecord(endpoints, reason, f"Error updating EndpointSlices for Endpoints {where}: {{error}}", "Warning")
 
 

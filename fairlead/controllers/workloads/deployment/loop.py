@@ -7,6 +7,7 @@ from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import is_finished
 from fairlead.api.meta.types import controller_of
+from fairlead.base.keys import join_key, key_of
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.deployment.plan import reconcile
 from fairlead.controllers.workloads.podfacts import requirements
@@ -43,13 +44,13 @@ class _Deployments:
             if owner is None:
                 self._offer(rs)
             elif owner.kind == DEPLOYMENT.kind:
-                self.controller.queue.add(f"{rs.metadata.namespace}/{owner.name}")
+                self.controller.queue.add(join_key(rs.metadata.namespace, owner.name))
 
     def _offer(self, rs: ReplicaSet) -> None:
         for d in self._in_namespace.get(rs.metadata.namespace):
             selector = requirements(d.spec.selector)
             if selector is not None and selector.matches(rs.metadata.labels):
-                self.controller.queue.add(f"{d.metadata.namespace}/{d.metadata.name}")
+                self.controller.queue.add(key_of(d.metadata))
 
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
         """Queues a Deployment of type Recreate after one of its pods was deleted or finished; other types do not wait
@@ -57,11 +58,11 @@ class _Deployments:
         if old is None or (new is not None and not is_finished(new)):
             return
         owner = controller_of(old.metadata)
-        rs = self._sets.get(f"{old.metadata.namespace}/{owner.name}") if owner else None
+        rs = self._sets.get(join_key(old.metadata.namespace, owner.name)) if owner else None
         manager = controller_of(rs.metadata) if rs else None
-        d = self._deployments.get(f"{old.metadata.namespace}/{manager.name}") if manager else None
+        d = self._deployments.get(join_key(old.metadata.namespace, manager.name)) if manager else None
         if d is not None and d.spec.strategy.type == "Recreate":
-            self.controller.queue.add(f"{d.metadata.namespace}/{d.metadata.name}")
+            self.controller.queue.add(key_of(d.metadata))
 
     def _reconcile(self, key: str) -> Plan | None:
         d = self._deployments.get(key)

@@ -10,6 +10,7 @@ from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import Object, controller_of
 from fairlead.base.instant import Instant
+from fairlead.base.keys import join_key, key_of
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile
@@ -73,14 +74,14 @@ class Replicas(Generic[T]):
             if owner is None:
                 self._offer(pod)
             elif owner.kind == self._kind.kind:
-                self.controller.queue.add(f"{namespace}/{owner.name}")
+                self.controller.queue.add(join_key(namespace, owner.name))
 
     def _offer(self, pod: Pod) -> None:
         """Queues the sets that may adopt a pod without an owner."""
         for rs in self._in_namespace.get(pod.metadata.namespace):
             selector = self._selector(rs)
             if selector is not None and selector.matches(pod.metadata.labels):
-                self.controller.queue.add(f"{rs.metadata.namespace}/{rs.metadata.name}")
+                self.controller.queue.add(key_of(rs.metadata))
 
     async def _sync(self, key: str) -> float | None:
         rs = self._sets.get(key)
