@@ -23,7 +23,7 @@ from fairlead.api.core.secret.kind import SECRET
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
-from fairlead.api.events.event.kind import EVENT_VIEW
+from fairlead.api.events.event.kind import EVENTS_V1_EVENT
 from fairlead.api.networking.ingress.kind import INGRESS
 from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
@@ -49,7 +49,7 @@ KINDS: tuple[Kind[Any], ...] = (
     REPLICA_SET,
     LEASE,
     ENDPOINT_SLICE,
-    EVENT_VIEW,
+    EVENTS_V1_EVENT,
     INGRESS,
     INGRESS_CLASS,
     IP_ADDRESS,

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fairlead.api.meta.deleteoptions import DeleteOptions
-from fairlead.api.meta.deletion import may_go, plan_deletion
+from fairlead.api.meta.deletion import can_be_removed, plan_deletion
 from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
@@ -244,7 +244,7 @@ class FakeClient:
         key = (kind.resource, meta.get("namespace", ""), meta["name"])
         self.writes.append(f"update {kind.plural}{'/' + subresource if subresource else ''} {meta['name']}")
         whole = self._kinds[kind.resource]
-        return self._commit("DELETED" if may_go(whole, _typed(whole, tree)) else "MODIFIED", key, tree)
+        return self._commit("DELETED" if can_be_removed(whole, _typed(whole, tree)) else "MODIFIED", key, tree)
 
     def _commit(self, type: EventType, key: Key, tree: Tree) -> Tree:
         self._revision += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fairlead.api.core.node.kind import Node, Taint
-from fairlead.api.core.pod.hostports import HostPort, clash, host_ports
+from fairlead.api.core.pod.hostports import HostPort, conflicts, host_ports
 from fairlead.api.core.pod.kind import Pod
 from fairlead.scheduler.claims import claim_problem
 from fairlead.scheduler.nodeterms import matches_required, preferred_weight
@@ -85,7 +85,7 @@ def refuse(wish: _Wish, view: NodeView) -> tuple[str, ...]:
         return (TAINTED,)
     if not matches_required(pod, node):
         return (NO_MATCH,)
-    if wish.ports and clash(wish.ports, (port for port, count in view.ports.items() if count > 0)):
+    if wish.ports and conflicts(wish.ports, (port for port, count in view.ports.items() if count > 0)):
         return (NO_PORTS,)
     lacking = _lacking(wish, view)
     if lacking:

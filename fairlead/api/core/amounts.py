@@ -19,13 +19,13 @@ def _canonical(text: str) -> str:
         return text
 
 
-def settle(amounts: dict[str, Amount]) -> None:
+def canonicalize(amounts: dict[str, Amount]) -> None:
     """Replaces every amount by its canonical text. Invalid amounts stay unchanged; the checks report them."""
     for name, amount in amounts.items():
         amounts[name] = _canonical(str(amount))
 
 
-def settled(amount: Amount) -> str:
+def canonical_text(amount: Amount) -> str:
     return _canonical(str(amount))
 
 

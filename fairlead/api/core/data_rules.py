@@ -23,7 +23,7 @@ def key_errors(data: Mapping[str, str], path: str) -> Iterator[FieldError]:
             yield invalid(f"{path}[{key}]", key, text)
 
 
-def settle_base64(data: dict[str, str]) -> None:
+def canonicalize_base64(data: dict[str, str]) -> None:
     """Rewrites base64 values as Go encodes them: without line breaks, and with zero bits in the padding."""
     for key, text in data.items():
         data[key] = binascii.b2a_base64(binascii.a2b_base64(text), newline=False).decode()

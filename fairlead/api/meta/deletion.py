@@ -20,14 +20,14 @@ ORPHAN = "orphan"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeletionDecision:
     """The object to write in place of a removal (`obj`); None if it is removed or unchanged."""
 
     remove: bool
     obj: Any = None
 
 
-def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Instant) -> Verdict:
+def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Instant) -> DeletionDecision:
     """Decides if the object is removed now or marked for deletion. Modifies `obj`."""
     meta: ObjectMeta = obj.metadata
     before = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
@@ -40,14 +40,14 @@ def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Ins
         _mark_immediate(meta, now)
         kind.mark_deleted(obj)
     if not grace_s and not waits:
-        return Verdict(remove=True)
+        return DeletionDecision(remove=True)
     after = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, tuple(meta.finalizers))
     if before[0] is None and meta.generation:
         meta.generation += 1
-    return Verdict(remove=False, obj=obj if before != after else None)
+    return DeletionDecision(remove=False, obj=obj if before != after else None)
 
 
-def may_go(kind: Kind[Any], obj: Any) -> bool:
+def can_be_removed(kind: Kind[Any], obj: Any) -> bool:
     """Returns true if an updated object has met all conditions for its removal."""
     meta: ObjectMeta = obj.metadata
     if meta.deletionTimestamp is None or meta.finalizers or meta.deletionGracePeriodSeconds:

@@ -21,7 +21,7 @@ def not_negative(value: int | None, path: str) -> Iterator[FieldError]:
         yield invalid(path, value, NOT_NEGATIVE)
 
 
-def missing(path: str, name: str) -> FieldError:
+def not_found(path: str, name: str) -> FieldError:
     """Returns the error for a reference to an absent name: `Not found: "data"`."""
     return FieldError(path, "NotFound", name)
 
@@ -122,7 +122,7 @@ def no_backsteps(target: str, path: str) -> Iterator[FieldError]:
         yield invalid(path, target, "must not contain '..'")
 
 
-def changed(old: object, new: object, path: str) -> Iterator[FieldError]:
+def unchanged(old: object, new: object, path: str) -> Iterator[FieldError]:
     """Yields an error if the value changed; for values that are not one field (`Immutable` marks fields)."""
     if old != new:
         yield invalid(path, to_tree(new), "field is immutable")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.api.meta.deletion import may_go
+from fairlead.api.meta.deletion import can_be_removed
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
@@ -62,7 +62,7 @@ class Updater:
             self._check_version(resource, entry, candidate.obj)
             new = await self._prepared(target, entry.decode(), candidate, options, context)
             try:
-                if may_go(resource.kind, new):
+                if can_be_removed(resource.kind, new):
                     written = await self._finish(resource, entry, new, dry_run=options.dry_run)
                 else:
                     written = await self._writer.replace(resource, entry, new, dry_run=options.dry_run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
-from fairlead.api.core.pod.hostports import HostPort, clash, host_ports, long_running_ports
+from fairlead.api.core.pod.hostports import HostPort, conflicts, host_ports, long_running_ports
 from fairlead.api.core.pod.kind import Pod
 from fairlead.net.hostports.plan import PortMapping
 from fairlead.net.hostports.run import HostPortRules
@@ -32,7 +32,7 @@ class HostPorts:
         uid, wanted = pod.metadata.uid, host_ports(pod)
         if not wanted:
             return
-        if clash(wanted, (port for other, held in self._reserved.items() if other != uid for port in held)):
+        if conflicts(wanted, (port for other, held in self._reserved.items() if other != uid for port in held)):
             raise PortTaken
         self._reserved[uid] = wanted
 

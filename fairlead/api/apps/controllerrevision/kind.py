@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME, NONE
-from fairlead.api.meta.rules import changed, not_negative
+from fairlead.api.meta.rules import not_negative, unchanged
 from fairlead.api.meta.types import Int64, Object, controller_of
 from fairlead.base.instant import Instant
 from fairlead.machinery.kind import Column, Doc, Kind
@@ -39,7 +39,7 @@ def _rules(revision: ControllerRevision) -> Iterator[FieldError]:
 
 
 def _transition(old: ControllerRevision, new: ControllerRevision) -> Iterator[FieldError]:
-    yield from changed(old.data, new.data, "data")
+    yield from unchanged(old.data, new.data, "data")
 
 
 CONTROLLER_REVISION = Kind(

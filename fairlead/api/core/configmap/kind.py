@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from fairlead.api.core.data_rules import frozen_errors, key_errors, settle_base64, size_errors
+from fairlead.api.core.data_rules import canonicalize_base64, frozen_errors, key_errors, size_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Base64, Object
 from fairlead.machinery.kind import Column, Doc, Kind
@@ -28,7 +28,7 @@ class ConfigMap(Object):
 
 
 def _default(found: ConfigMap) -> ConfigMap:
-    settle_base64(found.binaryData)
+    canonicalize_base64(found.binaryData)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.amounts import settle
+from fairlead.api.core.amounts import canonicalize
 from fairlead.api.meta.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant
@@ -228,8 +228,8 @@ _ROLE_PREFIX = "node-role.kubernetes.io/"
 
 
 def _default(node: Node) -> Node:
-    settle(node.status.capacity)
-    settle(node.status.allocatable)
+    canonicalize(node.status.capacity)
+    canonicalize(node.status.allocatable)
     if node.spec.podCIDR and not node.spec.podCIDRs:
         node.spec.podCIDRs = [node.spec.podCIDR]
     elif node.spec.podCIDRs and not node.spec.podCIDR:

@@ -10,7 +10,7 @@ from fairlead.api.core.pod.probe_rules import container_probe_errors, init_probe
 from fairlead.api.core.pod.resource_rules import resource_errors
 from fairlead.api.core.pod.security import SecurityContext
 from fairlead.api.core.pod.spec import PodSpec
-from fairlead.api.meta.rules import missing, relative_path
+from fairlead.api.meta.rules import not_found, relative_path
 from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
 
 _UNFIT_FOR_EPHEMERAL = (
@@ -54,7 +54,7 @@ def container_list_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
 
 def _ephemeral_errors(container: EphemeralContainer, targets: Set[str], path: str) -> Iterator[FieldError]:
     if container.targetContainerName and container.targetContainerName not in targets:
-        yield missing(f"{path}.targetContainerName", container.targetContainerName)
+        yield not_found(f"{path}.targetContainerName", container.targetContainerName)
     for name in _UNFIT_FOR_EPHEMERAL:
         if getattr(container, name) != getattr(_UNSET, name):
             yield forbidden(f"{path}.{name}", _NOT_EPHEMERAL)
@@ -118,7 +118,7 @@ def _mount_errors(container: Container, volumes: set[str], path: str) -> Iterato
     for i, mount in enumerate(container.volumeMounts):
         where = f"{path}[{i}]"
         if mount.name and mount.name not in volumes:
-            yield missing(f"{where}.name", mount.name)
+            yield not_found(f"{where}.name", mount.name)
         if mount.mountPath and mount.mountPath in seen:
             yield invalid(f"{where}.mountPath", mount.mountPath, "must be unique")
         seen.add(mount.mountPath)
@@ -150,7 +150,7 @@ def _device_errors(devices: list[VolumeDevice], volumes: set[str], path: str) ->
     seen: set[str] = set()
     for i, device in enumerate(devices):
         if device.name and device.name not in volumes:
-            yield missing(f"{path}[{i}].name", device.name)
+            yield not_found(f"{path}[{i}].name", device.name)
         if device.devicePath in seen:
             yield invalid(f"{path}[{i}].devicePath", device.devicePath, "must be unique")
         seen.add(device.devicePath)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.amounts import settle, settled
+from fairlead.api.core.amounts import canonical_text, canonicalize
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.probe import HTTPGetAction, Lifecycle, Probe
 from fairlead.api.core.pod.security import PodSecurityContext
@@ -24,10 +24,10 @@ def default_pod_spec(spec: PodSpec) -> None:
         spec.terminationGracePeriodSeconds = GRACE_SECONDS
     if spec.securityContext is None:
         spec.securityContext = PodSecurityContext()
-    settle(spec.overhead)
+    canonicalize(spec.overhead)
     if spec.resources is not None:
-        settle(spec.resources.limits)
-        settle(spec.resources.requests)
+        canonicalize(spec.resources.limits)
+        canonicalize(spec.resources.requests)
     for volume in spec.volumes:
         default_volume(volume)
     for container in (*spec.initContainers, *spec.containers, *spec.ephemeralContainers):
@@ -54,8 +54,8 @@ def _default_container(container: Container) -> None:
     container.imagePullPolicy = container.imagePullPolicy or pull_policy(container.image)
     container.terminationMessagePath = container.terminationMessagePath or MESSAGE_PATH
     container.terminationMessagePolicy = container.terminationMessagePolicy or "File"
-    settle(container.resources.limits)
-    settle(container.resources.requests)
+    canonicalize(container.resources.limits)
+    canonicalize(container.resources.requests)
     for port in container.ports:
         port.protocol = port.protocol or "TCP"
     for env in container.env:
@@ -64,7 +64,7 @@ def _default_container(container: Container) -> None:
         if origin.fieldRef is not None:
             origin.fieldRef.apiVersion = origin.fieldRef.apiVersion or "v1"
         if origin.resourceFieldRef is not None:
-            origin.resourceFieldRef.divisor = settled(origin.resourceFieldRef.divisor)
+            origin.resourceFieldRef.divisor = canonical_text(origin.resourceFieldRef.divisor)
         if origin.fileKeyRef is not None and origin.fileKeyRef.optional is None:
             origin.fileKeyRef.optional = False
     for probe in (container.livenessProbe, container.readinessProbe, container.startupProbe):

@@ -31,7 +31,7 @@ def host_ports(pod: Pod) -> frozenset[HostPort]:
     return frozenset(found)
 
 
-def clash(wanted: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
+def conflicts(wanted: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
     """Returns true if two pods with these ports cannot share a node; `0.0.0.0` conflicts with every address."""
     others = list(taken)
     return any(a[1:] == b[1:] and (a[0] == b[0] or ANY_ADDRESS in (a[0], b[0])) for a in wanted for b in others)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.amounts import settle, settled
+from fairlead.api.core.amounts import canonical_text, canonicalize
 from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
 from fairlead.api.core.pod.volume_network import (
     AzureDiskVolumeSource,
@@ -35,12 +35,12 @@ def default_volume(volume: Volume) -> None:
     elif volume.hostPath is not None and volume.hostPath.type is None:
         volume.hostPath.type = ""
     elif volume.emptyDir is not None and volume.emptyDir.sizeLimit is not None:
-        volume.emptyDir.sizeLimit = settled(volume.emptyDir.sizeLimit)
+        volume.emptyDir.sizeLimit = canonical_text(volume.emptyDir.sizeLimit)
     elif volume.image is not None and not volume.image.pullPolicy:
         volume.image.pullPolicy = pull_policy(volume.image.reference)
     elif volume.ephemeral is not None and (template := volume.ephemeral.volumeClaimTemplate) is not None:
-        settle(template.spec.resources.requests)
-        settle(template.spec.resources.limits)
+        canonicalize(template.spec.resources.requests)
+        canonicalize(template.spec.resources.limits)
         if template.spec.volumeMode is None:
             template.spec.volumeMode = "Filesystem"
     else:
@@ -60,7 +60,7 @@ def _default_downward(items: list[DownwardAPIVolumeFile]) -> None:
         if item.fieldRef is not None and not item.fieldRef.apiVersion:
             item.fieldRef.apiVersion = "v1"
         if item.resourceFieldRef is not None:
-            item.resourceFieldRef.divisor = settled(item.resourceFieldRef.divisor)
+            item.resourceFieldRef.divisor = canonical_text(item.resourceFieldRef.divisor)
 
 
 def _default_projected(projected: ProjectedVolumeSource) -> None:

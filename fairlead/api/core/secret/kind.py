@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator
 from typing import Annotated
 
-from fairlead.api.core.data_rules import frozen_errors, key_errors, settle_base64, size_errors
+from fairlead.api.core.data_rules import canonicalize_base64, frozen_errors, key_errors, size_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Base64, Object
 from fairlead.machinery.kind import Column, Doc, Immutable, Kind
@@ -32,7 +32,7 @@ class Secret(Object):
 def _default(secret: Secret) -> Secret:
     """Moves `stringData` into `data`, replacing equal keys; `stringData` is write-only."""
     secret.type = secret.type or "Opaque"
-    settle_base64(secret.data)
+    canonicalize_base64(secret.data)
     for key, text in secret.stringData.items():
         secret.data[key] = base64.b64encode(text.encode()).decode()
     secret.stringData = {}

@@ -128,8 +128,8 @@ _FIXED = (
 _CORE_PATHS = {name: path for name, path in _RENAMED.items() if name != "reportingController"}
 
 
-def _viewed(column: Column[core.Event]) -> Column[Event]:
-    """Returns the column of the core group's table, applied to this form."""
+def _converted(column: Column[core.Event]) -> Column[Event]:
+    """Returns a column of the core group's table with its cells converted from this version."""
     return Column(
         column.name,
         lambda event, now: column.cell(to_core(event), now),
@@ -146,7 +146,7 @@ def _field(name: str) -> Callable[[Event], str]:
 
 _REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 
-EVENT_VIEW = Kind(
+EVENTS_V1_EVENT = Kind(
     type=Event,
     kind="Event",
     group="events.k8s.io",
@@ -157,7 +157,7 @@ EVENT_VIEW = Kind(
     rules=_rules,
     transition=_transition,
     create_rules=_create_rules,
-    columns=tuple(_viewed(column) for column in core.EVENT.columns),
+    columns=tuple(_converted(column) for column in core.EVENT.columns),
     fields={
         **{f"regarding.{name}": _field(f"involvedObject.{name}") for name in _REFERENCE},
         "reason": _field("reason"),
