@@ -53,6 +53,7 @@ async def test_an_added_kind_is_created_read_listed_watched_changed_and_deleted(
     assert (error.code, error.details["causes"][0]["field"]) == (422, "spec.masts")
 
 
+@pytest.mark.slow
 @story
 async def test_discovery_and_openapi_show_an_added_kind_and_a_removed_one_no_longer(api: Api) -> None:
     before = await documents(api)
@@ -220,6 +221,7 @@ async def test_a_kind_without_a_python_type_is_served_like_any_other(api: Api) -
     assert "Barge" in str(await api.ok("GET", "/openapi/v3/apis/harbour.example/v1"))
 
 
+@pytest.mark.slow
 @story
 async def test_a_removed_kind_leaves_nothing_in_memory(api: Api) -> None:
     def raft(**spec: Any) -> dict[str, Any]:

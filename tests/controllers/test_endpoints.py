@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +101,7 @@ def test_what_is_over_capacity_is_left_out_in_proportion() -> None:
     assert sizes(subset(1000, 0, 1), subset(0, 5, 2)) == [(1000, 0)]
 
 
+@pytest.mark.slow
 def test_over_a_thousand_the_ready_ones_stay_and_an_annotation_tells() -> None:
     pods = [pod(f"p{i}", ip=f"10.1.{i >> 8}.{i & 255}", ready=i >= 20) for i in range(1030)]
     found = after(service(), pods)

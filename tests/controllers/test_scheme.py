@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace, NamespaceSpec
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
@@ -47,6 +49,7 @@ def test_what_an_object_of_an_added_kind_owns_goes_with_it_and_it_goes_with_its_
     in_world(story)
 
 
+@pytest.mark.slow
 def test_a_removed_kind_takes_nothing_with_it() -> None:
     async def story(world: World) -> None:
         kind = ship_kind()

@@ -257,6 +257,7 @@ def test_a_namespace_is_emptied_and_goes() -> None:
     in_world(story)
 
 
+@pytest.mark.slow
 def test_nothing_else_of_a_namespace_goes_while_a_pod_is_left() -> None:
     async def story(world: World) -> None:
         await add_namespace(world.client, "shop")

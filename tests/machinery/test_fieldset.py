@@ -87,6 +87,7 @@ def test_what_is_no_set_is_refused(bad: Any) -> None:
         parse_fields(bad)
 
 
+@pytest.mark.slow
 def test_a_set_without_an_end_is_refused() -> None:
     deep: Any = {}
     for _ in range(100_000):

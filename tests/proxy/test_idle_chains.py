@@ -162,6 +162,7 @@ def changes(draw: st.DrawFn) -> Step:
 STEPS = st.lists(st.one_of(changes(), changes(), st.sampled_from(["idle", "idle", "resync"])), max_size=14)
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_whatever_services_come_and_go_around_the_idle_time_nothing_is_refused(steps: list[Step]) -> None:
     nft = FakeNft()

@@ -143,6 +143,7 @@ def without_places(elements: Elements) -> Mapping[str, object]:
     return found
 
 
+@pytest.mark.slow
 @FAMILIES
 @given(st.lists(steps, max_size=12))
 def test_the_elements_of_a_plan_do_not_depend_on_the_plans_before(family: Family, turns: list[Step]) -> None:
@@ -171,6 +172,7 @@ def differing(old: Elements, new: Elements) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 @FAMILIES
 @given(st.lists(steps, max_size=12))
 def test_the_chains_of_a_plan_do_not_depend_on_the_plans_before(family: Family, turns: list[Step]) -> None:
@@ -193,6 +195,7 @@ def sorted_lines(lines: Sequence[str]) -> list[str]:
     return sorted(re.sub(r" --probability \S+", "", line).replace(" -m statistic --mode random", "") for line in lines)
 
 
+@pytest.mark.slow
 @FAMILIES
 @given(st.lists(steps, max_size=8))
 def test_nftables_holds_what_it_would_hold_from_scratch(family: Family, turns: list[Step]) -> None:
@@ -213,6 +216,7 @@ def test_nftables_holds_what_it_would_hold_from_scratch(family: Family, turns: l
     assert held(backend, nft) == held(scratch, fresh)
 
 
+@pytest.mark.slow
 @FAMILIES
 @given(st.lists(steps, max_size=8))
 def test_iptables_holds_what_it_would_hold_from_scratch(family: Family, turns: list[Step]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import fairlead
 from fairlead.api.core.service import predicates
 from fairlead.service import wellknown
@@ -16,6 +18,7 @@ def literals(path: Path) -> set[object]:
     return {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
 
 
+@pytest.mark.slow
 def test_a_well_known_name_is_written_once() -> None:
     names = {value for key, value in vars(wellknown).items() if key.isupper()}
     names |= {predicates.TOPOLOGY_HINTS, predicates.TOPOLOGY_MODE, predicates.AFFINITY_TIMEOUT_S}
