@@ -1,4 +1,4 @@
 """The kernel: system calls, namespaces, links and routes (rtnetlink), rules (nftables, iptables), flows (conntrack).
 
-Plans apart from I/O.
+Plans are apart from I/O.
 """

@@ -1,7 +1,7 @@
-"""What goes wrong in the kernel, whichever part of it was asked."""
+"""The base class of errors from the kernel, for all parts of this package."""
 
 from __future__ import annotations
 
 
 class KernelRefused(Exception):
-    """A change or a question was refused, and nothing was done. The text says why."""
+    """The kernel refused a change or a question, and nothing was done. The text gives the reason."""

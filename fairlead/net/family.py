@@ -1,4 +1,4 @@
-"""The two address families, and what each calls things in nft's syntax. Rules are written once, for both."""
+"""The two address families and their names in nft's syntax. Rules are written once, for both."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from fairlead.base.addresses import FamilyName
 @dataclass(frozen=True, slots=True)
 class Family:
     name: FamilyName
-    """As in `addressType` and `ipFamilies`."""
+    """The value in `addressType` and `ipFamilies`."""
     table: str
-    """Of nft's tables, and of their headers' fields."""
+    """The family of nft tables, and the prefix of header fields in rules."""
     address: str
     """nft's type of an address."""
     icmp: str
-    """Its control protocol, as nft calls it."""
+    """nft's name for the family's ICMP protocol."""
     unreachable: str
-    """What refuses a packet that is not TCP."""
+    """The statement that rejects a packet of any protocol but TCP."""
     loopback: str
 
     def has(self, address: str) -> bool:

@@ -87,8 +87,11 @@ def path_of(fd: int) -> str:
 
 @contextlib.contextmanager
 def file_access_as(uid: int, gid: int) -> Iterator[None]:
-    """Files are opened as another user, without root's override, until the block ends. Needs no other groups and
-    root's rights: the kernel takes CAP_DAC_OVERRIDE and its like away while the fsuid is not 0."""
+    """Opens files as another user, without root's override, until the block ends.
+
+    Needs root's rights and a process without supplementary groups: the kernel removes CAP_DAC_OVERRIDE and similar
+    capabilities while the fsuid is not 0.
+    """
     _libc.setfsgid(ctypes.c_uint(gid))
     _libc.setfsuid(ctypes.c_uint(uid))
     try:

@@ -43,7 +43,7 @@ def _check(result: int, what: str) -> None:
 
 
 def trim_heap() -> None:
-    """Gives freed memory back to the kernel: what a start needed for a moment only (malloc_trim(3), glibc alone)."""
+    """Returns freed memory to the kernel, such as that needed only at the start (malloc_trim(3), glibc alone)."""
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)
 
@@ -108,7 +108,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def set_process_name(name: str) -> None:
-    """The name `ps` and `top` show (at most 15 bytes are kept)."""
+    """Sets the name that `ps` and `top` show (at most 15 bytes are kept)."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     zero = ctypes.c_ulong(0)
     _libc.prctl(PR_SET_NAME, ctypes.cast(buffer, ctypes.c_void_p), zero, zero, zero)
@@ -129,7 +129,7 @@ def put(path: str, text: str) -> None:
 
 
 def ended_children() -> Iterator[tuple[int, int]]:
-    """Pid and wait status of each child that has ended by now; nobody is waited for."""
+    """Yields pid and wait status of each child that has ended by now, without waiting."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -141,7 +141,7 @@ def ended_children() -> Iterator[tuple[int, int]]:
 
 
 def in_thread(call: Callable[[], R]) -> R:
-    """Runs `call` in a short-lived thread of its own and returns or raises what it did."""
+    """Runs `call` in a short-lived thread and returns its result or raises its error."""
     results: list[R] = []
     errors: list[BaseException] = []
 
@@ -170,7 +170,7 @@ def in_netns(fd: int, call: Callable[[], R]) -> R:
 
 
 def new_netns(call: Callable[[], R] | None = None) -> tuple[int, R | None]:
-    """A new network namespace as a file descriptor (close-on-exec); `call` runs inside it before it is returned."""
+    """Returns a new network namespace as a file descriptor (close-on-exec); `call` runs inside it first."""
 
     def run() -> tuple[int, R | None]:
         unshare(CLONE_NEWNET)

@@ -1,7 +1,7 @@
-"""The address plan of a cluster: which ranges it uses and who gets which address out of them.
+"""The address plan of a cluster: the ranges of the cluster, and the addresses of its parts.
 
 Pure values. Everything that needs an address (topology, proxy, allocators, certificates) asks here, so that the plan is
-said once. Node `i` counts from 1. Rejected: numbering nodes' pod ranges from 0, because `10.244.1.0/24` belonging to
+defined once. Node `i` counts from 1. Rejected: numbering nodes' pod ranges from 0, because `10.244.1.0/24` belonging to
 `node1` is worth more than one more range.
 """
 
@@ -19,14 +19,14 @@ F = TypeVar("F")
 S = TypeVar("S")
 
 FIRST_NODE_OFFSET = 10
-"""Node `i` is at this offset plus `i` in the fabric; below it is room for the control plane's legs."""
+"""Node `i` has this offset plus `i` in the fabric; lower offsets are for the control plane's links."""
 LAST_NODE_OFFSET = 199
-"""Above it is the load balancer's pool."""
+"""The highest offset of a node; higher ones are the load balancer's pool."""
 POOL_OFFSETS = (200, 250)
 """The first and the last address of the load balancer's pool in the fabric, in both families."""
 
 API_PORT_INSIDE = 6443
-"""Of the API server, on the fabric."""
+"""The port of the API server on the fabric."""
 
 _MAX_FABRIC_PREFIX = 24
 _MAX_POD_PREFIX = 24
@@ -42,18 +42,18 @@ SERVICE_CIDR6 = IPv6Network("fd00:10:96::/112")
 
 
 POD_GATEWAY6 = IPv6Address("fe80::1")
-"""The node's side of every pod link: each link has its own such address, so all can be alike."""
+"""The node's side of every Pod link. A link-local address is unique to its link, so all links can share this one."""
 _NODE_PREFIX6 = 64
 _MAX_FABRIC_PREFIX6 = 120
 _MAX_POD_PREFIX6 = 56
 _MAX_SERVICE_PREFIX6 = 120
 _UNFIT6 = tuple(IPv6Network(net) for net in ("::/8", "fe80::/10", "ff00::/8"))
-"""Loopback and mapped addresses, those of one link, and multicast."""
+"""Loopback and mapped addresses, link-local addresses, and multicast."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network6:
-    """The IPv6 ranges of a cluster of both families; nodes are numbered as in the IPv4 ones."""
+    """The IPv6 ranges of a cluster with both families; nodes are numbered as in the IPv4 ranges."""
 
     fabric: IPv6Network = FABRIC6
     pod_cidr: IPv6Network = POD_CIDR6
@@ -71,7 +71,8 @@ class Network6:
 
     @property
     def pool(self) -> tuple[IPv6Address, IPv6Address]:
-        """The first and the last address that load balancers are given, as in IPv4: `fd00:172:30::c8` to `::fa`."""
+        """Returns the first and the last address of the load balancer's pool, with the same offsets as in IPv4:
+        `fd00:172:30::c8` to `::fa`."""
         first, last = POOL_OFFSETS
         return self.fabric.network_address + first, self.fabric.network_address + last
 
@@ -101,12 +102,11 @@ class ClusterNetwork:
     node_port_range: tuple[int, int] = (30000, 32767)
     """First and last node port, both included."""
     six: Network6 | None = None
-    """Where the cluster has IPv6."""
+    """The IPv6 ranges, if the cluster has IPv6."""
     only_six: bool = False
-    """Pods, Services and Nodes have IPv6 alone. The fabric has IPv4 all the same, for the cluster's own components."""
+    """Pods, Services and Nodes have IPv6 alone. The fabric still has IPv4, for the cluster's own components."""
     balancers: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Addresses of load balancers that are not on the fabric's range; they are answered for on the fabric all the
-    same."""
+    """Pools of load balancers outside the fabric's range; their addresses are announced on the fabric nevertheless."""
 
     def validate(self, nodes: int = 1) -> None:
         """Raises ValueError with one line that names what is wrong."""
@@ -141,7 +141,7 @@ class ClusterNetwork:
 
     @property
     def node_prefix(self) -> int:
-        """The prefix length of one node's pod range: /24, or less room where the pod CIDR is small."""
+        """Returns the prefix length of a node's pod range: /24, or longer if the pod CIDR is small."""
         return min(max(24, self.pod_cidr.prefixlen + 4), 28)
 
     @property
@@ -151,27 +151,27 @@ class ClusterNetwork:
 
     @property
     def gateway(self) -> IPv4Address:
-        """The control plane's leg in the fabric, and the nodes' default gateway."""
+        """Returns the control plane's address in the fabric, which is the nodes' default gateway."""
         return self.fabric.network_address + 1
 
     @property
     def control_ip(self) -> Address:
-        """By which Pods reach what is at the gateway: the API server, names outside, ports of the host."""
+        """Returns the address by which Pods reach the gateway: the API server, names outside, ports of the host."""
         return self.six.gateway if self.six is not None and self.only_six else self.gateway
 
     @property
     def kubernetes_ip(self) -> Address:
-        """The cluster IP of the Service `kubernetes`."""
+        """Returns the cluster IP of the Service `kubernetes`."""
         return self.service_cidrs[0].network_address + 1
 
     @property
     def dns_ips(self) -> tuple[Address, ...]:
-        """Of each family: the tenth of the Service range, as everywhere."""
+        """Returns the DNS addresses, one of each family: the tenth of the Service range, as in other distributions."""
         return tuple(cidr.network_address + 10 for cidr in self.service_cidrs)
 
     @property
     def service_cidrs(self) -> tuple[Range, ...]:
-        """Of each family that Pods and Services have, IPv4 first."""
+        """Returns the Service ranges, one of each family that Pods and Services have, IPv4 first."""
         return self._of_each(self.service_cidr, self.six.service_cidr if self.six else None)
 
     @property
@@ -191,7 +191,7 @@ class ClusterNetwork:
         return self.fabric.network_address + FIRST_NODE_OFFSET + index
 
     def index_of(self, node_ip: IPv4Address) -> int:
-        """The number of the node with this address."""
+        """Returns the number of the node with this address."""
         return int(node_ip) - int(self.fabric.network_address) - FIRST_NODE_OFFSET
 
     def pod_cidr_of(self, index: int) -> IPv4Network:
@@ -199,19 +199,19 @@ class ClusterNetwork:
         return IPv4Network((int(self.pod_cidr.network_address) + index * size, self.node_prefix))
 
     def node_ips(self, index: int) -> tuple[Address, ...]:
-        """One of each family that Nodes have, IPv4 first."""
+        """Returns the node's addresses, one of each family that Nodes have, IPv4 first."""
         return self._of_each(self.node_ip(index), self.six.node_ip(index) if self.six else None)
 
     def pod_cidrs_of(self, index: int) -> tuple[Range, ...]:
         return self._of_each(self.pod_cidr_of(index), self.six.pod_cidr_of(index) if self.six else None)
 
     def pod_gateway(self, index: int) -> IPv4Address:
-        """The node's side of every pod link on node `index`."""
+        """Returns the node's side of every Pod link on node `index`."""
         return self.pod_cidr_of(index).network_address + 1
 
 
 def host_interface(pod_uid: str) -> str:
-    """The name of the node's side of a pod's link (at most 15 bytes)."""
-    import hashlib  # with it OpenSSL: 0.6 MB that supervisor, pid 1 and zygotes do without
+    """Returns the name of the node's side of a Pod's link (at most 15 bytes)."""
+    import hashlib  # this import loads OpenSSL: 0.6 MB that supervisor, pid 1 and zygotes save
 
     return "veth" + hashlib.sha256(pod_uid.encode()).hexdigest()[:11]

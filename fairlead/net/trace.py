@@ -1,7 +1,7 @@
-"""The first packet of a connection on its way through a node's hooks, whatever language the rules are written in.
+"""The first packet of a connection on its way through a node's hooks, for rules of any syntax.
 
-A tracer (`net/nft/trace.py`, `net/iptables/trace.py`) knows what one hook's rules do; which hooks a packet meets, in
-which order, and what is told of it in the end, is the same for both and stands here.
+A tracer (`net/nft/trace.py`, `net/iptables/trace.py`) knows the effect of one hook's rules. This module holds the
+common part: the hooks that a packet meets, their order, and the form of the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Fate = Literal["sent", "reset", "unreachable", "dropped"]
 
 @dataclass(frozen=True)
 class Packet:
-    """`link` is where it came in; empty where it was sent on the node itself."""
+    """The packet. `link` is the link it came in by; empty if the node itself sent it."""
 
     source: str
     target: str
@@ -25,12 +25,12 @@ class Packet:
     protocol: str = "tcp"
     link: str = ""
     state: str = "new"
-    """As connection tracking calls it: `new`, `established`, `related` or `invalid`."""
+    """The state in connection tracking: `new`, `established`, `related` or `invalid`."""
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A rule that the packet met and that did something to it."""
+    """A rule that matched the packet and changed it."""
 
     chain: str
     rule: str
@@ -40,10 +40,10 @@ class Matched:
 class Trace:
     fate: Fate
     target: str
-    """Where it went in the end, `address:port`."""
+    """The final destination, `address:port`."""
     masqueraded: bool
     chains: tuple[str, ...]
-    """Those entered, without the hooks' own."""
+    """The chains entered, without the base chains."""
     rules: tuple[Matched, ...] = ()
 
     def __str__(self) -> str:
@@ -63,14 +63,14 @@ class State:
 
 
 class Way(ABC):
-    """`local` are the node's own addresses."""
+    """The base class of tracers. `local` are the node's own addresses."""
 
     def __init__(self, *, local: Iterable[str]) -> None:
         self._local = frozenset(local)
 
     @abstractmethod
     def run_hook(self, hook: str, state: State) -> None:
-        """What the rules at this hook do to the packet."""
+        """Applies the rules at this hook to the packet."""
 
     def trace(self, packet: Packet) -> Trace:
         state = State(packet)

@@ -1,1 +1,1 @@
-"""The image `fairlead/web`: a small server that says which Pod answers. `server.py` stands alone."""
+"""The image `fairlead/web`: a small server that reports the name of its Pod. `server.py` stands alone."""

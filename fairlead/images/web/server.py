@@ -1,11 +1,12 @@
-"""A web server that says which Pod it is, for seeing where connections go. The program of the image `fairlead/web`.
+"""A web server that reports the name of its Pod, to show which Pod a connection reaches. The program of the image
+`fairlead/web`.
 
     python -I -S server.py [PORT]        (else the environment's PORT, else 8080)
 
-Started by its path, without site packages, and on purpose on sockets and epoll alone: it starts in 20 ms and needs
-8 MB, where `http.server` costs twice that in imports. HTTP/1.1 with keep-alive; GET and HEAD; `/healthz`; JSON with
-`Accept: application/json` or `?format=json`. After SIGTERM it goes on answering (with `Connection: close`) until
-nothing has come for a moment, so that whoever still has its address is not refused.
+The server is started by its path, without site packages, and uses sockets and epoll alone: it starts in 20 ms and needs
+8 MB. `http.server` costs twice that in imports. The server speaks HTTP/1.1 with keep-alive; GET and HEAD; `/healthz`;
+JSON with `Accept: application/json` or `?format=json`. After SIGTERM it still answers (with `Connection: close`) until
+no request has come for a moment, so that clients that still use its address are not refused.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from collections.abc import Callable
 _DEFAULT_PORT = 8080
 _MAX_HEAD = 16384
 _QUIET_S = 0.25
-"""After SIGTERM: this long without a request, and it ends."""
+"""Seconds without a request after SIGTERM until the server ends."""
 _ON_THE_WAY_S = 1.0
-"""The same where a connection has carried no request yet: its client may wait for a busy machine."""
+"""The same time, in seconds, if a connection has not carried a request yet: its client may wait for a busy machine."""
 _LONGEST_STOP_S = 5
-"""After SIGTERM: it ends by then, quiet or not; at once with a second signal."""
+"""Seconds after SIGTERM until the server ends in any case; a second signal ends it at once."""
 _MOST_CONNECTIONS, _SPARE = 4096, 32
-"""A new one beyond closes the oldest that waits for nothing: connections cost the Pod's other clients no place."""
+"""The most connections. A new one beyond them closes the oldest that awaits no answer, so that idle connections never
+keep other clients out."""
 _REASONS = {200: "OK", 400: "Bad Request", 405: "Method Not Allowed", 431: "Request Header Fields Too Large"}
 
 
 class Page:
-    """What is answered: this Pod's name, node and address."""
+    """The content of the answers: this Pod's name, node and address."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self.pod = env.get("FAIRLEAD_POD_NAME") or env.get("HOSTNAME") or socket.gethostname()
@@ -51,7 +53,7 @@ class Page:
 
 
 def parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
-    """Method, target, version, and headers by lower-case name. Raises ValueError."""
+    """Returns method, target, version, and headers by lower-case name. Raises ValueError."""
     first, *rest = head.decode("latin-1").split("\r\n")
     method, target, version = first.split(" ")
     if not version.startswith("HTTP/1."):
@@ -66,14 +68,15 @@ def parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
 
 
 def _length(text: str) -> int:
-    """A Content-Length (RFC 9110: digits alone). Raises ValueError."""
+    """Parses a Content-Length (RFC 9110: digits alone). Raises ValueError."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError(text)
     return int(text)
 
 
 def respond(page: Page, head: bytes, client: str, *, closing: bool) -> tuple[bytes, int, bool]:
-    """The answer to a request's head, the length of the request's body, and whether the connection stays open."""
+    """Returns the answer to a request's head, the length of the request's body, and whether the connection stays
+    open."""
     try:
         method, target, version, headers = parse_head(head)
         length = _length(headers.get("content-length", "0"))
@@ -82,7 +85,7 @@ def respond(page: Page, head: bytes, client: str, *, closing: bool) -> tuple[byt
     wish = headers.get("connection", "").lower()
     keep = not closing and wish != "close" and (version == "HTTP/1.1" or wish == "keep-alive")
     if "chunked" in headers.get("transfer-encoding", "").lower():
-        keep = False  # its body is not read
+        keep = False  # the request's body is not read
     if method not in ("GET", "HEAD"):
         return _render(405, b"only GET and HEAD\n", "text/plain", keep=keep, body=True), length, keep
     path, _, query = target.partition("?")
@@ -111,14 +114,14 @@ class Connection:
         self.inbox = b""
         self.outbox = b""
         self.skip = 0
-        """Bytes of a request's body that are still to come, and to be ignored."""
+        """Bytes of a request's body that are still to come and will be ignored."""
         self.asked = False
-        """It has carried a whole request."""
+        """True once a whole request has come over the connection."""
         self.open = True
 
 
 class Server:
-    """One thread, one epoll."""
+    """The server: one thread, one epoll."""
 
     def __init__(self, listener: socket.socket, page: Page, *, say: Callable[[str], object]) -> None:
         self._listener = listener
@@ -132,7 +135,7 @@ class Server:
         self._poll.register(listener.fileno(), select.EPOLLIN)
 
     def run(self, wake: int) -> None:
-        """Until a signal comes through `wake`, and then until it is quiet."""
+        """Serves until a signal comes through `wake`, and then until no more requests come."""
         self._poll.register(wake, select.EPOLLIN)
         while True:
             events = self._poll.poll(self._quiet_s() if self._stopping else None)
@@ -146,7 +149,7 @@ class Server:
                     self._stop()
                 elif fd == self._listener.fileno():
                     self._accept()
-                elif fd in self._connections:  # or it was closed in this turn
+                elif fd in self._connections:  # or the connection was closed in this turn
                     self._serve(self._connections[fd])
 
     def _quiet_s(self) -> float:
@@ -157,7 +160,8 @@ class Server:
         signal.alarm(_LONGEST_STOP_S)
         self._say("stopping")
         for connection in list(self._connections.values()):
-            # One that has asked nothing yet was made before its client could know: its request is on the way.
+            # A connection without a request yet was opened before its client could know of the stop: the request is on
+            # the way.
             if connection.asked and not connection.inbox and not connection.outbox:
                 self._close(connection)
 
@@ -166,7 +170,7 @@ class Server:
             sock, address = self._listener.accept()
         except BlockingIOError:
             return
-        except OSError:  # no descriptors
+        except OSError:  # no descriptors left
             if self._connections:
                 self._shed()
             return
@@ -193,7 +197,7 @@ class Server:
             self._close(connection)
 
     def _read(self, connection: Connection) -> bool:
-        """Takes what has come and answers it; False where the peer has closed."""
+        """Reads available data and answers the requests in it; returns False if the peer has closed the connection."""
         try:
             data = connection.sock.recv(65536)
         except BlockingIOError:
@@ -207,7 +211,7 @@ class Server:
         return True
 
     def _step(self, connection: Connection) -> bool:
-        """One request, if it is there whole."""
+        """Answers one request if it has arrived completely."""
         if connection.skip:
             skipped = min(connection.skip, len(connection.inbox))
             connection.inbox = connection.inbox[skipped:]
@@ -246,14 +250,15 @@ class Server:
 
 
 def listen(port: int) -> socket.socket:
-    """On all addresses, IPv6 too where there is any."""
+    """Listens at all addresses, also of IPv6 if the kernel has it."""
     if socket.has_dualstack_ipv6():
         return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
     return socket.create_server(("", port), backlog=1024)
 
 
 def choose_port(argv: list[str], env: dict[str, str]) -> int:
-    """The argument, else PORT, else 8080. Raises SystemExit with one line where it is no port."""
+    """Returns the port from the argument, else from PORT, else 8080. Raises SystemExit with one line if the port is
+    invalid."""
     text = argv[0] if argv else env.get("PORT", "") or str(_DEFAULT_PORT)
     if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 65536):
         raise SystemExit(f"fairlead/web: not a port: {text!r}; give a number from 1 to 65535")

@@ -1,4 +1,5 @@
-"""The kernel's connection tracking: its flows, and how some of them are deleted.
+"""The kernel's connection tracking: lists and deletes flow entries.
 
-Needed for UDP: a client that keeps its socket would be sent to an endpoint that has gone for as long as it sends.
+Needed for UDP: as long as a client sends from the same socket, its entry leads to the old endpoint, even after that
+endpoint is deleted.
 """

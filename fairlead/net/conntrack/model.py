@@ -1,4 +1,4 @@
-"""Flows, and ctnetlink messages as bytes (linux/netfilter/nfnetlink_conntrack.h). UDP only, in either family."""
+"""Flow entries, and ctnetlink messages as bytes (linux/netfilter/nfnetlink_conntrack.h). UDP only, in either family."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ _TUPLE_ORIG, _TUPLE_REPLY = 1, 2
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _FILTER, _FILTER_ORIG = 25, 1
 _FILTER_PROTOCOL = 1 << 3
-"""Linux 5.8; kernels before it take no notice, and tell of all flows."""
+"""Linux 5.8; older kernels ignore the filter and list the flows of all protocols."""
 _NESTED = 0x8000
 _KIND = 0x3FFF
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A UDP flow: where its client sent to, and who answers."""
+    """A UDP flow: its original destination, and the source of its answers."""
 
     target: str
     port: int
     answered_by: str
     answered_from: int
     raw: bytes = field(compare=False, repr=False, default=b"")
-    """The kernel's own form of what identifies it."""
+    """The attributes that identify the entry, as the kernel sent them."""
 
 
 class FlowTable(Protocol):
-    """The flows that the kernel tracks in one network namespace. All raise KernelRefused."""
+    """The flow entries of one network namespace. All methods raise KernelRefused."""
 
     def flows(self, family: str = "ip") -> list[Flow]:
-        """Those of UDP."""
+        """Returns the UDP flows."""
         ...
 
     def delete_flows(self, flows: Iterable[Flow]) -> int:
-        """Deletes them, so that rules meet their next packets again; returns how many there still were."""
+        """Deletes the entries, so that rules apply to their next packets again; returns how many still existed."""
         ...
 
 
 class EndOfDump(Exception):
-    """The kernel has told all; the argument is an errno or 0."""
+    """The end of a dump; the argument is an errno or 0."""
 
 
 def dump_request(seq: int, family: str = "ip") -> bytes:
-    """For the flows of UDP: there may be many of TCP, and each takes 10 µs to read."""
+    """Returns a request for the UDP flows only: there may be many TCP flows, and each takes 10 µs to read."""
     protocol = _attribute(_TUPLE_PROTO | _NESTED, _attribute(1, bytes([UDP])))
     wanted = _attribute(_FILTER_ORIG, struct.pack("=I", _FILTER_PROTOCOL))
     body = _attribute(_TUPLE_ORIG | _NESTED, protocol) + _attribute(_FILTER | _NESTED, wanted)
@@ -74,12 +74,12 @@ def _attribute(kind: int, data: bytes) -> bytes:
 
 
 def decode_ack(data: bytes) -> int:
-    """The errno of an acknowledgement, 0 where it is a good one."""
+    """Returns the errno of an acknowledgement, 0 for success."""
     return -int(struct.unpack_from("=i", data, 16)[0])
 
 
 def decode_flows(data: bytes) -> Iterator[Flow]:
-    """The UDP flows in one datagram of a dump. Raises EndOfDump after the last one."""
+    """Yields the UDP flows in one datagram of a dump. Raises EndOfDump after the last one."""
     offset = 0
     while offset + 16 <= len(data):
         size, kind = struct.unpack_from("=IH", data, offset)
@@ -108,14 +108,14 @@ def _decode_flow(data: bytes, start: int, end: int) -> Flow | None:
 
 
 def _decode_tuple(data: bytes, start: int, end: int) -> tuple[str, str, int, int] | None:
-    """Source, target and their ports; None where it is not UDP."""
+    """Returns source, target and their ports; None if the tuple is not UDP."""
     parts = {
         kind: {k: data[a:b] for k, a, b in _attributes(data, s, e)} for kind, s, e in _attributes(data, start, end)
     }
     addresses, ports = parts.get(_TUPLE_IP, {}), parts.get(_TUPLE_PROTO, {})
     if ports.get(1) != bytes([UDP]) or not addresses:
         return None
-    # 1 and 2 are IPv4's attributes, 3 and 4 those of IPv6.
+    # Attributes 1 and 2 are IPv4 addresses, 3 and 4 are IPv6 addresses.
     source, target = (
         str(IPv4Address(addresses[k]) if k in addresses else IPv6Address(addresses[k + 2])) for k in (1, 2)
     )
@@ -123,7 +123,7 @@ def _decode_tuple(data: bytes, start: int, end: int) -> tuple[str, str, int, int
 
 
 def _attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Each attribute's kind, and where its value starts and ends."""
+    """Yields each attribute's type, and the start and end of its value."""
     offset = start
     while offset + 4 <= end:
         size, kind = struct.unpack_from("=HH", data, offset)

@@ -15,11 +15,12 @@ _RECEIVE = 1 << 18
 
 
 class ConntrackError(KernelRefused):
-    """The kernel would not tell of its flows, or not forget one."""
+    """The kernel refused to list flow entries, or to delete one."""
 
 
 class Conntrack:
-    """Satisfies `FlowTable`. Making it raises OSError where the kernel has no netfilter netlink."""
+    """The kernel's flow entries; satisfies `FlowTable`. The constructor raises OSError if the kernel lacks netfilter
+    netlink."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
@@ -27,14 +28,14 @@ class Conntrack:
         self._seq = 0
 
     def flows(self, family: str = "ip") -> list[Flow]:
-        """All UDP flows. Takes 10 µs an entry. Raises ConntrackError, as where the kernel has no ctnetlink."""
+        """Returns all UDP flows, at 10 µs an entry. Raises ConntrackError, also if the kernel lacks ctnetlink."""
         try:
             return self._dump(family)
         except OSError as e:
             raise ConntrackError(f"cannot read the tracked flows: {e.strerror}") from e
 
     def delete_flows(self, flows: Iterable[Flow]) -> int:
-        """Drops them, so that their clients' next packets are looked at anew; returns how many were still there."""
+        """Deletes the entries, so that rules apply to their clients' next packets; returns how many still existed."""
         try:
             return sum(self._drop(flow) for flow in flows)
         except OSError as e:

@@ -1,12 +1,13 @@
-"""How the host and a cluster are joined: a veth pair with an address at each end, and the host's routes into it.
+"""The plan that joins the host and a cluster: a veth pair with an address at each end, and the host's routes into the
+cluster.
 
-What must stay true: nothing that the host has already is taken from it, not even a part of a wider route (a default
-route aside); the cluster gets a route to the host's end of the link and to nothing else, so it has still no way out;
-the host does not forward what comes out of the link, whatever it does for others.
+What must stay true: the host keeps every route and address that it has, even parts of a wider route (a default route
+aside). The cluster gets a route to the host's end of the link and to nothing else, so it still has no way out. The host
+does not forward packets that come out of the link, whatever it forwards for others.
 
-Rejected: the host's end as a port of the cluster's bridge. It saves a hop, but then nobody stands between the host and
-the nodes who could tell answers from connections of the cluster's own, and every program of the host that listens at
-all addresses would be open to Pods.
+Rejected: the host's end as a port of the cluster's bridge. It saves a hop, but then no netfilter hook between the host
+and the nodes could tell answers from new connections of the cluster, and every program of the host that listens at all
+addresses would be open to Pods.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from fairlead.net.netlink.dump import Held, Network, Route
 from fairlead.net.netlink.model import Message, add_address, add_route, set_routing, set_up
 
 INSIDE_NAME = "host0"
-"""The cluster's end, in the namespace of the fabric."""
+"""The name of the cluster's end, in the namespace of the fabric."""
 GUARD_TABLE = "fairlead-host"
 
 _POOLS = (IPv4Network("169.254.172.0/24"), IPv4Network("172.30.255.0/24"))
-"""Where the pair of addresses comes from. Link-local first: nobody else routes it."""
+"""Pools for the pair of addresses. Link-local comes first: other networks do not route it."""
 _POOL6 = IPv6Network("fd00:172:30:ff::/64")
 _MOST_PAIRS6 = 128
 _LONGEST_NAME = 15
 _PREFIX = "fl-"
 _DEFAULTS = 1
-"""Routes of this prefix length or shorter are ways to everywhere else (VPNs halve the default route)."""
+"""Routes of this prefix length or shorter count as default routes (VPNs halve the default route)."""
 _AF_INET = 2
 _IFLA_AF_SPEC, _NESTED, _IFLA_INET_CONF, _CONF_FORWARDING = 26, 0x8000, 1, 1
 _IFLA_IFALIAS, _NEWLINK = 20, 16
@@ -41,17 +42,17 @@ _IFLA_IFALIAS, _NEWLINK = 20, 16
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What the host's network namespace has."""
+    """The state of the host's network namespace."""
 
     routes: Sequence[Route]
     held: Sequence[Held]
     links: Mapping[int, str]
-    """Index -> name."""
+    """Names of links by their index."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostLink:
-    """`name` is the host's end; addresses are the host's and the cluster's end's, in neighbouring pairs."""
+    """The planned link. `name` is the host's end; the two addresses are a neighbouring pair, one for each end."""
 
     name: str
     cluster: str
@@ -62,11 +63,11 @@ class HostLink:
 
 
 class NoRoom(Exception):
-    """The text names what is in the way."""
+    """The link cannot be made; the text names the address, route or link of the host that conflicts."""
 
 
 def link_name(cluster: str) -> str:
-    """`fl-` and the cluster's name; of a longer one its beginning, and four digits of its hash."""
+    """Returns `fl-` and the cluster's name; a longer name is cut and gets four digits of its hash."""
     if len(_PREFIX + cluster) <= _LONGEST_NAME:
         return _PREFIX + cluster
     digest = hashlib.sha256(cluster.encode()).hexdigest()[:4]
@@ -74,7 +75,7 @@ def link_name(cluster: str) -> str:
 
 
 def ranges(network: ClusterNetwork) -> Iterator[tuple[str, Network]]:
-    """What the host is given routes to, each with its name for users."""
+    """Yields the ranges to which the host gets routes, each with its name for users."""
     for fabric, pods, services in zip(network.fabrics, network.pod_cidrs, network.service_cidrs, strict=True):
         yield "the nodes' and load balancers'", fabric
         yield "the Pods'", pods
@@ -85,7 +86,7 @@ def ranges(network: ClusterNetwork) -> Iterator[tuple[str, Network]]:
 
 
 def join(cluster: str, network: ClusterNetwork, view: HostView) -> HostLink:
-    """The link to make. Raises NoRoom."""
+    """Plans the link. Raises NoRoom."""
     name = link_name(cluster)
     if name in view.links.values():
         raise NoRoom(f"this machine has a link {name} already: use another --name")
@@ -105,7 +106,7 @@ def join(cluster: str, network: ClusterNetwork, view: HostView) -> HostLink:
 
 
 def _pairs(pool: IPv4Network) -> Iterator[IPv4Network]:
-    """All but the first, whose first address looks like a network's."""
+    """Yields all pairs but the first, whose first address looks like a network address."""
     return islice(pool.subnets(new_prefix=31), 1, None)
 
 
@@ -115,7 +116,7 @@ def _pairs6(pool: IPv6Network) -> Iterator[IPv6Network]:
 
 
 def _in_the_way(block: Network, view: HostView) -> str:
-    """What of the host's overlaps the range, in words; empty where nothing does."""
+    """Describes the part of the host's network that overlaps the range; empty if there is no overlap."""
     for held in view.held:
         if held.network.version == block.version and _overlap(held.network, block):
             return f"address {held.address}/{held.network.prefixlen} of this machine's {_link(held.link, view)}"
@@ -138,7 +139,7 @@ def _link(index: int, view: HostView) -> str:
 
 
 def outside(link: HostLink, network: ClusterNetwork, index: int) -> list[Message]:
-    """On the host, once the link (its `index` there) is made."""
+    """Returns the messages for the host's namespace, after the link has been made (`index` is its index there)."""
     messages = [
         _describe(index, f"Fairlead cluster {link.cluster}"),
         _forward_nothing(index),
@@ -153,7 +154,7 @@ def outside(link: HostLink, network: ClusterNetwork, index: int) -> list[Message
 
 
 def inside(link: HostLink, index: int) -> list[Message]:
-    """In the namespace of the fabric."""
+    """Returns the messages for the namespace of the fabric."""
     messages = [
         add_address(index, IPv4Interface((link.inside, 31))),
         set_routing(index),
@@ -165,9 +166,12 @@ def inside(link: HostLink, index: int) -> list[Message]:
 
 
 def guard(link: HostLink) -> str:
-    """Rules for the namespace of the fabric, in the words of `nft`: what goes to the host are answers, and what comes
-    from it is its own. Without the first every program of the host that listens at all addresses would be open to Pods;
-    without the second, where the host is a router, others could send something in, though they would get no answer."""
+    """Returns nft rules for the namespace of the fabric: only answers may go to the host, and only packets from the
+    host itself may come in.
+
+    Without the first rule every program of the host that listens at all addresses would be open to Pods. Without the
+    second, if the host is a router, other machines could send packets in, though they would get no answer.
+    """
     own6 = f'  iifname "{INSIDE_NAME}" ip6 saddr != {link.host6} drop\n' if link.host6 else ""
     return f"""\
 table inet {GUARD_TABLE} {{
@@ -194,7 +198,7 @@ def _describe(index: int, text: str) -> Message:
 
 
 def _forward_nothing(index: int) -> Message:
-    """What comes out of the cluster goes no further than this machine, also where the machine is a router."""
+    """Turns off forwarding on the link: packets from the cluster end at this machine, even if it is a router."""
     conf = _attribute(_IFLA_INET_CONF | _NESTED, _attribute(_CONF_FORWARDING, struct.pack("=I", 0)))
     body = _ifinfo(index) + _attribute(_IFLA_AF_SPEC | _NESTED, _attribute(_AF_INET | _NESTED, conf))
     return Message(_NEWLINK, 0, body, f"forward nothing from link {index}")

@@ -1,4 +1,4 @@
-"""Looks at the host's network and joins a cluster to it. Needs root's rights over the host's network namespace."""
+"""Reads the host's network and joins a cluster to it. Needs root's rights over the host's network namespace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairlead.net.netlink.run import Netlink
 
 
 def look() -> HostView:
-    """At the network namespace of the caller. Raises OSError."""
+    """Reads the network namespace of the caller. Raises OSError."""
     with Netlink() as netlink:
         routes = [route for raw in netlink.dump(GET_ROUTES) if (route := parse_route(*raw))]
         held = [address for raw in netlink.dump(GET_ADDRESSES) if (address := parse_held(*raw))]
@@ -25,12 +25,12 @@ def look() -> HostView:
 
 
 def attach(link: HostLink, network: ClusterNetwork, pid: int) -> None:
-    """Makes the pair, the host's end in the caller's namespace, the other in that of process `pid`; gives the
-    host's end its address and routes. Raises OSError, having removed what it made."""
+    """Makes the veth pair, with the host's end in the caller's namespace and the other end in that of process `pid`;
+    gives the host's end its address and routes. Raises OSError after removing partial results."""
     netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         with Netlink() as netlink:
-            # The kernel chooses both indices: it heeds the peer's only where this end's is given.
+            # The kernel chooses both indices: it honours the peer's only if this end's is given.
             pair = add_veth(link.name, 0, peer_name=plan.INSIDE_NAME, peer_index=0, peer_netns=netns)
             netlink.run([pair])
             try:
@@ -44,13 +44,13 @@ def attach(link: HostLink, network: ClusterNetwork, pid: int) -> None:
 
 
 def attach_inside(link: HostLink) -> None:
-    """In the namespace of the fabric, once `attach` is done."""
+    """Configures the end in the namespace of the fabric, after `attach`."""
     with Netlink() as netlink:
         netlink.run(plan.inside(link, socket.if_nametoindex(plan.INSIDE_NAME)))
 
 
 def detach(link: HostLink) -> None:
-    """Takes both ends away at once, where the kernel has not done so yet."""
+    """Removes both ends at once, if the kernel has not removed them yet."""
     with Netlink() as netlink:
         _remove(netlink, link.name)
 
@@ -64,7 +64,8 @@ def _remove(netlink: Netlink, name: str) -> None:
 
 
 def _accept_nothing_new(name: str) -> None:
-    """No IPv6 settings from the link, and nothing forwarded that came by it: netlink says the latter for IPv4 only."""
+    """Rejects IPv6 autoconfiguration from the link and the forwarding of its packets: netlink sets the latter for IPv4
+    only."""
     for setting in ("accept_ra", "forwarding"):
         with contextlib.suppress(OSError):
             linux.put(f"/proc/sys/net/ipv6/conf/{name}/{setting}", "0")

@@ -1,1 +1,1 @@
-"""Ports of a node that lead to pods (`hostPort`): one nftables table a family in the node's network namespace."""
+"""Ports of a node that lead to Pods (`hostPort`): one nftables table a family in the node's network namespace."""

@@ -1,11 +1,11 @@
-"""Decides the rules by which ports of a node lead to pods.
+"""Decides the rules by which ports of a node lead to Pods.
 
-A packet to any address of the node and the port goes on to the pod, with its source as it was; only a pod that reaches
+A packet to the port, at any address of the node, goes on to the Pod with its source unchanged; only a Pod that reaches
 itself this way is masqueraded. The chains come after those of the Services' proxy, so a node port of a Service wins.
-The table is made anew with every change: there are few such ports, and the kernel exchanges tables at once.
+The table is replaced with every change: such ports are few, and the kernel replaces a table atomically.
 
-Loopback addresses are left out: a packet that was bound for 127.0.0.1 cannot leave the loopback link unless
-`route_localnet` is set, which opens the node's own loopback services to its neighbours (CVE-2020-8558).
+Loopback addresses are left out: a packet to 127.0.0.1 cannot leave the loopback link unless `route_localnet` is set.
+That setting opens the node's own loopback services to its neighbours (CVE-2020-8558).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _ANY, _ONE, _HAIRPIN = "any_address", "one_address", "hairpin"
 
 @dataclass(frozen=True, slots=True, order=True)
 class PortMapping:
-    """One port of the node, for one address family."""
+    """A port of the node, for one address family."""
 
     protocol: str
-    """tcp, udp or sctp."""
+    """The protocol: tcp, udp or sctp."""
     host_ip: str
-    """The node's address; empty for all of them."""
+    """The node's address; empty for all addresses of the node."""
     host_port: int
     ip: str
-    """The pod's."""
+    """The Pod's address."""
     port: int
 
     @property
@@ -39,7 +39,7 @@ class PortMapping:
 
 
 def replacement(family: str, mappings: Iterable[PortMapping]) -> Transaction:
-    """Returns the transaction that makes a family's table, in place of the one that may be there."""
+    """Returns the transaction that creates a family's table, or replaces the existing one."""
     return Transaction(TABLE, replace=_table(family), changes=tuple(sorted(_elements(mappings))), family=family)
 
 
@@ -89,7 +89,7 @@ def _table(family: str) -> Table:
 def stale_flows(
     flows: Sequence[Flow], *, before: Collection[PortMapping], after: Collection[PortMapping]
 ) -> list[Flow]:
-    """Returns the UDP flows that would go on past a change: to a pod that has gone, or to the node itself."""
+    """Returns the UDP flows that a change leaves behind: flows to a deleted Pod, or to the node itself."""
     added = {m.host_port for m in after if m not in before and m.protocol == "udp"}
     removed = {(m.host_port, m.ip, m.port) for m in before if m not in after and m.protocol == "udp"}
     return [

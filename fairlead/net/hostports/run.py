@@ -1,4 +1,4 @@
-"""Puts the rules of host ports into the kernel, in the network namespace of the thread that made the object."""
+"""Applies the rules of host ports in the kernel, in the network namespace of the thread that made the object."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FAMILIES = ("ip", "ip6")
 
 
 class HostPortRules:
-    """The kernel is asked for only when a pod has host ports: most nodes have none."""
+    """The host-port rules of a node. The kernel is opened only when a Pod has host ports: most nodes have none."""
 
     def __init__(self) -> None:
         self._kernel: NftKernel | None = None
         self._made: dict[str, tuple[PortMapping, ...]] = {}
 
     def start(self, mappings: Iterable[PortMapping]) -> None:
-        """Replaces what an earlier process left. Raises KernelRefused."""
+        """Replaces the table of an earlier process. Raises KernelRefused."""
         wanted = _by_family(mappings)
         if any(wanted.values()):
             self.apply(mappings)
@@ -27,7 +27,7 @@ class HostPortRules:
             self._remove_leftovers()
 
     def apply(self, mappings: Iterable[PortMapping]) -> None:
-        """Raises KernelRefused; the rules are those from before then."""
+        """Applies the mappings. Raises KernelRefused, after which the earlier rules still apply."""
         for family, wanted in _by_family(mappings).items():
             before = self._made.get(family, ())
             if wanted != before:

@@ -1,6 +1,6 @@
-"""The iptables programs without a kernel, refusing what they refuse.
+"""A fake of the iptables programs, without a kernel, that raises the same errors.
 
-The contract suite (`tests/contract/test_iptables.py`) runs over this and both kinds of the programs.
+The contract suite (`tests/contract/test_iptables.py`) runs over this fake and both variants of the programs.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ Chains = dict[str, list[str]]
 
 
 class FakeIptables:
-    """One family's tables, open to tests and to the tracer."""
+    """The tables of one family, open to tests and to the tracer."""
 
     def __init__(self, family: str = "ip", *, limit: int | None = None) -> None:
         self.family = family
         self.tables: dict[str, Chains] = {}
         self.limit = limit
         self.log: list[Restore] = []
-        """Every one that succeeded."""
+        """Every restore that succeeded."""
         self.refused: list[Restore] = []
-        """Every one that was refused for what it says."""
+        """Every restore that was refused because of its content."""
         self.calls = 0
-        """How often a program was started to change something."""
+        """The number of programs started to change tables."""
         self.failures: list[Refused] = []
-        """Raised, first one first, by the next calls of `restore`."""
+        """Errors that the next calls of `restore` raise, in this order."""
         self.refuse_after: int | None = None
-        """Restores of each call that are done before the one that is refused."""
+        """The number of restores in each call that succeed before one is refused."""
         self.counted: dict[tuple[str, str, str], int] = {}
-        """What rules have seen, by table, chain and rule."""
+        """Packet counts of rules, by table, chain and rule."""
         self.saves = 0
-        """How often tables were read."""
+        """The number of times that tables were read."""
         self.others = 0
-        """Transactions of somebody else."""
+        """The number of foreign transactions."""
 
     async def restore(self, restores: Sequence[Restore]) -> None:
         self.calls += 1
@@ -71,7 +71,7 @@ class FakeIptables:
         return self.others
 
     def table(self, name: str) -> Chains:
-        """As the programs make it when it is first changed."""
+        """Returns the table with the built-in chains that the programs create at its first change."""
         return self.tables.get(name) or {hook: [] for hook in HOOKS[name]}
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:

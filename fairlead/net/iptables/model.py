@@ -1,14 +1,16 @@
-"""Edits of chains and their text for `iptables-restore --noflush`, and what `iptables-save` says of them. Pure.
+"""Edits of chains and their text for `iptables-restore --noflush`, and the parsed output of `iptables-save`. Pure.
 
-A rule is kept as the text that `iptables-save` prints, without `-A <chain>`, so that what is read back compares equal
-to what was written, and what somebody looks at is what was written. What must stay true:
+A rule is stored as the text that `iptables-save` prints, without `-A <chain>`: rules that are read back compare equal
+to those written, and users see the same text.
+
+What must stay true:
 - A `Restore` is of one table and is done as a whole or not at all; several in one input are done one after the other.
 - A `Block` is never torn apart: before it and after it the chains are fit for traffic. A list of blocks can therefore
-  be cut anywhere between two of them, and `pack` does so where the kernel does not take all at once: inside a user
-  namespace the program cannot raise its send buffer above net.core.wmem_default (212,992 bytes, some 300 rules).
+  be cut anywhere between two of them. `pack` cuts it if the kernel does not accept all at once: inside a user namespace
+  the program cannot raise its send buffer above net.core.wmem_default (212,992 bytes, some 300 rules).
 
-Rejected: writing chains as wholes whatever their size. The chain of a Service with 5,000 endpoints is 2 MB for the
-kernel, more than one transaction, and for a moment it would have a part of its rules only.
+Rejected: writing whole chains whatever their size. The chain of a Service with 5,000 endpoints is 2 MB for the kernel,
+which is more than one transaction. For a moment the chain would have only a part of its rules.
 """
 
 from __future__ import annotations
@@ -24,40 +26,40 @@ from fairlead.net.errors import KernelRefused
 TABLES = ("filter", "nat", "mangle")
 BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 NFT_LIMIT = 200_000
-"""Bytes that one transaction may need, as `weight` counts them."""
+"""The most bytes of one transaction, as `weight` counts them."""
 
 Verb = Literal["make", "append", "insert", "replace", "delete", "cut", "remove"]
 
 
 class Refused(KernelRefused):
-    """The program or the kernel refused. What came before it in the same input may have been done."""
+    """The program or the kernel refused. Earlier restores in the same input may have been done."""
 
 
 class TooLarge(Refused):
-    """More than one transaction can carry."""
+    """The change is larger than one transaction may be."""
 
 
 class Unavailable(Refused):
-    """No program, or a kernel without what it needs. The text names the cure."""
+    """The program is missing, or the kernel lacks a feature. The text names the cure."""
 
 
 class Edit(NamedTuple):
-    """One line of a restore's input."""
+    """A line of a restore's input."""
 
     verb: Verb
-    """`make`: the chain is there and empty after it. `cut`: deletes by place (the rule is what stands there, which
-    takes room in a transaction all the same), `delete` by what the rule says."""
+    """The action of the line. `make` creates the chain, or flushes it. `cut` deletes a rule by its place (the rule's
+    text is given too, since a deletion takes room in a transaction all the same), `delete` by the rule's text."""
     chain: str
     rule: str = ""
     at: int = 1
-    """A rule's place, from 1."""
+    """The place of the rule, from 1."""
 
 
 Block = tuple[Edit, ...]
 
 
 class Restore(NamedTuple):
-    """Edits of one table, done together."""
+    """The edits of one table, done together."""
 
     table: str
     edits: tuple[Edit, ...]
@@ -67,7 +69,7 @@ class Restore(NamedTuple):
 
     @property
     def rules(self) -> int:
-        """How many rules it carries."""
+        """Returns the number of rules in the edits."""
         return sum(1 for edit in self.edits if edit.verb in ("append", "insert", "replace"))
 
 
@@ -88,7 +90,7 @@ def _line(edit: Edit) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain whose rules are all of one owner. `parts` are lists that grow and shrink at their beginnings."""
+    """A chain whose rules all have one owner. `parts` are lists that grow and shrink at their beginnings."""
 
     name: str
     parts: tuple[tuple[str, ...], ...]
@@ -102,17 +104,17 @@ class Chain:
 
 
 _SMALL = 64
-"""Rules; a chain with fewer is written anew as a whole, which is as fast as one line of it."""
+"""Rules; a smaller chain is rewritten as a whole, which is as fast as writing one line of it."""
 
 
 def make(chain: Chain) -> list[Block]:
-    """Makes a chain that no packet comes to yet. Where it is long, it may be made in several transactions."""
+    """Creates a chain that no rule jumps to yet. A long chain may be created in several transactions."""
     edits = (Edit("make", chain.name), *(Edit("append", chain.name, rule) for rule in chain.rules))
     return [edits] if len(edits) <= _SMALL else [(edit,) for edit in edits]
 
 
 def change(old: Chain, new: Chain) -> list[Block]:
-    """Turns a chain that packets come to into another one. Each block leaves it whole."""
+    """Turns a chain in use into another one. Each block leaves the chain complete."""
     if old.parts == new.parts:
         return []
     if len(new) <= _SMALL or len(old.parts) != len(new.parts):
@@ -126,7 +128,7 @@ def change(old: Chain, new: Chain) -> list[Block]:
 
 
 def _grow(chain: str, start: int, old: Sequence[str], new: Sequence[str]) -> list[Block]:
-    """A part behind `start` other rules, counted from its end, line by line."""
+    """Edits, line by line, a part that follows `start` other rules; counts from the end of the part."""
     edits = [
         Edit("replace", chain, new[-back], start + len(old) - back + 1)
         for back in range(1, min(len(old), len(new)) + 1)
@@ -153,7 +155,7 @@ _WEIGHTS = (
 
 
 def weight(edit: Edit) -> int:
-    """Bytes that an edit takes in a transaction of nf_tables, measured with 1.8.9 and rounded up."""
+    """Returns the bytes that an edit takes in a transaction of nf_tables, measured with 1.8.9 and rounded up."""
     rule = edit.rule
     if not rule:
         return 80
@@ -161,7 +163,7 @@ def weight(edit: Edit) -> int:
 
 
 def pack(table: str, blocks: Iterable[Block], limit: int | None) -> Iterator[Restore]:
-    """As few transactions as take them. A block that is larger than the limit has one to itself."""
+    """Packs the blocks into as few transactions as possible. A block above the limit gets a transaction for itself."""
     edits: list[Edit] = []
     size = 0
     for block in blocks:
@@ -177,13 +179,13 @@ def pack(table: str, blocks: Iterable[Block], limit: int | None) -> Iterator[Res
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a table holds: the rules of each chain."""
+    """A saved table: the rules of each chain."""
 
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def parse_save(text: str) -> dict[str, Saved]:
-    """By table, from `iptables-save`."""
+    """Parses the output of `iptables-save`; returns the tables by name."""
     found: dict[str, Saved] = {}
     chains: dict[str, list[str]] = {}
     table = ""
@@ -205,7 +207,7 @@ _COUNTED = re.compile(r"-A \S+ (.*?)-c (\d+) \d+(?: (-j .*))?")
 
 
 def parse_counts(text: str) -> dict[str, int]:
-    """By rule, from `iptables -S <chain> -v`."""
+    """Parses the output of `iptables -S <chain> -v`; returns packet counts by rule."""
     found: dict[str, int] = {}
     for line in text.splitlines():
         if counted := _COUNTED.fullmatch(line):
@@ -218,31 +220,32 @@ _TARGET = re.compile(r"-[jg] (\S+)")
 
 
 def target(rule: str) -> str:
-    """Where a rule leads, which may be a chain; empty where it only counts."""
+    """Returns the target of a rule, which may be a chain; empty if the rule only counts."""
     found = _TARGET.search(rule)
     return found[1] if found else ""
 
 
 class Iptables(Protocol):
-    """One family's rules in one network namespace. All raise Refused."""
+    """The rules of one family in one network namespace. All methods raise Refused."""
 
     @property
     def limit(self) -> int | None:
-        """How much one transaction may carry, as `weight` counts it; None where there is no limit."""
+        """Returns the most that one transaction may carry, as `weight` counts it; None means no limit."""
         ...
 
     async def restore(self, restores: Sequence[Restore]) -> None:
-        """Carries them out in turn, up to the first that is refused."""
+        """Applies the restores in order and stops at the first that is refused."""
         ...
 
     async def save(self) -> Mapping[str, Saved]:
-        """What `TABLES` hold; those that nobody ever used are not in the answer. Costs what the tables cost."""
+        """Returns the content of `TABLES`, without tables that were never used. The cost grows with the size of the
+        tables."""
         ...
 
     def foreign(self) -> int | None:
-        """Counts up with every transaction of anybody else in nf_tables; None where rules are elsewhere."""
+        """Returns a count of foreign transactions in nf_tables; None if the rules are kept elsewhere."""
         ...
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
-        """How many packets each rule of a chain has seen."""
+        """Returns the packet count of each rule of a chain."""
         ...

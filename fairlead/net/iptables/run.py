@@ -1,12 +1,13 @@
 """Runs `iptables-restore` and `iptables-save`, in the network namespace of the thread that made the object.
 
-A process each time: a small one takes 1.5 ms, from a process of any size, since Python starts it by vfork. Rejected:
-one that is kept and fed through a pipe. What costs is in the kernel, and the program gives no sign when it is done.
+Each call starts a process. A small one takes 1.5 ms, from a process of any size, since Python starts it by vfork.
+Rejected: a long-lived process that is fed through a pipe. The cost is in the kernel, and the program does not report
+when it has finished.
 
-Both kinds of the programs are known. `nf_tables` rules are limited in size a transaction and counted by the kernel;
-those of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy wants a lock file;
-in namespaces of our own that is one of this process's own: an ordinary user may not write the usual one, and nothing
-may be left on the machine.
+Both variants of the programs are supported. Transactions of `nf_tables` are limited in size, and the kernel counts
+them. Transactions of `legacy` are neither, and each change carries the whole table to the kernel and back. Legacy needs
+a lock file. In namespaces of this cluster the lock file belongs to this process: an ordinary user may not write the
+usual one, and nothing may be left on the machine.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ from fairlead.net.iptables.model import (
 from fairlead.net.nft.batch import Batches
 
 _WAIT_S = 5
-"""For the lock, where somebody else has it."""
+"""Seconds to wait for the lock if another process holds it."""
 _TRY_S, _TRIES = 0.01, 3000
-"""For a program that another process has left behind: it ends by itself."""
+"""Seconds between tries, and their number, to wait for a program left behind by another process; it ends by itself."""
 _LOCK = "/run/xtables.lock"
 _FIRST_USER_NAMESPACE = 0xEFFFFFFD
 """The kernel's PROC_USER_INIT_INO."""
 _LEGACY_TABLES = "/proc/thread-self/net/{}_tables_names"
-"""The tables that anybody used in the namespace. Without the kernel's module there is no such file."""
+"""The tables that were used in the namespace. Without the kernel's module the file does not exist."""
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
-"""Where the programs are looked for after PATH: an ordinary user's often lacks the `sbin`s."""
+"""Directories searched for the programs after PATH: an ordinary user's PATH often lacks the `sbin`s."""
 _LEAST = 20_000
 _ERROR_TEXT = 400
 
 
 def find(program: str) -> str:
-    """Raises Unavailable."""
+    """Returns the path of a program. Raises Unavailable."""
     found = shutil.which(program) or shutil.which(program, path=_PATH)
     if found is None:
         raise Unavailable(f"{program} is missing: install iptables (as root: apt install iptables)")
@@ -62,15 +63,18 @@ def find(program: str) -> str:
 
 @dataclass
 class Turns:
-    """How many transactions the objects have made that share this: those of one network namespace, of either family."""
+    """The number of transactions made by all objects that share this value: those of one network namespace, of either
+    family."""
 
     own: int = 0
 
 
 class IptablesKernel:
-    """Make it in the namespace it is for: `linux.in_netns(fd, lambda: IptablesKernel("ip"))`. `family`: `ip` or `ip6`.
+    """The rules of the kernel, changed by the iptables programs. `family`: `ip` or `ip6`.
 
-    `kind` chooses `nft` or `legacy` programs; empty: what the machine calls `iptables`. Raises Unavailable."""
+    Make the object in its namespace: `linux.in_netns(fd, lambda: IptablesKernel("ip"))`. `kind` chooses the `nft` or
+    the `legacy` programs; empty chooses the machine's `iptables`. The constructor raises Unavailable.
+    """
 
     def __init__(self, family: str = "ip", *, kind: str = "", turns: Turns | None = None) -> None:
         self._family = family
@@ -93,7 +97,7 @@ class IptablesKernel:
         try:
             await asyncio.to_thread(self._run, command, text)
         except TooLarge:
-            # A kernel with a smaller send buffer: less at a time from now on.
+            # The kernel has a smaller send buffer: send less at a time from now on.
             self._limit = max(self._limit // 2, _LEAST)
             raise
         self._turns.own += len(restores)
@@ -101,13 +105,13 @@ class IptablesKernel:
     async def save(self) -> Mapping[str, Saved]:
         if not self._used():
             return {}
-        # Reading is in the thread as well: of 10,000 Services it is 11 MB.
+        # Reading also runs in the thread: 10,000 Services are 11 MB.
         found = await asyncio.to_thread(lambda: parse_save(self._run([self._programs["save"]])))
         return {table: saved for table, saved in found.items() if table in TABLES}
 
     def _used(self) -> bool:
-        """Whether there may be any table: where there is none, as mostly at a start, no program need be run. A program
-        that is at work may be about to make one."""
+        """Returns False if no table exists, as is usual at a start: then no program need run. A running program may be
+        about to create a table."""
         try:
             return linux.in_netns(self._netns, lambda: not self._is_free() or self._has_tables())
         except OSError:
@@ -123,7 +127,8 @@ class IptablesKernel:
             return self._takes(door)
 
     def _takes(self, door: socket.socket) -> bool:
-        """Whether no program is at work: it holds a name in the network namespace, which goes with it."""
+        """Returns True if no program is at work: a running program holds a name in the network namespace, which is
+        freed when it ends."""
         try:
             door.bind(f"\0fairlead/{self._family}tables")
         except OSError as e:
@@ -133,7 +138,7 @@ class IptablesKernel:
         return True
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
-        # Not in a thread: it is 2 ms, and one chain of few rules. (Of legacy's 10,000 Services it is 0.3 s.)
+        # Not in a thread: the call takes 2 ms, and the chain has few rules. (10,000 Services of legacy take 0.3 s.)
         command = [
             self._programs["change"],
             "--wait",
@@ -166,7 +171,8 @@ class IptablesKernel:
         return done.stdout.decode(errors="replace")
 
     def _in_turn(self, command: Sequence[str], text: str) -> subprocess.CompletedProcess[bytes]:
-        """Waits for a program that outlives whoever started it: what it still does would not be seen."""
+        """Runs the command after a program left behind by an earlier process has ended: its later changes would not be
+        seen."""
         if command[0] == self._programs["change"]:
             return self._start(command, text, ())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
@@ -179,7 +185,8 @@ class IptablesKernel:
     def _start(self, command: Sequence[str], text: str, held: Sequence[int]) -> subprocess.CompletedProcess[bytes]:
         kept = [*held, *([self._own_lock] if self._own_lock >= 0 else [])]
         lock = {"XTABLES_LOCKFILE": f"/proc/self/fd/{self._own_lock}"} if self._own_lock >= 0 else {}
-        # A language of messages that is known, and nothing of ours that a program could take for its own.
+        # Sets a known language for messages, and passes none of our variables that the program could read as its
+        # settings.
         environment = {"PATH": _PATH, "LC_ALL": "C"} | lock
         return subprocess.run(
             command, input=text.encode(), capture_output=True, check=False, env=environment, pass_fds=kept
@@ -192,8 +199,8 @@ def _version(program: str) -> str:
 
 
 def _shares_lock() -> bool:
-    """Whether the lock of everybody's is to be taken: on a machine's own network it is, in namespaces of our own nobody
-    else changes rules, and nothing may be left on the machine."""
+    """Returns True if the machine's usual lock must be used: on the machine's own network. In namespaces of this
+    cluster no other program changes rules, and nothing may be left on the machine."""
     return os.stat("/proc/self/ns/user").st_ino == _FIRST_USER_NAMESPACE and _may_write(_LOCK)
 
 

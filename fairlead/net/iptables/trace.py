@@ -1,7 +1,7 @@
-"""Follows the first packet of a connection through the rules that a `FakeIptables` holds.
+"""Follows the first packet of a connection through the rules of a `FakeIptables`.
 
-Knows the matches and targets that Fairlead's own rules are made of and no others: one that it does not know is an
-error, never skipped. Answers in the same words as the tracer of nftables (`net/nft/trace.py`).
+Knows the matches and targets of Fairlead's own rules and no others: an unknown one raises an error and is never
+skipped. Results have the same form as those of the tracer of nftables (`net/nft/trace.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Verdict = Literal["next", "return", "done"]
 
 @dataclass(frozen=True)
 class Option:
-    """`! -s 10.244.0.0/16` is one: its name, its argument, and whether it is turned round."""
+    """An option such as `! -s 10.244.0.0/16`: its name, its argument, and whether it is inverted."""
 
     name: str
     value: str = ""
@@ -39,7 +39,8 @@ class Option:
 
 
 class Tracer(Way):
-    """`local` are the node's own addresses. `recent` remembers clients by list, as the module of that name does."""
+    """The tracer. `local` are the node's own addresses. `recent` holds clients by list, as the module of that name
+    does."""
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Tracer(Way):
 
 @lru_cache(maxsize=4096)
 def parse_rule(rule: str) -> tuple[tuple[Option, ...], str, dict[str, str]]:
-    """Conditions, target, and the target's options."""
+    """Returns a rule's conditions, its target, and the target's options."""
     conditions: list[Option] = []
     target = ""
     options: dict[str, str] = {}
@@ -97,7 +98,7 @@ def parse_rule(rule: str) -> tuple[tuple[Option, ...], str, dict[str, str]]:
             conditions.append(option)
     lists = [option.value for option in conditions if option.name == "--name"]
     if lists:
-        # The options of `recent` are about the list that one of them names.
+        # The options of `recent` refer to the list that one of them names.
         conditions = [replace(o, value=lists[0]) if o.name in ("--rcheck", "--set") else o for o in conditions]
     return tuple(conditions), target, options
 

@@ -1,4 +1,5 @@
-"""What a network namespace has: routes, addresses, a link's state, asked for and read (linux/rtnetlink.h). No I/O."""
+"""The state of a network namespace: requests for routes, addresses and links, and their answers (linux/rtnetlink.h). No
+I/O."""
 
 from __future__ import annotations
 
@@ -18,15 +19,15 @@ _RTM_F_CLONED = 0x200
 _IFF_RUNNING = 0x40
 _LOCAL = 2
 _LEADING = frozenset({1, 6, 7, 8})
-"""Types of routes that say where packets go, or that they go nowhere: unicast, blackhole, unreachable, prohibit. The
-others (local, broadcast, multicast) follow from addresses."""
+"""The types of routes that forward or reject packets: unicast, blackhole, unreachable, prohibit. The others (local,
+broadcast, multicast) follow from addresses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     destination: Network
     link: int
-    """0 where it has none, or several."""
+    """0 if the route has no link, or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +40,22 @@ class Held:
 
 
 def request(kind: int, seq: int) -> bytes:
-    """Asks for all of both families."""
+    """Returns a request for all objects of a kind, of both families."""
     return struct.pack("=IHHIIB3x", 20, kind, _REQUEST | _DUMP, seq, 0, 0)
 
 
 def request_link(index: int, seq: int) -> bytes:
-    """Asks for one link."""
+    """Returns a request for one link."""
     return struct.pack("=IHHIIBxHiII", 32, _GETLINK, _REQUEST, seq, 0, 0, 0, index, 0, 0)
 
 
 def is_running(kind: int, body: bytes) -> bool:
-    """Whether the answer is a link that may send: `IFF_RUNNING`, its operational state is up (RFC 2863)."""
+    """Returns True if the answer is a link that may send: `IFF_RUNNING`, its operational state is up (RFC 2863)."""
     return kind == _NEWLINK and bool(struct.unpack_from("=I", body, 8)[0] & _IFF_RUNNING)
 
 
 def request_route(address: IPv6Address, link: int, seq: int) -> bytes:
-    """Asks which way a packet would take that is bound for this address by this link."""
+    """Returns a request for the route that a packet to this address takes by this link."""
     return struct.pack(
         "=IHHIIBBBBBBBBIHH16sHHI",
         56, _GETROUTE, _REQUEST, seq, 0, 10, 128, 0, 0, 0, 0, 0, 0, 0, 20, _RTA_DST, address.packed, 8, _RTA_OIF, link,
@@ -62,12 +63,12 @@ def request_route(address: IPv6Address, link: int, seq: int) -> bytes:
 
 
 def is_local(kind: int, body: bytes) -> bool:
-    """Whether the answer is a route to an address of one's own (`RTN_LOCAL`)."""
+    """Returns True if the answer is a route to a local address (`RTN_LOCAL`)."""
     return kind == _NEWROUTE and body[7] == _LOCAL
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and body of each message."""
+    """Yields type and body of each message."""
     offset = 0
     while offset + 16 <= len(data):
         size, kind = struct.unpack_from("=IH", data, offset)
@@ -80,7 +81,8 @@ def is_last(kind: int) -> bool:
 
 
 def parse_route(kind: int, body: bytes) -> Route | None:
-    """None for what is no route of the host's own making."""
+    """Parses a route; returns None for cached routes, other messages, and types of routes that follow from
+    addresses."""
     if kind != _NEWROUTE:
         return None
     family, prefix, type_, flags = struct.unpack_from("=BB5xBI", body)

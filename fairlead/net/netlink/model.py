@@ -1,7 +1,7 @@
 """rtnetlink messages as values, and the kernel's answers (linux/rtnetlink.h, linux/if_link.h).
 
-No I/O: constants are written as numbers, since importing `socket` for them would tie plans to it. Links that we make
-carry an index chosen by us, so that one batch can make a link and give it addresses without asking in between.
+No I/O: constants are written as numbers, since importing `socket` for them would tie plans to it. Links that Fairlead
+makes carry an index chosen by it, so that one batch can make a link and give it addresses without asking in between.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Message:
     flags: int
     body: bytes
     what: str
-    """What it does, in words, for the error."""
+    """The action in words, for the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def add_bridge(name: str, index: int) -> Message:
 def add_veth(
     name: str, index: int, *, peer_name: str, peer_index: int, peer_netns: int, master: int | None = None
 ) -> Message:
-    """A veth pair, this end up, the other one in the namespace behind the file descriptor `peer_netns`, still down
+    """Makes a veth pair: this end is up, the other end is in the namespace of the file descriptor `peer_netns` and down
     (setting it up from here is refused with ENOTCONN)."""
     peer = _ifinfo(peer_index) + _text(_IFLA_IFNAME, peer_name) + _u32(_IFLA_NET_NS_FD, peer_netns)
     info = _text(1, "veth") + _attr(2, _attr(1, peer))
@@ -91,15 +91,16 @@ def add_veth(
 
 
 def delete_link(name: str = "", index: int = 0) -> Message:
-    """By name or by index. Blocks its caller for some 30 ms: prefer closing the namespace of the other end."""
+    """Deletes a link by name or by index. Blocks its caller for some 30 ms: prefer closing the namespace of the other
+    end."""
     body = _ifinfo(index) + (_text(_IFLA_IFNAME, name) if name else b"")
     return Message(_DELLINK, 0, body, f"delete link {name or index}")
 
 
 def set_routing(index: int) -> Message:
-    """Forwards packets that come in on the link, and neither heeds nor (as far as one link has a say) sends ICMP
-    redirects: they would pull connections off the node that translates their addresses. Works where /proc/sys is
-    read-only."""
+    """Forwards packets that come in on the link, and neither accepts nor sends ICMP redirects (the latter only if the
+    flag for all links is off too). Redirects would make hosts bypass the node that translates their addresses. Works
+    even if /proc/sys is read-only."""
     conf = {_CONF_FORWARDING: 1, _CONF_ACCEPT_REDIRECTS: 0, _CONF_SEND_REDIRECTS: 0, _CONF_RP_FILTER: 0}
     values = b"".join(_u32(key, value) for key, value in conf.items())
     spec = _attr(_AF_INET | _NESTED, _attr(_IFLA_INET_CONF | _NESTED, values))
@@ -108,7 +109,7 @@ def set_routing(index: int) -> Message:
 
 def add_address(index: int, address: IPv4Interface | IPv6Interface) -> Message:
     packed = address.ip.packed
-    # An IPv6 address is used at once, and not first asked for on the link for a second.
+    # An IPv6 address is usable at once, without duplicate address detection, which takes a second.
     flags = _IFA_PERMANENT | (_IFA_NODAD if address.version == 6 else 0)
     head = struct.pack("=BBBBI", _AF[address.version], address.network.prefixlen, flags, _RT_SCOPE_UNIVERSE, index)
     body = head + _attr(_IFA_LOCAL, packed) + _attr(_IFA_ADDRESS, packed)
@@ -123,7 +124,8 @@ def add_route(
     onlink: bool = False,
     replace: bool = False,
 ) -> Message:
-    """Through `gateway`, or straight onto `link`. `onlink`: the gateway is on the link though no address says so."""
+    """Adds a route through `gateway`, or directly onto `link`. `onlink`: the gateway is reached on the link though no
+    address of the link covers it."""
     scope = _RT_SCOPE_LINK if gateway is None else _RT_SCOPE_UNIVERSE
     flags = _RTNH_F_ONLINK if onlink else 0
     body = struct.pack(
@@ -149,7 +151,7 @@ def add_route(
 
 
 def add_local_range(block: IPv4Network) -> Message:
-    """Takes every address of the range for its own, as if each were an address of `lo`."""
+    """Makes every address of the range local, as if each were an address of `lo`."""
     head = struct.pack(
         "=BBBBBBBBI", _AF_INET, block.prefixlen, 0, 0, _RT_TABLE_LOCAL, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL, 0
     )
@@ -158,7 +160,7 @@ def add_local_range(block: IPv4Network) -> Message:
 
 
 def encode(messages: Sequence[Message], first_seq: int) -> bytes:
-    """The messages in one buffer, each asking for an acknowledgement, numbered from `first_seq`."""
+    """Returns the messages in one buffer, numbered from `first_seq`; each asks for an acknowledgement."""
     return b"".join(
         struct.pack("=IHHII", 16 + len(m.body), m.type, m.flags | _REQUEST | _ACK, first_seq + i, 0) + m.body
         for i, m in enumerate(messages)

@@ -15,12 +15,13 @@ from fairlead.net.netlink.model import Ack, Message, decode_acks, encode
 
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _BATCH = 64
-"""Messages a send: the kernel queues every answer before send returns, and the receive buffer holds some 200."""
+"""The number of messages in a send: the kernel queues every answer before send returns, and the receive buffer holds
+some 200."""
 _LOOKS, _LOOK_EVERY_S = 200, 0.001
 
 
 class Netlink:
-    """Open it in the namespace it is for (`linux.in_netns`); use it from any thread, one at a time."""
+    """The socket. Open it in its namespace (`linux.in_netns`); use it from any thread, one at a time."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -30,7 +31,7 @@ class Netlink:
         self._seq = 0
 
     def run(self, messages: Sequence[Message]) -> None:
-        """Carries out every message in order, going on past errors; raises OSError for the first that failed."""
+        """Carries out every message in order, also after errors; raises OSError for the first that failed."""
         for start in range(0, len(messages), _BATCH):
             self._run_batch(messages[start : start + _BATCH])
 
@@ -50,7 +51,7 @@ class Netlink:
                 raise OSError(ack.errno, f"{batch[seq - first].what}: {os.strerror(ack.errno)}{why}")
 
     def dump(self, kind: int) -> list[tuple[int, bytes]]:
-        """Type and body of every message that answers the question `dump.GET_...`. Raises OSError."""
+        """Returns type and body of every message that answers the request `dump.GET_...`. Raises OSError."""
         self._seq += 1
         self._socket.send(request(kind, self._seq))
         found: list[tuple[int, bytes]] = []
@@ -64,17 +65,18 @@ class Netlink:
                 found.append((kind_of_this, body))
 
     def wait_running(self, index: int) -> bool:
-        """Waits until frames can be sent by a link that was just set up; False where that takes over 0.2 s.
+        """Waits until a link that was just set up can send; returns False if that takes over 0.2 s.
 
-        The kernel lets a link send only when a work queue has got to know of its carrier. Until then it drops what is
-        sent, and whoever looked for a neighbour tries again a second later. From Linux 6.8 on the question itself makes
-        the kernel catch up."""
+        The kernel lets a link send only after a work queue has seen its carrier. Until then it drops frames, and a
+        neighbour lookup is repeated only a second later. From Linux 6.8 on the request itself updates the state.
+        """
         return self._wait(partial(request_link, index), is_running)
 
     def wait_local(self, address: IPv6Address, link: int) -> bool:
-        """Waits until an address that was just added is heard at; False where that takes over 0.2 s.
+        """Waits until the kernel answers for an address that was just added; returns False if that takes over 0.2 s.
 
-        A work queue joins the group in which neighbours look for an IPv6 address, then routes the address here."""
+        A work queue joins the multicast group for neighbour solicitations of the address, then adds its local route.
+        """
         return self._wait(partial(request_route, address, link), is_local)
 
     def _wait(self, question: Callable[[int], bytes], good: Callable[[int, bytes], bool]) -> bool:

@@ -1,5 +1,5 @@
-"""The nf_tables socket for packed batches and small questions: libnftables reads every element of a table before it
-answers any. It stays bound to the network namespace of the thread that opened it."""
+"""The nf_tables socket for packed batches and small requests: libnftables reads every element of a table before it
+answers any. The socket stays bound to the network namespace of the thread that opened it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from fairlead.net.nft.wire import (
 
 _NETLINK_NETFILTER = 12
 _BUFFER = 1 << 22
-"""Asked for; one gets twice net.core.wmem_max at most, which is enough for a transaction of the limit."""
+"""The buffer size asked for; the kernel grants at most twice net.core.wmem_max, which is enough for the largest
+transaction."""
 _RECEIVE = 1 << 16
 _KINDS: dict[int, type[NftError]] = {
     errno.EEXIST: Exists,
@@ -60,7 +61,7 @@ class Batches:
             for seq, code in decode_errors(self._socket.recv(_RECEIVE)):
                 if seq < first:
                     continue
-                # A batch that is refused as a whole is answered once, under the number of its first message.
+                # A batch that is refused as a whole gets one answer, with the number of its first message.
                 answers = 0 if seq == first else answers - 1
                 failed = failed or code
                 if not answers:
@@ -76,11 +77,11 @@ class Batches:
                 return decode_generation(data)
 
     def tables(self, family: str) -> set[str]:
-        """The names of all there are, anybody's."""
+        """Returns the names of all tables, foreign ones included."""
         return {decode_table(body) for body in self._dump(tables_request(family, self._next()))}
 
     def rules(self, table: str, family: str) -> dict[str, str]:
-        """For each chain that has rules their number and what tells them from others."""
+        """Returns, for each chain with rules, their number and a hash of them."""
         found: dict[str, list[bytes]] = {}
         for body in self._dump(rules_request(table, family, self._next())):
             chain, rule = decode_rule(body)

@@ -1,8 +1,9 @@
 """Rules that write to a map, packed for the kernel (linux/netfilter/nf_tables.h): one such statement, and nothing else.
 
-libnftables 1.0.6 sets aside 16 bytes for the key of such a statement, however long the key is. What a rule over IPv6
-remembers is longer: the map's value is then loaded over the key's end, so that a client is remembered as somebody else,
-or an assertion ends the whole process. Later versions have it right; who cannot choose the version packs them all.
+libnftables 1.0.6 reserves 16 bytes for the key of such a statement, however long the key is. Keys of IPv6 rules are
+longer: the map's value then overwrites the end of the key, so that the entry is stored for a wrong client, or an
+assertion ends the whole process. Later versions are right. Since users cannot always choose the version, all such rules
+are packed here.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ _PAYLOADS = {
     "ip6 daddr": (_NETWORK, 24, 16),
     "th dport": (_TRANSPORT, 2, 2),
 }
-"""Where the field begins: which header, the offset and the length in bytes."""
+"""The place of each field: its header, its offset and its length in bytes."""
 _NESTED = 0x8000
 
 
 def pack_rule(rule: str) -> bytes:
-    """The value of NFTA_RULE_EXPRESSIONS. Raises ValueError for any other rule."""
+    """Returns the value of NFTA_RULE_EXPRESSIONS. Raises ValueError for any other rule."""
     found = _STATEMENT.fullmatch(rule)
     if found is None:
         raise ValueError(f"cannot pack the rule {rule!r}")
@@ -43,7 +44,7 @@ def pack_rule(rule: str) -> bytes:
     if register >= _FIRST_REGISTER + _REGISTERS:
         raise ValueError(f"the key of {rule!r} is too long")
     parts.append(_meta(_META_MARK, register))
-    # A deletion has no use for the value, but the kernel wants one of every statement on a map.
+    # A deletion does not need the value, but the kernel requires one in every statement on a map.
     body = _attribute(1, found["map"].encode() + b"\0") + _number(3, _OPS[found["op"]])
     body += _number(4, _FIRST_REGISTER) + _number(5, register)
     if found["timeout"]:
@@ -53,7 +54,7 @@ def pack_rule(rule: str) -> bytes:
 
 
 def _load(field: str, register: int) -> tuple[bytes, int]:
-    """The expression that loads a field, and how many registers it fills."""
+    """Returns the expression that loads a field, and the number of registers it fills."""
     if field == "meta l4proto":
         return _meta(_META_L4PROTO, register), 1
     base, offset, size = _PAYLOADS[field]

@@ -1,6 +1,6 @@
-"""The tables without a kernel, refusing what the kernel refuses, with the same errors.
+"""A fake of the tables, without a kernel, that raises the same errors.
 
-The contract suite (`tests/contract/test_nft.py`) runs over both, so that this cannot drift.
+The contract suite (`tests/contract/test_nft.py`) runs over both, so that the fake cannot drift.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 
 @dataclass
 class FakeTable:
-    """One table's state, open to tests and to the tracer."""
+    """The state of a table, open to tests and to the tracer."""
 
     table: Table
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -44,25 +44,25 @@ class FakeTable:
 class FakeNft:
     def __init__(self) -> None:
         self.tables: dict[str, FakeTable] = {}
-        """By name; those of IPv6 by `ip6 <name>`."""
+        """Tables by name; IPv6 tables have the key `ip6 <name>`."""
         self.log: list[Transaction] = []
         """Every transaction that succeeded."""
         self.refused: list[Transaction] = []
-        """Every transaction that was refused for what it says."""
+        """Every transaction that was refused because of its content."""
         self.tracked: list[Flow] = []
-        """The flows that there are."""
+        """The flow entries."""
         self.failures: list[NftError] = []
-        """Raised, first one first, by the next calls of `run`."""
+        """Errors that the next calls of `run` raise, in this order."""
         self.counted: dict[str, int] = {}
-        """What the counters have seen."""
+        """Packet counts by counter."""
         self.unreadable: NftError | None = None
-        """Raised by `read`, as long as it is set."""
+        """The error that `read` raises, until it is cleared."""
         self.reads = 0
-        """How often a whole table was read."""
+        """The number of times that a whole table was read."""
         self.others = 0
-        """Transactions of somebody else."""
+        """The number of foreign transactions."""
         self.deleted = 0
-        """Tables."""
+        """The number of deleted tables."""
 
     def run(self, transaction: Transaction) -> None:
         if self.failures:
@@ -162,7 +162,7 @@ def _add_chains(state: FakeTable, chains: Iterable[Chain]) -> None:
             if missing:
                 raise Missing(f"chain {chain.name}: No such file or directory: {sorted(missing)}")
         held = state.chains.get(chain.name)
-        # The kernel appends rules to a chain that is there.
+        # The kernel appends rules to an existing chain.
         state.chains[chain.name] = Chain(chain.name, held.rules + chain.rules, held.hook) if held else chain
 
 

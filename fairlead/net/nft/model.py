@@ -1,14 +1,14 @@
 """A table of maps and chains, changes of single elements, and their text in nft's syntax.
 
 A table is of one address family, `ip` or `ip6`, and so is a transaction. What must stay true:
-- A transaction says what each element was and what it becomes: the kernel's table is never listed to make a change, and
-  nothing is tried on the off-chance: a transaction that fails costs 8 ms, one that succeeds 0.05 ms
-  (docs/measurements.md, 3).
+- A transaction names the old and the new value of each element: the kernel's table is never listed to make a change,
+  and nothing is tried speculatively (a transaction that fails costs 8 ms, one that succeeds 0.05 ms:
+  docs/measurements.md, 3).
 - Its text is sorted: the same change gives the same bytes.
-- Its parts are safe one by one: what an entry leads to is there before the entry, and goes after it.
+- Its parts are safe one by one: the targets of an element are added before it and deleted after it.
 
 Keys and values are kept as the text that libnftables prints (`tcp . 10.96.0.10 . 80`, marks as `0x00000003`), so that
-what is read back compares equal to what was written.
+elements that are read back compare equal to those written.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelRefused
 
 MAX_CHANGES = 4000
-"""Elements a transaction. Inside a user namespace libnftables cannot raise its send buffer above net.core.wmem_default
-(212,992 bytes); from about 4,800 elements on the kernel says EMSGSIZE (docs/measurements.md, 3)."""
+"""The most elements of a transaction. Inside a user namespace libnftables cannot raise its send buffer above
+net.core.wmem_default (212,992 bytes); from about 4,800 elements on the kernel returns EMSGSIZE (docs/measurements.md, 3)."""
 
 KERNEL_LIMIT = 4800
-"""More is refused by us, even where a large send buffer would take it: it would not everywhere."""
+"""Larger transactions are refused here, even if a large send buffer would take them: other machines would refuse
+them."""
 
 Elements = Mapping[str, Mapping[str, str]]
-"""Container -> key -> value; the value is empty in a set."""
+"""Key and value of each element, by map or set; the value is empty in a set."""
 
 
 Role = Literal["data", "entry", "ranges"]
-"""`entry`: packets come in by its elements, so what these lead to must be there first and go last. `ranges`: overlaps
-are refused, so what goes has to go before anything comes."""
+"""`entry`: elements that dispatch packets; add their targets first, delete them last. `ranges`: overlaps are refused,
+so old elements must be deleted before new ones are added."""
 
 _ORDER: Mapping[Role, tuple[int, int]] = {"data": (1, 3), "entry": (2, 2), "ranges": (1, 0)}
-"""The phase of an addition, and of a removal."""
+"""The phase of an addition, and of a deletion."""
 PHASES = 4
 
 
@@ -46,39 +47,39 @@ class NftError(KernelRefused):
 
 
 class Exists(NftError):
-    """The key is there already, with another value."""
+    """The key exists already, with another value."""
 
 
 class Missing(NftError):
-    """A table, chain, map or element that is named is not there."""
+    """A table, chain, map or element that is named does not exist."""
 
 
 class Busy(NftError):
-    """What is to be deleted is still referred to."""
+    """The object to be deleted is still referred to."""
 
 
 class TooLarge(NftError):
-    """More than one transaction can carry."""
+    """The transaction is larger than the kernel accepts."""
 
 
 class Unavailable(NftError):
-    """No libnftables, or a kernel without nf_tables. The text names the cure."""
+    """libnftables is missing, or the kernel lacks nf_tables. The text names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A map, or a set where `value` is empty. Types as in nft: `inet_proto . ipv4_addr . inet_service`."""
+    """A map, or a set if `value` is empty. Types as in nft: `inet_proto . ipv4_addr . inet_service`."""
 
     name: str
     key: str
     value: str = ""
     options: tuple[str, ...] = ()
-    """Such as `flags dynamic,timeout`."""
+    """Further lines of the declaration, such as `flags dynamic,timeout`."""
     role: Role = "data"
 
     @property
     def dynamic(self) -> bool:
-        """Filled by rules: its elements are no part of a mirror."""
+        """Returns True if rules fill the map: its elements are then not part of a mirror."""
         return any("dynamic" in option for option in self.options)
 
     def render(self) -> list[str]:
@@ -88,15 +89,17 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Rules in nft's syntax; `hook` makes it a base chain (`type nat hook prerouting priority dstnat`)."""
+    """A chain of rules in nft's syntax; `hook` makes it a base chain (`type nat hook prerouting priority dstnat`)."""
 
     name: str
     rules: tuple[str, ...]
     hook: str = ""
     number: str = ""
-    """Its key in the map of verdicts by which elements of plain maps lead to it, where it has one."""
+    """The chain's key in the verdict map through which elements of plain maps reach it; empty if there is no such
+    key."""
     packed: bool = False
-    """Its rules are not for libnftables (`dynset.py`): it is made without, and they come in a part of their own."""
+    """The rules are not for libnftables (`dynset.py`): the chain is created without rules, which follow in a part of
+    their own."""
 
     def render(self) -> list[str]:
         head = (f"{self.hook}; policy accept;",) if self.hook else ()
@@ -106,13 +109,13 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The fixed part: made once, then only elements and further chains change."""
+    """The fixed part of a table, created once; afterwards only elements and further chains change."""
 
     name: str
     containers: tuple[Container, ...]
     chains: tuple[Chain, ...]
     version: str = ""
-    """Kept in the kernel as the table's comment: says whether a table found there has these rules."""
+    """Stored in the kernel as the table's comment; shows whether an existing table has these rules."""
     family: str = "ip"
     counters: tuple[str, ...] = ()
 
@@ -130,18 +133,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """One element: None where it is absent before or after."""
+    """A change of one element. `None` means that the element is absent before or after."""
 
     container: str
     key: str
     old: str | None
     new: str | None
     role: Role = field(default="data", compare=False)
-    """That of the container."""
+    """The role of the map or set."""
 
     @property
     def phase(self) -> int:
-        """Its place in the order that is safe."""
+        """Returns the phase in the safe order of changes."""
         return _ORDER[self.role][self.new is None]
 
     @property
@@ -152,34 +155,35 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Done as a whole or not at all."""
+    """A set of changes, done as a whole or not at all."""
 
     table: str
     replace: Table | None = None
-    """Make this table, in place of one of its name."""
+    """Creates this table, in place of an existing one of the same name."""
     chains: tuple[Chain, ...] = ()
-    """To be added."""
+    """Chains to add."""
     changes: tuple[Change, ...] = ()
     family: str = "ip"
     rewrite: tuple[Chain, ...] = ()
-    """To be made what they are here, whatever is in them."""
+    """Chains to flush and fill with these rules."""
     instead: bool = False
-    """There is a table to be replaced, and traffic in it."""
+    """The replaced table exists and carries traffic."""
     unused: tuple[str, ...] = ()
-    """Chains to be removed: nothing but these leads to them once the changes are made."""
+    """Chains to delete: after the changes nothing but one of these chains refers to them."""
 
     def __bool__(self) -> bool:
         return bool(self.structure or self.changes)
 
     @property
     def structure(self) -> bool:
-        """More than elements."""
+        """Returns True if more than elements changes."""
         return bool(self.replace or self.chains or self.rewrite or self.unused)
 
     def split(self, limit: int = MAX_CHANGES) -> Iterator[Transaction]:
-        """Parts that the kernel takes, each leaving the table fit for traffic. One part where that is enough.
+        """Yields parts that the kernel accepts, each leaving the table fit for traffic. One part if that is enough.
 
-        Verdicts come with the chains that they lead to; the rest can then be packed without nft's grammar."""
+        Verdicts come with their target chains; the rest can then be packed without nft's grammar.
+        """
         if not self.structure and len(self.changes) <= limit:
             if self.changes:
                 yield self
@@ -187,7 +191,8 @@ class Transaction:
         ordered = sorted(self.changes, key=lambda c: (c.phase, c.container, c.key))
         first, rest = ordered[:limit], ordered[limit:]
         if self.structure and not (self.replace and self.instead):
-            # A table that takes another one's place starts with what it can carry, all others with what has to be text.
+            # A table that replaces another starts with all that fits; other transactions start with the part that must
+            # be text.
             first = [c for c in ordered if c.verdict and c.role == "data" and c.new is not None]
             rest = [c for c in ordered if not (c.verdict and c.role == "data" and c.new is not None)]
         part = Transaction(self.table, self.replace, self.chains, tuple(first), self.family, self.rewrite)
@@ -205,7 +210,7 @@ class Transaction:
         lines: list[str] = []
         where = f"{self.family} {self.table}"
         if self.replace:
-            # The first line makes sure that there is something to delete.
+            # The first line makes sure that a table exists to delete.
             lines += [f"table {where}", f"delete table {where}", *self.replace.render()]
         lines += [f"flush chain {where} {chain.name}" for chain in self.rewrite]
         if self.chains or self.rewrite:
@@ -217,7 +222,7 @@ class Transaction:
             chosen = [c for c in self.changes if c.phase == phase]
             lines += self._render_elements("delete", {(c.container, c.key): "" for c in chosen if c.old is not None})
             lines += self._render_elements("add", {(c.container, c.key): c.new for c in chosen if c.new is not None})
-        # They may lead to one another.
+        # The chains may refer to one another.
         lines += [f"{verb} chain {where} {name}" for verb in ("flush", "delete") for name in self.unused]
         return "\n".join(lines) + "\n"
 
@@ -237,51 +242,52 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the kernel holds of a table."""
+    """The content of a table in the kernel."""
 
     version: str
     chains: frozenset[str]
     elements: Elements
-    """Without those of dynamic containers."""
+    """The elements, without those of dynamic maps."""
     hooks: frozenset[str] = frozenset()
-    """The chains that packets come into by themselves."""
+    """The base chains."""
     rules: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """For each chain that has rules their number, and after it what is the same as long as nobody touches them."""
+    """For each chain with rules: their number, then a text that stays the same until the rules are changed."""
 
 
 class Nft(FlowTable, Protocol):
-    """The kernel's tables, and the flows that they translated, in one network namespace. All raise NftError; what is
-    about flows, KernelRefused."""
+    """The kernel's tables, and the flows that they translated, in one network namespace. All methods raise NftError;
+    those for flows raise KernelRefused."""
 
     def run(self, transaction: Transaction) -> None: ...
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
-        """None where there is no such table. Takes 10 µs an element: for starting up and after errors only."""
+        """Returns the table's content, or None if the table does not exist. Takes 10 µs an element: for start-up and
+        after errors only."""
         ...
 
     def delete(self, table: str, family: str = "ip") -> bool:
-        """The whole table, whatever is in it. False where there was none."""
+        """Deletes the whole table with its content. Returns False if the table does not exist."""
         ...
 
     def rules(self, table: str, family: str = "ip") -> Mapping[str, str]:
-        """As `read` has them, without a look at elements."""
+        """Returns the rules as `read` does, without reading elements."""
         ...
 
     def generation(self) -> int:
-        """Counts up with every transaction of anybody, in any table."""
+        """Returns a number that rises with every transaction in any table, foreign ones included."""
         ...
 
     def foreign(self) -> int:
-        """As `generation`, without the transactions made through this object."""
+        """Returns `generation` without the transactions made through this object."""
         ...
 
     def counters(self, table: str, family: str = "ip") -> Mapping[str, int]:
-        """The packets that the table's counters have seen."""
+        """Returns the packets counted by each of the table's counters."""
         ...
 
 
 def changes(current: Elements, desired: Elements, roles: Mapping[str, Role] | None = None) -> Iterator[Change]:
-    """The exact differences, in sorted order."""
+    """Returns the exact differences, in sorted order."""
     known = roles or {}
     for container in sorted({*current, *desired}):
         have, want = current.get(container, {}), desired.get(container, {})
@@ -292,7 +298,7 @@ def changes(current: Elements, desired: Elements, roles: Mapping[str, Role] | No
 
 
 def parse_table(text: str) -> Snapshot:
-    """Reads `list table`, as printed with numeric protocols."""
+    """Parses the output of `list table`, printed with numeric protocols."""
     version = ""
     chains: set[str] = set()
     hooks: set[str] = set()

@@ -1,8 +1,9 @@
 """The kernel's nf_tables through libnftables, by ctypes.
 
 A context is bound to the network namespace of the thread that made it and may then be used from any thread, one at a
-time. It is kept: a new one each time costs five times as much as the change itself. Rejected: the `nft` program (16 ms
-a change). Elements go as a packed batch where they can (`wire.py`): a third of the time. Rules stay text.
+time. The context is kept: a new one for each change costs five times as much as the change itself. Rejected: the `nft`
+program (16 ms a change). Elements go as a packed batch if possible (`wire.py`), in a third of the time. Rules stay
+text.
 """
 
 from __future__ import annotations
@@ -64,18 +65,18 @@ def _library() -> Any:
 
 
 class NftKernel:
-    """Make it in the namespace it is for: `linux.in_netns(fd, NftKernel)`."""
+    """The kernel's tables. Make the object in its namespace: `linux.in_netns(fd, NftKernel)`."""
 
     def __init__(self) -> None:
         self._lib = _library()
         try:
-            # Also a test: libnftables ends the whole process where it gets no socket.
+            # This is also a test: libnftables ends the whole process if it gets no socket.
             self._conntrack = Conntrack()
         except OSError as e:
             raise Unavailable(f"the kernel has no netfilter netlink ({e.strerror}): load the module nf_tables") from e
         self._batches = Batches()
         self._own = 0
-        """Transactions made through this object."""
+        """The number of transactions made through this object."""
         self._context = self._lib.nft_ctx_new(0)
         if not self._context:
             raise Unavailable("libnftables gave no context")

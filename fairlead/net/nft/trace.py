@@ -1,7 +1,7 @@
-"""Follows the first packet of a connection through the rules that a `FakeTable` holds.
+"""Follows the first packet of a connection through the rules of a `FakeTable`.
 
-Knows the statements that Fairlead's own tables are made of and no others: one that it does not know is an error, never
-skipped. Real packets in real namespaces have the last word; this says which rules a packet took, without a kernel.
+Knows the statements of Fairlead's own tables and no others: an unknown one raises an error and is never skipped. Real
+packets in real namespaces have the last word; the tracer shows which rules a packet takes, without a kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PRIORITY = {"dstnat": -100, "filter": 0, "srcnat": 100}
 
 
 class Tracer(Way):
-    """`local` are the node's own addresses. Affinity entries that the rules make stay in the table."""
+    """The tracer. `local` are the node's own addresses. Affinity entries that the rules make stay in the table."""
 
     def __init__(self, table: FakeTable, *, local: Iterable[str], rng: random.Random) -> None:
         self._table = table
@@ -39,7 +39,7 @@ class Tracer(Way):
                 self._run_chain(chain, state)
 
     def _run_chain(self, chain: Chain, state: State) -> bool:
-        """Whether the packet's fate at this hook is settled."""
+        """Runs the chain; returns True if it gave a final verdict at this hook."""
         for rule in chain.rules:
             outcome = self._run_rule(rule, state)
             if outcome == "no match":
@@ -176,7 +176,7 @@ def _in_set(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
 
 
 def _covers(element: str, key: str) -> bool:
-    """Whether an element whose last part is a range holds the key."""
+    """Returns True if an element whose last part is a range contains the key."""
     head, _, block = element.rpartition(" . ")
     start, _, address = key.rpartition(" . ")
     return head == start and ip_address(address) in ip_network(block)

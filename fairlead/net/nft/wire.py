@@ -1,8 +1,8 @@
 """Changes of elements as one nfnetlink batch (linux/netfilter/nf_tables.h), without nft's grammar in between.
 
-Knows the kinds of keys and values that can be told apart by their text: protocols, addresses, ports, marks. Verdicts,
-ranges and rules are left to libnftables, but for the rules that it gets wrong (`dynset.py`). Every part of a joined key
-fills whole registers of four bytes.
+Knows the kinds of keys and values that can be distinguished by their text: protocols, addresses, ports, marks.
+Verdicts, ranges and rules are left to libnftables, apart from the rules that it gets wrong (`dynset.py`). Every part of
+a concatenated key fills whole registers of four bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NESTED = 0x8000
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
 _LIST_ELEMENT, _KEY, _DATA, _VALUE = 1, 1, 2, 1
 _MESSAGE_ROOM = 60_000
-"""Elements lie in one attribute, whose length is 16 bits."""
+"""The most bytes of elements in one attribute, whose length is 16 bits."""
 _ERROR, _DONE = 2, 3
 _RULE_CHAIN, _RULE_EXPRESSIONS = 2, 4
 _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 2, 3, 4
@@ -39,7 +39,7 @@ _ONE, _TWO = struct.Struct("=HHHHHH"), struct.Struct("=HHHH")
 
 
 def packable(transaction: Transaction) -> bool:
-    """Whether `batch` knows how to say it."""
+    """Returns True if `batch` can encode the transaction."""
     chains = (*transaction.chains, *transaction.rewrite)
     if transaction.replace or transaction.chains or transaction.unused or not all(chain.packed for chain in chains):
         return False
@@ -47,7 +47,7 @@ def packable(transaction: Transaction) -> bool:
 
 
 def batch(transaction: Transaction, seq: int) -> tuple[bytes, int]:
-    """The batch, and how many answers it gets. Its messages are numbered from `seq`."""
+    """Returns the batch and the number of its answers. Its messages are numbered from `seq`."""
     family = _FAMILIES[transaction.family]
     messages = list(_messages(transaction))
     parts = [_message(_BATCH_BEGIN, _REQUEST, 0, seq, _SUBSYSTEM, b"")]
@@ -63,7 +63,7 @@ def generation_request(seq: int) -> bytes:
 
 
 def decode_generation(data: bytes) -> int:
-    """From an answer to `generation_request`. The id is the first attribute."""
+    """Returns the generation from an answer to `generation_request`. The id is the first attribute."""
     return int.from_bytes(data[24:28], "big")
 
 
@@ -72,7 +72,7 @@ def tables_request(family: str, seq: int) -> bytes:
 
 
 def decode_table(body: bytes) -> str:
-    """The table's name."""
+    """Returns the table's name."""
     return _text(_attributes(body)[_TABLE])
 
 
@@ -86,7 +86,7 @@ def counters_request(table: str, family: str, seq: int) -> bytes:
 
 
 def decode_bodies(data: bytes) -> Iterator[bytes | None]:
-    """The attributes of each message in one datagram of a dump; None where it ends."""
+    """Yields the attributes of each message in one datagram of a dump; None at its end."""
     offset = 0
     while offset + 16 <= len(data):
         size, kind = struct.unpack_from("=IH", data, offset)
@@ -98,12 +98,12 @@ def decode_bodies(data: bytes) -> Iterator[bytes | None]:
 
 
 def decode_rule(body: bytes) -> tuple[str, bytes]:
-    """The rule's chain, and what tells it from any other rule."""
+    """Returns the rule's chain, and the bytes that distinguish the rule from any other."""
     return _text(_attributes(body)[_RULE_CHAIN]), body
 
 
 def decode_counter(body: bytes) -> tuple[str, int]:
-    """The counter's name, and the packets that it has seen."""
+    """Returns the counter's name and its packet count."""
     found = _attributes(body)
     return _text(found[_OBJECT_NAME]), int.from_bytes(_attributes(found[_OBJECT_DATA])[_PACKETS], "big")
 
@@ -125,7 +125,7 @@ def _attributes(data: bytes) -> dict[int, bytes]:
 
 
 def decode_errors(data: bytes) -> Iterator[tuple[int, int]]:
-    """Sequence number and errno of each acknowledgement in a datagram; 0 where all is well."""
+    """Yields sequence number and errno of each acknowledgement in a datagram; 0 means success."""
     offset = 0
     while offset + 16 <= len(data):
         size, kind, _, seq = struct.unpack_from("=IHHI", data, offset)
@@ -173,7 +173,7 @@ def _grouped(changes: Sequence[Change], *, values: bool) -> Iterator[bytes]:
 
 
 def _element(change: Change, *, values: bool) -> bytes:
-    # The headers of nested attributes in one go: this runs once for each element of a load.
+    # The headers of nested attributes are written at once: this runs for each element of a load.
     key = pack(change.key)
     size = len(key)
     if not values or not change.new:
@@ -185,7 +185,7 @@ def _element(change: Change, *, values: bool) -> bytes:
 
 
 def pack(text: str) -> bytes:
-    """A key or value as the kernel keeps it."""
+    """Returns a key or value in the kernel's form."""
     return b"".join(map(_pack_part, text.split(" . ")))
 
 

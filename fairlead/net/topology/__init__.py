@@ -1,5 +1,5 @@
-"""The cluster's links and routes: a fabric, nodes on it, pods on the nodes.
+"""The cluster's links and routes: a fabric, nodes on it, Pods on the nodes.
 
-Node = network namespace with one leg on the fabric's bridge. Pod = network namespace with one veth to its node, routed
-point-to-point: a pod bridge breaks either hairpin or same-node service traffic (docs/measurements.md, 2).
+A node is a network namespace with one link to the fabric's bridge. A Pod is a network namespace with one veth to its
+node, routed point-to-point: a bridge for Pods breaks either hairpin or same-node Service traffic (docs/measurements.md, 2).
 """

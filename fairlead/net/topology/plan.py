@@ -1,4 +1,4 @@
-"""Which links, addresses and routes the cluster is made of, as netlink messages."""
+"""The plan of the cluster's links, addresses and routes, as netlink messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FABRIC_LINK = "fabric0"
 NODE_LINK = "eth0"
 POD_LINK = "eth0"
 LEG = 2
-"""The index of `eth0` in nodes and in pods."""
+"""The index of `eth0` in nodes and in Pods."""
 
 FABRIC_INDEX = 10
 _FIRST_NODE_INDEX = 100
@@ -32,7 +32,8 @@ _DEFAULT_ROUTE6 = IPv6Network("::/0")
 
 @dataclass(frozen=True, slots=True)
 class PodAddresses:
-    """At least one of the two, and with the IPv4 address the node's side of it."""
+    """The addresses of a Pod: at least one of the two families; the IPv4 address comes with the node's side of its
+    link."""
 
     ip: IPv4Address | None = None
     gateway: IPv4Address | None = None
@@ -40,7 +41,7 @@ class PodAddresses:
 
     @property
     def first(self) -> IPv4Address | IPv6Address:
-        """Raises ValueError where there is none."""
+        """Returns the first address. Raises ValueError if there is none."""
         found = self.ip or self.ip6
         if found is None:
             raise ValueError("a pod without an address")
@@ -48,7 +49,7 @@ class PodAddresses:
 
 
 def fabric(network: ClusterNetwork) -> list[Message]:
-    """In the sandbox's namespace."""
+    """Makes the fabric, in the sandbox's namespace."""
     address, six = IPv4Interface((network.gateway, network.fabric.prefixlen)), network.six
     return [
         set_up(LOOPBACK),
@@ -61,7 +62,7 @@ def fabric(network: ClusterNetwork) -> list[Message]:
 
 
 def node_link(index: int, netns: int) -> list[Message]:
-    """The node's leg on the fabric, made from the sandbox's namespace."""
+    """Makes the node's link to the fabric, from the sandbox's namespace."""
     name, number = f"node{index}", _FIRST_NODE_INDEX + index
     return [
         add_veth(name, number, peer_name=NODE_LINK, peer_index=LEG, peer_netns=netns, master=FABRIC_INDEX),
@@ -69,12 +70,12 @@ def node_link(index: int, netns: int) -> list[Message]:
 
 
 def node_leg(index: int) -> int:
-    """The node's link in the sandbox's namespace."""
+    """Returns the index of the node's link in the sandbox's namespace."""
     return _FIRST_NODE_INDEX + index
 
 
 def node_routes(network: ClusterNetwork, index: int) -> list[Message]:
-    """How the sandbox reaches the node's pods; Services are reached through the first node."""
+    """Adds the sandbox's routes to the node's Pods; Services are reached through the first node."""
     gateway = network.node_ip(index)
     routes = [] if network.only_six else [add_route(network.pod_cidr_of(index), gateway=gateway)]
     if index == 1 and not network.only_six:
@@ -87,7 +88,7 @@ def node_routes(network: ClusterNetwork, index: int) -> list[Message]:
 
 
 def node(network: ClusterNetwork, index: int, count: int) -> list[Message]:
-    """Inside node `index` of `count`, once its leg is there."""
+    """Configures node `index` of `count`, inside the node, after its link has been made."""
     others = [i for i in range(1, count + 1) if i != index]
     six = network.six
     leg6 = [add_address(LEG, IPv6Interface((six.node_ip(index), six.fabric.prefixlen)))] if six else []
@@ -112,12 +113,12 @@ def node(network: ClusterNetwork, index: int, count: int) -> list[Message]:
 
 
 def pod_link_index(ip: IPv4Address | IPv6Address) -> int:
-    """The index of the node's side of a pod's link: as unique on the node as the pod's address."""
+    """Returns the index of the node's side of a Pod's link: as unique on the node as the Pod's address."""
     return _FIRST_POD_INDEX + (int(ip) & (_FIRST_POD_INDEX - 1))
 
 
 def pod_link(name: str, netns: int, at: PodAddresses) -> list[Message]:
-    """The pod's link, made from the node's namespace. Every such link carries the same gateway addresses."""
+    """Makes the Pod's link, from the node's namespace. Every such link carries the same gateway addresses."""
     index = pod_link_index(at.first)
     messages = [add_veth(name, index, peer_name=POD_LINK, peer_index=LEG, peer_netns=netns), set_routing(index)]
     if at.ip is not None and at.gateway is not None:
@@ -134,7 +135,7 @@ def pod_link(name: str, netns: int, at: PodAddresses) -> list[Message]:
 
 
 def pod(at: PodAddresses) -> list[Message]:
-    """Inside the pod, once its link is there."""
+    """Configures the Pod, inside the Pod, after its link has been made."""
     addresses = [
         *([IPv4Interface((at.ip, 32))] if at.ip is not None else ()),
         *([IPv6Interface((at.ip6, 128))] if at.ip6 is not None else ()),

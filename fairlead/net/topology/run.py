@@ -1,8 +1,8 @@
-"""Builds the fabric, the nodes and the pods' links.
+"""Builds the fabric, the nodes and the Pods' links.
 
-Needs CAP_NET_ADMIN over the namespaces at hand: as root of the user namespace that owns them, so an ordinary user will
-do. Nothing is ever taken down by hand: a namespace goes, with all its links, when its last descriptor is closed and its
-last process has ended (a deleted link blocks its caller for 30 ms, a closed namespace for 2 µs).
+Needs CAP_NET_ADMIN over the namespaces: root of the user namespace that owns them has it, so an ordinary user suffices.
+Links are never deleted one by one: the kernel deletes a namespace with all its links after its last descriptor is
+closed and its last process has ended. (A deleted link blocks its caller for 30 ms, a closed namespace for 2 µs.)
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ from fairlead.net.topology import plan
 
 _ROUTER_SETTINGS = (
     ("ip_forward", "1"),
-    # One flag for all links and one a link are or-ed, so the one for all must be off too.
+    # The flag for all links and the flag of one link are or-ed, so the one for all must be off too.
     ("conf/all/send_redirects", "0"),
     ("conf/default/send_redirects", "0"),
     ("conf/all/rp_filter", "0"),
     ("conf/default/rp_filter", "0"),
-    # Refusals go out by ICMP, by default six at once to one address and then one a second: a client of a UDP Service
-    # without endpoints would wait instead of being refused.
+    # ICMP errors to one address are limited to a burst of six and then one a second by default: a client of a UDP
+    # Service without endpoints would wait instead of getting an error.
     ("icmp_ratelimit", "0"),
-    # Another limit is for all addresses together, 50 at once and 1,000 a second: a resolver whose refusal it swallows
-    # waits five seconds. It is for what is in this mask; "destination unreachable" (3) no longer is.
+    # Another limit holds for all addresses together, a burst of 50 and 1,000 a second: a resolver waits five seconds
+    # for an error that the limit drops. This mask lists the limited types; "destination unreachable" (3) is taken out.
     ("icmp_ratemask", str(0x1818 & ~(1 << 3))),
 )
 _SETTINGS6 = (
-    # An address is used at once: nobody else can have it, and asking the link first loses a second's packets.
+    # An address is usable at once: addresses are unique by plan, and duplicate address detection would lose a second's
+    # packets.
     ("conf/all/accept_dad", "0"),
     ("conf/default/accept_dad", "0"),
     ("conf/all/accept_ra", "0"),
     ("conf/default/accept_ra", "0"),
 )
 _SETTINGS6_POD = (*_SETTINGS6, *((f"conf/{plan.POD_LINK}/{name}", "0") for name in ("accept_dad", "accept_ra")))
-"""The link is there already, with what was the default."""
+"""The link exists already, with the earlier default."""
 _ROUTER_SETTINGS6 = (
     *_SETTINGS6,
     ("conf/all/forwarding", "1"),
@@ -52,8 +53,8 @@ _ROUTER_SETTINGS6 = (
 )
 
 _BRIDGE_SETTINGS = tuple((f"bridge-nf-call-{tables}", "0") for tables in ("iptables", "ip6tables", "arptables"))
-"""Where the module is loaded (Docker loads it), frames between nodes would pass this namespace's rules and connection
-tracking, which have nothing to do with them, and cost a tenth more."""
+"""If the module is loaded (Docker loads it), frames between nodes would pass this namespace's rules and connection
+tracking. Those have nothing to do with the frames, and cost a tenth more."""
 
 
 def build_fabric(network: ClusterNetwork) -> None:
@@ -67,7 +68,8 @@ def build_fabric(network: ClusterNetwork) -> None:
 def add_node(network: ClusterNetwork, index: int, count: int) -> int:
     """Makes node `index` of `count` and returns its network namespace as a descriptor (close-on-exec).
 
-    The caller is in the namespace of the fabric. The node lives for as long as the descriptor, or a process in it.
+    The caller is in the namespace of the fabric. The node exists as long as the descriptor is open or a process runs in
+    it.
     """
     netns, inside = linux.new_netns(partial(_router_namespace, six=network.six is not None))
     assert inside is not None
@@ -89,7 +91,7 @@ def add_node(network: ClusterNetwork, index: int, count: int) -> int:
 
 
 class PodAttacher:
-    """Joins pods to the node that `netlink` was opened in."""
+    """Joins Pods to the node in which `netlink` was opened."""
 
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
@@ -103,8 +105,8 @@ class PodAttacher:
         gateway: IPv4Address | None = None,
         ip6: IPv6Address | None = None,
     ) -> None:
-        """Gives the namespace behind `netns` its address and a link to the node called `host_ifname`
-        (`net.model.host_interface`). Raises OSError; what was made by then goes with the namespace."""
+        """Gives the namespace `netns` its address and a link to the node called `host_ifname`
+        (`net.model.host_interface`). Raises OSError; partial results are deleted with the namespace."""
         at = plan.PodAddresses(ip, gateway, ip6)
         messages = plan.pod_link(host_ifname, netns, at)
         try:
@@ -112,7 +114,7 @@ class PodAttacher:
         except OSError as e:
             if e.errno != errno.EEXIST:
                 raise
-            # The last pod with this address has ended and its namespace is still being taken down.
+            # The last Pod with this address has ended, but the kernel has not yet deleted its namespace.
             for leftover in (delete_link(index=plan.pod_link_index(at.first)), delete_link(host_ifname)):
                 with contextlib.suppress(OSError):
                     self._netlink.run([leftover])
@@ -124,7 +126,7 @@ class PodAttacher:
             self._netlink.wait_local(POD_GATEWAY6, link)
 
     def detach(self, host_ifname: str) -> None:
-        """Takes the link away at once (blocks for some 30 ms). Not needed where the pod's namespace is closed."""
+        """Deletes the link at once (blocks for some 30 ms). Not needed if the Pod's namespace is closed."""
         try:
             self._netlink.run([delete_link(host_ifname)])
         except OSError as e:
@@ -152,7 +154,8 @@ def _router_namespace(*, six: bool) -> Netlink:
 
 
 def _apply_router_settings(*, six: bool) -> None:
-    """Where /proc/sys is read-only, IPv6 is not forwarded: unlike for IPv4, netlink has no say in it."""
+    """Applies a router's settings. If /proc/sys is read-only, IPv6 is not forwarded: netlink sets forwarding for IPv4
+    only."""
     _apply(_ROUTER_SETTINGS)
     if six:
         _apply(_ROUTER_SETTINGS6, "ipv6")
@@ -164,8 +167,8 @@ def _apply(settings: Iterable[tuple[str, str]], family: str = "ipv4") -> None:
 
 
 def _try_sysctl(name: str, value: str, family: str = "ipv4") -> bool:
-    """Sets `net.<family>.<name>` in the current namespace; False where /proc/sys is read-only (IPv4 forwarding does not
-    depend on it: it is set link by link over netlink) or the value is refused."""
+    """Sets `net.<family>.<name>` in the current namespace. Returns False if /proc/sys is read-only (IPv4 forwarding
+    does not depend on it: it is set link by link over netlink) or the value is refused."""
     try:
         linux.put(f"/proc/sys/net/{family}/{name}", value)
     except OSError:
