@@ -39,7 +39,7 @@ class Conntrack:
         try:
             return sum(self._drop(flow) for flow in flows)
         except OSError as e:
-            raise ConntrackError(f"cannot forget a flow: {e.strerror}") from e
+            raise ConntrackError(f"cannot delete a flow: {e.strerror}") from e
 
     def _dump(self, family: str) -> list[Flow]:
         self._seq += 1

@@ -23,7 +23,8 @@ from fairlead.net.errors import KernelRefused
 
 MAX_CHANGES = 4000
 """The most elements of a transaction. Inside a user namespace libnftables cannot raise its send buffer above
-net.core.wmem_default (212,992 bytes); from about 4,800 elements on the kernel returns EMSGSIZE (docs/measurements.md, 3)."""
+net.core.wmem_default (212,992 bytes); from about 4,800 elements on the kernel returns EMSGSIZE (docs/measurements.md,
+3)."""
 
 KERNEL_LIMIT = 4800
 """Larger transactions are refused here, even if a large send buffer would take them: other machines would refuse
