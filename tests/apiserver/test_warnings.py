@@ -47,7 +47,7 @@ async def test_what_nothing_acts_on_is_told_in_a_header_and_in_an_event(api: Api
         for method, where in (("POST", path), ("PUT", f"{path}/a")):
             response = await api.call(method, where, body)
             assert response.status in (200, 201)
-            assert "nothing in this cluster acts on" in response.headers["warning"]
+            assert "no component of this cluster" in response.headers["warning"]
         (event,) = await events(watch, 1)
         watch.close()
         told = event["object"]

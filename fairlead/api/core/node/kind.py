@@ -284,7 +284,7 @@ def address_of(node: Node, kind: str) -> str:
 
 def _warnings(node: Node) -> Iterator[str]:
     if node.spec.podPreemptionPolicy is not None:
-        yield "spec.podPreemptionPolicy has no effect in this cluster: no pod pushes others out"
+        yield "spec.podPreemptionPolicy is ignored: the scheduler of this cluster never preempts pods"
 
 
 NODE = Kind(

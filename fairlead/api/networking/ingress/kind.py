@@ -50,7 +50,7 @@ INGRESS = Kind(
     short_names=("ing",),
     status=True,
     generation=True,
-    inert="nothing in this cluster acts on an Ingress, unless a controller of yours does",
+    inert="no component of this cluster serves an Ingress: install an ingress controller",
     columns=(
         NAME,
         Column("Class", _class, doc="Name of the IngressClass that the ingress belongs to."),

@@ -47,7 +47,7 @@ class IngressStatus(Record):
 
 
 class Ingress(Object):
-    """Rules by which HTTP requests from outside the cluster reach services, by host and path."""
+    """Rules by which HTTP requests from outside reach services, by host and path; served by a separate controller."""
 
     spec: Annotated[
         IngressSpec, Doc("Desired state of the ingress: class, rules, default backend and certificates.")

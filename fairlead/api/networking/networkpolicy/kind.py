@@ -98,7 +98,7 @@ class NetworkPolicySpec(Record):
 
 
 class NetworkPolicy(Object):
-    """Rules for the traffic that a group of pods may receive and send."""
+    """Rules for the traffic that a group of pods may receive and send; stored, but not enforced by Fairlead."""
 
     spec: Annotated[NetworkPolicySpec, Doc("Desired state of the policy: selected pods and rules.")] = msgspec.field(
         default_factory=NetworkPolicySpec
@@ -209,7 +209,7 @@ NETWORK_POLICY = Kind(
     singular="networkpolicy",
     short_names=("netpol",),
     generation=True,
-    inert="nothing in this cluster acts on a NetworkPolicy: all traffic stays allowed",
+    inert="no component of this cluster enforces a NetworkPolicy: all traffic stays allowed",
     columns=(
         NAME,
         Column(
