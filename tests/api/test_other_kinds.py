@@ -158,7 +158,7 @@ def test_a_node_can_allocate_what_it_has_and_says_its_range_twice() -> None:
 def test_a_nodes_policy_of_preemption_is_warned_of() -> None:
     assert list(NODE.warnings(made(NODE, {}))) == []
     (text,) = NODE.warnings(made(NODE, {"spec": {"podPreemptionPolicy": {}}}))
-    assert text.startswith("spec.podPreemptionPolicy has no effect in this cluster")
+    assert text.startswith("spec.podPreemptionPolicy is ignored: the scheduler")
 
 
 def test_a_nodes_pod_range_may_be_set_but_not_changed() -> None:

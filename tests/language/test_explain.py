@@ -32,8 +32,7 @@ def _components() -> Iterator[Explained]:
 def _columns() -> Iterator[Explained]:
     for kind in KINDS:
         for column in kind.columns:
-            if column.doc:
-                yield Explained(f"{kind.kind} column {column.name}", column.doc)
+            yield Explained(f"{kind.kind} column {column.name}", column.doc)
 
 
 FIELDS = [*explained(), *_fields_of_requests_and_responses()]
@@ -45,8 +44,8 @@ def test_no_explain_text_begins_with_a_question_word_or_a_pronoun() -> None:
     assert [text for text in ALL if text.text.startswith(words) or _PRONOUN.match(text.text)] == []
 
 
-def test_every_explain_text_of_a_field_has_four_words_or_more() -> None:
-    assert [text for text in FIELDS if len(text.text.split()) < 4] == []
+def test_every_text_of_a_field_or_column_has_four_words_or_more() -> None:
+    assert [text for text in [*FIELDS, *_columns()] if len(text.text.split()) < 4] == []
 
 
 def test_every_explain_text_ends_as_a_sentence_does() -> None:

@@ -149,7 +149,12 @@ POD_COLUMNS: tuple[Column[Pod], ...] = (
     AGE,
     Column("IP", _ip, wide=True, doc="IP address of the pod."),
     Column("Node", lambda pod, _: or_none(pod.spec.nodeName), wide=True, doc="Name of the node that the pod runs on."),
-    Column("Nominated Node", lambda pod, _: or_none(pod.status.nominatedNodeName), wide=True),
+    Column(
+        "Nominated Node",
+        lambda pod, _: or_none(pod.status.nominatedNodeName),
+        wide=True,
+        doc="Name of the node on which pods are being preempted in favour of the pod.",
+    ),
     Column(
         "Readiness Gates",
         _gates,

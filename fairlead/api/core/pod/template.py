@@ -27,8 +27,23 @@ def container_images(containers: Sequence[Container]) -> str:
 
 
 TEMPLATE: tuple[Column[Any], ...] = (
-    Column("Containers", lambda found, _: container_names(found.spec.template.spec.containers), wide=True),
-    Column("Images", lambda found, _: container_images(found.spec.template.spec.containers), wide=True),
-    Column("Selector", lambda found, _: render_selector(found.spec.selector), wide=True),
+    Column(
+        "Containers",
+        lambda found, _: container_names(found.spec.template.spec.containers),
+        wide=True,
+        doc="Names of the containers in the pod template.",
+    ),
+    Column(
+        "Images",
+        lambda found, _: container_images(found.spec.template.spec.containers),
+        wide=True,
+        doc="Images of the containers in the pod template.",
+    ),
+    Column(
+        "Selector",
+        lambda found, _: render_selector(found.spec.selector),
+        wide=True,
+        doc="Label selector of the workload's pods.",
+    ),
 )
 """Columns of kinds that create pods from a template and select them by labels."""

@@ -51,5 +51,10 @@ SERVICE_COLUMNS: tuple[Column[Service], ...] = (
     ),
     Column("Port(s)", _ports, doc="Ports of the service, each as port, node port (if any) and protocol."),
     AGE,
-    Column("Selector", lambda service, _: render_labels(service.spec.selector) or NONE, wide=True),
+    Column(
+        "Selector",
+        lambda service, _: render_labels(service.spec.selector) or NONE,
+        wide=True,
+        doc="Labels that all pods of the service carry.",
+    ),
 )
