@@ -50,7 +50,7 @@ class ObjectFieldSelector(Record):
 class ResourceFieldSelector(Record):
     resource: Annotated[str, Required(), Doc("Resource to read, such as limits.cpu or requests.memory.")] = ""
     containerName: Annotated[
-        str, Doc("Name of the container; required in volumes, default in variables: the same container.")
+        str, Doc("Name of the container; required in volumes, default for environment variables: the same container.")
     ] = ""
     divisor: Annotated[Quantity, Doc("Unit in which the amount is given, such as 1m or 1Mi; default 1.")] = (
         msgspec.field(default_factory=lambda: "0")

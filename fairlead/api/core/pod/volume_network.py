@@ -26,7 +26,10 @@ class ISCSIVolumeSource(Record):
     ] = False
     chapAuthSession: Annotated[bool, Doc("Set to true to authenticate sessions with CHAP; default false.")] = False
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
-    initiatorName: Annotated[str, Doc("Qualified name (IQN) of the initiator; default: the node's name.")] | None = None
+    initiatorName: (
+        Annotated[str, Doc("Qualified name (IQN) of the initiator; default: the name in the node's iSCSI settings.")]
+        | None
+    ) = None
     iscsiInterface: Annotated[str, Doc("Name of the iSCSI interface (transport); default: default (tcp).")] = ""
     portals: Annotated[Strings, Doc("Further addresses of the iSCSI target, each with an optional port.")] = []
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
