@@ -1,7 +1,8 @@
-"""What cluster DNS is to the API: account, settings, Service, Deployment. Values; `apply` writes what is missing.
+"""The objects of cluster DNS: ServiceAccount, ConfigMap, Service and Deployment. `apply` creates those that are
+missing.
 
-What exists is left alone, whatever it looks like: it is the user's by then. What was deleted comes back with the next
-start of the control plane.
+An object that exists is never changed: it belongs to the user. A deleted object is created again at the next start
+of the control plane.
 """
 
 from __future__ import annotations
@@ -36,14 +37,16 @@ NAME = "fairlead-dns"
 SERVICE_NAME = "kube-dns"
 IMAGE = "fairlead/dns"
 HOST_NAME = "host.fairlead.internal"
-"""The machine's own ports, as far as they are exposed, are behind the address where names outside are answered."""
+"""Name of the machine itself. It resolves to the address of the outside name server; exposed host ports are reached
+there."""
 LABELS = {"k8s-app": "kube-dns"}
 _RETRY_S = 1.0
 _TRIES = 30
 
 
 def objects(*, addresses: Sequence[str], outside: str) -> Iterator[tuple[Kind[Any], Object]]:
-    """`addresses` of the Service, IPv4 first; `outside`: where pods can ask about names outside, as `address:port`."""
+    """Yields the objects. `addresses`: cluster IPs, IPv4 first; `outside`: name server for other names, as
+    `address:port`."""
     yield SERVICE_ACCOUNT, ServiceAccount(metadata=_meta(NAME))
     data = {"domain": "cluster.local", "upstreams": "host", "pods": "insecure", "ttl": "5"}
     data["hosts"] = f"{outside.rpartition(':')[0].strip('[]')} {HOST_NAME}"
@@ -72,7 +75,7 @@ def _service(addresses: list[str]) -> Service:
 
 
 def _deployment(outside: str) -> Deployment:
-    surge = RollingUpdateDeployment(maxSurge=1, maxUnavailable=0)  # the one pod that there is must not go first
+    surge = RollingUpdateDeployment(maxSurge=1, maxUnavailable=0)  # the only pod must not be deleted first
     spec = DeploymentSpec(
         replicas=1,
         selector=LabelSelector(matchLabels=dict(LABELS)),
@@ -113,7 +116,7 @@ def _container(outside: str) -> Container:
 
 
 async def apply(client: Client, *, addresses: Sequence[str], outside: str, log: Log) -> None:
-    """Creates what is missing; tries again for a while where the server would not."""
+    """Creates missing objects. Retries each object 30 times, once a second, if the server refuses."""
     for kind, wanted in objects(addresses=addresses, outside=outside):
         for _ in range(_TRIES):
             try:

@@ -1,8 +1,8 @@
-"""`answer(query, zone)`: what the specification says about a name, from a snapshot. Pure.
+"""`answer(query, zone)`: the records of a name by the Kubernetes DNS specification 1.1.0, from a snapshot. Pure.
 
-Kubernetes DNS specification 1.1.0. Beyond it, as CoreDNS does: SRV at a Service's own name lists all its ports;
-endpoints of any Service have names and reverse names; ANY gets HINFO (RFC 8482). A name with others below it but
-nothing of its own is NODATA, not NXDOMAIN (RFC 8020). `*` is a label like any other, so wildcards do not exist.
+Additions, as in CoreDNS: SRV at the name of a Service lists all its ports; endpoints of any Service have names and
+reverse names; ANY gets HINFO (RFC 8482). A name without records that has names below it is NODATA, not NXDOMAIN
+(RFC 8020). `*` is an ordinary label: there are no wildcards.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _MINIMUM_TTL_S = 5
 
 
 def answer(query: Query, zone: Zone) -> Answer | None:
-    """None: not a name of the cluster's, ask on."""
+    """Returns the answer, or None if the name does not belong to the cluster and must be forwarded."""
     own = _from_hosts(query, zone)
     if own is not None:
         return own
@@ -72,13 +72,13 @@ def answer(query: Query, zone: Zone) -> Answer | None:
             return _unknown_address(name, query, zone)
         return Answer(NXDOMAIN, authority=(soa(zone),))
     if query.type == ANY and not found.records:
-        # Only the name's existence is told (RFC 8482); `found` is what the name has of type ANY: nothing.
+        # RFC 8482: answer ANY with HINFO only. `found` is empty, because no record has type ANY.
         return Answer(NOERROR, (Record(b"", HINFO, zone.config.ttl_s, b"\x07RFC8482\x00"),))
     return found if found.records else Answer(NOERROR, authority=(soa(zone),))
 
 
 def _unknown_address(name: Reverse, query: Query, zone: Zone) -> Answer | None:
-    """Private addresses are not asked about outside, unless a stub zone is for them."""
+    """Returns NXDOMAIN for a private address, or None (forward) for a public address or one in a stub zone."""
     if not is_private(name.address) or any(query.name.endswith(stub) for stub in zone.config.stubs):
         return None
     labels = split_name(query.name)
@@ -87,7 +87,8 @@ def _unknown_address(name: Reverse, query: Query, zone: Zone) -> Answer | None:
 
 
 def soa(zone: Zone) -> Record:
-    """Every name that does not exist comes with it, and with search lists most names do not: it is kept."""
+    """Returns the SOA record, cached by serial and settings: each NXDOMAIN carries it, and search lists cause many
+    of those."""
     made = zone.made_soa
     if made is None or made[0] != zone.serial or made[1] is not zone.config:
         made = zone.made_soa = (zone.serial, zone.config, _make_soa(zone))
@@ -118,7 +119,8 @@ _NODATA = Answer()
 
 
 def _look_up(name: Name, query: Query, zone: Zone) -> Answer | None:
-    """Records for the type asked; an empty answer where the name has none of it; None where there is no such name."""
+    """Returns the records of the queried type (empty if the name has other types only), or None if the name does
+    not exist."""
     match name:
         case Apex():
             return _apex(query, zone)
@@ -220,7 +222,7 @@ def _port(name: ServiceName, protocol: str, port: str, query: Query, zone: Zone)
 
 
 def _named(ports: Iterable[PackedPort], protocol: str, port: str) -> Iterator[PackedPort]:
-    """Ports that have a name: this one, or any where none is given. An empty protocol means every port."""
+    """Yields the named ports that match; an empty `port` matches every name. An empty protocol matches every port."""
     for one in ports:
         if not protocol or (one.name and one.protocol == protocol and port in ("", one.name)):
             yield one
@@ -249,7 +251,7 @@ def _endpoint_srv(name: ServiceName, service: PackedService, protocol: str, port
 
 
 def _srv_records(found: list[tuple[int, bytes]], zone: Zone) -> tuple[Record, ...]:
-    """Priority 0 and equal weights that add up to about 100, as CoreDNS gives them."""
+    """Returns SRV records with priority 0 and equal weights that add up to about 100, as in CoreDNS."""
     weight = max(1, 100 // len(found)) if found else 0
     head = b"\0\0" + weight.to_bytes(2, "big")
     return tuple(Record(b"", SRV, zone.config.ttl_s, head + port.to_bytes(2, "big") + target) for port, target in found)
@@ -272,7 +274,7 @@ def _reverse(address: bytes, query: Query, zone: Zone) -> Answer | None:
 
 
 def _names_of(address: bytes, zone: Zone) -> Iterator[str]:
-    """A Service's own address has its name alone; an endpoint's has one for each Service that it is behind."""
+    """Yields the Service's name for a cluster IP, or one name for each Service that has the address as an endpoint."""
     keys = sorted(set(zone.services_at(address)))
     found = [(key, service) for key in keys if (service := zone.service(key)) is not None]
     for key, service in found:

@@ -1,8 +1,9 @@
-"""Many datagrams by one system call: recvmmsg(2) and sendmmsg(2), which Python does not have, through libc.
+"""Sends and receives many datagrams by one system call: recvmmsg(2) and sendmmsg(2) of libc, which Python lacks.
 
-A slot holds a query and then its answer: both begin alike, so the question is never copied. Peers stay as the kernel
-wrote them. Measured: 4.6 µs a query instead of 6.3 with `recvfrom` and `sendto`, half of the difference being peers
-made into text and back. Costs 0.4 MB for ctypes, and a page for each slot in use.
+A slot holds a query and then its answer: both start with the same bytes, so the question is never copied. Peer
+addresses stay in the kernel's form. Measured: 4.6 µs a query instead of 6.3 with `recvfrom` and `sendto`; half of
+the difference is the conversion of peer addresses to text and back. Costs 0.4 MB for ctypes, and a page for each
+slot in use.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 
 SLOTS = 64
 SLOT = 2048
-"""Bytes: more than any answer over UDP has. Of a longer query only so much is seen, which makes it malformed."""
+"""Bytes: more than any answer over UDP has. A longer query is cut to this size and is then malformed."""
 STARTS = tuple(range(0, SLOTS * SLOT, SLOT))
 
 _NAME = 32
@@ -29,7 +30,7 @@ _sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int
 
 
 def give_back_memory() -> None:
-    """To the system, what malloc keeps for later: worth it once, after everything was listed."""
+    """Returns malloc's free memory to the system. Worth its price once, after the first lists."""
     _libc.malloc_trim(0)
 
 
@@ -60,7 +61,7 @@ class _Message(ctypes.Structure):
 
 
 class Batch:
-    """Of one UDP socket. `memory` is the slots one after the other; a slice of it is bytes."""
+    """The slots of one UDP socket. `memory` holds the slots one after the other; a slice of `memory` is bytes."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -74,20 +75,21 @@ class Batch:
                 vectors[n] = _Vector(base + start, SLOT)
                 vector = ctypes.addressof(vectors) + n * ctypes.sizeof(_Vector)
                 messages[n] = _Message(_Head(names + n * _NAME, _NAME_SIZES[sock.family], vector, 1))
-        self._kept = vectors_in  # only the kernel knows that it is used
+        self._kept = vectors_in  # keeps the memory alive: the kernel reads it
         at, step = _Message.length.offset // 4, ctypes.sizeof(_Message) // 4
         self._lengths = memoryview(self._messages_in).cast("B").cast("I")[at::step]
         self._sizes = memoryview(self._vectors_out).cast("B").cast("L")[1::2]
         self._in, self._out = ctypes.addressof(self._messages_in), ctypes.addressof(self._messages_out)
 
     def receive(self) -> list[int]:
-        """Lengths of what has come, in the order of the slots; none where nothing has."""
+        """Receives datagrams and returns their lengths in the order of the slots; empty if none is waiting."""
         count = _recvmmsg(self._sock.fileno(), self._in, SLOTS, socket.MSG_DONTWAIT, None)
         return self._lengths[:count].tolist() if count > 0 else []
 
     def send(self, first: int, sizes: Sequence[int]) -> None:
-        """To the slots' peers, from slot `first` on, so many bytes each. What cannot be sent (its port is 0, its host
-        has gone) is left out, and so is the rest where the socket takes no more: the client asks again."""
+        """Sends `sizes` bytes from each slot, starting with slot `first`, to the slot's peer. A datagram that
+        cannot be sent (port 0, host unreachable) is skipped. If the send buffer is full, the rest is dropped: the
+        client asks again."""
         end = first + len(sizes)
         self._sizes[first:end] = memoryview(array("L", sizes))
         fd, size = self._sock.fileno(), ctypes.sizeof(_Message)
@@ -98,7 +100,7 @@ class Batch:
             first += max(1, sent)
 
     def peer(self, slot: int) -> tuple[str, int] | tuple[str, int, int, int]:
-        """As `socket.sendto` takes it."""
+        """Returns the peer's address in the form of `socket.sendto`."""
         raw = self._names[slot * _NAME : (slot + 1) * _NAME]
         port = int.from_bytes(raw[2:4], "big")
         if self._sock.family == socket.AF_INET:

@@ -1,4 +1,4 @@
-"""Answers from upstream, kept as long as they may be, and never more of them than allowed. Pure: time is handed in."""
+"""Bounded cache of upstream answers, each kept for at most its TTL. Pure: the time is a parameter."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from fairlead.dns.message import Reply, render_reply
 from fairlead.dns.wire import PLAIN_SIZE, RD, Query
 
 Key = tuple[bytes, bool]
-"""The question (lower-cased name, type, class), and whether signatures were wanted."""
+"""The question (lower-cased name, type, class), and the DO bit (DNSSEC)."""
 _OPT_BYTES = 11
 _MOST_BYTES = 4096
-"""A longer answer is not kept."""
+"""Longer answers are not cached."""
 _MEAN_BYTES = 512
-"""Answers are longer than this on average only where somebody wants to fill the memory."""
+"""Bytes. The average exceeds this only if a client tries to fill the memory."""
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Kept:
     at: float
     until: float
     packed: bytes = b""
-    """As in `Zone.hot`, with TTLs as they were at the age of `packed_s` seconds; empty where it is too long."""
+    """In the form of `Zone.hot`, with the TTLs at an age of `packed_s` seconds; empty if it is too long."""
     packed_s: int = -1
 
     def age_s(self, now: float) -> int:
@@ -30,7 +30,7 @@ class Kept:
 
 
 class _Part:
-    """Entries with a bound on their number, and on their bytes; the oldest makes room."""
+    """Entries with a bound on their number and on their bytes; the oldest is evicted first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -54,7 +54,7 @@ class _Part:
 
 
 class Cache:
-    """`size` entries, and as many negative ones. `ttl_s` and `negative_ttl_s` cap what upstream says."""
+    """Cache of `size` positive and `size` negative answers. `ttl_s` and `negative_ttl_s` cap the upstream's TTL."""
 
     def __init__(self, *, size: int, ttl_s: int, negative_ttl_s: int) -> None:
         self._size = size
@@ -73,7 +73,8 @@ class Cache:
         return None
 
     def packed(self, question: bytes, now: float) -> bytes | None:
-        """For the fast way: flags and counts, then what follows the question; aged once a second, not once a query."""
+        """Returns the answer for the fast path, or None: flags and counts, then the bytes after the question. TTLs
+        are updated once a second, not once a query."""
         kept = self._kept.entries.get((question, False))
         if kept is None or kept.until <= now:
             return None
@@ -83,7 +84,8 @@ class Cache:
         return kept.packed or None
 
     def put(self, key: Key, reply: Reply, now: float) -> None:
-        """Positive and negative ones have room of their own, so that a flood of wrong names evicts no right one."""
+        """Adds an answer. Negative answers have a separate bound, so a flood of wrong names evicts no positive
+        answer."""
         part, most = (self._negative, self._negative_ttl_s) if reply.negative else (self._kept, self._ttl_s)
         ttl = min(reply.ttl, most)
         if ttl <= 0 or self._size <= 0 or len(reply.body) > _MOST_BYTES:
@@ -91,15 +93,15 @@ class Cache:
         part.put(key, Kept(reply, now, now + ttl))
 
     def counts(self) -> tuple[int, int]:
-        """Entries that exist: positive, negative."""
+        """Returns the numbers of entries: positive, negative."""
         return len(self._kept.entries), len(self._negative.entries)
 
     def evictions(self) -> tuple[int, int]:
-        """Entries that made room so far: positive, negative."""
+        """Returns the numbers of evictions so far: positive, negative."""
         return self._kept.evictions, self._negative.evictions
 
     def size_bytes(self) -> int:
-        """Of what was kept as upstream said it."""
+        """Returns the bytes of all cached answers in the upstream's form."""
         return self._kept.bytes + self._negative.bytes
 
 

@@ -1,16 +1,16 @@
 """The settings in ConfigMap `kube-system/fairlead-dns`, one key of `data` each. Pure.
 
 domain         the cluster's domain                                        cluster.local
-upstreams      who is asked about other names: `host` (what `fairlead up --upstream` says), `none`, or addresses
+upstreams      name servers for other names: `host` (those of `fairlead up --upstream`), `none`, or addresses
                in the cluster's network, as `10.244.1.9 10.244.2.9:5353`   host
-stub.<domain>  the same for one domain and what is below it
-pods           insecure | verified | disabled: pod records for any address, for living pods, for none
-ttl            of cluster names, in seconds                                5
-cacheSize      how many answers from upstream are kept                     10000
-cacheTTL       how long at most, in seconds                                30
-negativeTTL    how long at most that a name does not exist                 5
+stub.<domain>  name servers for one domain and the names below it
+pods           pod records: insecure (for any address), verified (for addresses of running pods), disabled
+ttl            TTL of cluster names, in seconds                            5
+cacheSize      maximal number of cached upstream answers                   10000
+cacheTTL       maximal time in the cache, in seconds                       30
+negativeTTL    the same for negative answers, in seconds                   5
 hosts          lines as in /etc/hosts
-log            true: a line for each query
+log            true: log a line for each query
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ HOST, NONE = "host", "none"
 
 
 class BadConfig(ValueError):
-    """The text says which key is wrong, and what it may be."""
+    """Invalid settings. The text names each wrong key and the values that are allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     domain: str = "cluster.local"
     upstreams: tuple[str, ...] = (HOST,)
-    """`host`, or `address:port` (IPv6 in brackets). Empty: names of others are refused."""
+    """`host`, or `address:port` (IPv6 in brackets). Empty: queries for other names are refused."""
     stubs: Mapping[bytes, tuple[str, ...]] = field(default_factory=dict)
-    """By domain in wire form."""
+    """Upstreams by domain in wire form."""
     pods: Pods = "insecure"
     ttl_s: int = 5
     cache_size: int = 10_000
@@ -57,14 +57,14 @@ def _domain(text: str) -> str:
             raise ValueError
         encode_name(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a domain") from None
+        raise ValueError(f"invalid domain: {text!r}") from None
     return text.lower().removesuffix(".")
 
 
 def _number(low: int, high: int, text: str) -> int:
     number = natural(text)
     if number is None or not low <= number <= high:
-        raise ValueError(f"{text!r} is not a number from {low} to {high}")
+        raise ValueError(f"invalid number: {text!r}: expected {low} to {high}")
     return number
 
 
@@ -73,7 +73,7 @@ def _upstreams(text: str) -> tuple[str, ...]:
     if words == [NONE]:
         return ()
     if not words:
-        raise ValueError(f"name upstreams, or {NONE}")
+        raise ValueError(f"empty list: name upstreams, or {NONE}")
     return tuple(HOST if word == HOST else _upstream(word) for word in words)
 
 
@@ -89,7 +89,7 @@ def _upstream(text: str) -> str:
         if port_number(port) is None:
             raise ValueError
     except ValueError:
-        raise ValueError(f"{text!r} is not an address, or address:port") from None
+        raise ValueError(f"invalid upstream: {text!r}: expected an address, or address:port") from None
     shown = render_address(packed)
     return f"[{shown}]:{port}" if len(packed) == 16 else f"{shown}:{port}"
 
@@ -140,7 +140,7 @@ _KEYS = tuple(one.name for one in fields(_Data))
 
 
 def parse_config(data: Mapping[str, str]) -> Config:
-    """Raises BadConfig, which names every wrong key."""
+    """Parses the settings. Raises BadConfig, which names every wrong key."""
     faults: list[Fault] = []
     values = {key: value.strip() for key, value in sorted(data.items())}
     stubs: dict[bytes, tuple[str, ...]] = {}
@@ -151,7 +151,7 @@ def parse_config(data: Mapping[str, str]) -> Config:
             except CodecError as e:
                 faults += e.faults
         elif key not in _KEYS:
-            faults.append(Fault(key, f"no such setting (there are {', '.join([*_KEYS, f'{_STUB}<domain>'])})"))
+            faults.append(Fault(key, f"unknown setting (known: {', '.join([*_KEYS, f'{_STUB}<domain>'])})"))
     try:
         found = _config(decode(_Data, {key: values[key] for key in _KEYS if key in values}), stubs)
     except CodecError as e:
@@ -162,7 +162,7 @@ def parse_config(data: Mapping[str, str]) -> Config:
 
 
 def _stub(key: str, value: str) -> dict[bytes, tuple[str, ...]]:
-    """Raises CodecError."""
+    """Parses the setting of one stub domain. Raises CodecError."""
     try:
         domain = encode_name(_domain(key.removeprefix(_STUB)))
     except ValueError as e:
@@ -187,7 +187,7 @@ def _config(data: _Data, stubs: Mapping[bytes, tuple[str, ...]]) -> Config:
 
 
 def parse_upstreams(key: str, text: str) -> tuple[str, ...]:
-    """Returns nothing for `none`, or `host` and addresses in the order in which they are asked. Raises BadConfig."""
+    """Parses a list of upstreams, in the order in which they are asked; empty for `none`. Raises BadConfig."""
     try:
         return _upstreams(text)
     except ValueError as e:
@@ -195,6 +195,6 @@ def parse_upstreams(key: str, text: str) -> tuple[str, ...]:
 
 
 def split_upstream(text: str) -> tuple[str, int]:
-    """Address and port of what `parse_upstreams` gave."""
+    """Splits an upstream returned by `parse_upstreams` into address and port."""
     address, _, port = text.rpartition(":")
     return address.strip("[]"), int(port)

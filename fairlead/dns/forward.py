@@ -1,8 +1,8 @@
-"""Whom to ask about other names, in which order, and who is thought dead. Pure: time is handed in.
+"""Order and health of the upstream name servers. Pure: the time is a parameter.
 
-Health is judged by answers to real questions alone: no probe is ever sent, so a cluster that asks nothing sends
-nothing. Who failed twice in a row is left out for a second, then two, up to ten, and then gets one question to prove
-itself. When all are thought dead all are asked, in their order.
+Health follows from answers to real queries only: no probe is sent, so an idle cluster sends nothing. An upstream
+that failed twice in a row is skipped for one second, then two, up to ten, and then gets one query as a trial. If
+all upstreams are down, all are asked, in their order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Health:
 
 @dataclass(slots=True)
 class Healths:
-    """By upstream's name."""
+    """The health of each upstream, by name."""
 
     _states: dict[str, Health] = field(default_factory=dict)
 
@@ -32,7 +32,7 @@ class Healths:
         return self._states.setdefault(upstream, Health())
 
     def order(self, upstreams: Sequence[str], now: float) -> list[str]:
-        """The living first, in their order; then the others, as a last resort."""
+        """Returns the upstreams that are up, in their order, followed by those that are down, as a last resort."""
         living = [one for one in upstreams if self.of(one).down_until <= now]
         return living + [one for one in upstreams if one not in living]
 
@@ -40,7 +40,7 @@ class Healths:
         self._states[upstream] = Health()
 
     def failed(self, upstream: str, now: float) -> bool:
-        """True where it is left out from now on."""
+        """Counts a failure and returns True if the upstream is skipped from now on."""
         state = self.of(upstream)
         state.failures += 1
         if state.failures < MOST_FAILURES:
@@ -54,7 +54,8 @@ class Healths:
 
 
 def choose(name: bytes, stubs: Mapping[bytes, Sequence[str]], upstreams: Sequence[str]) -> Sequence[str]:
-    """Upstreams of the longest stub domain that the name (wire form, lower case) is in, else the general ones."""
+    """Returns the upstreams of the longest stub domain that contains the name (wire form, lower case), else
+    `upstreams`."""
     if stubs:
         at = 0
         while True:

@@ -1,9 +1,9 @@
-"""The supervisor's side of asking outside: opens sockets to the upstreams that `fairlead up --upstream` names.
+"""Supervisor side of forwarding: opens sockets to the upstreams that `fairlead up --upstream` names.
 
 One datagram a request over a SOCK_SEQPACKET pair: `{"ask": u, "seq": s, "tcp": bool}`, answered by `{"seq": s}` and a
 socket that is connected, or connecting, to upstream u, or by `{"seq": s, "error": "..."}`. `{"list": true}` is
-answered by their names. The sandbox can choose among these and no others. Nothing is sent from here, and the host's
-resolv.conf is only read when there is a question.
+answered by the upstreams' names. The sandbox can choose only among these. This process sends no query, and reads
+the host's resolv.conf only if a request arrives.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Outside:
         self._resolv_conf = resolv_conf
 
     def servers(self) -> list[str]:
-        """As they are now: a laptop changes its network."""
+        """Returns the present name servers, read again each time: a laptop changes its network."""
         found: list[str] = []
         for upstream in self._upstreams:
             found += read_servers(self._resolv_conf) if upstream == HOST else [upstream]
         return list(dict.fromkeys(found))
 
     def handle_request(self, sock: socket.socket) -> bool:
-        """Answers one request that is there to be read. False where the other end is gone."""
+        """Answers one pending request. Returns False if the other end has closed the socket."""
         try:
             request = sock.recv(MAX_REQUEST)
             if not request:
@@ -89,12 +89,12 @@ def _connect(upstream: str, *, tcp: bool) -> socket.socket:
 
 
 def read_servers(path: str) -> list[str]:
-    """The name servers that a resolv.conf names, the first three as the C library does."""
+    """Returns the first three name servers of a resolv.conf, as the C library does."""
     return [found for line in _lines(path, "nameserver") for found in _server(line)][:_MOST_SERVERS]
 
 
 def read_searches(path: str) -> list[str]:
-    """Its search domains."""
+    """Returns the search domains of a resolv.conf."""
     found = [line.split()[1:] for line in _lines(path, "search", "domain")]
     return [name for name in found[-1] if name != "."] if found else []
 

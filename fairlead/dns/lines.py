@@ -1,5 +1,5 @@
-"""Sockets to upstreams, and who waits at them. Sockets come from a `Dialer`, because whoever has the cluster's network
-has no way outside."""
+"""Sockets to upstreams, with the pending queries of each. A `Dialer` opens the sockets, because a process in the
+cluster's network cannot reach the outside directly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPLY_BYTES = 8192
 
 
 class Dialer(Protocol):
-    """Makes connected, non-blocking sockets to an upstream. Raises OSError."""
+    """Opens connected, non-blocking sockets to an upstream. Raises OSError."""
 
     async def udp(self, upstream: str) -> socket.socket: ...
 
@@ -25,7 +25,7 @@ class Dialer(Protocol):
 
 
 class DirectDialer:
-    """Connects itself; `host` is where the outside can be asked from here (empty: nowhere)."""
+    """Dialer that connects directly; `host` is the name server for the upstream `host` (empty: none)."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -39,7 +39,7 @@ class DirectDialer:
     async def _connect(self, upstream: str, kind: socket.SocketKind) -> socket.socket:
         name = self._host if upstream == HOST else upstream
         if not name:
-            raise ConnectionRefusedError("there is no way outside")
+            raise ConnectionRefusedError("no name server for outside names")
         address = split_upstream(name)
         sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, kind)
         sock.setblocking(False)
@@ -53,10 +53,10 @@ class DirectDialer:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds that one upstream gets for one attempt."""
+    """Timeouts: seconds that one upstream gets for one attempt."""
 
     host_s: float = 4.5
-    """`host` tries several by itself."""
+    """Longer, because `host` tries several upstreams."""
     other_s: float = 1.0
 
     def of(self, upstream: str) -> float:
@@ -64,7 +64,7 @@ class Patience:
 
 
 class Line:
-    """One UDP socket to one upstream, and who waits at it: by id the question, and who hears its answer."""
+    """One UDP socket to one upstream, with its pending queries: question and callback, by id."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -89,7 +89,7 @@ class Line:
             try:
                 reply = parse_reply(data, ident, held[0])
             except Malformed:
-                continue  # forged, or late: the right one may still come
+                continue  # forged or late: the right answer may still arrive
             held[1](reply)
 
     def close(self) -> None:

@@ -1,4 +1,5 @@
-"""Keeps the zone like the cluster: watches Services, slices, namespaces, the settings, and pods where they matter."""
+"""Keeps the zone up to date: watches Services, EndpointSlices, namespaces, the settings, and pods if they are
+verified."""
 
 from __future__ import annotations
 
@@ -35,12 +36,12 @@ class ConfigMap(msgspec.Struct, gc=False):
 
 
 class ClusterView:
-    """`ready` once everything has been listed."""
+    """Watches that feed the zone. `ready` is True once everything has been listed."""
 
     def __init__(
         self, api: Transport, resolver: Resolver, *, metrics: Metrics, clock: Clock, log: Log, name: str
     ) -> None:
-        """`name`: this pod's own, for events about it."""
+        """`name`: the name of this pod, written as the source of events."""
         self._api = api
         self._resolver = resolver
         self._zone = resolver.zone
@@ -56,7 +57,7 @@ class ClusterView:
         self.ready = False
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         config: Reflector[ConfigMap] = self._follow(
             _CONFIG_PATH, ConfigMap, self._take_config, fields=f"metadata.name={CONFIG_NAME}"
         )
@@ -119,13 +120,13 @@ class ClusterView:
             config = parse_config(found.data or {} if found is not None else {})
         except BadConfig as error:
             self._metrics.failed_reloads += 1
-            self._log.error("settings refused, the old ones stay", error=str(error))
+            self._log.error("invalid settings; the previous settings stay in force", error=str(error))
             self._spawn(self._tell(str(error)))
             return
         self.use(config)
 
     def use(self, config: Config) -> None:
-        """New settings from now on."""
+        """Applies new settings."""
         if config == self._zone.config:
             return
         self._log.info("settings", domain=config.domain, upstreams=" ".join(config.upstreams) or "none")
@@ -153,7 +154,7 @@ class ClusterView:
             self._pods_task = self._nursery.spawn(self._follow("/api/v1/pods", Pod, self._take_pod).run())
 
     async def _tell(self, text: str) -> None:
-        """An event about the ConfigMap that was refused."""
+        """Records an event about a ConfigMap with invalid settings."""
         now = render_time(self._clock.now())
         self._events += 1
         event = {
@@ -163,7 +164,7 @@ class ClusterView:
             "involvedObject": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NAMESPACE, "name": CONFIG_NAME},
             "type": "Warning",
             "reason": "InvalidConfiguration",
-            "message": f"{text}; the settings before stay in force",
+            "message": f"{text}; the previous settings stay in force",
             "source": {"component": "fairlead-dns", "host": self._name},
             "firstTimestamp": now,
             "lastTimestamp": now,

@@ -1,7 +1,7 @@
-"""Answers of other name servers: checked, cut down to what clients get, and aged. Bytes in, bytes out.
+"""Answers of other name servers: checks them, removes OPT and updates their TTLs. Bytes in, bytes out.
 
-What is kept of a message is everything behind the question but for OPT, with the places of its TTLs. OPT is dropped
-with whatever follows it: only additional records can, and nobody relies on those.
+A `Reply` keeps everything after the question except OPT, with the offsets of the TTLs. OPT is dropped together with
+the records after it: these are additional records, on which no client relies.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _U32 = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One message from upstream. `ttl` is how long it may be kept, 0 where not at all."""
+    """One message from upstream. `ttl`: seconds for which it may be cached, 0 if it may not be cached."""
 
     flags: int
     counts: tuple[int, int, int]
     body: bytes
     offsets: tuple[int, ...]
-    """Of TTLs in `body`."""
+    """Offsets of the TTLs in `body`."""
     ttl: int
     negative: bool
 
@@ -64,7 +64,7 @@ class _Walk:
 
 
 def parse_reply(data: bytes, ident: int, key: bytes) -> Reply:
-    """Raises Malformed where it is no answer to this question (lower-cased name, type, class)."""
+    """Parses an answer. Raises Malformed if it does not answer this question (lower-cased name, type, class)."""
     if len(data) < HEADER.size:
         raise Malformed(None)
     found, flags, questions, *sections = HEADER.unpack_from(data)
@@ -92,7 +92,7 @@ def parse_reply(data: bytes, ident: int, key: bytes) -> Reply:
 
 
 def _walk(data: bytes, walk: _Walk, sections: list[int]) -> int:
-    """Notes every record's place; returns the end of what is kept."""
+    """Collects offset and TTL of each record; returns the end of the part that is kept."""
     start = walk.at
     for section, count in enumerate(sections):
         for _ in range(count):
@@ -117,7 +117,8 @@ def _walk(data: bytes, walk: _Walk, sections: list[int]) -> int:
 
 
 def render_reply(reply: Reply, query: Query, *, age_s: int, limit: int) -> bytes:
-    """For this client: its id, its question's spelling, TTLs as they are now; TC alone where it does not fit."""
+    """Renders the reply for one client: its id, the question as it spelled it, TTLs reduced by the age. If the
+    message exceeds `limit`, it has no records and TC is set."""
     body: bytes | bytearray = reply.body
     if age_s > 0 and reply.offsets:
         body = bytearray(body)
@@ -134,8 +135,8 @@ def render_reply(reply: Reply, query: Query, *, age_s: int, limit: int) -> bytes
 
 
 def answer_records(reply: Reply, key: bytes, *, age_s: int) -> list[Record]:
-    """The answers with names in full, also inside CNAMEs, so that they can go into another message. Other types
-    that may have pointers in their data are left out: only addresses are ever chased."""
+    """Returns the answers with uncompressed names, also inside CNAMEs, so that they fit into another message. Other
+    types that may have pointers in their data are left out: only addresses are ever chased."""
     data = bytes(12) + key + reply.body
     found, at = [], 12 + len(key)
     for _ in range(reply.counts[0]):
@@ -152,7 +153,7 @@ def answer_records(reply: Reply, key: bytes, *, age_s: int) -> list[Record]:
 
 
 def expand(data: bytes, at: int) -> bytes:
-    """A name with its pointers followed; raises Malformed where they lead nowhere or in circles."""
+    """Returns a name with its pointers resolved. Raises Malformed if a pointer is invalid or loops."""
     name, jumps = b"", 0
     try:
         while length := data[at]:

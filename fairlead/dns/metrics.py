@@ -1,6 +1,6 @@
 """Counts with CoreDNS's names, and their text for Prometheus. Pure.
 
-A query costs three list or dictionary increments; labels are put together when somebody reads.
+A query costs three list or dictionary increments; labels are built when the metrics are read.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _FORWARD: Labels = (("proxy_name", "forward"),)
 
 
 class Metrics:
-    """`protocol` is `udp` or `tcp`; `zone` what answered: the cluster's domain or `.`."""
+    """The counters. `protocol` is `udp` or `tcp`; `zone` is the cluster's domain or `.`."""
 
     def __init__(self, zone: str) -> None:
         self.zone = zone
         self.requests: dict[tuple[str, str, int], int] = {}
-        """By protocol, family, type; of fast answers, `hits`."""
+        """By protocol, family, type; fast answers are counted in `hits`."""
         self.responses: dict[tuple[int, str], int] = {}
         """By code and part that answered (`kubernetes`, `hosts`, `forward`)."""
         self.hits: dict[str, list[int]] = {"1": [0] * 256, "2": [0] * 256}
@@ -60,7 +60,7 @@ class Metrics:
         self.forward_failures: dict[str, int] = {}
         self.forward_seconds: dict[tuple[str, int], Histogram] = {}
         self.forward_sockets: dict[tuple[str, str, bool], int] = {}
-        """By upstream and protocol: how often one was there, and how often it had to be made."""
+        """By upstream, protocol and whether an open socket was reused."""
         self.forward_full = 0
         self.forward_broken = 0
         self.hosts = 0
@@ -79,8 +79,8 @@ class Metrics:
         self.seconds.add(seconds)
 
     def fast(self, count: int, others: int, asked: int, answered: int, seconds: float) -> None:
-        """`count` answers that took `seconds`, of `asked` and `answered` bytes, all together; `others` of them were
-        kept ones from upstream."""
+        """Counts `count` fast answers. `seconds` and the bytes `asked` and `answered` are sums over all; `others`
+        of the answers came from the upstream cache."""
         self.request_bytes["udp"].add(asked / count, count)
         self.response_bytes["udp"].add(answered / count, count)
         self.seconds.add(seconds / count, count)
@@ -90,7 +90,7 @@ class Metrics:
         self.cache_hits["success"] += others
 
     def programmed(self, kind: str, seconds: float) -> None:
-        """How long from a change to its answer, for `headless_with_selector` and its like."""
+        """Records the seconds from a change to its answer. `kind` is for example `headless_with_selector`."""
         if kind not in self.programming:
             self.programming[kind] = Histogram(_PROGRAMMING)
         self.programming[kind].add(seconds)
@@ -108,7 +108,7 @@ class Metrics:
         self.forward_sockets[key] = self.forward_sockets.get(key, 0) + 1
 
     def families(self, version: str) -> Iterator[Family]:
-        """All metrics; `version` is of this program."""
+        """Yields all metrics; `version` is the version of this program."""
         place: Labels = (*_SERVER, ("zone", self.zone), ("view", ""))
         build = (("version", f"fairlead-{version}"),)
         yield gauge("coredns_build_info", "Version of the running program, which is not CoreDNS; always 1.", 1, build)

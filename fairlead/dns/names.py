@@ -1,4 +1,4 @@
-"""What a name under the cluster's domain asks about. Pure: labels in, a `Name` out."""
+"""Parses names of the cluster's domain. Pure: labels in, a `Name` out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """`svc`, `pod` or `dns`: there are names below, nothing here."""
+    """`svc`, `pod` or `dns`: a name without records that has names below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Reverse:
 
 @dataclass(frozen=True, slots=True)
 class Nowhere:
-    """In the domain, and there can never be such a name."""
+    """A name in the domain that can never exist."""
 
 
 Name = (
@@ -89,7 +89,7 @@ Name = (
 
 
 def parse(labels: Sequence[str], domain: Sequence[str]) -> Name | None:
-    """`labels` as asked, lower-cased; None where the name is in no domain of ours."""
+    """Parses lower-cased `labels`; returns None if the name is neither in the domain nor a reverse name."""
     cut = len(labels) - len(domain)
     if cut >= 0 and tuple(labels[cut:]) == tuple(domain):
         return _inside(labels[:cut])
@@ -136,12 +136,12 @@ def _service(labels: Sequence[str], namespace: str) -> Name:
 
 
 def dashed(address: str) -> str:
-    """The label of an address that has no host name: `10-244-1-5`."""
+    """Returns the label of an endpoint without a host name: `10-244-1-5`."""
     return address.replace(".", "-").replace(":", "-")
 
 
 def parse_dashed(label: str) -> bytes | None:
-    """The address of a pod record's first label."""
+    """Returns the packed address of a pod record's first label, or None if the label is not an address."""
     text = label.replace("-", ".") if label.count("-") == 3 and "--" not in label else label.replace("-", ":")
     try:
         return pack_address(text)
@@ -162,7 +162,7 @@ def _reverse(labels: Sequence[str]) -> bytes | None:
 
 
 def is_private(address: bytes) -> bool:
-    """Of no meaning outside: its reverse name is nobody else's business (RFC 6303)."""
+    """Returns True if the address is private: reverse names of private addresses are not forwarded (RFC 6303)."""
     if len(address) == 16:
         return address[0] & 0xFE == 0xFC or (address[0] == 0xFE and address[1] & 0xC0 == 0x80) or not any(address[:15])
     first, second = address[0], address[1]

@@ -1,7 +1,7 @@
-"""The sandbox's side of asking outside: a name server on the fabric whose sockets come from the supervisor.
+"""Sandbox side of forwarding: a name server on the fabric whose sockets come from the supervisor.
 
-DNS pods forward to it, and pods with `dnsPolicy: Default` use it as it is. It knows no name of its own and keeps no
-answer (DNS pods do); it tries the upstreams in their order and remembers who does not answer.
+DNS pods forward to this server, and pods with `dnsPolicy: Default` use it directly. It serves no zone and caches no
+answer (DNS pods do); it tries the upstreams in order and skips those that do not answer.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from fairlead.dns.zone import Zone
 _ANSWER_S = 2.0
 _LIST_KEPT_S = 2.0
 _NO_DOMAIN = "invalid"
-"""The domain it is the authority of: one that cannot exist (RFC 6761)."""
+"""The domain of the server's empty zone: a name that cannot exist (RFC 6761)."""
 
 
 class HostDialer:
-    """Gets sockets from the supervisor, by the names that it gave itself."""
+    """Dialer that asks the supervisor for sockets to the upstreams listed by `servers`."""
 
     def __init__(self, sock: socket.socket, *, rng: random.Random) -> None:
         self._sock = sock
         self._sock.setblocking(False)
-        self._seq = rng.getrandbits(48)  # answers that are still on their way to the process before are not ours
+        self._seq = rng.getrandbits(48)  # answers meant for an earlier process must not match
         self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], socket.socket | None]]] = {}
         self._reading = False
 
@@ -98,7 +98,7 @@ class HostDialer:
 
 
 class _Current:
-    """Puts the upstreams of the moment in the place of `host`, asking the supervisor for them now and then."""
+    """Replaces `host` by the present upstreams, which the supervisor lists at most every two seconds."""
 
     def __init__(self, nursery: Nursery, upstreams: Upstreams, dialer: HostDialer, clock: Clock) -> None:
         self._nursery = nursery
@@ -130,7 +130,7 @@ class _Current:
 async def serve_outside(
     host: socket.socket, *, sockets: Sequence[Pair], refuse: bool, clock: Clock, rng: random.Random, log: Log
 ) -> None:
-    """For ever. `refuse`: there are no upstreams, and questions are refused."""
+    """Runs until cancelled. `refuse`: there are no upstreams, so queries are refused."""
     metrics = Metrics(".")
     config = Config(domain=_NO_DOMAIN, upstreams=() if refuse else ("host",), cache_size=0)
     cache = Cache(size=0, ttl_s=0, negative_ttl_s=0)

@@ -1,4 +1,5 @@
-"""One DNS server on an event loop: sockets, resolver, the view of the cluster, the HTTP pages. All is handed in."""
+"""One DNS server on an event loop: sockets, resolver, watches of the cluster and HTTP pages. All backends are
+parameters."""
 
 from __future__ import annotations
 
@@ -26,13 +27,13 @@ from fairlead.dns.zone import Zone
 from fairlead.runtime.transport import Transport
 
 LAME_S = 5.0
-"""How long it goes on answering after it was asked to end: until every node's rules have left it out."""
+"""Seconds of answering after the request to end: until the rules of every node leave this pod out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     address: str | None = None
-    """Of the HTTP pages: None is all."""
+    """Address of the HTTP pages; None means all."""
     metrics_port: int = 9153
     ready_port: int = 8181
     health_port: int = 8080
@@ -51,7 +52,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     log: Log,
     ending: asyncio.Event,
 ) -> None:
-    """Until `ending` is set, and then a while longer."""
+    """Serves until `LAME_S` seconds after `ending` is set."""
     config = Config()
     metrics = Metrics(config.domain + ".")
     cache = Cache(size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s)

@@ -1,7 +1,7 @@
-"""What DNS needs to know of Services, slices and pods, and the small form in which it is kept.
+"""The fields of Services, EndpointSlices and pods that DNS needs, and their packed form.
 
-At 20,000 Services the objects themselves would take hundreds of megabytes: only the fields here are decoded, and kept
-packed (MessagePack) until an answer is made of them.
+At 20,000 Services the whole objects would take hundreds of megabytes: only the fields here are decoded. They stay
+packed (MessagePack) until an answer needs them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Pod(msgspec.Struct, gc=False):
 class PackedPort(msgspec.Struct, gc=False, array_like=True, frozen=True):
     name: str
     protocol: str
-    """In lower case, as in names."""
+    """Lower case, as in DNS names."""
     port: int
 
 
@@ -93,7 +93,7 @@ class PackedService(msgspec.Struct, gc=False, array_like=True, frozen=True):
     headless: bool
     external: str
     publish: bool
-    """Endpoints count before they are ready."""
+    """Endpoints are published before they are ready."""
     ports: tuple[PackedPort, ...]
 
 
@@ -131,7 +131,7 @@ def reduce_service(service: Service) -> PackedService:
 
 
 def reduce_slice(found: Slice) -> PackedSlice | None:
-    """None where it belongs to no Service, or holds names instead of addresses."""
+    """Returns the packed form, or None if the slice has no Service or its address type is FQDN."""
     service = found.metadata.labels.get(SERVICE_NAME_LABEL, "")
     if not service or found.addressType == "FQDN":
         return None

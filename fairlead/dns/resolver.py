@@ -1,7 +1,7 @@
-"""One query to one answer: hosts and cluster first, then what is kept, then upstream.
+"""Answers one query: from the `hosts` setting and the cluster first, then from the cache, then from upstream.
 
-`ask` answers at once where it can; otherwise it returns None and calls `reply` later. Whatever a query does to this
-code, the client gets SERVFAIL and the server goes on.
+`ask` answers at once if it can; otherwise it returns None and calls `send` later. If a query raises an unexpected
+error, the client gets SERVFAIL and the server continues.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ Send = Callable[[bytes], object]
 
 class Forwarder(Protocol):
     def ask(self, key: Key, upstreams: Sequence[str], done: Callable[[Reply | None], object], *, flags: int) -> None:
-        """Calls `done` once, perhaps at once; None where nobody answered."""
+        """Calls `done` once, possibly before returning; with None if no upstream answered."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A query on its way through."""
+    """A query in progress."""
 
     query: Query
     limit: int
@@ -74,13 +74,14 @@ class Resolver:
         self.metrics = metrics
         self.clock = clock
         self.ready = False
-        """Until the cluster has been listed, no name can be said not to exist."""
+        """False until the cluster has been listed: before that, NXDOMAIN could be wrong."""
         self._forwarder = forwarder
         self._log = log
         self._shift = 0
 
     def ask(self, data: bytes, send: Send, *, protocol: str, peer: str) -> bytes | None:
-        """`peer` is the client's address. None: nothing to say, or `send` is called later."""
+        """Returns the answer, or None if there is no answer or `send` is called later. `peer` is the client's
+        address."""
         began = self.clock.monotonic()
         try:
             return self._ask(data, send, protocol, peer, began)
@@ -134,7 +135,7 @@ class Resolver:
         return said
 
     def _keep(self, query: Query, found: Answer) -> None:
-        """Small answers about names that exist are packed for the next who asks; not those to types nobody uses."""
+        """Keeps small positive answers packed for later queries, except those to unusual types."""
         if found.rcode or query.dnssec or query.type not in TYPE_NAMES:
             return
         plain = query._replace(id=0, flags=0x0100, edns=False, question=query.key)
@@ -160,9 +161,10 @@ class Resolver:
     def _look_up(
         self, ask: Ask, query: Query, upstreams: Sequence[str], use: Callable[[Kept | None], bytes]
     ) -> bytes | None:
-        """What `use` makes of the answer, at once where it is kept; else it is sent when it has come."""
+        """Returns `use(answer)` if the answer is cached; otherwise asks upstream, sends `use(answer)` later and
+        returns None."""
         key = (query.key, query.dnssec)
-        checking = query.flags & CD  # an answer that was not checked is for who asked for it
+        checking = query.flags & CD  # an unchecked answer must not go to other clients
         kept = None if checking else self.cache.get(key, self.clock.monotonic())
         if kept is not None:
             self.metrics.cache_hits["denial" if kept.reply.negative else "success"] += 1
@@ -187,7 +189,8 @@ class Resolver:
         return self._done(ask, said, kept.reply.rcode, "forward")
 
     def _chase(self, ask: Ask, found: Answer, depth: int) -> bytes | None:
-        """Follows an alias: inside the cluster at once, outside through upstream. The alias alone is an answer too."""
+        """Resolves the target of a CNAME: in the cluster at once, outside through upstream. Answers with the CNAME
+        alone if the target cannot be asked for."""
         key = found.chase + ask.query.question[-4:]
         target = ask.query._replace(name=found.chase, question=key, dnssec=False)
         inside = answer(target, self.zone)
@@ -238,7 +241,8 @@ def render_hot(query: Query, hot: bytes | Rotation, limit: int) -> bytes:
 
 
 def _records_of(said: bytes, start: int, count: int) -> list[bytes]:
-    """The records of an answer that has nothing else, where they are equally long; else none."""
+    """Returns the records of an answer if they all have one length and it has no other sections; else an empty
+    list."""
     body = said[start:]
     if said[8:12] != b"\0\0\0\0" or len(body) % count:
         return []

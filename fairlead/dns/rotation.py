@@ -1,6 +1,7 @@
-"""Answers of several records of one size that take turns, so that clients which use the first one spread.
+"""Round robin of records of one size: each answer starts with another record, so that clients which use the first
+one spread.
 
-Packed once; each answer is a window on the doubled bytes. A window that would not fit a datagram is cut and says TC.
+Packed once; each answer is a window on the doubled bytes. A window larger than the datagram is cut, and TC is set.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ _STREAM_MOST = 65535
 
 
 class Rotation:
-    """Of one question; all records are equally long."""
+    """The rotating answer to one question; all records have the same length."""
 
     __slots__ = ("_count", "_doubled", "_next", "_question", "_size")
 
     def __init__(self, question: int, records: Sequence[bytes]) -> None:
-        """`question`: its length."""
+        """`question`: length of the question in bytes."""
         self._question = question
         self._count = len(records)
         self._size = len(records[0])
@@ -27,8 +28,8 @@ class Rotation:
         self._next = 0
 
     def take(self, limit: int, extra: int) -> tuple[bytes, bytes]:
-        """Flags and counts (without additional records), and the records, of the next turn. `limit` is what the
-        whole message may have, `extra` what the caller will add to it."""
+        """Returns flags and counts (without additional records), and the records, of the next answer. `limit`:
+        maximal bytes of the message; `extra`: bytes that the caller will add."""
         turn = self._next
         self._next = turn + 1 if turn + 1 < self._count else 0
         room = (min(limit, _STREAM_MOST) - HEADER.size - self._question - extra) // self._size

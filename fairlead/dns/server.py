@@ -1,7 +1,8 @@
 """Sockets: a drained UDP reader and pipelined TCP.
 
-The UDP reader takes up to 256 datagrams a turn of the event loop, 64 by one system call, and sends as many by another.
-A query in the usual form whose answer is packed costs one look-up; everything else goes through `Resolver.ask`.
+The UDP reader receives up to 256 datagrams a turn of the event loop, 64 by one system call, and sends as many by
+another. A query in the usual form whose answer is packed costs one look-up; other queries go through
+`Resolver.ask`.
 Measured: four fifths of the time are the kernel's. Rejected: asyncio's datagram protocol (20 % slower than a call a
 datagram, which is 35 % slower than this), several processes (clients share the cores).
 """
@@ -61,7 +62,7 @@ class UdpServer:
         asyncio.get_running_loop().remove_reader(self._sock.fileno())
 
     def drain(self) -> None:
-        """Answers what has come, but not for so long that nothing else has its turn."""
+        """Answers pending queries, at most 256, so that other work on the event loop is not delayed."""
         for _ in range(_ROUNDS):
             lengths = self._batch.receive()
             if lengths:
@@ -70,7 +71,7 @@ class UdpServer:
                 break
 
     def _answer(self, lengths: list[int]) -> None:  # noqa: PLR0915 -- a function call a query would cost 2 %
-        """The hot path: what is packed is answered in its slot."""
+        """Answers received queries. Hot path: a packed answer is written into the query's slot."""
         batch, resolver = self._batch, self._resolver
         memory = batch.memory
         look_up, hits = resolver.zone.hot.get, resolver.metrics.hits[self._family]
@@ -92,7 +93,7 @@ class UdpServer:
                     others += found is not None
             if found is None:
                 size = self._slow(at, length)
-                if not size:  # a gap: what is before it goes now
+                if not size:  # a gap: send the answers before it
                     batch.send(first, sizes)
                     first, sizes = at // SLOT + 1, []
                     continue
@@ -116,7 +117,7 @@ class UdpServer:
             resolver.metrics.fast(count, others, asked, answered, resolver.clock.monotonic() - began)
 
     def _slow(self, at: int, length: int) -> int:
-        """The size of the answer that is in the slot now; 0 where there is none, or not yet."""
+        """Returns the size of the answer written into the slot; 0 if there is no answer, or not yet."""
         peer, sock = self._batch.peer(at // SLOT), self._sock
 
         def later(said: bytes) -> None:
@@ -132,8 +133,8 @@ class UdpServer:
 
 
 def _edns(memory: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    """Where the question of a query with one additional record ends, and what its client takes; 0 where that record
-    is not an OPT in its usual form."""
+    """Returns the end of the question of a query with one additional record, and the client's payload size; size 0
+    if the record is not an OPT in its usual form."""
     tail = memory.find(b"\0", at + 12, end) + 5
     extra = memory[tail:end]
     usual = len(extra) >= _OPT_SIZE and extra[:3] == _OPT_HEAD and extra[5:9] == _NO_FLAGS
@@ -171,7 +172,7 @@ class TcpConnection(asyncio.Protocol):
         self._work()
 
     def eof_received(self) -> bool:
-        """What was asked is still answered."""
+        """Keeps the connection open until pending queries are answered."""
         if not self._waiting:
             return False
         self._ended = True
@@ -199,7 +200,7 @@ class TcpConnection(asyncio.Protocol):
                 self._answered(said)
             elif len(message) < 12 or message[2] & 0x80:
                 self._waiting -= 1
-                self._transport.close()  # what is no query gets no answer, and what follows it cannot be trusted
+                self._transport.close()  # not a query: no answer, and the rest of the stream cannot be trusted
                 return
         if self._waiting >= MOST_WAITING:
             self._transport.pause_reading()
@@ -221,7 +222,7 @@ class TcpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _rest(self) -> None:
-        """Counts the idle time from now: a whole question has come. A part of one is worth nothing."""
+        """Restarts the idle time after a whole query. A part of a query does not count."""
         self._connections.pop(self, None)
         self._connections[self] = None
         if self._timer is not None:
@@ -230,23 +231,24 @@ class TcpConnection(asyncio.Protocol):
 
 
 class TcpServer:
-    """Answers on listening sockets. If there are too many connections, the one whose last question is oldest goes."""
+    """Answers on listening sockets. If there are too many connections, the one whose last query is oldest is
+    closed."""
 
     def __init__(self, listeners: Sequence[socket.socket], resolver: Resolver, nursery: Nursery) -> None:
         self._resolver = resolver
         self._nursery = nursery
         self._connections: dict[TcpConnection, None] = {}
-        """The one whose last question is oldest comes first."""
+        """Ordered by the last query, the oldest first."""
         self._most = max(1, min(MOST_CONNECTIONS, descriptor_limit() // 4))
         self._acceptors = [Acceptor(sock, self._take, exhausted=self._shed) for sock in listeners]
 
     def start(self) -> None:
-        """Accepts connections from now on. Owns the sockets."""
+        """Starts accepting connections. Owns the sockets."""
         for acceptor in self._acceptors:
             acceptor.start()
 
     def close(self) -> None:
-        """Accepts no more; connections go on."""
+        """Stops accepting; open connections continue."""
         for acceptor in self._acceptors:
             acceptor.close()
 

@@ -1,4 +1,4 @@
-"""Sockets to be asked on. Apart from `server`, so that who is never asked need not load what answers."""
+"""Listening sockets of the server. Apart from `server`, so that a server without queries need not load it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 Pair = tuple[socket.socket, socket.socket]
-"""UDP and TCP, of one address and port."""
+"""The UDP and the TCP socket of one address and port."""
 
 
 def listening(port: int, *, address: str = "") -> list[Pair]:
-    """UDP and TCP sockets: on one address, or on every one, IPv6 too where there is any."""
+    """Opens UDP and TCP sockets on one address, or on every address (also of IPv6 if the host has it)."""
     families = [socket.AF_INET6 if ":" in address else socket.AF_INET]
     if not address and socket.has_dualstack_ipv6():
         families.append(socket.AF_INET6)
@@ -36,7 +36,7 @@ def _pair(family: socket.AddressFamily, address: str, port: int) -> Pair:
 
 
 async def first_question(sockets: Sequence[Pair]) -> None:
-    """Returns when there is something to be read, and reads nothing."""
+    """Waits until a socket is readable; reads nothing."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     every = [sock for pair in sockets for sock in pair]

@@ -1,7 +1,7 @@
-"""Asks other name servers: UDP first, TCP where an answer was cut, the next one where nobody answers.
+"""Asks other name servers: UDP first, TCP if an answer was truncated, the next server if one does not answer.
 
-The same question is asked once, however many wait for it. Ids are random, and so are the ports: a few sockets for each
-upstream, each replaced after some hundred questions. A first attempt that is answered costs no task: a sixth less CPU.
+Equal queries are sent once and share the answer. Ids are random, and so are the ports: four sockets for each
+upstream, each replaced after 512 queries. A first attempt that is answered costs no task: a sixth less CPU.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _TICK_S = 0.05
 
 @dataclass(slots=True, eq=False)
 class _Quick:
-    """A first attempt without a task of its own: most questions need no other."""
+    """A first attempt that needs no task: most queries need no second one."""
 
     key: Key
     flags: int
     upstream: str
     rest: list[str]
-    """Whom to ask after."""
+    """The upstreams to ask next."""
     line: Line
     ident: int
     began: float
@@ -85,7 +85,8 @@ class Upstreams:
             done(reply)
 
     def _try_quick(self, key: Key, attempts: Sequence[str], flags: int, now: float) -> bool:
-        """Only where there are sockets enough: to get one takes a task."""
+        """Sends the first attempt if enough sockets are open; otherwise returns False (opening a socket needs a
+        task)."""
         upstream, *rest = attempts
         fresh = [line for line in self._lines.get(upstream, ()) if line.uses < _USES]
         if len(fresh) < _SOCKETS:
@@ -124,7 +125,7 @@ class Upstreams:
                 self._done(key, flags, heard)
 
     def _tick(self) -> None:
-        """Ends the patience with quick attempts."""
+        """Times out quick attempts."""
         now = self._clock.monotonic()
         for quick in [one for one in self._quick if now - one.began >= self._patience.of(one.upstream)]:
             self._heard(quick, TimeoutError())
@@ -134,7 +135,8 @@ class Upstreams:
     async def _settle(
         self, key: Key, attempts: Sequence[str], flags: int, *, last: Reply | None = None, cut: bool = False
     ) -> None:
-        """`last`: what to say where nobody says more; `cut`: the first has answered, and its answer did not fit."""
+        """Asks the rest of the upstreams. `last`: the reply to use if no better one comes; `cut`: the first
+        upstream's answer was truncated."""
         reply = last
         try:
             reply = await self._resolve(key, attempts, flags, last, cut)
@@ -147,7 +149,7 @@ class Upstreams:
         tried = set()
         for number, upstream in enumerate(attempts):
             if last is not None and upstream in tried:
-                continue  # who was silent is asked again only where nobody said anything
+                continue  # ask an upstream again only if none has answered
             tried.add(upstream)
             began = self._clock.monotonic()
             try:
@@ -178,7 +180,7 @@ class Upstreams:
         return ident
 
     async def _once(self, key: Key, upstream: str, flags: int, *, cut: bool) -> Reply:
-        """`cut`: over UDP the answer is known not to fit."""
+        """Asks one upstream once. `cut`: the answer does not fit UDP, so TCP is used at once."""
         question, dnssec = key
         if cut:
             ident = self._rng.getrandbits(16)
@@ -197,7 +199,7 @@ class Upstreams:
         finally:
             del line.waiting[ident]
             if reply is None:
-                line.uses = _USES  # its address may be one that the host no longer has
+                line.uses = _USES  # the host may no longer have the socket's address
             self._retire(upstream, line)
         return await self._over_tcp(upstream, query, ident, question) if reply.truncated else reply
 

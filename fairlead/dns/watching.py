@@ -1,6 +1,6 @@
-"""The server's watches: objects of one path, decoded as far as DNS needs them, and the keys that are known.
+"""The server's watches: decode the objects of one API path as far as DNS needs them, and remember their keys.
 
-`runtime.typed` is not used: it would bring the types of the whole API into every DNS Pod.
+`runtime.typed` is not used: it would load the types of the whole API into every DNS Pod.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fairlead.runtime.transport import Request, Transport, decode_status_error
 
 
 class Described(Protocol):
-    """What has metadata."""
+    """An object with metadata."""
 
     @property
     def metadata(self) -> Meta: ...
@@ -93,12 +93,12 @@ class PathSource(Generic[T]):
 
 
 class KeySink(Generic[T]):
-    """Implements `Sink`: passes objects on and keeps their keys alone, to find out which are gone."""
+    """Implements `Sink`: passes objects on and keeps only their keys, to find deleted objects after a new list."""
 
     def __init__(
         self, put: Callable[[str, T | None], object], settle: Callable[[], object], *, name: str, log: Log
     ) -> None:
-        """`put(key, object)` gets None for what is gone; `settle` is called after each batch."""
+        """`put(key, object)` gets None for a deleted object; `settle` is called after each batch."""
         self._put = put
         self._settle = settle
         self._name = name

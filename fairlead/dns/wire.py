@@ -1,7 +1,7 @@
-"""DNS messages as bytes (RFC 1035, 3597, 6891). Eats and yields bytes; knows no socket and no cluster.
+"""DNS messages as bytes (RFC 1035, 3597, 6891). Bytes in, bytes out; independent of sockets and of the cluster.
 
-Names are kept in wire form, lower-cased: length bytes are below 64, so `bytes.lower` never touches one. A question is
-given back as it was asked, so clients that mix case to be safe from forgery are content.
+Names are kept in wire form, lower-cased: length bytes are below 64, so `bytes.lower` never changes one. The
+question is returned as it was asked, as clients require that mix case against forgery.
 
 Rejected: dnspython and dnslib, which need 60 to 116 µs a message.
 """
@@ -26,7 +26,7 @@ RCODE_NAMES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOT
 
 PLAIN_SIZE = 512
 EDNS_SIZE = 1232
-"""What passes any path unfragmented (DNS flag day 2020)."""
+"""Bytes that pass any path unfragmented (DNS flag day 2020)."""
 STREAM_SIZE = 65535
 MAX_NAME = 255
 MAX_LABEL = 63
@@ -38,7 +38,7 @@ _OPT_SIZE = 11
 
 
 class Malformed(Exception):
-    """No question that can be answered. `rcode` is what to say, None where nothing should be said."""
+    """A message that cannot be answered. `rcode` is the error to send, None if no answer should be sent."""
 
     def __init__(self, rcode: int | None) -> None:
         super().__init__(rcode)
@@ -55,7 +55,7 @@ class Query(NamedTuple):
     """Name as asked, type, class."""
     edns: bool
     size: int
-    """What the client takes over UDP."""
+    """The largest UDP answer that the client accepts, in bytes."""
     dnssec: bool
 
     @property
@@ -65,7 +65,7 @@ class Query(NamedTuple):
 
 class Record(NamedTuple):
     owner: bytes
-    """In wire form; empty for the name that was asked for."""
+    """In wire form; empty for the queried name."""
     type: int
     ttl: int
     rdata: bytes
@@ -78,11 +78,11 @@ class Answer:
     authority: tuple[Record, ...] = ()
     additional: tuple[Record, ...] = ()
     chase: bytes = b""
-    """An alias's target that is still to be looked up for the type asked."""
+    """Target of a CNAME that is still to be looked up for the queried type."""
 
 
 def encode_name(text: str) -> bytes:
-    """Wire form of a dotted name, in lower case. Raises ValueError where it is none."""
+    """Returns the wire form of a dotted name, in lower case. Raises ValueError if the name is invalid."""
     text = text.removesuffix(".").lower()
     labels = [label.encode("latin-1") for label in text.split(".")] if text else []
     if not all(0 < len(label) <= MAX_LABEL for label in labels):
@@ -94,7 +94,7 @@ def encode_name(text: str) -> bytes:
 
 
 def split_name(wire: bytes) -> list[str]:
-    """The labels of a name in wire form (without pointers)."""
+    """Returns the labels of a name in wire form (without pointers)."""
     labels, at = [], 0
     while length := wire[at]:
         labels.append(wire[at + 1 : at + 1 + length].decode("latin-1"))
@@ -107,7 +107,7 @@ def render_name(wire: bytes) -> str:
 
 
 def pack_address(text: str) -> bytes:
-    """Four or sixteen bytes. Raises ValueError."""
+    """Returns four or sixteen bytes. Raises ValueError."""
     if ":" in text:
         from ipaddress import IPv6Address  # an IPv4 cluster never loads it
 
@@ -127,12 +127,12 @@ def render_address(packed: bytes) -> str:
 
 
 def parse_query(data: bytes) -> Query:
-    """Raises Malformed."""
+    """Parses a query. Raises Malformed."""
     if len(data) < HEADER.size:
         raise Malformed(None)
     ident, flags, questions, answers, authorities, additionals = HEADER.unpack_from(data)
     if flags & QR:
-        raise Malformed(None)  # answering an answer could go on for ever
+        raise Malformed(None)  # answering an answer could loop
     if flags & 0x7800:
         raise Malformed(NOTIMP)
     if questions != 1 or answers or authorities or additionals > 2:
@@ -175,7 +175,7 @@ def _question_end(data: bytes) -> int:
 
 
 def _additional(data: bytes, at: int) -> tuple[int, tuple[int, int] | None]:
-    """Steps over one record; for OPT also its payload size and its extended flags."""
+    """Skips one record and returns its end; for OPT also its payload size and extended flags."""
     start = skip_name(data, at)
     if start + _RR.size > len(data):
         raise Malformed(FORMERR)
@@ -191,7 +191,7 @@ def _additional(data: bytes, at: int) -> tuple[int, tuple[int, int] | None]:
 
 
 def skip_name(data: bytes, at: int) -> int:
-    """The end of a name that may end in a pointer."""
+    """Returns the end of a name that may end in a pointer."""
     try:
         while length := data[at]:
             if length >= 0xC0:
@@ -205,7 +205,7 @@ def skip_name(data: bytes, at: int) -> int:
 
 
 def make_query(ident: int, question: bytes, *, flags: int = RD, dnssec: bool = False) -> bytes:
-    """A question with our OPT, for an upstream."""
+    """Renders a query with OPT for an upstream."""
     return HEADER.pack(ident, flags, 1, 0, 0, 1) + question + opt(dnssec=dnssec)
 
 
@@ -214,7 +214,7 @@ def opt(*, dnssec: bool = False, rcode: int = NOERROR) -> bytes:
 
 
 def render_error(data: bytes, rcode: int) -> bytes:
-    """An answer to what could not be read: the header, the question where it is whole, and why."""
+    """Renders an error answer to a malformed query: header and rcode, with the question if it is complete."""
     ident, flags, questions, *_ = HEADER.unpack_from(data)
     question = b""
     if questions == 1:
@@ -233,7 +233,7 @@ def pack_record(record: Record, question: bytes) -> bytes:
 
 
 def compress(name: bytes, question: bytes) -> bytes:
-    """The name with its longest tail that also ends the question's name replaced by a pointer."""
+    """Returns the name with the longest tail that it shares with the question's name replaced by a pointer."""
     asked = question[:-4].lower()
     at = 0
     while name[at]:
@@ -254,7 +254,8 @@ def _is_boundary(name: bytes, offset: int) -> bool:
 
 
 def render(query: Query, answer: Answer, *, limit: int, authoritative: bool = True, shift: int = 0) -> bytes:
-    """The whole message. Where it would not fit, additional records go first; then answers, and TC says so."""
+    """Renders the whole message. If it exceeds `limit`, additional records are dropped first; then answers, and TC
+    is set."""
     question = query.question
     records = [pack_record(record, question) for record in answer.records]
     if shift and len(records) > 1:

@@ -1,10 +1,10 @@
-"""What DNS knows of the cluster, and the packed answers to the questions that come most.
+"""Snapshot of the cluster for DNS, with packed answers to the most frequent questions.
 
 - `hot` maps a question (name in lower case, type, class) to its answer: 10 bytes of flags and counts, then everything
-  behind the question; or to a `Rotation`, whose answers take turns. One look-up a query.
-- Addresses of Services are in it from the moment the Service is known. Anything else gets there when it is first asked
-  for (`keep`), up to a bound, and leaves at the next change of anything: right without any book-keeping of what
-  depends on what. Names that do not exist are never kept, so a flood of them costs no memory.
+  after the question; or to a `Rotation` of several records. One look-up a query.
+- `hot` has the addresses of a Service from the moment the Service is known. Other answers are added at the first query
+  (`keep`), up to a bound, and removed at the next change of any object: correct without tracking dependencies.
+  Negative answers are never kept, so a flood of wrong names costs no memory.
 - `settle` repacks only the Services that changed.
 """
 
@@ -37,7 +37,7 @@ _QUESTION = {A: _CLASS_A, AAAA: _CLASS_AAAA}
 
 
 class Zone:
-    """The snapshot that `answer` reads. Nothing here does I/O or knows the time: `serial` is given to `settle`."""
+    """The snapshot that `answer` reads. No I/O and no clock: `settle` gets the serial as a parameter."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -45,11 +45,11 @@ class Zone:
         self.hot: dict[bytes, bytes | Rotation] = {}
         self.serial = 1
         self.made_soa: tuple[int, Config, Record] | None = None
-        """Of which serial and settings; `answer` makes it."""
+        """The SOA record with its serial and settings; `answer` sets it."""
         self.namespaces: dict[str, int] = {}
-        """How many things say that it exists: the Namespace, and each of its Services."""
+        """Number of objects that prove a namespace: the Namespace, and each Service in it."""
         self.pods: dict[bytes, tuple[str, ...]] = {}
-        """Namespaces of the pods with an address; only where pods are to be verified."""
+        """Namespaces of the pods with an address; only filled if pods are verified."""
         self._services: dict[str, bytes] = {}
         self._slices: dict[str, bytes] = {}
         self._slices_of: dict[str, str | tuple[str, ...]] = {}
@@ -62,7 +62,7 @@ class Zone:
         return len(self._services)
 
     def configure(self, config: Config) -> None:
-        """Another domain or TTL: everything is packed anew at the next `settle`."""
+        """Sets new settings; `settle` then packs everything again."""
         self.config = config
         self.domain = tuple(config.domain.split("."))
         self._dirty.update(self._services)
@@ -116,7 +116,7 @@ class Zone:
         self._forget_kept()
 
     def settle(self, serial: int) -> int:
-        """Packs what changed; returns how many Services that were. Answers are right from here on."""
+        """Packs the changed Services and returns their number. Answers are current from then on."""
         dirty = self._dirty
         if not dirty:
             return 0
@@ -133,7 +133,7 @@ class Zone:
         return len(dirty)
 
     def keep(self, question: bytes, packed: bytes | Rotation) -> None:
-        """An answer that is right until the next change."""
+        """Keeps an answer until the next change."""
         if len(self._kept) >= _MOST_KEPT:
             self._forget_kept()
         if question not in self.hot:
@@ -151,7 +151,8 @@ class Zone:
     def endpoints(
         self, key: str, service: PackedService
     ) -> Iterator[tuple[PackedEndpoint, bytes, tuple[PackedPort, ...]]]:
-        """The endpoints that count, each address and host name once, with the ports of all slices that have them."""
+        """Yields the published endpoints, each address and host name once, with the ports of all slices that have
+        them."""
         found: dict[tuple[str, str], tuple[PackedEndpoint, tuple[PackedPort, ...]]] = {}
         for one in self.slices(key):
             for endpoint in one.endpoints:
@@ -164,11 +165,11 @@ class Zone:
             yield endpoint, pack_address(endpoint.address), ports
 
     def addresses(self, key: str, service: PackedService) -> list[bytes]:
-        """The addresses of the endpoints that count, each once."""
+        """Returns the addresses of the published endpoints, each once."""
         return list(dict.fromkeys(address for _, address, _ in self.endpoints(key, service)))
 
     def services_at(self, address: bytes) -> tuple[str, ...]:
-        """Keys of the Services that have the address, or an endpoint with it."""
+        """Returns the keys of the Services that have the address, or an endpoint with it."""
         found = self._by_address.get(address, ())
         return (found,) if isinstance(found, str) else found
 
@@ -236,7 +237,7 @@ class Zone:
 
 
 def pack_hot(question: bytes, records: list[bytes]) -> bytes | Rotation:
-    """Several records of one size take turns; anything else is one run of bytes."""
+    """Packs records of one size: a single short record as bytes, otherwise a `Rotation`."""
     head = FLAGS.to_bytes(2, "big") + b"\0\1" + len(records).to_bytes(2, "big") + b"\0\0\0\0"
     if len(records) == 1 and 12 + len(question) + len(records[0]) + _OPT_ROOM <= PLAIN_SIZE:
         return head + records[0]

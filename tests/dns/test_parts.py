@@ -44,13 +44,13 @@ def test_settings_are_read() -> None:
     ("key", "value", "words"),
     [
         ("pods", "maybe", "insecure, verified, disabled"),
-        ("ttl", "-1", "a number from 0 to 3600"),
-        ("upstreams", "dns.example", "not an address"),
-        ("upstreams", "1.2.3.4:99999", "not an address"),
-        ("upstreams", "", "name upstreams"),
-        ("domain", "a..b", "not a domain"),
-        ("stub.", "10.0.0.1", "not a domain"),
-        ("Corefile", ".:53 {}", "no such setting"),
+        ("ttl", "-1", "invalid number: .-1.: expected 0 to 3600"),
+        ("upstreams", "dns.example", "invalid upstream"),
+        ("upstreams", "1.2.3.4:99999", "invalid upstream"),
+        ("upstreams", "", "empty list: name upstreams"),
+        ("domain", "a..b", "invalid domain"),
+        ("stub.", "10.0.0.1", "invalid domain"),
+        ("Corefile", ".:53 {}", "unknown setting"),
         ("hosts", "10.0.0.1 a\nx y", "line 2"),
     ],
 )
@@ -64,12 +64,12 @@ def test_every_wrong_setting_is_named_at_once_and_an_unknown_one_with_what_there
     with pytest.raises(BadConfig) as found:
         parse_config({"ttl": "x", "pods": "some", "tll": "5", "stub.a..b": "none", "stub.c": "x"})
     assert str(found.value).split("; ") == [
-        "stub.a..b: 'a..b' is not a domain",
-        "stub.c: 'x' is not an address, or address:port",
-        "tll: no such setting (there are domain, upstreams, pods, ttl, cacheSize, cacheTTL, negativeTTL, hosts, log, "
+        "stub.a..b: invalid domain: 'a..b'",
+        "stub.c: invalid upstream: 'x': expected an address, or address:port",
+        "tll: unknown setting (known: domain, upstreams, pods, ttl, cacheSize, cacheTTL, negativeTTL, hosts, log, "
         "stub.<domain>)",
         'pods: "some" is not one of insecure, verified, disabled',
-        "ttl: 'x' is not a number from 0 to 3600",
+        "ttl: invalid number: 'x': expected 0 to 3600",
     ]
 
 
