@@ -29,13 +29,13 @@ from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, run_controller
 from fairlead.runtime.queue import WorkQueue
-from fairlead.scheduler.plan import NoFit, choose
+from fairlead.scheduler.plan import Unschedulable, choose
 from fairlead.scheduler.snapshot import Snapshot
 
 NAME = "default-scheduler"
 _WORKERS = 32
 _FLUSH_S = 0.25
-_AGAIN_S = 300.0
+_RETRY_S = 300.0
 
 
 async def run(client: Client, *, clock: Clock, rng: random.Random, log: Log = SILENT) -> None:
@@ -51,7 +51,7 @@ async def run(client: Client, *, clock: Clock, rng: random.Random, log: Log = SI
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _UnschedulablePods:
     """The unschedulable pods, with the message last written about each."""
 
     messages: dict[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Scheduler:
         self._rng = rng
         self._snapshot = Snapshot()
         self._assumed: set[str] = set()
-        self._waiting = _Waiting()
+        self._unschedulable = _UnschedulablePods()
         self._pods = informers.of(POD)
         self.controller = Controller("scheduler", WorkQueue(rng=rng), self._sync, workers=_WORKERS)
         informers.of(NODE).add_handler(self._on_node)
@@ -84,7 +84,7 @@ class Scheduler:
         else:
             self._snapshot.put_node(new)
             if old is None or _node_facts(old) != _node_facts(new):
-                self._try_again()
+                self._retry_soon()
 
     def _on_namespace(self, key: str, old: Namespace | None, new: Namespace | None) -> None:
         self._snapshot.namespaces.pop(key, None)
@@ -94,31 +94,31 @@ class Scheduler:
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
         if new is None or new.status.phase in ("Succeeded", "Failed"):
             self._assumed.discard(key)
-            self._waiting.messages.pop(key, None)
+            self._unschedulable.messages.pop(key, None)
             self._snapshot.remove_pod(key)
             if old is not None and old.spec.nodeName:
-                self._try_again()
+                self._retry_soon()
         elif new.spec.nodeName:
             self._assumed.discard(key)
-            self._waiting.messages.pop(key, None)
+            self._unschedulable.messages.pop(key, None)
             if old is None or not old.spec.nodeName or _pod_facts(old) != _pod_facts(new):
                 self._snapshot.put_pod(key, new, new.spec.nodeName)
-                self._try_again()
+                self._retry_soon()
         elif _is_ours(new) and key not in self._assumed and (old is None or _pod_facts(old) != _pod_facts(new)):
             self.controller.queue.add(key)
 
-    def _try_again(self) -> None:
+    def _retry_soon(self) -> None:
         """Schedules another try of the unschedulable pods: soon, but once for many changes."""
-        waiting = self._waiting
-        if not waiting.messages or waiting.timer is not None:
+        unschedulable = self._unschedulable
+        if not unschedulable.messages or unschedulable.timer is not None:
             return
         loop = asyncio.get_running_loop()
-        waiting.timer = loop.call_at(max(loop.time(), waiting.flushed_at + _FLUSH_S), self._flush)
+        unschedulable.timer = loop.call_at(max(loop.time(), unschedulable.flushed_at + _FLUSH_S), self._flush)
 
     def _flush(self) -> None:
-        self._waiting.timer = None
-        self._waiting.flushed_at = asyncio.get_running_loop().time()
-        for key in sorted(self._waiting.messages):
+        self._unschedulable.timer = None
+        self._unschedulable.flushed_at = asyncio.get_running_loop().time()
+        for key in sorted(self._unschedulable.messages):
             self.controller.queue.add(key)
 
     async def _sync(self, key: str) -> float | None:
@@ -126,21 +126,23 @@ class Scheduler:
         if pod is None or pod.spec.nodeName or key in self._assumed or not _is_ours(pod):
             return None
         if pod.spec.schedulingGates:
-            await self._say(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+            await self._write_condition(
+                pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"
+            )
             return None
-        found = choose(pod, self._snapshot, tie=self._rng.choice)
-        if isinstance(found, NoFit):
-            return await self._give_up(key, pod, found.message)
+        result = choose(pod, self._snapshot, tie=self._rng.choice)
+        if isinstance(result, Unschedulable):
+            return await self._mark_unschedulable(key, pod, result.message)
         self._assumed.add(key)
-        self._snapshot.put_pod(key, pod, found.node)
+        self._snapshot.put_pod(key, pod, result.node)
         try:
-            await self._bind(pod, found.node)
+            await self._bind(pod, result.node)
         except (StatusError, ConnectionError):
-            self._take_back(key)
+            self._unassume(key)
             raise
-        self._waiting.messages.pop(key, None)
+        self._unschedulable.messages.pop(key, None)
         name = key_of(pod.metadata)
-        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {name} to {found.node}")
+        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {name} to {result.node}")
         return None
 
     async def _bind(self, pod: Pod, node: str) -> None:
@@ -154,20 +156,20 @@ class Scheduler:
         path = POD.path(meta.namespace, meta.name, "binding")
         await self._client.raw("POST", path, body=msgspec.json.encode(binding))
 
-    def _take_back(self, key: str) -> None:
+    def _unassume(self, key: str) -> None:
         if key in self._assumed:
             self._assumed.discard(key)
             self._snapshot.remove_pod(key)
 
-    async def _give_up(self, key: str, pod: Pod, message: str) -> float:
-        told = self._waiting.messages.get(key)
-        self._waiting.messages[key] = message
-        if told != message:
+    async def _mark_unschedulable(self, key: str, pod: Pod, message: str) -> float:
+        reported = self._unschedulable.messages.get(key)
+        self._unschedulable.messages[key] = message
+        if reported != message:
             self._recorder.event(pod, "Warning", "FailedScheduling", message)
-        await self._say(pod, "Unschedulable", message)
-        return _AGAIN_S
+        await self._write_condition(pod, "Unschedulable", message)
+        return _RETRY_S
 
-    async def _say(self, pod: Pod, reason: str, message: str) -> None:
+    async def _write_condition(self, pod: Pod, reason: str, message: str) -> None:
         """Writes into the pod's status why it is not scheduled, if that changed."""
         old = next((c for c in pod.status.conditions if c.type == "PodScheduled"), None)
         if old is not None and (old.status, old.reason, old.message) == ("False", reason, message):

@@ -1,6 +1,6 @@
 """Affinity, anti-affinity and topology spread: pods that should be near or far from other pods.
 
-Everything about other pods is computed once for the pod to place (`Neighbours`), then compared with each node.
+Everything about other pods is computed once for the pod to place (`InterPodTerms`), then compared with each node.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fairlead.api.core.pod.affinity import PodAffinityTerm, TopologySpreadConstr
 from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.selectors import LabelRequirements, from_label_selector
 from fairlead.scheduler.nodeterms import matches_required
-from fairlead.scheduler.snapshot import NodeView, Placed, Snapshot
+from fairlead.scheduler.snapshot import NodeInfo, Placed, Snapshot
 from fairlead.scheduler.taints import untolerated
 
 AFFINITY = "node(s) didn't match pod affinity rules"
@@ -32,7 +32,7 @@ class Spread:
 
     key: str
     max_skew: int
-    hard: bool
+    required: bool
     counts: Mapping[str, int]
     least: int
     self_match: int
@@ -42,69 +42,73 @@ class Spread:
 
 
 @dataclass(slots=True)
-class Neighbours:
-    near: list[tuple[str, frozenset[str], bool]] = field(default_factory=list)
+class InterPodTerms:
+    """The requirements and preferences of one pod about other pods, computed for one snapshot."""
+
+    affinity_terms: list[tuple[str, frozenset[str], bool]] = field(default_factory=list)
     """For each required affinity term: its key, the values that have a matching pod, and whether no pod matches
     anywhere."""
-    far: set[Domain] = field(default_factory=set)
-    kept_off: set[Domain] = field(default_factory=set)
+    anti_affinity: set[Domain] = field(default_factory=set)
+    """Domains that the pod's own anti-affinity forbids."""
+    existing_anti_affinity: set[Domain] = field(default_factory=set)
     """Domains that the anti-affinity of other pods forbids for this pod."""
-    liked: Counter[Domain] = field(default_factory=Counter)
+    preferred: Counter[Domain] = field(default_factory=Counter)
+    """The sum of the weights of the preferred terms for each domain; those of anti-affinity count as negative."""
     spreads: list[Spread] = field(default_factory=list)
 
-    def refusal(self, view: NodeView) -> str:
+    def filter(self, node_info: NodeInfo) -> str:
         """Returns why the node does not fit, or an empty text."""
-        labels = view.labels
+        labels = node_info.labels
         for spread in self.spreads:
-            if spread.hard and spread.key not in labels:
+            if spread.required and spread.key not in labels:
                 return SPREAD_LABEL
-            if spread.hard and spread.skew_at(labels[spread.key]) > spread.max_skew:
+            if spread.required and spread.skew_at(labels[spread.key]) > spread.max_skew:
                 return SPREAD
-        for key, values, first in self.near:
+        for key, values, first in self.affinity_terms:
             if key not in labels or not (first or labels[key] in values):
                 return AFFINITY
-        if any(labels.get(key) == value for key, value in self.far):
+        if any(labels.get(key) == value for key, value in self.anti_affinity):
             return ANTI_AFFINITY
-        if any(labels.get(key) == value for key, value in self.kept_off):
+        if any(labels.get(key) == value for key, value in self.existing_anti_affinity):
             return EXISTING_ANTI_AFFINITY
         return ""
 
-    def liking(self, view: NodeView) -> int:
-        return sum(weight for (key, value), weight in self.liked.items() if view.labels.get(key) == value)
+    def affinity_score(self, node_info: NodeInfo) -> int:
+        return sum(weight for (key, value), weight in self.preferred.items() if node_info.labels.get(key) == value)
 
-    def unevenness(self, view: NodeView) -> int:
+    def spread_score(self, node_info: NodeInfo) -> int:
         """Returns by how much placing the pod here would violate the soft constraints."""
-        soft = [spread for spread in self.spreads if not spread.hard]
-        return sum(spread.skew_at(view.labels.get(spread.key, "")) for spread in soft)
+        soft = [spread for spread in self.spreads if not spread.required]
+        return sum(spread.skew_at(node_info.labels.get(spread.key, "")) for spread in soft)
 
 
-def neighbours_of(pod: Pod, snapshot: Snapshot) -> Neighbours:
-    found = Neighbours()
+def terms_of(pod: Pod, snapshot: Snapshot) -> InterPodTerms:
+    result = InterPodTerms()
     affinity = pod.spec.affinity
     if affinity is not None and affinity.podAffinity is not None:
         for term in affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution:
-            values = frozenset(value for _, value in _where(term, pod, snapshot))
-            found.near.append((term.topologyKey, values, not values and _matches(term, pod, pod, snapshot)))
+            values = frozenset(value for _, value in _matching_domains(term, pod, snapshot))
+            result.affinity_terms.append((term.topologyKey, values, not values and _matches(term, pod, pod, snapshot)))
         for weighted in affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution:
-            for domain in _where(weighted.podAffinityTerm, pod, snapshot):
-                found.liked[domain] += weighted.weight
+            for domain in _matching_domains(weighted.podAffinityTerm, pod, snapshot):
+                result.preferred[domain] += weighted.weight
     if affinity is not None and affinity.podAntiAffinity is not None:
         for term in affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution:
-            found.far.update(_where(term, pod, snapshot))
+            result.anti_affinity.update(_matching_domains(term, pod, snapshot))
         for weighted in affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution:
-            for domain in _where(weighted.podAffinityTerm, pod, snapshot):
-                found.liked[domain] -= weighted.weight
-    found.kept_off.update(_repelled(pod, snapshot))
-    found.spreads = [_spread(c, pod, snapshot) for c in pod.spec.topologySpreadConstraints]
-    return found
+            for domain in _matching_domains(weighted.podAffinityTerm, pod, snapshot):
+                result.preferred[domain] -= weighted.weight
+    result.existing_anti_affinity.update(_forbidden_domains(pod, snapshot))
+    result.spreads = [_spread(c, pod, snapshot) for c in pod.spec.topologySpreadConstraints]
+    return result
 
 
-def _where(term: PodAffinityTerm, owner: Pod, snapshot: Snapshot) -> Iterable[Domain]:
+def _matching_domains(term: PodAffinityTerm, owner: Pod, snapshot: Snapshot) -> Iterable[Domain]:
     """Yields the domains of the pods that match the term, once for each such pod."""
-    for view in snapshot.nodes.values():
-        value = view.labels.get(term.topologyKey)
+    for node_info in snapshot.nodes.values():
+        value = node_info.labels.get(term.topologyKey)
         if value is not None:
-            for placed in view.pods.values():
+            for placed in node_info.pods.values():
                 if _matches(term, owner, placed.pod, snapshot):
                     yield term.topologyKey, value
 
@@ -128,13 +132,13 @@ def _matches(term: PodAffinityTerm, owner: Pod, other: Pod, snapshot: Snapshot) 
     return same and all(mine.get(key) != theirs.get(key) for key in term.mismatchLabelKeys if key in mine)
 
 
-def _repelled(pod: Pod, snapshot: Snapshot) -> Iterable[Domain]:
-    for placed in snapshot.repelling.values():
-        view = snapshot.nodes.get(placed.node)
-        if view is None:
+def _forbidden_domains(pod: Pod, snapshot: Snapshot) -> Iterable[Domain]:
+    for placed in snapshot.with_anti_affinity.values():
+        node_info = snapshot.nodes.get(placed.node)
+        if node_info is None:
             continue
         for term in _anti_terms(placed):
-            value = view.labels.get(term.topologyKey)
+            value = node_info.labels.get(term.topologyKey)
             if value is not None and _matches(term, placed.pod, pod, snapshot):
                 yield term.topologyKey, value
 
@@ -149,29 +153,29 @@ def _spread(constraint: TopologySpreadConstraint, pod: Pod, snapshot: Snapshot) 
     selector = from_label_selector(constraint.labelSelector)
     key = constraint.topologyKey
     counts: Counter[str] = Counter()
-    for view in snapshot.nodes.values():
-        value = view.labels.get(key)
-        if value is None or not _counted(constraint, pod, view):
+    for node_info in snapshot.nodes.values():
+        value = node_info.labels.get(key)
+        if value is None or not _counted(constraint, pod, node_info):
             continue
-        counts[value] += sum(_counts(placed.pod, pod, selector, constraint) for placed in view.pods.values())
+        counts[value] += sum(_counts(placed.pod, pod, selector, constraint) for placed in node_info.pods.values())
     scarce = len(counts) < (constraint.minDomains or 1)
     return Spread(
         key=key,
         max_skew=constraint.maxSkew,
-        hard=constraint.whenUnsatisfiable != "ScheduleAnyway",
+        required=constraint.whenUnsatisfiable != "ScheduleAnyway",
         counts=counts,
         least=0 if scarce else min(counts.values(), default=0),
         self_match=int(_selects(selector, pod)),
     )
 
 
-def _counted(constraint: TopologySpreadConstraint, pod: Pod, view: NodeView) -> bool:
+def _counted(constraint: TopologySpreadConstraint, pod: Pod, node_info: NodeInfo) -> bool:
     """Returns whether the constraint counts the node. By default it counts the nodes that the pod's node affinity
     allows, whatever their taints."""
-    if constraint.nodeAffinityPolicy != "Ignore" and not matches_required(pod, view.node):
+    if constraint.nodeAffinityPolicy != "Ignore" and not matches_required(pod, node_info.node):
         return False
     honored = constraint.nodeTaintsPolicy == "Honor"
-    return not (honored and untolerated(pod, view.node.spec.taints, ("NoSchedule", "NoExecute")))
+    return not (honored and untolerated(pod, node_info.node.spec.taints, ("NoSchedule", "NoExecute")))
 
 
 def _counts(other: Pod, pod: Pod, selector: LabelRequirements, constraint: TopologySpreadConstraint) -> bool:

@@ -29,7 +29,7 @@ class Placed:
 
 
 @dataclass(slots=True)
-class NodeView:
+class NodeInfo:
     node: Node
     allocatable: Amounts | None
     pods: dict[str, Placed] = field(default_factory=dict)
@@ -59,25 +59,25 @@ class NodeView:
 
 class Snapshot:
     def __init__(self) -> None:
-        self.nodes: dict[str, NodeView] = {}
+        self.nodes: dict[str, NodeInfo] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.claims: set[str] = set()
         """Keys of the PersistentVolumeClaims. Empty, because the kind is not served yet."""
-        self.repelling: dict[str, Placed] = {}
+        self.with_anti_affinity: dict[str, Placed] = {}
         """Pods with required anti-affinity, by key: most clusters have none."""
         self._placed: dict[str, Placed] = {}
 
     def put_node(self, node: Node) -> None:
         name = node.metadata.name
-        view = self.nodes.get(name)
-        if view is None:
-            view = self.nodes[name] = NodeView(node, allocatable_of(node))
+        node_info = self.nodes.get(name)
+        if node_info is None:
+            node_info = self.nodes[name] = NodeInfo(node, allocatable_of(node))
             for key, placed in self._placed.items():
                 if placed.node == name:
-                    view.add(key, placed)
-        elif view.node is not node:
-            view.node = node
-            view.allocatable = allocatable_of(node)
+                    node_info.add(key, placed)
+        elif node_info.node is not node:
+            node_info.node = node
+            node_info.allocatable = allocatable_of(node)
 
     def remove_node(self, name: str) -> None:
         self.nodes.pop(name, None)
@@ -87,19 +87,19 @@ class Snapshot:
         self.remove_pod(key)
         placed = Placed(pod, node, requests_of(pod), requests_of(pod, assume=True), host_ports(pod), group_of(pod))
         self._placed[key] = placed
-        if _repels(pod):
-            self.repelling[key] = placed
-        view = self.nodes.get(node)
-        if view is not None:
-            view.add(key, placed)
+        if _has_anti_affinity(pod):
+            self.with_anti_affinity[key] = placed
+        node_info = self.nodes.get(node)
+        if node_info is not None:
+            node_info.add(key, placed)
 
     def remove_pod(self, key: str) -> None:
         placed = self._placed.pop(key, None)
-        self.repelling.pop(key, None)
+        self.with_anti_affinity.pop(key, None)
         if placed is not None:
-            view = self.nodes.get(placed.node)
-            if view is not None and key in view.pods:
-                view.drop(key)
+            node_info = self.nodes.get(placed.node)
+            if node_info is not None and key in node_info.pods:
+                node_info.drop(key)
 
     def node_of(self, key: str) -> str:
         placed = self._placed.get(key)
@@ -116,7 +116,7 @@ def group_of(pod: Pod) -> str:
     return f"{pod.metadata.namespace}/{labels}" if labels else f"{pod.metadata.namespace}/{pod.metadata.name}"
 
 
-def _repels(pod: Pod) -> bool:
+def _has_anti_affinity(pod: Pod) -> bool:
     affinity = pod.spec.affinity
     anti = affinity.podAntiAffinity if affinity else None
     return bool(anti and anti.requiredDuringSchedulingIgnoredDuringExecution)

@@ -26,7 +26,7 @@ from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRe
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.types import LabelSelector
-from fairlead.scheduler.plan import Chosen, NoFit, choose
+from fairlead.scheduler.plan import Chosen, Unschedulable, choose
 from fairlead.scheduler.snapshot import Snapshot
 from tests.controllers.factories import APP, node, pod
 
@@ -73,7 +73,7 @@ def chosen(p: Pod, snapshot: Snapshot) -> str:
 
 def refused(p: Pod, snapshot: Snapshot) -> str:
     found = choose(p, snapshot, tie=first)
-    assert isinstance(found, NoFit), found
+    assert isinstance(found, Unschedulable), found
     return found.message.partition(" preemption:")[0]
 
 
@@ -108,7 +108,7 @@ def test_without_nodes_there_is_nothing_to_count() -> None:
 
 def test_a_full_message_says_what_preemption_could_do() -> None:
     found = choose(asking(cpu="3"), world([node(), node("node2", unschedulable=True)]), tie=first)
-    assert isinstance(found, NoFit)
+    assert isinstance(found, Unschedulable)
     assert found.message == (
         "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. "
         "preemption: 0/2 nodes are available: "
@@ -211,7 +211,7 @@ def test_a_pod_whose_claim_is_missing_fits_nowhere_and_says_which() -> None:
         '0/3 nodes are available: persistentvolumeclaim "data" not found. '
         "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
     )
-    assert choose(claiming, snapshot, tie=min) == NoFit(why)
+    assert choose(claiming, snapshot, tie=min) == Unschedulable(why)
     snapshot.claims.add("default/data")
     chosen(claiming, snapshot)
     claiming.spec.volumes = [Volume(name="v", ephemeral=EphemeralVolumeSource())]
