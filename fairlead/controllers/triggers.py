@@ -29,13 +29,13 @@ class TriggerTimes:
         self._clock = clock
         self._seen: dict[str, Instant] = {}
         self._recorded: dict[str, dict[str, Instant]] = {}
-        self._looked: dict[str, Instant] = {}
+        self._reconciled: dict[str, Instant] = {}
 
-    def touch(self, key: str) -> None:
+    def record_change(self, key: str) -> None:
         """Records a change that affects the Service."""
         self._seen.setdefault(key, self._clock.now())
 
-    def take(self, key: str, service: Service, pods: Sequence[Pod]) -> Instant:
+    def drain(self, key: str, service: Service, pods: Sequence[Pod]) -> Instant:
         """Returns the trigger time for the next write and clears it."""
         seen = self._seen.pop(key, self._clock.now())
         now, before = dict(_recorded(service, pods)), self._recorded.get(key)
@@ -44,9 +44,9 @@ class TriggerTimes:
             changed = [max(now.values(), default=seen)]
         else:
             # A pod that is newly selected may have been ready for days; its labels have changed just now.
-            looked = self._looked[key]
-            changed = [at for name, at in now.items() if at > before.get(name, looked)]
-        self._looked[key] = self._clock.now()
+            reconciled = self._reconciled[key]
+            changed = [at for name, at in now.items() if at > before.get(name, reconciled)]
+        self._reconciled[key] = self._clock.now()
         earliest = min(changed, default=seen)
         return earliest if seen - earliest > _AGREES_S else seen
 
@@ -54,10 +54,10 @@ class TriggerTimes:
         """Puts a time back after a failed write."""
         self._seen[key] = min(at, self._seen.get(key, at))
 
-    def forget(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         self._seen.pop(key, None)
         self._recorded.pop(key, None)
-        self._looked.pop(key, None)
+        self._reconciled.pop(key, None)
 
 
 def _recorded(service: Service, pods: Sequence[Pod]) -> Iterator[tuple[str, Instant]]:

@@ -11,7 +11,7 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile
-from fairlead.controllers.workloads.replicaset.ranking import victims
+from fairlead.controllers.workloads.replicaset.ranking import pods_to_delete
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, pod, replica_set
@@ -56,7 +56,7 @@ def test_the_pods_that_cost_least_go_first() -> None:
     restarted.status.conditions = owned(rs, "x", since=Instant(NOW - 999)).status.conditions
     crowd = [*expected, *(owned(rs, f"extra-{i}", node="node2") for i in range(3))]
     for order in itertools.islice(itertools.permutations(expected), 0, 50_000, 9_000):
-        assert [p.metadata.name for p in victims(order, 9, related=crowd)] == [p.metadata.name for p in expected]
+        assert [p.metadata.name for p in pods_to_delete(order, 9, related=crowd)] == [p.metadata.name for p in expected]
 
 
 def test_pods_that_match_and_are_free_are_adopted_and_those_that_no_longer_match_released() -> None:

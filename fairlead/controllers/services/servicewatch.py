@@ -35,25 +35,25 @@ class ServiceWatch:
         pairs = list(_first_pair(service))
         if not pairs:
             return []
-        wanted = service.spec.selector.items()
-        return [pod for pod in self._by_label.get(pairs[0]) if wanted <= pod.metadata.labels.items()]
+        selector = service.spec.selector.items()
+        return [pod for pod in self._by_label.get(pairs[0]) if selector <= pod.metadata.labels.items()]
 
     def _on_service(self, key: str, old: Service | None, new: Service | None) -> None:
         if old is None and new is not None and not selects_pods(new):
             # nothing was written for it; slices of an earlier Service of its name were queued by that one's deletion
             return
         # Status and most annotations (a load balancer's, say) change often and do not affect endpoints.
-        if old is None or new is None or _wishes(old) != _wishes(new):
+        if old is None or new is None or _service_facts(old) != _service_facts(new):
             self._touched(key)
 
     def _on_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
-        if old is not None and new is not None and _facts(old) == _facts(new):
+        if old is not None and new is not None and _pod_facts(old) == _pod_facts(new):
             return
-        seen: set[str] = set()
+        affected: set[str] = set()
         for pod in (old, new):
             if pod is not None:
-                seen.update(self.keys_of(pod))
-        for service_key in sorted(seen):
+                affected.update(self.keys_of(pod))
+        for service_key in sorted(affected):
             self._touched(service_key)
 
     def keys_of(self, pod: Pod) -> set[str]:
@@ -67,14 +67,14 @@ class ServiceWatch:
         }
 
 
-def _wishes(service: Service) -> tuple[object, ...]:
+def _service_facts(service: Service) -> tuple[object, ...]:
     """Returns the fields of a Service that its endpoints depend on."""
     meta = service.metadata
     modes = [value for name, value in meta.annotations.items() if name in (TOPOLOGY_HINTS, TOPOLOGY_MODE)]
     return service.spec, meta.labels, meta.uid, bool(meta.deletionTimestamp), modes
 
 
-def _facts(pod: Pod) -> tuple[object, ...]:
+def _pod_facts(pod: Pod) -> tuple[object, ...]:
     """Returns the fields of a pod that endpoints depend on; other changes (restart counts, ...) are ignored."""
     ready = next((c.status for c in pod.status.conditions if c.type == "Ready"), "")
     return (

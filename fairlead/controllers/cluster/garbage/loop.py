@@ -20,7 +20,7 @@ from fairlead.machinery.status import StatusError
 from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
 
-_KNOWN_GONE = 5000
+_MOST_DELETED = 5000
 
 
 def controller(context: Context) -> Controller:
@@ -33,9 +33,9 @@ class _Garbage:
         self._applier = context.applier("garbage-collector-controller")
         self._informers: dict[str, Informer[Any]] = {}
         self._kinds: dict[str, Kind[Any]] = {}
-        self._where: dict[str, str] = {}
+        self._locations: dict[str, str] = {}
         self._owned: dict[str, set[str]] = {}
-        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._deleted: OrderedDict[str, None] = OrderedDict()
         self.controller = Controller("garbage", context.queue(), self._sync, workers=8)
         for kind in context.scheme:
             self._follow(kind)
@@ -52,10 +52,10 @@ class _Garbage:
         if kind.conversion is not None or form is None:
             return
         for key, obj in self._informers[kind.resource].items.items():
-            where = f"{kind.resource}|{key}"
-            self._where.pop(obj.metadata.uid, None)
+            location = f"{kind.resource}|{key}"
+            self._locations.pop(obj.metadata.uid, None)
             for ref in obj.metadata.ownerReferences:
-                self._disown(ref.uid, where)
+                self._disown(ref.uid, location)
         del self._kinds[kind.resource], self._informers[kind.resource]
         self._context.informers.drop(form)
 
@@ -69,52 +69,52 @@ class _Garbage:
     def _handler(self, resource: str) -> Callable[[str, Object | None, Object | None], None]:
         def on_change(key: str, old: Object | None, new: Object | None) -> None:
             if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
-                self._forget(f"{resource}|{key}", old.metadata)
+                self._on_deleted(f"{resource}|{key}", old.metadata)
                 old = None
             if new is not None:
-                self._note(f"{resource}|{key}", old.metadata if old else None, new.metadata)
+                self._on_changed(f"{resource}|{key}", old.metadata if old else None, new.metadata)
 
         return on_change
 
-    def _note(self, where: str, old: ObjectMeta | None, new: ObjectMeta) -> None:
-        self._where[new.uid] = where
+    def _on_changed(self, location: str, old: ObjectMeta | None, new: ObjectMeta) -> None:
+        self._locations[new.uid] = location
         before = {ref.uid for ref in old.ownerReferences} if old else frozenset()
         after = {ref.uid for ref in new.ownerReferences} if new.ownerReferences else frozenset()
         if old is not None and old.ownerReferences != new.ownerReferences:  # the owner may no longer be blocked
-            self._add_all(self._where[uid] for uid in before & after if uid in self._where)
+            self._add_all(self._locations[uid] for uid in before & after if uid in self._locations)
         for uid in before - after:
-            self._disown(uid, where)
+            self._disown(uid, location)
         for uid in after - before:
-            self._owned.setdefault(uid, set()).add(where)
+            self._owned.setdefault(uid, set()).add(location)
         leaves = bool(new.deletionTimestamp) and bool(new.finalizers)
         if leaves:
-            self.controller.queue.add(where)
+            self.controller.queue.add(location)
             self._add_all(self._owned.get(new.uid, ()))
         elif after != before or (after and old is None):
-            self.controller.queue.add(where)
+            self.controller.queue.add(location)
 
-    def _forget(self, where: str, meta: ObjectMeta) -> None:
-        self._where.pop(meta.uid, None)
-        self._remember_gone(meta.uid)
+    def _on_deleted(self, location: str, meta: ObjectMeta) -> None:
+        self._locations.pop(meta.uid, None)
+        self._record_deleted(meta.uid)
         for ref in meta.ownerReferences:
-            self._disown(ref.uid, where)
+            self._disown(ref.uid, location)
         self._add_all(self._owned.get(meta.uid, ()))
 
-    def _disown(self, owner: str, where: str) -> None:
+    def _disown(self, owner: str, location: str) -> None:
         owned = self._owned.get(owner)
         if owned is not None:
-            owned.discard(where)
+            owned.discard(location)
             if not owned:
                 del self._owned[owner]
-        if owner in self._where:
-            self.controller.queue.add(self._where[owner])
+        if owner in self._locations:
+            self.controller.queue.add(self._locations[owner])
 
-    def _add_all(self, places: Any) -> None:
-        for where in sorted(places):
-            self.controller.queue.add(where)
+    def _add_all(self, locations: Any) -> None:
+        for location in sorted(locations):
+            self.controller.queue.add(location)
 
-    async def _sync(self, where: str) -> float | None:
-        item = self._item(where)
+    async def _sync(self, location: str) -> float | None:
+        item = self._item(location)
         if item is None or not (item.meta.ownerReferences or item.meta.finalizers):
             return None
         owners = {} if item.meta.deletionTimestamp else await self._owners(item)
@@ -127,25 +127,25 @@ class _Garbage:
     def _dependents(self, item: Item) -> list[Item]:
         return [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]
 
-    def _item(self, where: str) -> Item | None:
-        resource, _, key = where.partition("|")
+    def _item(self, location: str) -> Item | None:
+        resource, _, key = location.partition("|")
         informer = self._informers.get(resource)
         obj = informer.get(key) if informer is not None else None
         return None if obj is None else Item(self._kinds[resource], obj)
 
     async def _owners(self, item: Item) -> dict[str, ObjectMeta | None]:
-        found: dict[str, ObjectMeta | None] = {}
+        owners: dict[str, ObjectMeta | None] = {}
         for ref in item.meta.ownerReferences:
-            owner = self._item(self._where[ref.uid]) if ref.uid in self._where else None
+            owner = self._item(self._locations[ref.uid]) if ref.uid in self._locations else None
             if owner is not None:
-                found[ref.uid] = owner.meta
-            elif ref.uid in self._gone:
-                found[ref.uid] = None
+                owners[ref.uid] = owner.meta
+            elif ref.uid in self._deleted:
+                owners[ref.uid] = None
             else:
-                await self._ask(item, ref, found)
-        return found
+                await self._fetch_owner(item, ref, owners)
+        return owners
 
-    async def _ask(self, item: Item, ref: OwnerReference, found: dict[str, ObjectMeta | None]) -> None:
+    async def _fetch_owner(self, item: Item, ref: OwnerReference, owners: dict[str, ObjectMeta | None]) -> None:
         """Asks the server for an owner that is not in the caches; leaves out an owner whose kind is unknown."""
         group, _, version = ref.apiVersion.rpartition("/")
         kind = self._context.scheme.by_gvk(group, version, ref.kind)
@@ -157,13 +157,13 @@ class _Garbage:
         except StatusError as error:
             if error.code != 404:
                 raise
-            found[ref.uid] = None
+            owners[ref.uid] = None
         else:
-            found[ref.uid] = owner.metadata if owner.metadata.uid == ref.uid else None
-        if found[ref.uid] is None:
-            self._remember_gone(ref.uid)
+            owners[ref.uid] = owner.metadata if owner.metadata.uid == ref.uid else None
+        if owners[ref.uid] is None:
+            self._record_deleted(ref.uid)
 
-    def _remember_gone(self, uid: str) -> None:
-        self._gone[uid] = None
-        if len(self._gone) > _KNOWN_GONE:
-            self._gone.popitem(last=False)
+    def _record_deleted(self, uid: str) -> None:
+        self._deleted[uid] = None
+        if len(self._deleted) > _MOST_DELETED:
+            self._deleted.popitem(last=False)

@@ -60,9 +60,9 @@ def reconcile(
 
 def _while_deleting(item: Item, dependents: Sequence[Item]) -> Plan:
     if ORPHAN in item.meta.finalizers:
-        held = [d for d in dependents if not d.meta.deletionTimestamp]
+        dependents_left = [d for d in dependents if not d.meta.deletionTimestamp]
         released = tuple(
-            _references(d, [ref for ref in d.meta.ownerReferences if ref.uid != item.meta.uid]) for d in held
+            _references(d, [ref for ref in d.meta.ownerReferences if ref.uid != item.meta.uid]) for d in dependents_left
         )
         return Plan(patch=released or (_finalizers(item, ORPHAN),))
     if FOREGROUND in item.meta.finalizers:

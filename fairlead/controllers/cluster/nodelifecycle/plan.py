@@ -53,7 +53,7 @@ def reconcile(
     """Returns the plan for the node. `pods` are those bound to it."""
     if node.metadata.deletionTimestamp:
         return NOTHING
-    heard = max(observed.since, _last_heard(node, lease, now))
+    heard = max(observed.since, _last_report(node, lease, now))
     silent = now - heard > grace_s
     wait = None if silent else heard + grace_s - now + 0.5
     if silent and (conditions := _unknown_conditions(node, now)) != node.status.conditions:
@@ -76,7 +76,7 @@ def reconcile(
     return Plan(delete=due, status=unready, retry_after=min([*later, *([wait] if wait else [])], default=None))
 
 
-def _last_heard(node: Node, lease: Lease | None, now: Instant) -> Instant:
+def _last_report(node: Node, lease: Lease | None, now: Instant) -> Instant:
     texts = [node.metadata.creationTimestamp, lease.spec.renewTime if lease else None]
     texts += [c.lastHeartbeatTime for c in node.status.conditions if c.type == "Ready" and c.status != "Unknown"]
     times = (parse_time(text) for text in texts if text)
@@ -105,10 +105,10 @@ def _unknown_conditions(node: Node, now: Instant) -> list[NodeCondition]:
                 lastTransitionTime=render_time(now),
             )
         )
-    return result + [_never_heard(node, type, now) for type in _WATCHED if type not in old]
+    return result + [_never_reported(node, type, now) for type in _WATCHED if type not in old]
 
 
-def _never_heard(node: Node, type: str, now: Instant) -> NodeCondition:
+def _never_reported(node: Node, type: str, now: Instant) -> NodeCondition:
     return NodeCondition(
         type=type,
         status="Unknown",
@@ -122,20 +122,22 @@ def _never_heard(node: Node, type: str, now: Instant) -> NodeCondition:
 def _taints(node: Node, now: Instant) -> list[Taint]:
     """Returns the node's taints with those that the conditions require. Other taints, and the `timeAdded` of present
     ones, stay."""
-    wanted: list[tuple[str, str]] = []
+    desired: list[tuple[str, str]] = []
     ready = _ready_status(node)
     if ready in ("False", "Unknown"):
         key = UNREACHABLE if ready == "Unknown" else NOT_READY
-        wanted += [(key, "NoSchedule"), (key, "NoExecute")]
+        desired += [(key, "NoSchedule"), (key, "NoExecute")]
     if node.spec.unschedulable:
-        wanted.append((UNSCHEDULABLE, "NoSchedule"))
+        desired.append((UNSCHEDULABLE, "NoSchedule"))
     for condition in node.status.conditions:
         if condition.status == "True" and condition.type in _PRESSURE:
-            wanted.append((_PRESSURE[condition.type], "NoSchedule"))
-    kept = [t for t in node.spec.taints if t.key not in _OURS or (t.key, t.effect) in wanted]
+            desired.append((_PRESSURE[condition.type], "NoSchedule"))
+    kept = [t for t in node.spec.taints if t.key not in _OURS or (t.key, t.effect) in desired]
     have = {(t.key, t.effect) for t in kept}
     added = [
-        Taint(key=key, effect=effect, timeAdded=render_time(now)) for key, effect in wanted if (key, effect) not in have
+        Taint(key=key, effect=effect, timeAdded=render_time(now))
+        for key, effect in desired
+        if (key, effect) not in have
     ]
     return kept + added
 

@@ -42,7 +42,7 @@ class _Endpoints:
             self._deleted.discard(key)
 
     def _touch(self, key: str) -> None:
-        self._triggers.touch(key)
+        self._triggers.record_change(key)
         self.controller.queue.add_after(key, _AFTER_SLICES_S)
 
     async def _sync(self, key: str) -> float | None:
@@ -51,10 +51,10 @@ class _Endpoints:
         if service is None:
             just_deleted = key in self._deleted
             self._deleted.discard(key)
-            self._triggers.forget(key)
+            self._triggers.delete(key)
             return await self._apply(withdraw(existing, just_deleted=just_deleted))
         pods = self._watch.pods_of(service)
-        at = self._triggers.take(key, service, pods)
+        at = self._triggers.drain(key, service, pods)
         try:
             return await self._apply(reconcile(service, pods, existing, now=at))
         except (StatusError, ConnectionError):

@@ -34,16 +34,16 @@ def reconcile(service: Service, pods: Sequence[Pod], existing: Endpoints | None,
     that caused this reconcile."""
     if not selects_pods(service) or service.metadata.deletionTimestamp:
         return NOTHING
-    wanted = _wanted(service, pods, now)
+    desired = _desired(service, pods, now)
     if existing is None:
         failed = _failed(service, "FailedToCreateEndpoint", "Failed to create endpoint for service")
-        return Plan(create=(Create(ENDPOINTS, wanted, failed=failed),))
-    if _same(existing, wanted):
+        return Plan(create=(Create(ENDPOINTS, desired, failed=failed),))
+    if _same(existing, desired):
         return NOTHING
     old = existing.metadata.annotations
-    annotations = {key: value for key, value in old.items() if key != OVER_CAPACITY} | wanted.metadata.annotations
-    meta = msgspec.structs.replace(existing.metadata, labels=wanted.metadata.labels, annotations=annotations)
-    new = msgspec.structs.replace(existing, metadata=meta, subsets=wanted.subsets)
+    annotations = {key: value for key, value in old.items() if key != OVER_CAPACITY} | desired.metadata.annotations
+    meta = msgspec.structs.replace(existing.metadata, labels=desired.metadata.labels, annotations=annotations)
+    new = msgspec.structs.replace(existing, metadata=meta, subsets=desired.subsets)
     failed = _failed(existing, "FailedToUpdateEndpoint", "Failed to update endpoint")
     return Plan(update=(Update(ENDPOINTS, new, failed=failed),))
 
@@ -65,7 +65,7 @@ def _failed(about: Object, reason: str, text: str) -> EventRecord:
     return EventRecord(about, reason, f"{text} {about.metadata.namespace}/{about.metadata.name}: {{error}}", "Warning")
 
 
-def _wanted(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
+def _desired(service: Service, pods: Sequence[Pod], now: Instant) -> Endpoints:
     subsets = repack(_of_pods(service, pods))
     annotations = {TRIGGER_TIME_ANNOTATION: render_micro_time(now)}
     if sum(len(s.addresses) + len(s.notReadyAddresses) for s in subsets) > CAPACITY:
@@ -126,9 +126,9 @@ def _labels(service: Service) -> dict[str, str]:
 
 def _same(old: Endpoints, new: Endpoints) -> bool:
     """Returns whether the objects differ in the trigger time and the order at most."""
-    kept, wanted = old.metadata.annotations, new.metadata.annotations
+    kept, desired = old.metadata.annotations, new.metadata.annotations
     return (
         new.subsets in (old.subsets, repack(old.subsets))
         and old.metadata.labels == new.metadata.labels
-        and kept.get(OVER_CAPACITY) == wanted.get(OVER_CAPACITY)
+        and kept.get(OVER_CAPACITY) == desired.get(OVER_CAPACITY)
     )

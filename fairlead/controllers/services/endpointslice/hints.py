@@ -70,9 +70,9 @@ def hint_by_shares(endpoints: Sequence[Endpoint], shares: Mapping[str, float]) -
     for zone in shares:
         while len(of_zone[zone]) < least[zone]:
             able = (z for z in shares if len(of_zone[z]) > least[z])
-            giver = max(able, key=lambda z: (len(of_zone[z]) - max(shares[z] * len(ready), 1.0), z))
-            of_zone[zone].append(of_zone[giver].pop())
-    for zone, found in of_zone.items():
-        for endpoint in found:
+            donor = max(able, key=lambda z: (len(of_zone[z]) - max(shares[z] * len(ready), 1.0), z))
+            of_zone[zone].append(of_zone[donor].pop())
+    for zone, members in of_zone.items():
+        for endpoint in members:
             endpoint.hints = EndpointHints(forZones=[ForZone(name=zone)])
     return True

@@ -42,7 +42,7 @@ class _Slices:
         self._cached.add_handler(self._on_slice)
 
     def _touch(self, key: str) -> None:
-        self._triggers.touch(key)
+        self._triggers.record_change(key)
         self.controller.queue.add(key)
 
     def _on_slice(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
@@ -68,10 +68,10 @@ class _Slices:
         service = self._watch.services.get(key)
         slices = self._slices.get(key)
         if service is None:
-            self._triggers.forget(key)
+            self._triggers.delete(key)
             return await self._apply(withdraw(slices))
         pods = self._watch.pods_of(service)
-        at = self._triggers.take(key, service, pods)
+        at = self._triggers.drain(key, service, pods)
         shares = shares_of(self._nodes.items.values()) if is_automatic(service) else {}
         try:
             return await self._apply(reconcile(service, pods, slices, self._zones(), now=at, shares=shares))

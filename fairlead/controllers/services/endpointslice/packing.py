@@ -35,13 +35,15 @@ def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Pa
         placed.update(uids)
         contents.append([desired[uid] for uid in uids])
     rest = sorted((e for uid, e in desired.items() if uid not in placed), key=_order)
-    touched = [held != s.endpoints for s, held in zip(ordered, contents, strict=True)]
-    for held in sorted((held for held, is_touched in zip(contents, touched, strict=True) if is_touched), key=_fullness):
-        rest = _fill(held, rest)
-    untouched = [held for held, is_touched in zip(contents, touched, strict=True) if not is_touched]
+    touched = [content != s.endpoints for s, content in zip(ordered, contents, strict=True)]
+    for content in sorted(
+        (content for content, is_touched in zip(contents, touched, strict=True) if is_touched), key=_fullness
+    ):
+        rest = _fill(content, rest)
+    untouched = [content for content, is_touched in zip(contents, touched, strict=True) if not is_touched]
     new: list[tuple[Endpoint, ...]] = []
     while rest:
-        fitting = [held for held in untouched if len(held) + len(rest) <= CAPACITY]
+        fitting = [content for content in untouched if len(content) + len(rest) <= CAPACITY]
         if fitting:
             rest = _fill(min(fitting, key=_fullness), rest)
         else:
@@ -49,9 +51,9 @@ def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Pa
             rest = rest[CAPACITY:]
     pairs = list(zip(ordered, contents, strict=True))
     return Packed(
-        kept=tuple((s, tuple(held)) for s, held in pairs if held),
+        kept=tuple((s, tuple(content)) for s, content in pairs if content),
         new=tuple(new),
-        empty=tuple(s for s, held in pairs if not held),
+        empty=tuple(s for s, content in pairs if not content),
     )
 
 
@@ -61,14 +63,14 @@ def uid_of(endpoint: Endpoint) -> str:
     return endpoint.targetRef.uid if endpoint.targetRef else ",".join(endpoint.addresses)
 
 
-def _fill(held: list[Endpoint], rest: list[Endpoint]) -> list[Endpoint]:
-    room = max(0, CAPACITY - len(held))
-    held += rest[:room]
+def _fill(content: list[Endpoint], rest: list[Endpoint]) -> list[Endpoint]:
+    room = max(0, CAPACITY - len(content))
+    content += rest[:room]
     return rest[room:]
 
 
-def _fullness(held: Sequence[Endpoint]) -> int:
-    return -len(held)
+def _fullness(content: Sequence[Endpoint]) -> int:
+    return -len(content)
 
 
 def _order(endpoint: Endpoint) -> tuple[list[str], str]:

@@ -63,16 +63,16 @@ def reconcile(
     if not selects_pods(service):
         return withdraw(existing)
     maker = _Maker(service, zones, shares, now)
-    found = _Found()
+    plans = _FamilyPlans()
     for family in families_of(service):
         own = [s for s in existing if s.addressType == family and _is_owned(s, service)]
-        _reconcile_family(maker, family, pods, own, found)
-    written = {s.metadata.name for s in found.known}
+        _reconcile_family(maker, family, pods, own, plans)
+    written = {s.metadata.name for s in plans.known}
     foreign = [s for s in existing if s.metadata.name not in written]
     return Plan(
-        create=() if service.metadata.deletionTimestamp else tuple(found.create),
-        update=tuple(found.update),
-        delete=tuple(Delete(ENDPOINT_SLICE, s) for s in (*foreign, *found.surplus)),
+        create=() if service.metadata.deletionTimestamp else tuple(plans.create),
+        update=tuple(plans.update),
+        delete=tuple(Delete(ENDPOINT_SLICE, s) for s in (*foreign, *plans.surplus)),
     )
 
 
@@ -82,7 +82,7 @@ def withdraw(slices: Sequence[EndpointSlice]) -> Plan:
 
 
 @dataclass(slots=True)
-class _Found:
+class _FamilyPlans:
     """The combined plans of the address families."""
 
     create: list[Create] = field(default_factory=list)
@@ -92,27 +92,27 @@ class _Found:
 
 
 def _reconcile_family(
-    maker: _Maker, family: str, pods: Sequence[Pod], own: Sequence[EndpointSlice], found: _Found
+    maker: _Maker, family: str, pods: Sequence[Pod], own: Sequence[EndpointSlice], plans: _FamilyPlans
 ) -> None:
     groups = maker.groups(pods, family)
     by_ports: dict[PortSet, list[EndpointSlice]] = {ports: [] for ports in groups}
     for s in own:
         by_ports.setdefault(ports_of_slice(s), []).append(s)
     contents: list[tuple[EndpointSlice, PortSet, tuple[Endpoint, ...]]] = []
-    homeless: list[tuple[PortSet, tuple[Endpoint, ...]]] = []
+    unplaced: list[tuple[PortSet, tuple[Endpoint, ...]]] = []
     spare: list[EndpointSlice] = []
     for ports in sorted(by_ports):
         packed = pack(groups.get(ports, {}), by_ports[ports])
-        contents += [(s, ports, held) for s, held in packed.kept]
-        homeless += [(ports, held) for held in packed.new]
+        contents += [(s, ports, endpoints) for s, endpoints in packed.kept]
+        unplaced += [(ports, endpoints) for endpoints in packed.new]
         spare += packed.empty
-    if not contents and not homeless:
-        homeless.append(((), ()))
-    contents += [(s, *home) for s, home in zip(spare, homeless, strict=False)]
-    found.create += [maker.create(family, ports, held) for ports, held in homeless[len(spare) :]]
-    found.update += [u for s, ports, held in contents for u in maker.update(s, ports, held)]
-    found.surplus += spare[len(homeless) :]
-    found.known += own
+    if not contents and not unplaced:
+        unplaced.append(((), ()))
+    contents += [(s, *place) for s, place in zip(spare, unplaced, strict=False)]
+    plans.create += [maker.create(family, ports, endpoints) for ports, endpoints in unplaced[len(spare) :]]
+    plans.update += [u for s, ports, endpoints in contents for u in maker.update(s, ports, endpoints)]
+    plans.surplus += spare[len(unplaced) :]
+    plans.known += own
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class _Maker:
             endpoint.hints = distributed(service.spec.trafficDistribution, endpoint)
         return endpoint
 
-    def create(self, family: str, ports: PortSet, held: Sequence[Endpoint]) -> Create:
+    def create(self, family: str, ports: PortSet, endpoints: Sequence[Endpoint]) -> Create:
         meta = self.service.metadata
         made = EndpointSlice(
             kind=ENDPOINT_SLICE.kind,
@@ -174,23 +174,23 @@ class _Maker:
                 ownerReferences=[controller_reference(SERVICE.api_version, SERVICE.kind, meta)],
             ),
             addressType=family,
-            endpoints=list(held),
+            endpoints=list(endpoints),
             ports=self._ports(ports),
         )
         return Create(ENDPOINT_SLICE, made, failed=self._failed("failed to create EndpointSlice"))
 
-    def update(self, old: EndpointSlice, ports: PortSet, held: Sequence[Endpoint]) -> tuple[Update, ...]:
+    def update(self, old: EndpointSlice, ports: PortSet, endpoints: Sequence[Endpoint]) -> tuple[Update, ...]:
         """Returns the write that brings `old` into the desired state, if one is needed. A new trigger time alone needs
         none."""
         labels, owners = _labels(self.service), [self._owner()]
         same_ports = ports_of_slice(old) == ports
         same_meta = old.metadata.labels == labels and old.metadata.ownerReferences == owners
-        if same_ports and same_meta and old.endpoints == list(held):
+        if same_ports and same_meta and old.endpoints == list(endpoints):
             return ()
         annotations = old.metadata.annotations | {TRIGGER_TIME_ANNOTATION: render_micro_time(self.now)}
         meta = msgspec.structs.replace(old.metadata, labels=labels, annotations=annotations, ownerReferences=owners)
-        wanted = old.ports if same_ports else self._ports(ports)
-        new = msgspec.structs.replace(old, metadata=meta, endpoints=list(held), ports=wanted)
+        new_ports = old.ports if same_ports else self._ports(ports)
+        new = msgspec.structs.replace(old, metadata=meta, endpoints=list(endpoints), ports=new_ports)
         failed = self._failed(f"failed to update {old.metadata.name} EndpointSlice")
         return (Update(ENDPOINT_SLICE, new, failed=failed),)
 
@@ -206,8 +206,8 @@ class _Maker:
         ]
 
     def _failed(self, what: str) -> EventRecord:
-        where = key_of(self.service.metadata)
-        text = f"Error updating Endpoint Slices for Service {where}: {what} for Service {where}: {{error}}"
+        service = key_of(self.service.metadata)
+        text = f"Error updating Endpoint Slices for Service {service}: {what} for Service {service}: {{error}}"
         return EventRecord(self.service, "FailedToUpdateEndpointSlices", text, "Warning")
 
 

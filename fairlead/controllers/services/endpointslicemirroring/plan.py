@@ -50,24 +50,24 @@ def reconcile(service: Service | None, endpoints: Endpoints | None, slices: Sequ
     existing = sorted((s for s in slices if not s.metadata.deletionTimestamp), key=lambda s: s.metadata.name)
     if endpoints is None or endpoints.metadata.deletionTimestamp or not _is_mirrored(service, endpoints):
         return Plan(delete=tuple(Delete(ENDPOINT_SLICE, s) for s in existing)) if existing else NOTHING
-    wanted = _Wanted()
+    desired = _Desired()
     for subset in repack(endpoints.subsets):
-        wanted.add(subset)
+        desired.add(subset)
     by_group: dict[Group, list[EndpointSlice]] = {}
     for s in existing:
         by_group.setdefault((s.addressType, _ports_of_slice(s)), []).append(s)
     create: list[Create] = []
     update: list[Update] = []
     delete: list[Delete] = []
-    for group in sorted(wanted.groups.keys() | by_group.keys()):
+    for group in sorted(desired.groups.keys() | by_group.keys()):
         old = by_group.get(group, [])
-        held = list(wanted.groups.get(group, {}).values())
-        chunks = [held[at : at + CAPACITY] for at in range(0, len(held), CAPACITY)]
+        members = list(desired.groups.get(group, {}).values())
+        chunks = [members[at : at + CAPACITY] for at in range(0, len(members), CAPACITY)]
         for s, chunk in zip(old, chunks, strict=False):
             update += _update(endpoints, s, chunk)
-        create += [_create(endpoints, group, wanted.ports[group], chunk) for chunk in chunks[len(old) :]]
+        create += [_create(endpoints, group, desired.ports[group], chunk) for chunk in chunks[len(old) :]]
         delete += [Delete(ENDPOINT_SLICE, s) for s in old[len(chunks) :]]
-    events = tuple(_events(endpoints, wanted)) if create or update or delete else ()
+    events = tuple(_events(endpoints, desired)) if create or update or delete else ()
     return Plan(create=tuple(create), update=tuple(update), delete=tuple(delete), events=events)
 
 
@@ -80,7 +80,7 @@ def _is_mirrored(service: Service | None, endpoints: Endpoints) -> bool:
 
 
 @dataclass(slots=True)
-class _Wanted:
+class _Desired:
     """The endpoints by group, each by its identity."""
 
     groups: dict[Group, dict[tuple[str, str], Endpoint]] = field(default_factory=dict)
@@ -135,7 +135,7 @@ def _ports_of_slice(s: EndpointSlice) -> tuple[Port, ...]:
     return _port_set(s.ports)
 
 
-def _create(endpoints: Endpoints, group: Group, ports: list[EndpointPort], held: Sequence[Endpoint]) -> Create:
+def _create(endpoints: Endpoints, group: Group, ports: list[EndpointPort], chunk: Sequence[Endpoint]) -> Create:
     meta = ObjectMeta(
         generateName=f"{endpoints.metadata.name}-",
         namespace=endpoints.metadata.namespace,
@@ -148,39 +148,39 @@ def _create(endpoints: Endpoints, group: Group, ports: list[EndpointPort], held:
         apiVersion=ENDPOINT_SLICE.api_version,
         metadata=meta,
         addressType=group[0],
-        endpoints=list(held),
+        endpoints=list(chunk),
         ports=ports,
     )
     return Create(ENDPOINT_SLICE, made, failed=_failed(endpoints, "FailedToCreateEndpointSlices"))
 
 
-def _update(endpoints: Endpoints, old: EndpointSlice, held: Sequence[Endpoint]) -> list[Update]:
+def _update(endpoints: Endpoints, old: EndpointSlice, chunk: Sequence[Endpoint]) -> list[Update]:
     meta = msgspec.structs.replace(
         old.metadata,
         labels=_labels(endpoints),
         annotations=_annotations(endpoints),
         ownerReferences=[controller_reference(ENDPOINTS.api_version, ENDPOINTS.kind, endpoints.metadata)],
     )
-    new = msgspec.structs.replace(old, metadata=meta, endpoints=list(held))
+    new = msgspec.structs.replace(old, metadata=meta, endpoints=list(chunk))
     return (
         [] if new == old else [Update(ENDPOINT_SLICE, new, failed=_failed(endpoints, "FailedToUpdateEndpointSlices"))]
     )
 
 
 def _failed(endpoints: Endpoints, reason: str) -> EventRecord:
-    where = key_of(endpoints.metadata)
-    return EventRecord(endpoints, reason, f"Error updating EndpointSlices for Endpoints {where}: {{error}}", "Warning")
+    key = key_of(endpoints.metadata)
+    return EventRecord(endpoints, reason, f"Error updating EndpointSlices for Endpoints {key}: {{error}}", "Warning")
 
 
-def _events(endpoints: Endpoints, wanted: _Wanted) -> list[EventRecord]:
+def _events(endpoints: Endpoints, desired: _Desired) -> list[EventRecord]:
     events = []
-    if wanted.invalid:
-        text = f"Skipped {wanted.invalid} invalid IP addresses when mirroring to EndpointSlices"
+    if desired.invalid:
+        text = f"Skipped {desired.invalid} invalid IP addresses when mirroring to EndpointSlices"
         events.append(EventRecord(endpoints, "InvalidIPAddress", text, "Warning"))
-    if wanted.skipped:
+    if desired.skipped:
         text = (
             f"A max of {CAPACITY} addresses can be mirrored to EndpointSlices per Endpoints subset. "
-            f"{wanted.skipped} addresses were skipped"
+            f"{desired.skipped} addresses were skipped"
         )
         events.append(EventRecord(endpoints, "TooManyAddressesToMirror", text, "Warning"))
     return events

@@ -126,11 +126,11 @@ def set_failure(conditions: Conditions, sets: Sequence[ReplicaSet]) -> None:
 
 
 def is_complete(d: Deployment, status: DeploymentStatus) -> bool:
-    wanted = bounds_of(d).replicas
+    replicas = bounds_of(d).replicas
     return (
-        status.updatedReplicas == wanted
-        and status.replicas == wanted
-        and status.availableReplicas == wanted
+        status.updatedReplicas == replicas
+        and status.replicas == replicas
+        and status.availableReplicas == replicas
         and status.observedGeneration >= d.metadata.generation
     )
 

@@ -42,11 +42,11 @@ class _Deployments:
                 continue
             owner = controller_of(rs.metadata)
             if owner is None:
-                self._offer(rs)
+                self._queue_adopters(rs)
             elif owner.kind == DEPLOYMENT.kind:
                 self.controller.queue.add(join_key(rs.metadata.namespace, owner.name))
 
-    def _offer(self, rs: ReplicaSet) -> None:
+    def _queue_adopters(self, rs: ReplicaSet) -> None:
         for d in self._in_namespace.get(rs.metadata.namespace):
             selector = requirements(d.spec.selector)
             if selector is not None and selector.matches(rs.metadata.labels):

@@ -37,15 +37,15 @@ class Bounds:
 def bounds_of(d: Deployment) -> Bounds:
     """Returns the bounds. Surge rounds up, unavailable rounds down. If both are 0 the rollout could not move, so one
     pod may be unavailable."""
-    wanted = 1 if d.spec.replicas is None else d.spec.replicas
+    replicas = 1 if d.spec.replicas is None else d.spec.replicas
     if d.spec.strategy.type == "Recreate":
-        return Bounds(wanted, 0, 0)
+        return Bounds(replicas, 0, 0)
     rolling = d.spec.strategy.rollingUpdate
-    surge = _absolute(rolling.maxSurge if rolling else None, wanted, up=True)
-    unavailable = _absolute(rolling.maxUnavailable if rolling else None, wanted, up=False)
+    surge = _absolute(rolling.maxSurge if rolling else None, replicas, up=True)
+    unavailable = _absolute(rolling.maxUnavailable if rolling else None, replicas, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
-    return Bounds(wanted, surge, min(unavailable, wanted))
+    return Bounds(replicas, surge, min(unavailable, replicas))
 
 
 def _absolute(value: int | str | None, total: int, *, up: bool) -> int:

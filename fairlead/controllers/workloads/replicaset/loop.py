@@ -72,11 +72,11 @@ class Replicas(Generic[T]):
             owner = controller_of(pod.metadata)
             namespace = pod.metadata.namespace
             if owner is None:
-                self._offer(pod)
+                self._queue_adopters(pod)
             elif owner.kind == self._kind.kind:
                 self.controller.queue.add(join_key(namespace, owner.name))
 
-    def _offer(self, pod: Pod) -> None:
+    def _queue_adopters(self, pod: Pod) -> None:
         """Queues the sets that may adopt a pod without an owner."""
         for rs in self._in_namespace.get(pod.metadata.namespace):
             selector = self._selector(rs)

@@ -25,7 +25,7 @@ from fairlead.controllers.workloads.podfacts import (
     is_available,
     requirements,
 )
-from fairlead.controllers.workloads.replicaset.ranking import victims
+from fairlead.controllers.workloads.replicaset.ranking import pods_to_delete
 from fairlead.machinery.kind import Kind
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 
@@ -64,12 +64,12 @@ def reconcile(
         return Plan(patch=claimed.patches)
     creates, deletes = ((), ()) if rs.metadata.deletionTimestamp else _manage(rs, owner, active, related)
     status = _status(rs, claimed.owned, failure if creates or deletes else None, now)
-    settled = not (creates or deletes) or failure is not None
+    may_write = not (creates or deletes) or failure is not None
     return Plan(
         create=creates,
         delete=deletes,
         patch=(),
-        status=(_status_update(rs, status),) if settled and status != rs.status else (),
+        status=(_status_update(rs, status),) if may_write and status != rs.status else (),
         retry_after=_next_available(rs, active, now),
     )
 
@@ -77,8 +77,8 @@ def reconcile(
 def _manage(
     rs: ReplicaSet, owner: OwnerReference, active: Sequence[Pod], related: Sequence[Pod]
 ) -> tuple[tuple[Create, ...], tuple[Delete, ...]]:
-    wanted = 1 if rs.spec.replicas is None else rs.spec.replicas
-    missing = wanted - len(active)
+    replicas = 1 if rs.spec.replicas is None else rs.spec.replicas
+    missing = replicas - len(active)
     if missing > 0:
         made = EventRecord(rs, "SuccessfulCreate", "Created pod: {name}")
         failed = EventRecord(rs, "FailedCreate", "Error creating: {error}", "Warning")
@@ -87,7 +87,7 @@ def _manage(
         return (), ()
     gone = EventRecord(rs, "SuccessfulDelete", "Deleted pod: {name}")
     failed = EventRecord(rs, "FailedDelete", "Error deleting: {error}", "Warning")
-    chosen = victims(active, min(-missing, _BURST), related=related)
+    chosen = pods_to_delete(active, min(-missing, _BURST), related=related)
     return (), tuple(Delete(POD, pod, done=gone, failed=failed) for pod in chosen)
 
 

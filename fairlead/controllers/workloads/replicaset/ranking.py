@@ -16,7 +16,7 @@ _PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 Rank = tuple[bool, int, bool, int, int, float, int, float, str]
 
 
-def victims(pods: Sequence[Pod], count: int, *, related: Sequence[Pod]) -> list[Pod]:
+def pods_to_delete(pods: Sequence[Pod], count: int, *, related: Sequence[Pod]) -> list[Pod]:
     """Returns the `count` pods to delete. `related` are all pods of the same workload: nodes with many of them lose
     pods first."""
     crowd = Counter(pod.spec.nodeName for pod in related if is_active(pod) and pod.spec.nodeName)
