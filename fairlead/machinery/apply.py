@@ -48,7 +48,7 @@ CLIENT_SIDE = "kubectl"
 """The only manager whose applies read that annotation."""
 _NOTHING = Owned({}, "")
 _MAX_ANNOTATIONS = 256 << 10
-_NOBODYS_METADATA = (
+_UNOWNED_METADATA = (
     "name",
     "namespace",
     "creationTimestamp",
@@ -58,8 +58,8 @@ _NOBODYS_METADATA = (
     "managedFields",
     "resourceVersion",
 )
-NOBODYS_TREE: Tree = {"apiVersion": {}, "kind": {}, "metadata": {name: {} for name in _NOBODYS_METADATA}}
-NOBODYS = field_set(("apiVersion",), ("kind",), ("metadata",), *(("metadata", name) for name in _NOBODYS_METADATA))
+UNOWNED_TREE: Tree = {"apiVersion": {}, "kind": {}, "metadata": {name: {} for name in _UNOWNED_METADATA}}
+UNOWNED = field_set(("apiVersion",), ("kind",), ("metadata",), *(("metadata", name) for name in _UNOWNED_METADATA))
 """Fields set by the server or by the object's address; they never have owners."""
 
 
@@ -75,14 +75,14 @@ class Write:
     ignored: Fields | None = None
     """Fields that this endpoint does not write, such as `status` for the main one."""
 
-    def seen(self, tree: Tree) -> Tree:
+    def writable_part(self, tree: Tree) -> Tree:
         """Returns the tree without the fields that this endpoint ignores."""
         ignored = self.ignored
         if not ignored:
             return tree
         if any(ignored.values()):
-            left: Tree = remove(tree, ignored, self.shape)
-            return left
+            result: Tree = remove(tree, ignored, self.shape)
+            return result
         return {name: value for name, value in tree.items() if f"f:{name}" not in ignored}
 
 
@@ -110,13 +110,13 @@ class Applied:
 
 def track(managed: Managed, old: Tree, new: Tree, write: Write) -> Managed:
     """Returns the owners after an update of `old` to `new`."""
-    return reassign(managed, *differences(write.seen(old), write.seen(new), write.shape), write)
+    return reassign(managed, *differences(write.writable_part(old), write.writable_part(new), write.shape), write)
 
 
 def differences(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
     """Returns the fields that can have owners: first the new or different ones, then the removed ones."""
     changed, removed = compare(old, new, shape)
-    return difference(changed, NOBODYS), difference(removed, NOBODYS)
+    return difference(changed, UNOWNED), difference(removed, UNOWNED)
 
 
 def reassign(managed: Managed, changed: Fields, removed: Fields, write: Write) -> Managed:
@@ -155,11 +155,11 @@ def apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bo
 
 
 def _apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bool) -> Applied:
-    shape, config = write.shape, write.seen(config)
+    shape, config = write.shape, write.writable_part(config)
     this = Owner(APPLY, write.manager, write.subresource, "")
     last = managed.get(this)
-    wanted = difference(fields_of(config, shape), NOBODYS)
-    after = managed | {this: Owned(wanted, write.api_version, last.time if last else "")}
+    desired = difference(fields_of(config, shape), UNOWNED)
+    after = managed | {this: Owned(desired, write.api_version, last.time if last else "")}
     merged = merge(live, config, shape)
     if last is not None and last.fields:
         merged = _prune(merged, after, last.fields, shape)
@@ -171,8 +171,8 @@ def _apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: b
         raise Conflicts(conflicts)
     for owner, owned in others.items():
         after[owner] = owned.losing(conflicts.get(owner, {})).losing(removed)
-    if changed or removed or last is None or last.fields != wanted or last.api_version != write.api_version:
-        after[this] = Owned(wanted, write.api_version, write.time)
+    if changed or removed or last is None or last.fields != desired or last.api_version != write.api_version:
+        after[this] = Owned(desired, write.api_version, write.time)
     return Applied(merged, without_empty(after))
 
 
@@ -182,11 +182,11 @@ def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
     removed."""
     before = with_named(last, shape)
     present = with_named(fields_of(merged, shape), shape)
-    kept = with_named(fields_of(remove(merged, before, shape), shape), shape)
+    remaining = with_named(fields_of(remove(merged, before, shape), shape), shape)
     owned = with_named(all_fields(managed), shape)
-    pruned = remove(merged, difference(present, union(kept, owned)), shape)
-    left = with_named(fields_of(pruned, shape), shape)
-    result: Tree = remove(merged, intersection(difference(present, left), before), shape)
+    pruned = remove(merged, difference(present, union(remaining, owned)), shape)
+    still_present = with_named(fields_of(pruned, shape), shape)
+    result: Tree = remove(merged, intersection(difference(present, still_present), before), shape)
     return result
 
 

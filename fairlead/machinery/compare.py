@@ -29,7 +29,7 @@ def compare(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
     return changed or {}, removed or {}
 
 
-def everything(value: Any, shape: Shape) -> Fields:
+def node_of(value: Any, shape: Shape) -> Fields:
     """Returns the node of a value that was created or removed as a whole."""
     form = shape.form
     if form == "leaf" or not value:
@@ -40,14 +40,14 @@ def everything(value: Any, shape: Shape) -> Fields:
         for name in sorted(value):
             step, known = fields.get(name) or (f"f:{name}", FREE)
             inner = value[name]
-            node[step] = {} if known.form == "leaf" or not inner else everything(inner, known)
+            node[step] = {} if known.form == "leaf" or not inner else node_of(inner, known)
         return node
     if is_list(shape, value):
         item = shape.item or FREE
-        return {SELF: {}, **{step: everything(one, item) for step, one in by_step(value, shape)}}
+        return {SELF: {}, **{step: node_of(one, item) for step, one in by_step(value, shape)}}
     if isinstance(value, dict):
         item = shape.item or FREE
-        return {SELF: {}, **{f"f:{name}": everything(value[name], item) for name in sorted(value)}}
+        return {SELF: {}, **{f"f:{name}": node_of(value[name], item) for name in sorted(value)}}
     return {}
 
 
@@ -76,8 +76,8 @@ def _owned(value: Any, shape: Shape) -> Fields | None:
         items: Fields = {}
         for step, one in by_step(value, shape):
             node = as_member(_owned(one, shape.item or FREE))
-            twin = items.get(step)
-            items[step] = node if twin is None else union({step: twin}, {step: node})[step]
+            duplicate = items.get(step)
+            items[step] = node if duplicate is None else union({step: duplicate}, {step: node})[step]
         return items or None
     return {} if shape.form in ("leaf", "free") else None
 
@@ -105,17 +105,17 @@ def _compare_objects(old: Tree, new: Tree, shape: Shape) -> tuple[Fields | None,
     for name in differing:
         step, known = below(shape, name)
         if name not in old:
-            changed[step] = everything(new[name], known)
+            changed[step] = node_of(new[name], known)
         elif name not in new:
-            removed[step] = everything(old[name], known)
+            removed[step] = node_of(old[name], known)
         elif known.form == "leaf":
             changed[step] = {}
         else:
-            _note(step, _compare(old[name], new[name], known), changed, removed)
+            _record(step, _compare(old[name], new[name], known), changed, removed)
     return changed or None, removed or None
 
 
-def _note(step: str, found: tuple[Fields | None, Fields | None], changed: Fields, removed: Fields) -> None:
+def _record(step: str, found: tuple[Fields | None, Fields | None], changed: Fields, removed: Fields) -> None:
     if found[0] is not None:
         changed[step] = found[0]
     if found[1] is not None:
@@ -140,11 +140,11 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields
         if before == after:
             continue
         if not before:
-            changed[step] = everything(after[0], shape.item or FREE) if len(after) == 1 else {}
+            changed[step] = node_of(after[0], shape.item or FREE) if len(after) == 1 else {}
         elif not after:
-            removed[step] = everything(before[0], shape.item or FREE) if len(before) == 1 else {}
+            removed[step] = node_of(before[0], shape.item or FREE) if len(before) == 1 else {}
         elif len(before) == 1 and len(after) == 1:
-            _note(step, _compare(before[0], after[0], shape.item or FREE), changed, removed)
+            _record(step, _compare(before[0], after[0], shape.item or FREE), changed, removed)
         else:
             changed[step] = {}
     return changed or None, removed or None
@@ -153,7 +153,7 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields
 def _compare_single(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fields | None]:
     before, after, item = shape.step(old), shape.step(new), shape.item or FREE
     if before != after:
-        return {after: everything(new, item)}, {before: everything(old, item)}
+        return {after: node_of(new, item)}, {before: node_of(old, item)}
     changed, removed = _compare(old, new, item)
     return None if changed is None else {after: changed}, None if removed is None else {before: removed}
 

@@ -22,7 +22,7 @@ import msgspec
 from fairlead.machinery.codec import Codec, decoder_of, plain, struct_codec
 from fairlead.machinery.codec import encode as encode
 from fairlead.machinery.kind import Kind, per_kind
-from fairlead.machinery.prune import Pruner, WrongType, members, pairs_hook
+from fairlead.machinery.prune import Pruner, WrongTypeError, members, pairs_hook
 from fairlead.machinery.schema import Schema
 from fairlead.machinery.status import StatusError, bad_request
 from fairlead.machinery.wire import VALUES
@@ -195,7 +195,7 @@ def _decode_slowly(
     pruner = Pruner()
     try:
         fitted = pruner.prune(target.schema, tree)
-    except WrongType as e:
+    except WrongTypeError as e:
         raise _cannot_handle(target, str(e)) from e
     except RecursionError:
         raise _cannot_handle(target, "exceeded max depth") from None

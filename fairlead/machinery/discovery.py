@@ -21,8 +21,8 @@ AGGREGATED_MEDIA_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroup
 
 def wants_aggregated(accept: str) -> bool:
     """Returns whether the `Accept` header of a request for `/api` or `/apis` requests the aggregated form."""
-    wanted = set(AGGREGATED_MEDIA_TYPE.split(";"))
-    return any(wanted <= {part.strip() for part in clause.split(";")} for clause in accept.split(","))
+    parameters = set(AGGREGATED_MEDIA_TYPE.split(";"))
+    return any(parameters <= {part.strip() for part in clause.split(";")} for clause in accept.split(","))
 
 
 def api_versions(server_address: str = "") -> Tree:

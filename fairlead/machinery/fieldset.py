@@ -22,7 +22,7 @@ _RANKS = {"f": 1, "k": 2, "v": 3, "i": 4}
 _MAX_DEPTH = 200
 
 
-class BadFields(ValueError):
+class FieldsError(ValueError):
     """Invalid `fieldsV1` from a client."""
 
 
@@ -85,7 +85,7 @@ def show(path: tuple[str, ...]) -> str:
 def parse_fields(tree: Any) -> Fields:
     """Returns a set from a client in normal form. Raises BadFields."""
     if not isinstance(tree, dict):
-        raise BadFields("a set of fields is an object")
+        raise FieldsError("a set of fields is an object")
     return _ordered(_parse(tree, 0, root=True))
 
 
@@ -188,11 +188,11 @@ def _text(value: Any) -> str:
 
 def _parse(tree: Fields, depth: int, *, root: bool = False) -> Fields:
     if depth > _MAX_DEPTH:
-        raise BadFields("exceeded max depth")
+        raise FieldsError("exceeded max depth")
     parsed: Fields = {}
     for step, node in tree.items():
         if not isinstance(node, dict):
-            raise BadFields(f"the value of {step!r} must be an object")
+            raise FieldsError(f"the value of {step!r} must be an object")
         if step == SELF:
             if not root:
                 parsed[SELF] = {}
@@ -219,7 +219,7 @@ def _parse_step(step: str) -> str:
                 pass
     except (ValueError, RecursionError):
         pass
-    raise BadFields(f"invalid path element {step!r}")
+    raise FieldsError(f"invalid path element {step!r}")
 
 
 def _compact(value: Any) -> str:

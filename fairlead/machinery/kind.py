@@ -228,11 +228,11 @@ class Kind(Generic[T]):
     cached: Literal["object", "metadata", "nothing"] = "metadata"
     """The part of such objects that the controllers' shared informers keep. `nothing` is for kinds with many objects
     and without owners and dependents."""
-    emptied: Literal["first", "", "last"] = ""
+    deletion_turn: Literal["first", "", "last"] = ""
     """The turn of such objects when a namespace is emptied: before all other kinds, or after them."""
     grace_s: Callable[[T, int | None], int] = _no_grace
     """Returns for how many seconds a deleted object stays: `grace_s(obj, gracePeriodSeconds of the request)`."""
-    holds_itself: Callable[[T], bool] = _never
+    blocks_deletion: Callable[[T], bool] = _never
     """Returns whether a deleted object waits for more than the finalizers of its metadata."""
     mark_deleted: Callable[[T], None] = _nothing
     """Changes an object that has been deleted and waits for its finalizers."""

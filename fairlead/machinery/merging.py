@@ -25,26 +25,26 @@ def merge(live: Any, config: Any, shape: Shape) -> Any:
 def _merge_lists(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
     """Returns the configured items in their order; each item that only the live list has stays before the item that it
     preceded."""
-    wanted = [shape.step(one) for one in config]
-    asked, steps = set(wanted), [shape.step(one) for one in live]
-    places: dict[str, int] = {}
+    configured = [shape.step(one) for one in config]
+    wanted_steps, steps = set(configured), [shape.step(one) for one in live]
+    positions: dict[str, int] = {}
     for at, step in enumerate(steps):
         # An item that the list holds twice cannot be merged; the configured item replaces both.
-        places[step] = -1 if step in places else at
-    shared = iter([step for step in wanted if step in places])
+        positions[step] = -1 if step in positions else at
+    shared = iter([step for step in configured if step in positions])
     upcoming = next(shared, None)
     merged: list[Any] = []
     at = 0
-    for step, one in zip(wanted, config, strict=True):
+    for step, one in zip(configured, config, strict=True):
         while at < len(live) and steps[at] != upcoming:
-            if steps[at] not in asked:
+            if steps[at] not in wanted_steps:
                 merged.append(live[at])
             at += 1
-        place = places.get(step, -1)
+        place = positions.get(step, -1)
         merged.append(merge(live[place], one, shape.item or FREE) if place >= 0 else one)
         if step == upcoming:
             upcoming = next(shared, None)
-    return merged + [live[i] for i in range(at, len(live)) if steps[i] not in asked]
+    return merged + [live[i] for i in range(at, len(live)) if steps[i] not in wanted_steps]
 
 
 def remove(value: Any, fields: Fields, shape: Shape, *, keep: tuple[str, ...] = ()) -> Any:

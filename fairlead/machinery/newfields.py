@@ -21,7 +21,7 @@ _WHOLE = '{".":{}'
 _encode = msgspec.json.Encoder().encode
 
 
-class _Hole(NamedTuple):
+class _Placeholder(NamedTuple):
     """A member whose text depends on its value, with the text before it."""
 
     text: str
@@ -30,7 +30,7 @@ class _Hole(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    holes: tuple[_Hole, ...]
+    placeholders: tuple[_Placeholder, ...]
     tail: str
 
 
@@ -46,19 +46,19 @@ def _added(tree: Tree, empty: Tree, shape: Shape, skip: Tree) -> str:
     fresh = tuple(name for name in tree if name not in empty and name not in skip)
     if len(fresh) + len(tree.keys() & skip.keys()) == len(tree):
         return _filled(_plan(shape, fresh, ""), tree).removeprefix(",") if fresh else ""
-    leads = shape.leads()
+    prefixes = shape.prefixes()
     for name in sorted(tree):
-        passed = skip.get(name)
-        if name in skip and not passed:
+        skipped = skip.get(name)
+        if name in skip and not skipped:
             continue
-        lead, known = leads.get(name) or (_lead(name), FREE)
+        prefix, known = prefixes.get(name) or (_prefix(name), FREE)
         if name not in empty:
-            parts.append(lead + _whole(tree[name], known))
+            parts.append(prefix + _whole(tree[name], known))
         elif tree[name] != empty[name]:
             if known.form != "struct":
-                parts.append(lead + _inside(tree[name], known))
-            elif below := _added(tree[name], empty[name], known, passed or {}):
-                parts.append(lead + "{" + below + "}")
+                parts.append(prefix + _inside(tree[name], known))
+            elif below := _added(tree[name], empty[name], known, skipped or {}):
+                parts.append(prefix + "{" + below + "}")
     return ",".join(parts)
 
 
@@ -78,31 +78,36 @@ def _whole(value: Any, shape: Shape) -> str:
     if is_list(shape, value):
         return ",".join([_WHOLE, *(f"{_quote(step)}:{_whole(one, item)}" for step, one in by_step(value, shape))]) + "}"
     if isinstance(value, dict):
-        return ",".join([_WHOLE, *(_lead(name) + _whole(value[name], item) for name in sorted(value))]) + "}"
+        return ",".join([_WHOLE, *(_prefix(name) + _whole(value[name], item) for name in sorted(value))]) + "}"
     return "{}"
 
 
 def _filled(plan: _Plan, value: Tree) -> str:
-    if not plan.holes:
+    if not plan.placeholders:
         return plan.tail
-    return "".join([hole.text + _whole(value[hole.name], hole.shape) for hole in plan.holes]) + plan.tail
+    return (
+        "".join(
+            [placeholder.text + _whole(value[placeholder.name], placeholder.shape) for placeholder in plan.placeholders]
+        )
+        + plan.tail
+    )
 
 
 @functools.lru_cache(maxsize=4096)
 def _plan(shape: Shape, names: tuple[str, ...], begin: str) -> _Plan:
     """Returns the text of a struct with these members. Cached, because many objects have the same members."""
-    leads, holes, text = shape.leads(), [], begin
+    prefixes, placeholders, text = shape.prefixes(), [], begin
     for name in sorted(names):
-        lead, known = leads.get(name) or (_lead(name), FREE)
+        prefix, known = prefixes.get(name) or (_prefix(name), FREE)
         if known.form == "leaf":
-            text += f",{lead}{{}}"
+            text += f",{prefix}{{}}"
         else:
-            holes.append(_Hole(f"{text},{lead}", name, known))
+            placeholders.append(_Placeholder(f"{text},{prefix}", name, known))
             text = ""
-    return _Plan(tuple(holes), text)
+    return _Plan(tuple(placeholders), text)
 
 
-def _lead(name: str) -> str:
+def _prefix(name: str) -> str:
     return _quote("f:" + name) + ":"
 
 

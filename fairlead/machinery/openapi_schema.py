@@ -137,8 +137,8 @@ def object_tree(schema: Schema, names: Names) -> Tree:
         tree["description"] = schema.doc
     if schema.fields:
         tree["properties"] = {f.name: field_schema(f, names) for f in sorted(schema.fields.values(), key=_name)}
-    wanted = sorted(f.name for f in schema.fields.values() if f.marker(Required) is not None)
-    return tree | {"required": wanted} if wanted else tree
+    required = sorted(f.name for f in schema.fields.values() if f.marker(Required) is not None)
+    return tree | {"required": required} if required else tree
 
 
 def _name(field: Field) -> str:

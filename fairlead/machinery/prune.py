@@ -15,7 +15,7 @@ from fairlead.machinery.schema import Schema, TypeInfo
 from fairlead.machinery.wire import bad_value, int_fits
 
 
-class WrongType(Exception):
+class WrongTypeError(Exception):
     """A value that the field's type cannot hold; the text is that of Go's decoder."""
 
 
@@ -50,7 +50,7 @@ class Pruner:
     def prune(self, schema: Schema, tree: Any) -> dict[str, Any]:
         """Returns the tree without nulls and unknown fields. Raises WrongType."""
         if not isinstance(tree, dict):
-            raise WrongType(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{schema.name}")
+            raise WrongTypeError(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{schema.name}")
         return self._struct(schema, tree, _Place("", "", schema.name))
 
     def _struct(self, schema: Schema, tree: dict[str, Any], place: _Place) -> dict[str, Any]:
@@ -117,10 +117,10 @@ class _Place:
     def index(self, suffix: str) -> _Place:
         return _Place(self.path + suffix, self.fields, self.owner)
 
-    def wrong(self, info: TypeInfo, value: Any, *, exact: bool = False) -> WrongType:
+    def wrong(self, info: TypeInfo, value: Any, *, exact: bool = False) -> WrongTypeError:
         found = f"number {value}" if exact else _json_kind(value)
         target = f"{self.owner}.{self.fields}"
-        return WrongType(f"json: cannot unmarshal {found} into Go struct field {target} of type {info.go_name()}")
+        return WrongTypeError(f"json: cannot unmarshal {found} into Go struct field {target} of type {info.go_name()}")
 
 
 def _scalar(info: TypeInfo, value: Any, place: _Place) -> Any:
@@ -146,7 +146,7 @@ def _scalar(info: TypeInfo, value: Any, place: _Place) -> Any:
         raise place.wrong(info, value)
     text = bad_value(info, value)
     if text:
-        raise WrongType(text)
+        raise WrongTypeError(text)
     return value
 
 

@@ -40,7 +40,7 @@ class Shape:
             self.known = _fields(self.type.schema) if self.form == "struct" and self.type and self.type.schema else {}
         return self.known
 
-    def leads(self) -> dict[str, tuple[str, Shape]]:
+    def prefixes(self) -> dict[str, tuple[str, Shape]]:
         """Returns the members of a struct by name: the beginning of the member in a set's text, and the shape."""
         return _leads(self.type.schema) if self.type and self.type.schema else {}
 

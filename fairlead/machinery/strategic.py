@@ -170,11 +170,11 @@ def _merge_list(old: list[Any], patch: list[Any], rule: _List) -> list[Any]:
 
 
 def _merge_items(merged: list[Any], items: list[Tree], rule: _List) -> list[Any]:
-    places = rule.positions(merged)
+    positions = rule.positions(merged)
     for item in items:
-        at = places.get(rule.token(item))
+        at = positions.get(rule.token(item))
         if at is None:
-            places[rule.token(item)] = len(merged)
+            positions[rule.token(item)] = len(merged)
             merged.append(_plain(item))
         else:
             merged[at] = _merge_object(merged[at], item, rule.item)
@@ -195,9 +195,9 @@ def _set_order(merged: Tree, name: str, order: Any, tree: Tree, patch: Tree, rul
     merged[name] = _ordered(items, order, before if isinstance(before, list) else [], rule)
 
 
-def _ordered(items: list[Any], wanted: list[Any], before: list[Any], rule: _List) -> list[Any]:
-    """Returns the items named by `wanted` in its order; each other item stays before the first one that followed it."""
-    rank, place = _ranking(rule, wanted), _ranking(rule, before)
+def _ordered(items: list[Any], order: list[Any], before: list[Any], rule: _List) -> list[Any]:
+    """Returns the items named by `order` in its order; each other item stays before the first one that followed it."""
+    rank, place = _ranking(rule, order), _ranking(rule, before)
     named = sorted((i for i in items if rank(i) >= 0), key=rank)
     others = sorted((i for i in items if rank(i) < 0), key=place)
     result: list[Any] = []
@@ -212,8 +212,8 @@ def _ordered(items: list[Any], wanted: list[Any], before: list[Any], rule: _List
 
 
 def _ranking(rule: _List, items: list[Any]) -> Callable[[Any], int]:
-    places = rule.positions(items)
-    return lambda item: places.get(rule.token(item), -1)
+    positions = rule.positions(items)
+    return lambda item: positions.get(rule.token(item), -1)
 
 
 def _plain(value: Any) -> Any:

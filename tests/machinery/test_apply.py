@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fairlead.machinery.apply import LAST_APPLIED, NOBODYS_TREE, Applied, Conflicts, Write, apply, track
+from fairlead.machinery.apply import LAST_APPLIED, UNOWNED_TREE, Applied, Conflicts, Write, apply, track
 from fairlead.machinery.compare import compare, fields_of
 from fairlead.machinery.conform import problems
 from fairlead.machinery.fieldset import Fields, difference, field_set, paths, show
@@ -447,7 +447,7 @@ def test_arguments_are_left_alone(live: Tree, config: Tree) -> None:
 @given(THINGS)
 def test_the_text_of_a_new_object_is_what_comparing_it_finds(new: Tree) -> None:
     empty: Tree = {"metadata": {}, "spec": {"strategy": {}}, "status": {}}
-    text = text_of_new(new, empty, SHAPE, skip=NOBODYS_TREE)
+    text = text_of_new(new, empty, SHAPE, skip=UNOWNED_TREE)
     managed = track({}, empty, new, by("me", ignored=field_set(("status",))))
     expected = next((found.fields for found in managed.values()), {})
     assert json.loads(text) == expected

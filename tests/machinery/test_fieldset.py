@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.machinery.fieldset import (
-    BadFields,
     Fields,
+    FieldsError,
     difference,
     field_set,
     intersection,
@@ -83,7 +83,7 @@ def test_sets_from_outside_are_brought_into_normal_form(given_: Any, expected: A
     [[], "f:a", {"a": {}}, {"f:a": []}, {"f:a": None}, {"k:x": {}}, {"k:{}": {}}, {"k:[]": {}}, {"i:x": {}}, {"": {}}],
 )
 def test_what_is_no_set_is_refused(bad: Any) -> None:
-    with pytest.raises(BadFields):
+    with pytest.raises(FieldsError):
         parse_fields(bad)
 
 
@@ -92,7 +92,7 @@ def test_a_set_without_an_end_is_refused() -> None:
     deep: Any = {}
     for _ in range(100_000):
         deep = {"f:a": deep}
-    with pytest.raises(BadFields):
+    with pytest.raises(FieldsError):
         parse_fields(deep)
 
 

@@ -2,7 +2,7 @@
 
 Sources: upstream's `rest.BeforeDelete` and `deletionFinalizersForGarbageCollection`. An object is removed at once
 unless the kind has a grace period (`Kind.grace_s`), the object has finalizers, or the kind delays removal
-(`Kind.holds_itself`).
+(`Kind.blocks_deletion`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Ins
     if grace_s:
         _set_grace(meta, grace_s, asked=options.gracePeriodSeconds is not None, now=now)
     _set_finalizers(meta, options)
-    waits = bool(meta.finalizers) or kind.holds_itself(obj)
+    waits = bool(meta.finalizers) or kind.blocks_deletion(obj)
     if not grace_s and waits:
         _mark_immediate(meta, now)
         kind.mark_deleted(obj)
@@ -52,7 +52,7 @@ def can_be_removed(kind: Kind[Any], obj: Any) -> bool:
     meta: ObjectMeta = obj.metadata
     if meta.deletionTimestamp is None or meta.finalizers or meta.deletionGracePeriodSeconds:
         return False
-    return not kind.holds_itself(obj)
+    return not kind.blocks_deletion(obj)
 
 
 def _set_grace(meta: ObjectMeta, grace_s: int, *, asked: bool, now: Instant) -> None:

@@ -18,9 +18,9 @@ import msgspec
 from fairlead.api.meta.types import ManagedFieldsEntry
 from fairlead.apiserver.registry.prepare import KEPT_BY_PARTS
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.apply import NOBODYS_TREE, Write, differences, reassign
+from fairlead.machinery.apply import UNOWNED_TREE, Write, differences, reassign
 from fairlead.machinery.decode import to_tree
-from fairlead.machinery.fieldset import BadFields, Fields, field_set, parse_fields
+from fairlead.machinery.fieldset import Fields, FieldsError, field_set, parse_fields
 from fairlead.machinery.kind import Kind, per_kind
 from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
 from fairlead.machinery.merging import remove
@@ -46,7 +46,7 @@ def track_create(kind: Kind[Any], obj: Any, manager: str, *, now: Instant) -> No
     tree = to_tree(obj)
     if kind.status:
         tree.pop("status", None)
-    text = text_of_new(tree, _empty(kind), shape_of(kind), skip=NOBODYS_TREE)
+    text = text_of_new(tree, _empty(kind), shape_of(kind), skip=UNOWNED_TREE)
     if text == "{}":
         return
     obj.metadata.managedFields = [
@@ -154,7 +154,7 @@ def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True)
         try:
             text = bytes(entry.fieldsV1)
             fields = _stored_fields(text) if trusted else parse_fields(_decode(text))
-        except (BadFields, msgspec.MsgspecError, RecursionError):
+        except (FieldsError, msgspec.MsgspecError, RecursionError):
             return None
         who = owner(entry.operation, entry.manager, entry.subresource, entry.apiVersion)
         found[who] = Owned(fields, entry.apiVersion, entry.time or "", entry.fieldsV1 if trusted else None)

@@ -87,7 +87,7 @@ NAMESPACE = Kind(
     undeletable=dict.fromkeys(_UNDELETABLE, "this namespace may not be deleted"),
     subresources=(Subresource("finalize", GroupVersionKind("", "v1", "Namespace"), ("update",), foreign=False),),
     verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
-    holds_itself=lambda namespace: bool(namespace.spec.finalizers),
+    blocks_deletion=lambda namespace: bool(namespace.spec.finalizers),
     mark_deleted=_mark_deleted,
     singular="namespace",
     short_names=("ns",),

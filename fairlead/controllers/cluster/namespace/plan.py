@@ -1,8 +1,8 @@
 """Decides what to do about a terminating namespace, given its remaining objects.
 
-What must stay true: Pods are deleted first (`Kind.emptied`), and nothing else is deleted while a Pod remains, so that
-Pods have all they need while they terminate (KEP-5080, OrderedNamespaceDeletion). Events go last, because deletions
-record Events.
+What must stay true: Pods are deleted first (`Kind.deletion_turn`), and nothing else is deleted while a Pod remains, so
+that Pods have all they need while they terminate (KEP-5080, OrderedNamespaceDeletion). Events go last, because
+deletions record Events.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Remains:
 def kinds_to_delete(remains: Sequence[Remains]) -> list[Kind[Any]]:
     """Returns the kinds to delete now, in order."""
     fresh = [r.kind for r in _in_turn(remains) if any(not o.deletionTimestamp for o in r.objects)]
-    return sorted(fresh, key=lambda kind: (kind.emptied == "last", kind.resource))
+    return sorted(fresh, key=lambda kind: (kind.deletion_turn == "last", kind.resource))
 
 
 def reconcile(namespace: Namespace, remains: Sequence[Remains], failures: Sequence[str], *, now: Instant) -> Plan:
@@ -66,7 +66,7 @@ def is_ours(namespace: Namespace) -> bool:
 
 
 def _in_turn(remains: Sequence[Remains]) -> Sequence[Remains]:
-    return [r for r in remains if r.kind.emptied == "first"] or remains
+    return [r for r in remains if r.kind.deletion_turn == "first"] or remains
 
 
 def _finalize(namespace: Namespace) -> Call:
