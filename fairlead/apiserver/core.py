@@ -1,7 +1,7 @@
-"""The server without its edges: `handle` takes every request along the same way, whatever carried it.
+"""The server without its edges: `handle` processes every request in the same steps, for any transport.
 
-The way: `RequestInfo` -> authorizers -> body -> `Target` -> registry, or the paths that are not about objects. The
-edges know the user already (`auth.authentication`); admission is part of the registry's writes.
+The steps: `RequestInfo` -> authorizers -> body -> `Target` -> registry, or the handler of paths that are not about
+objects. The edges have authenticated the user (`auth.authentication`); admission is part of the registry's writes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Core:
         self._log = log
 
     async def handle(self, request: Request, info: RequestInfo, user: User, *, read: ReadBody | None = None) -> Outcome:
-        """Answers; errors come back as Status objects and never as exceptions. `read` fetches a body that is still to
-        come: that of a request that is not allowed is never read."""
+        """Answers a request; errors become Status objects and are never raised. `read` reads the body; it is not
+        called if the request is forbidden."""
         started = self._clock.monotonic()
         target: Target | None = None
         context = RequestContext(user, info)

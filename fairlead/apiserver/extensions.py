@@ -1,4 +1,4 @@
-"""Additions to the way of a request; each field says when its list is asked."""
+"""Additional authenticators, admission plug-ins and authorizers; each field says when it is called."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fairlead.apiserver.auth.authorization import Authorizer
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extensions:
     authenticators: tuple[Authenticator, ...] = ()
-    """Asked before certificates and tokens."""
+    """Called before the authenticators of certificates and tokens."""
     plugins: tuple[AdmissionPlugin, ...] = ()
     """Admission plug-ins, called after the built-in ones."""
     authorizers: tuple[Authorizer, ...] = ()
-    """Asked before the built-in ones, which allow every known user everything."""
+    """Called before the built-in ones, which allow every authenticated user everything."""

@@ -1,7 +1,7 @@
 """The TLS edge: aiohttp's low-level server around the core.
 
-No application, router or middleware: a request goes straight to `Core.handle`. Who the client is comes from its
-certificate, read once a connection. Answers without an end are `streaming`'s.
+No application, router or middleware: a request goes straight to `Core.handle`. The client certificate names the user
+and is read once for each connection. `streaming` sends responses without an end.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from fairlead.runtime.serving import Handler, HttpServer
 
 _SHUTDOWN_S = 0.5
 _BODY_S = 60.0
-"""For the whole body, as upstream's limit for a request that is not long-running."""
+"""Seconds for the whole body: upstream's limit for a request that is not long-running."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class _Connection(Handler):
-    """One client connection, and who its certificate says it is."""
+    """One client connection, and the user that its certificate names."""
 
     __slots__ = ("user",)
 
@@ -61,7 +61,7 @@ class _Connection(Handler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What is no HTTP is its sender's affair: a Status for it, and nothing in our log."""
+        """Answers malformed HTTP with a Status and does not log it."""
         if status == 500 or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         reason = "BadRequest" if status == 400 else ""
@@ -81,7 +81,7 @@ class HttpEdge:
         self._server: HttpServer | None = None
 
     async def start(self, socks: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
-        """Serves on sockets that already listen; returns when it does."""
+        """Serves on sockets that already listen; returns as soon as it serves."""
         if context is not None:
             context.set_alpn_protocols(["http/1.1"])
         manager = web.Server(self._answer, request_factory=_make_request, handler_cancellation=True)

@@ -1,4 +1,4 @@
-"""The in-process transport: a component in the same process calls the core, without bytes on a wire."""
+"""The in-process transport: a component in the same process calls the core without a socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairlead.runtime.transport import Request, Response, decode_status_error
 
 
 class LocalTransport:
-    """Implements `Transport` for one user."""
+    """Calls the core as one user. Implements `Transport`."""
 
     def __init__(self, core: Core, user: User) -> None:
         self._core = core

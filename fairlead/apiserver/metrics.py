@@ -1,4 +1,4 @@
-"""Counters of the API server, under upstream's names."""
+"""Metrics of the API server, under upstream's names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Metrics:
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._long: dict[tuple[str, str], int] = {}
         self.gauges: dict[str, Callable[[], Mapping[str, float]]] = {}
-        """Read when the metrics are: metric name -> {value of its label `resource`: number}."""
+        """Called by each `render`: metric name -> {value of its label `resource`: number}."""
 
     def observe(self, verb: str, resource: str, code: int, seconds: float) -> None:
         """Counts an answered request."""
@@ -31,7 +31,7 @@ class Metrics:
         histogram.add(seconds)
 
     def opened(self, verb: str, resource: str, by: int) -> None:
-        """Counts the beginning (+1) or the end (-1) of a long-running request."""
+        """Counts the start (+1) or the end (-1) of a long-running request."""
         self._long[(verb, resource)] = self._long.get((verb, resource), 0) + by
 
     def render(self) -> bytes:
@@ -67,7 +67,7 @@ _COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOL
 
 
 def labels_of(info: RequestInfo | None, method: str) -> tuple[str, str]:
-    """Returns the labels `verb` and `resource` of a request; without `info` it is not about a resource."""
+    """Returns the labels `verb` and `resource` of a request; `info` is None if the request is not about a resource."""
     if info is None:
         return method, ""
     return _COLLECTIONS.get(info.verb) or method, info.resource

@@ -1,4 +1,4 @@
-"""The values that pass between the edges and the core: who asks, and what comes back."""
+"""The values that pass between the edges and the core: the user, the request's context and the outcome."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.runtime.client import Response
 
 _MAX_WARNINGS, _MAX_WARNING = 4096, 256
-"""Characters of all warnings of an answer, and of each where they are more: upstream's limits."""
+"""Upstream's limits, in characters: all warnings of a response together, and each warning if the total is exceeded."""
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who makes a request."""
+    """The user that makes a request."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -31,17 +31,17 @@ SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 
 
 class RequestContext(msgspec.Struct):
-    """One request on its way through the server: who asks for what, and what was noted about it on the way."""
+    """One request on its way through the server: user, meaning, warnings and audit annotations."""
 
     user: User
     info: RequestInfo
     warnings: list[str] = []
     """Texts for `Warning` headers."""
     annotations: dict[str, str] = {}
-    """What admission plug-ins add to the request's audit record."""
+    """Annotations that admission plug-ins add to the request's audit record."""
 
     def warn(self, *texts: str) -> None:
-        """Adds warnings, each text once."""
+        """Adds warnings; a text that is present already is skipped."""
         for text in texts:
             if text not in self.warnings:
                 self.warnings.append(text)
@@ -52,34 +52,34 @@ class RequestContext(msgspec.Struct):
 
 
 def internal() -> RequestContext:
-    """Returns the context of a write that the server makes on its own behalf."""
+    """Returns the context of the server's internal writes."""
     return RequestContext(SYSTEM, RequestInfo(method="", path="", verb=""))
 
 
 class Stream(Protocol):
-    """An answer without an end in sight: 200, then whatever `next` brings until it is empty."""
+    """A response of status 200 without a fixed end: `next` returns its pieces until it returns none."""
 
     @property
     def headers(self) -> Mapping[str, str]: ...
 
     async def next(self) -> Sequence[bytes]:
-        """The pieces ready to be sent, at least one; none when the stream has ended."""
+        """Waits for pieces and returns them, at least one; returns none when the stream has ended."""
         ...
 
     def close(self) -> None:
-        """The reader went away."""
+        """Ends the stream after the client has disconnected."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Pass the request on to this address, body and all, and its answer back."""
+    """The request is to be forwarded to this address with its body, and the response returned."""
 
     scheme: str
     host: str
     port: int
     is_node: bool = False
-    """It is a node's kubelet API: show our client certificate."""
+    """The backend is a node's kubelet API, which demands our client certificate."""
 
     @property
     def authority(self) -> str:
@@ -88,7 +88,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """Carry on in another protocol with this path of a node's kubelet API: exec, attach, port-forward."""
+    """The connection is to be upgraded and joined to this path of a node's kubelet API: exec, attach, port-forward."""
 
     to: Forward
     path: str
@@ -102,13 +102,13 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 
 def with_warnings(response: Response, warnings: Sequence[str]) -> Response:
-    """Returns the answer with its warnings: in one header, separated by commas (RFC 9110, 5.3)."""
+    """Returns the response with its warnings in one header, separated by commas (RFC 9110, 5.3)."""
     lines = ", ".join(f'299 - "{text}"' for text in _bounded([_quoted(text) for text in warnings]))
     return Response(response.status, response.body, {**response.headers, "warning": lines})
 
 
 def _bounded(texts: Sequence[str]) -> list[str]:
-    """As many as a header may hold, shortened if need be: clients refuse to read endless ones."""
+    """Returns as many texts as the limits allow, shortened if necessary: clients refuse very large headers."""
     if sum(map(len, texts)) <= _MAX_WARNINGS:
         return list(texts)
     short = [text[:_MAX_WARNING].rstrip("\\") for text in texts]
@@ -116,6 +116,7 @@ def _bounded(texts: Sequence[str]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """Without what no header may carry; a warning repeats what the client sent."""
+    """Returns the text quoted and without characters that are illegal in a header; a warning repeats the client's
+    input."""
     visible = "".join(c if c.isprintable() else " " for c in text)
     return visible.replace("\\", "\\\\").replace('"', '\\"')

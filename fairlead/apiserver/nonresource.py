@@ -1,4 +1,4 @@
-"""Everything the server answers that is not about objects: health, version, discovery, OpenAPI, metrics, reviews."""
+"""Answers every request that is not about objects: health, version, discovery, OpenAPI, metrics, reviews."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NonResourceHandler:
         scheme.subscribe(self)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`: the documents are built anew when next asked for."""
+        """Implements `Subscriber`. The documents are rebuilt at their next request."""
         self._made.clear()
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
@@ -48,7 +48,7 @@ class NonResourceHandler:
         self._made.clear()
 
     async def handle(self, request: Request, user: User) -> Outcome:
-        """Raises StatusError 404, 405."""
+        """Answers the request. Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
         if request.method == "POST" and path in self._reviews:
             wanted_form(request.headers.get("accept", ""), tables=False)
@@ -75,14 +75,14 @@ class NonResourceHandler:
         return path.startswith(_HEALTH) or path == "/metrics" or self._document(path) is not None
 
     def _document(self, path: str) -> bytes | None:
-        """Returns a document, which is built when first asked for and kept until the kinds change."""
+        """Returns a document, which is built at its first request and cached until the kinds change."""
         found = self._made.get(path)
         if found is None and (found := self._make(path)) is not None:
             self._made[path] = found
         return found
 
     def _make(self, path: str) -> bytes | None:
-        from fairlead.machinery import discovery, openapi  # when first asked: not needed to be ready
+        from fairlead.machinery import discovery, openapi  # imported on demand: not needed to become ready
 
         parts = path.strip("/").split("/")
         match parts:
@@ -118,7 +118,7 @@ class NonResourceHandler:
         return sorted({kind.api_version for kind in self._kinds})
 
     def _aggregated(self, path: str, request: Request) -> Response | None:
-        """Both halves of discovery in one document each, for clients that ask for it."""
+        """Returns group and resource discovery in one document if the client accepts it, else None."""
         from fairlead.machinery import discovery
 
         if not discovery.wants_aggregated(request.headers.get("accept", "")):

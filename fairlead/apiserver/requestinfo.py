@@ -1,10 +1,10 @@
 """RequestInfo: the meaning of a request, parsed once from its method, path and query.
 
-What must stay true: no other module takes a request's path apart; authorization, admission, dispatch, metrics and
-proxying read this value. It is syntax only: whether the resource exists is asked later (`watchcache.target`).
+What must stay true: no other module parses a request's path; authorization, admission, dispatch, metrics and proxying
+read this value. It is syntax only: `watchcache.target` checks later if the resource exists.
 
-Source: names and meaning of the fields are those of upstream's `RequestInfo`; `connect` is not a verb: exec
-is `create` or `get` of `pods/exec`, so that rules can tell the two apart.
+Source: names and meaning of the fields are those of upstream's `RequestInfo`; `connect` is not a verb: exec is
+`create` or `get` of `pods/exec`, so that rules can tell the two apart.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from fairlead.machinery.status import StatusError
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OF_NAMESPACES = frozenset({"status", "finalize"})
-"""The subresources of a namespace; any other word after its name is a resource inside the namespace."""
+"""The subresources of a namespace; any other word after a namespace's name is a resource in the namespace."""
 _WITH_SELECTORS = frozenset({"list", "watch", "deletecollection"})
 
 
 class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One request: of a resource if `is_resource_request`, otherwise of `path` alone."""
+    """One request: about a resource if `is_resource_request`, otherwise about `path` alone."""
 
     method: str
     path: str
     verb: str
-    """A resource request has `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or an
-    empty verb for a method without a meaning; other requests have the method in lower case."""
+    """The verb `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection` of a resource
+    request, "" if its method has no meaning; the method in lower case for other requests."""
     is_resource_request: bool = False
     api_group: str = ""
     api_version: str = ""
     namespace: str = ""
-    """Also of a request for the namespace itself."""
+    """Also set if the request is about the namespace itself."""
     resource: str = ""
     name: str = ""
-    """Also the one that a list or watch selects by `metadata.name`."""
+    """Also set if a list or watch selects one name by `metadata.name`."""
     subresource: str = ""
     parts: tuple[str, ...] = ()
-    """The pieces of the path from the resource on, also those behind a subresource: a path to be proxied."""
+    """The segments of the path from the resource on, including those after a subresource (a path to be proxied)."""
     field_selector: str = ""
     label_selector: str = ""
 
@@ -53,12 +53,12 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def is_of_namespace(self) -> bool:
-        """Returns whether `namespace` is the object itself, and not the place of another object."""
+        """Returns whether `namespace` is the object itself, and not the namespace of another object."""
         return self.resource == "namespaces" and self.path.count("/namespaces/") == 1
 
     @property
     def proxied_from(self) -> int:
-        """Returns where in `path.split("/")` the path behind a `proxy` subresource begins; 0 for other requests."""
+        """Returns the index in `path.split("/")` of the path after a `proxy` subresource; 0 for other requests."""
         if self.subresource != "proxy":
             return 0
         inside = 2 if self.namespace and not self.is_of_namespace else 0
@@ -66,7 +66,7 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
-    """Returns what the request asks for; a path without meaning is a request of that path."""
+    """Returns the meaning of a request; an unknown path becomes a request about that path alone."""
     pieces = path.split("/")
     group, version, rest = _api_pieces(pieces)
     if not rest:
@@ -106,7 +106,7 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
 
 
 def _api_pieces(pieces: list[str]) -> tuple[str, str, list[str]]:
-    """Returns group, version and what is behind them; nothing behind them if no resource is named."""
+    """Returns group, version and the segments after them; no segments if the path names no resource."""
     if len(pieces) > 3 and pieces[1] == "api":
         group, version, rest = "", pieces[2], pieces[3:]
     elif len(pieces) > 4 and pieces[1] == "apis":
@@ -119,12 +119,12 @@ def _api_pieces(pieces: list[str]) -> tuple[str, str, list[str]]:
 
 
 def _selected_name(query: Mapping[str, str]) -> str:
-    """Returns the one name that a list or watch is restricted to, if any."""
+    """Returns the single name that a list or watch is restricted to, or ""."""
     text = query.get("fieldSelector", "") if query else ""
     if "metadata.name" not in text:
         return ""
     try:
         name = parse_field_selector(text).exact("metadata.name") or ""
     except StatusError:
-        return ""  # the verb refuses the selector and says why
+        return ""  # the verb refuses the selector and gives the reason
     return "" if path_segment(name) else name

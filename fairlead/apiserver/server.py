@@ -1,4 +1,4 @@
-"""The API server put together: `start`, then `transport` in the process and `serve` on sockets, then `stop`."""
+"""Builds the API server: `start`, then `transport` in the process and `serve` on sockets, then `stop`."""
 
 from __future__ import annotations
 
@@ -121,13 +121,14 @@ class ApiServer:
         self._edge = HttpEdge(self._core, self._authenticators, self._kubelet)
 
     async def start(self) -> None:
-        """Reads the store and writes what every cluster has; from here on the in-process transport works."""
+        """Reads the store and creates the objects that every cluster has; afterwards the in-process transport
+        works."""
         await self._resources.load()
         self._allocator.follow(self._resources)
         try:
             await self._bootstrap.run(self._settings, self._allocator.first_address)
         except StatusError as error:
-            # Such as the Service `kubernetes` deleted, and every ServiceCIDR too: tried again for as long as it takes.
+            # For example the Service `kubernetes` and every ServiceCIDR are deleted. The bootstrap loop tries again.
             self._log.error("cannot create what every cluster has", error=str(error))
         await self._cidrs.sync()
         await self._nursery.__aenter__()
@@ -145,15 +146,15 @@ class ApiServer:
         await self._bootstrap.keep(self._settings, self._allocator.first_address)
 
     def transport(self, user: User = SYSTEM) -> Transport:
-        """The server without a wire, for components in its process."""
+        """Returns an in-process transport for components of the same process."""
         return LocalTransport(self._core, user)
 
     async def serve(self, socks: Sequence[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
-        """Serves on listening sockets; returns as soon as it does."""
+        """Serves on listening sockets; returns as soon as it serves."""
         await self._edge.start(socks, ssl_context)
 
     async def stop(self) -> None:
-        """Ends all watches and connections. The store belongs to whoever opened it."""
+        """Ends all watches and connections. The caller closes the store."""
         self._watches.stop()
         self._resources.stop()
         await self._edge.stop()

@@ -1,4 +1,4 @@
-"""What the API server is told at start."""
+"""The settings of the API server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GIT_VERSION = "v1.36.0+fairlead"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     advertise_address: str
-    """Where Pods reach this server: the endpoint of the Service `kubernetes`."""
+    """Address at which Pods reach this server: the endpoint of the Service `kubernetes`."""
     advertise_port: int = 6443
     service_cidr: str = str(SERVICE_CIDR)
-    """One range, or one of each family with a comma between: the first is the cluster's own family."""
+    """One range, or one of each family separated by a comma: the first is the cluster's primary family."""
     node_port_range: tuple[int, int] = (30000, 32767)
-    """Both included."""
+    """First and last port, both included."""
     sa_key: bytes
     """HMAC key of service-account tokens."""
     ca_pem: str = ""

@@ -1,11 +1,11 @@
-"""Answers without an end, on their way out: watches, and logs that are followed.
+"""Sends responses without an end: watches, and followed logs.
 
-What must stay true: the first event after a pause leaves at once, and order is kept. After a write a stream rests,
-and what comes meanwhile goes out together, because to encrypt and send a few bytes costs more than everything else
-about an event. It rests the longer the more it just wrote, and the more streams there are that just wrote: a stream
-that is told something now and then hardly waits, one that is told of a thousand changes a second is written to fifty
-times, and fifty streams together are written to no oftener than a few. A watcher that was dropped for being
-slow has its connection cut, since it may never read its end.
+What must stay true: the first event after a pause leaves at once, and order is preserved. After each write a stream
+rests, and events that arrive meanwhile are sent together, because encrypting and sending a few bytes costs more than
+everything else about an event. The rest grows with the number of events just written, and with the number of streams
+that are resting: a stream with rare events hardly waits; a stream with a thousand changes a second is written about
+fifty times a second; fifty busy streams together are written no more often than a few. If a slow watcher is dropped,
+its connection is closed, because it may never read the end of the stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _MOST_S = 0.02
 
 
 def rest_s(events: int, resting: int) -> float:
-    """How long a stream rests that was just sent so many events, where so many streams rest, itself among them."""
+    """Returns how many seconds a stream rests after a write of `events`; `resting` streams rest now, this one
+    included."""
     return min(max(events * _EVENT_S, resting * _STREAM_S), _MOST_S)
 
 
@@ -33,7 +34,7 @@ class Pace:
         self._resting = 0
 
     async def rest(self, events: int) -> None:
-        """After a write of so many."""
+        """Rests after a write of so many events."""
         self._resting += 1
         try:
             await asyncio.sleep(rest_s(events, self._resting))
@@ -53,13 +54,13 @@ async def send_stream(request: web.BaseRequest, stream: Stream, pace: Pace) -> w
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             if transport is None or transport.is_closing():
                 break
-            # A chunk of the answer's body, past aiohttp: its way there is four calls and two copies long.
+            # One chunk, written past aiohttp, whose own path takes four calls and two copies.
             transport.write(b"%x\r\n%b\r\n" % (len(data), data))
             await request.writer.drain()
             await pace.rest(len(pieces))
         await response.write_eof()
     except ConnectionError:
-        pass  # the reader went away; there is nobody to tell
+        pass  # the client disconnected
     finally:
         stream.close()
     return response

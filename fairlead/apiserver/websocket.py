@@ -1,7 +1,7 @@
-"""Watches and Pod logs over WebSocket: a message for each event, or for each piece of a log.
+"""Watches and Pod logs over WebSocket: one message for each event, or for each piece of a log.
 
-The client has nothing to say; when it closes the connection, the stream ends. Events are text messages, because they
-are JSON. A log begins with an empty message, by which the client sees that the connection stands.
+Messages of the client are ignored; when it closes the connection, the stream ends. Events are text messages, because
+they are JSON. A log begins with an empty message, which tells the client that the connection is established.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fairlead.base.tasks import Nursery
 from fairlead.machinery.status import StatusError, bad_request
 
 _MAX_MESSAGE = 64 << 10
-"""Bytes of a client's message, which is dropped."""
+"""Largest message of a client in bytes; its content is ignored."""
 _GONE = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 
 
@@ -69,7 +69,7 @@ async def _send(ws: web.WebSocketResponse, stream: Stream, pace: Pace) -> None:
                     await _send_piece(ws, piece, encoded=encoded)
             await pace.rest(len(pieces))
     except ConnectionError:
-        return  # the client went away
+        return  # the client disconnected
 
 
 async def _send_piece(ws: web.WebSocketResponse, piece: bytes, *, encoded: bool) -> None:

@@ -1,4 +1,4 @@
-"""The real kubectl against an API server on a memory store: a loopback port, certificates made for the day.
+"""The real kubectl against an API server on a memory store: a loopback port, and certificates made for the session.
 
 The server's clock stands still, so that every AGE is `0s` and output can be compared byte by byte.
 """
@@ -66,7 +66,7 @@ class Kubectl:
         )
 
     def __call__(self, *arguments: str, stdin: str = "", namespace: str = "default") -> str:
-        """What it prints; it must succeed."""
+        """Returns the output; the command must succeed."""
         done = self.run(*arguments, stdin=stdin, namespace=namespace)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -77,7 +77,7 @@ class Kubectl:
 
 
 def _serve(folder: Path, sock: socket.socket, up: threading.Event, loop: asyncio.AbstractEventLoop) -> None:
-    """The life of the server, in a thread of its own."""
+    """Runs the server in a thread."""
 
     async def main() -> None:
         api = await start()

@@ -1,4 +1,4 @@
-"""An API server on a memory store and a clock that stands still, spoken to without a wire."""
+"""An API server on a memory store with a frozen clock, called without sockets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Api:
 
     @property
     def revision(self) -> int:
-        """Of the state that the server shows."""
+        """The revision of the server's state."""
         return self.server._resources.revision
 
     @property
@@ -54,13 +54,13 @@ class Api:
     async def call(
         self, method: str, path: str, body: Any = None, *, query: dict[str, str] | None = None, **headers: str
     ) -> Response:
-        """Any request; `body` is a JSON tree or bytes; header names with `_` for `-`."""
+        """Sends a request; `body` is a JSON tree or bytes; header names have `_` for `-`."""
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         sent = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
         return await self.server.transport(self.user).request(Request(method, path, query or {}, sent, data))
 
     async def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Tree:
-        """The answer's tree; StatusError where it is an error."""
+        """Returns the response's tree. Raises StatusError for an error."""
         response = await self.call(method, path, body, **more)
         if response.status >= 400:
             raise decode_status_error(response.status, response.body)
@@ -68,7 +68,7 @@ class Api:
         return tree
 
     async def error(self, method: str, path: str, body: Any = None, **more: Any) -> StatusError:
-        """The error that the request must be answered with."""
+        """Returns the error of a request that must fail."""
         response = await self.call(method, path, body, **more)
         assert response.status >= 400, response.body
         return decode_status_error(response.status, response.body)
@@ -81,12 +81,12 @@ class Api:
 
 
 async def handle(server: ApiServer, request: Request, user: User = SYSTEM) -> Outcome:
-    """The answer as the server's edges get it: a stream stays one."""
+    """Returns the outcome as the server's edges get it: a stream is not read."""
     return await server._core.handle(request, request_info(request.method, request.path, request.query), user)
 
 
 async def events(stream: Stream, count: int) -> list[Tree]:
-    """The next so many events of a watch, which must be there or come without help."""
+    """Returns the next `count` events of a watch; they must be present or arrive without further action."""
     found: list[Tree] = []
     while len(found) < count:
         pieces = await asyncio.wait_for(stream.next(), 2)
@@ -101,7 +101,7 @@ def brief(found: list[Tree]) -> list[tuple[str, str]]:
 
 
 async def start(store: Store | None = None, **overrides: Any) -> Api:
-    """A started server with the default namespace's service account."""
+    """Returns a started server with the default namespace's service account."""
     clock, rng = FakeClock(), random.Random(7)
     store = store or MemoryStore()
     scheme = built_in()
@@ -115,7 +115,7 @@ async def start(store: Store | None = None, **overrides: Any) -> Api:
 
 
 def story(test: Callable[[Api], Awaitable[None]]) -> Callable[[], None]:
-    """Makes a coroutine over a fresh server a test."""
+    """Makes a test of a coroutine that takes a fresh server."""
 
     def run() -> None:
         async def main() -> None:

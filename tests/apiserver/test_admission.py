@@ -1,4 +1,4 @@
-"""Admission plug-ins that change objects, refuse them, or only look on."""
+"""Admission plug-ins that change objects, refuse them, or only observe."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HEADERS = {"connection": "upgrade", "upgrade": "websocket"}
 
 @dataclass(frozen=True)
 class Seen:
-    """One question to a plug-in; `step` is `admit` or `validate`."""
+    """One call of a plug-in; `step` is `admit` or `validate`."""
 
     step: str
     operation: str
@@ -56,7 +56,7 @@ class Seen:
 
 @dataclass
 class Looks(AdmissionPlugin):
-    """Notes all it is asked, may change it, and refuses what it is told to."""
+    """A plug-in that records its calls, may change the object, and refuses configured steps."""
 
     name = "Looks"
     seen: list[Seen] = field(default_factory=list)
@@ -88,7 +88,7 @@ Story = Callable[[Api, Looks], Awaitable[None]]
 
 
 def looked_on(story: Story) -> Callable[[], None]:
-    """Makes a coroutine over a server with such a plug-in, spoken to by alice, a test."""
+    """Makes a test of a coroutine that takes a server with such a plug-in, as the user alice."""
 
     def run() -> None:
         async def main() -> None:
@@ -118,7 +118,7 @@ def looked_on(story: Story) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Write:
-    """A request, and the operation, kind, subresource and name that a plug-in is to see."""
+    """A request, and the operation, kind, subresource and name that a plug-in must see."""
 
     method: str
     path: str
@@ -390,7 +390,7 @@ async def test_a_delete_shows_the_object_that_goes_and_each_of_a_collection(api:
 
 
 class Races(Looks):
-    """Lets another client write between its decision and the write."""
+    """A plug-in that lets another client write between its decision and the write."""
 
     other: Api | None = None
 

@@ -1,4 +1,4 @@
-"""The seam of allocation: what a write took is kept if it happened, and given back if it did not."""
+"""The interface of allocation: the numbers of a write are confirmed if it happened, and released if it did not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ConfigMap = CONFIG_MAP.type
 
 @dataclass
 class Number:
-    """A reservation that asks another server for everything."""
+    """A reservation that calls another server for every step."""
 
     log: list[str]
     kept: bool = False
@@ -65,7 +65,7 @@ class Numbers:
 
 
 class Held(MemoryStore):
-    """A store whose next write waits until it may go on, or fails."""
+    """A store whose next write waits until it is released, or fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def _store_error() -> Exception:
 
 
 def cancelled(*, fails: bool) -> list[str]:
-    """Cancels a writer whose write is under way, which then succeeds or fails; returns what became of the number."""
+    """Cancels a writer during its write, which then succeeds or fails; returns the calls of its reservation."""
 
     async def main() -> list[str]:
         writer, numbers, resource, store = await wired()

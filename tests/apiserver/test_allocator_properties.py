@@ -1,4 +1,4 @@
-"""Whatever happens to Services, the pools hold exactly what the stored ones hold."""
+"""After any changes of Services, the pools hold exactly the numbers of the stored ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 
 
 class Faulty(MemoryStore):
-    """Some writes fail, some come late."""
+    """A store in which some writes fail and some are late."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Faulty(MemoryStore):
 
 
 async def step(api: Api, rng: random.Random) -> None:
-    """One thing that clients do; whether it is refused does not matter here."""
+    """Runs one random action of a client; a refusal is ignored."""
     name, type = f"s{rng.randrange(8)}", rng.choice(TYPES)
     spec: dict[str, object] = {"type": type, "externalName": "x.example"} if type == "ExternalName" else {"type": type}
     if rng.random() < 0.3 and type != "ExternalName":

@@ -1,4 +1,4 @@
-"""Server-side apply over HTTP, and the owners that every other write leaves behind."""
+"""Server-side apply over HTTP, and the owners that other writes record."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ async def test_openapi_lists_apply_and_the_keys_of_lists(api: Api) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.conversion is None], ids=lambda kind: kind.kind)
 def test_every_kind_can_be_applied(kind: Kind[Any]) -> None:
-    """Its metadata at least; a kind that needs more says so with a 422 and not with a crash."""
+    """Applies at least metadata; a kind that needs more answers 422 and does not crash."""
 
     @story
     async def test(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""The TLS edge among hostile and clumsy clients: what they send, leave out or hold back never hurts the others."""
+"""The TLS edge with hostile and faulty clients: they never disturb other clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 async def answer_to(at: Edge, data: bytes, *, name: str | None = "admin") -> tuple[int, dict[str, object]]:
-    """The first answer to raw bytes: its status and its Status object."""
+    """Returns the first response to raw bytes: its status and its Status object."""
     port = int(at.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_tls(at.folder, name))
     try:
@@ -96,7 +96,7 @@ def test_a_body_that_ends_too_early_leaves_no_line_in_the_log(
 def test_a_strangers_body_is_not_read(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         head = post("Content-Length: 3000000\r\n", b"")
-        status, body = await answer_to(at, head, name=None)  # the body never comes
+        status, body = await answer_to(at, head, name=None)  # the body never arrives
         assert (status, body["reason"]) == (401, "Unauthorized")
         head = post("Content-Length: 3000000\r\nImpersonate-User: jane\r\n", b"")
         status, body = await answer_to(at, head)
@@ -106,7 +106,7 @@ def test_a_strangers_body_is_not_read(certificates: Path) -> None:
 
 
 def test_half_open_handshakes_and_idle_strangers_leave_known_clients_alone(certificates: Path) -> None:
-    attackers = 400  # more than a server keeps of strangers
+    attackers = 400  # more than the server allows for anonymous clients
 
     async def story(at: Edge) -> None:
         port = int(at.url.rpartition(":")[2])

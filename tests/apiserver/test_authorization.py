@@ -1,4 +1,4 @@
-"""Authorizers and authenticators beside the built-in ones."""
+"""Authorizers and authenticators in addition to the built-in ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @dataclass
 class Denies:
-    """Denies alice what fits all the fields given; has no opinion about the rest."""
+    """Denies alice every request that matches all the fields given; has no opinion about others."""
 
     fields: dict[str, str] = field(default_factory=dict)
     asked: list[RequestInfo] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Denies:
 
 
 def denying(story: Callable[[Api, Denies], Awaitable[None]]) -> Callable[[], None]:
-    """Makes a coroutine over a server with such an authorizer, spoken to by alice, a test."""
+    """Makes a test of a coroutine that takes a server with such an authorizer, as the user alice."""
 
     def run() -> None:
         async def main() -> None:

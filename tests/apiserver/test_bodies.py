@@ -1,4 +1,4 @@
-"""What bodies may be made of: nested metadata, YAML, base64."""
+"""The content of bodies: nested metadata, YAML, base64."""
 
 from __future__ import annotations
 

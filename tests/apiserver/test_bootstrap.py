@@ -1,4 +1,4 @@
-"""What every cluster has, and a start without it."""
+"""The objects that every cluster has, and a start without them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CIDRS = "/apis/networking.k8s.io/v1/servicecidrs"
 
 
 def test_a_server_starts_even_if_it_cannot_make_the_kubernetes_service_again() -> None:
-    """Without a ServiceCIDR that is not on its way out, the Service has no range for its address."""
+    """Deletes every usable ServiceCIDR, so that the Service cannot get its address."""
 
     async def main() -> None:
         first = await start()

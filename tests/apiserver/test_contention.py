@@ -1,4 +1,4 @@
-"""Many clients at once: no address given twice, no change lost."""
+"""Many clients at once: no address is given twice, and no change is lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_ten_thousand_services_of_sixteen_clients_have_ten_thousand_addres
 
 @story
 async def test_two_clients_fight_over_one_service_and_no_update_is_lost(api: Api) -> None:
-    """One counts by read, change and PUT, the other by patches that must find what they saw; versions only grow."""
+    """One client reads, changes and PUTs; the other patches with a test of the old value; versions only grow."""
     path = f"{SERVICES}/web"
     await api.ok("POST", SERVICES, service("web") | {"metadata": {"name": "web", "annotations": {"a": "0", "b": "0"}}})
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""delete and deletecollection: what goes at once, what waits, and for whom."""
+"""delete and deletecollection: immediate removal, finalizers and grace periods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMESPACES = "/api/v1/namespaces"
 
 
 async def running(api: Api, name: str = "a", **spec: Any) -> str:
-    """A Pod on a node; gives its path."""
+    """Creates a Pod on a node. Returns its path."""
     await api.ok("POST", PODS, pod(name, nodeName="n1", **spec))
     return f"{PODS}/{name}"
 

@@ -1,4 +1,4 @@
-"""Discovery, dispatch and OpenAPI are of one mind about subresources."""
+"""Discovery, dispatch and OpenAPI agree about subresources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def objects_path(kind: Kind[Any], subresource: str) -> str:
 
 
 async def served(api: Api, kind: Kind[Any], subresource: str, verb: str) -> bool:
-    """Returns whether code answers, which then finds no such object, or does not like the empty body."""
+    """Returns whether code answers: it then does not find the object, or refuses the empty body."""
     path = objects_path(kind, subresource)
     request = Request(METHODS[verb], path, {}, {"content-type": "application/json"}, b"")
     answer = await handle(api.server, request)

@@ -21,7 +21,7 @@ async def _status(api: Api, method: str, path: str, body: Any = None, **more: An
 
 
 def _failure(code: int, reason: str, message: str, **details: Any) -> dict[str, Any]:
-    """The whole body; `details=None` for one without them."""
+    """Returns the whole body; `details=None` for one without details."""
     head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     found = {} if details == {"details": None} else {"details": details}
     return head | {"message": message, "reason": reason} | found | {"code": code}

@@ -1,4 +1,4 @@
-"""Two clients fight over one Service: no update is lost, and versions only grow."""
+"""Two clients change one Service: no update is lost, and versions only grow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATH = f"{SERVICES}/a"
 
 
 async def fight(api: Api, me: str, rng: random.Random) -> list[int]:
-    """Counts up an annotation of its own in every way there is; the versions seen, in order."""
+    """Increments one annotation per client by every kind of write. Returns the versions in order."""
     versions: list[int] = []
     count = 0
     while count < ROUNDS:

@@ -1,4 +1,4 @@
-"""Exec, attach and port-forward at the API server: what is refused here, and what is handed over to the node."""
+"""Exec, attach and port-forward at the API server: requests refused here, and requests handed over to the node."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ async def test_only_a_running_pod_and_a_client_that_upgrades_are_served(api: Api
 
 @asynccontextmanager
 async def node(seen: list[str]) -> AsyncIterator[None]:
-    """A kubelet API that keeps each request's head, switches, and answers in capitals; `refuse` in a path: 400."""
+    """A kubelet API that records the head of each request, upgrades, and answers in capitals; `refuse` in a path
+    gives 400."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -67,7 +68,7 @@ async def ready(at: Through) -> None:
 
 
 async def switched(at: Through, path: str, headers: dict[str, str]) -> tuple[str, bytes]:
-    """The head of the answer, and what comes back for `hello`."""
+    """Returns the head of the response, and the answer to `hello`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(at.url.rpartition(":")[2]))
     lines = [f"POST {path} HTTP/1.1", "Host: x", *(f"{k}: {v}" for k, v in headers.items()), "Content-Length: 0"]
     writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -164,7 +165,7 @@ def test_a_watcher_over_websocket_that_never_reads_is_cut_off() -> None:
                 at_most -= 1
                 patch = {"data": {"k": f"{at_most}{text}"}}
                 await at.api.ok("PATCH", f"{maps}/big", patch, content_type=MERGE)
-                await asyncio.sleep(0)  # nothing above waits for the loop
+                await asyncio.sleep(0)  # nothing above yields to the event loop
             assert at_most, "32 MiB is what a watcher may leave unread"
 
     through(story)

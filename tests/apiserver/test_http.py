@@ -105,7 +105,7 @@ def test_bodies_have_a_limit(certificates: Path) -> None:
                 async with at.session.post(at.url + CONFIG_MAPS, data=body) as response:
                     assert (response.status, (await response.json())["reason"]) == (413, "RequestEntityTooLarge")
             except aiohttp.ClientConnectionError:
-                pass  # the server hung up before the whole body was sent, which is an answer too
+                pass  # the server closed the connection before the whole body was sent, which is a valid answer too
         async with at.session.get(at.url + CONFIG_MAPS) as response:
             assert (await response.json())["items"] == []
 
@@ -139,7 +139,7 @@ def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(
 
 
 def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothing(certificates: Path) -> None:
-    size, count = 500_000, 90  # more than a watcher may leave unread, and than the kernel keeps for it
+    size, count = 500_000, 90  # more than a watcher may leave unread, and than the kernel buffers for it
 
     async def story(at: Edge) -> None:
         query = {"watch": "1", "resourceVersion": str(at.api.revision)}
@@ -165,7 +165,7 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothin
 
 
 async def forgotten(api: Api) -> None:
-    """Returns when no watch is open any more: the end of a connection is seen by the loop, not by an event."""
+    """Returns when all watches are closed: only the loop sees the end of a connection, without an event."""
     while len(api.server._watches):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
@@ -183,7 +183,7 @@ def test_percent_signs_in_paths_are_understood(certificates: Path) -> None:
 
 @asynccontextmanager
 async def kubelet(at: Edge, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[None]:
-    """A node whose kubelet API is `handler`, and a running Pod `p` with containers `a` and `b` on it."""
+    """A node with the kubelet API `handler`, and a running Pod `p` with containers `a` and `b` on it."""
     app = web.Application()
     app.router.add_get("/{tail:.*}", handler)
     runner = web.AppRunner(app)

@@ -1,4 +1,4 @@
-"""The real kubectl applies on the server's side, against a server on the loopback address."""
+"""Server-side apply by the real kubectl, against a server on the loopback address."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Kubectl:
         return await self("apply", "--server-side", "-f", "-", *more, stdin=text)
 
     async def owners(self) -> dict[tuple[str, str], str]:
-        """What each manager owns of the Service, as text."""
+        """Returns the fields of the Service that each manager owns, as text."""
         text = await self("get", "service", "web", "-o", "json", "--show-managed-fields")
         entries = json.loads(text)["metadata"]["managedFields"]
         return {(e["manager"], e["operation"]): json.dumps(e["fieldsV1"]) for e in entries}

@@ -1,4 +1,4 @@
-"""Every way in which the real kubectl changes a Service: patches, labels, annotations, replacing, dry runs, checks."""
+"""Changes of a Service by the real kubectl: patches, labels, annotations, replacing, dry runs, checks."""
 
 from __future__ import annotations
 

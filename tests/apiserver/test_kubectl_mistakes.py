@@ -1,4 +1,4 @@
-"""Wrong manifests and the exact answers, seen through the real kubectl, byte by byte.
+"""Wrong manifests and the exact errors in the real kubectl, byte by byte.
 
 The table of `reference-behaviour.md` part 2. `{file}` stands for the manifest's name.
 """
@@ -234,7 +234,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "kind in lower case": (
         service().replace("kind: Service", "kind: service"),
-        # kubectl looks for a CustomResourceDefinition of a kind without a schema, and there is no such resource yet.
+        # kubectl looks for a CustomResourceDefinition of a kind without a schema, and the resource does not exist yet.
         'error: error validating "{file}": error validating data: failed to check CRD: failed to list CRDs: the server '
         "could not find the requested resource; if you choose to ignore these errors, turn validation off with "
         "--validate=false\n",

@@ -1,4 +1,4 @@
-"""Services made and seen by the real kubectl: create, expose, get, explain, the lists of resources."""
+"""Services created and shown by the real kubectl: create, expose, get, explain, api-resources."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 8080}]}]}
 
 @pytest.fixture(scope="module")
 def space(kubectl: Kubectl) -> str:
-    """A namespace with one workload of each sort to expose."""
+    """A namespace with one workload of each kind to expose."""
     kubectl("create", "namespace", "expose")
     kubectl("create", "serviceaccount", "default", namespace="expose")
     kubectl("create", "-f", kubectl.file("workloads.yaml", DEPLOYMENT), namespace="expose")
@@ -56,7 +56,7 @@ def space(kubectl: Kubectl) -> str:
 
 
 def spec(kubectl: Kubectl, name: str, namespace: str = "default") -> dict[str, Any]:
-    """What matters of a Service: without what the server chose."""
+    """Returns the spec of a Service without the fields that the server chose."""
     tree: dict[str, Any] = json.loads(kubectl("get", "svc", name, "-o", "json", namespace=namespace))["spec"]
     for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
         tree.pop(field, None)

@@ -1,4 +1,4 @@
-"""The API server over a store in another process, and over one that loses its history."""
+"""The API server over a store in another process, and over a store that loses its history."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_two_servers_over_one_etcd_see_each_others_writes(etcd: EtcdCluster) -> 
 
 
 class ForgetfulStore(MemoryStore):
-    """Its watch can be cut: changes after that are lost, until the server watches again."""
+    """A store whose watch can be cut: later changes are lost until the server watches again."""
 
     def __init__(self) -> None:
         super().__init__()

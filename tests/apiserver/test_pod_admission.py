@@ -1,4 +1,4 @@
-"""What stands between a Pod and its creation: classes, tolerations, kernel settings."""
+"""Admission of a new Pod: classes, tolerations, kernel settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How JSON answers are laid out."""
+"""The format of JSON responses."""
 
 from __future__ import annotations
 

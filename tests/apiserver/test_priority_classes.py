@@ -1,4 +1,4 @@
-"""Priority classes: what is stored, refused and shown, and what Pods get of them."""
+"""Priority classes: storing, refusing and showing them, and their effect on Pods."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def number(value: int) -> bytes:
 
 
 def put(field: int, value: bytes | str | int) -> bytes:
-    """One field of a message."""
+    """Returns one field of a message."""
     if isinstance(value, int):
         return number(field << 3) + number(value)
     data = value.encode() if isinstance(value, str) else value
@@ -122,7 +122,7 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
 
 def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
     newer = set().union(*(unreadable(kind.schema, set()) for kind in KINDS))
-    # These came after Kubernetes 1.32; what else is missing here was forgotten.
+    # These are newer than Kubernetes 1.32; any other missing name is a mistake in the tables.
     assert newer == {
         "ContainerRestartRule",
         "EvictionResponder",
@@ -140,7 +140,7 @@ def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
 
 
 def unreadable(schema: Schema, seen: set[Schema]) -> set[str]:
-    """The types below this one that the table does not know."""
+    """Returns the types below this one that are missing in the tables."""
     if schema in seen:
         return set()
     seen.add(schema)

@@ -1,4 +1,4 @@
-"""Requests through the API server to an endpoint, with real connections in a network namespace of the test's own."""
+"""Requests through the API server to an endpoint, with real connections in the test's network namespace."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def through(story: Callable[[Through], Awaitable[None]]) -> None:
 
 
 class Everybody:
-    """Takes every client for the system: there is no TLS here to ask."""
+    """Authenticates every client as the system: the connection does not use TLS."""
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         return SYSTEM

@@ -1,4 +1,4 @@
-"""The repair loops: what they say of Services that hold what they should not, and what they set right."""
+"""The repair loops: their events about wrong numbers of Services, and their repairs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ async def test_what_nobody_has_held_for_three_rounds_is_free_again(api: Api) -> 
 
 
 def test_what_a_start_finds_in_the_store_is_told_by_events() -> None:
-    """Two Services with one address and one port, one of another network, one with a port of another range."""
+    """Stores two Services with one address and one port, one of another network, and one with a port outside the
+    range."""
 
     async def main() -> None:
         api = await start(MemoryStore())

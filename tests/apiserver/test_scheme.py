@@ -109,7 +109,7 @@ async def test_a_kind_that_comes_back_has_the_objects_that_the_store_kept(api: A
 
 def test_changes_that_come_while_a_kind_is_being_added_are_neither_lost_nor_seen_twice() -> None:
     class Slow(MemoryStore):
-        """Lists at once and answers late."""
+        """A store that reads lists at once and returns them late."""
 
         async def list(self, prefix: str, **more: Any) -> Page:
             page = await super().list(prefix, **more)

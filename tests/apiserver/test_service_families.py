@@ -1,4 +1,4 @@
-"""Address families of Services, on clusters of one family and of both: created, upgraded, downgraded, refused."""
+"""IP families of Services, on single-stack and dual-stack clusters: created, upgraded, downgraded, refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SINGLE, PREFER, REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
 
 
 def dual(test: Callable[[Api], Awaitable[None]]) -> Callable[[], None]:
-    """Makes a coroutine over a fresh server of both families a test."""
+    """Makes a test of a coroutine that takes a fresh dual-stack server."""
 
     def run() -> None:
         async def main() -> None:
@@ -33,7 +33,7 @@ def dual(test: Callable[[Api], Awaitable[None]]) -> Callable[[], None]:
 
 
 def families(spec: Tree) -> tuple[Any, ...]:
-    """Policy, families, and the families that the addresses really are of."""
+    """Returns policy, families, and the families of the addresses."""
     of = ["IPv6" if ":" in ip else "IPv4" for ip in spec.get("clusterIPs", ()) if ip != "None"]
     assert spec.get("clusterIP", "") == (spec["clusterIPs"][0] if spec.get("clusterIPs") else "")
     assert all(ipaddress.ip_address(ip) in (V6 if ":" in ip else V4) for ip in spec.get("clusterIPs", ()) if of)

@@ -1,4 +1,4 @@
-"""ServiceCIDRs and IPAddresses: where cluster IPs come from, what holds them, and how a range grows and goes."""
+"""ServiceCIDRs and IPAddresses: the ranges of cluster IPs, the addresses in use, and the growth and end of a range."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ready(found: Tree) -> Tree:
 
 
 async def settled(api: Api, path: str, want: Any) -> Tree:
-    """Waits for what a loop of the server does after an event: a few turns of the event loop."""
+    """Waits for a loop of the server that reacts to an event: a few turns of the event loop."""
     for _ in range(200):
         response = await api.call("GET", path)
         found: Tree = {} if response.status == 404 else await api.ok("GET", path)

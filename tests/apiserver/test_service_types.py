@@ -1,4 +1,4 @@
-"""Every change of a Service from one type to another: what is taken, what is given back, what is wiped."""
+"""Every change of a Service from one type to another: numbers reserved, numbers released, fields cleared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def as_type(name: str) -> Tree:
 
 
 def held(api: Api) -> tuple[int, int]:
-    """How many addresses and node ports are taken, without that of the Service kubernetes."""
+    """Returns the number of addresses and node ports in use, without that of the Service kubernetes."""
     allocator = api.server._allocator
     return len(allocator.pools["IPv4"]) - 1, len(allocator.ports)
 
@@ -60,7 +60,7 @@ def test_each_type_becomes_each_other(before: str, after: str, verb: str) -> Non
 
 
 def check(made: Tree, spec: Tree, before: str, after: str) -> None:
-    """Addresses and node ports stay where both types have them, and go where the new one has none."""
+    """Checks that addresses and node ports stay if both types have them, and are released if the new one has none."""
     if after in HAS_ADDRESS:
         assert spec["clusterIPs"] == [spec["clusterIP"]]
         assert (spec["ipFamilies"], spec["ipFamilyPolicy"]) == (["IPv4"], "SingleStack")

@@ -1,4 +1,4 @@
-"""Cluster IPs and node ports: given out once, given back, and the same after a restart."""
+"""Cluster IPs and node ports: allocated once, released, and unchanged after a restart."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_what_a_refused_service_had_taken_is_free_again(api: Api) -> None:
 
 
 class GatedStore(MemoryStore):
-    """Writes wait until the gate is open, as they wait for a slow disk."""
+    """A store whose writes wait until the gate is open, as for a slow disk."""
 
     def __init__(self) -> None:
         super().__init__()

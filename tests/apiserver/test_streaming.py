@@ -1,4 +1,4 @@
-"""How streams are paced."""
+"""The pace of streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.apiserver.streaming import Pace, rest_s
 
 
 def rate(changes_s: float) -> float:
-    """Writes a second to a lonely stream that is told of so many changes a second."""
+    """Returns the writes a second of a single stream with so many changes a second."""
     rest = rest_s(1, 1)
     for _ in range(100):
         rest = rest_s(max(1, round(changes_s * rest)), 1)

@@ -191,7 +191,7 @@ async def test_a_token_has_one_spelling(api: Api) -> None:
             assert not _knows(api, ".".join(parts)), (foreign, part)
     head, payload, signature = good.split(".")
     assert not _knows(api, f"{head}.{payload}.{signature}=")
-    # 32 bytes leave two bits of the last character unused: only zeros are written there.
+    # 32 bytes leave two bits of the last character unused: they are zero.
     alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
     same_bytes = signature[:-1] + alphabet[alphabet.index(signature[-1]) + 1]
     assert base64.urlsafe_b64decode(same_bytes + "=") == base64.urlsafe_b64decode(signature + "=")

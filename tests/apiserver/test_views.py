@@ -1,4 +1,4 @@
-"""Events in both their forms: one history, one resourceVersion, either name for every field."""
+"""Events in both versions: one history, one resourceVersion, either name for every field."""
 
 from __future__ import annotations
 

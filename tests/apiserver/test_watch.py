@@ -1,4 +1,4 @@
-"""watch: every event once, in order, as the selector sees it."""
+"""watch: every event once, in order, as the selector defines."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_a_watch_ends_after_its_timeout_and_at_the_end_of_the_server(api: 
 
 
 class Story:
-    """A cache fed by hand, and one watcher of it."""
+    """A cache whose changes the test applies, and one watcher of the cache."""
 
     def __init__(self, labels: str = "", fields: str = "") -> None:
         self.cache = KindCache(CONFIG_MAP, ring_events=1000)

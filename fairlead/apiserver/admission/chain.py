@@ -1,4 +1,4 @@
-"""The admission plug-ins in their order: all may change the object, then, after the checks, all may refuse it."""
+"""The admission plug-ins in order: each may change the object; after the checks, each may refuse the object."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class AdmissionChain:
         self._plugins = tuple(plugins)
 
     def steps(self, operation: Operation, kind: Kind[Any], subresource: str = "") -> Steps | None:
-        """Returns what is to be done, or None if no plug-in handles the operation. Kept with the kind, because every
-        write asks."""
+        """Returns the plug-ins to call, or None if no plug-in handles the operation. The list is stored with the
+        kind, because every write asks for it."""
         key = (self, operation, subresource)
         try:
             steps: Steps | None = kind.derived[key]
@@ -57,7 +57,7 @@ class AdmissionChain:
             await steps.validate(attributes)
 
     async def review(self, attributes: Attributes) -> Any:
-        """Returns what both steps admit: for a body without checks between them. Raises StatusError."""
+        """Returns the object after both phases, for a body that has no checks between them. Raises StatusError."""
         await self.admit(attributes)
         await self.validate(attributes)
         return attributes.obj

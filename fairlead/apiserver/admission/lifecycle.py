@@ -1,4 +1,5 @@
-"""Nothing new comes into a namespace that is gone or going, and what a cluster cannot be without stays.
+"""Refuses new objects in a namespace that is missing or terminating, and the deletion of objects that every cluster
+needs.
 
 Source: upstream's admission plug-in NamespaceLifecycle.
 """
@@ -28,7 +29,7 @@ class NamespaceLifecycle(AdmissionPlugin):
         entry = self._namespaces.get(name)
         if entry is None:
             raise not_found("namespaces", "", name)
-        # The bytes say quickly that a namespace is not on its way out; nothing else in it holds this text.
+        # A search of the bytes is faster than decoding; no other part of a namespace contains this text.
         if b'"deletionTimestamp":' not in entry.raw:
             return
         namespace: Namespace = entry.decode()

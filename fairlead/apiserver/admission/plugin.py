@@ -1,8 +1,8 @@
-"""The admission plug-in: it may change an object before it is checked, and refuse it before it is written.
+"""The admission plug-in: it may change an object before the checks, and refuse the object before the write.
 
-What must stay true: `admit` comes before the checks of the kind and may change `obj` (or put another in its place);
-`validate` comes after them and changes nothing. Both see dry runs, and may be called again for the same request if
-another write came between. Upstream's interfaces `MutationInterface` and `ValidationInterface`, in one class.
+What must stay true: `admit` comes before the checks of the kind and may change `obj` (or replace it); `validate` comes
+after the checks and changes nothing. Both run for dry runs too, and may be called again for the same request if
+another write came between. The class joins upstream's interfaces `MutationInterface` and `ValidationInterface`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
 class Attributes(msgspec.Struct, kw_only=True):
-    """The operation and its object."""
+    """The operation and the object that an admission plug-in decides about."""
 
     operation: Operation
     kind: Kind[Any]
-    """The kind of the resource, also for a subresource with a body of another kind."""
+    """The kind of the resource, even if a subresource has a body of another kind."""
     subresource: str = ""
     namespace: str = ""
     name: str = ""
     """Empty for a create."""
     obj: Any = None
-    """The new object, or the body of the subresource; of a connect, the options as the query gives them; of a delete,
-    None."""
+    """The new object, or the body of the subresource; for a connect, the options from the query; None for a delete."""
     old: Any = None
-    """The object, or the subresource's body, as it is; None for a create and a connect. Never to be changed."""
+    """The current object, or the current body of the subresource; None for a create and a connect. Must not be
+    changed."""
     dry_run: bool = False
     context: RequestContext
 
@@ -45,7 +45,7 @@ class Attributes(msgspec.Struct, kw_only=True):
         self.context.warn(text)
 
     def annotate(self, key: str, value: str) -> None:
-        """Adds to the audit record of the request."""
+        """Adds an annotation to the audit record of the request."""
         self.context.annotate(key, value)
 
     def denied(self, why: str) -> StatusError:
@@ -60,7 +60,7 @@ class AdmissionPlugin:
     name: str
 
     def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
-        """Returns whether the plug-in is to be called. The answer is asked for once and kept."""
+        """Returns whether the plug-in is called. The answer is requested once and then cached."""
         return False
 
     async def admit(self, attributes: Attributes) -> None:

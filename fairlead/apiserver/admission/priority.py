@@ -1,4 +1,4 @@
-"""The priority of new Pods, from the class that they name, and the rule that at most one class is the default.
+"""Sets the priority of new Pods from their PriorityClass, and allows at most one default PriorityClass.
 
 Source: upstream's admission plug-in Priority.
 """
@@ -18,7 +18,7 @@ _NO_CLASS = PriorityClass(value=0, preemptionPolicy=PREEMPT_LOWER_PRIORITY)
 
 
 class Priority(AdmissionPlugin):
-    """Reads the stored classes."""
+    """Sets and checks priorities from the stored PriorityClasses."""
 
     name = "Priority"
 
@@ -42,7 +42,7 @@ class Priority(AdmissionPlugin):
             raise attributes.denied(why)
 
     def _complete(self, spec: PodSpec) -> str:
-        """Fills in class, priority and preemption policy of a new Pod. Returns why the Pod is refused, or nothing."""
+        """Fills in class, priority and preemption policy of a new Pod. Returns why the Pod is refused, or ""."""
         found = self._class_of(spec.priorityClassName)
         if found is None:
             return f"no PriorityClass with name {spec.priorityClassName} was found"
@@ -57,7 +57,7 @@ class Priority(AdmissionPlugin):
         return ""
 
     def _second_default(self, candidate: PriorityClass) -> str:
-        """Returns why a class that is to be the default is refused, or nothing."""
+        """Returns why a class with `globalDefault` is refused, or ""."""
         other = self._default() if candidate.globalDefault else None
         if other is None or other.metadata.uid == candidate.metadata.uid:
             return ""
@@ -70,15 +70,15 @@ class Priority(AdmissionPlugin):
         return entry.decode() if entry is not None else None
 
     def _default(self) -> PriorityClass | None:
-        """Returns the default class; that of the lowest value, if a race made several."""
-        # A search of the bytes rules out nearly all classes without decoding them, and each new Pod asks.
+        """Returns the default class; the one with the lowest value if a race created several."""
+        # Every new Pod comes here, and a search of the bytes rules out nearly all classes without decoding them.
         entries = (entry for entry in self._classes.select() if b'"globalDefault":true' in entry.raw)
         found: list[PriorityClass] = [entry.decode() for entry in entries]
         return min((c for c in found if c.globalDefault), key=lambda c: c.value, default=None)
 
 
 def _carry_over(old: PodSpec, new: PodSpec) -> None:
-    """Gives an update that leaves out the priority the one that the Pod has."""
+    """Copies the Pod's priority and preemption policy into an update that leaves them out."""
     if new.priority is None:
         new.priority = old.priority
     if new.preemptionPolicy is None:

@@ -1,6 +1,7 @@
-"""A new Pod may name no runtime class, because none exists here, and no overhead, which comes from its class.
+"""Refuses new Pods that name a runtime class or an overhead.
 
-Source: upstream's admission plug-in RuntimeClass.
+The cluster does not have runtime classes, and an overhead comes from its class. Source: upstream's admission plug-in
+RuntimeClass.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A new Pod runs as a service account, which must exist; its containers get the account's token.
+"""Sets the service account of a new Pod, checks that the account exists, and mounts its token into the containers.
 
 Source: upstream's admission plug-in ServiceAccount.
 """

@@ -1,4 +1,4 @@
-"""Every Pod tolerates a node that fails, for five minutes, unless it says how long itself.
+"""Lets every Pod tolerate a failed node for five minutes, unless the Pod has such a toleration.
 
 Source: upstream's admission plug-in DefaultTolerationSeconds.
 """

@@ -1,8 +1,8 @@
-"""The cluster IPs of one family: which are taken, and the ranges that new ones come from.
+"""The cluster IPs of one family: the allocated addresses, and the ranges for new ones.
 
-Each range has a lower band for those who choose by hand; an address that nobody chose comes from the upper band of
-the first range that has one left (Kubernetes KEP-3070). Ranges may overlap and may come and go: what is taken is
-known for the whole family, so that no address is given twice, whatever becomes of its range.
+Each range has a lower band for addresses that users choose. An address without a choice comes from the upper band of
+the first range that has a free one (Kubernetes KEP-3070). Ranges may overlap, come and go. Allocated addresses are
+stored for the whole family, so that no address is given twice if its range changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TAKEN = "provided IP is already allocated"
 
 
 def number_of(ip: str) -> int:
-    """An address that is known to be one, as the number the pools know it by; 40 times faster than `ipaddress`."""
+    """Returns a valid address as the number that the pools use; 40 times faster than `ipaddress`."""
     return int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in ip else socket.AF_INET, ip), "big")
 
 
@@ -38,17 +38,17 @@ def is_address(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A service CIDR's part in one family: the addresses `first` to `last`, both included."""
+    """One family of a service CIDR: the addresses `first` to `last`, both included."""
 
     network: Network
     first: int
     last: int
     band: int
-    """How many of the lowest are left to those who choose."""
+    """Size of the lower band, which is for addresses that users choose."""
 
 
 def range_of(network: Network) -> Range:
-    """Neither the network's own address nor, in IPv4, the broadcast address is given away."""
+    """Returns the usable addresses of a network: without the network address and, in IPv4, the broadcast address."""
     size, first = network.num_addresses, int(network.network_address)
     last = first + size - (2 if network.version == 4 else 1)
     return Range(network, first + 1, last, lower_band(size, least=16, most=256, step=16))
@@ -73,27 +73,27 @@ class AddressPool:
 
     @property
     def first(self) -> int:
-        """The lowest address of the first range: that of the Service `kubernetes`."""
+        """The lowest address of the first range, which belongs to the Service `kubernetes`."""
         return self._ranges[0].first
 
     def set_ranges(self, networks: Sequence[Network]) -> None:
-        """New addresses come from these from now on, each range once, in this order."""
+        """Sets the ranges for new addresses, in this order, without duplicates."""
         self._ranges = [range_of(network) for network in dict.fromkeys(networks)]
 
     def covers(self, address: Address) -> bool:
-        """Whether the address lies in one of the ranges."""
+        """Returns whether the address is in one of the ranges."""
         return any(address in found.network for found in self._ranges)
 
     def keep(self, address: Address) -> None:
-        """From now on this one is for somebody known: nobody else gets it, not even while it is free."""
+        """Reserves the address for a known Service: other objects cannot get it, even while it is free."""
         self._kept = int(address)
 
     def keeps(self, address: Address) -> bool:
         return int(address) == self._kept
 
     def refusal(self, address: Address) -> str:
-        """Why the address cannot be given to whoever asks for it, or nothing. Who asks for a kept one is not known
-        here."""
+        """Returns why a requested address cannot be given, or "". A reserved address is not checked here, because
+        the pool does not know which object requests it."""
         around = [found for found in self._ranges if address in found.network]
         if not around:
             return MISMATCHED
@@ -109,7 +109,7 @@ class AddressPool:
         self._taken.discard(number)
 
     def take_any(self) -> int | None:
-        """A random free address, or None where there is none left."""
+        """Takes a random free address; returns None if every range is full."""
         for found in self._ranges:
             number = self._any(found.first + found.band, found.last)
             if number is None:
@@ -127,8 +127,8 @@ class AddressPool:
             if self._is_free(number):
                 return number
         if last - first >= 2 * len(self._taken) + _PROBES:
-            return self._any(first, last)  # more than half is free: only luck was missing
-        # The band is crowded: walk it once from a random place.
+            return self._any(first, last)  # more than half is free: the random probes only missed
+        # The band is nearly full: search it once from a random start.
         start = self._rng.randint(first, last)
         free = (n for n in (*range(start, last + 1), *range(first, start)) if self._is_free(n))
         return next(free, None)

@@ -1,11 +1,11 @@
-"""Cluster IPs and node ports: a step of its own between the checks and the store, with its own state.
+"""Allocates cluster IPs and node ports between the checks and the store.
 
 What must stay true: a number is taken in memory before the Service that uses it is written, without an await in
-between, and given back where the write does not happen. What a stored Service holds follows the cache: numbers
-are released when the change that drops them is committed, so that they cannot be given away before.
+between, and released if the write fails. The numbers of stored Services follow the cache: numbers are released when
+the change that drops them is committed, so that they cannot be given away earlier.
 
-Rejected: a stored object for every allocation, written before the Service. One server keeps a cluster's API, so
-that the Services themselves are the whole truth, and nothing can leak (docs/decisions/0007).
+Rejected: a stored object for every allocation, written before the Service. One server holds a cluster's API, so the
+Services alone are the truth, and nothing can leak (docs/decisions/0007).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ServiceAllocator:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """The cluster's own first."""
+        """The IP families; the cluster's primary family first."""
         return tuple(self.pools)
 
     @property
@@ -52,7 +52,7 @@ class ServiceAllocator:
         return str(first.network_address + 1)
 
     def follow(self, resources: Resources) -> None:
-        """Takes what the stored objects hold, and keeps up with them."""
+        """Takes the numbers of the stored objects, and follows their changes."""
         services, others = resources.of(SERVICE).cache, resources.of(IP_ADDRESS).cache
         self._held = ServiceAddresses(resources)
         self._held.load()
@@ -73,11 +73,11 @@ class ServiceAllocator:
         cidrs.listeners[self] = set_ranges
 
     def holder_of(self, ip: str) -> str:
-        """Returns `namespace/name` of the Service that has the address, or nothing."""
+        """Returns `namespace/name` of the Service that has the address, or ""."""
         return self._held.holder_of(ip)
 
     def _on_event(self, event: Event) -> None:
-        """A committed change: what the Service no longer holds is free again."""
+        """Releases the numbers that a committed change of a Service drops, and takes those that it adds."""
         after: Service | None = event.entry.decode() if event.type != "DELETED" else None
         before: Service | None = event.previous.decode() if event.previous is not None else None
         self._held.on_change(event, before, after)
@@ -91,7 +91,7 @@ class ServiceAllocator:
             self.ports.release(port - self._low)
 
     def _on_address(self, event: Event) -> None:
-        """Of an address that somebody reserved by hand; those of Services are taken already."""
+        """Follows IPAddress objects that users created; the addresses of Services are tracked with the Services."""
         ip = event.entry.name
         if event.type == "DELETED":
             self._release_address(ip)
@@ -106,12 +106,12 @@ class ServiceAllocator:
                 self.ports.take(port - self._low)
 
     def _take_address(self, ip: str) -> None:
-        """What is no address, in a damaged store, holds none; repair tells of it."""
+        """Takes a valid address. Ignores an invalid one in a damaged store; `background.repair` reports it."""
         if (pool := self.pools.get(family_of(ip))) is not None and is_address(ip):
             pool.take(number_of(ip))
 
     def _release_address(self, ip: str) -> None:
-        """Unless another Service holds it too, which only a damaged store can bring about."""
+        """Releases the address unless another Service holds it too, which only a damaged store can cause."""
         pool = self.pools.get(family_of(ip))
         if pool is not None and is_address(ip) and not self._held.holder_of(ip):
             pool.release(number_of(ip))

@@ -1,7 +1,7 @@
-"""The numbers that Services and reserved addresses take out of the pools of `ServiceAllocator`.
+"""Reserves numbers in the pools of `ServiceAllocator` for Services and for IPAddress objects.
 
 What must stay true: a number is taken in memory before the object that uses it is written, without an await in
-between, and given back if the write does not happen.
+between, and released if the write fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fairlead.machinery.status import FieldError, already_exists, internal_error
 
 @dataclass(slots=True)
 class Taken:
-    """Implements `Reservation`: each undo gives one number back, unless the write happened."""
+    """Implements `Reservation`: each undo function releases one number unless the write succeeded."""
 
     undo: list[Callable[[], None]] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class ServiceNumbers:
         self._low, self._high = allocator.port_range
 
     def complete(self, old: Service | None, new: Service) -> None:
-        """Fills in the families. Raises StatusError 422."""
+        """Fills in the IP families. Raises StatusError 422."""
         if errors := complete_families(old, new, self._families):
             raise invalid_object("Service", "", new.metadata.name, errors)
         if new.spec.type != "LoadBalancer":
@@ -99,8 +99,8 @@ class ServiceNumbers:
         return str(ipaddress.ip_address(number))
 
     def _claim(self, pool: AddressPool, address: Address, new: Service, taken: Taken) -> str:
-        """Returns why the address cannot be had, or nothing. The address of the Service `kubernetes` is reserved: if
-        another Service took it between its deletion and its return, all Pods would be cut off from the API."""
+        """Returns why the address is not available, or "". The address of the Service `kubernetes` is reserved: if
+        another Service took it between deletion and re-creation, all Pods would be cut off from the API."""
         meta = new.metadata
         ours = (meta.namespace, meta.name) == ("default", "kubernetes")
         why = pool.refusal(address) or (TAKEN if pool.keeps(address) and not ours else "")
@@ -113,7 +113,7 @@ class ServiceNumbers:
         held = set(node_ports(old)) if old is not None else set()
         ours = set(held)
         for i, port in enumerate(new.spec.ports):
-            # Two protocols of one Service may share a number; that one protocol has it twice is the checks' business.
+            # Two protocols of one Service may share a number; the checks refuse a duplicate of one protocol.
             if port.nodePort and port.nodePort not in ours:
                 ours.add(port.nodePort)
                 if why := self._take_port(port.nodePort, taken):
@@ -140,7 +140,7 @@ class ServiceNumbers:
         return self._low + index
 
     def _take_port(self, port: int, taken: Taken) -> str:
-        """Returns why the port cannot be had, or nothing."""
+        """Returns why the port is not available, or ""."""
         if not self._low <= port <= self._high:
             return f"provided port is not in the valid range. The range of valid ports is {self._low}-{self._high}"
         if not self._ports.take(port - self._low):
@@ -150,7 +150,8 @@ class ServiceNumbers:
 
 
 class ReservedAddresses:
-    """IPAddress objects that are made by hand: such an address is as taken as a Service's. Implements `Allocation`."""
+    """IPAddress objects that users create: their addresses are as taken as those of Services. Implements
+    `Allocation`."""
 
     kind: Kind[Any] = IP_ADDRESS
 
@@ -158,7 +159,7 @@ class ReservedAddresses:
         self._pools = allocator.pools
 
     def complete(self, old: IPAddress | None, new: IPAddress) -> None:
-        """Nothing depends on the cluster."""
+        """Does nothing: an IPAddress does not depend on the cluster."""
 
     async def hold(self, old: IPAddress | None, new: IPAddress) -> Reservation:
         address = ipaddress.ip_address(new.metadata.name)
@@ -188,7 +189,7 @@ class DerivedAddresses(AdmissionPlugin):
 
 
 def _shared_port(wanted: ServicePort, service: Service) -> int:
-    """The node port that the same port already has for another protocol (DNS over TCP and UDP), or 0."""
+    """Returns the node port that the same port has for another protocol (DNS over TCP and UDP), or 0."""
     taken = {port.nodePort for port in service.spec.ports if port.protocol == wanted.protocol}
     same = (port.nodePort for port in service.spec.ports if port.port == wanted.port)
     return next((number for number in same if number and number not in taken), 0)

@@ -1,9 +1,9 @@
-"""The seam between a write and the numbers that it takes out of shared pools: cluster IPs, node ports.
+"""The interface between a write and the numbers that it reserves in shared pools: cluster IPs, node ports.
 
-What must stay true: `hold` takes numbers before the object that uses them is written; they are kept if it was
-written and released if it was not. An implementation for several API servers may ask others in `hold`, `keep` and
-`release`; the one here keeps its pools in memory (docs/decisions/0007). Allocation is not an admission plug-in:
-it comes after all that may refuse the object, and ends with the write (docs/decisions/0017).
+What must stay true: `reserve` takes numbers before the object that uses them is written; the write then confirms or
+releases them. An implementation for several API servers may call other servers in `reserve`, `confirm` and `release`;
+the present one holds its pools in memory (docs/decisions/0007). Allocation is not an admission plug-in: it comes after
+every step that may refuse the object, and ends with the write (docs/decisions/0017).
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ from fairlead.machinery.kind import Kind
 
 
 class Reservation(Protocol):
-    """The numbers that one write took."""
+    """The numbers that one write reserved."""
 
     @property
     def empty(self) -> bool:
-        """Returns whether nothing was taken."""
+        """Returns whether the write reserved nothing."""
         ...
 
     async def keep(self) -> None:
-        """The write is done: from here on the numbers belong to the stored object."""
+        """Marks the write as done: the numbers now belong to the stored object."""
         ...
 
     async def release(self) -> None:
-        """Gives back what was not kept."""
+        """Releases the numbers that were not confirmed."""
         ...
 
 
 class Allocation(Protocol):
-    """The numbers that objects of one kind hold."""
+    """Reserves numbers for objects of one kind."""
 
     @property
     def kind(self) -> Kind[Any]: ...
 
     def complete(self, old: Any, new: Any) -> None:
-        """Fills in, before the checks, what depends on the cluster; `old` is None for a create. Raises StatusError."""
+        """Fills in, before the checks, the fields that depend on the cluster; `old` is None for a create. Raises
+        StatusError."""
         ...
 
     async def hold(self, old: Any, new: Any) -> Reservation:
-        """Takes what `new` asks for and `old` has not, and fills in what `new` leaves open. Raises StatusError, with
-        nothing taken."""
+        """Reserves the numbers that `new` requests beyond those of `old`, and fills in those that `new` leaves
+        open. Raises StatusError; nothing stays reserved then."""
         ...
 
 
 class Allocations:
-    """The allocations by their kinds; most kinds have none."""
+    """The allocations by kind; most kinds do not need one."""
 
     def __init__(self, allocations: Sequence[Allocation]) -> None:
         self._by_kind = {allocation.kind: allocation for allocation in allocations}

@@ -1,7 +1,7 @@
-"""A pool of numbers out of a range, of which each is held at most once: node ports.
+"""A pool of numbers from a range, each with at most one holder: node ports.
 
-The lower band is for those who choose by hand; numbers that nobody chose come from the upper band first, so the
-two seldom meet (Kubernetes KEP-3668). In memory only; rebuilt from the stored Services at start.
+The lower band is for numbers that users choose; a number without a choice comes from the upper band first, so
+collisions are rare (Kubernetes KEP-3668). The pool is in memory only and rebuilt from the stored Services at start.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _PROBES = 32
 
 
 class Pool:
-    """Numbers 0..size-1. `holders` may be several for one number only by `force` (at a rebuild)."""
+    """Numbers 0 to size-1; the lowest `lower` of them form the lower band."""
 
     def __init__(self, size: int, lower: int, *, rng: random.Random) -> None:
         self._size = size
@@ -31,7 +31,7 @@ class Pool:
         return iter(sorted(self._taken))
 
     def take(self, number: int) -> bool:
-        """Whether the number was free; it is taken now."""
+        """Takes the number; returns False if it was taken already."""
         if number in self._taken:
             return False
         self._taken.add(number)
@@ -41,7 +41,7 @@ class Pool:
         self._taken.discard(number)
 
     def take_any(self) -> int | None:
-        """A random free number, or None where there is none left."""
+        """Takes a random free number; returns None if the pool is exhausted."""
         found = self._any(self._lower, self._size)
         if found is None:
             found = self._any(0, self._lower)
@@ -56,11 +56,11 @@ class Pool:
             number = self._rng.randrange(start, end)
             if number not in self._taken:
                 return number
-        # The band is crowded: walk it once from a random place.
+        # The band is nearly full: search it once from a random start.
         first = self._rng.randrange(start, end)
         return next((n for n in (*range(first, end), *range(start, first)) if n not in self._taken), None)
 
 
 def lower_band(size: int, *, least: int, most: int, step: int) -> int:
-    """The size of the lower band: `min(max(least, size/step), most)`, none where the range is too small."""
+    """Returns the size of the lower band: `min(max(least, size/step), most)`, or 0 if the range is too small."""
     return 0 if size <= least else min(max(least, size // step), most)

@@ -1,7 +1,7 @@
-"""The IPAddress objects of Services' cluster IPs: read off the Services, never stored.
+"""The IPAddress objects of Services' cluster IPs: derived from the Services, never stored.
 
-They come and go in the same moment, and under the same resourceVersion, as what they are read off; get, list and
-watch are those of any kind. What others reserve by hand is stored beside them. A write to one of a Service's is
+Each appears and disappears together with the cluster IP of its Service, under the same resourceVersion; get, list and
+watch work as for any kind. IPAddress objects that users create are stored beside them. A write to a derived one is
 refused, because the Service decides (docs/decisions/0007).
 """
 
@@ -38,7 +38,7 @@ class ServiceAddresses:
         self._cache = resources.of(IP_ADDRESS).cache
         self._revision = resources.revision
         self._holders: dict[str, list[str]] = {}
-        """The keys of the Services that hold an address: several only where something went wrong."""
+        """The keys of the Services that hold an address; more than one only if the store is damaged."""
 
     def load(self) -> None:
         """Adds the addresses of the stored Services."""
@@ -53,11 +53,11 @@ class ServiceAddresses:
         self._cache.load("", records, self._revision)
 
     def holder_of(self, ip: str) -> str:
-        """`namespace/name` of the Service that has the address, or nothing."""
+        """Returns `namespace/name` of the Service that has the address, or ""."""
         return next(iter(self._holders.get(ip, ())), "")
 
     def on_change(self, event: Event, before: Service | None, after: Service | None) -> None:
-        """Keeps up with a committed change, which the caller has decoded for its own ends."""
+        """Follows a committed change of a Service; the caller has already decoded both states."""
         had, has = addresses(before) if before else [], addresses(after) if after else []
         key, revision = event.entry.key, event.revision
         for ip in had:
@@ -100,6 +100,6 @@ class ServiceAddresses:
 
 
 def _uid(name: str) -> str:
-    """Always the same for the same name: a UUID of version 5."""
+    """Returns the same uid for the same name: a UUID of version 5."""
     digest = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()
     return uuid_text(int.from_bytes(digest[:16], "big"), version=5)

@@ -1,7 +1,7 @@
-"""Service CIDRs: which ranges addresses come from, and when a range may go. Pure.
+"""Service CIDRs: the ranges of new addresses, and the end of a range. Pure.
 
-Source: upstream's service CIDR controller. A range that is being deleted gives away nothing more, and stays for as
-long as somebody holds an address that only it contains.
+Source: upstream's service CIDR controller. A terminating range gives no new addresses. It stays as long as an address
+is in use that no other range contains.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def networks_of(found: ServiceCIDR) -> list[Network]:
 
 
 def usable_networks(configured: Sequence[Network], cidrs: Iterable[ServiceCIDR]) -> list[Network]:
-    """Where new addresses come from: the configured ranges first, then those of the objects by name."""
+    """Returns the ranges of new addresses: the configured ones first, then those of the objects by name."""
     found = sorted(cidrs, key=lambda cidr: cidr.metadata.name)
     usable = [network for cidr in found if _is_usable(cidr) for network in networks_of(cidr)]
     known = {network for cidr in found for network in networks_of(cidr)}
@@ -34,7 +34,7 @@ def usable_networks(configured: Sequence[Network], cidrs: Iterable[ServiceCIDR])
 
 
 def _is_usable(cidr: ServiceCIDR) -> bool:
-    """One without the condition counts as ready: nobody has looked at it yet."""
+    """Returns whether the range is ready. A range without the condition is new and counts as ready."""
     ready = condition_of(cidr)
     return cidr.metadata.deletionTimestamp is None and (ready is None or ready.status == "True")
 
@@ -44,7 +44,7 @@ def condition_of(cidr: ServiceCIDR) -> Condition | None:
 
 
 def wanted_finalizers(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: Iterable[Address]) -> list[str]:
-    """The finalizer stays on as long as the range may not go."""
+    """Returns the finalizers; ours stays until the range may be removed."""
     rest = [name for name in cidr.metadata.finalizers if name != FINALIZER]
     if cidr.metadata.deletionTimestamp is not None and may_go(cidr, others, held):
         return rest
@@ -54,7 +54,7 @@ def wanted_finalizers(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: It
 
 
 def wanted_condition(cidr: ServiceCIDR, *, now: str) -> Condition:
-    """Whether it is ready, since when and why. Of one being deleted: it was not allowed to go yet."""
+    """Returns the condition Ready. A terminating range is not ready and still in use."""
     if cidr.metadata.deletionTimestamp is None:
         wanted = Condition(type=_READY, status="True", message=_READY_TEXT)
     else:
@@ -66,7 +66,7 @@ def wanted_condition(cidr: ServiceCIDR, *, now: str) -> Condition:
 
 
 def may_go(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: Iterable[Address]) -> bool:
-    """Whether all addresses that are held in it lie in a range that stays."""
+    """Returns whether every address in use in the range is also in a range that stays."""
     staying = [n for other in others if other.metadata.deletionTimestamp is None for n in networks_of(other)]
     mine = networks_of(cidr)
     if all(any(contains(other, network) for other in staying) for network in mine):

@@ -1,4 +1,4 @@
-"""What a Service holds of the two pools."""
+"""The numbers of the two pools that a Service holds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from fairlead.api.core.service.predicates import NO_IP, is_headless, needs_clust
 
 
 def needs_address(service: Service) -> bool:
-    """Whether the Service has a cluster IP that is out of the pool (not headless, not ExternalName)."""
+    """Returns whether the cluster IP comes from the pool (not headless, not ExternalName)."""
     return needs_cluster_ip(service.spec) and not is_headless(service.spec)
 
 
 def addresses(service: Service) -> list[str]:
-    """The cluster IPs the Service holds."""
+    """Returns the cluster IPs of the Service."""
     spec = service.spec
     if not needs_cluster_ip(spec):
         return []
@@ -20,7 +20,7 @@ def addresses(service: Service) -> list[str]:
 
 
 def node_ports(service: Service) -> list[int]:
-    """The node ports the Service holds, each once: two protocols may share one."""
+    """Returns the node ports of the Service without duplicates: two protocols may share one."""
     spec = service.spec
     found = [port.nodePort for port in spec.ports if port.nodePort]
     if spec.healthCheckNodePort:

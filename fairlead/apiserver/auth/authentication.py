@@ -1,7 +1,7 @@
-"""Authentication: a list of authenticators, of which the first that knows the credentials decides who asks.
+"""Authentication: a list of authenticators; the first that recognises the credentials names the user.
 
-A connection's client certificate names the user (common name) and the groups (organisations); without one, the bearer
-token of a service account does. A request without credentials is anonymous.
+The client certificate of a connection names the user (common name) and the groups (organisations). Without a
+certificate, the bearer token of a service account does. A request without credentials is anonymous.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ from fairlead.machinery.status import StatusError
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The proof of identity that a request brings along."""
+    """The credentials of a request."""
 
     certificate: User | None
-    """The user that the connection's verified client certificate names (`of_certificate`)."""
+    """The user in the connection's verified client certificate (`of_certificate`)."""
     headers: Mapping[str, str]
 
 
 class Authenticator(Protocol):
     async def authenticate(self, credentials: Credentials) -> User | None:
-        """Returns the user; None if there are no credentials of this sort. Raises StatusError 401 for bad ones."""
+        """Returns the user; None if the request has no credentials of this type. Raises StatusError 401 for bad
+        credentials."""
         ...
 
 
 class AuthenticatorChain:
-    """Asks several authenticators in order. One that refuses does not keep the next from accepting."""
+    """Asks several authenticators in order. After a refusal, the next authenticator may still accept."""
 
     def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         self._authenticators = tuple(authenticators)
 
     async def authenticate(self, credentials: Credentials) -> User:
-        """Returns the user, who may be anonymous. Raises StatusError 401 if all that is given is refused."""
+        """Returns the user, possibly the anonymous one. Raises StatusError 401 if all credentials are refused."""
         refusal: StatusError | None = None
         for authenticator in self._authenticators:
             try:
@@ -58,14 +59,14 @@ class AuthenticatorChain:
 
 
 class CertificateAuthenticator:
-    """Implements `Authenticator` by the connection's client certificate."""
+    """Authenticates by the connection's client certificate. Implements `Authenticator`."""
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         return credentials.certificate
 
 
 class TokenAuthenticator:
-    """Implements `Authenticator` by the token of a service account."""
+    """Authenticates by the token of a service account. Implements `Authenticator`."""
 
     def __init__(self, resources: Resources, *, key: bytes, audience: str, clock: Clock) -> None:
         self._accounts = resources.of(SERVICE_ACCOUNT).cache
@@ -82,7 +83,7 @@ class TokenAuthenticator:
             raise unauthorized() from e
 
     def of_token(self, token: str) -> User:
-        """Returns the service account of a token. Raises BadToken."""
+        """Returns the service account of a token. Raises InvalidToken."""
         claims = tokens.verify(token, self._key, audience=self._audience, now=self._clock.now())
         bound = claims.kubernetes
         entry = self._accounts.get(f"{bound.namespace}/{bound.serviceaccount.name}")
@@ -110,7 +111,7 @@ class TokenAuthenticator:
 
 
 def _token(headers: Mapping[str, str]) -> str:
-    """Returns the bearer token of a request; empty if there is none. Raises BadToken, ValueError."""
+    """Returns the bearer token of a request, or "". Raises InvalidToken, ValueError."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         if not token.strip():
@@ -120,7 +121,7 @@ def _token(headers: Mapping[str, str]) -> str:
 
 
 def of_certificate(peer: Mapping[str, Any] | None) -> User | None:
-    """Returns the user that a verified client certificate (as from `getpeercert`) names."""
+    """Returns the user of a verified client certificate (as from `getpeercert`)."""
     if not peer:
         return None
     parts = [pair for rdn in peer.get("subject", ()) for pair in rdn]

@@ -1,7 +1,6 @@
-"""Authorization: a list of authorizers, of which the first with an opinion decides whether a request is allowed.
+"""Authorization: a list of authorizers; the first that allows or denies a request decides.
 
-The built-in ones are upstream's AlwaysAllow for every known user, and the paths that anyone may read
-(docs/decisions/0002).
+Built in are upstream's AlwaysAllow for every authenticated user, and the paths that are public (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Verdict = Literal["allowed", "denied", "no opinion"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer of an authorizer; `denied` cannot be overruled by a later one, `no opinion` can."""
+    """The decision of an authorizer; a later one cannot overrule `denied`, but can overrule `no opinion`."""
 
     verdict: Verdict
     reason: str = ""
@@ -48,7 +47,7 @@ class Rules:
 
 @runtime_checkable
 class RuleResolver(Protocol):
-    """An authorizer that can also list what it allows."""
+    """An authorizer that can also list the requests that it allows."""
 
     async def rules_for(self, user: User, namespace: str) -> Rules: ...
 
@@ -60,7 +59,7 @@ class AuthorizerChain:
         self._authorizers = tuple(authorizers)
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
-        """Returns the first opinion; without one, the reasons of all authorizers."""
+        """Returns the first decision; if no authorizer has an opinion, the reasons of all."""
         reasons: list[str] = []
         for authorizer in self._authorizers:
             decision = await authorizer.authorize(user, info)
@@ -71,7 +70,7 @@ class AuthorizerChain:
         return Decision("no opinion", "\n".join(reasons))
 
     async def rules_for(self, user: User, namespace: str) -> Rules:
-        """Returns the rules of all authorizers; incomplete if one cannot list its own."""
+        """Returns the rules of all authorizers; incomplete if an authorizer cannot list its rules."""
         resource: list[dict[str, Any]] = []
         non_resource: list[dict[str, Any]] = []
         incomplete = False
@@ -87,7 +86,7 @@ class AuthorizerChain:
 
 
 class KnownUsers:
-    """Implements `Authorizer` and `RuleResolver`: every authenticated user may do everything."""
+    """Allows every authenticated user everything. Implements `Authorizer` and `RuleResolver`."""
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
         return _NO_OPINION if user is ANONYMOUS else _KNOWN
@@ -102,7 +101,7 @@ class KnownUsers:
 
 
 class PublicPaths:
-    """Implements `Authorizer` and `RuleResolver`: health and version are for everyone."""
+    """Allows every user to read health and version. Implements `Authorizer` and `RuleResolver`."""
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
         public = info.path in _PUBLIC or info.path.startswith(_PUBLIC_PREFIXES)
@@ -122,7 +121,8 @@ BUILT_IN: tuple[Authorizer, ...] = (KnownUsers(), PublicPaths())
 
 
 def refusal(user: User, info: RequestInfo, reason: str) -> StatusError:
-    """Returns the answer to a request that is not allowed: 401 for a stranger, upstream's 403 for a known user."""
+    """Returns the error for a request that is not allowed: 401 for an anonymous user, upstream's 403 for a known
+    one."""
     if user is ANONYMOUS:
         return unauthorized()
     who = f"User {json.dumps(user.name, ensure_ascii=False)} cannot {info.verb}"

@@ -1,8 +1,8 @@
-"""Requests to act as another user.
+"""Refuses requests to act as another user.
 
 What must stay true: a request with any `Impersonate-*` header is never answered with the rights of its sender, because
-`kubectl --as` and `auth can-i --as` would then report what the sender may do. The permission to impersonate is one
-that only an authorizer can give; without one, every such request is forbidden.
+`kubectl --as` and `auth can-i --as` would then report the rights of the sender. Only an authorizer can give the
+permission to impersonate; the server has no such authorizer, so every such request is forbidden.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Questions of a client about itself: `kubectl auth whoami`, `kubectl auth can-i`, `kubectl auth can-i --list`.
+"""Answers reviews of the client's own rights: `kubectl auth whoami`, `kubectl auth can-i`, `kubectl auth can-i
+--list`.
 
-The answers come from the authorizers that decide about requests.
+The answers come from the authorizers that also decide about requests.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Reviews:
         return path in self._by_path
 
     async def answer(self, path: str, request: Request, user: User) -> bytes:
-        """Returns the completed review of a path that `in` confirms. Raises StatusError 400, 415, 422."""
+        """Returns the completed review; `path` must be in this collection. Raises StatusError 400, 415, 422."""
         return await self._by_path[path](request, user)
 
     async def _who(self, _: Request, user: User) -> bytes:
@@ -76,7 +77,7 @@ class Reviews:
 
 
 def _asked(resource: ResourceAttributes | None, other: NonResourceAttributes | None) -> RequestInfo:
-    """Returns the question in the form in which authorizers are asked. Raises StatusError 422."""
+    """Returns the reviewed request as authorizers expect it. Raises StatusError 422."""
     if resource is not None and other is not None:
         why = "cannot be specified in combination with resourceAttributes"
         raise _refusal(invalid("spec.nonResourceAttributes", to_tree(other), why))

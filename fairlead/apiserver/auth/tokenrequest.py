@@ -1,4 +1,4 @@
-"""serviceaccounts/token: hands out tokens (authentication.k8s.io/v1 TokenRequest)."""
+"""serviceaccounts/token: issues tokens (authentication.k8s.io/v1 TokenRequest)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _MOST_S = 1 << 32
 _DEFAULT_S = 3600
 
 _BACK_DATED_S = 86400
-"""A token is valid before it was made, so that it stays valid if the machine's clock is set back within a day."""
+"""Seconds by which a token's validity begins before its issue, so that it stays valid if the clock is set back
+within a day."""
 
 
 class TokenIssuer:
@@ -35,7 +36,7 @@ class TokenIssuer:
         self._ids = ids
 
     def read(self, request: Request) -> TokenRequest:
-        """Returns the request in a body. Raises StatusError 400, 415."""
+        """Returns the TokenRequest in a body. Raises StatusError 400, 415."""
         return read_as(_BODY, request).obj
 
     def issue(self, target: Target, asked: TokenRequest) -> bytes:
@@ -74,7 +75,7 @@ class TokenIssuer:
         return encode(asked)
 
     def _bound(self, target: Target, ref: BoundObjectReference) -> tokens.Named:
-        """The Pod that the token shall die with."""
+        """Returns the Pod that the token is bound to. Raises StatusError 404, 409, 422."""
         if (ref.apiVersion, ref.kind) != ("v1", "Pod"):
             raise bad_request(f"cannot bind token for serviceaccount {target.name!r} to object of type {ref.kind!r}")
         pod = self._pods.find(target.namespace, ref.name).decode()
@@ -90,7 +91,7 @@ class TokenIssuer:
 
 
 def _check_account(given: ObjectMeta, target: Target, account: ObjectMeta) -> None:
-    """The request may leave out which account it is for, but not name another one."""
+    """Checks that the request names this account or none. Raises StatusError 400."""
     for field, value, real in (
         ("name", given.name, target.name),
         ("namespace", given.namespace, target.namespace),

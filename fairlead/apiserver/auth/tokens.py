@@ -1,7 +1,7 @@
 """Service-account tokens: JSON Web Tokens signed with HMAC-SHA256, in upstream's claims.
 
-A token is bound to its account's uid, and may be bound to a Pod's: when either is gone, so is the token. Rejected:
-RSA keys, which only pay where somebody else must check the tokens.
+A token is bound to the uid of its account, and optionally to the uid of a Pod; it becomes invalid when either is
+deleted. Rejected: RSA keys, which only pay if another party must verify the tokens.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Header(msgspec.Struct):
 
 
 class BadToken(Exception):
-    """Not a token of ours, or no longer one."""
+    """The token was not issued by this server, or is no longer valid."""
 
 
 _CLAIMS = msgspec.json.Decoder(Claims)
@@ -58,7 +58,8 @@ def sign(claims: Claims, key: bytes) -> str:
 
 
 def verify(token: str, key: bytes, *, audience: str, now: Instant) -> Claims:
-    """The claims of a token that we signed, that is meant for `audience` and valid now. Raises BadToken."""
+    """Returns the claims of a token that this server signed for `audience` and that is valid now. Raises
+    InvalidToken."""
     try:
         body, _, signature = token.encode().rpartition(b".")
         head, _, payload = body.partition(b".")

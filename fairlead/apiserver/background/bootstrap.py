@@ -1,7 +1,7 @@
-"""What every cluster has from its first moment: the initial objects of all kinds (`Kind.initial`), the range of its
-Services' addresses, and the Service `kubernetes` that leads here.
+"""Creates the objects that every cluster has: the initial objects of all kinds (`Kind.initial`), the service CIDR, and
+the Service `kubernetes`, which leads to this server.
 
-Runs at every start and only writes what is missing or out of date: the address may have changed.
+Runs at every start and writes only objects that are missing or out of date: the address may have changed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Bootstrap:
         self._updater = updater
 
     async def keep(self, settings: ApiSettings, service_address: str) -> None:
-        """Puts back for ever what somebody deleted, as upstream does."""
+        """Restores deleted objects at intervals, as upstream does. Runs until cancelled."""
         while True:
             await asyncio.sleep(RECONCILE_S)
             await self.run(settings, service_address)
@@ -54,7 +54,8 @@ class Bootstrap:
         await self._ensure(ENDPOINT_SLICE, _slice(settings), renew=True)
 
     async def _ensure_range(self, settings: ApiSettings) -> None:
-        """The ServiceCIDR `kubernetes`. One of a single family may get the second; else it stays as it is."""
+        """Creates the ServiceCIDR `kubernetes`. If it has a single family and a second one is configured, adds the
+        second; otherwise leaves it unchanged."""
         cidrs = [str(network) for network in settings.service_networks]
         wanted = ServiceCIDR(metadata=ObjectMeta(name=_NAME), spec=ServiceCIDRSpec(cidrs=cidrs))
         await self._ensure(SERVICE_CIDR, wanted)
@@ -69,7 +70,7 @@ class Bootstrap:
             await self._updater.update(target, widen, WriteOptions(), internal())
 
     async def _ensure(self, kind: Kind[Any], wanted: Object, *, renew: bool = False) -> None:
-        """Creates the object if it is missing; with `renew`, also sets an existing one right."""
+        """Creates the object if it is missing; with `renew`, also updates an existing one."""
         meta = wanted.metadata
         target = Target(self._resources.of(kind), meta.namespace, meta.name)
         entry = target.resource.cache.get(target.resource.key(meta.namespace, meta.name))

@@ -1,4 +1,5 @@
-"""Keeps service CIDRs: their finalizer, their condition, and their end. Acts on what `servicecidrs` decides."""
+"""Maintains service CIDRs: their finalizer, their condition and their removal. Applies the decisions of
+`servicecidrs`."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class CidrKeeper:
         self._waiting = False
 
     async def run(self) -> None:
-        """For ever: at once after a change to a range, or where one waits for an address to go."""
+        """Syncs at each change of a range, and at each deleted address while a range is terminating. Runs until
+        cancelled."""
         self._cidrs.cache.listeners[self] = self._on_cidr
         self._addresses.cache.listeners[self] = self._on_address
         while True:
@@ -39,7 +41,7 @@ class CidrKeeper:
             await self._wake.wait()
 
     async def sync(self) -> None:
-        """Brings every range up to date once."""
+        """Updates finalizers and condition of every range once."""
         self._waiting = False
         for entry in self._cidrs.cache.select():
             try:
@@ -83,6 +85,6 @@ class CidrKeeper:
         await self._updater.update(Target(self._cidrs, "", name, "status"), change, WriteOptions(), internal())
 
     def _held(self) -> list[Address]:
-        """The addresses of Services; those that others reserved by hand hold no range, as upstream has it."""
+        """Returns the addresses of Services. IPAddress objects that users created do not hold a range, as upstream."""
         entries = self._addresses.cache.select()
         return [ipaddress.ip_address(e.name) for e in entries if e.labels.get(MANAGED_BY_LABEL) == ALLOCATOR]

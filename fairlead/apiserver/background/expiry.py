@@ -15,15 +15,19 @@ _SWEEP_S = 60.0
 
 
 class Expirer:
-    """Remembers when each such object was last written. For objects that a start finds in the store, the times in them
-    count: a server that is restarted every half hour must not keep Events for ever."""
+    """Remembers when each object with an expiry was last written.
+
+    Objects that the server finds in the store at its start count by their timestamps: otherwise a server that is
+    restarted every half hour would never delete Events.
+    """
 
     def __init__(self, resources: Resources, writer: Writer, *, clock: Clock) -> None:
         self._resources = resources
         self._writer = writer
         self._clock = clock
         self._seen: dict[Kind[Any], dict[str, tuple[int, float]]] = {}
-        """By kind and key: the revision, and since when it is there. A kind is missing before its first sweep."""
+        """The revision, and the time since when it is current; keyed by kind and key. A kind is missing before its
+        first sweep."""
 
     async def run(self) -> None:
         while True:
@@ -31,7 +35,7 @@ class Expirer:
             await asyncio.sleep(_SWEEP_S)
 
     async def sweep(self) -> None:
-        """Removes what has not changed for too long."""
+        """Deletes the objects that have not changed for longer than their kind's expiry."""
         seen = {}
         for resource in self._resources:
             if (expiry := resource.kind.expiry) is not None:
@@ -58,7 +62,7 @@ class Expirer:
         return seen
 
     def _age_s(self, entry: Entry, expiry: Expiry[Any]) -> float:
-        """Since the last change, as far as the object itself says it; never in the future."""
+        """Returns the seconds since the last change according to the object's timestamps; never negative."""
         now = self._clock.now()
         last = expiry.last_change(entry.decode())
         return max(0.0, now - (last if last is not None else now))

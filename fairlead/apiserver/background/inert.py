@@ -1,4 +1,4 @@
-"""Records an event about each new object that nothing acts on (`Kind.inert`)."""
+"""Records an event about each new object of a kind that does not have a controller (`Kind.inert`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REASON = "NothingActs"
 
 
 class InertKinds:
-    """Listens to the caches of such kinds. Objects that a server finds at its start get no second event."""
+    """Listens to the caches of inert kinds. An object that is in the store at the start gets no second event."""
 
     def __init__(self, resources: Resources, recorder: Recorder, scheme: Scheme) -> None:
         self._resources = resources
@@ -28,7 +28,7 @@ class InertKinds:
         self._listen(kind)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`: the kind's cache goes, and the listener with it."""
+        """Implements `Subscriber`. The kind's cache is dropped, and the listener with it."""
 
     def _listen(self, kind: Kind[Any]) -> None:
         if kind.inert:

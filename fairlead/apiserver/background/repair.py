@@ -1,7 +1,7 @@
-"""Compares what Services hold with what the pools say, at start and every three minutes, and sets the pools right.
+"""Compares the numbers of Services with the pools, at start and every three minutes, and corrects the pools.
 
-Sources: upstream's IP and port allocator repair controllers, their reasons and texts. The Services are the truth:
-what one holds is taken, what nobody has held for three rounds is free again.
+Source of reasons and texts: upstream's IP and port allocator repair controllers. The Services are the truth: a number
+that a Service holds is taken; a number without a Service for three rounds is released.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RECREATE = "please recreate service"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong about a Service, as its event says it."""
+    """A repaired or unrepairable fault of a Service, as reported in its event."""
 
     service: Service
     reason: str
@@ -58,7 +58,7 @@ class Repair:
             await asyncio.sleep(INTERVAL_S)
 
     def run_once(self) -> list[Finding]:
-        """Looks at everything once; without an await, so that no write comes between."""
+        """Checks everything once, without an await, so that writes cannot come between."""
         services: list[Service] = [entry.decode() for entry in self._services.select()]
         ips, ports = list(self._address_findings(services)), list(self._port_findings(services))
         for finding in ips:
@@ -109,7 +109,8 @@ class Repair:
                 seen.add(port)
 
     def _clean_up(self, services: Iterable[Service]) -> None:
-        """A number may be on its way into a Service: only what three rounds found without one is a leak."""
+        """Releases leaked numbers. A number may belong to a Service that is being written, so only a number without
+        a Service for three rounds is a leak."""
         low, _ = self._allocator.port_range
         used: dict[str, set[int]] = {family: set() for family in (*self._allocator.pools, "port")}
         for service in services:

@@ -1,8 +1,9 @@
-"""Passes a request on to a Pod, a Service's endpoint or a node, and its answer back: streams both ways, no limits.
+"""Forwards a request to a Pod, a Service's endpoint or a node, and streams the response back, both without size
+limits.
 
-As upstream does: the Host header stays the client's, the backend learns the way back from `X-Forwarded-*`, links
-to its root are bent below the proxy's path, and certificates of Pods are not checked (nobody could have signed them).
-Every request opens a connection of its own: an address may be another Pod's a moment later.
+As upstream: the client's Host header is kept; `X-Forwarded-*` tells the backend the original address; links to its
+root are rewritten to paths below the proxy's path; certificates of Pods are not checked, because the cluster has no
+authority that signs them. Every request opens a new connection: an address may belong to another Pod a moment later.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from fairlead.runtime.tunnel import hijack, join
 _CONNECT_S = 10.0
 _SWITCH_S = 30.0
 _MAX_PAGE = 8 << 20
-"""HTML above this goes through as it is: bending its links would take holding all of it."""
+"""Largest HTML page (bytes) whose links are rewritten; a larger one passes unchanged, because rewriting needs the
+whole page in memory."""
 _HOP_BY_HOP = frozenset(
     {
         *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
@@ -39,7 +41,7 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _OURS = frozenset({"authorization", "expect"})
-"""Who the client is to this server is no business of the backend."""
+"""Headers that are not forwarded: the backend must not see the client's credentials."""
 _AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
 
@@ -49,7 +51,7 @@ class Forwarder:
         self._session: aiohttp.ClientSession | None = None
 
     async def forward(self, request: web.BaseRequest, to: Forward, start: int) -> web.StreamResponse:
-        """`start` is where in the path's parts the backend's own path begins."""
+        """Forwards the request; `start` is the index in `path.split("/")` at which the backend's path begins."""
         path, mark, query = request.raw_path.partition("?")
         parts = path.split("/")
         if len(parts) <= start and request.method in ("GET", "HEAD") and not wants_upgrade(request.headers):
@@ -64,7 +66,7 @@ class Forwarder:
             return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     async def upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
-        """Hands the client's connection over to a node, which answers for itself from the first byte."""
+        """Hands the client's connection over to a node, which answers from the first byte."""
         try:
             headers = _headers(request, request.raw_path.partition("?")[0])
             return await self._switch(request, upgrade.to, upgrade.path, headers)
@@ -140,14 +142,14 @@ class Forwarder:
 
 
 async def continue_if_expected(request: web.BaseRequest) -> None:
-    """Tells a client that waits for leave to send its body."""
+    """Sends `100 Continue` to a client that waits for it before it sends its body."""
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # it is no part of the answer
+        request.writer.output_size = 0  # the interim response does not count
 
 
 def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
-    """The client's headers, less what is between it and this server, plus where it came from."""
+    """Returns the client's headers without hop-by-hop ones, plus `X-Forwarded-*`."""
     dropped = _HOP_BY_HOP | _OURS | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
     headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in dropped)
     protocols = ", ".join(headers.popall(HEADER, []))
@@ -189,14 +191,14 @@ async def _pass_back(
     except ConnectionError:
         pass  # the client went away
     except (aiohttp.ClientError, TimeoutError):
-        # Half an answer is out already: only a cut connection tells the client that it is not whole.
+        # Part of the response is already sent: only a closed connection shows the client that it is incomplete.
         if request.transport is not None:
             request.transport.abort()
     return response
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole page, or more of it than we want to hold. Raises StatusError 503."""
+    """Returns the whole page, or more than `_MAX_PAGE` bytes of it. Raises StatusError 503."""
     found = bytearray()
     try:
         while len(found) <= _MAX_PAGE and (chunk := await answer.content.readany()):
@@ -215,7 +217,7 @@ def _answer_headers(found: CIMultiDict[str] | object) -> CIMultiDict[str]:
 
 
 def _plain(page: bytes, coding: str) -> bytes | None:
-    """The page as text; None where it is in a coding unknown here, or unfolds to more than we want to hold."""
+    """Returns the decompressed page; None if the coding is unknown or the result is larger than `_MAX_PAGE`."""
     if coding.lower() in ("", "identity"):
         return page
     if coding.lower() != "gzip":
@@ -229,7 +231,7 @@ def _plain(page: bytes, coding: str) -> bytes | None:
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[int, str, CIMultiDict[str]]:
-    """Raises ValueError for what is no HTTP."""
+    """Returns status, reason and headers. Raises ValueError for malformed HTTP."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("utf-8", "surrogateescape")
     first, *lines = head.split("\r\n")
     version, _, rest = first.partition(" ")
@@ -246,7 +248,7 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, str, CIMultiDic
 async def _refused(
     reader: asyncio.StreamReader, status: int, reason: str, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
-    """The backend's answer to a switch it does not want; its body is short, or not worth more."""
+    """Returns the backend's refusal to switch protocols; a long body is cut."""
     length = headers.get(hdrs.CONTENT_LENGTH, "")
     chunked = "chunked" in headers.get(hdrs.TRANSFER_ENCODING, "").lower()
     body = b""

@@ -1,4 +1,5 @@
-"""The way to a Pod's node: logs as a stream; exec, attach and port-forward as connections that the edge hands over.
+"""Connections to a Pod's node: logs as a stream; exec, attach and port-forward as connections that the edge hands
+over.
 
 The node's kubelet API listens on its internal address and demands our client certificate.
 """
@@ -33,7 +34,7 @@ from fairlead.runtime.client import Request, Response
 
 PORT = 10250
 _ON_NODE = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
-"""By the Pod's subresource."""
+"""Path of the kubelet API by the Pod's subresource."""
 _CONNECT_S = 3.0
 _TEXT = {"content-type": "text/plain"}
 _COUNTS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
@@ -99,11 +100,11 @@ class Kubelet:
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """How to speak to the nodes."""
+        """The TLS context of connections to the nodes."""
         return self._tls
 
     def session(self) -> aiohttp.ClientSession:
-        """The connections to the nodes. Raises StatusError 503 where this server may not speak to them."""
+        """The HTTP session to the nodes. Raises StatusError 503 if this server has no client certificate."""
         if self._session is None:
             if self._tls is None:
                 raise StatusError(503, "ServiceUnavailable", "this server has no client certificate for the nodes")
@@ -117,7 +118,7 @@ class Kubelet:
 
 
 class _Stream:
-    """Implements `Stream` over a node's answer."""
+    """The body of a node's response. Implements `Stream`."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -148,7 +149,7 @@ def unreachable(url: str, error: Exception) -> StatusError:
 
 
 def _refusal(code: int, text: str, pod: str) -> StatusError:
-    """A node's refusal to give logs, as a client of the API is told it."""
+    """Returns a node's refusal to send logs as the API's error."""
     match code:
         case 400:
             return bad_request(text)

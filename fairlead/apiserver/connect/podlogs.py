@@ -1,4 +1,4 @@
-"""Which container of a Pod is meant, and whether it has come far enough for it: pure, with upstream's texts."""
+"""Chooses a Pod's container for logs, and checks that it has started: pure, with upstream's texts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.status import StatusError, bad_request
 
 _PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
-"""Upstream's words for two reasons of waiting; the others are told as they are."""
+"""Upstream's texts for two waiting reasons; other reasons are reported unchanged."""
 
 
 def choose_container(pod: Pod, wanted: str) -> str:
-    """The container's name. Raises StatusError 400."""
+    """Returns the container's name. Raises StatusError 400."""
     name = pod.metadata.name
     names = [c.name for c in pod.spec.containers]
     init_names = [c.name for c in pod.spec.initContainers]
@@ -27,7 +27,7 @@ def choose_container(pod: Pod, wanted: str) -> str:
 
 
 def check_started(pod: Pod, container: str) -> None:
-    """Raises StatusError 400 where the container has not run yet."""
+    """Raises StatusError 400 if the container has not run yet."""
     known = pod.status
     statuses = (*known.containerStatuses, *known.initContainerStatuses, *known.ephemeralContainerStatuses)
     status = next((s for s in statuses if s.name == container), None)

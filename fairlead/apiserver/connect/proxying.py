@@ -1,8 +1,8 @@
-"""Where a request below `services/.../proxy`, `pods/.../proxy` or `nodes/.../proxy` is to go: one endpoint.
+"""Finds the backend of a request below `services/.../proxy`, `pods/.../proxy` or `nodes/.../proxy`.
 
-A Service is proxied to one of its ready endpoints, chosen anew each time, and not to its cluster IP: so that it
-works for headless Services, and as upstream does. Addresses that belong to this machine rather than to the cluster
-(loopback, link-local, multicast) are refused, whatever a slice or a status says.
+A Service is proxied to one of its ready endpoints, chosen at random for each request, and not to its cluster IP: this
+works for headless Services too, and is upstream's behaviour. Addresses that belong to this machine rather than to the
+cluster (loopback, link-local, multicast) are refused, even if a slice or a status names them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Proxies:
         self._rng = rng
 
     def locate(self, target: Target) -> Forward:
-        """Raises StatusError 400, 404, 503."""
+        """Returns the backend. Raises StatusError 400, 404, 503."""
         kind = target.resource.kind
         scheme, name, port = split(target.name, kind.singular or kind.plural)
         if kind is SERVICE:
@@ -58,8 +58,8 @@ class Proxies:
         return _forward(scheme, *self._rng.choice(choices))
 
     def _endpoints(self, namespace: str, name: str, port: str) -> Iterator[tuple[str, int]]:
-        """The ready addresses that serve the port of this name."""
-        mark = f'"{SERVICE_NAME_LABEL}":"{name}"'.encode()  # spares decoding the slices of all other Services
+        """Returns the ready addresses with the port of this name."""
+        mark = f'"{SERVICE_NAME_LABEL}":"{name}"'.encode()  # avoids decoding the slices of all other Services
         for entry in self._slices.cache.select(namespace):
             if mark not in entry.raw or entry.labels.get(SERVICE_NAME_LABEL) != name:
                 continue
@@ -84,7 +84,7 @@ class Proxies:
 
 
 def split(text: str, what: str) -> tuple[str, str, str]:
-    """`name`, `name:port` or `scheme:name:port` as scheme, name and port. Raises StatusError 400."""
+    """Splits `name`, `name:port` or `scheme:name:port` into scheme, name and port. Raises StatusError 400."""
     scheme, port = "http", ""
     match text.split(":"):
         case [name]:

@@ -1,7 +1,7 @@
-"""Makes what a proxied server says about its own addresses true for those who see it through the proxy. Pure.
+"""Rewrites a proxied server's links to itself so that they work through the proxy. Pure.
 
-Only links to the server's root are touched: relative ones are right already, and those to other hosts are not ours.
-HTML is changed in place, attribute by attribute, so that everything else stays as it was, byte for byte.
+Only links to the server's root are changed: relative ones work already, and those to other hosts must stay. HTML is
+changed in place, attribute by attribute, so that everything else stays the same byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ATTRIBUTE = re.compile(
 
 
 def rewrite_url(url: str, *, prefix: str, hosts: tuple[str, ...]) -> str:
-    """`url` as it reads below `prefix`; `hosts` are the names under which the server knows itself."""
+    """Returns `url` moved below `prefix`; `hosts` are the names of the server itself."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -31,7 +31,7 @@ def rewrite_url(url: str, *, prefix: str, hosts: tuple[str, ...]) -> str:
 
 
 def rewrite_html(page: bytes, change: Callable[[str], str]) -> bytes:
-    """The page with every link in it changed."""
+    """Returns the page with every link changed by `change`."""
 
     def attribute(found: re.Match[bytes]) -> bytes:
         quote = b'"' if found[2] is not None else b"'" if found[3] is not None else b""

@@ -1,4 +1,4 @@
-"""An object as an answer, in the form that the client asks for."""
+"""Renders an object as a response, in the representation that the client accepts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Meta
 
 
 def representation(kind: Kind[Any], request: Request, *, clock: Clock) -> Represent:
-    """Returns how objects are shown to the client of the request. Raises StatusError 406."""
+    """Returns the renderer for the client of the request. Raises StatusError 406."""
     form = wanted_form(request.headers.get("accept", ""))
     return Represent(kind, form, _INCLUDE.get(request.query.get("includeObject", ""), "Metadata"), clock)
 
 
 def written(kind: Kind[Any], request: Request, entry: Entry, *, clock: Clock, status: int = 200) -> Outcome:
-    """Returns the answer with one object. Raises StatusError 406."""
+    """Returns the response with one object. Raises StatusError 406."""
     if wanted_form(request.headers.get("accept", "")) == "Object":
         return json_response(entry.raw, status)
     return json_response(representation(kind, request, clock=clock).one(entry), status)

@@ -1,7 +1,7 @@
-"""apply: PATCH with a configuration instead of a patch (server-side apply). Creates what is not there.
+"""apply: PATCH with a configuration instead of a patch (server-side apply). Creates a missing object.
 
-The body is the object as its sender wants it, in YAML or JSON, with only the fields that it cares for; who owns what
-and what becomes of the object is decided in `fairlead.machinery.apply`.
+The body is the desired object in YAML or JSON, with only the fields that the sender manages;
+`fairlead.machinery.apply` decides about ownership and the resulting object.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Applier:
     async def apply(
         self, target: Target, request: Request, options: WriteOptions, context: RequestContext
     ) -> tuple[Entry, int]:
-        """Returns the object, and 201 if it was created. Raises StatusError 400, 403, 404, 409, 422."""
+        """Returns the object, and 201 if it was created, else 200. Raises StatusError 400, 403, 404, 409, 422."""
         kind = target.resource.kind
         config, warnings = await decoded(request, lambda: read_config(request.body, options))
         _check_header(kind, config)
@@ -93,7 +93,7 @@ class Applier:
 
 
 def read_config(body: bytes, options: WriteOptions) -> tuple[Tree, list[str]]:
-    """The configuration in a body, and what is to be said about how it is written. Raises StatusError 400."""
+    """Returns the configuration in a body, and warnings about duplicate keys. Raises StatusError 400."""
     tree, repeats = _parse(body)
     if not isinstance(tree, dict):
         raise bad_request("error decoding YAML: an object is expected")
@@ -104,14 +104,14 @@ def read_config(body: bytes, options: WriteOptions) -> tuple[Tree, list[str]]:
 
 
 def _parse(body: bytes) -> tuple[Any, bool]:
-    """The tree, and whether keys may be repeated in it."""
+    """Returns the tree, and whether it may contain duplicate keys."""
     try:
         tree = msgspec.json.decode(body)
         return tree, body.count(b'":') != encode(tree).count(b'":')
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         pass
     try:
-        # What YAML has and JSON has not (dates, keys that are numbers) becomes what it would be in JSON.
+        # Values that JSON lacks (dates, numeric keys) become their JSON form.
         return msgspec.json.decode(encode(parse_yaml(body))), True
     except StatusError as e:
         raise bad_request(f"error decoding YAML: {e}") from e

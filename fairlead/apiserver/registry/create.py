@@ -49,7 +49,8 @@ class Creator:
         *,
         owners: list[ManagedFieldsEntry] | None = None,
     ) -> Entry:
-        """Creates a decoded object. Owns it. Its fields are the manager's, or the owners' if these are known."""
+        """Creates a decoded object and takes it over. Raises StatusError. The manager of the options owns the
+        fields, unless `owners` is given."""
         kind, now = target.resource.kind, self._clock.now()
         begin_create(kind, obj, uid=self._ids.uid(), now=now)
         base = self._name(obj.metadata)
@@ -88,7 +89,7 @@ class Creator:
         raise taken
 
     def _name(self, meta: ObjectMeta) -> str:
-        """Makes up a name where one is wanted; gives its base then."""
+        """Generates a name if the object needs one; returns its prefix then, else ""."""
         if meta.name or not meta.generateName:
             return ""
         meta.name = generated_name(meta.generateName, self._ids.suffix())

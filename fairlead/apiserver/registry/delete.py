@@ -45,7 +45,7 @@ class Deleter:
     async def delete(
         self, target: Target, options: DeleteOptions, context: RequestContext, *, admitted: bool = False
     ) -> Deleted:
-        """Removes the object or marks it; admission is asked unless it has decided already. Raises StatusError 403,
+        """Removes the object or marks it as terminating; calls admission unless `admitted`. Raises StatusError 403,
         404, 409."""
         resource = target.resource
         while True:
@@ -58,7 +58,7 @@ class Deleter:
     async def delete_all(
         self, resource: Resource, filter: Filter, options: DeleteOptions, context: RequestContext
     ) -> list[Entry]:
-        """Deletes all that matches and is still there when its turn comes."""
+        """Deletes every matching object that still exists at its turn."""
         gone: list[Entry] = []
         for entry in [e for e in resource.cache.select(filter.namespace) if filter.matches(e)]:
             target = Target(resource, entry.namespace, entry.name)
@@ -92,7 +92,7 @@ class Deleter:
 
 
 def answer(target: Target, deleted: Deleted) -> bytes:
-    """What a delete says: the object, or that it is gone."""
+    """Returns the response's body: the object, or a Status if the object is removed."""
     kind = target.resource.kind
     if not deleted.removed or kind.delete_returns_object:
         return deleted.entry.raw
@@ -103,7 +103,7 @@ def answer(target: Target, deleted: Deleted) -> bytes:
 
 
 def read_options(request: Request) -> DeleteOptions:
-    """From the body, else from the query. Raises StatusError 400, 422."""
+    """Returns the options from the body, else from the query. Raises StatusError 400, 422."""
     options = _from_body(request) if request.body else _from_query(request.query)
     errors: list[FieldError] = []
     if options.propagationPolicy is not None and options.propagationPolicy not in _POLICIES:
@@ -126,7 +126,7 @@ def read_options(request: Request) -> DeleteOptions:
 def _from_body(request: Request) -> DeleteOptions:
     tree = read_tree(request, _BODY.schema)
     if isinstance(tree, dict):
-        # Clients name the version of the object being deleted, or that of meta; all mean the same.
+        # Clients name the version of the deleted object or that of meta; all have the same meaning.
         tree.pop("apiVersion", None)
     options = decode_tree_as(_BODY, tree, validation="Ignore").obj
     if not options.dryRun and request.query.get("dryRun"):

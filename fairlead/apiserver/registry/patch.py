@@ -34,16 +34,16 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 T = TypeVar("T")
 _MOST_SHOWN = 16384
-"""Characters of an object or a patch in a refusal."""
+"""Maximal length of an object or a patch in an error, in characters."""
 
 
 def is_apply(request: Request) -> bool:
-    """Whether the body is a configuration to apply and no patch."""
+    """Returns whether the body is a configuration for apply and not a patch."""
     return request.method == "PATCH" and media_type(request.headers.get("content-type", "")) == APPLY_PATCH
 
 
 class Patch:
-    """The patch in a body, ready to be applied to trees of a schema. Raises StatusError 400, 415."""
+    """The patch in a body, which can be applied to trees of a schema. Raises StatusError 400, 415."""
 
     def __init__(self, request: Request, schema: Schema, validation: FieldValidation) -> None:
         self._media = media_type(request.headers.get("content-type", ""))
@@ -57,7 +57,7 @@ class Patch:
             self._repeated = [f"json patch {text}" for text in self._repeated]
 
     def apply(self, tree: Any) -> Any:
-        """The tree as the patch changes it. Raises StatusError 400, 413, 422."""
+        """Returns the patched tree. Raises StatusError 400, 413, 422."""
         match self._media:
             case "application/json-patch+json":
                 return json_patch(tree, self._tree)
@@ -67,7 +67,7 @@ class Patch:
                 return strategic_patch(tree, self._tree, self._schema)
 
     def decode(self, target: Target[T], tree: Any) -> Decoded[T]:
-        """The object that a patched tree stands for. Raises StatusError 422 with the patch, or what it made."""
+        """Returns the object of a patched tree. Raises StatusError 422, which shows the patch or the patched tree."""
         try:
             return decode_tree_as(target, tree, validation=self._validation, found=self._repeated)
         except StatusError as e:
@@ -79,7 +79,7 @@ class Patch:
 
 
 def patch_change(kind: Kind[Any], request: Request, options: WriteOptions) -> Change:
-    """The patch as a change of the object itself."""
+    """Returns the patch as a change of the object itself."""
     patch = Patch(request, kind.schema, options.validation)
 
     async def change(entry: Entry) -> Candidate:
@@ -93,11 +93,11 @@ def _text(tree: Any) -> str:
     try:
         return encode(tree).decode()
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return ""  # what the error is about
+        return ""  # the error reports this very problem
 
 
 def render_go(value: Any) -> str:
-    """A JSON value as Go's `%v` prints it: `map[a:1 b:[x y]]`."""
+    """Returns a JSON value as Go's `%v` prints it: `map[a:1 b:[x y]]`."""
     match value:
         case None:
             return "<nil>"

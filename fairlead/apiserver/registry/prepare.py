@@ -1,5 +1,6 @@
-"""What the server itself sets on an object before it is checked: identity, times, generation, and what a client
-may not touch. Pure; owns its arguments.
+"""Sets the server's fields before the checks: identity, times, generation, and fields that a client must not change.
+
+Pure; takes its arguments over.
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from fairlead.machinery.status import bad_request
 
 _ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
 KEPT_BY_PARTS = ("labels", "annotations", "finalizers", "ownerReferences")
-"""Metadata that a subresource of one field (`Kind.parts`) leaves as it is."""
+"""Metadata that a subresource of one field (`Kind.parts`) leaves unchanged."""
 _SUFFIX_ROOM = 58
-"""How much of `generateName` is kept, so that name and suffix are at most 63 characters."""
+"""Length to which `generateName` is cut, so that name and suffix have at most 63 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request says the object is."""
+    """Namespace and name of the object in the request's path."""
 
     namespace: str
     name: str
 
 
 def fit_place(obj: Any, place: Place) -> None:
-    """The body may leave out what the path says, but not contradict it. Raises StatusError 400."""
+    """Fills in namespace and name from the path if the body leaves them out. Raises StatusError 400 for a
+    contradiction."""
     meta: ObjectMeta = obj.metadata
     if not meta.namespace:
         meta.namespace = place.namespace
@@ -48,7 +50,7 @@ def fit_place(obj: Any, place: Place) -> None:
 
 
 def fit_action(action: Any, kind: str, place: Place) -> None:
-    """As `fit_place`, with upstream's words for what is created at another object. Raises StatusError 400."""
+    """Does the same as `fit_place`, with upstream's texts for an action on another object. Raises StatusError 400."""
     meta: ObjectMeta = action.metadata
     if meta.name and meta.name != place.name:
         raise bad_request(f"name in URL does not match name in {kind} object")
@@ -72,7 +74,7 @@ def generated_name(base: str, suffix: str) -> str:
 
 
 def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> None:
-    """Keeps what this endpoint may not change, and counts generations."""
+    """Restores the fields that this endpoint must not change, and counts generations."""
     meta, was = new.metadata, old.metadata
     meta.uid = was.uid
     meta.selfLink = ""
@@ -110,7 +112,7 @@ def _keep_all_but_part(kind: Kind[Any], part: Part[Any], old: Any, new: Any) -> 
 
 
 def _with_field(old: Any, new: Any, path: tuple[str, ...]) -> Any:
-    """The old struct with the field of the new one at the path. Shares the rest with `old`."""
+    """Returns the old struct with the field of the new one at the path. Shares the rest with `old`."""
     name, below = path[0], path[1:]
     inner = _with_field(getattr(old, name), getattr(new, name), below) if below else getattr(new, name)
     return msgspec.structs.replace(old, **{name: inner})

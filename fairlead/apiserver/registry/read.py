@@ -35,18 +35,18 @@ class Reader:
         self._rng = rng
 
     def collection(self, target: Target, options: ListOptions, represent: Represent) -> Response:
-        """GET of a collection."""
+        """Lists a collection. Raises StatusError 400, 410, 504."""
         filter = _filter(target, options)
         self._check_not_future(options)
         page = self._page(target, options, filter)
         return json_response(represent.many(page.entries, page.metadata))
 
     def watch(self, target: Target, options: ListOptions, represent: Represent) -> Outcome:
-        """GET of a collection with `watch`."""
+        """Watches a collection. Raises StatusError 400."""
         cache = target.resource.cache
         filter = _filter(target, options)
         revision = parse_revision(options.resource_version)
-        # Without a version, and for "0", a watch starts with what is there; with one, from there on.
+        # Without a version, and for "0", a watch starts with the present objects; with a version, after that version.
         initial = options.send_initial if options.send_initial is not None else revision == 0
         stream = WatchStream(cache, filter, render=represent.events(), bookmarks=options.bookmarks)
         if initial:
@@ -103,7 +103,7 @@ class Reader:
 
 
 class _Ended:
-    """A watch that says one thing and ends."""
+    """A watch that sends one line and ends."""
 
     def __init__(self, line: bytes) -> None:
         self._lines = [line]
@@ -122,12 +122,13 @@ def too_old(revision: int, floor: int) -> StatusError:
 
 
 def _unchanged(cache: KindCache, revision: int) -> bool:
-    """Whether the kind is now as it was at the revision."""
+    """Returns whether the kind's objects are the same as at the revision."""
     return revision >= cache.floor and next(cache.since(revision), None) is None
 
 
 def _exact(cache: KindCache, options: ListOptions) -> int:
-    """The revision that `resourceVersionMatch=Exact` asks for, which only now can be given if nothing changed since."""
+    """Returns the revision of `resourceVersionMatch=Exact`, or 0. Raises StatusError 410 if the kind has changed
+    since."""
     if options.match != "Exact":
         return 0
     revision = parse_revision(options.resource_version)
@@ -149,7 +150,7 @@ def _filter(target: Target, options: ListOptions) -> Filter:
 
 
 def _candidates(cache: KindCache, filter: Filter) -> list[Entry]:
-    """What the filter has to look at: one entry where it names one, else the namespace."""
+    """Returns the entries to be filtered: one entry if the filter names it, else those of the namespace."""
     name = filter.fields.exact("metadata.name") if filter.fields is not None else None
     if name is not None and (filter.namespace or not cache.kind.namespaced):
         entry = cache.get(f"{filter.namespace}/{name}" if cache.kind.namespaced else name)

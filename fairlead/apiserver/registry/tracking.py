@@ -1,10 +1,10 @@
-"""`metadata.managedFields` of every write: who changed which fields.
+"""Maintains `metadata.managedFields` in every write: the manager of each field.
 
-What must stay true: a write costs next to nothing where nobody can want to know. Upstream tracks an object from its
-creation or not at all (its `trackOnCreateProbability`), and whatever an untracked object has when it is first applied
-belongs to `before-first-apply`. Here the writers that name neither a `fieldManager` nor a program (`User-Agent`)
-start no tracking: these are this cluster's own components, whose Pods, Endpoints, Leases and Events nobody applies,
-and whose writes are most of all. What others created is tracked from there on, whoever writes it.
+What must stay true: a write costs almost nothing if its ownership will not be read. Upstream tracks an object from its
+creation or not at all (its `trackOnCreateProbability`), and the fields that an untracked object has at its first apply
+belong to `before-first-apply`. Here a writer that names neither a `fieldManager` nor a program (`User-Agent`) starts
+no tracking: such writers are this cluster's components, whose Pods, Endpoints, Leases and Events are never applied,
+and who make most of the writes. An object that another client created is tracked from then on, for every writer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fairlead.machinery.shape import shape_of as schema_shape
 Tree = dict[str, Any]
 
 UNNAMED = "fairlead"
-"""The manager's name where a tracked object is written by one that names neither itself nor its program."""
+"""The manager's name if a tracked object is written by a client without `fieldManager` and program."""
 _FIELDS_V1 = "FieldsV1"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -40,7 +40,7 @@ _HEADER = frozenset({"kind", "apiVersion", "metadata"})
 
 
 def track_create(kind: Kind[Any], obj: Any, manager: str, *, now: Instant) -> None:
-    """Notes the owners of a new object, defaulted but with nothing assigned by the server yet."""
+    """Records the owners of a new object; defaults are set, but no fields that the server assigns."""
     if not manager:
         return
     tree = to_tree(obj)
@@ -62,7 +62,7 @@ def track_create(kind: Kind[Any], obj: Any, manager: str, *, now: Instant) -> No
 
 
 def track_update(kind: Kind[Any], old: Any, new: Any, manager: str, *, subresource: str, now: Instant) -> None:
-    """Notes the owners of an object's new state, defaulted but not yet adjusted in any other way."""
+    """Records the owners of an object's new state; defaults are set, but no other adjustments are made."""
     live, sent = old.metadata.managedFields, new.metadata.managedFields
     if not live and not sent:
         return
@@ -84,7 +84,7 @@ def track_update(kind: Kind[Any], old: Any, new: Any, manager: str, *, subresour
 
 
 def _differing(kind: Kind[Any], old: Any, new: Any, subresource: str) -> tuple[Tree, Tree]:
-    """The trees of both states as far as they differ and this endpoint writes them."""
+    """Returns the trees of both states, reduced to the differing fields that this endpoint writes."""
     ignored = ignored_fields(kind, subresource) or {}
     was, now = old.metadata, new.metadata
     header = was.managedFields, now.managedFields, was.resourceVersion
@@ -117,7 +117,7 @@ def shape_of(kind: Kind[Any]) -> Shape:
 
 @per_kind
 def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
-    """What this endpoint leaves alone whatever it is sent (`prepare.prepare_update` sees to it)."""
+    """Returns the fields that this endpoint never writes (see `prepare.prepare_update`)."""
     part = kind.part(subresource)
     if part is not None:
         others = (path for path in _all_but(kind.schema, part.writes) if path[0] not in _HEADER)
@@ -129,7 +129,7 @@ def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
 
 
 def _all_but(schema: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The fields of a schema beside the path to one of them."""
+    """Yields the fields of a schema except the path to one of them."""
     for name, known in schema.fields.items():
         if name != path[0]:
             yield (name,)
@@ -138,7 +138,7 @@ def _all_but(schema: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]
 
 
 def tree_of(obj: Any) -> Tree:
-    """The object's tree without its owners."""
+    """Returns the object's tree without `managedFields`."""
     entries, obj.metadata.managedFields = obj.metadata.managedFields, []
     tree: Tree = to_tree(obj)
     obj.metadata.managedFields = entries
@@ -146,7 +146,8 @@ def tree_of(obj: Any) -> Tree:
 
 
 def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True) -> Managed | None:
-    """None where an entry is none. What we stored ourselves is trusted to be in normal form."""
+    """Returns the owners of all fields, or None if an entry is malformed. `trusted` entries come from the store and
+    are in normal form."""
     found: Managed = {}
     for entry in entries:
         if entry.operation not in (APPLY, UPDATE) or entry.fieldsType != _FIELDS_V1:
@@ -163,7 +164,8 @@ def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True)
 
 @functools.lru_cache(maxsize=256)
 def _stored_fields(text: bytes) -> Fields:
-    """Shared by all who read the same text, as the sets of alike objects are; nobody changes a set in place."""
+    """Decodes a field set. Equal texts share one set, because similar objects have equal ones; it must not be
+    changed in place."""
     return _decode(text)
 
 
@@ -189,6 +191,6 @@ def _time(second: int) -> str:
 
 @per_kind
 def _empty(kind: Kind[Any]) -> Tree:
-    """An object before anybody set anything: what is in it anyway is nobody's."""
+    """Returns the tree of an object without any set field: the fields in it do not have an owner."""
     tree: Tree = to_tree(kind.codec.new())
     return tree

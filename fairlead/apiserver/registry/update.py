@@ -1,7 +1,7 @@
-"""update and patch: a new state computed from the current one, written if nobody else wrote meanwhile.
+"""update and patch: computes a new state from the current one, and writes it if the object has not changed meanwhile.
 
-Whoever names a resourceVersion gets a 409 when it is not the current one; whoever names none is applied to
-whatever is current, again if need be.
+A request that names a resourceVersion gets a 409 if that is not the current one; a request without one is applied to
+the current state, repeatedly if necessary.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from fairlead.machinery.status import OBJECT_MODIFIED, FieldError, invalid_objec
 
 @dataclass(slots=True)
 class Candidate:
-    """A proposed state, with what there is to say about it."""
+    """A proposed state of an object, with its warnings."""
 
     obj: Any
     warnings: Sequence[str] = field(default_factory=tuple)
     tracked: bool = False
-    """Its `managedFields` are as they are to be."""
+    """True if `managedFields` are already final."""
     through: str = ""
-    """The subresource that was written, if the target is its parent."""
+    """The written subresource, if the target is its parent."""
     admitted: bool = False
-    """Admission has decided about the body that the state was made of."""
+    """True if admission has already decided about the body."""
     final: bool = False
-    """Set by the server itself: neither tracked nor checked."""
+    """True if the server itself computed the state: it is neither tracked nor checked."""
 
 
 Change = Callable[[Entry], Awaitable[Candidate]]
-"""Computes the wanted state from the current one; called again if another write came between."""
+"""Computes the desired state from the current one; called again if another write came between."""
 
 
 class Updater:
@@ -72,7 +72,7 @@ class Updater:
             return written
 
     async def _finish(self, resource: Resource, entry: Entry, new: Any, *, dry_run: bool) -> Entry:
-        """The last thing that held a deleted object is gone, and so it goes."""
+        """Removes a terminating object after its last finalizer is gone."""
         removed = await self._writer.remove(resource, entry, dry_run=dry_run)
         raw = resource.form.splice(resource.form.stored(new), removed.revision)
         return Entry(removed.form, removed.key, raw, removed.revision)

@@ -1,4 +1,4 @@
-"""From a request about objects to the code that answers it: by its verb, or by its subresource."""
+"""Dispatches a request about objects by its verb or by its subresource."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fairlead.runtime.client import Request
 
 
 class Verbs:
-    """Everything below /api and /apis that is about objects. Implements `Subscriber` of the Scheme."""
+    """Handles all requests about objects below /api and /apis. Implements `Subscriber` of the Scheme."""
 
     def __init__(
         self,
@@ -53,18 +53,18 @@ class Verbs:
         scheme.subscribe(self)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Raises ValueError for a kind with a subresource that nothing serves."""
+        """Raises ValueError for a kind that declares a subresource without code."""
         self.subresources.check(kind)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
-        """Nothing is kept of a kind."""
+        """Does nothing, because nothing is stored by kind."""
 
     def find(self, info: RequestInfo) -> Target | None:
-        """Returns what the request is about, or None if the path names nothing that is served."""
+        """Returns the target of the request, or None if the path names nothing that is served."""
         return find_target(self._resources, info)
 
     async def handle(self, target: Target, request: Request, context: RequestContext) -> Outcome:
-        """Raises StatusError."""
+        """Answers the request. Raises StatusError."""
         call, info = Call(target, request, context), context.info
         if target.subresource:
             return await self.subresources.handle(call)
@@ -146,7 +146,7 @@ class Verbs:
 
 
 def _fits(info: RequestInfo, target: Target) -> bool:
-    """Returns whether the verb is one of a collection or of an object, as the path is. A path may ask for a watch with
+    """Returns whether verb and path agree about a collection or a single object. A path may ask for a watch with
     any method and of a single object, too."""
     if info.verb == "watch":
         return info.method in ("GET", "HEAD")

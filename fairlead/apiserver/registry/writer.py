@@ -1,7 +1,7 @@
 """The last steps of every write: allocate, encode, store. The cache and the watchers are up to date on return.
 
-What must stay true: nothing is decided here about the object, and store errors never pass through unnamed.
-`Raced` means that somebody else wrote first; the caller knows whether it may try again.
+What must stay true: this module makes no decisions about the object, and translates every store error.
+`WriteConflict` means that another write came first; the caller decides about a retry.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Writer:
         self._allocations = allocations
 
     def complete(self, kind: Kind[Any], old: Any, new: Any) -> None:
-        """Before the checks: fills in what depends on the cluster. Raises StatusError 422."""
+        """Fills in, before the checks, the fields that depend on the cluster. Raises StatusError 422."""
         if (allocation := self._allocations.of(kind)) is not None:
             allocation.complete(old, new)
 
@@ -40,7 +40,7 @@ class Writer:
             _refuse_version(obj.metadata.resourceVersion)
         form, kind, name = resource.form, resource.kind, obj.metadata.name
         key = resource.key(obj.metadata.namespace, name)
-        if resource.cache.get(key) is not None:  # before the allocation, which would find the object's own addresses
+        if resource.cache.get(key) is not None:  # before the allocation, which would refuse the object's own addresses
             raise already_exists(kind.plural, kind.group, name)
         allocation = self._allocations.of(kind)
         reservation = await allocation.hold(None, obj) if allocation is not None else None
@@ -60,7 +60,7 @@ class Writer:
         return await self._written(resource, key, value, revision)
 
     async def replace(self, resource: Resource, entry: Entry, obj: Any, *, dry_run: bool) -> Entry:
-        """Writes the new state over that of `entry`, or nothing where they are the same. Raises Raced."""
+        """Replaces the state in `entry` by the new one; writes nothing if both are equal. Raises WriteConflict."""
         form, kind = resource.form, resource.kind
         allocation = self._allocations.of(kind)
         reservation = await allocation.hold(entry.decode(), obj) if allocation is not None else None
@@ -83,7 +83,7 @@ class Writer:
         return await self._written(resource, entry.key, value, revision)
 
     async def remove(self, resource: Resource, entry: Entry, *, dry_run: bool) -> Entry:
-        """Removes the object as it is in `entry`. Raises Raced. Gives its last state."""
+        """Removes the object if it is still as in `entry`. Returns its last state. Raises WriteConflict."""
         if dry_run:
             return entry
         try:
@@ -97,7 +97,7 @@ class Writer:
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
 
     async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
-        """Returns what was written, once the cache shows it: the cache's own entry unless it is newer by then."""
+        """Returns the written entry after the cache has reached it: the cache's entry unless that is newer already."""
         await self._resources.reached(revision)
         found = resource.cache.get(key)
         if found is not None and found.revision == revision:
@@ -112,8 +112,11 @@ def _refuse_version(version: str) -> None:
 
 
 async def _settle(write: Coroutine[Any, Any, int], reservation: Reservation | None) -> int:
-    """The write's revision. Where the caller is cancelled meanwhile (its client hung up), the write may still happen,
-    and what it holds must not be given away before that is known."""
+    """Returns the write's revision, and confirms its reservation.
+
+    If the caller is cancelled meanwhile (its client disconnected), the write may still happen. Its numbers must not be
+    released before the result is known.
+    """
     if reservation is None or reservation.empty:
         return await write
     task = asyncio.ensure_future(write)

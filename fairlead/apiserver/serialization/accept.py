@@ -1,4 +1,4 @@
-"""Which representation the client wants (`Accept`), and what it sent (`Content-Type`)."""
+"""Negotiates the response's representation (`Accept`) and reads the request's media type (`Content-Type`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GROUP_VERSIONS = frozenset({("meta.k8s.io", "v1"), ("meta.k8s.io", "v1beta1")})
 
 @functools.lru_cache(maxsize=256)
 def wanted_form(accept: str, *, tables: bool = True) -> Form:
-    """Returns the first representation in the list that there is. Raises StatusError 406 if there is none.
+    """Returns the first representation in the list that the server offers. Raises StatusError 406 if there is none.
 
     Kinds that are only ever posted (reviews, bindings) have no `tables`.
     """
@@ -42,7 +42,7 @@ def wanted_form(accept: str, *, tables: bool = True) -> Form:
 
 
 def media_type(content_type: str) -> str:
-    """The media type alone, in lower case."""
+    """Returns the media type alone, in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 

@@ -1,4 +1,4 @@
-"""Answers that are no object."""
+"""Responses without an object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request bodies: JSON, YAML or protobuf in, a tree or an object out."""
+"""Request bodies: decodes JSON, YAML or protobuf to a tree or an object."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_BODY = 3 << 20
 ACCEPTED = ("application/json", "application/yaml", MEDIA_TYPE)
 _MAX_DEPTH = 1000
 _MAX_NODES = 100_000
-"""Of a YAML document; each takes about 10 µs, fifty times as long as in JSON."""
+"""Limit for a YAML document; each node takes about 10 µs, fifty times as long as in JSON."""
 _MAX_MULTIPLIED = MAX_BODY
-"""What the aliases of a YAML document may add to it, in characters."""
+"""Number of characters that the aliases of a YAML document may add."""
 _NODE_SIZE = 8
-"""Of each value beside its characters."""
+"""Characters counted for each value in addition to its text."""
 _JSON = frozenset({"application/json", "", "*/*"})
 _YAML = frozenset({"application/yaml", "text/yaml", "application/x-yaml"})
 
@@ -32,17 +32,18 @@ T = TypeVar("T")
 
 
 _LARGE_JSON, _LARGE_YAML = 256 << 10, 16 << 10
-"""A body of this size takes about 10 ms to decode."""
+"""Bytes; a body of this size takes about 10 ms to decode."""
 
 
 def is_large(request: Request) -> bool:
-    """Returns whether the body should be decoded beside the event loop."""
+    """Returns whether the body should be decoded outside the event loop."""
     written = media_type(request.headers.get("content-type", "")) in _JSON or request.body[:1] == b"{"
     return len(request.body) > (_LARGE_JSON if written else _LARGE_YAML)
 
 
 async def decoded(request: Request, decode: Callable[[], T]) -> T:
-    """Returns what `decode` makes of the body; meanwhile other requests are answered if the body is large."""
+    """Returns the result of `decode`; runs it in a thread if the body is large, so that other requests are not
+    delayed."""
     return await asyncio.to_thread(decode) if is_large(request) else decode()
 
 
@@ -51,7 +52,7 @@ def too_large() -> StatusError:
 
 
 def read_object(kind: Kind[T], request: Request, validation: FieldValidation) -> Decoded[T]:
-    """The object in the body. Raises StatusError 400, 415."""
+    """Returns the object in the body. Raises StatusError 400, 415."""
     return read_as(target_of(kind), request, validation)
 
 
@@ -68,7 +69,8 @@ def read_as(target: Target[T], request: Request, validation: FieldValidation = "
 
 
 def read_tree(request: Request, schema: Schema) -> Any:
-    """The body as a JSON tree, whatever form it came in; `schema` is what it must fit. Raises StatusError 400, 415."""
+    """Returns the body as a JSON tree, from any supported form; `schema` is the body's schema. Raises StatusError
+    400, 415."""
     media = media_type(request.headers.get("content-type", ""))
     if media in _JSON:
         return parse_json(request.body)
@@ -80,7 +82,7 @@ def read_tree(request: Request, schema: Schema) -> Any:
 
 
 def parse_yaml(body: bytes) -> Any:
-    """A YAML document as a JSON tree. Raises StatusError 400."""
+    """Returns a YAML document as a JSON tree. Raises StatusError 400."""
     import yaml  # heavy, and clients that send YAML are rare: kubectl converts
 
     try:
@@ -91,9 +93,11 @@ def parse_yaml(body: bytes) -> Any:
 
 
 def _check_shape(events: Iterable[Any]) -> None:
-    """Refuses by the parser's events what the loader, which is recursive and written in C, would die of: nesting
-    without end, aliases that contain themselves, and aliases of aliases that multiply a few bytes to gigabytes. Refuses
-    what would keep the server busy for seconds too."""
+    """Raises an error for documents that would crash the loader or keep the server busy for seconds.
+
+    The loader is recursive and written in C. These documents are dangerous: endless nesting, aliases that contain
+    themselves, and aliases of aliases that expand a few bytes to gigabytes.
+    """
     count = multiplied = nodes = 0
     sizes: dict[str, int] = {}
     open_nodes: list[tuple[str | None, int]] = []

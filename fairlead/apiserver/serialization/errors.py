@@ -1,4 +1,4 @@
-"""Errors as answers."""
+"""Errors as responses."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def _encoded(body: Any) -> bytes:
     try:
         return encode(body) + b"\n"
     except UnicodeEncodeError:
-        # The text repeats what the client sent, which need not have been UTF-8.
+        # The text repeats the client's input, which may be invalid UTF-8.
         return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

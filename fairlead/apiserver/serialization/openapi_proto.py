@@ -1,8 +1,8 @@
-"""The API's description (OpenAPI v2) in protobuf, as far as kubectl needs it: which PATCH takes which parameters.
+"""The API's description (OpenAPI v2) in protobuf, as far as kubectl needs it: the parameters of each PATCH.
 
-kubectl asks for this form alone, and only about kinds that `/openapi/v3` does not know: then it wants to learn from
-the operations on namespaces whether the server checks fields itself. Without an answer a misspelt apiVersion ends
-in `failed to download openapi`. Message and field numbers: gnostic's `openapi.v2.Document`.
+kubectl requests this form alone, and only for kinds that `/openapi/v3` does not contain: it then reads from the
+operations on namespaces if the server validates fields. Without a response a misspelt apiVersion ends in `failed to
+download openapi`. Message and field numbers: gnostic's `openapi.v2.Document`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from fairlead.machinery.kind import Kind
 
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 CONTENT_TYPE = MEDIA_TYPE.replace("@", ".")
-"""As upstream answers: Go's parser of media types takes no `@`."""
+"""Differs from `MEDIA_TYPE` as upstream's does: Go's parser of media types does not accept `@`."""
 _PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "force")
 
 
 def openapi_v2_proto(kinds: Iterable[Kind[Any]], version: str) -> bytes:
-    """A `Document` with the paths of single objects and their PATCH operations."""
+    """Returns a `Document` with the paths of single objects and their PATCH operations."""
     paths = b"".join(_field(2, _field(1, _path(kind)) + _field(2, _field(8, _patch(kind)))) for kind in kinds)
     info = _field(1, "Kubernetes") + _field(2, version)
     return _field(1, "2.0") + _field(2, info) + _field(8, paths)
@@ -31,7 +31,7 @@ def _path(kind: Kind[Any]) -> str:
 
 
 def _patch(kind: Kind[Any]) -> bytes:
-    """An `Operation`: its query parameters and the kind it is about."""
+    """Returns an `Operation`: its query parameters and its kind."""
     parameters = b"".join(_field(8, _query_parameter(name)) for name in _PARAMETERS)
     gvk = json.dumps({"group": kind.group, "version": kind.version, "kind": kind.kind})
     extension = _field(1, "x-kubernetes-group-version-kind") + _field(2, _field(2, gvk))
@@ -39,13 +39,13 @@ def _patch(kind: Kind[Any]) -> bytes:
 
 
 def _query_parameter(name: str) -> bytes:
-    """A `ParametersItem`, through its nested choices down to the query parameter's own message."""
+    """Returns a `ParametersItem` with the nested messages down to the query parameter."""
     parameter = _field(2, "query") + _field(4, name)
     return _field(1, _field(2, _field(3, parameter)))
 
 
 def _field(number: int, value: bytes | str) -> bytes:
-    """A length-delimited field."""
+    """Returns a length-delimited field."""
     data = value.encode() if isinstance(value, str) else value
     return _varint(number << 3 | 2) + _varint(len(data)) + data
 

@@ -32,10 +32,10 @@ class ListOptions:
     fields: str = ""
     limit: int = 0
     token: str = ""
-    """`continue`."""
+    """The parameter `continue`."""
     resource_version: str = ""
     match: str = ""
-    """`resourceVersionMatch`."""
+    """The parameter `resourceVersionMatch`."""
     timeout_s: float | None = None
     watch: bool = False
     bookmarks: bool = False
@@ -47,19 +47,19 @@ class WriteOptions:
     dry_run: bool = False
     validation: FieldValidation = "Warn"
     manager: str = ""
-    """Who writes: the `fieldManager` given, or the client's program; empty where it names neither."""
+    """The `fieldManager` parameter, or the client's program; empty if the request has neither."""
     force: bool = False
-    """Of an apply: take over what others own."""
+    """Lets an apply take over fields that other managers own."""
 
 
 def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOptions:
-    """Reads and checks. Raises StatusError 400 and 422."""
+    """Reads and checks the parameters of a list or watch. Raises StatusError 400 and 422."""
     if not query:
         return ListOptions(watch=watch)
     options = ListOptions(
         labels=query.get("labelSelector", ""),
         fields=query.get("fieldSelector", ""),
-        limit=max(0, _integer(query, "limit")),  # a negative one is none, as upstream has it
+        limit=max(0, _integer(query, "limit")),  # a negative limit means none, as upstream
         token=query.get("continue", ""),
         resource_version=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),
@@ -74,7 +74,8 @@ def list_options(query: Mapping[str, str], *, watch: bool = False) -> ListOption
 
 
 def write_options(request: Request, name: str, *, applies: bool = False) -> WriteOptions:
-    """Of a write; `name` is `CreateOptions`, `UpdateOptions` or `PatchOptions`; `applies` where that is an apply."""
+    """Reads and checks the parameters of a write. `name` is `CreateOptions`, `UpdateOptions` or `PatchOptions`;
+    `applies` if the patch is an apply."""
     query, agent = request.query, request.headers.get("user-agent", "")
     if not query and not applies:
         return WriteOptions(manager=manager_name("", agent) if agent else "")
@@ -110,7 +111,7 @@ def _manager_errors(query: Mapping[str, str], name: str, *, applies: bool) -> It
 
 
 def parse_revision(text: str) -> int:
-    """A resourceVersion; empty is 0. Raises StatusError 422."""
+    """Returns a resourceVersion as a number; empty is 0. Raises StatusError 422."""
     if not text:
         return 0
     revision = natural(text)
@@ -124,7 +125,7 @@ def options_error(name: str, errors: Sequence[FieldError], *, group: str = "meta
 
 
 def _integer(query: Mapping[str, str], name: str) -> int:
-    """An integer parameter, 0 if it is absent. Raises StatusError 400."""
+    """Returns an integer parameter, 0 if it is absent. Raises StatusError 400."""
     try:
         return integer(query[name]) if name in query else 0
     except ValueError as e:

@@ -1,7 +1,7 @@
-"""How the JSON of an answer is laid out: on one line that ends with a newline, or indented for people.
+"""Formats the JSON of a response: on one line that ends with a newline, or indented for people.
 
-As upstream: the query's `pretty` decides; without one, curl, Wget and browsers get indented answers. Indented answers
-end without a newline, because Go's MarshalIndent writes none.
+As upstream: the query's `pretty` decides; without it, curl, Wget and browsers get indented responses. Indented
+responses end without a newline, because Go's MarshalIndent writes none.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from fairlead.apiserver.serialization.accept import media_type
 from fairlead.runtime.client import Request, Response
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-"""What Go's strconv.ParseBool takes as true."""
+"""The texts that Go's strconv.ParseBool reads as true."""
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 
 
 def printed(response: Response, request: Request) -> Response:
-    """The answer laid out as the client of `request` prefers."""
+    """Returns the response in the format that the client of `request` prefers."""
     body = response.body
     if not body or media_type(response.headers.get("content-type", "")) != "application/json":
         return response

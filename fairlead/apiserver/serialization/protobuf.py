@@ -1,13 +1,13 @@
-"""Bodies in protobuf, because Go clients (and `kubectl create namespace`, `create token`, ...) send them so.
+"""Decodes bodies in protobuf, because Go clients (and `kubectl create namespace`, `create token`, ...) send them.
 
-Only reading: every such client also accepts JSON answers. The message becomes the JSON tree of the same object,
-guided by our own types and their field numbers, and takes the ordinary path from there.
-Wire format: protobuf.dev "Encoding"; the envelope (`k8s\\0` and `runtime.Unknown`) is upstream's.
+Decoding only: every such client also accepts JSON responses. The message becomes the JSON tree of the same object, by
+our own types and their field numbers; the tree is then handled like any other. Wire format: protobuf.dev "Encoding";
+the envelope (`k8s\\0` and `runtime.Unknown`) is upstream's.
 
 The field numbers are facts of the wire, as any client sends them. They stand in `protobuf.toml` beside the types of
-each folder below `fairlead/api`: the type's name, then field=number. `3(a=1 b=2)` is a message that JSON writes in
-place: its fields belong to the type itself. Fields newer than Kubernetes 1.32 are missing, because their numbers were
-not known when the tables were written; in a protobuf body they are dropped, in JSON they are read.
+each folder below `fairlead/api`: the type's name, then field=number. `3(a=1 b=2)` is a message that JSON inlines: its
+fields belong to the type itself. Fields newer than Kubernetes 1.32 are missing, because their numbers were not known
+when the tables were written; in a protobuf body they are dropped, in JSON they are read.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _SIGN = 1 << 63
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """What each field number of a message means."""
+    """The fields of a message by number."""
 
     fields: dict[int, str]
     inline: dict[int, _Message]
 
 
 def parse_protobuf(body: bytes, schema: Schema) -> dict[str, Any]:
-    """The object in the body, of a kind with a Python type, as a JSON tree. Raises StatusError 400."""
+    """Returns the object in the body as a JSON tree; its kind must have a Python type. Raises StatusError 400."""
     try:
         if not body.startswith(_MAGIC):
             raise ValueError("the magic number is missing")
@@ -124,7 +124,7 @@ def _signed(value: int) -> int:
 
 
 def _wire(data: bytes) -> Iterator[tuple[int, Any]]:
-    """The fields of a message as they come: number, and an int or the bytes."""
+    """Yields the fields of a message in order: the number, and an int or the bytes."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -167,8 +167,8 @@ def _table_of(schema: Schema) -> _Message | None:
 
 @functools.cache
 def _tables(package: str) -> dict[str, _Message]:
-    """The field numbers of the types in a package's folder."""
-    import importlib.resources  # slow to import, and a cluster may never meet a protobuf body
+    """Returns the field numbers of the types in a package's folder."""
+    import importlib.resources  # slow to import, and a cluster may never receive a protobuf body
     import tomllib
 
     path = importlib.resources.files(package).joinpath("protobuf.toml")
@@ -177,7 +177,7 @@ def _tables(package: str) -> dict[str, _Message]:
 
 
 def _parse(row: str) -> _Message:
-    """One row of the table."""
+    """Parses one row of the table."""
     open_messages = [_Message({}, {})]
     for match in _TOKEN.finditer(row):
         field, number, inline = match.groups()

@@ -1,7 +1,7 @@
 """WebSocket subprotocols at the API server: a bearer token among them, and those of streams. No I/O.
 
-Browsers cannot set headers on a WebSocket, so clients in browsers send their token as a subprotocol, beside the one
-that they want: `base64url.bearer.authorization.k8s.io.<token>`. Such a name is never answered with or passed on.
+Browsers cannot set headers on a WebSocket, so clients in browsers send their token as a subprotocol beside the
+requested one: `base64url.bearer.authorization.k8s.io.<token>`. This name is never selected in a response or forwarded.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from fairlead.machinery.status import StatusError
 HEADER = "Sec-WebSocket-Protocol"
 _BEARER = "base64url.bearer.authorization.k8s.io."
 LOG_PROTOCOLS: Mapping[str, bool] = {"": False, "binary.k8s.io": False, "base64.binary.k8s.io": True}
-"""Of Pod logs; True if messages are text in base64."""
+"""Subprotocols of Pod logs; True if messages are text in base64."""
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:
-    """Returns whether the client asks to go on in another protocol."""
+    """Returns whether the client asks to switch to another protocol."""
     tokens = {token.strip() for token in headers.get("connection", "").lower().split(",")}
     return "upgrade" in tokens and bool(headers.get("upgrade"))
 
@@ -34,7 +34,7 @@ def without_token(header: str) -> list[str]:
 
 
 def token_in(header: str) -> str:
-    """Returns the token among the subprotocols; empty if there is none. Raises ValueError for a malformed one."""
+    """Returns the token among the subprotocols, or "". Raises ValueError for a malformed one."""
     found = [name.strip() for name in header.split(",") if name.strip().startswith(_BEARER)]
     if not found:
         return ""
@@ -52,7 +52,7 @@ def token_in(header: str) -> str:
 
 
 def choose_log_protocol(header: str) -> str:
-    """Returns the client's first known subprotocol of Pod logs. Raises StatusError 403."""
+    """Returns the client's first supported subprotocol of Pod logs. Raises StatusError 403."""
     names = without_token(header)
     for name in names or [""]:
         if name in LOG_PROTOCOLS:

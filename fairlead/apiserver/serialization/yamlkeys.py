@@ -1,4 +1,5 @@
-"""Keys that a YAML (or JSON) document gives twice: loaders keep the last one silently. Read only where suspected."""
+"""Finds duplicate keys in a YAML or JSON document: loaders silently use the last one. Called only for suspicious
+bodies."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from fairlead.machinery.yamltree import safe_loader
 
 
 def repeated_keys(body: bytes) -> list[str]:
-    """A text for each, with its line."""
-    import yaml  # heavy, and needed for odd bodies only
+    """Returns a text for each duplicate key, with its line."""
+    import yaml  # heavy, and only needed for suspicious bodies
 
     try:
         node = yaml.compose(body, Loader=safe_loader())
@@ -23,7 +24,7 @@ def repeated_keys(body: bytes) -> list[str]:
 
 
 def _walk(root: Any, mapping: Any, sequence: Any) -> Iterator[tuple[int, int, str]]:
-    """Line, column and text of each repeated key, in no order."""
+    """Yields line, column and text of each duplicate key, in no particular order."""
     waiting, seen = [root], set[int]()
     while waiting:
         node = waiting.pop()

@@ -1,9 +1,9 @@
 """The watch cache of one kind: encoded objects in key order, and the recent events.
 
-What must stay true: it changes only by `load` and by committed changes in revision order, on the event loop's
-thread, so that everything read from it between two awaits is one consistent state. Stored bytes carry no
-resourceVersion; it is spliced in here, once, as the first member of `metadata`. `EncodedForm` relies on every
-stored object starting with the same bytes, which `Object` and `ObjectMeta` see to by their order of fields.
+What must stay true: it changes only by `load` and by committed changes in revision order, on the event loop's thread,
+so that all reads between two awaits see one consistent state. Stored bytes do not contain a resourceVersion; it is
+spliced in here, once, as the first member of `metadata`. `EncodedForm` requires that every stored object starts with
+the same bytes, which `Object` and `ObjectMeta` guarantee by their order of fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from fairlead.store.model import Change, Record
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 RING_EVENTS = 4096
 RING_BYTES = 8 << 20
-"""Recent events kept a kind for watches that start in the past: so many, and of objects of so many bytes."""
+"""Recent events of a kind for watches that start in the past: limits on their number and on the bytes of their
+objects."""
 _FEW = 32
 
 
@@ -51,7 +52,7 @@ def _uid(raw: bytes) -> str:
 
 
 class EncodedForm:
-    """How objects of one kind look as bytes."""
+    """Encodes and decodes objects of one kind."""
 
     __slots__ = ("_head", "_start", "decode", "encode", "kind")
 
@@ -63,7 +64,7 @@ class EncodedForm:
         self._head = self._start + b'"resourceVersion":"'
 
     def stored(self, obj: Any) -> bytes:
-        """The object as the store keeps it. Takes over the object."""
+        """Returns the bytes for the store. Takes the object over."""
         obj.kind, obj.apiVersion, obj.metadata.resourceVersion = self.kind.kind, self.kind.api_version, ""
         value = self.encode(obj)
         if not value.startswith(self._start):
@@ -71,7 +72,7 @@ class EncodedForm:
         return value
 
     def problem(self, value: object) -> str:
-        """Returns why bytes of the store are no object of the kind, or nothing."""
+        """Returns why bytes of the store are not an object of the kind, or ""."""
         if not isinstance(value, bytes) or not value.startswith(self._start):
             return f"not a {self.kind.kind} as JSON"
         try:
@@ -81,17 +82,17 @@ class EncodedForm:
         return ""
 
     def splice(self, value: bytes, revision: int) -> bytes:
-        """Stored bytes with the resourceVersion put in."""
+        """Returns stored bytes with the resourceVersion inserted."""
         return b'%b%d",%b' % (self._head, revision, value[len(self._start) :])
 
     def respliced(self, raw: bytes, revision: int) -> bytes:
-        """Spliced bytes with another resourceVersion."""
+        """Returns spliced bytes with another resourceVersion."""
         end = raw.index(b'",', len(self._head))
         return b"%b%d%b" % (self._head, revision, raw[end:])
 
 
 class Entry:
-    """One object: its bytes with the resourceVersion in them, and what selectors ask for, found when first asked."""
+    """One object: its bytes with the resourceVersion, and the values for selectors, computed at their first use."""
 
     __slots__ = ("_fields", "_labels", "form", "key", "raw", "revision")
 
@@ -104,7 +105,7 @@ class Entry:
         self._fields: dict[str, str] | None = None
 
     def decode(self) -> Any:
-        """A fresh object, the caller's own."""
+        """Returns a new object, which the caller may change."""
         return self.form.decode(self.raw)
 
     @property
@@ -122,7 +123,7 @@ class Entry:
         return self._labels
 
     def field(self, name: str) -> str:
-        """The value of a field selector's field; the kind's own and the two of metadata."""
+        """Returns the value of a field selector's field: one of the kind's, or the two of metadata."""
         if name == "metadata.name":
             return self.name
         if name == "metadata.namespace":
@@ -134,8 +135,10 @@ class Entry:
 
 
 class Event:
-    """One change, and its renderings, shared by all watchers. For DELETED `entry` is the last state under the
-    revision of the deletion."""
+    """One change and its rendered lines, shared by all watchers.
+
+    For DELETED `entry` is the last state under the revision of the deletion.
+    """
 
     __slots__ = ("_lines", "entry", "previous", "type")
 
@@ -150,17 +153,18 @@ class Event:
         return self.entry.revision
 
     def as_left(self) -> Entry:
-        """What a watcher whose selector the object just left is shown: the state it last matched."""
+        """Returns the object for a watcher whose selector it just left: the state that matched last, under the new
+        revision."""
         previous = self.previous or self.entry
         raw = previous.form.respliced(previous.raw, self.revision)
         return Entry(previous.form, previous.key, raw, self.revision)
 
     def forget_lines(self) -> None:
-        """Everybody who listens has been told; the few who come later pay for their own."""
+        """Drops the rendered lines after all listeners are called; later readers render them again."""
         self._lines.clear()
 
     def line(self, type: EventType) -> bytes:
-        """The event as a line of a watch: of this type, which may differ from the change's for a selector."""
+        """Returns the event as a line of a watch; a selector may turn the type into another one."""
         found = self._lines.get(type)
         if found is None:
             entry = self.as_left() if type == "DELETED" and self.type != "DELETED" else self.entry
@@ -176,7 +180,7 @@ Listener = Callable[[Event], None]
 
 
 class KindCache:
-    """All objects of one kind."""
+    """All objects of one kind, and the listeners to their changes."""
 
     def __init__(self, kind: Kind[Any], *, ring_events: int = RING_EVENTS) -> None:
         self.form = EncodedForm(kind)
@@ -184,7 +188,7 @@ class KindCache:
         self._entries: dict[str, Entry] = {}
         self._keys: list[str] = []
         self._unsorted: list[str] = []
-        """Keys that are not among `_keys` yet: nobody has asked for their order."""
+        """Keys that are not in `_keys` yet; sorted in when the order is needed."""
         self._ring: deque[Event] = deque()
         self._ring_events = ring_events
         self._ring_bytes = 0
@@ -192,21 +196,21 @@ class KindCache:
         self.derived: set[str] = set()
         """Keys of entries that follow from other objects and are not in the store."""
         self.listeners: dict[object, Listener] = {}
-        """Called with every event in order; keyed by whoever wants to be forgotten again."""
+        """Called with every event in order; the key identifies the listener for removal."""
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def floor(self) -> int:
-        """Events after this revision are all still known."""
+        """The cache has all events after this revision."""
         return self._floor
 
     def get(self, key: str) -> Entry | None:
         return self._entries.get(key)
 
     def load(self, prefix: str, records: Sequence[Record], revision: int) -> None:
-        """Starts from the store's listing, which is true for the revision."""
+        """Fills the cache from the store's listing at the revision."""
         for record in records:
             key = record.key[len(prefix) :]
             raw = self.form.splice(record.value, record.revision)
@@ -215,7 +219,7 @@ class KindCache:
         self._floor = revision
 
     def select(self, namespace: str = "") -> list[Entry]:
-        """All objects (of one namespace) in key order."""
+        """Returns all objects (of one namespace) in key order."""
         entries, keys = self._entries, self._sorted()
         if not namespace:
             return [entries[key] for key in keys]
@@ -224,18 +228,19 @@ class KindCache:
         return [entries[key] for key in keys[start:end]]
 
     def _sorted(self) -> list[str]:
-        """All keys. To put one in its place moves half of the others, so that is left until their order matters."""
+        """Returns all keys in order. An insertion moves half of the other keys, so new keys are sorted in only when
+        the order is needed."""
         if len(self._unsorted) < _FEW:
             for key in self._unsorted:
                 insort(self._keys, key)
         else:
             self._keys += self._unsorted
-            self._keys.sort()  # quick, since most of it is in order
+            self._keys.sort()  # fast, since most of the list is in order
         self._unsorted = []
         return self._keys
 
     def apply(self, key: str, change: Change) -> Event:
-        """Takes in a committed change and tells the listeners."""
+        """Applies a committed change and calls the listeners."""
         previous = self._entries.get(key)
         event = self._put(key, change, previous) if change.value is not None else self._drop(key, change, previous)
         self._remember(event)
@@ -245,9 +250,10 @@ class KindCache:
         return event
 
     def catch_up(self, prefix: str, records: Sequence[Record], revision: int) -> None:
-        """Takes in a listing after changes were missed: listeners are told what differs, oldest change first.
+        """Applies a listing after lost changes: listeners receive the differences, oldest change first.
 
-        What happened in between is not known, so watches from before the listing's revision can no longer start."""
+        The changes in between are unknown, so watches from before the listing's revision can no longer start.
+        """
         listed = {record.key[len(prefix) :]: record for record in records}
         for key, entry in list(self._entries.items()):
             if key in self.derived:
@@ -290,5 +296,5 @@ class KindCache:
         return Event("DELETED", Entry(self.form, key, raw, change.revision), previous)
 
     def since(self, revision: int) -> Iterator[Event]:
-        """The events after the revision, which must not be below `floor`."""
+        """Yields the events after the revision, which must not be below `floor`."""
         return (event for event in self._ring if event.revision > revision)

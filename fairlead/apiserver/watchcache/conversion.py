@@ -59,7 +59,7 @@ class ConvertedEntry(Entry):
 
 
 class ConvertedCache(KindCache):
-    """The cache of the storage version, seen in this version."""
+    """The cache of the storage version, converted to this version."""
 
     def __init__(self, kind: Kind[Any], source: KindCache, conversion: Conversion[Any]) -> None:
         super().__init__(kind)
@@ -69,7 +69,7 @@ class ConvertedCache(KindCache):
         source.listeners[self] = self._on_event
 
     def detach(self) -> None:
-        """Listens to the cache of the storage version no longer."""
+        """Stops listening to the cache of the storage version."""
         self._source.listeners.pop(self, None)
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class ConvertedCache(KindCache):
         return ConvertedEntry(self._converted_form, entry) if entry is not None else None
 
     def load(self, prefix: str, records: Sequence[Record], revision: int) -> None:
-        """Nothing of its own to load."""
+        """Does nothing: the cache of the storage version is loaded instead."""
 
     def select(self, namespace: str = "") -> list[Entry]:
         return [ConvertedEntry(self._converted_form, entry) for entry in self._source.select(namespace)]

@@ -1,4 +1,4 @@
-"""Which objects a list or a watch is about: namespace, name, label and field selectors."""
+"""Selects the objects of a list or watch by namespace, name, label and field selectors."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Filter:
 
     @property
     def selects(self) -> bool:
-        """Whether more than the namespace is asked for."""
+        """Returns whether the filter restricts more than the namespace."""
         return self.labels is not None or self.fields is not None
 
     def matches(self, entry: Entry) -> bool:
-        """Whether the object is one of those meant."""
+        """Returns whether the object passes the filter."""
         if self.namespace and entry.namespace != self.namespace:
             return False
         if self.labels is not None and not self.labels.matches(entry.labels):
@@ -38,7 +38,8 @@ class Filter:
 
 
 def parse_filter(kind: Kind[Any], namespace: str, name: str, labels: str, fields: str) -> Filter:
-    """From a request's parameters. Raises StatusError 400 for a selector that is none, or a field the kind lacks."""
+    """Parses a request's parameters. Raises StatusError 400 for a malformed selector, or a field that the kind
+    lacks."""
     wanted = parse_field_selector(f"metadata.name={name}" if name else fields) if name or fields else None
     if wanted is not None:
         wanted.check_supported(_ALWAYS | set(kind.fields))

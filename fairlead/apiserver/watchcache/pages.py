@@ -1,8 +1,8 @@
 """Lists in pages: every page of one list shows the same moment.
 
-A list that leaves a rest behind keeps a snapshot of its keys' entries (references, not copies), a bounded number
-of them; the token names the snapshot's revision and the last key given. A page whose snapshot is gone, in a kind
-that has changed since, gets 410 with a token for carrying on without the promise, as upstream does.
+An incomplete list stores a snapshot of its entries (references, not copies), in a bounded number of snapshots; the
+token names the snapshot's revision and the last key of the page. If the snapshot is gone and the kind has changed
+since, the next page gets 410 with a token that continues without the guarantee, as upstream does.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _DECODER = msgspec.json.Decoder(_Token)
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page starts. `revision` 0 means whatever is there now."""
+    """The start of a page. `revision` 0 means the present state."""
 
     revision: int
     after: str
 
 
 class Snapshots:
-    """The lists being paged through, oldest use first."""
+    """The snapshots of unfinished lists, least recently used first."""
 
     def __init__(self, *, limit: int = MAX_SNAPSHOTS) -> None:
         self._limit = limit
@@ -71,7 +71,7 @@ def render_token(position: Position) -> str:
 
 
 def parse_token(text: str) -> Position:
-    """Reads a `continue` parameter. Raises StatusError 400."""
+    """Parses a `continue` parameter. Raises StatusError 400."""
     try:
         token = _DECODER.decode(decode_base64url(text.encode()))
     except (ValueError, msgspec.MsgspecError) as e:
@@ -82,7 +82,7 @@ def parse_token(text: str) -> Position:
 
 
 class Gone(StatusError):
-    """410, with a token that carries on from the same place at whatever is there then."""
+    """410, with a token that continues from the same key at the present state."""
 
     def __init__(self, position: Position) -> None:
         super().__init__(410, "Expired", _TOO_OLD)

@@ -1,4 +1,4 @@
-"""Objects, lists and events in the representation that was asked for: plain JSON, a Table, or metadata only."""
+"""Renders objects, lists and events in the requested representation: plain JSON, a Table, or metadata only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Represent:
         return partial_metadata(entry.raw)
 
     def many(self, entries: Sequence[Entry], metadata: bytes) -> bytes:
-        """A list; `metadata` as from `list_metadata`."""
+        """Returns a list; `metadata` as from `list_metadata`."""
         if self.form == "Table":
             rows = [(entry.decode(), entry.raw) for entry in entries]
             return table(self.kind, rows, now=self._clock.now(), include_object=self._include, metadata=metadata)
@@ -43,7 +43,7 @@ class Represent:
         return b'%b%b,"items":[%b]}\n' % (head.encode(), metadata, b",".join(items))
 
     def events(self) -> Render | None:
-        """How watch events look, or None for plain objects."""
+        """Returns the renderer of watch events, or None for plain objects."""
         if self.form == "Object":
             return None
         return self._table_event if self.form == "Table" else _partial_event
@@ -61,7 +61,7 @@ class Represent:
 
 
 def list_metadata(revision: int, token: str = "", remaining: int | None = None) -> bytes:
-    """The `ListMeta` of a list."""
+    """Returns the `ListMeta` of a list."""
     text = f'{{"resourceVersion":"{revision}"'
     if token:
         text += f',"continue":"{token}"'

@@ -1,6 +1,6 @@
-"""The kinds as the server serves them: where their objects lie in the store, and their caches.
+"""The served kinds with their caches and their places in the store.
 
-Keys are laid out as upstream's `/registry`, so that another server could open the same data.
+Keys have the layout of upstream's `/registry`, so that another server could open the same data.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Resource:
         return self.cache.form
 
     def key(self, namespace: str, name: str) -> str:
-        """The cache's key; the store's is `prefix` before it."""
+        """Returns the cache's key; the store's key has `prefix` before it."""
         return f"{namespace}/{name}" if self.kind.namespaced else name
 
     def find(self, namespace: str, name: str) -> Entry:
-        """The object, or StatusError 404."""
+        """Returns the object. Raises StatusError 404."""
         entry = self.cache.get(f"{namespace}/{name}" if self.kind.namespaced else name)
         if entry is None:
             raise self.not_found(name)
@@ -57,12 +57,12 @@ def checked(form: EncodedForm, records: Sequence[Record]) -> Sequence[Record]:
 
 
 class Resources:
-    """The kinds of a Scheme, and the store's changes on their way into the caches."""
+    """The kinds of a Scheme; passes the store's changes to their caches."""
 
     def __init__(self, scheme: Scheme, store: Store) -> None:
         self.store = store
         self.revision = 0
-        """All caches hold exactly the state of this revision."""
+        """All caches have exactly the state of this revision."""
         self._watch: Watch | None = None
         self._lost = asyncio.Event()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -70,9 +70,9 @@ class Resources:
         self._by_prefix: dict[str, Resource] = {}
         self._by_resource: dict[tuple[str, str, str], Resource] = {}
         self._loading: dict[str, list[Change]] = {}
-        """By the prefix of a kind that is being added: the changes that came meanwhile."""
+        """Changes that arrive while a kind is being added, by the kind's prefix."""
         self._lists = 0
-        """How often all was listed again, because changes were lost."""
+        """Number of times that everything was listed again because changes were lost."""
         for kind in scheme:
             self._put(self._made(kind))
         scheme.subscribe(self)
@@ -92,8 +92,8 @@ class Resources:
             self._by_prefix[resource.prefix] = resource
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`: lists what the store has of the kind. Raises StoreError; Damaged for an object that
-        cannot be read."""
+        """Implements `Subscriber`: loads the kind's objects from the store. Raises StoreError; Damaged for an
+        unreadable object."""
         resource = self._made(kind)
         if kind.conversion is None:
             if resource.prefix in self._by_prefix:
@@ -138,8 +138,8 @@ class Resources:
         return self._by_resource[(kind.group, kind.version, kind.plural)]
 
     async def load(self) -> None:
-        """Fills the caches from the store and follows it from there. Raises StoreError; Damaged for an object that
-        cannot be read."""
+        """Fills the caches from the store and follows its changes. Raises StoreError; Damaged for an unreadable
+        object."""
         page = await self.store.list(ROOT)
         sorted_out = self._sorted_out(page.records)
         for resource in self:
@@ -148,7 +148,7 @@ class Resources:
         self._watch = await self.store.watch(ROOT, page.revision, self)
 
     async def reached(self, revision: int) -> None:
-        """Waits until the caches show the effect of the revision. In-process stores are there already."""
+        """Waits until the caches have reached the revision; returns at once for an in-process store."""
         if self.revision >= revision:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -188,7 +188,7 @@ class Resources:
             self._watch = await self.store.watch(ROOT, page.revision, self)
 
     def stop(self) -> None:
-        """Follows the store no longer."""
+        """Stops following the store."""
         if self._watch is not None:
             self._watch.cancel()
 

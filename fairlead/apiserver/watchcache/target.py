@@ -1,4 +1,4 @@
-"""The resource that a request is about: its `RequestInfo` looked up among the kinds that are served."""
+"""The target of a request: its `RequestInfo` resolved against the served kinds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fairlead.apiserver.watchcache.resource import Resource, Resources
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a path below /api or /apis names: a collection, an object, or its subresource."""
+    """The collection, object or subresource that a path below /api or /apis names."""
 
     resource: Resource
     namespace: str = ""

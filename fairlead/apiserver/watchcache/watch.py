@@ -1,8 +1,8 @@
-"""One watch: from a change in the cache to lines on a stream.
+"""One watch: turns changes in the cache into lines on a stream.
 
-What must stay true: a watcher sees every event after its starting revision exactly once and in order. It is
-subscribed before its initial events are read, with no await in between. Whatever is queued when the reader comes
-goes out together (the edge writes it as one buffer); a reader that leaves too much unread is dropped and lists again.
+What must stay true: a watcher sees every event after its starting revision exactly once and in order. It is subscribed
+before its initial events are read, with no await in between. All queued lines are sent together (the edge writes them
+as one buffer). A reader with too many unread bytes is dropped and must list again.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ MAX_PENDING_BYTES = 32 << 20
 _INITIAL_END = b',"annotations":{"k8s.io/initial-events-end":"true"}'
 
 Render = Callable[[EventType, Entry], bytes]
-"""How an event looks where it is not the plain object (Table, PartialObjectMetadata)."""
+"""Renders an event that is not the plain object (Table, PartialObjectMetadata)."""
 
 
 class WatchStream:
-    """Implements `Stream`. Belongs to one reader."""
+    """The stream of one reader. Implements `Stream`."""
 
     def __init__(self, cache: KindCache, filter: Filter, *, render: Render | None, bookmarks: bool) -> None:
         self._cache = cache
         self._filter = filter
         self._render = render
         self._prefix = _prefix(filter) if render is None else None
-        """Of the keys of all that this reader sees, as it is; None where that takes a closer look."""
+        """Prefix of the keys whose events are sent unchanged; None if each event must be filtered or rendered."""
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -40,7 +40,7 @@ class WatchStream:
         self.bookmarks = bookmarks
         self.on_close: Callable[[WatchStream], None] = _nothing
         self.on_overflow: Callable[[], object] = bool
-        """Called when the reader left too much unread: it may be stuck for ever."""
+        """Called when the reader has left too many bytes unread: it may be stuck."""
 
     @property
     def kind(self) -> Kind[Any]:
@@ -51,25 +51,25 @@ class WatchStream:
         return JSON_HEADERS
 
     def start(self, initial: Iterable[Entry], past: Iterable[Event]) -> None:
-        """Queues what is already there and subscribes to the rest."""
+        """Queues the initial objects and the past events, and subscribes to new ones."""
         for entry in initial:
             self._queue(self._line("ADDED", entry))
-        self._pending_bytes = 0  # what a watch starts with does not count against a slow reader
+        self._pending_bytes = 0  # initial objects do not count against a slow reader
         for event in past:
             self._on_event(event)
         self._cache.listeners[self] = self._on_event
 
     def end_at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Ends the stream by itself after so many seconds."""
+        """Ends the stream after so many seconds."""
         self._timer = loop.call_later(seconds, self.finish)
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> None:
-        """Tells the reader up to which revision it has seen everything."""
+        """Sends a bookmark: the reader has seen everything up to the revision."""
         extra = _INITIAL_END if initial_end else b""
         self._queue(bookmark_line(self._cache.kind, revision, extra))
 
     def finish(self) -> None:
-        """No more events: what is queued is still read, then the stream ends."""
+        """Accepts no more events: the reader still gets the queued lines, then the stream ends."""
         if not self._ended:
             self._ended = True
             self._release()
@@ -106,7 +106,7 @@ class WatchStream:
             self._queue(self._render(type, entry))
 
     def _as_seen(self, event: Event) -> EventType | None:
-        """What the change is to this reader: an object may enter or leave the selection."""
+        """Returns the type of the change for this reader, or None: an object may enter or leave the selection."""
         matches = self._filter.matches
         if not self._filter.selects:
             return event.type if matches(event.entry) else None

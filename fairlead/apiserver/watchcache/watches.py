@@ -1,4 +1,4 @@
-"""All open watches: their bookmarks and their ends."""
+"""All open watches: sends their bookmarks and ends them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Watches:
         return len(self._open)
 
     def add(self, stream: WatchStream, timeout_s: float) -> None:
-        """Takes charge of a started stream."""
+        """Adds a started stream, which ends after `timeout_s`."""
         self._open[stream] = None
         stream.on_close = self._closed
         if self._stopped:
@@ -42,7 +42,7 @@ class Watches:
             stream.end_at(asyncio.get_running_loop(), timeout_s)
 
     async def run(self) -> None:
-        """Sends bookmarks for ever."""
+        """Sends bookmarks at intervals. Runs until cancelled."""
         while True:
             await asyncio.sleep(BOOKMARK_S)
             self.bookmark_all()
@@ -53,7 +53,7 @@ class Watches:
                 stream.bookmark(self._resources.revision)
 
     def stop(self) -> None:
-        """Ends every watch, and those that come later at once."""
+        """Ends every watch; a watch that is added later ends at once."""
         self._stopped = True
         for stream in list(self._open):
             stream.finish()

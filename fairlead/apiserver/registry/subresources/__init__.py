@@ -1,1 +1,1 @@
-"""The code behind the subresources that kinds declare: a module each, and the table that dispatches to them."""
+"""The code of the subresources that kinds declare: one module each, and the table that dispatches to them."""

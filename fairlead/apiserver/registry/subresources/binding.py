@@ -56,7 +56,7 @@ class BindingSubresource:
             kept = [c for c in pod.status.conditions if c.type != "PodScheduled"]
             scheduled = PodCondition(type="PodScheduled", status="True", lastTransitionTime=now)
             pod.status.conditions = [*kept, scheduled]
-            # A binding sets what no update may change, and nothing that a check could refuse.
+            # A binding sets fields that no update may change, and none that a check could refuse.
             return Candidate(pod, admitted=True, final=True)
 
         await self._updater.update(call.target, change, options, call.context)

@@ -21,7 +21,7 @@ from fairlead.base.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """The services behind the subresources that are not about the object alone."""
+    """The services that subresources need beyond the object itself."""
 
     kubelet: Kubelet
     proxies: Proxies

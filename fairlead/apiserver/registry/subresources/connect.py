@@ -1,4 +1,4 @@
-"""log, exec, attach, portforward and proxy: requests that are passed on to a node, a Pod or a Service's endpoint."""
+"""log, exec, attach, portforward and proxy: requests that are forwarded to a node, a Pod or a Service's endpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fairlead.apiserver.registry.subresources.table import Call
 
 
 class LogSubresource:
-    """Only reads, so that admission is not asked."""
+    """Serves log. It only reads, so admission is not called."""
 
     subresource = ("log", "Pod")
     any_method = False
@@ -27,7 +27,7 @@ class LogSubresource:
 
 
 class PodConnection:
-    """exec, attach or portforward."""
+    """Serves exec, attach or portforward."""
 
     any_method = False
 
@@ -43,7 +43,7 @@ class PodConnection:
 
 
 class Proxied:
-    """proxy of a Pod, a Service or a node."""
+    """Serves proxy of a Pod, a Service or a node."""
 
     any_method = True
 
@@ -53,6 +53,6 @@ class Proxied:
         self._admission = admission
 
     async def handle(self, call: Call) -> Outcome:
-        options = MultiDictProxy(MultiDict(call.request.query))  # the backend gets the query as it was sent
+        options = MultiDictProxy(MultiDict(call.request.query))  # the backend receives the query unchanged
         await self._admission.review(call.attributes("CONNECT", options))
         return self._proxies.locate(call.target)

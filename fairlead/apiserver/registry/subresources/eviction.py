@@ -1,4 +1,4 @@
-"""eviction: a delete of a Pod that may be refused; nothing here refuses yet."""
+"""eviction: a delete of a Pod that may be refused; refusals are not implemented yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""finalize: the one who has emptied a namespace takes its finalizer away."""
+"""finalize: removes the finalizer of an empty namespace."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ScaleSubresource:
         return json_response(encode(scale_of(entry)))
 
     def _change(self, call: Call, options: WriteOptions) -> Change:
-        """Returns the body of an update or a patch as a change of the object."""
+        """Returns the body of an update or a patch as a change of the parent object."""
         request = call.request
         read: Callable[[Entry], Scale]
         if request.method == "PATCH":
@@ -70,7 +70,7 @@ class ScaleSubresource:
         return change
 
     def _applied(self, call: Call, options: WriteOptions) -> Change:
-        """A Scale is applied as what it is of its parent: the number of replicas."""
+        """Returns an applied Scale as an apply of the parent's number of replicas."""
         tree, _ = read_config(call.request.body, options)
         given = tree.get("spec")
         says = isinstance(given, dict) and "replicas" in given
@@ -90,7 +90,7 @@ class ScaleSubresource:
         return change
 
     async def _admitted(self, call: Call, scale: Scale, entry: Entry, options: WriteOptions) -> Scale:
-        """Returns the Scale as admission lets it be. Raises StatusError 400, 403, 422."""
+        """Returns the Scale after admission. Raises StatusError 400, 403, 422."""
         fit_place(scale, Place(call.target.namespace, call.target.name))
         attributes = call.attributes("UPDATE", scale, old=scale_of(entry), dry_run=options.dry_run)
         await self._admission.admit(attributes)

@@ -1,7 +1,8 @@
-"""The dispatch from a subresource that a kind declares to the code that serves it.
+"""Dispatches a subresource that a kind declares to the code that serves it.
 
-What must stay true: discovery, OpenAPI and dispatch read the same declaration (`machinery.subresources`). What is not
-declared is not dispatched, whatever is registered here; a kind that declares what nothing serves is not added.
+What must stay true: discovery, OpenAPI and dispatch read the same declaration (`machinery.subresources`). An
+undeclared subresource is not dispatched, even if it is registered here; a kind that declares a subresource without
+code is refused.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def parent(self) -> Target:
-        """The object whose subresource is asked for."""
+        """The object that the subresource belongs to."""
         return Target(self.target.resource, self.target.namespace, self.target.name)
 
     def attributes(self, operation: Operation, obj: Any, *, old: Any = None, dry_run: bool = False) -> Attributes:
-        """Returns what admission is to decide about a body that is not the object itself."""
+        """Returns the attributes for the admission of a body that is not the object itself."""
         target = self.target
         return Attributes(
             operation=operation,
@@ -56,21 +57,22 @@ class Served(Protocol):
 
     @property
     def subresource(self) -> tuple[str, str]:
-        """Its name, and the kind of its body as declared: several kinds may declare the same."""
+        """Name of the subresource and kind of its body, as declared: several kinds may declare the same."""
         ...
 
     @property
     def any_method(self) -> bool:
-        """Whether methods without a verb (OPTIONS) are served, too."""
+        """Returns whether methods without a verb (OPTIONS) are served, too."""
         ...
 
     async def handle(self, call: Call) -> Outcome:
-        """Raises StatusError."""
+        """Answers the request. Raises StatusError."""
         ...
 
 
 class SubresourceTable:
-    """`parts` serves the subresources that are fields of the object itself (`status` and `Kind.parts`)."""
+    """The subresources of all kinds; `parts` serves those that are fields of the object (`status` and
+    `Kind.parts`)."""
 
     def __init__(self, served: Iterable[Served], parts: Handler) -> None:
         self._served = {one.subresource: one for one in served}
@@ -81,7 +83,7 @@ class SubresourceTable:
         return set(self._served)
 
     async def handle(self, call: Call) -> Outcome:
-        """Answers a request for a subresource. Raises StatusError 404 and 405, and what its code raises."""
+        """Answers a request for a subresource. Raises StatusError 404 and 405, and the errors of the subresource."""
         kind, info = call.target.resource.kind, call.context.info
         declared = next((s for s in subresources_of(kind) if s.name == call.target.subresource), None)
         if declared is None:
@@ -92,7 +94,7 @@ class SubresourceTable:
         return await (served.handle if served is not None else self._parts)(call)
 
     def check(self, kind: Kind[Any]) -> None:
-        """Raises ValueError if the kind declares a subresource that nothing serves."""
+        """Raises ValueError if the kind declares a subresource without code."""
         for declared in kind.subresources:
             if _key(declared) not in self._served:
                 raise ValueError(f"subresource {declared.name} of {kind.resource}: no code serves it")

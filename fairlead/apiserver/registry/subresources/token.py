@@ -1,4 +1,4 @@
-"""token: hands out a token of a service account."""
+"""token: issues a token of a service account."""
 
 from __future__ import annotations
 
