@@ -150,7 +150,7 @@ async def _read(request: web.BaseRequest) -> bytes:
     except web.HTTPRequestEntityTooLarge as e:
         raise too_large() from e
     except web.RequestPayloadError as e:
-        raise bad_request("malformed request body: it is not framed as its headers say") from e
+        raise bad_request("malformed request body: the framing does not match the headers") from e
     except TimeoutError as e:
         raise StatusError(504, "Timeout", f"the request's body did not arrive within {_BODY_S:.0f} s") from e
 

@@ -47,13 +47,13 @@ class Metrics:
         yield Family(
             "apiserver_request_duration_seconds",
             "histogram",
-            "Time to answer a request, watches and other streams aside.",
+            "Time to answer a request, except watches and other streams.",
             [s for (verb, of), row in sorted(self._durations.items()) for s in row.samples(_who(verb, of))],
         )
         yield Family(
             "apiserver_longrunning_requests",
             "gauge",
-            "Streams open now.",
+            "Open streams.",
             [Sample(n, _who(verb, of)) for (verb, of), n in sorted(self._long.items())],
         )
         for name, read in sorted(self.gauges.items()):

@@ -129,7 +129,7 @@ class ApiServer:
             await self._bootstrap.run(self._settings, self._allocator.first_address)
         except StatusError as error:
             # For example the Service `kubernetes` and every ServiceCIDR are deleted. The bootstrap loop tries again.
-            self._log.error("cannot create what every cluster has", error=str(error))
+            self._log.error("cannot create the initial objects of the cluster", error=str(error))
         await self._cidrs.sync()
         await self._nursery.__aenter__()
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))

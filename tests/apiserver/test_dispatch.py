@@ -53,7 +53,7 @@ async def test_no_code_is_registered_for_a_subresource_that_no_kind_declares(api
 async def test_a_kind_with_a_subresource_that_nothing_serves_is_not_added(api: Api) -> None:
     lost = Subresource("lost", GroupVersionKind("", "v1", "Lost"), ("get",))
     kind = replace(CONFIG_MAP, plural="things", kind="Thing", group="x.example.com", subresources=(lost,))
-    with pytest.raises(ValueError, match=r"subresource lost of things\.x\.example\.com: no code serves it"):
+    with pytest.raises(ValueError, match=r"subresource lost of things\.x\.example\.com: not implemented"):
         await api.scheme.add(kind)
     assert kind not in api.scheme
 

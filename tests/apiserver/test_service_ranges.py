@@ -104,7 +104,8 @@ async def test_addresses_are_watched_like_anything_else(api: Api) -> None:
 @story
 async def test_the_address_of_a_service_is_the_service_s_to_change(api: Api) -> None:
     await api.ok("POST", SERVICES, service("web", clusterIP="10.96.7.7"))
-    text = 'ipaddresses.networking.k8s.io "10.96.7.7" is forbidden: it is the address of the Service default/web'
+    why = "the address belongs to the Service default/web: change the Service"
+    text = f'ipaddresses.networking.k8s.io "10.96.7.7" is forbidden: {why}'
     error = await api.error("DELETE", f"{ADDRESSES}/10.96.7.7")
     assert (error.code, error.message) == (403, text)
     patch = {"metadata": {"labels": {"a": "b"}}}

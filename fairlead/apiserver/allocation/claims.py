@@ -185,7 +185,7 @@ class DerivedAddresses(AdmissionPlugin):
 
     async def validate(self, attributes: Attributes) -> None:
         if holder := self._allocator.holder_of(attributes.name):
-            raise attributes.denied(f"it is the address of the Service {holder}")
+            raise attributes.denied(f"the address belongs to the Service {holder}: change the Service")
 
 
 def _shared_port(wanted: ServicePort, service: Service) -> int:

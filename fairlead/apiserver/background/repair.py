@@ -127,7 +127,7 @@ class Repair:
                     continue
                 rounds = self._leaks.get((kind, number), 0) + 1
                 if rounds > _LEAK_ROUNDS:
-                    self._log.warn("a number had leaked and is free again", kind=kind, number=number)
+                    self._log.warn("released a leaked number", kind=kind, number=number)
                     pool.release(number)
                 else:
                     leaks[kind, number] = rounds

@@ -41,7 +41,7 @@ def parse_protobuf(body: bytes, schema: Schema) -> dict[str, Any]:
     """Returns the object in the body as a JSON tree; its kind must have a Python type. Raises StatusError 400."""
     try:
         if not body.startswith(_MAGIC):
-            raise ValueError("the magic number is missing")
+            raise ValueError("missing magic number")
         envelope = dict(_wire(body[len(_MAGIC) :]))
         tree = _message(schema, envelope.get(2, b""))
         for number, value in _wire(envelope.get(1, b"")):
@@ -138,7 +138,7 @@ def _wire(data: bytes) -> Iterator[tuple[int, Any]]:
         elif wire_type in (1, 5):
             length = 8 if wire_type == 1 else 4
         else:
-            raise ValueError(f"wire type {wire_type}")
+            raise ValueError(f"unsupported wire type {wire_type}")
         if at + length > len(data):
             raise ValueError("unexpected end")
         yield number, data[at : at + length]
@@ -155,7 +155,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value & 0xFFFF_FFFF_FFFF_FFFF, at
         shift += 7
         if shift > 63:
-            raise ValueError("a number is too long")
+            raise ValueError("varint longer than 64 bits")
 
 
 def _table_of(schema: Schema) -> _Message | None:

@@ -68,7 +68,7 @@ class EncodedForm:
         obj.kind, obj.apiVersion, obj.metadata.resourceVersion = self.kind.kind, self.kind.api_version, ""
         value = self.encode(obj)
         if not value.startswith(self._start):
-            raise ValueError(f"{self.kind.kind} does not encode its metadata first")
+            raise ValueError(f"{self.kind.kind} does not encode kind, apiVersion and metadata first")
         return value
 
     def problem(self, value: object) -> str:

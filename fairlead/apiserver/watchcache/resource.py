@@ -97,7 +97,7 @@ class Resources:
         resource = self._made(kind)
         if kind.conversion is None:
             if resource.prefix in self._by_prefix:
-                raise ValueError(f"{kind.resource} has the store's folder of another kind: {kind.folder}")
+                raise ValueError(f"folder {kind.folder} of {kind.resource} belongs to another kind in the store")
             await self._load(resource)
         self._put(resource)
 

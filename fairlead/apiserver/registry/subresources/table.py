@@ -97,7 +97,7 @@ class SubresourceTable:
         """Raises ValueError if the kind declares a subresource without code."""
         for declared in kind.subresources:
             if _key(declared) not in self._served:
-                raise ValueError(f"subresource {declared.name} of {kind.resource}: no code serves it")
+                raise ValueError(f"subresource {declared.name} of {kind.resource}: not implemented")
 
 
 def _key(declared: Subresource) -> tuple[str, str]:
