@@ -1,7 +1,7 @@
 """The node's agent: registers the node, runs its pods, serves the kubelet API.
 
-It may be killed at any moment. Pods run on under the zygote; a new agent asks the zygote what there is and the API
-what there should be, and goes on from there.
+The agent may be killed at any moment. Pods run on under the zygote. A new agent asks the zygote for the present
+sandboxes and containers, asks the API for the desired pods, and continues from there.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Agent:
             del self._by_name[meta.namespace, meta.name]
 
     async def _ran(self, worker: PodWorker) -> bool:
-        """The guard of one pod: its failure is its own, and it is taken up anew."""
+        """Runs one pod's worker. A failure affects that pod only, and the pod is started afresh."""
         good = True
         try:
             await worker.sync()
@@ -146,10 +146,11 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     ids: IdSource,
     log: Log,
 ) -> None:
-    """For ever, in the node's network namespace. Raises `ZygoteGone` where the zygote has died: every container has
-    died with it, so whoever started this process starts a new zygote and a new agent.
+    """Runs until cancelled, in the node's network namespace. Raises `ZygoteGone` if the zygote has died: every
+    container has died with it, so the caller must start a new zygote and a new agent.
 
-    `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has."""
+    `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has.
+    """
     for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)
     line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
@@ -205,7 +206,7 @@ def new_container_id(ids: IdSource) -> str:
 
 
 def _addresses(settings: NodeSettings, found: Inventory) -> Addresses:
-    """With those taken that running pods have."""
+    """Returns the node's addresses, with those of running pods marked as allocated."""
     addresses = Addresses(settings.pod_cidrs)
     for sandbox in found.sandboxes:
         if sandbox.record.ips[0] not in settings.ips:

@@ -1,4 +1,4 @@
-"""An attacker: exchanges a directory and a link to another one, again and again, in a process of its own."""
+"""An attacker: exchanges a directory and a link to another one, again and again, in a separate process."""
 
 from __future__ import annotations
 

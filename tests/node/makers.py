@@ -43,5 +43,5 @@ def exited(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) 
 
 
 def pod_state(**containers: ContainerState) -> PodState:
-    """Of a pod whose sandbox is up."""
+    """Returns the state of a pod whose sandbox is up."""
     return PodState(sandbox="up", ips=("10.244.1.2",), started_at=NOW, containers=dict(containers))

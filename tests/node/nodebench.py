@@ -114,7 +114,7 @@ class NodeBench:
             return response.status, await response.text()
 
     async def sandboxes(self) -> list[str]:
-        """What the zygote has; only while no agent is there to read the answer instead."""
+        """Returns the zygote's sandboxes; call this only while no agent reads the answers instead."""
         reader = ZygoteClient(self.zygote, epoch=time.monotonic_ns(), new_id=lambda: "")
         asyncio.get_running_loop().remove_reader(self.zygote.fileno())
         await reader.start()

@@ -1,6 +1,6 @@
 """Runs a test's body as pid 1 of a sandbox like the product's: user, pid, network, mount, ipc and uts namespaces.
 
-With `ordinary` the child first becomes a user without rights (where the run is root's). It imports nothing anew, so
+With `ordinary` the child first becomes a user without rights (if root runs the tests). It imports nothing anew, so
 modules must be imported by the test's module. `with_zygote` adds a zygote and a client in a running event loop.
 """
 
@@ -37,13 +37,14 @@ _NAMESPACES = (
 
 
 def in_sandbox(work: Callable[[str], R], *, ordinary: bool = False) -> R:
-    """What `work(directory)` returns (it has to be picklable); fails with the child's traceback where it raises."""
+    """Returns the result of `work(directory)` (it has to be picklable); fails with the child's traceback if `work`
+    raises."""
     result: R = answer_of(lambda parent: _child(parent, lambda: work(_directory()), ordinary))
     return result
 
 
 def _directory() -> str:
-    """On a file system of its own, at a place that pods see of the host."""
+    """Returns a directory on a file system of its own, at a place of the host that pods see."""
     linux.mount("fairlead-test", "/srv", "tmpfs", 0, "mode=755")
     os.mkdir("/srv/node")
     return "/srv/node"
@@ -59,7 +60,7 @@ def _child(parent: socket.socket, work: Callable[[], R], ordinary: bool) -> NoRe
         parent.close()
         os.waitpid(first, 0)
         os._exit(0)
-    signal.signal(signal.SIGALRM, _too_long)  # pid 1 ignores what it has no handler for
+    signal.signal(signal.SIGALRM, _too_long)  # pid 1 ignores signals without a handler
     signal.alarm(TIMEOUT_S)
 
     def body() -> R:
@@ -90,7 +91,7 @@ def read(path: str) -> str:
 
 
 def single_id() -> bool:
-    """Whether the calling process's user namespace maps only one id."""
+    """Returns True if the calling process's user namespace maps only one id."""
     with open("/proc/self/uid_map") as file:
         return file.read().split()[2] == "1"
 

@@ -14,7 +14,7 @@ class FakeTraffic:
         self.asked: list[str] = []
         """The uids of the Pods that were to be drained, in order."""
         self.routed: dict[str, asyncio.Event] = {}
-        """By uid: Pods that get new connections until the event is set."""
+        """The Pods that get new connections, by uid; setting the event takes a Pod out."""
 
     async def applied(self, revision: int, within_s: float) -> int:
         return self.revision

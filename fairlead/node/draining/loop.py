@@ -18,9 +18,9 @@ from fairlead.runtime.revisions import revision_of
 
 _AGAIN_S = 0.1
 _LOOK_S = 1.0
-"""How long this node's proxies are waited for before they are asked again: a bookmark tells nobody that it came."""
+"""Seconds to wait for this node's proxies before they are asked again: a bookmark triggers no notification."""
 SILENT_S = 0.25
-"""How long a node is waited for that did not answer the last time."""
+"""Seconds to wait for a node that did not answer the last time."""
 
 
 class Peer:
@@ -30,7 +30,7 @@ class Peer:
         self.address = address
         self._ask = ask
         self._known = 0
-        """The revision that its proxies follow, as it said."""
+        """The last revision reported by this node's proxies."""
         self._silent = False
         self._turn = asyncio.Lock()
 
@@ -62,14 +62,14 @@ class Draining:
         self._ask = ask
         self._slices: Informer[EndpointSlice] | None = None
         self._routed: dict[str, frozenset[str]] = {}
-        """By slice, this node's Pods that get new connections by it."""
+        """The node's Pods that get new connections, by slice."""
         self._revision = 0
-        """Of the latest change of a slice."""
+        """The revision of the latest change of a slice."""
         self._changed = asyncio.Event()
         self._peers: dict[str, Peer] = {}
 
     def follow(self, informers: InformerSet) -> None:
-        """Before the informers run."""
+        """Subscribes to the informers; call this before they run."""
         self._slices = informers.of(ENDPOINT_SLICE)
         self._slices.add_handler(self._slice_changed)
         informers.of(NODE).add_handler(self._node_changed)

@@ -1,4 +1,4 @@
-"""What ending a Pod needs to know of the cluster's proxies."""
+"""Types for the drain of a Pod: the state of the cluster's proxies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ Applied = Callable[[int, float], Awaitable[int]]
 """Waits until this node's proxies follow a revision of EndpointSlices, at most so many seconds. Returns the revision
 that they follow."""
 Ask = Callable[[str, int], Awaitable[int]]
-"""Asks the agent at an address (with its port) the same. Raises ConnectionError."""
+"""Asks the agent at an address (with its port) for the revision that its proxies have applied. Raises
+ConnectionError."""
 
 
 class Traffic(Protocol):
     async def applied(self, revision: int, within_s: float) -> int:
-        """As `Applied`."""
+        """Returns the applied revision, as `Applied` does."""
         ...
 
     async def drained(self, uid: str, within_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""Which of a node's Pods get new connections, and which other nodes are to be asked. Pure."""
+"""Decides which of a node's Pods get new connections, and which other nodes to ask. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _KUBELET_PORT = 10250
 def routed(piece: EndpointSlice, node_name: str) -> frozenset[str]:
     """Returns the uids of the node's Pods to which the slice sends new connections.
 
-    Endpoints that others wrote do not count: they do not follow the Pod. One that is terminating is as far out as it
-    gets: proxies use it only while there is no other."""
+    Endpoints written by other clients do not count: they do not follow the Pod. A terminating endpoint counts as
+    removed: proxies use it only if there is no other.
+    """
     if piece.metadata.labels.get(MANAGED_BY_LABEL) != _CONTROLLER:
         return frozenset()
     return frozenset(
@@ -28,8 +29,8 @@ def routed(piece: EndpointSlice, node_name: str) -> frozenset[str]:
 
 
 def asked_at(node: Node) -> str:
-    """Returns the address and port at which the node's agent is asked; empty for a node that is not ready: an agent
-    that has stopped applies nothing."""
+    """Returns the address and port of the node's agent; empty for a node that is not ready: a stopped agent applies
+    nothing."""
     ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "")
     address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
     if ready != "True" or not address:

@@ -10,7 +10,7 @@ from fairlead.runtime.http import HttpTransport
 
 PATH = "/fairlead/applied"
 ANSWER_S = 1.0
-"""How long a node may wait with its answer."""
+"""Seconds within which a node must answer."""
 
 
 class Asker:

@@ -25,7 +25,7 @@ class ConfigProblem(Exception):
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Replaces `$(NAME)` where it is known; `$$` is a dollar sign."""
+    """Replaces `$(NAME)` if the name is known; `$$` is a dollar sign."""
 
     def one(match: re.Match[str]) -> str:
         name = match[1]
@@ -37,7 +37,8 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
 
 def service_variables(services: Sequence[Service], namespace: str, *, links: bool) -> dict[str, str]:
-    """`WEB_SERVICE_HOST` and its like for the namespace's Services, and always those of `kubernetes`."""
+    """Returns `WEB_SERVICE_HOST` and similar variables for the namespace's Services, and always those of
+    `kubernetes`."""
     found: dict[str, str] = {}
     chosen = {}
     for service in sorted(services, key=lambda s: (s.metadata.namespace, s.metadata.name)):
@@ -150,6 +151,7 @@ def _resource(pod: Pod, container: Container, ref: ResourceFieldSelector, alloca
 def command_line(
     container: Container, command: Sequence[str], args: Sequence[str], env: Mapping[str, str]
 ) -> list[str]:
-    """What is run: `command` in the manifest replaces the image's both parts, `args` only its arguments."""
+    """Returns the arguments of the process: `command` in the manifest replaces both parts of the image, `args` only its
+    arguments."""
     image_part = [] if container.command else [*command, *([] if container.args else args)]
     return [*image_part, *(expand(part, env) for part in (*container.command, *container.args))]

@@ -1,4 +1,4 @@
-"""What a pod may be told about itself: `fieldRef` and `resourceFieldRef`. Pure."""
+"""Values from the pod itself: `fieldRef` and `resourceFieldRef`. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
 class FieldProblem(Exception):
-    """No such field, or no such container."""
+    """The field or the container does not exist."""
 
 
 def value_of(pod: Pod, path: str) -> str:
@@ -46,7 +46,8 @@ def value_of(pod: Pod, path: str) -> str:
 
 
 def resource_value(container: Container, resource: str, divisor: Fraction, allocatable: Mapping[str, str]) -> str:
-    """`limits.cpu` and its like in units of the divisor, rounded up; a missing limit is all that the node has."""
+    """Returns `limits.cpu` or another resource in units of the divisor, rounded up; a missing limit is the node's whole
+    capacity."""
     which, _, name = resource.partition(".")
     resources = container.resources
     if which == "limits":

@@ -1,4 +1,4 @@
-"""What a pod refers to in the API: config maps, secrets and tokens. Pure."""
+"""The API objects that a pod refers to: config maps, secrets and tokens. Pure."""
 
 from __future__ import annotations
 

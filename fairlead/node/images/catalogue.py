@@ -1,4 +1,4 @@
-"""Which of the host's programs serve which images: the catalogue as values. No I/O."""
+"""The catalogue as values: maps images to programs of the host. No I/O."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _File:
 
 
 def parse_catalogue(text: str) -> tuple[Entry, ...]:
-    """Raises ValueError with one line that names every fault by its path."""
+    """Parses a catalogue. Raises ValueError with one line that names every fault by its path."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -73,7 +73,7 @@ def find(entries: Sequence[Entry], image: str) -> Entry | None:
 
 
 def unknown_image(image: str, entries: Sequence[Entry], file: str) -> str:
-    """Why an image cannot be had, and what to do about it."""
+    """Returns the reason for which an image is unavailable, and the cure."""
     names = ", ".join(sorted({name for entry in entries for name in entry.names}))
     cure = (
         f"add an [[image]] for it to {file}" if file else "give the node a catalogue file that has an [[image]] for it"
@@ -85,5 +85,5 @@ def unknown_image(image: str, entries: Sequence[Entry], file: str) -> str:
 
 
 def render_file(text: str, values: Mapping[str, str]) -> str:
-    """Fills in $pod and its like, and leaves every other `$` alone."""
+    """Fills in $pod and the other known names, and leaves every other `$` alone."""
     return Template(text.removeprefix("\n")).safe_substitute(values)

@@ -1,4 +1,4 @@
-"""From an image's name to what is run, and the honest words for it: asks the host which programs it has."""
+"""Maps an image's name to a program of the host, and describes that program truthfully in events."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class NoImage(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """What is run when a manifest names an image."""
+    """The program that runs for an image's name."""
 
     id: str
-    """For `imageID`: `host://nginx/1.22.1`."""
+    """The value of `imageID`: `host://nginx/1.22.1`."""
     source: str
-    """What the `Pulled` event says after the image's name."""
+    """The text after the image's name in the `Pulled` event."""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -45,14 +45,15 @@ class Image:
     """The port that answers when the program is up; empty: unknown."""
     stop_signal: str = ""
     names_pod: bool = False
-    """The program is told its Pod's name, node and address."""
+    """The program gets its Pod's name, node and address in its environment."""
 
 
 class Images:
-    """The catalogue over one host. What was found of a program is kept: a host rarely changes under a cluster.
+    """The catalogue over one host. Facts about programs are cached: a host rarely changes under a cluster.
 
-    The user's own file need not be there, may change at any time, and is read again when it has: a mistake in it is
-    told with the image that is missed, and takes none of the others away."""
+    The user's own file may be missing, may change at any time, and is read again after a change. A mistake in the file
+    is reported with the image that is missing, and leaves all other images usable.
+    """
 
     def __init__(self, *, catalogue: str, version: str) -> None:
         """`catalogue` is the path of the user's own file, or empty."""
@@ -78,7 +79,7 @@ class Images:
         return known
 
     def _reload(self) -> None:
-        """Reads the user's file where it has changed."""
+        """Reads the user's file again if it has changed."""
         try:
             changed_at = os.stat(self._file).st_mtime_ns if self._file else 0
         except OSError:
@@ -129,7 +130,8 @@ class Images:
         )
 
     def _dns(self) -> Image:
-        """Cluster DNS: this package, msgspec and h11 on the host's Python, and nothing else of what is installed."""
+        """Returns the image of cluster DNS: this package, msgspec and h11 on the host's Python, without other installed
+        packages."""
         python = os.path.realpath(sys.executable)
         packages = [os.path.dirname(os.path.realpath(str(m.__file__))) for m in (fairlead, msgspec, h11)]
         own = packages[0]

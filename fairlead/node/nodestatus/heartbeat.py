@@ -48,7 +48,7 @@ class Heartbeat:
         self._wake = asyncio.Event()
 
     async def report(self) -> None:
-        """For ever."""
+        """Reports the node's state until cancelled."""
         self._nodes.add_handler(self._seen)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_status())
@@ -73,7 +73,8 @@ class Heartbeat:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STATUS_EVERY_S):
                     await self._wake.wait()
-            await asyncio.sleep(_RETRY_S)  # whoever quarrels with us about it does so at most ten times a second
+            # a client that writes other values makes the node answer at most ten times a second
+            await asyncio.sleep(_RETRY_S)
 
     async def _report(self) -> None:
         settings, now = self._settings, self._clock.now()

@@ -1,8 +1,8 @@
 """The addresses of one node's pods. Pure.
 
-An address given back is allocated again as late as possible: a peer may still remember who had it. In a cluster of both
-families a pod's IPv6 address has the same place in its range as its IPv4 address has: what is known of one is known of
-the other, so nothing more has to be counted, kept or found again.
+A released address is allocated again as late as possible: a peer may still hold state for its last pod. In a cluster of
+both families, a pod's IPv6 address has the same offset in its range as its IPv4 address. One number thus stands for
+both, and no more state is needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 Address = IPv4Address | IPv6Address
 _FIRST = 2
 _MOST = 1 << 16
-"""More than any node has pods; an IPv6 range has no end."""
+"""The most addresses of a range: more than any node has pods; an IPv6 range is practically unlimited."""
 
 
 class NoAddress(Exception):
@@ -21,7 +21,7 @@ class NoAddress(Exception):
 
 
 class Addresses:
-    """Addresses from the second on; the first is the gateway. A pod is known by its first address."""
+    """Addresses from the second on; the first is the gateway. A pod's first address identifies the pod."""
 
     def __init__(self, cidrs: Sequence[str]) -> None:
         """The node's ranges, one of each family that pods have."""
@@ -34,13 +34,13 @@ class Addresses:
 
     @property
     def gateway(self) -> IPv4Address | None:
-        """Of IPv4: an IPv6 gateway is any link's own."""
+        """Returns the IPv4 gateway; an IPv6 gateway belongs to each link instead."""
         first = self._ranges[0].network_address
         return first + 1 if isinstance(first, IPv4Address) else None
 
     def allocate(self, preferred: str = "") -> tuple[Address, ...]:
-        """Returns an address of each family: the preferred one if it is free and in the range, else the next that is
-        free. Raises NoAddress."""
+        """Returns an address of each family: the preferred one if it is unallocated and in the range, else the next
+        unallocated one. Raises NoAddress."""
         if preferred:
             offset = self._offset(preferred)
             if 0 <= offset < self._count and offset not in self._used:

@@ -1,4 +1,4 @@
-"""The node as the API sees it: its Node object and its Lease. Pure builders."""
+"""Builds the node's API objects: its Node and its Lease. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Host:
 
     @property
     def capacity(self) -> Mapping[str, str]:
-        """Each node offers all of the machine: nothing here reserves or limits."""
+        """Returns the machine's whole capacity: nothing here reserves or limits, so each node offers all of it."""
         return {
             "cpu": str(self.cpus),
             "memory": f"{self.memory_kib}Ki",

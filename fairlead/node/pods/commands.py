@@ -1,4 +1,4 @@
-"""Runs a command in a container to its end, and keeps what it says: for probes and lifecycle hooks."""
+"""Runs a command in a container to its end and collects its output: for probes and lifecycle hooks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Collector(asyncio.Protocol):
 async def run_command(
     zygote: ZygoteClient, container_id: str, argv: Sequence[str], timeout_s: float | None
 ) -> tuple[int, bytes]:
-    """The exit code and what was written to stdout and stderr. Raises TimeoutError, having killed the command."""
+    """Returns the exit code and the output (stdout and stderr). Raises TimeoutError after killing the command."""
     id_ = zygote.new_id()
     exited = zygote.exits.wait(id_)
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
@@ -50,7 +50,7 @@ async def run_command(
                 os.close(write_fd)
                 os.close(null)
             ended = await exited
-            # What it left running may hold the pipe open for ever.
+            # Processes that the command left running may hold the pipe open indefinitely.
             await asyncio.wait((collector.ended,), timeout=0.2)
             return ended.exit.code, bytes(collector.said)
     except TimeoutError:

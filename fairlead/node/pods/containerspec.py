@@ -44,7 +44,8 @@ def container_spec(
     mounts: Sequence[Mount],
     settings: NodeSettings,
 ) -> ContainerSpec:
-    """`image_files` are the image's own files: where they lie on the host, by their path in the container."""
+    """Returns the ContainerSpec. `image_files` are the image's own files: their paths on the host by their paths in the
+    container."""
     security = container.securityContext
     return ContainerSpec(
         process=process,
@@ -97,7 +98,7 @@ def _user(pod: Pod, container: Container) -> User:
 
 
 def capabilities(container: Container) -> list[str]:
-    """The default ones and `add`, without `drop`; all where the container is privileged."""
+    """Returns the default capabilities and `add`, without `drop`; all capabilities if the container is privileged."""
     security = container.securityContext
     if security and security.privileged:
         return list(CAPABILITIES)

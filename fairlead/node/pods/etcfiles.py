@@ -1,7 +1,7 @@
-"""A pod's names, and the files in /etc that hold them. Pure, but for the node's own hosts file, which is given.
+"""A pod's names, and the files in /etc that hold them. Pure: the node's own hosts file is an argument.
 
 Source: the kubelet's `GeneratePodHostNameAndDomain` and `managedHostsFileContent`. A pod on its node's network has the
-node's name and hosts file, whatever it asks for.
+node's name and hosts file, whatever the pod specifies.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class NameProblem(Exception):
 
 
 def hostname(pod: Pod) -> str:
-    """The short name of a pod with a network of its own."""
+    """Returns the short name of a pod, unless the pod uses its node's network."""
     given = pod.spec.hostnameOverride or pod.spec.hostname or pod.metadata.name
     return given[:_LONGEST].rstrip("-.") if len(given) > _LONGEST else given
 
 
 def domain(pod: Pod, settings: NodeSettings) -> str:
-    """The domain in which a headless Service knows the pod; empty if the pod names none."""
+    """Returns the domain under which a headless Service publishes the pod; empty if the pod names none."""
     if pod.spec.hostnameOverride or not pod.spec.subdomain:
         return ""
     return f"{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{settings.cluster_domain}"
 
 
 def kernel_hostname(pod: Pod, settings: NodeSettings) -> str:
-    """What `hostname` prints in the pod's containers. Raises NameProblem."""
+    """Returns the output of `hostname` in the pod's containers. Raises NameProblem."""
     if pod.spec.hostNetwork:
         return settings.name
     name, above = hostname(pod), domain(pod, settings)

@@ -1,7 +1,7 @@
-"""Which ports of the node lead to its pods: who holds them, and what the kernel is told.
+"""Host ports of the node: reserves them for pods and writes their rules to the kernel.
 
 A pod reserves its ports before it has an address, so that of two pods bound to the node by hand one is refused, as the
-kubelet refuses it; the scheduler sends no pod to where its ports are taken.
+kubelet refuses it. The scheduler does not place a pod on a node whose ports are taken.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class HostPorts:
             self._mappings[pod.metadata.uid] = tuple(mappings_of(pod, ips))
 
     def start(self) -> None:
-        """Puts the pods taken up into the kernel, and nothing else. Raises KernelRefused."""
+        """Writes the rules of resumed pods to the kernel, and no others. Raises KernelRefused."""
         self._rules.start(self._all())
 
     def publish(self, pod: Pod, ips: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a pod asks for that these nodes do not do: said once in an event, rather than kept quiet. Pure.
+"""Fields of a pod that these nodes do not implement: reported once in an event instead of being silently ignored. Pure.
 
 What must stay true: every field of a PodSpec is acted on, refused with an event of its own, without a meaning here, or
 named by `ignored_fields`. `tests/node/pods/test_ignored.py` has the whole list and fails if a field is in none of the
@@ -29,7 +29,7 @@ from fairlead.api.core.pod.volume_projected import (
 )
 
 Asks = Callable[[Any], bool]
-"""Whether a value asks for more than what is so anyway."""
+"""Returns True if a value asks for more than the default behaviour."""
 
 
 def _any(value: Any) -> bool:
@@ -88,7 +88,7 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
     DownwardAPIVolumeFile: {"user": _any},
     ServiceAccountTokenProjection: {"user": _any},
 }
-"""By the type that has the field: in which values the field asks for something that is not done."""
+"""The values of each field that ask for something unimplemented, by the type that has the field."""
 
 
 def ignored_fields(pod: Pod) -> list[str]:

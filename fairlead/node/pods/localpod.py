@@ -38,15 +38,15 @@ class LocalPod:
             masked=deps.settings.hide,
         )
         self.volumes_ready = False
-        """Whether the volumes are there. A restarted agent sets them up when it needs them."""
+        """True after the volumes have been set up. A restarted agent sets them up when it needs them."""
         self.ended_before = pod.status.phase in ("Succeeded", "Failed") and state.sandbox == "none"
-        """It ended before this agent's time: nothing is to be run, and its status is what it is."""
+        """The pod ended under an earlier agent: nothing is run, and its status stays as it is."""
         self.decide = asyncio.Event()
         self.show = asyncio.Event()
         self.nursery = Nursery()
 
     def changed(self) -> None:
-        """The state has changed: decide anew, and tell the API."""
+        """Called after a change of the state: decides anew, and reports to the API."""
         self.decide.set()
         self.show.set()
 
@@ -63,7 +63,7 @@ class LocalPod:
         self.deps.recorder.event(about, type, reason, message)
 
     def grace_s(self) -> float:
-        """How long containers have to end. What the API has no more was deleted by force."""
+        """Returns the seconds that containers have to end. A pod that is missing from the API was deleted by force."""
         return plan.grace_s(self.pod, self.deps.clock.now()) if self.in_api else _FORCED_S
 
     async def prepare(self) -> None:

@@ -1,7 +1,7 @@
-"""What is to be done next for a pod, given what runs and what time it is. Pure.
+"""Decides the next actions for a pod from its state and the time. Pure.
 
-The worker calls `decide` after every change and does what it says, so a decision is made from the present state
-alone: a lost wake-up costs delay, a restarted agent goes on where the old one stopped.
+The worker calls `decide` after every change and carries out the result. A decision is made from the present state
+alone: a lost wake-up costs delay, and a restarted agent continues at the same point.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Stop:
 
     container: str
     message: str
-    """What the `Killing` event says."""
+    """The text of the `Killing` event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TearDown:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The pod is gone from the node: let its API object go too, and remove its files."""
+    """The pod has ended on the node: delete its API object too, and its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ Action = SetUp | Start | Stop | TearDown | Finish | Fail
 class Decision:
     actions: tuple[Action, ...] = ()
     wake_at: Instant | None = None
-    """Decide again by then, though nothing happens."""
+    """Decide again by this time even without a change."""
 
 
 def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
@@ -127,7 +127,7 @@ def _succeeded(state: ContainerState) -> bool:
 
 
 def restarts(pod: Pod, container: Container, state: ContainerState) -> bool:
-    """Whether a container that has ended runs again."""
+    """Returns True if a container that has ended runs again."""
     if sidecar(container):
         return True
     if ephemeral(container):
@@ -140,7 +140,7 @@ def restarts(pod: Pod, container: Container, state: ContainerState) -> bool:
 
 
 def finished(pod: Pod, pod_state: PodState) -> bool:
-    """Whether the pod has succeeded or failed for good."""
+    """Returns True if the pod has succeeded or failed permanently."""
     if pod_state.reason:
         return True
     for container in pod.spec.initContainers:
@@ -153,7 +153,7 @@ def finished(pod: Pod, pod_state: PodState) -> bool:
 
 
 def initialized(pod: Pod, pod_state: PodState) -> bool:
-    """Whether all init containers have done their part."""
+    """Returns True if all init containers have finished."""
     for container in pod.spec.initContainers:
         state = pod_state.of(container.name)
         good = (state.phase == "running" and state.started) if sidecar(container) else _succeeded(state)
@@ -163,14 +163,14 @@ def initialized(pod: Pod, pod_state: PodState) -> bool:
 
 
 def pause_s(state: ContainerState) -> float:
-    """How long an ended container rests before it runs again."""
+    """Returns the back-off of an ended container before its next run, in seconds."""
     if state.exit is None or state.exit.finished_at - state.exit.started_at >= _HEALTHY_RUN_S:
         return 0.0
     return state.backoff_s
 
 
 def due_at(state: ContainerState) -> Instant:
-    """When a container that does not run may be started."""
+    """Returns the time from which a container that does not run may be started."""
     rested = state.exit.finished_at + pause_s(state) if state.exit else 0.0
     return Instant(max(rested, state.retry_at))
 
@@ -229,7 +229,7 @@ def _earliest(*times: Instant | None) -> Instant | None:
 
 
 def grace_s(pod: Pod, now: Instant) -> float:
-    """How long containers have between the stop signal and the kill."""
+    """Returns the seconds that containers have between the stop signal and SIGKILL."""
     meta = pod.metadata
     whole = 30 if pod.spec.terminationGracePeriodSeconds is None else pod.spec.terminationGracePeriodSeconds
     if meta.deletionTimestamp is None:

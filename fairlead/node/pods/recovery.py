@@ -1,4 +1,4 @@
-"""What a new agent believes of a pod, from the zygote's list and the pod's own status. Pure."""
+"""Rebuilds a pod's state for a new agent, from the zygote's list and the pod's own status. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairlead.node.pods.status import CONTAINER_ID
 from fairlead.node.runtime.messages import Run, Sandbox
 
 _LOST = 137
-"""The exit code of a run that ended while nobody was there to see it."""
+"""The exit code of a run that ended while no agent was there to see it."""
 
 
 def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Instant) -> PodState:
@@ -60,7 +60,7 @@ def _exit(run: Run) -> Exit | None:
 
 
 def _lost(status: ContainerStatus, now: Instant) -> ContainerState:
-    """It ran under a zygote that is no more: it counts as killed, and starts again at once."""
+    """Returns the state of a run whose zygote has died: it counts as killed, and starts again at once."""
     running = status.state.running
     started_at = parse_time(running.startedAt) if running and running.startedAt else NEVER
     id_ = status.containerID.removeprefix(CONTAINER_ID)

@@ -7,14 +7,15 @@ from fairlead.node.settings import NodeSettings
 
 
 def _wants_cluster_dns(pod: Pod) -> bool:
-    """With the node's network `ClusterFirst` means the node's names, unless `WithHostNet` says otherwise."""
+    """Returns True if the pod gets cluster DNS. On the node's network `ClusterFirst` means the node's name servers, and
+    `WithHostNet` the cluster's."""
     policy = pod.spec.dnsPolicy or "ClusterFirst"
     return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.hostNetwork)
 
 
 def resolv_conf(pod: Pod, settings: NodeSettings) -> str:
-    """By dnsPolicy and dnsConfig. The host's own name servers cannot be reached from here: who wants them gets the
-    one that stands for them."""
+    """Renders resolv.conf by dnsPolicy and dnsConfig. Pods cannot reach the host's own name servers; pods that use them
+    get the address of the forwarder instead."""
     servers: list[str] = []
     searches: list[str] = []
     options: dict[str, str] = {}

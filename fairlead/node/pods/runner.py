@@ -29,13 +29,13 @@ from fairlead.node.volumes.contents import VolumeProblem
 _CONFIG_RETRY_S = 5.0
 _API_RETRY_S = 0.5
 _IMAGE_TURN_S = 2.0
-"""How long `ErrImagePull` is shown before it becomes `ImagePullBackOff`."""
+"""Seconds for which `ErrImagePull` is shown before it becomes `ImagePullBackOff`."""
 _LISTEN_S = 0.5
 _TAIL_LINES, _TAIL_BYTES = 80, 2048
 
 
 class ContainerRunner:
-    """One container of one pod, over all its runs."""
+    """The runner of one container of one pod, over all its runs."""
 
     def __init__(self, local: LocalPod, name: str, *, stop_signal: str) -> None:
         self._local = local
@@ -45,7 +45,7 @@ class ContainerRunner:
         """The current run has ended."""
         self._probes: asyncio.Task[None] | None = None
         self._deadline = 0.0
-        """When the run that is being ended is killed, in the loop's time."""
+        """The time, on the loop's clock, at which a stopping run is killed."""
         self._early: Exited | None = None
         """The exit of a run whose start has not been dealt with yet."""
 
@@ -55,7 +55,7 @@ class ContainerRunner:
 
     @property
     def _container(self) -> Container:
-        """As the API has it now: its image may be changed."""
+        """Returns the container as the API has it now: its image may have changed."""
         return next(c for c in all_containers(self._local.pod) if c.name == self._name)
 
     def resume(self) -> None:
@@ -141,7 +141,8 @@ class ContainerRunner:
             self._local.nursery.spawn(self._local.deps.zygote.forget(previous.id))
 
     async def _running(self, id_: str, port: int | None) -> None:
-        """Waits until the run counts as started: its hook is done, and the port, if it is known, answers."""
+        """Waits until the run counts as started: its postStart hook has ended, and the port, if it is known,
+        answers."""
         local, container = self._local, self._container
         state = self.state
         early, self._early = self._early, None
@@ -291,7 +292,7 @@ class ContainerRunner:
             local.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {result.text}", container)
 
     def shorten_grace(self) -> None:
-        """The pod's grace may have become shorter while its containers end."""
+        """Shortens the grace period if the pod's became shorter while its containers end."""
         loop, state = asyncio.get_running_loop(), self.state
         deadline = loop.time() + self._local.grace_s()
         if state.stopping and self._local.state.ending and deadline < self._deadline - 0.5:

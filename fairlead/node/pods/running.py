@@ -1,4 +1,4 @@
-"""A run of a container while it lasts: what hooks, probes and its end need of it."""
+"""A running container, as its hooks, its probes and its stop see it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunningContainer:
     ended: asyncio.Event
 
     async def command(self, argv: Sequence[str], timeout_s: float | None) -> tuple[int, bytes]:
-        """Runs a command in it; returns its exit code and output. Raises TimeoutError."""
+        """Runs a command in the container; returns its exit code and output. Raises TimeoutError."""
         return await run_command(self.zygote, self.id, argv, timeout_s)
 
     async def signal(self, number: int) -> None:

@@ -20,8 +20,8 @@ from fairlead.node.settings import NodeSettings
 
 
 class PodSandboxes:
-    """The sandboxes of one node. A pod on its node's network has one too, with that network and no address of its
-    own."""
+    """The sandboxes of one node. A pod on its node's network has a sandbox too, with that network and without an
+    address."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class PodSandboxes:
         self._log = log
 
     def resume(self, pod: Pod, ips: Sequence[str]) -> None:
-        """Takes up a sandbox that an agent before this one has made; the kernel has its ports after `start`."""
+        """Adds a sandbox that an earlier agent made; the kernel has its ports after `start`."""
         self._host_ports.resume(pod, ips)
 
     def reserve_addresses(self, pods: Sequence[Pod]) -> None:
@@ -62,7 +62,7 @@ class PodSandboxes:
         self._host_ports.reserve(pod)
 
     def allocate(self, pod: Pod, preferred: str) -> tuple[str, ...]:
-        """Returns the pod's addresses, one of each family, IPv4 first: the preferred one if it is free. Raises
+        """Returns the pod's addresses, one of each family, IPv4 first: the preferred one if it is unallocated. Raises
         NoAddress."""
         if pod.spec.hostNetwork:
             return self._node_ips
@@ -96,7 +96,7 @@ class PodSandboxes:
         )
 
     async def remove(self, pod: Pod, ips: Sequence[str]) -> None:
-        """Kills what still runs in it, and frees its ports and addresses."""
+        """Kills all processes left in the sandbox, and releases its ports and addresses."""
         self.release_ports(pod)
         await self._zygote.remove_sandbox(pod.metadata.uid)
         if ips and not pod.spec.hostNetwork:

@@ -1,4 +1,4 @@
-"""From an image and a Pod to the message that starts a container: environment, files, mounts, process."""
+"""Builds the message that starts a container from an image and a Pod: environment, files, mounts, process."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def start_message(
 
 
 def listening_port(image: Image, process: Process) -> int | None:
-    """Returns the port that answers when the program is up; None if that is not known. `fairlead/web` takes its port
-    from its argument or its environment."""
+    """Returns the port that answers once the program has started; None if the port is not known. `fairlead/web` takes
+    its port from its argument or its environment."""
     text = image.listens
     if image.names_pod:
         last = process.args[-1]
@@ -109,7 +109,7 @@ def _node_hosts(pod: Pod) -> str:
 
 
 def with_domain(settings: NodeSettings) -> NodeSettings:
-    """With the domain that DNS has now."""
+    """Returns the settings with the present DNS domain."""
     try:
         with open(settings.domain_file, encoding="ascii") as file:
             domain = file.read().strip()
@@ -135,7 +135,7 @@ def _own_variables(deps: Dependencies, pod: Pod, image: Image) -> dict[str, str]
 
 
 def with_addresses(pod: Pod, ips: Sequence[str], host_ips: Sequence[str]) -> Pod:
-    """The pod as its containers may see it: with the addresses that its status will have."""
+    """Returns the pod as its containers may see it: with the addresses that its status will have."""
     status = msgspec.structs.replace(
         pod.status,
         podIP=ips[0],
@@ -147,7 +147,7 @@ def with_addresses(pod: Pod, ips: Sequence[str], host_ips: Sequence[str]) -> Pod
 
 
 def _server_user() -> str:
-    """The user that the host's web server runs as; root where the host knows none."""
+    """Returns the user of the host's web server; root if the host has no such user."""
     with open("/etc/passwd", encoding="utf-8", errors="replace") as file:
         known = {line.partition(":")[0] for line in file}
     return next((name for name in _SERVERS_RUN_AS if name in known), "root")

@@ -17,7 +17,7 @@ SandboxPhase = Literal["none", "working", "up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How one run of a container ended."""
+    """The end of one run of a container."""
 
     id: str
     code: int
@@ -25,13 +25,14 @@ class Exit:
     started_at: Instant
     finished_at: Instant
     reason: str = ""
-    """Empty: read off the code. Otherwise why it never ran (`StartError`), or why it was killed."""
+    """Empty if the reason follows from the code. Otherwise the reason for a run that never started (`StartError`), or
+    that was killed."""
     message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a container does not run yet."""
+    """The reason for which a container does not run yet."""
 
     reason: str
     message: str
@@ -39,51 +40,52 @@ class Waiting:
 
 @dataclass(slots=True)
 class ContainerState:
-    """The current run of a container (`attempt` counts from 0), and how the one before it ended."""
+    """The current run of a container (`attempt` counts from 0), and the end of the run before it."""
 
     phase: ContainerPhase = "new"
     attempt: int = 0
     id: str = ""
     image: str = ""
-    """The name it was started with."""
+    """The image's name at the start of the run."""
     image_id: str = ""
     started_at: Instant = NEVER
     exit: Exit | None = None
-    """Where the phase is `exited`."""
+    """Set if the phase is `exited`."""
     last: Exit | None = None
     waiting: Waiting | None = None
     retry_at: Instant = NEVER
-    """Not to be started before; after a problem with its image or its configuration."""
+    """The earliest time of the next start, after a problem with the image or the configuration."""
     retry_s: float = 0.0
     backoff_s: float = 0.0
     """The pause before the next run, counted from the end of this one."""
     started: bool = False
-    """Running, its postStart hook done and its startup probe passed."""
+    """True if the container runs, its postStart hook has ended and its startup probe has passed."""
     ready: bool = False
     stopping: bool = False
     unhealthy: str = ""
-    """What it failed so that it is to be restarted: `liveness probe`, `startup probe`, `postStart hook`."""
+    """The check that failed, so that the container is restarted: `liveness probe`, `startup probe`, `postStart
+    hook`."""
 
 
 @dataclass(slots=True)
 class PodState:
     sandbox: SandboxPhase = "none"
     ips: tuple[str, ...] = ()
-    """One of each family, IPv4 first."""
+    """The pod's addresses, one of each family, IPv4 first."""
     retry_at: Instant = NEVER
     retry_s: float = 0.0
     started_at: Instant = NEVER
-    """When the node first saw the pod."""
+    """The time at which the node first saw the pod."""
     ending: bool = False
-    """It is to go: deleted, or past its deadline."""
+    """The pod is deleted, or past its deadline."""
     reason: str = ""
-    """Why the whole pod failed (`DeadlineExceeded`, ...)."""
+    """The reason for which the whole pod failed (`DeadlineExceeded`, ...)."""
     message: str = ""
     containers: dict[str, ContainerState] = field(default_factory=dict)
 
     @property
     def ip(self) -> str:
-        """The one by which the node itself reaches it; empty before it has one."""
+        """Returns the address by which the node itself reaches the pod; empty before the pod has one."""
         return self.ips[0] if self.ips else ""
 
     def of(self, name: str) -> ContainerState:
@@ -91,7 +93,7 @@ class PodState:
 
 
 def sidecar(container: Container) -> bool:
-    """An init container that goes on running beside the others."""
+    """Returns True for an init container that keeps running beside the others."""
     return container.restartPolicy == "Always"
 
 
@@ -102,11 +104,11 @@ def own_containers(pod: Pod) -> Iterator[Container]:
 
 
 def all_containers(pod: Pod) -> Iterator[Container]:
-    """Yields every container, those added later to debug the pod among them."""
+    """Yields every container, including those added later to debug the pod."""
     yield from own_containers(pod)
     yield from pod.spec.ephemeralContainers
 
 
 def ephemeral(container: Container) -> bool:
-    """Returns whether a container was added later: it runs once, and says nothing about the pod's health."""
+    """Returns True if the container was added later: it runs once, and does not affect the pod's health."""
     return isinstance(container, EphemeralContainer)

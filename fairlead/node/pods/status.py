@@ -1,4 +1,4 @@
-"""A pod's status from its state on the node. Pure: the same state, the same status."""
+"""Computes a pod's status from its state on the node. Pure: the same state gives the same status."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ def _terminated(exit_: Exit) -> ContainerStateTerminated:
 
 
 def qos_class(pod: Pod) -> str:
-    """`Guaranteed` where every container's limits are its requests, `BestEffort` where nothing is asked for."""
+    """Returns `Guaranteed` if every container's limits are its requests, `BestEffort` if no container has any, else
+    `Burstable`."""
     asked = False
     guaranteed = True
     for container in own_containers(pod):

@@ -20,7 +20,8 @@ _LONGEST_RETRY_S = 5.0
 
 async def write_status(local: LocalPod) -> None:
     """Runs until cancelled, woken by `local.show`."""
-    # What was written last, and what the API made of it: the same again is no news, should the two differ.
+    # The last status written, and the API server's form of it: the same status is not written again, even if the two
+    # differ.
     reported: tuple[PodStatus, PodStatus] | None = None
     while True:
         await local.show.wait()
@@ -35,7 +36,7 @@ async def write_status(local: LocalPod) -> None:
 
 
 async def _write(local: LocalPod, status: PodStatus) -> PodStatus | None:
-    """What the API has now; None where it did not take it."""
+    """Writes the status; returns the API's version of it, or None if the API refused it."""
     pod, pause_s = local.pod, _RETRY_S
     meta = pod.metadata
     while True:

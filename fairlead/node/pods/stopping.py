@@ -1,4 +1,4 @@
-"""Ends one container: preStop hook, stop signal, and, when its time is over, SIGKILL."""
+"""Ends one container: preStop hook, stop signal, and SIGKILL after its grace period."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fairlead.node.probes.prober import run_hook
 from fairlead.node.probes.result import SUCCESS, ProbeResult
 
 DRAIN_S = 5.0
-"""How long at most a Pod's deletion waits for the proxies to take its address out, so that no connection meets a closed
-port. (Upstream does not wait: it leaves this to preStop hooks that sleep.)"""
+"""The most seconds that a Pod's deletion waits for the proxies to remove its address, so that no connection meets a
+closed port. (Upstream does not wait: it leaves this to preStop hooks that sleep.)"""
 LINGER_S = 0.1
-"""After that: connections that were on their way are taken, and short requests answered."""
+"""Seconds after the drain in which connections under way are accepted, and short requests answered."""
 _FORCED_S = 2.0
 
 
 async def stop_container(run: RunningContainer, traffic: Traffic, *, grace_s: float, drain: bool) -> ProbeResult:
-    """Returns when the container has ended, with the result of its preStop hook."""
+    """Stops the container, waits for its end, and returns the result of its preStop hook."""
     loop = asyncio.get_running_loop()
     until = loop.time() + grace_s
     result = SUCCESS

@@ -1,7 +1,8 @@
-"""Runs one pod: asks `plan` what to do after every change, and does it. One worker a pod, until it has gone.
+"""Runs one pod: asks `plan` after every change and carries out its actions. Each pod has one worker, which ends with
+the pod.
 
-A worker's state (`PodState`) is rebuilt from the zygote's list and the pod's status when the agent starts anew, so
-nothing here needs to be written down.
+A worker's state (`PodState`) is rebuilt from the zygote's list and the pod's status after a restart of the agent, so
+this module stores nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class PodWorker:
         self._runners: dict[str, ContainerRunner] = {}
         self._add_runners()
         self._previous_ip = pod.status.podIP
-        """From before this agent: the status forgets it while the pod has no sandbox."""
+        """The address from before this agent: the status omits it while the pod has no sandbox."""
         self._done = False
         self._reported: set[str] = set(ignored_fields(pod)) if pod_state.sandbox == "up" else set()
         """Paths of ignored fields that an event has named, by an agent before this one too."""
@@ -89,7 +90,7 @@ class PodWorker:
                 self._local.volumes_ready = False  # it may need what the pod did not
 
     def container_id(self, container: str) -> str:
-        """The run that can be entered; empty where none is."""
+        """Returns the id of the run that exec and attach can enter; empty if none can be entered."""
         state = self._local.state.containers.get(container)
         return state.id if state is not None and state.phase == "running" else ""
 
@@ -101,13 +102,13 @@ class PodWorker:
         return path if attempt >= 0 and os.path.exists(path) else None
 
     def log_grows(self, container: str, path: str) -> bool:
-        """Whether a log is that of a running container."""
+        """Returns True if the log belongs to a running container."""
         state = self._local.state.containers.get(container)
         running = state is not None and state.phase == "running"
         return running and self.log_file(container, previous=False) == path
 
     async def sync(self) -> None:
-        """Acts on every change until the pod has gone from the node."""
+        """Acts on every change until the pod has been removed from the node."""
         local = self._local
         async with local.nursery as nursery:
             nursery.spawn(write_status(local))
@@ -182,7 +183,7 @@ class PodWorker:
             self._local.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
 
     def _reject(self, predicate: str, why: str) -> None:
-        """The pod cannot be on this node, and is over: its owner makes another."""
+        """Rejects a pod that cannot run on this node; its owner makes another."""
         local, pod_state = self._local, self._local.state
         text = f"Predicate {predicate} failed: {why}"
         pod_state.sandbox, pod_state.reason, pod_state.message = "none", predicate, f"Pod was rejected: {text}"
@@ -216,7 +217,7 @@ class PodWorker:
         self._local.changed()
 
     async def _finish(self) -> None:
-        """The API object goes at last, unless it has gone before."""
+        """Removes the pod from the node; deletes its API object last, unless that is already deleted."""
         self._deps.sandboxes.release_ports(self._local.pod)  # a pod that never got a sandbox may hold some
         meta = self._local.pod.metadata
         while self._local.in_api:
@@ -235,7 +236,7 @@ class PodWorker:
         self._done = True
 
     async def _refresh(self) -> None:
-        """What volumes show of the API follows it, after a minute at most."""
+        """Updates volumes from the API, after a minute at most."""
         local = self._local
         if not refreshed(local.pod):
             return

@@ -1,7 +1,7 @@
-"""One call of grpc.health.v1.Health/Check, for gRPC probes.
+"""Calls grpc.health.v1.Health/Check once, for gRPC probes.
 
-`check` imports h2 when it is first called: most Pods have no gRPC probe, and h2 takes 10 ms to load. Rejected: grpcio,
-which starts threads of its own and cannot run on the agent's event loop.
+`check` imports h2 at its first call: most Pods have no gRPC probe, and h2 takes 10 ms to load. Rejected: grpcio, which
+starts its own threads and cannot run on the agent's event loop.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _BrokenError(Exception):
 @dataclass(slots=True)
 class _Answer:
     headers: dict[str, str] = field(default_factory=dict)
-    """Of the response and its trailers."""
+    """The headers of the response, and its trailers."""
     data: bytearray = field(default_factory=bytearray)
 
 
@@ -169,7 +169,7 @@ class _Exchange:
                         pass
 
     async def _events(self) -> list[Any]:
-        """Sends what is to be sent and returns what came next."""
+        """Sends pending data and returns the next events."""
         from h2.exceptions import ProtocolError
 
         self._writer.write(self._http.data_to_send())

@@ -11,7 +11,7 @@ _STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _STATUS = 1 << 3
 """The tag of field 1 as a varint."""
 _FRAME = 5
-"""Bytes before a message: one that says whether it is compressed, four with its length."""
+"""The bytes before a message: one for the compression flag, four for its length."""
 
 
 class MessageError(ValueError):

@@ -1,7 +1,7 @@
 """HTTP GET requests of probes and lifecycle hooks.
 
-What must stay true: certificates are not checked, no proxy of the environment is used and no cookie is kept; every
-request has a connection of its own; a redirect is followed to the same host only, at most ten requests in all; at most
+What must stay true: certificates are not checked, the environment's proxies are not used and cookies are not stored;
+every request has its own connection; a redirect is followed to the same host only, at most ten requests in all; at most
 10 KiB of a body are read. The client is aiohttp, which the agent has loaded for the API server. Rejected: h11, which
 leaves addresses, TLS and redirects to us.
 """
@@ -24,7 +24,7 @@ from fairlead.node.probes.address import dial_text, resolve_port
 
 MAX_BODY = 10 << 10
 _MAX_LINE = 1 << 20
-"""Of a response's status line or header, in bytes; aiohttp's 8 KiB are less than servers send."""
+"""The most bytes of a response's status line or header; servers send more than aiohttp's default of 8 KiB."""
 _MAX_REQUESTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|[\x00-\x1f\x7f]")
@@ -32,7 +32,7 @@ _VALID_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/%]*")
 _OWN_HEADERS = ("Host", "Content-Length", "Transfer-Encoding", "Trailer")
 """Set by the client alone, as in Go's net/http; Host is sent in another way."""
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
-"""How OpenSSL 1.1 to 3.5 name what is no TLS record."""
+"""The names of OpenSSL 1.1 to 3.5 for data that is not a TLS record."""
 
 
 class GetError(Exception):
@@ -65,7 +65,7 @@ class GetRequest:
 class GetResponse:
     status: int
     body: str
-    """At most MAX_BODY bytes of it."""
+    """The body, at most MAX_BODY bytes of it."""
 
 
 def request_of(action: HTTPGetAction, container: Container, ip: str, agent: str) -> GetRequest:
@@ -94,7 +94,7 @@ def _headers(action: HTTPGetAction, address: str, agent: str) -> CIMultiDict[str
 
 
 def _target(path: str) -> str:
-    """Returns path and query as they stand in the request line; a path that is no URL is escaped whole."""
+    """Returns path and query as they stand in the request line; an invalid path is escaped as a whole."""
     if _BROKEN_PERCENT.search(path):
         return _rooted(quote(path, safe="/$&+,:;=@"))
     path, _, _ = path.partition("#")

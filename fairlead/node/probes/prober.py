@@ -16,7 +16,7 @@ from fairlead.node.probes.address import PortError, dial_text, resolve_port
 from fairlead.node.probes.result import SUCCESS, ProbeResult, error, failure, warning
 
 RunCommand = Callable[[Sequence[str], float | None], Awaitable[tuple[int, bytes]]]
-"""Runs a command in the container: its exit code and its output. Raises TimeoutError."""
+"""Runs a command in the container; returns its exit code and its output. Raises TimeoutError."""
 
 _OUTPUT = 10_000
 """Bytes of a command's output that an event shows."""

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class ProbeStatus(Enum):
-    """How a probe ended, as the kubelet divides it."""
+    """The outcome of a probe, with the kubelet's categories."""
 
     SUCCESS = "success"
     WARNING = "warning"
@@ -21,7 +21,7 @@ class ProbeStatus(Enum):
 class ProbeResult:
     status: ProbeStatus
     text: str = ""
-    """Why; empty for a success."""
+    """The reason; empty for a success."""
 
     @property
     def good(self) -> bool:

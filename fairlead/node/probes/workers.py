@@ -23,7 +23,7 @@ Report = Callable[[ProbeName, ProbeResult], object]
 
 _EAGER_S = 0.02
 _QUIET_S = 1.0
-"""How long a program may take to listen before its failing readiness probe is worth an event."""
+"""Seconds that a program may take to listen before its failing readiness probe causes an event."""
 _TITLE: dict[ProbeName, str] = {"startup": "Startup", "readiness": "Readiness", "liveness": "Liveness"}
 
 
@@ -38,7 +38,7 @@ class Tally:
     _last: bool | None = None
 
     def add(self, good: bool) -> bool:
-        """Whether the verdict has been reached by this result."""
+        """Counts a result; returns True if it reached the threshold."""
         self._in_a_row = self._in_a_row + 1 if good is self._last else 1
         self._last = good
         needed = self.success_threshold if good else self.failure_threshold
@@ -68,7 +68,7 @@ class ProbedRun(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
-    """What the probes of one container need from their pod."""
+    """The parts of a pod that the probes of one container need."""
 
     container: Container
     ip: str
@@ -112,9 +112,9 @@ async def _startup(state: ProbedRun, probe: Probe, context: ProbeContext) -> boo
 
 
 async def _readiness(state: ProbedRun, probe: Probe, context: ProbeContext) -> None:
-    """Until the first success it asks more often than the period says: a Pod should not wait ten seconds for traffic
-    because it needed fifty milliseconds to listen. What an answer takes counts too, or a probe that hangs would be
-    asked eagerly, and unreported, for many times its timeout."""
+    """Probes readiness. Until the first success the period is shorter than configured: a Pod should not wait ten
+    seconds for traffic because it needed fifty milliseconds to listen. The time of an answer counts too; otherwise a
+    probe that hangs would be repeated eagerly, and unreported, for many times its timeout."""
     tally = tally_of(probe, known=True if state.ready else None)
     if not state.ready:
         await asyncio.sleep(delay_s(state, probe, context.now()))
@@ -152,8 +152,8 @@ async def _liveness(state: ProbedRun, probe: Probe, context: ProbeContext) -> No
 
 
 def delay_s(state: ProbedRun, probe: Probe, now: Instant) -> float:
-    """How long the first answer is still to be waited for. Counted from the container's start, which an agent that was
-    restarted, or a startup probe that took its time, does not move."""
+    """Returns the seconds until the first probe. They count from the container's start, which neither a restart of the
+    agent nor a slow startup probe moves."""
     return max(0.0, state.started_at + probe.initialDelaySeconds - now)
 
 

@@ -1,11 +1,11 @@
-"""The zygote's side of `kubectl attach`: what a container says, passed on in frames through a pipe to one client.
+"""The zygote's side of `kubectl attach`: copies a container's output in frames through a pipe to one client.
 
-A frame is a channel (1 stdout, 2 stderr), a length and that many bytes. What the pipe does not take is kept, up to a
-bound; a client behind by more is dropped, and the last frame says so. The pipe's end is the container's. That the
-reader has gone shows on the pipe as well, so a dead agent's clients need no farewell. Rejected: a pipe for each output
-(twice the bookkeeping, and stdout and stderr lose their order); waiting for the client (it would hold up the container
-and its log); reading the log file instead (it knows whole lines only, and a prompt is none).
-Standard library only (the zygote imports this).
+A frame is a channel (1 stdout, 2 stderr), a length and that many bytes. Data that does not fit into the pipe is queued,
+up to a bound; a client that falls behind by more is dropped, and the last frame says so. The end of the pipe means that
+the container has ended. The pipe also shows that the reader has closed it, so a dead agent's clients need no message.
+Rejected: a pipe for each output (twice the bookkeeping, and stdout and stderr lose their order); waiting for the client
+(it would stop the container and its log); reading the log file instead (it has whole lines only, and a prompt is not a
+whole line). Standard library only (the zygote imports this).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OPENING = 64 << 10
 HEAD = struct.Struct(">BI")
 CHANNELS = {"stdout": 1, "stderr": 2}
 DROPPED = 255
-"""The channel of the frame that ends what was sent to a client too slow for its container."""
+"""The channel of the last frame to a client that was too slow for its container."""
 
 
 class Opening:
@@ -46,7 +46,7 @@ class Opening:
 
 
 class AttachedClient:
-    """One client of a running container; owns nothing but its queue: the zygote closes `fd`."""
+    """A client of a running container; owns only its queue: the zygote closes `fd`."""
 
     def __init__(self, fd: int, *, stdin: bool) -> None:
         os.set_blocking(fd, False)
@@ -54,7 +54,7 @@ class AttachedClient:
         self.stdin = stdin
         """It may write to the container's input."""
         self.ended = False
-        """Nothing is to come but what is queued."""
+        """True if only queued data is left to send."""
         self._queue: deque[bytes] = deque()
         self._size = 0
 
@@ -75,14 +75,14 @@ class AttachedClient:
         self._size += HEAD.size + len(data)
 
     def flush(self) -> bool:
-        """Sends what the pipe has room for; False where something is left."""
+        """Sends as much as the pipe has room for; returns False if data is left."""
         while self._queue:
             first = self._queue[0]
             try:
                 sent = os.write(self.fd, first)
             except BlockingIOError:
                 return False
-            except OSError:  # nobody reads any more
+            except OSError:  # the reader has closed the pipe
                 self._queue.clear()
                 self.ended = True
                 return True
@@ -94,7 +94,7 @@ class AttachedClient:
         return True
 
     def left(self) -> bool:
-        """Whether nobody reads any more."""
+        """Returns True if the reader has closed the pipe."""
         poll = select.poll()
         poll.register(self.fd, 0)
         return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""What a zygote keeps: sandboxes and the processes it has forked. Standard library only."""
+"""The zygote's state: sandboxes and the processes it has forked. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Namespaces:
 
 
 class Child:
-    """A process that the zygote has forked, until it has ended and its owner knows."""
+    """A process that the zygote has forked, until it has ended and its owner has been notified."""
 
     def __init__(self, id_: str, pid: int, *, error_fd: int, request: int) -> None:
         self.id = id_
@@ -59,9 +59,10 @@ class Container(Child):
         self.shares_pids = False
         """It runs in another container's process namespace."""
         self.mounts = 0
-        """The inode of its mount namespace, by which its processes are known; read if it shares its processes."""
+        """The inode of its mount namespace, which identifies its processes; read if the pod shares its process
+        namespace."""
         self.console = -1
-        """The socket over which its terminal is still to come."""
+        """The socket over which its terminal will arrive."""
         self.stdin = -1
         """The writing end of its input, kept open for clients."""
         self.outputs: dict[int, LogStream] = {}

@@ -21,7 +21,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSize:
-    """In characters."""
+    """The size of a terminal, in characters."""
 
     height: int
     width: int
@@ -43,13 +43,13 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One mount. The container's process opens the source itself, so that what is checked is what is mounted."""
+    """A mount. The container's process opens the source itself, so that the path it checks is the path it mounts."""
 
     destination: str
     """The path in the container."""
     type: Literal["bind", "tmpfs"] = "bind"
     source: str = ""
-    """A path on the host; for a volume its root."""
+    """The path on the host; for a volume the volume's root."""
     read_only: bool = False
     sub_path: str = ""
     """The part of the source that is mounted; empty: the whole."""
@@ -58,9 +58,9 @@ class Mount:
     optional: bool = False
     """Mounted only over something that exists."""
     mode: str = "755"
-    """Of a tmpfs, octal."""
+    """The mode of a tmpfs, octal."""
     size: str = "64m"
-    """Of a tmpfs."""
+    """The size of a tmpfs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class ContainerSpec:
     root_readonly: bool = False
     image_mounts: tuple[Mount, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    """Over `image_mounts`."""
+    """The mounts over `image_mounts`."""
     masked_paths: tuple[str, ...] = ()
     """Host paths that no container may see."""
     home_paths: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ _CHUNK = 1 << 16
 
 
 async def read_some(fd: int) -> bytes:
-    """What is there, waiting for it if need be; empty at the end. The descriptor must not block."""
+    """Returns the available data, waiting until there is some; empty at the end. The descriptor must not block."""
     while True:
         try:
             return os.read(fd, _CHUNK)
@@ -24,7 +24,7 @@ async def read_some(fd: int) -> bytes:
 
 
 async def write_all(fd: int, data: bytes) -> None:
-    """Raises BrokenPipeError where nobody reads."""
+    """Writes all data. Raises BrokenPipeError if the reader has closed the pipe."""
     view = memoryview(data)
     while view:
         try:

@@ -1,7 +1,7 @@
-"""What a container's volume mounts name on the host: hostPath volumes and subPaths, as descriptors.
+"""Opens the host paths of a container's volume mounts: hostPath volumes and subPaths, as descriptors.
 
 The agent opens them first, for an error that the pod's events can show, and closes them again. The container's own
-process opens them anew and mounts what it has opened: what was exchanged in between is checked once more.
+process opens them anew and mounts the opened descriptors: paths that were exchanged in between are checked once more.
 Standard library only, because the zygote imports this module.
 """
 
@@ -26,13 +26,14 @@ _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
     "BlockDevice": (stat.S_ISBLK, "a block device"),
 }
 _MADE = ("", "DirectoryOrCreate", "FileOrCreate")
-"""Types that make what is missing. Without a type that is the container runtime's work: a directory, as containerd."""
+"""Types that create a missing path. Without a type the container runtime creates it: a directory, as containerd
+does."""
 _INHERITED_MODE = 0o2777
-"""A subPath that is made has its parent's rights, and its group if the parent gives that away (setgid)."""
+"""A new subPath gets its parent's mode, and its group if the parent has setgid."""
 
 
 def open_source(mount: Mount, hidden: Sequence[str]) -> int:
-    """Returns an O_PATH descriptor of what a bind mount shows: its source, or the sub-path below it."""
+    """Returns an O_PATH descriptor of the source of a bind mount, or of the sub-path below it."""
     path, kind = mount.source, mount.host_path_type
     volume = os.open(path, os.O_PATH | os.O_CLOEXEC) if kind is None else open_host_path(path, kind, hidden)
     if not mount.sub_path:
@@ -51,7 +52,7 @@ def open_source(mount: Mount, hidden: Sequence[str]) -> int:
 
 
 def open_host_path(path: str, kind: str, hidden: Sequence[str]) -> int:
-    """Returns an O_PATH descriptor of what a hostPath names; makes it if its type says so. `hidden`: real paths."""
+    """Returns an O_PATH descriptor of a hostPath; creates the path if its type says so. `hidden`: real paths."""
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fd = _open_or_make(root, path, kind, hidden)

@@ -1,14 +1,14 @@
-"""The host's directories as a container sees them: what every user of the machine can read, and nothing more.
+"""The host's directories as a container sees them: files that every user of the machine can read, and no others.
 
 A cluster of root's maps root's id, so a container's root is the host's root as far as files are concerned, with its
-right to open what is root's alone. Its view is therefore an overlay (without an upper layer) that was mounted as a
-user who owns nothing: overlayfs opens the lower file with the rights of the process that made the mount (Linux 5.11
-in a user namespace), on top of the usual check. A user's cluster maps one id, which is the user: there the directories
-that are the user's are left out, and files that are the user's alone are covered. The same cover is the second best
-if the kernel refuses the overlay.
+right to open root's private files. The container's view is therefore an overlay (without an upper layer) that was
+mounted as a user who owns nothing: overlayfs opens the lower file with the rights of the process that made the mount
+(Linux 5.11 in a user namespace), on top of the usual check. A user's cluster maps one id, which is the user: there the
+directories of that user are left out, and the user's private files are covered. The same cover is the second best if
+the kernel refuses the overlay.
 
 Rejected: id-mapped mounts (only the host's real root may make them, and not of every file system); a nested user
-namespace with ids of its own (a hostPath could no longer be written by a container's root, as on other clusters).
+namespace with other ids (a container's root could then no longer write to a hostPath, as it can on other clusters).
 Runs in a forked child of the zygote: standard library only.
 """
 
@@ -28,11 +28,11 @@ _LEFT_OUT = frozenset(
 )
 """Made afresh, or other people's business."""
 _SYSTEM = frozenset(("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr"))
-"""Top-level directories in which no user has files of their own; in the others they are looked for two levels deep."""
+"""Top-level directories without users' own files; in the others such files are looked for two levels deep."""
 _MANY = 2000
 """A directory with more entries is a package store (/nix/store) or a spool, and not searched."""
 _OTHER = 65533
-"""The id that owns nothing: neither root nor nobody (65534), whom some daemons run as."""
+"""The id that owns nothing: neither root nor the user `nobody` (65534), which some daemons run as."""
 _KNOBS = ("proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "efivarfs")
 _KERNEL = frozenset((*_KNOBS, "pstore", "binfmt_misc", "fusectl"))
 _ATTRIBUTES = ATTR_READ_ONLY | NO_TRUST
@@ -48,7 +48,7 @@ class HostView:
         self._empty = f"{bundle}/proc"
         """The second lower layer, since overlayfs wants two. The container's /proc covers it (an unmount takes ms)."""
         self._mine = single_id and os.stat("/").st_uid != 0
-        """Directories of the one mapped id are told from the system's."""
+        """True if directories of the one mapped id can be distinguished from the system's."""
 
     def build(self) -> list[str]:
         """Shows the host's top-level directories, and returns the paths that must be covered."""
@@ -88,8 +88,8 @@ class HostView:
         _bind(path, self._bundle + path)
 
     def _guard(self, path: str, mounts: list[str]) -> None:
-        """An overlay of the directory. Mounts that came with the user namespace are locked, and a directory above
-        a locked mount cannot be a lower layer: such a directory is made of its entries."""
+        """Returns an overlay of the directory. Mounts that came with the user namespace are locked, and a directory
+        above a locked mount cannot be a lower layer: such a directory is rebuilt from its entries."""
         below = [point for point in mounts if point.startswith(path + "/")]
         if below:
             self._split(path, below)
@@ -119,7 +119,7 @@ class HostView:
                 _bind(entry.path, shown)
 
     def _private(self, shown: list[str]) -> list[str]:
-        """What must be covered: entries, two levels deep (in /etc one), that are one user's."""
+        """Returns the entries to cover, two levels deep (in /etc one): those private to one user."""
         found: list[str] = []
         folders = [path for path in shown if path[1:] not in _SYSTEM] + ["/usr/local"]
         for _ in range(2):

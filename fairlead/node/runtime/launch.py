@@ -1,6 +1,6 @@
-"""What the zygote's children do between fork and exec: namespaces, the root file system, the program.
+"""The zygote's children between fork and exec: namespaces, the root file system, the program.
 
-Standard library only. A child that fails says why on its error pipe, which exec closes.
+Standard library only. A child that fails writes the reason to its error pipe, which exec closes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def merged(spec: ContainerSpec, further: ExecSpec) -> ContainerSpec:
 
 
 def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
-    """Runs `body`, which ends in exec; tells the zygote what went wrong otherwise."""
+    """Runs `body`, which ends in exec; otherwise reports the error to the zygote."""
     try:
         signal.set_wakeup_fd(-1)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -68,7 +68,7 @@ def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int
 
 
 def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: int) -> None:
-    """A further program beside the container's first, in all its namespaces; `target` is a pidfd."""
+    """Runs a further program beside the container's first, in all its namespaces; `target` is a pidfd."""
     os.setsid()
     linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS)
     os.umask(0o022)
@@ -105,9 +105,9 @@ def _drop_privileges(spec: ContainerSpec) -> None:
     keep, user, single_id = spec.process.capabilities, spec.process.user, spec.single_id
     uid, gid = user.uid, user.gid
     if not (single_id and (uid or gid)):
-        # From the loss of its rights until exec this process is the container's equal, with the zygote's program,
-        # memory and descriptors (CVE-2016-9962). In a user namespace of its own it is out of reach anyway, and
-        # could not write its maps.
+        # From the loss of its rights until exec this process has the same rights as the container, with the zygote's
+        # program, memory and descriptors (CVE-2016-9962). In a nested user namespace the container cannot reach it
+        # anyway, and the process could not write its maps.
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     privilege.bound_capabilities(keep)
@@ -131,7 +131,7 @@ def _reset_signals() -> None:
 
 
 def _open_terminal(console: int, size: ConsoleSize | None) -> tuple[int, ...]:
-    """Opens a terminal of the container's own and sends its master side away through `console`."""
+    """Opens a new terminal for the container and sends its master side through `console`."""
     master, slave = os.openpty()
     if size is not None:
         resize(master, size.width, size.height)

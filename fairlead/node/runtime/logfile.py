@@ -2,9 +2,9 @@
 
     2026-01-02T03:04:05.678901000Z stdout F the line
 
-The zygote writes it, so it goes on while the agent is dead. Rejected: handing the container an open file, which
-survives too, but leaves no times, no telling stdout from stderr, and nobody who could rotate it.
-Standard library only (the zygote imports this).
+The zygote writes it, so logging continues while the agent is dead. Rejected: handing the container an open file. That
+survives too, but has no times, does not separate stdout from stderr, and cannot be rotated. Standard library only (the
+zygote imports this).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fairlead.base.instant import Instant, render_micro_time
 
 MAX_BYTES = 10 << 20
 KEEP = 3
-"""How many older files (`0.log.1` is the newest) stay beside the current one."""
+"""The number of older files (`0.log.1` is the newest) beside the current one."""
 _MAX_LINE = 16 << 10
 
 
@@ -37,7 +37,7 @@ class LogFile:
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: str, lines: list[bytes], *, partial: bool = False) -> None:
-        """Lines without their newlines; `partial` if the (one) line has none."""
+        """Writes lines without their newlines; `partial` if the (one) line has none."""
         head = f"{render_micro_time(self._now())[:-1]}000Z {stream} {'P' if partial else 'F'} ".encode()
         data = head + (b"\n" + head).join(lines) + b"\n"
         if self._size and self._size + len(data) > self._max:
@@ -70,7 +70,7 @@ def _rename(old: str, new: str) -> None:
 
 
 class LogStream:
-    """One of a container's outputs: cuts what is read into lines for the file."""
+    """An output of a container: cuts the data into lines for the file."""
 
     def __init__(self, file: LogFile, name: str) -> None:
         self._file = file
@@ -87,7 +87,7 @@ class LogStream:
             self._rest = self._rest[_MAX_LINE:]
 
     def end(self) -> None:
-        """Writes what is left of a last line without a newline as a partial one, so that readers add none."""
+        """Writes the rest of a last line without a newline as a partial one, so that readers add none."""
         if self._rest:
             self._file.write(self.name, [self._rest], partial=True)
             self._rest = b""

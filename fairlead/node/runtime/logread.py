@@ -17,7 +17,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogQuery:
-    """What `kubectl logs` asks for."""
+    """The options of `kubectl logs`."""
 
     follow: bool = False
     tail: int | None = None
@@ -74,7 +74,7 @@ async def _chunks(path: str, query: LogQuery, growing: Callable[[], bool]) -> As
 
 
 class _Follower:
-    """Remembers how far the current file was read, and goes on in the next one when it was rotated away."""
+    """Remembers the position in the current file, and continues in the next file after a rotation."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -133,7 +133,7 @@ def _wanted(entry: bytes, query: LogQuery) -> bool:
 
 
 class _Renderer:
-    """Turns entries into what the container wrote; the parts of a long line have one time, at its beginning."""
+    """Turns entries into the container's original output; all parts of a long line get the time of its first part."""
 
     def __init__(self, *, timestamps: bool) -> None:
         self._timestamps = timestamps

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fairlead.node.runtime.containerspec import ContainerSpec, ExecSpec
 
 VERSION = 1
-"""Of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
+"""The version of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class MakeSandbox:
-    """With a descriptor the sandbox has that network; otherwise a new one. Answered with the network's descriptor."""
+    """Makes a sandbox. With a descriptor the sandbox has that network; otherwise a new one. The answer carries the
+    network's descriptor."""
 
     id: str
     hostname: str
@@ -95,7 +96,7 @@ class EndInput:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """To a container or an exec."""
+    """Sends a signal to a container or an exec."""
 
     id: str
     number: int
@@ -112,7 +113,7 @@ class Forget:
 
 
 OnRunning = Exec | Attach | EndInput | Signal | Forget
-"""What is asked of a container that has been started, or of an exec."""
+"""Requests to a container that has been started, or to an exec."""
 Operation = Hello | MakeSandbox | RemoveSandbox | OpenNetwork | StartContainer | ListAll | OnRunning
 
 

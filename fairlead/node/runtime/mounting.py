@@ -44,8 +44,8 @@ def cover(root: int, path: str) -> None:
 
 
 def place(root: int, target: str, *, directory: bool) -> int:
-    """Returns an O_PATH descriptor of the container's path `target`, links followed as the container would;
-    makes what is missing."""
+    """Returns an O_PATH descriptor of the container's path `target`; follows links as the container would, and creates
+    the path if it is missing."""
 
     def make(folder: int, name: str, last: bool) -> int:
         kind = make_directory if directory or not last else make_file
@@ -67,7 +67,7 @@ def make_directory(folder: int, name: str) -> None:
 
 
 def make_file(folder: int, name: str) -> None:
-    """By mknod, which opens nothing: an open waits for ever if the name has become a pipe."""
+    """Makes a file with mknod, which opens nothing: an open would block forever if the name had become a pipe."""
     with contextlib.suppress(FileExistsError):
         os.mknod(name, stat.S_IFREG | 0o644, dir_fd=folder)
 
@@ -94,7 +94,7 @@ def _mimic(below: int) -> int:
 
 
 def _names(folder: int) -> list[str]:
-    """The directory's entries, none if they may not be listed."""
+    """Returns the directory's entries; empty if they may not be listed."""
     try:
         with closing(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)) as listed:
             return sorted(os.listdir(listed))

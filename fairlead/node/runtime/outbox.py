@@ -1,4 +1,4 @@
-"""The zygote's messages to the agent, kept while it does not read. Standard library only."""
+"""The zygote's messages to the agent, queued while the agent does not read. Standard library only."""
 
 from __future__ import annotations
 

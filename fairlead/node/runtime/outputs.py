@@ -13,7 +13,7 @@ from fairlead.node.runtime.poller import Poller
 
 _CHUNK = 65536
 _OPENING_S = 30.0
-"""How long after the start a first client is given what it has missed: longer than `kubectl run` takes."""
+"""Seconds after the start in which a first client gets the output it has missed: longer than `kubectl run` takes."""
 
 
 class Outputs:
@@ -107,13 +107,13 @@ class Outputs:
             self.end_input(container)
 
     def end_input(self, container: Container) -> None:
-        """Called if the first client with an input has gone or ends it: with `stdinOnce` that was all the input."""
+        """Called if the first client with an input has closed or ended it: with `stdinOnce` that was all the input."""
         if container.stdin >= 0 and container.spec.stdin_once:
             os.close(container.stdin)
             container.stdin = -1
 
     def finish(self, container: Container) -> None:
-        """The container has ended: copies what is left, and closes everything."""
+        """Called after the container has ended: copies the rest of its output, and closes all files."""
         self._open_terminal(container)
         for fd in list(container.outputs):
             while self._copy(container, fd):

@@ -1,9 +1,9 @@
-"""What a container's process gives up before it becomes the program: capabilities, ids, kernel keys, and (with one
-id) id changes.
+"""Removes the privileges of a container's process before it becomes the program: capabilities, ids, kernel keys, and
+(with one id) id changes.
 
-Runs in a freshly forked child of the zygote, so: standard library only, and nothing that allocates much.
-The capabilities left are those that container engines leave by default. Without CAP_SYS_ADMIN a pod cannot
-unmount what hides the cluster's keys; a user namespace of its own does not help it, mounts are locked there.
+Runs in a freshly forked child of the zygote, so: standard library only, and few allocations. The capabilities left are
+those that container engines leave by default. Without CAP_SYS_ADMIN a pod cannot remove the mounts that hide the
+cluster's keys; a nested user namespace does not help it, mounts are locked there.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ _KEY_CALLS_32: dict[str, tuple[int, tuple[int, ...]]] = {
 _SOCKET: dict[int, int] = {0xC000003E: 41, 0xC00000B7: 198, 0x40000003: 359, 0x40000028: 281}
 """socket, by AUDIT_ARCH_*. (A 32-bit PC program also has socketcall, whose arguments no filter can see.)"""
 _AF_VSOCK = 40
-"""Leads to the hypervisor and to the host's own listeners: its addresses belong to no network namespace."""
+"""AF_VSOCK reaches the hypervisor and the host's own listeners: its addresses belong to no network namespace."""
 _IO_URING_SETUP = 425
-"""On every architecture. A ring makes sockets without the call (IORING_OP_SOCKET, Linux 5.19)."""
+"""The same number on every architecture. A ring makes sockets without the call (IORING_OP_SOCKET, Linux 5.19)."""
 _X32_BIT = 0x40000000
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
@@ -74,8 +74,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def container_filter(machine: str, *, fake_ids: bool, confined: bool) -> bytes:
-    """The seccomp program of a container; empty if it needs none. With `fake_ids`, changes of ids and owners return 0
-    and do nothing; with `confined`, kernel keys, io_uring and AF_VSOCK are refused as container engines refuse them."""
+    """Returns the seccomp program of a container; empty if none is needed. With `fake_ids`, changes of ids and owners
+    return 0 and do nothing; with `confined`, kernel keys, io_uring and AF_VSOCK are refused as container engines refuse
+    them."""
     calls = dict.fromkeys(_ID_CALLS[machine], 0) if fake_ids else {}
     if not confined:
         return filter_program(machine, calls) if calls else b""
@@ -92,9 +93,9 @@ def filter_program(
     *,
     no_vsock: bool = False,
 ) -> bytes:
-    """An array of `struct sock_filter` under which calls return an error number at once (0: success). `other` is a
-    further architecture with its calls. With `no_vsock` there is no AF_VSOCK. x32 calls, whose numbers would slip
-    through, are unknown (ENOSYS)."""
+    """Returns an array of `struct sock_filter` under which calls return an error number at once (0: success). `other`
+    is a further architecture with its calls. `no_vsock` refuses AF_VSOCK. x32 calls, whose numbers would bypass the
+    filter, are unknown (ENOSYS)."""
     load, equal, at_least, ret = 0x20, 0x15, 0x35, 0x06
     allow, errno = (ret, 0, 0, 0x7FFF0000), 0x00050000
     program = [(load, 0, 0, 4)]
@@ -129,7 +130,7 @@ def limit_calls(*, fake_ids: bool, confined: bool) -> None:
 
 def new_session_keyring() -> None:
     """Leaves the session keyring of the user who started the cluster. Without CONFIG_KEYS, and if the user's quota of
-    keys is used up, everything stays as it is."""
+    keys is used up, the keyring stays."""
     calls = _KEY_CALLS.get(os.uname().machine)
     if calls:
         _libc.syscall(ctypes.c_long(calls[-1]), ctypes.c_long(_KEYCTL_JOIN_SESSION_KEYRING), None)
@@ -150,7 +151,7 @@ def bound_capabilities(keep: Sequence[str]) -> None:
 
 
 def set_capabilities(keep: Sequence[str]) -> None:
-    """Leaves the calling process exactly `keep`, of what it has."""
+    """Reduces the capabilities of the calling process to exactly those of `keep` that it has."""
     mask = 0
     for name in keep:
         mask |= 1 << CAPABILITIES.get(name, 63)

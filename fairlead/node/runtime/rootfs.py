@@ -34,7 +34,8 @@ _MASKED_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "scsi", "tim
 _MASKED_SYS = ("firmware", "devices/virtual/powercap")
 _SECRET_FILES = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
 _SYSTEM = ("/usr", "/usr/local")
-"""Prefixes of the system's Python, which shares them with all else. A Python elsewhere is shown whatever its modes."""
+"""Prefixes of the system's Python, which shares them with all other programs. A Python elsewhere is shown whatever its
+modes."""
 
 
 class RootFilesystem:
@@ -66,13 +67,13 @@ class RootFilesystem:
             os.chmod(at, mode)
 
     def hide(self, path: str) -> None:
-        """Covers a directory with an empty one, or a file with /dev/null; what is not there needs no cover."""
+        """Covers a directory with an empty one, or a file with /dev/null; a missing path needs no cover."""
         self._covered.append(path)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             cover(self._root, path)
 
     def expose(self, path: str) -> None:
-        """Shows a host directory read-only again at its own place, if it was left out or hidden."""
+        """Shows a host directory read-only again at its usual place, if it was left out or hidden."""
         real = os.path.realpath(path)
         if not os.path.exists(real):
             return
@@ -123,8 +124,9 @@ class RootFilesystem:
         return (ATTR_READ_ONLY if read_only or knobs else 0) | (0 if harmless else ATTR_NO_DEV)
 
     def _lock_kernel(self, tree: int, real: str) -> None:
-        """What lies in the kernel's file systems below a host path is read-only: a cluster of root's would hand out
-        /proc/sys/kernel/core_pattern, by which the kernel runs programs as the host's root."""
+        """Makes the kernel's file systems below a host path read-only. In a cluster of root's,
+        /proc/sys/kernel/core_pattern would otherwise be writable, by which the kernel runs programs as the host's root.
+        """
         below = (_below(real, path) for path in self._kernel_mounts)
         for path in () if self._privileged else filter(None, below):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -144,7 +146,7 @@ class RootFilesystem:
                         attach(fsfd.open_tree(node), at)
 
     def _has(self, target: str) -> bool:
-        """Whether something is there, be it a link to nothing."""
+        """Returns True if the path exists, even as a dangling link."""
         folder, _, name = target.rstrip("/").rpartition("/")
         try:
             with closing(open_inside(self._root, folder, chroot=True)) as at:
@@ -154,7 +156,7 @@ class RootFilesystem:
         return True
 
     def devices(self) -> None:
-        """/dev with the harmless devices, its own terminals and shared memory."""
+        """Makes /dev with the harmless devices, new terminals and shared memory."""
         dev = self._bundle + "/dev"
         os.makedirs(dev, exist_ok=True)
         linux.mount("fairlead", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
@@ -171,7 +173,8 @@ class RootFilesystem:
             os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
 
     def kernel_files(self) -> None:
-        """/proc of the new pid namespace and /sys of the pod's network; the outer ones where that is refused."""
+        """Mounts /proc of the new pid namespace and /sys of the pod's network; uses the outer ones if that is
+        refused."""
         proc, sys = self._bundle + "/proc", self._bundle + "/sys"
         os.makedirs(proc, exist_ok=True)
         os.makedirs(sys, exist_ok=True)
@@ -188,7 +191,7 @@ class RootFilesystem:
             self._mask()
 
     def _mask(self) -> None:
-        """With root's ids mapped, the host's knobs in /proc would be writable. The list is runc's."""
+        """Masks the host's settings in /proc, which would be writable with root's ids mapped. The list is runc's."""
         for name in _READ_ONLY_PROC:
             at = f"{self._bundle}/proc/{name}"
             if os.path.exists(at):

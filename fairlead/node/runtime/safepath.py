@@ -1,8 +1,8 @@
 """Opens paths of which a pod, or another user of the host, may exchange parts at any moment.
 
-What must stay true: a path is resolved once, and what is checked, made or mounted is the descriptor that came out.
-The kernel resolves (openat2, Linux 5.6). If openat2 is missing or blocked, and if something has to be made on
-the way, `walk` opens name by name without following links and follows the links by hand. Standard library only.
+What must stay true: a path is resolved once, and only the resulting descriptor is checked, changed or mounted. The
+kernel resolves (openat2, Linux 5.6). If openat2 is missing or blocked, and if something has to be made on the way,
+`walk` opens name by name without following links and follows the links by hand. Standard library only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def open_inside(root: int, path: str, *, chroot: bool = False) -> int:
 
 
 def walk(root: int, path: str, *, chroot: bool = False, make: Make | None = None) -> int:
-    """As `open_inside`, name by name; `make` makes what is missing."""
+    """Opens like `open_inside`, but name by name; `make` creates missing names."""
     opened = [os.dup(root)]
     parts = deque(parts_of(path))
     links = 0
@@ -100,7 +100,7 @@ def _text_of(link: int) -> str:
 
 
 def _leave(opened: list[int], path: str, chroot: bool) -> None:
-    """`..` is the directory that was opened before, wherever the present one has been moved to since."""
+    """Handles `..`: returns to the directory that was opened before, even if the present one has been moved since."""
     if len(opened) > 1:
         os.close(opened.pop())
     elif not chroot:

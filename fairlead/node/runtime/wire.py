@@ -1,7 +1,8 @@
 """Messages on the SOCK_SEQPACKET pair of agent and zygote: one a packet, in JSON, with descriptors beside it.
 
-Each packet has the protocol's version, so that two sides of different versions notice before they misunderstand. A
-packet too long for the socket travels in a memfd, its first descriptor, and is marked by a `+`. Standard library only.
+Each packet has the protocol's version, so that two sides of different versions detect the difference before they
+misread a message. A packet too long for the socket travels in a memfd, its first descriptor, and is marked by a `+`.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def _descriptors(extra: list[tuple[int, int, bytes]]) -> list[int]:
 
 
 def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
-    """Returns the next packet with its descriptors (close-on-exec), or None if the peer has gone for good.
-    Raises BlockingIOError if no packet is waiting."""
+    """Returns the next packet with its descriptors (close-on-exec), or None if the peer has closed the socket. Raises
+    BlockingIOError if no packet is waiting."""
     flags = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
     # Not socket.recv_fds: it ignores its flags (Python 3.11), so descriptors would leak into what is exec'ed.
     data, extra, _, _ = sock.recvmsg(_PACKET + 1, socket.CMSG_SPACE(4 * _MAX_FDS), flags)
@@ -94,6 +95,6 @@ def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
 
 
 def take_fds(sock: socket.socket) -> list[int]:
-    """Returns the descriptors (close-on-exec) of a packet whose text does not matter; none at the stream's end."""
+    """Returns the descriptors (close-on-exec) of a packet and ignores its text; empty at the stream's end."""
     _, extra, _, _ = sock.recvmsg(16, socket.CMSG_SPACE(4 * _MAX_FDS), socket.MSG_CMSG_CLOEXEC)
     return _descriptors(extra)

@@ -46,7 +46,7 @@ class Zygote:
         self._self = os.pidfd_open(os.getpid())
         self._own = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         self._descriptors = descriptor_limit()
-        """Of containers. The zygote itself has some for each of them."""
+        """The descriptor limit of containers. The zygote itself has some for each of them."""
         raise_descriptor_limit()
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._hello: tuple[int, int] | None = None
@@ -135,7 +135,7 @@ class Zygote:
                 self._answer(request, Done())
 
     def _greet(self) -> None:
-        """Answers Hello once nothing is half started any more, so that a new agent sees either a run or none."""
+        """Answers Hello once no start is in progress, so that a new agent sees each run as started or as absent."""
         if self._hello is None or any(child.request is not None for child in self._children.values()):
             return
         (number, epoch), self._hello = self._hello, None
@@ -160,7 +160,8 @@ class Zygote:
         return fds[0]
 
     def _remove_sandbox(self, id_: str) -> None:
-        """Kills what still runs in it. The network goes when its last descriptor is closed."""
+        """Kills all processes left in the sandbox. The kernel deletes the network after its last descriptor is
+        closed."""
         sandbox = self._sandboxes.pop(id_, None)
         if sandbox is None:
             return
@@ -232,7 +233,8 @@ class Zygote:
             linux.setns(self._self, linux.CLONE_NEWPID)
 
     def _stdio(self, process: Process, *, stdin: bool) -> tuple[list[int], tuple[int, ...]]:
-        """Our ends and the container's: [stdout, stderr, stdin?], or a socket over which its terminal comes."""
+        """Returns the zygote's ends and the container's: [stdout, stderr, stdin?], or a socket over which its terminal
+        comes."""
         if process.terminal:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             return [ours.detach()], (theirs.detach(),)
@@ -259,7 +261,7 @@ class Zygote:
         self._add(Child(command.id, pid, error_fd=error_r, request=number))
 
     def _attach(self, request: Request, container: Container, fd: int, *, stdin: bool) -> None:
-        """From now on what the container writes goes to this pipe too; its terminal or input is given back."""
+        """Copies the container's output to this pipe too, from now on; returns its terminal or input."""
         spec = container.spec
         stdin = stdin and spec.stdin
         given = self._outputs.attach(container, fd, stdin=stdin, now=self._clock.now())

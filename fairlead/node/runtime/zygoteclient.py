@@ -48,12 +48,12 @@ class ZygoteVersionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What `attach` gives; the descriptors are the caller's to close."""
+    """The result of `attach`; the caller must close the descriptors."""
 
     output: int
     """A pipe with frames (`node/runtime/attached.py`), to the container's end."""
     input: int
-    """The container's terminal, or the writing end of its input; -1 if it has neither."""
+    """The container's terminal, or the writing end of its input; -1 if the container has neither."""
     tty: bool
     stdin: bool
     once: bool
@@ -118,8 +118,8 @@ class ZygoteClient:
         return (await self._ask(messages.Exec(id_, container, spec), Started, fds))[0]
 
     async def attach(self, id_: str, *, stdin: bool) -> Attachment:
-        """Joins a running container's output, and with `stdin` its input. Closing the output is the farewell. Raises
-        ZygoteError if the container does not run."""
+        """Joins a running container's output, and with `stdin` its input. Closing the output ends the attachment.
+        Raises ZygoteError if the container does not run."""
         output, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             accepted, fds = await self._ask(messages.Attach(id_, stdin), messages.Attached, (theirs,))
@@ -133,7 +133,8 @@ class ZygoteClient:
         return Attachment(output, fds[0] if fds else -1, accepted.terminal, accepted.stdin, accepted.stdin_once)
 
     async def end_input(self, id_: str) -> None:
-        """An attached client has nothing more to say; closes the input if it is meant for one client only."""
+        """Reports the end of an attached client's input; closes the container's input if it is meant for one client
+        only."""
         await self._ask(messages.EndInput(id_), Done)
 
     async def signal(self, id_: str, number: int) -> None:
@@ -146,7 +147,7 @@ class ZygoteClient:
         await self._ask(messages.Forget(id_), Done)
 
     async def _ask(self, operation: Operation, answer: type[R], fds: Sequence[int] = ()) -> tuple[R, list[int]]:
-        """Returns the answer, which is of this type, and its descriptors. Raises ZygoteError, ZygoteGone."""
+        """Returns the answer, which is of the given type, and its descriptors. Raises ZygoteError, ZygoteGone."""
         if self._gone is None or self._gone.done():
             raise ZygoteGone("the zygote has gone")
         self._number += 1

@@ -1,6 +1,6 @@
-"""One `kubectl attach`: what a container says from now on, and its input, to and from the client.
+"""A `kubectl attach`: copies a container's output from now on to the client, and the client's input to the container.
 
-The last word is a Status of success whatever the container's exit code was, as upstream: `kubectl run` would take
+The session ends with a Status of success whatever the container's exit code was, as upstream: `kubectl run` would take
 anything else for a failed attach and show the whole log again; it asks the Pod for the code.
 """
 
@@ -73,7 +73,7 @@ class AttachSession:
                 task.cancel()
 
     def close(self) -> None:
-        """Takes its leave of the container; the second time is nothing."""
+        """Detaches from the container; a second call does nothing."""
         self._close_input()
         if self._output >= 0:
             os.close(self._output)
@@ -93,7 +93,8 @@ class AttachSession:
         return success()
 
     async def _receive(self, peer: Peer, container_id: str) -> None:
-        """Handles what the client sends, until it goes or there is nothing to be shown after its input's end."""
+        """Handles the client's data until the client closes, or until no output is left to show after the end of its
+        input."""
         while (event := await peer.receive()) is not None:
             match event:
                 case Input(data):
@@ -110,7 +111,7 @@ class AttachSession:
                 await write_all(self._input, data)
 
     async def _end_input(self, container_id: str) -> bool:
-        """Returns False if the session ends with its input, because the container's own input goes on."""
+        """Returns False if the session ends with its input, because the container's own input stays open."""
         if self._attachment.once and self._attachment.tty:
             await self._feed(END_OF_INPUT)
         elif self._attachment.once:

@@ -17,7 +17,7 @@ _DIGIT = ord("0")
 
 
 class ProtocolError(ValueError):
-    """The peer breaks its protocol; the connection is of no further use."""
+    """The peer breaks its protocol; the connection cannot be used further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The client sends nothing more on a channel."""
+    """The client sends no more data on a channel."""
 
     channel: int
 
@@ -55,14 +55,14 @@ COMMAND_PROTOCOLS = (
     ChannelProtocol("v4.base64.channel.k8s.io", base64=True, json_status=True),
     ChannelProtocol("v5.channel.k8s.io", closes=True, json_status=True),
 )
-"""For exec and attach. The empty name: a client that asks for no subprotocol."""
+"""The protocols of exec and attach. The empty name: a client that asks for no subprotocol."""
 PORT_PROTOCOLS = (
     ChannelProtocol(""),
     ChannelProtocol("portforward.k8s.io"),
     ChannelProtocol("v4.channel.k8s.io"),
     ChannelProtocol("v4.base64.channel.k8s.io", base64=True),
 )
-"""For port-forward without SPDY."""
+"""The protocols of port-forward without SPDY."""
 
 
 def decode(protocol: ChannelProtocol, message: bytes) -> Said | Closed | None:

@@ -1,6 +1,6 @@
-"""Upgrades a request to a client's streams, and holds the connection to its bounds.
+"""Upgrades a request to a client's streams, and enforces the connection's limits.
 
-What must stay true: a connection on which nothing moves for `idle_s` is cut, whatever either side waits for.
+What must stay true: a connection without traffic for `idle_s` is closed, whatever either side waits for.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ async def _bounded(
 
 
 async def _flush(request: web.BaseRequest) -> None:
-    """Waits until everything written is on its way."""
+    """Waits until all written data is on its way."""
     transport = cast("asyncio.WriteTransport | None", request.transport)
     if transport is not None and not transport.is_closing():
         transport.set_write_buffer_limits(high=0)

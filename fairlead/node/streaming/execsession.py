@@ -1,4 +1,4 @@
-"""One `kubectl exec`: a program in a container, and its streams to and from the client."""
+"""A `kubectl exec`: runs a program in a container, and copies its streams to and from the client."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from fairlead.node.streaming.remotecommand import (
 )
 
 LINGER_S = 0.25
-"""After the program's end: how long an output may be silent before it counts as ended, though another program still
-has it open."""
+"""Seconds after the program's end: an output that is silent for that long counts as ended, even if another program
+still has it open."""
 _SIZE_S = 0.1
 END_OF_INPUT = b"\x04"
 
@@ -68,7 +68,7 @@ class ExecSession:
         self._id = zygote.new_id()
         self._streams = Streams()
         self._first: Event | None = None
-        """What came before the program was started."""
+        """The events that came before the program was started."""
         self._gone = False
         """The client went before the program was started."""
         self._ended = False
@@ -162,7 +162,7 @@ class ExecSession:
                 task.cancel()
 
     def _limit_outputs(self) -> None:
-        """From now on an output that is silent for a while has ended."""
+        """Ends each output once it is silent for a while."""
         self._ended = True
         for limit in self._reading:
             limit.reschedule(asyncio.get_running_loop().time() + LINGER_S)

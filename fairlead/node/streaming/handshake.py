@@ -1,4 +1,4 @@
-"""Which streaming protocol a request is answered with, from its headers. No I/O.
+"""Chooses the streaming protocol of an answer from the request's headers. No I/O.
 
 A WebSocket client names subprotocols in its order of preference, or none. A SPDY client names versions in
 `X-Stream-Protocol-Version`, which may be repeated. Source: upstream's `httpstream` and `wsstream` packages.

@@ -1,8 +1,8 @@
 """The node's own API on port 10250: container logs, exec, attach and port-forward, for the API server alone.
 
-TLS with a client certificate is required by the context that the settings bring; whoever has one of the cluster's
-authority with the API server's name for nodes may ask for anything here; other nodes' agents may ask what the proxies
-have applied.
+The TLS context of the settings requires a client certificate. A client with a certificate of the cluster's authority
+and the API server's name for nodes may ask for anything here; other nodes' agents may ask for the revision that the
+proxies have applied.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class KubeletApi:
 
 
 def _streams(request: web.Request) -> StreamOptions:
-    """Returns the streams that the query asks for. Raises web.HTTPBadRequest for none."""
+    """Returns the streams that the query asks for. Raises web.HTTPBadRequest if there are none."""
     stdin, stdout, stderr, tty = (flag(request.query, name) for name in ("stdin", "stdout", "stderr", "tty"))
     if not (stdin or stdout or stderr):
         raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
@@ -197,13 +197,14 @@ def _streams(request: web.Request) -> StreamOptions:
 
 
 async def _to_folder(request: web.Request) -> web.Response:
-    """A folder's page has links relative to itself, so its address ends with a slash."""
+    """Redirects to the path with a slash at its end: a folder's page has relative links."""
     return web.Response(status=301, headers={"Location": f"{request.path.rpartition('/')[2]}/"})
 
 
 @web.middleware
 async def _only_the_api_server(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The TLS layer has checked the certificate; here is asked whose it is. Without TLS (tests) nobody is asked."""
+    """Allows the API server only. The TLS layer has checked the certificate; this checks its name. Without TLS (tests)
+    nothing is checked."""
     certificate = request.transport.get_extra_info("peercert") if request.transport else None
     if certificate is not None:
         names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]

@@ -84,7 +84,7 @@ def render_folder(folder: Folder) -> str:
 
 
 def _entries(folder: str) -> list[str]:
-    """Returns the names in a directory, sorted; none if there is no such directory, or only a link to one."""
+    """Returns the names in a directory, sorted; empty if the directory is missing or only a link."""
     try:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
             return []

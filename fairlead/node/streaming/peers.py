@@ -28,7 +28,7 @@ from fairlead.node.streaming.remotecommand import (
 from fairlead.runtime.tunnel import Pipe
 
 _STREAMS_S = 30.0
-"""How long a SPDY client may take to open its streams."""
+"""Seconds within which a SPDY client must open its streams."""
 _GONE = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 
 
@@ -42,11 +42,11 @@ class Peer(Protocol):
         ...
 
     async def receive(self) -> Event | None:
-        """Returns what the client sends; None if it is gone or breaks the protocol."""
+        """Returns the client's next event; None if the client has closed the connection or broken the protocol."""
         ...
 
     async def send(self, channel: int, data: bytes) -> None:
-        """Raises ConnectionError if the client is gone."""
+        """Sends data on a channel. Raises ConnectionError if the client has closed the connection."""
         ...
 
     async def end(self, channel: int) -> None:

@@ -26,10 +26,11 @@ from fairlead.runtime.tunnel import Pipe
 
 _CHUNK = 32 << 10
 _MAX_WAITING = 4 << 20
-"""Bytes of one session that its connections have not taken yet; above, nothing more is read from the client."""
+"""Bytes of one session that its connections have not read yet; above this bound nothing more is read from the
+client."""
 _MAX_STREAMS = 1000
 _PAIR_S = 30.0
-"""How long the second stream of a connection may take to come."""
+"""Seconds within which the second stream of a connection must come."""
 MAX_PORTS = 100
 
 Dial = Callable[[int], Awaitable[socket.socket]]
@@ -37,7 +38,7 @@ Dial = Callable[[int], Awaitable[socket.socket]]
 
 
 class Inbox:
-    """What a client has sent to one connection, until the connection takes it."""
+    """The data a client has sent to one connection, until the connection reads it."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -64,7 +65,7 @@ class Inbox:
 
 @dataclass(slots=True)
 class Connection:
-    """One connection to a port, and the numbers of its two streams or channels."""
+    """A connection to a port, and the numbers of its two streams or channels."""
 
     port: int
     data: int
@@ -73,14 +74,14 @@ class Connection:
 
 
 class Forwarding:
-    """The connections of one session. Subclasses know how they are told to the client."""
+    """The connections of one session. Subclasses implement how the client is notified of them."""
 
     def __init__(self, dial: Dial, *, pod: str, uid: str) -> None:
         self._dial = dial
         self._pod = pod
         self._uid = uid
         self._connections: dict[int, Connection] = {}
-        """By the number of the data stream."""
+        """The connections by the number of the data stream."""
         self._taken = asyncio.Event()
 
     async def _say(self, stream: int, data: bytes) -> None:
@@ -90,7 +91,7 @@ class Forwarding:
         raise NotImplementedError
 
     async def _room(self) -> None:
-        """Waits until the connections have taken enough of what was sent to them."""
+        """Waits until the connections have read enough of the received data."""
         while sum(c.inbox.size for c in self._connections.values()) > _MAX_WAITING:
             self._taken.clear()
             await self._taken.wait()
@@ -111,7 +112,7 @@ class Forwarding:
             self._taken.set()
 
     async def _copy(self, connection: Connection) -> str:
-        """Returns what went wrong, or nothing."""
+        """Copies data both ways; returns the error, or an empty text."""
         try:
             reader, writer = await asyncio.open_connection(sock=await self._dial(connection.port))
         except OSError as error:
@@ -254,4 +255,4 @@ class ChannelForwarding(Forwarding):
         await self._pipe.write(message.encode() if isinstance(message, str) else message)
 
     async def _end(self, stream: int) -> None:
-        pass  # channels have no end but the connection's
+        pass  # channels end only with the connection

@@ -69,7 +69,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class InputEnd:
-    """The client has nothing more for the command's standard input."""
+    """The client has no more data for the command's standard input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ class SpdyCommand:
         self._missing = set(wanted.channels(version))
         self._session = spdy.Session()
         self._streams: dict[int, int] = {}
-        """By channel."""
+        """Streams by channel."""
         self._channels: dict[int, int] = {}
-        """By stream."""
+        """Channels by stream."""
         self._sizes = Sizes()
         self._early = 0
         self.outgoing = bytearray()
@@ -182,7 +182,7 @@ class SpdyCommand:
         return b"" if stream is None else self._session.data(stream, data)
 
     def end(self, channel: int) -> bytes:
-        """Ends a stream on this side; the second time is nothing."""
+        """Ends a stream on this side; a second call does nothing."""
         stream = self._streams.pop(channel, None)
         return b"" if stream is None else self._session.data(stream, b"", end=True)
 

@@ -68,7 +68,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The client sends nothing more on this stream; with `reset`, it does not receive either."""
+    """The client sends no more data on this stream; with `reset`, it does not receive either."""
 
     stream: int
     reset: bool = False

@@ -24,4 +24,4 @@ class StreamedPod(Protocol):
 
 
 FindPod = Callable[[str, str], StreamedPod | None]
-"""By namespace and name."""
+"""Finds a Pod by namespace and name."""

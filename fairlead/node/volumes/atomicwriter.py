@@ -1,7 +1,7 @@
 """Replaces a volume's files all at once, as upstream does.
 
-They lie in a directory with the time in its name, the link `..data` points to it, and what programs open are links
-through `..data`.
+The files lie in a directory with the time in its name, and the link `..data` points to that directory. Programs open
+links that lead through `..data`.
 """
 
 from __future__ import annotations

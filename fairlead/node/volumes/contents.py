@@ -22,12 +22,12 @@ class File:
 
 
 Files = dict[str, File]
-"""By path below the volume's root."""
+"""Files by their path below the volume's root."""
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeSources:
-    """What volumes are filled from."""
+    """The sources that fill volumes."""
 
     data: ConfigData
     tokens: Mapping[RequestedToken, str]

@@ -1,4 +1,4 @@
-"""What a volume type is: a VolumePlugin, declared once in `plugins`, found by `table`."""
+"""The interface of a volume type: a VolumePlugin, declared once in `plugins`, found by `table`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class VolumeSite:
 
 AddReferences = Callable[[Any, References], None]
 FilesOf = Callable[[Any, Pod, int, VolumeSources], Files]
-"""From a source, with the default mode of its files. Raises VolumeProblem."""
+"""Returns a source's files, with the default mode. Raises VolumeProblem."""
 
 
 def no_references(_source: Any, _references: References) -> None:

@@ -5,7 +5,7 @@
                                      /files/<container>/...       files that the image lays over the host's
                                      /termination/<container>_<n> termination messages
                                      /logs/<container>/<n>.log
-<state>/bundle                                                    where root file systems are put together
+<state>/bundle                                                    the mount point of root file systems
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class PodFiles:
         return f"{self._logs(container)}/{attempt}.log"
 
     def _logs(self, container: str) -> str:
-        """Below a directory of their own: a container may be named `volumes`."""
+        """Returns a directory below one that holds only logs: a container may be named `volumes`."""
         return f"{self.root}/{LOGS}/{container}"
 
     def new_log(self, container: str, attempt: int) -> str:
-        """Where a new run logs. Of older runs only the last one's log is kept."""
+        """Returns the path of a new run's log. Of older runs only the last one's log is kept."""
         os.makedirs(self._logs(container), exist_ok=True)
         self._remove_old_logs(container, attempt)
         return self.log_path(container, attempt)
@@ -62,7 +62,7 @@ class PodFiles:
         return self._texts("etc", files)
 
     def image_files(self, container: str, files: Mapping[str, str]) -> dict[str, str]:
-        """Writes files by their path in the container; returns where they lie by that path."""
+        """Writes files by their path in the container; returns their paths on the host by the same keys."""
         folder = self._texts(f"files/{container}", {str(n): text for n, text in enumerate(files.values())})
         return {path: f"{folder}/{n}" for n, path in enumerate(files)}
 
@@ -89,7 +89,7 @@ class PodFiles:
             return ""
 
     def remove(self) -> None:
-        """Everything, logs included; what is mounted is unmounted first."""
+        """Unmounts all mounts below the directory, then removes it with all files, logs included."""
         volumes = f"{self.root}/volumes"
         if os.path.isdir(volumes):
             for name in os.listdir(volumes):

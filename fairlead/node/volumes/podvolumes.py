@@ -1,4 +1,4 @@
-"""One pod's volumes on its node: fetches what they show of the API, sets them up, refreshes them, mounts them."""
+"""The volumes of one pod on its node: fetches their content from the API, sets them up, refreshes them, mounts them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fairlead.node.volumes.table import plugin_of
 from fairlead.runtime.client import Client
 
 _RENEW_AT = 0.8
-"""A token is asked for anew when this part of its life is over."""
+"""The part of a token's lifetime after which a new one is requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def references_of(pod: Pod) -> References:
 
 
 class PodVolumes:
-    """What was fetched, and where the volumes lie."""
+    """The fetched sources of a pod's volumes, and the volumes' paths."""
 
     def __init__(
         self, files: PodFiles, *, client: Client, clock: Clock, allocatable: Mapping[str, str], masked: Sequence[str]
@@ -71,7 +71,7 @@ class PodVolumes:
         self._masked = masked
         self._tokens: dict[RequestedToken, IssuedToken] = {}
         self._roots: dict[str, str] = {}
-        """On the host, by the volume's name."""
+        """Paths on the host, by the volume's name."""
 
     async def fetch(self, pod: Pod) -> None:
         """Fetches config maps, secrets and tokens. Raises ConnectionError, and StatusError but for 404."""

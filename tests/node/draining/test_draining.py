@@ -1,4 +1,4 @@
-"""A Pod that ends is out of the slices, and every node follows, before its containers are told to stop."""
+"""A Pod that ends is out of the slices, and every node follows, before its containers get the stop signal."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class World:
         return int(written.metadata.resourceVersion)
 
     async def drain(self, *, takes_s: float, within_s: float = 5.0) -> bool:
-        """What `drained` says, on a clock that jumps."""
+        """Returns the result of `drained`, on a clock that jumps."""
         loop = asyncio.get_running_loop()
         start = loop.time()
         drained = await self.draining.drained(POD, within_s)

@@ -1,4 +1,4 @@
-"""What a pod is called, and its files in /etc."""
+"""The names of a pod, and its files in /etc."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "DownwardAPIProjection": PROJECTED,
     "ServiceAccountTokenProjection": {"path": MODES, "audience": MODES, "expirationSeconds": MODES},
 }
-"""By type: the test that shows what a field does, or one for all fields."""
+"""The fields of each type: the test that shows a field's effect, or one test for all fields."""
 
 REFUSED: dict[str, set[str]] = {
     "EnvVarSource": {"fileKeyRef"},

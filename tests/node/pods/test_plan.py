@@ -1,4 +1,4 @@
-"""What is decided for a pod."""
+"""Decisions for a pod."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_the_grace_is_what_the_deletion_leaves_of_it() -> None:
     ending_after=st.integers(0, 12),
 )
 def test_doing_what_is_decided_always_leads_somewhere(policy: str, codes: list[int], ending_after: int) -> None:
-    """In a world where everything asked for happens at once: what runs is not started again, and a deleted pod goes."""
+    """Carries out every action at once: a running container is not started again, and a deleted pod is removed."""
     p, state, now, outcomes = pod("a", "b", restartPolicy=policy), PodState(), NOW, iter(codes)
     for step in range(200):
         state.ending = state.ending or step >= ending_after

@@ -1,4 +1,4 @@
-"""gRPC probes against a real gRPC server, and against servers that are none."""
+"""gRPC probes against a real gRPC server, and against servers of other protocols."""
 
 from __future__ import annotations
 

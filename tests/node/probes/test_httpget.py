@@ -1,4 +1,4 @@
-"""What HTTP probes and hooks send, and what they make of answers, against servers of a test's own on loopback."""
+"""Requests of HTTP probes and hooks, and the results of answers, against test servers on loopback."""
 
 from __future__ import annotations
 

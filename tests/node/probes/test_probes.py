@@ -83,7 +83,7 @@ def test_every_sort_of_probe_is_asked_and_the_others_wait_for_the_startup_probe(
 
 @pytest.mark.slow
 def test_the_times_of_a_probe_are_kept() -> None:
-    """When it begins, how long an answer may take, and how long the container then has to end."""
+    """Checks the time of the start, the timeout of an answer, and the grace period of the container afterwards."""
 
     async def work(node: NodeBench) -> tuple[float, list[str]]:
         each = {"periodSeconds": 1, "failureThreshold": 1}

@@ -1,4 +1,4 @@
-"""What a container can read and open of the host, as root's and as an ordinary user's."""
+"""Files of the host that a container can list and open, in a cluster of root's and in an ordinary user's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HARMLESS = {"full", "null", "random", "tty", "urandom", "zero"}
 
 
 def _fill(folder: str) -> None:
-    """A file system with what everybody may read and with what root alone may."""
+    """Makes a file system with files that all users may read and files that root alone may read."""
     linux.mount("fairlead-test", folder, "tmpfs", 0, "mode=755")
     os.mkdir(f"{folder}/closed", 0o700)
     for name, mode in (("open", 0o644), ("private", 0o600), ("group", 0o640), ("closed/open", 0o644)):
@@ -55,7 +55,7 @@ def test_an_ordinary_users_own_directories_are_left_out() -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root makes a folder of another user's")
 def test_an_ordinary_users_files_in_the_systems_directories_are_covered(below_opt: str) -> None:
-    """Before anything is forked: root makes them, as an administrator would."""
+    """Runs before the fork: root makes the files, as an administrator would."""
     os.makedirs(f"{below_opt}/own/folder")
     for name in ("own/open", "own/folder/private", "private", "open"):
         write(f"{below_opt}/{name}", f"secret of {name}\n")

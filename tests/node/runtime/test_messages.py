@@ -1,4 +1,4 @@
-"""The messages between agent and zygote survive the wire, and what is no message is refused with its path."""
+"""The messages between agent and zygote survive the wire, and invalid messages are refused with the field's path."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _OPENAT2 = 437
 
 
 def _forbid_openat2() -> None:
-    """As an old kernel, or a container engine's filter, has it."""
+    """Refuses openat2, as an old kernel or a container engine's filter does."""
     privilege.set_filter(privilege.filter_program(os.uname().machine, {_OPENAT2: errno.ENOSYS}))
 
 
@@ -62,7 +62,7 @@ def _opened(open_it: Callable[[], int]) -> str:
 
 
 def _race(directory: str, open_it: Callable[[], int]) -> set[str]:
-    """What came of it during the exchanges of `in` and `link`."""
+    """Returns the results of opening during the exchanges of `in` and `link`."""
     found = set()
     with exchanging(f"{directory}/volume/in", f"{directory}/volume/link") as done:
         while not is_over(done):

@@ -48,7 +48,7 @@ def test_devices_proc_and_sys_are_the_containers_own(ordinary: bool) -> None:
     assert "stdout F lo" in log
     assert "stderr F err" in log
     assert "stdout F writable" not in log
-    assert int(log[1].split()[-1]) <= 4  # the shell, ls, grep: nobody else's processes
+    assert int(log[1].split()[-1]) <= 4  # the shell, ls, grep: no foreign processes
 
 
 @as_any_user
@@ -206,7 +206,7 @@ def test_a_container_and_its_execs_have_the_pods_groups_and_none_of_the_hosts() 
 
 
 def _join_groups() -> None:
-    """As root has them on some systems: adm and disk."""
+    """Joins groups that root has on some systems: adm and disk."""
     if not single_id():
         os.setgroups([0, 4, 6])
 

@@ -12,7 +12,7 @@ from fairlead.node.streaming.spdy import DICTIONARY
 
 
 class Frames:
-    """What a client sends."""
+    """Renders the frames that a client sends."""
 
     def __init__(self) -> None:
         self._deflate = zlib.compressobj(zdict=DICTIONARY)
@@ -32,7 +32,7 @@ class Frames:
 
 
 class Reader:
-    """What a client receives: data by stream, and which streams have ended."""
+    """Parses the data that a client receives: data by stream, and the streams that have ended."""
 
     def __init__(self) -> None:
         self.said: dict[int, bytes] = {}

@@ -60,7 +60,7 @@ def test_a_client_that_does_not_read_is_dropped_and_told_so_at_its_end() -> None
 
 
 async def hear(attachment: Attachment, enough: Callable[[bytes], bool] = lambda _: False) -> bytes:
-    """What the container says on both outputs, until it is enough or its end."""
+    """Returns the container's data on both outputs, until it is enough or ends."""
     buffer, said = bytearray(), b""
     while not enough(said) and (data := await read_some(attachment.output)):
         buffer += data

@@ -54,7 +54,7 @@ def test_a_terminal_size_is_two_small_numbers_and_nothing_else() -> None:
 
 
 class Heard:
-    """What is logged by libraries and by the loop."""
+    """Records the log of libraries and of the loop."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

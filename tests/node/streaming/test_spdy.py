@@ -86,7 +86,7 @@ def _control(kind: int, body: bytes) -> bytes:
 
 
 def conversation(rng: random.Random) -> bytearray:
-    """What a client of an exec might send."""
+    """Returns the bytes that a client of an exec might send."""
     frames, sent = Frames(), bytearray()
     for at, kind in enumerate(("error", "stdin", "stdout", "stderr", "resize")):
         sent += frames.open(2 * at + 1, {"streamtype": kind, "port": str(rng.randrange(70_000)), "requestid": "1"})

@@ -12,7 +12,7 @@ from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 
 
 def set_up(source: HostPathVolumeSource, site: VolumeSite) -> str:
-    """Makes what is missing if the type says so. Raises VolumeProblem with upstream's text."""
+    """Creates a missing path if the type says so. Raises VolumeProblem with upstream's text."""
     masked = [os.path.realpath(path) for path in site.masked_paths]
     try:
         os.close(open_host_path(source.path, source.type or "", masked))
