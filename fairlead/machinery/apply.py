@@ -2,8 +2,8 @@
 
 Pure: JSON trees and owners in, trees and owners out. `track` serves all writes other than applies: fields that the
 write changed go to its manager, fields that it removed lose their owners. `apply` merges a configuration into an
-object. It removes fields that the same manager applied before and has now left out, if they have no other owner. It
-refuses to change fields of other owners unless forced.
+object. It removes fields that the same manager applied before and has now left out, unless another manager owns them.
+It refuses to change fields of other owners unless forced.
 
 The order of steps and the rules of ownership follow structured-merge-diff, so that its documentation applies.
 """
@@ -120,7 +120,8 @@ def differences(old: Tree, new: Tree, shape: Shape) -> tuple[Fields, Fields]:
 
 
 def reassign(managed: Managed, changed: Fields, removed: Fields, write: Write) -> Managed:
-    """Returns the owners after a write: the writer alone owns the changed fields, and removed fields have no owner."""
+    """Returns the owners after a write: the writer alone owns the changed fields, and removed fields lose their
+    owners."""
     if not changed and not removed:
         return managed
     this = Owner(UPDATE, write.manager, write.subresource, write.api_version)
@@ -177,7 +178,7 @@ def _apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: b
 
 
 def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
-    """Returns the tree without fields that this manager applied before and that have no owner now. A field that loses
+    """Returns the tree without fields that this manager applied before and that are unowned now. A field that loses
     all its members is removed too. Members that the server added stay, unless the item or struct around them is
     removed."""
     before = with_named(last, shape)

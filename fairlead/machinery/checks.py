@@ -90,8 +90,8 @@ _ALL_MARKERS = Tests(_marker_test)
 def _struct_errors(schema: Schema, obj: Any, path: str, *, skip: tuple[str, ...] = ()) -> Iterator[FieldError]:
     for field in schema.fields.values():
         if field.name not in skip:
-            where = f"{path}.{field.name}" if path else field.name
-            yield from _value_errors(field.type, schema.value(obj, field), where)
+            field_path = f"{path}.{field.name}" if path else field.name
+            yield from _value_errors(field.type, schema.value(obj, field), field_path)
 
 
 def _value_errors(info: TypeInfo, value: Any, path: str) -> Iterator[FieldError]:
@@ -126,9 +126,9 @@ def _marker_errors(info: TypeInfo, value: Any, path: str) -> Iterator[FieldError
 def _immutable_errors(schema: Schema, old: Any, new: Any, path: str) -> Iterator[FieldError]:
     for field in schema.fields.values():
         before, after = schema.value(old, field), schema.value(new, field)
-        where = f"{path}.{field.name}" if path else field.name
+        field_path = f"{path}.{field.name}" if path else field.name
         if field.marker(Immutable):
             if before != after:
-                yield invalid(where, to_tree(after), IMMUTABLE_TEXT)
+                yield invalid(field_path, to_tree(after), IMMUTABLE_TEXT)
         elif field.type.schema is not None and before is not None and after is not None:
-            yield from _immutable_errors(field.type.schema, before, after, where)
+            yield from _immutable_errors(field.type.schema, before, after, field_path)

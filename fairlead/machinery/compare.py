@@ -60,7 +60,7 @@ def by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
 
 
 def _owned(value: Any, shape: Shape) -> Fields | None:
-    """Returns the node of a configured value; None if the value has no fields to own."""
+    """Returns the node of a configured value; None for a value without fields to own."""
     if is_granular(shape, value):
         node: Fields = {}
         for name in sorted(value):

@@ -146,10 +146,10 @@ def repeated_fields(body: bytes, tree: Any) -> list[str]:
 def _repeated(tree: Any, path: str = "") -> Iterator[str]:
     if isinstance(tree, dict):
         for key, value, again in members(tree):
-            where = f"{path}.{key}" if path else key
+            field_path = f"{path}.{key}" if path else key
             if again:
-                yield f'duplicate field "{where}"'
-            yield from _repeated(value, where)
+                yield f'duplicate field "{field_path}"'
+            yield from _repeated(value, field_path)
     elif isinstance(tree, list):
         for i, value in enumerate(tree):
             yield from _repeated(value, f"{path}[{i}]")

@@ -2,7 +2,7 @@
 
 A set is a trie of JSON objects, exactly as in `metadata.managedFields`. A key is one step (`f:spec`, `k:{"name":"a"}`,
 `v:"x"`, `i:0`). The key `.` beside steps marks the path so far as a member too. A path without any steps below it is a
-member and has the value `{}`. There is no other class for sets: a union needs no parsing before and no rendering after
+member and has the value `{}`. Sets have this form only: a union needs no parsing before and no rendering after
 it. Functions do not change their arguments and may share parts with the result.
 """
 

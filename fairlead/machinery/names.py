@@ -160,8 +160,8 @@ def _qualified_problems(value: str) -> list[str]:
         name = value
         texts: list[str] = []
     elif "/" in name:
-        where = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return ["a qualified name " + _QUALIFIED_TEXT + where]
+        suffix = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        return ["a qualified name " + _QUALIFIED_TEXT + suffix]
     elif not prefix:
         texts = [f"prefix part {EMPTY}"]
     else:

@@ -41,20 +41,20 @@ class OpenApi:
 
     def index(self) -> bytes:
         """Returns the document at `/openapi/v3`."""
-        return self._keep("index", lambda: openapi_v3_index(self._kinds, version=self._version))
+        return self._cached("index", lambda: openapi_v3_index(self._kinds, version=self._version))
 
     def v3(self, path: str) -> bytes | None:
         """Returns the document at `/openapi/v3/<path>`, as in `api/v1` or `apis/apps/v1`; None if it does not exist."""
         group_version = next((k.api_version for k in self._kinds if _path_of(k) == path), None)
         if group_version is None:
             return None
-        return self._keep(path, lambda: openapi_v3(self._kinds, group_version, version=self._version))
+        return self._cached(path, lambda: openapi_v3(self._kinds, group_version, version=self._version))
 
     def v2(self) -> bytes:
         """Returns the document at `/openapi/v2`."""
-        return self._keep("v2", lambda: openapi_v2(self._kinds, version=self._version))
+        return self._cached("v2", lambda: openapi_v2(self._kinds, version=self._version))
 
-    def _keep(self, key: str, make: Any) -> bytes:
+    def _cached(self, key: str, make: Any) -> bytes:
         if key not in self._made:
             self._made[key] = _encode(make())
         return self._made[key]
@@ -118,7 +118,7 @@ def openapi_v2(kinds: Kinds, *, version: str = "v1") -> Tree:
 
 
 def _schema_v2(tree: Any) -> Any:
-    """Converts a schema to version 2, which has no `allOf` around a single reference, and other addresses."""
+    """Converts a schema to version 2, which lacks `allOf` around a single reference, and other addresses."""
     if isinstance(tree, list):
         return [_schema_v2(item) for item in tree]
     if not isinstance(tree, dict):

@@ -107,12 +107,12 @@ def paths_of(names: KindNames) -> Iterator[tuple[str, Tree]]:
         everywhere = {"get": _list(names, "ForAllNamespaces")}
         yield kind.path(), everywhere | {"parameters": [_PRETTY]}
     scope = [_path_parameter("namespace", "The namespace.")] if kind.namespaced else []
-    where = "Namespaced" if kind.namespaced else ""
-    yield kind.path(namespace), _collection(names, where) | {"parameters": [*scope, _PRETTY]}
+    namespaced = "Namespaced" if kind.namespaced else ""
+    yield kind.path(namespace), _collection(names, namespaced) | {"parameters": [*scope, _PRETTY]}
     named = [_path_parameter("name", f"The {kind.kind}'s name."), *scope, _PRETTY]
-    yield kind.path(namespace, "{name}"), _item(names, where) | {"parameters": named}
+    yield kind.path(namespace, "{name}"), _item(names, namespaced) | {"parameters": named}
     for sub in subresources_of(kind):
-        yield kind.path(namespace, "{name}", sub.name), _subresource(names, where, sub) | {"parameters": named}
+        yield kind.path(namespace, "{name}", sub.name), _subresource(names, namespaced, sub) | {"parameters": named}
 
 
 def _operation(names: KindNames, verb: str, suffix: str, action: str, *parameters: Tree) -> Tree:

@@ -91,7 +91,7 @@ class Field:
     """The attribute of a struct."""
     type: TypeInfo
     default: Any = msgspec.NODEFAULT
-    """`msgspec.NODEFAULT` if a factory makes it or there is none."""
+    """`msgspec.NODEFAULT` if a factory makes the default, or without a default."""
 
     def marker(self, kind: builtins.type[M]) -> M | None:
         return self.type.marker(kind)

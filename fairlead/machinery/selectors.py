@@ -143,7 +143,7 @@ def parse_label_selector(text: str) -> LabelRequirements:
     while True:
         found.append(_parse_requirement(tokens))
         _check_count(len(found))
-        end = tokens.take()
+        end = tokens.next()
         if end == "":
             return _sorted(found)
         if end != ",":
@@ -160,7 +160,7 @@ class _Tokens:
     def peek(self) -> str:
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
-    def take(self) -> str:
+    def next(self) -> str:
         token = self.peek()
         self._at += 1
         return token
@@ -173,8 +173,8 @@ def _is_word(token: str) -> bool:
 def _parse_requirement(tokens: _Tokens) -> LabelRequirement:
     absent = tokens.peek() == "!"
     if absent:
-        tokens.take()
-    key = tokens.take()
+        tokens.next()
+    key = tokens.next()
     if not _is_word(key):
         raise _unparsable(f"found '{key}', expected: {'identifier' if absent else '!, identifier, or end of string'}")
     _check(key, "key", names.qualified_name)
@@ -183,7 +183,7 @@ def _parse_requirement(tokens: _Tokens) -> LabelRequirement:
         return LabelRequirement(key, "!")
     if operator in ("", ","):
         return LabelRequirement(key, "exists")
-    tokens.take()
+    tokens.next()
     return _parse_values(tokens, key, operator)
 
 
@@ -196,7 +196,7 @@ def _parse_values(tokens: _Tokens, key: str, operator: str) -> LabelRequirement:
     found = next((o for o in _VALUE_OPERATORS if o == operator), None)
     if found is None:
         raise _unparsable(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
-    value = "" if tokens.peek() in ("", ",") else tokens.take()
+    value = "" if tokens.peek() in ("", ",") else tokens.next()
     if value and not _is_word(value):
         raise _unparsable(f"found '{value}', expected: identifier")
     if found in (">", "<") and not _is_integer(value):
@@ -210,13 +210,13 @@ _OPERATORS: dict[str, LabelOperator] = {"=": "=", "==": "=", "!=": "!=", ">": ">
 
 def _parse_set(tokens: _Tokens) -> frozenset[str]:
     """Parses `(x,y)`; upstream lets a value be empty, so `(x,)` names two."""
-    start = tokens.take()
+    start = tokens.next()
     if start != "(":
         raise _unparsable(f"found '{start}', expected: '('")
     values: set[str] = set()
     expect_value = True
     while True:
-        token = tokens.take()
+        token = tokens.next()
         if token in (",", ")"):
             if expect_value:
                 values.add("")

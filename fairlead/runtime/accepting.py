@@ -1,4 +1,4 @@
-"""Accepts connections without asyncio's servers, which have no connection limit.
+"""Accepts connections without asyncio's servers, which lack a connection limit.
 
 What must stay true: if no file descriptor is free for the next connection, a listening socket waits without cost. An
 asyncio server would write a traceback for each connection in the backlog, and start as many timers that repeat it.

@@ -2,7 +2,7 @@
 
 What must stay true: an answer is read to its end before its connection is used again; a connection is closed if it was
 left in the middle of an exchange. If the server closed an idle connection, a request on it that only reads is repeated
-on a new one. A watch has no total time-out; TCP finds a half-dead peer.
+on a new one. A watch may last for any time; TCP finds a half-dead peer.
 
 Rejected: aiohttp's client (10 MB and 0.16 s of import in every process that is only a client).
 """
@@ -128,7 +128,7 @@ class HttpTransport:
                 except BaseException:
                     connection.abort()
                     raise
-        self._give_back(connection)
+        self._release(connection)
         return Response(head.status_code, body, {k.decode(): v.decode("latin-1") for k, v in head.headers})
 
     async def stream(self, request: Request) -> AsyncIterator[Sequence[bytes]]:
@@ -155,7 +155,7 @@ class HttpTransport:
         """Sends a request and returns its connection with the head of the answer."""
         head = self._head(request)
         while True:
-            connection = self._take_idle() or await self._connect()
+            connection = self._pop_idle() or await self._connect()
             reused = connection.used
             try:
                 await connection.send(head, request.body)
@@ -176,7 +176,7 @@ class HttpTransport:
             headers.append(("content-length", str(len(request.body))))
         return h11.Request(method=request.method, target=self._prefix + target_of(request), headers=headers)
 
-    def _take_idle(self) -> _Connection | None:
+    def _pop_idle(self) -> _Connection | None:
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
@@ -185,7 +185,7 @@ class HttpTransport:
             connection.abort()
         return None
 
-    def _give_back(self, connection: _Connection) -> None:
+    def _release(self, connection: _Connection) -> None:
         if connection.reusable() and len(self._idle) < _MOST_IDLE:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)

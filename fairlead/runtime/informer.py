@@ -28,7 +28,7 @@ from fairlead.runtime.streams import closing
 
 T = TypeVar("T", bound=Object)
 Handler = Callable[[str, T | None, T | None], object]
-"""`handler(key, old, new)`: old is None for a new object, new is None for a deleted one."""
+"""`handler(key, old, new)`: a new object comes with None as `old`, a deleted one with None as `new`."""
 
 _RETRY_BASE_S = 0.05
 _RETRY_CAP_S = 2.0
@@ -116,7 +116,7 @@ class Informer(Generic[T]):
         self._listed = set()
 
     def listed(self, items: Sequence[T]) -> None:
-        self._heard()
+        self._received()
         for item in items:
             key = key_of(item.metadata)
             self._listed.add(key)
@@ -125,7 +125,7 @@ class Informer(Generic[T]):
                 self._put(key, cached, item)
 
     def list_ended(self, resource_version: str) -> None:
-        self._heard()
+        self._received()
         revision = int(resource_version or 0)
         for key, old in list(self.items.items()):
             if key not in self._listed and revision_of(old.metadata) <= revision:
@@ -134,7 +134,7 @@ class Informer(Generic[T]):
         self._revision = max(self._revision, revision)
 
     def changed(self, type: str, item: T) -> None:
-        self._heard()
+        self._received()
         meta = item.metadata
         revision = revision_of(meta)
         self._revision = max(self._revision, revision)
@@ -155,7 +155,7 @@ class Informer(Generic[T]):
     def lost(self, error: Exception) -> None:
         self.interrupted = True
 
-    def _heard(self) -> None:
+    def _received(self) -> None:
         if self.interrupted:
             self.interrupted = False
             for handler in self._on_return:
@@ -163,13 +163,13 @@ class Informer(Generic[T]):
 
     def _put(self, key: str, old: T | None, new: T) -> None:
         self.items[key] = new
-        self._tell(key, old, new)
+        self._notify(key, old, new)
 
     def _remove(self, key: str, old: T) -> None:
         del self.items[key]
-        self._tell(key, old, None)
+        self._notify(key, old, None)
 
-    def _tell(self, key: str, old: T | None, new: T | None) -> None:
+    def _notify(self, key: str, old: T | None, new: T | None) -> None:
         for handler in self._handlers:
             try:
                 handler(key, old, new)

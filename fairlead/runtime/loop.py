@@ -64,16 +64,16 @@ async def _work(controller: Controller, log: Log) -> None:
         try:
             again = await controller.sync(key)
         except TerminalError as error:
-            log.error("gave up", key=key, error=error)
+            log.error("reconcile failed permanently", key=key, error=error)
             queue.forget(key)
         except ConnectionError:
             queue.retry(key)
         except StatusError as error:
             if error.code not in (404, 409):
-                log.warn("refused", key=key, error=error)
+                log.warn("request refused", key=key, error=error)
             queue.retry(key)
         except Exception as error:  # noqa: BLE001 -- the one reconcile loop: see above
-            log.error("failed", key=key, error=repr(error))
+            log.error("reconcile failed", key=key, error=repr(error))
             queue.retry(key)
         else:
             queue.forget(key)

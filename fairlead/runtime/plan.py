@@ -33,8 +33,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A write of a whole object. A conflict leads to another reconcile and is not an error. If `obj` has no
-    resourceVersion, the write overwrites."""
+    """A write of a whole object. A conflict leads to another reconcile and is not an error. Without a resourceVersion
+    in `obj`, the write overwrites."""
 
     kind: Kind[Any]
     obj: Object

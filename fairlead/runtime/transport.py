@@ -34,7 +34,7 @@ class Response:
 
 class Transport(Protocol):
     async def request(self, request: Request) -> Response:
-        """Returns the answer. Raises ConnectionError if there is none."""
+        """Returns the answer. Raises ConnectionError without an answer."""
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Sequence[bytes]]:

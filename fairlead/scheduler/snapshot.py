@@ -64,7 +64,7 @@ class Snapshot:
         self.claims: set[str] = set()
         """Keys of the PersistentVolumeClaims. Empty, because the kind is not served yet."""
         self.with_anti_affinity: dict[str, Placed] = {}
-        """Pods with required anti-affinity, by key: most clusters have none."""
+        """Pods with required anti-affinity, by key; rare in most clusters."""
         self._placed: dict[str, Placed] = {}
 
     def put_node(self, node: Node) -> None:

@@ -31,7 +31,7 @@ class ServiceWatch:
         self.pods.add_handler(self._on_pod)
 
     def pods_of(self, service: Service) -> list[Pod]:
-        """Returns the pods that the selector matches, in name order; none if the Service has no selector."""
+        """Returns the pods that the selector matches, in name order; empty without a selector."""
         pairs = list(_first_pair(service))
         if not pairs:
             return []

@@ -81,7 +81,7 @@ def _finalize(namespace: Namespace) -> Call:
 
 
 def _unexpected(namespace: Namespace, remains: Sequence[Remains], now: Instant) -> Iterator[str]:
-    """Yields messages about objects that should be deleted by now: they have no finalizer, and the grace period of
+    """Yields messages about objects that should be deleted by now: they are without finalizers, and the grace period of
     their Pods is over."""
     name = namespace.metadata.name
     since = parse_time(namespace.metadata.deletionTimestamp or "")

@@ -41,7 +41,7 @@ def distributed(distribution: str | None, endpoint: Endpoint) -> EndpointHints |
 
 
 def shares_of(nodes: Iterable[Node]) -> dict[str, float]:
-    """Returns each zone's share of the CPUs; empty if a node has no zone label, or if there is only one zone."""
+    """Returns each zone's share of the CPUs; empty if a node lacks the zone label, or if there is only one zone."""
     cpus: dict[str, float] = {}
     for node in nodes:
         labels = node.metadata.labels

@@ -58,8 +58,8 @@ def pack(desired: Mapping[str, Endpoint], slices: Sequence[EndpointSlice]) -> Pa
 
 
 def uid_of(endpoint: Endpoint) -> str:
-    """Returns the identity of an endpoint: the uid of its target, or the address if it has no target (only hand-written
-    endpoints have none)."""
+    """Returns the identity of an endpoint: the uid of its target, or the address if the target is missing (only in
+    hand-written endpoints)."""
     return endpoint.targetRef.uid if endpoint.targetRef else ",".join(endpoint.addresses)
 
 

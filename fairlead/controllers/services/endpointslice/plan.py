@@ -5,7 +5,7 @@
   that becomes empty is reused for other ports before it is deleted: one write instead of two.
 - Slices of other managers are left alone; those of an earlier Service of the same name are deleted. Without pods, an
   empty slice for each family shows that the Service was processed.
-- A pod on a deleted node has no endpoint, unless the Service publishes addresses that are not ready: a pod that
+- A pod on a deleted node gets an endpoint only if the Service publishes addresses that are not ready: a pod that
   outlived its node must not keep traffic.
 """
 
@@ -44,7 +44,7 @@ MANAGER = "endpointslice-controller.k8s.io"
 _RESERVED = (SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL)
 
 PortSet = tuple[Port, ...]
-"""Sorted, because the order of ports in a slice has no meaning."""
+"""Sorted, because the ports of a slice are an unordered set."""
 
 
 def reconcile(

@@ -136,7 +136,7 @@ def is_complete(d: Deployment, status: DeploymentStatus) -> bool:
 
 
 def seconds_to_deadline(conditions: Conditions, d: Deployment, status: DeploymentStatus, now: Instant) -> float | None:
-    """Returns the seconds until the rollout's deadline has to be checked; None if there is no deadline."""
+    """Returns the seconds until the rollout's deadline has to be checked; None without a deadline."""
     current = conditions.get("Progressing")
     if not has_deadline(d) or current is None or current.reason in (_DONE, _TIMED_OUT) or d.spec.paused:
         return None
