@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class KernelRefused(Exception):
+class KernelError(Exception):
     """The kernel refused a change or a question, and nothing was done. The text gives the reason."""

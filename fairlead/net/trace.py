@@ -62,7 +62,7 @@ class State:
     rules: list[Matched] = field(default_factory=list)
 
 
-class Way(ABC):
+class PacketTracer(ABC):
     """The base class of tracers. `local` are the node's own addresses."""
 
     def __init__(self, *, local: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ from fairlead.net.iptables.model import (
     Chain,
     Edit,
     Iptables,
-    Refused,
+    IptablesError,
     Restore,
     TooLarge,
     change,
@@ -32,7 +32,7 @@ from fairlead.net.iptables.model import (
     pack,
     weight,
 )
-from fairlead.net.iptables.run import IptablesKernel, Turns
+from fairlead.net.iptables.run import IptablesKernel, TransactionCount
 from tests.net.sandbox import as_any_user, in_sandbox
 
 Body = Callable[[Iptables], None]
@@ -142,7 +142,7 @@ REFUSED = {
 def test_what_cannot_be_is_refused_and_nothing_of_it_done(run: Run, name: str) -> None:
     def body(tables: Iptables) -> None:
         restore(tables, *made("X"), *made("Y", "-j X", A))
-        with pytest.raises(Refused):
+        with pytest.raises(IptablesError):
             restore(tables, Edit("append", "Y", B), *REFUSED[name], Edit("append", "Y", C))
         assert rules(tables, "Y") == ("-j X", A)
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_is_refused_and_nothing_of_it_done(run: Run, name: str) -
 def test_of_several_restores_those_before_the_refused_one_are_done(run: Run) -> None:
     def body(tables: Iptables) -> None:
         wanted = [Restore("filter", made("X", A)), Restore("nat", (Edit("append", "NOWHERE", B),))]
-        with pytest.raises(Refused, match="restore"):
+        with pytest.raises(IptablesError, match="restore"):
             asyncio.run(tables.restore(wanted))
         assert rules(tables, "X") == (A,)
 
@@ -187,7 +187,7 @@ def test_what_an_unchanged_chain_has_seen_is_remembered(run: Run) -> None:
     def body(tables: Iptables) -> None:
         restore(tables, *made("X", A, B))
         assert tables.packets("filter", "X") == {A: 0, B: 0}
-        with pytest.raises(Refused):
+        with pytest.raises(IptablesError):
             tables.packets("filter", "NOWHERE")
 
     run(body)
@@ -196,13 +196,13 @@ def test_what_an_unchanged_chain_has_seen_is_remembered(run: Run) -> None:
 @pytest.mark.kernel
 def test_own_transactions_do_not_count_as_foreign_and_others_do() -> None:
     def body() -> list[int]:
-        turns = Turns()
-        four, six = (IptablesKernel(family, kind="nft", turns=turns) for family in ("ip", "ip6"))
+        transactions = TransactionCount()
+        four, six = (IptablesKernel(family, kind="nft", transactions=transactions) for family in ("ip", "ip6"))
         seen = []
         for _ in range(2):
             asyncio.run(four.restore([Restore("filter", made("X", A)), Restore("nat", made("Y", B))]))
             restore(six, *made("Z", A))
-            with pytest.raises(Refused):
+            with pytest.raises(IptablesError):
                 restore(six, Edit("append", "NOWHERE", A))
             seen += [six.foreign() or 0, four.foreign() or 0]
         subprocess.run(["/usr/sbin/iptables-nft", "-A", "X", "-j", "RETURN"], check=True)

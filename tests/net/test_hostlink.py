@@ -9,9 +9,9 @@ import pytest
 
 from fairlead.net import linux
 from fairlead.net.hostlink import run
-from fairlead.net.hostlink.plan import HostView, NoRoom, join, link_name, ranges
+from fairlead.net.hostlink.plan import HostLinkError, HostView, join, link_name, ranges
 from fairlead.net.model import ClusterNetwork, Network6
-from fairlead.net.netlink.dump import Held, Route
+from fairlead.net.netlink.dump import LinkAddress, Route
 from fairlead.net.netlink.model import add_address, add_route, add_veth, set_up
 from fairlead.net.netlink.run import Netlink
 from tests.net.sandbox import in_sandbox
@@ -25,13 +25,13 @@ def host(
     interfaces = [(ip_interface(text), link) for text, link in (held or {}).items()]
     return HostView(
         [Route(ip_network(text), link) for text, link in (routes or {}).items()],
-        [Held(face.network, face.ip, link) for face, link in interfaces],
+        [LinkAddress(face.network, face.ip, link) for face, link in interfaces],
         {index: name for name, index in (links or {}).items()},
     )
 
 
 def refusal(view: HostView, network: ClusterNetwork = BOTH) -> str:
-    with pytest.raises(NoRoom) as caught:
+    with pytest.raises(HostLinkError) as caught:
         join("shop", network, view)
     return str(caught.value)
 
@@ -97,14 +97,14 @@ def look_at_a_host() -> tuple[HostView, str]:
         netlink.run([set_up(1), add_veth("lan0", 77, peer_name="x", peer_index=78, peer_netns=other)])
         netlink.run([add_address(77, ip_interface("192.0.2.7/24")), add_address(77, ip_interface("2001:db8::7/64"))])
         netlink.run([add_route(ip_network("198.51.100.0/24"), gateway=IPv4Address("192.0.2.1"))])
-    view = run.look()
+    view = run.read_host()
     return view, socket.if_indextoname(77)
 
 
 @pytest.mark.kernel
 def test_the_kernel_says_what_the_host_has() -> None:
     view, _ = in_sandbox(look_at_a_host)
-    lan = {h.address for h in view.held if view.links[h.link] == "lan0"}
+    lan = {h.address for h in view.addresses if view.links[h.link] == "lan0"}
     assert {IPv4Address("192.0.2.7"), IPv6Address("2001:db8::7")} <= lan
     routes = {(r.destination, r.link) for r in view.routes}
     assert (ip_network("198.51.100.0/24"), 77) in routes

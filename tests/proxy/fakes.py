@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.metrics import Family, Labels, counter
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
 from fairlead.proxy.planning.backend import Address, NoLocal, Outcome, Source, UdpFrontend
@@ -27,7 +27,7 @@ class FakeRules:
 
     held: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
-    failures: list[KernelRefused] = field(default_factory=list)
+    failures: list[KernelError] = field(default_factory=list)
     """Raised, first one first, by the next calls of `resync`, `apply` and `cleanup`."""
     absent: str = ""
     """Why the mode cannot be had."""
@@ -35,7 +35,7 @@ class FakeRules:
 
     def make(self, proxier: ProxierConfig) -> FakeBackend:
         if self.absent:
-            raise KernelRefused(self.absent)
+            raise KernelError(self.absent)
         self.proxiers.append(proxier)
         return FakeBackend(self)
 

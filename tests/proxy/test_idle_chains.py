@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointPort
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.net.family import IPV4, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.nft.fake import FakeNft
@@ -84,7 +84,7 @@ class Stage:
     backend: Backend
     family: Family = IPV4
 
-    async def play(self, steps: Sequence[Step]) -> list[KernelRefused]:
+    async def play(self, steps: Sequence[Step]) -> list[KernelError]:
         """Returns what was refused and told to the loop."""
         refused = []
         for step in steps:
@@ -118,7 +118,7 @@ def test_chains_go_once_nothing_leads_to_them_and_no_transaction_is_refused(stor
 @KERNELS
 @pytest.mark.parametrize("story", STORIES)
 def test_the_kernel_refuses_none_of_it_either(kind: Kind, story: str) -> None:
-    def body() -> list[KernelRefused]:
+    def body() -> list[KernelError]:
         return asyncio.run(begun(kind.kernel(proxier_of())).play((*STORIES[story], *ENDING, "resync")))
 
     assert in_sandbox(body) == []

@@ -19,7 +19,7 @@ from fairlead.api.discovery.endpointslice.kind import EndpointPort
 from fairlead.base.metrics import Labels, Sample
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
-from fairlead.net.iptables.model import Refused, Restore
+from fairlead.net.iptables.model import IptablesError, Restore
 from fairlead.net.iptables.trace import Tracer
 from fairlead.net.trace import Packet
 from fairlead.proxy.iptables.backend import IptablesBackend
@@ -224,8 +224,8 @@ def test_rules_failures_and_dropped_packets_are_counted() -> None:
     at = Node1()
     at.put(service(), endpoints_of("b"))
     at.tables.counted["filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -j DROP"] = 3
-    at.tables.failures = [Refused("no")]
-    with pytest.raises(Refused):
+    at.tables.failures = [IptablesError("no")]
+    with pytest.raises(IptablesError):
         at.put(service(), endpoints_of("b", "c"))
     found = families(at, failures=1)
     name = "kubeproxy_sync_proxy_rules_iptables"
@@ -358,7 +358,7 @@ def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
             bring(at.backend, changed, at.node)
         elif how == "refused":
             at.tables.refuse_after = data.draw(st.integers(0, 2))
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(IptablesError):
                 bring(at.backend, changed, at.node)
             at.tables.refuse_after = None
             asyncio.run(at.backend.resync())

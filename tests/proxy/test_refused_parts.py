@@ -12,7 +12,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointPo
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.fake import FakeIptables
-from fairlead.net.iptables.model import Refused, Restore
+from fairlead.net.iptables.model import IptablesError, Restore
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Busy, NftError, Transaction
 from fairlead.net.nft.run import NftKernel
@@ -53,7 +53,7 @@ class PickyIptables(FakeIptables):
     async def restore(self, restores: Sequence[Restore]) -> None:
         for restore in restores:
             if any(word in restore.render() for word in self.words):
-                raise Refused("iptables-restore: line 2 failed")
+                raise IptablesError("iptables-restore: line 2 failed")
             await super().restore([restore])
 
 
@@ -153,7 +153,7 @@ def test_of_the_programs_lines_only_those_are_left_out_that_are_refused() -> Non
     tables = PickyIptables("10.96.0.12")
     backend = IptablesBackend(tables, proxier_of(), pods=pods(IPV4))
     outcome = bring(backend, _sources("a", "b", "c"), node(), whole=True)
-    assert isinstance(outcome.refused, Refused)
+    assert isinstance(outcome.refused, IptablesError)
     clean = FakeIptables()
     bring(IptablesBackend(clean, proxier_of(), pods=pods(IPV4)), _sources("a", "b", "c"), node(), whole=True)
     for table, chains in clean.tables.items():
@@ -173,7 +173,7 @@ def test_a_chain_of_the_programs_to_which_a_rule_of_others_leads_stays_until_tha
     at.put(service("b", "10.96.0.11"), endpoints_of("a"), name="b")
     (chain,) = [name for name, rules in at.tables.tables["nat"].items() if "10.96.0.11" in str(rules)][-1:]
     at.tables.tables["nat"]["MINE"] = [f"-j {chain}"]
-    with pytest.raises(Refused):
+    with pytest.raises(IptablesError):
         at.put(None, name="b")
     outcome = asyncio.run(at.backend.resync())
     assert outcome.refused is None

@@ -16,7 +16,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.net.nft.fake import FakeNft
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.planning.proxierconfig import cluster_proxier
@@ -177,7 +177,7 @@ def test_a_mode_that_cannot_be_had_leaves_the_old_one_in_force_is_told_once_and_
 
 def test_a_switch_that_fails_half_way_leaves_the_old_rules_and_removes_the_half() -> None:
     async def body(at: World) -> None:
-        at.rules.failures = [KernelRefused("no room")]
+        at.rules.failures = [KernelError("no room")]
         at.rules.held = {"half"}
         await at.put("mode: iptables")
         assert at.served()["nftables"]
@@ -192,7 +192,7 @@ def test_a_switch_that_fails_half_way_leaves_the_old_rules_and_removes_the_half(
 def test_rules_that_cannot_be_removed_are_removed_at_the_next_look() -> None:
     async def body(at: World) -> None:
         await at.put("mode: iptables")
-        at.rules.failures = [KernelRefused("busy")]
+        at.rules.failures = [KernelError("busy")]
         await at.put("mode: nftables")
         assert at.served() == {"nftables": True, "iptables": True}
         assert at.proxy.active.cleanup_failures == 1

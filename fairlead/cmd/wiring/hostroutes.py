@@ -36,17 +36,17 @@ def settle(config: ClusterConfig, *, clock: Clock) -> HostLink | None:
     """The link to be made, None where none is wanted. Raises CommandError where the host has something in its way."""
     if not config.host_routes:
         return None
-    from fairlead.net.hostlink.plan import NoRoom, join, link_name
-    from fairlead.net.hostlink.run import look
+    from fairlead.net.hostlink.plan import HostLinkError, join, link_name
+    from fairlead.net.hostlink.run import read_host
 
     deadline = clock.monotonic() + _LEAVING_S
-    view = look()
+    view = read_host()
     while link_name(config.name) in view.links.values() and clock.monotonic() < deadline:
         sleep(_LOOK_EVERY_S)
-        view = look()
+        view = read_host()
     try:
         return join(config.name, config.network(), view)
-    except NoRoom as e:
+    except HostLinkError as e:
         raise CommandError(f"--host-routes: {e}; --no-host-routes does without") from e
 
 

@@ -26,7 +26,7 @@ _RIGHTS = (
 
 def makers() -> Makers:
     """Returns the backends by mode. Raises CommandError if this process may not change rules."""
-    from fairlead.net.errors import KernelRefused
+    from fairlead.net.errors import KernelError
     from fairlead.net.nft.run import NftKernel
     from fairlead.proxy.nftables.rules import TABLE
     from fairlead.proxy.sync.modes import kernel_modes
@@ -36,7 +36,7 @@ def makers() -> Makers:
     try:
         kernel = NftKernel()
         kernel.read(TABLE)
-    except KernelRefused as e:
+    except KernelError as e:
         raise CommandError(_RIGHTS if "not permitted" in str(e) else str(e)) from e
     return kernel_modes(kernel)
 
@@ -49,7 +49,7 @@ def _is_capable() -> bool:
 
 
 async def cleanup(makers: Makers) -> None:
-    from fairlead.net.errors import KernelRefused
+    from fairlead.net.errors import KernelError
     from fairlead.net.family import IPV4, IPV6
     from fairlead.proxy.planning.proxierconfig import ProxierConfig
 
@@ -57,11 +57,11 @@ async def cleanup(makers: Makers) -> None:
         for family in (IPV4, IPV6):
             try:
                 backend = make(ProxierConfig(family))
-            except KernelRefused:
+            except KernelError:
                 continue  # What cannot be had here has left nothing either.
             try:
                 await backend.cleanup()
-            except KernelRefused as e:
+            except KernelError as e:
                 raise CommandError(f"rules of mode {mode} ({family.name}) may be left: {e}") from e
 
 

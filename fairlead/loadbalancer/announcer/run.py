@@ -18,7 +18,7 @@ from fairlead.loadbalancer.announcer.model import (
     parse_heartbeat,
 )
 from fairlead.loadbalancer.announcer.plan import Surroundings
-from fairlead.net.netlink.dump import GET_ADDRESSES, parse_held
+from fairlead.net.netlink.dump import GET_ADDRESSES, parse_address
 from fairlead.net.netlink.run import Netlink
 
 _FRAMES_AT_ONCE = 64
@@ -28,7 +28,7 @@ def surroundings(name: str) -> Surroundings:
     """Of a link of this machine, by the addresses that it has itself. Raises OSError."""
     index = socket.if_nametoindex(name)
     with Netlink() as netlink:
-        held = [found for raw in netlink.dump(GET_ADDRESSES) if (found := parse_held(*raw))]
+        held = [found for raw in netlink.dump(GET_ADDRESSES) if (found := parse_address(*raw))]
     # An address of load balancers is one without a network; perhaps this process held it before it was started again.
     own = [h for h in held if h.network.prefixlen < h.network.max_prefixlen]
     networks = [h.network for h in own if h.link == index and not h.address.is_link_local]

@@ -36,7 +36,7 @@ class Flow:
 
 
 class FlowTable(Protocol):
-    """The flow entries of one network namespace. All methods raise KernelRefused."""
+    """The flow entries of one network namespace. All methods raise KernelError."""
 
     def flows(self, family: str = "ip") -> list[Flow]:
         """Returns the UDP flows."""

@@ -8,13 +8,13 @@ import socket
 from collections.abc import Iterable
 
 from fairlead.net.conntrack.model import EndOfDump, Flow, decode_ack, decode_flows, delete_request, dump_request
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 
 _NETLINK_NETFILTER = 12
 _RECEIVE = 1 << 18
 
 
-class ConntrackError(KernelRefused):
+class ConntrackError(KernelError):
     """The kernel refused to list flow entries, or to delete one."""
 
 

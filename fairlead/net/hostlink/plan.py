@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from itertools import islice
 
 from fairlead.net.model import ClusterNetwork
-from fairlead.net.netlink.dump import Held, Network, Route
+from fairlead.net.netlink.dump import LinkAddress, Network, Route
 from fairlead.net.netlink.model import Message, add_address, add_route, set_routing, set_up
 
 INSIDE_NAME = "host0"
@@ -45,7 +45,7 @@ class HostView:
     """The state of the host's network namespace."""
 
     routes: Sequence[Route]
-    held: Sequence[Held]
+    addresses: Sequence[LinkAddress]
     links: Mapping[int, str]
     """Names of links by their index."""
 
@@ -62,7 +62,7 @@ class HostLink:
     inside6: IPv6Address | None = None
 
 
-class NoRoom(Exception):
+class HostLinkError(Exception):
     """The link cannot be made; the text names the address, route or link of the host that conflicts."""
 
 
@@ -86,22 +86,22 @@ def ranges(network: ClusterNetwork) -> Iterator[tuple[str, Network]]:
 
 
 def join(cluster: str, network: ClusterNetwork, view: HostView) -> HostLink:
-    """Plans the link. Raises NoRoom."""
+    """Plans the link. Raises HostLinkError."""
     name = link_name(cluster)
     if name in view.links.values():
-        raise NoRoom(f"this machine has a link {name} already: use another --name")
+        raise HostLinkError(f"this machine has a link {name} already: use another --name")
     for whose, block in ranges(network):
         if thing := _in_the_way(block, view):
-            raise NoRoom(f"{whose} range {block} overlaps {thing}")
+            raise HostLinkError(f"{whose} range {block} overlaps {thing}")
     pair = next((block for pool in _POOLS for block in _pairs(pool) if not _in_the_way(block, view)), None)
     if pair is None:
         names = " and ".join(map(str, _POOLS))
-        raise NoRoom(f"no two addresses are free for the link itself: this machine uses all of {names}")
+        raise HostLinkError(f"no two addresses are free for the link itself: this machine uses all of {names}")
     if network.six is None:
         return HostLink(name, cluster, pair[1], pair[0])
     pair6 = next((block for block in _pairs6(_POOL6) if not _in_the_way(block, view)), None)
     if pair6 is None:
-        raise NoRoom(f"no two addresses are free for the link itself: this machine uses all of {_POOL6}")
+        raise HostLinkError(f"no two addresses are free for the link itself: this machine uses all of {_POOL6}")
     return HostLink(name, cluster, pair[1], pair[0], pair6[1], pair6[0])
 
 
@@ -117,7 +117,7 @@ def _pairs6(pool: IPv6Network) -> Iterator[IPv6Network]:
 
 def _in_the_way(block: Network, view: HostView) -> str:
     """Describes the part of the host's network that overlaps the range; empty if there is no overlap."""
-    for held in view.held:
+    for held in view.addresses:
         if held.network.version == block.version and _overlap(held.network, block):
             return f"address {held.address}/{held.network.prefixlen} of this machine's {_link(held.link, view)}"
     for route in view.routes:
@@ -138,7 +138,7 @@ def _link(index: int, view: HostView) -> str:
     return f"{name}, of another cluster with --host-routes" if name.startswith(_PREFIX) else name
 
 
-def outside(link: HostLink, network: ClusterNetwork, index: int) -> list[Message]:
+def host_messages(link: HostLink, network: ClusterNetwork, index: int) -> list[Message]:
     """Returns the messages for the host's namespace, after the link has been made (`index` is its index there)."""
     messages = [
         _describe(index, f"Fairlead cluster {link.cluster}"),
@@ -153,7 +153,7 @@ def outside(link: HostLink, network: ClusterNetwork, index: int) -> list[Message
     return messages
 
 
-def inside(link: HostLink, index: int) -> list[Message]:
+def fabric_messages(link: HostLink, index: int) -> list[Message]:
     """Returns the messages for the namespace of the fabric."""
     messages = [
         add_address(index, IPv4Interface((link.inside, 31))),

@@ -11,16 +11,16 @@ from fairlead.net import linux
 from fairlead.net.hostlink import plan
 from fairlead.net.hostlink.plan import HostLink, HostView
 from fairlead.net.model import ClusterNetwork
-from fairlead.net.netlink.dump import GET_ADDRESSES, GET_ROUTES, parse_held, parse_route
+from fairlead.net.netlink.dump import GET_ADDRESSES, GET_ROUTES, parse_address, parse_route
 from fairlead.net.netlink.model import add_veth, delete_link
 from fairlead.net.netlink.run import Netlink
 
 
-def look() -> HostView:
+def read_host() -> HostView:
     """Reads the network namespace of the caller. Raises OSError."""
     with Netlink() as netlink:
         routes = [route for raw in netlink.dump(GET_ROUTES) if (route := parse_route(*raw))]
-        held = [address for raw in netlink.dump(GET_ADDRESSES) if (address := parse_held(*raw))]
+        held = [address for raw in netlink.dump(GET_ADDRESSES) if (address := parse_address(*raw))]
     return HostView(routes, held, dict(socket.if_nameindex()))
 
 
@@ -35,7 +35,7 @@ def attach(link: HostLink, network: ClusterNetwork, pid: int) -> None:
             netlink.run([pair])
             try:
                 _accept_nothing_new(link.name)
-                netlink.run(plan.outside(link, network, socket.if_nametoindex(link.name)))
+                netlink.run(plan.host_messages(link, network, socket.if_nametoindex(link.name)))
             except OSError:
                 _remove(netlink, link.name)
                 raise
@@ -46,7 +46,7 @@ def attach(link: HostLink, network: ClusterNetwork, pid: int) -> None:
 def attach_inside(link: HostLink) -> None:
     """Configures the end in the namespace of the fabric, after `attach`."""
     with Netlink() as netlink:
-        netlink.run(plan.inside(link, socket.if_nametoindex(plan.INSIDE_NAME)))
+        netlink.run(plan.fabric_messages(link, socket.if_nametoindex(plan.INSIDE_NAME)))
 
 
 def detach(link: HostLink) -> None:

@@ -19,7 +19,7 @@ class HostPortRules:
         self._made: dict[str, tuple[PortMapping, ...]] = {}
 
     def start(self, mappings: Iterable[PortMapping]) -> None:
-        """Replaces the table of an earlier process. Raises KernelRefused."""
+        """Replaces the table of an earlier process. Raises KernelError."""
         wanted = _by_family(mappings)
         if any(wanted.values()):
             self.apply(mappings)
@@ -27,7 +27,7 @@ class HostPortRules:
             self._remove_leftovers()
 
     def apply(self, mappings: Iterable[PortMapping]) -> None:
-        """Applies the mappings. Raises KernelRefused, after which the earlier rules still apply."""
+        """Applies the mappings. Raises KernelError, after which the earlier rules still apply."""
         for family, wanted in _by_family(mappings).items():
             before = self._made.get(family, ())
             if wanted != before:

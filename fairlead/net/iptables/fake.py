@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fairlead.net.iptables.model import BUILT_IN, Edit, Refused, Restore, Saved, target
+from fairlead.net.iptables.model import BUILT_IN, Edit, IptablesError, Restore, Saved, target
 
 HOOKS: Mapping[str, tuple[str, ...]] = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
@@ -32,7 +32,7 @@ class FakeIptables:
         """Every restore that was refused because of its content."""
         self.calls = 0
         """The number of programs started to change tables."""
-        self.failures: list[Refused] = []
+        self.failures: list[IptablesError] = []
         """Errors that the next calls of `restore` raise, in this order."""
         self.refuse_after: int | None = None
         """The number of restores in each call that succeed before one is refused."""
@@ -49,14 +49,14 @@ class FakeIptables:
             raise self.failures.pop(0)
         for done, restore in enumerate(restores):
             if done == self.refuse_after:
-                raise Refused("iptables-restore: line 1 failed")
+                raise IptablesError("iptables-restore: line 1 failed")
             chains = {name: list(rules) for name, rules in self.table(restore.table).items()}
             for number, edit in enumerate(restore.edits, 2):
                 try:
                     _carry_out(edit, chains)
-                except Refused as e:
+                except IptablesError as e:
                     self.refused.append(restore)
-                    raise Refused(f"iptables-restore: line {number} failed: {e}") from None
+                    raise IptablesError(f"iptables-restore: line {number} failed: {e}") from None
             self.tables[restore.table] = chains
             self.log.append(restore)
 
@@ -76,7 +76,7 @@ class FakeIptables:
 
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
         if chain not in self.table(table):
-            raise Refused(f"No chain/target/match by that name: {chain}")
+            raise IptablesError(f"No chain/target/match by that name: {chain}")
         return {rule: self.counted.get((table, chain, rule), 0) for rule in self.table(table)[chain]}
 
 
@@ -101,7 +101,7 @@ def _carry_out(edit: Edit, chains: Chains) -> None:
         del rules[at - 1]
     elif verb == "delete":
         if rule not in rules:
-            raise Refused("Bad rule (does a matching rule exist in that chain?)")
+            raise IptablesError("Bad rule (does a matching rule exist in that chain?)")
         rules.remove(rule)
     else:
         _remove(name, chains)
@@ -109,18 +109,18 @@ def _carry_out(edit: Edit, chains: Chains) -> None:
 
 def _known(name: str, chains: Chains) -> list[str]:
     if name not in chains:
-        raise Refused(f"No chain/target/match by that name: {name}")
+        raise IptablesError(f"No chain/target/match by that name: {name}")
     return chains[name]
 
 
 def _place(at: int, last: int) -> None:
     if not 1 <= at <= last:
-        raise Refused("Index of deletion too big")
+        raise IptablesError("Index of deletion too big")
 
 
 def _remove(name: str, chains: Chains) -> None:
     if name in BUILT_IN or chains[name]:
-        raise Refused(f"{name}: Directory not empty")
+        raise IptablesError(f"{name}: Directory not empty")
     if any(target(rule) == name for rules in chains.values() for rule in rules):
-        raise Refused(f"{name}: Device or resource busy")
+        raise IptablesError(f"{name}: Device or resource busy")
     del chains[name]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import chain as joined
 from typing import Literal, NamedTuple, Protocol
 
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 
 TABLES = ("filter", "nat", "mangle")
 BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
@@ -31,15 +31,15 @@ NFT_LIMIT = 200_000
 Verb = Literal["make", "append", "insert", "replace", "delete", "cut", "remove"]
 
 
-class Refused(KernelRefused):
+class IptablesError(KernelError):
     """The program or the kernel refused. Earlier restores in the same input may have been done."""
 
 
-class TooLarge(Refused):
+class TooLarge(IptablesError):
     """The change is larger than one transaction may be."""
 
 
-class Unavailable(Refused):
+class Unavailable(IptablesError):
     """The program is missing, or the kernel lacks a feature. The text names the cure."""
 
 
@@ -114,7 +114,7 @@ def make(chain: Chain) -> list[Block]:
 
 
 def change(old: Chain, new: Chain) -> list[Block]:
-    """Turns a chain in use into another one. Each block leaves the chain complete."""
+    """TransactionCount a chain in use into another one. Each block leaves the chain complete."""
     if old.parts == new.parts:
         return []
     if len(new) <= _SMALL or len(old.parts) != len(new.parts):
@@ -226,7 +226,7 @@ def target(rule: str) -> str:
 
 
 class Iptables(Protocol):
-    """The rules of one family in one network namespace. All methods raise Refused."""
+    """The rules of one family in one network namespace. All methods raise IptablesError."""
 
     @property
     def limit(self) -> int | None:

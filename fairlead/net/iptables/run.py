@@ -28,7 +28,7 @@ from fairlead.net import linux
 from fairlead.net.iptables.model import (
     NFT_LIMIT,
     TABLES,
-    Refused,
+    IptablesError,
     Restore,
     Saved,
     TooLarge,
@@ -36,7 +36,7 @@ from fairlead.net.iptables.model import (
     parse_counts,
     parse_save,
 )
-from fairlead.net.nft.batch import Batches
+from fairlead.net.nft.batch import NftSocket
 
 _WAIT_S = 5
 """Seconds to wait for the lock if another process holds it."""
@@ -62,7 +62,7 @@ def find(program: str) -> str:
 
 
 @dataclass
-class Turns:
+class TransactionCount:
     """The number of transactions made by all objects that share this value: those of one network namespace, of either
     family."""
 
@@ -76,16 +76,16 @@ class IptablesKernel:
     the `legacy` programs; empty chooses the machine's `iptables`. The constructor raises Unavailable.
     """
 
-    def __init__(self, family: str = "ip", *, kind: str = "", turns: Turns | None = None) -> None:
+    def __init__(self, family: str = "ip", *, kind: str = "", transactions: TransactionCount | None = None) -> None:
         self._family = family
         name = f"{family}tables{f'-{kind}' if kind else ''}"
         self._programs = {"change": find(name), "restore": find(f"{name}-restore"), "save": find(f"{name}-save")}
         self._netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._nft = "nf_tables" in _version(self._programs["restore"])
-        self._batches = Batches() if self._nft else None
+        self._nft_socket = NftSocket() if self._nft else None
         self._own_lock = -1 if self._nft or _shares_lock() else os.memfd_create("xtables.lock")
         self._limit = NFT_LIMIT
-        self._turns = turns or Turns()
+        self._transactions = transactions or TransactionCount()
 
     @property
     def limit(self) -> int | None:
@@ -100,7 +100,7 @@ class IptablesKernel:
             # The kernel has a smaller send buffer: send less at a time from now on.
             self._limit = max(self._limit // 2, _LEAST)
             raise
-        self._turns.own += len(restores)
+        self._transactions.own += len(restores)
 
     async def save(self) -> Mapping[str, Saved]:
         if not self._used():
@@ -118,8 +118,8 @@ class IptablesKernel:
             return True
 
     def _has_tables(self) -> bool:
-        if self._batches is not None:
-            return not self._batches.tables(self._family).isdisjoint(TABLES)
+        if self._nft_socket is not None:
+            return not self._nft_socket.tables(self._family).isdisjoint(TABLES)
         return bool(Path(_LEGACY_TABLES.format(self._family)).read_text())
 
     def _is_free(self) -> bool:
@@ -152,11 +152,11 @@ class IptablesKernel:
         return parse_counts(self._run(command))
 
     def foreign(self) -> int | None:
-        return None if self._batches is None else self._batches.generation() - self._turns.own
+        return None if self._nft_socket is None else self._nft_socket.generation() - self._transactions.own
 
     def close(self) -> None:
-        if self._batches is not None:
-            self._batches.close()
+        if self._nft_socket is not None:
+            self._nft_socket.close()
         for fd in (self._netns, self._own_lock):
             if fd >= 0:
                 os.close(fd)
@@ -180,7 +180,7 @@ class IptablesKernel:
                 if self._takes(door):
                     return self._start(command, text, (door.fileno(),))
                 time.sleep(_TRY_S)
-        raise Refused(f"another {self._family}tables program does not end")
+        raise IptablesError(f"another {self._family}tables program does not end")
 
     def _start(self, command: Sequence[str], text: str, held: Sequence[int]) -> subprocess.CompletedProcess[bytes]:
         kept = [*held, *([self._own_lock] if self._own_lock >= 0 else [])]
@@ -210,7 +210,7 @@ def _may_write(path: str) -> bool:
     return os.access(os.path.dirname(path), os.W_OK)
 
 
-def _error(program: str, text: str) -> Refused:
+def _error(program: str, text: str) -> IptablesError:
     said = " ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Try `"))
     if "Message too long" in said:
         return TooLarge(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")
@@ -218,4 +218,4 @@ def _error(program: str, text: str) -> Refused:
         return Unavailable(
             f"{os.path.basename(program)}: {said[:_ERROR_TEXT]} (load the module ip_tables or nf_tables)"
         )
-    return Refused(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")
+    return IptablesError(f"{os.path.basename(program)}: {said[:_ERROR_TEXT]}")

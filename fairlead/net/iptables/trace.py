@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from fairlead.net.iptables.fake import FakeIptables
-from fairlead.net.trace import Fate, Matched, State, Way
+from fairlead.net.trace import Fate, Matched, PacketTracer, State
 
 _HOOKS = {
     "prerouting": ("mangle", "nat"),
@@ -38,7 +38,7 @@ class Option:
     negated: bool = False
 
 
-class Tracer(Way):
+class Tracer(PacketTracer):
     """The tracer. `local` are the node's own addresses. `recent` holds clients by list, as the module of that name
     does."""
 

@@ -31,7 +31,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LinkAddress:
     """An address of a link, with the range that is reached on that link."""
 
     network: Network
@@ -93,7 +93,7 @@ def parse_route(kind: int, body: bytes) -> Route | None:
     return Route(_network(destination, prefix), int.from_bytes(found.get(_RTA_OIF, b""), "little"))
 
 
-def parse_held(kind: int, body: bytes) -> Held | None:
+def parse_address(kind: int, body: bytes) -> LinkAddress | None:
     if kind != _NEWADDR:
         return None
     family, prefix, link = struct.unpack_from("=BB2xI", body)
@@ -103,7 +103,7 @@ def parse_held(kind: int, body: bytes) -> Held | None:
         return None
     network = _network(peer, prefix)
     own = found.get(_IFA_LOCAL, peer)
-    return Held(network, IPv4Address(own) if family == 2 else IPv6Address(own), link)
+    return LinkAddress(network, IPv4Address(own) if family == 2 else IPv6Address(own), link)
 
 
 def _network(packed: bytes, prefix: int) -> Network:

@@ -17,7 +17,7 @@ _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _BATCH = 64
 """The number of messages in a send: the kernel queues every answer before send returns, and the receive buffer holds
 some 200."""
-_LOOKS, _LOOK_EVERY_S = 200, 0.001
+_TRIES, _TRY_EVERY_S = 200, 0.001
 
 
 class Netlink:
@@ -80,12 +80,12 @@ class Netlink:
         return self._wait(partial(request_route, address, link), is_local)
 
     def _wait(self, question: Callable[[int], bytes], good: Callable[[int, bytes], bool]) -> bool:
-        for _ in range(_LOOKS):
+        for _ in range(_TRIES):
             self._seq += 1
             self._socket.send(question(self._seq))
             if any(good(*answer) for answer in messages(self._socket.recv(1 << 16))):
                 return True
-            sleep(_LOOK_EVERY_S)
+            sleep(_TRY_EVERY_S)
         return False
 
     def close(self) -> None:

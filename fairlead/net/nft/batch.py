@@ -39,7 +39,7 @@ _KINDS: dict[int, type[NftError]] = {
 }
 
 
-class Batches:
+class NftSocket:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
         self._socket.bind((0, 0))

@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import Literal, Protocol
 
 from fairlead.net.conntrack.model import FlowTable
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 
 MAX_CHANGES = 4000
 """The most elements of a transaction. Inside a user namespace libnftables cannot raise its send buffer above
@@ -43,7 +43,7 @@ _ORDER: Mapping[Role, tuple[int, int]] = {"data": (1, 3), "entry": (2, 2), "rang
 PHASES = 4
 
 
-class NftError(KernelRefused):
+class NftError(KernelError):
     """The kernel or the library refused; nothing of the transaction was done."""
 
 
@@ -257,7 +257,7 @@ class Snapshot:
 
 class Nft(FlowTable, Protocol):
     """The kernel's tables, and the flows that they translated, in one network namespace. All methods raise NftError;
-    those for flows raise KernelRefused."""
+    those for flows raise KernelError."""
 
     def run(self, transaction: Transaction) -> None: ...
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.conntrack.run import Conntrack
-from fairlead.net.nft.batch import Batches
+from fairlead.net.nft.batch import NftSocket
 from fairlead.net.nft.model import (
     KERNEL_LIMIT,
     Busy,
@@ -74,7 +74,7 @@ class NftKernel:
             self._conntrack = Conntrack()
         except OSError as e:
             raise Unavailable(f"the kernel has no netfilter netlink ({e.strerror}): load the module nf_tables") from e
-        self._batches = Batches()
+        self._nft_socket = NftSocket()
         self._own = 0
         """The number of transactions made through this object."""
         self._context = self._lib.nft_ctx_new(0)
@@ -88,7 +88,7 @@ class NftKernel:
         if len(transaction.changes) > KERNEL_LIMIT:
             raise TooLarge(f"{len(transaction.changes)} elements in one transaction")
         if packable(transaction):
-            self._batches.run(transaction)
+            self._nft_socket.run(transaction)
         else:
             self.run_text(transaction.render())
         self._own += 1
@@ -109,16 +109,16 @@ class NftKernel:
         return True
 
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
-        return self._batches.rules(table, family)
+        return self._nft_socket.rules(table, family)
 
     def generation(self) -> int:
-        return self._batches.generation()
+        return self._nft_socket.generation()
 
     def foreign(self) -> int:
-        return self._batches.generation() - self._own
+        return self._nft_socket.generation() - self._own
 
     def counters(self, table: str, family: str = "ip") -> dict[str, int]:
-        return self._batches.counters(table, family)
+        return self._nft_socket.counters(table, family)
 
     def flows(self, family: str = "ip") -> list[Flow]:
         return self._conntrack.flows(family)
@@ -140,7 +140,7 @@ class NftKernel:
 
     def close(self) -> None:
         self._conntrack.close()
-        self._batches.close()
+        self._nft_socket.close()
         context, self._context = self._context, None
         if context:
             self._lib.nft_ctx_free(context)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from fairlead.net.nft.fake import FakeTable
 from fairlead.net.nft.model import Chain
-from fairlead.net.trace import Matched, Packet, State, Way
+from fairlead.net.trace import Matched, Packet, PacketTracer, State
 
 Step = Literal["next", "no match", "done"]
 
@@ -24,7 +24,7 @@ _KEY = rf"({_FIELD}(?: \. {_FIELD})*)"
 _PRIORITY = {"dstnat": -100, "filter": 0, "srcnat": 100}
 
 
-class Tracer(Way):
+class Tracer(PacketTracer):
     """The tracer. `local` are the node's own addresses. Affinity entries that the rules make stay in the table."""
 
     def __init__(self, table: FakeTable, *, local: Iterable[str], rng: random.Random) -> None:

@@ -12,7 +12,7 @@ import contextlib
 from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.node.draining.model import Applied, Ask
-from fairlead.node.draining.plan import asked_at, routed
+from fairlead.node.draining.plan import agent_address, routed
 from fairlead.runtime.informer import Informer, InformerSet
 from fairlead.runtime.revisions import revision_of
 
@@ -111,7 +111,7 @@ class Draining:
         self._changed.set()
 
     def _node_changed(self, key: str, _: Node | None, new: Node | None) -> None:
-        address = asked_at(new) if new is not None and key != self._name else ""
+        address = agent_address(new) if new is not None and key != self._name else ""
         if not address:
             self._peers.pop(key, None)
         elif key not in self._peers or self._peers[key].address != address:

@@ -28,7 +28,7 @@ def routed(piece: EndpointSlice, node_name: str) -> frozenset[str]:
     )
 
 
-def asked_at(node: Node) -> str:
+def agent_address(node: Node) -> str:
     """Returns the address and port of the node's agent; empty for a node that is not ready: a stopped agent applies
     nothing."""
     ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "")

@@ -44,18 +44,18 @@ class HostPorts:
             self._mappings[pod.metadata.uid] = tuple(mappings_of(pod, ips))
 
     def start(self) -> None:
-        """Writes the rules of resumed pods to the kernel, and no others. Raises KernelRefused."""
+        """Writes the rules of resumed pods to the kernel, and no others. Raises KernelError."""
         self._rules.start(self._all())
 
     def publish(self, pod: Pod, ips: Sequence[str]) -> None:
-        """Raises KernelRefused."""
+        """Raises KernelError."""
         mappings = tuple(mappings_of(pod, ips))
         if mappings:
             self._mappings[pod.metadata.uid] = mappings
             self._rules.apply(self._all())
 
     def release(self, uid: str) -> None:
-        """Raises KernelRefused."""
+        """Raises KernelError."""
         self._reserved.pop(uid, None)
         if self._mappings.pop(uid, None):
             self._rules.apply(self._all())

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.log import Log
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.net.model import host_interface
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.nodestatus.ipam import Addresses
@@ -54,7 +54,7 @@ class PodSandboxes:
         """Puts the host ports of the resumed sandboxes into the kernel, and no others."""
         try:
             self._host_ports.start()
-        except KernelRefused as error:
+        except KernelError as error:
             self._log.error("host ports are not in the kernel", error=error)
 
     def reserve_ports(self, pod: Pod) -> None:
@@ -69,7 +69,7 @@ class PodSandboxes:
         return tuple(map(str, self._addresses.allocate(preferred)))
 
     async def make(self, pod: Pod, ips: Sequence[str], hostname: str) -> None:
-        """Raises ZygoteError, OSError, KernelRefused; `remove` then clears away what there is of it."""
+        """Raises ZygoteError, OSError, KernelError; `remove` then clears away what there is of it."""
         meta, host = pod.metadata, pod.spec.hostNetwork
         record = SandboxRecord(namespace=meta.namespace, name=meta.name, ips=tuple(ips))
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
@@ -105,7 +105,7 @@ class PodSandboxes:
     def release_ports(self, pod: Pod) -> None:
         try:
             self._host_ports.release(pod.metadata.uid)
-        except KernelRefused as error:
+        except KernelError as error:
             self._log.warn("host ports not removed", pod=pod.metadata.uid, error=error)
 
     async def remove_orphan(self, sandbox: Sandbox) -> None:

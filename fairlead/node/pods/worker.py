@@ -16,7 +16,7 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.base.keys import key_of
 from fairlead.machinery.status import StatusError
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.node.nodestatus.ipam import NoAddress
 from fairlead.node.pods import plan, recovery
 from fairlead.node.pods.dependencies import Dependencies
@@ -167,7 +167,7 @@ class PodWorker:
             self._retry("FailedMount", str(error))
         except (ConnectionError, StatusError) as error:
             self._retry("", str(error))
-        except (ZygoteError, OSError, NoAddress, NameProblem, KernelRefused) as error:
+        except (ZygoteError, OSError, NoAddress, NameProblem, KernelError) as error:
             await self._remove_sandbox()
             self._retry("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:

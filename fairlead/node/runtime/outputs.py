@@ -42,7 +42,7 @@ class Outputs:
         if fd < 0:
             return
         with socket.socket(fileno=os.dup(fd)) as console:
-            masters = wire.take_fds(console)
+            masters = wire.receive_fds(console)
         self._poller.close(fd)
         for master in masters:
             self._collect_one(container, master, "stdout")

@@ -94,7 +94,7 @@ def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
     return data, fds
 
 
-def take_fds(sock: socket.socket) -> list[int]:
+def receive_fds(sock: socket.socket) -> list[int]:
     """Returns the descriptors (close-on-exec) of a packet and ignores its text; empty at the stream's end."""
     _, extra, _, _ = sock.recvmsg(16, socket.CMSG_SPACE(4 * _MAX_FDS), socket.MSG_CMSG_CLOEXEC)
     return _descriptors(extra)

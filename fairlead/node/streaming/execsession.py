@@ -117,7 +117,7 @@ class ExecSession:
         with ours, theirs:
             await self._exec(request, [theirs.fileno()], size)
             theirs.close()
-            fds = wire.take_fds(ours)  # sent before exec, so it is there
+            fds = wire.receive_fds(ours)  # sent before exec, so it is there
         if not fds:
             raise ZygoteError("the terminal did not come")
         os.set_blocking(fds[0], False)

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fairlead.base.metrics import Family, Labels, Sample, counter
-from fairlead.net.errors import KernelRefused
-from fairlead.net.iptables.model import Block, Edit, Iptables, Refused, Restore, TooLarge, Unavailable, pack
+from fairlead.net.errors import KernelError
+from fairlead.net.iptables.model import Block, Edit, Iptables, IptablesError, Restore, TooLarge, Unavailable, pack
 from fairlead.proxy.iptables.incremental import Planner
 from fairlead.proxy.iptables.plan import View
 from fairlead.proxy.iptables.rules import FORWARD, INVALID, NODE_PORTS
@@ -68,7 +68,7 @@ class IptablesBackend:
         self._in_line = False
         try:
             outcome = await self._run(proposal)
-        except Refused:
+        except IptablesError:
             self._partial_failures += 1
             raise
         self._in_line = True
@@ -83,7 +83,7 @@ class IptablesBackend:
             outcome = await self._run(proposal)
         except Unavailable:
             raise
-        except Refused:
+        except IptablesError:
             # How far the programs came is not known.
             proposal = self._rules.resync(await self._tables.save())
             outcome = await self._salvage(proposal)
@@ -112,7 +112,7 @@ class IptablesBackend:
         yield counter(f"{name}_partial_restore_failures_total", text, self._partial_failures, labels)
         try:
             yield from self._packets(labels)
-        except Refused:
+        except IptablesError:
             return
 
     def _packets(self, labels: Labels) -> Iterator[Family]:
@@ -134,10 +134,10 @@ class IptablesBackend:
             raise refused
         return outcome.anything or deleted > 0
 
-    async def _delete(self, proposal: Proposal) -> tuple[int, KernelRefused | None]:
+    async def _delete(self, proposal: Proposal) -> tuple[int, KernelError | None]:
         """Deletes the chains that nothing of ours leads to. Returns how many, and why one was refused."""
         deleted = 0
-        last: KernelRefused | None = None
+        last: KernelError | None = None
         for table, names in proposal.unused:
 
             async def attempt(some: Sequence[str], table: str = table) -> None:
@@ -153,7 +153,7 @@ class IptablesBackend:
     async def _salvage(self, proposal: Proposal) -> Outcome:
         """Carries out all blocks but those that the kernel refuses alone."""
         made: list[Restore] = []
-        last: KernelRefused | None = None
+        last: KernelError | None = None
         given_up = False
         for table, blocks in proposal.blocks:
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fairlead.base.metrics import Family, Labels, counter
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.net.nft.model import Change, Nft, NftError, Transaction
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
@@ -117,7 +117,7 @@ class NftablesBackend:
     async def _run(self, transaction: Transaction) -> Outcome:
         """Carries out the parts up to the first that is refused."""
         made: list[Transaction] = []
-        refused: KernelRefused | None = None
+        refused: KernelError | None = None
         for part in transaction.split():
             if part.unused:
                 made += await self._delete(part)
@@ -184,7 +184,7 @@ class NftablesBackend:
         return _together(outcomes)._replace(refused=alone or next(iter(refused), None), given_up=given_up)
 
 
-def _outcome(made: Collection[Transaction], refused: KernelRefused | None) -> Outcome:
+def _outcome(made: Collection[Transaction], refused: KernelError | None) -> Outcome:
     changes = [change for part in made for change in part.changes]
     chains = {chain.name for part in made for chain in (*part.chains, *part.rewrite)}
     return Outcome(

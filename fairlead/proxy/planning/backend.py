@@ -18,7 +18,7 @@ checks, metrics, forgotten flows, waiting, coalescing and trying again. What eve
   what follows a refusal: the mirror is worth nothing then.
 - **Others' rules are never touched.** A backend's own are told by their names alone.
 - **Done, or told.** Where the kernel refuses a part of a change, `apply` and `resync` return what was done and the
-  refusal (`Outcome.refused`); they raise KernelRefused where nothing can be said of what was done. After `apply` the
+  refusal (`Outcome.refused`); they raise KernelError where nothing can be said of what was done. After `apply` the
   loop comes back with `resync`. A part that `resync` cannot carry out holds back no other part: the mirror is right,
   and the loop tries that part again later. What was planned stays planned; the loop may call `plan` again for the
   same Services.
@@ -42,7 +42,7 @@ from typing import NamedTuple, Protocol
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.metrics import Family, Labels
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.service.node import NodeView
 
 Address = tuple[str, int]
@@ -76,7 +76,7 @@ class Outcome(NamedTuple):
     """All was written anew."""
     frontends: frozenset[UdpFrontend] = frozenset()
     """Those behind which the endpoints are not what they were."""
-    refused: KernelRefused | None = None
+    refused: KernelError | None = None
     """Why a part was not done; what the other fields say was."""
     given_up: bool = False
     """So many parts were refused that the rest was not tried: the kernel's rules are not in line."""
@@ -117,12 +117,12 @@ class Backend(EndpointLookup, Protocol):
 
     async def apply(self) -> Outcome:
         """Makes the kernel follow what was planned since the last `apply` or `resync`, up to the first refusal. Raises
-        KernelRefused."""
+        KernelError."""
         ...
 
     async def resync(self) -> Outcome:
         """Reads what the kernel holds and makes it what it should be, but for the parts that the kernel refuses even
-        alone. Raises KernelRefused."""
+        alone. Raises KernelError."""
         ...
 
     async def tidy(self) -> None:
@@ -132,7 +132,7 @@ class Backend(EndpointLookup, Protocol):
         ...
 
     def touched(self) -> bool:
-        """Whether somebody else may have changed the rules since. Costs next to nothing. Raises KernelRefused."""
+        """Whether somebody else may have changed the rules since. Costs next to nothing. Raises KernelError."""
         ...
 
     def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterable[Family]:
@@ -140,5 +140,5 @@ class Backend(EndpointLookup, Protocol):
         ...
 
     async def cleanup(self) -> bool:
-        """Removes all of its rules; returns whether there were any. Raises KernelRefused."""
+        """Removes all of its rules; returns whether there were any. Raises KernelError."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ MOST = 16
 
 
 class Salvaged(NamedTuple):
-    refused: KernelRefused | None = None
+    refused: KernelError | None = None
     """Why the last one of the items that were left out was refused."""
     given_up: bool = False
     """Not all items were tried."""
@@ -24,14 +24,14 @@ async def salvage(items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable
     """Halves what is refused until only the items are left out that are refused alone.
 
     Keeps the order of the items. Gives up after `MOST` refusals of single items."""
-    last: KernelRefused | None = None
+    last: KernelError | None = None
     refused = 0
     ahead = [items] if items else []
     while ahead:
         some = ahead.pop()
         try:
             await attempt(some)
-        except KernelRefused as error:
+        except KernelError as error:
             if len(some) > 1:
                 half = len(some) // 2
                 ahead += [some[half:], some[:half]]

@@ -26,7 +26,7 @@ from fairlead.base.log import Log
 from fairlead.base.metrics import counter, render
 from fairlead.base.process import build_info, process_families
 from fairlead.base.tasks import run_all
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.proxy.server.health import (
     NOT_FOUND,
     Page,
@@ -205,7 +205,7 @@ class ProxyServer:
         text = f"Somebody else changed the proxy's rules on this node: {count} of them were put right"
         self.recorder.event(self._about_node(), "Warning", "ProxyRulesRepaired", text)
 
-    def _settings_refused(self, setup: Setup, error: KernelRefused) -> None:
+    def _settings_refused(self, setup: Setup, error: KernelError) -> None:
         mode = self.proxies[0].mode
         text = f"mode {setup.mode} cannot be put into force on this node, mode {mode} stays: {error}"
         self.recorder.event(self._about_node(), "Warning", "ProxyModeUnavailable", text)

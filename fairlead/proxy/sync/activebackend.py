@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 from fairlead.base.log import Log
 from fairlead.net.conntrack.model import FlowTable
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.net.family import IPV4
 from fairlead.proxy.planning.backend import Backend, Outcome
 from fairlead.proxy.planning.proxierconfig import ProxierConfig
 from fairlead.proxy.sync.setup import Setup
 
 Makers = Mapping[str, Callable[[ProxierConfig], Backend]]
-"""A new backend, by mode. They raise KernelRefused where the mode cannot be had here."""
-Refusal = Callable[[Setup, KernelRefused], object]
+"""A new backend, by mode. They raise KernelError where the mode cannot be had here."""
+Refusal = Callable[[Setup, KernelError], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ProxyContext:
     makers: Makers
     flows: FlowTable
     route_localnet: Callable[[bool], object]
-    """Has the kernel let packets between 127.0.0.0/8 and the network pass, or not. Raises KernelRefused."""
+    """Has the kernel let packets between 127.0.0.0/8 and the network pass, or not. Raises KernelError."""
 
 
 class ActiveBackend:
@@ -68,13 +68,13 @@ class ActiveBackend:
         for mode in (wanted.mode, *others):
             try:
                 self._backend = self._makers[mode](wanted.proxier)
-            except KernelRefused as error:
+            except KernelError as error:
                 self._refuse(wanted, error)
                 continue
             self.setup = wanted if mode == wanted.mode else replace(wanted, mode=mode)
             self._retire_others()
             return
-        raise KernelRefused("no mode of the proxy can be had here")
+        raise KernelError("no mode of the proxy can be had here")
 
     def is_due(self, wanted: Setup) -> bool:
         """Whether these settings are to be put into force now."""
@@ -106,7 +106,7 @@ class ActiveBackend:
                 raise outcome.refused
             if wanted.proxier.localhost:
                 self._route_localnet(True)
-        except KernelRefused as error:
+        except KernelError as error:
             self._refuse(wanted, error)
             if new is not None and wanted.mode != self.setup.mode:
                 self._stale.append(new)
@@ -119,7 +119,7 @@ class ActiveBackend:
         return outcome
 
     def settle(self) -> None:
-        """After the first rules, and after a repair: what belongs to them outside of them. Raises KernelRefused."""
+        """After the first rules, and after a repair: what belongs to them outside of them. Raises KernelError."""
         if self.setup.proxier.family is IPV4:
             self._route_localnet(self.setup.proxier.localhost)
 
@@ -130,7 +130,7 @@ class ActiveBackend:
             try:
                 if await backend.cleanup():
                     self._log.info("rules removed", mode=backend.mode)
-            except KernelRefused as error:
+            except KernelError as error:
                 self.cleanup_failures += 1
                 self._stale.append(backend)
                 self._log.warn("rules of another mode may be left", mode=backend.mode, error=error)
@@ -139,10 +139,10 @@ class ActiveBackend:
         """Whatever there may be of other modes is to go; what cannot be had here has left nothing either."""
         for mode, make in self._makers.items():
             if mode != self.setup.mode:
-                with contextlib.suppress(KernelRefused):
+                with contextlib.suppress(KernelError):
                     self._stale.append(make(self.setup.proxier))
 
-    def _refuse(self, wanted: Setup, error: KernelRefused) -> None:
+    def _refuse(self, wanted: Setup, error: KernelError) -> None:
         self._refused = wanted
         if self._told != wanted:
             self._told = wanted

@@ -25,7 +25,7 @@ from fairlead.base.bulk import uncollected
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.metrics import Family
-from fairlead.net.errors import KernelRefused
+from fairlead.net.errors import KernelError
 from fairlead.proxy.planning.backend import Backend, Outcome, Source, UdpFrontend
 from fairlead.proxy.planning.proxierconfig import ProxierConfig
 from fairlead.proxy.settings.config import ProxyConfig
@@ -147,7 +147,7 @@ class Proxy:
             try:
                 await self._activate()
                 await self._sync(dirty)
-            except KernelRefused as error:
+            except KernelError as error:
                 self.stats.failures += 1
                 self._whole = True
                 left = dirty
@@ -200,7 +200,7 @@ class Proxy:
         whole, pending = self._whole, self.metrics.begin()
         try:
             await self._apply(dirty, check=check)
-        except KernelRefused:
+        except KernelError:
             self.metrics.put_back(pending)
             raise
         if whole or check:
@@ -255,7 +255,7 @@ class Proxy:
         self._plan_retry(outcome.refused)
         return outcome
 
-    def _plan_retry(self, refused: KernelRefused | None) -> None:
+    def _plan_retry(self, refused: KernelError | None) -> None:
         """All that can be in line is; a part that was refused alone waits."""
         if refused is None:
             self._leftovers.reset()
@@ -299,7 +299,7 @@ class Proxy:
         try:
             flows = self._context.flows.flows(self._node.family.table)
             deleted = self._context.flows.delete_flows(list(stale_entries(flows, self._backend, ours, changed=changed)))
-        except KernelRefused as error:
+        except KernelError as error:
             self._log.warn("stale UDP flows may be left", error=error)
             return
         self.stats.entries_deleted += deleted

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from fairlead.net import linux
-from fairlead.net.errors import KernelRefused
-from fairlead.net.iptables.run import IptablesKernel, Turns
+from fairlead.net.errors import KernelError
+from fairlead.net.iptables.run import IptablesKernel, TransactionCount
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.model import Nft
 from fairlead.proxy.iptables.backend import IptablesBackend
@@ -26,8 +26,8 @@ def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
 
     `pods`: the ranges of all Pods, where they keep their addresses from node to node."""
     ranges = tuple(pods)
-    turns = Turns()
-    programs = cache(lambda family: IptablesKernel(family, turns=turns))
+    transactions = TransactionCount()
+    programs = cache(lambda family: IptablesKernel(family, transactions=transactions))
 
     def iptables(proxier: ProxierConfig) -> Backend:
         tables = programs(proxier.family.table)
@@ -42,11 +42,11 @@ def cluster_pods(network: ClusterNetwork) -> tuple[str, ...]:
 
 
 def route_localnet(on: bool) -> None:
-    """In the network namespace of the calling thread. Raises KernelRefused."""
+    """In the network namespace of the calling thread. Raises KernelError."""
     try:
         linux.put("/proc/sys/net/ipv4/conf/all/route_localnet", "1" if on else "0")
     except OSError as e:
-        raise KernelRefused(f"cannot set net.ipv4.conf.all.route_localnet: {e.strerror}") from e
+        raise KernelError(f"cannot set net.ipv4.conf.all.route_localnet: {e.strerror}") from e
 
 
 class Localnet:

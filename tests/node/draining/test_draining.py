@@ -18,7 +18,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.node.draining.loop import SILENT_S, Draining
-from fairlead.node.draining.plan import asked_at, routed
+from fairlead.node.draining.plan import agent_address, routed
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.wellknown import MANAGED_BY_LABEL
@@ -66,10 +66,10 @@ def test_a_pod_is_routed_as_long_as_a_slice_of_the_controllers_has_it_and_it_doe
 
 
 def test_ready_nodes_are_asked_at_their_address() -> None:
-    assert asked_at(node("node2")) == "172.30.0.12:10250"
-    assert asked_at(node("node2", address="fd00::12")) == "[fd00::12]:10250"
-    assert asked_at(node("node2", ready="Unknown")) == ""
-    assert asked_at(Node()) == ""
+    assert agent_address(node("node2")) == "172.30.0.12:10250"
+    assert agent_address(node("node2", address="fd00::12")) == "[fd00::12]:10250"
+    assert agent_address(node("node2", ready="Unknown")) == ""
+    assert agent_address(Node()) == ""
 
 
 @dataclass
