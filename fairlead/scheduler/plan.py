@@ -36,11 +36,15 @@ Tie = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
+    """The name of the node to bind the pod to."""
+
     node: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unschedulable:
+    """Upstream's message about the reasons of all nodes."""
+
     message: str
 
 
@@ -56,6 +60,7 @@ class _PodInfo:
 
 
 def choose(pod: Pod, snapshot: Snapshot, *, tie: Tie) -> Chosen | Unschedulable:
+    """Returns the node to use, or why none fits. If several nodes have the best rank, `tie` picks one."""
     if snapshot.nodes and (problem := claim_problem(pod, snapshot.claims)):
         return Unschedulable(_explain_for_all(problem, len(snapshot.nodes)))
     pod_info = _PodInfo(pod, requests_of(pod), host_ports(pod), group_of(pod), terms_of(pod, snapshot))

@@ -38,6 +38,7 @@ class Spread:
     self_match: int
 
     def skew_at(self, value: str) -> int:
+        """Returns the skew of the domain if the pod were placed in it."""
         return self.counts.get(value, 0) + self.self_match - self.least
 
 
@@ -74,6 +75,7 @@ class InterPodTerms:
         return ""
 
     def affinity_score(self, node_info: NodeInfo) -> int:
+        """Returns the sum of the weights of the preferred terms that the node meets."""
         return sum(weight for (key, value), weight in self.preferred.items() if node_info.labels.get(key) == value)
 
     def spread_score(self, node_info: NodeInfo) -> int:

@@ -22,6 +22,7 @@ def _amount(name: str, text: str) -> int:
 
 
 def amounts(resources: Mapping[str, object]) -> Amounts:
+    """Returns the quantities as numbers: thousandths if the resource is cpu, else units, rounded up."""
     return {name: _amount(name, str(value)) for name, value in resources.items()}
 
 

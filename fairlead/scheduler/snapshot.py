@@ -30,6 +30,8 @@ class Placed:
 
 @dataclass(slots=True)
 class NodeInfo:
+    """A node with its pods and the sums of their resources, ports and groups."""
+
     node: Node
     allocatable: Amounts | None
     pods: dict[str, Placed] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class NodeInfo:
 
 
 class Snapshot:
+    """Nodes, placed pods and namespaces. The scheduler changes it with each event."""
+
     def __init__(self) -> None:
         self.nodes: dict[str, NodeInfo] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
@@ -68,6 +72,7 @@ class Snapshot:
         self._placed: dict[str, Placed] = {}
 
     def put_node(self, node: Node) -> None:
+        """Adds or updates the node. If it is new, pods placed on it before are counted."""
         name = node.metadata.name
         node_info = self.nodes.get(name)
         if node_info is None:
@@ -102,6 +107,7 @@ class Snapshot:
                 node_info.drop(key)
 
     def node_of(self, key: str) -> str:
+        """Returns the name of the pod's node; empty if the pod is not placed."""
         placed = self._placed.get(key)
         return placed.node if placed else ""
 
