@@ -1,1 +1,1 @@
-"""The client side of the commands: talks to the API server like any client and renders what it answers."""
+"""The client side of the commands: sends requests to the API server and renders the answers."""

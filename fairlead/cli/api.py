@@ -1,7 +1,7 @@
 """A client for commands: one request after the other, on the standard library's HTTP client.
 
-Rejected: the asynchronous client of `runtime`. It costs 0.15 s to import, which a command that asks two questions
-should not. It knows no kinds; objects are JSON trees, and where they lie is read off discovery.
+Objects are JSON trees. The client finds the path of a kind by the server's discovery and contains no list of kinds.
+Rejected: the asynchronous client of `runtime`, whose import takes 0.15 s, too long for a command with two requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
 class ApiError(Exception):
-    """The server's answer where it is none of 2xx."""
+    """An answer of the server with a code outside of 2xx."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """Raises ApiError for what the server refuses and OSError where no server answers."""
+    """A connection to one API server. Raises ApiError if the server refuses, and OSError if it does not answer."""
 
     def __init__(self, port: int, *, pki: Path, timeout_s: float = 10.0) -> None:
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
@@ -49,7 +49,7 @@ class Api:
             raw = response.read()
         except http.client.HTTPException as e:
             self.close()
-            raise ConnectionError(f"the API server broke off: {e!r}") from e
+            raise ConnectionError(f"the API server closed the connection: {e!r}") from e
         except OSError:
             self.close()
             raise
@@ -62,7 +62,7 @@ class Api:
         return self.call("GET", path, accept=accept)
 
     def path_of(self, obj: Tree, namespace: str = "default") -> str:
-        """The collection that the object belongs to, by the server's discovery."""
+        """Returns the path of the object's collection, by the server's discovery."""
         api_version, kind = obj["apiVersion"], obj["kind"]
         prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         if api_version not in self._resources:

@@ -1,4 +1,4 @@
-"""Creates the objects of manifest files, and waits for what becomes of them."""
+"""Creates the objects of manifest files, and waits until a condition holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.cli.api import Api, ApiError, Tree
 
 
 def read_manifests(folder: Path) -> Iterator[Tree]:
-    """Every object of every YAML file, files in the order of their names."""
+    """Yields every object of every YAML file, files in the order of their names."""
     import yaml
 
     for path in sorted(folder.glob("*.yaml")):
@@ -23,12 +23,15 @@ def create(api: Api, obj: Tree) -> Tree:
     return found
 
 
-def wait_for(question: Callable[[], bool], *, clock: Clock, pause: Callable[[float], None], limit_s: float) -> bool:
-    """Asks until the answer is yes; False where that took too long. A server that is away is no answer."""
+def wait_for(condition: Callable[[], bool], *, clock: Clock, pause: Callable[[float], None], limit_s: float) -> bool:
+    """Returns True once `condition` holds, or False after `limit_s`.
+
+    Errors of the API server count as False: it may just be starting again.
+    """
     deadline = clock.monotonic() + limit_s
     while clock.monotonic() < deadline:
         try:
-            if question():
+            if condition():
                 return True
         except (ApiError, OSError):
             pass

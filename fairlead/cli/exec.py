@@ -17,7 +17,7 @@ class Outcome:
     stdout: bytes
     stderr: bytes
     failure: str
-    """What the server says about the end of the command; empty where it ended with 0."""
+    """The server's message about the end of the command; empty if the command ended with 0."""
 
 
 def exec_in_pod(port: int, *, pki: Path, pod: str, command: list[str], namespace: str = "default") -> Outcome:

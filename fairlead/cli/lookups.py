@@ -12,11 +12,12 @@ _CORE, _DISCOVERY = "/api/v1", "/apis/discovery.k8s.io/v1"
 
 
 def list_services(api: Api, namespace: str) -> Sequence[Tree]:
-    """Returns those of one namespace; of all if the name is empty. Likewise `list_slices`."""
+    """Returns the Services of one namespace, or of all namespaces if the name is empty."""
     return _list(api, _collection(_CORE, "services", namespace))
 
 
 def list_slices(api: Api, namespace: str) -> Sequence[Tree]:
+    """Returns the EndpointSlices of one namespace, or of all namespaces if the name is empty."""
     return _list(api, _collection(_DISCOVERY, "endpointslices", namespace))
 
 

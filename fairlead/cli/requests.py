@@ -1,4 +1,4 @@
-"""Sends HTTP requests one by one, each over a connection of its own, so that each is balanced anew."""
+"""Sends HTTP requests one by one, each over a new connection, so that each is balanced separately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TIMEOUT_S = 3.0
 
 
 def get(address: str, port: int) -> bytes:
-    """The whole answer. Raises OSError."""
+    """Returns the whole answer. Raises OSError."""
     with socket.create_connection((address, port), _TIMEOUT_S) as sock:
         sock.sendall(f"GET / HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
         parts = []
@@ -20,7 +20,10 @@ def get(address: str, port: int) -> bytes:
 
 
 def shell_script(address: str, port: int, count: int) -> str:
-    """The same for bash, which is on every Debian, where curl need not be. Prints the answers."""
+    """Returns a bash script that sends the requests and prints the answers.
+
+    Every Debian has bash; curl may be missing.
+    """
     return (
         f"for ((i = 0; i < {count}; i++)); do exec 3<>/dev/tcp/{address}/{port} || exit 1; "
         f"printf 'GET / HTTP/1.0\\r\\nHost: {address}\\r\\n\\r\\n' >&3; "
@@ -29,7 +32,7 @@ def shell_script(address: str, port: int, count: int) -> str:
 
 
 def count_by_name(answers: Iterable[bytes], names: Sequence[str]) -> Counter[str]:
-    """How many answers name each Pod; those that name none count as `?`."""
+    """Returns how many answers contain each name; answers without a name count as `?`."""
     counts: Counter[str] = Counter(dict.fromkeys(names, 0))
     encoded = [(name, name.encode()) for name in names]
     for answer in answers:

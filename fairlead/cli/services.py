@@ -1,8 +1,8 @@
-"""Where the user's own machine reaches the cluster's Services, read off the API's trees.
+"""The URLs at which the user's machine reaches the Services of a cluster, computed from the API's trees.
 
-The relay notes on each Service under which URLs the host has it (an annotation, one entry a port); whether somebody
-serves behind it is read off the slices. Where the host has routes into the cluster (`routed`), a Service is reached at
-its own address, and Services that have only a cluster IP are reached too.
+The relay writes the URLs of a Service on the host into an annotation, one entry for each port. The slices tell if a
+port has endpoints. If the host has routes into the cluster (`routed`), the host reaches a Service at the Service's
+address, and it also reaches Services that have only a cluster IP.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 
 Tree = dict[str, Any]
 Networks = Sequence[IPv4Network | IPv6Network]
-"""Those that the host has routes to."""
+"""Networks to which the host has routes."""
 
 PUBLISHED = ("LoadBalancer", "NodePort")
 
 
 class NotFound(Exception):
-    """The text says what there is instead."""
+    """A port that the Service does not have. The text names the ports that it has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One port of a Service, as the host sees it."""
+class PublishedPort:
+    """One port of a Service, as the host reaches it."""
 
     namespace: str
     name: str
     type: str
     port: str
-    """As `80/TCP`."""
+    """Number and protocol, such as `80/TCP`."""
     port_name: str
     address: str
-    """Inside the cluster."""
+    """Address and port inside the cluster."""
     url: str
-    """Empty where the host does not reach it; `trouble` says why."""
+    """Empty if the host does not reach the port; then `trouble` has the reason."""
     trouble: str = ""
 
 
-def doors(services: Iterable[Tree], slices: Iterable[Tree], *, routed: Networks = ()) -> list[Door]:
-    """Of every Service that is published, in order of namespace and name."""
+def published_ports(services: Iterable[Tree], slices: Iterable[Tree], *, routed: Networks = ()) -> list[PublishedPort]:
+    """Returns the ports of every published Service, in order of namespace and name."""
     of_service = _by_service(slices)
     found = []
     for service in sorted(services, key=lambda s: (s["metadata"]["namespace"], s["metadata"]["name"])):
         if is_published(service, routed=routed):
             meta = service["metadata"]
-            found += _doors_of(service, of_service.get((meta["namespace"], meta["name"]), ()), routed=routed)
+            found += _ports_of(service, of_service.get((meta["namespace"], meta["name"]), ()), routed=routed)
     return found
 
 
@@ -62,32 +62,35 @@ def is_published(service: Tree, *, routed: Networks) -> bool:
     )
 
 
-def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: Networks = ()) -> Door:
-    """The door to open: the port asked for by number or name, else the first that speaks HTTP, else the first."""
-    found = doors([service], slices, routed=routed)
+def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: Networks = ()) -> PublishedPort:
+    """Returns the port with this number or name; if `port` is empty, the first HTTP port, or else the first port.
+
+    Raises NotFound if the Service has no such port.
+    """
+    found = published_ports([service], slices, routed=routed)
     if port:
-        found = [door for door in found if port in (door.port_name, door.port, door.port.partition("/")[0])]
+        found = [one for one in found if port in (one.port_name, one.port, one.port.partition("/")[0])]
         if not found:
             ports = ", ".join(str(p["port"]) + (f" ({p['name']})" if p.get("name") else "") for p in _ports(service))
             raise NotFound(f'service "{service["metadata"]["name"]}" has no port {port}: it has {ports}')
     if not found:
         raise NotFound(f'service "{service["metadata"]["name"]}" has no ports')
-    return min(found, key=lambda door: not door.url.startswith("http"))
+    return min(found, key=lambda one: not one.url.startswith("http"))
 
 
-def browsable(door: Door) -> str:
-    """What a browser would be given: of plain TCP it is not known what is spoken."""
-    return "http" + door.url.removeprefix("tcp") if door.url.startswith("tcp://") else door.url
+def browsable(url: str) -> str:
+    """Returns the URL for a browser: `tcp` becomes `http`, because the protocol over plain TCP is unknown."""
+    return "http" + url.removeprefix("tcp") if url.startswith("tcp://") else url
 
 
-def rows(found: Iterable[Door]) -> list[list[str]]:
+def rows(found: Iterable[PublishedPort]) -> list[list[str]]:
     return [[d.namespace, d.name, d.type, d.port, d.address or "-", d.url or f"({d.trouble})"] for d in found]
 
 
 COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
 
 
-def _doors_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> list[Door]:
+def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> list[PublishedPort]:
     meta, spec = service["metadata"], service["spec"]
     urls = _urls(meta.get("annotations", {}).get(HOST_URLS_ANNOTATION, ""))
     address = _address(service)
@@ -99,7 +102,7 @@ def _doors_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
             url = _own_url(port, address)
         trouble = _trouble(service, key, serves=_is_served(port, slices), address=address, noted=bool(url))
         found.append(
-            Door(
+            PublishedPort(
                 namespace=meta["namespace"],
                 name=meta["name"],
                 type=spec["type"],
@@ -120,8 +123,8 @@ def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool
     if not serves:
         return "no Pod is ready"
     if key.endswith("/SCTP") and not noted:
-        return "SCTP is not brought to the host"
-    return "" if noted else f"not on the host, or not yet: kubectl describe svc {name}"
+        return "SCTP is not forwarded to the host"
+    return "" if noted else f"not (yet) open on the host: kubectl describe svc {name}"
 
 
 def _address(service: Tree) -> str:
@@ -134,7 +137,7 @@ def _address(service: Tree) -> str:
 def _is_routed(address: str, routed: Networks) -> bool:
     try:
         return any(ip_address(address) in network for network in routed)
-    except ValueError:  # none, or a name
+    except ValueError:  # empty, or a host name
         return False
 
 

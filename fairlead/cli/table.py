@@ -9,7 +9,7 @@ _GAP = 3
 
 
 def render(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell and three blanks; no blanks at the end of a line."""
+    """Returns the lines with columns as wide as their widest cell and three spaces; lines end without spaces."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(cell) for cell in column) + _GAP for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -18,7 +18,7 @@ def render(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def render_table(table: dict[str, Any], *, wide: bool = False) -> str:
-    """A `meta.k8s.io/v1` Table. Columns of a priority above 0 are for the wide form."""
+    """Renders a `meta.k8s.io/v1` Table. Columns of a priority above 0 are shown only if `wide`."""
     columns = [(i, c) for i, c in enumerate(table["columnDefinitions"]) if wide or not c.get("priority")]
     header = [c["name"].upper() for _, c in columns]
     rows = [[_cell(row["cells"][i]) for i, _ in columns] for row in table.get("rows") or []]

@@ -1,5 +1,5 @@
-"""Wiring: the command line, the processes of a cluster, and which real clock, dice and backends each one gets.
+"""Wiring: the command line, the processes of a cluster, and the real clock, random numbers and backends of each one.
 
-The only folder that picks implementations. Its modules import lazily: the supervisor stays small for as long as the
-cluster lives, and the time from command to cluster is a product goal.
+Only this folder picks implementations. Modules here import lazily: the supervisor stays small for as long as the
+cluster runs, and the time from command to cluster is a product goal.
 """

@@ -1,12 +1,12 @@
-"""How a command fails: one line for the user and an exit code; never a traceback."""
+"""Errors of commands: one line for the user and an exit code, never a traceback."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """What went wrong and how to cure it, in one line. Exit code 1: it could not be done; 2: wrong use.
+    """One line with the problem and the remedy. Exit code 1: the command failed; 2: wrong use.
 
-    `evidence` says that the cluster's folder holds logs that tell more, so that it is not cleared away.
+    `evidence`: the logs in the cluster's folder have details, so the folder is not deleted.
     """
 
     def __init__(self, message: str, code: int = 1, *, evidence: bool = False) -> None:

@@ -1,6 +1,6 @@
 """The command line: builds the parser and runs the command. `commands` declares the commands.
 
-Only the module of the command that was called is imported: `fairlead --help` needs next to nothing.
+Only the module of the called command is imported, so `fairlead --help` is fast.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _module(command: Command) -> Any:
 
 
 def build_parser(called: str | None = None) -> argparse.ArgumentParser:
-    """Returns the parser with the flags of the command that was called, or of all commands if None."""
+    """Returns the parser with the flags of the called command, or of all commands if `called` is None."""
     parser = _Parser(
         prog="fairlead", description=_ABOUT, epilog=_AFTER, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,7 +55,7 @@ def build_parser(called: str | None = None) -> argparse.ArgumentParser:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the arguments; `argv` is what follows `--`, untouched."""
+    """Returns the arguments. Words after `--` are in `argv`, unchanged."""
     head, tail = list(argv), []
     if "--" in head:
         cut = head.index("--")
@@ -74,7 +74,7 @@ def _named(name: str) -> Command:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code. 0: done, 1: could not be done, 2: wrong use."""
+    """Runs one command and returns its exit code: 0 for success, 1 for failure, 2 for wrong use."""
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         command = _named(args.command)

@@ -1,4 +1,4 @@
-"""How this program is typed, for the lines that tell what to type next."""
+"""The name under which the shell finds this program, for messages that show a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shutil import which
 
 
 def program() -> str:
-    """`fairlead` where that is what the shell finds; else the way it was called."""
+    """Returns `fairlead` if the shell finds this program by that name, otherwise the path of this call."""
     called = sys.argv[0]
     if os.path.basename(called) != "fairlead":
         return f"{shlex.quote(sys.executable)} -m fairlead.cmd.main"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.cli.services import NotFound, browsable, choose, doors, rows
+from fairlead.cli.services import NotFound, browsable, choose, published_ports, rows
 from fairlead.cmd.commands.open import service_name
 from fairlead.cmd.errors import UsageError
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
@@ -37,7 +37,7 @@ def test_a_row_for_each_port_with_its_url() -> None:
         urls="80/TCP=http://127.0.0.1:8080,53/UDP=udp://127.0.0.1:8053",
     )
     node_port = service("a", urls="80/TCP=http://127.0.0.1:30080", type="NodePort")
-    found = doors([two, node_port, service("c", type="ClusterIP")], [serving(), serving("a")])
+    found = published_ports([two, node_port, service("c", type="ClusterIP")], [serving(), serving("a")])
     assert rows(found) == [
         ["default", "a", "NodePort", "80/TCP", "10.96.0.9:80", "http://127.0.0.1:30080"],
         ["default", "web", "LoadBalancer", "80/TCP", "172.30.0.200:80", "http://127.0.0.1:8080"],
@@ -53,8 +53,8 @@ def test_with_routes_into_the_cluster_services_are_at_their_own_addresses() -> N
     port = service("c", urls="80/TCP=http://127.0.0.1:30080", type="NodePort")
     headless = service("d", type="ClusterIP", clusterIP="None", urls="")
     alias = service("e", type="ExternalName", urls="")
-    found = doors([balanced, plain, port, headless, alias], [serving(n) for n in "abcde"], routed=routes)
-    assert [(door.name, door.url) for door in found] == [
+    found = published_ports([balanced, plain, port, headless, alias], [serving(n) for n in "abcde"], routed=routes)
+    assert [(port.name, port.url) for port in found] == [
         ("a", "http://172.30.0.200"),
         ("a", "udp://172.30.0.200:53"),
         ("a", "sctp://172.30.0.200:9"),
@@ -62,22 +62,22 @@ def test_with_routes_into_the_cluster_services_are_at_their_own_addresses() -> N
         ("b", "tcp://[fd00::9]:5432"),
         ("c", "http://127.0.0.1:30080"),
     ]
-    (far,) = doors([service("a")], [serving("a")], routed=[ip_network("10.0.0.0/8")])
+    (far,) = published_ports([service("a")], [serving("a")], routed=[ip_network("10.0.0.0/8")])
     assert far.url == "http://127.0.0.1:8080", "there is no route to that one"
 
 
 def test_a_service_that_is_not_reached_says_why() -> None:
     pending = service("pending") | {"status": {}}
     sctp = service("sctp", ports=[{"port": 80, "protocol": "SCTP"}])
-    found = doors(
+    found = published_ports(
         [pending, service("down"), service("unready"), service("taken", urls=""), sctp],
         [serving("pending"), serving("unready", ready=False), serving("taken"), serving("sctp")],
     )
     assert [(row[1], row[4], row[5]) for row in rows(found)] == [
         ("down", "172.30.0.200:80", "(no Pod is ready)"),
         ("pending", "-", "(no address yet: kubectl describe svc pending)"),
-        ("sctp", "172.30.0.200:80", "(SCTP is not brought to the host)"),
-        ("taken", "172.30.0.200:80", "(not on the host, or not yet: kubectl describe svc taken)"),
+        ("sctp", "172.30.0.200:80", "(SCTP is not forwarded to the host)"),
+        ("taken", "172.30.0.200:80", "(not (yet) open on the host: kubectl describe svc taken)"),
         ("unready", "172.30.0.200:80", "(no Pod is ready)"),
     ]
 
@@ -86,12 +86,14 @@ def test_the_port_to_open_is_the_one_asked_for_or_the_first_that_speaks_http() -
     ports = [{"port": 5432, "name": "db"}, {"port": 80, "name": "web"}]
     both = service(ports=ports, urls="5432/TCP=tcp://127.0.0.1:5432,80/TCP=http://127.0.0.1:8080")
     assert choose(both, [serving()], "").url == "http://127.0.0.1:8080"
-    assert {browsable(choose(both, [serving()], p)) for p in ("5432", "db", "5432/TCP")} == {"http://127.0.0.1:5432"}
+    assert {browsable(choose(both, [serving()], p).url) for p in ("5432", "db", "5432/TCP")} == {
+        "http://127.0.0.1:5432"
+    }
     with pytest.raises(NotFound, match=r'service "web" has no port 81: it has 5432 \(db\), 80 \(web\)'):
         choose(both, [serving()], "81")
 
 
 def test_a_service_is_named_as_kubectl_names_it() -> None:
     assert [service_name(text) for text in ("web", "svc/web", "service/web")] == ["web"] * 3
-    with pytest.raises(UsageError, match="write it as svc/NAME"):
+    with pytest.raises(UsageError, match="expected svc/NAME"):
         service_name("pod/web")

@@ -274,7 +274,7 @@ def test_the_addresses_stay_when_an_agent_dies_and_when_the_cluster_is_stopped(d
     assert dual.cluster.fairlead("down").returncode == 0
     refused = dual.cluster.fairlead("up", "--detach", "--ip-family", "ipv4")
     assert refused.returncode == 2
-    assert "was made with --ip-family dual" in refused.stderr
+    assert "was created with --ip-family dual" in refused.stderr
     dual.cluster.up()
     assert {name: dual.spec(name)["clusterIPs"] for name in services} == services
     dual.until_restarted(*names)

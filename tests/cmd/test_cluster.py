@@ -135,7 +135,7 @@ def test_up_after_down_brings_objects_and_settings_back(cluster: Cluster) -> Non
     assert service["spec"]["clusterIP"] == "10.97.0.1"
     cluster.fairlead("down")
     other = cluster.fairlead("up", "--detach", "--service-cidr", "10.98.0.0/16")
-    assert "was made with --service-cidr 10.97.0.0/16" in line_of(other, 2)
+    assert "was created with --service-cidr 10.97.0.0/16" in line_of(other, 2)
     cluster.fairlead("down", "--purge")
     assert not cluster.state.exists()
 
@@ -284,6 +284,6 @@ def test_a_cluster_in_the_foreground_ends_with_the_process_that_started_it(clust
 
 def test_a_parent_that_is_gone_already_starts_nothing(cluster: Cluster) -> None:
     line = line_of(cluster.fairlead("up", "--die-with-parent", "1"), 1)
-    assert line == "fairlead: --die-with-parent: process 1 is gone"
+    assert line == "fairlead: --die-with-parent: process 1 has ended"
     assert not cluster.state.exists()
     assert "leave one of them away" in line_of(cluster.fairlead("up", "--detach", "--die-with-parent"), 2)

@@ -243,7 +243,10 @@ def test_wrong_use_is_told(network: Network) -> None:
     done = network.cluster.fairlead("up", "--detach", "--api-address", "192.168.77.99")
     assert done.returncode == 1
     assert "--api-address: port" in done.stderr
-    for text, why in (("0.0.0.0", "name one address of this machine's own"), ("here", "is no IP address")):
+    for text, why in (
+        ("0.0.0.0", "expected an address at which other machines"),
+        ("here", "expected an IP address or none"),
+    ):
         done = network.cluster.fairlead("up", "--detach", "--api-address", text)
         assert done.returncode == 2
         assert why in done.stderr

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairlead.api.core.service.kind import LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceStatus
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from fairlead.base.addresses import FamilyName
-from fairlead.cli.services import doors as listed
+from fairlead.cli.services import published_ports as listed
 from fairlead.dns.config import Config
 from fairlead.dns.records import Service as SmallService
 from fairlead.dns.records import Slice as SmallSlice

@@ -1,8 +1,9 @@
 """The settings of a cluster, as `config.json` keeps them.
 
-A cluster has the families of its ranges, which are pairs if it has both, the IPv4 range first: there is no setting
-beside them that could say something else. Rejected: IPv6 as the first of two. What is the cluster's own would have to
-be reached by either, and nothing would be gained but which of a Service's addresses is named first.
+The ranges of Pods and Services determine the IP families of the cluster: one range for one family, or a pair with the
+IPv4 range first. A separate setting could contradict the ranges. Rejected: IPv6 as the first of two families. The
+cluster's own components would have to be reachable by either family, and only the order of a Service's addresses would
+change.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 ProxyMode = Literal["", "nftables", "iptables"]
 DEFAULT_API_PORT = 6443
 FIRST_FREE_PORT = 1024
-"""Below it, ordinary users may not listen."""
+"""The first port on which ordinary users may listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +37,24 @@ class ClusterConfig:
     name: str
     nodes: int = 1
     api_port: int = 0
-    """0: 6443, or a free port where that is taken."""
+    """0: 6443, or a free port if 6443 is in use."""
     api_address: str = ""
-    """An address of the host at which the API is served too, for other machines; empty: only 127.0.0.1."""
+    """An address of the host at which other machines reach the API; empty: the API is served on 127.0.0.1 only."""
     pod_cidr: str = "10.244.0.0/16"
-    """A range of one family, or two of both with a comma between, the IPv4 one first."""
+    """A range of one family, or an IPv4 and an IPv6 range separated by a comma."""
     service_cidr: str = str(SERVICE_CIDR)
-    """Likewise."""
+    """A range of one family, or an IPv4 and an IPv6 range separated by a comma."""
     node_port_range: tuple[int, int] = (30000, 32767)
     upstream: str = "host"
     """The servers for names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
     expose_host: tuple[int, ...] = ()
     """TCP ports of the host's 127.0.0.1 that Pods may connect to."""
     expose_host_udp: tuple[int, ...] = ()
-    """UDP ports of it that they may send to."""
+    """UDP ports of the host's 127.0.0.1 that Pods may send to."""
     lb_pool: str = ""
-    """The addresses of load balancers, as in `parse_pool`; empty: 172.30.0.200-250, and their like of IPv6."""
+    """The addresses of load balancers, in the syntax of `parse_pool`; empty: 172.30.0.200-250 and the IPv6 default."""
     host_routes: bool = False
-    """The host has routes to the cluster's addresses; only root may."""
+    """The host has routes to the cluster's addresses; only root may set this."""
 
     store: str = SQLITE
     """`sqlite`, or `etcd+http(s)://HOST:PORT,...`."""
@@ -61,7 +62,7 @@ class ClusterConfig:
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
     proxy_mode: ProxyMode = ""
-    """What this start asked for: it is written into the proxy's ConfigMap, which counts from then on."""
+    """The mode that this start asked for. It is written into the proxy's ConfigMap, which decides from then on."""
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -112,12 +113,12 @@ class ClusterConfig:
 
     @property
     def dns_ip(self) -> str:
-        """The tenth address of the Service range, as everywhere."""
+        """The tenth address of the Service range, the usual one for cluster DNS."""
         return self.dns_ips[0]
 
     @property
     def dns_ips(self) -> tuple[str, ...]:
-        """Of each family."""
+        """The address of cluster DNS in each family."""
         return tuple(map(str, self.network().dns_ips))
 
 
@@ -128,7 +129,7 @@ def load(paths: Paths) -> ClusterConfig | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, UsageError) as e:
-        cure = f"`fairlead down --purge --name {paths.root.name}` starts afresh"
+        cure = f"delete the cluster: fairlead down --purge --name {paths.root.name}"
         raise CommandError(f"cannot read {paths.config}: {e}; {cure}") from e
 
 

@@ -15,7 +15,7 @@ _TAKEN_INSIDE = {("tcp", 53), ("udp", 53), ("tcp", 6443)}
 def parse_api_port(text: str) -> int:
     number = port_number(text)
     if number is None:
-        raise UsageError(f'--api-port: "{text}" is not a port from 1 to 65535')
+        raise UsageError(f'invalid --api-port "{text}": expected a number from 1 to 65535')
     return number
 
 
@@ -23,21 +23,20 @@ def parse_port_range(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
     low, high = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= low <= high <= 65535:
-        raise UsageError(f'"{text}" is no range of ports: write it as 30000-32767')
+        raise UsageError(f'invalid port range "{text}": expected e.g. 30000-32767')
     return low, high
 
 
 def parse_exposed(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """TCP ports and UDP ports: `5432,5353/udp`."""
+    """Returns the TCP ports and the UDP ports of a list such as `5432,5353/udp`."""
     found: dict[str, set[int]] = {"tcp": set(), "udp": set()}
     for part in () if text == "none" else text.split(","):
         number, _, protocol = part.strip().lower().partition("/")
         port = port_number(number) or 0
         if not port or (protocol or "tcp") not in found:
-            how = "write it as 5432 or 5432,6379,5353/udp, or none"
-            raise UsageError(f'--expose-host: "{text}" is no list of ports: {how}')
+            raise UsageError(f'invalid --expose-host "{text}": expected e.g. 5432 or 5432,6379,5353/udp, or none')
         if (protocol or "tcp", port) in _TAKEN_INSIDE:
-            raise UsageError(f"--expose-host {part}: on the cluster's side the cluster itself serves that port")
+            raise UsageError(f"--expose-host {part}: the cluster itself serves this port to Pods: choose another port")
         found[protocol or "tcp"].add(port)
     return tuple(sorted(found["tcp"])), tuple(sorted(found["udp"]))
 
@@ -48,9 +47,9 @@ def parse_api_address(text: str) -> str:
     try:
         address = unmapped(ip_address(text))
     except ValueError:
-        raise UsageError(f'--api-address: "{text}" is no IP address, nor is it none') from None
+        raise UsageError(f'invalid --api-address "{text}": expected an IP address or none') from None
     if address.is_unspecified or address.is_loopback or address.is_multicast:
-        raise UsageError(f"--api-address {text}: name one address of this machine's own, by which others reach it")
+        raise UsageError(f"--api-address {text}: expected an address at which other machines reach this machine")
     return str(address)
 
 
@@ -71,4 +70,4 @@ def parse_upstream(text: str) -> str:
     try:
         return " ".join(parse_upstreams("--upstream", text)) or "none"
     except BadConfig as e:
-        raise UsageError(f"{e}; write host, none, or addresses separated by commas") from e
+        raise UsageError(f"{e}; expected host, none, or addresses separated by commas") from e

@@ -20,7 +20,7 @@ Tree = dict[str, Any]
 
 
 def render(config: ClusterConfig, paths: Paths, *, api_port: int) -> str:
-    """YAML by hand: every value is a name of ours, a number or base64."""
+    """Returns the kubeconfig. A template suffices: every value is a cluster's name, a number or base64."""
     name = f"fairlead-{config.name}"
 
     def embedded(file: str) -> str:
@@ -50,7 +50,7 @@ preferences: {{}}
 
 
 def write(config: ClusterConfig, paths: Paths, *, api_port: int) -> None:
-    """Writes the file, or brings it up to date. A file that cannot be read is kept beside it as `kubeconfig.old`."""
+    """Writes the file, or updates it. A file that cannot be parsed is renamed to `kubeconfig.old`."""
     text = render(config, paths, api_port=api_port)
     with contextlib.suppress(FileNotFoundError):
         present = paths.kubeconfig.read_bytes()
@@ -65,7 +65,7 @@ def write(config: ClusterConfig, paths: Paths, *, api_port: int) -> None:
 
 
 def merge(present: bytes, fresh: str) -> str | None:
-    """The present file with the fresh one's address and certificates; None if it cannot be read as a kubeconfig."""
+    """Returns the present file with the fresh file's address and certificates, or None if it is invalid."""
     try:
         tree = load_yaml(present)
     except ValueError:
@@ -84,7 +84,7 @@ def merge(present: bytes, fresh: str) -> str | None:
 
 
 def _with_entry(entries: list[Any], ours: Tree, inner: str, *, ours_wins: bool) -> list[Any]:
-    """The entries with ours merged into that of the same name, or added."""
+    """Returns the entries with our entry merged into the entry of the same name, or added."""
     found: list[Any] = []
     for entry in entries:
         if isinstance(entry, dict) and entry.get("name") == ours["name"]:
@@ -100,7 +100,7 @@ def _render(tree: Tree) -> str:
     import yaml  # heavy, and needed only for changed files
 
     class Dumper(yaml.SafeDumper):
-        """Quotes each text that Go's YAML would read as something else: PyYAML leaves `y` bare."""
+        """A dumper that quotes each text that Go's YAML would read as another type, such as `y`."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if _is_bare(value) else '"')

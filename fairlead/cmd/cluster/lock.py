@@ -19,7 +19,7 @@ from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
 
 PAUSE_S = 0.02
-"""Between two attempts."""
+"""Pause between two attempts."""
 
 
 def try_lock(paths: Paths) -> int | None:
@@ -40,7 +40,7 @@ def try_lock(paths: Paths) -> int | None:
 
 
 def wait_lock(paths: Paths, timeout_s: float) -> int | None:
-    """Does as `try_lock`, but gives the last holder's children time to end."""
+    """Returns the lock as `try_lock` does, or None after `timeout_s`: children of the last holder may still end."""
     for _ in range(max(1, int(timeout_s / PAUSE_S))):
         fd = try_lock(paths)
         if fd is not None:

@@ -1,4 +1,4 @@
-"""Finds a cluster by its name, or says how to start it."""
+"""Finds a cluster by its name, or returns the message with the command that starts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.cmd.errors import CommandError
 
 
 def kubeconfig_path(name: str) -> Path:
-    """Raises CommandError if there is no such cluster."""
+    """Returns the path of the cluster's kubeconfig. Raises CommandError if the cluster does not exist."""
     paths = paths_of(name)
     if not paths.kubeconfig.exists():
         raise CommandError(absent(name))
@@ -18,7 +18,7 @@ def kubeconfig_path(name: str) -> Path:
 
 
 def running(name: str) -> tuple[Paths, Run]:
-    """Returns the cluster's folder and what runs. Raises CommandError if the cluster does not run."""
+    """Returns the cluster's folder and its processes. Raises CommandError if the cluster does not run."""
     paths = paths_of(name)
     run = read_run(paths)
     if run is None or not run.alive():

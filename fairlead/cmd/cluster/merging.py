@@ -56,28 +56,26 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
     if has_store and stored is not None and (config.etcd is None) != (stored.etcd is None):
         raise UsageError(
             f'cluster "{name}" keeps its objects in {stored.store}: '
-            f"`fairlead down --purge --name {name}` makes room for another store"
+            f"to use another store, delete the cluster: fairlead down --purge --name {name}"
         )
     check(config)
     return config
 
 
 def _implied(base: ClusterConfig, given: Given) -> IpFamily:
-    """Returns the family that the ranges imply; one range of a pair says nothing of the other."""
+    """Returns the family that the ranges imply. One range does not make a dual-stack cluster single-stack."""
     found = families_of({getattr(given, key) for key in _RANGES} - {None})
     return base.ip_family if found is None or base.ip_family == "dual" else found
 
 
 def _of_family(family: IpFamily, key: str, before: str, given: str | None) -> str:
-    """The range or ranges of one setting: given, else as before, else the default."""
-    wanted, new = VERSIONS[family], by_version(given) if given else {}
-    if wrong := new.keys() - set(wanted):
+    """Returns the range or ranges of one setting: as given, or else as before, or else the default."""
+    versions, new = VERSIONS[family], by_version(given) if given else {}
+    if wrong := new.keys() - set(versions):
         flag = f"--{key.replace('_', '-')}"
-        raise UsageError(
-            f"{flag} {given} has an IPv{wrong.pop()} range, and --ip-family is {family}: leave one of them away"
-        )
+        raise UsageError(f"{flag} {given} has an IPv{wrong.pop()} range, but --ip-family is {family}: omit one of them")
     known = _defaults(key) | by_version(before) | new
-    return ",".join(known[version] for version in wanted)
+    return ",".join(known[version] for version in versions)
 
 
 def _defaults(key: str) -> dict[int, str]:
@@ -89,13 +87,13 @@ def _defaults(key: str) -> dict[int, str]:
 
 def _fixed(name: str, flag: str, value: str) -> str:
     return (
-        f'cluster "{name}" was made with --{flag} {value}, and its objects hold addresses from it: '
-        f"`fairlead down --purge --name {name}` forgets them"
+        f'cluster "{name}" was created with --{flag} {value}, and its objects contain such addresses: '
+        f"to change it, delete the cluster: fairlead down --purge --name {name}"
     )
 
 
 def check(config: ClusterConfig) -> None:
-    """Raises UsageError naming the two settings that cannot go together."""
+    """Raises UsageError with the names of two settings if they contradict each other."""
     if not 0 <= config.api_port <= 65535:
         raise UsageError(f"--api-port {config.api_port}: a port is a number from 1 to 65535")
     low, high = config.node_port_range
@@ -112,4 +110,4 @@ def check(config: ClusterConfig) -> None:
         from fairlead.loadbalancer.pool import problem
 
         if what := problem(config.pool(), config.network()):
-            raise UsageError(f"--lb-pool {what}; --lb-pool default takes the addresses that were meant for it")
+            raise UsageError(f"--lb-pool {what}; --lb-pool default selects the default addresses")

@@ -12,7 +12,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 def parse_name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise UsageError(
-            f'"{text}" is no name for a cluster: use at most 40 lower-case letters, digits and "-", '
-            "beginning and ending with a letter or digit"
+            f'invalid cluster name "{text}": use at most 40 lower-case letters, digits and "-", '
+            "with a letter or digit at both ends"
         )
     return text

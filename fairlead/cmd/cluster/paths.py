@@ -1,9 +1,9 @@
-"""The places of a cluster's files, and the ways to write them.
+"""The paths of a cluster's files, and functions that write them.
 
 $XDG_STATE_HOME/fairlead/<cluster>/   0700
     config.json   the settings the cluster was made with        lock      held (flock) by the supervisor
     run.json      the supervisor and its components, by host pid store.db  the API's objects
-    pki/ kubeconfig logs/ nodes/<node>/                         cluster-domain  as DNS has it
+    pki/ kubeconfig logs/ nodes/<node>/                         cluster-domain  the domain of DNS
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Paths:
 
     @property
     def domain(self) -> Path:
-        """The cluster's domain in DNS, for who writes resolv.confs."""
+        """The cluster's domain in DNS, read by all that write a resolv.conf."""
         return self.root / "cluster-domain"
 
     def node(self, name: str) -> Path:
@@ -74,23 +74,23 @@ class Paths:
 
 
 def state_home() -> Path:
-    """`$XDG_STATE_HOME/fairlead`."""
+    """Returns `$XDG_STATE_HOME/fairlead`."""
     return _own_folder("XDG_STATE_HOME", ".local/state")
 
 
 def images_file() -> Path:
-    """`$XDG_CONFIG_HOME/fairlead/images.toml`: host images of the user's own; may be absent."""
+    """Returns `$XDG_CONFIG_HOME/fairlead/images.toml`, the user's host images. The file may be absent."""
     return _own_folder("XDG_CONFIG_HOME", ".config") / "images.toml"
 
 
 def _own_folder(variable: str, below_home: str) -> Path:
-    """Of this program in one of the XDG base directories; relative values are ignored, as the specification asks."""
+    """Returns this program's folder in an XDG base directory. The specification says to ignore relative values."""
     base = os.environ.get(variable, "")
     if base.startswith("/"):
         return Path(base) / "fairlead"
     home = os.environ.get("HOME") or _home_of_user()
     if not home.startswith("/"):  # no $HOME, and a user that the password file does not know
-        raise CommandError(f"you have no home folder; set HOME or {variable} to a folder that you can write")
+        raise CommandError(f"your home folder is unknown; set HOME or {variable} to a folder that you can write")
     return Path(home) / below_home / "fairlead"
 
 
@@ -102,7 +102,7 @@ def _home_of_user() -> str:
 
 
 def paths_of(name: str) -> Paths:
-    """Returns the places of the cluster's files. Raises CommandError if this user may not look there."""
+    """Returns the paths of the cluster's files. Raises CommandError if this user may not read the folder."""
     root = state_home() / name
     try:
         os.scandir(root).close()
@@ -114,7 +114,7 @@ def paths_of(name: str) -> Paths:
 
 
 def read_domain(path: Path) -> str:
-    """Returns the cluster's domain from `Paths.domain`; the default if none was ever written."""
+    """Returns the cluster's domain from `Paths.domain`, or the default if the file does not exist."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip() or DEFAULT_DOMAIN
     except OSError:
@@ -126,7 +126,7 @@ def _unusable(folder: Path, e: OSError) -> CommandError:
 
 
 def make_private(folder: Path) -> None:
-    """Makes the folder and what leads to it; the folder itself is for its owner alone."""
+    """Makes the folder, mode 0700, and its parents."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) != 0o700:
@@ -136,8 +136,10 @@ def make_private(folder: Path) -> None:
 
 
 def open_log(path: Path) -> int:
-    """Opens a log to append to, mode 0600. A log that cannot be opened (the disk is full) keeps no process from
-    running: the descriptor is then that of /dev/null."""
+    """Opens a log to append to, mode 0600.
+
+    If the log cannot be opened, e.g. on a full disk, the process runs all the same: the descriptor is of /dev/null.
+    """
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -145,7 +147,7 @@ def open_log(path: Path) -> int:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replaces a file at once and whole, mode 0600. Raises CommandError if it cannot."""
+    """Replaces a file atomically, mode 0600. Raises CommandError if the file cannot be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -164,8 +166,10 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def overwrite(path: Path, data: bytes) -> bool:
-    """Writes into the blocks that a file has already, for a full disk; False if the data
-    does not fit. Spaces at the end take the place of longer data, which JSON allows."""
+    """Writes into the blocks that a file already has, for a full disk. Returns False if the data does not fit.
+
+    If the old data was longer, spaces fill the rest, which JSON allows.
+    """
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:

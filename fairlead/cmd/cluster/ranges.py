@@ -1,4 +1,4 @@
-"""Ranges of Pods and Services as the settings write them: one of a family, or one of each, IPv4 first."""
+"""Ranges of Pods and Services in the syntax of the settings: one range, or an IPv4 and an IPv6 range."""
 
 from __future__ import annotations
 
@@ -10,33 +10,30 @@ from fairlead.cmd.errors import UsageError
 
 IpFamily = Literal["ipv4", "ipv6", "dual"]
 VERSIONS: dict[IpFamily, tuple[int, ...]] = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
-_HOW_TO_WRITE_RANGES = "write it as 10.50.0.0/16, fd00:10:50::/56, or for both families 10.50.0.0/16,fd00:10:50::/56"
+_EXPECTED = "expected e.g. 10.50.0.0/16, fd00:10:50::/56, or for both families 10.50.0.0/16,fd00:10:50::/56"
 
 
 def parse_cidrs(text: str, flag: str) -> str:
-    """A range of one family, or with a comma between an IPv4 and an IPv6 range."""
+    """Returns the ranges in canonical form. Raises UsageError unless they are one range, or IPv4 and then IPv6."""
     try:
         found = [ip_network(part.strip()) for part in text.split(",")]
     except ValueError as e:
-        raise UsageError(f'{flag}: "{text}" is no range of addresses ({e}); {_HOW_TO_WRITE_RANGES}') from e
+        raise UsageError(f'invalid {flag} "{text}" ({e}): {_EXPECTED}') from e
     match [network.version for network in found]:
         case [4] | [6] | [4, 6]:
             return ",".join(map(str, found))
         case [6, 4]:
-            raise UsageError(
-                f'{flag}: "{text}" has the IPv6 range first, and IPv4 is the first family where there are both: '
-                "turn them round"
-            )
+            raise UsageError(f'invalid {flag} "{text}": the IPv4 range must come first: write {found[1]},{found[0]}')
         case _:
-            raise UsageError(f'{flag}: "{text}" is not one range of each family; {_HOW_TO_WRITE_RANGES}')
+            raise UsageError(f'invalid {flag} "{text}": more than one range of a family: {_EXPECTED}')
 
 
 def families_of(ranges: Collection[str]) -> IpFamily | None:
-    """Returns the families of the ranges; None if there are none."""
+    """Returns the families of the ranges, or None if `ranges` is empty."""
     versions = tuple(sorted({version for text in ranges for version in by_version(text)}))
     return next((family for family, found in VERSIONS.items() if found == versions), None)
 
 
 def by_version(ranges: str) -> dict[int, str]:
-    """Returns one range, or two with a comma between, by IP version."""
+    """Returns the ranges of one setting by IP version."""
     return {6 if ":" in part else 4: part for part in ranges.split(",")}

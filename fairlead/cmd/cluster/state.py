@@ -1,7 +1,7 @@
-"""The processes of a cluster, as `run.json` names them.
+"""The processes of a cluster, recorded in `run.json`.
 
-`run.json` outlives a kill -9 of the supervisor, so a reader believes it only as far as the pids in it are still the
-same processes: every pid is written beside the time its process started.
+`run.json` outlives a kill -9 of the supervisor. Each pid is recorded with the start time of its process, so that a
+reader can check if the process still runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fairlead.cmd.errors import CommandError
 
 @dataclass(slots=True)
 class Component:
-    """One process of the cluster, by the pid it has on the host."""
+    """One process of the cluster, with its pid on the host."""
 
     name: str
     pid: int
@@ -32,13 +32,14 @@ class Component:
 class NodeRecord:
     name: str
     addresses: list[str] = field(default_factory=list)
-    """One of each family, IPv4 first. Likewise `podCIDRs`."""
+    """One address of each family, IPv4 first."""
     podCIDRs: list[str] = field(default_factory=list)
+    """One range of each family, IPv4 first."""
 
 
 @dataclass(slots=True)
 class Run:
-    """What `run.json` says."""
+    """The contents of `run.json`."""
 
     pid: int
     startTime: int
@@ -48,12 +49,12 @@ class Run:
     nodes: list[NodeRecord] = field(default_factory=list)
     components: list[Component] = field(default_factory=list)
     hostLink: str = ""
-    """The host's end of the link that its routes go through; empty where it has none."""
+    """The host's end of the link that carries its routes; empty without `--host-routes`."""
     hostAddresses: list[str] = field(default_factory=list)
-    """As which the cluster sees the host on that link."""
+    """The host's addresses on that link, as the cluster sees them."""
 
     def write(self, paths: Paths) -> None:
-        """Raises CommandError if there is room neither for a new file nor in the old one."""
+        """Writes the file. Raises CommandError if the disk is full and the old file is too short to be overwritten."""
         data = json.dumps(encode(Run, self), indent=1).encode()
         try:
             write_private(paths.run, data)
@@ -69,10 +70,10 @@ class Run:
 
 
 def read_run(paths: Paths) -> Run | None:
-    """Returns what was last written, whether or not it is still true (`Run.alive`).
+    """Returns the last record; `Run.alive` tells if it is still true. Returns None if the cluster does not run.
 
-    Another version of this program may have written it: unknown fields are ignored and missing ones are empty. If the
-    file is damaged and no process holds the lock, nothing runs, and the answer is None.
+    Another version of this program may have written the record: unknown fields are ignored and missing ones are empty.
+    If the file is damaged and no process holds the lock, the cluster does not run.
     """
     try:
         return decode(Run, json.loads(paths.run.read_bytes()), unknown=True)
@@ -91,7 +92,10 @@ def read_run(paths: Paths) -> Run | None:
 
 
 def start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot: with the pid, what tells a process from a later one."""
+    """Returns the start of the process in clock ticks since boot, or None if it has ended.
+
+    Pid and start time together identify a process: the kernel reuses pids.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as f:
             fields = f.read().rpartition(b")")[2].split()
@@ -105,6 +109,6 @@ def is_alive(pid: int, started: int) -> bool:
 
 
 def age_of_process_s(pid: int) -> float:
-    """How long ago the process was started (to 10 ms)."""
+    """Returns the seconds since the process was started, with a resolution of 10 ms."""
     started = start_time(pid) or 0
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")

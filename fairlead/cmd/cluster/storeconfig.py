@@ -1,4 +1,4 @@
-"""The store of a cluster as its settings name it: `sqlite`, or an etcd with its certificates."""
+"""The store of a cluster in its settings: `sqlite`, or an etcd with its certificates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILES = ("cafile", "certfile", "keyfile")
 
 @dataclass(frozen=True, slots=True)
 class EtcdFiles:
-    """Paths of PEM files, under upstream's names of flags (`--etcd-cafile` ...); empty if there is none."""
+    """Paths of PEM files, named as upstream's flags (`--etcd-cafile` ...); empty if not given."""
 
     cafile: str = ""
     certfile: str = ""
@@ -53,4 +53,4 @@ def check_store(text: str, files: EtcdFiles) -> None:
     import importlib.util
 
     if importlib.util.find_spec("aetcd") is None:
-        raise CommandError("an etcd store needs more packages: pip install 'fairlead[etcd]'")
+        raise CommandError("packages for the etcd store are missing: pip install 'fairlead[etcd]'")

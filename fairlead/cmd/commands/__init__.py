@@ -1,6 +1,6 @@
 """The commands: one module each, with `configure(parser)`, which adds its flags, and `run(args)`, which returns its
-exit code. A command is declared in `COMMANDS` and nowhere else. Its module is imported only if it is the one that was
-called, so a module's imports cost the other commands nothing.
+exit code. `COMMANDS` declares every command. Only the module of the called command is imported, so a module's imports
+cost the other commands nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ DEFAULT_NAME = "default"
 
 
 class Command(NamedTuple):
-    """A NamedTuple, because `dataclasses` would double the imports of `fairlead --help`."""
+    """The declaration of a command; a NamedTuple, because `dataclasses` would double the imports of `--help`."""
 
     name: str
-    """Also the name of the module."""
+    """The name of the command and of its module."""
     summary: str
     """A phrase for `fairlead --help`."""
     cluster: str | None = DEFAULT_NAME

@@ -1,6 +1,6 @@
 """`fairlead demo`: a fresh cluster, the manifests of `examples/`, and proof on the screen that it works.
 
-It names kinds because it tells a story about these very ones. The cluster stays up at the end.
+The demo shows certain kinds, so it names them. The cluster keeps running at the end.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serving_pods(api: Api, objects: list[Tree], clock: Clock) -> list[str]:
-    """The names of the Pods, once every Deployment has what it asked for and every Service an endpoint for each."""
-    wanted = sum(tree["spec"]["replicas"] for tree in objects if tree["kind"] == "Deployment")
+    """Returns the Pods' names once every Service has as many endpoints as the Deployments have replicas."""
+    replicas = sum(tree["spec"]["replicas"] for tree in objects if tree["kind"] == "Deployment")
     services = [tree["metadata"]["name"] for tree in objects if tree["kind"] == "Service"]
 
     def serving() -> bool:
-        return all(_endpoints(api, name) == wanted for name in services)
+        return all(_endpoints(api, name) == replicas for name in services)
 
     if not wait_for(serving, clock=clock, pause=time.sleep, limit_s=_SERVE_LIMIT_S):
         table = render_table(api.get(_PODS, accept=TABLE), wide=True)
@@ -91,7 +91,7 @@ def _endpoints(api: Api, service: str) -> int:
 
 
 def _address(api: Api, tree: Tree, clock: Clock) -> str:
-    """Where the Service is asked: at its load balancer's address, where it has one."""
+    """Returns the address for the requests: of the load balancer if the Service has one, otherwise the cluster IP."""
     if tree["spec"].get("type") != "LoadBalancer":
         return str(tree["spec"]["clusterIP"])
     name = tree["metadata"]["name"]
@@ -135,13 +135,13 @@ def _from_node(paths: Paths, pods: list[str], address: str, port: int) -> Counte
 
     found = read_run(paths)
     if found is None or not found.alive():
-        raise CommandError("the cluster has just ended")
+        raise CommandError("the cluster has ended during the demo")
     answers = _inside(holder(found, None), lambda: count_by_name((get(address, port) for _ in range(REQUESTS)), pods))
     return Counter(answers)
 
 
 def _inside(pid: int, work: Callable[[], Any]) -> Any:
-    """What `work` returns when run in the namespaces of `pid`, by way of a child: this process stays where it is."""
+    """Runs `work` in a child in the namespaces of `pid` and returns its result. This process keeps its namespaces."""
     ours, theirs = os.pipe()
     sys.stdout.flush()
     child = os.fork()
@@ -186,11 +186,11 @@ def _show_tables(api: Api) -> None:
 
 def _show_next(name: str) -> None:
     typed = program()
-    absent = "" if which("kubectl") else "  # kubectl is not installed here: take your distribution's or upstream's\n"
+    hint = "" if which("kubectl") else "  # kubectl is missing: install it from your distribution or from upstream\n"
     print(f"""
 The cluster stays up. What to try next:
 
-{absent}  eval "$({typed} env --name {name})"
+{hint}  eval "$({typed} env --name {name})"
   kubectl scale deployment webui --replicas 5 && kubectl get ep webui-svc
   {typed} shell --name {name} node2 -- bash -c 'exec 3<>/dev/tcp/10.96.10.100/80; echo GET / >&3; cat <&3'
   curl 127.0.0.1:30200

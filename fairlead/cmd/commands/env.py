@@ -1,4 +1,4 @@
-"""`fairlead env`: for `eval "$(fairlead env)"`."""
+"""`fairlead env`: prints the line for `eval "$(fairlead env)"`."""
 
 from __future__ import annotations
 

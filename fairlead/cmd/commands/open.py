@@ -12,12 +12,12 @@ from time import sleep
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cli.api import Api, Tree
 from fairlead.cli.lookups import get_service, list_services, slices_of
-from fairlead.cli.services import Door, Networks, browsable, choose, doors, is_published
+from fairlead.cli.services import Networks, PublishedPort, browsable, choose, is_published, published_ports
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 _WAIT_S = 10.0
-_LOOK_EVERY_S = 0.1
+_POLL_EVERY_S = 0.1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Opens the Service's URL in the user's browser, or prints it; waits a while for one that is just starting."""
+    """Opens the Service's URL in the user's browser, or prints the URL. Waits up to 10 s for a Service that starts."""
     api, routed = connect(args.name)
     name = service_name(args.service) if args.service else _only_one(api, args.namespace)
-    door = _wait_for(partial(_look, api, name, args.namespace, args.port, routed=routed), RealClock())
-    url = browsable(door)
+    port = _wait_for(partial(_find, api, name, args.namespace, args.port, routed=routed), RealClock())
+    url = browsable(port.url)
     if not args.only_print and url.startswith("http") and _has_desktop() and webbrowser.open(url):
         print(f"opened {url}")
     else:
@@ -52,30 +52,33 @@ def run(args: argparse.Namespace) -> int:
 def service_name(text: str) -> str:
     kind, slash, name = text.rpartition("/")
     if slash and kind not in ("svc", "service", "services"):
-        raise UsageError(f'"{text}" is no Service: write it as svc/NAME')
+        raise UsageError(f'invalid Service "{text}": expected svc/NAME')
     return name
 
 
 def _only_one(api: Api, namespace: str) -> str:
-    found = ask(lambda: doors(list_services(api, namespace), ()))
-    names = list(dict.fromkeys(door.name for door in found))
-    if len(names) != 1:
-        raise UsageError(f"which one? there {'is none' if not names else 'are ' + ', '.join(names)}; write svc/NAME")
+    found = ask(lambda: published_ports(list_services(api, namespace), ()))
+    names = list(dict.fromkeys(port.name for port in found))
+    if not names:
+        raise UsageError(f'namespace "{namespace}" has no Service of type LoadBalancer or NodePort; name one: svc/NAME')
+    if len(names) > 1:
+        raise UsageError(f'namespace "{namespace}" has several Services ({", ".join(names)}); name one: svc/NAME')
     return names[0]
 
 
-def _wait_for(look: Callable[[], Door], clock: Clock) -> Door:
+def _wait_for(find: Callable[[], PublishedPort], clock: Clock) -> PublishedPort:
+    """Returns the port once it has a URL. Raises CommandError after `_WAIT_S`."""
     deadline = clock.monotonic() + _WAIT_S
     while True:
-        door = ask(look)
-        if door.url:
-            return door
+        port = ask(find)
+        if port.url:
+            return port
         if clock.monotonic() > deadline:
-            raise CommandError(f'service "{door.name}" cannot be reached on port {door.port}: {door.trouble}')
-        sleep(_LOOK_EVERY_S)
+            raise CommandError(f'service "{port.name}" cannot be reached on port {port.port}: {port.trouble}')
+        sleep(_POLL_EVERY_S)
 
 
-def _look(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -> Door:
+def _find(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -> PublishedPort:
     service = get_service(api, name, namespace)
     if not is_published(service, routed=routed):
         raise CommandError(_how_to_publish(service))
@@ -87,12 +90,12 @@ def _how_to_publish(service: Tree) -> str:
     if kind == "ExternalName":
         return f'service "{name}" is an alias in DNS for {service["spec"].get("externalName", "")}: nothing to open'
     if service["spec"].get("clusterIP") == "None":
-        return f'service "{name}" is headless, it has no address to open; create one of type LoadBalancer beside it'
+        return f'service "{name}" is headless and has no address to open; create one of type LoadBalancer beside it'
     patch = '{"spec":{"type":"LoadBalancer"}}'
-    where = "" if service["metadata"]["namespace"] == "default" else f" -n {service['metadata']['namespace']}"
+    option = "" if service["metadata"]["namespace"] == "default" else f" -n {service['metadata']['namespace']}"
     return (
         f'service "{name}" is of type {kind}, which only the cluster can reach; '
-        f"to reach it from here: kubectl patch svc {name}{where} -p '{patch}'"
+        f"to reach it from here: kubectl patch svc {name}{option} -p '{patch}'"
     )
 
 

@@ -1,8 +1,8 @@
 """`fairlead proxy`: the proxy alone, for a node of any cluster, in the network namespace where it is started.
 
-The flags are kube-proxy's, as far as they have a meaning here; `--config FILE` takes its configuration instead of them,
-as there. The proxy ends by SIGTERM or SIGINT and leaves the rules, so that traffic goes on and the next one takes them
-over; `--cleanup` removes them.
+The flags are those of kube-proxy that have a meaning here. As there, `--config FILE` replaces the flags. SIGTERM or
+SIGINT ends the proxy. The rules stay, so that traffic goes on and the next proxy takes the rules over; `--cleanup`
+removes them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FLAGS = (
         "detect-local-mode",
         "MODE",
         "detectLocalMode",
-        "how Pods of this node are told: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix "
+        "how to recognise Pods of this node: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix "
         "(default: ClusterCIDR if known, otherwise NodeCIDR)",
     ),
     Flag(
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_config(args: argparse.Namespace) -> ProxyConfig:
-    """Returns the settings of the file, or else of the flags. Raises CommandError."""
+    """Returns the settings of the file if `--config` is given, otherwise of the flags. Raises CommandError."""
     if args.config:
         try:
             text = Path(args.config).read_text(encoding="utf-8")
@@ -177,5 +177,5 @@ def _access(args: argparse.Namespace, config: ProxyConfig) -> Access:
         return read_kubeconfig(Path(named))
     found = in_pod(os.environ)
     if found is None:
-        raise UsageError("--kubeconfig FILE: how to reach the API server has to be said, as this is no Pod")
+        raise UsageError("--kubeconfig FILE is required outside of a Pod: it says how to reach the API server")
     return found

@@ -1,4 +1,4 @@
-"""`fairlead services`: where this machine reaches the Services of a cluster."""
+"""`fairlead services`: the URLs at which this machine reaches the Services of a cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from fairlead.cli.lookups import list_services, list_slices
-from fairlead.cli.services import COLUMNS, doors, rows
+from fairlead.cli.services import COLUMNS, published_ports, rows
 from fairlead.cli.table import render
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
@@ -19,11 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     api, routed = connect(args.name)
-    found = ask(lambda: doors(list_services(api, args.namespace), list_slices(api, args.namespace), routed=routed))
+    found = ask(
+        lambda: published_ports(list_services(api, args.namespace), list_slices(api, args.namespace), routed=routed)
+    )
     if args.output == "json":
-        print(json.dumps([asdict(door) for door in found], indent=2))
+        print(json.dumps([asdict(port) for port in found], indent=2))
     elif found:
         print(render(COLUMNS, rows(found)))
     else:
-        print("no Service is of type LoadBalancer or NodePort; `fairlead open svc/NAME` says how one becomes so")
+        print("no Service has the type LoadBalancer or NodePort; `fairlead open svc/NAME` shows how to change the type")
     return 0

@@ -1,4 +1,4 @@
-"""`fairlead shell`: a program on a node."""
+"""`fairlead shell`: runs a program on a node."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _exec(command: list[str]) -> NoReturn:
     try:
         os.execvp(command[0], command)
     except OSError as e:
-        # A folder on the PATH that this user may not enter makes "permission denied" of what is just not there.
+        # A folder on the PATH that this user may not enter turns "not found" into "permission denied".
         if "/" in command[0] or which(command[0], mode=os.F_OK):
             code, reason = 126, e.strerror or str(e)
             if isinstance(e, FileNotFoundError):

@@ -1,7 +1,7 @@
-"""`fairlead status`: what runs, and which nodes are Ready.
+"""`fairlead status`: the processes of a cluster, and the nodes that are Ready.
 
-What runs is told by `run.json` as far as the processes in it are alive, so it is right after a kill -9 too; whether
-nodes are Ready only the API knows.
+The processes come from `run.json`; each is checked to be alive, so the state is right after a kill -9 too. The
+readiness of nodes comes from the API.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
 
 
 def _api_elsewhere(run: Run, paths: Paths) -> dict[str, str]:
-    """Where other machines reach the API, if they may."""
+    """Returns the URL at which other machines reach the API, if `--api-address` is set."""
     config = settings.load(paths)
     if config is None or not config.api_address:
         return {}
@@ -79,7 +79,7 @@ def _api_elsewhere(run: Run, paths: Paths) -> dict[str, str]:
 
 
 def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
-    """The link, the ranges that the host reaches by it, and as whom."""
+    """Returns the link, the ranges that the host reaches through it, and the host's addresses on it."""
     from fairlead.net.hostlink.plan import ranges
 
     config = settings.load(paths)
@@ -88,7 +88,7 @@ def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
 
 
 def _ready_nodes(paths: Paths) -> dict[str, bool]:
-    """By name, from the API; empty where it does not answer (just now)."""
+    """Returns the readiness of the nodes by name, or an empty dict if the API does not answer."""
     from fairlead.cli.api import Api, ApiError
 
     config = settings.load(paths)

@@ -1,8 +1,8 @@
-"""The line between the supervisor and what it started in other namespaces: one message a packet.
+"""The channel between the supervisor and the sandbox: one message per packet.
 
-A message may come with the pid of a process: the kernel translates it (SCM_CREDENTIALS) into the number that the
-process has where the message is read, so nobody searches /proc to learn what a pid inside the sandbox is outside.
-SOCK_SEQPACKET keeps messages whole, so that several processes may hold the sandbox's end and write to it.
+A message may carry the pid of a process. The kernel translates the pid (SCM_CREDENTIALS) into the pid namespace of the
+reader, so the supervisor need not search /proc for it. SOCK_SEQPACKET keeps messages whole, so that several processes
+may write to the sandbox's end.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ class Channel:
         self.sock = sock
 
     def send(self, message: Message, *, pid: int | None = None) -> None:
-        """Raises OSError if the other side is gone. Without `pid` the kernel names the sender; naming another
-        process needs CAP_SYS_ADMIN over the pid namespace, which its pid 1 has."""
+        """Sends a message. Raises OSError if the other side is gone.
+
+        Without `pid` the kernel sends the sender's pid. Sending another process's pid needs CAP_SYS_ADMIN over the pid
+        namespace, which its pid 1 has.
+        """
         ancillary = []
         if pid is not None:
             credentials = _UCRED.pack(pid, os.getuid(), os.getgid())
@@ -31,10 +34,7 @@ class Channel:
         self.sock.sendmsg([pack(message)], ancillary)
 
     def receive(self) -> tuple[Message, int] | None:
-        """Returns the next message and the pid that came with it, or None if the other side is gone.
-
-        Raises MessageError.
-        """
+        """Returns the next message and its pid, or None if the other side is gone. Raises MessageError."""
         try:
             data, ancillary, _, _ = self.sock.recvmsg(_MAX, socket.CMSG_SPACE(_UCRED.size))
         except ConnectionError:
@@ -52,7 +52,7 @@ class Channel:
 
 
 def pair() -> tuple[Channel, Channel]:
-    """Returns the supervisor's end (which learns pids) and the sandbox's."""
+    """Returns the supervisor's end, which receives pids, and the sandbox's end."""
     unpack(pack(Stop()))  # reads the annotations of all messages before the fork, so that both sides share them
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)

@@ -1,4 +1,4 @@
-"""The processes inside the sandbox as values: what each is called, where it runs, when it is started again."""
+"""The processes inside the sandbox as values: the name, the namespace and the restarts of each."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 STEADY_S = 1.0
-"""A process that lived this long has not failed at its start."""
+"""A process that ran this long did not fail at its start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`main` runs in a fresh fork, with no other descriptors than `keep`, and should not return."""
+    """One process. `main` runs in a new fork, with only the descriptors of `keep`, and should not return."""
 
     name: str
     main: Callable[[], None]
@@ -21,25 +21,25 @@ class Component:
     netns: int = -1
     keep: tuple[int, ...] = ()
     also_keep: Callable[[], Sequence[int]] = tuple
-    """Further descriptors, which are known when the process is forked."""
+    """Returns further descriptors to keep; called at the fork."""
     graceful: bool = True
-    """Asked to end, and waited for, when the cluster goes down."""
+    """The process receives SIGTERM and time to end when the cluster stops."""
     raises_limit: bool = True
-    """Its soft limit of descriptors is raised to the hard one before `main`."""
+    """The soft limit of descriptors is raised to the hard limit before `main`."""
     shares: bool = True
-    """Forked, when it is started again, from a process that has imported what components share."""
+    """At a restart, the process is forked from one that has imported the modules shared by components."""
 
 
 @dataclass(slots=True)
 class Attempts:
-    """How often a component was started, and how soon it may be again."""
+    """Restart count and back-off of a component."""
 
     restarts: int = 0
     pause_s: float = FIRST_PAUSE_S
     started: float = 0.0
 
     def ended(self, now: float) -> float:
-        """Notes the end of a run that began at `started`; returns the time of the next start."""
+        """Records the end of a process started at `started`; returns the time of the next start."""
         self.pause_s = FIRST_PAUSE_S if now - self.started >= STEADY_S else self.pause_s
         due = now + self.pause_s
         self.pause_s = min(LONGEST_PAUSE_S, self.pause_s * 2)

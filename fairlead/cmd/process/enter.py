@@ -3,8 +3,8 @@ pid namespace.
 
 What must stay true: killing the supervisor kills A, killing A kills pid 1, and the kernel kills everything else in
 the pid namespace with pid 1. The parent-death signal is set after `unshare`, because gaining capabilities clears it.
-A must be single-threaded. It has to stay, since a pid namespace is entered by children only; it becomes `sleep`, which
-needs 5 MB less than an interpreter that waits. The supervisor knows the end of pid 1 by the end of their line.
+A must be single-threaded. A must keep running, since only children enter a new pid namespace. A becomes `sleep`, which
+needs 5 MB less than a waiting interpreter. The supervisor notices the end of pid 1 by the end of the channel.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ NAMESPACES = (
 
 
 def start(channel: Channel, log_fd: int, *, keep: tuple[int, ...], pid1: Callable[[], NoReturn]) -> int:
-    """Forks A and returns its pid. `channel` is the sandbox's end; the caller closes its own copy. Of the other
-    descriptors only `keep` goes along: above all not the lock, which must end with the supervisor."""
+    """Forks A and returns its pid.
+
+    `channel` is the sandbox's end; the caller closes its copy. A keeps only the descriptors in `keep`. In particular,
+    A must not keep the lock, which must end with the supervisor.
+    """
     supervisor = os.getpid()
     pid = os.fork()
     if pid == 0:
@@ -44,7 +47,7 @@ def start(channel: Channel, log_fd: int, *, keep: tuple[int, ...], pid1: Callabl
 
 
 def _prepare(log_fd: int, keep: tuple[int, ...]) -> None:
-    os.setsid()  # the terminal's Ctrl-C is for the supervisor, which then ends us in order
+    os.setsid()  # only the supervisor gets the terminal's Ctrl-C; it then ends the sandbox in order
     linux.set_process_name("fairlead-ns")
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
@@ -89,7 +92,7 @@ def _die_with(parent: int) -> None:
 
 
 def close_others(keep: tuple[int, ...]) -> None:
-    """Closes every descriptor but the standard three and those named."""
+    """Closes every descriptor except 0, 1, 2 and those in `keep`."""
     kept = {0, 1, 2, *keep}
     for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
         if fd not in kept:
@@ -98,14 +101,14 @@ def close_others(keep: tuple[int, ...]) -> None:
 
 
 def reset_signals() -> None:
-    """What a forked child must not inherit from an event loop or a supervisor."""
+    """Resets the signal handlers that a forked child must not inherit from an event loop or a supervisor."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
 
 
 def write_root_maps(pid: int) -> None:
-    """Root gets the range of ids it has itself, up to 65,536: only a process outside may write that."""
+    """Maps root's own range of ids, up to 65,536, into the namespace of `pid`. The writer must be outside of it."""
     for kind in ("uid", "gid"):
         with open(f"/proc/self/{kind}_map", encoding="ascii") as f:
             first, _, count = f.readline().split()

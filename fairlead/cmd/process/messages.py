@@ -1,7 +1,7 @@
 """The messages between supervisor and sandbox, as values.
 
 Both sides are forks of one program, so their versions differ only if an installation was replaced while a cluster
-started. Even then a message is understood or refused, never half of it.
+started. Even then a message is either decoded completely or rejected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fairlead.base.codec import CodecError, decode, encode
 from fairlead.cmd.errors import CommandError
 
 VERSION = 1
-"""Raised with each change of a message."""
+"""Increased with each change of a message."""
 
 
 class MessageError(CommandError):
@@ -23,7 +23,7 @@ class MessageError(CommandError):
 
 @dataclass(frozen=True, slots=True)
 class Unshared:
-    """The namespaces are made, and wait for their user ids (root only). The pid beside it is their owner's."""
+    """The namespaces exist and wait for their id maps (root only). The pid is that of the namespaces' owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class NamespacesRefused:
 
 @dataclass(frozen=True, slots=True)
 class BuildFailed:
-    """The sandbox could not be built. `evidence`: the logs tell more."""
+    """The sandbox could not be built. `evidence`: the logs have details."""
 
     error: str
     evidence: bool
@@ -47,12 +47,12 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """Everything that the components share is imported."""
+    """All modules shared by components are imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A component runs, in the process whose pid stands beside the message."""
+    """A component runs. The message carries the pid of its process."""
 
     name: str
     node: str
@@ -63,7 +63,7 @@ class Started:
 class Ended:
     name: str
     code: int
-    """Exit code, or the signal's number below zero."""
+    """Exit code, or the negative number of the signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """The user ids are written."""
+    """The id maps are written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """The certificates are there: start the control plane."""
+    """The certificates exist: start the control plane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def pack(message: Message) -> bytes:
 
 
 def unpack(data: bytes) -> Message:
-    """Raises MessageError."""
+    """Returns the message of a packet. Raises MessageError."""
     try:
         tree = json.loads(data)
     except ValueError as e:
@@ -108,7 +108,7 @@ def unpack(data: bytes) -> Message:
     version = tree.get("version") if isinstance(tree, dict) else None
     if version != VERSION:
         raise MessageError(
-            f"a message of version {version!r}, and this program speaks {VERSION}: was Fairlead replaced meanwhile?"
+            f"unknown message version {version!r}, expected {VERSION}: was Fairlead replaced while the cluster started?"
         )
     try:
         found: Message = decode(_MESSAGE, tree.get("message"), whole=True, root="message")

@@ -1,8 +1,8 @@
-"""Runs something on a node: with the host's files and the node's network.
+"""Runs a program on a node: with the host's files and the node's network.
 
-Enters the namespaces of the node's zygote, which lives as long as the node (an agent may just be starting again), by
-way of /proc: the user who made the cluster owns its user namespace and may enter it; nothing is setuid.
-The program is in the sandbox's pid namespace too, so it ends with the cluster.
+The program enters the namespaces of the node's zygote through /proc. The zygote runs as long as the node; an agent may
+just be restarting. The user who started the cluster owns its user namespace and may enter it; nothing is setuid. The
+program is in the sandbox's pid namespace too, so it ends with the cluster.
 """
 
 from __future__ import annotations
@@ -30,21 +30,24 @@ _KINDS = (
 
 
 def holder(run: Run, node: str | None) -> int:
-    """Returns a living process in the node's namespaces."""
+    """Returns the pid of a running process in the node's namespaces (default: the first node). Raises CommandError."""
     names = [n.name for n in run.nodes]
-    wanted = node or names[0]
-    if wanted not in names:
-        raise UsageError(f'there is no node "{wanted}": the cluster has {", ".join(names)}')
+    name = node or names[0]
+    if name not in names:
+        raise UsageError(f'there is no node "{name}": the cluster has {", ".join(names)}')
     for kind in ("zygote", "agent"):
-        component = run.component(f"{kind}-{wanted}")
+        component = run.component(f"{kind}-{name}")
         if component is not None and component.pid and is_alive(component.pid, component.startTime):
             return component.pid
-    raise CommandError(f"{wanted} is just starting; try again")
+    raise CommandError(f"{name} is just starting; try again")
 
 
 def run_in_node(pid: int, work: Callable[[], NoReturn]) -> int:
-    """Runs `work` in a child inside the namespaces of `pid`; returns its exit code. This process must be
-    single-threaded, and is inside as well afterwards (but for the pid namespace): it should end soon."""
+    """Runs `work` in a child inside the namespaces of `pid` and returns the exit code.
+
+    The calling process must be single-threaded. It enters the same namespaces, except the pid namespace, and should
+    end soon afterwards.
+    """
     _enter(pid)
     sys.stdout.flush()
     child = os.fork()
@@ -55,17 +58,17 @@ def run_in_node(pid: int, work: Callable[[], NoReturn]) -> int:
             work()
         finally:
             os._exit(127)
-    # The terminal sends Ctrl-C to the command as well; what is sent to us alone is passed on.
+    # The terminal sends Ctrl-C to the command as well. Signals that only this process receives are forwarded.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _: _pass_on(child, n))
+        signal.signal(number, lambda n, _: _forward(child, n))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
-def _pass_on(child: int, number: int) -> None:
+def _forward(child: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, number)
 

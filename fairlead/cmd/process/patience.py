@@ -1,9 +1,9 @@
-"""How long a start may take: as long as something advances.
+"""The time limit of a start: a start may take as long as it makes progress.
 
-What must stay true: on a machine that is busy with other work a start takes as long as it takes, and a start that hangs
-is given up after a minute. What advances is a step that is reported, or processes that compute, or that would if they
-got a processor: the kernel counts both (proc(5), schedstat; Linux 2.6.9, CONFIG_SCHED_INFO). Rejected: a longer fixed
-limit, which is too short for one machine and too long for another.
+What must stay true: on a busy machine a start may take long, and a start that hangs is given up after a minute.
+Progress is a reported step, or processes that compute or wait for a processor. The kernel counts both (proc(5),
+schedstat; Linux 2.6.9, CONFIG_SCHED_INFO). Rejected: a longer fixed limit, which is too short for one machine and too
+long for another.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import os
 from dataclasses import dataclass
 
 _BUSY_SHARE = 0.1
-"""Of a second: more than a cluster that waits for something computes, less than one that starts."""
+"""Share of a second: more than the CPU use of a waiting cluster, less than that of a starting one."""
 
 
 @dataclass(slots=True)
 class Patience:
-    """Counts idle seconds, and all seconds against a far limit, since a process may also compute without end."""
+    """Counts idle seconds, and all seconds against a far limit, since a process may also compute forever."""
 
     idle_s: float
     most_s: float
     _begun: float
     _advanced: float = 0.0
-    _looked: float = 0.0
+    _sampled: float = 0.0
     _busy: float = 0.0
 
     def __post_init__(self) -> None:
-        self._advanced = self._looked = self._begun
+        self._advanced = self._sampled = self._begun
 
     def advance(self, now: float) -> None:
-        """Notes that a step was reported."""
+        """Records that a step was reported."""
         self._advanced = now
 
-    def look(self, now: float, busy: float) -> None:
-        """Notes how many seconds the processes have computed, or waited for a processor, altogether."""
-        if busy - self._busy > _BUSY_SHARE * (now - self._looked):
+    def sample(self, now: float, busy: float) -> None:
+        """Records `busy`, the total seconds for which the processes have computed or waited for a processor."""
+        if busy - self._busy > _BUSY_SHARE * (now - self._sampled):
             self._advanced = now
-        self._looked, self._busy = now, busy
+        self._sampled, self._busy = now, busy
 
     def problem(self, now: float) -> str:
-        """Returns why to give up, or nothing."""
+        """Returns the reason to give up, or an empty text."""
         if now - self._advanced > self.idle_s:
-            return f"nothing has advanced for {self.idle_s:.0f} s"
+            return f"no progress for {self.idle_s:.0f} s"
         return f"not ready after {self.most_s:.0f} s" if now - self._begun > self.most_s else ""
 
 
 def busy_s(pid: int) -> float:
-    """Returns how long the process's descendants have computed and have waited for a processor."""
+    """Returns the seconds for which the process's descendants have computed or waited for a processor."""
     return sum(_task_s(f"/proc/{below}/task") for below in _descendants(pid)) / 1e9
 
 
@@ -60,7 +60,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _task_s(tasks: str) -> int:
-    """In nanoseconds, of all threads: time on a processor, and in the queue for one."""
+    """Returns the nanoseconds of all threads on a processor and in the queue for one."""
     return sum(int(word) for folder in _folders(tasks) for word in _words(f"{folder}/schedstat")[:2])
 
 
@@ -75,5 +75,5 @@ def _words(path: str) -> list[str]:
     try:
         with open(path, encoding="ascii") as f:
             return f.read().split()
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return []

@@ -1,10 +1,10 @@
-"""The loop of the sandbox's pid 1: reaps whatever dies, and starts components again.
+"""The loop of the sandbox's pid 1: reaps processes that end, and restarts components.
 
-It never runs an event loop or keeps a thread, so that it may fork at any time. It is small until a component dies for
-the first time: then it imports what they share, once, and is their template (see `template`) from there on. It holds
-the descriptors that must outlive a component (sockets that listen, the nodes' network namespaces, the agents' ends of
-the zygotes' lines) as plain numbers: a socket object that a fork collects would close a number that means something
-else by then. Its end is the end of every process of the cluster; it comes when the supervisor asks or is gone.
+Pid 1 never runs an event loop or a thread, so that it may fork at any time. It stays small until the first component
+dies. Then it imports the shared modules once and serves as the template from then on (see `template`). It holds the
+descriptors that must outlive a component: listening sockets, the nodes' network namespaces, and the agents' ends of the
+zygotes' sockets. They are plain numbers, because a fork that collects a socket object would close a reused number. If
+pid 1 ends, the kernel ends every process of the cluster. Pid 1 ends if the supervisor asks or is gone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.channel import Channel
 from fairlead.cmd.process.components import Attempts, Component
 from fairlead.cmd.process.enter import close_others, reset_signals
-from fairlead.cmd.process.logturn import EVERY_S, turn_all_over, turn_over
+from fairlead.cmd.process.logrotation import EVERY_S, rotate, rotate_all
 from fairlead.cmd.process.messages import Ended, Started, Stop
 from fairlead.net import linux
 
@@ -32,7 +32,7 @@ Renewal = Callable[[], tuple[Component, Component]]
 
 GRACE_S = 3.0
 EXPLAINED = 78
-"""Exit code (EX_CONFIG) of a component whose log ends with what is wrong and how to cure it."""
+"""Exit code (EX_CONFIG) of a component whose log ends with the problem and its remedy."""
 
 
 class Pid1:
@@ -50,39 +50,39 @@ class Pid1:
         self._next_turn = clock.monotonic() + EVERY_S
 
     def renew(self, name: str, renewal: Renewal) -> None:
-        """When `name` dies, `renewal` makes its successor and that of the one component that depends on it."""
+        """Sets the function that makes the successors of `name` and of its one dependant when `name` dies."""
         self._renewals[name] = renewal
 
     def watch(self, fd: int, reader: Callable[[], None]) -> None:
-        """Calls `reader` while `fd` can be read."""
+        """Calls `reader` whenever `fd` is readable."""
         self._readers[fd] = reader
 
     def start(self, component: Component) -> None:
-        """Raises OSError if the kernel gives no process."""
+        """Starts the component. Raises OSError if the fork fails."""
         if component.shares and self._warm is not None:
             warm, self._warm = self._warm, None
             try:
                 warm()
-            except Exception:  # noqa: BLE001 - the component imports by itself, and dies of it if it must
+            except Exception:  # noqa: BLE001 - the component imports by itself, and then logs the same error
                 traceback.print_exc()
         self.adopt(component, self.fork(component))
 
     def fork(self, component: Component) -> int:
-        """The component's process; whoever calls this is its template."""
+        """Forks the component from the calling process, its template; returns the pid."""
         pid = os.fork()
         if pid == 0:
             self._become(component)
         return pid
 
     def adopt(self, component: Component, pid: int) -> None:
-        """Looks after a process that is a child of pid 1, or will be when its template has ended."""
+        """Supervises a process that is a child of pid 1, or becomes one when its template has ended."""
         attempts = self._attempts.setdefault(component.name, Attempts())
         attempts.started = self._clock.monotonic()
         self._running[pid] = component
         self.channel.send(Started(component.name, component.node, attempts.restarts), pid=pid)
 
     def run(self) -> NoReturn:
-        """Until the supervisor asks for the end, or is gone."""
+        """Runs until the supervisor asks pid 1 to end, or is gone."""
         wake, wake_end = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(wake_end, False)
@@ -93,7 +93,7 @@ class Pid1:
         poll.register(self.channel.fileno(), select.POLLIN)
         for fd in self._readers:
             poll.register(fd, select.POLLIN)
-        raise_descriptor_limit()  # for the sockets that it keeps
+        raise_descriptor_limit()  # for the sockets that pid 1 holds
         self._reap()
         while True:
             ready = {fd for fd, _ in poll.poll(self._timeout_ms())}
@@ -109,7 +109,7 @@ class Pid1:
                 self._readers[fd]()
             self._reap()
             self._start_due()
-            self._turn_logs_over()
+            self._rotate_logs()
 
     def _become(self, component: Component) -> NoReturn:
         code = 1
@@ -133,14 +133,14 @@ class Pid1:
         except CommandError as e:
             code = EXPLAINED
             print(f"{component.name}: {e}", file=sys.stderr)
-        except BaseException:  # noqa: BLE001 - the top of a process: told in its log, and pid 1 starts it again
+        except BaseException:  # noqa: BLE001 - the top of a process: goes to its log, and pid 1 restarts it
             traceback.print_exc()
         finally:
             os._exit(code)
 
     def _redirect(self, component: Component) -> None:
         path = self._paths.log(component.name)
-        turn_over(path)
+        rotate(path)
         fd = open_log(path)
         os.dup2(fd, 1)
         os.dup2(fd, 2)
@@ -168,7 +168,10 @@ class Pid1:
                 os.kill(pid, signal.SIGKILL)
 
     def _startable(self) -> list[tuple[float, str]]:
-        """Returns when each may be started, and its name. First those that need no imports, since these take 0.3 s."""
+        """Returns the start time and the name of each component that is due.
+
+        Components without shared imports come first, since the imports take 0.3 s.
+        """
         running = {c.name for c in self._running.values()}
         order = sorted((c.shares, at, name) for name, (at, c) in self._due.items() if name not in running)
         return [(at, name) for _, at, name in order]
@@ -177,11 +180,11 @@ class Pid1:
         first = min((at for at, _ in self._startable()), default=self._next_turn)
         return max(0, int((min(first, self._next_turn) - self._clock.monotonic()) * 1000) + 1)
 
-    def _turn_logs_over(self) -> None:
+    def _rotate_logs(self) -> None:
         now = self._clock.monotonic()
         if now >= self._next_turn:
             self._next_turn = now + EVERY_S
-            turn_all_over(self._paths.logs)
+            rotate_all(self._paths.logs)
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()
@@ -196,12 +199,12 @@ class Pid1:
                     del self._due[name]
 
     def _refused(self, component: Component, error: OSError) -> None:
-        """The kernel gave no process: pid 1 must not end for that. Tries again, more and more slowly."""
+        """Logs a failed fork and schedules another attempt with back-off: pid 1 must not end because of it."""
         print(f"cannot start {component.name}: {explain_fork(error)}", file=sys.stderr, flush=True)
         self._due[component.name] = (self._attempts[component.name].ended(self._clock.monotonic()), component)
 
     def _stop(self) -> NoReturn:
-        """Asks the components to end and gives them a moment; with pid 1 the kernel ends whatever is left."""
+        """Sends SIGTERM to the components, waits up to `GRACE_S`, and exits; the kernel then ends all others."""
         waiting = {pid for pid, c in self._running.items() if c.graceful}
         for pid in waiting:
             os.kill(pid, signal.SIGTERM)

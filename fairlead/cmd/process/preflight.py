@@ -1,6 +1,6 @@
-"""What the kernel or the host lacks, said as one line that names the cure.
+"""Explains what the kernel or the host lacks, in one line with the remedy.
 
-Nothing is probed beforehand that the start itself would find out: the start tries, and what fails is explained here.
+The start tries without probing beforehand; only a failure is explained here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _IPV6_CONF = "/proc/sys/net/ipv6/conf"
 
 
 def explain_namespaces(code: int, error: str) -> str:
-    """Why the namespaces were refused, by the switches that can do so."""
+    """Returns why the kernel refused namespaces: reads the sysctls that forbid them."""
     if code == errno.EAGAIN:
         return explain_fork(OSError(code, error))
     ordinary = os.getuid() != 0
@@ -50,8 +50,7 @@ def explain_namespaces(code: int, error: str) -> str:
 
 
 def check_nftables() -> None:
-    """Raises CommandError where the kernel or the library for packet rules is missing. Call it where the network
-    namespace is our own."""
+    """Raises CommandError if nf_tables or libnftables is missing. Call it inside the cluster's network namespace."""
     try:
         ctypes.CDLL("libnftables.so.1")
     except OSError as e:
@@ -65,7 +64,7 @@ def check_nftables() -> None:
 
 
 def check_proxy_mode(mode: str | None) -> None:
-    """Raises CommandError where the mode that was asked for needs programs that are not there."""
+    """Raises CommandError if the requested mode needs programs that are missing."""
     if mode != "iptables":
         return
     from fairlead.net.iptables.model import Unavailable
@@ -81,8 +80,10 @@ def check_proxy_mode(mode: str | None) -> None:
 
 
 def check_ipv6() -> None:
-    """Raises CommandError where the kernel has no IPv6, or will not forward it. Call it where the network namespace is
-    our own: a host on which IPv6 is switched off may well have it in new namespaces."""
+    """Raises CommandError if the kernel lacks IPv6 or does not forward it.
+
+    Call it inside the cluster's network namespace: a host that disables IPv6 may still have it in new namespaces.
+    """
     instead = "or start with --ip-family ipv4"
     try:
         socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
@@ -103,7 +104,7 @@ def check_ipv6() -> None:
 
 
 def _nf_tables_error() -> int:
-    """0 where nf_tables answers, else the error number."""
+    """Returns 0 if nf_tables answers, otherwise the error number."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as sock:
             sock.settimeout(2.0)

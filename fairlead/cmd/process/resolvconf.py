@@ -1,7 +1,7 @@
-"""Cluster names for what `fairlead shell` runs: its own resolv.conf over the host's, in its own mount namespace.
+"""Cluster names for `fairlead shell`: a resolv.conf mounted over the host's, in a mount namespace for the shell only.
 
-The file lies in the cluster's state directory; bound, it is seen through the directory's mode. With `ndots:5` a short
-name is tried inside the cluster first, so `webui-svc.default` never reaches an upstream.
+The file is in the cluster's state directory; the bind mount bypasses the mode of that directory. With `ndots:5` a
+short name is tried inside the cluster first, so `webui-svc.default` never reaches an upstream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NSSWITCH = "/etc/nsswitch.conf"
 
 
 def write_files(config: ClusterConfig, paths: Paths) -> list[tuple[str, str]]:
-    """Writes what is to be bound; returns pairs of file and target. Called where the state directory can be written."""
+    """Writes the files to bind; returns pairs of file and target. The state directory must be writable here."""
     domain = read_domain(paths.domain)
     servers = f"nameserver {config.dns_ip}\nsearch svc.{domain} {domain}\noptions ndots:5\n"
     bound = [(_write(paths, "resolv.conf", servers), _RESOLV_CONF)]
@@ -29,7 +29,7 @@ def write_files(config: ClusterConfig, paths: Paths) -> list[tuple[str, str]]:
 
 
 def bind(bound: list[tuple[str, str]]) -> None:
-    """For this process and its children only, who must be in the node's namespaces already."""
+    """Bind-mounts the files for this process and its children. It must be in the node's namespaces already."""
     try:
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
@@ -38,11 +38,11 @@ def bind(bound: list[tuple[str, str]]) -> None:
             if os.path.exists(real):
                 linux.mount(source, real, None, linux.MS_BIND)
     except OSError as e:  # a shell without names is better than none
-        print(f"fairlead: names of the cluster cannot be looked up here: {e}", file=sys.stderr)
+        print(f"fairlead: cluster names cannot be resolved in this shell: {e}", file=sys.stderr)
 
 
 def _plain_lookups(text: str) -> str:
-    """Without the modules that ask a daemon of the host's instead of resolv.conf; nothing where there are none."""
+    """Returns the text without modules that bypass resolv.conf and ask a daemon; empty if it has none of them."""
     lines = text.splitlines()
     changed = [
         "hosts: files dns" if line.startswith("hosts:") and ("resolve" in line or "mdns" in line) else line

@@ -221,7 +221,7 @@ class Supervisor:
     def _check_progress(self) -> None:
         """Raises CommandError if the start hangs."""
         now = self._clock.monotonic()
-        self._patience.look(now, busy_s(os.getpid()))
+        self._patience.sample(now, busy_s(os.getpid()))
         if why := self._patience.problem(now):
             raise CommandError(f"{why}; see {self._paths.logs}", evidence=True)
 

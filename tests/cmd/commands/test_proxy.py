@@ -69,7 +69,7 @@ def test_a_file_counts_instead_of_flags(tmp_path: Path) -> None:
         (["--detect-local-mode", "BridgeInterface"], "--pod-bridge-interface: is needed"),
         (["--config", "/nowhere/at/all"], "cannot read --config /nowhere/at/all"),
         (["--kubeconfig", "/nowhere/at/all"], "cannot read the kubeconfig /nowhere/at/all"),
-        ([], "--kubeconfig FILE: how to reach the API server"),
+        ([], "--kubeconfig FILE is required outside of a Pod"),
     ],
 )
 def test_what_cannot_be_is_told_by_its_flag(

@@ -14,17 +14,17 @@ from fairlead.cmd.process.patience import Patience, busy_s
 def test_a_start_without_steps_goes_on_as_long_as_its_processes_compute() -> None:
     patience = Patience(60, 1800, 1000.0)
     for second in range(1, 600):
-        patience.look(1000.0 + second, second * 0.2)
+        patience.sample(1000.0 + second, second * 0.2)
         assert patience.problem(1000.0 + second) == ""
 
 
 def test_a_start_that_does_nothing_is_given_up_after_the_limit() -> None:
     patience = Patience(60, 1800, 1000.0)
     for second in range(1, 61):
-        patience.look(1000.0 + second, second * 0.01)
+        patience.sample(1000.0 + second, second * 0.01)
         assert patience.problem(1000.0 + second) == ""
-    patience.look(1061.0, 0.6)
-    assert patience.problem(1061.0) == "nothing has advanced for 60 s"
+    patience.sample(1061.0, 0.6)
+    assert patience.problem(1061.0) == "no progress for 60 s"
 
 
 def test_a_step_counts_as_progress() -> None:
@@ -36,7 +36,7 @@ def test_a_step_counts_as_progress() -> None:
 
 def test_a_process_that_computes_without_end_is_given_up_too() -> None:
     patience = Patience(60, 1800, 1000.0)
-    patience.look(2801.0, 1801.0)
+    patience.sample(2801.0, 1801.0)
     assert patience.problem(2801.0) == "not ready after 1800 s"
 
 

@@ -1,4 +1,4 @@
-"""Logs are turned over while they are written to."""
+"""Logs are rotated while processes write to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from fairlead.cmd.cluster.paths import open_log
-from fairlead.cmd.process.logturn import turn_all_over, turn_over
+from fairlead.cmd.process.logrotation import rotate, rotate_all
 
 
 def test_those_who_share_a_log_go_on_writing_to_it_and_its_content_is_kept_once(tmp_path: Path) -> None:
@@ -15,15 +15,15 @@ def test_those_who_share_a_log_go_on_writing_to_it_and_its_content_is_kept_once(
     other = os.dup(one)
     try:
         os.write(one, b"a" * 60 + b"\n")
-        assert not turn_over(path, limit=100)
+        assert not rotate(path, limit=100)
         os.write(other, b"b" * 60 + b"\n")
-        assert turn_over(path, limit=100)
+        assert rotate(path, limit=100)
         os.write(other, b"c\n")
         os.write(one, b"d\n")
         assert path.read_bytes() == b"c\nd\n"
         assert (tmp_path / "relay.log.1").read_bytes() == b"a" * 60 + b"\n" + b"b" * 60 + b"\n"
         os.write(one, b"e" * 101)
-        assert turn_over(path, limit=100)
+        assert rotate(path, limit=100)
         assert sum(file.stat().st_size for file in tmp_path.iterdir()) == 105
     finally:
         os.close(one)
@@ -34,11 +34,11 @@ def test_a_log_without_room_for_its_copy_is_cut_all_the_same(tmp_path: Path) -> 
     path = tmp_path / "relay.log"
     path.write_bytes(b"x" * 101)
     (tmp_path / "relay.log.1").mkdir()
-    assert turn_over(path, limit=100)
+    assert rotate(path, limit=100)
     assert path.read_bytes() == b""
 
 
 def test_a_folder_without_logs_and_one_that_is_gone_are_nothing_to_do(tmp_path: Path) -> None:
-    turn_all_over(tmp_path)
-    turn_all_over(tmp_path / "gone")
-    assert not turn_over(tmp_path / "gone.log")
+    rotate_all(tmp_path)
+    rotate_all(tmp_path / "gone")
+    assert not rotate(tmp_path / "gone.log")

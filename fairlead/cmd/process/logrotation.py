@@ -1,9 +1,9 @@
-"""Turns logs over by size while they are written to.
+"""Rotates logs by size while processes write to them.
 
-What must stay true: a log and the one before it hold at most twice the limit, plus what is written between two looks.
-A log's descriptor is shared by a component, its threads and its children, none of which could be told to open another
-file. So the log is copied and then emptied: all who write to it append (`O_APPEND`), and go on at its new end. Lines
-written between the copy and the cut, which is less than a millisecond, are lost.
+What must stay true: a log and its predecessor hold at most twice the limit, plus the output between two checks. A
+component, its threads and its children share the log's descriptor and cannot reopen the file. So the log is copied and
+then truncated: all writers append (`O_APPEND`) and continue at the new end. Lines written between copy and truncation,
+less than a millisecond, are lost.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ LIMIT = 8 << 20
 EVERY_S = 30.0
 
 
-def turn_over(path: Path, *, limit: int = LIMIT) -> bool:
-    """Moves the log's content to `<name>.log.1` if it is longer than `limit`. Keeps it if that cannot be done."""
+def rotate(path: Path, *, limit: int = LIMIT) -> bool:
+    """Moves the content to `<name>.log.1` if it is longer than `limit`; returns if it did. Ignores OSError."""
     with contextlib.suppress(OSError):
         if path.stat().st_size > limit:
             _move(path, path.with_suffix(".log.1"))
@@ -25,16 +25,16 @@ def turn_over(path: Path, *, limit: int = LIMIT) -> bool:
     return False
 
 
-def turn_all_over(folder: Path) -> None:
+def rotate_all(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in sorted(folder.glob("*.log")):
-            turn_over(path)
+            rotate(path)
 
 
 def _move(path: Path, to: Path) -> None:
     log = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        with contextlib.suppress(OSError):  # without room for the copy the log is cut all the same
+        with contextlib.suppress(OSError):  # if there is no room for the copy, the log is truncated all the same
             _copy(log, to)
         os.ftruncate(log, 0)
     finally:
