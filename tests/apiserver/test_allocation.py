@@ -12,7 +12,7 @@ from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.kinds import built_in
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.allocation.model import Allocations, Reservation
-from fairlead.apiserver.registry.writer import Raced, Writer
+from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.status import StatusError, internal_error
@@ -27,20 +27,20 @@ class Number:
     """A reservation that calls another server for every step."""
 
     log: list[str]
-    kept: bool = False
+    confirmed: bool = False
 
     @property
     def empty(self) -> bool:
         return False
 
-    async def keep(self) -> None:
+    async def confirm(self) -> None:
         await asyncio.sleep(0)
-        self.kept = True
-        self.log.append("keep")
+        self.confirmed = True
+        self.log.append("confirm")
 
     async def release(self) -> None:
         await asyncio.sleep(0)
-        if not self.kept:
+        if not self.confirmed:
             self.log.append("release")
 
 
@@ -55,16 +55,16 @@ class Numbers:
     def complete(self, old: Any, new: Any) -> None:
         self.log.append("complete")
 
-    async def hold(self, old: Any, new: Any) -> Reservation:
+    async def reserve(self, old: Any, new: Any) -> Reservation:
         await asyncio.sleep(0)
         if self.full:
             raise internal_error("range is full")
         new.data["number"] = "1"
-        self.log.append(f"hold after {old.data if old is not None else None}")
+        self.log.append(f"reserve after {old.data if old is not None else None}")
         return Number(self.log)
 
 
-class Held(MemoryStore):
+class GatedStore(MemoryStore):
     """A store whose next write waits until it is released, or fails."""
 
     def __init__(self) -> None:
@@ -80,8 +80,8 @@ class Held(MemoryStore):
         return await super().txn(*args, **kwargs)
 
 
-async def wired() -> tuple[Writer, Numbers, Resource, Held]:
-    store, numbers = Held(), Numbers()
+async def wired() -> tuple[Writer, Numbers, Resource, GatedStore]:
+    store, numbers = GatedStore(), Numbers()
     resources = Resources(built_in(), store)
     await resources.load()
     store.go_on.set()
@@ -98,13 +98,13 @@ def test_numbers_of_a_write_that_happened_are_kept() -> None:
         entry = await writer.insert(resource, made("a"), dry_run=False)
         assert entry.decode().data == {"number": "1"}
         await writer.replace(resource, entry, made("a", x="2"), dry_run=False)
-        assert numbers.log == ["hold after None", "keep", "hold after {'number': '1'}", "keep"]
+        assert numbers.log == ["reserve after None", "confirm", "reserve after {'number': '1'}", "confirm"]
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("why", ["dry run", "unchanged", "exists", "raced", "store"])
-def test_numbers_of_a_write_that_did_not_happen_are_given_back(why: str) -> None:
+@pytest.mark.parametrize("why", ["dry run", "unchanged", "exists", "conflict", "store"])
+def test_numbers_of_a_write_that_did_not_happen_are_released(why: str) -> None:
     async def main() -> None:
         writer, numbers, resource, store = await wired()
         entry = await writer.insert(resource, made("a"), dry_run=False)
@@ -118,14 +118,14 @@ def test_numbers_of_a_write_that_did_not_happen_are_given_back(why: str) -> None
             resource.cache.apply("default/a", _gone(newer.revision))
             with pytest.raises(StatusError, match="already exists"):
                 await writer.insert(resource, made("a"), dry_run=False)
-        elif why == "raced":
-            with pytest.raises(Raced):
+        elif why == "conflict":
+            with pytest.raises(WriteConflict):
                 await writer.replace(resource, entry, made("a", x="2"), dry_run=False)
         else:
             store.fails = _store_error()
             with pytest.raises(StatusError, match="no room"):
                 await writer.insert(resource, made("c"), dry_run=False)
-        assert [step.split()[0] for step in numbers.log] == ["hold", "release"]
+        assert [step.split()[0] for step in numbers.log] == ["reserve", "release"]
 
     asyncio.run(main())
 
@@ -152,16 +152,16 @@ def cancelled(*, fails: bool) -> list[str]:
             task.cancel()
             store.fails = _store_error() if fails else None
             await asyncio.sleep(0)
-            assert [step.split()[0] for step in numbers.log] == ["hold"], "the outcome is still open"
+            assert [step.split()[0] for step in numbers.log] == ["reserve"], "the outcome is still open"
             store.go_on.set()
         return [step.split()[0] for step in numbers.log]
 
     return asyncio.run(main())
 
 
-def test_a_writer_that_hangs_up_keeps_its_number_exactly_if_the_write_happens() -> None:
-    assert cancelled(fails=False) == ["hold", "keep"]
-    assert cancelled(fails=True) == ["hold", "release"]
+def test_a_writer_that_hangs_up_confirms_its_number_exactly_if_the_write_happens() -> None:
+    assert cancelled(fails=False) == ["reserve", "confirm"]
+    assert cancelled(fails=True) == ["reserve", "release"]
 
 
 def test_nothing_is_written_if_there_is_no_number() -> None:

@@ -46,8 +46,8 @@ async def test_what_is_not_allocated_is_taken(api: Api) -> None:
 @story
 async def test_what_nobody_has_held_for_three_rounds_is_free_again(api: Api) -> None:
     lost = ipaddress.ip_address("10.96.7.7")
-    api.server._allocator.pools["IPv4"].take(int(lost))
-    api.server._allocator.ports.take(7)
+    api.server._allocator.pools["IPv4"].allocate(int(lost))
+    api.server._allocator.ports.allocate(7)
     for _ in range(3):
         api.server._repair.run_once()
         assert lost in api.server._allocator.pools["IPv4"]

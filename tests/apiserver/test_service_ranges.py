@@ -49,9 +49,9 @@ def test_a_range_gives_each_address_once_the_upper_band_first(bits: int, chosen:
     pool = AddressPool([network], rng=random.Random(seed))
     mine = {int(network[n]) for n in chosen if n < network.num_addresses and not pool.refusal(network[n])}
     for taken in mine:
-        pool.take(taken)
+        pool.allocate(taken)
     found: list[int] = []
-    while (number := pool.take_any()) is not None:
+    while (number := pool.allocate_next()) is not None:
         found.append(number)
     assert sorted([*found, *mine]) == [int(host) for host in network.hosts()]
     band = int(network.network_address) + range_of(network).band

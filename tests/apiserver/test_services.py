@@ -250,16 +250,16 @@ def test_a_pool_gives_each_number_once_and_all_of_them(
     size: int, lower: int, chosen: list[int], rng: random.Random
 ) -> None:
     pool = Pool(size, lower, rng=rng)
-    mine = {n for n in chosen if n < size and pool.take(n)}
+    mine = {n for n in chosen if n < size and pool.allocate(n)}
     assert mine == {n for n in chosen if n < size}
     found = []
-    while (number := pool.take_any()) is not None:
+    while (number := pool.allocate_next()) is not None:
         found.append(number)
     assert sorted([*found, *mine]) == list(range(size))
     upper_left = [n for n in found if n >= min(lower, size)]
     assert found[: len(upper_left)] == upper_left, "the upper band first"
     pool.release(size - 1)
-    assert pool.take_any() == size - 1
+    assert pool.allocate_next() == size - 1
 
 
 def test_the_lower_bands_are_those_of_upstream() -> None:

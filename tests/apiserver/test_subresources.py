@@ -161,7 +161,7 @@ async def test_token_requests_are_checked(api: Api) -> None:
 def _knows(api: Api, token: str) -> bool:
     try:
         api.server._tokens.of_token(token)
-    except tokens.BadToken:
+    except tokens.InvalidToken:
         return False
     return True
 

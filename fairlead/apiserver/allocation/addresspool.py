@@ -58,7 +58,7 @@ class AddressPool:
     def __init__(self, networks: Sequence[Network], *, rng: random.Random) -> None:
         self._rng = rng
         self._taken: set[int] = set()
-        self._kept = -1
+        self._reserved = -1
         self._ranges: list[Range] = []
         self.set_ranges(networks)
 
@@ -84,12 +84,12 @@ class AddressPool:
         """Returns whether the address is in one of the ranges."""
         return any(address in found.network for found in self._ranges)
 
-    def keep(self, address: Address) -> None:
+    def reserve(self, address: Address) -> None:
         """Reserves the address for a known Service: other objects cannot get it, even while it is free."""
-        self._kept = int(address)
+        self._reserved = int(address)
 
-    def keeps(self, address: Address) -> bool:
-        return int(address) == self._kept
+    def is_reserved(self, address: Address) -> bool:
+        return int(address) == self._reserved
 
     def refusal(self, address: Address) -> str:
         """Returns why a requested address cannot be given, or "". A reserved address is not checked here, because
@@ -102,24 +102,24 @@ class AddressPool:
             return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
         return TAKEN if int(address) in self._taken else ""
 
-    def take(self, number: int) -> None:
+    def allocate(self, number: int) -> None:
         self._taken.add(number)
 
     def release(self, number: int) -> None:
         self._taken.discard(number)
 
-    def take_any(self) -> int | None:
+    def allocate_next(self) -> int | None:
         """Takes a random free address; returns None if every range is full."""
         for found in self._ranges:
-            number = self._any(found.first + found.band, found.last)
+            number = self._random_free(found.first + found.band, found.last)
             if number is None:
-                number = self._any(found.first, min(found.first + found.band - 1, found.last))
+                number = self._random_free(found.first, min(found.first + found.band - 1, found.last))
             if number is not None:
                 self._taken.add(number)
                 return number
         return None
 
-    def _any(self, first: int, last: int) -> int | None:
+    def _random_free(self, first: int, last: int) -> int | None:
         if first > last:
             return None
         for _ in range(_PROBES):
@@ -127,11 +127,11 @@ class AddressPool:
             if self._is_free(number):
                 return number
         if last - first >= 2 * len(self._taken) + _PROBES:
-            return self._any(first, last)  # more than half is free: the random probes only missed
+            return self._random_free(first, last)  # more than half is free: the random probes only missed
         # The band is nearly full: search it once from a random start.
         start = self._rng.randint(first, last)
         free = (n for n in (*range(start, last + 1), *range(first, start)) if self._is_free(n))
         return next(free, None)
 
     def _is_free(self, number: int) -> bool:
-        return number not in self._taken and number != self._kept
+        return number not in self._taken and number != self._reserved

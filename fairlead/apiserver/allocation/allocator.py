@@ -31,7 +31,7 @@ class ServiceAllocator:
         self._networks = tuple(networks)
         self.pools = {f"IPv{network.version}": AddressPool([network], rng=rng) for network in networks}
         first = self._networks[0]
-        self.pools[f"IPv{first.version}"].keep(first.network_address + 1)
+        self.pools[f"IPv{first.version}"].reserve(first.network_address + 1)
         self._low, self._high = node_port_range
         ports = self._high - self._low + 1
         self.ports = Pool(ports, lower_band(ports, least=16, most=128, step=32), rng=rng)
@@ -54,12 +54,12 @@ class ServiceAllocator:
     def follow(self, resources: Resources) -> None:
         """Takes the numbers of the stored objects, and follows their changes."""
         services, others = resources.of(SERVICE).cache, resources.of(IP_ADDRESS).cache
-        self._held = ServiceAddresses(resources)
-        self._held.load()
+        self._service_addresses = ServiceAddresses(resources)
+        self._service_addresses.load()
         for entry in services.select():
-            self._take_stored(entry.decode())
+            self._allocate_stored(entry.decode())
         for entry in others.select():
-            self._take_address(entry.name)
+            self._allocate_address(entry.name)
         services.listeners[self] = self._on_event
         others.listeners[self] = self._on_address
         cidrs = resources.of(SERVICE_CIDR).cache
@@ -74,15 +74,15 @@ class ServiceAllocator:
 
     def holder_of(self, ip: str) -> str:
         """Returns `namespace/name` of the Service that has the address, or ""."""
-        return self._held.holder_of(ip)
+        return self._service_addresses.holder_of(ip)
 
     def _on_event(self, event: Event) -> None:
         """Releases the numbers that a committed change of a Service drops, and takes those that it adds."""
         after: Service | None = event.entry.decode() if event.type != "DELETED" else None
         before: Service | None = event.previous.decode() if event.previous is not None else None
-        self._held.on_change(event, before, after)
+        self._service_addresses.on_change(event, before, after)
         if after is not None:
-            self._take_stored(after)
+            self._allocate_stored(after)
         if before is None:
             return
         for ip in set(addresses(before)) - set(addresses(after) if after else ()):
@@ -95,23 +95,23 @@ class ServiceAllocator:
         ip = event.entry.name
         if event.type == "DELETED":
             self._release_address(ip)
-        elif not self._held.holder_of(ip):
-            self._take_address(ip)
+        elif not self._service_addresses.holder_of(ip):
+            self._allocate_address(ip)
 
-    def _take_stored(self, service: Service) -> None:
+    def _allocate_stored(self, service: Service) -> None:
         for ip in addresses(service):
-            self._take_address(ip)
+            self._allocate_address(ip)
         for port in node_ports(service):
             if self._low <= port <= self._high:
-                self.ports.take(port - self._low)
+                self.ports.allocate(port - self._low)
 
-    def _take_address(self, ip: str) -> None:
+    def _allocate_address(self, ip: str) -> None:
         """Takes a valid address. Ignores an invalid one in a damaged store; `background.repair` reports it."""
         if (pool := self.pools.get(family_of(ip))) is not None and is_address(ip):
-            pool.take(number_of(ip))
+            pool.allocate(number_of(ip))
 
     def _release_address(self, ip: str) -> None:
         """Releases the address unless another Service holds it too, which only a damaged store can cause."""
         pool = self.pools.get(family_of(ip))
-        if pool is not None and is_address(ip) and not self._held.holder_of(ip):
+        if pool is not None and is_address(ip) and not self._service_addresses.holder_of(ip):
             pool.release(number_of(ip))

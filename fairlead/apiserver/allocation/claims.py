@@ -25,7 +25,7 @@ from fairlead.machinery.status import FieldError, already_exists, internal_error
 
 
 @dataclass(slots=True)
-class Taken:
+class PoolReservation:
     """Implements `Reservation`: each undo function releases one number unless the write succeeded."""
 
     undo: list[Callable[[], None]] = field(default_factory=list)
@@ -34,13 +34,13 @@ class Taken:
     def empty(self) -> bool:
         return not self.undo
 
-    async def keep(self) -> None:
+    async def confirm(self) -> None:
         self.undo.clear()
 
     async def release(self) -> None:
-        self.give_back()
+        self.undo_all()
 
-    def give_back(self) -> None:
+    def undo_all(self) -> None:
         for undo in reversed(self.undo):
             undo()
         self.undo.clear()
@@ -64,18 +64,20 @@ class ServiceNumbers:
         if new.spec.type != "LoadBalancer":
             new.status.loadBalancer = type(new.status.loadBalancer)()
 
-    async def hold(self, old: Service | None, new: Service) -> Reservation:
-        taken = Taken()
+    async def reserve(self, old: Service | None, new: Service) -> Reservation:
+        reservation = PoolReservation()
         try:
-            errors = [*self._take_addresses(old, new, taken), *self._take_ports(old, new, taken)]
+            errors = [*self._allocate_addresses(old, new, reservation), *self._allocate_ports(old, new, reservation)]
             if errors:
                 raise invalid_object("Service", "", new.metadata.name, errors)
         except BaseException:
-            taken.give_back()
+            reservation.undo_all()
             raise
-        return taken
+        return reservation
 
-    def _take_addresses(self, old: Service | None, new: Service, taken: Taken) -> Iterator[FieldError]:
+    def _allocate_addresses(
+        self, old: Service | None, new: Service, reservation: PoolReservation
+    ) -> Iterator[FieldError]:
         spec = new.spec
         if not needs_address(new):
             return
@@ -86,66 +88,68 @@ class ServiceNumbers:
             if ip in held or pool is None:
                 continue
             if not ip:
-                spec.clusterIPs.append(self._any_address(pool, taken))
-            elif why := self._claim(pool, ipaddress.ip_address(ip), new, taken):
+                spec.clusterIPs.append(self._any_address(pool, reservation))
+            elif why := self._allocate_address(pool, ipaddress.ip_address(ip), new, reservation):
                 yield invalid("spec.clusterIPs", given, f"failed to allocate IP {ip}: {why}")
         spec.clusterIP = spec.clusterIPs[0]
 
-    def _any_address(self, pool: AddressPool, taken: Taken) -> str:
-        number = pool.take_any()
+    def _any_address(self, pool: AddressPool, reservation: PoolReservation) -> str:
+        number = pool.allocate_next()
         if number is None:
             raise internal_error("failed to allocate a serviceIP: range is full")
-        taken.undo.append(lambda: pool.release(number))
+        reservation.undo.append(lambda: pool.release(number))
         return str(ipaddress.ip_address(number))
 
-    def _claim(self, pool: AddressPool, address: Address, new: Service, taken: Taken) -> str:
+    def _allocate_address(self, pool: AddressPool, address: Address, new: Service, reservation: PoolReservation) -> str:
         """Returns why the address is not available, or "". The address of the Service `kubernetes` is reserved: if
         another Service took it between deletion and re-creation, all Pods would be cut off from the API."""
         meta = new.metadata
         ours = (meta.namespace, meta.name) == ("default", "kubernetes")
-        why = pool.refusal(address) or (TAKEN if pool.keeps(address) and not ours else "")
+        why = pool.refusal(address) or (TAKEN if pool.is_reserved(address) and not ours else "")
         if not why:
-            pool.take(int(address))
-            taken.undo.append(lambda: pool.release(int(address)))
+            pool.allocate(int(address))
+            reservation.undo.append(lambda: pool.release(int(address)))
         return why
 
-    def _take_ports(self, old: Service | None, new: Service, taken: Taken) -> Iterator[FieldError]:
+    def _allocate_ports(self, old: Service | None, new: Service, reservation: PoolReservation) -> Iterator[FieldError]:
         held = set(node_ports(old)) if old is not None else set()
         ours = set(held)
         for i, port in enumerate(new.spec.ports):
             # Two protocols of one Service may share a number; the checks refuse a duplicate of one protocol.
             if port.nodePort and port.nodePort not in ours:
                 ours.add(port.nodePort)
-                if why := self._take_port(port.nodePort, taken):
+                if why := self._allocate_port(port.nodePort, reservation):
                     yield invalid(f"spec.ports[{i}].nodePort", port.nodePort, why)
         if needs_node_ports(new.spec):
             for port in new.spec.ports:
-                port.nodePort = port.nodePort or _shared_port(port, new) or self._any_port(taken, "a nodePort")
-        self._take_health_port(held, new, taken)
+                port.nodePort = port.nodePort or _shared_port(port, new) or self._any_port(reservation, "a nodePort")
+        self._allocate_health_port(held, new, reservation)
 
-    def _take_health_port(self, held: set[int], new: Service, taken: Taken) -> None:
+    def _allocate_health_port(self, held: set[int], new: Service, reservation: PoolReservation) -> None:
         spec = new.spec
         if not needs_health_port(new.spec):
             return
         if not spec.healthCheckNodePort:
-            spec.healthCheckNodePort = self._any_port(taken, "a HealthCheck NodePort 0")
-        elif spec.healthCheckNodePort not in held and (why := self._take_port(spec.healthCheckNodePort, taken)):
+            spec.healthCheckNodePort = self._any_port(reservation, "a HealthCheck NodePort 0")
+        elif spec.healthCheckNodePort not in held and (
+            why := self._allocate_port(spec.healthCheckNodePort, reservation)
+        ):
             raise internal_error(f"failed to allocate requested HealthCheck NodePort {spec.healthCheckNodePort}: {why}")
 
-    def _any_port(self, taken: Taken, what: str) -> int:
-        index = self._ports.take_any()
+    def _any_port(self, reservation: PoolReservation, what: str) -> int:
+        index = self._ports.allocate_next()
         if index is None:
             raise internal_error(f"failed to allocate {what}: range is full")
-        taken.undo.append(lambda: self._ports.release(index))
+        reservation.undo.append(lambda: self._ports.release(index))
         return self._low + index
 
-    def _take_port(self, port: int, taken: Taken) -> str:
+    def _allocate_port(self, port: int, reservation: PoolReservation) -> str:
         """Returns why the port is not available, or ""."""
         if not self._low <= port <= self._high:
             return f"provided port is not in the valid range. The range of valid ports is {self._low}-{self._high}"
-        if not self._ports.take(port - self._low):
+        if not self._ports.allocate(port - self._low):
             return "provided port is already allocated"
-        taken.undo.append(lambda: self._ports.release(port - self._low))
+        reservation.undo.append(lambda: self._ports.release(port - self._low))
         return ""
 
 
@@ -161,15 +165,15 @@ class ReservedAddresses:
     def complete(self, old: IPAddress | None, new: IPAddress) -> None:
         """Does nothing: an IPAddress does not depend on the cluster."""
 
-    async def hold(self, old: IPAddress | None, new: IPAddress) -> Reservation:
+    async def reserve(self, old: IPAddress | None, new: IPAddress) -> Reservation:
         address = ipaddress.ip_address(new.metadata.name)
         pool = self._pools.get(f"IPv{address.version}")
         if old is not None or pool is None:
-            return Taken()
-        if address in pool or pool.keeps(address):
+            return PoolReservation()
+        if address in pool or pool.is_reserved(address):
             raise already_exists(IP_ADDRESS.plural, IP_ADDRESS.group, new.metadata.name)
-        pool.take(int(address))
-        return Taken([lambda: pool.release(int(address))])
+        pool.allocate(int(address))
+        return PoolReservation([lambda: pool.release(int(address))])
 
 
 class DerivedAddresses(AdmissionPlugin):

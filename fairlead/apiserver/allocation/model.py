@@ -22,7 +22,7 @@ class Reservation(Protocol):
         """Returns whether the write reserved nothing."""
         ...
 
-    async def keep(self) -> None:
+    async def confirm(self) -> None:
         """Marks the write as done: the numbers now belong to the stored object."""
         ...
 
@@ -42,7 +42,7 @@ class Allocation(Protocol):
         StatusError."""
         ...
 
-    async def hold(self, old: Any, new: Any) -> Reservation:
+    async def reserve(self, old: Any, new: Any) -> Reservation:
         """Reserves the numbers that `new` requests beyond those of `old`, and fills in those that `new` leaves
         open. Raises StatusError; nothing stays reserved then."""
         ...

@@ -30,7 +30,7 @@ class Pool:
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(self._taken))
 
-    def take(self, number: int) -> bool:
+    def allocate(self, number: int) -> bool:
         """Takes the number; returns False if it was taken already."""
         if number in self._taken:
             return False
@@ -40,16 +40,16 @@ class Pool:
     def release(self, number: int) -> None:
         self._taken.discard(number)
 
-    def take_any(self) -> int | None:
+    def allocate_next(self) -> int | None:
         """Takes a random free number; returns None if the pool is exhausted."""
-        found = self._any(self._lower, self._size)
+        found = self._random_free(self._lower, self._size)
         if found is None:
-            found = self._any(0, self._lower)
+            found = self._random_free(0, self._lower)
         if found is not None:
             self._taken.add(found)
         return found
 
-    def _any(self, start: int, end: int) -> int | None:
+    def _random_free(self, start: int, end: int) -> int | None:
         if start >= end:
             return None
         for _ in range(_PROBES):

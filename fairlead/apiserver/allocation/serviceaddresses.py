@@ -76,9 +76,9 @@ class ServiceAddresses:
             self._holders[ip] = left
         if self._cache.get(ip) is None:
             return
-        heir = self._services.get(left[0]) if left else None
-        if heir is not None:
-            self._cache.apply(ip, Change(ip, revision, self._encoded(ip, heir.decode())))
+        successor = self._services.get(left[0]) if left else None
+        if successor is not None:
+            self._cache.apply(ip, Change(ip, revision, self._encoded(ip, successor.decode())))
         else:
             self._cache.derived.discard(ip)
             self._cache.apply(ip, Change(ip, revision, None))

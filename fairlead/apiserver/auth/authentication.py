@@ -79,7 +79,7 @@ class TokenAuthenticator:
         try:
             token = _token(credentials.headers)
             return self.of_token(token) if token else None
-        except (tokens.BadToken, ValueError) as e:
+        except (tokens.InvalidToken, ValueError) as e:
             raise unauthorized() from e
 
     def of_token(self, token: str) -> User:
@@ -88,7 +88,7 @@ class TokenAuthenticator:
         bound = claims.kubernetes
         entry = self._accounts.get(f"{bound.namespace}/{bound.serviceaccount.name}")
         if entry is None or entry.decode().metadata.uid != bound.serviceaccount.uid:
-            raise tokens.BadToken("service account not found")
+            raise tokens.InvalidToken("service account not found")
         extra: dict[str, tuple[str, ...]] = {}
         if bound.pod is not None:
             self._check_pod(bound.namespace, bound.pod)
@@ -107,7 +107,7 @@ class TokenAuthenticator:
         entry = self._pods.get(f"{namespace}/{bound.name}")
         pod: Pod | None = entry.decode() if entry is not None else None
         if pod is None or pod.metadata.uid != bound.uid:
-            raise tokens.BadToken("pod not found")
+            raise tokens.InvalidToken("pod not found")
 
 
 def _token(headers: Mapping[str, str]) -> str:
@@ -115,7 +115,7 @@ def _token(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         if not token.strip():
-            raise tokens.BadToken("empty token")
+            raise tokens.InvalidToken("empty token")
         return token.strip()
     return token_in(headers.get(HEADER, "")) if wants_websocket(headers) else ""
 

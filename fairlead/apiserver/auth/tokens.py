@@ -43,7 +43,7 @@ class _Header(msgspec.Struct):
     alg: str = ""
 
 
-class BadToken(Exception):
+class InvalidToken(Exception):
     """The token was not issued by this server, or is no longer valid."""
 
 
@@ -65,14 +65,14 @@ def verify(token: str, key: bytes, *, audience: str, now: Instant) -> Claims:
         head, _, payload = body.partition(b".")
         algorithm, given = _HEADER.decode(decode_base64url(head)).alg, decode_base64url(signature)
         if algorithm != "HS256" or not hmac.compare_digest(given, _mac(body, key)):
-            raise BadToken("invalid signature")
+            raise InvalidToken("invalid signature")
         claims = _CLAIMS.decode(decode_base64url(payload))
     except (ValueError, msgspec.MsgspecError) as e:
-        raise BadToken("malformed token") from e
+        raise InvalidToken("malformed token") from e
     if not claims.nbf <= now < claims.exp:
-        raise BadToken("token has expired or is not yet valid")
+        raise InvalidToken("token has expired or is not yet valid")
     if audience not in claims.aud:
-        raise BadToken("token is for another audience")
+        raise InvalidToken("token is for another audience")
     return claims
 
 

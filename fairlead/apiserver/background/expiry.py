@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fairlead.apiserver.registry.writer import Raced, Writer
+from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.base.clock import Clock
@@ -57,7 +57,7 @@ class Expirer:
             else:
                 try:
                     await self._writer.remove(resource, entry, dry_run=False)
-                except Raced:
+                except WriteConflict:
                     continue
         return seen
 

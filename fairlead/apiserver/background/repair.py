@@ -90,7 +90,7 @@ class Repair:
         pool = self._allocator.pools.get(family)
         if pool is None or address in pool:
             return None
-        pool.take(int(address))
+        pool.allocate(int(address))
         return Finding(service, "ClusterIPNotAllocated", f"Cluster IP [{family}]: {ip} is not allocated; repairing")
 
     def _port_findings(self, services: Iterable[Service]) -> Iterator[Finding]:
@@ -104,7 +104,7 @@ class Repair:
                 elif port in seen:
                     text = f"Port {port} was assigned to multiple services; {_RECREATE}"
                     yield Finding(service, "PortAlreadyAllocated", text)
-                elif self._allocator.ports.take(port - low):
+                elif self._allocator.ports.allocate(port - low):
                     yield Finding(service, "PortNotAllocated", f"Port {port} is not allocated; repairing")
                 seen.add(port)
 

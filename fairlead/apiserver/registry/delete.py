@@ -11,7 +11,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
-from fairlead.apiserver.registry.writer import Raced, Writer
+from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.serialization.body import read_tree
 from fairlead.apiserver.serialization.params import options_error
 from fairlead.apiserver.watchcache.cache import Entry
@@ -52,7 +52,7 @@ class Deleter:
             entry = resource.find(target.namespace, target.name)
             try:
                 return await self._attempt(resource, entry, options, None if admitted else context)
-            except Raced:
+            except WriteConflict:
                 continue
 
     async def delete_all(

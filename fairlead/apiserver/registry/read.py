@@ -10,7 +10,7 @@ from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.serialization.params import ListOptions, parse_revision
 from fairlead.apiserver.watchcache.cache import Entry, KindCache
 from fairlead.apiserver.watchcache.filter import Filter, parse_filter
-from fairlead.apiserver.watchcache.pages import Gone, Position, Snapshots, parse_token, render_token
+from fairlead.apiserver.watchcache.pages import Expired, Position, Snapshots, parse_token, render_token
 from fairlead.apiserver.watchcache.represent import Represent, list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
@@ -84,7 +84,7 @@ class Reader:
         entries = self._snapshots.find(collection, position.revision)
         if entries is None:
             if position.revision and not _unchanged(cache, position.revision):
-                raise Gone(position)
+                raise Expired(position)
             entries = cache.select(collection[1])
         return [entry for entry in entries if entry.key > position.after]
 

@@ -16,7 +16,7 @@ from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
 from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
 from fairlead.apiserver.registry.tracking import track_update
-from fairlead.apiserver.registry.writer import Raced, Writer
+from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource
@@ -66,7 +66,7 @@ class Updater:
                     written = await self._finish(resource, entry, new, dry_run=options.dry_run)
                 else:
                     written = await self._writer.replace(resource, entry, new, dry_run=options.dry_run)
-            except Raced:
+            except WriteConflict:
                 continue
             context.warn(*candidate.warnings, *(resource.kind.notices(new) if not target.subresource else ()))
             return written

@@ -19,7 +19,7 @@ from fairlead.store.model import Conflict, Exists, NotFound, StoreError
 from fairlead.store.writes import create, delete, replace
 
 
-class Raced(Exception):
+class WriteConflict(Exception):
     """The object changed between being read and being written."""
 
 
@@ -43,12 +43,12 @@ class Writer:
         if resource.cache.get(key) is not None:  # before the allocation, which would refuse the object's own addresses
             raise already_exists(kind.plural, kind.group, name)
         allocation = self._allocations.of(kind)
-        reservation = await allocation.hold(None, obj) if allocation is not None else None
+        reservation = await allocation.reserve(None, obj) if allocation is not None else None
         try:
             value = form.stored(obj)
             if dry_run:
                 return Entry(form, key, value, 0)
-            revision = await _settle(create(self._store, resource.prefix + key, value), reservation)
+            revision = await _await_write(create(self._store, resource.prefix + key, value), reservation)
         except Exists as e:
             await self._resources.reached(e.revision)
             raise already_exists(kind.plural, kind.group, name) from e
@@ -63,7 +63,7 @@ class Writer:
         """Replaces the state in `entry` by the new one; writes nothing if both are equal. Raises WriteConflict."""
         form, kind = resource.form, resource.kind
         allocation = self._allocations.of(kind)
-        reservation = await allocation.hold(entry.decode(), obj) if allocation is not None else None
+        reservation = await allocation.reserve(entry.decode(), obj) if allocation is not None else None
         try:
             value = form.stored(obj)
             same = form.splice(value, entry.revision)
@@ -71,10 +71,10 @@ class Writer:
                 return Entry(form, entry.key, same, entry.revision)
             key = resource.prefix + entry.key
             write = replace(self._store, key, value, revision=entry.revision, history=kind.keeps_history)
-            revision = await _settle(write, reservation)
+            revision = await _await_write(write, reservation)
         except (Conflict, NotFound) as e:
             await self._resources.reached(e.revision)
-            raise Raced from e
+            raise WriteConflict from e
         except StoreError as e:
             raise unavailable(e) from e
         finally:
@@ -90,7 +90,7 @@ class Writer:
             revision = await delete(self._store, resource.prefix + entry.key, revision=entry.revision)
         except (Conflict, NotFound) as e:
             await self._resources.reached(e.revision)
-            raise Raced from e
+            raise WriteConflict from e
         except StoreError as e:
             raise unavailable(e) from e
         await self._resources.reached(revision)
@@ -111,7 +111,7 @@ def _refuse_version(version: str) -> None:
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
 
 
-async def _settle(write: Coroutine[Any, Any, int], reservation: Reservation | None) -> int:
+async def _await_write(write: Coroutine[Any, Any, int], reservation: Reservation | None) -> int:
     """Returns the write's revision, and confirms its reservation.
 
     If the caller is cancelled meanwhile (its client disconnected), the write may still happen. Its numbers must not be
@@ -125,9 +125,9 @@ async def _settle(write: Coroutine[Any, Any, int], reservation: Reservation | No
     except asyncio.CancelledError:
         await asyncio.wait((task,))
         if not task.cancelled() and task.exception() is None:
-            await reservation.keep()
+            await reservation.confirm()
         raise
-    await reservation.keep()
+    await reservation.confirm()
     return revision
 
 

@@ -81,7 +81,7 @@ def parse_token(text: str) -> Position:
     return Position(token.rv, token.start)
 
 
-class Gone(StatusError):
+class Expired(StatusError):
     """410, with a token that continues from the same key at the present state."""
 
     def __init__(self, position: Position) -> None:
