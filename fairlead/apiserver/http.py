@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from fairlead.apiserver.auth.authentication import AuthenticatorChain, Credentials, of_certificate
+from fairlead.apiserver.auth.authentication import AuthenticatorChain, Credentials, user_of_certificate
 from fairlead.apiserver.connect.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.core import Core
@@ -50,7 +50,7 @@ class _Connection(Handler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.user = of_certificate(transport.get_extra_info("peercert"))
+        self.user = user_of_certificate(transport.get_extra_info("peercert"))
         if self.user is not None:
             self.authenticated(self.user.name)
 

@@ -10,7 +10,7 @@ from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
 from fairlead.apiserver.serialization import openapi_proto
-from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.machinery.decode import encode
 from fairlead.machinery.kind import Kind
 from fairlead.machinery.scheme import Scheme
@@ -51,7 +51,7 @@ class NonResourceHandler:
         """Answers the request. Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
         if request.method == "POST" and path in self._reviews:
-            wanted_form(request.headers.get("accept", ""), tables=False)
+            negotiate_form(request.headers.get("accept", ""), tables=False)
             return json_response(await self._reviews.answer(path, request, user), 201)
         if path in self._reviews or (request.method not in ("GET", "HEAD") and self._is_served(path)):
             raise method_not_allowed()

@@ -21,7 +21,7 @@ from fairlead.apiserver.auth.authorization import BUILT_IN, AuthorizerChain
 from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
-from fairlead.apiserver.background.cidrkeeper import CidrKeeper
+from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.inert import InertKinds
 from fairlead.apiserver.background.repair import Repair
@@ -97,7 +97,7 @@ class ApiServer:
             applier=Applier(creator, updater, clock=clock),
         )
         self._bootstrap = Bootstrap(resources, creator, updater)
-        self._cidrs = CidrKeeper(resources, updater, clock=clock)
+        self._cidrs = ServiceCIDRController(resources, updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
@@ -126,7 +126,7 @@ class ApiServer:
         await self._resources.load()
         self._allocator.follow(self._resources)
         try:
-            await self._bootstrap.run(self._settings, self._allocator.first_address)
+            await self._bootstrap.ensure(self._settings, self._allocator.first_address)
         except StatusError as error:
             # For example the Service `kubernetes` and every ServiceCIDR are deleted. The bootstrap loop tries again.
             self._log.error("cannot create the initial objects of the cluster", error=str(error))
@@ -135,15 +135,15 @@ class ApiServer:
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
-        self._nursery.spawn(keep_running("bootstrap", self._keep_bootstrapped, log=self._log))
+        self._nursery.spawn(keep_running("bootstrap", self._run_bootstrap, log=self._log))
         self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))
         self._nursery.spawn(keep_running("repair", self._repair.run, log=self._log))
         for recorder in self._recorders:
             self._nursery.spawn(keep_running("events", recorder.run, log=self._log))
         self._started = True
 
-    async def _keep_bootstrapped(self) -> None:
-        await self._bootstrap.keep(self._settings, self._allocator.first_address)
+    async def _run_bootstrap(self) -> None:
+        await self._bootstrap.run(self._settings, self._allocator.first_address)
 
     def transport(self, user: User = SYSTEM) -> Transport:
         """Returns an in-process transport for components of the same process."""

@@ -149,7 +149,7 @@ def test_tokens_survive_their_own_rendering() -> None:
 def test_the_number_of_snapshots_is_bounded() -> None:
     snapshots = Snapshots(limit=2)
     for revision in (1, 2, 3):
-        snapshots.keep(("kind", "ns"), revision, ())
+        snapshots.add(("kind", "ns"), revision, ())
     assert [snapshots.find(("kind", "ns"), revision) for revision in (1, 2, 3)] == [None, (), ()]
 
 

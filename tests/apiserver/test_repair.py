@@ -17,7 +17,7 @@ from .harness import SERVICES, Api, service, start, story
 AGAIN = "please recreate service"
 
 
-def findings(api: Api) -> list[tuple[str, str, str]]:
+def faults(api: Api) -> list[tuple[str, str, str]]:
     return [(f.service.metadata.name, f.reason, f.message) for f in api.server._repair.run_once()]
 
 
@@ -25,7 +25,7 @@ def findings(api: Api) -> list[tuple[str, str, str]]:
 async def test_nothing_is_said_where_nothing_is_wrong(api: Api) -> None:
     ports = [{"name": "t", "port": 53, "protocol": "TCP"}, {"name": "u", "port": 53, "protocol": "UDP"}]
     await api.ok("POST", SERVICES, service("a", type="LoadBalancer", externalTrafficPolicy="Local", ports=ports))
-    assert findings(api) == []
+    assert faults(api) == []
 
 
 @story
@@ -35,11 +35,11 @@ async def test_what_is_not_allocated_is_taken(api: Api) -> None:
     allocator = api.server._allocator
     allocator.pools["IPv4"].release(int(ipaddress.ip_address(ip)))
     allocator.ports.release(port - 30000)
-    assert findings(api) == [
+    assert faults(api) == [
         ("a", "ClusterIPNotAllocated", f"Cluster IP [IPv4]: {ip} is not allocated; repairing"),
         ("a", "PortNotAllocated", f"Port {port} is not allocated; repairing"),
     ]
-    assert findings(api) == []
+    assert faults(api) == []
     assert (await api.error("POST", SERVICES, service("b", clusterIP=ip))).code == 422
 
 
@@ -82,7 +82,7 @@ def test_what_a_start_finds_in_the_store_is_told_by_events() -> None:
         again = await start(api.store)
         outside = f"Cluster IP [IPv4]: 192.0.2.7 is not within any configured Service CIDR; {AGAIN}"
         twice = f"was assigned to multiple services; {AGAIN}"
-        assert findings(again) == [
+        assert faults(again) == [
             ("b", "ClusterIPAlreadyAllocated", f"Cluster IP [IPv4]:10.96.7.7 {twice}"),
             ("c", "ClusterIPOutOfRange", outside),
             ("f", "ClusterIPNotValid", "Cluster IP 10.96.0.300 is not a valid IP; please recreate Service"),

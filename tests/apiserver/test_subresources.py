@@ -160,7 +160,7 @@ async def test_token_requests_are_checked(api: Api) -> None:
 
 def _knows(api: Api, token: str) -> bool:
     try:
-        api.server._tokens.of_token(token)
+        api.server._tokens.user_of_token(token)
     except tokens.InvalidToken:
         return False
     return True

@@ -17,7 +17,7 @@ FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 DEFAULT_NAME = "kubernetes"
 _READY = "Ready"
 _READY_TEXT = "Kubernetes Service CIDR is ready"
-_HELD_TEXT = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
+_IN_USE_TEXT = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
 
 
 def networks_of(found: ServiceCIDR) -> list[Network]:
@@ -43,36 +43,36 @@ def condition_of(cidr: ServiceCIDR) -> Condition | None:
     return next((c for c in cidr.status.conditions if c.type == _READY), None)
 
 
-def wanted_finalizers(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: Iterable[Address]) -> list[str]:
+def desired_finalizers(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], used: Iterable[Address]) -> list[str]:
     """Returns the finalizers; ours stays until the range may be removed."""
     rest = [name for name in cidr.metadata.finalizers if name != FINALIZER]
-    if cidr.metadata.deletionTimestamp is not None and may_go(cidr, others, held):
+    if cidr.metadata.deletionTimestamp is not None and can_delete(cidr, others, used):
         return rest
     if cidr.metadata.deletionTimestamp is not None and FINALIZER not in cidr.metadata.finalizers:
         return rest
     return [*rest, FINALIZER]
 
 
-def wanted_condition(cidr: ServiceCIDR, *, now: str) -> Condition:
+def desired_condition(cidr: ServiceCIDR, *, now: str) -> Condition:
     """Returns the condition Ready. A terminating range is not ready and still in use."""
     if cidr.metadata.deletionTimestamp is None:
-        wanted = Condition(type=_READY, status="True", message=_READY_TEXT)
+        desired = Condition(type=_READY, status="True", message=_READY_TEXT)
     else:
-        wanted = Condition(type=_READY, status="False", reason="Terminating", message=_HELD_TEXT)
+        desired = Condition(type=_READY, status="False", reason="Terminating", message=_IN_USE_TEXT)
     before = condition_of(cidr)
-    same = before is not None and before.status == wanted.status
-    wanted.lastTransitionTime = before.lastTransitionTime if same and before is not None else now
-    return wanted
+    same = before is not None and before.status == desired.status
+    desired.lastTransitionTime = before.lastTransitionTime if same and before is not None else now
+    return desired
 
 
-def may_go(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], held: Iterable[Address]) -> bool:
+def can_delete(cidr: ServiceCIDR, others: Sequence[ServiceCIDR], used: Iterable[Address]) -> bool:
     """Returns whether every address in use in the range is also in a range that stays."""
     staying = [n for other in others if other.metadata.deletionTimestamp is None for n in networks_of(other)]
     mine = networks_of(cidr)
     if all(any(contains(other, network) for other in staying) for network in mine):
         return True
     return all(
-        any(address in other for other in staying) for address in held if any(address in network for network in mine)
+        any(address in other for other in staying) for address in used if any(address in network for network in mine)
     )
 
 

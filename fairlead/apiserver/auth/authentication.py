@@ -25,7 +25,7 @@ class Credentials:
     """The credentials of a request."""
 
     certificate: User | None
-    """The user in the connection's verified client certificate (`of_certificate`)."""
+    """The user in the connection's verified client certificate (`user_of_certificate`)."""
     headers: Mapping[str, str]
 
 
@@ -78,11 +78,11 @@ class TokenAuthenticator:
     async def authenticate(self, credentials: Credentials) -> User | None:
         try:
             token = _token(credentials.headers)
-            return self.of_token(token) if token else None
+            return self.user_of_token(token) if token else None
         except (tokens.InvalidToken, ValueError) as e:
             raise unauthorized() from e
 
-    def of_token(self, token: str) -> User:
+    def user_of_token(self, token: str) -> User:
         """Returns the service account of a token. Raises InvalidToken."""
         claims = tokens.verify(token, self._key, audience=self._audience, now=self._clock.now())
         bound = claims.kubernetes
@@ -120,7 +120,7 @@ def _token(headers: Mapping[str, str]) -> str:
     return token_in(headers.get(HEADER, "")) if wants_websocket(headers) else ""
 
 
-def of_certificate(peer: Mapping[str, Any] | None) -> User | None:
+def user_of_certificate(peer: Mapping[str, Any] | None) -> User | None:
     """Returns the user of a verified client certificate (as from `getpeercert`)."""
     if not peer:
         return None

@@ -16,19 +16,19 @@ from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.machinery.status import StatusError, forbidden_object
 
-Verdict = Literal["allowed", "denied", "no opinion"]
+Effect = Literal["allowed", "denied", "no opinion"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The decision of an authorizer; a later one cannot overrule `denied`, but can overrule `no opinion`."""
 
-    verdict: Verdict
+    effect: Effect
     reason: str = ""
 
     @property
     def allowed(self) -> bool:
-        return self.verdict == "allowed"
+        return self.effect == "allowed"
 
 
 class Authorizer(Protocol):
@@ -63,7 +63,7 @@ class AuthorizerChain:
         reasons: list[str] = []
         for authorizer in self._authorizers:
             decision = await authorizer.authorize(user, info)
-            if decision.verdict != "no opinion":
+            if decision.effect != "no opinion":
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)

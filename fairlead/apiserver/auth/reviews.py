@@ -57,7 +57,7 @@ class Reviews:
         spec = read_as(_ACCESS, request).obj.spec
         decision = await self._authorizers.authorize(user, _asked(spec.resourceAttributes, spec.nonResourceAttributes))
         status: dict[str, Any] = {"allowed": decision.allowed}
-        if decision.verdict == "denied":
+        if decision.effect == "denied":
             status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason

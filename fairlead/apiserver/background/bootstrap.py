@@ -38,27 +38,27 @@ class Bootstrap:
         self._creator = creator
         self._updater = updater
 
-    async def keep(self, settings: ApiSettings, service_address: str) -> None:
+    async def run(self, settings: ApiSettings, service_address: str) -> None:
         """Restores deleted objects at intervals, as upstream does. Runs until cancelled."""
         while True:
             await asyncio.sleep(RECONCILE_S)
-            await self.run(settings, service_address)
+            await self.ensure(settings, service_address)
 
-    async def run(self, settings: ApiSettings, service_address: str) -> None:
+    async def ensure(self, settings: ApiSettings, service_address: str) -> None:
         for resource in self._resources:
             for obj in resource.kind.initial():
-                await self._ensure(resource.kind, obj)
+                await self._ensure_object(resource.kind, obj)
         await self._ensure_range(settings)
-        await self._ensure(SERVICE, _service(service_address, settings.advertise_port))
-        await self._ensure(ENDPOINTS, _endpoints(settings), renew=True)
-        await self._ensure(ENDPOINT_SLICE, _slice(settings), renew=True)
+        await self._ensure_object(SERVICE, _service(service_address, settings.advertise_port))
+        await self._ensure_object(ENDPOINTS, _endpoints(settings), renew=True)
+        await self._ensure_object(ENDPOINT_SLICE, _slice(settings), renew=True)
 
     async def _ensure_range(self, settings: ApiSettings) -> None:
         """Creates the ServiceCIDR `kubernetes`. If it has a single family and a second one is configured, adds the
         second; otherwise leaves it unchanged."""
         cidrs = [str(network) for network in settings.service_networks]
-        wanted = ServiceCIDR(metadata=ObjectMeta(name=_NAME), spec=ServiceCIDRSpec(cidrs=cidrs))
-        await self._ensure(SERVICE_CIDR, wanted)
+        desired = ServiceCIDR(metadata=ObjectMeta(name=_NAME), spec=ServiceCIDRSpec(cidrs=cidrs))
+        await self._ensure_object(SERVICE_CIDR, desired)
         target = Target(self._resources.of(SERVICE_CIDR), "", _NAME)
         if target.resource.find("", _NAME).decode().spec.cidrs == cidrs[:1] != cidrs:
 
@@ -69,17 +69,17 @@ class Bootstrap:
 
             await self._updater.update(target, widen, WriteOptions(), internal())
 
-    async def _ensure(self, kind: Kind[Any], wanted: Object, *, renew: bool = False) -> None:
+    async def _ensure_object(self, kind: Kind[Any], desired: Object, *, renew: bool = False) -> None:
         """Creates the object if it is missing; with `renew`, also updates an existing one."""
-        meta = wanted.metadata
+        meta = desired.metadata
         target = Target(self._resources.of(kind), meta.namespace, meta.name)
         entry = target.resource.cache.get(target.resource.key(meta.namespace, meta.name))
         if entry is None:
-            await self._creator.insert(Target(target.resource, meta.namespace), wanted, WriteOptions(), internal())
+            await self._creator.insert(Target(target.resource, meta.namespace), desired, WriteOptions(), internal())
         elif renew:
 
             async def same(_: Entry) -> Candidate:
-                return Candidate(wanted)
+                return Candidate(desired)
 
             await self._updater.update(target, same, WriteOptions(), internal())
 

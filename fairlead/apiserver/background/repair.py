@@ -31,7 +31,7 @@ _RECREATE = "please recreate service"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AllocationFault:
     """A repaired or unrepairable fault of a Service, as reported in its event."""
 
     service: Service
@@ -57,55 +57,61 @@ class Repair:
             self.run_once()
             await asyncio.sleep(INTERVAL_S)
 
-    def run_once(self) -> list[Finding]:
+    def run_once(self) -> list[AllocationFault]:
         """Checks everything once, without an await, so that writes cannot come between."""
         services: list[Service] = [entry.decode() for entry in self._services.select()]
-        ips, ports = list(self._address_findings(services)), list(self._port_findings(services))
-        for finding in ips:
-            self._ip_recorder.event(finding.service, "Warning", finding.reason, finding.message)
-        for finding in ports:
-            self._port_recorder.event(finding.service, "Warning", finding.reason, finding.message)
+        ips, ports = list(self._address_faults(services)), list(self._port_faults(services))
+        for fault in ips:
+            self._ip_recorder.event(fault.service, "Warning", fault.reason, fault.message)
+        for fault in ports:
+            self._port_recorder.event(fault.service, "Warning", fault.reason, fault.message)
         self._clean_up(services)
         return [*ips, *ports]
 
-    def _address_findings(self, services: Iterable[Service]) -> Iterator[Finding]:
+    def _address_faults(self, services: Iterable[Service]) -> Iterator[AllocationFault]:
         ranges = [network for entry in self._cidrs.select() for network in networks_of(entry.decode())]
         seen: set[str] = set()
         for service in services:
             for ip in addresses(service):
-                if found := self._address_finding(service, ip, ranges, seen):
+                if found := self._address_fault(service, ip, ranges, seen):
                     yield found
                 seen.add(ip)
 
-    def _address_finding(self, service: Service, ip: str, ranges: list[Network], seen: set[str]) -> Finding | None:
+    def _address_fault(
+        self, service: Service, ip: str, ranges: list[Network], seen: set[str]
+    ) -> AllocationFault | None:
         if names.ip(ip):
-            return Finding(service, "ClusterIPNotValid", f"Cluster IP {ip} is not a valid IP; please recreate Service")
+            return AllocationFault(
+                service, "ClusterIPNotValid", f"Cluster IP {ip} is not a valid IP; please recreate Service"
+            )
         address, family = ipaddress.ip_address(ip), family_of(ip)
         if not any(address in network for network in ranges):
             text = f"Cluster IP [{family}]: {ip} is not within any configured Service CIDR; {_RECREATE}"
-            return Finding(service, "ClusterIPOutOfRange", text)
+            return AllocationFault(service, "ClusterIPOutOfRange", text)
         if ip in seen:
             text = f"Cluster IP [{family}]:{ip} was assigned to multiple services; {_RECREATE}"
-            return Finding(service, "ClusterIPAlreadyAllocated", text)
+            return AllocationFault(service, "ClusterIPAlreadyAllocated", text)
         pool = self._allocator.pools.get(family)
         if pool is None or address in pool:
             return None
         pool.allocate(int(address))
-        return Finding(service, "ClusterIPNotAllocated", f"Cluster IP [{family}]: {ip} is not allocated; repairing")
+        return AllocationFault(
+            service, "ClusterIPNotAllocated", f"Cluster IP [{family}]: {ip} is not allocated; repairing"
+        )
 
-    def _port_findings(self, services: Iterable[Service]) -> Iterator[Finding]:
+    def _port_faults(self, services: Iterable[Service]) -> Iterator[AllocationFault]:
         low, high = self._allocator.port_range
         seen: set[int] = set()
         for service in services:
             for port in node_ports(service):
                 if not low <= port <= high:
                     text = f"Port {port} is not within the port range {low}-{high}; {_RECREATE}"
-                    yield Finding(service, "PortOutOfRange", text)
+                    yield AllocationFault(service, "PortOutOfRange", text)
                 elif port in seen:
                     text = f"Port {port} was assigned to multiple services; {_RECREATE}"
-                    yield Finding(service, "PortAlreadyAllocated", text)
+                    yield AllocationFault(service, "PortAlreadyAllocated", text)
                 elif self._allocator.ports.allocate(port - low):
-                    yield Finding(service, "PortNotAllocated", f"Port {port} is not allocated; repairing")
+                    yield AllocationFault(service, "PortNotAllocated", f"Port {port} is not allocated; repairing")
                 seen.add(port)
 
     def _clean_up(self, services: Iterable[Service]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead.apiserver.model import Outcome, json_response
-from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.watchcache.cache import Entry
-from fairlead.apiserver.watchcache.represent import Represent
+from fairlead.apiserver.watchcache.renderer import Renderer
 from fairlead.base.clock import Clock
 from fairlead.machinery.kind import Kind
 from fairlead.runtime.client import Request
@@ -16,14 +16,14 @@ from fairlead.runtime.client import Request
 _INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Metadata", "Object": "Object"}
 
 
-def representation(kind: Kind[Any], request: Request, *, clock: Clock) -> Represent:
+def renderer_for(kind: Kind[Any], request: Request, *, clock: Clock) -> Renderer:
     """Returns the renderer for the client of the request. Raises StatusError 406."""
-    form = wanted_form(request.headers.get("accept", ""))
-    return Represent(kind, form, _INCLUDE.get(request.query.get("includeObject", ""), "Metadata"), clock)
+    form = negotiate_form(request.headers.get("accept", ""))
+    return Renderer(kind, form, _INCLUDE.get(request.query.get("includeObject", ""), "Metadata"), clock)
 
 
 def written(kind: Kind[Any], request: Request, entry: Entry, *, clock: Clock, status: int = 200) -> Outcome:
     """Returns the response with one object. Raises StatusError 406."""
-    if wanted_form(request.headers.get("accept", "")) == "Object":
+    if negotiate_form(request.headers.get("accept", "")) == "Object":
         return json_response(entry.raw, status)
-    return json_response(representation(kind, request, clock=clock).one(entry), status)
+    return json_response(renderer_for(kind, request, clock=clock).one(entry), status)

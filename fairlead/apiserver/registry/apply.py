@@ -12,7 +12,7 @@ import msgspec
 
 from fairlead.apiserver.model import RequestContext
 from fairlead.apiserver.registry.create import Creator
-from fairlead.apiserver.registry.prepare import Place, fit_place
+from fairlead.apiserver.registry.prepare import NamespacedName, ensure_name_matches
 from fairlead.apiserver.registry.tracking import read_managed, shape_of, tree_of, write_managed, write_of
 from fairlead.apiserver.registry.update import Candidate, Change, Updater
 from fairlead.apiserver.serialization.body import decoded, parse_yaml
@@ -80,7 +80,7 @@ class Applier:
     async def _create(self, target: Target, config: Tree, options: WriteOptions, context: RequestContext) -> Entry:
         kind = target.resource.kind
         obj = decode_tree(kind, config, validation="Ignore").obj
-        fit_place(obj, Place(target.namespace, target.name))
+        ensure_name_matches(obj, NamespacedName(target.namespace, target.name))
         if uid := obj.metadata.uid:
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise target.resource.conflict(target.name, why)

@@ -8,7 +8,7 @@ from fairlead.api.meta.types import ManagedFieldsEntry, ObjectMeta
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
-from fairlead.apiserver.registry.prepare import Place, begin_create, fit_place, generated_name
+from fairlead.apiserver.registry.prepare import NamespacedName, begin_create, ensure_name_matches, generated_name
 from fairlead.apiserver.registry.tracking import track_create
 from fairlead.apiserver.registry.writer import Writer
 from fairlead.apiserver.serialization.body import decoded, read_object
@@ -36,7 +36,7 @@ class Creator:
         """Returns the new object. Raises StatusError 400, 403, 404, 409, 415, 422."""
         kind = target.resource.kind
         found = await decoded(request, lambda: read_object(kind, request, options.validation))
-        fit_place(found.obj, Place(target.namespace, ""))
+        ensure_name_matches(found.obj, NamespacedName(target.namespace, ""))
         context.warn(*found.warnings)
         return await self.insert(target, found.obj, options, context)
 
@@ -59,8 +59,8 @@ class Creator:
             track_create(kind, obj, options.manager, now=now)
         else:
             obj.metadata.managedFields = owners
-        steps = self._admission.steps("CREATE", kind)
-        if steps is not None:
+        plugins = self._admission.select("CREATE", kind)
+        if plugins is not None:
             attributes = Attributes(
                 operation="CREATE",
                 kind=kind,
@@ -69,14 +69,14 @@ class Creator:
                 dry_run=options.dry_run,
                 context=context,
             )
-            await steps.admit(attributes)
+            await plugins.admit(attributes)
             obj = attributes.obj
         obj = kind.prepare_create(obj)
         self._writer.complete(kind, None, obj)
         self._check(kind, obj)
-        if steps is not None:
+        if plugins is not None:
             attributes.obj = obj
-            await steps.validate(attributes)
+            await plugins.validate(attributes)
         context.warn(*kind.notices(obj))
         for _ in range(_NAME_TRIES):
             try:

@@ -71,7 +71,7 @@ class Deleter:
     ) -> Deleted:
         obj, dry_run = entry.decode(), bool(options.dryRun)
         _check_preconditions(resource, entry, obj.metadata, options)
-        if context is not None and (steps := self._admission.steps("DELETE", resource.kind)) is not None:
+        if context is not None and (plugins := self._admission.select("DELETE", resource.kind)) is not None:
             attributes = Attributes(
                 operation="DELETE",
                 kind=resource.kind,
@@ -81,14 +81,14 @@ class Deleter:
                 dry_run=dry_run,
                 context=context,
             )
-            await steps.admit(attributes)
-            await steps.validate(attributes)
-        verdict = plan_deletion(resource.kind, obj, options, now=self._clock.now())
-        if verdict.remove:
+            await plugins.admit(attributes)
+            await plugins.validate(attributes)
+        plan = plan_deletion(resource.kind, obj, options, now=self._clock.now())
+        if plan.remove:
             return Deleted(await self._writer.remove(resource, entry, dry_run=dry_run), removed=True)
-        if verdict.obj is None:
+        if plan.obj is None:
             return Deleted(entry, removed=False)
-        return Deleted(await self._writer.replace(resource, entry, verdict.obj, dry_run=dry_run), removed=False)
+        return Deleted(await self._writer.replace(resource, entry, plan.obj, dry_run=dry_run), removed=False)
 
 
 def answer(target: Target, deleted: Deleted) -> bytes:

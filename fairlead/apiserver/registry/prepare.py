@@ -23,38 +23,40 @@ _SUFFIX_ROOM = 58
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamespacedName:
     """Namespace and name of the object in the request's path."""
 
     namespace: str
     name: str
 
 
-def fit_place(obj: Any, place: Place) -> None:
+def ensure_name_matches(obj: Any, requested: NamespacedName) -> None:
     """Fills in namespace and name from the path if the body leaves them out. Raises StatusError 400 for a
     contradiction."""
     meta: ObjectMeta = obj.metadata
     if not meta.namespace:
-        meta.namespace = place.namespace
-    elif meta.namespace != place.namespace:
+        meta.namespace = requested.namespace
+    elif meta.namespace != requested.namespace:
         raise bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
-            if place.namespace
+            if requested.namespace
             else "namespace is not allowed for a cluster-scoped resource"
         )
-    if place.name:
+    if requested.name:
         if not meta.name:
-            meta.name = place.name
-        elif meta.name != place.name:
-            raise bad_request(f"the name of the object ({meta.name}) does not match the name on the URL ({place.name})")
+            meta.name = requested.name
+        elif meta.name != requested.name:
+            raise bad_request(
+                f"the name of the object ({meta.name}) does not match the name on the URL ({requested.name})"
+            )
 
 
-def fit_action(action: Any, kind: str, place: Place) -> None:
-    """Does the same as `fit_place`, with upstream's texts for an action on another object. Raises StatusError 400."""
+def ensure_action_matches(action: Any, kind: str, requested: NamespacedName) -> None:
+    """Does the same for an action on another object (a Binding), with upstream's texts. Raises StatusError 400."""
     meta: ObjectMeta = action.metadata
-    if meta.name and meta.name != place.name:
+    if meta.name and meta.name != requested.name:
         raise bad_request(f"name in URL does not match name in {kind} object")
-    fit_place(action, place)
+    ensure_name_matches(action, requested)
 
 
 def begin_create(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:

@@ -11,7 +11,7 @@ from fairlead.apiserver.serialization.params import ListOptions, parse_revision
 from fairlead.apiserver.watchcache.cache import Entry, KindCache
 from fairlead.apiserver.watchcache.filter import Filter, parse_filter
 from fairlead.apiserver.watchcache.pages import Expired, Position, Snapshots, parse_token, render_token
-from fairlead.apiserver.watchcache.represent import Represent, list_metadata
+from fairlead.apiserver.watchcache.renderer import Renderer, list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.apiserver.watchcache.watch import WatchStream, error_line
@@ -34,21 +34,21 @@ class Reader:
         self._snapshots = Snapshots()
         self._rng = rng
 
-    def collection(self, target: Target, options: ListOptions, represent: Represent) -> Response:
+    def collection(self, target: Target, options: ListOptions, renderer: Renderer) -> Response:
         """Lists a collection. Raises StatusError 400, 410, 504."""
         filter = _filter(target, options)
         self._check_not_future(options)
         page = self._page(target, options, filter)
-        return json_response(represent.many(page.entries, page.metadata))
+        return json_response(renderer.many(page.entries, page.metadata))
 
-    def watch(self, target: Target, options: ListOptions, represent: Represent) -> Outcome:
+    def watch(self, target: Target, options: ListOptions, renderer: Renderer) -> Outcome:
         """Watches a collection. Raises StatusError 400."""
         cache = target.resource.cache
         filter = _filter(target, options)
         revision = parse_revision(options.resource_version)
         # Without a version, and for "0", a watch starts with the present objects; with a version, after that version.
         initial = options.send_initial if options.send_initial is not None else revision == 0
-        stream = WatchStream(cache, filter, render=represent.events(), bookmarks=options.bookmarks)
+        stream = WatchStream(cache, filter, render=renderer.events(), bookmarks=options.bookmarks)
         if initial:
             stream.start(_select(cache, filter), ())
             if options.send_initial and options.bookmarks:
@@ -75,7 +75,7 @@ class Reader:
         if not options.limit or len(chosen) <= options.limit:
             return _Page(chosen, list_metadata(revision))
         page = chosen[: options.limit]
-        self._snapshots.keep(collection, revision, entries)
+        self._snapshots.add(collection, revision, entries)
         remaining = None if filter.selects else len(chosen) - len(page)
         token = render_token(Position(revision, page[-1].key))
         return _Page(page, list_metadata(revision, token, remaining))

@@ -14,7 +14,7 @@ from fairlead.api.meta.deletion import can_be_removed
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
-from fairlead.apiserver.registry.prepare import Place, fit_place, prepare_update
+from fairlead.apiserver.registry.prepare import NamespacedName, ensure_name_matches, prepare_update
 from fairlead.apiserver.registry.tracking import track_update
 from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.serialization.params import WriteOptions
@@ -92,13 +92,13 @@ class Updater:
         self, target: Target, old: Any, candidate: Candidate, options: WriteOptions, context: RequestContext
     ) -> Any:
         kind, new, subresource = target.resource.kind, candidate.obj, target.subresource
-        fit_place(new, Place(target.namespace, target.name))
+        ensure_name_matches(new, NamespacedName(target.namespace, target.name))
         new = kind.default(new)
         if not candidate.tracked and not candidate.final:
             through = subresource or candidate.through
             track_update(kind, old, new, options.manager, subresource=through, now=self._clock.now())
-        steps = None if candidate.admitted else self._admission.steps("UPDATE", kind, subresource)
-        if steps is not None:
+        plugins = None if candidate.admitted else self._admission.select("UPDATE", kind, subresource)
+        if plugins is not None:
             attributes = Attributes(
                 operation="UPDATE",
                 kind=kind,
@@ -110,7 +110,7 @@ class Updater:
                 dry_run=options.dry_run,
                 context=context,
             )
-            await steps.admit(attributes)
+            await plugins.admit(attributes)
             new = attributes.obj
         if not subresource:
             new = kind.prepare_update(old, new)
@@ -119,9 +119,9 @@ class Updater:
             self._writer.complete(kind, old, new)
         if not candidate.final and (errors := _errors(kind, old, new, subresource)):
             raise invalid_object(kind.kind, kind.group, target.name, errors)
-        if steps is not None:
+        if plugins is not None:
             attributes.obj = new
-            await steps.validate(attributes)
+            await plugins.validate(attributes)
         return new
 
 

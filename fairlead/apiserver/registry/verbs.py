@@ -7,20 +7,20 @@ from functools import partial
 from typing import Any
 
 from fairlead.apiserver.model import Outcome, RequestContext, json_response
-from fairlead.apiserver.registry.answer import representation, written
+from fairlead.apiserver.registry.answer import renderer_for, written
 from fairlead.apiserver.registry.delete import answer, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.read import Reader
-from fairlead.apiserver.registry.subresources.table import Call, Served, SubresourceTable
+from fairlead.apiserver.registry.subresources.table import Call, SubresourceHandler, SubresourceTable
 from fairlead.apiserver.registry.update import Candidate
 from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.requestinfo import RequestInfo
-from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.serialization.body import decoded, is_large, read_object
 from fairlead.apiserver.serialization.params import list_options, write_options
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.filter import parse_filter
-from fairlead.apiserver.watchcache.represent import list_metadata
+from fairlead.apiserver.watchcache.renderer import list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target, find_target
 from fairlead.base.clock import Clock
@@ -39,7 +39,7 @@ class Verbs:
         resources: Resources,
         reader: Reader,
         writers: Writers,
-        served: Sequence[Served],
+        served: Sequence[SubresourceHandler],
         *,
         clock: Clock,
     ) -> None:
@@ -80,17 +80,17 @@ class Verbs:
     async def _get(self, call: Call) -> Outcome:
         target, request = call.target, call.request
         entry = target.resource.find(target.namespace, target.name)
-        if wanted_form(request.headers.get("accept", "")) == "Object":
+        if negotiate_form(request.headers.get("accept", "")) == "Object":
             return json_response(entry.raw)
-        return json_response(representation(target.resource.kind, request, clock=self._clock).one(entry))
+        return json_response(renderer_for(target.resource.kind, request, clock=self._clock).one(entry))
 
     async def _list(self, call: Call) -> Outcome:
-        represent = representation(call.target.resource.kind, call.request, clock=self._clock)
-        return self._reader.collection(call.target, list_options(call.request.query), represent)
+        renderer = renderer_for(call.target.resource.kind, call.request, clock=self._clock)
+        return self._reader.collection(call.target, list_options(call.request.query), renderer)
 
     async def _watch(self, call: Call) -> Outcome:
-        represent = representation(call.target.resource.kind, call.request, clock=self._clock)
-        return self._reader.watch(call.target, list_options(call.request.query, watch=True), represent)
+        renderer = renderer_for(call.target.resource.kind, call.request, clock=self._clock)
+        return self._reader.watch(call.target, list_options(call.request.query, watch=True), renderer)
 
     async def _create(self, call: Call) -> Outcome:
         target, request = call.target, call.request
@@ -138,8 +138,8 @@ class Verbs:
         options = await decoded(request, lambda: read_options(request))
         gone = await self._writers.deleter.delete_all(target.resource, filter, options, call.context)
         revision = max((entry.revision for entry in gone), default=0)
-        represent = representation(kind, request, clock=self._clock)
-        return json_response(represent.many(gone, list_metadata(revision)))
+        renderer = renderer_for(kind, request, clock=self._clock)
+        return json_response(renderer.many(gone, list_metadata(revision)))
 
     def _written(self, call: Call, entry: Entry, status: int = 200) -> Outcome:
         return written(call.target.resource.kind, call.request, entry, clock=self._clock, status=status)

@@ -19,7 +19,7 @@ _GROUP_VERSIONS = frozenset({("meta.k8s.io", "v1"), ("meta.k8s.io", "v1beta1")})
 
 
 @functools.lru_cache(maxsize=256)
-def wanted_form(accept: str, *, tables: bool = True) -> Form:
+def negotiate_form(accept: str, *, tables: bool = True) -> Form:
     """Returns the first representation in the list that the server offers. Raises StatusError 406 if there is none.
 
     Kinds that are only ever posted (reviews, bindings) have no `tables`.

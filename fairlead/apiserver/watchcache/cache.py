@@ -152,14 +152,14 @@ class Event:
     def revision(self) -> int:
         return self.entry.revision
 
-    def as_left(self) -> Entry:
+    def as_deleted(self) -> Entry:
         """Returns the object for a watcher whose selector it just left: the state that matched last, under the new
         revision."""
         previous = self.previous or self.entry
         raw = previous.form.respliced(previous.raw, self.revision)
         return Entry(previous.form, previous.key, raw, self.revision)
 
-    def forget_lines(self) -> None:
+    def drop_lines(self) -> None:
         """Drops the rendered lines after all listeners are called; later readers render them again."""
         self._lines.clear()
 
@@ -167,7 +167,7 @@ class Event:
         """Returns the event as a line of a watch; a selector may turn the type into another one."""
         found = self._lines.get(type)
         if found is None:
-            entry = self.as_left() if type == "DELETED" and self.type != "DELETED" else self.entry
+            entry = self.as_deleted() if type == "DELETED" and self.type != "DELETED" else self.entry
             found = self._lines[type] = event_line(type, entry.raw)
         return found
 
@@ -246,10 +246,10 @@ class KindCache:
         self._remember(event)
         for listener in list(self.listeners.values()):
             listener(event)
-        event.forget_lines()
+        event.drop_lines()
         return event
 
-    def catch_up(self, prefix: str, records: Sequence[Record], revision: int) -> None:
+    def relist(self, prefix: str, records: Sequence[Record], revision: int) -> None:
         """Applies a listing after lost changes: listeners receive the differences, oldest change first.
 
         The changes in between are unknown, so watches from before the listing's revision can no longer start.

@@ -49,20 +49,20 @@ class Snapshots:
 
     def __init__(self, *, limit: int = MAX_SNAPSHOTS) -> None:
         self._limit = limit
-        self._kept: OrderedDict[tuple[Any, str, int], Sequence[Entry]] = OrderedDict()
+        self._snapshots: OrderedDict[tuple[Any, str, int], Sequence[Entry]] = OrderedDict()
 
-    def keep(self, collection: tuple[Any, str], revision: int, entries: Sequence[Entry]) -> None:
+    def add(self, collection: tuple[Any, str], revision: int, entries: Sequence[Entry]) -> None:
         key = (*collection, revision)
-        self._kept[key] = entries
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
+        self._snapshots[key] = entries
+        self._snapshots.move_to_end(key)
+        while len(self._snapshots) > self._limit:
+            self._snapshots.popitem(last=False)
 
     def find(self, collection: tuple[Any, str], revision: int) -> Sequence[Entry] | None:
         key = (*collection, revision)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
+        if key in self._snapshots:
+            self._snapshots.move_to_end(key)
+        return self._snapshots.get(key)
 
 
 def render_token(position: Position) -> str:

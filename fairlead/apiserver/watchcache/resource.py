@@ -183,7 +183,7 @@ class Resources:
             self._lists += 1
             sorted_out = self._sorted_out(page.records)
             for resource in self._stored.values():
-                resource.cache.catch_up(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
+                resource.cache.relist(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
             self.on_changes((), page.revision)
             self._watch = await self.store.watch(ROOT, page.revision, self)
 

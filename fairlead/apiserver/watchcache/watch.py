@@ -96,16 +96,16 @@ class WatchStream:
             if event.entry.key.startswith(self._prefix):
                 self._queue(event.line(event.type))
             return
-        type = self._as_seen(event)
+        type = self._type_for_reader(event)
         if type is None:
             return
         if self._render is None:
             self._queue(event.line(type))
         else:
-            entry = event.as_left() if type == "DELETED" and event.type != "DELETED" else event.entry
+            entry = event.as_deleted() if type == "DELETED" and event.type != "DELETED" else event.entry
             self._queue(self._render(type, entry))
 
-    def _as_seen(self, event: Event) -> EventType | None:
+    def _type_for_reader(self, event: Event) -> EventType | None:
         """Returns the type of the change for this reader, or None: an object may enter or leave the selection."""
         matches = self._filter.matches
         if not self._filter.selects:

@@ -7,10 +7,10 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import PodCondition
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.model import Outcome, json_response
-from fairlead.apiserver.registry.prepare import Place, fit_action
+from fairlead.apiserver.registry.prepare import NamespacedName, ensure_action_matches
 from fairlead.apiserver.registry.subresources.table import Call
 from fairlead.apiserver.registry.update import Candidate, Updater
-from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.serialization.answers import success
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.serialization.params import write_options
@@ -33,10 +33,10 @@ class BindingSubresource:
         self._clock = clock
 
     async def handle(self, call: Call) -> Outcome:
-        wanted_form(call.request.headers.get("accept", ""), tables=False)
+        negotiate_form(call.request.headers.get("accept", ""), tables=False)
         options = write_options(call.request, "CreateOptions")
         sent = read_as(_BINDING, call.request, options.validation).obj
-        fit_action(sent, "Binding", Place(call.target.namespace, call.target.name))
+        ensure_action_matches(sent, "Binding", NamespacedName(call.target.namespace, call.target.name))
         attributes = call.attributes("CREATE", sent, dry_run=options.dry_run)
         await self._admission.admit(attributes)
         binding: Binding = attributes.obj

@@ -9,11 +9,11 @@ from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
 from fairlead.apiserver.registry.subresources.binding import BindingSubresource
-from fairlead.apiserver.registry.subresources.connect import LogSubresource, PodConnection, Proxied
+from fairlead.apiserver.registry.subresources.connect import LogSubresource, PodStreamSubresource, ProxySubresource
 from fairlead.apiserver.registry.subresources.eviction import EvictionSubresource
 from fairlead.apiserver.registry.subresources.finalize import FinalizeSubresource
 from fairlead.apiserver.registry.subresources.scale import ScaleSubresource
-from fairlead.apiserver.registry.subresources.table import Served
+from fairlead.apiserver.registry.subresources.table import SubresourceHandler
 from fairlead.apiserver.registry.subresources.token import TokenSubresource
 from fairlead.apiserver.registry.writers import Writers
 from fairlead.base.clock import Clock
@@ -30,7 +30,7 @@ class Backends:
 
 def built_in_subresources(
     writers: Writers, backends: Backends, admission: AdmissionChain, *, clock: Clock
-) -> list[Served]:
+) -> list[SubresourceHandler]:
     kubelet, proxies = backends.kubelet, backends.proxies
     return [
         ScaleSubresource(writers.updater, writers.applier, admission),
@@ -39,10 +39,10 @@ def built_in_subresources(
         FinalizeSubresource(writers.updater, clock=clock),
         TokenSubresource(backends.tokens, admission),
         LogSubresource(kubelet),
-        PodConnection("exec", "PodExecOptions", kubelet, admission),
-        PodConnection("attach", "PodAttachOptions", kubelet, admission),
-        PodConnection("portforward", "PodPortForwardOptions", kubelet, admission),
-        Proxied("PodProxyOptions", proxies, admission),
-        Proxied("ServiceProxyOptions", proxies, admission),
-        Proxied("NodeProxyOptions", proxies, admission),
+        PodStreamSubresource("exec", "PodExecOptions", kubelet, admission),
+        PodStreamSubresource("attach", "PodAttachOptions", kubelet, admission),
+        PodStreamSubresource("portforward", "PodPortForwardOptions", kubelet, admission),
+        ProxySubresource("PodProxyOptions", proxies, admission),
+        ProxySubresource("ServiceProxyOptions", proxies, admission),
+        ProxySubresource("NodeProxyOptions", proxies, admission),
     ]

@@ -26,7 +26,7 @@ class LogSubresource:
         return await self._kubelet.handle(call.target, call.request)
 
 
-class PodConnection:
+class PodStreamSubresource:
     """Serves exec, attach or portforward."""
 
     any_method = False
@@ -42,7 +42,7 @@ class PodConnection:
         return await self._kubelet.handle(call.target, replace(call.request, query=admitted))
 
 
-class Proxied:
+class ProxySubresource:
     """Serves proxy of a Pod, a Service or a node."""
 
     any_method = True

@@ -7,9 +7,9 @@ from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.registry.delete import Deleter
-from fairlead.apiserver.registry.prepare import Place, fit_action
+from fairlead.apiserver.registry.prepare import NamespacedName, ensure_action_matches
 from fairlead.apiserver.registry.subresources.table import Call
-from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.serialization.answers import success
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.serialization.params import write_options
@@ -27,10 +27,10 @@ class EvictionSubresource:
         self._admission = admission
 
     async def handle(self, call: Call) -> Outcome:
-        wanted_form(call.request.headers.get("accept", ""), tables=False)
+        negotiate_form(call.request.headers.get("accept", ""), tables=False)
         options = write_options(call.request, "CreateOptions")
         sent = read_as(_EVICTION, call.request, options.validation).obj
-        fit_action(sent, "Eviction", Place(call.target.namespace, call.target.name))
+        ensure_action_matches(sent, "Eviction", NamespacedName(call.target.namespace, call.target.name))
         dry_run = options.dry_run or bool(sent.deleteOptions and sent.deleteOptions.dryRun)
         eviction: Eviction = await self._admission.review(call.attributes("CREATE", sent, dry_run=dry_run))
         deletion = eviction.deleteOptions or DeleteOptions()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.api.core.namespace.kind import Namespace
 from fairlead.apiserver.model import Outcome
 from fairlead.apiserver.registry.answer import written
-from fairlead.apiserver.registry.prepare import Place, fit_place
+from fairlead.apiserver.registry.prepare import NamespacedName, ensure_name_matches
 from fairlead.apiserver.registry.subresources.table import Call
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.serialization.body import read_object
@@ -27,7 +27,7 @@ class FinalizeSubresource:
 
         async def change(entry: Entry) -> Candidate:
             sent = read_object(call.target.resource.kind, call.request, options.validation).obj
-            fit_place(sent, Place(call.target.namespace, call.target.name))
+            ensure_name_matches(sent, NamespacedName(call.target.namespace, call.target.name))
             namespace: Namespace = entry.decode()
             namespace.metadata.resourceVersion = sent.metadata.resourceVersion
             namespace.metadata.uid = sent.metadata.uid or namespace.metadata.uid

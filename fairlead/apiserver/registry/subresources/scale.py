@@ -10,7 +10,7 @@ from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.registry.apply import Applier, read_config
 from fairlead.apiserver.registry.patch import Patch, is_apply
-from fairlead.apiserver.registry.prepare import Place, fit_place
+from fairlead.apiserver.registry.prepare import NamespacedName, ensure_name_matches
 from fairlead.apiserver.registry.subresources.table import Call
 from fairlead.apiserver.registry.update import Candidate, Change, Updater
 from fairlead.apiserver.serialization.body import read_as
@@ -91,7 +91,7 @@ class ScaleSubresource:
 
     async def _admitted(self, call: Call, scale: Scale, entry: Entry, options: WriteOptions) -> Scale:
         """Returns the Scale after admission. Raises StatusError 400, 403, 422."""
-        fit_place(scale, Place(call.target.namespace, call.target.name))
+        ensure_name_matches(scale, NamespacedName(call.target.namespace, call.target.name))
         attributes = call.attributes("UPDATE", scale, old=scale_of(entry), dry_run=options.dry_run)
         await self._admission.admit(attributes)
         _check(attributes.obj, call.target.name)

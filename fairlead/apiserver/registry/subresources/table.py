@@ -52,7 +52,7 @@ class Call(msgspec.Struct, frozen=True):
 Handler = Callable[[Call], Awaitable[Outcome]]
 
 
-class Served(Protocol):
+class SubresourceHandler(Protocol):
     """The code of one subresource."""
 
     @property
@@ -74,7 +74,7 @@ class SubresourceTable:
     """The subresources of all kinds; `parts` serves those that are fields of the object (`status` and
     `Kind.parts`)."""
 
-    def __init__(self, served: Iterable[Served], parts: Handler) -> None:
+    def __init__(self, served: Iterable[SubresourceHandler], parts: Handler) -> None:
         self._served = {one.subresource: one for one in served}
         self._parts = parts
 

@@ -6,7 +6,7 @@ from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.registry.subresources.table import Call
-from fairlead.apiserver.serialization.accept import wanted_form
+from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.serialization.params import write_options
 
 
@@ -19,7 +19,7 @@ class TokenSubresource:
         self._admission = admission
 
     async def handle(self, call: Call) -> Outcome:
-        wanted_form(call.request.headers.get("accept", ""), tables=False)
+        negotiate_form(call.request.headers.get("accept", ""), tables=False)
         options = write_options(call.request, "CreateOptions")
         sent = self._issuer.read(call.request)
         asked = await self._admission.review(call.attributes("CREATE", sent, dry_run=options.dry_run))

@@ -13,7 +13,7 @@ from fairlead.machinery.kind import Kind
 from fairlead.machinery.table import IncludeObject, partial_metadata, table, table_event
 
 
-class Represent:
+class Renderer:
     """Renders for one kind and one request."""
 
     def __init__(self, kind: Kind[Any], form: Form, include: IncludeObject, clock: Clock) -> None:

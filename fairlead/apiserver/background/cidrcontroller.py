@@ -9,7 +9,7 @@ import ipaddress
 from fairlead.api.networking.ipaddress.kind import ALLOCATOR, IP_ADDRESS, MANAGED_BY_LABEL
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR
 from fairlead.apiserver.allocation.addresspool import Address
-from fairlead.apiserver.allocation.servicecidrs import wanted_condition, wanted_finalizers
+from fairlead.apiserver.allocation.servicecidrs import desired_condition, desired_finalizers
 from fairlead.apiserver.model import internal
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.serialization.params import WriteOptions
@@ -21,7 +21,7 @@ from fairlead.base.instant import render_time
 from fairlead.machinery.status import StatusError
 
 
-class CidrKeeper:
+class ServiceCIDRController:
     def __init__(self, resources: Resources, updater: Updater, *, clock: Clock) -> None:
         self._cidrs = resources.of(SERVICE_CIDR)
         self._addresses = resources.of(IP_ADDRESS)
@@ -60,7 +60,7 @@ class CidrKeeper:
     async def _sync_one(self, cidr: ServiceCIDR) -> None:
         name = cidr.metadata.name
         others = [e.decode() for e in self._cidrs.cache.select() if e.name != name]
-        finalizers = wanted_finalizers(cidr, others, self._held() if cidr.metadata.deletionTimestamp else ())
+        finalizers = desired_finalizers(cidr, others, self._used_addresses() if cidr.metadata.deletionTimestamp else ())
         if cidr.metadata.deletionTimestamp is None or finalizers:
             self._waiting = self._waiting or cidr.metadata.deletionTimestamp is not None
             await self._set_condition(name)
@@ -78,13 +78,13 @@ class CidrKeeper:
 
         async def change(entry: Entry) -> Candidate:
             found: ServiceCIDR = entry.decode()
-            wanted = wanted_condition(found, now=now)
-            found.status.conditions = [*(c for c in found.status.conditions if c.type != wanted.type), wanted]
+            desired = desired_condition(found, now=now)
+            found.status.conditions = [*(c for c in found.status.conditions if c.type != desired.type), desired]
             return Candidate(found)
 
         await self._updater.update(Target(self._cidrs, "", name, "status"), change, WriteOptions(), internal())
 
-    def _held(self) -> list[Address]:
+    def _used_addresses(self) -> list[Address]:
         """Returns the addresses of Services. IPAddress objects that users created do not hold a range, as upstream."""
         entries = self._addresses.cache.select()
         return [ipaddress.ip_address(e.name) for e in entries if e.labels.get(MANAGED_BY_LABEL) == ALLOCATOR]
