@@ -286,4 +286,4 @@ def test_a_parent_that_is_gone_already_starts_nothing(cluster: Cluster) -> None:
     line = line_of(cluster.fairlead("up", "--die-with-parent", "1"), 1)
     assert line == "fairlead: --die-with-parent: process 1 has ended"
     assert not cluster.state.exists()
-    assert "leave one of them away" in line_of(cluster.fairlead("up", "--detach", "--die-with-parent"), 2)
+    assert "omit one of them" in line_of(cluster.fairlead("up", "--detach", "--die-with-parent"), 2)

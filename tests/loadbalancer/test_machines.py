@@ -234,11 +234,11 @@ def test_wrong_use_is_told(network: Network) -> None:
     assert "it has lo, eth0" in done.stderr
     done = network.cluster.fairlead("announce")
     assert done.returncode == 2
-    assert "announce: on which link? --interface LINK" in done.stderr
+    assert "announce needs --interface LINK" in done.stderr
     with new_cluster("user") as other:
         done = other.fairlead("announce", "--interface", "lo")
         assert done.returncode == 2
-        assert "announce: only root may give this machine addresses" in done.stderr
+        assert "announce needs root" in done.stderr
     network.cluster.fairlead("down")
     done = network.cluster.fairlead("up", "--detach", "--api-address", "192.168.77.99")
     assert done.returncode == 1

@@ -1,7 +1,7 @@
-"""What pid 1 of the sandbox builds before it starts to watch over components, in this order:
+"""Builds the sandbox, in its pid 1, before pid 1 supervises components.
 
-the node networks, then one small zygote a node (before the heavy imports, so that containers are forked from small
-processes), then the components, by way of a template that has imported what they share.
+First come the node networks, then one small zygote per node, before the heavy imports, so that containers are forked
+from small processes. The components come last, forked from a template that has imported the shared modules.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What comes from the supervisor."""
+    """Settings and descriptors from the supervisor."""
 
     config: ClusterConfig
     paths: Paths
     api_fds: tuple[int, ...]
-    """Listen on the host's loopback, and perhaps at an address of its network."""
+    """Listening sockets on the host's loopback, and at `--api-address` if it is set."""
     relay_fd: int
-    """Asks the supervisor for node ports on the host's loopback."""
+    """Socket for requests to the supervisor to open node ports on the host's loopback."""
     dns_fd: int
-    """Asks the supervisor for sockets to the upstreams of DNS."""
+    """Socket for requests to the supervisor to open sockets to the upstreams of DNS."""
     link: HostLink | None
-    """To the host's network, where there is one."""
+    """The link to the host's network, or None without `--host-routes`."""
     started: Instant
 
 
@@ -63,7 +63,7 @@ class NodeFds:
 
 
 def run(inherited: Inherited, channel: Channel, *, clock: Clock) -> NoReturn:
-    """The life of pid 1. What fails before the components run is told to the supervisor and ends it."""
+    """Builds the sandbox and runs pid 1. If the build fails, reports the error to the supervisor and exits."""
     try:
         pid1 = _build(inherited, channel, clock)
     except Exception as e:  # noqa: BLE001 - the top of a process: the supervisor turns it into a line for the user
@@ -87,7 +87,7 @@ def _fail(inherited: Inherited, channel: Channel, error: Exception) -> NoReturn:
 def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     gc.disable()
     linux.set_process_name("fairlead-init")
-    # Not the user's: pods run as several users, who share volumes below the cluster's folder (0700 itself).
+    # Not the user's umask: pods run as several users, who share volumes below the cluster's folder (mode 0700).
     os.umask(0o022)
     _own_mounts(inherited.config.name)
     nodes, inside_fd = _networks(inherited.config, inherited.link)
@@ -100,7 +100,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     for node in nodes:
         _new_zygote_line(node)
         pid1.start(_zygote(node))
-    # These have nothing to do before the control plane answers: it is forked first.
+    # The control plane is forked first, because the others wait until it answers.
     second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, vault))
     stages = (
         Stage(partial(_until_certified, channel), (_control_plane(inherited, inside_fd, channel.fileno()),)),
@@ -113,7 +113,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
 
 
 def _prepare_zygotes() -> None:
-    """Imports what zygotes need, so that they share it: 0.7 MB each, with the codec of their messages."""
+    """Imports the modules that all zygotes share: 0.7 MB each, with the codec of their messages."""
     from fairlead.node.runtime import wire
 
     import_module("fairlead.node.runtime.zygote")
@@ -122,11 +122,11 @@ def _prepare_zygotes() -> None:
 
 
 def _until_certified(channel: Channel) -> None:
-    """Imports while the supervisor's child makes the certificates, and waits for these."""
+    """Imports modules while the supervisor's child makes the certificates, then waits for the certificates."""
     template.warm_control_plane()
     channel.send(Warm())
-    heard = channel.receive()
-    if heard is None or not isinstance(heard[0], Go):
+    received = channel.receive()
+    if received is None or not isinstance(received[0], Go):
         os._exit(1)
 
 
@@ -141,14 +141,14 @@ def _own_mounts(name: str) -> None:
     try:
         linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
     except PermissionError:
-        # A container engine hides parts of /proc, and then the kernel refuses a full view of a new one. The outer
-        # /proc serves as well: it shows more processes, and /proc/self is still right.
+        # If a container engine hides parts of /proc, the kernel refuses to mount a new one. The outer /proc serves as
+        # well: it shows more processes, and /proc/self is still right.
         print("cannot mount /proc: keeping the outer one", file=sys.stderr)
     linux.sethostname(f"fairlead-{name}")
 
 
 def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFds], int]:
-    """The fabric, this end of the link to the host, the nodes' namespaces, the API server's socket on the fabric."""
+    """Builds the fabric, this end of the host link and the nodes' networks; returns nodes and API server's socket."""
     from fairlead.net.topology.run import add_node, build_fabric
 
     network = config.network()
@@ -161,7 +161,7 @@ def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFd
         attach_inside(link)
     nodes = [NodeFds(f"node{i}", i, add_node(network, i, config.nodes)) for i in range(1, config.nodes + 1)]
     if network.only_six:
-        # Pods come by IPv6, the cluster's own components by IPv4. Nobody else is in this namespace.
+        # Pods connect by IPv6, the cluster's own components by IPv4. This namespace has no other processes.
         inside = socket.create_server(("::", API_PORT_INSIDE), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
     else:
         inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)
@@ -169,7 +169,7 @@ def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFd
 
 
 def _guard_host(link: HostLink) -> None:
-    """Before the first container is there that could try."""
+    """Installs the rules that protect the host. Must run before the first container starts."""
     from fairlead.net.hostlink.plan import guard
     from fairlead.net.nft.run import NftKernel
 
@@ -185,7 +185,7 @@ def _new_zygote_line(node: NodeFds) -> None:
 
 
 def _renewed(inherited: Inherited, node: NodeFds) -> tuple[Component, Component]:
-    """The zygote died, and the node's containers with it: a new line, and an agent that finds nothing running."""
+    """Returns a new zygote and a new agent after the zygote died, and the node's containers with it."""
     _new_zygote_line(node)
     return _zygote(node), _agent(inherited, node)
 
@@ -198,7 +198,7 @@ def _zygote(node: NodeFds) -> Component:
         netns=node.netns,
         keep=(node.zygote_end,),
         graceful=False,
-        raises_limit=False,  # it does so itself, and gives its containers what was before
+        raises_limit=False,  # the zygote raises its limit itself, and restores the old one for containers
         shares=False,
     )
 
@@ -249,7 +249,7 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
 
 
 def _relay(inherited: Inherited, vault: Vault) -> Component:
-    """Makes the relay's component. It does not wait for pid 1's imports (0.3 s): it serves after a sixth of that."""
+    """Returns the relay's component. The relay does not wait for pid 1's imports (0.3 s): it serves after 0.05 s."""
     return Component(
         name="relay",
         main=partial(_relay_main, inherited, vault),

@@ -1,7 +1,7 @@
-"""Starts a cluster: from settings to a supervisor, in the foreground or left behind (`detach`).
+"""Starts a cluster: from settings to a supervisor, in the foreground or in the background (`detach`).
 
-If detached, the supervisor is a fork of this process (no second start of the interpreter); the command prints what
-the supervisor reports through a pipe and returns when the cluster is ready or has failed.
+With `detach`, the supervisor is a fork of this process, which saves a second start of the interpreter. The command
+prints the supervisor's reports, which come through a pipe, and returns when the cluster is ready or has failed.
 """
 
 from __future__ import annotations
@@ -37,27 +37,31 @@ if TYPE_CHECKING:
 
 _SQLITE = b"SQLite format 3\0"
 _LEAVING_S = 5.0
-"""How long a cluster that is just going down may still hold its lock."""
+"""Time limit for a stopping cluster to release its lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
+    """Settings, sockets and paths for the supervisor. The lock is held."""
+
     config: ClusterConfig
     paths: Paths
     apis: Sequence[socket.socket]
-    """The API's: on 127.0.0.1, and perhaps one for other machines."""
+    """The API's sockets: on 127.0.0.1, and at `--api-address` if it is set."""
     fresh: bool
-    """The cluster's folder had nothing in it but the lock."""
+    """The cluster's folder contained only the lock."""
     link: HostLink | None
-    """To be made to the host's network."""
+    """The link to make to the host's network."""
 
 
 def start_cluster(name: str, given: Given, *, detach: bool, parent: int | None, clock: Clock) -> int:
-    """Starts the cluster; in the foreground it returns when the cluster has ended. `parent` is what `watch_parent`
-    takes, or None if the cluster shall outlive its parent."""
+    """Starts the cluster. With `detach`, returns when the cluster is ready, otherwise when it has ended.
+
+    `parent` is the argument of `watch_parent`, or None if the cluster shall outlive its parent.
+    """
     report = _reporter(clock)
     if detach and parent is not None:
-        raise UsageError("--die-with-parent: with --detach there is no parent to die with; leave one of them away")
+        raise UsageError("--die-with-parent cannot be combined with --detach: omit one of them")
     watched = None if parent is None else watch_parent(parent)
     prepared = prepare(name, given, report, clock=clock)
     if detach:
@@ -68,9 +72,11 @@ def start_cluster(name: str, given: Given, *, detach: bool, parent: int | None, 
 
 
 def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Clock) -> Prepared:
-    """Takes the lock (until this process ends), settles the settings and the API's port. If it raises, it leaves
-    nothing of its own behind, and nothing of another command's is touched."""
-    # Wrong use is told before anything is made; whether a pool fits depends on the ranges that the cluster has already.
+    """Takes the lock until this process ends, and determines the settings and the API's port.
+
+    If it raises CommandError, it removes everything that it made and nothing else.
+    """
+    # Wrong use is reported before anything is made. The pool is checked later: it depends on the stored ranges.
     merge(name, None, replace(given, lb_pool=None), has_store=False)
     hostroutes.check_rights(wanted=bool(given.host_routes))
     check_proxy_mode(given.proxy_mode)
@@ -96,20 +102,20 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
 
 
 def _has_store(name: str, paths: Paths) -> bool:
-    """Whether there are objects. Raises CommandError where their file is something else."""
+    """Returns whether the SQLite store has content. Raises CommandError if the file is not a database."""
     try:
         with open(paths.store, "rb") as f:
             head = f.read(len(_SQLITE))
     except FileNotFoundError:
         return False
     if head and head != _SQLITE:
-        cure = f"put a whole one in its place, or forget the objects: fairlead down --purge --name {name}"
-        raise CommandError(f"{paths.store} is damaged (it is no database); {cure}")
+        cure = f"replace it with a whole copy, or delete the objects: fairlead down --purge --name {name}"
+        raise CommandError(f"{paths.store} is damaged (not a database); {cure}")
     return bool(head)
 
 
 def _lock(name: str, paths: Paths, *, clock: Clock) -> int:
-    """Makes the folder if need be and takes its lock. Raises CommandError if another process keeps the lock."""
+    """Takes the lock of the folder, which it makes if missing. Raises CommandError if another process has the lock."""
     deadline = clock.monotonic() + _LEAVING_S
     while True:
         make_private(paths.root)
@@ -129,7 +135,7 @@ def _lock(name: str, paths: Paths, *, clock: Clock) -> int:
 def bind_api(
     config: ClusterConfig, *, explicit: bool, report: Callable[[str], None]
 ) -> tuple[socket.socket, ClusterConfig]:
-    """The API's socket on the host. A port asked for by this command must be free; a remembered one need not."""
+    """Returns the API's socket on the host. A port of the command line must be free; a stored one may be replaced."""
     low, high = config.node_port_range
     port = config.api_port or DEFAULT_API_PORT
     if not config.api_port and low <= port <= high:
@@ -148,7 +154,7 @@ def bind_api(
 
 
 def _bind_wide(config: ClusterConfig) -> list[socket.socket]:
-    """On the same port at the address that other machines reach."""
+    """Listens on the same port at `--api-address`, if it is set."""
     if not config.api_address:
         return []
     try:
@@ -157,12 +163,13 @@ def _bind_wide(config: ClusterConfig) -> list[socket.socket]:
     except OSError as e:
         why = "is in use" if e.errno == errno.EADDRINUSE else f"cannot be opened ({os.strerror(e.errno or 0)})"
         raise CommandError(
-            f"--api-address: port {config.api_port} on {config.api_address} {why}; --api-address none does without"
+            f"--api-address: port {config.api_port} on {config.api_address} {why}; "
+            "to serve only this machine: --api-address none"
         ) from e
 
 
 def _listen_outside(node_ports: tuple[int, int]) -> socket.socket:
-    """On a port that is no node port: the kernel's choice, or where its choices are all node ports, the first free."""
+    """Listens on a port that is not a node port: one chosen by the kernel, or else the first free one."""
     low, high = node_ports
     for port in (*[0] * 8, *range(DEFAULT_API_PORT, 65536), *range(FIRST_FREE_PORT, DEFAULT_API_PORT)):
         if not low <= port <= high:
@@ -188,7 +195,7 @@ def _supervise(
 ) -> None:
     from fairlead.cmd.process.supervisor import Supervisor
 
-    guard_output()  # from here on a cluster depends on this process
+    guard_output()  # from now on a cluster depends on this process
     supervisor = Supervisor(
         prepared.config, prepared.paths, prepared.apis, link=prepared.link, clock=clock, report=report
     )
@@ -228,7 +235,7 @@ def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -
 
 
 def _relay_reports(fd: int, report: Callable[[str], None]) -> str:
-    """Prints the supervisor's steps; returns `ready`, or why it is not, or nothing where it did not say."""
+    """Prints the supervisor's steps; returns `ready`, or its error, or an empty text if it died without one."""
     with os.fdopen(fd, encoding="utf-8") as lines:
         for line in lines:
             kind, text = line[0], line[1:].rstrip("\n")
@@ -239,14 +246,14 @@ def _relay_reports(fd: int, report: Callable[[str], None]) -> str:
 
 
 def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
-    """The supervisor's process, cut loose from the terminal. Never returns."""
+    """Runs the supervisor in a session without a terminal. Never returns."""
     code = 1
     try:
         os.setsid()
         _to_log(prepared.paths)
 
         def tell(kind: str, text: str) -> None:
-            with contextlib.suppress(OSError):  # the command that started us may be gone
+            with contextlib.suppress(OSError):  # the command at the other end may have ended
                 os.write(pipe, f"{kind}{text}\n".encode())
 
         def ready() -> None:
@@ -283,7 +290,7 @@ def _to_log(paths: Paths) -> None:
 
 
 def _reporter(clock: Clock) -> Callable[[str], None]:
-    """Prints steps with the time since the command was started."""
+    """Returns a function that prints steps with the time since the command was started."""
     offset = age_of_process_s(os.getpid()) - clock.monotonic()
 
     def report(text: str) -> None:

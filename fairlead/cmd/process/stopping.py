@@ -1,4 +1,4 @@
-"""Ends a cluster in order, and deletes its folder on request."""
+"""Stops a cluster in order, and deletes its folder on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE_S = GRACE_S + 5.0
 
 
 def stop_cluster(name: str, *, purge: bool, quiet: bool = False) -> int:
-    """Returns 0 also if the cluster does not run: then the request is fulfilled."""
+    """Stops the cluster and returns 0, also if the cluster does not run. Raises CommandError."""
     paths = paths_of(name)
     if not paths.root.exists():
         _say(f'there is no cluster "{name}"', quiet=quiet)
@@ -53,19 +53,19 @@ def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
 
 
 def _outside_store(paths: Paths) -> str:
-    """The etcd that keeps the cluster's objects, or nothing if they are in the cluster's folder."""
-    with contextlib.suppress(CommandError):  # settings that cannot be read do not keep a cluster from being purged
+    """Returns the etcd that stores the cluster's objects, or an empty text for a store in the cluster's folder."""
+    with contextlib.suppress(CommandError):  # a cluster with unreadable settings can still be purged
         config = settings.load(paths)
         return config.store if config is not None and config.etcd is not None else ""
     return ""
 
 
 def _end(run: Run) -> None:
-    """Asks the supervisor to end and waits until it and all its processes are gone."""
-    with contextlib.suppress(ProcessLookupError):  # it ended meanwhile: another `down` may have asked it to
+    """Sends SIGTERM to the supervisor and waits until it and all its processes have ended."""
+    with contextlib.suppress(ProcessLookupError):  # it has ended: another `down` may have stopped it
         supervisor = os.pidfd_open(run.pid)
         try:
-            if run.alive():  # asked after the descriptor was opened: so it is that process
+            if run.alive():  # checked after the descriptor was opened, so it refers to this process
                 signal.pidfd_send_signal(supervisor, signal.SIGTERM)
                 if not _gone(supervisor, _PATIENCE_S):
                     signal.pidfd_send_signal(supervisor, signal.SIGKILL)
@@ -82,7 +82,7 @@ def _gone(pidfd: int, timeout_s: float) -> bool:
 
 
 def wait_gone(run: Run) -> None:
-    """Waits until no component is left; after a kill -9 of the supervisor the kernel takes a moment."""
+    """Waits until all components have ended; after a kill -9 of the supervisor the kernel needs a moment."""
     for _ in range(int(_PATIENCE_S / 0.01)):
         if not any(c.pid and is_alive(c.pid, c.startTime) for c in run.components):
             return

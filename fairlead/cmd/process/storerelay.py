@@ -1,10 +1,10 @@
-"""The way from the sandbox to an etcd outside: a UNIX socket in the cluster's folder for each member.
+"""Forwards connections from the sandbox to an etcd outside: a UNIX socket in the cluster's folder for each member.
 
 The sandbox has no route to the outside, but it sees the folder. A child of the supervisor, in the host's network,
-copies each connection of a socket to that socket's member and to nowhere else. It does not look at the bytes: TLS, if
-any, goes from the control plane to the member.
+copies each connection of a socket to that socket's member only. It does not interpret the bytes: TLS, if any, goes
+from the control plane to the member.
 
-The supervisor keeps the listening sockets, so that connections wait while a dead child is replaced.
+The supervisor holds the listening sockets, so that connections wait while a dead child is replaced.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fairlead.store.etcd.address import EtcdAddress, Member
 
 _LONGEST_PATH = 107
-"""Bytes of a UNIX socket's path (unix(7): `sun_path`)."""
+"""Maximum length in bytes of a UNIX socket's path (unix(7): `sun_path`)."""
 _BACKLOG = 128
 _CHUNK = 1 << 16
 
@@ -55,7 +55,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def start(sockets: Sequence[socket.socket], address: EtcdAddress) -> int:
-    """Forks the child and returns its pid. It ends with its parent."""
+    """Forks the child and returns its pid. The child ends with its parent."""
     parent = os.getpid()
     child = os.fork()
     if child:

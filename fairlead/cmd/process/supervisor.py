@@ -1,7 +1,8 @@
-"""The process that a cluster lives and dies with. It stays in the user's own namespaces and stays small.
+"""The supervisor: the cluster ends when this process ends. It stays in the user's namespaces and stays small.
 
-It holds the lock, the API's socket on the host and the way to open node ports; starts the sandbox; hears from it which
-processes run, and writes that down in `run.json`. It imports nothing heavy: certificates are made by a child.
+The supervisor holds the lock and the API's socket on the host, opens node ports on request, and starts the sandbox.
+The sandbox reports its processes, which the supervisor records in `run.json`. The supervisor has no heavy imports: a
+child makes the certificates.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
 
 IDLE_LIMIT_S, START_LIMIT_S = 60.0, 1800.0
-"""Of a start: without any progress, and at the most."""
+"""Time limits of a start: without progress, and in total."""
 _DESCRIPTORS = 65536
 MOST_FAILED_STARTS = 6
-"""Of one component, before the cluster was ready for the first time."""
+"""Limit of restarts of one component before the cluster is ready for the first time."""
 
 
 class Supervisor:
-    """`run` returns when the cluster has ended as asked; it raises CommandError where it could not go on."""
+    """The supervisor of one cluster."""
 
     def __init__(
         self,
@@ -76,9 +77,9 @@ class Supervisor:
         self._config = config
         self._paths = paths
         self._api, self._apis = apis[0], apis
-        """On 127.0.0.1, and all: perhaps one for other machines."""
+        """The API's socket on 127.0.0.1, and all of its sockets, with that at `--api-address` if it is set."""
         self._link = link
-        """To the host's network, where the user wants one."""
+        """The link to the host's network, or None without `--host-routes`."""
         self._clock = clock
         self._report = report
         pid = os.getpid()
@@ -101,17 +102,18 @@ class Supervisor:
         self._ended_by_itself = False
         self._dirty = True
         self._unwritten = False
-        """The last attempt to write `run.json` failed, and that has been told."""
+        """The last attempt to write `run.json` failed, and the error was logged."""
         self._parent = -1
         self._ready: set[str] = set()
         self._exits: dict[str, int] = {}
-        """By component, the last exit code."""
+        """The last exit code of each component."""
 
     def end_with(self, parent: int) -> None:
-        """Makes the cluster end in order when the descriptor can be read."""
+        """Makes the cluster end in order when the descriptor becomes readable."""
         self._parent = parent
 
     def run(self, on_ready: Callable[[], None]) -> None:
+        """Runs the cluster and returns when it has ended on request. Raises CommandError on failure."""
         self._on_ready = on_ready
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # so that pid 1, orphaned, can still be waited for
         self._wake = _wake_pipe()
@@ -132,7 +134,7 @@ class Supervisor:
             self._end()
 
     def _on_signal(self, number: int, _: object) -> None:
-        """Counts what asks for the end; a second `fairlead down` (SIGTERM) does not hurry it, a second Ctrl-C does."""
+        """Counts requests to end. A second Ctrl-C (SIGINT) hurries the end; a second `fairlead down` does not."""
         if not self._signals or number == signal.SIGINT:
             self._signals += 1
 
@@ -158,7 +160,7 @@ class Supervisor:
         os.close(theirs)
 
     def _start_store_relay(self) -> None:
-        """Opens the way to an etcd outside, or again after its process died."""
+        """Starts the relay to an etcd outside, or restarts it after its process died."""
         if self._etcd is None:
             return
         from fairlead.cmd.process import storerelay
@@ -190,7 +192,7 @@ class Supervisor:
         relay_end.close()
         dns_end.close()
         for sock in self._apis:
-            sock.close()  # the sandbox has it: with the sandbox gone, connections are refused
+            sock.close()  # only the sandbox has it now: when the sandbox ends, connections are refused
 
     def _loop(self) -> None:
         poll = select.poll()
@@ -206,13 +208,13 @@ class Supervisor:
                 os.read(self._wake, 4096)
                 self._reap()
             if self._channel.fileno() in ready:
-                self._hear()
+                self._receive()
             if self._relay.fileno() in ready:
                 self._serve_relay(poll)
             if self._dns.fileno() in ready:
                 self._serve_dns(poll)
             if self._dirty:
-                self._note()
+                self._record()
             if self._parent in ready:
                 return
             if starting:
@@ -225,8 +227,8 @@ class Supervisor:
         if why := self._patience.problem(now):
             raise CommandError(f"{why}; see {self._paths.logs}", evidence=True)
 
-    def _note(self) -> None:
-        """Writes down what runs. A cluster that is ready does not end because the disk is full: it is tried again."""
+    def _record(self) -> None:
+        """Writes `run.json`. If the disk is full, a cluster that is ready goes on, and the write is tried again."""
         try:
             self._run.write(self._paths)
         except CommandError as e:
@@ -255,7 +257,7 @@ class Supervisor:
         if self._warm and not self._pki_child:
             self._channel.send(Go())
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         received = self._channel.receive()
         if received is None:
             self._ended_by_itself = True
@@ -285,7 +287,7 @@ class Supervisor:
             case Ready():
                 self._became_ready(message.what, message.text)
             case Continue() | Go() | Stop():
-                raise MessageError(f"an order from the sandbox: {message}")
+                raise MessageError(f"unexpected message from the sandbox: {message}")
 
     def _write_maps(self, pid: int) -> None:
         try:
@@ -316,14 +318,14 @@ class Supervisor:
             self._dirty = True
 
     def _became_ready(self, what: str, text: str) -> None:
-        """`what` is `api` or `nodes`; after a restart of the control plane both come again."""
+        """Reports that `what` (`api` or `nodes`) is ready; both come again after a restart of the control plane."""
         if what in self._ready:
             return
         self._ready.add(what)
         self._report(text)
         if what == "nodes":
             self._run.ready = True
-            self._note()
+            self._record()
             self._on_ready()
 
     def _serve_relay(self, poll: select.poll) -> None:
@@ -340,7 +342,7 @@ class Supervisor:
             poll.unregister(self._dns)
 
     def _end(self) -> None:
-        """Asks the sandbox to end, makes sure that it has, and waits until nothing of it is left."""
+        """Ends the sandbox, by SIGKILL if necessary, and waits until all its processes have ended."""
         if not self._ended_by_itself:
             self._ask_to_end()
         with contextlib.suppress(ProcessLookupError):
@@ -352,11 +354,11 @@ class Supervisor:
             while True:
                 os.waitpid(-1, 0)
         hostroutes.detach(self._link)
-        with contextlib.suppress(OSError):  # a file that stays names processes that are gone
+        with contextlib.suppress(OSError):  # harmless if it stays: it names processes that have ended
             self._paths.run.unlink()
 
     def _ask_to_end(self) -> None:
-        """Returns when it has ended, or has had its time, or a second signal came."""
+        """Asks the sandbox to end. Returns when it has ended, at the deadline, or at a second signal."""
         with contextlib.suppress(OSError):
             self._channel.send(Stop())
         before = self._signals
@@ -371,12 +373,12 @@ class Supervisor:
 
 
 def _last_line(log: Path) -> str:
-    """Returns the last line of a component's log: if it died of an exception, that is what it says."""
+    """Returns the last line of a component's log: after an exception, its message."""
     with contextlib.suppress(OSError), open(log, "rb") as f:
         f.seek(max(0, log.stat().st_size - 4096))
         lines = f.read().decode(errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        return said[-1] if said else ""
+        full = [line.strip() for line in lines if line.strip()]
+        return full[-1] if full else ""
     return ""
 
 
@@ -388,14 +390,14 @@ def _explain_exit(code: int) -> str:
 
 
 def _raise_limits() -> None:
-    """The relay needs two descriptors a connection, and inside the sandbox nobody may raise the hard limit."""
+    """Raises the hard limit of descriptors for the relay (two per connection): impossible inside the sandbox."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, max(hard, _DESCRIPTORS)))
 
 
 def _wake_pipe() -> int:
-    """A descriptor that becomes readable with every signal."""
+    """Returns a descriptor that becomes readable with every signal."""
     wake, wake_end = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(wake_end, False)

@@ -1,9 +1,9 @@
-"""The process that components are forked from: imports once what they share, forks them, and ends.
+"""The template: a process that imports the shared modules once, forks the components, and ends.
 
-What must stay true: it is a fork of pid 1 and forks nothing but components, so that at its end they are pid 1's own
-children, as if pid 1 had forked them. It ends, because a process that stayed for later forks would keep a copy of
-every page that each component has copied by writing to it (counts of references): 7 MB for nobody. Until it has
-ended pid 1 waits, and what comes from the supervisor is the template's to read.
+What must stay true: the template is a fork of pid 1 and forks only components, so that they become children of pid 1
+when it ends. It ends, because a process that stayed for later forks would hold a copy of every page that a component
+writes to (reference counts): 7 MB without use. Pid 1 waits until the template has ended; meanwhile the template reads
+the messages of the supervisor.
 
 Rejected: pid 1 as the template from the start (those 7 MB); importing in each component (0.25 s and 20 MB each).
 """
@@ -35,8 +35,10 @@ class Stage:
 
 
 def start_all(pid1: Pid1, stages: Sequence[Stage], *, failed: Callable[[Exception], NoReturn]) -> None:
-    """Starts the components by way of a template; returns when all are there. Where the template fails it says why
-    by `failed`, and that is the end of the sandbox."""
+    """Forks a template, which starts the components; returns when all run.
+
+    If the template fails, it calls `failed` with the error, and the sandbox ends.
+    """
     reading, writing = os.pipe()
     template = os.fork()
     if template == 0:
@@ -53,18 +55,18 @@ def start_all(pid1: Pid1, stages: Sequence[Stage], *, failed: Callable[[Exceptio
             os._exit(0)
     os.close(writing)
     for component in (component for stage in stages for component in stage.components):
-        told = os.read(reading, _PID_BYTES)
-        if not told:
+        pid = os.read(reading, _PID_BYTES)
+        if not pid:
             code = os.waitstatus_to_exitcode(os.waitpid(template, 0)[1])
-            if code < 0:  # otherwise it has said why
+            if code < 0:  # otherwise it has reported the error
                 failed(ChildProcessError(f"the components' template was ended by {signal.Signals(-code).name}"))
             os._exit(1)
-        pid1.adopt(component, int.from_bytes(told, "big"))
+        pid1.adopt(component, int.from_bytes(pid, "big"))
     os.close(reading)
 
 
 def warm() -> None:
-    """All that any component needs."""
+    """Imports the modules of all components."""
     warm_control_plane()
     warm_nodes()
 
@@ -86,7 +88,7 @@ def warm_nodes() -> None:
 
 
 def _import(names: Sequence[str]) -> None:
-    """The collector leaves alone what is imported here: see `gc.freeze`."""
+    """Imports the modules. The callers then exclude them from garbage collection (`gc.freeze`)."""
     with _no_authorities():
         for name in names:
             import_module(name)
@@ -94,7 +96,7 @@ def _import(names: Sequence[str]) -> None:
 
 @contextmanager
 def _no_authorities() -> Iterator[None]:
-    """aiohttp reads the host's authorities when it is imported (40 ms), and the cluster trusts its own only."""
+    """Hides the host's certificate authorities: aiohttp reads them at import (40 ms), and the cluster uses its own."""
     before = os.environ.get("SSL_CERT_FILE")
     os.environ["SSL_CERT_FILE"] = os.devnull
     try:
@@ -107,8 +109,10 @@ def _no_authorities() -> Iterator[None]:
 
 
 def _prepare_decoders() -> None:
-    """msgspec reads a type's annotations at its first decoder, 35 ms for all kinds, and keeps what it found with the
-    type: every component would do so for itself."""
+    """Makes a decoder of every kind, so that components share the work.
+
+    msgspec reads a type's annotations at its first decoder and stores the result with the type, 35 ms for all kinds.
+    """
     from msgspec.json import Decoder
 
     from fairlead.api.kinds import built_in

@@ -1,11 +1,11 @@
-"""How a program that runs alone reaches an API server: what a kubeconfig says, or what a Pod is given.
+"""Access of a standalone program to an API server, from a kubeconfig or from a Pod's service account.
 
-Any server, not only one of this program's own. Read are the fields by which a client proves itself without asking
-anybody: certificates (files, or in the file itself), a token, a file with a token (read again, since it is renewed).
-Rejected with the field's name, because half an answer would be a riddle later: programs that fetch credentials (`exec`,
-`auth-provider`), user names with passwords, impersonation, proxies.
+The server may be any, not only one of Fairlead. Supported credentials are certificates (files or embedded), a token,
+and a token file, which is read again for each request because it is renewed. Other fields raise an error with the
+field's name: programs that fetch credentials (`exec`, `auth-provider`), user names with passwords, impersonation,
+proxies.
 
-Keys given in the file itself never touch a disk: Python's TLS wants a path, and gets one of memory.
+Embedded keys never touch a disk: Python's TLS needs a path, which refers to memory (memfd).
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ _NOT_READ = {
 
 
 class BadAccess(CommandError):
-    """What of the file cannot be used, by its path in the file, and why."""
+    """A field that cannot be used: its path in the file, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`server` is a URL without a path's trailing slash."""
+    """Address and credentials of an API server. `server` is a URL without a trailing slash."""
 
     server: str
     tls: ssl.SSLContext | None
     """None: plain HTTP."""
     token: Callable[[], str] | None = None
-    """To be asked before each request. Raises OSError."""
+    """Returns the token; called before each request. Raises OSError."""
     server_name: str = ""
-    """In the server's certificate, where it is not the URL's host."""
+    """The name in the server's certificate, if it differs from the URL's host."""
 
     def transport(self, *, agent: str) -> HttpTransport:
-        """`agent` is the program's name, as the server's logs will show it."""
+        """Returns a transport with these credentials. `agent` is the program's name in the server's logs."""
         from fairlead.runtime.http import HttpTransport
 
         return HttpTransport(
@@ -73,7 +73,7 @@ class Access:
 
 
 def read_kubeconfig(path: Path, *, context: str = "") -> Access:
-    """Returns the access that the file's `current-context`, or the one named, gives. Raises BadAccess."""
+    """Returns the access of the context with this name, or else of `current-context`. Raises BadAccess."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as e:
@@ -88,7 +88,7 @@ def read_kubeconfig(path: Path, *, context: str = "") -> Access:
 
 
 def in_pod(environment: Mapping[str, str], files: Path = _POD_FILES) -> Access | None:
-    """What a Pod's service account gives access to; None outside of a Pod. Raises BadAccess."""
+    """Returns the access of a Pod's service account, or None outside of a Pod. Raises BadAccess."""
     host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
     token = files / "token"
     if not host or not token.exists():
@@ -128,7 +128,7 @@ class _User:
 
 @dataclass(frozen=True)
 class _File:
-    """Entries are read only if they are chosen: what another one says does not matter."""
+    """A kubeconfig. Only the chosen entries are decoded, so errors in the others do not matter."""
 
     current_context: str = wire("current-context", default="")
     contexts: tuple[Any, ...] = ()
@@ -137,7 +137,7 @@ class _File:
 
 
 def _access(path: Path, file: _File, name: str) -> Access:
-    """Raises CodecError."""
+    """Returns the access of the context with this name. Raises CodecError."""
     if not name:
         raise _fault("current-context", "is not set, and no context was named")
     context, where = _entry("contexts", file.contexts, "context", name, _Context)
@@ -218,7 +218,7 @@ def _token(folder: Path, user: _User, by: str) -> Callable[[], str] | None:
 
 
 def _data(folder: Path, encoded: str, file: str, where: str) -> bytes | None:
-    """Returns what `<field>-data` holds, or else the file that the field names, as seen from the kubeconfig."""
+    """Returns the value of `<field>-data`, or else the file that the field names, relative to the kubeconfig."""
     if encoded:
         try:
             return base64.b64decode(encoded, validate=True)
@@ -237,7 +237,7 @@ def _fault(path: str, problem: str) -> CodecError:
 
 
 def _show(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Has the context show a certificate. Raises SSLError."""
+    """Loads the client certificate into the context. Raises SSLError."""
     fd = os.memfd_create("client", os.MFD_CLOEXEC)
     try:
         os.write(fd, certificate.rstrip() + b"\n" + key)

@@ -44,7 +44,7 @@ WARM = (
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
 )
-"""What pid 1 imports before it forks this process; the first three are what Python would import at first use."""
+"""Modules that the template imports before it forks this process. Python would import the first three at first use."""
 
 
 def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.socket) -> None:
@@ -52,7 +52,7 @@ def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.sock
 
     from fairlead.node.runtime.zygoteclient import ZygoteVersionError
 
-    refused = ""  # what is raised in an `except*` comes out in a group
+    refused = ""  # an exception raised in an `except*` block would leave it inside a group
     try:
         uvloop.run(_run(config, paths, index, zygote))
     except* ZygoteVersionError as group:
@@ -87,7 +87,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
 
 
 def _host_searches(config: ClusterConfig) -> tuple[str, ...]:
-    """Of use only to who can ask the host's name servers."""
+    """Returns the host's search domains if the upstreams include the host's resolvers."""
     from fairlead.dns.host import RESOLV_CONF, read_searches
 
     return tuple(read_searches(RESOLV_CONF)) if "host" in config.upstream.split() else ()
@@ -147,7 +147,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
 def _proxies(
     config: ClusterConfig, settings: NodeSettings, informers: InformerSet, client: Client, log: Log
 ) -> ProxyServer:
-    """The node's proxies, one for each family, with what they follow."""
+    """Returns the server of the node's proxies, one for each family, subscribed to the API objects."""
     from fairlead.net.nft.run import NftKernel
     from fairlead.proxy.planning.nodes import node_views
     from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges

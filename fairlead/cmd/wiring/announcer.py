@@ -1,7 +1,8 @@
-"""The announcer alone: makes load balancers' addresses answer on the network of a real machine while it runs.
+"""The standalone announcer: makes load balancers' addresses answer on the network of a real machine while it runs.
 
-One on each machine, beside its proxy; together they see to it that each address answers on one machine. It talks to the
-API server of any cluster whose load-balancer controller is Fairlead's, and to the other machines by frames on the link.
+Each machine runs one announcer beside its proxy; together they ensure that one machine answers for each address. The
+announcer talks to the API server of any cluster with Fairlead's load-balancer controller, and to the other machines by
+frames on the link.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _GROUP_DIGITS = 12
 def announce(name: str, kubeconfig: str, interface: str, node_name: str) -> int:
     """Runs until SIGTERM or SIGINT. Other machines take its addresses over within seconds."""
     if os.geteuid() != 0:
-        raise UsageError("announce: only root may give this machine addresses")
+        raise UsageError("announce needs root, because it adds addresses to this machine")
     if not interface:
-        raise UsageError(f"announce: on which link? --interface LINK, one of {_links()}")
+        raise UsageError(f"announce needs --interface LINK, one of {_links()}")
     access = _access(name, kubeconfig)
     around = _surroundings(interface)
     from fairlead.base.clock import RealClock
@@ -45,13 +46,13 @@ def announce(name: str, kubeconfig: str, interface: str, node_name: str) -> int:
 
 
 def _access(name: str, kubeconfig: str) -> Access:
-    """Returns the access that was named; else that of this Pod; else that of a cluster on this machine."""
+    """Returns the access of `kubeconfig`, or else of this Pod, or else of a cluster on this machine."""
     if kubeconfig:
         return read_kubeconfig(Path(kubeconfig))
     own = paths_of(name).kubeconfig
     found = in_pod(os.environ) or (read_kubeconfig(own) if own.exists() else None)
     if found is None:
-        raise UsageError(f'announce: this machine has no cluster "{name}"; of another one: --kubeconfig FILE')
+        raise UsageError(f'announce: this machine has no cluster "{name}"; for another cluster: --kubeconfig FILE')
     return found
 
 
@@ -63,7 +64,7 @@ def _surroundings(interface: str) -> Surroundings:
     except OSError as e:
         raise UsageError(f'--interface: this machine has no "{interface}" ({e.strerror}); it has {_links()}') from e
     if not around.networks:
-        raise CommandError(f"--interface: {interface} has no address yet, so no network to announce addresses of")
+        raise CommandError(f"--interface: {interface} has no address; give it one of the network to announce on")
     return around
 
 
@@ -99,7 +100,7 @@ async def _run(access: Access, interface: str, name: str, around: Surroundings, 
 
 
 async def _group(client: Client, log: Log) -> str:
-    """What tells this cluster's machines from another's on the same network. Waits for the API server."""
+    """Returns the mark that distinguishes clusters on one network. Waits for the API server. Raises CommandError."""
     from fairlead.api.core.namespace.kind import NAMESPACE
     from fairlead.machinery.status import StatusError
 

@@ -1,4 +1,4 @@
-"""The API of a cluster of this machine, for commands."""
+"""Access of commands to the API of a cluster on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def connect(name: str) -> tuple[Api, Networks]:
-    """Returns a client and the networks that the host has routes to."""
+    """Returns a client, and the networks to which the host has routes. Raises CommandError."""
     paths, run = running(name)
     config = settings.load(paths)
     if config is None:
@@ -29,7 +29,7 @@ def connect(name: str) -> tuple[Api, Networks]:
 
 
 def ask(work: Callable[[], R]) -> R:
-    """Raises CommandError if the API does not answer, or refuses."""
+    """Returns the result of `work`. Raises CommandError if the API does not answer or refuses the request."""
     try:
         return work()
     except (ApiError, NotFound) as e:

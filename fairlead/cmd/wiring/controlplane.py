@@ -1,7 +1,7 @@
 """The control plane's process: API server, controllers and scheduler on one event loop.
 
-Controllers use the server's own transport, without TLS; everyone else comes through the two sockets that pid 1 keeps
-open over a restart, so that clients then wait a moment instead of being refused.
+Controllers use the server's in-process transport, without TLS. All other clients connect to the sockets that pid 1
+keeps open over a restart, so that clients then wait a moment and are not refused.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ WARM = (
     "fairlead.scheduler.loop",
     "fairlead.store.sqlite",
 )
-"""What pid 1 imports before it forks this process."""
+"""Modules that the template imports before it forks this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What pid 1 hands over."""
+    """Settings, sockets and callbacks from pid 1."""
 
     config: ClusterConfig
     paths: Paths
     sockets: Sequence[socket.socket]
     report_ready: Callable[[Literal["api", "nodes"], str], None]
-    """Reports to the supervisor what is ready, with a line for the user."""
+    """Reports to the supervisor that a part is ready, with a line for the user."""
     started: Instant
-    """When the cluster was."""
+    """The start of the cluster."""
 
 
 def main(wiring: Wiring) -> None:
@@ -64,23 +64,23 @@ def main(wiring: Wiring) -> None:
 
     from fairlead.store.model import Damaged, StoreError
 
-    os.umask(0o077)  # for the store, beside which SQLite makes files by itself
+    os.umask(0o077)  # for the store: SQLite makes further files beside it
     try:
         uvloop.run(_until_asked(wiring))
     except Damaged as e:
         raise CommandError(f"{e}: {_cure(wiring)}") from e
     except StoreError as e:
-        where = "" if wiring.config.etcd or str(wiring.paths.store) in str(e) else f"{wiring.paths.store}: "
-        raise CommandError(f"{where}{e}") from e
+        prefix = "" if wiring.config.etcd or str(wiring.paths.store) in str(e) else f"{wiring.paths.store}: "
+        raise CommandError(f"{prefix}{e}") from e
 
 
 def _cure(wiring: Wiring) -> str:
-    """What to do about an unreadable object or file."""
-    store, forget = wiring.paths.store, f"fairlead down --purge --name {wiring.config.name}"
+    """Returns the remedy for an unreadable object or file."""
+    store, purge = wiring.paths.store, f"fairlead down --purge --name {wiring.config.name}"
     if wiring.config.etcd:
         return f"write the object anew or delete its key (etcdctl del KEY) in {wiring.config.store}"
     remove = f"""sqlite3 {store} "delete from object where key = '...'\""""
-    return f"put a whole copy of {store} in its place, remove the object ({remove}), or forget all objects: {forget}"
+    return f"replace {store} with a whole copy, remove the object ({remove}), or delete all objects: {purge}"
 
 
 async def _until_asked(wiring: Wiring) -> None:
@@ -183,7 +183,7 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
         all_ready=lambda: wiring.report_ready("nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
         log=log.named("membership"),
     )
-    # The cluster is announced before its names: nothing waits for those. The domain does not wait for DNS either.
+    # DNS comes after the report that nodes are Ready: the start does not wait for DNS, and neither does the domain.
     addons = log.named("addons")
     await run_all(_add_dns(client, wiring.config, addons), domain.follow(client, wiring.paths.domain, log=addons))
 

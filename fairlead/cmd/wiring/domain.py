@@ -1,8 +1,9 @@
-"""The cluster's domain, from the settings of DNS to who writes resolv.confs: agents for new Pods, and `fairlead shell`.
+"""Copies the cluster's domain from the settings of DNS to a file, for agents and `fairlead shell`.
 
-It is a setting of nodes (upstream: the kubelet's `clusterDomain`), so it reaches them by a file in the cluster's
-directory, which outlives a stop: Pods that start before the API server does know it too. Settings that DNS refuses
-change nothing here either. Rejected: a watch of each node's own, a connection and 0.1 MB each, for what changes once.
+Agents and `fairlead shell` write it into resolv.conf. The domain is a setting of nodes (upstream: the kubelet's
+`clusterDomain`). The file in the cluster's directory outlives a stop, so Pods that start before the API server get the
+domain too. If DNS refuses the settings, the file stays unchanged. Rejected: a watch on each node, which costs a
+connection and 0.1 MB per node, for a value that rarely changes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def follow(client: Client, path: Path, *, log: Log) -> None:
-    """Keeps the file true, for ever."""
+    """Updates the file whenever the settings change. Runs until cancelled."""
     from fairlead.api.core.configmap.kind import CONFIG_MAP
     from fairlead.dns.addon import NAME, NAMESPACE
     from fairlead.runtime.informer import InformerSet
@@ -29,24 +30,24 @@ async def follow(client: Client, path: Path, *, log: Log) -> None:
 
     def changed(key: str, _: ConfigMap | None, new: ConfigMap | None) -> None:
         if key == f"{NAMESPACE}/{NAME}":
-            take(path, new.data if new is not None else {}, log)
+            update(path, new.data if new is not None else {}, log)
 
     informers.of(CONFIG_MAP, fields=f"metadata.name={NAME}").add_handler(changed)
     await informers.run()
 
 
-def take(path: Path, data: dict[str, str], log: Log) -> None:
-    """`data` is the settings' own; where they are refused nothing happens."""
+def update(path: Path, data: dict[str, str], log: Log) -> None:
+    """Writes the domain of the settings `data` to the file. Invalid settings change nothing."""
     try:
         domain = parse_config(data).domain
     except BadConfig:
-        return  # DNS says so, and goes on with what it had
+        return  # DNS reports the error, and keeps its settings
     if domain != read_domain(path):
         temporary = path.with_name(f".{path.name}")
         try:
             temporary.write_text(domain + "\n", encoding="ascii")
             temporary.rename(path)
         except OSError as error:  # a full disk must not end the API server
-            log.warn("cannot tell nodes the cluster's domain", domain=domain, error=str(error))
+            log.warn("cannot write the cluster's domain for nodes", domain=domain, error=str(error))
         else:
             log.info("cluster domain", domain=domain)

@@ -1,4 +1,4 @@
-"""The home folders of a machine's users, which no pod sees unless a hostPath names one."""
+"""The home folders of a machine's users. They are hidden from pods, unless a hostPath names one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import pwd
 from collections.abc import Iterator, Mapping
 
 _FIRST_USER = 1000
-"""Ids below are the system's (login.defs); their homes are such as /usr/sbin and /var/lib/postgresql."""
+"""Lower ids belong to the system (login.defs), with homes such as /usr/sbin and /var/lib/postgresql."""
 _SYSTEM = frozenset(("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/var"))
 
 
 def home_folders(environ: Mapping[str, str], *, passwd: str) -> tuple[str, ...]:
-    """Returns the homes of the user who runs the cluster, by the user database and by $HOME, and of all persons that
-    the file `passwd` knows."""
+    """Returns the homes of the user who runs the cluster, by database and $HOME, and of all persons in `passwd`."""
     found = {environ.get("HOME", ""), *_of_this_user(), *_of_passwd(passwd)}
     return tuple(sorted(path for path in found if path.startswith("/") and os.path.realpath(path) not in _SYSTEM))
 
@@ -47,4 +46,4 @@ def _of_passwd(passwd: str) -> Iterator[str]:
 
 
 def _is_persons(uid: int) -> bool:
-    return uid == 0 or _FIRST_USER <= uid < 65534  # nobody, whose home is /nonexistent
+    return uid == 0 or _FIRST_USER <= uid < 65534  # 65534 is `nobody`, whose home is /nonexistent

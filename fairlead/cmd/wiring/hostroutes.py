@@ -1,6 +1,6 @@
 """`fairlead up --host-routes`: the host's routes to Services, Pods and load balancers (decision 0008).
 
-All that is made on the host is one link, whose other end is in the cluster: it ends with the cluster, in any case.
+The only thing made on the host is a link, whose other end is in the cluster, so it always ends with the cluster.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
 
 _LEAVING_S = 10.0
-"""How long the kernel may take to remove the link of a cluster that was just killed."""
-_LOOK_EVERY_S = 0.02
+"""Time limit for the kernel to remove the link of a cluster that was just killed."""
+_POLL_EVERY_S = 0.02
 
 
 def check_rights(*, wanted: bool) -> None:
-    """Raises UsageError where somebody else than root wants routes."""
+    """Raises UsageError if routes are wanted and the user is not root."""
     if wanted and os.geteuid() != 0:
         raise UsageError(
-            "--host-routes: only root may change this machine's routes. Without it Services are on 127.0.0.1, as "
-            "`fairlead services` says; --no-host-routes does without"
+            "--host-routes needs root, because it changes this machine's routes; without routes (--no-host-routes) "
+            "Services are on 127.0.0.1: see `fairlead services`"
         )
 
 
 def settle(config: ClusterConfig, *, clock: Clock) -> HostLink | None:
-    """The link to be made, None where none is wanted. Raises CommandError where the host has something in its way."""
+    """Returns the link to make, or None without `--host-routes`. Raises CommandError if the host's networks overlap."""
     if not config.host_routes:
         return None
     from fairlead.net.hostlink.plan import HostLinkError, join, link_name
@@ -42,16 +42,16 @@ def settle(config: ClusterConfig, *, clock: Clock) -> HostLink | None:
     deadline = clock.monotonic() + _LEAVING_S
     view = read_host()
     while link_name(config.name) in view.links.values() and clock.monotonic() < deadline:
-        sleep(_LOOK_EVERY_S)
+        sleep(_POLL_EVERY_S)
         view = read_host()
     try:
         return join(config.name, config.network(), view)
     except HostLinkError as e:
-        raise CommandError(f"--host-routes: {e}; --no-host-routes does without") from e
+        raise CommandError(f"--host-routes: {e}; to start without routes: --no-host-routes") from e
 
 
 def attach(link: HostLink | None, config: ClusterConfig, pid: int) -> None:
-    """Joins the network namespace of process `pid`. Raises CommandError."""
+    """Connects the host with the network namespace of process `pid`. Raises CommandError."""
     if link is None:
         return
     from fairlead.net.hostlink import run
@@ -60,7 +60,9 @@ def attach(link: HostLink | None, config: ClusterConfig, pid: int) -> None:
         run.attach(link, config.network(), pid)
     except OSError as e:
         hint = "inside a container it needs --cap-add NET_ADMIN; " if e.errno == errno.EPERM else ""
-        raise CommandError(f"--host-routes: cannot {e.strerror}; {hint}--no-host-routes does without") from e
+        raise CommandError(
+            f"--host-routes: cannot {e.strerror}; {hint}to start without routes: --no-host-routes"
+        ) from e
 
 
 def detach(link: HostLink | None) -> None:
@@ -69,5 +71,5 @@ def detach(link: HostLink | None) -> None:
 
         try:
             run.detach(link)
-        except OSError as e:  # the kernel takes it away by itself, a moment later
+        except OSError as e:  # the kernel removes the link by itself a moment later
             print(f"--host-routes: {e}", file=sys.stderr)

@@ -1,5 +1,6 @@
-"""Which nodes the cluster has by its settings: what an earlier start had more of goes, and somebody is told when all
-are Ready. Nodes of other names are the user's own: machines that were added by hand.
+"""Deletes Nodes that the settings no longer have, and reports when all nodes are Ready.
+
+Nodes with other names belong to the user: machines that were added by hand.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _OURS = re.compile(r"node[1-9][0-9]*")
 async def follow(
     client: Client, names: Collection[str], *, since: Instant, all_ready: Callable[[], None], log: Log
 ) -> None:
-    """Deletes the Nodes of an earlier start that had more of them; calls `all_ready` once, when all are; returns."""
+    """Deletes surplus Nodes of an earlier start, waits until all nodes are Ready, and calls `all_ready`."""
     informers = InformerSet(client, log=log)
     nodes = informers.of(NODE)
     ready = asyncio.Event()
@@ -42,12 +43,12 @@ async def follow(
 
 
 def left_over(there: Iterable[str], names: Collection[str]) -> list[str]:
-    """Those that an earlier start made."""
+    """Returns the names of Nodes that an earlier start made and that are not in `names`."""
     return sorted(name for name in set(there) - set(names) if _OURS.fullmatch(name))
 
 
 def missing(nodes: Iterable[Node], names: Collection[str], *, since: Instant) -> set[str]:
-    """Who is not Ready. The store may remember readiness from before this start: only heartbeats since then count."""
+    """Returns the nodes that are not Ready. Only heartbeats after `since` count, since the store has older ones."""
     return set(names) - {node.metadata.name for node in nodes if _is_ready(node, since)}
 
 

@@ -1,4 +1,4 @@
-"""Opens the store that a cluster's settings name."""
+"""Opens the store of a cluster's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def open_store(config: ClusterConfig, paths: Paths) -> Store:
-    """Raises StoreError. gRPC and the stubs of etcd are imported only for an etcd store."""
+    """Returns the opened store. Raises StoreError. gRPC and the stubs of etcd are imported only for an etcd store."""
     address = config.etcd
     if address is None:
         from fairlead.store.sqlite import SqliteStore

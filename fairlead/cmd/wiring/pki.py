@@ -1,9 +1,8 @@
 """The cluster's certificates, made once and kept in `pki/`.
 
-`issued.json` says for which names and addresses each certificate was made, so that a start with nothing to do reads
-one small file and does not import the cryptography library (50 ms). A certificate whose names changed, that is about to
-expire, or whose file is not the one that was written, is made anew; the authority is never replaced while the cluster
-lives.
+`issued.json` records the names and addresses of each certificate, so that a start with nothing to do reads one small
+file and does not import the cryptography library (50 ms). A certificate is made anew if its names changed, it is about
+to expire, or its file was changed. The authority is never replaced as long as the cluster exists.
 
 What must stay true: no change of the machine's clock by days makes a certificate invalid. Certificates begin ten years
 before they are made and end ten years after; the authority, whose copies in kubeconfigs cannot be renewed, does not end
@@ -35,18 +34,18 @@ if TYPE_CHECKING:
 
 DAY_S = 86400
 VALID_DAYS = 3650
-"""Before and after the day on which a certificate is made."""
+"""Validity of a certificate in days, both before and after the day on which it is made."""
 AUTHORITY = frozenset({"ca.crt", "ca.key", "sa.key"})
 RENEW_DAYS = 60
 _KEY_BYTES = 32
 _FILES = "files"
-"""Member of `issued.json`: the checksum of each file. It tells a swapped file, not a forged one."""
+"""Member of `issued.json`: the checksum of each file. It detects a swapped file, not a forged one."""
 _NO_END = (9999, 12, 31, 23, 59, 59)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One certificate: who it is for, and where it serves."""
+    """One certificate: its subject, and the names and addresses of a server."""
 
     file: str
     common_name: str
@@ -78,7 +77,7 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
 
 
 def _gateways(network: ClusterNetwork) -> list[str]:
-    """By which the cluster's own components and Pods reach the API server."""
+    """Returns the addresses at which the cluster's own components and Pods reach the API server."""
     return sorted({str(network.gateway), str(network.control_ip)})
 
 
@@ -94,7 +93,7 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted
         return every
     swapped = {name for name, written in issued.get(_FILES, {}).items() if sums.get(name, written) != written}
     if wrong := sorted(swapped & AUTHORITY):
-        cure = f"put that one back, or let all certificates be made anew: rm -r {folder}"
+        cure = f"restore the file, or let all certificates be made anew: rm -r {folder}"
         raise CommandError(f"{folder / wrong[0]} is not the file that this cluster was made with: {cure}")
     now = clock.now()
 
@@ -112,7 +111,7 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted
 
 
 def make(wants: list[Wanted], folder: Path, *, clock: Clock) -> None:
-    """Makes what `missing` named, and the authority where there is none."""
+    """Makes the certificates of `missing`, and the authority if it does not exist."""
     make_private(folder)
     whole = _whole(folder)
     issuer = _Issuer(folder, clock, there=AUTHORITY - {"sa.key"} <= whole.keys())
@@ -128,7 +127,7 @@ def make(wants: list[Wanted], folder: Path, *, clock: Clock) -> None:
 
 
 def _issued(folder: Path) -> dict[str, Any]:
-    """What `issued.json` says; nothing where it is not there or damaged."""
+    """Returns the contents of `issued.json`; empty if the file is absent or damaged."""
     try:
         tree = json.loads((folder / "issued.json").read_bytes())
     except (FileNotFoundError, ValueError):
@@ -137,8 +136,10 @@ def _issued(folder: Path) -> dict[str, Any]:
 
 
 def _whole(folder: Path) -> dict[str, int]:
-    """Returns the names and checksums of the keys and certificates that are there from their first line to their last:
-    what a full disk or a hand cut short counts as not there, for an empty key would be worse than none."""
+    """Returns the names and checksums of the keys and certificates that have their first and last lines.
+
+    A truncated file, e.g. after a full disk, counts as absent: an empty key would be worse than a missing one.
+    """
     sums = {}
     for path in folder.iterdir() if folder.exists() else ():
         text = path.read_bytes().strip()
@@ -152,7 +153,7 @@ def _whole(folder: Path) -> dict[str, int]:
 
 
 class _Issuer:
-    """The authority, read from the folder or made there."""
+    """The certificate authority, read from the folder or made there."""
 
     def __init__(self, folder: Path, clock: Clock, *, there: bool) -> None:
         self._folder = folder
@@ -160,7 +161,7 @@ class _Issuer:
         if there:
             self._key, self._certificate = self._read()
         else:
-            self._key, self._certificate = self._found()
+            self._key, self._certificate = self._create()
 
     def issue(self, want: Wanted) -> Certificate:
         """Writes the certificate and its key."""
@@ -181,14 +182,14 @@ class _Issuer:
         )
         names = _alternative_names(want)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        builder = builder.add_extension(authority, critical=False)  # Python 3.13 refuses a certificate without
+        builder = builder.add_extension(authority, critical=False)  # Python 3.13 requires this extension
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = _sign(builder, self._key)
         self._write(want.file, key, certificate)
         return certificate
 
-    def _found(self) -> tuple[EllipticCurvePrivateKey, Certificate]:
+    def _create(self) -> tuple[EllipticCurvePrivateKey, Certificate]:
         from datetime import UTC, datetime
 
         from cryptography import x509
@@ -229,7 +230,7 @@ class _Issuer:
         )
 
     def _day(self, offset: int) -> datetime:
-        """Returns the day so many days from now, but not before 1970, where clocks without a battery start."""
+        """Returns the date `offset` days from now, at least 1970, which clocks without a battery start with."""
         from datetime import UTC, datetime
 
         return datetime.fromtimestamp(max(0, int(self._clock.now()) + offset * DAY_S), UTC)

@@ -1,4 +1,4 @@
-"""The proxy alone, for a node of any cluster: what runs in the process of `fairlead proxy`."""
+"""The standalone proxy, for a node of any cluster: runs in the process of `fairlead proxy`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def makers() -> Makers:
     from fairlead.proxy.sync.modes import kernel_modes
 
     if not _is_capable():
-        raise CommandError(_RIGHTS)  # before libnftables prints a line of its own
+        raise CommandError(_RIGHTS)  # before libnftables prints another line
     try:
         kernel = NftKernel()
         kernel.read(TABLE)
@@ -58,7 +58,7 @@ async def cleanup(makers: Makers) -> None:
             try:
                 backend = make(ProxierConfig(family))
             except KernelError:
-                continue  # What cannot be had here has left nothing either.
+                continue  # a backend that is not available here has left no rules
             try:
                 await backend.cleanup()
             except KernelError as e:

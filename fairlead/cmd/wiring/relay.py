@@ -1,4 +1,4 @@
-"""The relay's process: carries what comes to Services' doors on the host's loopback into the sandbox."""
+"""The relay's process: forwards connections to Services from the host's loopback into the sandbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WARM = (
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
 )
-"""What pid 1 imports before it forks this process."""
+"""Modules that the template imports before it forks this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Lines:
     """Sockets that pid 1 hands over."""
 
     host: socket.socket
-    """Asks the supervisor for sockets on the host's loopback."""
+    """Carries requests to the supervisor for sockets on the host's loopback."""
     outside: socket.socket
-    """Asks the supervisor for sockets to the upstreams of DNS."""
+    """Carries requests to the supervisor for sockets to the upstreams of DNS."""
     keeper: socket.socket
-    """Gives pid 1 sockets to keep."""
+    """Passes sockets to pid 1, which keeps them over a restart of the relay."""
     kept: Sequence[Kept]
-    """Those of the relay before this one."""
+    """Sockets of the previous relay."""
 
 
 def main(config: ClusterConfig, paths: Paths, lines: Lines) -> None:
@@ -84,12 +84,12 @@ def _connect(api: str, paths: Paths) -> Client:
 
 
 async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:
-    """For DNS pods, and pods that want no cluster DNS: questions about names outside, on the fabric's gateway."""
+    """Serves names outside of the cluster on the fabric's gateway, for DNS pods and pods without cluster DNS."""
     from fairlead.dns.sockets import first_question, listening
 
     sockets = listening(53, address=str(config.network().control_ip))
     await first_question(sockets)
-    from fairlead.dns.outside import serve_outside  # 2 MB that a cluster which never asks can do without
+    from fairlead.dns.outside import serve_outside  # 2 MB, only needed after the first question
 
     await serve_outside(
         outside,

@@ -1,4 +1,4 @@
-"""What a component does once, when its start is over."""
+"""Frees memory of a component once, after its start."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _AFTER_S = 2.5
 
 
 def trim_when_settled() -> None:
-    """Gives back what only the start needed, about 1 MB. Call it in the component's event loop."""
+    """Schedules the release of memory that only the start needed, about 1 MB. Call it in a running event loop."""
     asyncio.get_running_loop().call_later(_AFTER_S, linux.trim_heap)

@@ -11,7 +11,7 @@ from fairlead.cmd.errors import CommandError
 
 
 def server(pki: Path, name: str, *, require_client: bool) -> ssl.SSLContext:
-    """Serves with `<name>.crt`; clients may, or must, show a certificate of our authority."""
+    """Returns the context of a server with `<name>.crt`. Clients may, or must, have a certificate of our authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     with _named(pki, name):
@@ -22,7 +22,7 @@ def server(pki: Path, name: str, *, require_client: bool) -> ssl.SSLContext:
 
 
 def client(pki: Path, name: str) -> ssl.SSLContext:
-    """Shows `<name>.crt` and trusts our authority only."""
+    """Returns the context of a client with `<name>.crt` that trusts our authority only."""
     with _named(pki, name):
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / f"{name}.crt", pki / f"{name}.key")
@@ -31,10 +31,10 @@ def client(pki: Path, name: str) -> ssl.SSLContext:
 
 @contextmanager
 def _named(pki: Path, name: str) -> Iterator[None]:
-    """OpenSSL names no file."""
+    """Adds the files to errors, because errors of OpenSSL name no file. Raises CommandError."""
     try:
         yield
     except OSError as e:  # ssl.SSLError is one
         files = f"{pki / 'ca.crt'}, {pki / name}.crt and {pki / name}.key"
-        cure = "the next `fairlead up` after a `fairlead down` makes wrong ones anew"
+        cure = "run `fairlead down` and `fairlead up`, which replaces damaged certificates"
         raise CommandError(f"one of {files} cannot be used ({e.strerror or e}); {cure}") from e

@@ -8,25 +8,25 @@ from fairlead.base.log import SILENT
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, read_domain
 from fairlead.cmd.process.resolvconf import write_files
-from fairlead.cmd.wiring.domain import take
+from fairlead.cmd.wiring.domain import update
 
 
 def test_the_domain_follows_the_settings_and_refused_ones_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "cluster-domain"
     assert read_domain(path) == "cluster.local"
-    take(path, {}, SILENT)
+    update(path, {}, SILENT)
     assert not path.exists()
-    take(path, {"domain": "K8s.Test."}, SILENT)
+    update(path, {"domain": "K8s.Test."}, SILENT)
     assert read_domain(path) == "k8s.test"
-    take(path, {"domain": "other.test", "pods": "perhaps"}, SILENT)
+    update(path, {"domain": "other.test", "pods": "perhaps"}, SILENT)
     assert read_domain(path) == "k8s.test"
-    take(path, {}, SILENT)
+    update(path, {}, SILENT)
     assert read_domain(path) == "cluster.local"
 
 
 def test_a_shell_searches_the_domain(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    take(paths.domain, {"domain": "k8s.test"}, SILENT)
+    update(paths.domain, {"domain": "k8s.test"}, SILENT)
     (source, target), *_ = write_files(ClusterConfig("x"), paths)
     assert target == "/etc/resolv.conf"
     assert Path(source).read_text().splitlines() == [
