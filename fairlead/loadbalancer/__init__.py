@@ -1,5 +1,6 @@
-"""Addresses for Services of type LoadBalancer, out of a pool on the fabric.
+"""Allocates addresses for Services of type LoadBalancer from a pool on the fabric.
 
-`plan.py` decides which Service gets which address and `loop.py` writes it, in the control plane; `announcer/` is the
-part of each node's agent that makes the address answer: one node at a time, another one within 2 s of its death.
+In the control plane `plan.py` chooses the address of each Service and `loop.py` writes it. `announcer/` is the part
+of each node's agent that answers for the addresses: one node at a time, and another one within 2 s if that node
+dies.
 """

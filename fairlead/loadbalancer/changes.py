@@ -1,8 +1,8 @@
-"""What is told of a Service's changes that a load balancer has to follow, in upstream's words. Pure.
+"""Events about changes of a Service that a load balancer has to follow, in upstream's words. Pure.
 
-Upstream's service controller (k8s.io/cloud-provider, `needsUpdate`) names what changed and then ensures the load
-balancer anew; of several differences it tells the first. What differs: of annotations only those count that mean
-something here, since the cluster itself writes one (the host's URLs) on every Service.
+Upstream's service controller (k8s.io/cloud-provider, `needsUpdate`) names the change and then ensures the load
+balancer again; of several differences it reports the first. One difference: only the annotations used here count,
+since the cluster itself writes one (the host's URLs) on every Service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SILENT = ("sessionAffinity", "sessionAffinityConfig")
 
 
 def told(old: Service, new: Service) -> tuple[EventRecord, ...]:
-    """In order. What follows from a change of type is told where it is carried out."""
+    """Returns the events, in order. Events about the effects of a change of type are recorded by `plan.py`."""
     if new.metadata.uid != old.metadata.uid or new.metadata.deletionTimestamp:
         return ()
     if is_ours(old) != is_ours(new):
@@ -61,7 +61,7 @@ def _differences(old: Service, new: Service) -> Iterator[EventRecord]:
 
 
 def _needs_more(old: Service, new: Service) -> bool:
-    """What is followed without being told."""
+    """Returns True if a change is followed without an event that names it."""
     if old.spec.ports != new.spec.ports:
         return True
     if any(getattr(old.spec, name) != getattr(new.spec, name) for name in _SILENT):
@@ -71,12 +71,12 @@ def _needs_more(old: Service, new: Service) -> bool:
 
 
 def _list(values: list[str]) -> str:
-    """As Go prints it."""
+    """Renders a list as Go prints it."""
     return f"[{' '.join(values)}]"
 
 
 def updated(service: Service, hosts: int) -> EventRecord:
-    """Other nodes may answer for its addresses now."""
+    """Returns the event after a change of the nodes that may announce the Service's addresses."""
     if hosts:
         return EventRecord(service, "UpdatedLoadBalancer", "Updated load balancer with new hosts")
     place = key_of(service.metadata)

@@ -1,7 +1,7 @@
-"""Who holds which address, and whether two Services can share one. Pure.
+"""The Services that hold each address, and the rules of sharing. Pure.
 
-An address is held by the Services whose status says so: that is also what makes it survive a restart. Where two that
-cannot share hold the same (one of them was changed), the older one keeps it.
+A Service holds the addresses in its status, so allocations survive a restart. If two Services that cannot share
+hold the same address (one of them was changed), the older one keeps it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _Selector = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A Service, as far as others with the same address care."""
+    """The properties of a Service that decide about sharing an address."""
 
     key: str
     age: tuple[str, str]
@@ -27,11 +27,12 @@ class Holder:
     ports: frozenset[tuple[str, int]]
     sharing: str
     local: tuple[str, _Selector] | None
-    """With the Local policy: whose Pods decide which nodes may announce the address."""
+    """Namespace and selector if externalTrafficPolicy is Local: these Pods decide which nodes may announce the
+    address."""
 
 
 Holdings = Mapping[str, Mapping[str, Holder]]
-"""Address -> key -> Service."""
+"""Address -> key of a Service -> its properties."""
 
 
 def holder_of(service: Service) -> Holder:
@@ -47,7 +48,7 @@ def holder_of(service: Service) -> Holder:
 
 
 def conflict(one: Holder, other: Holder) -> str:
-    """Why the two cannot share an address; empty where they can."""
+    """Returns why the two cannot share an address; empty if they can."""
     if not one.sharing or one.sharing != other.sharing:
         return f"both need the annotation {SHARED_IP_ANNOTATION} with the same value to share it"
     if both := sorted(one.ports & other.ports):
@@ -59,7 +60,7 @@ def conflict(one: Holder, other: Holder) -> str:
 
 
 def in_the_way(wanted: str, by: Holder, holdings: Holdings, *, older_only: bool = False) -> Iterator[tuple[str, str]]:
-    """Who keeps `by` from having the address, and why."""
+    """Yields the keys of the Services that prevent `by` from having the address, with the reasons."""
     others = holdings.get(wanted, {})
     for key in sorted(others):
         other = others[key]

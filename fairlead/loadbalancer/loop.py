@@ -1,10 +1,10 @@
-"""Feeds the load-balancer controller. One worker: two Services looked at at once could be given the same address.
+"""Feeds the load-balancer controller. One worker: two Services reconciled at once could get the same address.
 
-What is told of a change (`changes.py`) is written by a look of its own, before what follows from it. A change of the
-nodes that may answer for addresses is told on every Service that has one.
+Events about a change (`changes.py`) are recorded by a separate reconcile, before the effects of the change. A
+change of the nodes that may announce addresses is recorded on every Service that has one.
 
-Who holds what is kept from event to event, so a change costs a look at one Service and at those that share with it;
-Services that wait for an address are looked at again when one was freed.
+The holders of addresses are kept from event to event, so a change costs a reconcile of one Service and of those
+that share with it. Services that wait for an address are reconciled again when one is freed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from fairlead.service.frontends import load_balancer_ips
 from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER
 
 _NODES, _POOL = "nodes", "pool"
-"""Stand in the queue for these; Services' keys have a namespace."""
+"""Keys in the queue for these; keys of Services have a namespace."""
 _POOL_FIELDS = f"metadata.namespace={NAMESPACE},metadata.name={NAME}"
 
 
 class Context(Protocol):
-    """What controllers are handed, as far as this one needs it."""
+    """The part of the controllers' context that this one needs."""
 
     @property
     def informers(self) -> InformerSet: ...
@@ -45,8 +45,8 @@ class Context(Protocol):
 
 
 def controller(context: Context, *, pool: Pool, problem: Problem) -> Controller:
-    """The load-balancer controller. `pool` is in force as long as users set no other; `problem` says what is wrong with
-    one that they set."""
+    """Returns the load-balancer controller. `pool` is in force as long as users set no other; `problem` returns
+    what is wrong with a pool that they set."""
     return _Balancer(context, PoolSetting(pool, problem)).controller
 
 
@@ -56,11 +56,11 @@ class _Balancer:
         self._holdings: dict[str, dict[str, Holder]] = {}
         self._trouble: dict[str, str] = {}
         self._news: dict[str, list[EventRecord]] = {}
-        """To be told at the next look."""
+        """Events to record at the next reconcile."""
         self._ensuring: set[str] = set()
-        """Where that it is ensured is still to be told."""
+        """Services whose EnsuredLoadBalancer event is still to be recorded."""
         self._hosts: frozenset[str] | None = None
-        """The nodes that may answer for addresses, once they have been looked at."""
+        """The nodes that may announce addresses; None before the first reconcile of the nodes."""
         step = planned(self._look, context.applier("service-controller"))
         self.controller = Controller("loadbalancer", context.queue(), step, workers=1)
         self._services = context.informers.of(SERVICE)
@@ -70,7 +70,7 @@ class _Balancer:
         self._nodes.add_handler(self._on_node)
 
     def _on_setting(self, _: str, __: ConfigMap | None, new: ConfigMap | None) -> None:
-        # Here and not at a look: no Service may be looked at with the pool before.
+        # Here and not in a reconcile: no Service may be reconciled with the previous pool.
         if self._setting.take(new):
             for key in sorted(key for key, service in self._services.items.items() if _concerns(service)):
                 self.controller.queue.add(key)
@@ -106,7 +106,7 @@ class _Balancer:
                 self.controller.queue.add(key)
 
     def _waiting(self) -> list[str]:
-        """Those in trouble, the oldest first."""
+        """Returns the keys of Services without the address they need, the oldest first."""
         known = [(service, key) for key in self._trouble if (service := self._services.get(key)) is not None]
         return [key for service, key in sorted(known, key=lambda pair: holder_of(pair[0]).age)]
 

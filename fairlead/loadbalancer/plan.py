@@ -1,8 +1,9 @@
-"""Decides about one Service of type LoadBalancer: its address, its finalizer, and what to say where it gets none.
+"""Reconciles one Service of type LoadBalancer: its address, its finalizer, and the event if it gets no address.
 
-What must stay true: an address once given stays, until the Service is deleted, changes its type, asks for another one
-or collides with an older Service that shares it. A Service that cannot have what it asks for keeps what it has.
-A look writes one thing only: first the finalizer, then the status; the next look is made by the write itself.
+What must stay true: an address stays until the Service is deleted, changes its type, asks for another one or
+collides with an older Service that shares it. A Service that cannot have the address it asks for keeps its present
+one. A reconcile writes one thing only: first the finalizer, then the status; the write itself causes the next
+reconcile.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ _ANOTHER_CLASS = "LoadBalancerClassNotServed"
 class Decision:
     plan: Plan
     trouble: str = ""
-    """Why it has no address, or not the one it asks for."""
+    """Why the Service has no address, or not the one it asks for."""
 
 
 class NoAddress(Exception):
-    """The text says why, and what to do."""
+    """No address can be allocated. The text says why, and what to do."""
 
 
 def is_ours(service: Service) -> bool:
@@ -45,14 +46,14 @@ def is_ours(service: Service) -> bool:
 
 
 def holds(service: Service) -> bool:
-    """Whether what its status says is still its own."""
+    """Returns True if the Service still holds the addresses in its status."""
     return is_ours(service) and not (
         service.metadata.deletionTimestamp and LOAD_BALANCER_FINALIZER not in service.metadata.finalizers
     )
 
 
 def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) -> Decision:
-    """`said` is the trouble that the last look ended with: the same is not said twice."""
+    """Reconciles a Service. `said`: the trouble reported last; the same text is not reported twice."""
     if service.metadata.deletionTimestamp or not is_ours(service):
         return _withdraw(service, said)
     if LOAD_BALANCER_FINALIZER not in service.metadata.finalizers:
@@ -71,7 +72,7 @@ def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) ->
 
 
 def choose(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
-    """An address for each of the Service's families. Raises NoAddress."""
+    """Chooses an address for each of the Service's families. Raises NoAddress."""
     asked, me = _asked(service), holder_of(service)
     chosen = []
     for family in service.spec.ipFamilies or ["IPv4"]:
@@ -93,19 +94,19 @@ def choose(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
 
 
 def _others(service: Service, family: str, pool: Pool) -> bool:
-    """Whether the Service can do with another family."""
+    """Returns True if the pool has addresses of another family of the Service."""
     return any(other != family and pool.of_family(other) for other in service.spec.ipFamilies)
 
 
 def _asked(service: Service) -> dict[str, str]:
-    """By family. The annotation goes before the deprecated field."""
+    """Returns the requested addresses by family. The annotation takes precedence over the deprecated field."""
     text = service.metadata.annotations.get(LOAD_BALANCER_IPS_ANNOTATION, "") or service.spec.loadBalancerIP
     asked: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
             address = str(ip_address(part))
         except ValueError:
-            raise NoAddress(f'it asks for "{part}", which is no IP address') from None
+            raise NoAddress(f'it asks for an invalid IP address: "{part}"') from None
         family = family_of(address)
         if family in asked:
             raise NoAddress(f"it asks for two {family} addresses, {asked[family]} and {address}: ask for one")
@@ -131,7 +132,7 @@ def _keep(family: str, service: Service, me: Holder, holdings: Holdings, pool: P
 
 
 def _find(family: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
-    """One that it may share, where it wants to; else one that nobody has."""
+    """Returns an address that the Service may share, if it asks for that; else a free one."""
     ranges = pool.of_family(family)
     if me.sharing:
         held = [address for address in map(ip_address, holdings) if any(address in some for some in ranges)]
@@ -177,7 +178,7 @@ def _point(service: Service, address: str) -> LoadBalancerIngress:
 
 
 def _withdraw(service: Service, said: str) -> Decision:
-    """It is going, or is none of ours (any more)."""
+    """Releases the addresses of a Service that is being deleted or is not (or no longer) served by this controller."""
     if LOAD_BALANCER_FINALIZER in service.metadata.finalizers and not _is_anothers(service):
         left = [name for name in service.metadata.finalizers if name != LOAD_BALANCER_FINALIZER]
         if service.status.loadBalancer.ingress and (left or not service.metadata.deletionTimestamp):
@@ -190,8 +191,8 @@ def _withdraw(service: Service, said: str) -> Decision:
     if _is_anothers(service) and not service.status.loadBalancer.ingress and not service.metadata.deletionTimestamp:
         trouble = (
             f'this cluster serves loadBalancerClass "{LOAD_BALANCER_CLASS}" and Services without a class; '
-            f'an address for class "{service.spec.loadBalancerClass}" is up to a controller of yours. '
-            "The class cannot be changed: to have an address from here, create the Service anew without it"
+            f'an address for class "{service.spec.loadBalancerClass}" must come from another controller. '
+            "The class cannot be changed: to have an address from this cluster, recreate the Service without it"
         )
         hint = (EventRecord(service, _ANOTHER_CLASS, trouble),) if trouble != said else ()
         return Decision(Plan(events=hint), trouble)

@@ -1,4 +1,4 @@
-"""The addresses that there are to give away. Pure values."""
+"""The pool of load-balancer addresses. Pure values."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Address = IPv4Address | IPv6Address
 Block = IPv4Network | IPv6Network
 
 LAST_FABRIC_OFFSET = 254
-"""Of the fabric's addresses that may be given away, in both families."""
+"""Offset of the last address of a fabric that may be allocated, in both families."""
 _UNFIT4, _UNFIT6 = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"), ("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8")
 _UNFIT = tuple(map(ip_network, _UNFIT4 + _UNFIT6))
 _HOW = "write it as 172.30.0.200-172.30.0.250, or as 192.168.7.224/28, several with commas between, or as default"
 
 
 class BadPool(ValueError):
-    """The text says what is wrong."""
+    """Invalid pool. The text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Both ends are included, and of one family."""
+    """A range of addresses of one family; both ends are included."""
 
     first: Address
     last: Address
 
     def __post_init__(self) -> None:
         if self.first.version != self.last.version or int(self.first) > int(self.last):
-            raise ValueError(f"{self.first}-{self.last} is no range of addresses")
+            raise ValueError(f"invalid address range: {self.first}-{self.last}")
 
     def __contains__(self, address: Address) -> bool:
         return address.version == self.first.version and int(self.first) <= int(address) <= int(self.last)
@@ -72,19 +72,19 @@ class Pool:
         return any(address in some for some in self.ranges)
 
     def of_family(self, family: str) -> tuple[Range, ...]:
-        """Those of `IPv4` or `IPv6`."""
+        """Returns the ranges of a family: `IPv4` or `IPv6`."""
         version = 6 if family == "IPv6" else 4
         return tuple(some for some in self.ranges if some.first.version == version)
 
 
 def default_pool(network: ClusterNetwork) -> Pool:
-    """On the fabric, above the nodes; of each family that the cluster has."""
+    """Returns the default pool: on the fabric, above the nodes, of each family that the cluster has."""
     first, last = POOL_OFFSETS
     return Pool(tuple(Range(fabric[first], fabric[last]) for fabric in network.fabrics))
 
 
 def parse_pool(text: str) -> Pool:
-    """`A-B` (of `B` the last part will do) and CIDRs, with commas between. Raises BadPool."""
+    """Parses ranges `A-B` (`B` may be only the last part) and CIDRs, separated by commas. Raises BadPool."""
     ranges = tuple(_parse_range(part.strip()) for part in text.split(","))
     for one, other in combinations(ranges, 2):
         if one.first in other or other.first in one:
@@ -103,22 +103,23 @@ def _parse_range(text: str) -> Range:
         else:
             found = _whole(ip_network(text))
     except ValueError as e:
-        raise BadPool(f'"{text}" is no range of addresses ({e}); {_HOW}') from e
+        raise BadPool(f'invalid address range: "{text}" ({e}): {_HOW}') from e
     for unfit in _UNFIT:
         if _overlap(found, unfit):
-            raise BadPool(f"{text} cannot be used for hosts: {unfit} is kept for other things")
+            raise BadPool(f"{text} cannot be used for hosts: {unfit} is reserved for other purposes")
     return found
 
 
 def _whole(block: Block) -> Range:
-    """But for the first and the last address of an IPv4 network, which some clients take for something else."""
+    """Returns the range of a network, without the first and the last address of IPv4, which some clients treat
+    specially."""
     inner = 1 if block.version == 4 and block.prefixlen < 31 else 0
     return Range(block.network_address + inner, block.broadcast_address - inner)
 
 
 def problem(pool: Pool, network: ClusterNetwork) -> str:
-    """Which range of the cluster the pool runs into; empty where it runs into none. On the fabric the addresses above
-    the nodes' are free; any other network is the user's own business."""
+    """Returns a message if the pool overlaps a range of the cluster; empty if not. On the fabric the addresses
+    above the nodes' are free; other networks are not checked."""
     for family, there in (("IPv4", not network.only_six), ("IPv6", network.six is not None)):
         if not there and pool.of_family(family):
             cure = "(--ip-family dual gives it both families)"
@@ -137,7 +138,7 @@ def problem(pool: Pool, network: ClusterNetwork) -> str:
 
 
 def off_fabric(pool: Pool, network: ClusterNetwork) -> tuple[Block, ...]:
-    """What of the pool is not of the fabric's own range, as blocks."""
+    """Returns the parts of the pool outside the fabric's range, as blocks."""
     fabrics = network.fabrics
     outside = [some for some in pool.ranges if not any(_overlap(some, fabric) for fabric in fabrics)]
     return tuple(block for some in outside for block in summarize_address_range(some.first, some.last))

@@ -1,7 +1,8 @@
-"""The pool as users change it while the cluster runs: ConfigMap `kube-system/fairlead-loadbalancer`, key `pool`. Pure.
+"""The pool as users change it while the cluster runs: ConfigMap `kube-system/fairlead-loadbalancer`, key `pool`.
+Pure.
 
-A text that is right comes into force at once; one that is wrong leaves the pool before it in force. Without the
-ConfigMap, or its key, it is the pool that the cluster was started with.
+A valid text comes into force at once; after an invalid one the previous pool stays in force. Without the ConfigMap,
+or its key, the pool is the one that the cluster was started with.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fairlead.runtime.plan import EventRecord
 NAMESPACE, NAME, KEY = "kube-system", "fairlead-loadbalancer", "pool"
 
 Problem = Callable[[Pool], str]
-"""What is wrong with a pool in this cluster; empty where nothing is."""
+"""Returns what is wrong with a pool in this cluster; empty if nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class _Data:
 
 
 class PoolSetting:
-    """`pool` is the one in force; `notes` are to be told."""
+    """The pool in force. `notes`: events to record."""
 
     def __init__(self, default: Pool, problem: Problem) -> None:
         self.pool = default

@@ -1,8 +1,8 @@
-"""System calls on bare descriptors: what a short connection costs, besides the kernel's own work, is counted in them.
+"""System calls on bare descriptors: besides the kernel's work, their number is the cost of a short connection.
 
-A `socket` object asks the kernel for its own address when it is made and says by an exception (1 µs) that there is
-nothing to read; `os.read` makes room for all that may come. Here a call is a call, and a negative answer means
-`errno()`. No call waits: every descriptor made here is non-blocking.
+A `socket` object asks the kernel for the socket's address at creation and raises an exception (1 µs) if there is
+nothing to read; `os.read` allocates the whole buffer. Here one function is one system call, and a negative result
+means `errno()`. No call waits: every descriptor created here is non-blocking.
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ def tcp_socket(family: int) -> int:
 
 
 def connect(fd: int, raw: bytes) -> int:
-    """`raw` comes from `raw_address`. On one machine a second call often finds the connection made."""
+    """Connects to a result of `raw_address`. On one machine a second call often finds the connection established."""
     return _connect(fd, raw, len(raw))
 
 
 def send_at_once(fd: int) -> None:
-    """Without waiting for the answer to what was sent before (RFC 896). A listener's connections inherit it."""
+    """Sets TCP_NODELAY: sends without waiting for earlier acknowledgements (RFC 896). Connections inherit it from
+    the listener."""
     _setsockopt(fd, socket.IPPROTO_TCP, socket.TCP_NODELAY, _YES, 4)
 
 
@@ -66,7 +67,7 @@ def reset_on_close(fd: int) -> None:
 
 @lru_cache(maxsize=1024)
 def raw_address(address: Address) -> tuple[int, bytes]:
-    """The family, and the sockaddr_in or sockaddr_in6."""
+    """Returns the family and the packed sockaddr_in or sockaddr_in6."""
     host, port = address
     if ":" in host:
         packed = socket.inet_pton(socket.AF_INET6, host)

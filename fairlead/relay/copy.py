@@ -1,12 +1,12 @@
 """Carries connections: accepts, dials, then copies bytes both ways, with half-close and back-pressure.
 
-What must stay true: what one side has finished is finished on the other; a side that does not read stops the other one
-from being read (256 KiB wait for it at most); a failure arrives as a reset, so that nobody takes what came for all
-there was; nothing is polled that nobody waits for; connections to one listener, which any user of the machine may
-open, leave descriptors to other listeners and to the rest of the process.
+What must stay true: a half-close of one side reaches the other; if one side does not read, the other is not read
+either (at most 256 KiB are buffered); a failure arrives as a reset, so that no client mistakes truncated data for
+the whole; a descriptor is watched only for events that are needed; connections to one listener, which any user of
+the machine may open, leave descriptors to other listeners and to the rest of the process.
 
-Nine tenths of what a short connection costs here are the kernel's, for one connection accepted and one made; the rest
-is kept small by bare descriptors, few calls and no readers, timers or objects of the event loop for each of them. A
+Nine tenths of the cost of a short connection are the kernel's, for one accepted and one new connection. The rest is
+small because of bare descriptors, few calls and no readers, timers or objects of the event loop per connection. A
 thread for each connection, or splice, gained nothing (docs/measurements.md, 4).
 """
 
@@ -51,10 +51,11 @@ _SHUT_WR = socket.SHUT_WR
 
 
 class Pump:
-    """Carries connections on the running event loop, at most `most` at once. `count` are being carried now.
+    """Carries connections on the running event loop, at most `most` at once. `count` is their present number.
 
-    A connection too many is refused, unless another source has more than its own: then the newest of that source
-    makes room. So a crowd at one source ends neither older connections nor those of other sources.
+    At the bound a new connection is refused, unless another source has more connections than its source: then the
+    newest one of that source is reset. So many connections of one source end neither older connections nor those of
+    other sources.
     """
 
     def __init__(self, most: int) -> None:
@@ -67,7 +68,7 @@ class Pump:
         """The oldest first."""
         self._of_source: Counter[int] = Counter()
         self.dialling: dict[_Pair, float] = {}
-        """Until when each waits for its server, the first one first."""
+        """The time at which each attempt to connect times out, the earliest first."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -77,8 +78,8 @@ class Pump:
     def accept_from(
         self, listener: socket.socket, targets: Callable[[], Sequence[Address]], failed: Callable[[OSError], object]
     ) -> None:
-        """Carries what comes to a non-blocking listener, until `accept_no_more`. Where nothing can be accepted (there
-        are no descriptors), that is over too and `failed` is called."""
+        """Carries connections of a non-blocking listener until `accept_no_more`. If accept fails (no descriptors),
+        stops accepting and calls `failed`."""
         send_at_once(listener.fileno())
         door = _Door(self, listener.fileno(), targets, failed)
         self.watch.add(listener.fileno(), door, EPOLLIN)
@@ -87,19 +88,19 @@ class Pump:
         self.watch.remove(listener.fileno())
 
     def carry(self, peer: int, targets: Sequence[Address], *, source: int = 0) -> None:
-        """Joins a connection (a non-blocking descriptor) to the first target that answers. Owns it."""
+        """Joins a connection (a non-blocking descriptor) to the first target that answers. Owns the descriptor."""
         if len(self.pairs) >= self._most and not self._make_room(source):
             _refuse(peer)
             return
         self._add(_Pair(self, peer, iter(targets), source)).dial()
 
     def meet(self, peer: socket.socket, other: socket.socket, *, source: int = 0) -> None:
-        """Joins a connection to another one that is there, or just being made. Owns both."""
+        """Joins a connection to another one that is established or connecting. Owns both."""
         if len(self.pairs) >= self._most and not self._make_room(source):
             refuse(peer)
             refuse(other)
             return
-        self.watch.close_ended()  # that of the connection which made room
+        self.watch.close_ended()  # the descriptors of the connection that was reset
         self._add(_Pair(self, _given(peer), iter(()), source)).wait_for(_given(other))
 
     def _add(self, pair: _Pair) -> _Pair:
@@ -108,7 +109,7 @@ class Pump:
         return pair
 
     def remove(self, pair: _Pair) -> None:
-        """Forgets a connection that has ended."""
+        """Removes a connection that has ended."""
         if pair in self.pairs:
             del self.pairs[pair]
             left = self._of_source[pair.source] = self._of_source[pair.source] - 1
@@ -116,7 +117,7 @@ class Pump:
                 del self._of_source[pair.source]
 
     def _make_room(self, source: int) -> bool:
-        """Ends the newest connection of the source that has most, if that is more than `source` has."""
+        """Resets the newest connection of the source with the most connections, if it has more than `source`."""
         greediest, count = max(self._of_source.items(), key=itemgetter(1))
         if count <= self._of_source[source]:
             return False
@@ -170,7 +171,7 @@ class _Door:
 
 
 class _Side:
-    """One of the two sockets. `pending` came from the other side and could not be sent yet."""
+    """One of the two sockets of a pair. `pending`: bytes from the other side that could not be sent yet."""
 
     __slots__ = ("_asks", "_pair", "_said_goodbye", "fd", "other", "over", "pending")
 
@@ -181,11 +182,11 @@ class _Side:
         self.fd = fd
         self.pending: memoryview | None = None
         self.over = False
-        """All that it sends has been read."""
+        """Everything that this side sends has been read."""
         self._said_goodbye = False
-        """It will send no more than what is there to be read."""
+        """The peer has shut down its direction: only buffered data is left to read."""
         self._asks = False
-        """To be told when it can be sent to."""
+        """Whether this socket is watched for writability."""
 
     def ready(self, mask: int) -> None:
         if mask & EPOLLRDHUP:
@@ -209,7 +210,7 @@ class _Side:
                     other.keep(buffer, sent, count)
                     return
                 if count < _BUFFER and not self._said_goodbye:
-                    return  # that was all, and when there is more there is another edge
+                    return  # the buffer is drained; more data causes another edge
             elif count == 0:
                 self.over = True
                 if other.pending is None:
@@ -222,7 +223,7 @@ class _Side:
         pair.pump.watch.again(self.fd)
 
     def keep(self, buffer: int, sent: int, count: int) -> None:
-        """Of `count` bytes, what could not be sent; -1 was sent where nothing could."""
+        """Buffers those of `count` bytes that were not sent; `sent` is -1 if send failed."""
         if sent < 0:
             if errno() != EAGAIN:
                 self._pair.reset()
@@ -252,7 +253,8 @@ class _Side:
             self.other.read()
 
     def finish(self) -> None:
-        """All that the other side had to say has been sent to this one."""
+        """Shuts down this socket for writing after all data of the other side was sent; ends the pair if both are
+        finished."""
         if self.over and self.other.pending is None:
             self._pair.end()
         elif shutdown(self.fd, _SHUT_WR) < 0:
@@ -265,7 +267,7 @@ class _Pair:
     def __init__(self, pump: Pump, peer: int, targets: Iterator[Address], source: int) -> None:
         self.pump = pump
         self.source = source
-        """What the connection came to."""
+        """The descriptor or port on which the connection was accepted."""
         self._peer = peer
         self._targets = targets
         self._dialled = -1
@@ -273,13 +275,13 @@ class _Pair:
         self._server: _Side | None = None
 
     def dial(self) -> None:
-        """Tries the next target; where there is none left, the client is refused."""
+        """Dials the next target; refuses the client if none is left."""
         for address in self._targets:
             family, raw = raw_address(address)
             fd = tcp_socket(family)
             if fd < 0:
                 break
-            # On one machine it is often there when the call is back: the second one says so.
+            # On one machine the connection is often established at once: the second call returns that.
             if connect(fd, raw) == 0 or (errno() == EINPROGRESS and connect(fd, raw) == 0) or errno() == EISCONN:
                 self._join(fd)
                 return
@@ -290,7 +292,7 @@ class _Pair:
         self._refuse()
 
     def wait_for(self, fd: int) -> None:
-        """Goes on once the connection is made."""
+        """Waits for an attempt to connect."""
         self._dialled = fd
         self.pump.began_dialling(self)
         self.pump.watch.add(fd, self, WRITING)
@@ -300,7 +302,7 @@ class _Pair:
         self.dial()
 
     def ready(self, mask: int) -> None:
-        """Of the connection in the making."""
+        """Handles an event of the connecting socket."""
         if mask & _FAILED:
             self._stop_dialling()
             self.dial()
@@ -326,7 +328,7 @@ class _Pair:
         else:
             watch.add(fd, server, READING)
         watch.add(self._peer, client, READING)
-        client.read()  # what it asks for is often there by now
+        client.read()  # the request has often arrived by now
 
     def reset(self) -> None:
         """Ends both sides as a failure."""
@@ -353,7 +355,7 @@ class _Pair:
 
 
 def refuse(sock: socket.socket) -> None:
-    """Ends an accepted connection by a reset, which is the nearest thing to having refused it."""
+    """Ends an accepted connection by a reset, the nearest thing to a refusal."""
     _refuse(_given(sock))
 
 

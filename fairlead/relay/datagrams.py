@@ -1,7 +1,7 @@
-"""Carries datagrams of many clients through one socket on the host, each client by a socket of its own inside.
+"""Carries datagrams of many clients through one socket on the host, with one socket inside for each client.
 
-A client is known by its address for 60 s after its last datagram either way; of too many the one that has sent nothing
-for longest goes.
+A client is known by its address until 60 s after its last datagram in either direction. If there are too many
+clients, the one that has been silent longest is dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Client:
 
 
 class Datagrams:
-    """Owns `outer`, and carries until `close`. `target` says where a new client's datagrams go."""
+    """Carries datagrams until `close`. Owns `outer`. `target` returns the address for a new client's datagrams."""
 
     def __init__(self, outer: socket.socket, target: Callable[[], Address]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,7 +38,7 @@ class Datagrams:
         self._target = target
         self._clients: OrderedDict[Address, _Client] = OrderedDict()
         self._most = max(1, min(MOST_CLIENTS, descriptor_limit() // 16))
-        """So few that other ports, and the rest of the process, have descriptors left."""
+        """Bounded, so that other ports and the rest of the process have descriptors left."""
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(outer.fileno(), self._from_clients)
 
@@ -58,7 +58,7 @@ class Datagrams:
         for _ in range(_AT_ONCE):
             try:
                 data, address = self._outer.recvfrom(_LONGEST)
-            except OSError:  # nothing more; or the ICMP error of an answer that nobody took, which is told once
+            except OSError:  # nothing more; or the ICMP error of an undeliverable answer, reported once
                 return
             client = self._clients.get(address) or self._meet(address, data)
             if client is None:
@@ -68,12 +68,12 @@ class Datagrams:
             try:
                 client.sock.send(data)
             except BlockingIOError:
-                continue  # as a full queue on the way would
-            except OSError:  # nobody was there for an earlier one: the next one finds another way
+                continue  # lost, as in a full queue of a router
+            except OSError:  # an earlier datagram was refused: choose another target next time
                 self._forget(address)
 
     def _meet(self, address: Address, data: bytes) -> _Client | None:
-        """A new client, whose first datagram the caller then sends; None where there is nobody to send it to."""
+        """Adds a new client, whose first datagram the caller then sends. Returns None if there is no target."""
         sock = None
         try:
             target = self._target()

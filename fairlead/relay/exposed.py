@@ -1,7 +1,7 @@
-"""Ports of the host that Pods may connect to: the user lists them (`fairlead up --expose-host`); no other is in reach.
+"""Ports of the host that Pods may connect to: those of `fairlead up --expose-host`, and no others.
 
-The relay listens on the fabric's gateway; for each connection, and for each client that sends datagrams, the
-supervisor, who holds the list, dials the host's 127.0.0.1 and hands the socket in.
+The relay listens on the fabric's gateway. For each connection, and for each client that sends datagrams, the
+supervisor, which has the list, dials the host's 127.0.0.1 and passes the socket in.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _BACKLOG = 512
 _AT_ONCE = 64
 _ACCEPT_PAUSE_S = 0.1
 _MOST_WAITING = 16
-"""Datagrams of one client."""
+"""Datagrams of one client that wait for its socket."""
 _MOST_STRANGERS = 256
 
 
 async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> None:
-    """For ever. Listens on `address`, in the network namespace that it is called in."""
+    """Runs until cancelled. Listens on `address`, in the calling thread's network namespace."""
     async with Nursery() as nursery:
         pump = Pump(max(1, descriptor_limit() // 8))  # two descriptors each: a quarter of all
         senders: list[_Senders] = []
@@ -64,7 +64,7 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 class _Senders(Datagrams):
-    """The clients of one UDP port. What they send while the supervisor is asked for a socket waits, up to a bound."""
+    """The clients of one UDP port. Their datagrams wait, up to a bound, until the supervisor has opened a socket."""
 
     def __init__(self, outer: socket.socket, port: int, *, host: HostListener, nursery: Nursery, log: Log) -> None:
         super().__init__(outer, lambda: ("", 0))
@@ -97,7 +97,7 @@ class _Senders(Datagrams):
         for data in self._waiting.pop(address):
             try:
                 there.send(data)
-            except OSError:  # nobody is there: the kernel says so at the next look
+            except OSError:  # refused: the kernel reports it at the next read
                 return
 
 

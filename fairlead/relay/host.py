@@ -1,12 +1,12 @@
-"""The supervisor's side: opens sockets on the host's loopback for the relay, and does nothing else.
+"""Supervisor side of the relay: opens sockets on the host's loopback, and does nothing else.
 
-`{"id": n, "connect": port, "protocol": "TCP"}` asks for a connection to one of the host's own ports (with UDP for a
-socket that sends there), of those that the user has exposed.
+`{"id": n, "connect": port, "protocol": "TCP"}` asks for a connection to a port of the host that the user has
+exposed (with UDP: for a socket that sends there).
 
 One datagram a request over a SOCK_SEQPACKET pair: `{"id": n, "listen": port, "protocol": "TCP"}`, answered by
-`{"id": n, "listen": port}` and the socket, or by `{"id": n, "error": "..."}`. Port 0 means any that is free. The relay
-stops listening by closing its copy; none is kept here. The sandbox is trusted no further than that: it cannot name an
-address, and which ports below 1024 it may have is the kernel's decision about the user who started the cluster.
+`{"id": n, "listen": port}` and the socket, or by `{"id": n, "error": "..."}`. Port 0 means any free port. The relay
+stops listening by closing its copy; the supervisor keeps none. The sandbox is trusted no further: it cannot name an
+address, and for ports below 1024 the kernel decides by the user who started the cluster.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DATAGRAM_BUFFER = 1024 * 1024
 
 
 def handle_request(sock: socket.socket, *, exposed: Exposed = ()) -> bool:
-    """Answers one request that is there to be read. False where the other end is gone."""
+    """Answers one pending request. Returns False if the other end has closed the socket."""
     try:
         request = sock.recv(MAX_REQUEST)
         if not request:
@@ -44,7 +44,7 @@ def _answer(sock: socket.socket, request: bytes, exposed: Exposed) -> None:
     verb, number, port, protocol = _parse(request)
     reply: dict[str, Any] = {"id": number}
     if not 0 <= port <= 65535:
-        sock.send(json.dumps(reply | {"error": "that is no port"}).encode())
+        sock.send(json.dumps(reply | {"error": "invalid port"}).encode())
         return
     if verb == _CONNECT and (protocol, port) not in exposed:
         sock.send(json.dumps(reply | {"error": f"port {port}/{protocol} is not exposed"}).encode())
@@ -74,7 +74,7 @@ def _open(port: int, protocol: str) -> socket.socket:
 
 
 def _dial(port: int, protocol: str) -> socket.socket:
-    """A connection that may be still in the making: this process waits for nobody."""
+    """Starts a connection without waiting for it."""
     opened = socket.socket(type=socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM)
     opened.setblocking(False)
     code = opened.connect_ex((LOOPBACK, port))
@@ -86,12 +86,12 @@ def _dial(port: int, protocol: str) -> socket.socket:
 
 def _explain(error: OSError, port: int) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"port {port} is only for root here (net.ipv4.ip_unprivileged_port_start says from where on it is not)"
+        return f"port {port} needs root here (net.ipv4.ip_unprivileged_port_start is the first port that does not)"
     return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _parse(request: bytes) -> tuple[str, int, int, str]:
-    """Verb, number, port and protocol; port -1 where the request makes no sense."""
+    """Returns verb, number, port and protocol; port -1 if the request is malformed."""
     try:
         tree = json.loads(request)
         verb = _CONNECT if _CONNECT in tree else _LISTEN

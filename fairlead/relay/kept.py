@@ -1,6 +1,6 @@
-"""The relay's side of `vault.py`: keeps its listening sockets with pid 1, and finds those of the relay before it.
+"""Relay side of `vault.py`: stores the listening sockets with pid 1, and restores those of the previous relay.
 
-With each socket goes where its connections lead, so a new relay carries connections before the API has answered.
+Each socket is stored with its route, so a new relay carries connections before the API has answered.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ class Restored:
 
 
 class Keeper:
-    """Messages to pid 1. `sock` blocks: pid 1 reads at once, but for 0.3 s the first time that a component dies.
+    """Sends messages to pid 1. `sock` blocks: pid 1 reads at once, except for 0.3 s the first time that a component
+    dies.
 
-    `restored` is what an earlier relay kept; the sockets are copies of pid 1's, for this process to close.
+    `restored`: the ports of the previous relay. The sockets are copies of pid 1's; this process closes them.
     """
 
     def __init__(self, sock: socket.socket, contents: Iterable[Kept]) -> None:
@@ -38,7 +39,7 @@ class Keeper:
         self._send({"key": _key(door), "state": _state(way)}, sock)
 
     def change(self, door: Door, way: Way) -> None:
-        """Does nothing if the door is not kept, or leads there already."""
+        """Changes the route of a kept port. Does nothing if the port is not kept or the route is the same."""
         if self._kept.get(door, way) != way:
             self._kept[door] = way
             self._send({"key": _key(door), "state": _state(way)})

@@ -1,7 +1,7 @@
-"""The relay's side of asking the supervisor for sockets on the host.
+"""Asks the supervisor for sockets on the host, for the relay.
 
-Answers are read as they come and given to whoever asked; a socket that nobody waits for any more (the Service went
-meanwhile, or it was meant for a relay before this one) is closed at once, or the host would go on listening in vain.
+Each answer goes to the task that asked. A socket whose task no longer waits (the Service was deleted meanwhile, or
+an earlier relay asked) is closed at once; otherwise the host would listen for no purpose.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _ANSWER_S = 5.0
 
 
 class PortTaken(Exception):
-    """The host does not give the socket; the text says why."""
+    """The supervisor cannot open the socket; the text says why."""
 
 
 class HostListener:
-    """`rng` makes request numbers that a relay before this one is unlikely to have used."""
+    """Client of the supervisor. `rng` chooses request numbers that an earlier relay is unlikely to have used."""
 
     def __init__(self, sock: socket.socket, *, rng: random.Random) -> None:
         self._sock = sock
@@ -35,12 +35,13 @@ class HostListener:
         self._reading = False
 
     async def listen(self, port: int, protocol: Protocol = "TCP") -> socket.socket:
-        """A bound, non-blocking socket on the host's 127.0.0.1 (0: on any free port), listening where that is TCP.
-        Raises PortTaken; OSError where nobody answers."""
+        """Returns a bound, non-blocking socket on the host's 127.0.0.1 (port 0: any free port), listening if it is
+        TCP. Raises PortTaken; OSError if the supervisor does not answer."""
         return await self._ask({"listen": port, "protocol": protocol})
 
     async def connect(self, port: int, protocol: Protocol = "TCP") -> socket.socket:
-        """A connection to an exposed port of the host's 127.0.0.1, perhaps still in the making. Raises as `listen`."""
+        """Returns a socket connected, or connecting, to an exposed port of the host's 127.0.0.1. Raises as
+        `listen`."""
         return await self._ask({"connect": port, "protocol": protocol})
 
     async def _ask(self, request: dict[str, Any]) -> socket.socket:
@@ -58,7 +59,7 @@ class HostListener:
                 return await answer
         except asyncio.CancelledError:
             if answer.done() and not answer.cancelled() and answer.exception() is None:
-                answer.result().close()  # it came in the same turn
+                answer.result().close()  # the answer arrived in the same turn
             raise
         finally:
             del self._waiting[number]

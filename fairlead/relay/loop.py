@@ -1,8 +1,8 @@
-"""Watches Services, has their doors opened on the host, and carries what comes in to the cluster.
+"""Watches Services, opens their published ports on the host, and carries connections and datagrams to the cluster.
 
-What must stay true: a door is open exactly while a Service has it and somebody serves behind it; a node port that is
-taken on the host is said so on the Service and tried again now and then; one node that does not answer costs a
-connection half a second, not its life. Connections outlive the Service they were made to, as on the nodes.
+What must stay true: a published port is open exactly while a Service has it and an endpoint serves it; if a node
+port is in use on the host, an event on the Service says so and the relay retries; a node that does not answer
+delays a connection by half a second and does not end it. Connections outlive their Service, as on the nodes.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ NOT_PUBLISHED = "NodePortNotPublished"
 _ACCEPT_PAUSE_S = 0.1
 _RETRY_BASE_S, _RETRY_CAP_S = 2.0, 60.0
 _TRIES = 6
-"""At a balancer's address, half a second each: it may take two to move to another node."""
+"""Attempts at a load balancer's address, half a second each: moving to another node may take two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostSockets:
-    """Sockets on the host's loopback: who opens them, and who keeps them when this process has died."""
+    """Sockets on the host's loopback: `listener` opens them, `keeper` preserves them when this process dies."""
 
     listener: HostListener
     keeper: Keeper
@@ -62,8 +62,8 @@ async def run(
     clock: Clock,
     log: Log,
 ) -> None:
-    """Runs until cancelled. `connect` is called in a thread, for it may import an HTTP library (0.1 s): what comes to
-    the restored sockets is carried before that."""
+    """Runs until cancelled. `connect` is called in a thread, because it may import an HTTP library (0.1 s):
+    restored sockets are served before that."""
     async with Nursery() as nursery:
         relay = Relay(host, network=network, nodes=nodes, nursery=nursery, log=log)
         try:
@@ -90,7 +90,7 @@ async def _follow_services(relay: Relay, client: Client, *, clock: Clock, log: L
 
 
 class Relay:
-    """Which doors are open, and the tasks that keep them so. It does what `view` says."""
+    """The open ports and their tasks, kept as `view` requires."""
 
     def __init__(
         self,
@@ -115,24 +115,24 @@ class Relay:
         self._nursery = nursery
         self._log = log
         self._ways: dict[Door, Way] = {}
-        """Of each door, where its connections go."""
+        """The route of each published port."""
         self._claims: dict[Door, set[str]] = {}
-        """Door -> the Services that have it (two, for a moment, where one took over from the other)."""
+        """Published port -> keys of the Services that have it (briefly two if one takes over from the other)."""
         self._doors_of: dict[str, frozenset[Door]] = {}
         self._open: dict[Door, asyncio.Task[None]] = {}
         self._ports: dict[Door, int] = {}
-        """The host's port of each door that is, or was, open."""
+        """The host's port number of each published port that is, or was, open."""
         self._turn = 0
 
     def restore(self) -> None:
-        """Opens the doors of an earlier relay, whose sockets are still there."""
+        """Serves the ports of an earlier relay, whose sockets are still open."""
         for door, before in self._keeper.restored.items():
             self._ways[door] = before.way
             self._open[door] = self._nursery.spawn(self._serve(door, before.sock), name=f"door {door}")
 
     async def run(self) -> None:
         """Runs until cancelled. Start it once the informers are synced."""
-        touched = set(self._open)  # a restored door may have no Service any more
+        touched = set(self._open)  # the Service of a restored port may be deleted
         while True:
             for key in sorted(await self.view.changed()):
                 touched |= self._claim(key)
@@ -142,7 +142,7 @@ class Relay:
             touched = set()
 
     def urls(self, key: str) -> tuple[Service, str] | None:
-        """The Service, and the text of its annotation."""
+        """Returns the Service and the text of its annotation, or None if the Service is deleted."""
         service = self.view.service(key)
         if service is None:
             return None
@@ -151,7 +151,8 @@ class Relay:
         return service, text
 
     def _remembered(self, service: Service) -> dict[Door, int]:
-        """Ports from before, of doors that were not opened again yet: a Service keeps its URL while nobody serves."""
+        """Returns earlier numbers of ports that are not open yet: a Service keeps its URL while it has no ready
+        endpoint."""
         before = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, ""))
         key = key_of(service.metadata)
         found: dict[Door, int] = {}
@@ -163,7 +164,7 @@ class Relay:
         return found
 
     def _claim(self, key: str) -> frozenset[Door]:
-        """Notes which doors the Service has now; returns those where that changed."""
+        """Updates the published ports of a Service; returns those that were added or removed."""
         before = self._doors_of.pop(key, frozenset())
         found = doors(self.view.service(key), self.view.slices(key), networks=self._balancers)
         now = frozenset(found)

@@ -1,4 +1,4 @@
-"""Writes on each Service where the host reaches it, one write at a time, until the server has taken it."""
+"""Writes the host's URLs into an annotation of each Service, one write at a time, and retries until it succeeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 _RETRY_S = 0.5
 
 Wanted = Callable[[str], tuple[Service, str] | None]
-"""By key: the Service as it is known, and the text that it should carry (empty: none). None: it is gone."""
+"""Returns, by key, the cached Service and the desired text of its annotation (empty: none), or None if it is
+deleted."""
 
 
 class Notes:
@@ -31,7 +32,7 @@ class Notes:
         self._wake.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()

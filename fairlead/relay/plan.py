@@ -1,7 +1,8 @@
-"""Which doors a Service has on the host, and the URLs that they are reached by. Pure.
+"""Decides the ports that a Service publishes on the host, and their URLs. Pure.
 
-A node port is a door of the same number or none at all: the number is what was agreed on. A port of a load balancer's
-address is a door of that number where the host gives it, else of another one, and the Service's annotation says which.
+A node port is published under the same number or not at all, because clients expect that number. A port of a load
+balancer's address is published under its number if that is free on the host, else under another one; the Service's
+annotation shows which.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fairlead.service.endpoints import serving_nodes
 from fairlead.service.frontends import has_node_ports, is_sticky, keeps_external_traffic
 
 _ANOTHER = 8000
-"""Added to a port that the host does not give: 80 becomes 8080 and 443 becomes 8443."""
+"""Added to a port that is not available on the host: 80 becomes 8080 and 443 becomes 8443."""
 _DEFAULT = {"http": "80", "https": "443"}
 
 
@@ -32,7 +33,7 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Door:
-    """`service` is empty for a node port: it is the same door whichever Service has it."""
+    """A port to listen on at the host. `service` is empty for a node port, which may move between Services."""
 
     service: str
     protocol: Literal["TCP", "UDP"]
@@ -48,25 +49,25 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a door's connections go."""
+    """The destination of a published port's connections."""
 
     address: str = ""
-    """Empty where a node's own will do, `ANY_IPV6` where that is so over IPv6, for what has no IPv4."""
+    """Empty: an IPv4 address of any node; `ANY_IPV6`: an IPv6 address of any node, for a Service without IPv4."""
     nodes: frozenset[str] = frozenset()
-    """Where somebody serves: on these nodes a connection goes no further, and on others to nobody at all where the
+    """Nodes with a serving endpoint: a connection to these needs no second hop. On other nodes it is dropped if the
     Service keeps traffic on its node."""
     always_same: bool = False
-    """Clients are to come back to where they were, and each node remembers them by itself."""
+    """Session affinity: each node remembers its clients, so the same node must be used each time."""
 
 
 def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks) -> Mapping[Door, Way]:
-    """A port behind which nobody serves has no door: a connection that is taken and then dropped tells less than one
-    that is refused."""
+    """Returns the ports to publish. A port without a serving endpoint is not published: a refused connection tells
+    a client more than one that is accepted and dropped."""
     if service is None or not has_node_ports(service):
         return {}
     known = list(slices)
     sticky = is_sticky(service)
-    # Whoever is to come back to a node must not go to another one because somebody serves there now.
+    # With session affinity a client must return to its node, also if another node has endpoints now.
     nearest = keeps_external_traffic(service) or not sticky
     found: dict[Door, Way] = {}
     for port in service.spec.ports:
@@ -93,14 +94,14 @@ def _family(network: IPv4Network | IPv6Network) -> FamilyName:
 
 
 def _balancer_address(service: Service, networks: Networks) -> str:
-    """The one on the fabric or in a range that leads there: the sandbox has no way to any other."""
+    """Returns the load balancer's address on the fabric or in a range routed there; the sandbox reaches no other."""
     if service.spec.type != "LoadBalancer":
         return ""
     return next((p.ip for p in service.status.loadBalancer.ingress if _is_in(p.ip, networks)), "")
 
 
 def candidates(door: Door, remembered: int, *, taken: range) -> Iterator[int]:
-    """The host's ports to ask for, the best first; 0 is any. `taken` are for node ports."""
+    """Yields the host's port numbers to try, the best first; 0 means any. `taken`: the range of node ports."""
     if door.is_node_port:
         yield door.port
         return
@@ -110,8 +111,8 @@ def candidates(door: Door, remembered: int, *, taken: range) -> Iterator[int]:
 
 
 def render_urls(service: Service, ports: Mapping[Door, int]) -> str:
-    """The annotation: for each port the balancer's door, else the node port's. `ports` are the doors that are open, or
-    were the last time somebody served."""
+    """Renders the annotation: for each port the load balancer's published port, else the node port's. `ports`: the
+    published ports that are open, or were when an endpoint last served."""
     entries = []
     for port in service.spec.ports:
         protocol = _protocol(port)
@@ -130,7 +131,7 @@ def render_urls(service: Service, ports: Mapping[Door, int]) -> str:
 
 
 def parse_urls(text: str) -> Mapping[str, int]:
-    """`80/TCP` -> the port on the host; what makes no sense is left out."""
+    """Parses the annotation: `80/TCP` -> the port on the host. Malformed entries are skipped."""
     found = {}
     for entry in text.split(","):
         port, _, address = entry.partition("=")
@@ -148,8 +149,9 @@ def url(port: ServicePort, number: int) -> str:
 
 
 def targets(way: Way, port: int, *, nodes: Mapping[str, Sequence[str]], turn: int, tries: int) -> list[tuple[str, int]]:
-    """Whom to dial, in order: the address, more than once since it may just be moving; else the nodes where somebody
-    serves, another one first every time, and then the others. `nodes` are the addresses, of both families, by name."""
+    """Returns the addresses to dial, in order: a load balancer's address `tries` times, since it may be moving;
+    else the nodes with a serving endpoint, rotated by `turn`, then the other nodes. `nodes`: addresses of both
+    families by node name."""
     if way.address not in ("", ANY_IPV6):
         return [(way.address, port)] * tries
     near = [name for name in nodes if name in way.nodes]

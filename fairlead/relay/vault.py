@@ -1,11 +1,11 @@
-"""The relay's sockets in the hands of pid 1, so that they outlive the relay.
+"""Stores the relay's sockets in pid 1, so that they outlive the relay.
 
 What must stay true: a socket that the relay keeps here stays open until the relay drops it, so a client of a relay
-that is being restarted waits in the backlog instead of being refused. Pid 1 does not understand what it keeps: a
-key, a text, and a descriptor. Descriptors are plain numbers, see `cmd/process/pid1.py`.
+that is being restarted waits in the backlog instead of being refused. Pid 1 does not interpret an entry: a key, a
+text, and a descriptor. Descriptors are plain numbers, see `cmd/process/pid1.py`.
 
-One packet a message: `{"key": k, "state": text}`, with the socket at first and without it when only the text changes;
-`{"key": k}` drops it. Standard library only (pid 1 imports this).
+One packet a message: `{"key": k, "state": text}`, with the socket the first time and without it if only the text
+changes; `{"key": k}` drops the entry. Standard library only (pid 1 imports this).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 _MAX = 65536
 _INT = array.array("i").itemsize
 MOST = 16384
-"""Sockets; what is above is not kept, and is opened anew by the next relay."""
+"""Maximal number of sockets. Further ones are not stored; the next relay opens them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Kept:
 
 
 class Vault:
-    """Pid 1's side."""
+    """The stored sockets, in pid 1."""
 
     def __init__(self) -> None:
         ours, relay = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -43,7 +43,7 @@ class Vault:
         return self._fd
 
     def fds(self) -> Sequence[int]:
-        """Returns the kept sockets, after reading what the last relay has said."""
+        """Returns the stored sockets, after reading the last relay's messages."""
         self.receive()
         return [kept.fd for kept in self._kept.values()]
 
@@ -51,13 +51,13 @@ class Vault:
         return list(self._kept.values())
 
     def close(self) -> None:
-        """Closes what is kept and this side of the line."""
+        """Closes the stored sockets and this end of the socket pair."""
         for fd in (self._fd, *(kept.fd for kept in self._kept.values())):
             os.close(fd)
         self._kept.clear()
 
     def receive(self) -> None:
-        """Reads all messages that have come. Never blocks."""
+        """Reads all pending messages. Never blocks."""
         sock = socket.socket(fileno=self._fd)
         try:
             while True:

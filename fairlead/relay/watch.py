@@ -1,8 +1,8 @@
-"""Sockets by descriptor, in an epoll of their own that the event loop sees as one descriptor.
+"""Watches sockets by descriptor, in a separate epoll that the event loop sees as one descriptor.
 
-Each stands in it once, edge-triggered, from its beginning to its end: a connection then costs two calls for watching
-it, where readers and writers of the event loop cost six or more, and a handle each time. Who is told of an edge must
-take all there is, or ask for `again`.
+Each descriptor is registered once, edge-triggered, for its whole life: watching a connection then costs two calls,
+while readers and writers of the event loop cost six or more, and a handle each time. A handler must read everything
+available at an edge, or call `again`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EVENTS_A_ROUND = 256
 
 class Watched(Protocol):
     def ready(self, mask: int, /) -> None:
-        """`mask` is epoll's; 0 says that it is its turn again."""
+        """Handles an edge. `mask` is epoll's; 0 is the next turn after `again`."""
 
 
 class Watch:
@@ -40,12 +40,12 @@ class Watch:
         self._epoll.close()
 
     def add(self, fd: int, what: Watched, events: int) -> None:
-        """What is so already is told too."""
+        """Watches a descriptor. Events that hold already are reported too."""
         self._watched[fd] = what
         self._epoll.register(fd, events)
 
     def change(self, fd: int, what: Watched, events: int) -> None:
-        """What is so already is told too."""
+        """Changes handler and events. Events that hold already are reported too."""
         self._watched[fd] = what
         self._epoll.modify(fd, events)
 
@@ -54,17 +54,17 @@ class Watch:
             self._epoll.unregister(fd)
 
     def again(self, fd: int) -> None:
-        """There is more than one turn's share."""
+        """Calls the handler again in the next turn, so that one connection does not delay the others."""
         self._again.append(fd)
 
     def end(self, fd: int) -> None:
-        """Closes a descriptor, but after this round: there may be an event of it yet, and a new connection would have
-        its number."""
+        """Closes a descriptor after this round: an event of it may be pending, and a new connection would get its
+        number."""
         del self._watched[fd]
         self._ended.append(fd)
 
     def close_ended(self) -> None:
-        """At once: for callers who are not told of an event."""
+        """Closes ended descriptors at once: for callers outside an event handler."""
         ended, self._ended = self._ended, []
         for fd in ended:
             close(fd)

@@ -215,7 +215,7 @@ def test_a_pool_that_is_wrong_is_told_once_and_the_one_before_stays() -> None:
         await world.pool("172.30.0.210-210")
         await world.said()
         for text, why in (
-            ("many", '"many" is no range of addresses'),
+            ("many", 'invalid address range: "many"'),
             ("10.244.3.1-9", "10.244.3.1-10.244.3.9 overlaps the Pods' range 10.244.0.0/16"),
         ):
             await world.pool(text)

@@ -51,8 +51,8 @@ def test_our_class_is_served_and_another_ones_left_alone_with_a_hint_said_once()
     assert world.address("a") == "172.30.0.200"
     assert (world.address("b"), world.services["b"].metadata.finalizers) == ("", [])
     (hint,) = [line for line in world.said if line.startswith("b ")]
-    assert 'an address for class "example.com/x" is up to a controller of yours' in hint
-    assert "create the Service anew without it" in hint
+    assert 'an address for class "example.com/x" must come from another controller' in hint
+    assert "recreate the Service without it" in hint
 
 
 def test_a_class_of_others_keeps_what_its_controller_wrote() -> None:
@@ -87,7 +87,7 @@ def test_an_address_outside_the_pool_or_no_address_is_said_so() -> None:
     assert (world.address("a"), world.address("b")) == ("", "")
     outside, none = troubles(world)
     assert "it asks for 10.0.0.1, which is not in the pool 172.30.0.200-172.30.0.202" in outside
-    assert 'it asks for "web", which is no IP address' in none
+    assert 'it asks for an invalid IP address: "web"' in none
 
 
 def test_who_asks_for_what_it_cannot_have_keeps_what_it_has() -> None:

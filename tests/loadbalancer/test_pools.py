@@ -96,7 +96,7 @@ def test_another_pool_moves_only_those_who_must_and_may_be_of_any_network(cluste
     for pool, why in (
         ("10.244.3.0/24", "--lb-pool 10.244.3.1-10.244.3.254 overlaps the Pods' range 10.244.0.0/16"),
         ("172.30.0.9-20", "overlaps the nodes' range 172.30.0.0/24, of which 172.30.0.200-172.30.0.254 may be used"),
-        ("many", '--lb-pool: "many" is no range of addresses'),
+        ("many", '--lb-pool: invalid address range: "many"'),
     ):
         done = cluster.fairlead("up", "--detach", "--lb-pool", pool)
         assert done.returncode == 2

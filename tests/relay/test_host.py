@@ -88,7 +88,7 @@ def test_a_socket_for_datagrams_is_bound(pair: Pair) -> None:
 )
 def test_what_may_not_be_asked_for_is_refused(pair: Pair, request_: bytes) -> None:
     answer, fds = ask(pair, request_)
-    assert answer["error"] == "that is no port"
+    assert answer["error"] == "invalid port"
     assert not fds
 
 

@@ -1,4 +1,5 @@
-"""A fabric in memory: legs that hear each other, and who holds which address, by an event loop's clock."""
+"""A fabric in memory: legs that receive each other's calls, and the addresses that each holds, by an event loop's
+clock."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class FakeFabric:
 
 
 class FakeLeg:
-    """`cut` stops it from calling and hearing, and what it holds runs out; `deaf` only from calling and hearing."""
+    """A leg in memory. `cut`: it sends and receives nothing, and its addresses expire; `deaf`: it only sends and
+    receives nothing."""
 
     def __init__(self, fabric: FakeFabric) -> None:
         self.cut = self.deaf = False

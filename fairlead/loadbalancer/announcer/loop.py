@@ -1,14 +1,14 @@
-"""Keeps the addresses on the node that is to announce them.
+"""Keeps each address on the node that must announce it.
 
 What must stay true:
-- Nodes call on the fabric every 0.35 s. One that was not heard of for 1.3 s announces nothing any more: whoever is next
-  takes over at once and says so by gratuitous ARP. An agent that is killed and started again (0.2 s) keeps its own.
-- An agent that hangs loses its addresses by itself (their lifetime), so that two nodes do not answer for long.
-- An API server that is away changes nothing: what was last known goes on.
+- Nodes call on the fabric every 0.35 s. A node without a call for 1.3 s announces nothing any more: the next node takes
+  over at once and sends gratuitous ARP. An agent that is killed and restarted (0.2 s) keeps its addresses.
+- The addresses of an agent that hangs expire (their lifetime), so that two nodes do not answer for long.
+- If the API server is unreachable nothing changes: the last known state stays in force.
 - A cluster without a load balancer's address costs nothing: no timer, no frame.
-- On machines' own network, where nobody says who is there, one that comes listens for two calls before it takes an
-  address. It calls that it joins meanwhile: those that join at the same time count with each other, those that have
-  addresses do not let go of them yet.
+- On the machines' network, where no object lists the members, a new member listens for two calls before it announces an
+  address. Meanwhile its calls say that it joins: nodes that join at the same time count each other, and nodes that have
+  addresses do not release them yet.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ from fairlead.service.members import is_proxied, service_of
 CALL_EVERY_S = 0.35
 SILENT_AFTER_S = 1.3
 LIFETIME_S = 3
-"""Of an address that another node would take over."""
+"""Lifetime of an address that another node would take over."""
 LONG_LIFETIME_S = 15
-"""Of one that no other node could have."""
+"""Lifetime of an address that no other node may announce."""
 _LISTEN_S = 0.7
-"""On machines' own network, before the first address is taken."""
+"""Seconds of listening on the machines' network before the first address is announced."""
 _JOINED_TOGETHER_S = 1.0
-"""After its own joining a node counts those that joined meanwhile, until it has heard them in earnest."""
+"""Seconds after joining during which a node counts others that join, until their ordinary calls arrive."""
 _ALONE_EVERY_S = 5.0
-"""Between beats where there is nobody to call."""
+"""Seconds between beats if there are no other nodes."""
 _TELL_AGAIN = 5
-"""Beats after a move at which it is told once more: whoever asked just before had the old answer."""
+"""Number of beats after a move that repeat the announcement: a host that asked just before has the old answer."""
 
 
 class Segment(Protocol):
-    """A node's leg on the fabric: `run.Leg`, or `fake.FakeLeg`."""
+    """A node's link to the fabric: `run.Leg`, or `fake.FakeLeg`."""
 
     def fileno(self) -> int: ...
     def hear(self) -> list[Call]: ...
@@ -66,7 +66,7 @@ class Segment(Protocol):
 async def run(
     informers: InformerSet, *, node_name: str, segment: Segment, surroundings: Surroundings = FABRIC, log: Log
 ) -> None:
-    """For ever, with informers of the caller's, which the caller runs once this has started."""
+    """Runs until cancelled. The caller runs the informers after this has started."""
     announcer = Announcer(node_name=node_name, segment=segment, surroundings=surroundings, log=log)
     announcer.follow(informers)
     await informers.wait_synced()
@@ -74,27 +74,27 @@ async def run(
 
 
 class Announcer:
-    """One node's. `held` is what it announces now."""
+    """Announces load-balancer addresses for one node. `held`: the addresses announced now."""
 
     def __init__(self, *, node_name: str, segment: Segment, surroundings: Surroundings = FABRIC, log: Log) -> None:
         self.held: dict[str, int] = {}
-        """Address -> beats at which it is still to be told."""
+        """Address -> number of beats that still repeat the announcement."""
         self._name = node_name
         self._segment = segment
         self._around = surroundings
         self._listens_until = 0.0
         self._joining: dict[str, float] = {}
-        """As `_heard`, of those that join."""
+        """Like `_heard`, for nodes that are joining."""
         self._knows_what_it_had = bool(surroundings.held)
         self._log = log
         self._nodes: dict[str, bool] = {}
-        """By name, whether it may announce."""
+        """Node name -> whether the node may announce."""
         self._heard: dict[str, float] = {}
         self._wishes: dict[str, tuple[Wish, ...]] = {}
         self._local: dict[str, Service] = {}
-        """Services whose Pods decide where they may be announced."""
+        """Services with externalTrafficPolicy Local: only nodes with ready endpoints may announce these."""
         self._pieces: dict[str, dict[str, EndpointSlice]] = {}
-        """Of those: their slices."""
+        """The EndpointSlices of the Services in `_local`."""
         self._all_slices: Mapping[str, EndpointSlice] = {}
         self._wake = asyncio.Event()
 
@@ -147,7 +147,7 @@ class Announcer:
                 self._wish(service, self._local[service])
 
     async def run(self) -> None:
-        """For ever. Start it once the informers are synced."""
+        """Runs until cancelled. Start it once the informers are synced."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._segment.fileno(), self._hear)
         next_beat = self._begin()
@@ -158,13 +158,13 @@ class Announcer:
                     self._wake.clear()
                     if not self._wishes:
                         continue
-                    self._heard.clear()  # nobody was asked to call until now
+                    self._heard.clear()  # without addresses the nodes did not call
                     next_beat = self._begin()
                 elif next_beat > loop.time():
                     await self._woken_before(next_beat)
                 late_s = loop.time() - next_beat
                 if late_s > SILENT_AFTER_S - CALL_EVERY_S:
-                    self.held.clear()  # this process stood still, and others have taken over
+                    self.held.clear()  # this process was stopped, and others have taken over
                 self._turn(beat=late_s >= 0)
                 if late_s >= 0:
                     next_beat = loop.time() + self._pause_s()
@@ -172,7 +172,7 @@ class Announcer:
             loop.remove_reader(self._segment.fileno())
 
     def _begin(self) -> float:
-        """The time of the first beat, now."""
+        """Restarts listening and returns the time of the first beat: now."""
         now = asyncio.get_running_loop().time()
         self._listens_until = 0.0 if self._around.is_fabric or self._knows_what_it_had else now + _LISTEN_S
         self._knows_what_it_had = False
@@ -211,13 +211,13 @@ class Announcer:
         for address in gone:
             del self.held[address]
         if gone:
-            self._log.info("announces no more", addresses=",".join(gone))
+            self._log.info("stopped announcing", addresses=",".join(gone))
             self._segment.drop(gone)
         lifetime_s = LIFETIME_S if len(candidates) > 1 or not self._around.is_fabric else LONG_LIFETIME_S
         if new or beat:
             self._segment.hold(sorted(mine), lifetime_s)
         if new:
-            self._log.info("announces", addresses=",".join(new))
+            self._log.info("announcing", addresses=",".join(new))
             self.held |= dict.fromkeys(new, _TELL_AGAIN)
             self._segment.tell(new)
         elif beat:
@@ -230,7 +230,7 @@ class Announcer:
         self._segment.tell(again)
 
     def _candidates(self) -> frozenset[str]:
-        """Those that may announce and are heard of; oneself needs no hearing."""
+        """Returns the nodes that may announce and called recently; this node counts without a call."""
         now = asyncio.get_running_loop().time()
         if not self._around.is_fabric:
             others = [self._heard, *([self._joining] if now < self._listens_until + _JOINED_TOGETHER_S else [])]
@@ -252,7 +252,8 @@ class Announcer:
                 self._joining[name] = now
                 continue
             if now - self._heard.get(name, now if self._around.is_fabric else 0.0) >= SILENT_AFTER_S:
-                # Each of the two may have taken the other for dead: others are to be told who has what in the end.
+                # Each node may have considered the other dead: repeat the announcements, so that hosts learn the
+                # final state.
                 self.held = dict.fromkeys(self.held, _TELL_AGAIN)
                 self._wake.set()
             self._heard[name] = now

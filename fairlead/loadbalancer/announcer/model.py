@@ -1,12 +1,12 @@
-"""What goes over the fabric and to the kernel, as bytes.
+"""Renders frames for the fabric and netlink messages for the kernel, as bytes.
 
-A node speaks for an address by having it on its leg, so that its kernel answers ARP (and ping) by itself. The address
-has a lifetime that the agent prolongs: where an agent hangs, its kernel takes the address back without being asked.
-Rejected: a proxy entry in the neighbour table. The kernel answers for one only where it would route the address out of
-another link, it waits up to 0.8 s before it does, and an entry outlives its agent.
+A node announces an address by adding it to its link, so that its kernel answers ARP (and ping). The address has a
+lifetime that the agent prolongs: if an agent hangs, the kernel removes the address.
+Rejected: a proxy entry in the neighbour table. The kernel answers for such an entry only if it would route the
+address out of another link, it waits up to 0.8 s before it answers, and an entry outlives its agent.
 
-Nodes hear of each other by frames of an EtherType for local experiments, not by IP: pods are routed, so none can send
-one. On machines' own network whoever is on it can, as he can answer ARP.
+Nodes call each other by frames of an EtherType for local experiments, not by IP: pods are routed, so no pod can
+send such a frame. On the machines' network every machine can, as it can answer ARP.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _GREETING = b"fairlead\x01"
 _ARP_HEAD = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
 _ICMPV6, _ADVERTISEMENT, _OVERRIDE, _TARGET_LINK = 58, 136, 0x20000000, 2
 _HOPS = 255
-"""Of neighbour discovery: any other is ignored (RFC 4861, section 7.1.2)."""
+"""Hop limit of neighbour discovery: receivers ignore any other (RFC 4861, section 7.1.2)."""
 
 Address = IPv4Address | IPv6Address
 
 
 def hold_address(link: int, address: Address, lifetime_s: int) -> Message:
-    """Adds it, or prolongs it. Of link scope, or in IPv6 deprecated from the start (RFC 4862, section 5.5.4), so that
-    nothing picks it as its own address for connections."""
+    """Adds an address or prolongs its lifetime. It has link scope, or in IPv6 is deprecated from the start (RFC
+    4862, section 5.5.4), so that it is never chosen as a source address."""
     preferred_s = lifetime_s if address.version == 4 else 0
     lifetime = struct.pack("=IIII", preferred_s, lifetime_s, 0, 0)
     body = _address(link, address) + _attribute(_IFA_CACHEINFO, lifetime)
@@ -53,20 +53,20 @@ def drop_address(link: int, address: Address) -> Message:
 
 
 def announcement(mac: bytes, address: Address) -> tuple[int, bytes]:
-    """A frame that tells everybody on the link where the address is, with its EtherType."""
+    """Returns the EtherType and the frame that announces the address to all hosts on the link."""
     if isinstance(address, IPv4Address):
         return ARP, gratuitous_arp(mac, address)
     return IPV6, unsolicited_advertisement(mac, address)
 
 
 def gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
-    """RFC 5227, an ARP announcement."""
+    """Renders an ARP announcement (RFC 5227)."""
     ip = address.packed
     return BROADCAST + mac + struct.pack("!H", ARP) + _ARP_HEAD + mac + ip + bytes(6) + ip
 
 
 def unsolicited_advertisement(mac: bytes, address: IPv6Address) -> bytes:
-    """RFC 4861, section 7.2.6, to all nodes: whoever knows another link address for it forgets that one."""
+    """Renders an advertisement to all nodes (RFC 4861, section 7.2.6): receivers replace an older link address."""
     ip = address.packed
     body = struct.pack("!I", _OVERRIDE) + ip + bytes([_TARGET_LINK, 1]) + mac
     size = 4 + len(body)
@@ -78,7 +78,7 @@ def unsolicited_advertisement(mac: bytes, address: IPv6Address) -> bytes:
 
 
 def _checksum(data: bytes) -> int:
-    """RFC 1071; the data is of even length."""
+    """Returns the checksum of RFC 1071; the data must have an even length."""
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -87,21 +87,21 @@ def _checksum(data: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`joins`: the node is there, and takes nothing yet."""
+    """A node's periodic message to the others. `joins`: the node is present but announces nothing yet."""
 
     node: str
     joins: bool = False
 
 
 def heartbeat(mac: bytes, call: Call, group: str = "") -> bytes:
-    """`group` tells clusters on one network apart."""
+    """Renders a call as a frame. `group` distinguishes clusters on one network."""
     name = f"{group}/{call.node}".encode() if group else call.node.encode()
     head = BROADCAST + mac + struct.pack("!H", ETHERTYPE)
     return head + _GREETING + bytes([len(name)]) + name + bytes([call.joins])
 
 
 def parse_heartbeat(frame: bytes, group: str = "") -> Call | None:
-    """None for a frame that is none of ours, or of another cluster. What follows is a filler of short frames."""
+    """Parses a frame; returns None if it is foreign or of another cluster. Padding of short frames is ignored."""
     head = 14 + len(_GREETING)
     if len(frame) <= head or frame[14:head] != _GREETING:
         return None
@@ -113,7 +113,7 @@ def parse_heartbeat(frame: bytes, group: str = "") -> Call | None:
 
 
 def _address(link: int, address: Address) -> bytes:
-    # An IPv6 address is used at once: on a link where nobody else may have it, asking first costs a second.
+    # An IPv6 address is used at once: no other host on the link has it, and duplicate detection costs a second.
     flags, scope = (0, _SCOPE_LINK) if address.version == 4 else (_IFA_NODAD, _SCOPE_GLOBAL)
     head = struct.pack("=BBBBI", _AF[address.version], address.max_prefixlen, flags, scope, link)
     return head + _attribute(_IFA_LOCAL, address.packed) + _attribute(_IFA_ADDRESS, address.packed)

@@ -1,9 +1,9 @@
-"""Which node announces which address. Pure, and the same on every node that knows the same.
+"""Decides which node announces which address. Pure: the same result on every node with the same knowledge.
 
-The announcer of an address is the best of the nodes that may announce it, by a hash of both names: addresses are
-spread, and when a node dies only its own move. Rejected: a Lease for each address. It needs the API server to
-move (which may be what has just died with the node), and renewals every half second would be the busiest writes of the
-whole cluster. Who is alive is heard on the fabric itself, the very link on which addresses are answered.
+The announcer of an address is the best of the nodes that may announce it, by a hash of address and node name:
+addresses are spread, and if a node dies only its addresses move. Rejected: a Lease for each address. A move would
+need the API server (which may have died with the node), and renewals every half second would be the most frequent
+writes of the whole cluster. Instead nodes call each other on the fabric, the link on which addresses are answered.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEVER_REPORTED = "NodeStatusNeverUpdated"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An address that a Service has. `nodes`: where it may be announced, None for anywhere."""
+    """An address of a Service. `nodes`: the nodes that may announce it, None for all."""
 
     address: str
     nodes: frozenset[str] | None = None
@@ -37,15 +37,15 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The link that a node announces on. On a cluster's own fabric its Node objects say who is there; on machines'
-    network those are there that are heard, since not every machine need be a Node."""
+    """The link on which a node announces. On a cluster's fabric the Node objects list the members; on the machines'
+    network the members are those that call, since not every machine need be a Node."""
 
     networks: tuple[Network, ...] | None = None
-    """The machines' network: addresses of others are not answered for. None: the cluster's own fabric."""
+    """Ranges of the machines' network: no other address is announced. None: the cluster's fabric."""
     own: frozenset[str] = frozenset()
-    """Addresses that the machine itself has: they are left alone, whatever the pool says."""
+    """Addresses of the machine itself: never announced or removed, even if the pool contains them."""
     held: frozenset[str] = frozenset()
-    """What the link has besides: addresses that this process announced before it was started again."""
+    """Other addresses on the link: those that this process announced before it was restarted."""
 
     @property
     def is_fabric(self) -> bool:
@@ -61,8 +61,8 @@ FABRIC = Surroundings()
 
 
 def may_announce(node: Node, *, unreported: bool = False) -> bool:
-    """Ready, on the network, and not taken out by its label. With `unreported`, one will do of which nobody has ever
-    said how it is: a machine that has a Node object and no kubelet."""
+    """Returns True if the node is ready, on the network, and not excluded by its label. With `unreported`, a node
+    whose status was never reported counts too: a machine with a Node object and no kubelet."""
     if node.metadata.deletionTimestamp or NO_LOAD_BALANCERS_LABEL in node.metadata.labels:
         return False
     found = {condition.type: condition for condition in node.status.conditions}
@@ -75,8 +75,8 @@ def may_announce(node: Node, *, unreported: bool = False) -> bool:
 
 
 def addresses(service: Service) -> tuple[str, ...]:
-    """Returns those that nodes are to answer for. No node has rules for a Service that nodes do not carry, so none
-    answers for its addresses."""
+    """Returns the Service's addresses that nodes must answer for: none if nodes do not carry its traffic, because
+    they have no rules for it."""
     return tuple(load_balancer_vips(service)) if is_proxied(service) else ()
 
 
@@ -86,7 +86,8 @@ def wishes(service: Service, slices: Iterable[EndpointSlice]) -> tuple[Wish, ...
 
 
 def announcers(wanted: Iterable[Wish], candidates: Collection[str]) -> Mapping[str, str]:
-    """Address -> node. An address that several Services share is announced where all of them can be served."""
+    """Returns the announcing node of each address. A node may announce a shared address only if it can serve all
+    Services that share it."""
     allowed: dict[str, frozenset[str]] = {}
     for wish in wanted:
         nodes = frozenset(candidates) if wish.nodes is None else wish.nodes & frozenset(candidates)

@@ -1,4 +1,4 @@
-"""The node's leg on the fabric: addresses over netlink, frames over a packet socket."""
+"""The node's link to the fabric: addresses over netlink, frames over a packet socket."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _FRAMES_AT_ONCE = 64
 
 
 def surroundings(name: str) -> Surroundings:
-    """Of a link of this machine, by the addresses that it has itself. Raises OSError."""
+    """Returns the surroundings of a link of this machine, from its present addresses. Raises OSError."""
     index = socket.if_nametoindex(name)
     with Netlink() as netlink:
         held = [found for raw in netlink.dump(GET_ADDRESSES) if (found := parse_address(*raw))]
-    # An address of load balancers is one without a network; perhaps this process held it before it was started again.
+    # An address with a full-length prefix belongs to a load balancer: perhaps of this process before its restart.
     own = [h for h in held if h.network.prefixlen < h.network.max_prefixlen]
     networks = [h.network for h in own if h.link == index and not h.address.is_link_local]
     others = frozenset(str(h.address) for h in held if h not in own and h.link == index)
@@ -37,8 +37,8 @@ def surroundings(name: str) -> Surroundings:
 
 
 class Leg:
-    """Open it in the node's network namespace. `group` is the cluster's, where several may be on the link. Raises
-    OSError."""
+    """One link. Open it in the node's network namespace. `group` names the cluster if several share the link.
+    Raises OSError."""
 
     def __init__(self, name: str, group: str = "") -> None:
         self._name = name
@@ -50,16 +50,16 @@ class Leg:
         self._mac: bytes = self._socket.getsockname()[4]
 
     def fileno(self) -> int:
-        """Readable when there is something to `hear`."""
+        """Returns a descriptor that is readable if a call is pending."""
         return self._socket.fileno()
 
     def hear(self) -> list[Call]:
-        """What other nodes have called."""
+        """Returns the pending calls of other nodes."""
         calls = []
         for _ in range(_FRAMES_AT_ONCE):
             try:
                 frame = self._socket.recv(2048)
-            except OSError:  # nothing more, or the link was down for a moment
+            except OSError:  # nothing more, or the link was briefly down
                 break
             if call := parse_heartbeat(frame, self._group):
                 calls.append(call)
@@ -76,11 +76,11 @@ class Leg:
             try:
                 self._netlink.run([drop_address(self._index, ip_address(address))])
             except OSError as error:
-                if error.errno != errno.EADDRNOTAVAIL:  # its time had run out
+                if error.errno != errno.EADDRNOTAVAIL:  # its lifetime had ended
                     raise
 
     def tell(self, addresses: Iterable[str]) -> None:
-        """Everybody on the link, where the addresses are now."""
+        """Announces the addresses to all hosts on the link."""
         for address in addresses:
             kind, frame = announcement(self._mac, ip_address(address))
             self._send(frame, kind)
@@ -90,5 +90,5 @@ class Leg:
         self._netlink.close()
 
     def _send(self, frame: bytes, kind: int) -> None:
-        with contextlib.suppress(OSError):  # a lost frame is made up for by the next one
+        with contextlib.suppress(OSError):  # the next frame makes up for a lost one
             self._socket.sendto(frame, (self._name, kind))
