@@ -30,6 +30,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
+    """The shared objects that each controller is made with."""
+
     client: Client
     scheme: Scheme
     informers: InformerSet

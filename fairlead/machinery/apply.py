@@ -104,6 +104,8 @@ class Conflicts(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
+    """The object after an apply, and the owners of its fields."""
+
     tree: Tree
     managed: Managed
 
@@ -192,6 +194,7 @@ def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
 
 
 def describe_conflicts(found: Mapping[Owner, Fields]) -> str:
+    """Returns upstream's message about fields of other owners."""
     each = list(_each(found))
     if len(each) == 1:
         owner, path = each[0]

@@ -18,6 +18,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Codec(Protocol[T_co]):
+    """Converts objects to bytes and back."""
+
     @property
     def schema(self) -> Schema: ...
 

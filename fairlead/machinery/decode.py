@@ -50,6 +50,8 @@ def to_tree(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Decoded(Generic[T]):
+    """A decoded object, and the warnings about its body."""
+
     obj: T
     warnings: tuple[str, ...] = ()
 

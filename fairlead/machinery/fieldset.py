@@ -27,6 +27,7 @@ class FieldsError(ValueError):
 
 
 def is_member(node: Fields) -> bool:
+    """Returns whether the path of the node is itself a member of the set."""
     return not node or SELF in node
 
 
@@ -38,6 +39,7 @@ def as_member(node: Fields | None) -> Fields:
 
 
 def union(one: Fields, other: Fields) -> Fields:
+    """Returns the members of both sets."""
     return _union(one, other) if one and other else one or other
 
 
@@ -48,6 +50,7 @@ def difference(one: Fields, other: Fields) -> Fields:
 
 
 def intersection(one: Fields, other: Fields) -> Fields:
+    """Returns the paths that are members of both sets."""
     return (_intersection(one, other) or {}) if one and other else {}
 
 
@@ -57,6 +60,7 @@ def paths(fields: Fields) -> Iterator[tuple[str, ...]]:
 
 
 def contains(fields: Fields, path: tuple[str, ...]) -> bool:
+    """Returns whether the path is a member."""
     node = fields
     for step in path:
         found = node.get(step)

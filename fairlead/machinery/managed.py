@@ -22,6 +22,8 @@ _MAX_NAME = 128
 
 
 class Owner(NamedTuple):
+    """The identity of an entry in `managedFields`."""
+
     operation: str
     manager: str
     subresource: str
@@ -30,6 +32,8 @@ class Owner(NamedTuple):
 
 
 class Owned(NamedTuple):
+    """The fields of one owner, and the time of its last write."""
+
     fields: Fields
     api_version: str
     time: str = ""
@@ -38,10 +42,12 @@ class Owned(NamedTuple):
     """The fields as they were read, if they are unchanged: most writes leave most owners' fields unchanged."""
 
     def losing(self, fields: Fields) -> Owned:
+        """Returns the entry without the fields."""
         left = difference(self.fields, fields) if fields else self.fields
         return self if left is self.fields else Owned(left, self.api_version, self.time)
 
     def gaining(self, fields: Fields, *, api_version: str, time: str) -> Owned:
+        """Returns the entry with the fields added."""
         total = union(self.fields, fields)
         return Owned(total, api_version, time, self.text if total is self.fields else None)
 
@@ -50,6 +56,7 @@ Managed = dict[Owner, Owned]
 
 
 def owner(operation: str, manager: str, subresource: str, api_version: str) -> Owner:
+    """Returns the owner; applies of all API versions are one owner."""
     return Owner(operation, manager, subresource, "" if operation == APPLY else api_version)
 
 
@@ -65,10 +72,12 @@ def _place(pair: tuple[Owner, Owned]) -> tuple[str, ...]:
 
 
 def without_empty(managed: Managed) -> Managed:
+    """Returns the owners that own at least one field."""
     return {who: owned for who, owned in managed.items() if owned.fields}
 
 
 def all_fields(managed: Managed) -> Fields:
+    """Returns the union of the fields of all owners."""
     total: Fields = {}
     for owned in managed.values():
         total = union(total, owned.fields)

@@ -226,6 +226,7 @@ def url_path(value: str) -> list[str]:
 
 
 def percent(value: str) -> list[str]:
+    """Checks a percentage such as `25%`."""
     if _percent(value):
         return []
     text = "a valid percent string must be a numeric string followed by an ending '%'"
@@ -251,6 +252,7 @@ def port_number(value: int) -> list[str]:
 
 
 def in_range(value: int, low: int, high: int) -> list[str]:
+    """Checks a number against bounds, both included."""
     return [] if low <= value <= high else [range_text(low, high)]
 
 

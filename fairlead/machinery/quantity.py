@@ -32,6 +32,8 @@ _EXPONENT_DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
+    """An exact value and the notation (decimal, binary or exponent) in which it was written."""
+
     value: Fraction
     notation: Notation
 

@@ -48,6 +48,7 @@ class _Bucket:
 
 
 def reference_to(obj: Object, *, field_path: str = "") -> ObjectReference:
+    """Returns a reference to the object, or to the part of it at `field_path`."""
     meta = obj.metadata
     return ObjectReference(
         kind=obj.kind,

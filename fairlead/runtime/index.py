@@ -21,9 +21,11 @@ class Index(Generic[T]):
         informer.add_handler(self._on_change)
 
     def get(self, fact: str) -> list[T]:
+        """Returns the objects that have the fact, in key order."""
         return [self._items[key] for key in sorted(self._keys.get(fact, ())) if key in self._items]
 
     def keys(self, fact: str) -> frozenset[str]:
+        """Returns the keys of the objects that have the fact."""
         return frozenset(self._keys.get(fact, ()))
 
     def _on_change(self, key: str, old: T | None, new: T | None) -> None:
@@ -44,6 +46,7 @@ class Index(Generic[T]):
 
 
 def by_namespace(obj: Object) -> Iterable[str]:
+    """Returns the object's namespace."""
     return (obj.metadata.namespace,)
 
 

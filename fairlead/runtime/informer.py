@@ -241,5 +241,6 @@ class InformerSet:
             await asyncio.Future()
 
     async def wait_synced(self) -> None:
+        """Waits until every informer has its first complete list."""
         for informer in list(self._informers.values()):
             await informer.synced.wait()

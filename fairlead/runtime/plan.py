@@ -25,6 +25,8 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Create:
+    """A new object. `done` is recorded after the write, `failed` if the server refuses it."""
+
     kind: Kind[Any]
     obj: Object
     done: EventRecord | None = None

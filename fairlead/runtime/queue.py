@@ -29,6 +29,7 @@ class WorkQueue:
         return len(self._ready)
 
     def add(self, key: str) -> None:
+        """Adds the key, unless it waits already. If a worker has it, it is queued again after `done`."""
         if key in self._dirty:
             return
         self._dirty.add(key)
@@ -57,9 +58,11 @@ class WorkQueue:
         self.add_after(key, backoff.next())
 
     def forget(self, key: str) -> None:
+        """Resets the back-off of the key."""
         self._backoffs.pop(key, None)
 
     async def get(self) -> str:
+        """Waits for a key and returns it; the caller must call `done` afterwards."""
         while not self._ready:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
@@ -75,6 +78,7 @@ class WorkQueue:
         return key
 
     def done(self, key: str) -> None:
+        """Ends the work on a key; queues it again if it was added meanwhile."""
         self._busy.discard(key)
         if key in self._dirty:
             self._push(key)

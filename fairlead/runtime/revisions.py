@@ -6,4 +6,5 @@ from fairlead.api.meta.types import ObjectMeta
 
 
 def revision_of(meta: ObjectMeta) -> int:
+    """Returns the resourceVersion as a number; 0 if it is not set."""
     return int(meta.resourceVersion or 0)

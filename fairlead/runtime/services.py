@@ -25,13 +25,16 @@ class ServiceView:
         self._wake = asyncio.Event()
 
     def follow(self, informers: InformerSet) -> None:
+        """Registers the handlers at the informers of Services and EndpointSlices."""
         informers.of(SERVICE).add_handler(self.service_changed)
         informers.of(ENDPOINT_SLICE).add_handler(self.slice_changed)
 
     def service(self, key: str) -> Service | None:
+        """Returns the Service; None if it does not exist or is not proxied."""
         return self._services.get(key)
 
     def slices(self, key: str) -> Collection[EndpointSlice]:
+        """Returns the slices of the Service."""
         return self._slices.get(key, {}).values()
 
     def keys(self) -> list[str]:

@@ -27,12 +27,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """An answer with its whole body."""
+
     status: int
     body: bytes
     headers: Mapping[str, str]
 
 
 class Transport(Protocol):
+    """Carries requests to the API server, over the network or inside the process."""
+
     async def request(self, request: Request) -> Response:
         """Returns the answer. Raises ConnectionError without an answer."""
         ...

@@ -19,6 +19,8 @@ T = TypeVar("T", bound=Object)
 
 @dataclass(frozen=True, slots=True)
 class Claim(Generic[T]):
+    """The owned objects, and the patches that change owner references."""
+
     owned: tuple[T, ...]
     """Managed and matching, in the order given."""
     patches: tuple[Patch, ...]

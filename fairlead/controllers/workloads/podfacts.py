@@ -31,6 +31,7 @@ def available_from(pod: Pod, min_ready_s: int) -> Instant:
 
 
 def is_available(pod: Pod, min_ready_s: int, now: Instant) -> bool:
+    """Returns whether the pod has been ready for `min_ready_s`."""
     return is_ready(pod) and (min_ready_s <= 0 or available_from(pod, min_ready_s) <= now)
 
 

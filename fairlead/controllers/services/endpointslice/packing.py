@@ -12,6 +12,8 @@ CAPACITY = 100
 
 @dataclass(frozen=True, slots=True)
 class Packed:
+    """The endpoints of each slice after packing."""
+
     kept: tuple[tuple[EndpointSlice, tuple[Endpoint, ...]], ...]
     """The slices that stay, with their desired endpoints."""
     new: tuple[tuple[Endpoint, ...], ...]

@@ -69,6 +69,7 @@ def counters(
 
 
 def has_deadline(d: Deployment) -> bool:
+    """Returns whether the rollout has a progress deadline; upstream's greatest number means none."""
     return d.spec.progressDeadlineSeconds is not None and d.spec.progressDeadlineSeconds < _NO_DEADLINE
 
 
@@ -126,6 +127,7 @@ def set_failure(conditions: Conditions, sets: Sequence[ReplicaSet]) -> None:
 
 
 def is_complete(d: Deployment, status: DeploymentStatus) -> bool:
+    """Returns whether all replicas are up to date and available, and the status is current."""
     replicas = bounds_of(d).replicas
     return (
         status.updatedReplicas == replicas

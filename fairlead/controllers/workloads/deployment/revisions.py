@@ -53,23 +53,28 @@ def current_set(d: Deployment, sets: Sequence[ReplicaSet]) -> ReplicaSet | None:
 
 
 def by_age(rs: ReplicaSet) -> tuple[str, str]:
+    """Returns the sort key for sets, oldest first; the name decides if creation times are equal."""
     return rs.metadata.creationTimestamp or "", rs.metadata.name
 
 
 def revision_of_set(rs: ReplicaSet) -> int:
+    """Returns the set's revision; 0 if the annotation is missing or malformed."""
     return natural(rs.metadata.annotations.get(REVISION, "")) or 0
 
 
 def annotation_number(rs: ReplicaSet, name: str) -> int | None:
+    """Returns the number in an annotation; None if it is missing or malformed."""
     return natural(rs.metadata.annotations.get(name, ""))
 
 
 def with_hash(template: PodTemplateSpec, hash: str) -> PodTemplateSpec:
+    """Returns the template with the label `pod-template-hash`."""
     labels = template.metadata.labels | {HASH_LABEL: hash}
     return msgspec.structs.replace(template, metadata=msgspec.structs.replace(template.metadata, labels=labels))
 
 
 def selector_with_hash(selector: LabelSelector | None, hash: str) -> LabelSelector:
+    """Returns the selector with the label `pod-template-hash` added."""
     base = selector or LabelSelector()
     return msgspec.structs.replace(base, matchLabels=base.matchLabels | {HASH_LABEL: hash})
 

@@ -27,10 +27,12 @@ class Bounds:
 
     @property
     def most(self) -> int:
+        """The greatest number of pods during a rollout, surge included."""
         return self.replicas + self.surge
 
     @property
     def fewest(self) -> int:
+        """The least number of available pods during a rollout."""
         return max(0, self.replicas - self.unavailable)
 
 
@@ -61,6 +63,7 @@ def _absolute(value: int | str | None, total: int, *, up: bool) -> int:
 
 
 def size_of(rs: ReplicaSet) -> int:
+    """Returns the desired number of pods; 1 if it is not set."""
     return 1 if rs.spec.replicas is None else rs.spec.replicas
 
 
