@@ -27,6 +27,8 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 
 class Core:
+    """Runs the steps of every request."""
+
     def __init__(
         self,
         authorizers: AuthorizerChain,

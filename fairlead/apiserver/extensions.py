@@ -11,6 +11,8 @@ from fairlead.apiserver.auth.authorization import Authorizer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extensions:
+    """Lists of additional authenticators, admission plug-ins and authorizers."""
+
     authenticators: tuple[Authenticator, ...] = ()
     """Called before the authenticators of certificates and tokens."""
     plugins: tuple[AdmissionPlugin, ...] = ()

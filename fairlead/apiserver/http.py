@@ -72,6 +72,8 @@ class _Connection(Handler):
 
 
 class HttpEdge:
+    """Serves HTTP on listening sockets, with or without TLS."""
+
     def __init__(self, core: Core, authenticators: AuthenticatorChain, kubelet: Kubelet) -> None:
         self._core = core
         self._authenticators = authenticators

@@ -19,6 +19,8 @@ class LocalTransport:
         self._user = user
 
     async def request(self, request: Request) -> Response:
+        """Returns the response; a stream is read to its end. Raises ConnectionError for an upgrade or a proxied
+        request."""
         info = request_info(request.method, request.path, request.query)
         outcome = await self._core.handle(request, info, self._user)
         if isinstance(outcome, Response):
@@ -34,6 +36,8 @@ class LocalTransport:
         return Response(200, b"".join(pieces), outcome.headers)
 
     async def stream(self, request: Request) -> AsyncIterator[Sequence[bytes]]:
+        """Yields the lines of a stream as they arrive. Raises StatusError for an error response, ConnectionError
+        for an upgrade or a proxied request."""
         info = request_info(request.method, request.path, request.query)
         outcome = await self._core.handle(request, info, self._user)
         if isinstance(outcome, Upgrade | Forward):

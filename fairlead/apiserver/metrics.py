@@ -13,6 +13,8 @@ _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4
 
 
 class Metrics:
+    """Counts requests and streams, and renders them in Prometheus' text format."""
+
     def __init__(self, *, version: str) -> None:
         self._version = version
         self._requests: dict[tuple[str, str, int], int] = {}

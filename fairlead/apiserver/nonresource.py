@@ -22,6 +22,8 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
 class NonResourceHandler:
+    """Answers requests for paths that do not name a resource."""
+
     def __init__(
         self,
         scheme: Scheme,
@@ -152,6 +154,7 @@ def _encoded(tree: dict[str, Any] | None) -> bytes | None:
 
 
 def version_info(version: str) -> dict[str, str]:
+    """Returns the body of `/version`."""
     major, minor = version.removeprefix("v").split(".")[:2]
     return {
         "major": major,

@@ -58,6 +58,8 @@ from fairlead.store.model import Store
 
 
 class ApiServer:
+    """The API server of one cluster."""
+
     def __init__(  # noqa: PLR0913 -- where the server is wired up
         self,
         store: Store,

@@ -15,6 +15,8 @@ GIT_VERSION = "v1.36.0+fairlead"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
+    """The settings of the API server."""
+
     advertise_address: str
     """Address at which Pods reach this server: the endpoint of the Service `kubernetes`."""
     advertise_port: int = 6443

@@ -43,6 +43,7 @@ class Pace:
 
 
 async def send_stream(request: web.BaseRequest, stream: Stream, pace: Pace) -> web.StreamResponse:
+    """Sends a stream as a chunked response until it ends or the client disconnects."""
     response = web.StreamResponse(headers=stream.headers)
     response.enable_chunked_encoding()
     transport = request.transport

@@ -25,6 +25,7 @@ _GONE = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgTy
 
 
 async def send_websocket(request: web.BaseRequest, stream: Stream, pace: Pace) -> web.StreamResponse:
+    """Sends a stream over WebSocket until it ends or the client disconnects; answers a bad handshake with a Status."""
     try:
         ws = await _open(request, stream)
         async with Nursery() as both:

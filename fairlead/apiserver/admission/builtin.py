@@ -13,6 +13,7 @@ from fairlead.base.ids import IdSource
 
 
 def built_in_plugins(resources: Resources, *, ids: IdSource) -> list[AdmissionPlugin]:
+    """Returns the built-in plug-ins in upstream's order."""
     return [
         NamespaceLifecycle(resources),
         Undeletable(),

@@ -32,6 +32,8 @@ class SelectedPlugins:
 
 
 class AdmissionChain:
+    """Calls all admission plug-ins in order."""
+
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
         self._plugins = tuple(plugins)
 

@@ -16,6 +16,8 @@ from fairlead.machinery.status import namespace_terminating, not_found
 
 
 class NamespaceLifecycle(AdmissionPlugin):
+    """Refuses to create objects in a namespace that is missing or terminating."""
+
     name = "NamespaceLifecycle"
 
     def __init__(self, resources: Resources) -> None:

@@ -14,6 +14,8 @@ from fairlead.machinery.kind import Kind
 
 
 class RuntimeClasses(AdmissionPlugin):
+    """Refuses runtime class and overhead of a new Pod."""
+
     name = "RuntimeClass"
 
     def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:

@@ -20,6 +20,8 @@ _DEFAULT = "default"
 
 
 class ServiceAccounts(AdmissionPlugin):
+    """Sets a new Pod's service account and mounts the account's token."""
+
     name = "ServiceAccount"
 
     def __init__(self, resources: Resources, *, ids: IdSource) -> None:

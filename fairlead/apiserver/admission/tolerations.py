@@ -17,6 +17,8 @@ _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 class DefaultTolerationSeconds(AdmissionPlugin):
+    """Adds the default tolerations to Pods."""
+
     name = "DefaultTolerationSeconds"
 
     def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:

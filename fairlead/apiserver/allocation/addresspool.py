@@ -29,6 +29,7 @@ def number_of(ip: str) -> int:
 
 
 def is_address(text: str) -> bool:
+    """Returns whether the text is a valid IP address."""
     try:
         number_of(text)
     except (OSError, ValueError):
@@ -55,6 +56,8 @@ def range_of(network: Network) -> Range:
 
 
 class AddressPool:
+    """The allocated addresses of one family, and the ranges for new ones."""
+
     def __init__(self, networks: Sequence[Network], *, rng: random.Random) -> None:
         self._rng = rng
         self._taken: set[int] = set()

@@ -27,6 +27,8 @@ from fairlead.base.addresses import family_of
 
 
 class ServiceAllocator:
+    """The address pools by family, and the pool of node ports; follows the stored objects."""
+
     def __init__(self, networks: Sequence[Network], node_port_range: tuple[int, int], *, rng: random.Random) -> None:
         self._networks = tuple(networks)
         self.pools = {f"IPv{network.version}": AddressPool([network], rng=rng) for network in networks}

@@ -33,6 +33,8 @@ _NAMESPACE = uuid.UUID("a3f1b7de-6f0c-4a55-9d39-5c1f1e6f4a10").bytes
 
 
 class ServiceAddresses:
+    """Derives the IPAddress objects from the Services, and knows the holders of each address."""
+
     def __init__(self, resources: Resources) -> None:
         self._services = resources.of(SERVICE).cache
         self._cache = resources.of(IP_ADDRESS).cache

@@ -30,6 +30,8 @@ class Credentials:
 
 
 class Authenticator(Protocol):
+    """One way to authenticate a request."""
+
     async def authenticate(self, credentials: Credentials) -> User | None:
         """Returns the user; None if the request has no credentials of this type. Raises StatusError 401 for bad
         credentials."""

@@ -30,6 +30,8 @@ _RULES = Body(SelfSubjectRulesReview, "SelfSubjectRulesReview", f"{_GROUP}/v1")
 
 
 class Reviews:
+    """Answers the review resources, which are posted and never stored."""
+
     def __init__(self, authorizers: AuthorizerChain) -> None:
         self._authorizers = authorizers
         self._by_path: dict[str, Callable[[Request, User], Awaitable[bytes]]] = {

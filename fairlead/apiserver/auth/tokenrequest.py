@@ -28,6 +28,8 @@ within a day."""
 
 
 class TokenIssuer:
+    """Signs tokens of service accounts."""
+
     def __init__(self, resources: Resources, *, key: bytes, issuer: str, clock: Clock, ids: IdSource) -> None:
         self._pods = resources.of(POD)
         self._key = key

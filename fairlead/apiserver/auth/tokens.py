@@ -29,6 +29,8 @@ class Kubernetes(msgspec.Struct, omit_defaults=True):
 
 
 class Claims(msgspec.Struct, omit_defaults=True):
+    """The claims of a token, under upstream's names."""
+
     aud: list[str] = []
     exp: int = 0
     iat: int = 0

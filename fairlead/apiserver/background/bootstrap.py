@@ -33,6 +33,8 @@ _PORT = "https"
 
 
 class Bootstrap:
+    """Creates and restores the objects that every cluster has."""
+
     def __init__(self, resources: Resources, creator: Creator, updater: Updater) -> None:
         self._resources = resources
         self._creator = creator
@@ -45,6 +47,7 @@ class Bootstrap:
             await self.ensure(settings, service_address)
 
     async def ensure(self, settings: ApiSettings, service_address: str) -> None:
+        """Creates the missing objects and updates the endpoints of the Service `kubernetes`. Raises StatusError."""
         for resource in self._resources:
             for obj in resource.kind.initial():
                 await self._ensure_object(resource.kind, obj)

@@ -22,6 +22,8 @@ from fairlead.machinery.status import StatusError
 
 
 class ServiceCIDRController:
+    """Maintains finalizer and condition of ServiceCIDRs."""
+
     def __init__(self, resources: Resources, updater: Updater, *, clock: Clock) -> None:
         self._cidrs = resources.of(SERVICE_CIDR)
         self._addresses = resources.of(IP_ADDRESS)

@@ -30,6 +30,7 @@ class Expirer:
         first sweep."""
 
     async def run(self) -> None:
+        """Sweeps every minute. Runs until cancelled."""
         while True:
             await self.sweep()
             await asyncio.sleep(_SWEEP_S)

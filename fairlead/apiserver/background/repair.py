@@ -40,6 +40,8 @@ class AllocationFault:
 
 
 class Repair:
+    """The IP and port allocator repair loops; each records its events under its upstream name."""
+
     def __init__(
         self, resources: Resources, allocator: ServiceAllocator, *, ips: Recorder, ports: Recorder, log: Log
     ) -> None:
@@ -53,6 +55,7 @@ class Repair:
         self._leaks: dict[tuple[str, int], int] = {}
 
     async def run(self) -> None:
+        """Checks every three minutes. Runs until cancelled."""
         while True:
             self.run_once()
             await asyncio.sleep(INTERVAL_S)

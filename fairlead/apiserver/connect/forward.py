@@ -46,6 +46,8 @@ _AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_T
 
 
 class Forwarder:
+    """Forwards requests to backends and upgrades connections to nodes."""
+
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
         self._session: aiohttp.ClientSession | None = None

@@ -42,6 +42,8 @@ _REASONS = {403: "Forbidden", 405: "MethodNotAllowed"}
 
 
 class Kubelet:
+    """The client of the nodes' kubelet APIs."""
+
     def __init__(self, resources: Resources, *, tls: ssl.SSLContext | None) -> None:
         self._nodes = resources.of(NODE)
         self._tls = tls

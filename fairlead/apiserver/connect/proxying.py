@@ -28,6 +28,8 @@ _KUBELET_PORT = 10250
 
 
 class Proxies:
+    """Finds the backends of proxied requests."""
+
     def __init__(self, resources: Resources, *, rng: random.Random) -> None:
         self._pods = resources.of(POD)
         self._nodes = resources.of(NODE)

@@ -34,6 +34,8 @@ _CREATE_TRIES = 8
 
 
 class Applier:
+    """Serves server-side apply."""
+
     def __init__(self, creator: Creator, updater: Updater, *, clock: Clock) -> None:
         self._creator = creator
         self._updater = updater

@@ -26,6 +26,8 @@ _NAME_TRIES = 8
 
 
 class Creator:
+    """Serves create."""
+
     def __init__(self, writer: Writer, admission: AdmissionChain, *, clock: Clock, ids: IdSource) -> None:
         self._writer = writer
         self._admission = admission

@@ -37,6 +37,8 @@ class Deleted:
 
 
 class Deleter:
+    """Serves delete and deletecollection."""
+
     def __init__(self, writer: Writer, admission: AdmissionChain, *, clock: Clock) -> None:
         self._writer = writer
         self._admission = admission

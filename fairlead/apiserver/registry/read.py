@@ -28,6 +28,8 @@ class _Page:
 
 
 class Reader:
+    """Serves get, list and watch."""
+
     def __init__(self, resources: Resources, watches: Watches, *, rng: random.Random) -> None:
         self._resources = resources
         self._watches = watches

@@ -170,6 +170,7 @@ def _stored_fields(text: bytes) -> Fields:
 
 
 def write_managed(managed: Managed) -> list[ManagedFieldsEntry]:
+    """Returns the owners as the entries of `managedFields`, in upstream's order."""
     return [
         ManagedFieldsEntry(
             manager=who.manager,

@@ -48,6 +48,8 @@ Change = Callable[[Entry], Awaitable[Candidate]]
 
 
 class Updater:
+    """Serves update and patch."""
+
     def __init__(self, writer: Writer, admission: AdmissionChain, *, clock: Clock) -> None:
         self._writer = writer
         self._admission = admission

@@ -24,6 +24,8 @@ class WriteConflict(Exception):
 
 
 class Writer:
+    """Allocates, encodes and stores objects."""
+
     def __init__(self, resources: Resources, allocations: Allocations) -> None:
         self._resources = resources
         self._store = resources.store

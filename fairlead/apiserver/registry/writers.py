@@ -12,6 +12,8 @@ from fairlead.apiserver.registry.update import Updater
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writers:
+    """The code of the writing verbs."""
+
     creator: Creator
     updater: Updater
     deleter: Deleter

@@ -47,6 +47,7 @@ def media_type(content_type: str) -> str:
 
 
 def unsupported_media_type(found: str, supported: tuple[str, ...]) -> StatusError:
+    """Returns the error 415 for a body in another media type."""
     texts = ", ".join(supported)
     return StatusError(
         415,

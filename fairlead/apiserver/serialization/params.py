@@ -28,6 +28,8 @@ _MATCHES = ("Exact", "NotOlderThan")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
+    """The query parameters of a list or watch."""
+
     labels: str = ""
     fields: str = ""
     limit: int = 0
@@ -44,6 +46,8 @@ class ListOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
+    """The query parameters of a write."""
+
     dry_run: bool = False
     validation: FieldValidation = "Warn"
     manager: str = ""

@@ -19,6 +19,8 @@ _ALWAYS = frozenset({"metadata.name", "metadata.namespace"})
 
 @dataclass(frozen=True, slots=True)
 class Filter:
+    """The objects of a list or watch: namespace and selectors."""
+
     namespace: str = ""
     labels: LabelRequirements | None = None
     fields: FieldRequirements | None = None

@@ -52,6 +52,7 @@ class Snapshots:
         self._snapshots: OrderedDict[tuple[Any, str, int], Sequence[Entry]] = OrderedDict()
 
     def add(self, collection: tuple[Any, str], revision: int, entries: Sequence[Entry]) -> None:
+        """Stores a snapshot and drops the least recently used ones above the limit."""
         key = (*collection, revision)
         self._snapshots[key] = entries
         self._snapshots.move_to_end(key)
@@ -59,6 +60,7 @@ class Snapshots:
             self._snapshots.popitem(last=False)
 
     def find(self, collection: tuple[Any, str], revision: int) -> Sequence[Entry] | None:
+        """Returns a snapshot, or None if it was dropped."""
         key = (*collection, revision)
         if key in self._snapshots:
             self._snapshots.move_to_end(key)

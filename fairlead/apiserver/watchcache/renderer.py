@@ -23,6 +23,7 @@ class Renderer:
         self._clock = clock
 
     def one(self, entry: Entry) -> bytes:
+        """Returns a single object."""
         if self.form == "Object":
             return entry.raw
         if self.form == "Table":

@@ -14,6 +14,8 @@ BOOKMARK_S = 60.0
 
 
 class Watches:
+    """The open watches."""
+
     def __init__(self, resources: Resources, scheme: Scheme) -> None:
         self._resources = resources
         self._open: dict[WatchStream, None] = {}

@@ -24,6 +24,8 @@ _BINDING = Body(Binding, "Binding", "v1")
 
 
 class BindingSubresource:
+    """Serves binding."""
+
     subresource = ("binding", "Binding")
     any_method = False
 

@@ -31,6 +31,7 @@ class Backends:
 def built_in_subresources(
     writers: Writers, backends: Backends, admission: AdmissionChain, *, clock: Clock
 ) -> list[SubresourceHandler]:
+    """Returns the code of all subresources."""
     kubelet, proxies = backends.kubelet, backends.proxies
     return [
         ScaleSubresource(writers.updater, writers.applier, admission),

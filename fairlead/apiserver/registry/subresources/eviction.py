@@ -19,6 +19,8 @@ _EVICTION = Body(Eviction, "Eviction", "policy/v1")
 
 
 class EvictionSubresource:
+    """Serves eviction."""
+
     subresource = ("eviction", "Eviction")
     any_method = False
 

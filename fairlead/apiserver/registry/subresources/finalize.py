@@ -15,6 +15,8 @@ from fairlead.base.clock import Clock
 
 
 class FinalizeSubresource:
+    """Serves finalize."""
+
     subresource = ("finalize", "Namespace")
     any_method = False
 

@@ -26,6 +26,8 @@ SCALE = Body(Scale, "Scale", "autoscaling/v1")
 
 
 class ScaleSubresource:
+    """Serves scale."""
+
     subresource = ("scale", "Scale")
     any_method = False
 

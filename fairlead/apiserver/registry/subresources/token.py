@@ -11,6 +11,8 @@ from fairlead.apiserver.serialization.params import write_options
 
 
 class TokenSubresource:
+    """Serves token."""
+
     subresource = ("token", "TokenRequest")
     any_method = False
 
