@@ -27,7 +27,7 @@ from fairlead.apiserver.model import ANONYMOUS, Forward, Upgrade, User
 from fairlead.apiserver.requestinfo import request_info
 from fairlead.apiserver.serialization.body import MAX_BODY, too_large
 from fairlead.apiserver.serialization.errors import error_response
-from fairlead.apiserver.serialization.printing import printed
+from fairlead.apiserver.serialization.printing import format_response
 from fairlead.apiserver.serialization.subprotocols import wants_websocket
 from fairlead.apiserver.streaming import Pace, send_stream
 from fairlead.apiserver.websocket import send_websocket
@@ -107,14 +107,14 @@ class HttpEdge:
         try:
             user = await self._authenticators.authenticate(Credentials(connection.user, asked.headers))
         except StatusError as e:
-            return _response(printed(error_response(e), asked))
+            return _response(format_response(error_response(e), asked))
         if user is not ANONYMOUS and connection.user is None:
             connection.authenticated(user.name)
         info = request_info(asked.method, asked.path, asked.query)
         has_body = request.body_exists and request.method in _WITH_BODY and not info.proxied_from
         outcome = await self._core.handle(asked, info, user, read=partial(_read, request) if has_body else None)
         if isinstance(outcome, Response):
-            return _response(printed(outcome, asked))
+            return _response(format_response(outcome, asked))
         ended = self._core.streaming(info)
         try:
             if isinstance(outcome, Upgrade):

@@ -38,16 +38,16 @@ class NonResourceHandler:
         self._version = version
         self._metrics = metrics
         self._ready = ready
-        self._made: dict[str, bytes] = {}
+        self._documents: dict[str, bytes] = {}
         scheme.subscribe(self)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`. The documents are rebuilt at their next request."""
-        self._made.clear()
+        self._documents.clear()
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`."""
-        self._made.clear()
+        self._documents.clear()
 
     async def handle(self, request: Request, user: User) -> Outcome:
         """Answers the request. Raises StatusError 404, 405."""
@@ -78,12 +78,12 @@ class NonResourceHandler:
 
     def _document(self, path: str) -> bytes | None:
         """Returns a document, which is built at its first request and cached until the kinds change."""
-        found = self._made.get(path)
-        if found is None and (found := self._make(path)) is not None:
-            self._made[path] = found
+        found = self._documents.get(path)
+        if found is None and (found := self._build(path)) is not None:
+            self._documents[path] = found
         return found
 
-    def _make(self, path: str) -> bytes | None:
+    def _build(self, path: str) -> bytes | None:
         from fairlead.machinery import discovery, openapi  # imported on demand: not needed to become ready
 
         parts = path.strip("/").split("/")

@@ -42,7 +42,7 @@ HEADERS = {"connection": "upgrade", "upgrade": "websocket"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class PluginCall:
     """One call of a plug-in; `step` is `admit` or `validate`."""
 
     step: str
@@ -55,11 +55,11 @@ class Seen:
 
 
 @dataclass
-class Looks(AdmissionPlugin):
+class RecordingPlugin(AdmissionPlugin):
     """A plug-in that records its calls, may change the object, and refuses configured steps."""
 
-    name = "Looks"
-    seen: list[Seen] = field(default_factory=list)
+    name = "RecordingPlugin"
+    calls: list[PluginCall] = field(default_factory=list)
     old: list[Any] = field(default_factory=list)
     refuses: str = ""
     change: Callable[[Attributes], None] = lambda _: None
@@ -69,31 +69,31 @@ class Looks(AdmissionPlugin):
 
     async def admit(self, attributes: Attributes) -> None:
         await asyncio.sleep(0)
-        self._note("admit", attributes)
+        self._record("admit", attributes)
         self.old.append(attributes.old)
         self.change(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
-        self._note("validate", attributes)
+        self._record("validate", attributes)
         if self.refuses and attributes.user == ALICE:
             raise attributes.denied(self.refuses)
 
-    def _note(self, step: str, a: Attributes) -> None:
+    def _record(self, step: str, a: Attributes) -> None:
         if a.user == ALICE:
-            one = Seen(step, a.operation, a.kind.kind, a.subresource, a.name, a.dry_run, a.user.name)
-            self.seen.append(one)
+            one = PluginCall(step, a.operation, a.kind.kind, a.subresource, a.name, a.dry_run, a.user.name)
+            self.calls.append(one)
 
 
-Story = Callable[[Api, Looks], Awaitable[None]]
+Story = Callable[[Api, RecordingPlugin], Awaitable[None]]
 
 
-def looked_on(story: Story) -> Callable[[], None]:
+def with_plugin(story: Story) -> Callable[[], None]:
     """Makes a test of a coroutine that takes a server with such a plug-in, as the user alice."""
 
     def run() -> None:
         async def main() -> None:
-            looks = Looks()
-            api = await start(extensions=Extensions(plugins=(looks,)))
+            plugin = RecordingPlugin()
+            api = await start(extensions=Extensions(plugins=(plugin,)))
             await api.ok("POST", CONFIG_MAPS, config_map("a", x="1"))
             await api.ok("POST", DEPLOYMENTS, deployment("web"))
             await api.ok("POST", PODS, pod("p", nodeName="n1"))
@@ -104,9 +104,9 @@ def looked_on(story: Story) -> Callable[[], None]:
             running = {"status": {"phase": "Running", "podIP": "192.0.2.2"}}
             await api.ok("PATCH", f"{PODS}/p/status", running, content_type=MERGE)
             await api.ok("POST", SERVICES, service("web"))
-            looks.old.clear()
+            plugin.old.clear()
             try:
-                await story(replace(api, user=ALICE), looks)
+                await story(replace(api, user=ALICE), plugin)
             finally:
                 await api.server.stop()
 
@@ -130,9 +130,9 @@ class Write:
     media: str = "application/json"
     query: dict[str, str] = field(default_factory=dict)
 
-    def seen(self, *, dry_run: bool = False) -> list[Seen]:
+    def expected_calls(self, *, dry_run: bool = False) -> list[PluginCall]:
         about = (self.operation, self.kind, self.subresource, self.name, dry_run)
-        return [Seen("admit", *about), Seen("validate", *about)]
+        return [PluginCall("admit", *about), PluginCall("validate", *about)]
 
 
 APPLIED = b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "%s"}, "data": {"y": "1"}}'
@@ -204,11 +204,11 @@ async def everything(api: Api) -> dict[str, Tree]:
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_every_write_is_admitted_then_validated_and_told_of_the_user(write: Write) -> None:
-    @looked_on
-    async def story(api: Api, looks: Looks) -> None:
+    @with_plugin
+    async def story(api: Api, plugin: RecordingPlugin) -> None:
         assert (await sent(api, write)).status < 300
-        assert looks.seen == write.seen()
-        (old,) = looks.old
+        assert plugin.calls == write.expected_calls()
+        (old,) = plugin.old
         assert (old is None) is (write.operation == "CREATE")
 
     story()
@@ -216,11 +216,11 @@ def test_every_write_is_admitted_then_validated_and_told_of_the_user(write: Writ
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_dry_run_is_admitted_as_one_and_leaves_everything_as_it_was(write: Write) -> None:
-    @looked_on
-    async def story(api: Api, looks: Looks) -> None:
+    @with_plugin
+    async def story(api: Api, plugin: RecordingPlugin) -> None:
         before = await everything(api)
         assert (await sent(api, write, **DRY)).status < 300
-        assert looks.seen == write.seen(dry_run=True)
+        assert plugin.calls == write.expected_calls(dry_run=True)
         assert await everything(api) == before
 
     story()
@@ -228,10 +228,10 @@ def test_a_dry_run_is_admitted_as_one_and_leaves_everything_as_it_was(write: Wri
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_refusal_is_the_answer_and_nothing_is_written(write: Write) -> None:
-    @looked_on
-    async def story(api: Api, looks: Looks) -> None:
+    @with_plugin
+    async def story(api: Api, plugin: RecordingPlugin) -> None:
         before = await everything(api)
-        looks.refuses = "no, because"
+        plugin.refuses = "no, because"
         for query in ({}, DRY):
             response = await sent(api, write, **query)
             assert response.status == 403
@@ -254,13 +254,13 @@ CONNECTS = {
 def test_a_connection_is_admitted_and_can_be_refused(name: str, method: str) -> None:
     path, query = CONNECTS[name]
 
-    @looked_on
-    async def story(api: Api, looks: Looks) -> None:
+    @with_plugin
+    async def story(api: Api, plugin: RecordingPlugin) -> None:
         request = Request(method, path, query, HEADERS)
         assert isinstance(await handle(api.server, request, ALICE), Forward | Upgrade)
         about = ("CONNECT", "Pod", name, path.split("/")[-2], False)
-        assert looks.seen == [Seen("admit", *about), Seen("validate", *about)]
-        looks.refuses = "stay out"
+        assert plugin.calls == [PluginCall("admit", *about), PluginCall("validate", *about)]
+        plugin.refuses = "stay out"
         refused = await handle(api.server, request, ALICE)
         assert isinstance(refused, Response)
         assert (refused.status, b"is forbidden: stay out" in refused.body) == (403, True)
@@ -268,27 +268,27 @@ def test_a_connection_is_admitted_and_can_be_refused(name: str, method: str) -> 
     story()
 
 
-@looked_on
-async def test_a_plugin_may_change_what_is_run_in_a_container(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_a_plugin_may_change_what_is_run_in_a_container(api: Api, plugin: RecordingPlugin) -> None:
     def change(attributes: Attributes) -> None:
         attributes.obj["command"] = "true"
 
-    looks.change = change
+    plugin.change = change
     outcome = await handle(api.server, Request("GET", f"{PODS}/p/exec", {"command": "ls"}, HEADERS), ALICE)
     assert isinstance(outcome, Upgrade)
     assert outcome.path.endswith("?command=true")
 
 
-@looked_on
-async def test_other_proxies_and_reads_are_told_apart(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_other_proxies_and_reads_are_told_apart(api: Api, plugin: RecordingPlugin) -> None:
     for path in ("/api/v1/nodes/n1/proxy/healthz", f"{SERVICES}/web/proxy"):
         await handle(api.server, Request("OPTIONS", path, {}, {}), ALICE)
-    admitted = [(s.kind, s.subresource) for s in looks.seen if s.step == "admit"]
+    admitted = [(s.kind, s.subresource) for s in plugin.calls if s.step == "admit"]
     assert admitted == [("Node", "proxy"), ("Service", "proxy")]
-    looks.seen.clear()
+    plugin.calls.clear()
     for path in (CONFIG_MAPS, f"{CONFIG_MAPS}/a", f"{PODS}/p/status", f"{DEPLOYMENTS}/web/scale", f"{PODS}/p/log"):
         await api.call("GET", path)
-    assert looks.seen == []
+    assert plugin.calls == []
 
 
 def labelled(attributes: Attributes) -> None:
@@ -300,9 +300,9 @@ def labelled(attributes: Attributes) -> None:
     "name", [name for name, write in WRITES.items() if write.kind == "ConfigMap" and write.operation != "DELETE"]
 )
 def test_what_a_plugin_changes_is_answered_and_stored(name: str) -> None:
-    @looked_on
-    async def story(api: Api, looks: Looks) -> None:
-        looks.change = labelled
+    @with_plugin
+    async def story(api: Api, plugin: RecordingPlugin) -> None:
+        plugin.change = labelled
         write = WRITES[name]
         assert b'"by":"plugin"' in (await sent(api, write, **DRY)).body
         assert b'"by":"plugin"' in (await sent(api, write)).body
@@ -313,8 +313,10 @@ def test_what_a_plugin_changes_is_answered_and_stored(name: str) -> None:
     story()
 
 
-@looked_on
-async def test_a_plugin_may_put_another_object_in_place_and_change_other_bodies(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_a_plugin_may_put_another_object_in_place_and_change_other_bodies(
+    api: Api, plugin: RecordingPlugin
+) -> None:
     def change(attributes: Attributes) -> None:
         obj = attributes.obj
         match attributes.subresource:
@@ -331,7 +333,7 @@ async def test_a_plugin_may_put_another_object_in_place_and_change_other_bodies(
             case _:
                 obj.spec.expirationSeconds = 700
 
-    looks.change = change
+    plugin.change = change
     assert (await api.ok("POST", CONFIG_MAPS, config_map("b", x="mine")))["data"] == {"x": "theirs"}
     assert (await api.ok("PUT", f"{CONFIG_MAPS}/b", config_map("b", x="mine")))["data"] == {"x": "theirs"}
     for name in ("scale", "patch of scale", "apply of scale"):
@@ -346,8 +348,10 @@ async def test_a_plugin_may_put_another_object_in_place_and_change_other_bodies(
     assert (await api.ok("GET", f"{PODS}/p"))["metadata"]["deletionGracePeriodSeconds"] == 30
 
 
-@looked_on
-async def test_what_a_plugin_makes_is_checked_and_cannot_set_what_the_server_keeps(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_what_a_plugin_makes_is_checked_and_cannot_set_what_the_server_keeps(
+    api: Api, plugin: RecordingPlugin
+) -> None:
     def change(attributes: Attributes) -> None:
         if attributes.kind.kind == "Pod":
             attributes.obj.status.phase = "Succeeded"
@@ -355,7 +359,7 @@ async def test_what_a_plugin_makes_is_checked_and_cannot_set_what_the_server_kee
         else:
             attributes.obj.metadata.labels = {"not valid": "x"}
 
-    looks.change = change
+    plugin.change = change
     error = await api.error("POST", CONFIG_MAPS, config_map("b"))
     assert (error.code, error.details["causes"][0]["field"]) == (422, "metadata.labels")
     assert (await api.error("PATCH", f"{CONFIG_MAPS}/a", {"data": {"y": "1"}}, content_type=MERGE)).code == 422
@@ -365,31 +369,33 @@ async def test_what_a_plugin_makes_is_checked_and_cannot_set_what_the_server_kee
     assert (put["spec"]["nodeName"], put["status"]["phase"]) == ("n1", "Succeeded")
 
 
-@looked_on
-async def test_warnings_of_plugins_reach_the_client_once_each_also_with_an_error(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_warnings_of_plugins_reach_the_client_once_each_also_with_an_error(
+    api: Api, plugin: RecordingPlugin
+) -> None:
     def change(attributes: Attributes) -> None:
         attributes.warn("careful")
         attributes.warn("careful")
 
-    looks.change = change
+    plugin.change = change
     for name in ("create", "merge patch", "scale", "eviction", "token", "delete"):
         assert (await sent(api, WRITES[name])).headers["warning"] == '299 - "careful"', name
-    looks.refuses = "no"
+    plugin.refuses = "no"
     response = await sent(api, WRITES["create"])
     assert (response.status, response.headers["warning"]) == (403, '299 - "careful"')
 
 
-@looked_on
-async def test_a_delete_shows_the_object_that_goes_and_each_of_a_collection(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_a_delete_shows_the_object_that_goes_and_each_of_a_collection(api: Api, plugin: RecordingPlugin) -> None:
     await api.ok("POST", CONFIG_MAPS, config_map("b", x="2"))
-    looks.old.clear()
-    looks.seen.clear()
+    plugin.old.clear()
+    plugin.calls.clear()
     await api.ok("DELETE", CONFIG_MAPS)
-    assert sorted((old.metadata.name, old.data["x"]) for old in looks.old) == [("a", "1"), ("b", "2")]
-    assert sorted(s.name for s in looks.seen if s.step == "validate") == ["a", "b"]
+    assert sorted((old.metadata.name, old.data["x"]) for old in plugin.old) == [("a", "1"), ("b", "2")]
+    assert sorted(s.name for s in plugin.calls if s.step == "validate") == ["a", "b"]
 
 
-class Races(Looks):
+class RacingPlugin(RecordingPlugin):
     """A plug-in that lets another client write between its decision and the write."""
 
     other: Api | None = None
@@ -402,7 +408,7 @@ class Races(Looks):
 
 def test_a_request_that_lost_a_race_is_decided_again() -> None:
     async def main() -> None:
-        races = Races()
+        races = RacingPlugin()
         api = await start(extensions=Extensions(plugins=(races,)))
         try:
             await api.ok("POST", CONFIG_MAPS, config_map("a", x="1"))
@@ -410,15 +416,15 @@ def test_a_request_that_lost_a_race_is_decided_again() -> None:
             patch = {"data": {"x": "2"}}
             done = await replace(api, user=ALICE).ok("PATCH", f"{CONFIG_MAPS}/a", patch, content_type=MERGE)
             assert done["data"] == {"x": "2", "z": "1"}
-            assert [seen.step for seen in races.seen] == ["admit", "admit"]
+            assert [seen.step for seen in races.calls] == ["admit", "admit"]
         finally:
             await api.server.stop()
 
     asyncio.run(main())
 
 
-@looked_on
-async def test_nothing_new_comes_into_a_namespace_that_goes(api: Api, looks: Looks) -> None:
+@with_plugin
+async def test_nothing_new_comes_into_a_namespace_that_goes(api: Api, plugin: RecordingPlugin) -> None:
     namespace = "/api/v1/namespaces/going"
     await api.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "going"}})
     await api.ok("POST", f"{namespace}/serviceaccounts", {"metadata": {"name": "default"}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fairlead.apiserver.serialization.printing import printed
+from fairlead.apiserver.serialization.printing import format_response
 from fairlead.runtime.client import Request, Response
 
 BODY = b'{"kind":"Status","items":[1],"empty":{}}'
@@ -14,7 +14,7 @@ JSON = {"content-type": "application/json"}
 
 
 def body_of(query: dict[str, str] | None = None, headers: dict[str, str] | None = None, body: bytes = BODY) -> bytes:
-    return printed(Response(200, body, JSON), Request("GET", "/api", query or {}, headers or {})).body
+    return format_response(Response(200, body, JSON), Request("GET", "/api", query or {}, headers or {})).body
 
 
 def test_json_ends_with_one_newline() -> None:
@@ -43,4 +43,4 @@ def test_the_accepted_media_type_may_ask_for_indentation() -> None:
 def test_other_media_types_and_empty_bodies_stay_as_they_are() -> None:
     asked = Request("GET", "/metrics", {"pretty": "true"}, {})
     for response in (Response(200, b"ok", {"content-type": "text/plain"}), Response(200, b"", JSON)):
-        assert printed(response, asked) is response
+        assert format_response(response, asked) is response

@@ -40,8 +40,8 @@ _HOP_BY_HOP = frozenset(
         *("proxy-authenticate", "proxy-authorization", "proxy-connection"),
     }
 )
-_OURS = frozenset({"authorization", "expect"})
-"""Headers that are not forwarded: the backend must not see the client's credentials."""
+_NOT_FORWARDED = frozenset({"authorization", "expect"})
+"""The client's credentials, which the backend must not see, and `Expect`, which this server answers."""
 _AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
 
@@ -95,7 +95,7 @@ class Forwarder:
         except (aiohttp.ClientError, OSError) as e:
             raise _unreachable(to, e) from e
         async with answer:
-            return await _pass_back(request, answer, prefix, to)
+            return await _send_back(request, answer, prefix, to)
 
     def _client(self, to: Forward) -> aiohttp.ClientSession:
         if to.is_node:
@@ -124,7 +124,7 @@ class Forwarder:
             async with asyncio.timeout(_SWITCH_S):
                 status, reason, back = await _read_head(reader)
             if status != HTTPStatus.SWITCHING_PROTOCOLS:
-                return await _refused(reader, status, reason, back)
+                return await _read_refusal(reader, status, reason, back)
             response, connection = await hijack(request, back, reason=reason)
             await join(connection, reader, writer)
             return response
@@ -152,7 +152,9 @@ async def continue_if_expected(request: web.BaseRequest) -> None:
 
 def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
     """Returns the client's headers without hop-by-hop ones, plus `X-Forwarded-*`."""
-    dropped = _HOP_BY_HOP | _OURS | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
+    dropped = (
+        _HOP_BY_HOP | _NOT_FORWARDED | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
+    )
     headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in dropped)
     protocols = ", ".join(headers.popall(HEADER, []))
     if kept := without_token(protocols):
@@ -165,7 +167,7 @@ def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
     return headers
 
 
-async def _pass_back(
+async def _send_back(
     request: web.BaseRequest, answer: aiohttp.ClientResponse, prefix: str, to: Forward
 ) -> web.StreamResponse:
     hosts = (to.authority, to.host, request.host)
@@ -175,8 +177,8 @@ async def _pass_back(
         headers[hdrs.LOCATION] = change(headers[hdrs.LOCATION])
     first = b""
     if answer.content_type == "text/html" and request.method != "HEAD" and hdrs.LOCATION not in headers:
-        first = await _beginning(answer)
-        page = _plain(first, answer.headers.get(hdrs.CONTENT_ENCODING, "")) if answer.content.at_eof() else None
+        first = await _read_page(answer)
+        page = _decompress(first, answer.headers.get(hdrs.CONTENT_ENCODING, "")) if answer.content.at_eof() else None
         if page is not None:
             headers.popall(hdrs.CONTENT_LENGTH, None)
             headers.popall(hdrs.CONTENT_ENCODING, None)
@@ -199,7 +201,7 @@ async def _pass_back(
     return response
 
 
-async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+async def _read_page(answer: aiohttp.ClientResponse) -> bytes:
     """Returns the whole page, or more than `_MAX_PAGE` bytes of it. Raises StatusError 503."""
     found = bytearray()
     try:
@@ -218,7 +220,7 @@ def _answer_headers(found: CIMultiDict[str] | object) -> CIMultiDict[str]:
     return headers
 
 
-def _plain(page: bytes, coding: str) -> bytes | None:
+def _decompress(page: bytes, coding: str) -> bytes | None:
     """Returns the decompressed page; None if the coding is unknown or the result is larger than `_MAX_PAGE`."""
     if coding.lower() in ("", "identity"):
         return page
@@ -247,7 +249,7 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, str, CIMultiDic
     return integer(status), reason, headers
 
 
-async def _refused(
+async def _read_refusal(
     reader: asyncio.StreamReader, status: int, reason: str, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
     """Returns the backend's refusal to switch protocols; a long body is cut."""

@@ -9,15 +9,15 @@ _PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying
 """Upstream's texts for two waiting reasons; other reasons are reported unchanged."""
 
 
-def choose_container(pod: Pod, wanted: str) -> str:
+def choose_container(pod: Pod, requested: str) -> str:
     """Returns the container's name. Raises StatusError 400."""
     name = pod.metadata.name
     names = [c.name for c in pod.spec.containers]
     init_names = [c.name for c in pod.spec.initContainers]
-    if wanted:
-        if wanted not in (*names, *init_names, *(c.name for c in pod.spec.ephemeralContainers)):
-            raise bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
+    if requested:
+        if requested not in (*names, *init_names, *(c.name for c in pod.spec.ephemeralContainers)):
+            raise bad_request(f"container {requested} is not valid for pod {name}")
+        return requested
     if len(names) == 1:
         return names[0]
     text = f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
@@ -42,5 +42,5 @@ def check_started(pod: Pod, container: str) -> None:
 
 def _waiting(pod: Pod, container: str, reason: str) -> StatusError:
     text = f'container "{container}" in pod "{pod.metadata.name}" is waiting to start'
-    told = _PULLING.get(reason, reason)
-    return bad_request(f"{text}: {told}" if told else text)
+    detail = _PULLING.get(reason, reason)
+    return bad_request(f"{text}: {detail}" if detail else text)

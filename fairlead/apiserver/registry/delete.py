@@ -61,12 +61,12 @@ class Deleter:
         self, resource: Resource, filter: Filter, options: DeleteOptions, context: RequestContext
     ) -> list[Entry]:
         """Deletes every matching object that still exists at its turn."""
-        gone: list[Entry] = []
+        deleted: list[Entry] = []
         for entry in [e for e in resource.cache.select(filter.namespace) if filter.matches(e)]:
             target = Target(resource, entry.namespace, entry.name)
             if resource.cache.get(entry.key) is not None:
-                gone.append((await self.delete(target, options, context)).entry)
-        return gone
+                deleted.append((await self.delete(target, options, context)).entry)
+        return deleted
 
     async def _attempt(
         self, resource: Resource, entry: Entry, options: DeleteOptions, context: RequestContext | None

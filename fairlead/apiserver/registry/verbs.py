@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from fairlead.apiserver.model import Outcome, RequestContext, json_response
-from fairlead.apiserver.registry.answer import renderer_for, written
 from fairlead.apiserver.registry.delete import answer, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.read import Reader
+from fairlead.apiserver.registry.response import object_response, renderer_for
 from fairlead.apiserver.registry.subresources.table import Call, SubresourceHandler, SubresourceTable
 from fairlead.apiserver.registry.update import Candidate
 from fairlead.apiserver.registry.writers import Writers
@@ -136,13 +136,13 @@ class Verbs:
         selected = list_options(request.query)
         filter = parse_filter(kind, target.namespace, "", selected.labels, selected.fields)
         options = await decoded(request, lambda: read_options(request))
-        gone = await self._writers.deleter.delete_all(target.resource, filter, options, call.context)
-        revision = max((entry.revision for entry in gone), default=0)
+        deleted = await self._writers.deleter.delete_all(target.resource, filter, options, call.context)
+        revision = max((entry.revision for entry in deleted), default=0)
         renderer = renderer_for(kind, request, clock=self._clock)
-        return json_response(renderer.many(gone, list_metadata(revision)))
+        return json_response(renderer.many(deleted, list_metadata(revision)))
 
     def _written(self, call: Call, entry: Entry, status: int = 200) -> Outcome:
-        return written(call.target.resource.kind, call.request, entry, clock=self._clock, status=status)
+        return object_response(call.target.resource.kind, call.request, entry, clock=self._clock, status=status)
 
 
 def _fits(info: RequestInfo, target: Target) -> bool:

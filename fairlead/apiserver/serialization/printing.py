@@ -18,7 +18,7 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 
 
-def printed(response: Response, request: Request) -> Response:
+def format_response(response: Response, request: Request) -> Response:
     """Returns the response in the format that the client of `request` prefers."""
     body = response.body
     if not body or media_type(response.headers.get("content-type", "")) != "application/json":

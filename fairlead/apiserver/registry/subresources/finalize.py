@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fairlead.api.core.namespace.kind import Namespace
 from fairlead.apiserver.model import Outcome
-from fairlead.apiserver.registry.answer import written
 from fairlead.apiserver.registry.prepare import NamespacedName, ensure_name_matches
+from fairlead.apiserver.registry.response import object_response
 from fairlead.apiserver.registry.subresources.table import Call
 from fairlead.apiserver.registry.update import Candidate, Updater
 from fairlead.apiserver.serialization.body import read_object
@@ -37,4 +37,4 @@ class FinalizeSubresource:
             return Candidate(namespace)
 
         entry = await self._updater.update(call.target, change, options, call.context)
-        return written(call.target.resource.kind, call.request, entry, clock=self._clock)
+        return object_response(call.target.resource.kind, call.request, entry, clock=self._clock)

@@ -22,7 +22,7 @@ def renderer_for(kind: Kind[Any], request: Request, *, clock: Clock) -> Renderer
     return Renderer(kind, form, _INCLUDE.get(request.query.get("includeObject", ""), "Metadata"), clock)
 
 
-def written(kind: Kind[Any], request: Request, entry: Entry, *, clock: Clock, status: int = 200) -> Outcome:
+def object_response(kind: Kind[Any], request: Request, entry: Entry, *, clock: Clock, status: int = 200) -> Outcome:
     """Returns the response with one object. Raises StatusError 406."""
     if negotiate_form(request.headers.get("accept", "")) == "Object":
         return json_response(entry.raw, status)
