@@ -114,7 +114,7 @@ def make(chain: Chain) -> list[Block]:
 
 
 def change(old: Chain, new: Chain) -> list[Block]:
-    """TransactionCount a chain in use into another one. Each block leaves the chain complete."""
+    """Turns a chain in use into another one. Each block leaves the chain complete."""
     if old.parts == new.parts:
         return []
     if len(new) <= _SMALL or len(old.parts) != len(new.parts):

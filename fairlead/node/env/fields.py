@@ -20,7 +20,7 @@ class FieldProblem(Exception):
 
 
 def value_of(pod: Pod, path: str) -> str:
-    """The text of one field. Raises FieldProblem."""
+    """Returns the text of one field. Raises FieldProblem."""
     keyed = _KEYED.fullmatch(path)
     if keyed:
         values = pod.metadata.labels if keyed[1] == "labels" else pod.metadata.annotations

@@ -50,7 +50,8 @@ def parse_catalogue(text: str) -> tuple[Entry, ...]:
 
 
 def repository(image: str) -> str:
-    """An image's name without registry, `library/`, tag and digest: `docker.io/library/nginx:1.14` is `nginx`."""
+    """Returns an image's name without registry, `library/`, tag and digest: `docker.io/library/nginx:1.14` gives
+    `nginx`."""
     name = image.partition("@")[0]
     head, slash, rest = name.partition("/")
     if slash and ("." in head or ":" in head or head == "localhost"):
@@ -61,7 +62,7 @@ def repository(image: str) -> str:
 
 
 def find(entries: Sequence[Entry], image: str) -> Entry | None:
-    """The first entry that serves the image."""
+    """Returns the first entry that serves the image."""
     name = repository(image)
     last = name.rpartition("/")[2]
     for entry in entries:

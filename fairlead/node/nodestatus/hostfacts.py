@@ -9,7 +9,7 @@ from fairlead.node.nodestatus.registration import Host
 
 
 def read_host(state_dir: str, *, node: str) -> Host:
-    """`node` makes the machine id differ between nodes that share a machine."""
+    """Reads the host's facts. `node` makes the machine id differ between nodes that share a machine."""
     uname, disk = os.uname(), os.statvfs(state_dir)
     machine_id = _read("/etc/machine-id") or uname.nodename
     return Host(

@@ -24,7 +24,7 @@ class Addresses:
     """Addresses from the second on; the first is the gateway. A pod's first address identifies the pod."""
 
     def __init__(self, cidrs: Sequence[str]) -> None:
-        """The node's ranges, one of each family that pods have."""
+        """`cidrs`: the node's ranges, one of each family that pods have."""
         self._ranges = [ip_network(cidr) for cidr in cidrs]
         self._base = int(self._ranges[0].network_address)
         self._count = min(self._ranges[0].num_addresses - 3, _MOST)

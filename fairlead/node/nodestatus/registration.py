@@ -75,7 +75,7 @@ def labels(settings: NodeSettings, host: Host) -> dict[str, str]:
 
 
 def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node | None = None) -> NodeStatus:
-    """The node's status; conditions that have not changed keep their time."""
+    """Returns the node's status; conditions that have not changed keep their time."""
     kubelet = f"{KUBERNETES_VERSION}+fairlead-{settings.version}"
     return NodeStatus(
         addresses=[

@@ -58,7 +58,7 @@ def kernel_hostname(pod: Pod, settings: NodeSettings) -> str:
 
 
 def etc_files(pod: Pod, ips: Sequence[str], settings: NodeSettings, *, node_hosts: str) -> dict[str, str]:
-    """The pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf. `node_hosts` is the node's hosts file."""
+    """Returns the pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf. `node_hosts` is the node's hosts file."""
     if pod.spec.hostNetwork:
         hosts = _HEADER_HOST_NETWORK + node_hosts
     else:

@@ -65,7 +65,8 @@ class HostPorts:
 
 
 def mappings_of(pod: Pod, ips: Sequence[str]) -> Iterator[PortMapping]:
-    """One for each host port and family. Without a hostIP a port is one of every family; `0.0.0.0` means IPv4."""
+    """Yields a mapping for each host port and family. Without a hostIP a port is one of every family; `0.0.0.0` means
+    IPv4."""
     if pod.spec.hostNetwork:
         return
     for port in long_running_ports(pod):

@@ -92,7 +92,7 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 
 
 def ignored_fields(pod: Pod) -> list[str]:
-    """Their paths, as in the manifest."""
+    """Returns the paths of the pod's unimplemented fields, as in the manifest."""
     return sorted(set(_walk(pod.spec, "spec")))
 
 

@@ -46,12 +46,12 @@ class LocalPod:
         self.nursery = Nursery()
 
     def changed(self) -> None:
-        """Called after a change of the state: decides anew, and reports to the API."""
+        """Decides anew after a change of the state, and reports to the API."""
         self.decide.set()
         self.show.set()
 
     def changed_for_now(self) -> None:
-        """Likewise, if more will change in a moment."""
+        """Does the same as `changed`, but reports later, since more changes follow in a moment."""
         self.decide.set()
         asyncio.get_running_loop().call_later(SHOW_SOON_S, self.show.set)
 

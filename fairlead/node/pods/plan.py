@@ -97,7 +97,7 @@ def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
 
 
 def _wanted(pod: Pod, pod_state: PodState) -> Iterator[Container]:
-    """The containers that should be running now, as far as the init containers have come."""
+    """Yields the containers that should run now, depending on the progress of the init containers."""
     yield from (c for c in pod.spec.ephemeralContainers if pod_state.of(c.name).phase != "exited")
     for container in pod.spec.initContainers:
         state = pod_state.of(container.name)
@@ -186,7 +186,7 @@ def longer(backoff_s: float) -> float:
 
 
 def _wind_down(pod: Pod, pod_state: PodState) -> Iterator[Action]:
-    """The pod is over: what still runs is ended, then the sandbox goes; the API object stays."""
+    """Stops what still runs of a pod that has ended, then removes the sandbox; the API object stays."""
     yield from _stop_all(pod, pod_state)
     if pod_state.sandbox == "up" and _nothing_runs(pod_state):
         yield TearDown()
@@ -200,7 +200,7 @@ def _end(pod: Pod, pod_state: PodState) -> Iterator[Action]:
 
 
 def _stop_all(pod: Pod, pod_state: PodState) -> Iterator[Action]:
-    """The containers first, then their sidecars, the last one first."""
+    """Stops the containers first, then their sidecars in reverse order."""
     mains = [c for c in (*pod.spec.containers, *pod.spec.ephemeralContainers) if _alive(pod_state.of(c.name))]
     helpers = [c for c in reversed(pod.spec.initContainers) if _alive(pod_state.of(c.name))]
     for container in mains or helpers[:1]:

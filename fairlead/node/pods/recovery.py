@@ -16,7 +16,7 @@ _LOST = 137
 
 
 def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Instant) -> PodState:
-    """`sandbox` and `runs` are the zygote's, if it has any of this pod."""
+    """Returns the pod's state. `sandbox` and `runs` are the zygote's, if it has any of this pod."""
     pod_state = PodState(started_at=parse_time(pod.status.startTime) if pod.status.startTime else now)
     known = pod.status
     listed = (*known.initContainerStatuses, *known.containerStatuses, *known.ephemeralContainerStatuses)

@@ -234,7 +234,7 @@ class ContainerRunner:
             self._local.changed()
 
     def _never_ran(self, message: StartContainer, why: str) -> None:
-        """The program could not be started: for the pod that is a run that failed at once."""
+        """Records a program that could not be started: for the pod this is a run that failed at once."""
         now = self._local.deps.clock.now()
         text = f'failed to start container "{self._container.name}": {why}'
         self._local.event("Warning", "Failed", f"Error: {text}", self._container)
@@ -242,7 +242,7 @@ class ContainerRunner:
         self._over(Exit(message.id, 128, 0, now, now, reason="StartError", message=text))
 
     def exited(self, exited: Exited) -> None:
-        """A run has ended. The zygote may say so before the start's answer has been dealt with."""
+        """Records the end of a run. The zygote may report it before the answer to the start has been handled."""
         if self.state.id != exited.id:
             self._early = exited
             return

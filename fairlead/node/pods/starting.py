@@ -98,7 +98,7 @@ def _image_files(image: Image, pod: Pod, container: Container, settings: NodeSet
 
 
 def _node_hosts(pod: Pod) -> str:
-    """The machine's hosts file, which pods on their node's network share."""
+    """Returns the machine's hosts file, which pods on their node's network share."""
     if not pod.spec.hostNetwork:
         return ""
     try:
@@ -119,7 +119,8 @@ def with_domain(settings: NodeSettings) -> NodeSettings:
 
 
 def _own_variables(deps: Dependencies, pod: Pod, image: Image) -> dict[str, str]:
-    """The API's address, and for `fairlead/web` who it is."""
+    """Returns the variables with the API's address, and for `fairlead/web` those with the pod's name, node and
+    address."""
     settings = deps.settings
     host, port = settings.kubernetes_host, str(settings.kubernetes_port)
     found = {

@@ -28,7 +28,7 @@ _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
 
 
 def render_status(pod: Pod, pod_state: PodState, *, host_ips: Sequence[str], now: Instant) -> PodStatus:
-    """The whole status; of the present one it keeps others' conditions and the times of what has not changed."""
+    """Returns the whole status. It keeps foreign conditions of the present status, and the times of unchanged ones."""
     phase = _phase(pod, pod_state)
     had = [known.ip for known in pod.status.podIPs] if phase in ("Succeeded", "Failed") else []
     ips = pod_state.ips or had
@@ -63,7 +63,8 @@ def _phase(pod: Pod, pod_state: PodState) -> str:
 
 
 def pod_phase_before(pod: Pod, pod_state: PodState) -> str:
-    """`Pending`, unless it has been running already (a sidecar that restarts does not take it back)."""
+    """Returns `Pending` unless the pod has been running already (a restarting sidecar does not make it pending
+    again)."""
     return "Running" if pod.status.phase == "Running" and pod_state.sandbox == "up" else "Pending"
 
 

@@ -72,7 +72,7 @@ def _present_status(local: LocalPod, status: PodStatus) -> PodStatus:
 
 
 def status_patch(local: LocalPod, status: PodStatus) -> dict[str, Any]:
-    """A merge patch: lists are replaced whole, and what the present status has too much is taken away."""
+    """Returns a merge patch: lists are replaced whole, and surplus fields of the present status are removed."""
     meta = local.pod.metadata
     new = msgspec.to_builtins(status)
     old = msgspec.to_builtins(local.pod.status)

@@ -57,7 +57,7 @@ class PodWorker:
 
     @property
     def pod(self) -> Pod:
-        """The API's latest."""
+        """Returns the API's latest version of the pod."""
         return self._local.pod
 
     @property
@@ -65,7 +65,7 @@ class PodWorker:
         return self._local.pod.metadata.uid
 
     def update(self, pod: Pod | None) -> None:
-        """The API's latest; None: it has the pod no more."""
+        """Receives the API's latest version of the pod; None if the API has deleted it."""
         local = self._local
         if pod is None:
             local.in_api = False
@@ -176,7 +176,7 @@ class PodWorker:
             local.changed_for_now()
 
     def _record_ignored_fields(self) -> None:
-        """Once for each field; an ephemeral container may come later than the rest."""
+        """Records an event once for each field; an ephemeral container may be added later than the rest."""
         news = [path for path in ignored_fields(self._local.pod) if path not in self._reported]
         self._reported.update(news)
         if news:

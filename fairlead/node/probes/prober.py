@@ -73,7 +73,8 @@ async def _http(action: HTTPGetAction, container: Container, ip: str, timeout_s:
 
 
 async def _http_hook(action: HTTPGetAction, container: Container, ip: str, timeout_s: float | None) -> ProbeResult:
-    """Any response is a success; a server that does not speak TLS is asked without it."""
+    """Sends the request of a hook. Any response is a success; if the server does not speak TLS, the request is repeated
+    without it."""
     try:
         request = httpget.request_of(action, container, ip, "kube-lifecycle")
         async with asyncio.timeout(timeout_s):

@@ -80,7 +80,7 @@ class ProbeContext:
 
 
 async def watch_container(state: ProbedRun, context: ProbeContext) -> None:
-    """Until cancelled: keeps `started`, `ready` and `unhealthy` of this run true."""
+    """Keeps `started`, `ready` and `unhealthy` of this run up to date until cancelled."""
     container = context.container
     startup = container.startupProbe
     if startup and not state.started and not await _startup(state, startup, context):

@@ -28,7 +28,7 @@ class Exits:
         self._listeners[id_] = listener
 
     def wait(self, id_: str) -> asyncio.Future[Exited]:
-        """The exit as a future; ask before the start, so that it cannot be missed."""
+        """Returns the exit as a future; ask before the start, so that the exit cannot be missed."""
         future: asyncio.Future[Exited] = asyncio.get_running_loop().create_future()
         self.expect(id_, lambda exited: None if future.done() else future.set_result(exited))
         return future

@@ -152,7 +152,7 @@ def kernel_mounts() -> list[str]:
 
 
 def _mounts() -> Iterator[tuple[str, str]]:
-    """The mount points of the present mount namespace, with the type of the file system (proc(5), mountinfo)."""
+    """Yields the mount points of the present mount namespace, with the type of the file system (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", "rb") as file:
         for line in file:
             fields = line.split(b" ")

@@ -57,7 +57,7 @@ def _explain(error: BaseException) -> str:
 
 
 def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
-    """Pid 1 of a new pid namespace becomes the container's program."""
+    """Turns pid 1 of a new pid namespace into the container's program."""
     os.setsid()
     for fd in namespaces:
         linux.setns(fd)

@@ -29,7 +29,7 @@ class LogQuery:
 
 
 def last_lines(path: str, lines: int, size: int) -> str:
-    """The end of a log: so many lines, and not more than so many bytes."""
+    """Returns the end of a log: at most so many lines, and at most so many bytes."""
     render = _Renderer(timestamps=False)
     found = b"".join(map(render, deque(_entries(path), lines)))
     return found[-size:].decode(errors="replace")
@@ -83,7 +83,7 @@ class _Follower:
         self._rest = b""
 
     def read(self) -> list[bytes]:
-        """Whole lines that have come since."""
+        """Returns the whole lines written since the last call."""
         found: list[bytes] = []
         try:
             with open(self._path, "rb") as file:
@@ -115,7 +115,7 @@ class _Follower:
 
 
 def _entries(path: str, follower: _Follower | None = None) -> Iterator[bytes]:
-    """All lines on disk, the oldest file first."""
+    """Yields all lines on disk, the oldest file first."""
     for number in range(KEEP, 0, -1):
         try:
             with open(f"{path}.{number}", "rb") as file:

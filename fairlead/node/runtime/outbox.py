@@ -23,7 +23,7 @@ class Outbox:
         self._queue: deque[tuple[bytes, list[int]]] = deque()
 
     def begin(self, epoch: int) -> None:
-        """A new agent is there: drops the messages for the one before it."""
+        """Starts with a new agent: drops the messages for the one before it."""
         self._epoch = epoch
         self._clear()
 

@@ -16,7 +16,7 @@ class Poller:
         self._writers: dict[int, React] = {}
 
     def watch(self, fd: int, reader: React, writer: React | None = None) -> None:
-        """`writer` is called only while `want_write` says so."""
+        """Watches a descriptor. `writer` is called only while `want_write` asks for it."""
         self._readers[fd] = reader
         if writer is not None:
             self._writers[fd] = writer

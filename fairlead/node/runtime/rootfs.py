@@ -50,7 +50,7 @@ class RootFilesystem:
         self._root = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def show_host(self, *, single_id: bool) -> None:
-        """The host's top-level directories, read-only."""
+        """Shows the host's top-level directories, read-only."""
         private = HostView(self._bundle, single_id=single_id).build()
         for name, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("home", 0o755)):
             self._fresh(name, mode)
@@ -135,7 +135,7 @@ class RootFilesystem:
                     fsfd.set_attributes(at, ATTR_READ_ONLY)
 
     def _restore_devices(self, tree: int, real: str) -> None:
-        """The harmless devices below a host path work as they do in /dev."""
+        """Makes the harmless devices below a host path work as they do in /dev."""
         if self._privileged:
             return
         for name in _DEVICES:
@@ -242,7 +242,7 @@ def build(spec: ContainerSpec) -> None:
 
 
 def _below(folder: str, path: str) -> str:
-    """The rest of `path` below `folder`; empty if it lies elsewhere."""
+    """Returns the rest of `path` below `folder`; empty if it lies elsewhere."""
     start = folder.rstrip("/") + "/"
     return path[len(start) :] if path.startswith(start) else ""
 

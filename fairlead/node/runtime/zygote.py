@@ -273,7 +273,8 @@ class Zygote:
         self._poller.watch(child.error_fd, lambda: self._launched(child))
 
     def _launched(self, child: Child) -> None:
-        """The error pipe has a text or ends: the program could not be started, or runs."""
+        """Handles the error pipe of a start: a text means that the program could not be started, its end that it
+        runs."""
         try:
             text = os.read(child.error_fd, 4096)
         except BlockingIOError:

@@ -48,7 +48,7 @@ async def serve_command(
 
 
 def extend(limit: asyncio.Timeout, idle_s: float) -> None:
-    """Something has moved: begins the idle time anew."""
+    """Restarts the idle time after traffic."""
     if not limit.expired():
         limit.reschedule(asyncio.get_running_loop().time() + idle_s)
 

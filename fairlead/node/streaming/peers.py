@@ -50,7 +50,7 @@ class Peer(Protocol):
         ...
 
     async def end(self, channel: int) -> None:
-        """Nothing more comes on this channel."""
+        """Ends this side of a channel."""
         ...
 
     async def finish(self, status: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ class Inbox:
         self._wake = asyncio.Event()
 
     def put(self, data: bytes) -> None:
-        """An empty piece is the end."""
+        """Appends data; an empty piece marks the end."""
         self._ended = self._ended or not data
         if data:
             self._parts.append(data)

@@ -139,7 +139,7 @@ class SpdyCommand:
 
     @property
     def open(self) -> bool:
-        """The client has opened every stream that the request asks for."""
+        """Returns True if the client has opened every stream that the request asks for."""
         return not self._missing
 
     def receive(self, data: bytes) -> Iterator[Event]:

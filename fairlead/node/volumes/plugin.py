@@ -27,7 +27,7 @@ class VolumeSite:
 
     @property
     def group(self) -> int | None:
-        """The pod's fsGroup."""
+        """Returns the pod's fsGroup."""
         return self.pod.spec.securityContext.fsGroup if self.pod.spec.securityContext else None
 
 
