@@ -1,6 +1,5 @@
-"""The node's part of a Service: kernel rules that send a connection for it to one of its endpoints.
+"""The node's part of a Service: kernel rules that send each connection for the Service to one of its endpoints.
 
-`sync` follows the API and has a backend, `nftables` or `iptables`, make the kernel follow; the two meet it at
-`planning/backend.py`. `settings` says which backend, and `server` answers probes, load balancers and Prometheus.
-No packet passes through this process.
-"""
+`sync` watches the API and passes changes to a backend, `nftables` or `iptables`; `planning/backend.py` is the
+interface between them. `settings` chooses the backend. `server` answers probes, load balancers and Prometheus. No
+packet passes through this process."""

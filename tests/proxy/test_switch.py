@@ -165,7 +165,7 @@ def test_a_mode_that_cannot_be_had_leaves_the_old_one_in_force_is_told_once_and_
         assert (at.served()["nftables"], at.proxy.mode) == (True, "nftables")
         told = [message for reason, message in await at.events() if reason == "ProxyModeUnavailable"]
         assert told == [
-            "mode iptables cannot be put into force on this node, mode nftables stays: iptables-restore is missing"
+            "mode iptables is not available on this node, mode nftables stays active: iptables-restore is missing"
         ]
         at.rules.absent = ""
         await at.one_period()

@@ -1,5 +1,4 @@
-"""The proxy's backend for iptables: the chains that upstream's kube-proxy is known by, changed line by line.
+"""The proxy's backend for iptables: the chains of upstream's kube-proxy, changed line by line.
 
-`rules.py` holds the chains that there always are, `plan.py` says which chains and lines a Service is, `rulesync.py`
-finds the edits that turn what the kernel holds into what it should, `backend.py` has them carried out.
-"""
+`rules.py` holds the chains that always exist, `plan.py` computes the chains and lines of a Service, `rulesync.py`
+computes the edits from the kernel's present rules to the desired ones, and `backend.py` carries the edits out."""

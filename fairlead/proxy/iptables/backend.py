@@ -1,12 +1,11 @@
-"""The iptables backend: plans to chains and lines, their differences to restores, and what others did put right.
+"""The iptables backend: turns plans into chains and lines, applies the differences, and repairs foreign changes.
 
-What must stay true besides what every backend keeps (`proxy/planning/backend.py`): a change is one run of `iptables-
-restore` with the chains and lines that it changes and no others. A chain that a rule of somebody else leads to cannot
-be deleted: `resync` deletes what is unused after all else, and leaves what is refused for the next one. The tables are
-read only at the start, after a refusal, and when somebody else may have changed them: rules of nf_tables are counted by
-the kernel with everybody's; of legacy's rules nobody knows, so there they are read at every look (0.4 s of another
-process's time for 10,000 Services).
-"""
+What must stay true, beside the contract of every backend (`proxy/planning/backend.py`): a change is one run of
+`iptables-restore` with only the chains and lines that change. A chain cannot be deleted if a foreign rule leads to
+it: `resync` deletes unused chains last, and leaves refused ones for the next `resync`. The tables are read only at
+the start, after a refusal, and if another program may have changed them. For nf_tables the kernel's count of
+transactions shows foreign changes. Legacy has no such count, so its tables are read at every periodic check (0.4 s of
+another process's time for 10,000 Services)."""
 
 from __future__ import annotations
 
@@ -27,10 +26,11 @@ from fairlead.service.node import NodeView
 
 
 class IptablesBackend:
-    """`pods`: the ranges of all Pods, if these keep their addresses from node to node; else `proxier.detector` counts.
+    """The iptables rules of one family.
 
-    By them clients of cluster IPs are told, as upstream does and shows it. Where a Service keeps traffic on its node,
-    the node's own Pods are those of its own range: an answer to another node's Pod would not pass here."""
+    `pods`: the ranges of all Pods, if Pod addresses stay unchanged between nodes; if empty, `proxier.detector`
+    decides. They tell clients of cluster IPs apart, as upstream does and displays it. If a Service keeps traffic on
+    its node, only the node's own Pod range counts: an answer to another node's Pod would not pass this node."""
 
     def __init__(self, tables: Iptables, proxier: ProxierConfig, *, pods: tuple[str, ...] = ()) -> None:
         self._tables = tables
@@ -40,7 +40,7 @@ class IptablesBackend:
         self._rules = RuleSync(self._proxier)
         self._in_line = False
         self._foreign: int | None = None
-        """How many transactions others had made when the tables were read."""
+        """Foreign transactions counted when the tables were read."""
         self._partial_failures = 0
         self._last = dict.fromkeys(("filter", "nat"), 0)
         """Rules written by the last sync, by table."""
@@ -84,7 +84,7 @@ class IptablesBackend:
         except Unavailable:
             raise
         except IptablesError:
-            # How far the programs came is not known.
+            # It is unknown how far the programs came.
             proposal = self._rules.resync(await self._tables.save())
             outcome = await self._salvage(proposal)
         deleted, _ = await self._delete(proposal)
@@ -93,13 +93,13 @@ class IptablesBackend:
         return outcome._replace(structure=outcome.structure + deleted)
 
     async def tidy(self) -> None:
-        """What a change leaves behind goes with the change."""
+        """Does nothing: each change deletes its own leftovers."""
 
     def touched(self) -> bool:
         return not self._in_line or self._foreign is None or self._tables.foreign() != self._foreign
 
     def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterator[Family]:
-        """Upstream has no name for failed cleanups of this mode."""
+        """Returns this mode's metrics. Upstream has no name for failed cleanups of this mode."""
         name = "kubeproxy_sync_proxy_rules_iptables"
         for kind, text, counts in (
             ("total", "Rules of the proxy.", self._rules.rules),
@@ -135,14 +135,14 @@ class IptablesBackend:
         return outcome.anything or deleted > 0
 
     async def _delete(self, proposal: Proposal) -> tuple[int, KernelError | None]:
-        """Deletes the chains that nothing of ours leads to. Returns how many, and why one was refused."""
+        """Deletes the chains that none of our rules leads to. Returns how many, and why one was refused."""
         deleted = 0
         last: KernelError | None = None
         for table, names in proposal.unused:
 
             async def attempt(some: Sequence[str], table: str = table) -> None:
                 nonlocal deleted
-                # All are emptied first, since they may lead to one another.
+                # All are emptied first, because they may lead to one another.
                 edits = tuple(Edit(verb, name) for verb in ("make", "remove") for name in some)
                 await self._tables.restore([Restore(table, edits)])
                 deleted += len(some)
@@ -151,7 +151,7 @@ class IptablesBackend:
         return deleted, last
 
     async def _salvage(self, proposal: Proposal) -> Outcome:
-        """Carries out all blocks but those that the kernel refuses alone."""
+        """Carries out all blocks except those that the kernel refuses even alone."""
         made: list[Restore] = []
         last: KernelError | None = None
         given_up = False

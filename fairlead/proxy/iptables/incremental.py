@@ -1,4 +1,4 @@
-"""Plans Services one after another, so that endpoints keep their places in the chains of Services with many."""
+"""Plans Services incrementally, so that endpoints keep their places in the chains of Services with many endpoints."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from fairlead.proxy.planning.incremental import Chooser
 from fairlead.service.frontends import has_frontends
 
 MANY = 60
-"""From so many on, targets keep their places; chains with fewer are written anew whenever they change."""
+"""From this number on, targets keep their places; chains with fewer targets are rewritten at each change."""
 
 
 class Planner:
-    """Remembers of Services with many endpoints which of them has which place: the first one comes and goes."""
+    """Remembers the places of the endpoints of large Services. The first place is the one that comes and goes."""
 
     def __init__(self) -> None:
         self._chooser = Chooser(many=MANY, last_first=True)
 
     def plan(self, key: str, source: Source, *, view: View) -> ServicePlan:
-        """Returns the plan of the Service that goes by this key."""
+        """Returns the plan of the Service with this key."""
         service = source.service
         if service is None or not has_frontends(service):
             self._chooser.forget(key)

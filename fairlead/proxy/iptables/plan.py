@@ -1,13 +1,12 @@
-"""Which chains and lines a Service is, on one node, in upstream's words. Pure.
+"""Computes the chains and lines of a Service on one node, under upstream's names. Pure.
 
-A Service is planned alone. Its own chains are all in the nat table, one for each endpoint and up to four for each of
-its ports; beside them it has lines in chains that all Services share. Rules are in the form in which `iptables-save`
+Each Service is planned alone. Its own chains are all in the nat table: one for each endpoint and up to four for each
+port. The Service also has lines in chains that all Services share. Rules have the form in which `iptables-save`
 prints them.
 
-An endpoint is drawn by lines of which the last one takes all that is left, the one before it half, the one before that
-a third: counted from the end they do not depend on how many there are. So where targets are many and keep their places
-(`endpoints.arranged`), one that comes or goes is two lines, whatever their number.
-"""
+An endpoint is drawn by a list of lines: the last line takes all that is left, the line before it half, the one before
+that a third. Counted from the end, the lines do not depend on the number of endpoints. If there are many targets and
+they keep their places (`endpoints.arranged`), a target that comes or goes changes two lines, whatever the number."""
 
 from __future__ import annotations
 
@@ -40,15 +39,15 @@ from fairlead.service.node import NodeView
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """What one Service needs."""
+    """The chains and lines that one Service needs."""
 
     chains: Mapping[str, Chain] = field(default_factory=dict)
-    """Its own, in the nat table. What leads to others stands after them."""
+    """The Service's own chains, in the nat table. A chain stands after the chains that it leads to."""
     lines: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
-    """Its lines in chains of all."""
+    """The Service's lines in shared chains."""
     no_local: frozenset[str] = frozenset()
     udp: Mapping[UdpFrontend, frozenset[Address]] = field(default_factory=dict)
-    """Who may answer where."""
+    """The endpoints that may answer at each UDP frontend."""
 
 
 NOTHING = ServicePlan()
@@ -56,12 +55,12 @@ NOTHING = ServicePlan()
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where is planned for."""
+    """The node and configuration that a plan is made for."""
 
     node: NodeView
     proxier: ProxierConfig
     near: tuple[str, ...] = ()
-    """The ranges of Pods whose answers pass this node. Empty: as `proxier.detector` says it."""
+    """Ranges of Pods whose answers pass this node. Empty: `proxier.detector` decides."""
     marking: rules.Marking | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +86,7 @@ def plan_chosen(service: Service, chosen: Sequence[Chosen], *, view: View) -> Se
 
 
 class _Draft:
-    """A plan in the making."""
+    """A plan under construction."""
 
     def __init__(self, service: Service, view: View) -> None:
         self.service = service
@@ -109,7 +108,7 @@ class _Draft:
 
 
 class _Port:
-    """One of a Service's ports."""
+    """One port of a Service."""
 
     def __init__(
         self,
@@ -151,13 +150,13 @@ class _Port:
         self._add_health_check()
 
     def _answering(self, frontend: Frontend) -> Sequence[Target]:
-        """Returns the targets to which some client's connections to the frontend go."""
+        """Returns the targets that connections to the frontend may go to."""
         if not frontend.external:
             return self._local if self._internal_local else self._cluster
         return (*self._cluster, *self._local) if self._external_local else self._cluster
 
     def _add_chains(self) -> None:
-        """Those that others lead to come first."""
+        """Adds the port's chains; a chain comes after the chains that it leads to."""
         wanted = [*self._cluster] if self._open or not self._internal_local else []
         local = self._internal_local or (self._external_local and self._open)
         if local:
@@ -186,7 +185,8 @@ class _Port:
         )
 
     def _spread(self, name: str, targets: Sequence[Target], *, internal: bool) -> None:
-        """The chain that leads to one of the targets; first to the one that the client had, where clients stick."""
+        """Adds the chain that leads to one of the targets. With session affinity it first tries the client's last
+        target."""
         marking = self._draft.view.marking
         head: list[str] = []
         if internal and marking is not None:
@@ -206,7 +206,7 @@ class _Port:
         self._draft.chain(name, head, stuck, drawn)
 
     def _from_elsewhere(self) -> Iterator[str]:
-        """What came to an address that is not the cluster IP."""
+        """Yields the lines for packets that came to another address than the cluster IP."""
         about = f"{self._name} external destinations"
         if not self._external_local:
             yield f"{comment(f'masquerade traffic for {about}')} -j {rules.MARK_MASQ}"
@@ -220,17 +220,17 @@ class _Port:
         detector = self._proxier.detector
         near = tuple(f"-s {block}" for block in self._draft.view.near) or rules.near(detector)
         pods = [f"{source} {comment(f'pod traffic for {about}')} -j {self._chain('SVC')}" for source in near]
-        # Where Pods are told by a link that their packets do not come in by, the node's own look the same.
+        # If Pods are detected by a link that their packets do not come in by, the node's own packets match too.
         yield from (node + pods if detector.link and not self._draft.view.near else pods + node)
         if self._local:
             yield f"-j {self._chain('SVL')}"
 
     def _guard(self, ranges: Sequence[str]) -> Iterator[str]:
-        """Who may come to the load balancer's addresses."""
+        """Yields the lines that restrict the clients of the load balancer's addresses."""
         about = comment(f"{self._name} loadbalancer IP")
         sources = [block if "/" in block else host(block) for block in ranges]
         if rules.any_holds(sources, self._draft.view.node.ip):
-            # A node that has the balancer's address as its own sends from it.
+            # A node that has the balancer's address itself sends from that address.
             sources += [host(ip) for ip in load_balancer_vips(self._draft.service, self._proxier.family)]
         for source in sources:
             yield f"-s {source} {about} -j {self._chain('EXT')}"
@@ -266,13 +266,13 @@ class _Port:
         if self._cluster:
             line = self._to(frontend, self._name, self._chain("EXT"))
             if self._proxier.localhost:
-                # Only to be counted.
+                # This line only counts packets.
                 self._draft.line("nat", rules.NODE_PORTS, f"-d 127.0.0.0/8 {line}")
             self._draft.line("nat", rules.NODE_PORTS, line)
         self._add_refusal(frontend)
 
     def _add_refusal(self, frontend: Frontend) -> None:
-        """Of what comes to another address than the cluster IP and finds nobody."""
+        """Refuses packets to the frontend, an address other than the cluster IP, if no endpoint may take them."""
         kind = "" if frontend.ip else "-m addrtype --dst-type LOCAL "
         if not self._cluster:
             text, verdict = f"{self._name} has no endpoints", "REJECT"
@@ -293,7 +293,7 @@ class _Port:
     def _to(
         self, frontend: Frontend, text: str, target: str, *, source: str = "", link: str = "", kind: str = ""
     ) -> str:
-        """The line for what is sent to the frontend."""
+        """Returns the line for packets that are sent to the frontend."""
         end = rules.reject(self._proxier.family, self._protocol) if target == "REJECT" else f"-j {target}"
         there = f"-d {host(frontend.ip)} " if frontend.ip else ""
         protocol = self._protocol
@@ -304,7 +304,7 @@ class _Port:
         return chain_name(kind, self._name, self._protocol)
 
     def _endpoint(self, target: Target) -> tuple[str, str]:
-        """Its chain's name, and how it is written."""
+        """Returns the name of the target's chain, and the target's address as text."""
         text = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
         return chain_name("SEP", self._name, self._protocol, text), text
 
@@ -315,7 +315,7 @@ class _Port:
 
 @lru_cache(maxsize=8192)
 def _share(left: int) -> str:
-    """The condition that one of `left` targets is drawn, as the kernel rounds it: to 31 bits."""
+    """Returns the condition that draws one of `left` targets, rounded to 31 bits as the kernel does it."""
     if left == 1:
         return ""
     return f" -m statistic --mode random --probability {round(0x80000000 / left) / 0x80000000:.11f}"

@@ -1,20 +1,20 @@
-"""The chains that there always are, under upstream's names, and the lines by which packets come to them. Pure.
+"""The chains that always exist, under upstream's names, and the lines that send packets to them. Pure.
 
     PREROUTING, OUTPUT (nat)  -> KUBE-SERVICES -> KUBE-SVC-*             a cluster IP
                                                -> KUBE-EXT-*, KUBE-FW-*  other addresses
-                                               -> KUBE-NODEPORTS         the last line: what is for the node itself
+                                               -> KUBE-NODEPORTS         the last line: packets to the node itself
     KUBE-EXT-*                -> KUBE-SVC-* or KUBE-SVL-*                endpoints everywhere, or on this node
-    KUBE-SVC-*, KUBE-SVL-*    -> KUBE-SEP-*                              one endpoint, where the address is translated
-    POSTROUTING (nat)         -> KUBE-POSTROUTING                        masquerades what KUBE-MARK-MASQ has marked
-    filter                       KUBE-SERVICES, KUBE-EXTERNAL-SERVICES   refuse what has no endpoints
-                                 KUBE-PROXY-FIREWALL                     drops what KUBE-FW-* let pass by
+    KUBE-SVC-*, KUBE-SVL-*    -> KUBE-SEP-*                              translates the address to one endpoint
+    POSTROUTING (nat)         -> KUBE-POSTROUTING                        masquerades packets marked by KUBE-MARK-MASQ
+    filter                       KUBE-SERVICES, KUBE-EXTERNAL-SERVICES   refuse frontends without endpoints
+                                 KUBE-PROXY-FIREWALL                     drops what KUBE-FW-* did not accept
                                  KUBE-NODEPORTS                          accepts health checks of load balancers
                                  KUBE-FORWARD                            drops invalid packets, accepts ours
-                                 KUBE-FIREWALL                           keeps others away from 127.0.0.1
+                                 KUBE-FIREWALL                           protects 127.0.0.1 from other hosts
 
-Two things are added, told by names that are not upstream's: `FAIRLEAD-UNCLAIMED` refuses ports and addresses that no
-Service has (upstream lets the packet leave by the node's default route, and the client waits), and OUTPUT of the
-filter table leads to KUBE-EXTERNAL-SERVICES too, so that a node's own programs are refused as others are.
+Two additions are not upstream's, and our chains have names of their own. `FAIRLEAD-UNCLAIMED` refuses ports and
+addresses that no Service has (upstream lets the packet leave by the node's default route, and the client waits). OUTPUT
+of the filter table leads to KUBE-EXTERNAL-SERVICES too, so that the node's own programs are refused like others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FIXED = frozenset(
 )
 
 Place = tuple[str, str]
-"""A table and a chain of it."""
+"""A table and the name of a chain in it."""
 
 SHARED: tuple[Place, ...] = (
     ("filter", SERVICES),
@@ -58,7 +58,7 @@ SHARED: tuple[Place, ...] = (
     ("nat", NODE_PORTS),
     ("nat", SERVICES),
 )
-"""Chains that have lines of many Services. What leads to others stands after them."""
+"""Chains with lines of many Services. A chain stands after the chains that it leads to."""
 
 
 def is_ours(chain: str) -> bool:
@@ -70,9 +70,10 @@ _PAIRS = tuple(first + second for first in _DIGITS for second in _DIGITS)
 
 
 def chain_name(kind: str, port_name: str, protocol: str, endpoint: str = "") -> str:
-    """`KUBE-SVC-NPX46M4PTMTKRN6Y` for SVC, `default/kubernetes:https` and `tcp`: the same on every machine.
+    """Returns, for SVC, `default/kubernetes:https` and `tcp`: `KUBE-SVC-NPX46M4PTMTKRN6Y`, the same on every machine.
 
-    The first 80 bits of a SHA-256 in base 32, by pairs of digits: the library's function takes five times as long."""
+    The name is the first 80 bits of a SHA-256 in base 32. Digits are looked up in pairs: the library's function takes
+    five times as long."""
     number = int.from_bytes(hashlib.sha256(f"{port_name}{protocol}{endpoint}".encode()).digest()[:10])
     return f"KUBE-{kind}-{''.join([_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10)])}"
 
@@ -82,13 +83,15 @@ def comment(text: str) -> str:
 
 
 def host(ip: str) -> str:
-    """As `iptables-save` prints an address."""
+    """Returns an address as `iptables-save` prints it."""
     return f"{ip}/128" if ":" in ip else f"{ip}/32"
 
 
 @cache
 def reject(family: Family, protocol: str = "") -> str:
-    """As upstream does it, but for TCP over IPv6: Linux heeds an ICMPv6 error there a second later, a reset at once."""
+    """Returns upstream's REJECT rule, except for TCP over IPv6, which gets a reset.
+
+    Linux heeds an ICMPv6 error there a second later, and a reset at once."""
     if family is IPV4:
         return "-j REJECT --reject-with icmp-port-unreachable"
     return f"-j REJECT --reject-with {'tcp-reset' if protocol == 'tcp' else 'icmp6-port-unreachable'}"
@@ -98,7 +101,7 @@ _NEW = "-m conntrack --ctstate NEW"
 
 
 def jumps() -> Mapping[Place, tuple[str, ...]]:
-    """What the built-in chains begin with, in upstream's order."""
+    """Returns the first lines of the built-in chains, in upstream's order."""
     firewall = f"{_NEW} {comment('kubernetes load balancer firewall')} -j {PROXY_FIREWALL}"
     portals = comment("kubernetes service portals")
     external = f"{_NEW} {comment('kubernetes externally-visible service portals')} -j {EXTERNAL}"
@@ -125,13 +128,13 @@ def jumps() -> Mapping[Place, tuple[str, ...]]:
 
 
 def fixed_chains(proxier: ProxierConfig) -> Mapping[Place, Chain]:
-    """Chains in which no Service has a line."""
+    """Returns the chains without lines of Services."""
     family = proxier.family
     found = {
         ("nat", MARK_MASQ): (f"-j MARK --set-xmark {MARK}",),
         ("nat", POSTROUTING): (
             f"-m mark ! --mark {MARK} -j RETURN",
-            # The mark goes, lest a packet that comes by once more be masqueraded again.
+            # The mark is removed, so that a packet that passes a second time is not masqueraded again.
             "-j MARK --set-xmark 0x4000/0x0",
             f"{comment('kubernetes service traffic requiring SNAT')} -j MASQUERADE --random-fully",
         ),
@@ -145,7 +148,7 @@ def fixed_chains(proxier: ProxierConfig) -> Mapping[Place, Chain]:
         **{(table, CANARY): () for table in ("filter", "nat", "mangle")},
     }
     if len(proxier.detector.pods) > 1:
-        # A rule can say that a source is not in one range, not that it is in none of several.
+        # One rule can say that a source is outside one range, but not that it is outside several.
         inside = (f"-s {block} -j RETURN" for block in proxier.detector.pods)
         found["nat", OUTSIDE] = (*inside, f"-j {MARK_MASQ}")
     return {place: Chain(place[1], (rules,)) for place, rules in found.items()}
@@ -162,8 +165,10 @@ INVALID = "-m conntrack --ctstate INVALID -j DROP"
 
 
 def _firewall(family: Family) -> tuple[str, ...]:
-    """With `route_localnet` neighbours could reach what listens on 127.0.0.1. It is there in any case: kubelet keeps
-    the same rule in the same chain, and would have it back."""
+    """Returns the lines that protect 127.0.0.1.
+
+    With `route_localnet`, neighbours could reach programs that listen on 127.0.0.1. The rule exists in any case,
+    because kubelet keeps the same rule in the same chain and would restore it."""
     if family is not IPV4:
         return ()
     states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
@@ -171,7 +176,7 @@ def _firewall(family: Family) -> tuple[str, ...]:
 
 
 def tails(proxier: ProxierConfig) -> Mapping[Place, tuple[str, ...]]:
-    """The last lines of chains that Services have lines in."""
+    """Returns the last lines of chains that Services have lines in."""
     unclaimed = (
         f"-d {block} {comment('no such service, or no such port of it')} -j {REFUSE}" for block in proxier.services
     )
@@ -184,7 +189,7 @@ def _to_node_ports(proxier: ProxierConfig) -> Iterator[str]:
         loopback = "127.0.0.0/8" if proxier.family is IPV4 else "::1/128"
         yield f"! -d {loopback} {rest}"
     for block in proxier.node_ports:
-        # IPv6 has nothing like `route_localnet`: an answer to ::1 would never find back.
+        # IPv6 has no counterpart of `route_localnet`: an answer to ::1 would not find its way back.
         if block.endswith("/0"):
             yield rest if proxier.family is IPV4 else f"! -d ::1/128 {rest}"
         elif block != "::1/128":
@@ -196,7 +201,7 @@ def any_holds(blocks: Iterable[str], ip: IPv4Address | IPv6Address) -> bool:
 
 
 class Marking(NamedTuple):
-    """Which clients of a cluster IP are to be masqueraded: from where, or by which link; and the chain that does it."""
+    """The clients of a cluster IP to masquerade, by source or by link, and the chain that masquerades them."""
 
     source: str = ""
     link: str = ""
@@ -204,7 +209,7 @@ class Marking(NamedTuple):
 
 
 def marking(proxier: ProxierConfig) -> Marking | None:
-    """None where nobody knows who is from outside."""
+    """Returns how clients of cluster IPs are masqueraded; None if external clients cannot be detected."""
     detector = proxier.detector
     if proxier.masquerade_all:
         return Marking()
@@ -218,7 +223,8 @@ def marking(proxier: ProxierConfig) -> Marking | None:
 
 
 def near(detector: TrafficDetector) -> tuple[str, ...]:
-    """What is true of packets of this node's Pods: one of these. Of the node's own packets `! -i` is true too."""
+    """Returns matches of which each one selects packets of this node's Pods. `! -i` also matches the node's own
+    packets."""
     if detector.link:
         return (f"! -i {detector.link}",)
     if detector.pod_links:

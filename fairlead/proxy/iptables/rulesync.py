@@ -1,14 +1,14 @@
-"""What the kernel holds and what it should hold, and the edits between the two. Pure.
+"""Keeps the kernel's present rules and the desired ones, and computes the edits between the two. Pure.
 
-What must stay true: `proposal` costs what the Services planned since cost, not what all cost; and its edits stand in an
-order in which they may be cut into several transactions anywhere: what a line leads to is there before the line, a new
-line before the one that it replaces goes, and a chain goes when no line leads to it any more. `resync` does the same
-from whatever the kernel was found to hold.
+What must stay true: the cost of `proposal` depends on the Services planned since the last one, not on all Services.
+Its edits may be split into several transactions at any point: a chain exists before a line leads to it, a new line
+comes before the replaced line goes, and a chain is deleted after the last line that leads to it. `resync` gives the
+same guarantees from any state of the kernel.
 
-The long chains that all Services share are never written anew: a Service that comes puts its lines at their beginning,
-one that goes takes out its own (in one of 10,000 lines 46 and 104 ms; the whole chain would be 30 transactions, and
-legacy's kernel takes the whole table in any case). So the last line, which has to be that, stays where it is.
-"""
+The long chains that all Services share are never rewritten. A new Service puts its lines at the beginning, and a
+removed Service takes out its own. In a chain of 10,000 lines that takes 46 and 104 ms. A rewrite of the whole chain
+would be 30 transactions, and legacy's kernel takes the whole table in any case. So the line that must be last stays
+last."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Proposal(NamedTuple):
 
     blocks: tuple[tuple[str, list[Block]], ...]
     frontends: frozenset[UdpFrontend] = frozenset()
-    """Those behind which the endpoints are not what they were."""
+    """Frontends whose endpoints changed."""
     unused: tuple[tuple[str, list[str]], ...] = ()
-    """Chains by table that nothing of ours leads to, to be deleted after all else. Rules of others may lead to them."""
+    """Unused chains by table, to be deleted after all else. Foreign rules may still lead to them."""
 
 
 class RuleSync:
@@ -41,10 +41,10 @@ class RuleSync:
         self._jumps = jumps()
         self._plans: dict[str, ServicePlan] = {}
         self._before: dict[str, ServicePlan] = {}
-        """Of the Services planned since the kernel was last in line: what it has of them."""
+        """The plans in the kernel of the Services that were planned since the last sync."""
         self._udp: dict[UdpFrontend, str] = {}
         self._contended: set[UdpFrontend] = set()
-        """Those that several Services had at once, as when one takes over another's address."""
+        """Frontends that several Services had at once, for example while one takes over another's address."""
         self._rules = {"filter": 0, "nat": 0}
         for (table, _), chain in self._fixed.items():
             self._rules[table] = self._rules.get(table, 0) + len(chain)
@@ -57,7 +57,7 @@ class RuleSync:
 
     @property
     def rules(self) -> Mapping[str, int]:
-        """How many rules there are to be, by table."""
+        """Returns the number of desired rules, by table."""
         return self._rules
 
     def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
@@ -89,7 +89,7 @@ class RuleSync:
             self._rules[table] += sign * len(lines)
 
     def proposal(self) -> Proposal:
-        """What makes the kernel follow what was planned since it was in line."""
+        """Returns the edits for all plans made since the kernel was last in sync."""
         pairs = [(old, self._plans.get(key, NOTHING)) for key, old in sorted(self._before.items())]
         nat = [block for old, new in pairs for block in _chains(old, new)]
         gone = [name for old, new in pairs for name in reversed([*old.chains]) if name not in new.chains]
@@ -107,11 +107,11 @@ class RuleSync:
         return Proposal(tuple(blocks.items()), frozenset(frontends))
 
     def done(self) -> None:
-        """The kernel is in line."""
+        """Records that the kernel is in sync."""
         self._before.clear()
 
     def resync(self, found: Mapping[str, Saved]) -> Proposal:
-        """What makes the kernel follow, whatever it holds."""
+        """Returns the edits from any state of the kernel to the desired rules."""
         wanted: dict[Place, Chain] = dict(self._fixed)
         lines: dict[Place, list[str]] = {place: [] for place in SHARED}
         for key in sorted(self._plans):
@@ -135,7 +135,7 @@ class RuleSync:
 
 
 def removal(found: Mapping[str, Saved]) -> Proposal:
-    """What leaves nothing of this backend."""
+    """Returns the edits that remove all rules of this backend."""
     blocks: dict[str, list[Block]] = {}
     unused: dict[str, list[str]] = {}
     for table, saved in found.items():
@@ -175,7 +175,7 @@ def _exactly(held: Sequence[str] | None, chain: Chain) -> list[Block]:
 
 
 def _at_least(name: str, held: Sequence[str] | None, lines: Sequence[str], tail: Sequence[str]) -> list[Block]:
-    """These lines and no others, in any order, and then the last ones."""
+    """Returns the edits to exactly these lines in any order, followed by `tail`."""
     if not held:
         start: list[Block] = [] if held is not None else [(Edit("make", name),)]
         return start + [(Edit("append", name, line),) for line in (*lines, *tail)]
@@ -200,7 +200,9 @@ def _at_least(name: str, held: Sequence[str] | None, lines: Sequence[str], tail:
 
 
 def _jumps(name: str, held: Sequence[str], own: Sequence[str]) -> list[Block]:
-    """Ours at the beginning of a built-in chain; where they are there in order, wherever they are, they stay."""
+    """Returns the edits that put our lines at the beginning of a built-in chain.
+
+    Our lines stay in place if all are present in order, at whatever position."""
     there = [rule for rule in held if is_ours(target(rule))]
     if there == [*own]:
         return []

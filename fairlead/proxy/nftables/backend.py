@@ -1,9 +1,8 @@
-"""The nftables backend: plans to elements, elements to transactions, and what somebody else did put right.
+"""The nftables backend: turns plans into elements and transactions, and repairs foreign changes.
 
-What must stay true besides what every backend keeps (`proxy/planning/backend.py`): a change is one small transaction,
-and the kernel's table is read only at the start, after a refusal, and when its count of transactions says that another
-one was made, by anyone else than those who share the `Nft`, as the proxies of both families do.
-"""
+What must stay true, beside the contract of every backend (`proxy/planning/backend.py`): a change is one small
+transaction. The kernel's table is read only at the start, after a refusal, and if the kernel's count of transactions
+shows a foreign one. Transactions of the proxies that share the `Nft` (both families do) are not foreign."""
 
 from __future__ import annotations
 
@@ -34,14 +33,14 @@ class NftablesBackend:
         self._planner = Planner()
         self._mirror = TableMirror(self._table)
         self._proposed: list[Transaction] = []
-        """What was taken since the mirror was right. Nothing is kept where it is not: then all is looked at anyway."""
+        """Transactions planned since the mirror was right. Empty if the mirror is wrong: `resync` then compares all."""
         self._in_line = False
         self._stirred = False
-        """Something was taken since the last look for chains that nobody needs."""
+        """Plans were made since the last search for unused chains."""
         self._undeleted = 0
-        """How often the kernel refused to delete a chain that nothing leads to."""
+        """How often the kernel refused to delete an unused chain."""
         self._foreign = 0
-        """How many transactions others had made when the table was read."""
+        """Foreign transactions counted when the table was read."""
 
     @property
     def mode(self) -> str:
@@ -81,7 +80,7 @@ class NftablesBackend:
         outcome = await self._run(self._mirror.resync())
         if outcome.refused is not None:
             if not self._mirror.present:
-                # Nothing was done. Without the table nothing can be.
+                # No transaction was carried out, and without the table none can be.
                 self._carry_out(Transaction(self._table.name, self._table, family=self._table.family))
             outcome = _together([outcome, await self._salvage(self._mirror.resync())])
         self._in_line = True
@@ -138,15 +137,15 @@ class NftablesBackend:
         self._mirror.done(part)
 
     async def _delete(self, part: Transaction) -> list[Transaction]:
-        """Deletes chains that nothing leads to, one by one if the kernel refuses them together. Returns what was done.
+        """Deletes unused chains, one by one if the kernel refuses them together. Returns the parts that were done.
 
-        A refusal costs nothing: the chains stay on record, and the next look tries them again."""
+        A refusal costs nothing: the chains stay on record, and the next `tidy` tries them again."""
         if self._accepts(part):
             return [part]
         made: list[Transaction] = []
         left = [*part.unused]
         while True:
-            # Some may go only after others that lead to them.
+            # A chain may go only after the chains that lead to it.
             before = len(made)
             alone = [replace(part, unused=(name,)) for name in left]
             for piece in alone:
@@ -166,7 +165,7 @@ class NftablesBackend:
         return True
 
     async def _salvage(self, transaction: Transaction) -> Outcome:
-        """Carries out all pieces of a refused transaction but those that are refused alone as well."""
+        """Carries out all pieces of a refused transaction except those that are refused even alone."""
         outcomes = [await self._run(piece) for piece in chain_pieces(transaction)]
         refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
 
@@ -197,7 +196,7 @@ def _outcome(made: Collection[Transaction], refused: KernelError | None) -> Outc
 
 
 def changed_frontends(changes: Iterable[Change]) -> frozenset[UdpFrontend]:
-    """The UDP addresses and node ports of Services whose endpoints are not what they were."""
+    """Returns the UDP addresses and node ports of Services whose endpoints changed."""
     found = set()
     for change in changes:
         if not change.key.startswith("udp . "):

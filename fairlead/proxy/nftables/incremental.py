@@ -1,9 +1,8 @@
-"""Plans Services one after another, each from its plan before. Faster than `plan.plan_service`, and the same elements.
+"""Plans Services incrementally, each from its last plan. Faster than `plan.plan_service`, with the same elements.
 
-What must stay true: a plan has the elements that `plan.written_out` would write for its outline. What is faster: a
-Service with many endpoints of which few changed copies its elements and changes the few (`patched`), and says which,
-so that who compares the two plans need not look at the others.
-"""
+What must stay true: a plan has the elements that `plan.written_out` would write for its outline. If few endpoints of
+a large Service changed, its plan is a copy with a few changed elements (`patched`). The plan lists those, so that a
+comparison of the two plans can skip the others."""
 
 from __future__ import annotations
 
@@ -19,28 +18,28 @@ from fairlead.service.frontends import has_frontends
 from fairlead.service.node import NodeView
 
 MANY = 16
-"""From so many on, targets keep their slots while others come and go: one more would else move half of the others."""
+"""From this number on, targets keep their slots; otherwise one more target would move half of the others."""
 Slot = tuple[str, str]
-"""Container and key."""
+"""A container and a key."""
 
 
 class Planned(NamedTuple):
     plan: ServicePlan
     since: ServicePlan | None = None
-    """The plan that it was made from, if that is known."""
+    """The plan that this plan was made from, if known."""
     slots: Collection[Slot] = ()
-    """Where the two differ."""
+    """The slots in which the two plans differ."""
 
 
 class Planner:
-    """Remembers of Services with many endpoints how they were planned."""
+    """Remembers the last plans of Services with many endpoints."""
 
     def __init__(self) -> None:
         self._chooser = Chooser(many=MANY)
         self._memos: dict[str, tuple[Outline, ServicePlan]] = {}
 
     def plan(self, key: str, source: Source, *, node: NodeView) -> Planned:
-        """Returns the plan of the Service that goes by this key."""
+        """Returns the plan of the Service with this key."""
         service = source.service
         if service is None or not has_frontends(service):
             self._chooser.forget(key)
@@ -59,7 +58,7 @@ class Planner:
 
 
 def _can_be_patched(some: Outline) -> bool:
-    """Ids of sticky lists depend on all targets of the list."""
+    """Returns whether the outline has no sticky lists: their ids depend on all targets of the list."""
     return not any(slots.sticky for slots in some.lists)
 
 
@@ -87,7 +86,7 @@ class _Patch:
         self._plan = plan
         self._elements = dict(plan.elements)
         self._own: set[str] = set()
-        """The containers that are copies, and may be changed."""
+        """The containers that were copied and may be changed."""
         self._slots: set[Slot] = set()
 
     def planned(self, outline: Outline) -> Planned:
@@ -106,7 +105,7 @@ class _Patch:
             self._slots.add((container, key))
 
     def rewrite(self, old: Slots | None, new: Slots) -> None:
-        """Writes what one list has where another one was."""
+        """Replaces the elements of the old list by those of the new one."""
         places = changed(old.targets if old is not None else (), new.targets)
         count = len(new.targets)
         self.put(new.container, ((new.slot(place), new.value(place)) for place in places if place < count))

@@ -1,20 +1,20 @@
-"""What the kernel holds and what it should hold, and the exact changes between the two.
+"""Keeps the kernel's present elements and the desired ones, and computes the exact changes between the two.
 
-What must stay true: `update` costs what the Services handed to it cost, not what all cost. Each element has on record
-which Services want it, since Services may share one (the hairpin entry of a Pod behind two Services) or, for a moment,
-contend for one (an address freed and given away again between two looks): the latest claim counts.
+What must stay true: the cost of `update` depends on the Services passed to it, not on all Services. Each element
+records the Services that need it. Services may share an element (the hairpin entry of a Pod behind two Services). Two
+may also compete for one for a moment (an address freed and assigned again between two syncs): the latest claim
+counts.
 
-The state is a value that the loop owns; `update` and `resync` only propose a transaction, and `done` says that it was
-applied.
+The state is a value that the loop owns; `update` and `resync` only propose a transaction, and `done` records that it
+was applied.
 
-Rules are written once and then only compared, in the form in which the kernel's side prints them: `learn` says what
-they looked like when they were right. A predecessor's fixed chains are trusted where its marker says that they are the
-same, and else written anew around the elements, in one transaction.
+Rules are written once and then only compared, in the kernel's printed form: `learn` records the printed form of the
+right rules. If a predecessor's marker is the same, its fixed chains are trusted; otherwise they are rewritten around
+the elements, in one transaction.
 
-Chains that no element leads to any more are deleted by a transaction of their own, after all others. Until the kernel
-has agreed they stay on record as present, so that a refusal changes nothing, and the next call of `idle` proposes them
-again. A chain never goes before the chains that lead to it.
-"""
+Unused chains are deleted by a transaction of their own, after all others. Until the kernel has accepted it they stay
+on record as present, so a refusal changes nothing, and the next call of `idle` proposes them again. A chain is never
+deleted before the chains that lead to it."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _Items = Collection[tuple[str, str]]
 
 
 class TableMirror:
-    """`held` is what the kernel has; `wanted` what the plans taken so far add up to."""
+    """The mirror of one table. `held` is the kernel's content; `wanted` is the sum of the plans so far."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._roles = {container.name: container.role for container in table.containers}
         self._chains = {chain.name: chain for chain in table.chains}
-        """All that are wanted, and those that were lately."""
+        """All desired chains, and those that were desired lately."""
         self._fixed = frozenset(self._chains)
         self._marker = frozenset(name for name in self._fixed if name.startswith(MARKER))
         self._strays: frozenset[str] = frozenset()
-        """Chains that were found and that nobody wants."""
+        """Unneeded chains that were found in the kernel."""
         self._idle: frozenset[str] = frozenset()
         """Chains that no element led to at the last `idle`."""
         self._texts: dict[str, str] = {}
@@ -55,21 +55,21 @@ class TableMirror:
         self._instead = False
         self._plans: dict[str, ServicePlan] = {}
         self._sharers: dict[Slot, set[str]] = {}
-        """Who wants an element, where it is more than one."""
+        """The Services that need an element, if there are several."""
         self._owner: dict[str, dict[str, str]] = {}
 
     @property
     def plans(self) -> Mapping[str, ServicePlan]:
-        """Those of Services that have elements."""
+        """Returns the plans of the Services that have elements."""
         return self._plans
 
     @property
     def services(self) -> int:
-        """How many Services have elements."""
+        """Returns the number of Services that have elements."""
         return len(self._plans)
 
     def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
-        """Who may answer there; None where nobody is to."""
+        """Returns the endpoints that may answer at the frontend; None if there are none."""
         prefix = "" if frontend.ip else "node_"
         key = f"udp . {frontend.ip} . {frontend.port}" if frontend.ip else f"udp . {frontend.port}"
         if self._owned(prefix + UNSERVED, key) is not None:
@@ -82,12 +82,12 @@ class TableMirror:
         return frozenset((ip, int(port)) for ip, port in pairs)
 
     def _owned(self, container: str, key: str) -> ServicePlan | None:
-        """The plan that the element is of."""
+        """Returns the plan that the element belongs to."""
         service = self._owner.get(container, {}).get(key)
         return self._plans.get(service) if service is not None else None
 
     def observe(self, snapshot: Snapshot | None) -> None:
-        """Takes over what the kernel was seen to hold; None, or other rules than ours, means nothing of use."""
+        """Records the kernel's content. None, or rules other than ours, means that the content is not usable."""
         self._present = snapshot is not None and snapshot.version == self._table.version
         if snapshot is not None and self._present and not self._foreign_hooks(snapshot):
             self.held = {name: dict(elements) for name, elements in snapshot.elements.items()}
@@ -104,7 +104,7 @@ class TableMirror:
         self.held, self._held_chains, self._damaged, self._strays = {}, set(), set(), frozenset()
 
     def learn(self, texts: Mapping[str, str]) -> None:
-        """What chains look like now that they are as they should be."""
+        """Records the printed form of the chains, now that they are right."""
         self._texts = {name: text for name, text in texts.items() if name in self._held_chains}
 
     def _as_written(self, name: str, text: str) -> bool:
@@ -116,11 +116,11 @@ class TableMirror:
         return text.split()[0] == str(len(chain.rules))
 
     def _foreign_hooks(self, snapshot: Snapshot) -> bool:
-        """Somebody hung a chain of his own into the table."""
+        """Returns whether the table has a foreign base chain."""
         return not snapshot.hooks <= self._chains.keys()
 
     def update(self, planned: Mapping[str, Planned]) -> Transaction:
-        """Takes over new plans of some Services and proposes what makes the kernel follow."""
+        """Records new plans of some Services and proposes the transaction that applies them."""
         touched: set[Slot] = set()
         order = sorted(planned)
         claims: list[tuple[str, str, _Items]] = []
@@ -151,18 +151,19 @@ class TableMirror:
             self._chains.setdefault(chain.name, chain)
 
     def resync(self) -> Transaction:
-        """Proposes what turns all that is held into all that is wanted."""
+        """Proposes the transaction from the whole present content to the whole desired content."""
         return self._transaction(changes(self.held, self.wanted, self._roles), self._unknown)
 
     @property
     def _unknown(self) -> frozenset[str]:
-        """The chains in the kernel's table that no Service needs and that no plan of this process made."""
+        """Returns the chains in the kernel's table that no Service needs and that no plan of this process made."""
         return self._strays - self._chains.keys()
 
     def idle(self) -> Transaction:
-        """Proposes to delete the chains that no element leads to, now as at the last call: each makes changes dearer.
+        """Proposes to delete the chains that no element leads to, now and at the last call: each makes changes
+        dearer.
 
-        Walks all frontends: for a look now and then."""
+        Walks all frontends, so call it only periodically."""
         idle = frozenset(self._chains.keys() - self._leading())
         gone = (idle & self._idle) - self._reached(idle - self._idle)
         self._idle = idle
@@ -176,11 +177,11 @@ class TableMirror:
 
     @property
     def idling(self) -> bool:
-        """Whether another call of `idle` may have something to delete."""
+        """Returns whether another call of `idle` may have something to delete."""
         return bool(self._idle or self._unknown)
 
     def _leading(self) -> set[str]:
-        """The chains that are fixed, or that elements lead to, and those that these lead to."""
+        """Returns the fixed chains, the chains that elements lead to, and all chains that these lead to."""
         led = (SERVICES, EXTERNAL, f"node_{SERVICES}", f"node_{EXTERNAL}")
         numbers = {number for name in led for number in self.wanted.get(name, {}).values()}
         verdicts = {v for name in (TIMEOUTS, f"node_{TIMEOUTS}") for v in self.wanted.get(name, {}).values()}
@@ -188,7 +189,7 @@ class TableMirror:
         return self._reached((*self._fixed, *named, *(verdict.removeprefix("goto ") for verdict in verdicts)))
 
     def _reached(self, names: Iterable[str]) -> set[str]:
-        """These chains and all that they lead to."""
+        """Returns these chains and all chains that they lead to."""
         found: set[str] = set()
         ahead = [*names]
         while ahead:
@@ -199,14 +200,14 @@ class TableMirror:
         return found
 
     def done(self, part: Transaction) -> None:
-        """The kernel has taken the transaction, or this part of it."""
+        """Records that the kernel has accepted the transaction, or this part of it."""
         if part.replace:
             self.held, self._present, self._instead, self._texts = {}, True, False, {}
             self._held_chains = {chain.name for chain in part.replace.chains}
             self._damaged, self._strays = set(), frozenset()
         filling = not part.chains and all(chain.packed for chain in part.rewrite)
         for chain in (*part.chains, *part.rewrite):
-            # A packed chain is made without its rules, which come in a part of their own.
+            # A packed chain is made without its rules, which come in a later part.
             there, other = self._held_chains, self._damaged
             if chain.packed and not filling:
                 there, other = other, there
@@ -228,11 +229,11 @@ class TableMirror:
 
     @property
     def present(self) -> bool:
-        """Whether the kernel has the table."""
+        """Returns whether the kernel has the table."""
         return self._present
 
     def pending(self, changes: Iterable[Change]) -> tuple[Change, ...]:
-        """Those of the changes that the kernel has not taken yet."""
+        """Returns the changes that the kernel has not accepted yet."""
         return tuple(change for change in changes if self.held.get(change.container, {}).get(change.key) != change.new)
 
     def _transaction(self, differences: Iterable[Change], unused: Collection[str] = ()) -> Transaction:
@@ -281,7 +282,7 @@ class TableMirror:
 
 
 def _differing(old: ServicePlan, planned: Planned) -> Iterator[tuple[str, _Items, _Items]]:
-    """By container, what only the old plan has and what only the new one has."""
+    """Yields, by container, the items of the old plan alone and of the new plan alone."""
     new = planned.plan
     if planned.since is not old:
         for container in sorted({*old.elements, *new.elements}):

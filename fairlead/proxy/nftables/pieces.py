@@ -1,8 +1,7 @@
-"""A transaction that the kernel refused as a whole, in pieces of which each may be refused alone.
+"""Splits a transaction that the kernel refused as a whole into pieces that can be refused separately.
 
-What must stay true: a chain comes after the chains that it leads to; all elements of one frontend are one piece, so
-that packets never meet half of its elements for longer than they do when a whole transaction is split.
-"""
+What must stay true: a chain comes after the chains that it leads to. All elements of one frontend are one piece, so
+that packets meet an incomplete frontend no longer than they do if a whole transaction is split."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 _BY_NUMBER = frozenset({SERVICES, EXTERNAL, f"node_{SERVICES}", f"node_{EXTERNAL}"})
 
 Piece = tuple[Change, ...]
-"""The changes of one frontend's elements, or of one element that belongs to no frontend."""
+"""The changes of one frontend's elements, or of one element without a frontend."""
 
 
 def chain_pieces(transaction: Transaction) -> Iterator[Transaction]:
@@ -39,7 +38,7 @@ def element_pieces(changes: Iterable[Change]) -> list[Piece]:
 
 
 def missing_chain(changes: Iterable[Change], dispatch: Mapping[str, str]) -> str:
-    """Returns the first number that an element is to lead to and that leads to no chain; empty if there is none."""
+    """Returns the first number in the changes that has no chain; empty if all have one."""
     for change in changes:
         if change.container in _BY_NUMBER and change.new is not None and change.new not in dispatch:
             return change.new

@@ -1,9 +1,9 @@
-"""Which elements of the proxy's table a Service is, on one node. Pure; one small function for each traffic path.
+"""Computes the elements of a Service in the proxy's table, on one node. Pure; one small function for each traffic
+path.
 
-A Service is planned alone: what it needs does not depend on other Services, so an event costs what one Service costs,
-however many there are. Cluster IPs that nobody serves have no elements, and the table's fixed rules refuse; other
-addresses, which might be somebody else's too, are refused by an element of their own.
-"""
+Each Service is planned alone: its elements do not depend on other Services, so an event costs the planning of one
+Service. Cluster IPs without endpoints have no elements; the table's fixed rules refuse them. Other addresses may
+belong to another program, so each is refused by an element."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from fairlead.service.frontends import (
 from fairlead.service.node import NodeView
 
 _ID_BIT = 1 << 31
-"""Set in the ids of endpoints that clients stick to, so that no id is a slot."""
+"""Set in the ids of endpoints that clients stick to, so that an id never equals a slot."""
 
 
 class Place(NamedTuple):
-    """Where the elements of a frontend are."""
+    """The container and key of a frontend's elements."""
 
     lookup: LookupKey
     key: str
@@ -46,19 +46,19 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """What one Service needs: chains, which may be there already, and elements."""
+    """The chains and elements that one Service needs. The chains may exist already."""
 
     chains: Mapping[str, Chain] = field(default_factory=dict)
     elements: Elements = field(default_factory=dict)
     no_local: frozenset[str] = frozenset()
-    """The traffic that finds no endpoint on this node and may go to no other: `internal`, `external`."""
+    """Traffic without an endpoint on this node that may not go elsewhere: `internal`, `external`."""
 
 
 NOTHING = ServicePlan()
 
 
 class Slots(NamedTuple):
-    """A frontend's list of targets: the elements by which a connection finds the one that was drawn."""
+    """A frontend's list of targets: the elements by which a connection finds the drawn endpoint."""
 
     at: Place
     first: int
@@ -72,7 +72,7 @@ class Slots(NamedTuple):
         return self.at.lookup.map(rules.ENDPOINTS)
 
     def write(self, elements: dict[str, dict[str, str]]) -> None:
-        """Adds the list's elements."""
+        """Adds the elements of the list."""
         key, first = self.at.key, self.first
         held = elements.setdefault(self.container, {})
         if not self.sticky:
@@ -96,14 +96,15 @@ class Slots(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """A plan whose lists of targets are not written out: what depends on each of thousands of targets stands apart."""
+    """A plan whose lists of targets are not written out, so that it stays small with thousands of targets."""
 
     chains: Mapping[str, Chain]
     frame: Elements
-    """What depends on the Service, and on how many targets it has. Lists and hairpins are in other containers."""
+    """The part that depends on the Service and the number of its targets. Lists and hairpins are in other containers.
+    """
     lists: tuple[Slots, ...]
     hairpins: tuple[tuple[Target, ...], ...]
-    """Targets on this node, which may be clients of the Service too."""
+    """Targets on this node, which may also be clients of the Service."""
     no_local: frozenset[str]
 
 
@@ -145,7 +146,7 @@ def hairpin_keys(outline: Outline) -> set[str]:
 def desired(
     services: Mapping[str, Service], slices: Mapping[str, Sequence[EndpointSlice]], *, node: NodeView
 ) -> ServicePlan:
-    """The plans of all Services in one (keys of both are the Service's `namespace/name`)."""
+    """Returns the plans of all Services merged (keys of both are the Service's `namespace/name`)."""
     chains: dict[str, Chain] = {}
     elements: dict[str, dict[str, str]] = {}
     for key in sorted(services):
@@ -163,7 +164,7 @@ def _place(frontend: Frontend, family: Family) -> Place:
 
 
 class _Draft:
-    """A plan in the making."""
+    """A plan under construction."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -181,7 +182,7 @@ class _Draft:
         self._frame.setdefault(container, {})[key] = value
 
     def add(self, frontend: Frontend, at: Place, chosen: Chosen) -> None:
-        """What takes a connection to the frontend to one of the port's endpoints, or refuses it."""
+        """Adds the elements that send a connection for the frontend to one of the port's endpoints, or refuse it."""
         if frontend.restricted:
             self._restrict(at)
         if not chosen.cluster:
@@ -221,7 +222,7 @@ class _Draft:
         self.put(at.lookup.map(rules.TIMEOUTS), at.key, f"goto {way[-1].name}")
 
     def _spread(self, at: Place, targets: tuple[Target, ...], *, local: bool = False) -> Chain:
-        """Returns the chain that sends to one of the targets, and has the elements that it looks up listed."""
+        """Returns the chain that sends to one of the targets, and adds the elements that the chain looks up."""
         if not targets:
             return rules.DROP
         self._lists.append(Slots(at, rules.LOCAL_SLOT if local else 0, self._sticky, targets))
@@ -231,7 +232,8 @@ class _Draft:
 
 
 def _stable_ids(targets: Sequence[Target]) -> Iterator[int]:
-    """A number for each that does not depend on the others, and is no slot; the bit of local lists is left free."""
+    """Yields a number for each target that does not depend on the others and is not a slot; the local-list bit stays
+    free."""
     taken: set[int] = set()
     for target in targets:
         number = _as_id(zlib.crc32(f"{target.ip}:{target.port}".encode()))

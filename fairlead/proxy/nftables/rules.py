@@ -2,30 +2,30 @@
 
     services       { proto . ip . port          : number }         cluster, external and load-balancer addresses
     external       { proto . ip . port          : number }         the same for external clients, if they differ
-    dispatch       { number                     : goto <chain> }   the count of endpoints, and what else matters
+    dispatch       { number                     : goto <chain> }   by count of endpoints and kind of traffic
     endpoints      { proto . ip . port . slot   : address . port } slots 0..N-1; stable ids if clients stick
     affinity_slots { proto . ip . port . slot   : id }             only if clients stick: which endpoint is slot i
     timeouts       { proto . ip . port          : goto <chain> }   only if clients stick
     affinity       { proto . ip . port . client : id }             filled by the rules, each entry with a timeout
 
-The same again as `node_*` with keys `proto . port`, for node ports: those are looked up where the packet is for any
+Node ports have the same maps as `node_*` with keys `proto . port`. They are looked up if the packet is for any
 address of the node, so they need no element for each address.
 
-One chain for each endpoint *count*, not for each Service: what a change costs grows with the number of chains
-(docs/measurements.md, 3). Services lead to chains by number, not by verdict, because the kernel walks all of a map's
-verdicts whenever one is added: 2 ms with 20,000 of them. Where clients stick, an endpoint has an id that does not
-change when others come and go, so that nobody is moved but the clients of one that went.
+There is one chain for each endpoint *count*, not for each Service: the cost of a change grows with the number of chains
+(docs/measurements.md, 3). Services lead to chains by number, not by verdict, because the kernel walks all verdicts of a
+map whenever one is added: 2 ms with 20,000 of them. If clients stick, an endpoint has an id that does not change when
+others come and go. So only the clients of a removed endpoint move.
 
-Who is masqueraded (its address replaced by the node's), since the answer would not pass this node otherwise:
-- what came to an external address or a node port of a Service that spreads it over all nodes (`masquerade_*` chains),
-- what the node itself sends there if the Service keeps traffic on its node (`masquerade_local_*`),
-- what came in from outside for a cluster IP: pods and nodes use their own node, so this is somebody else,
-- a pod that reached itself (`hairpin`), which would drop a packet from its own address.
-Everybody else's address is kept, and a masqueraded client's port too where it is free (decision 0009).
+Masqueraded (their address is replaced by the node's) are clients whose answers would not pass this node otherwise:
+- clients of an external address or a node port of a Service that uses all nodes (`masquerade_*` chains),
+- the node itself as such a client, if the Service keeps traffic on its node (`masquerade_local_*`),
+- clients of a cluster IP from outside the cluster: Pods and nodes use the rules of their own node,
+- a Pod that reached itself (`hairpin`): it would drop a packet from its own address.
+All other clients keep their address, and a masqueraded client keeps its port if the port is free (decision 0009).
 
-Refused at once, by a reset or an ICMP error, in the filter hooks: what no Service claims in the service range or at a
-load balancer's address, and what is for an address without endpoints (`unserved`). Pings go unanswered: an address
-that stands for many has nobody to answer for all of them.
+The filter hooks refuse, by a reset or an ICMP error at once: unclaimed addresses and ports in the service range or at a
+load balancer's address, and addresses without endpoints (`unserved`). Pings go unanswered, because a Service's address
+stands for many endpoints and none can answer for all of them.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ DISPATCH, HAIRPIN, BALANCED, RESTRICTED, ALLOWED, UNSERVED = (
     "unserved",
 )
 INVALID = "ct_state_invalid"
-"""Counts packets of no connection that the kernel knows of."""
+"""Counts packets of connections unknown to the kernel."""
 
 MARKER = "rules_"
-"""What the name of the chain begins with that says which fixed rules the table has."""
+"""Prefix of the empty chain whose name identifies the version of the fixed rules."""
 MASQUERADE_MARK = "0x4000"
 LOCAL_SLOT = 1 << 30
-"""The first slot of the endpoints on this node, where they are a second list beside all of them."""
+"""The first slot of the list of endpoints on this node, if that list exists beside the list of all endpoints."""
 _AFFINITY_SIZE = 262144
 _MARK = f"ct mark set ct mark | {MASQUERADE_MARK}"
 _MASQUERADE, _MASQUERADE_LOCAL, _LOCAL, _STICKY, _NODE = (1 << bit for bit in (28, 27, 26, 25, 24))
@@ -71,11 +71,12 @@ _MASQUERADE, _MASQUERADE_LOCAL, _LOCAL, _STICKY, _NODE = (1 << bit for bit in (2
 
 @dataclass(frozen=True, slots=True)
 class LookupKey:
-    """By what a packet's destination is looked up: address and port, or the port alone at any address of the node."""
+    """The key for the lookup of a packet's destination: address and port, or the port alone at any address of the
+    node."""
 
     prefix: str
     fields: tuple[str, ...]
-    """Of the key, as nft calls them."""
+    """The fields of the key, as nft names them."""
     types: tuple[str, ...]
     family: Family
 
@@ -103,8 +104,10 @@ def node_key(family: Family) -> LookupKey:
 
 
 def fixed_table(proxier: ProxierConfig) -> Table:
-    """The table without elements. Its version says what elements mean and which there may be: a table found with
-    another one is of no use. What the fixed rules say is told by an empty chain's name: they can be written anew."""
+    """Returns the table without elements.
+
+    The table's version defines the meaning of elements; a table of another version is not usable. The name of an
+    empty chain identifies the fixed rules, which can be rewritten alone."""
     family = proxier.family
     chains = _chains(proxier)
     marker = Chain(f"{MARKER}{_digest(chains)}", ())
@@ -160,7 +163,7 @@ def _chains(proxier: ProxierConfig) -> tuple[Chain, ...]:
 
 
 def _choosing(proxier: ProxierConfig) -> tuple[Chain, ...]:
-    """What the hooks go to once they know where a packet is bound."""
+    """Returns the chains that the hooks go to once a packet's destination is known."""
     address, node = address_key(proxier.family), node_key(proxier.family)
     return (
         *(Chain(lookup.map("send"), (_send(lookup),)) for lookup in (address, node)),
@@ -220,7 +223,7 @@ def _translating(proxier: ProxierConfig) -> tuple[Chain, ...]:
 
 
 def _external(proxier: ProxierConfig) -> str:
-    """What is true of packets from outside; nothing where nobody knows."""
+    """Returns the match for packets from outside; empty if they cannot be detected."""
     detector = proxier.detector
     if detector.link:
         return f'iifname "{detector.link}" '
@@ -230,7 +233,7 @@ def _external(proxier: ProxierConfig) -> str:
 
 
 def _masquerading_clients(proxier: ProxierConfig, who: str) -> tuple[str, ...]:
-    """Clients of cluster IPs, where it is known which addresses are."""
+    """Returns the rules that masquerade clients of cluster IPs, if the ranges of cluster IPs are known."""
     if not proxier.detector.known and not proxier.masquerade_all:
         return ()
     chosen = "" if proxier.masquerade_all else who
@@ -238,7 +241,7 @@ def _masquerading_clients(proxier: ProxierConfig, who: str) -> tuple[str, ...]:
 
 
 def _masquerading_others(proxier: ProxierConfig, who: str) -> tuple[str, ...]:
-    """The same where it is not: what keeps traffic on its node has been taken by a rule before this one."""
+    """Returns the same rules if the ranges are unknown. Traffic that stays on its node was taken by an earlier rule."""
     if proxier.services or not (proxier.detector.known or proxier.masquerade_all):
         return ()
     chosen = "" if proxier.masquerade_all else who
@@ -246,7 +249,7 @@ def _masquerading_others(proxier: ProxierConfig, who: str) -> tuple[str, ...]:
 
 
 def _at_node(proxier: ProxierConfig) -> str:
-    """What is true of packets to those of the node's addresses that have node ports, beside that it is the node's."""
+    """Returns the match for the node's addresses that have node ports; the caller matches that the address is local."""
     return f"{proxier.family.table} daddr {_set(proxier.node_ports)} " if proxier.node_ports else ""
 
 
@@ -255,10 +258,10 @@ def _set(ranges: Sequence[str]) -> str:
 
 
 def _refusing(proxier: ProxierConfig) -> tuple[Chain, ...]:
-    """What no Service takes: a nat chain cannot reject, so the filter hooks do."""
+    """Returns the chains that refuse unclaimed packets. They use filter hooks: a nat chain cannot reject."""
     family = proxier.family
     address, node, ip = address_key(family), node_key(family), family.table
-    # What goes on was let through when it began; every packet of it would else be looked at by each of the rules.
+    # Packets of established connections were accepted at the start; otherwise each rule would look at each of them.
     going_on = "ct state established,related accept"
     unserved = f"ct state new {address.key} @{UNSERVED} goto refuse"
     unclaimed = tuple(f"{ip} daddr {cidr} goto refuse_service" for cidr in proxier.services)
@@ -298,7 +301,7 @@ def _send(lookup: LookupKey) -> str:
 
 @cache
 def slots(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain, ...]:
-    """The chain, last, that sends to one of `count` endpoints, and those that it leads to."""
+    """Returns the chains that send to one of `count` endpoints; the entry chain is last."""
     name = f"{lookup.prefix}{'local' if local else 'slots'}_{count}"
     return (
         Chain(name, (_draw(count, local), f"goto {lookup.map('send')}"), number=_number(count, lookup, local=local)),
@@ -307,7 +310,9 @@ def slots(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain,
 
 @cache
 def sticky(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain, ...]:
-    """As `slots`, but a client goes where it went within the timeout, as long as that endpoint is there."""
+    """Returns the same as `slots` with session affinity.
+
+    A client goes to its last endpoint within the timeout, as long as that endpoint exists."""
     affinity_chain = f"{lookup.prefix}affinity_chain"
     list_bit = f"0x{LOCAL_SLOT:x}"
     forget = _writing(lookup, "forget", f"delete @{lookup.map(AFFINITY)} {{ {lookup.client} : 0x0 }}")
@@ -319,7 +324,8 @@ def sticky(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain
                 # An entry may be of the other list of endpoints, made before the Service kept traffic on its node.
                 f"meta mark set {lookup.client} map @{lookup.map(AFFINITY)} "
                 f"meta mark & {list_bit} == {list_bit if local else '0x0'} jump {affinity_chain}",
-                # Back here: nobody knows the client, or its endpoint has gone. `update` would not change an entry's id.
+                # Reached again if the client is unknown or its endpoint has gone. `update` would not change an
+                # entry's id.
                 f"jump {forget.name}",
                 _draw(count, local),
                 f"meta mark set {lookup.key} . meta mark map @{lookup.map(AFFINITY_SLOTS)}",
@@ -332,32 +338,32 @@ def sticky(lookup: LookupKey, count: int, *, local: bool = False) -> tuple[Chain
 
 @cache
 def timeout(lookup: LookupKey, timeout_s: int) -> tuple[Chain, ...]:
-    """Remembers the client for `timeout_s` and sends it to the endpoint whose id is the mark."""
+    """Returns the chain that remembers the client for `timeout_s` and sends it to the endpoint whose id is the mark."""
     update = f"update @{lookup.map(AFFINITY)} {{ {lookup.client} timeout {timeout_s}s : meta mark }}"
     remember = _writing(lookup, f"remember_{timeout_s}s", update)
     return (remember, Chain(f"{lookup.prefix}affinity_chain_{timeout_s}s", (f"jump {remember.name}", _send(lookup))))
 
 
 def _writing(lookup: LookupKey, name: str, rule: str) -> Chain:
-    """A chain of its own for what the rules write: over IPv6 the key is longer than libnftables thinks."""
+    """Returns a separate chain for a rule that writes: over IPv6 the key is longer than libnftables expects."""
     return Chain(lookup.map(name), (rule,), packed=lookup.family is not IPV4)
 
 
 @cache
 def masquerading(chain: Chain) -> Chain:
-    """Marks the connection for masquerading, then goes on in `chain`."""
+    """Returns a chain that marks the connection for masquerading and goes on in `chain`."""
     return Chain(f"masquerade_{chain.name}", (_MARK, f"goto {chain.name}"), number=_flagged(chain, _MASQUERADE))
 
 
 @cache
 def masquerading_local(chain: Chain) -> Chain:
-    """As `masquerading`, but only what the node sends itself."""
+    """Returns the same as `masquerading`, only for packets that the node itself sends."""
     rules = (f"fib saddr type local {_MARK}", f"goto {chain.name}")
     return Chain(f"masquerade_local_{chain.name}", rules, number=_flagged(chain, _MASQUERADE_LOCAL))
 
 
 DROP = Chain("drop_all", ("drop",), number="0xffffffff")
-"""Where a Service keeps traffic on its node and has no endpoint there."""
+"""For a Service that keeps traffic on its node and has no endpoint there."""
 
 
 def mark(number: int) -> str:

@@ -1,1 +1,2 @@
-"""The ground of every backend: the seam to the loop, its configuration, the node, endpoints that keep their places."""
+"""The base of every backend: its interface to the loop, its configuration, the node, and stable places for
+endpoints."""

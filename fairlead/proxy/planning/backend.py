@@ -1,37 +1,36 @@
-"""What turns Services into rules of one kernel: the seam between the proxy's loop and nftables or iptables.
+"""The interface between the proxy's loop and a backend, which turns Services into rules of nftables or iptables.
 
-A backend is for one network namespace, one address family and one `ProxierConfig`, which it is made with: which clients
-are from outside, where node ports answer, who is masqueraded. The loop (`loop.py`) says which Services changed and when
-it is time; it knows nothing of tables, chains or elements. A backend plans, remembers what the kernel has of
-it, and makes the difference. Shared by all: which endpoints and which addresses (`fairlead.service`), health
-checks, metrics, forgotten flows, waiting, coalescing and trying again. What every backend has to keep:
+A backend serves one network namespace, one address family and one `ProxierConfig`. The configuration says which
+clients are external, at which addresses node ports answer, and which clients are masqueraded. The loop (`loop.py`)
+passes the changed Services and decides when to apply them; it knows no tables, chains or elements. A backend plans,
+remembers the kernel's content, and applies the difference. All backends share the choice of endpoints and addresses
+(`fairlead.service`), health checks, metrics, the deletion of stale conntrack entries, waiting, coalescing and
+retries. Every backend must keep this contract:
 
-- **Planning is pure.** `plan` reads and writes nothing outside of this process; the loop calls it for many Services
-  without a look at the kernel in between, and lets other tasks have a turn between batches. The plan of a Service
-  depends on the Service, its slices and the node; only the places of many endpoints depend on its plan before
-  (`incremental.py`).
-- **The cost of a change is the change's.** `plan` and `apply` may not walk all Services or read the kernel's table
-  (where the kernel's own interface makes a change cost the table, as that of iptables does, only that cost is borne).
-- **A predecessor's rules are taken over.** The first call after `plan` is `resync`: it reads what the kernel holds,
-  whoever wrote it, and leaves what is right as it is; rules of ours that nobody wants any more go; rules that are to
-  replace others are complete before packets come to them. Traffic goes on throughout. `resync` also repairs, and is
-  what follows a refusal: the mirror is worth nothing then.
-- **Others' rules are never touched.** A backend's own are told by their names alone.
-- **Done, or told.** Where the kernel refuses a part of a change, `apply` and `resync` return what was done and the
-  refusal (`Outcome.refused`); they raise KernelError where nothing can be said of what was done. After `apply` the
-  loop comes back with `resync`. A part that `resync` cannot carry out holds back no other part: the mirror is right,
-  and the loop tries that part again later. What was planned stays planned; the loop may call `plan` again for the
-  same Services.
-- **Deleting what is unused may fail.** Chains that nothing leads to are harmless: their deletion is tried after all
-  else, in a transaction of its own, and again at the next `tidy` if the kernel refuses it.
-- **Gone without a trace.** `cleanup` removes all rules of the backend in its family, however they got there; it works
-  on a backend that was only just made, and where there is nothing. On a switch of modes it is called once another
-  backend's rules are complete: for a moment packets meet both, first the one whose hooks come first, and either's
-  answer is right. Connections that the old rules translated go on, since the kernel remembers how.
-- UDP flows: `endpoints_of` says from the plans alone who may answer at an address; `apply` and `resync` name the
-  frontends of which that has changed.
+- **Planning is pure.** `plan` reads and writes only this process. The loop calls it for many Services without
+  access to the kernel in between, and yields to other tasks between batches. The plan of a Service depends on the
+  Service, its slices and the node; only the places of many endpoints depend on the plan before (`incremental.py`).
+- **A change costs only itself.** `plan` and `apply` must not walk all Services or read the kernel's table. If the
+  kernel's own interface makes a change cost the table, as that of iptables does, only that cost is accepted.
+- **A predecessor's rules are taken over.** The first call after `plan` is `resync`. It reads the kernel's rules,
+  whichever process wrote them, and leaves right ones alone. Unneeded rules of ours are deleted. New rules are
+  complete before packets reach them, and traffic goes on throughout. `resync` also repairs foreign changes, and it
+  follows a refusal, because the mirror is worthless then.
+- **Foreign rules are never touched.** A backend recognises its own rules by their names alone.
+- **Refusals are reported.** If the kernel refuses a part of a change, `apply` and `resync` return what was done and
+  the refusal (`Outcome.refused`). They raise KernelError if it is unknown what was done. After a failed `apply`
+  the loop calls `resync`. A part that `resync` cannot carry out holds back no other part: the mirror is right, and
+  the loop tries that part again later. Plans stay planned; the loop may call `plan` again for the same Services.
+- **Deletion of unused chains may fail.** Such chains are harmless. They are deleted after all else, in a
+  transaction of their own, and again at the next `tidy` if the kernel refuses.
+- **Cleanup is complete.** `cleanup` removes all rules of the backend in its family, whatever their origin. It also
+  works on a new backend, and if there are no rules. On a switch of modes it is called once the other backend's
+  rules are complete. For a moment packets meet both, first the rules whose hooks come first, and both answer
+  rightly. Connections that the old rules translated go on, since the kernel remembers the translation.
+- **UDP flows are known.** `endpoints_of` returns from the plans alone which endpoints may answer at an address.
+  `apply` and `resync` return the frontends whose endpoints changed.
 
-A call may take its time (a program is run, many elements are sent): it is a coroutine, and there is one call at a time.
+A call may take long (it runs a program, or sends many elements), so it is a coroutine. There is one call at a time.
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ Address = tuple[str, int]
 
 
 class Source(NamedTuple):
-    """What one Service's rules come from."""
+    """The inputs for the rules of one Service."""
 
     service: Service | None
-    """None: it is gone."""
+    """None: the Service was deleted."""
     slices: Collection[EndpointSlice]
 
 
@@ -61,25 +60,25 @@ class UdpFrontend(NamedTuple):
     """An address and port that UDP clients send to."""
 
     ip: str
-    """Empty for a node port: at any address of the node."""
+    """Empty for a node port, which answers at any address of the node."""
     port: int
 
 
 class Outcome(NamedTuple):
-    """What the kernel was brought to do. A tuple, because there is one for each change."""
+    """The result of a change in the kernel. A tuple for speed, because each change makes one."""
 
     changes: int = 0
-    """Elements or rules that came, went or changed."""
+    """Number of elements or rules that were added, deleted or changed."""
     structure: int = 0
-    """Chains that came or were written anew, where a backend counts them apart."""
+    """Number of chains added or rewritten, if the backend counts them separately."""
     replaced: bool = False
-    """All was written anew."""
+    """All rules were rewritten."""
     frontends: frozenset[UdpFrontend] = frozenset()
-    """Those behind which the endpoints are not what they were."""
+    """Frontends whose endpoints changed."""
     refused: KernelError | None = None
-    """Why a part was not done; what the other fields say was."""
+    """Why a part was not done; the other fields describe the parts that were done."""
     given_up: bool = False
-    """So many parts were refused that the rest was not tried: the kernel's rules are not in line."""
+    """After many refusals the rest was not tried: the kernel's rules are out of sync."""
 
     @property
     def anything(self) -> bool:
@@ -89,56 +88,60 @@ class Outcome(NamedTuple):
 NOTHING_DONE = Outcome()
 
 NoLocal = Mapping[str, Collection[str]]
-"""By Service, which traffic finds no endpoint on the node and may go to no other: `internal`, `external`."""
+"""By Service, the traffic without an endpoint on the node that may not go elsewhere: `internal`, `external`."""
 
 
 class EndpointLookup(Protocol):
     def endpoints_of(self, frontend: UdpFrontend) -> frozenset[Address] | None:
-        """Who may answer there; None where no Service of this family is. From the plans made so far."""
+        """Returns the endpoints that may answer there, from the plans so far; None without a Service of this
+        family."""
         ...
 
 
 class Backend(EndpointLookup, Protocol):
-    """One family's rules in one network namespace. Not for use by two tasks at once."""
+    """One family's rules in one network namespace. Not for concurrent use by two tasks."""
 
     @property
     def mode(self) -> str:
-        """As upstream's `/proxyMode` and `mode` of its configuration say it."""
+        """The mode's name in upstream's `/proxyMode` and in `mode` of its configuration."""
         ...
 
     @property
     def services(self) -> int:
-        """How many Services have rules."""
+        """Returns the number of Services that have rules."""
         ...
 
     def plan(self, changed: Mapping[str, Source], *, node: NodeView) -> NoLocal:
-        """Plans these Services anew, by `namespace/name`. Says of each of them whether it lacks local endpoints."""
+        """Plans these Services anew, by `namespace/name`. Returns for each of them whether it lacks local
+        endpoints."""
         ...
 
     async def apply(self) -> Outcome:
-        """Makes the kernel follow what was planned since the last `apply` or `resync`, up to the first refusal. Raises
+        """Applies all plans since the last `apply` or `resync` to the kernel, up to the first refusal. Raises
         KernelError."""
         ...
 
     async def resync(self) -> Outcome:
-        """Reads what the kernel holds and makes it what it should be, but for the parts that the kernel refuses even
-        alone. Raises KernelError."""
+        """Reads the kernel's rules and corrects them, except for parts that the kernel refuses even alone. Raises
+        KernelError."""
         ...
 
     async def tidy(self) -> None:
-        """Called at every period's look, when the mirror is right: the time for what changes leave behind and what
-        does no harm. Costs next to nothing where nothing changed. A refusal is counted, and tried again at the next
-        call."""
+        """Deletes harmless leftovers of changes. Called at every periodic check, when the mirror is right.
+
+        Costs almost nothing if nothing changed. A refusal is counted, and tried again at the next call."""
         ...
 
     def touched(self) -> bool:
-        """Whether somebody else may have changed the rules since. Costs next to nothing. Raises KernelError."""
+        """Returns whether a foreign program may have changed the rules since. Costs almost nothing. Raises
+        KernelError."""
         ...
 
     def families(self, labels: Labels, *, failures: int, cleanup_failures: int) -> Iterable[Family]:
-        """What only this backend counts, under upstream's names: `failures` of changes go by a name of the mode's."""
+        """Returns the metrics of this backend alone, under upstream's names. `failures` of changes have a name of
+        the mode."""
         ...
 
     async def cleanup(self) -> bool:
-        """Removes all of its rules; returns whether there were any. Raises KernelError."""
+        """Removes all rules of the backend; returns whether there were any. Raises KernelError."""
         ...

@@ -1,9 +1,9 @@
-"""Chooses a Service's endpoints again after a change: faster than `endpoints.choose`, and with targets in their places.
+"""Chooses a Service's endpoints again after a change: faster than `endpoints.choose`, with targets in stable
+places.
 
-What must stay true: the sets of targets are those of `endpoints.choose`. Only if they are many does their order depend
-on the past: they keep their places while others come and go, so that a backend writes as little as possible. Of these
-Services the parts of each slice are kept, and slices that are the very same objects still are not looked at again.
-"""
+What must stay true: the sets of targets equal those of `endpoints.choose`. Their order depends on the past only if
+they are many: they keep their places while others come and go, so that a backend writes as little as possible. For
+such Services the parts of each slice are kept, and slices that are still the same objects are skipped."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from fairlead.service.node import NodeView
 
 
 class _OfPort(NamedTuple):
-    """What was chosen for one port of a Service."""
+    """The choice for one port of a Service."""
 
     pieces: Sequence[SliceTargets] = ()
     cluster: Order = NO_ORDER
     local: Order = NO_ORDER
     all_ready: tuple[bool, bool] = False, False
-    """Whether the cluster's and the node's targets are all that are ready: neither terminating, nor preferred alone."""
+    """Whether the cluster's and the node's targets are all of the ready ones: none terminating, no preferred
+    subset."""
 
 
 class _Memo(NamedTuple):
-    """What was chosen for a Service with many targets."""
+    """The choice for a Service with many targets."""
 
     service: Service
     node: NodeView
@@ -37,7 +38,9 @@ class _Memo(NamedTuple):
 
 
 class Chooser:
-    """`many`: from so many on, the targets of a list keep their places. With `last_first` places count from the end."""
+    """Remembers the choices for large Services.
+
+    `many`: from this number on, the targets of a list keep their places. `last_first`: places count from the end."""
 
     def __init__(self, *, many: int, last_first: bool = False) -> None:
         self._many = many
@@ -48,7 +51,7 @@ class Chooser:
         self._memos.pop(key, None)
 
     def choose(self, key: str, service: Service, slices: Iterable[EndpointSlice], *, node: NodeView) -> list[Chosen]:
-        """Returns the targets of each of the Service's ports. `key` says which Service it is."""
+        """Returns the targets of each of the Service's ports. `key` identifies the Service."""
         known, ports = list(slices), service.spec.ports
         if sum(len(piece.endpoints) for piece in known) < self._many:
             self.forget(key)
@@ -67,7 +70,7 @@ class Chooser:
     def _of_port(
         self, port: ServicePort, slices: Sequence[EndpointSlice], node: NodeView, old: _OfPort, *, same: bool
     ) -> _OfPort:
-        """`same`: the old choice was for the same Service and node."""
+        """Returns the choice for one port. `same`: the old choice was for the same Service and node."""
         known: Mapping[int, SliceTargets] = {id(piece.source): piece for piece in old.pieces} if same else {}
         pieces = [known.get(id(source)) or of_slice(port, source, node=node) for source in slices]
         merged, moved = merge(pieces, node=node), _moved(pieces, old.pieces) if same else None
@@ -91,7 +94,7 @@ class Chooser:
 
 
 def _moved(pieces: Iterable[SliceTargets], before: Iterable[SliceTargets]) -> set[Target]:
-    """Returns the targets of the pieces that only one of the two has."""
+    """Returns the targets of the pieces that only one side has."""
     now, then = {id(piece): piece for piece in pieces}, {id(piece): piece for piece in before}
     others = [known[key] for known in (now, then) for key in now.keys() ^ then.keys() if key in known]
     return {target for piece in others for target in (*piece.ready, *piece.terminating)}

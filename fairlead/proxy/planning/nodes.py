@@ -1,4 +1,4 @@
-"""The nodes of a cluster of this program's own, as its proxies see them: every address follows from the plan."""
+"""The nodes of a cluster made by Fairlead, as the proxies see them: every address follows from the network's plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def node_view(name: str, ip: IPv4Address, network: ClusterNetwork) -> NodeView:
 
 
 def node_views(name: str, ip: IPv4Address, network: ClusterNetwork) -> list[NodeView]:
-    """The node in each family that the cluster has."""
+    """Returns the view of the node in each family that the cluster has."""
     views = [] if network.only_six else [node_view(name, ip, network)]
     if network.six is not None:
         index, six = network.index_of(ip), network.six
@@ -26,7 +26,7 @@ def node_views(name: str, ip: IPv4Address, network: ClusterNetwork) -> list[Node
 
 
 def service_range(network: ClusterNetwork, family: Family) -> IPv4Network | IPv6Network:
-    """Raises ValueError where the cluster does not have the family."""
+    """Returns the range of cluster IPs. Raises ValueError if the cluster does not have the family."""
     if family is IPV4:
         return network.service_cidr
     if network.six is None:

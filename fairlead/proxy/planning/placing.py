@@ -1,7 +1,6 @@
-"""Targets in places 0, 1, 2… that stay theirs while others come and go. Pure.
+"""Keeps targets in stable places 0, 1, 2… while others come and go. Pure.
 
-For thousands of targets of which few change: what is done for each of them is a copy.
-"""
+Made for thousands of targets of which few change: the work for each target is a copy."""
 
 from __future__ import annotations
 
@@ -31,8 +30,8 @@ def ordered(targets: Sequence[Target]) -> Order:
 def rearranged(
     wanted: Collection[Target], before: Order = NO_ORDER, *, among: Collection[Target] | None = None
 ) -> Order:
-    """Returns the targets with as many as possible in the places that they had before, and new ones sorted. `among`
-    these are all that came or went, if that is known."""
+    """Returns the targets with as many as possible in their old places, and new ones sorted. `among`: all targets
+    that came or went, if known."""
     wanted = wanted if isinstance(wanted, dict | set) else set(wanted)
     if among is None:
         gone = set(before.places).difference(wanted)
@@ -50,7 +49,7 @@ def rearranged(
         _strip(places)
         if hole >= len(places):
             break
-        # The last one moves if no new one takes the place of one that went.
+        # The last target moves if no new target fills the place of a removed one.
         places[hole] = fresh.pop() if fresh else places.pop()
     _strip(places)
     targets = cast(list[Target], places)
@@ -64,9 +63,9 @@ def rearranged(
 
 
 def changed(before: Sequence[Target], now: Sequence[Target]) -> list[int]:
-    """Returns the places that have another target than before, or that only one of the two has."""
+    """Returns the places whose target changed, or that only one side has."""
     both = min(len(before), len(now))
-    # Most are the same objects, and told apart without a step of this program for each.
+    # Most targets are the same objects; `is_not` compares them without a Python step for each.
     other = compress(count(), map(is_not, before, now))
     return [*(place for place in other if before[place] != now[place]), *range(both, max(len(before), len(now)))]
 

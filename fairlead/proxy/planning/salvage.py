@@ -1,4 +1,4 @@
-"""Carries out what can be carried out of a change that the kernel refused as a whole."""
+"""Carries out the possible parts of a change that the kernel refused as a whole."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from fairlead.net.errors import KernelError
 T = TypeVar("T")
 
 MOST = 16
-"""Refusals of single items. After more the reason lies not with the items, and each try may cost a program's run."""
+"""Maximum of refused single items. After more, the items are not the cause, and each try may cost a program's run."""
 
 
 class Salvaged(NamedTuple):
     refused: KernelError | None = None
-    """Why the last one of the items that were left out was refused."""
+    """Why the last one of the omitted items was refused."""
     given_up: bool = False
     """Not all items were tried."""
 
 
 async def salvage(items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable[object]]) -> Salvaged:
-    """Halves what is refused until only the items are left out that are refused alone.
+    """Halves refused sequences until only the items are omitted that are refused even alone.
 
     Keeps the order of the items. Gives up after `MOST` refusals of single items."""
     last: KernelError | None = None

@@ -1,1 +1,1 @@
-"""Shows others how a node's proxies do: probes, metrics, health checks. Also runs them without a cluster of ours."""
+"""Serves the proxies' state: probes, metrics, health checks. Also runs proxies for clusters not made by Fairlead."""

@@ -1,8 +1,7 @@
-"""A proxy of its own, for a node of any cluster: what it knows of the node is what the Node object says. Pure.
+"""Derives the configuration of a standalone proxy, for a node of any cluster, from the Node object. Pure.
 
-Addresses are the Node's InternalIPs (else its ExternalIPs), the first of each family; Pods are told by the Node's
-podCIDRs or the cluster's range, as upstream's `detectLocalMode` has it.
-"""
+Addresses are the Node's InternalIPs (else its ExternalIPs), the first of each family. Pods are detected by the
+Node's podCIDRs or by the cluster's range, as upstream's `detectLocalMode` says."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from fairlead.service.wellknown import ZONE_LABEL
 
 
 def node_views(node: Node, config: ProxyConfig) -> list[NodeView]:
-    """The node in each family that it has an address of; none where it has no address yet."""
+    """Returns the view of the node in each family that it has an address of; empty if it has no address yet."""
     return [view for family in (IPV4, IPV6) if (view := _view(node, config, family)) is not None]
 
 
@@ -48,7 +47,7 @@ def _good_ranges(texts: Iterable[str]) -> list[str]:
 
 
 def _is_good(text: str) -> bool:
-    """An address, or a range."""
+    """Returns whether the text is an address or a range."""
     try:
         ip_network(text, strict=False)
     except ValueError:
@@ -57,5 +56,6 @@ def _is_good(text: str) -> bool:
 
 
 def base_proxier(view: NodeView, config: ProxyConfig, services: Sequence[str]) -> ProxierConfig:
-    """`services`: the ranges of cluster IPs, of both families, as far as the API tells them."""
+    """Returns the base configuration. `services`: the ranges of cluster IPs, of both families, as known from the
+    API."""
     return ProxierConfig(view.family, detector_of(config, view), of_family(services, view.family))

@@ -1,7 +1,6 @@
-"""What is answered to those who ask how the proxy does: load balancers about a Service, probes about the node. Pure.
+"""Builds the answers to health checks: of load balancers about a Service, and of probes about the node. Pure.
 
-Codes, headers and bodies are upstream's to the byte, times aside.
-"""
+Codes, headers and bodies are upstream's to the byte, except for times."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from fairlead.service.node import NodeView
 from fairlead.service.wellknown import LEAVING_TAINT
 
 HEALTHY_FOR_S = 60.0
-"""A change may wait this long to be brought to the kernel: twice upstream's sync period."""
+"""Maximum wait of a change for the kernel: twice upstream's sync period."""
 _JSON = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
 _TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
@@ -33,7 +32,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCheck:
-    """A port on which load balancers ask whether this node has endpoints of the Service."""
+    """A port at which load balancers ask whether this node has endpoints of the Service."""
 
     namespace: str
     name: str
@@ -43,11 +42,11 @@ class ServiceCheck:
 
 @dataclass(frozen=True, slots=True)
 class ProxyHealth:
-    """How a proxy does at a moment."""
+    """The health of a proxy at one moment."""
 
     synced: bool
     waiting_since: Instant | None
-    """Of the oldest change that is not in the kernel yet."""
+    """Arrival of the oldest change that is not in the kernel yet."""
     last_synced: Instant
     eligible: bool = True
     """Load balancers may send new connections to the node."""
@@ -59,7 +58,7 @@ class ProxyHealth:
 
 
 def service_check(service: Service | None, slices: Iterable[EndpointSlice], *, node: NodeView) -> ServiceCheck | None:
-    """None where nobody has to ask: only the Local policy makes nodes differ."""
+    """Returns the Service's health check; None if it needs none: only the Local policy makes nodes differ."""
     if service is None or not needs_health_port(service.spec):
         return None
     port = service.spec.healthCheckNodePort
@@ -90,7 +89,8 @@ def service_page(check: ServiceCheck, *, healthy: bool) -> Page:
 
 
 def healthz_page(health: ProxyHealth, now: Instant) -> Page:
-    """For load balancers of Services that nodes are alike for: also whether the node is about to go."""
+    """Returns the page for load balancers of Services that all nodes serve alike: unhealthy also if the node will
+    go."""
     good = health.healthy(now) and health.eligible
     return Page(200 if good else 503, f"{_times(health, now, good)}, {_said('nodeEligible', health.eligible)}}}", _JSON)
 

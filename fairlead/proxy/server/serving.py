@@ -1,8 +1,7 @@
-"""A node's proxies with all that belongs to them: answers to probes, load balancers and Prometheus, events, the zone.
+"""Serves a node's proxies: answers to probes, load balancers and Prometheus, events, and the node's zone.
 
-A port that is taken never ends the proxy: it is tried again at every look, and where it is a Service's, an event on the
-Service says so.
-"""
+A port in use never ends the proxy. The proxy tries the port again at every periodic check. If the port is for the
+health check of a Service, an event on the Service reports it."""
 
 from __future__ import annotations
 
@@ -58,12 +57,12 @@ _Answer = Callable[[str], Page]
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Upstream's addresses and ports. None: nothing is served there."""
+    """Upstream's addresses and ports. None: not served."""
 
     healthz: tuple[str, int] | None = HEALTHZ
     metrics: tuple[str, int] | None = METRICS
     checks: str = _EVERY
-    """Where the Services' own health checks are answered."""
+    """The address for the health checks of Services."""
 
 
 def bindings_of(config: ProxyConfig) -> Bindings:
@@ -71,7 +70,7 @@ def bindings_of(config: ProxyConfig) -> Bindings:
 
 
 async def serve(informers: InformerSet, server: ProxyServer) -> None:
-    """For ever; runs the informers too, which the station and its proxies follow by then."""
+    """Runs until cancelled. Also runs the informers, which the server and its proxies must follow before."""
 
     async def work(proxy: Proxy) -> None:
         await informers.wait_synced()
@@ -81,19 +80,19 @@ async def serve(informers: InformerSet, server: ProxyServer) -> None:
 
 
 def follow_zone(proxies: Iterable[Proxy], node: Node | None) -> None:
-    """Where all else about the node is known: the zone that its object says it is in."""
+    """Sets the zone from the Node object, if all else about the node is known."""
     zone = node.metadata.labels.get(ZONE_LABEL, "") if node is not None else ""
     for proxy in proxies:
         proxy.move(replace(proxy.node, zone=zone))
 
 
 def follow_config(informers: InformerSet, server: ProxyServer, *, default: ProxyConfig, log: Log) -> None:
-    """Before the informers run: has the station do what the cluster's settings say."""
+    """Applies the cluster's settings to the server. Call this before the informers run."""
     ConfigFollower(server.configure, default=default, recorder=server.recorder, log=log).follow(informers)
 
 
 class ProxyServer:
-    """What others see of a node's proxies. There is one for each address family of the node."""
+    """The shared service of a node's proxies: one proxy for each address family of the node."""
 
     def __init__(
         self,
@@ -105,14 +104,14 @@ class ProxyServer:
         bindings: Bindings,
         moved: Callable[[Node | None], object],
     ) -> None:
-        """`moved` is called with the node's object whenever it changes."""
+        """Connects the proxies. `moved` is called with the Node object whenever it changes."""
         self.proxies = proxies
         self._clock = clock
         self._log = log
         self._bindings = bindings
         self._moved = moved
         self._rebound: list[asyncio.Event] = []
-        """Set where something is to be served elsewhere."""
+        """Each is set if an address to serve at changes."""
         self._node: Node | None = None
         self._name = proxies[0].node.name
         self.recorder = Recorder(client, component="kube-proxy", clock=clock, host=self._name, log=log)
@@ -124,7 +123,7 @@ class ProxyServer:
         self._listening: dict[str, tuple[int, HttpServer]] = {}
 
     def follow(self, informers: InformerSet) -> None:
-        """Before the informers run."""
+        """Registers the handlers. Call this before the informers run."""
         for proxy in self.proxies:
             proxy.follow(informers)
             proxy.on_repair.append(self._repaired)
@@ -134,7 +133,7 @@ class ProxyServer:
         nodes.add_handler(self._node_changed)
 
     def configure(self, config: ProxyConfig) -> None:
-        """New settings, for all of the proxies."""
+        """Applies new settings to all proxies."""
         for proxy in self.proxies:
             proxy.configure(config)
         bindings = replace(self._bindings, healthz=config.healthz, metrics=config.metrics)
@@ -144,7 +143,7 @@ class ProxyServer:
                 event.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         await run_all(
             self.recorder.run(),
             self._keep_checks(),
@@ -154,8 +153,8 @@ class ProxyServer:
         )
 
     async def applied(self, revision: int, within_s: float) -> int:
-        """Waits until the rules of all families follow a revision of EndpointSlices, at most so long. Returns the one
-        that they follow."""
+        """Waits until the rules of all families follow a revision of EndpointSlices, for at most `within_s`.
+        Returns the revision that they follow."""
         return min(await asyncio.gather(*(proxy.applied.reach(revision, within_s) for proxy in self.proxies)))
 
     def health(self) -> ProxyHealth:
@@ -202,12 +201,12 @@ class ProxyServer:
             self._moved(new)
 
     def _repaired(self, count: int) -> None:
-        text = f"Somebody else changed the proxy's rules on this node: {count} of them were put right"
+        text = f"Another program changed the proxy's rules on this node: {count} rules or elements were repaired"
         self.recorder.event(self._about_node(), "Warning", "ProxyRulesRepaired", text)
 
     def _settings_refused(self, setup: Setup, error: KernelError) -> None:
         mode = self.proxies[0].mode
-        text = f"mode {setup.mode} cannot be put into force on this node, mode {mode} stays: {error}"
+        text = f"mode {setup.mode} is not available on this node, mode {mode} stays active: {error}"
         self.recorder.event(self._about_node(), "Warning", "ProxyModeUnavailable", text)
 
     def _about_node(self) -> Node | ObjectReference:
@@ -218,13 +217,14 @@ class ProxyServer:
         self._wake.set()
 
     async def _settle(self) -> None:
-        """The caches' first content stays: the garbage collector need not walk it with every later change."""
+        """Freezes the caches' first content, so that the garbage collector does not walk it with every later
+        change."""
         for proxy in self.proxies:
             await proxy.synced.wait()
         gc.freeze()
 
     async def _keep_checks(self) -> None:
-        """The Services' health checks: a listening port each."""
+        """Serves the Services' health checks, each at a port of its own."""
         again: set[str] = set()
         try:
             while True:
@@ -241,7 +241,7 @@ class ProxyServer:
                 await runner.stop(_STOP_S)
 
     async def _check(self, key: str) -> bool:
-        """Whether the Service's check is as it should be now."""
+        """Returns whether the Service's check is served as desired."""
         service = self.proxies[0].view.service(key)
         found = [service_check(service, proxy.view.slices(key), node=proxy.node) for proxy in self.proxies]
         checks = [check for check in found if check is not None]
@@ -273,7 +273,7 @@ class ProxyServer:
             self.recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", text)
 
     def _hosts(self, address: str) -> tuple[str, ...]:
-        """Every address of the node means those of the families that it has."""
+        """Returns the addresses to listen at: "every address" means those of the node's families."""
         if address != _EVERY:
             return (address,)
         every = {"IPv4": _EVERY, "IPv6": _EVERY6}
@@ -293,7 +293,7 @@ class ProxyServer:
                 runner = await _listen(self._hosts(at[0]), at[1], answer)
             except OSError as error:
                 if not told:
-                    self._log.warn("cannot listen, and will try again", port=at[1], error=error.strerror)
+                    self._log.warn("cannot listen: trying again", port=at[1], error=error.strerror)
                 told = True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(rebound.wait(), _RETRY_S)

@@ -1,4 +1,4 @@
-"""Runs a node's proxies against any API server: waits for the Node, and follows what it and ServiceCIDRs say."""
+"""Runs a node's proxies against any API server: waits for the Node, then follows the Node and the ServiceCIDRs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WAIT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Of one network namespace."""
+    """The kernel's interfaces in one network namespace."""
 
     makers: Makers
     flows: FlowTable
@@ -36,29 +36,30 @@ class Kernel:
 
 
 class _OtherFamilies(Exception):
-    """The node has other address families than it had."""
+    """The node's address families changed."""
 
 
 async def run(client: Client, name: str, config: ProxyConfig, *, kernel: Kernel, clock: Clock, log: Log) -> None:
-    """For ever, for the node of that name. Raises StatusError where the server does not know who asks."""
+    """Runs until cancelled, for the node of that name. Raises StatusError if the server does not authenticate the
+    client."""
     while True:
         views = await _views(client, name, config, log)
         log.info("proxying", node=name, addresses=",".join(str(view.ip) for view in views))
         try:
             await _Alone(client, config, views, kernel=kernel, clock=clock, log=log).run()
         except* _OtherFamilies:
-            log.info("the node has other address families than before: starting anew", node=name)
+            log.info("the node's address families changed: restarting its proxies", node=name)
 
 
 async def _views(client: Client, name: str, config: ProxyConfig, log: Log) -> list[NodeView]:
-    """Waits until there is the Node, with an address."""
+    """Waits until the Node exists and has an address."""
     told = ""
     while True:
         try:
             views = node_views(await client.get(NODE, name), config)
             if views:
                 return views
-            missing = "it has no address"
+            missing = "the Node object has no address"
         except StatusError as error:
             if error.code in (401, 403):
                 raise
@@ -72,7 +73,7 @@ async def _views(client: Client, name: str, config: ProxyConfig, log: Log) -> li
 
 
 class _Alone:
-    """As long as the node has the families of `views`."""
+    """The proxies, for as long as the node has the families of `views`."""
 
     def __init__(
         self,
@@ -116,18 +117,19 @@ class _Alone:
         raise _OtherFamilies
 
     async def _has_ranges(self) -> bool:
-        """Servers before Kubernetes 1.33 do not tell the ranges of cluster IPs: nothing is refused there then."""
+        """Returns whether the API has ServiceCIDRs. Servers before Kubernetes 1.33 do not: unclaimed addresses are
+        not refused then."""
         try:
             await self._client.list(SERVICE_CIDR)
         except StatusError as error:
-            self._log.warn("the API does not tell the ranges of cluster IPs: unknown ones are not refused", error=error)
+            self._log.warn("the API does not serve ServiceCIDRs: unclaimed cluster IPs are not refused", error=error)
             return False
         except ConnectionError:
             return True
         return True
 
     def _node_changed(self, node: Node | None) -> None:
-        """A Node that is gone may come back: until then all stays as it was."""
+        """Follows the Node. A deleted Node may come back: until then all stays as it was."""
         views = node_views(node, self._config) if node is not None else self._views
         if [view.family for view in views] != [view.family for view in self._views]:
             if views:

@@ -1,1 +1,1 @@
-"""The settings of all proxies: upstream's configuration file in a ConfigMap, which is kept there and followed."""
+"""The settings of all proxies: upstream's configuration file, kept in a ConfigMap and watched."""

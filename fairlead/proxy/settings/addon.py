@@ -1,8 +1,8 @@
-"""Keeps ConfigMap `kube-system/kube-proxy` there, and writes the mode into it that a start of the cluster asked for.
+"""Keeps ConfigMap `kube-system/kube-proxy` present, and writes the mode into it that a start of the cluster
+requested.
 
-What else it says is the user's. A start asks once: `ASKED` says which start it was, so that a control plane that comes
-back does not undo what was changed since.
-"""
+All other content is the user's. Each start requests its mode once: `ASKED` names the start, so that a restarted
+control plane does not undo later changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRIES = 30
 
 
 async def apply(client: Client, *, mode: Mode | None, start: str, log: Log) -> None:
-    """`mode` as the start named `start` asked for it. Tries again for a while where the server would not."""
+    """Writes the `mode` that the start named `start` requested. Retries for a while if the server refuses."""
     for _ in range(_TRIES):
         try:
             await _apply(client, mode, start)

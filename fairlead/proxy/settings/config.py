@@ -1,13 +1,12 @@
-"""The proxy's settings: upstream's KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), as far as it means
-anything here.
+"""The proxy's settings: upstream's KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), as far as it applies
+here.
 
-A whole configuration of upstream's, as kubeadm writes one, is taken as it is (`configfile` has the fields). Every
-mistake is named by its path. Pure.
+A complete configuration for upstream, as kubeadm writes it, is accepted unchanged (`configfile` lists the fields).
+Every error names the path of the field. Pure.
 
-Defaults are upstream's but for three, so that both modes do the same and a change takes effect at once:
-`minSyncPeriod` is 0 (upstream's second only adds to the time that a change takes), node ports answer on all of a
-node's addresses but loopback in both modes, and an empty `mode` is nftables.
-"""
+Defaults are upstream's except for three, so that both modes behave alike and a change takes effect at once:
+`minSyncPeriod` is 0 (upstream's second only delays changes), node ports answer on all of a node's addresses except
+loopback in both modes, and an empty `mode` is nftables."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ _MARK_BIT = 14
 
 
 class BadProxyConfig(ValueError):
-    """Each fault begins with the field's path and says what it may be."""
+    """Invalid settings. Each fault begins with the field's path and says which values are allowed."""
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__("; ".join(map(str, faults)))
@@ -39,35 +38,36 @@ class BadProxyConfig(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyConfig:
-    """What is acted upon."""
+    """The settings that have an effect."""
 
     mode: Mode = DEFAULT_MODE
     min_sync_s: float = 0.0
-    """Changes within this time of one another are made together."""
+    """Changes within this time of one another are applied together."""
     sync_s: float = SYNC_PERIOD_S
-    """How often the proxy looks for what somebody else changed, and for flows that it missed."""
+    """How often the proxy looks for foreign changes and for missed stale flows."""
     masquerade_all: bool = False
     node_ports: tuple[str, ...] = ()
-    """Ranges, `primary`, `localhost`, `all`. Empty: all addresses but loopback's."""
+    """Ranges, `primary`, `localhost`, `all`. Empty: all addresses except loopback."""
     localhost: bool | None = None
-    """Node ports on 127.0.0.1, whatever `node_ports` says. None: what that says."""
+    """Node ports on 127.0.0.1, regardless of `node_ports`. None: `node_ports` decides."""
     healthz: tuple[str, int] = HEALTHZ
     metrics: tuple[str, int] = METRICS
     cluster_cidrs: tuple[str, ...] = ()
-    """This and what follows is for a proxy that runs alone: in a cluster of our own the nodes know."""
+    """This field and the following ones are for a standalone proxy: nodes of Fairlead's clusters know these facts."""
     detect_local: str = ""
-    """`ClusterCIDR`, `NodeCIDR`, `BridgeInterface` or `InterfaceNamePrefix`; empty: whichever of the first is known."""
+    """`ClusterCIDR`, `NodeCIDR`, `BridgeInterface` or `InterfaceNamePrefix`; empty: the first of these that is
+    known."""
     link: str = ""
-    """The bridge, or what the names of links begin with."""
+    """The name of the bridge, or the prefix of the names of links."""
     node_name: str = ""
     node_ip: str = ""
     kubeconfig: str = ""
 
 
 def parse_config(text: str) -> ProxyConfig:
-    """Raises BadProxyConfig."""
+    """Parses the text. Raises BadProxyConfig."""
     for mode in MODES:
-        if text == default_text(mode):  # spares most clusters the YAML library
+        if text == default_text(mode):  # saves most clusters the import of the YAML library
             return ProxyConfig(mode=mode)
     try:
         document = read_settings(Document, text, root=KEY)
@@ -77,7 +77,7 @@ def parse_config(text: str) -> ProxyConfig:
 
 
 def _config(document: Document) -> ProxyConfig:
-    """Raises BadProxyConfig if fields contradict each other."""
+    """Checks the fields together. Raises BadProxyConfig if they contradict each other."""
     mode: Mode = document.mode or DEFAULT_MODE
     rules: Rules = document.iptables if mode == "iptables" else document.nftables
     if faults := list(_faults(document, mode, rules)):
@@ -118,7 +118,8 @@ def _faults(document: Document, mode: Mode, rules: Rules) -> Iterator[Fault]:
 
 
 def with_mode(data: Mapping[str, str], mode: Mode) -> str:
-    """The ConfigMap's text with another mode and all else as it was; a text that is none is made anew."""
+    """Returns the ConfigMap's text with another mode and all else unchanged; text that is not a configuration is
+    replaced."""
     text = data.get(KEY, "")
     line = f"mode: {mode}"
     changed, count = re.subn(r"(?m)^mode:.*$", line, text)
@@ -132,7 +133,7 @@ def with_mode(data: Mapping[str, str], mode: Mode) -> str:
 
 
 def default_text(mode: Mode) -> str:
-    """What the ConfigMap says where nobody wrote it."""
+    """Returns the ConfigMap's initial text."""
     return f"""\
 apiVersion: {API_VERSION}
 kind: {KIND}
@@ -141,7 +142,7 @@ mode: {mode}
 # Ranges of nodes' addresses, or primary, localhost, all. Empty: all but localhost.
 nodePortAddresses: []
 nftables:
-  # How long a change may wait for others, and how often to look for what somebody else changed.
+  # How long a change may wait for others, and how often to look for changes by other programs.
   minSyncPeriod: 0s
   syncPeriod: 30s
   masqueradeAll: false

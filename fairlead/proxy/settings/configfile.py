@@ -1,9 +1,8 @@
-"""The fields of KubeProxyConfiguration as text: which there are, and how each is read. `config` says what they mean.
+"""Parses the fields of KubeProxyConfiguration. `config` interprets them.
 
-Each field is one of three: acted upon; taken note of and without effect, because it is about how upstream's program
-runs (logs, profiling, the kernel's limits) and not about packets; or refused, because to ignore it would be to do
-something else than was asked (`mode: ipvs`, another mark). What upstream does not have is refused. Pure.
-"""
+Each field is one of three. Some have an effect. Others are accepted without effect, because they concern upstream's
+process (logs, profiling, the kernel's limits) and not packets. The rest are refused, because ignoring them would
+change the requested behaviour (`mode: ipvs`, another mark). Fields unknown to upstream are refused. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +43,7 @@ def _seconds(text: str) -> float:
 
 
 def _own_address(text: str) -> str:
-    """Empty if the Node object is to say it."""
+    """Returns the node's own address; empty if the Node object decides."""
     if text in ("", "0.0.0.0", "::"):
         return ""
     try:
@@ -97,7 +96,7 @@ def _link(text: str) -> str:
 Duration = Annotated[float, Text(_seconds)]
 Link = Annotated[str, Text(_link)]
 Free = Mapping[str, Any]
-"""An object that is taken note of."""
+"""An object that is accepted without effect."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ class DetectLocal:
 
 @dataclass(frozen=True)
 class Document:
-    """The fields below `clientConnection` are checked and not used."""
+    """The whole file. Fields below `clientConnection` are checked and not used."""
 
     apiVersion: Annotated[str, Text(_exactly(API_VERSION))] = API_VERSION
     kind: Annotated[str, Text(_exactly(KIND))] = KIND

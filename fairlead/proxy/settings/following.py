@@ -1,9 +1,8 @@
-"""What a node's proxies follow besides Services: the cluster's settings, and the ranges of cluster IPs.
+"""Watches the inputs of a node's proxies beside Services: the cluster's settings, and the ranges of cluster IPs.
 
-Settings are in ConfigMap `kube-system/kube-proxy`, and each version that is right comes into force at once. A version
-that is wrong leaves the one before it in force, and an event on the ConfigMap says where it is wrong. While there is
-no ConfigMap the defaults of the start are in force.
-"""
+Settings are in ConfigMap `kube-system/kube-proxy`, and each valid version is applied at once. An invalid version
+leaves the last valid one in force, and an event on the ConfigMap names the faults. Without a ConfigMap the defaults
+of the start are in force."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ class ConfigFollower:
         self._text: str | None = None
 
     def follow(self, informers: InformerSet) -> None:
-        """Before the informers run."""
+        """Registers the handler. Call this before the informers run."""
         fields = f"metadata.namespace={NAMESPACE},metadata.name={NAME}"
         informers.of(CONFIG_MAP, fields=fields).add_handler(self._changed)
 
@@ -44,21 +43,21 @@ class ConfigFollower:
         try:
             config = parse_config(text)
         except BadProxyConfig as error:
-            self._log.warn("the settings are wrong, and the old ones stay", error=error)
+            self._log.warn("invalid settings: the old ones stay in force", error=error)
             self._recorder.event(new, "Warning", "InvalidConfiguration", f"{KEY}: {error}; the old settings stay")
             return
         self._apply(config)
 
 
 class RangeFollower:
-    """Tells of the ranges that cluster IPs come from, as the API's ServiceCIDRs have them, in order."""
+    """Reports the ranges of cluster IPs, in order, from the API's ServiceCIDRs."""
 
     def __init__(self, apply: Callable[[list[str]], object]) -> None:
         self._apply = apply
         self._ranges: dict[str, list[str]] = {}
 
     def follow(self, informers: InformerSet) -> None:
-        """Before the informers run."""
+        """Registers the handler. Call this before the informers run."""
         informers.of(SERVICE_CIDR).add_handler(self._changed)
 
     def _changed(self, key: str, _: ServiceCIDR | None, new: ServiceCIDR | None) -> None:

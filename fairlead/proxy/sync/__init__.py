@@ -1,1 +1,1 @@
-"""Brings the kernel's rules and flows in line with Services, by the backend that the settings ask for."""
+"""Brings the kernel's rules and conntrack entries in line with Services, by the backend that the settings choose."""

@@ -1,8 +1,7 @@
-"""Which backend has the rules of a node's proxy, in one address family, and how another one takes over.
+"""Holds the active backend of a node's proxy in one address family, and switches to another one.
 
-What must stay true: the new rules are complete before the old ones go; where the new ones cannot be had the old ones
-stay, and it is tried again; what other modes left, whoever left it, goes in the end.
-"""
+What must stay true: the new rules are complete before the old ones go. If the new rules fail, the old ones stay,
+and the switch is tried again. Leftovers of other modes, whichever process left them, are removed in the end."""
 
 from __future__ import annotations
 
@@ -19,28 +18,28 @@ from fairlead.proxy.planning.proxierconfig import ProxierConfig
 from fairlead.proxy.sync.setup import Setup
 
 Makers = Mapping[str, Callable[[ProxierConfig], Backend]]
-"""A new backend, by mode. They raise KernelError where the mode cannot be had here."""
+"""Constructors of backends, by mode. They raise KernelError if the mode is not available here."""
 Refusal = Callable[[Setup, KernelError], object]
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyContext:
-    """What a proxy works in: one network namespace, in one address family."""
+    """The environment of a proxy: one network namespace, in one address family."""
 
     proxier: ProxierConfig
-    """As it is without settings."""
+    """The base configuration, before settings are applied."""
     makers: Makers
     flows: FlowTable
     route_localnet: Callable[[bool], object]
-    """Has the kernel let packets between 127.0.0.0/8 and the network pass, or not. Raises KernelError."""
+    """Turns routing between 127.0.0.0/8 and the network on or off in the kernel. Raises KernelError."""
 
 
 class ActiveBackend:
     def __init__(self, context: ProxyContext, setup: Setup, *, log: Log) -> None:
         self.setup = setup
-        """That of `backend`."""
+        """The setup of `backend`."""
         self.on_refused: list[Refusal] = []
-        """Called with settings that cannot be put into force, once for each."""
+        """Called with settings that cannot be applied, once for each."""
         self.cleanup_failures = 0
         self.switches = 0
         self._makers = context.makers
@@ -48,10 +47,10 @@ class ActiveBackend:
         self._log = log
         self._backend: Backend | None = None
         self._refused: Setup | None = None
-        """Settings that were tried and cannot be had, until the next look."""
+        """Settings that failed and are not tried again before the next periodic check."""
         self._told: Setup | None = None
         self._stale: list[Backend] = []
-        """Whose rules are to go: other modes'."""
+        """Backends of other modes whose rules must be removed."""
 
     @property
     def begun(self) -> bool:
@@ -63,7 +62,8 @@ class ActiveBackend:
         return self._backend
 
     def begin(self, wanted: Setup) -> None:
-        """A backend for the first time; another mode's where the wanted one cannot be had: better than no rules."""
+        """Makes the first backend; if the desired mode is not available, that of another mode: better than no
+        rules."""
         others = [mode for mode in self._makers if mode != wanted.mode]
         for mode in (wanted.mode, *others):
             try:
@@ -74,32 +74,32 @@ class ActiveBackend:
             self.setup = wanted if mode == wanted.mode else replace(wanted, mode=mode)
             self._retire_others()
             return
-        raise KernelError("no mode of the proxy can be had here")
+        raise KernelError("no mode of the proxy is available here: neither nftables nor iptables works")
 
     def is_due(self, wanted: Setup) -> bool:
-        """Whether these settings are to be put into force now."""
+        """Returns whether these settings must be applied now."""
         return wanted is not self.setup and wanted not in (self.setup, self._refused)
 
     def forgive(self) -> None:
-        """What was refused may be tried again."""
+        """Allows another try of failed settings."""
         self._refused = None
 
     def change(self, wanted: Setup) -> bool:
-        """Puts settings into force that need no other rules. False where they do: then `switch`."""
+        """Applies settings that need no new rules. Returns False if they do need new rules: call `switch` then."""
         if (wanted.mode, wanted.proxier) != (self.setup.mode, self.setup.proxier):
             return False
         self.setup = wanted
         return True
 
     async def switch(self, wanted: Setup, fill: Callable[[Backend], Awaitable[None]]) -> Outcome | None:
-        """Has another backend, which `fill` tells of all Services, take over. None where it cannot: the old one stays,
-        and if it is of the same mode its mirror may be wrong now."""
+        """Replaces the backend by another one, which `fill` passes all Services to. Returns None on failure: the
+        old backend stays, and its mirror may be wrong if it has the same mode."""
         new = None
         try:
             new = self._makers[wanted.mode](wanted.proxier)
             await fill(new)
             if self.setup.proxier.localhost and not wanted.proxier.localhost:
-                # The rules that kept others from the node's loopback are about to go.
+                # The rules that protected the node's loopback are about to go.
                 self._route_localnet(False)
             outcome = await new.resync()
             if outcome.refused is not None:
@@ -119,12 +119,13 @@ class ActiveBackend:
         return outcome
 
     def settle(self) -> None:
-        """After the first rules, and after a repair: what belongs to them outside of them. Raises KernelError."""
+        """Applies settings outside of the rules. Called after the first rules and after a repair. Raises
+        KernelError."""
         if self.setup.proxier.family is IPV4:
             self._route_localnet(self.setup.proxier.localhost)
 
     async def clean(self) -> None:
-        """Removes what other modes left, or leaves it for the next look."""
+        """Removes leftovers of other modes, or leaves them for the next check."""
         stale, self._stale = self._stale, []
         for backend in stale:
             try:
@@ -133,10 +134,10 @@ class ActiveBackend:
             except KernelError as error:
                 self.cleanup_failures += 1
                 self._stale.append(backend)
-                self._log.warn("rules of another mode may be left", mode=backend.mode, error=error)
+                self._log.warn("cannot remove the rules of another mode: trying again", mode=backend.mode, error=error)
 
     def _retire_others(self) -> None:
-        """Whatever there may be of other modes is to go; what cannot be had here has left nothing either."""
+        """Marks all other modes for removal; a mode that is not available here has left no rules."""
         for mode, make in self._makers.items():
             if mode != self.setup.mode:
                 with contextlib.suppress(KernelError):
@@ -146,6 +147,6 @@ class ActiveBackend:
         self._refused = wanted
         if self._told != wanted:
             self._told = wanted
-            self._log.error("the settings cannot be put into force", mode=wanted.mode, error=error)
+            self._log.error("cannot apply the settings", mode=wanted.mode, error=error)
             for tell in self.on_refused:
                 tell(wanted, error)

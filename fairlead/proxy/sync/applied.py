@@ -1,4 +1,5 @@
-"""Up to which revision of EndpointSlices the kernel's rules follow all changes: asked before a Pod is ended."""
+"""Tracks up to which revision of EndpointSlices the kernel's rules follow all changes: read before a Pod is
+stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from fairlead.runtime.informer import Informer, InformerSet
 
 
 class AppliedRevision:
-    """One proxy's. `pending` says whether changes are known that no sync has taken yet."""
+    """The applied revision of one proxy. `pending` returns whether known changes wait for a sync."""
 
     def __init__(self, pending: Callable[[], bool]) -> None:
         self._pending = pending
@@ -19,11 +20,12 @@ class AppliedRevision:
         self._taken = 0
         self._done = 0
         self._busy = True
-        """A sync is at work, or one was refused, or none has been yet."""
+        """A sync is running, the last one was refused, or none has run yet."""
         self._moved = asyncio.Event()
 
     def follow(self, informers: InformerSet) -> None:
-        """Before the informers run, and after the handlers that make changes pending."""
+        """Registers the handlers. Call this before the informers run, and after the handlers that make changes
+        pending."""
         self._slices = informers.of(ENDPOINT_SLICE)
         self._slices.add_handler(lambda *_: self._moved.set())
 
@@ -34,17 +36,17 @@ class AppliedRevision:
         return max(self._done, self._slices.revision)
 
     def begin(self) -> None:
-        """A sync takes all changes that are known: call it before anything else can be told."""
+        """Records that a sync starts with all known changes. Call this before another event can be received."""
         self._taken = self._slices.revision if self._slices is not None else 0
         self._busy = True
 
     def end(self) -> None:
-        """The sync is done."""
+        """Records the end of the sync."""
         self._done, self._busy = max(self._done, self._taken), False
         self._moved.set()
 
     async def reach(self, revision: int, within_s: float) -> int:
-        """Waits until the revision is reached, at most so long. Returns the one that is."""
+        """Waits until the revision is reached, for at most `within_s`. Returns the revision that is reached."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.revision < revision:

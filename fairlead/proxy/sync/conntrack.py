@@ -1,9 +1,9 @@
-"""Which UDP flows are to be forgotten: those that go where their Service's endpoints are not.
+"""Finds stale UDP entries of conntrack: those whose destination is not among the endpoints of their Service.
 
-The kernel translates a flow as it did its first packet, for as long as packets come. A TCP connection to an endpoint
-that has gone ends by itself; a UDP client would talk to nobody for ever (upstream's proxy forgets them too). So would
-one that began before the Service had endpoints, or before there was the Service: its flow is not translated at all.
-"""
+The kernel translates a flow like its first packet, for as long as packets come. A TCP connection to a removed
+endpoint ends by itself, but a UDP client would keep sending to the removed endpoint (upstream's proxy deletes such
+entries too). The same holds for a flow that began before the Service existed or had endpoints: it is not translated
+at all."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fairlead.service.node import NodeView
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """What tells a Service's flow from others."""
+    """The destinations that distinguish a Service's flow from others."""
 
     addresses: frozenset[str]
-    """The node's own, at which it has node ports."""
+    """The node's own addresses that have node ports."""
     services: tuple[IPv4Network | IPv6Network, ...]
-    """The ranges that only Services have addresses in."""
+    """The ranges in which only Services have addresses."""
 
 
 def destinations(node: NodeView, proxier: ProxierConfig) -> Destinations:
@@ -41,7 +41,7 @@ def stale_entries(
     *,
     changed: frozenset[UdpFrontend] | None = None,
 ) -> Iterator[Flow]:
-    """Those that the plans would not make again as they are; only at `changed` frontends if given."""
+    """Returns the entries that the present plans would not create; only those at `changed` frontends, if given."""
     known: dict[UdpFrontend, frozenset[Address] | None] = {}
 
     def answering(frontend: UdpFrontend) -> frozenset[Address] | None:

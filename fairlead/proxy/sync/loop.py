@@ -1,16 +1,15 @@
-"""Watches Services and EndpointSlices and keeps the kernel's rules as they say, by one of the backends.
+"""Watches Services and EndpointSlices and keeps the kernel's rules in sync with them, by one of the backends.
 
 What must stay true:
 - A change of one Service costs the planning of one Service, however many Services there are.
-- An agent that comes back finds the rules of the one before it, and the connections go on: it waits until it knows all
-  Services, and only then has the backend make the differences.
-- A refused change is never the end: all is brought in line as a whole, with back-off. What is refused even then is
-  tried again later and delays no other change. Stale UDP flows are deleted for what was done, whatever was refused.
-- Somebody else's change is looked for at every period, and repaired.
+- A restarted agent finds its predecessor's rules, and connections go on: the agent waits until it knows all
+  Services, and only then has the backend apply the differences.
+- A refused change never ends the loop: all rules are synced as a whole, with back-off. A part that is refused even
+  then is tried again later and delays no other change. Stale UDP flows are deleted for the parts that were done.
+- Foreign changes are looked for at every period, and repaired.
 - Settings change under traffic (`activebackend.py`).
 
-Other users of the plans (metrics, health checks) read `Proxy`; they are not in the backends.
-"""
+Other users of the plans (metrics, health checks) read `Proxy`; they are not in the backends."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ from fairlead.runtime.services import ServiceView
 from fairlead.service.node import NodeView
 
 _PLANS_A_TURN = 500
-"""Services planned before other tasks of the process get their turn, and changed in one transaction."""
+"""Maximum of Services planned before other tasks of the process run, and changed in one transaction."""
 _RETRY_BASE_S, _RETRY_CAP_S = 0.1, 30.0
 
 
@@ -53,16 +52,16 @@ class ProxyStats:
     failures: int = 0
     changes: int = 0
     repairs: int = 0
-    """How often the table was not as this proxy had left it."""
+    """How often the table was found changed by a foreign program."""
     entries_deleted: int = 0
     last_sync_s: float = 0.0
-    """How long the last sync took, from the look at the caches to the kernel's answer."""
+    """Duration of the last sync, from reading the caches to the kernel's answer."""
     last_synced_at: float = 0.0
-    """On the monotonic clock."""
+    """Time on the monotonic clock."""
 
 
 class Proxy:
-    """One node's proxy, in one address family. It does what `view` says."""
+    """One node's proxy, in one address family, for the Services in `view`."""
 
     def __init__(self, context: ProxyContext, config: ProxyConfig, *, node: NodeView, clock: Clock, log: Log) -> None:
         self.view = ServiceView()
@@ -72,7 +71,7 @@ class Proxy:
         self.synced = asyncio.Event()
         """Set once the kernel's rules are complete for the first time."""
         self.on_repair: list[Callable[[int], object]] = []
-        """Called with the number of rules and elements that somebody else had changed."""
+        """Called with the number of rules and elements repaired after a foreign change."""
         self.on_planned: list[Callable[[Iterable[str]], object]] = []
         """Called with the Services, as `namespace/name`, that are planned anew."""
         self._context = context
@@ -84,13 +83,13 @@ class Proxy:
         self._log = log
         self._backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"proxy {node.name}"))
         self._whole = True
-        """The kernel's rules are to be read, and all of them brought in line."""
+        """The next sync reads the kernel's rules and corrects all of them."""
         self._next_check = 0.0
         self._leftovers = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(f"left {node.name}"))
         self._retry_at = math.inf
-        """When all is to be brought in line again, because the kernel refused a part."""
+        """Time of the next full sync, if the kernel refused a part."""
         self._earliest = 0.0
-        """When the next change may be made, where changes are to be made together."""
+        """Earliest time of the next change, if changes are applied together."""
 
     @property
     def node(self) -> NodeView:
@@ -98,11 +97,11 @@ class Proxy:
 
     @property
     def mode(self) -> str:
-        """As upstream's `/proxyMode` says it: the one in force."""
+        """The active mode, as in upstream's `/proxyMode`."""
         return self.active.setup.mode
 
     def families(self) -> list[Family]:
-        """All metrics of this address family."""
+        """Returns all metrics of this address family."""
         found = list(self.metrics.families())
         if self.active.begun:
             failures, cleanups = self.stats.failures, self.active.cleanup_failures
@@ -110,13 +109,13 @@ class Proxy:
         return found
 
     def follow(self, informers: InformerSet) -> None:
-        """Before the informers run."""
+        """Registers the handlers. Call this before the informers run."""
         self.view.follow(informers)
         self.applied.follow(informers)
         self.metrics.follow(informers, self._clock)
 
     def move(self, node: NodeView, proxier: ProxierConfig | None = None) -> None:
-        """The node is not what it was, such as in another zone: Services may have other endpoints."""
+        """Follows a change of the node, such as to another zone: Services may have other endpoints then."""
         if node != self._node:
             self._node = node
             self.view.mark_all()
@@ -125,7 +124,7 @@ class Proxy:
         self._set_up()
 
     def configure(self, config: ProxyConfig) -> None:
-        """From now on as `config` says. What is in force stays until the new rules are complete."""
+        """Applies new settings. The present ones stay in force until the new rules are complete."""
         self._config = config
         self._set_up()
 
@@ -137,10 +136,10 @@ class Proxy:
             self.view.wake()
 
     async def run(self) -> None:
-        """For ever. Start it once the informers are synced."""
+        """Runs until cancelled. Start it once the informers are synced."""
         left: set[str] = set()
         while True:
-            # The first time, and after an error, there is something to do even if nothing changed.
+            # The first time, and after an error, a sync is due even if nothing changed.
             dirty = left | (self.view.drain() if self._whole else await self._changed())
             left = set()
             self.applied.begin()
@@ -160,7 +159,7 @@ class Proxy:
                 self.synced.set()
 
     async def _changed(self) -> set[str]:
-        """What changed; empty where it is time for a check, or to try again what was refused."""
+        """Waits for changes and returns them; empty if a check or a retry is due."""
         retry = self._retry_at <= self._next_check
         try:
             async with asyncio.timeout(max(min(self._next_check, self._retry_at) - self._clock.monotonic(), 0.0)):
@@ -174,7 +173,7 @@ class Proxy:
         return self.view.drain()
 
     async def _activate(self) -> None:
-        """The settings, where they are not yet."""
+        """Applies the settings, if they are not in force yet."""
         wanted, now = self._setup, self.active
         if not now.begun:
             now.begin(wanted)
@@ -189,7 +188,7 @@ class Proxy:
                 self._done(outcome)
 
     async def _fill(self, backend: Backend) -> None:
-        """Tells a new backend of all Services."""
+        """Passes all Services to a new backend."""
         for some in _batches(sorted(self.view.keys()), _PLANS_A_TURN):
             backend.plan(self._sources(some), node=self._node)
             await asyncio.sleep(0)
@@ -256,7 +255,7 @@ class Proxy:
         return outcome
 
     def _plan_retry(self, refused: KernelError | None) -> None:
-        """All that can be in line is; a part that was refused alone waits."""
+        """Schedules another try for a part that was refused alone; all other rules are in sync."""
         if refused is None:
             self._leftovers.reset()
             self._retry_at = math.inf
@@ -267,13 +266,13 @@ class Proxy:
         self._log.error("the kernel refused a part of the rules", error=refused, retry_s=round(pause, 2))
 
     async def _repair(self) -> None:
-        """Somebody did something; it may have been about other rules only."""
+        """Checks the rules after a foreign transaction, which may have concerned other rules only."""
         outcome = await self._resync()
         if not outcome.anything:
             return
         count = outcome.changes + outcome.structure
         self.stats.repairs += 1
-        self._log.warn("somebody else changed the rules: repaired", changes=count, replaced=outcome.replaced)
+        self._log.warn("another program changed the rules: repaired", changes=count, replaced=outcome.replaced)
         for tell in self.on_repair:
             tell(count)
 
@@ -293,14 +292,14 @@ class Proxy:
             self._delete_stale(outcome.frontends)
 
     def _delete_stale(self, changed: frozenset[UdpFrontend] | None) -> None:
-        """Among all flows, or those of frontends that changed."""
+        """Deletes stale flows, among all flows or those of changed frontends."""
         start = self._clock.monotonic()
         ours = destinations(self._node, self.active.setup.proxier)
         try:
             flows = self._context.flows.flows(self._node.family.table)
             deleted = self._context.flows.delete_flows(list(stale_entries(flows, self._backend, ours, changed=changed)))
         except KernelError as error:
-            self._log.warn("stale UDP flows may be left", error=error)
+            self._log.warn("cannot delete stale UDP flows: some may remain", error=error)
             return
         self.stats.entries_deleted += deleted
         self.metrics.reconciled(self._clock.monotonic() - start, deleted)

@@ -1,7 +1,6 @@
-"""What the proxy counts, under upstream's names, and its text for Prometheus. No I/O; time comes from the caller.
+"""The metrics of the proxy, under upstream's names, as text for Prometheus. No I/O; the caller passes the time.
 
-Changes are counted as informers tell of them: two additions an event. Text is made when somebody asks.
-"""
+Changes are counted when informers report them: two additions for each event. The text is made on request."""
 
 from __future__ import annotations
 
@@ -24,18 +23,18 @@ _POLICIES = ("internal", "external")
 
 @dataclass(slots=True)
 class Pending:
-    """What a sync is about to bring to the kernel."""
+    """The changes that a sync is about to bring to the kernel."""
 
     services: int = 0
     endpoints: int = 0
     triggered: list[float] = field(default_factory=list)
     """When the changes of endpoints began, in seconds since 1970."""
     since: float | None = None
-    """When the oldest of them came."""
+    """When the oldest of the changes arrived."""
 
 
 class ProxyMetrics:
-    """Of one address family."""
+    """The metrics of one address family."""
 
     def __init__(self, family: str) -> None:
         self.labels: Labels = (("ip_family", family),)
@@ -79,7 +78,7 @@ class ProxyMetrics:
         return pending
 
     def put_back(self, pending: Pending) -> None:
-        """The sync failed: what it was to bring still waits."""
+        """Restores the changes of a failed sync: they still wait."""
         pending.services += self._pending.services
         pending.endpoints += self._pending.endpoints
         pending.triggered += self._pending.triggered
@@ -115,7 +114,7 @@ class ProxyMetrics:
             began = parse_time(text)
         except ValueError:
             return
-        # What happened before this process was there says nothing about it.
+        # Changes from before the start of this process say nothing about its latency.
         if began >= self._started:
             self._pending.triggered.append(began)
 

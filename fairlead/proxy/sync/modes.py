@@ -1,4 +1,4 @@
-"""Which backends there are, by the names of upstream's `mode`."""
+"""Lists the backends, by the names of upstream's `mode`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def nftables_only(nft: Nft) -> dict[str, Callable[[ProxierConfig], Backend]]:
 
 
 def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
-    """Those that can be had in the network namespace of `nft`, which has to be that of the calling thread too.
+    """Returns the available modes in the network namespace of `nft`, which must be that of the calling thread too.
 
-    `pods`: the ranges of all Pods, where they keep their addresses from node to node."""
+    `pods`: the ranges of all Pods, if Pod addresses stay unchanged between nodes."""
     ranges = tuple(pods)
     transactions = TransactionCount()
     programs = cache(lambda family: IptablesKernel(family, transactions=transactions))
@@ -37,12 +37,12 @@ def kernel_modes(nft: Nft, *, pods: Iterable[str] = ()) -> Makers:
 
 
 def cluster_pods(network: ClusterNetwork) -> tuple[str, ...]:
-    """The ranges of the Pods of a cluster of this program's own, of all families."""
+    """Returns the ranges of the Pods of a cluster made by Fairlead, of all families."""
     return tuple(map(str, network.pod_cidrs))
 
 
 def route_localnet(on: bool) -> None:
-    """In the network namespace of the calling thread. Raises KernelError."""
+    """Sets `route_localnet` in the network namespace of the calling thread. Raises KernelError."""
     try:
         linux.put("/proc/sys/net/ipv4/conf/all/route_localnet", "1" if on else "0")
     except OSError as e:
@@ -50,7 +50,7 @@ def route_localnet(on: bool) -> None:
 
 
 class Localnet:
-    """`route_localnet` of a namespace that is not ours: taken back only where this process gave it."""
+    """Sets `route_localnet` in a foreign namespace: turned off only if this process turned it on."""
 
     def __init__(self) -> None:
         self._given = False

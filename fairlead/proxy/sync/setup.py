@@ -1,4 +1,4 @@
-"""What the settings make of a node's proxy, in one address family. Pure."""
+"""Derives the setup of a node's proxy in one address family from the settings. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Setup:
 
 
 def node_port_ranges(config: ProxyConfig, node: NodeView) -> tuple[str, ...]:
-    """The ranges in the node's family at whose addresses node ports answer; empty: at all but loopback's."""
+    """Returns the ranges of the node's family at whose addresses node ports answer; empty: all except loopback."""
     family = node.family
     words = {"primary": str(node.ip), "localhost": _LOOPBACK[family], "all": _ALL[family]}
     found = of_family((words.get(text, text) for text in config.node_ports), family)
@@ -44,13 +44,13 @@ def _without_loopback(text: str) -> tuple[str, ...]:
 
 
 def set_up(config: ProxyConfig, base: ProxierConfig, node: NodeView) -> Setup:
-    """What the settings make of a proxy that works at `base`."""
+    """Returns the setup of a proxy with these settings and the base configuration `base`."""
     proxier = replace(base, masquerade_all=config.masquerade_all, node_ports=node_port_ranges(config, node))
     return Setup(config.mode, proxier, config.min_sync_s, config.sync_s)
 
 
 def detector_of(config: ProxyConfig, node: NodeView) -> TrafficDetector:
-    """For a proxy that runs alone: by what clients elsewhere are told, as upstream's `detectLocalMode` says."""
+    """Returns the detector of external clients for a standalone proxy, as upstream's `detectLocalMode` says."""
     own = (str(node.pod_cidr),) if node.pod_cidr is not None else ()
     cluster = of_family(config.cluster_cidrs, node.family)
     match config.detect_local:
