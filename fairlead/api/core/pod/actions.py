@@ -19,4 +19,6 @@ class Binding(Object):
 
 
 class Eviction(Object):
+    """Request to delete a pod, carried out only if the pod's disruption budgets permit it."""
+
     deleteOptions: DeleteOptions | None = None

@@ -11,6 +11,8 @@ from fairlead.machinery.kind import Atomic, Doc, OneOf
 
 
 class NodeSelectorRequirement(Record):
+    """Condition on one label or field of a node: a key, an operator and values."""
+
     key: Annotated[str, Doc("Key of the node label, or path of the node field, that the requirement is about.")] = ""
     operator: Annotated[
         str, Doc("Relation of the node's value to `values`: In, NotIn, Exists, DoesNotExist, Gt or Lt.")
@@ -21,6 +23,8 @@ class NodeSelectorRequirement(Record):
 
 
 class NodeSelectorTerm(Record):
+    """Set of requirements on a node, all of which must be met."""
+
     matchExpressions: Annotated[
         list[NodeSelectorRequirement], Atomic(), Doc("Requirements on the node's labels; all must be met.")
     ] = []
@@ -32,12 +36,16 @@ class NodeSelectorTerm(Record):
 
 
 class NodeSelector(Record):
+    """Choice of nodes; a node is selected if it meets at least one of the terms."""
+
     nodeSelectorTerms: Annotated[
         list[NodeSelectorTerm], Atomic(), Doc("Terms of the selector; a node matches if at least one term matches.")
     ] = []
 
 
 class PreferredSchedulingTerm(Record):
+    """Preference for certain nodes, with the weight it has in the choice of a node."""
+
     preference: Annotated[NodeSelectorTerm, Atomic(), Doc("Node selector term that preferred nodes match.")] = (
         msgspec.field(default_factory=NodeSelectorTerm)
     )
@@ -47,6 +55,8 @@ class PreferredSchedulingTerm(Record):
 
 
 class NodeAffinity(Record):
+    """Rules that tie a pod to nodes with certain labels or fields."""
+
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[
         list[PreferredSchedulingTerm],
         Atomic(),
@@ -63,6 +73,8 @@ class NodeAffinity(Record):
 
 
 class PodAffinityTerm(Record):
+    """Choice of pods, and the topology within which a new pod is placed together with or apart from them."""
+
     topologyKey: Annotated[
         str, Doc("Node label whose value defines a topology domain, such as kubernetes.io/hostname; required.")
     ] = ""
@@ -92,6 +104,8 @@ class PodAffinityTerm(Record):
 
 
 class WeightedPodAffinityTerm(Record):
+    """Preference about nearness to other pods, with the weight it has in the choice of a node."""
+
     podAffinityTerm: Annotated[PodAffinityTerm, Doc("Pod affinity term that the weight applies to.")] = msgspec.field(
         default_factory=PodAffinityTerm
     )
@@ -101,6 +115,8 @@ class WeightedPodAffinityTerm(Record):
 
 
 class PodAffinity(Record):
+    """Rules that place a pod near certain other pods, for example in the same zone."""
+
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[
         list[WeightedPodAffinityTerm],
         Atomic(),
@@ -114,6 +130,8 @@ class PodAffinity(Record):
 
 
 class PodAntiAffinity(Record):
+    """Rules that place a pod apart from certain other pods, for example on another node."""
+
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[
         list[WeightedPodAffinityTerm],
         Atomic(),
@@ -127,6 +145,8 @@ class PodAntiAffinity(Record):
 
 
 class Affinity(Record):
+    """Rules and preferences for the choice of a pod's node."""
+
     nodeAffinity: Annotated[NodeAffinity, Doc("Rules on the nodes that the pod may or should run on.")] | None = None
     podAffinity: Annotated[PodAffinity, Doc("Rules on other pods that the pod should run close to.")] | None = None
     podAntiAffinity: (
@@ -135,6 +155,8 @@ class Affinity(Record):
 
 
 class Toleration(Record):
+    """Permission for a pod to run on nodes with a matching taint."""
+
     key: Annotated[str, Doc("Key of the tolerated taint; all taints if empty, which requires operator Exists.")] = ""
     effect: Annotated[
         str, Doc("Effect of the tolerated taint: NoSchedule, PreferNoSchedule or NoExecute; all effects if empty.")
@@ -152,6 +174,8 @@ class Toleration(Record):
 
 
 class TopologySpreadConstraint(Record):
+    """Rule that spreads matching pods evenly over zones, nodes or other parts of the cluster."""
+
     maxSkew: Annotated[
         Int32, Doc("Maximum difference between the numbers of matching pods in two topology domains; at least 1.")
     ] = msgspec.field(default_factory=int)

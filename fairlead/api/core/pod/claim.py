@@ -12,11 +12,15 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class VolumeResourceRequirements(Record):
+    """Minimum and maximum amount of storage for a claimed volume."""
+
     limits: Annotated[Resources, Doc("Maximum amounts of storage that the claim accepts.")] = {}
     requests: Annotated[Resources, Doc("Minimum amounts of storage that the claim needs.")] = {}
 
 
 class PersistentVolumeClaimSpec(Record):
+    """Properties of the volume that a claim asks for: its size, access modes and storage class."""
+
     accessModes: Annotated[Strings, Doc("Access modes that the volume must support, such as ReadWriteOnce.")] = []
     dataSource: (
         Annotated[
@@ -50,6 +54,8 @@ class PersistentVolumeClaimSpec(Record):
 
 
 class PersistentVolumeClaimTemplate(Record):
+    """Template of the claim that is created together with a pod for one of its volumes."""
+
     metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the claim; no other fields are allowed.")] = (
         msgspec.field(default_factory=ObjectMeta)
     )

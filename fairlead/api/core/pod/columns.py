@@ -21,6 +21,8 @@ _FINAL = ("Succeeded", "Failed")
 
 @dataclass(slots=True)
 class _Restarts:
+    """Number of restarts of a pod's containers and the time of the last one."""
+
     count: int = 0
     last: str = ""
     """Time at which a container last ended, as RFC 3339 in UTC: such texts compare like times."""
@@ -34,6 +36,8 @@ class _Restarts:
 
 @dataclass(slots=True)
 class PodSummary:
+    """State of a pod as the columns of `kubectl get pods` show it."""
+
     reason: str
     ready: int = 0
     total: int = 0

@@ -14,6 +14,8 @@ from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 
 
 class ContainerPort(Record):
+    """Port on which a container accepts connections; a port can also be published on the node."""
+
     name: Annotated[
         str,
         Format("port-name"),
@@ -42,11 +44,15 @@ class ContainerPort(Record):
 
 
 class ResourceClaim(Record):
+    """Reference to a resource claim of the pod that a container uses."""
+
     name: Annotated[str, Doc("Name of an entry in the pod's resourceClaims.")] = ""
     request: Annotated[str, Doc("Name of one request in the claim; all requests of the claim if empty.")] = ""
 
 
 class ResourceRequirements(Record):
+    """Compute resources that a container or pod requests, and the limits it may not exceed."""
+
     claims: Annotated[
         list[ResourceClaim],
         ListMap(keys=("name",)),
@@ -65,6 +71,8 @@ class ResourceRequirements(Record):
 
 
 class ContainerResizePolicy(Record):
+    """Rule that says whether a container restarts when one of its resources is resized."""
+
     resourceName: Annotated[str, Doc("Name of the resource that the policy applies to: cpu or memory.")] = ""
     restartPolicy: Annotated[
         str, Doc("Restart of the container after a change of the resource: NotRequired (default) or RestartContainer.")
@@ -72,11 +80,15 @@ class ContainerResizePolicy(Record):
 
 
 class ContainerRestartRuleOnExitCodes(Record):
+    """Condition on the exit code of a container: an operator and a list of codes."""
+
     operator: Annotated[str, Doc("Relation of the exit code to `values`: In or NotIn.")] = ""
     values: Annotated[list[Int32], SetList(), Doc("Exit codes to compare with, at most 255.")] = []
 
 
 class ContainerRestartRule(Record):
+    """Exception to the restart policy for a container that exits with certain codes."""
+
     action: Annotated[str, Doc("Action if the rule matches: Restart or RestartAllContainers.")] = ""
     exitCodes: (
         Annotated[ContainerRestartRuleOnExitCodes, Doc("Exit codes of the container for which the rule matches.")]
@@ -85,6 +97,8 @@ class ContainerRestartRule(Record):
 
 
 class VolumeMount(Record):
+    """Place in a container's file system at which a volume of the pod appears."""
+
     name: Annotated[str, Required(), Doc("Name of the pod's volume to mount.")] = ""
     mountPath: Annotated[
         str, Required(), Doc("Path in the container at which the volume is mounted; may not contain a colon.")
@@ -126,11 +140,15 @@ class VolumeMount(Record):
 
 
 class VolumeDevice(Record):
+    """Path in a container at which a block volume appears as a device."""
+
     name: Annotated[str, Required(), Doc("Name of the pod's volume, which must be a claim in Block mode.")] = ""
     devicePath: Annotated[str, Required(), Doc("Path in the container at which the block device appears.")] = ""
 
 
 class Container(Record):
+    """Program that runs in a pod, with its image, command, environment, resources and probes."""
+
     name: Annotated[
         str, Required(), Format("dns-label"), Doc("Name of the container, a DNS label unique in the pod; immutable.")
     ] = ""
@@ -235,6 +253,8 @@ class Container(Record):
 
 
 class EphemeralContainer(Container):
+    """Container that is added to a running pod for debugging and never restarted."""
+
     targetContainerName: Annotated[
         str, Doc("Name of the container whose process namespace the ephemeral container joins; the pod's if empty.")
     ] = ""

@@ -12,15 +12,21 @@ from fairlead.machinery.kind import Atomic, Doc, ListMap
 
 
 class ContainerStateWaiting(Record):
+    """Details of a container that has not started yet."""
+
     message: Annotated[str, Doc("Human-readable details about the reason for waiting.")] = ""
     reason: Annotated[str, Doc("Reason for waiting as one CamelCase word, such as ImagePullBackOff.")] = ""
 
 
 class ContainerStateRunning(Record):
+    """Details of a container that is running."""
+
     startedAt: Annotated[Time, Doc("Time at which the container was started or restarted.")] | None = None
 
 
 class ContainerStateTerminated(Record):
+    """Details of a container that has ended: exit code, reason and times."""
+
     exitCode: Annotated[Int32, Doc("Exit code of the container's last run.")] = msgspec.field(default_factory=int)
     containerID: Annotated[str, Doc("Identity of the terminated run: `<runtime>://<id>`.")] = ""
     finishedAt: Annotated[Time, Doc("Time at which the container terminated.")] | None = None
@@ -31,6 +37,8 @@ class ContainerStateTerminated(Record):
 
 
 class ContainerState(Record):
+    """State of a container: exactly one of waiting, running and terminated."""
+
     running: Annotated[ContainerStateRunning, Doc("Details of a running container; absent in other states.")] | None = (
         None
     )
@@ -43,6 +51,8 @@ class ContainerState(Record):
 
 
 class LinuxContainerUser(Record):
+    """User and groups as numbers under which the first process of a container started."""
+
     gid: Annotated[Int64, Doc("Primary group id of the container's first process.")] = msgspec.field(
         default_factory=int
     )
@@ -53,18 +63,24 @@ class LinuxContainerUser(Record):
 
 
 class ContainerUser(Record):
+    """User identity under which the first process of a container started."""
+
     linux: Annotated[LinuxContainerUser, Doc("User and groups of the container's first process on Linux.")] | None = (
         None
     )
 
 
 class ResourceHealth(Record):
+    """Health of one device or other resource that a container uses."""
+
     resourceID: Annotated[str, Doc("Unique identity of the resource, such as a device.")] = ""
     health: Annotated[str, Doc("Health of the resource: Healthy, Unhealthy or Unknown (default).")] = ""
     message: Annotated[str, Doc("Human-readable details about the health of the resource.")] = ""
 
 
 class ResourceStatus(Record):
+    """Health of the devices of one resource that a container uses."""
+
     name: Annotated[str, Doc("Name of the resource, or of a claim's request as claim:<claim>/<request>.")] = ""
     resources: Annotated[
         list[ResourceHealth],
@@ -74,14 +90,20 @@ class ResourceStatus(Record):
 
 
 class ImageVolumeStatus(Record):
+    """Image that was mounted for an image volume."""
+
     imageRef: Annotated[str, Doc("Digest of the image that the volume was mounted from.")] = ""
 
 
 class VolumeStatus(Record):
+    """Details of a mounted volume, depending on the volume's type."""
+
     image: Annotated[ImageVolumeStatus, Doc("Status of an image volume.")] | None = None
 
 
 class VolumeMountStatus(Record):
+    """Observed state of one volume mount of a container."""
+
     name: Annotated[str, Doc("Name of the mounted volume.")] = ""
     mountPath: Annotated[str, Doc("Path in the container at which the volume is mounted.")] = ""
     readOnly: Annotated[bool, Doc("True if the volume is mounted read-only.")] = False
@@ -90,6 +112,8 @@ class VolumeMountStatus(Record):
 
 
 class ContainerStatus(Record):
+    """Most recently observed state of one container: its image, readiness, restarts and resources."""
+
     name: Annotated[str, Doc("Name of the container, as in the pod's spec.")] = ""
     image: Annotated[str, Doc("Name of the image that the container runs.")] = msgspec.field(default_factory=str)
     imageID: Annotated[str, Doc("Digest of the image that the container runs.")] = msgspec.field(default_factory=str)

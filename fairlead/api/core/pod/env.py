@@ -11,6 +11,8 @@ from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class ConfigMapKeySelector(Record):
+    """Reference to one key of a config map in the pod's namespace."""
+
     name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
     key: Annotated[str, Required(), Doc("Key of the config map whose value is used.")] = ""
     optional: (
@@ -20,6 +22,8 @@ class ConfigMapKeySelector(Record):
 
 
 class SecretKeySelector(Record):
+    """Reference to one key of a secret in the pod's namespace."""
+
     name: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
     key: Annotated[str, Required(), Doc("Key of the secret whose value is used.")] = ""
     optional: (
@@ -29,6 +33,8 @@ class SecretKeySelector(Record):
 
 
 class FileKeySelector(Record):
+    """Reference to one variable in a file of variables on a volume of the pod."""
+
     key: Annotated[
         str, Required(), Doc("Name of the variable in the file, which holds lines of the form NAME=value.")
     ] = ""
@@ -43,11 +49,15 @@ class FileKeySelector(Record):
 
 
 class ObjectFieldSelector(Record):
+    """Reference to a field of the pod itself, such as its name or address."""
+
     fieldPath: Annotated[str, Required(), Doc("Path of the pod's field, such as metadata.name or status.podIP.")] = ""
     apiVersion: Annotated[str, Doc("API version in which `fieldPath` is written; default v1.")] = ""
 
 
 class ResourceFieldSelector(Record):
+    """Reference to a resource request or limit of a container."""
+
     resource: Annotated[str, Required(), Doc("Resource to read, such as limits.cpu or requests.memory.")] = ""
     containerName: Annotated[
         str, Doc("Name of the container; required in volumes, default for environment variables: the same container.")
@@ -58,6 +68,8 @@ class ResourceFieldSelector(Record):
 
 
 class EnvVarSource(Record):
+    """Source of an environment variable's value; exactly one field may be set."""
+
     configMapKeyRef: (
         Annotated[ConfigMapKeySelector, Atomic(), Doc("Key of a config map that holds the value.")] | None
     ) = None
@@ -72,6 +84,8 @@ class EnvVarSource(Record):
 
 
 class EnvVar(Record):
+    """Environment variable of a container, with its value or the source of its value."""
+
     name: Annotated[str, Required(), Doc("Name of the environment variable; may not contain `=`.")] = ""
     value: Annotated[
         str, Doc("Value of the variable; $(NAME) refers to a variable defined before, $$ stands for $.")
@@ -83,6 +97,8 @@ class EnvVar(Record):
 
 
 class ConfigMapEnvSource(Record):
+    """Config map whose keys all become environment variables."""
+
     name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
     optional: (
         Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
@@ -91,6 +107,8 @@ class ConfigMapEnvSource(Record):
 
 
 class SecretEnvSource(Record):
+    """Secret whose keys all become environment variables."""
+
     name: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
     optional: (
         Annotated[bool, Doc("Set to true to start the pod even if the object or the key is missing; default false.")]
@@ -99,6 +117,8 @@ class SecretEnvSource(Record):
 
 
 class EnvFromSource(Record):
+    """Config map or secret from which a container gets a set of environment variables."""
+
     configMapRef: Annotated[ConfigMapEnvSource, Doc("Config map whose keys become environment variables.")] | None = (
         None
     )

@@ -11,6 +11,8 @@ from fairlead.machinery.kind import Atomic, Doc, OneOf, Required
 
 
 class ExecAction(Record):
+    """Command that runs inside the container; exit code 0 means success."""
+
     command: Annotated[
         Strings,
         Required(),
@@ -19,11 +21,15 @@ class ExecAction(Record):
 
 
 class HTTPHeader(Record):
+    """Header that is sent with the HTTP request of a probe or a lifecycle hook."""
+
     name: Annotated[str, Required(), Doc("Name of the header field, such as X-Token.")] = ""
     value: Annotated[str, Doc("Value of the header field.")] = msgspec.field(default_factory=str)
 
 
 class HTTPGetAction(Record):
+    """HTTP request to a container; a status from 200 to 399 means success."""
+
     port: Annotated[IntOrString, Doc("Port of the request, as a number or the name of a container port.")] = 0
     host: Annotated[str, Doc("Host to connect to; default: the pod's IP address.")] = ""
     httpHeaders: Annotated[
@@ -39,11 +45,15 @@ class HTTPGetAction(Record):
 
 
 class TCPSocketAction(Record):
+    """Attempt to open a TCP connection to a container's port."""
+
     port: Annotated[IntOrString, Doc("Port to connect to, as a number or the name of a container port.")] = 0
     host: Annotated[str, Doc("Host to connect to; default: the pod's IP address.")] = ""
 
 
 class GRPCAction(Record):
+    """Call of the gRPC health checking protocol to a port of the container."""
+
     port: Annotated[Int32, Doc("Port number of the gRPC service, 1 to 65535.")] = msgspec.field(default_factory=int)
     mode: Annotated[str, Doc("Transport security of the gRPC connection: TLS or Plaintext.")] = ""
     service: (
@@ -52,10 +62,14 @@ class GRPCAction(Record):
 
 
 class SleepAction(Record):
+    """Pause of a fixed length in a lifecycle hook."""
+
     seconds: Annotated[Int64, Doc("Seconds to sleep; 0 returns at once.")] = msgspec.field(default_factory=int)
 
 
 class Probe(Record):
+    """Check that the node repeats to find out whether a container is started, ready or alive."""
+
     exec: Annotated[ExecAction, Doc("Command that runs in the container; exit code 0 means success.")] | None = None
     failureThreshold: Annotated[
         Int32, Doc("Consecutive failures after which the probe counts as failed; default 3.")
@@ -92,6 +106,8 @@ class Probe(Record):
 
 
 class LifecycleHandler(Record):
+    """Action that a lifecycle hook performs; exactly one field may be set."""
+
     exec: Annotated[ExecAction, Doc("Command that runs in the container.")] | None = None
     httpGet: Annotated[HTTPGetAction, Doc("HTTP GET request to the container.")] | None = None
     sleep: Annotated[SleepAction, Doc("Pause of a fixed number of seconds.")] | None = None
@@ -99,6 +115,8 @@ class LifecycleHandler(Record):
 
 
 class Lifecycle(Record):
+    """Actions after the start and before the stop of a container, and the signal that stops it."""
+
     postStart: (
         Annotated[
             LifecycleHandler,

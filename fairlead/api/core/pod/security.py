@@ -13,6 +13,8 @@ UserId = Annotated[Int64, Range(0, 2147483647)]
 
 
 class SELinuxOptions(Record):
+    """SELinux label for the processes of a container or pod."""
+
     type: Annotated[str, Doc("SELinux type label of the container.")] = ""
     level: Annotated[str, Doc("SELinux level label of the container.")] = ""
     role: Annotated[str, Doc("SELinux role label of the container.")] = ""
@@ -20,6 +22,8 @@ class SELinuxOptions(Record):
 
 
 class WindowsSecurityContextOptions(Record):
+    """Security settings that apply only to containers on Windows nodes."""
+
     gmsaCredentialSpec: (
         Annotated[str, Doc("Contents of the credential spec of a group managed service account (Windows only).")] | None
     ) = None
@@ -35,6 +39,8 @@ class WindowsSecurityContextOptions(Record):
 
 
 class SeccompProfile(Record):
+    """Filter of system calls for the processes of a container or pod."""
+
     type: Annotated[
         str,
         OneOf("Localhost", "RuntimeDefault", "Unconfined"),
@@ -46,6 +52,8 @@ class SeccompProfile(Record):
 
 
 class AppArmorProfile(Record):
+    """AppArmor profile that confines the processes of a container or pod."""
+
     type: Annotated[
         str,
         OneOf("Localhost", "RuntimeDefault", "Unconfined"),
@@ -57,11 +65,15 @@ class AppArmorProfile(Record):
 
 
 class Capabilities(Record):
+    """Linux capabilities to add to or remove from the default set of a container."""
+
     add: Annotated[Strings, Doc("Linux capabilities to add to the runtime's default set, such as NET_ADMIN.")] = []
     drop: Annotated[Strings, Doc("Linux capabilities to remove; ALL removes the whole default set.")] = []
 
 
 class SecurityContext(Record):
+    """Privileges and user identity of one container; most fields override those of the pod."""
+
     allowPrivilegeEscalation: (
         Annotated[
             bool,
@@ -133,11 +145,15 @@ class SecurityContext(Record):
 
 
 class Sysctl(Record):
+    """Kernel parameter that is set in the namespaces of a pod."""
+
     name: Annotated[str, Required(), Doc("Name of the kernel parameter, such as net.core.somaxconn.")] = ""
     value: Annotated[str, Doc("Value to set the kernel parameter to.")] = msgspec.field(default_factory=str)
 
 
 class PodSecurityContext(Record):
+    """Privileges and user identity for all containers of a pod."""
+
     appArmorProfile: (
         Annotated[AppArmorProfile, Doc("AppArmor profile of all containers in the pod; ignored by Fairlead's nodes.")]
         | None

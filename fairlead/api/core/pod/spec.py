@@ -16,16 +16,22 @@ from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, 
 
 
 class HostAlias(Record):
+    """Line of a pod's /etc/hosts file: an address and its host names."""
+
     ip: Annotated[str, Doc("IP address of the line in the hosts file.")] = ""
     hostnames: Annotated[Strings, Doc("Host names for the IP address.")] = []
 
 
 class PodDNSConfigOption(Record):
+    """Resolver option for a pod's /etc/resolv.conf, with or without a value."""
+
     name: Annotated[str, Doc("Name of the resolver option, such as ndots.")] = ""
     value: Annotated[str, Doc("Value of the resolver option; absent for options without a value.")] | None = None
 
 
 class PodDNSConfig(Record):
+    """Name servers, search domains and resolver options for a pod."""
+
     nameservers: Annotated[
         Strings, Doc("Addresses of name servers, added to those of the dnsPolicy; at most three in total.")
     ] = []
@@ -36,10 +42,14 @@ class PodDNSConfig(Record):
 
 
 class PodOS(Record):
+    """Operating system that the containers of a pod require."""
+
     name: Annotated[str, OneOf("linux", "windows"), Doc("Operating system of the pod: linux or windows.")] = ""
 
 
 class PodReadinessGate(Record):
+    """Additional condition that must be true before a pod counts as ready."""
+
     conditionType: Annotated[
         str,
         Required(),
@@ -49,6 +59,8 @@ class PodReadinessGate(Record):
 
 
 class PodResourceClaim(Record):
+    """Resource claim that containers of the pod can refer to by a name."""
+
     name: Annotated[str, Doc("Name by which containers refer to the claim; unique in the pod.")] = ""
     resourceClaimName: (
         Annotated[str, Doc("Name of an existing ResourceClaim; mutually exclusive with resourceClaimTemplateName.")]
@@ -61,14 +73,20 @@ class PodResourceClaim(Record):
 
 
 class PodSchedulingGate(Record):
+    """Named obstacle; a pod is not scheduled until all its gates are removed."""
+
     name: Annotated[str, Doc("Name of the scheduling gate, unique in the pod.")] = ""
 
 
 class PodSchedulingGroup(Record):
+    """Reference to the group of pods that a pod is scheduled with."""
+
     podGroupName: Annotated[str, Doc("Name of the pod group, in the pod's namespace.")] | None = None
 
 
 class EvictionResponder(Record):
+    """Component that is asked before a pod is evicted."""
+
     name: Annotated[str, Doc("Name of the responder that is asked before the pod is evicted.")] = ""
     priority: Annotated[Int32, Doc("Priority of the responder; responders with a higher number are asked first.")] = (
         msgspec.field(default_factory=int)
@@ -76,6 +94,8 @@ class EvictionResponder(Record):
 
 
 class PodSpec(Record):
+    """Desired state of a pod: its containers and volumes, and the rules for running and placing them."""
+
     containers: Annotated[
         list[Container],
         BY_NAME,
@@ -289,6 +309,8 @@ class PodSpec(Record):
 
 
 class PodTemplateSpec(Record):
+    """Metadata and specification of the pods that a workload creates."""
+
     metadata: Annotated[ObjectMeta, Doc("Labels and annotations of the pods that are created from the template.")] = (
         msgspec.field(default_factory=ObjectMeta)
     )

@@ -13,6 +13,8 @@ from fairlead.machinery.kind import Atomic, Doc, ListMap, SetList
 
 
 class PodCondition(Record):
+    """Observation about a pod, such as whether it is scheduled or ready."""
+
     type: Annotated[
         str, Doc("Type of the condition: PodScheduled, Initialized, ContainersReady, Ready, or a readiness gate.")
     ] = ""
@@ -27,14 +29,20 @@ class PodCondition(Record):
 
 
 class PodIP(Record):
+    """One of the IP addresses of a pod."""
+
     ip: Annotated[str, Doc("IP address that is assigned to the pod.")] = ""
 
 
 class HostIP(Record):
+    """One of the IP addresses of the pod's node."""
+
     ip: Annotated[str, Doc("IP address that is assigned to the pod's node.")] = ""
 
 
 class PodResourceClaimStatus(Record):
+    """Resource claim object that was chosen or created for an entry of the pod's claims."""
+
     name: Annotated[str, Doc("Name of the claim in the pod's resourceClaims.")] = ""
     resourceClaimName: (
         Annotated[str, Doc("Name of the ResourceClaim that was created for the pod; absent if none was needed.")] | None
@@ -42,12 +50,16 @@ class PodResourceClaimStatus(Record):
 
 
 class ContainerExtendedResourceRequest(Record):
+    """Extended resource of a container, and the request of the resource claim that provides it."""
+
     containerName: Annotated[str, Doc("Name of the container that requests the resource.")] = ""
     requestName: Annotated[str, Doc("Name of the request in the claim.")] = ""
     resourceName: Annotated[str, Doc("Name of the extended resource.")] = ""
 
 
 class PodExtendedResourceClaimStatus(Record):
+    """Resource claim that was created for the extended resources of a pod."""
+
     requestMappings: Annotated[
         list[ContainerExtendedResourceRequest],
         Atomic(),
@@ -59,6 +71,8 @@ class PodExtendedResourceClaimStatus(Record):
 
 
 class NodeAllocatableMappedResources(Record):
+    """Amount of one node resource that a resource claim takes."""
+
     name: Annotated[str, Doc("Name of the node's resource, such as cpu.")] = ""
     quantity: Annotated[Quantity, Doc("Amount of the node's resource that the claim takes.")] = msgspec.field(
         default_factory=lambda: "0"
@@ -66,6 +80,8 @@ class NodeAllocatableMappedResources(Record):
 
 
 class NodeAllocatableOverheadResources(Record):
+    """Additional amount of one node resource that the use of a resource claim costs."""
+
     name: Annotated[str, Doc("Name of the node's resource, such as cpu.")] = ""
     perContainer: Annotated[Quantity, Doc("Amount of the resource for each container that uses the claim.")] | None = (
         None
@@ -74,6 +90,8 @@ class NodeAllocatableOverheadResources(Record):
 
 
 class NodeAllocatableResourceClaimStatus(Record):
+    """Amounts of the node's resources that a pod uses through one resource claim."""
+
     resourceClaimName: Annotated[str, Doc("Name of the ResourceClaim that takes resources of the node.")] = ""
     containers: Annotated[list[str], SetList(), Doc("Names of the containers that use the claim.")] = []
     mapping: Annotated[
@@ -87,12 +105,16 @@ class NodeAllocatableResourceClaimStatus(Record):
 
 
 class VolumeHealthCondition(Record):
+    """Observation about the health of a volume, with its reason and a message."""
+
     reason: Annotated[str, Doc("Reason of the volume's condition as one CamelCase word, for programs.")] = ""
     status: Annotated[str, Doc("Condition of the volume: Inaccessible, DataLoss or Degraded.")] = ""
     message: Annotated[str, Doc("Human-readable details about the condition of the volume.")] = ""
 
 
 class PodVolumeHealth(Record):
+    """Health of one of the pod's volumes, as a list of conditions."""
+
     name: Annotated[str, Doc("Name of the volume, as in the pod's spec.")] = ""
     healthConditions: Annotated[
         list[VolumeHealthCondition],
@@ -103,6 +125,8 @@ class PodVolumeHealth(Record):
 
 
 class PodStatus(Record):
+    """Most recently observed state of a pod: its phase, addresses, conditions and containers."""
+
     allocatedResources: Annotated[Resources, Doc("Amounts of resources that the node has reserved for the pod.")] = {}
     conditions: Annotated[
         list[PodCondition], BY_TYPE, Doc("Most recent observations of the pod, such as PodScheduled and Ready.")

@@ -38,6 +38,8 @@ from fairlead.machinery.kind import Atomic, Doc, Format, OneOf, Required
 
 
 class EmptyDirVolumeSource(Record):
+    """Empty directory that is created with the pod and deleted with it."""
+
     medium: Annotated[
         str,
         Doc(
@@ -59,6 +61,8 @@ class EmptyDirVolumeSource(Record):
 
 
 class HostPathVolumeSource(Record):
+    """File or directory of the node that is mounted into the pod."""
+
     type: (
         Annotated[
             str,
@@ -74,6 +78,8 @@ class HostPathVolumeSource(Record):
 
 
 class GitRepoVolumeSource(Record):
+    """Directory with a clone of a git repository; deprecated."""
+
     repository: Annotated[str, Doc("URL of the Git repository.")] = ""
     directory: Annotated[
         str, Doc("Directory of the volume that the repository is cloned into; may not contain `..`.")
@@ -82,6 +88,8 @@ class GitRepoVolumeSource(Record):
 
 
 class ImageVolumeSource(Record):
+    """Files of a container image, mounted as a read-only volume."""
+
     pullPolicy: Annotated[
         str,
         Doc("Time of image pulls: Always (default for tag latest), IfNotPresent (default for other tags) or Never."),
@@ -90,6 +98,8 @@ class ImageVolumeSource(Record):
 
 
 class CSIVolumeSource(Record):
+    """Volume that a CSI driver creates for the lifetime of the pod."""
+
     driver: Annotated[str, Required(), Doc("Name of the CSI driver that provides the volume.")] = ""
     fsType: (
         Annotated[str, Doc("Type of the file system to mount, such as ext4; the driver's default if absent.")] | None
@@ -103,6 +113,8 @@ class CSIVolumeSource(Record):
 
 
 class PersistentVolumeClaimVolumeSource(Record):
+    """Reference to a claim in the pod's namespace whose volume is mounted."""
+
     claimName: Annotated[str, Required(), Doc("Name of the claim, in the pod's namespace.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only in every container; default false.")] = (
         False
@@ -110,6 +122,8 @@ class PersistentVolumeClaimVolumeSource(Record):
 
 
 class EphemeralVolumeSource(Record):
+    """Volume from a claim that is created and deleted together with the pod."""
+
     volumeClaimTemplate: (
         Annotated[
             PersistentVolumeClaimTemplate,
@@ -120,6 +134,8 @@ class EphemeralVolumeSource(Record):
 
 
 class Volume(Record):
+    """Directory or device of a pod that its containers can mount; exactly one source may be set."""
+
     name: Annotated[
         str,
         Required(),

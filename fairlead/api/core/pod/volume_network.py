@@ -12,12 +12,16 @@ from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class NFSVolumeSource(Record):
+    """Directory that an NFS server exports, mounted into the pod."""
+
     path: Annotated[str, Required(), Doc("Path of the directory that the NFS server exports.")] = ""
     server: Annotated[str, Required(), Doc("Host name or IP address of the NFS server.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class ISCSIVolumeSource(Record):
+    """Disk that is reached over the network by the iSCSI protocol."""
+
     iqn: Annotated[str, Doc("Qualified name (IQN) of the iSCSI target.")] = ""
     lun: Annotated[Int32, Doc("Logical unit number at the iSCSI target.")] = msgspec.field(default_factory=int)
     targetPortal: Annotated[str, Doc("Address of the iSCSI target, with an optional port; default port 3260.")] = ""
@@ -40,6 +44,8 @@ class ISCSIVolumeSource(Record):
 
 
 class FCVolumeSource(Record):
+    """Disk that is reached over a Fibre Channel network."""
+
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     lun: Annotated[Int32, Doc("Logical unit number at the Fibre Channel targets.")] | None = None
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
@@ -50,6 +56,8 @@ class FCVolumeSource(Record):
 
 
 class RBDVolumeSource(Record):
+    """Block device image in a Ceph cluster (RADOS block device)."""
+
     image: Annotated[str, Doc("Name of the RADOS image.")] = ""
     monitors: Annotated[Strings, Doc("Addresses of the Ceph monitors, each with an optional port.")] = []
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
@@ -66,6 +74,8 @@ class RBDVolumeSource(Record):
 
 
 class CephFSVolumeSource(Record):
+    """Directory of a Ceph file system, mounted into the pod."""
+
     monitors: Annotated[Strings, Doc("Addresses of the Ceph monitors, each with an optional port.")] = []
     path: Annotated[str, Doc("Path of the CephFS directory to mount; default /.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
@@ -82,12 +92,16 @@ class CephFSVolumeSource(Record):
 
 
 class GlusterfsVolumeSource(Record):
+    """Volume of a Gluster file system, mounted into the pod."""
+
     endpoints: Annotated[str, Doc("Name of the Endpoints object that lists the GlusterFS servers.")] = ""
     path: Annotated[str, Doc("Name of the GlusterFS volume.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class CinderVolumeSource(Record):
+    """Volume of the OpenStack block storage service Cinder."""
+
     volumeID: Annotated[str, Doc("Identity of the Cinder disk.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
@@ -97,6 +111,8 @@ class CinderVolumeSource(Record):
 
 
 class AWSElasticBlockStoreVolumeSource(Record):
+    """Disk of Amazon's Elastic Block Store, attached to the node."""
+
     volumeID: Annotated[str, Doc("Identity of the Elastic Block Store disk.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     partition: Annotated[Int32, Doc("Number of the partition to mount; 0 or absent for the whole disk.")] = 0
@@ -104,6 +120,8 @@ class AWSElasticBlockStoreVolumeSource(Record):
 
 
 class GCEPersistentDiskVolumeSource(Record):
+    """Persistent disk of Google Compute Engine, attached to the node."""
+
     pdName: Annotated[str, Doc("Name of the persistent disk.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     partition: Annotated[Int32, Doc("Number of the partition to mount; 0 or absent for the whole disk.")] = 0
@@ -111,6 +129,8 @@ class GCEPersistentDiskVolumeSource(Record):
 
 
 class AzureDiskVolumeSource(Record):
+    """Data disk of Microsoft Azure, attached to the node."""
+
     diskName: Annotated[str, Doc("Name of the data disk in the blob storage.")] = ""
     diskURI: Annotated[str, Doc("URI of the data disk in the blob storage.")] = ""
     cachingMode: (
@@ -122,12 +142,16 @@ class AzureDiskVolumeSource(Record):
 
 
 class AzureFileVolumeSource(Record):
+    """File share of Microsoft Azure, mounted into the pod."""
+
     secretName: Annotated[str, Doc("Name of the secret that holds the storage account's name and key.")] = ""
     shareName: Annotated[str, Doc("Name of the Azure file share.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class VsphereVirtualDiskVolumeSource(Record):
+    """Virtual disk of VMware vSphere, attached to the node."""
+
     volumePath: Annotated[str, Doc("Path of the vSphere virtual disk.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     storagePolicyID: Annotated[str, Doc("Identity of the storage policy of the disk.")] = ""
@@ -135,17 +159,23 @@ class VsphereVirtualDiskVolumeSource(Record):
 
 
 class PhotonPersistentDiskVolumeSource(Record):
+    """Persistent disk of the VMware Photon Controller, attached to the node."""
+
     pdID: Annotated[str, Doc("Identity of the Photon Controller disk.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
 
 
 class PortworxVolumeSource(Record):
+    """Volume of a Portworx storage cluster, attached to the node."""
+
     volumeID: Annotated[str, Doc("Identity of the Portworx volume.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
 
 
 class QuobyteVolumeSource(Record):
+    """Volume of a Quobyte storage cluster, mounted into the pod."""
+
     registry: Annotated[str, Doc("Addresses of the Quobyte registries as host:port, separated by commas.")] = ""
     volume: Annotated[str, Doc("Name of the Quobyte volume.")] = ""
     group: Annotated[str, Doc("Group under which the volume is accessed; default: no group.")] = ""
@@ -155,6 +185,8 @@ class QuobyteVolumeSource(Record):
 
 
 class ScaleIOVolumeSource(Record):
+    """Volume of a ScaleIO storage cluster, attached to the node."""
+
     gateway: Annotated[str, Doc("Address of the ScaleIO gateway.")] = ""
     secretRef: (
         Annotated[LocalObjectReference, Atomic(), Doc("Reference to the secret that holds the credentials.")] | None
@@ -170,6 +202,8 @@ class ScaleIOVolumeSource(Record):
 
 
 class StorageOSVolumeSource(Record):
+    """Volume of a StorageOS cluster, attached to the node."""
+
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     readOnly: Annotated[bool, Doc("Set to true to mount the volume read-only; default false.")] = False
     secretRef: (
@@ -180,11 +214,15 @@ class StorageOSVolumeSource(Record):
 
 
 class FlockerVolumeSource(Record):
+    """Data set that the Flocker agent on the node manages."""
+
     datasetName: Annotated[str, Doc("Name of the Flocker dataset; deprecated in favour of datasetUUID.")] = ""
     datasetUUID: Annotated[str, Doc("UUID of the Flocker dataset; mutually exclusive with datasetName.")] = ""
 
 
 class FlexVolumeSource(Record):
+    """Volume that a FlexVolume driver installed on the node provides."""
+
     driver: Annotated[str, Doc("Name of the driver's executable on the node.")] = ""
     fsType: Annotated[str, Doc("Type of the file system on the volume, such as ext4 or xfs.")] = ""
     options: Annotated[dict[str, str], Doc("Options that are passed to the driver.")] = {}

@@ -10,6 +10,8 @@ from fairlead.machinery.kind import Atomic, Doc, Required
 
 
 class KeyToPath(Record):
+    """File of a volume that holds the value of one key of a config map or secret."""
+
     key: Annotated[str, Required(), Doc("Key whose value becomes the contents of the file.")] = ""
     path: Annotated[str, Required(), Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
     mode: Annotated[Int32, Doc("Permission bits of the file; default: the volume's defaultMode.")] | None = None
@@ -26,6 +28,8 @@ class KeyToPath(Record):
 
 
 class ConfigMapVolumeSource(Record):
+    """Files of a volume, one for each key of a config map."""
+
     name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
     defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
     defaultUser: (
@@ -45,6 +49,8 @@ class ConfigMapVolumeSource(Record):
 
 
 class SecretVolumeSource(Record):
+    """Files of a volume, one for each key of a secret."""
+
     defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
     defaultUser: (
         Annotated[
@@ -64,6 +70,8 @@ class SecretVolumeSource(Record):
 
 
 class DownwardAPIVolumeFile(Record):
+    """File of a volume that holds a field of the pod or a resource amount of a container."""
+
     path: Annotated[str, Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
     fieldRef: (
         Annotated[
@@ -90,6 +98,8 @@ class DownwardAPIVolumeFile(Record):
 
 
 class DownwardAPIVolumeSource(Record):
+    """Files of a volume that hold fields of the pod and resource amounts of its containers."""
+
     defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
     defaultUser: (
         Annotated[
@@ -106,6 +116,8 @@ class DownwardAPIVolumeSource(Record):
 
 
 class ConfigMapProjection(Record):
+    """Files for the keys of a config map, as one part of a projected volume."""
+
     name: Annotated[str, Doc("Name of the config map, in the pod's namespace.")] = ""
     items: Annotated[
         list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
@@ -117,6 +129,8 @@ class ConfigMapProjection(Record):
 
 
 class SecretProjection(Record):
+    """Files for the keys of a secret, as one part of a projected volume."""
+
     name: Annotated[str, Doc("Name of the secret, in the pod's namespace.")] = ""
     items: Annotated[
         list[KeyToPath], Atomic(), Doc("Keys to project and paths of their files; all keys if empty.")
@@ -128,6 +142,8 @@ class SecretProjection(Record):
 
 
 class DownwardAPIProjection(Record):
+    """Files with fields of the pod, as one part of a projected volume."""
+
     items: Annotated[
         list[DownwardAPIVolumeFile],
         Atomic(),
@@ -136,6 +152,8 @@ class DownwardAPIProjection(Record):
 
 
 class ServiceAccountTokenProjection(Record):
+    """File with a token of the pod's service account, renewed before the token expires."""
+
     path: Annotated[str, Doc("Path of the file relative to the volume's root; may not contain `..`.")] = ""
     audience: Annotated[
         str, Doc("Intended recipient of the token, which must refuse other audiences; default: the API server.")
@@ -163,6 +181,8 @@ class ServiceAccountTokenProjection(Record):
 
 
 class ClusterTrustBundleProjection(Record):
+    """File with the certificates of selected ClusterTrustBundle objects, in PEM format."""
+
     name: (
         Annotated[str, Doc("Name of one ClusterTrustBundle; mutually exclusive with signerName and labelSelector.")]
         | None
@@ -186,6 +206,8 @@ class ClusterTrustBundleProjection(Record):
 
 
 class PodCertificateProjection(Record):
+    """Files with a private key and a certificate issued for the pod, both renewed in time."""
+
     keyType: Annotated[str, Doc("Type of the private key to generate, such as ECDSAP256 or ED25519.")] = ""
     signerName: Annotated[str, Doc("Name of the signer that issues the certificate.")] = ""
     certificateChainPath: Annotated[
@@ -203,6 +225,8 @@ class PodCertificateProjection(Record):
 
 
 class VolumeProjection(Record):
+    """One part of a projected volume; exactly one source may be set."""
+
     clusterTrustBundle: (
         Annotated[
             ClusterTrustBundleProjection,
@@ -227,6 +251,8 @@ class VolumeProjection(Record):
 
 
 class ProjectedVolumeSource(Record):
+    """Volume that combines files from several sources in one directory."""
+
     defaultMode: Annotated[Int32, Doc("Permission bits of files that do not set `mode`; default 0644.")] | None = None
     defaultUser: (
         Annotated[
