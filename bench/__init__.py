@@ -1,1 +1,1 @@
-"""Benchmarks: `make bench` runs all; each prints figures beside a baseline of the same run, and asserts nothing."""
+"""Benchmarks: `make bench` runs all; each prints figures next to a baseline of the same run, and asserts nothing."""

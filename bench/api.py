@@ -1,7 +1,7 @@
-"""Creates and GETs a second over TLS at 16 connections, through the real server, store and all, of a real cluster.
+"""Creates and GETs per second over TLS at 16 connections, through the server and the store of a real cluster.
 
 `python -m bench.api [rounds]`. The baseline of the same run is a bare aiohttp server that answers the same bytes over
-the same TLS and keeps nothing: the share of it that the API server reaches is what the machine's noise does not touch.
+the same TLS and keeps nothing: the ratio to this baseline does not depend on the machine's noise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Services by the thousand over TLS: create, get, list of 2,000 and 10,000, patch, and 50 watchers of 500 updates.
 
-`python -m bench.api_lists [rounds]`. The whole of a real cluster runs beside it, as it would for users: its
-controllers write two more objects for every Service, its proxy follows them.
+`python -m bench.api_lists [rounds]`. A whole cluster runs meanwhile, as for users: the controllers write two more
+objects for every Service, and the proxy follows them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def collection(namespace: str) -> str:
 
 
 def bare(name: str) -> bytes:
-    """Without a selector: what nobody writes endpoints for is what the API server alone takes."""
+    """A Service without a selector: no controller writes endpoints, so only the API server's cost is measured."""
     return service(name, selector={})
 
 
@@ -54,7 +54,7 @@ def lists(access: Access, namespace: str, *, connections: int) -> Result:
 
 
 def watched(access: Access, value: int) -> float:
-    """Seconds from the first update sent to the last event seen by the last watcher."""
+    """Returns the seconds from the first update sent to the last event seen by the last watcher."""
 
     async def main() -> float:
         revision = access.call("GET", f"{collection('small')}?limit=1")["metadata"]["resourceVersion"]
@@ -73,7 +73,7 @@ def watched(access: Access, value: int) -> float:
 
 
 def quiet(access: Access) -> None:
-    """Waits until the controllers have caught up: what they still write is not what is measured next."""
+    """Waits until the controllers have caught up, so that their writes do not disturb the next measurement."""
     before = ""
     while True:
         now = access.call("GET", "/apis/discovery.k8s.io/v1/endpointslices?limit=1")["metadata"]["resourceVersion"]

@@ -1,4 +1,4 @@
-"""The proxy's backends by name, for what is measured of all: over the kernel, and over its fake with the tracer."""
+"""The proxy's backends by name, over the kernel and over the fake with the tracer, for measurements of all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMES = ("nftables", "iptables", "iptables-legacy")
 
 
 def kernel_backend(name: str, proxier: ProxierConfig, network: ClusterNetwork) -> Backend:
-    """In the network namespace of the calling thread."""
+    """Runs in the network namespace of the calling thread."""
     if name == "nftables":
         return NftablesBackend(NftKernel(), proxier)
     kind = "legacy" if name.endswith("legacy") else "nft"
@@ -41,7 +41,7 @@ def kernel_backend(name: str, proxier: ProxierConfig, network: ClusterNetwork) -
 
 
 def kernel_proxy(name: str, node: NodeView, network: ClusterNetwork) -> Proxy:
-    """In the network namespace of the calling thread."""
+    """Runs in the network namespace of the calling thread."""
     mode = ProxyConfig(mode="nftables" if name == "nftables" else "iptables")
     proxier = cluster_proxier(network, node.family)
     backend = kernel_backend(name, proxier, network)
@@ -50,7 +50,7 @@ def kernel_proxy(name: str, node: NodeView, network: ClusterNetwork) -> Proxy:
 
 
 def fake_backend(name: str, network: ClusterNetwork) -> tuple[Backend, Callable[[NodeView], Callable[[Packet], Trace]]]:
-    """And what makes a tracer of what it holds."""
+    """Returns a fake backend and a function that makes a tracer of its content."""
     proxier, rng = cluster_proxier(network), random.Random(1)
     if name == "nftables":
         nft = FakeNft()
@@ -63,7 +63,7 @@ def fake_backend(name: str, network: ClusterNetwork) -> tuple[Backend, Callable[
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Looks at every turn of the loop while it is about the loop, and then by pauses: a program may be running."""
+    """Polls in each turn of the loop at first, then after pauses, because a program may be running."""
     looks = 0
     while not happened():
         await asyncio.sleep(0 if looks < 100 else 0.0005)

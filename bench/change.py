@@ -1,4 +1,5 @@
-"""From an EndpointSlice's write to the kernel's rules, end to end, in a cluster of many Services x 2 endpoints.
+"""Latency from an EndpointSlice's write to the kernel's rules, end to end, in a cluster of many Services x 2
+endpoints.
 
 `python -m bench.change [--services N] [--proxy-mode nftables|iptables] [changes]`. The program runs on a node: it
 switches one Service between an endpoint that accepts and none through the API, and dials the Service's address until
@@ -38,7 +39,7 @@ SERVICES, ADDRESS = 10_000, "10.96.200.200"
 _DIAL_EVERY_S, _BACKLOG = 0.0005, 4096
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _WARM = 2
-"""Changes that are not counted: until then the node may be busy with what the cluster was filled with."""
+"""Changes that are not counted: the node may still be busy with the objects created before."""
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 
@@ -93,7 +94,7 @@ def accepts(address: str) -> bool:
 
 
 def switch(kubeconfig: Path, changes: int) -> None:
-    """Runs on a node. Prints the latencies in seconds, and how many SYNs were sent again, as JSON."""
+    """Measures on a node. Prints the latencies in seconds, and the number of retransmitted SYNs, as JSON."""
     tls = read_access(kubeconfig).tls
     with socket.create_server(("", 0), backlog=_BACKLOG) as server, serving(server):
         node, port = own_address(), server.getsockname()[1]
@@ -120,7 +121,7 @@ def switch(kubeconfig: Path, changes: int) -> None:
 
 @contextmanager
 def serving(server: socket.socket) -> Iterator[None]:
-    """Accepts in a process of its own: a thread beside the dialling one falls behind, and its backlog overflows."""
+    """Accepts in a separate process: a thread next to the dialling one falls behind, and its backlog overflows."""
     pid = os.fork()
     if pid == 0:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -133,7 +134,7 @@ def serving(server: socket.socket) -> Iterator[None]:
 
 
 def syns_sent_again() -> int:
-    """By this network namespace's kernel: each is a SYN that was lost, or its answer."""
+    """Returns the retransmitted SYNs of this network namespace: each means a lost SYN or a lost answer."""
     heads, values = [line.split() for line in Path("/proc/net/netstat").read_text().splitlines()[:2]]
     return int(dict(zip(heads, values, strict=True))["TCPSynRetrans"])
 

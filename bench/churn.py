@@ -1,8 +1,8 @@
-"""Clients that connect while endpoints come and go: nobody may reach a wrong Service, nobody be refused without need.
+"""Clients that connect while endpoints change: no client may reach a wrong Service or be refused without need.
 
-`python -m bench.churn [--backend nftables|iptables|iptables-legacy] [changes] [seconds]`. In user and network
-namespaces of its own: a node with the real proxy loop and kernel table, a client, and four "pods" each of which
-answers for a whole range of addresses, so that every Service has endpoints of its own and an answer says which one it
+`python -m bench.churn [--backend nftables|iptables|iptables-legacy] [changes] [seconds]`. In new user and network
+namespaces: a node with the real proxy loop and kernel table, a client, and four "pods" each of which
+answers for a whole range of addresses, so that no two Services share an endpoint and an answer says which one it
 was. One endpoint of each Service stays throughout.
 """
 
@@ -59,7 +59,7 @@ class Result:
     """Connections that reached an endpoint which their Service did not have meanwhile."""
     refused: list[str] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)
-    """At the end, between the kernel's table, the plan and the tracer."""
+    """Differences at the end between the kernel's table, the plan and the tracer."""
 
 
 def address_of(service: int, replica: int) -> str:
@@ -117,7 +117,7 @@ def _take_range(block: IPv4Network) -> None:
 
 
 def _answer(server: socket.socket) -> None:
-    """Says which of its addresses was dialled."""
+    """Answers with the address that was dialled."""
     while True:
         with contextlib.suppress(ConnectionError):
             peer, _ = server.accept()
@@ -126,13 +126,13 @@ def _answer(server: socket.socket) -> None:
 
 
 class Clients:
-    """Threads that dial Services at random and judge what they get."""
+    """Threads that dial Services at random and check the answers."""
 
     def __init__(self, stage: Stage, services: int, result: Result, *, seed: int) -> None:
         self.ready = [frozenset(range(REPLICAS))] * services
-        """The replicas that each Service is to have."""
+        """The desired replicas of each Service."""
         self.applied = list(self.ready)
-        """Those that it has had in the kernel; it may have the ones or the others."""
+        """The replicas in the kernel; during a change either set may answer."""
         self._stage = stage
         self._result = result
         self._stop = threading.Event()
@@ -194,7 +194,7 @@ async def _churn(stage: Stage, result: Result, *, services: int, changes: int, s
 
 async def _one_turn(proxy: Proxy, clients: Clients, pieces: list[EndpointSlice], rng: random.Random) -> None:
     i = rng.randrange(len(pieces))
-    # Each Service keeps one of its own; another one comes or goes.
+    # Each Service keeps one endpoint; another one is added or removed.
     changed = rng.choice([r for r in range(REPLICAS) if r != i % REPLICAS])
     clients.ready[i] = clients.ready[i] ^ {changed}
     new = make_slice(i, clients.ready[i])
@@ -207,7 +207,7 @@ async def _one_turn(proxy: Proxy, clients: Clients, pieces: list[EndpointSlice],
 
 
 async def _compare(stage: Stage, name: str, ready: list[frozenset[int]]) -> list[str]:
-    """The kernel's rules against a plan made afresh, and what the tracer says of it against what answers."""
+    """Compares the kernel's rules with a new plan, and the tracer's result with the server that answers."""
     wanted = {f"churn/s{i}": Source(make_service(i), [make_slice(i, replicas)]) for i, replicas in enumerate(ready)}
     real = linux.in_netns(stage.node, lambda: kernel_backend(name, cluster_proxier(_NETWORK), _NETWORK))
     fake, tracing = fake_backend(name, _NETWORK)
@@ -236,7 +236,7 @@ def _ask(i: int) -> str:
 def run(
     *, services: int = 1000, changes: int = 5000, seconds: float = 30.0, seed: int = 1, backend: str = "nftables"
 ) -> Result:
-    """In the caller's network namespace, which has to be its own."""
+    """Runs in the caller's network namespace, which must be a separate one."""
     result = Result(backend)
     stage = Stage()
     asyncio.run(_churn(stage, result, services=services, changes=changes, seconds=seconds, seed=seed))

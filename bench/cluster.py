@@ -25,7 +25,7 @@ FAIRLEAD = (sys.executable, "-m", "fairlead.cmd.main")
 
 @dataclass(frozen=True)
 class Access:
-    """Where the API is and how to prove who we are."""
+    """Address of the API and credentials."""
 
     port: int
     tls: ssl.SSLContext
@@ -34,7 +34,7 @@ class Access:
         return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, timeout=timeout_s)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One JSON request; raises RuntimeError where the answer is an error."""
+        """Sends one JSON request. Raises RuntimeError if the answer is an error."""
         connection = self.connect()
         try:
             headers = {"Content-Type": "application/json", "Connection": "close"}
@@ -90,7 +90,7 @@ class Cluster:
 
 @contextmanager
 def fresh_cluster(name: str = "bench") -> Iterator[Cluster]:
-    """A name and a state directory of its own; whatever was started under it is taken down and forgotten."""
+    """Yields a new name and state directory; everything started under the name is taken down and purged."""
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as home:
         cluster = Cluster(name, Path(home), os.environ | {"XDG_STATE_HOME": home, "FAIRLEAD_UPSTREAM": "none"})
         try:
@@ -100,7 +100,7 @@ def fresh_cluster(name: str = "bench") -> Iterator[Cluster]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The process and all below it, by the kernel's own lists."""
+    """Returns the process and its descendants, from the kernel's lists."""
     found = [pid]
     for parent in found:
         try:

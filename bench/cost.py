@@ -1,4 +1,4 @@
-"""Processor time an operation costs each process of a cluster: what a busy machine distorts least.
+"""CPU time of an operation in each process of a cluster: the figure that a busy machine distorts least.
 
 `python -m bench.cost [rounds]`. Three nodes; the median of the rounds, in milliseconds of all cores. What controllers,
 proxies, relay and DNS do because of an operation is counted to its end, not only while the client waits.
@@ -20,13 +20,13 @@ from bench.cluster import Access, descendants, free_port, fresh_cluster, process
 
 COUNT = 1000
 _CALM_MS, _LOOK_S = 25.0, 0.5
-"""Nothing is left to do when all processes together used less than this between two looks."""
+"""The cluster is idle if all processes together used less than this between two polls."""
 
 Costs = dict[str, float]
 
 
 def used_ms(pids: list[int]) -> Costs:
-    """Of each kind of process so far; DNS runs under the interpreter's name."""
+    """Returns the CPU time so far by kind of process; DNS runs under the interpreter's name."""
     found: Costs = {}
     for pid in pids:
         try:
@@ -40,7 +40,7 @@ def used_ms(pids: list[int]) -> Costs:
 
 
 def calm(pids: list[int]) -> Costs:
-    """Waits until nobody works any more."""
+    """Waits until all processes are idle."""
     before = used_ms(pids)
     while True:
         time.sleep(_LOOK_S)

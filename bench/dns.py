@@ -38,7 +38,7 @@ class Rate:
     worst_ms: float
     lost: int
     cpu_us: float = 0.0
-    """Of the server, a query: what stays true when the machine is shared."""
+    """CPU time of the server per query: valid also if the machine is shared."""
 
     def __str__(self) -> str:
         cpu = f"   CPU {self.cpu_us:5.1f} µs" if self.cpu_us else ""
@@ -73,7 +73,7 @@ def packet(name: str, ident: int = 1) -> bytes:
 
 
 def ask(port: int, name: str, *, timeout_s: float = 1.0) -> bytes:
-    """The answer's last four bytes (an address), or nothing where there is none."""
+    """Returns the answer's last four bytes (an address), or nothing if it has no record."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout_s)
         sock.connect(("127.0.0.1", port))
@@ -144,7 +144,8 @@ def watched(pid: int, port: int, names: Sequence[str], seconds: float) -> Rate:
 
 
 def flood(port: int, names: Sequence[str], seconds: float) -> Rate:
-    """Where there is no dnsperf: windows of 100 questions from one socket. Slower than what it measures."""
+    """Generator used if dnsperf is missing: windows of 100 queries from one socket. Slower than the server that it
+    measures."""
     packets = [packet(name) for name in names[:20_000]]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", port))
@@ -163,7 +164,7 @@ def flood(port: int, names: Sequence[str], seconds: float) -> Rate:
 
 
 class Ours:
-    """Our server in a process of its own, over a fake API in this one."""
+    """Runs our server in a separate process, with a fake API in this one."""
 
     def __init__(self, port: int, upstream: int, count: int) -> None:
         self.port, self._upstream, self._count = port, upstream, count
@@ -182,7 +183,7 @@ class Ours:
             print(f"  memory (PSS) after all this     {pss_kib(running.pid) / 1024:8.1f} MB")
 
     async def _changes(self, api: FakeApi) -> None:
-        """From the event on the watch's socket to the first right answer, at this size."""
+        """Measures from the event on the watch's socket to the first right answer, at this size."""
         latencies = []
         for n in range(200):
             address = f"10.201.{n}.1"

@@ -1,4 +1,4 @@
-"""An API server's lists and watches for DNS alone, in one small process: so that DNS is measured and nothing else."""
+"""Lists and watches of an API server for DNS alone, in one small process, so that only DNS is measured."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cluster DNS in a real cluster: 20,000 Services by the API, asked from Pods through the Service's address.
 
 `python -m bench.dnscluster [services] [seconds]`. dnsperf runs in a Pod on the name server's node, then in one on the
-other node. Debian's dnsmasq and unbound, with the same names, are Pods beside ours behind Services of their own; the
+other node. Debian's dnsmasq and unbound, with the same names, are Pods next to ours behind separate Services; the
 three take turns, and of three turns the best counts. The latency of a change counts from the API server's answer to
 the first right answer by the name server, seen from a node. Upstream is a server of our own on the host's loopback.
 """
@@ -56,7 +56,7 @@ class Server:
 
 
 def fill(access: Access, count: int) -> float:
-    """Returns how long it took."""
+    """Returns the seconds that it took."""
 
     def requests() -> Iterator[bytes]:
         for n in range(count):
@@ -124,7 +124,7 @@ def compare(client: Client, servers: list[Server], kind: str, title: str, second
 
 
 def start_others(access: Access, node: str, count: int) -> None:
-    """Pods and Services of the name servers that are compared with ours; those that are installed."""
+    """Pods and Services of the other name servers, as far as they are installed."""
     text = inspect.getsource(bench.dnsothers)
     for name, address in OTHERS.items():
         if not shutil.which(name):
@@ -172,7 +172,7 @@ def find_servers(cluster: Cluster) -> list[Server]:
 
 
 def changes(kubeconfig: Path, count: int) -> None:
-    """Runs on a node: puts a slice, asks until the answer is the new one. Prints latencies in seconds as JSON."""
+    """Measures on a node: writes a slice and asks until the answer is new. Prints latencies in seconds as JSON."""
     api = http.client.HTTPSConnection("172.30.0.1", 6443, context=read_access(kubeconfig).tls)
     asked = packet("probe.default.svc.cluster.local")
     latencies = []

@@ -18,7 +18,7 @@ _RECORD = b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\xc0\0\2\x4d"
 
 
 def upstream(port: int) -> None:
-    """Says 192.0.2.77 to everything, on the loopback alone."""
+    """Answers every query with 192.0.2.77, on the loopback only."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", port))
         while True:

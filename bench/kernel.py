@@ -1,4 +1,4 @@
-"""What the kernel asks for links and rules: the figures of docs/measurements.md that no other benchmark measures.
+"""The kernel's cost of links and rules: the figures of docs/measurements.md that no other benchmark measures.
 
 `python -m bench.kernel`. Everything happens in user and network namespaces of this process, so it needs no root.
 """

@@ -1,6 +1,6 @@
 """A load generator for one API server: N keep-alive TLS connections, one request at a time each, bounded by count.
 
-Written on bare asyncio protocols, so that on two cores the generator is not what is measured.
+Written on bare asyncio protocols, so that on two cores the generator is not the bottleneck.
 """
 
 from __future__ import annotations

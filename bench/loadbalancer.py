@@ -1,7 +1,7 @@
-"""How soon a load balancer has an address and answers, from everywhere; and how long it is away when its node dies.
+"""Time until a load balancer has an address and answers, from each place; and the gap when its node dies.
 
 `python -m bench.loadbalancer [services] [failovers]`. Three nodes with a web Pod each. A Service of that type is
-created; a watch tells when its status shows the address, and clients on the host (127.0.0.1, the relay's door), in a
+created; a watch tells when its status shows the address, and clients on the host (127.0.0.1, the relay's port), in a
 Pod, on a node and on the fabric ask for the page every 5 ms from before it is there. Times count from the start of the
 request that creates the Service. Failover: the announcing node's link goes down under a client on the fabric that
 asks every 10 ms, giving up after 0.2 s; the gap is the time between two answers.
@@ -28,7 +28,7 @@ CORE = "/api/v1/namespaces/default"
 SERVICES = f"{CORE}/services"
 _FIRST = 200
 _POOL = 40
-"""Addresses that the rounds take in turn."""
+"""Addresses that the rounds use in turn."""
 _HOST = "on the host"
 _CLIENT = """
 import socket, sys, time
@@ -72,7 +72,7 @@ while True:
 
 @dataclass
 class Client:
-    """A process at some place that asks where it is told, until it is answered."""
+    """A process at one place that sends requests to a given address until it is answered."""
 
     process: subprocess.Popen[str]
 
@@ -103,7 +103,7 @@ def client(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[C
 
 @dataclass
 class Watch:
-    """When each Service's address was first seen in its status."""
+    """The time at which each Service's address first appeared in its status."""
 
     access: Access
     seen: dict[str, float] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""The proxy at size: into the kernel, one change at a time, and what connections through it cost.
+"""The proxy at size: the first load, single changes, and the cost of connections.
 
 `python -m bench.proxy [--full] [--backend nftables|iptables|iptables-legacy ...] [services ...]`. Runs the real
-planner, mirror and kernel table in user and network namespaces of its own, so as any user, each size in a process of
-its own. The load is from cached objects to a complete kernel table; a change is from the informer's call to the
+planner, mirror and kernel table in new user and network namespaces, so as any user, each size in a separate
+process. The load is from cached objects to a complete kernel table; a change is from the informer's call to the
 kernel's answer. Baseline of the same run: a chain for each Service, as upstream's proxy lays its rules out, written by
 the same library in transactions as large as it can send.
 """
@@ -47,19 +47,19 @@ _NODE = node_view("node1", IPv4Address("172.30.0.11"), _NETWORK)
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one size. Times in ms, memory in MB."""
+    """Figures of one size. Times in ms, memory in MB."""
 
     load: float
     replaced: Sequence[float]
-    """An endpoint in place of another one."""
+    """A change that replaces one endpoint."""
     gone: Sequence[float]
-    """An endpoint less: another chain for the Service."""
+    """A change that removes an endpoint: a new chain for the Service."""
     cpu_s: float
-    """Of 1,000 changes, kernel included."""
+    """CPU time of 1,000 changes, kernel included."""
     objects: float
     """The cached Services and slices."""
     proxy: float
-    """What the proxy keeps beside them."""
+    """Memory of the proxy besides these."""
 
 
 def cluster_ip(i: int) -> str:
@@ -105,7 +105,7 @@ async def _change(proxy: Proxy, old: EndpointSlice, new: EndpointSlice) -> float
 
 
 def _cpu_s() -> float:
-    """Of this process and of the programs that it ran."""
+    """CPU time of this process and of the programs that it ran."""
     return sum(
         used.ru_utime + used.ru_stime
         for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -224,7 +224,7 @@ def enter_namespaces() -> None:
 
 
 def apart(work: Callable[[], Any]) -> Any:
-    """What `work` returns, as JSON, from a process with namespaces of its own."""
+    """Runs `work` in a process with new namespaces and returns its result, passed as JSON."""
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:

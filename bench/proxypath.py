@@ -1,6 +1,6 @@
 """The data path through a cluster IP, against the Pod's own address, in tables of different sizes.
 
-Part of `python -m bench.proxy`. For each size a node of its own with the real table, a client and a server Pod. The
+Part of `python -m bench.proxy`. For each size a separate node with the real table, a client and a server Pod. The
 client is this process, so the figures are of the kernel's path and the socket calls around it. Direct and through the
 cluster IP, small table and large one take turns in short runs, and what is compared are neighbours in time, because the
 machine is never the same twice: what is printed is the median of their ratios, and where it lies with 95 % confidence.
@@ -42,20 +42,21 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 Where = tuple[str, int]
 Apart = Callable[[Callable[[], Any]], Any]
 Make = Callable[[NodeView], Proxy]
-"""In the namespace of the calling thread."""
+"""Runs in the network namespace of the calling thread."""
 
 
 @dataclass
 class Path:
-    """By rounds. Costs are of the client's CPU, in µs, which is where the packets pass the node on their way out."""
+    """Results by round. Costs are the client's CPU time in µs, which includes the node's rules for outgoing
+    packets."""
 
     first_us: list[float]
     """The latencies of all connects."""
     connect_us: list[float]
-    """A connection, made and ended."""
+    """Opens and closes a connection."""
     connect_cpu: list[float]
     exchange_us: list[float]
-    """A byte there and one back."""
+    """Sends a byte and receives one."""
     exchange_cpu: list[float]
     gbit: list[float]
     gigabyte_cpu: list[float]
@@ -63,7 +64,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Place:
-    """One node: where its client is, and what it asks."""
+    """One node: its client's namespace and the addresses that it dials."""
 
     client: int
     server: str

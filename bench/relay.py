@@ -1,10 +1,10 @@
-"""The relay: new connections, and throughput, through a door on the host's loopback, beside the same way without it.
+"""The relay: new connections, and throughput, through a published port on the host's loopback and directly.
 
 `python -m bench.relay [seconds] [--cluster]`. A client, the relay's pump on the event loop that it runs on in a
-cluster, and a server, in processes of their own on 127.0.0.1; the baseline of the same run, in turns with it, is the
+cluster, and a server, in separate processes on 127.0.0.1; the baseline of the same run, in turns with it, is the
 same client straight to the same server. Client and server are made to cost next to nothing but system calls, and what
-each process costs is asked of the kernel, so that the figures say where the time of a connection goes; "on 2 cores" is
-what that leaves room for where nothing else runs.
+each process costs is asked of the kernel, so that the figures show how the time of a connection is spent; "on 2
+cores" is the rate that this allows if nothing else runs.
 
 `--cluster` measures the whole way too: host, relay, fabric, the rules of a node, Pod; beside it the same from the
 fabric without the relay, and from there to the Pod's own address without rules.
@@ -21,7 +21,7 @@ import statistics
 import struct
 import sys
 import time
-from _socket import socket as Socket  # a quarter less than socket.socket, where there are many
+from _socket import socket as Socket  # costs a quarter less than socket.socket if there are many
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Figures:
     server: float
     relay: float
     up_gbit: float = 0.0
-    """From the client."""
+    """Throughput from the client."""
     down_gbit: float = 0.0
 
     @property
@@ -134,7 +134,7 @@ def download(address: Address, seconds: float) -> float:
 
 
 def connect_for(address: Address, seconds: float) -> int:
-    """How many connections one client has made in that time, a batch of them at a time."""
+    """Returns the number of connections that one client made in that time, in batches."""
     done, end = 0, time.perf_counter() + seconds
     while time.perf_counter() < end:
         socks = []
@@ -154,7 +154,7 @@ def connect_for(address: Address, seconds: float) -> int:
 
 
 def connections(address: Address, seconds: float) -> tuple[int, float]:
-    """Made by several clients at once, and the seconds of CPU that they have cost."""
+    """Returns the connections of several concurrent clients, and the seconds of CPU that they cost."""
     read, write = os.pipe()
 
     def client() -> None:
@@ -239,7 +239,7 @@ def pump_alone(seconds: float) -> None:
 
 
 def server_source() -> str:
-    """The server as a program of its own: a Pod does not see this folder."""
+    """The server as a separate program: a Pod does not see this folder."""
     values = "\n".join(f"{name} = {globals()[name]!r}" for name in ("_REQUEST", "_ANSWER", "_PUMP", "_SINK", "_CPU"))
     return f"""
 from __future__ import annotations
@@ -271,7 +271,7 @@ def in_cluster(seconds: float) -> None:
         pod_ip = cluster.access().call("GET", f"{PODS}/plain")["status"]["podIP"]
 
         def inside(host: str, port: int) -> Figures:
-            """From the fabric."""
+            """Measures from the fabric."""
             run = [sys.executable, "-m", "bench.relay", str(seconds), "--from-here", f"{host}:{port}"]
             return Figures(*(float(word) for word in on_fabric(cluster, *run).split()))
 

@@ -1,4 +1,4 @@
-"""From the command to the first answered request, and the memory of an idle cluster of three nodes.
+"""Time from the command to the first answered request, and the memory of an idle cluster of three nodes.
 
 Each round is a new cluster with a new state directory. `python -m bench.startup [rounds [flags of up]]`, such as
 `5 --ip-family dual`; the baseline is what an empty Python process that only imports the HTTP server costs, since no
@@ -68,7 +68,7 @@ class Round:
 
 
 def ready(items: list[dict[str, object]], count: int) -> bool:
-    """Whether so many objects have the condition Ready=True."""
+    """Returns True if so many objects have the condition Ready=True."""
 
     def is_ready(item: dict[str, object]) -> bool:
         status = item.get("status")
@@ -79,7 +79,8 @@ def ready(items: list[dict[str, object]], count: int) -> bool:
 
 
 def api_ready(cluster: Cluster) -> float:
-    """The moment /readyz answers 200. The socket is open before the server is: one connection waits for it."""
+    """Returns the time at which /readyz answers 200. The socket is open before the server is ready: one connection
+    waits."""
 
     def probe() -> bool:
         try:
@@ -141,7 +142,7 @@ def run_round(number: int, flags: Sequence[str] = ()) -> Round:
 
 
 def baseline_ms() -> float:
-    """What the interpreter and the HTTP server's import cost alone."""
+    """Measures the interpreter and the import of the HTTP server alone."""
     times = []
     for _ in range(5):
         start = time.perf_counter()

@@ -1,12 +1,12 @@
 """Connections dialled at a steady rate while Services change: a SYN that the rules lose is sent again, and counted.
 
 `python -m bench.synloss [--backend nftables|iptables|iptables-legacy] [--family 4|6] [--connections N] [--changes N]
-[--rate N]`. In user and network namespaces of its own: a node with the real proxy loop and the kernel's rules, a
+[--rate N]`. In new user and network namespaces: a node with the real proxy loop and the kernel's rules, a
 client, and four "pods" that accept. Every change leaves each dialled Service with endpoints that accept, so that no
 connection has a reason to be lost. What counts is the client kernel's own count of SYNs sent again (TcpExt
 TCPSynRetrans), and what `connect` refused. The same run without changes comes first.
 
-Servers and the client are processes of their own. An accepting thread beside the proxy falls behind, its backlog
+Servers and the client are separate processes. An accepting thread beside the proxy falls behind, its backlog
 overflows, and the SYN that is dropped then looks like one that the rules lost; overflows are counted, to tell them
 apart.
 """
@@ -55,7 +55,7 @@ _CLIENT, _FIRST_POD = 2, 10
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 """Leaves no connection in TIME_WAIT: the client's ports would run out."""
 _CATCH_UP_S = 0.02
-"""A client that was kept waiting dials no faster afterwards than for so long."""
+"""Seconds for which a delayed client catches up at most."""
 
 
 @dataclass
@@ -66,11 +66,11 @@ class Result:
     seconds: float = 0.0
     connections: int = 0
     sent_again: int = 0
-    """SYNs, by the client's kernel."""
+    """Retransmitted SYNs, counted by the client's kernel."""
     failed: list[str] = field(default_factory=list)
     longest_ms: float = 0.0
     overflows: int = 0
-    """Connections that the pods' kernels dropped since a backlog was full."""
+    """Connections that the pods' kernels dropped because a backlog was full."""
 
     @property
     def good(self) -> bool:
@@ -177,7 +177,7 @@ def _fork(work: Callable[[], NoReturn]) -> int:
 
 
 def _counter(netns: int, name: str) -> int:
-    """Of TcpExt, in a network namespace."""
+    """Returns a TcpExt counter of a network namespace."""
 
     def read() -> int:
         with open("/proc/thread-self/net/netstat", encoding="ascii") as f:
@@ -188,7 +188,7 @@ def _counter(netns: int, name: str) -> int:
 
 
 class _Client:
-    """A process that dials Services in turn, at a steady rate, until it is told to end and has dialled enough."""
+    """A process that dials Services in turn, at a steady rate, until it is stopped and has dialled enough."""
 
     def __init__(self, netns: int, family: Family, *, connections: int, rate: float) -> None:
         self._told, tell = os.pipe()
@@ -206,7 +206,7 @@ class _Client:
         os.close(answer)
 
     async def report(self) -> tuple[int, list[str], float]:
-        """Tells it to end. Connections made, what failed, and the longest time in ms."""
+        """Stops the process. Returns the number of connections, the failures, and the longest time in ms."""
         os.close(self._tell)
         text = await asyncio.to_thread(self._rest)
         connections, failed, longest = json.loads(text)
@@ -248,7 +248,7 @@ def _ended(told: int) -> bool:
 
 
 class _Changer:
-    """Changes Services through the proxy's own view of them, one at a time."""
+    """Changes Services in the proxy's view, one at a time."""
 
     def __init__(self, proxy: Proxy, family: Family, rng: random.Random) -> None:
         self._proxy = proxy
@@ -271,7 +271,7 @@ class _Changer:
         await until(lambda: self._proxy.stats.changes != before)
 
     def _endpoints(self) -> None:
-        """One endpoint of a dialled Service comes or goes, but for one that stays."""
+        """Adds or removes one endpoint of a dialled Service; one endpoint always stays."""
         i = self._rng.randrange(DIALLED)
         old = self._pods[i]
         changed = self._rng.choice([p for p in range(PODS) if p != i % PODS])
@@ -280,7 +280,7 @@ class _Changer:
         self._proxy.view.slice_changed(f"syn/s{i}-x", *args)
 
     def _other(self) -> None:
-        """A Service that is not dialled comes, with its slice, or goes."""
+        """Adds or deletes a Service that is not dialled, with its slice."""
         i = DIALLED + self._rng.randrange(20)
         pods = range(1 + self._rng.randrange(PODS))
         old = self._others.pop(i, None)
@@ -316,7 +316,7 @@ async def _measure(result: Result, family: Family, *, connections: int, changes:
 
 
 def run(*, backend: str, family: Family, connections: int, changes: int, rate: float = 2000.0) -> Result:
-    """In the caller's network namespace, which has to be its own."""
+    """Runs in the caller's network namespace, which must be a separate one."""
     result = Result(backend, family.name)
     asyncio.run(_measure(result, family, connections=connections, changes=changes, rate=rate))
     return result

@@ -1,4 +1,4 @@
-"""Watchers that only count: N TLS connections with one watch each, told when the last event has come."""
+"""Watchers that only count: N TLS connections with one watch each, and a signal after the last event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every layer may use: the clock, the id source, task groups and logging.
+"""Basics for every layer: clock, id source, task groups and logging.
 
-This is the only place that reads the real clock or the real dice; everything above is handed them.
+Only this package reads the real clock or real randomness; the layers above get both as parameters.
 """

@@ -1,4 +1,4 @@
-"""Bulk work without the garbage collector, which would look at all that is being made again and again."""
+"""Bulk work without the garbage collector, which would scan all new objects again and again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """For what makes much and no cycles. Others of the process may run in between, and may do the same."""
+    """Pauses the garbage collector, for work that creates many objects and no cycles. Other tasks of the process
+    may run meanwhile, and may do the same."""
     on = gc.isenabled()
     gc.disable()
     try:

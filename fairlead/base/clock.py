@@ -1,4 +1,4 @@
-"""The clock as a value that is handed in, so that no component reads time behind its caller's back."""
+"""The clock as a parameter, so that no component reads the time without its caller's knowledge."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RealClock:
 
 
 class FakeClock:
-    """Stands still until told to move."""
+    """A clock for tests: moves only when a test advances it."""
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._now = start
@@ -43,7 +43,7 @@ class FakeClock:
         self._now += seconds
 
     def set_by(self, seconds: float) -> None:
-        """Moves the time of day alone, as its owner does, or a machine that was asleep."""
+        """Changes only the time of day, as an administrator does, or a machine that was suspended."""
         self._set_by += seconds
 
 

@@ -1,4 +1,4 @@
-"""Where uids and generated name suffixes come from."""
+"""Sources of uids and of suffixes for generated names."""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ def render_micro_time(at: Instant) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _second(at: int) -> str:
-    """Kept, because most of the times that are written are of this second."""
+    """Cached, because most of the rendered times are within this second."""
     # Not by strftime, which leaves out the zeros of years before 1000.
     return (_EPOCH + timedelta(seconds=at)).isoformat().removesuffix("+00:00")
 
 
 def parse_time(text: str) -> Instant:
-    """Reads an RFC 3339 time. Raises ValueError where the text is none."""
+    """Reads an RFC 3339 time. Raises ValueError if the text is invalid."""
     parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
         raise ValueError(f"time without a zone: {text!r}")

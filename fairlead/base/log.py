@@ -69,10 +69,10 @@ def stderr_log(component: str, *, clock: Clock, level: Level = "info") -> Log:
 
 
 def _write_stderr(line: str) -> None:
-    with contextlib.suppress(OSError):  # a log that cannot be written must not end what it tells about
+    with contextlib.suppress(OSError):  # a failing log must not end the program
         sys.stderr.write(line)
         sys.stderr.flush()
 
 
 SILENT = Log("", clock=FakeClock(), write=len, level="none")
-"""Says nothing: for tests, and for parts whose owner did not ask to hear them."""
+"""Discards all lines: for tests, and for parts without a log."""

@@ -22,7 +22,7 @@ class Sample:
     value: float
     labels: Labels = ()
     suffix: str = ""
-    """What follows the family's name: `_bucket`, `_sum`, `_count` of a histogram."""
+    """Suffix after the family's name: `_bucket`, `_sum`, `_count` of a histogram."""
 
 
 @dataclass(frozen=True, slots=True)

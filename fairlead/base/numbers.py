@@ -11,7 +11,7 @@ import re
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _BOUND = 1 << 63
 _MOST_DIGITS = 4000
-"""Python refuses to convert much longer texts; no number that fits has so many digits but for leading zeros."""
+"""Python refuses to convert much longer texts; a number in range has so many digits only with leading zeros."""
 
 
 def integer(text: str, *, bound: int = _BOUND) -> int:
@@ -25,11 +25,11 @@ def integer(text: str, *, bound: int = _BOUND) -> int:
 
 
 def natural(text: str) -> int | None:
-    """The number that a text of ASCII digits stands for; None for every other text."""
+    """Returns the number written in ASCII digits, or None for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else None
 
 
 def port_number(text: str) -> int | None:
-    """A port from 1 to 65535; None for every other text."""
+    """Returns a port from 1 to 65535, or None for any other text."""
     number = natural(text)
     return number if number is not None and 1 <= number <= 65535 else None

@@ -1,4 +1,4 @@
-"""What every component's metrics show of its own process, under the names of Prometheus' client libraries."""
+"""Process metrics of every component, under the names of Prometheus' client libraries."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ async def run_all(*works: Coroutine[Any, Any, Any]) -> None:
 
 
 async def keep_running(name: str, work: Callable[[], Awaitable[Any]], *, log: Log, pause_s: float = 1.0) -> None:
-    """A top-level guard: runs `work` for ever, and again `pause_s` after it failed or returned."""
+    """Runs `work` until cancelled, as a top-level guard: restarts it `pause_s` after it failed or returned."""
     while True:
         try:
             await work()

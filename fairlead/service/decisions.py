@@ -1,10 +1,10 @@
-"""What a Service means, decided over small values: DNS keeps packed forms and the CLI has trees, neither has objects.
+"""Decisions about Services over small values: DNS has packed forms and the CLI has trees, so neither has objects.
 
-Conditions are as the API has them: None means that nothing is said.
+Conditions are as in the API: None means absent.
 
-An absent `ready` counts as ready, and an absent `serving` as serving, as upstream has it. Who carries connections sends
-them to ready endpoints, and if there is none, to those that still serve while they terminate: a last Pod that is going
-away is better than nothing. Who only lists endpoints (DNS, the API server's proxy) names ready ones alone.
+An absent `ready` counts as ready, and an absent `serving` as serving, as in upstream. The proxy and the relay send
+connections to ready endpoints, or if there are none, to terminating endpoints that still serve: a last terminating
+Pod is better than none. DNS and the API server's proxy use ready endpoints only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEFAULT_PROTOCOL = "TCP"
 class EndpointState(Enum):
     READY = "ready"
     TERMINATING = "terminating"
-    """On its way out, and still serving."""
+    """Terminating, and still serving."""
     NOT_SERVING = "not serving"
 
 

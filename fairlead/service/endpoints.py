@@ -1,11 +1,11 @@
-"""Which endpoints serve a Service's port: for a node all that it may use, and those on the node itself.
+"""Selects the endpoints that serve a Service's port: all that a node may use, and those on the node itself.
 
-Ready ones; if none is ready, those that still serve while they terminate. If each ready endpoint has hints, those meant
+Ready endpoints; if none is ready, terminating endpoints that still serve. If each ready endpoint has hints, those meant
 for this node, or else for its zone, are preferred; hints that would leave a node without endpoints are ignored.
 Upstream's rules throughout.
 
-A choice is made of what each slice has (`of_slice`) and of what the slices have together (`merge`), so that who keeps
-the parts need not look at a slice again that did not change.
+A choice is made of what each slice has (`of_slice`) and of what the slices have together (`merge`), so that a
+caller that keeps the parts need not read an unchanged slice again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
 
 
 class Target(NamedTuple):
-    """Where a connection may be sent. A tuple, because a Service may have thousands that are sorted and hashed."""
+    """An address and port for connections. A tuple, because a Service may have thousands that are sorted and
+    hashed."""
 
     ip: str
     port: int
@@ -38,7 +39,7 @@ class Target(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The targets of one port for one node, each once, in the order in which they are to be numbered."""
+    """The targets of one port for one node, each once, in the order of their numbers in the rules."""
 
     cluster: tuple[Target, ...] = ()
     """Empty only if no endpoint serves at all."""
@@ -46,7 +47,7 @@ class Chosen(NamedTuple):
 
 
 class SliceTargets(NamedTuple):
-    """What one slice has for one port, as a node sees it."""
+    """The targets of one slice for one port, from a node's point of view."""
 
     source: EndpointSlice | None
     ready: dict[Target, Endpoint]

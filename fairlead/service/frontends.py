@@ -1,4 +1,4 @@
-"""Where a Service answers, as a node sees it: addresses, node ports, source ranges, affinity.
+"""The frontends of a Service on a node: addresses, node ports, source ranges, affinity.
 
 Addresses of frontends are in the form in which the kernel's tools print them (`endpoints.canonical`), so that they
 compare equal to what is read back.
@@ -32,7 +32,7 @@ class Frontend(NamedTuple):
     external: bool = True
     """Not a cluster IP."""
     restricted: bool = False
-    """Only for the clients that `source_ranges` names, if it names any."""
+    """Restricted to the clients that `source_ranges` names, if it names any."""
 
 
 def has_frontends(service: Service) -> bool:
@@ -65,8 +65,8 @@ def load_balancer_ips(service: Service) -> tuple[str, ...]:
 
 
 def load_balancer_vips(service: Service, family: Family | None = None) -> list[str]:
-    """Returns those of a load balancer's addresses that nodes answer for, in one family or as they are written in
-    both. Addresses of the `Proxy` mode are the balancer's own."""
+    """Returns the load balancer's addresses that nodes answer for, in one family, or in both as written. Addresses
+    of the `Proxy` mode are the balancer's own."""
     if service.spec.type != "LoadBalancer":
         return []
     found = [p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP"]
@@ -74,7 +74,7 @@ def load_balancer_vips(service: Service, family: Family | None = None) -> list[s
 
 
 def source_ranges(service: Service, family: Family) -> list[str] | None:
-    """Returns from where its load balancer's addresses may be reached; None means from everywhere."""
+    """Returns the source ranges allowed to reach the load balancer's addresses; None means all."""
     texts = [text.strip() for text in service.spec.loadBalancerSourceRanges]
     if not texts:
         return None

@@ -1,4 +1,4 @@
-"""What belongs to a Service: slices by their label, Pods by the selector; and whether nodes carry its traffic."""
+"""Membership in a Service: slices by label, Pods by selector; and whether nodes carry its traffic."""
 
 from __future__ import annotations
 

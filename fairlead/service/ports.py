@@ -1,4 +1,4 @@
-"""Which port of a slice or a Pod is a Service's port: by name and protocol, or by the number or name of its target."""
+"""Finds the port of a slice or a Pod for a Service's port: by name and protocol, or by the target's number or name."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _OPERATIONS = 1 << 16
 """A version's id is its revision times this, plus the number of the operation within its transaction."""
 _CHECKPOINT_PAGES = 4000
 _LOG_BYTES = _CHECKPOINT_PAGES * 4096
-"""What a checkpoint leaves of the write-ahead log's file, which one large transaction may have made longer."""
+"""Size of the write-ahead log's file after a checkpoint; one large transaction may have made it longer."""
 _SLACK_PAGES = 256
 """Free pages (1 MiB) that stay in the file, for the next writes; and pages of the log not worth a checkpoint."""
 _BUSY_PAGES = 16_384
@@ -53,7 +53,7 @@ where id in (
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a transaction answers, and what its watches are told."""
+    """The result of a transaction, and the changes for watches."""
 
     result: TxnResult
     changes: Sequence[Change]
@@ -80,7 +80,7 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def _copy_old(db: sqlite3.Connection) -> None:
-    """Takes over the objects. The history is not: watches of before list again."""
+    """Migrates the objects. The history is dropped: watches from before must list again."""
     db.execute(f"insert into version select revision * {_OPERATIONS}, key, value from old_object")
     db.execute(f"insert into object select key, revision * {_OPERATIONS}, 0 from old_object")
     newest = (
@@ -140,7 +140,7 @@ class Engine:
 
     @property
     def untidy(self) -> bool:
-        """Whether `tidy` would give back anything worth its writes."""
+        """Returns True if `tidy` would free enough to be worth its writes."""
         return self._touched_pages > _SLACK_PAGES
 
     def tidy(self) -> None:

@@ -1,4 +1,4 @@
-"""What the engines do alike: checking the comparisons of a transaction, and deciding how much history is kept."""
+"""Code shared by the engines: checks the comparisons of a transaction, and decides how much history is kept."""
 
 from __future__ import annotations
 

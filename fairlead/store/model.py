@@ -58,7 +58,7 @@ class Record:
     key: str
     value: bytes
     revision: int
-    """Of the last write to this key."""
+    """The revision of the last write to this key."""
 
 
 @dataclass(frozen=True, slots=True)

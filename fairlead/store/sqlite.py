@@ -44,7 +44,7 @@ _MAX_BATCH = 512
 _MAX_BATCH_BYTES = 4 << 20
 """A transaction stands twice on the disk until its checkpoint: many large objects at once are several transactions."""
 _IDLE_S = 1.0
-"""Without a request for so long, there is time to make the files smaller."""
+"""Seconds without a request after which the files are made smaller."""
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class SqliteStore:
         return watch
 
     def _begin(self, watch: OpenWatch, from_revision: int) -> _Begun:
-        """On the writer thread: the past of a watch."""
+        """Reads the past of a watch; runs on the writer thread."""
         try:
             return _Begun(watch, self._engine.since(from_revision), self._engine.revision)
         except Compacted as e:
@@ -149,7 +149,7 @@ class SqliteStore:
         return future
 
     def _announce(self, jobs: list[_Job], results: list[Any]) -> None:
-        """On the event loop: serves the watches, then the writers."""
+        """Serves the watches, then the writers; runs on the event loop."""
         changes: list[Change] = []
         revision = 0
         for result in results:

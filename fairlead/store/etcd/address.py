@@ -1,4 +1,4 @@
-"""Where the members of an etcd cluster are, as `--store` names them: `etcd+https://10.0.0.1:2379,10.0.0.2:2379`."""
+"""The addresses of the members of an etcd cluster, as `--store` names them: `etcd+https://10.0.0.1:2379,10.0.0.2:2379`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DEFAULT_PORT = 2379
 
 
 class AddressError(ValueError):
-    """The text names no etcd cluster; the message says why."""
+    """Invalid address of an etcd cluster; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How gRPC reaches a member."""
+    """The parameters of a gRPC connection to a member."""
 
     address: str
     """`host:port`, or `unix:/path`."""

@@ -32,7 +32,7 @@ from fairlead.store.model import (
 _PAGE = 2_000
 """Records asked for in one call: a message of a few MB at the usual size of objects."""
 COMPACTION_S = 300.0
-"""As often as upstream's API server, history older than one such interval is compacted."""
+"""Seconds between compactions, as in upstream's API server: history older than one interval is compacted."""
 
 
 class EtcdStore:
