@@ -51,7 +51,7 @@ def test_pods_and_services_of_ipv6_alone_have_no_ipv4_routes() -> None:
         "add route to ::/0",
         "add route to fd00:10:244:2::/64",
     ]
-    with pytest.raises(ValueError, match="without an address"):
+    with pytest.raises(ValueError, match="has no address"):
         plan.pod_link("veth", 3, plan.PodAddresses())
 
 

@@ -96,12 +96,12 @@ def join(cluster: str, network: ClusterNetwork, view: HostView) -> HostLink:
     pair = next((block for pool in _POOLS for block in _pairs(pool) if not _in_the_way(block, view)), None)
     if pair is None:
         names = " and ".join(map(str, _POOLS))
-        raise HostLinkError(f"no two addresses are free for the link itself: this machine uses all of {names}")
+        raise HostLinkError(f"no unused pair of addresses for the link: this machine uses all of {names}")
     if network.six is None:
         return HostLink(name, cluster, pair[1], pair[0])
     pair6 = next((block for block in _pairs6(_POOL6) if not _in_the_way(block, view)), None)
     if pair6 is None:
-        raise HostLinkError(f"no two addresses are free for the link itself: this machine uses all of {_POOL6}")
+        raise HostLinkError(f"no unused pair of addresses for the link: this machine uses all of {_POOL6}")
     return HostLink(name, cluster, pair[1], pair[0], pair6[1], pair6[0])
 
 

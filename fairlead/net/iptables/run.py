@@ -180,7 +180,7 @@ class IptablesKernel:
                 if self._takes(door):
                     return self._start(command, text, (door.fileno(),))
                 time.sleep(_TRY_S)
-        raise IptablesError(f"another {self._family}tables program does not end")
+        raise IptablesError(f"timed out: another {self._family}tables program is still running")
 
     def _start(self, command: Sequence[str], text: str, held: Sequence[int]) -> subprocess.CompletedProcess[bytes]:
         kept = [*held, *([self._own_lock] if self._own_lock >= 0 else [])]

@@ -79,7 +79,7 @@ class NftKernel:
         """The number of transactions made through this object."""
         self._context = self._lib.nft_ctx_new(0)
         if not self._context:
-            raise Unavailable("libnftables gave no context")
+            raise Unavailable("libnftables failed to create a context")
         self._lib.nft_ctx_buffer_output(self._context)
         self._lib.nft_ctx_buffer_error(self._context)
         self._lib.nft_ctx_output_set_flags(self._context, _OUTPUT_NUMERIC_PROTO)

@@ -44,7 +44,7 @@ class PodAddresses:
         """Returns the first address. Raises ValueError if there is none."""
         found = self.ip or self.ip6
         if found is None:
-            raise ValueError("a pod without an address")
+            raise ValueError("the pod has no address")
         return found
 
 

@@ -124,7 +124,7 @@ def _value(
     if source.secretKeyRef:
         sref = source.secretKeyRef
         return _key(data.secret(sref.name), "secret", "Secret", pod, sref.name, (sref.key, sref.optional))
-    raise ConfigProblem(f"env {var.name}: this valueFrom is not supported by fairlead's nodes")
+    raise ConfigProblem(f"env {var.name}: this valueFrom is not supported by Fairlead's nodes")
 
 
 def _key(

@@ -45,7 +45,7 @@ def parse_catalogue(text: str) -> tuple[Entry, ...]:
     entries = decode(_File, tree).image
     for number, entry in enumerate(entries):
         if not entry.names or not (entry.program or entry.builtin):
-            raise CodecError(Fault(f"image[{number}]", "needs names and program"))
+            raise CodecError(Fault(f"image[{number}]", "names and program are required"))
     return entries
 
 
@@ -81,7 +81,7 @@ def unknown_image(image: str, entries: Sequence[Entry], file: str) -> str:
     )
     return (
         f'no host image serves "{image}": images are not pulled from registries yet, and the catalogue has only '
-        f"{names}; use one of these, or {cure}"
+        f"{names}: use one of these, or {cure}"
     )
 
 

@@ -64,7 +64,7 @@ class Heartbeat:
             try:
                 await self._report()
             except (ConnectionError, StatusError) as error:
-                self._log.debug("node not reported", error=error)
+                self._log.debug("cannot report the node", error=error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
                 continue
@@ -99,7 +99,7 @@ class Heartbeat:
             try:
                 await self._renew()
             except (ConnectionError, StatusError) as error:
-                self._log.debug("lease not renewed", error=error)
+                self._log.debug("cannot renew the lease", error=error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
                 continue

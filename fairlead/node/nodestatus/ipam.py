@@ -51,7 +51,7 @@ class Addresses:
                 if offset not in shunned:
                     self._next = (offset + 1) % self._count
                     return self._mark(offset)
-        raise NoAddress("no address is left in the node's pod range")
+        raise NoAddress("the node's pod range has no unallocated address")
 
     def reserve(self, address: str) -> None:
         """Marks the address for a pod that had it and will prefer it: others get it only if no other is left."""

@@ -55,7 +55,7 @@ class PodSandboxes:
         try:
             self._host_ports.start()
         except KernelError as error:
-            self._log.error("host ports are not in the kernel", error=error)
+            self._log.error("cannot add the rules of host ports", error=error)
 
     def reserve_ports(self, pod: Pod) -> None:
         """Raises PortTaken."""
@@ -106,7 +106,7 @@ class PodSandboxes:
         try:
             self._host_ports.release(pod.metadata.uid)
         except KernelError as error:
-            self._log.warn("host ports not removed", pod=pod.metadata.uid, error=error)
+            self._log.warn("cannot delete the rules of host ports", pod=pod.metadata.uid, error=error)
 
     async def remove_orphan(self, sandbox: Sandbox) -> None:
         """Removes the sandbox of a pod that was deleted from the API."""

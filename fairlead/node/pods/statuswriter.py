@@ -54,7 +54,7 @@ async def _write(local: LocalPod, status: PodStatus) -> PodStatus | None:
                     await asyncio.sleep(_RETRY_S)
                     local.show.set()
                 return None
-            local.deps.log.warn("status not taken", pod=key_of(meta), error=error)
+            local.deps.log.warn("cannot write the status", pod=key_of(meta), error=error)
             await asyncio.sleep(pause_s)
             local.show.set()
             return None

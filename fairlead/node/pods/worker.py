@@ -180,7 +180,7 @@ class PodWorker:
         news = [path for path in ignored_fields(self._local.pod) if path not in self._reported]
         self._reported.update(news)
         if news:
-            self._local.event("Warning", "Ignored", f"Not done by fairlead's nodes: {', '.join(news)}")
+            self._local.event("Warning", "Ignored", f"Not supported by Fairlead's nodes: {', '.join(news)}")
 
     def _reject(self, predicate: str, why: str) -> None:
         """Rejects a pod that cannot run on this node; its owner makes another."""
@@ -225,7 +225,7 @@ class PodWorker:
                 await self._deps.client.delete(POD, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
             except StatusError as error:
                 if error.code not in (404, 409):
-                    self._deps.log.warn("pod not deleted", pod=key_of(meta), error=error)
+                    self._deps.log.warn("cannot delete the pod", pod=key_of(meta), error=error)
                     await asyncio.sleep(_API_RETRY_S)
                     continue
             except ConnectionError:

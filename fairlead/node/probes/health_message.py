@@ -28,7 +28,7 @@ def render_request(service: str) -> bytes:
 def parse_status(data: bytes) -> str:
     """Returns the serving status of a HealthCheckResponse with its frame. Raises MessageError."""
     if len(data) < _FRAME or len(data) - _FRAME != int.from_bytes(data[1:_FRAME], "big"):
-        raise MessageError("the response is not one whole message")
+        raise MessageError("the response is not exactly one complete message")
     if data[0]:
         raise MessageError("the response is compressed")
     number = 0

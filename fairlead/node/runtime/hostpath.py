@@ -93,7 +93,7 @@ def refuse_hidden(fd: int, hidden: Sequence[str], what: str) -> None:
     """Raises PathProblem if the open file is a hidden path or lies below one."""
     real = fsfd.path_of(fd)
     if any(real == path or real.startswith(path + "/") for path in hidden):
-        raise PathProblem(f"{what} lies in a directory that pods may not see")
+        raise PathProblem(f"{what} is in a directory that pods may not see")
 
 
 def open_sub_path(volume: int, path: str) -> int:
@@ -108,7 +108,7 @@ def open_sub_path(volume: int, path: str) -> int:
         except FileNotFoundError:
             return walk(volume, path, make=_make_like_parent)
     except Outside as error:
-        raise PathProblem(f"subPath {path} leads out of its volume") from error
+        raise PathProblem(f"subPath {path} leaves its volume") from error
 
 
 def _make_like_parent(folder: int, name: str, _last: bool) -> int:

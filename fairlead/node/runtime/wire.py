@@ -27,7 +27,7 @@ class OtherVersion(Exception):
     """The peer speaks another version of the protocol; None: it is older than versions are."""
 
     def __init__(self, version: object) -> None:
-        super().__init__(f"version {version}" if isinstance(version, int) else "a protocol without versions")
+        super().__init__(f"version {version}" if isinstance(version, int) else "an unversioned protocol")
 
 
 def prepare() -> None:

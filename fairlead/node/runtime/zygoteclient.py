@@ -149,7 +149,7 @@ class ZygoteClient:
     async def _ask(self, operation: Operation, answer: type[R], fds: Sequence[int] = ()) -> tuple[R, list[int]]:
         """Returns the answer, which is of the given type, and its descriptors. Raises ZygoteError, ZygoteGone."""
         if self._gone is None or self._gone.done():
-            raise ZygoteGone("the zygote has gone")
+            raise ZygoteGone("the zygote has ended")
         self._number += 1
         number = self._number
         future: asyncio.Future[_Reply] = asyncio.get_running_loop().create_future()
@@ -173,7 +173,7 @@ class ZygoteClient:
                 loop.add_writer(self._sock.fileno(), self._write)
                 return
             except ConnectionError:
-                self._fail(ZygoteGone("the zygote has gone"))
+                self._fail(ZygoteGone("the zygote has ended"))
                 return
             self._outbox.popleft()
             for fd in fds:
@@ -190,7 +190,7 @@ class ZygoteClient:
             except ConnectionError:
                 packet = None
             if packet is None:
-                self._fail(ZygoteGone("the zygote has gone"))
+                self._fail(ZygoteGone("the zygote has ended"))
                 return
             self._receive(*packet)
 
@@ -204,7 +204,7 @@ class ZygoteClient:
             text = f"this node's zygote speaks {error}, its agent version {messages.VERSION}: {cure}"
             self._fail(ZygoteVersionError(text))
         except CodecError as error:
-            self._fail(ZygoteGone(f"the zygote sent no message: {error}"))
+            self._fail(ZygoteGone(f"the zygote sent an invalid message: {error}"))
         finally:
             for fd in () if used else fds:
                 os.close(fd)

@@ -87,7 +87,7 @@ class AttachSession:
                 buffer += data
                 for channel, said in frames(buffer):
                     if channel == DROPPED:
-                        return internal("the client is too slow for what the container says")
+                        return internal("the client reads too slowly for the container's output")
                     if channel in shown:
                         await peer.send(channel, said)
         return success()

@@ -72,7 +72,7 @@ def decode(protocol: ChannelProtocol, message: bytes) -> Said | Closed | None:
     channel, data = message[0], message[1:]
     if protocol.closes and channel == _CLOSE:
         if len(data) != 1:
-            raise ProtocolError(f"a close signal of {len(data)} bytes")
+            raise ProtocolError(f"invalid close signal: {len(data)} bytes, expected 1")
         return Closed(data[0])
     if not protocol.base64:
         return Said(channel, data)

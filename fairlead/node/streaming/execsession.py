@@ -119,7 +119,7 @@ class ExecSession:
             theirs.close()
             fds = wire.receive_fds(ours)  # sent before exec, so it is there
         if not fds:
-            raise ZygoteError("the terminal did not come")
+            raise ZygoteError("the container did not send its terminal")
         os.set_blocking(fds[0], False)
         return Streams(fds[0], fds[0], -1, tty=True)
 

@@ -52,7 +52,7 @@ def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("[[image]]\nnames = 'x'\nprogram = 'y'", "image[0].names: expected a list of strings, got a string"),
-        ("[[image]]\nnames = ['x']", "image[0]: needs names and program"),
+        ("[[image]]\nnames = ['x']", "image[0]: names and program are required"),
         ("[[image]]\nnames = ['x']\nprogram='y'\nnope=1", "image[0].nope: unknown field"),
         ("[[images]]", "images: unknown field, did you mean image?"),
         ("x =", "is not valid TOML"),

@@ -123,8 +123,8 @@ def test_a_literal_takes_its_values_alone() -> None:
     ("packet", "said"),
     [
         ({"version": VERSION + 1, "message": {}}, f"version {VERSION + 1}"),
-        ({"e": 1, "re": 2}, "a protocol without versions"),
-        ([], "a protocol without versions"),
+        ({"e": 1, "re": 2}, "an unversioned protocol"),
+        ([], "an unversioned protocol"),
     ],
 )
 def test_another_version_is_noticed_before_the_message_is_read(packet: object, said: str) -> None:

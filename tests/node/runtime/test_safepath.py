@@ -135,7 +135,7 @@ def test_containers_that_start_while_names_are_exchanged_see_their_volume_alone(
 
     said, outside = with_zygote(work, ordinary=ordinary)
     assert "stdout F mine" in said
-    assert "subPath in leads out of its volume" in said
+    assert "subPath in leaves its volume" in said
     assert not {line for line in said if "secret" in line}
     assert outside == ["key"]
 

@@ -31,7 +31,7 @@ async def _start_against(answer: bytes) -> None:
     ("packet", "said"),
     [
         ({"version": VERSION + 1, "message": {"new": 1}}, f"speaks version {VERSION + 1}, "),
-        ({"e": 7, "re": None, "error": "KeyError('op')"}, "speaks a protocol without versions, "),
+        ({"e": 7, "re": None, "error": "KeyError('op')"}, "speaks an unversioned protocol, "),
     ],
 )
 def test_a_zygote_of_another_version_is_refused_in_one_line(packet: object, said: str) -> None:
