@@ -156,7 +156,11 @@ def test_a_sub_path_stays_inside_its_volume(tmp_path: Path) -> None:
     (root / "out").symlink_to("/etc")
     check("a/b")
     assert os.stat(root / "a/b").st_mode & 0o7777 == 0o2777
-    for path, text in (("out/passwd", "leaves its volume"), ("../x", "must not contain '..'"), ("/x", "an absolute path")):
+    for path, text in (
+        ("out/passwd", "leaves its volume"),
+        ("../x", "must not contain '..'"),
+        ("/x", "an absolute path"),
+    ):
         with pytest.raises(VolumeProblem, match=text):
             check(path)
     with pytest.raises(VolumeProblem, match="may not see"):
