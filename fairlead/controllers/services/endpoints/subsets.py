@@ -49,7 +49,7 @@ def repack(subsets: Iterable[EndpointSubset]) -> list[EndpointSubset]:
 
 
 def address_key(address: EndpointAddress) -> AddressKey:
-    """Returns the identity of an address; the uid is empty if the address has no target."""
+    """Returns the identity of an address; the uid is empty for an address without a target."""
     return address.ip, address.targetRef.uid if address.targetRef else ""
 
 
