@@ -10,10 +10,10 @@ from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import (
     Busy,
     Chain,
-    Change,
-    Container,
+    ElementChange,
     Exists,
     Missing,
+    NamedSet,
     Nft,
     Snapshot,
     Table,
@@ -27,10 +27,10 @@ KEY = "inet_proto . ipv4_addr . inet_service"
 TABLE = Table(
     "t",
     (
-        Container("services", KEY, "verdict"),
-        Container("endpoints", f"{KEY} . mark", "ipv4_addr . inet_service"),
-        Container("affinity", f"{KEY} . ipv4_addr", "mark", ("flags dynamic,timeout", "timeout 3h", "size 100")),
-        Container("hairpin", "ipv4_addr . ipv4_addr"),
+        NamedSet("services", KEY, "verdict"),
+        NamedSet("endpoints", f"{KEY} . mark", "ipv4_addr . inet_service"),
+        NamedSet("affinity", f"{KEY} . ipv4_addr", "mark", ("flags dynamic,timeout", "timeout 3h", "size 100")),
+        NamedSet("hairpin", "ipv4_addr . ipv4_addr"),
     ),
     (
         Chain("send", ("meta l4proto tcp dnat ip to meta l4proto . ip daddr . th dport . meta mark map @endpoints",)),
@@ -60,12 +60,12 @@ def run(request: pytest.FixtureRequest) -> Callable[[Body], None]:
     return on_fake if request.param == "fake" else on_kernel
 
 
-def make(nft: Nft, *changes: Change, chains: tuple[Chain, ...] = (SLOTS,)) -> None:
+def make(nft: Nft, *changes: ElementChange, chains: tuple[Chain, ...] = (SLOTS,)) -> None:
     nft.run(Transaction("t", TABLE, chains, changes))
 
 
-def tx(*changes: Change, chains: tuple[Chain, ...] = (), unused: tuple[str, ...] = ()) -> Transaction:
-    return Transaction("t", None, chains, changes, unused=unused)
+def tx(*changes: ElementChange, chains: tuple[Chain, ...] = (), delete_chains: tuple[str, ...] = ()) -> Transaction:
+    return Transaction("t", None, chains, changes, delete_chains=delete_chains)
 
 
 def state(nft: Nft) -> Snapshot:
@@ -74,15 +74,15 @@ def state(nft: Nft) -> Snapshot:
     return found
 
 
-def service(port: int = 80, *, old: str | None = None, new: str | None = "goto slots_2") -> Change:
-    return Change("services", f"tcp . 10.96.0.10 . {port}", old, new)
+def service(port: int = 80, *, old: str | None = None, new: str | None = "goto slots_2") -> ElementChange:
+    return ElementChange("services", f"tcp . 10.96.0.10 . {port}", old, new)
 
 
-def endpoint(slot: int = 0, *, old: str | None = None, new: str | None = "10.244.1.2 . 8080") -> Change:
-    return Change("endpoints", f"udp . 10.96.0.10 . 53 . 0x{slot:08x}", old, new)
+def endpoint(slot: int = 0, *, old: str | None = None, new: str | None = "10.244.1.2 . 8080") -> ElementChange:
+    return ElementChange("endpoints", f"udp . 10.96.0.10 . 53 . 0x{slot:08x}", old, new)
 
 
-HAIRPIN = Change("hairpin", "10.244.1.2 . 10.244.1.2", None, "")
+HAIRPIN = ElementChange("hairpin", "10.244.1.2 . 10.244.1.2", None, "")
 
 
 def test_what_is_written_reads_back_equal(run: Callable[[Body], None]) -> None:
@@ -107,14 +107,14 @@ def test_what_is_written_reads_back_equal(run: Callable[[Body], None]) -> None:
 def test_an_element_is_replaced_in_one_transaction(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft, endpoint(), HAIRPIN)
-        nft.run(tx(endpoint(old="10.244.1.2 . 8080", new="10.244.2.9 . 80"), Change(*astuple_removed(HAIRPIN))))
+        nft.run(tx(endpoint(old="10.244.1.2 . 8080", new="10.244.2.9 . 80"), ElementChange(*astuple_removed(HAIRPIN))))
         assert state(nft).elements == {"endpoints": {"udp . 10.96.0.10 . 53 . 0x00000000": "10.244.2.9 . 80"}}
 
     run(body)
 
 
-def astuple_removed(change: Change) -> tuple[str, str, str, None]:
-    return change.container, change.key, "", None
+def astuple_removed(change: ElementChange) -> tuple[str, str, str, None]:
+    return change.set_name, change.key, "", None
 
 
 def test_a_known_key_with_another_value_is_refused_and_with_the_same_value_is_not(run: Callable[[Body], None]) -> None:
@@ -132,7 +132,7 @@ def test_a_known_key_with_another_value_is_refused_and_with_the_same_value_is_no
     [
         tx(service(new="goto nowhere")),
         tx(endpoint(old="10.244.1.2 . 8080", new=None)),
-        tx(Change("no_such_map", "10.0.0.1", None, "")),
+        tx(ElementChange("no_such_map", "10.0.0.1", None, "")),
         tx(chains=(Chain("x", ("goto nowhere",)),)),
         tx(chains=(Chain("x", ("ip daddr . ip saddr @nothing accept",)),)),
         Transaction("other", None, (), (service(),)),
@@ -180,9 +180,9 @@ def test_a_chain_and_the_verdict_that_leads_to_it_come_in_one_transaction(run: C
     run(body)
 
 
-def many(count: int) -> tuple[Change, ...]:
+def many(count: int) -> tuple[ElementChange, ...]:
     return tuple(
-        Change("endpoints", f"tcp . 10.97.{i // 250}.{i % 250} . 80 . 0x{i:08x}", None, "10.244.1.2 . 8080")
+        ElementChange("endpoints", f"tcp . 10.97.{i // 250}.{i % 250} . 80 . 0x{i:08x}", None, "10.244.1.2 . 8080")
         for i in range(count)
     )
 
@@ -192,7 +192,7 @@ def test_a_transaction_of_the_limit_passes_and_one_far_above_is_too_large(run: C
         make(nft)
         (part,) = tx(*many(4000)).split()
         nft.run(part)
-        nft.run(tx(*(Change(c.container, c.key, c.new, None) for c in many(4000))))
+        nft.run(tx(*(ElementChange(c.set_name, c.key, c.new, None) for c in many(4000))))
         with pytest.raises(TooLarge):
             nft.run(tx(*many(6000)))
         for part in tx(*many(6000)).split():
@@ -202,12 +202,12 @@ def test_a_transaction_of_the_limit_passes_and_one_far_above_is_too_large(run: C
     run(body)
 
 
-RANGES = Container("allowed", f"{KEY} . ipv4_addr", options=("flags interval",), role="ranges")
-WITH_RANGES = Table("t", (*TABLE.containers, RANGES), TABLE.chains, "version 8", "ip", ("seen",))
+RANGES = NamedSet("allowed", f"{KEY} . ipv4_addr", options=("flags interval",), role="ranges")
+WITH_RANGES = Table("t", (*TABLE.sets, RANGES), TABLE.chains, "version 8", "ip", ("seen",))
 
 
-def allowed(block: str, *, old: str | None = None, new: str | None = "") -> Change:
-    return Change("allowed", f"tcp . 10.96.0.10 . 80 . {block}", old, new, "ranges")
+def allowed(block: str, *, old: str | None = None, new: str | None = "") -> ElementChange:
+    return ElementChange("allowed", f"tcp . 10.96.0.10 . 80 . {block}", old, new, "ranges")
 
 
 def test_a_range_is_replaced_by_one_that_overlaps_it(run: Callable[[Body], None]) -> None:
@@ -305,12 +305,12 @@ def test_chains_are_removed_that_only_each_other_lead_to(run: Callable[[Body], N
         nft.run(tx(chains=(Chain("inner", ("drop",)), Chain("outer", ("goto inner",)))))
         before = state(nft).chains
         with pytest.raises(Busy):
-            nft.run(tx(unused=("inner",)))
+            nft.run(tx(delete_chains=("inner",)))
         assert state(nft).chains == before
-        nft.run(tx(unused=("inner", "outer")))
+        nft.run(tx(delete_chains=("inner", "outer")))
         assert state(nft).chains == before - {"inner", "outer"}
         with pytest.raises(Missing):
-            nft.run(tx(unused=("inner",)))
+            nft.run(tx(delete_chains=("inner",)))
 
     run(body)
 
@@ -320,11 +320,11 @@ def test_a_chain_stays_as_long_as_an_element_or_another_chains_rule_leads_to_it(
         make(nft, service())
         nft.run(tx(chains=(Chain("outer", ("goto slots_2",)), Chain("loose", ("drop",)))))
         before = state(nft)
-        for unused in (("slots_2",), ("slots_2", "outer"), ("loose", "slots_2"), ("send",)):
+        for delete_chains in (("slots_2",), ("slots_2", "outer"), ("loose", "slots_2"), ("send",)):
             with pytest.raises(Busy):
-                nft.run(tx(unused=unused))
+                nft.run(tx(delete_chains=delete_chains))
             assert state(nft) == before, "and nothing of the transaction is done"
-        nft.run(tx(service(old="goto slots_2", new=None), unused=("outer", "slots_2")))
+        nft.run(tx(service(old="goto slots_2", new=None), delete_chains=("outer", "slots_2")))
         assert state(nft).chains == {"send", "prerouting", "loose"}
 
     run(body)
@@ -340,14 +340,14 @@ def test_counters_start_at_nothing(run: Callable[[Body], None]) -> None:
 
 KEY6 = "inet_proto . ipv6_addr . inet_service"
 TABLE6 = Table(
-    "t", (Container("endpoints", f"{KEY6} . mark", "ipv6_addr . inet_service"),), (), "version 6", family="ip6"
+    "t", (NamedSet("endpoints", f"{KEY6} . mark", "ipv6_addr . inet_service"),), (), "version 6", family="ip6"
 )
 
 
 def test_tables_of_two_families_may_have_one_name(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft, endpoint())
-        change = Change("endpoints", "tcp . fd00:10:96::a . 80 . 0x00000000", None, "fd00:10:244:1::2 . 8080")
+        change = ElementChange("endpoints", "tcp . fd00:10:96::a . 80 . 0x00000000", None, "fd00:10:244:1::2 . 8080")
         nft.run(Transaction("t", TABLE6, family="ip6"))
         nft.run(Transaction("t", changes=(change,), family="ip6"))
         six = nft.read("t", "ip6")
@@ -359,7 +359,9 @@ def test_tables_of_two_families_may_have_one_name(run: Callable[[Body], None]) -
 
 
 @pytest.mark.parametrize("changes", [(endpoint(), HAIRPIN), (service(new="goto slots_2"), endpoint(3))])
-def test_elements_arrive_alike_packed_and_as_text(run: Callable[[Body], None], changes: tuple[Change, ...]) -> None:
+def test_elements_arrive_alike_packed_and_as_text(
+    run: Callable[[Body], None], changes: tuple[ElementChange, ...]
+) -> None:
     """Verdicts go as text, all else packed: both must mean the same."""
 
     def body(nft: Nft) -> None:

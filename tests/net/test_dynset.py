@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.net.nft.dynset import pack_rule
-from fairlead.net.nft.model import Chain, Container, Missing, Table, Transaction
+from fairlead.net.nft.model import Chain, Missing, NamedSet, Table, Transaction
 from fairlead.net.nft.run import NftKernel
 from tests.net.sandbox import as_any_user, in_sandbox
 
@@ -21,7 +21,7 @@ def rules(family: str) -> tuple[str, ...]:
 
 
 def table(family: str, *chains: Chain) -> Transaction:
-    seen = Container("seen", KEYS[family], "mark", ("flags dynamic,timeout", "timeout 3h", "size 100"))
+    seen = NamedSet("seen", KEYS[family], "mark", ("flags dynamic,timeout", "timeout 3h", "size 100"))
     return Transaction("t", Table("t", (seen,), (), family=family), chains, family=family)
 
 

@@ -55,7 +55,7 @@ def test_other_rules_around_the_same_elements_are_one_transaction_however_many_s
         assert first.replace is None
         assert "ip daddr 10.96.0.0/12 ct mark set ct mark | 0x4000" in nft.tables[TABLE].chains["output"].rules
         assert nft.tables[TABLE].elements["services"] == elements
-        assert last.unused == tuple(name for name in last.unused if name.startswith(MARKER))
+        assert last.delete_chains == tuple(name for name in last.delete_chains if name.startswith(MARKER))
         assert len([name for name in chains(nft) if name.startswith(MARKER)]) == 1
         assert not (await backend(nft, MASQUERADED, services=2100).resync()).anything
 

@@ -22,7 +22,7 @@ from fairlead.base.tasks import run_all
 from fairlead.machinery.kind import Kind
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
-from fairlead.net.nft.model import Change, Missing
+from fairlead.net.nft.model import ElementChange, Missing
 from fairlead.proxy.nftables.incremental import Planned
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import desired, plan_service
@@ -101,7 +101,7 @@ def test_one_change_of_endpoints_is_one_small_transaction_among_many_services() 
         await settle()
         (transaction,) = at.nft.log[before:]
         key = "tcp . 10.96.1.7 . 80 . 0x00000001"
-        assert transaction.changes == (Change("endpoints", key, "10.244.2.2 . 8080", "10.244.3.3 . 8080"),)
+        assert transaction.changes == (ElementChange("endpoints", key, "10.244.2.2 . 8080", "10.244.3.3 . 8080"),)
 
     scenario(body)
 
@@ -224,7 +224,7 @@ def test_a_table_with_other_rules_is_replaced_in_one_transaction() -> None:
             await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
             await settle()
         held = at.nft.tables[TABLE]
-        at.nft.tables[TABLE].table = type(held.table)(TABLE, held.table.containers, held.table.chains, "rules older")
+        at.nft.tables[TABLE].table = type(held.table)(TABLE, held.table.sets, held.table.chains, "rules older")
         async with running(at.api, at.nft) as again:
             await again.proxy.synced.wait()
             assert at.nft.log[-1].replace is not None

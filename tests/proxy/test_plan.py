@@ -408,8 +408,8 @@ def test_in_a_large_service_one_endpoint_more_or_less_is_two_elements() -> None:
     ips = [f"10.244.2.{n}" for n in range(2, 102)]
     at = World(service(), [slice_of(*ips)])
     less = at.put(service(), [slice_of(*(ip for ip in ips if ip != "10.244.2.50"))])
-    assert [c.container for c in less.changes if c.container == "endpoints"] == ["endpoints"] * 2
+    assert [c.set_name for c in less.changes if c.set_name == "endpoints"] == ["endpoints"] * 2
     assert len(at.many(from_pod(), 2000)) == 99
     more = at.put(service(), [slice_of(*ips)])
-    assert [c.container for c in more.changes if c.container == "endpoints"] == ["endpoints"]
+    assert [c.set_name for c in more.changes if c.set_name == "endpoints"] == ["endpoints"]
     assert len(at.many(from_pod(), 2000)) == 100

@@ -13,7 +13,7 @@ import pytest
 
 from fairlead.net import linux
 from fairlead.net.nft.fake import FakeNft
-from fairlead.net.nft.model import Chain, Change, Container, Nft, Table, Transaction
+from fairlead.net.nft.model import Chain, ElementChange, NamedSet, Nft, Table, Transaction
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
@@ -46,12 +46,12 @@ def names(nft: Nft) -> set[str]:
 
 def test_a_table_with_other_maps_is_replaced_in_one_transaction() -> None:
     nft = FakeNft()
-    table = Table(TABLE, (Container("kinds", "mark", "verdict"),), (Chain("stuck", ()),), "elements older")
-    nft.run(Transaction(TABLE, table, changes=(Change("kinds", "0x00000001", None, "goto stuck"),)))
+    table = Table(TABLE, (NamedSet("kinds", "mark", "verdict"),), (Chain("stuck", ()),), "elements older")
+    nft.run(Transaction(TABLE, table, changes=(ElementChange("kinds", "0x00000001", None, "goto stuck"),)))
     assert take_over(nft).replaced
     assert not GONE & names(nft)
     assert nft.log[1].replace is not None
-    assert {change.container for change in nft.log[1].changes} >= {"services", "endpoints", "dispatch"}
+    assert {change.set_name for change in nft.log[1].changes} >= {"services", "endpoints", "dispatch"}
     assert not take_over(nft).anything
 
 

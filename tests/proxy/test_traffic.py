@@ -251,7 +251,7 @@ def _restart() -> None:
     again.update({"web": Planned(plan)})
     transaction = again.resync()
     assert transaction.replace is None
-    gone = {c.container: c.key for c in transaction.changes if c.new is None and c.container != "dispatch"}
+    gone = {c.set_name: c.key for c in transaction.changes if c.new is None and c.set_name != "dispatch"}
     assert gone.keys() == {"services", "endpoints"}
     assert all("10.96.0.11" in key for key in gone.values())
     at.kernels[0].run(transaction)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fairlead.net.conntrack.model import Flow
-from fairlead.net.nft.model import Chain, Change, Container, Table, Transaction
+from fairlead.net.nft.model import Chain, ElementChange, NamedSet, Table, Transaction
 
 TABLE = "fairlead_hostports"
 _ANY, _ONE, _HAIRPIN = "any_address", "one_address", "hairpin"
@@ -43,15 +43,15 @@ def replacement(family: str, mappings: Iterable[PortMapping]) -> Transaction:
     return Transaction(TABLE, replace=_table(family), changes=tuple(sorted(_elements(mappings))), family=family)
 
 
-def _elements(mappings: Iterable[PortMapping]) -> Iterator[Change]:
+def _elements(mappings: Iterable[PortMapping]) -> Iterator[ElementChange]:
     for m in sorted(mappings):
         to = f"{m.ip} . {m.port}"
         if m.host_ip:
-            yield Change(_ONE, f"{m.host_ip} . {m.protocol} . {m.host_port}", None, to)
+            yield ElementChange(_ONE, f"{m.host_ip} . {m.protocol} . {m.host_port}", None, to)
         else:
-            yield Change(_ANY, f"{m.protocol} . {m.host_port}", None, to)
+            yield ElementChange(_ANY, f"{m.protocol} . {m.host_port}", None, to)
     for ip in sorted({m.ip for m in mappings}):
-        yield Change(_HAIRPIN, f"{ip} . {ip}", None, "")
+        yield ElementChange(_HAIRPIN, f"{ip} . {ip}", None, "")
 
 
 def _table(family: str) -> Table:
@@ -62,9 +62,9 @@ def _table(family: str) -> Table:
     return Table(
         TABLE,
         (
-            Container(_ANY, "inet_proto . inet_service", f"{address} . inet_service"),
-            Container(_ONE, f"{address} . inet_proto . inet_service", f"{address} . inet_service"),
-            Container(_HAIRPIN, f"{address} . {address}"),
+            NamedSet(_ANY, "inet_proto . inet_service", f"{address} . inet_service"),
+            NamedSet(_ONE, f"{address} . inet_proto . inet_service", f"{address} . inet_service"),
+            NamedSet(_HAIRPIN, f"{address} . {address}"),
         ),
         (
             Chain(

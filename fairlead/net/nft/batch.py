@@ -108,7 +108,7 @@ class NftSocket:
 
 
 def _error(code: int, transaction: Transaction) -> NftError:
-    where = sorted({change.container for change in transaction.changes})
+    where = sorted({change.set_name for change in transaction.changes})
     what = f"{len(transaction.changes)} elements of {', '.join(where)}"
     if transaction.rewrite:
         what = f"the rules of {', '.join(chain.name for chain in transaction.rewrite)}"

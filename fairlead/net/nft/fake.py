@@ -15,7 +15,7 @@ from fairlead.net.nft.model import (
     PHASES,
     Busy,
     Chain,
-    Change,
+    ElementChange,
     Exists,
     Missing,
     NftError,
@@ -112,7 +112,7 @@ class FakeNft:
         state = self.tables.get(_name(table, family))
         if state is None:
             return None
-        dynamic = {c.name for c in state.table.containers if c.dynamic}
+        dynamic = {c.name for c in state.table.sets if c.dynamic}
         kept = {name: dict(held) for name, held in state.elements.items() if held and name not in dynamic}
         rules = {c.name: f"{len(c.rules)} {'; '.join(c.rules)}" for c in state.chains.values() if c.rules}
         hooks = frozenset(chain.name for chain in state.chains.values() if chain.hook)
@@ -130,7 +130,7 @@ class FakeNft:
     def _after(self, transaction: Transaction) -> FakeTable:
         if transaction.replace:
             table = transaction.replace
-            state = FakeTable(table, {}, {c.name: {} for c in table.containers})
+            state = FakeTable(table, {}, {c.name: {} for c in table.sets})
             _add_chains(state, table.chains)
         elif (name := _name(transaction.table, transaction.family)) in self.tables:
             state = self.tables[name].copy()
@@ -145,7 +145,7 @@ class FakeNft:
             chosen = [c for c in transaction.changes if c.phase == phase]
             _delete(state, (c for c in chosen if c.old is not None))
             _add(state, (c for c in chosen if c.new is not None))
-        _remove_chains(state, transaction.unused)
+        _remove_chains(state, transaction.delete_chains)
         return state
 
 
@@ -177,26 +177,26 @@ def _remove_chains(state: FakeTable, names: Iterable[str]) -> None:
         raise Busy(f"Device or resource busy: {sorted(used & set(names))}")
 
 
-def _held(state: FakeTable, change: Change) -> dict[str, str]:
+def _held(state: FakeTable, change: ElementChange) -> dict[str, str]:
     try:
-        return state.elements[change.container]
+        return state.elements[change.set_name]
     except KeyError:
-        raise Missing(f"No such file or directory: {change.container}") from None
+        raise Missing(f"No such file or directory: {change.set_name}") from None
 
 
-def _delete(state: FakeTable, changes: Iterable[Change]) -> None:
+def _delete(state: FakeTable, changes: Iterable[ElementChange]) -> None:
     for change in changes:
         held = _held(state, change)
         if change.key not in held:
-            raise Missing(f"No such file or directory: {change.container} {change.key}")
+            raise Missing(f"No such file or directory: {change.set_name} {change.key}")
         del held[change.key]
 
 
-def _add(state: FakeTable, changes: Iterable[Change]) -> None:
+def _add(state: FakeTable, changes: Iterable[ElementChange]) -> None:
     for change in changes:
         held, value = _held(state, change), change.new or ""
         if held.get(change.key, value) != value:
-            raise Exists(f"File exists: {change.container} {change.key}")
+            raise Exists(f"File exists: {change.set_name} {change.key}")
         missing = {*_TARGET.findall(value)} - {*state.chains}
         if missing:
             raise Missing(f"No such file or directory: {sorted(missing)}")

@@ -68,7 +68,7 @@ class Unavailable(NftError):
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class NamedSet:
     """A map, or a set if `value` is empty. Types as in nft: `inet_proto . ipv4_addr . inet_service`."""
 
     name: str
@@ -113,7 +113,7 @@ class Table:
     """The fixed part of a table, created once; afterwards only elements and further chains change."""
 
     name: str
-    containers: tuple[Container, ...]
+    sets: tuple[NamedSet, ...]
     chains: tuple[Chain, ...]
     version: str = ""
     """Stored in the kernel as the table's comment; shows whether an existing table has these rules."""
@@ -125,18 +125,18 @@ class Table:
         if self.version:
             lines.append(f'\tcomment "{self.version}"')
         lines += [f"\tcounter {name} {{ }}" for name in self.counters]
-        for container in self.containers:
-            lines += container.render()
+        for named_set in self.sets:
+            lines += named_set.render()
         for chain in self.chains:
             lines += chain.render()
         return [*lines, "}"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Change:
+class ElementChange:
     """A change of one element. `None` means that the element is absent before or after."""
 
-    container: str
+    set_name: str
     key: str
     old: str | None
     new: str | None
@@ -163,13 +163,13 @@ class Transaction:
     """Creates this table, in place of an existing one of the same name."""
     chains: tuple[Chain, ...] = ()
     """Chains to add."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ElementChange, ...] = ()
     family: str = "ip"
     rewrite: tuple[Chain, ...] = ()
     """Chains to flush and fill with these rules."""
-    instead: bool = False
+    replaces_live: bool = False
     """The replaced table exists and carries traffic."""
-    unused: tuple[str, ...] = ()
+    delete_chains: tuple[str, ...] = ()
     """Chains to delete: after the changes nothing but one of these chains refers to them."""
 
     def __bool__(self) -> bool:
@@ -178,7 +178,7 @@ class Transaction:
     @property
     def structure(self) -> bool:
         """Returns True if more than elements changes."""
-        return bool(self.replace or self.chains or self.rewrite or self.unused)
+        return bool(self.replace or self.chains or self.rewrite or self.delete_chains)
 
     def split(self, limit: int = MAX_CHANGES) -> Iterator[Transaction]:
         """Yields parts that the kernel accepts, each leaving the table fit for traffic. One part if that is enough.
@@ -189,9 +189,9 @@ class Transaction:
             if self.changes:
                 yield self
             return
-        ordered = sorted(self.changes, key=lambda c: (c.phase, c.container, c.key))
+        ordered = sorted(self.changes, key=lambda c: (c.phase, c.set_name, c.key))
         first, rest = ordered[:limit], ordered[limit:]
-        if self.structure and not (self.replace and self.instead):
+        if self.structure and not (self.replace and self.replaces_live):
             # A table that replaces another starts with all that fits; other transactions start with the part that must
             # be text.
             first = [c for c in ordered if c.verdict and c.role == "data" and c.new is not None]
@@ -204,8 +204,8 @@ class Transaction:
             yield Transaction(self.table, family=self.family, rewrite=packed)
         for start in range(0, len(rest), limit):
             yield Transaction(self.table, changes=tuple(rest[start : start + limit]), family=self.family)
-        if self.unused:
-            yield Transaction(self.table, family=self.family, unused=self.unused)
+        if self.delete_chains:
+            yield Transaction(self.table, family=self.family, delete_chains=self.delete_chains)
 
     def render(self) -> str:
         lines: list[str] = []
@@ -221,21 +221,21 @@ class Transaction:
             lines.append("}")
         for phase in range(PHASES):
             chosen = [c for c in self.changes if c.phase == phase]
-            lines += self._render_elements("delete", {(c.container, c.key): "" for c in chosen if c.old is not None})
-            lines += self._render_elements("add", {(c.container, c.key): c.new for c in chosen if c.new is not None})
+            lines += self._render_elements("delete", {(c.set_name, c.key): "" for c in chosen if c.old is not None})
+            lines += self._render_elements("add", {(c.set_name, c.key): c.new for c in chosen if c.new is not None})
         # The chains may refer to one another.
-        lines += [f"{verb} chain {where} {name}" for verb in ("flush", "delete") for name in self.unused]
+        lines += [f"{verb} chain {where} {name}" for verb in ("flush", "delete") for name in self.delete_chains]
         return "\n".join(lines) + "\n"
 
     def _render_elements(self, verb: str, elements: Mapping[tuple[str, str], str]) -> Iterator[str]:
         last = ""
-        for container, key in sorted(elements):
-            if container != last:
+        for set_name, key in sorted(elements):
+            if set_name != last:
                 if last:
                     yield "}"
-                yield f"{verb} element {self.family} {self.table} {container} {{"
-                last = container
-            value = elements[container, key]
+                yield f"{verb} element {self.family} {self.table} {set_name} {{"
+                last = set_name
+            value = elements[set_name, key]
             yield f"\t{key} : {value}," if value else f"\t{key},"
         if last:
             yield "}"
@@ -287,15 +287,15 @@ class Nft(FlowTable, Protocol):
         ...
 
 
-def changes(current: Elements, desired: Elements, roles: Mapping[str, Role] | None = None) -> Iterator[Change]:
+def changes(current: Elements, desired: Elements, roles: Mapping[str, Role] | None = None) -> Iterator[ElementChange]:
     """Returns the exact differences, in sorted order."""
     known = roles or {}
-    for container in sorted({*current, *desired}):
-        have, want = current.get(container, {}), desired.get(container, {})
+    for set_name in sorted({*current, *desired}):
+        have, want = current.get(set_name, {}), desired.get(set_name, {})
         for key in sorted({*have, *want}):
             old, new = have.get(key), want.get(key)
             if old != new:
-                yield Change(container, key, old, new, known.get(container, "data"))
+                yield ElementChange(set_name, key, old, new, known.get(set_name, "data"))
 
 
 def parse_table(text: str) -> Snapshot:
@@ -304,7 +304,7 @@ def parse_table(text: str) -> Snapshot:
     chains: set[str] = set()
     hooks: set[str] = set()
     elements: dict[str, dict[str, str]] = {}
-    container, dynamic = "", False
+    set_name, dynamic = "", False
     lines = iter(text.splitlines())
     for line in lines:
         words = line.split(None, 2)
@@ -317,13 +317,13 @@ def parse_table(text: str) -> Snapshot:
             if any(" hook " in rule for rule in _block(lines)):
                 hooks.add(words[1])
         elif words[0] in ("map", "set"):
-            container, dynamic = words[1], False
+            set_name, dynamic = words[1], False
         elif words[0] == "flags":
             dynamic = "dynamic" in line
         elif words[0] == "elements":
             found = _parse_elements(line, lines)
             if not dynamic:
-                elements[container] = found
+                elements[set_name] = found
     return Snapshot(version, frozenset(chains), elements, frozenset(hooks))
 
 

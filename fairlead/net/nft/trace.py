@@ -76,8 +76,8 @@ class Tracer(PacketTracer):
         values |= {f"{ip} {end}": at for ip in ("ip", "ip6") for end, at in _ends(packet)}
         return " . ".join(values[part] for part in expression.split(" . "))
 
-    def held(self, container: str) -> dict[str, str]:
-        return self._table.elements[container]
+    def held(self, set_name: str) -> dict[str, str]:
+        return self._table.elements[set_name]
 
     def draw(self, count: int) -> int:
         return self._rng.randrange(count)

@@ -15,7 +15,7 @@ from ipaddress import IPv6Address
 from operator import attrgetter
 
 from fairlead.net.nft.dynset import pack_rule
-from fairlead.net.nft.model import Change, Transaction
+from fairlead.net.nft.model import ElementChange, Transaction
 
 _NEW_ELEMENT, _DELETE_ELEMENT, _GET_GENERATION = 0xA0C, 0xA0E, 0xA10
 _NEW_RULE, _DELETE_RULE = 0xA06, 0xA08
@@ -41,7 +41,12 @@ _ONE, _TWO = struct.Struct("=HHHHHH"), struct.Struct("=HHHH")
 def packable(transaction: Transaction) -> bool:
     """Returns True if `batch` can encode the transaction."""
     chains = (*transaction.chains, *transaction.rewrite)
-    if transaction.replace or transaction.chains or transaction.unused or not all(chain.packed for chain in chains):
+    if (
+        transaction.replace
+        or transaction.chains
+        or transaction.delete_chains
+        or not all(chain.packed for chain in chains)
+    ):
         return False
     return not any(change.role == "ranges" or change.verdict for change in transaction.changes)
 
@@ -145,13 +150,13 @@ def _messages(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
         yield _DELETE_RULE, where
         for rule in chain.rules:
             yield _NEW_RULE, where + _attribute(_RULE_EXPRESSIONS | _NESTED, pack_rule(rule))
-    groups: dict[tuple[int, int, str], list[Change]] = {}
+    groups: dict[tuple[int, int, str], list[ElementChange]] = {}
     for change in transaction.changes:
         phase = change.phase
         if change.old is not None:
-            groups.setdefault((phase, 0, change.container), []).append(change)
+            groups.setdefault((phase, 0, change.set_name), []).append(change)
         if change.new is not None:
-            groups.setdefault((phase, 1, change.container), []).append(change)
+            groups.setdefault((phase, 1, change.set_name), []).append(change)
     for group in sorted(groups):
         kind = _NEW_ELEMENT if group[1] else _DELETE_ELEMENT
         head = table + _attribute(_SET, group[2].encode() + b"\0")
@@ -159,7 +164,7 @@ def _messages(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
             yield kind, head + _attribute(_ELEMENTS | _NESTED, elements)
 
 
-def _grouped(changes: Sequence[Change], *, values: bool) -> Iterator[bytes]:
+def _grouped(changes: Sequence[ElementChange], *, values: bool) -> Iterator[bytes]:
     group: list[bytes] = []
     size = 0
     for element in (_element(change, values=values) for change in changes):
@@ -172,7 +177,7 @@ def _grouped(changes: Sequence[Change], *, values: bool) -> Iterator[bytes]:
         yield b"".join(group)
 
 
-def _element(change: Change, *, values: bool) -> bytes:
+def _element(change: ElementChange, *, values: bool) -> bytes:
     # The headers of nested attributes are written at once: this runs for each element of a load.
     key = pack(change.key)
     size = len(key)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from fairlead.base.metrics import Family, Labels, counter
 from fairlead.net.errors import KernelError
-from fairlead.net.nft.model import Change, Nft, NftError, Transaction
+from fairlead.net.nft.model import ElementChange, Nft, NftError, Transaction
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.pieces import Piece, chain_pieces, element_pieces, missing_chain
@@ -118,7 +118,7 @@ class NftablesBackend:
         made: list[Transaction] = []
         refused: KernelError | None = None
         for part in transaction.split():
-            if part.unused:
+            if part.delete_chains:
                 made += await self._delete(part)
                 continue
             try:
@@ -143,15 +143,15 @@ class NftablesBackend:
         if self._accepts(part):
             return [part]
         made: list[Transaction] = []
-        left = [*part.unused]
+        left = [*part.delete_chains]
         while True:
             # A chain may go only after the chains that lead to it.
             before = len(made)
-            alone = [replace(part, unused=(name,)) for name in left]
+            alone = [replace(part, delete_chains=(name,)) for name in left]
             for piece in alone:
                 if self._accepts(piece):
                     made.append(piece)
-                    left.remove(*piece.unused)
+                    left.remove(*piece.delete_chains)
                 await asyncio.sleep(0)
             if len(made) == before:
                 self._undeleted += len(left)
@@ -188,23 +188,23 @@ def _outcome(made: Collection[Transaction], refused: KernelError | None) -> Outc
     chains = {chain.name for part in made for chain in (*part.chains, *part.rewrite)}
     return Outcome(
         len(changes),
-        len(chains.union(*(part.unused for part in made))),
+        len(chains.union(*(part.delete_chains for part in made))),
         any(part.replace is not None for part in made),
         changed_frontends(changes),
         refused,
     )
 
 
-def changed_frontends(changes: Iterable[Change]) -> frozenset[UdpFrontend]:
+def changed_frontends(changes: Iterable[ElementChange]) -> frozenset[UdpFrontend]:
     """Returns the UDP addresses and node ports of Services whose endpoints changed."""
     found = set()
     for change in changes:
         if not change.key.startswith("udp . "):
             continue
         parts = change.key.split(" . ")
-        if change.container in _OF_ADDRESSES:
+        if change.set_name in _OF_ADDRESSES:
             found.add(UdpFrontend(parts[1], int(parts[2])))
-        elif change.container in _OF_NODE_PORTS:
+        elif change.set_name in _OF_NODE_PORTS:
             found.add(UdpFrontend("", int(parts[1])))
     return frozenset(found)
 

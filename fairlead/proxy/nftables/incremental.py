@@ -20,7 +20,7 @@ from fairlead.service.node import NodeView
 MANY = 16
 """From this number on, targets keep their slots; otherwise one more target would move half of the others."""
 Slot = tuple[str, str]
-"""A container and a key."""
+"""A set and a key."""
 
 
 class Planned(NamedTuple):
@@ -65,15 +65,15 @@ def _can_be_patched(some: Outline) -> bool:
 def patched(old: Outline, plan: ServicePlan, new: Outline) -> Planned:
     """Returns the plan of `new`, made by changing the plan of `old`."""
     patch = _Patch(plan)
-    for container in old.frame.keys() | new.frame.keys():
-        before, now = old.frame.get(container, {}), new.frame.get(container, {})
-        patch.drop(container, before.keys() - now.keys())
-        patch.put(container, now.items() - before.items())
+    for set_name in old.frame.keys() | new.frame.keys():
+        before, now = old.frame.get(set_name, {}), new.frame.get(set_name, {})
+        patch.drop(set_name, before.keys() - now.keys())
+        patch.put(set_name, now.items() - before.items())
     lists = {(slots.at, slots.first): slots for slots in old.lists}
     for slots in new.lists:
         patch.rewrite(lists.pop((slots.at, slots.first), None), slots)
     for slots in lists.values():
-        patch.drop(slots.container, (slots.slot(place) for place in range(len(slots.targets))))
+        patch.drop(slots.set_name, (slots.slot(place) for place in range(len(slots.targets))))
     if old.hairpins != new.hairpins:
         gone, come = hairpin_keys(old), hairpin_keys(new)
         patch.drop(rules.HAIRPIN, gone - come)
@@ -86,32 +86,32 @@ class _Patch:
         self._plan = plan
         self._elements = dict(plan.elements)
         self._own: set[str] = set()
-        """The containers that were copied and may be changed."""
+        """The sets that were copied and may be changed."""
         self._slots: set[Slot] = set()
 
     def planned(self, outline: Outline) -> Planned:
-        elements = {container: held for container, held in self._elements.items() if held}
+        elements = {set_name: held for set_name, held in self._elements.items() if held}
         plan = ServicePlan(outline.chains, elements, outline.no_local) if elements else NOTHING
         return Planned(plan, self._plan, self._slots)
 
-    def put(self, container: str, items: Iterable[tuple[str, str]]) -> None:
+    def put(self, set_name: str, items: Iterable[tuple[str, str]]) -> None:
         for key, value in items:
-            self._container(container)[key] = value
-            self._slots.add((container, key))
+            self._elements_of(set_name)[key] = value
+            self._slots.add((set_name, key))
 
-    def drop(self, container: str, keys: Iterable[str]) -> None:
+    def drop(self, set_name: str, keys: Iterable[str]) -> None:
         for key in keys:
-            self._container(container).pop(key, None)
-            self._slots.add((container, key))
+            self._elements_of(set_name).pop(key, None)
+            self._slots.add((set_name, key))
 
     def rewrite(self, old: Slots | None, new: Slots) -> None:
         """Replaces the elements of the old list by those of the new one."""
         places = changed(old.targets if old is not None else (), new.targets)
         count = len(new.targets)
-        self.put(new.container, ((new.slot(place), new.value(place)) for place in places if place < count))
-        self.drop(new.container, (new.slot(place) for place in places if place >= count))
+        self.put(new.set_name, ((new.slot(place), new.value(place)) for place in places if place < count))
+        self.drop(new.set_name, (new.slot(place) for place in places if place >= count))
 
-    def _container(self, name: str) -> dict[str, str]:
+    def _elements_of(self, name: str) -> dict[str, str]:
         if name not in self._own:
             self._own.add(name)
             self._elements[name] = dict(self._elements.get(name, {}))

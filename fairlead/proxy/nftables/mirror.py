@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from fairlead.net.nft.model import Change, Snapshot, Table, Transaction, changes
+from fairlead.net.nft.model import ElementChange, Snapshot, Table, Transaction, changes
 from fairlead.proxy.nftables.incremental import Planned, Slot
 from fairlead.proxy.nftables.plan import NOTHING, ServicePlan
 from fairlead.proxy.nftables.rules import DISPATCH, ENDPOINTS, EXTERNAL, MARKER, SERVICES, TIMEOUTS, UNSERVED
@@ -37,7 +37,7 @@ class TableMirror:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._roles = {container.name: container.role for container in table.containers}
+        self._roles = {s.name: s.role for s in table.sets}
         self._chains = {chain.name: chain for chain in table.chains}
         """All desired chains, and those that were desired lately."""
         self._fixed = frozenset(self._chains)
@@ -52,7 +52,7 @@ class TableMirror:
         self.wanted: dict[str, dict[str, str]] = {}
         self._held_chains: set[str] = set()
         self._present = False
-        self._instead = False
+        self._replaces_live = False
         self._plans: dict[str, ServicePlan] = {}
         self._sharers: dict[Slot, set[str]] = {}
         """The Services that need an element, if there are several."""
@@ -81,9 +81,9 @@ class TableMirror:
         pairs = (value.split(" . ") for slot, value in values.items() if slot.startswith(f"{key} . "))
         return frozenset((ip, int(port)) for ip, port in pairs)
 
-    def _owned(self, container: str, key: str) -> ServicePlan | None:
+    def _owned(self, set_name: str, key: str) -> ServicePlan | None:
         """Returns the plan that the element belongs to."""
-        service = self._owner.get(container, {}).get(key)
+        service = self._owner.get(set_name, {}).get(key)
         return self._plans.get(service) if service is not None else None
 
     def observe(self, snapshot: Snapshot | None) -> None:
@@ -100,7 +100,7 @@ class TableMirror:
             }
             self._held_chains = set(snapshot.chains) - self._damaged
             return
-        self._present, self._instead = False, snapshot is not None
+        self._present, self._replaces_live = False, snapshot is not None
         self.held, self._held_chains, self._damaged, self._strays = {}, set(), set(), frozenset()
 
     def learn(self, texts: Mapping[str, str]) -> None:
@@ -125,17 +125,17 @@ class TableMirror:
         order = sorted(planned)
         claims: list[tuple[str, str, _Items]] = []
         for service in order:
-            for container, had, has in _differing(self._plans.get(service, NOTHING), planned[service]):
+            for set_name, had, has in _differing(self._plans.get(service, NOTHING), planned[service]):
                 for key, _ in had:
-                    self._release(container, key, service)
-                    touched.add((container, key))
-                claims.append((container, service, has))
+                    self._release(set_name, key, service)
+                    touched.add((set_name, key))
+                claims.append((set_name, service, has))
         for service in order:
             self._adopt(service, planned[service].plan, touched)
-        for container, service, items in claims:
+        for set_name, service, items in claims:
             for key, value in items:
-                self._claim(container, key, value, service)
-                touched.add((container, key))
+                self._claim(set_name, key, value, service)
+                touched.add((set_name, key))
         return self._transaction(self._difference(touched))
 
     def _adopt(self, service: str, plan: ServicePlan, touched: set[Slot]) -> None:
@@ -202,7 +202,7 @@ class TableMirror:
     def done(self, part: Transaction) -> None:
         """Records that the kernel has accepted the transaction, or this part of it."""
         if part.replace:
-            self.held, self._present, self._instead, self._texts = {}, True, False, {}
+            self.held, self._present, self._replaces_live, self._texts = {}, True, False, {}
             self._held_chains = {chain.name for chain in part.replace.chains}
             self._damaged, self._strays = set(), frozenset()
         filling = not part.chains and all(chain.packed for chain in part.rewrite)
@@ -214,32 +214,32 @@ class TableMirror:
             there.add(chain.name)
             other.discard(chain.name)
             self._texts.pop(chain.name, None)
-        for name in part.unused:
+        for name in part.delete_chains:
             self._held_chains.discard(name)
             self._damaged.discard(name)
             self._texts.pop(name, None)
             self._chains.pop(name, None)
-        self._idle -= frozenset(part.unused)
-        self._strays -= frozenset(part.unused)
+        self._idle -= frozenset(part.delete_chains)
+        self._strays -= frozenset(part.delete_chains)
         for change in part.changes:
             if change.new is None:
-                self.held[change.container].pop(change.key, None)
+                self.held[change.set_name].pop(change.key, None)
             else:
-                self.held.setdefault(change.container, {})[change.key] = change.new
+                self.held.setdefault(change.set_name, {})[change.key] = change.new
 
     @property
     def present(self) -> bool:
         """Returns whether the kernel has the table."""
         return self._present
 
-    def pending(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+    def pending(self, changes: Iterable[ElementChange]) -> tuple[ElementChange, ...]:
         """Returns the changes that the kernel has not accepted yet."""
-        return tuple(change for change in changes if self.held.get(change.container, {}).get(change.key) != change.new)
+        return tuple(change for change in changes if self.held.get(change.set_name, {}).get(change.key) != change.new)
 
-    def _transaction(self, differences: Iterable[Change], unused: Collection[str] = ()) -> Transaction:
+    def _transaction(self, differences: Iterable[ElementChange], delete_chains: Collection[str] = ()) -> Transaction:
         table = self._table
         known = self._held_chains if self._present else {chain.name for chain in table.chains}
-        missing = [self._chains[name] for name in sorted(self._chains.keys() - known - {*unused})]
+        missing = [self._chains[name] for name in sorted(self._chains.keys() - known - {*delete_chains})]
         rewrite = tuple(c for c in missing if c.name in self._damaged)
         return Transaction(
             table.name,
@@ -248,51 +248,51 @@ class TableMirror:
             tuple(differences),
             table.family,
             rewrite,
-            self._instead,
-            tuple(sorted(unused)),
+            self._replaces_live,
+            tuple(sorted(delete_chains)),
         )
 
-    def _difference(self, touched: Iterable[Slot]) -> Iterable[Change]:
-        for container, key in sorted(touched):
-            old = self.held.get(container, {}).get(key)
-            new = self.wanted.get(container, {}).get(key)
+    def _difference(self, touched: Iterable[Slot]) -> Iterable[ElementChange]:
+        for set_name, key in sorted(touched):
+            old = self.held.get(set_name, {}).get(key)
+            new = self.wanted.get(set_name, {}).get(key)
             if old != new:
-                yield Change(container, key, old, new, self._roles.get(container, "data"))
+                yield ElementChange(set_name, key, old, new, self._roles.get(set_name, "data"))
 
-    def _claim(self, container: str, key: str, value: str, service: str) -> None:
-        owners = self._owner.setdefault(container, {})
+    def _claim(self, set_name: str, key: str, value: str, service: str) -> None:
+        owners = self._owner.setdefault(set_name, {})
         before = owners.get(key)
         if before is not None and before != service:
-            self._sharers.setdefault((container, key), {before}).add(service)
+            self._sharers.setdefault((set_name, key), {before}).add(service)
         owners[key] = service
-        self.wanted.setdefault(container, {})[key] = value
+        self.wanted.setdefault(set_name, {})[key] = value
 
-    def _release(self, container: str, key: str, service: str) -> None:
-        owners = self._owner[container]
-        sharers = self._sharers.get((container, key))
+    def _release(self, set_name: str, key: str, service: str) -> None:
+        owners = self._owner[set_name]
+        sharers = self._sharers.get((set_name, key))
         if sharers is None:
-            del owners[key], self.wanted[container][key]
+            del owners[key], self.wanted[set_name][key]
             return
         sharers.discard(service)
         heir = owners[key] if owners[key] in sharers else min(sharers)
         if len(sharers) == 1:
-            del self._sharers[container, key]
+            del self._sharers[set_name, key]
         owners[key] = heir
-        self.wanted[container][key] = self._plans[heir].elements[container][key]
+        self.wanted[set_name][key] = self._plans[heir].elements[set_name][key]
 
 
 def _differing(old: ServicePlan, planned: Planned) -> Iterator[tuple[str, _Items, _Items]]:
-    """Yields, by container, the items of the old plan alone and of the new plan alone."""
+    """Yields, by set, the items of the old plan alone and of the new plan alone."""
     new = planned.plan
     if planned.since is not old:
-        for container in sorted({*old.elements, *new.elements}):
-            had, has = old.elements.get(container, {}).items(), new.elements.get(container, {}).items()
-            yield container, had - has, has - had
+        for set_name in sorted({*old.elements, *new.elements}):
+            had, has = old.elements.get(set_name, {}).items(), new.elements.get(set_name, {}).items()
+            yield set_name, had - has, has - had
         return
-    for container, key in sorted(planned.slots):
-        before, after = old.elements.get(container, {}).get(key), new.elements.get(container, {}).get(key)
+    for set_name, key in sorted(planned.slots):
+        before, after = old.elements.get(set_name, {}).get(key), new.elements.get(set_name, {}).get(key)
         if before != after:
-            yield container, _item(key, before), _item(key, after)
+            yield set_name, _item(key, before), _item(key, after)
 
 
 def _item(key: str, value: str | None) -> _Items:

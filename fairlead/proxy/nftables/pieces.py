@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from fairlead.net.nft.model import Chain, Change, Transaction
+from fairlead.net.nft.model import Chain, ElementChange, Transaction
 from fairlead.proxy.nftables.rules import BALANCED, DISPATCH, EXTERNAL, HAIRPIN, SERVICES
 
 _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 _BY_NUMBER = frozenset({SERVICES, EXTERNAL, f"node_{SERVICES}", f"node_{EXTERNAL}"})
 
-Piece = tuple[Change, ...]
+Piece = tuple[ElementChange, ...]
 """The changes of one frontend's elements, or of one element without a frontend."""
 
 
@@ -23,32 +23,32 @@ def chain_pieces(transaction: Transaction) -> Iterator[Transaction]:
     rewritten = {chain.name for chain in transaction.rewrite}
     for chain in _targets_first((*transaction.chains, *transaction.rewrite)):
         verdicts = tuple(change for change in transaction.changes if change.new == f"goto {chain.name}")
-        verdicts = tuple(change for change in verdicts if change.container == DISPATCH)
+        verdicts = tuple(change for change in verdicts if change.set_name == DISPATCH)
         old = chain.name in rewritten
         chains, rewrite = ((), (chain,)) if old else ((chain,), ())
         yield Transaction(transaction.table, None, chains, verdicts, transaction.family, rewrite)
 
 
-def element_pieces(changes: Iterable[Change]) -> list[Piece]:
+def element_pieces(changes: Iterable[ElementChange]) -> list[Piece]:
     """Returns the changes by frontend, in sorted order."""
-    found: dict[tuple[str, str], list[Change]] = {}
-    for change in sorted(changes, key=lambda change: (change.phase, change.container, change.key)):
+    found: dict[tuple[str, str], list[ElementChange]] = {}
+    for change in sorted(changes, key=lambda change: (change.phase, change.set_name, change.key)):
         found.setdefault(_frontend(change), []).append(change)
     return [tuple(found[key]) for key in sorted(found)]
 
 
-def missing_chain(changes: Iterable[Change], dispatch: Mapping[str, str]) -> str:
+def missing_chain(changes: Iterable[ElementChange], dispatch: Mapping[str, str]) -> str:
     """Returns the first number in the changes that has no chain; empty if all have one."""
     for change in changes:
-        if change.container in _BY_NUMBER and change.new is not None and change.new not in dispatch:
+        if change.set_name in _BY_NUMBER and change.new is not None and change.new not in dispatch:
             return change.new
     return ""
 
 
-def _frontend(change: Change) -> tuple[str, str]:
-    if change.container in (DISPATCH, BALANCED, HAIRPIN):
-        return change.container, change.key
-    at_node = change.container.startswith("node_")
+def _frontend(change: ElementChange) -> tuple[str, str]:
+    if change.set_name in (DISPATCH, BALANCED, HAIRPIN):
+        return change.set_name, change.key
+    at_node = change.set_name.startswith("node_")
     parts = change.key.split(" . ")
     return ("node_" if at_node else ""), " . ".join(parts[: 2 if at_node else 3])
 

@@ -38,7 +38,7 @@ _ID_BIT = 1 << 31
 
 
 class Place(NamedTuple):
-    """The container and key of a frontend's elements."""
+    """The set and key of a frontend's elements."""
 
     lookup: LookupKey
     key: str
@@ -67,14 +67,14 @@ class Slots(NamedTuple):
     targets: tuple[Target, ...]
 
     @property
-    def container(self) -> str:
+    def set_name(self) -> str:
         """Returns the name of the map that leads to endpoints."""
         return self.at.lookup.map(rules.ENDPOINTS)
 
     def write(self, elements: dict[str, dict[str, str]]) -> None:
         """Adds the elements of the list."""
         key, first = self.at.key, self.first
-        held = elements.setdefault(self.container, {})
+        held = elements.setdefault(self.set_name, {})
         if not self.sticky:
             for place, target in enumerate(self.targets):
                 held[f"{key} . {mark(place + first)}"] = f"{target.ip} . {target.port}"
@@ -100,7 +100,7 @@ class Outline(NamedTuple):
 
     chains: Mapping[str, Chain]
     frame: Elements
-    """The part that depends on the Service and the number of its targets. Lists and hairpins are in other containers.
+    """The part that depends on the Service and the number of its targets. Lists and hairpins are in other sets.
     """
     lists: tuple[Slots, ...]
     hairpins: tuple[tuple[Target, ...], ...]
@@ -152,8 +152,8 @@ def desired(
     for key in sorted(services):
         plan = plan_service(services[key], slices.get(key, ()), node=node)
         chains.update(plan.chains)
-        for container, held in plan.elements.items():
-            elements.setdefault(container, {}).update(held)
+        for set_name, held in plan.elements.items():
+            elements.setdefault(set_name, {}).update(held)
     return ServicePlan(chains, elements)
 
 
@@ -178,8 +178,8 @@ class _Draft:
     def outline(self) -> Outline:
         return Outline(self._chains, self._frame, tuple(self._lists), tuple(self._hairpins), frozenset(self._no_local))
 
-    def put(self, container: str, key: str, value: str) -> None:
-        self._frame.setdefault(container, {})[key] = value
+    def put(self, set_name: str, key: str, value: str) -> None:
+        self._frame.setdefault(set_name, {})[key] = value
 
     def add(self, frontend: Frontend, at: Place, chosen: Chosen) -> None:
         """Adds the elements that send a connection for the frontend to one of the port's endpoints, or refuse it."""
@@ -202,11 +202,11 @@ class _Draft:
         if chosen.local and not any(chosen.local is known for known in self._hairpins):
             self._hairpins.append(chosen.local)
 
-    def _lead(self, container: str, frontend: Frontend, at: Place, chain: Chain) -> None:
+    def _lead(self, set_name: str, frontend: Frontend, at: Place, chain: Chain) -> None:
         if chain is rules.DROP:
             self._no_local.add("external" if frontend.external else "internal")
         self._chains[chain.name] = chain
-        self.put(at.lookup.map(container), at.key, chain.number)
+        self.put(at.lookup.map(set_name), at.key, chain.number)
 
     def _restrict(self, at: Place) -> None:
         ranges = source_ranges(self._service, at.lookup.family)

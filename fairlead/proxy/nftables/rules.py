@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from fairlead.net.family import IPV4, Family
-from fairlead.net.nft.model import Chain, Container, Role, Table
+from fairlead.net.nft.model import Chain, NamedSet, Role, Table
 from fairlead.proxy.planning.proxierconfig import ProxierConfig
 
 TABLE = "fairlead"
@@ -114,9 +114,9 @@ def fixed_table(proxier: ProxierConfig) -> Table:
     lookup = address_key(family)
     samples = (*slots(lookup, 1), *slots(lookup, 1, local=True), *sticky(lookup, 1, local=True), *timeout(lookup, 1))
     wrapped = (masquerading(samples[0]), masquerading_local(samples[0]), DROP)
-    bare = Table(TABLE, containers(family), (), family=family.table, counters=(INVALID,))
+    bare = Table(TABLE, named_sets(family), (), family=family.table, counters=(INVALID,))
     version = _digest((*samples, *wrapped), "\n".join(bare.render()))
-    return Table(TABLE, bare.containers, (*chains, marker), f"elements {version}", family.table, bare.counters)
+    return Table(TABLE, bare.sets, (*chains, marker), f"elements {version}", family.table, bare.counters)
 
 
 def _digest(chains: Iterable[Chain], text: str = "") -> str:
@@ -127,34 +127,34 @@ def _digest(chains: Iterable[Chain], text: str = "") -> str:
 
 
 @cache
-def containers(family: Family) -> tuple[Container, ...]:
+def named_sets(family: Family) -> tuple[NamedSet, ...]:
     key, address = " . ".join(address_key(family).types), family.address
     return (
-        Container(DISPATCH, "mark", "verdict"),
-        *_containers_of(address_key(family)),
-        *_containers_of(node_key(family)),
-        Container(RESTRICTED, key, role="entry"),
-        Container(ALLOWED, f"{key} . {address}", options=("flags interval",), role="ranges"),
-        Container(BALANCED, address),
-        Container(HAIRPIN, f"{address} . {address}"),
+        NamedSet(DISPATCH, "mark", "verdict"),
+        *_sets_of(address_key(family)),
+        *_sets_of(node_key(family)),
+        NamedSet(RESTRICTED, key, role="entry"),
+        NamedSet(ALLOWED, f"{key} . {address}", options=("flags interval",), role="ranges"),
+        NamedSet(BALANCED, address),
+        NamedSet(HAIRPIN, f"{address} . {address}"),
     )
 
 
 def roles(family: Family = IPV4) -> dict[str, Role]:
-    return {container.name: container.role for container in containers(family)}
+    return {s.name: s.role for s in named_sets(family)}
 
 
-def _containers_of(lookup: LookupKey) -> tuple[Container, ...]:
+def _sets_of(lookup: LookupKey) -> tuple[NamedSet, ...]:
     key, address = " . ".join(lookup.types), lookup.family.address
     dynamic = ("flags dynamic,timeout", "timeout 3h", f"size {_AFFINITY_SIZE}")
     return (
-        Container(lookup.map(SERVICES), key, "mark", role="entry"),
-        Container(lookup.map(EXTERNAL), key, "mark", role="entry"),
-        Container(lookup.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
-        Container(lookup.map(AFFINITY_SLOTS), f"{key} . mark", "mark"),
-        Container(lookup.map(TIMEOUTS), key, "verdict"),
-        Container(lookup.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
-        Container(lookup.map(UNSERVED), key, role="entry"),
+        NamedSet(lookup.map(SERVICES), key, "mark", role="entry"),
+        NamedSet(lookup.map(EXTERNAL), key, "mark", role="entry"),
+        NamedSet(lookup.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
+        NamedSet(lookup.map(AFFINITY_SLOTS), f"{key} . mark", "mark"),
+        NamedSet(lookup.map(TIMEOUTS), key, "verdict"),
+        NamedSet(lookup.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
+        NamedSet(lookup.map(UNSERVED), key, role="entry"),
     )
 
 
