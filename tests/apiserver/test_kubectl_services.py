@@ -319,6 +319,7 @@ FIELD: ports <[]ServicePort>
 DESCRIPTION:
     Ports of the service; required unless the service is headless or an
     ExternalName.
+    Port of a service, and the port of the pods that its traffic is sent to.
 \x20\x20\x20\x20
 FIELDS:
   appProtocol\t<string>

@@ -25,8 +25,7 @@ def _fields_of_requests_and_responses() -> Iterator[Explained]:
 
 def _components() -> Iterator[Explained]:
     for name, schema in (components_for(KINDS, Names(KINDS)) | META_COMPONENTS | SCALARS).items():
-        if "description" in schema:
-            yield Explained(name, schema["description"])
+        yield Explained(name, schema.get("description", ""))
 
 
 def _columns() -> Iterator[Explained]:
@@ -36,7 +35,8 @@ def _columns() -> Iterator[Explained]:
 
 
 FIELDS = [*explained(), *_fields_of_requests_and_responses()]
-ALL = [*FIELDS, *_components(), *_columns()]
+COMPONENTS = list(_components())
+ALL = [*FIELDS, *COMPONENTS, *_columns()]
 
 
 def test_no_explain_text_begins_with_a_question_word_or_a_pronoun() -> None:
@@ -46,6 +46,10 @@ def test_no_explain_text_begins_with_a_question_word_or_a_pronoun() -> None:
 
 def test_every_text_of_a_field_or_column_has_four_words_or_more() -> None:
     assert [text for text in [*FIELDS, *_columns()] if len(text.text.split()) < 4] == []
+
+
+def test_every_type_has_a_description_of_five_words_or_more() -> None:
+    assert [text for text in COMPONENTS if len(text.text.split()) < 5] == []
 
 
 def test_every_explain_text_ends_as_a_sentence_does() -> None:

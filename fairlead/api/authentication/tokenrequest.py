@@ -8,6 +8,8 @@ from fairlead.api.meta.types import Int64, Object, Record, Strings, Time
 
 
 class BoundObjectReference(Record):
+    """Reference to the object that a token is bound to; the token becomes invalid when the object is deleted."""
+
     name: str = ""
     apiVersion: str = ""
     kind: str = ""
@@ -15,6 +17,8 @@ class BoundObjectReference(Record):
 
 
 class TokenRequestSpec(Record):
+    """Properties of the requested token: its audiences, its lifetime and the object it is bound to."""
+
     attestations: dict[str, list[str]] = {}
     audiences: Strings = []
     boundObjectRef: BoundObjectReference | None = None
@@ -22,10 +26,14 @@ class TokenRequestSpec(Record):
 
 
 class TokenRequestStatus(Record):
+    """Issued token and the time at which the token expires."""
+
     expirationTimestamp: Time | None = None
     token: str = ""
 
 
 class TokenRequest(Object):
+    """Request for a token of a service account, answered in the status and not stored."""
+
     spec: TokenRequestSpec = msgspec.field(default_factory=TokenRequestSpec)
     status: TokenRequestStatus = msgspec.field(default_factory=TokenRequestStatus)

@@ -8,10 +8,14 @@ from fairlead.api.meta.types import Int32, Object, Record
 
 
 class ScaleSpec(Record):
+    """Desired number of replicas of the workload."""
+
     replicas: Int32 = 0
 
 
 class ScaleStatus(Record):
+    """Observed number of replicas of the workload, and the selector of its pods."""
+
     replicas: Int32 = msgspec.field(default_factory=int)
     selector: str = ""
 

@@ -14,6 +14,8 @@ _SEALED = "field is immutable when `immutable` is set"
 
 
 class Sealable(Protocol):
+    """Protocol of an object whose data can be made immutable."""
+
     immutable: bool | None
 
 

@@ -9,10 +9,14 @@ from fairlead.machinery.kind import Doc
 
 
 class LocalObjectReference(Record):
+    """Reference by name to an object in the same namespace."""
+
     name: Annotated[str, Doc("Name of the referent, in the same namespace.")] = ""
 
 
 class ObjectReference(Record):
+    """Reference to an object of any kind, or to one field of the object."""
+
     name: Annotated[str, Doc("Name of the referent, unique within its namespace.")] = ""
     apiVersion: Annotated[str, Doc("API group and version of the referent.")] = ""
     fieldPath: Annotated[
@@ -25,12 +29,16 @@ class ObjectReference(Record):
 
 
 class TypedLocalObjectReference(Record):
+    """Reference by kind and name to an object in the same namespace."""
+
     name: Annotated[str, Doc("Name of the referent, in the same namespace.")] = ""
     kind: Annotated[str, Doc("Kind of the referent, in CamelCase.")] = ""
     apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None
 
 
 class TypedObjectReference(Record):
+    """Reference by kind and name to an object, possibly in another namespace."""
+
     name: Annotated[str, Doc("Name of the referent, unique within its namespace.")] = ""
     kind: Annotated[str, Doc("Kind of the referent, in CamelCase.")] = ""
     apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None

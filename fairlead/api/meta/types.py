@@ -38,6 +38,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
 
 
 class OwnerReference(Record):
+    """Reference to an owner of an object; the object is deleted when all its owners are gone."""
+
     apiVersion: Annotated[str, Doc("API group and version of the owner.")] = ""
     kind: Annotated[str, Doc("Kind of the owner, in CamelCase.")] = ""
     name: Annotated[str, Doc("Name of the owner, in the same namespace or cluster-scoped.")] = ""
@@ -54,6 +56,8 @@ class OwnerReference(Record):
 
 
 class ManagedFieldsEntry(Record):
+    """Fields of an object that one manager set, recorded for server-side apply."""
+
     manager: Annotated[
         str, Doc("Name of the program that set the fields (fieldManager, or the client's User-Agent).")
     ] = ""
@@ -130,6 +134,8 @@ class Object(Record):
 
 
 class LabelSelectorRequirement(Record):
+    """Condition on one label: a key, an operator and values."""
+
     key: Annotated[str, Doc("Key of the label that the requirement is about.")] = ""
     operator: Annotated[str, Doc("Relation of the label's value to `values`: In, NotIn, Exists or DoesNotExist.")] = ""
     values: Annotated[
@@ -140,6 +146,8 @@ class LabelSelectorRequirement(Record):
 
 
 class LabelSelector(Record):
+    """Choice of objects by labels; all conditions must be met, and an empty selector selects every object."""
+
     matchLabels: Annotated[
         Labels, Doc("Labels that an object must carry with exactly these values; all must match.")
     ] = {}

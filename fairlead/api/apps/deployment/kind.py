@@ -20,6 +20,8 @@ from fairlead.machinery.status import FieldError, forbidden, invalid
 
 
 class RollingUpdateDeployment(Record):
+    """Limits on the number of missing and surplus pods during a rolling update."""
+
     maxSurge: (
         Annotated[
             IntOrString,
@@ -40,6 +42,8 @@ class RollingUpdateDeployment(Record):
 
 
 class DeploymentStrategy(Record):
+    """Method by which a Deployment replaces old pods with new ones."""
+
     type: Annotated[
         str,
         OneOf("Recreate", "RollingUpdate"),
@@ -52,6 +56,8 @@ class DeploymentStrategy(Record):
 
 
 class DeploymentSpec(Record):
+    """Desired state of a Deployment: the pod template, the number of pods and the update strategy."""
+
     selector: (
         Annotated[
             LabelSelector,
@@ -83,6 +89,8 @@ class DeploymentSpec(Record):
 
 
 class DeploymentCondition(Record):
+    """Observation about a Deployment, such as whether it is available or its update makes progress."""
+
     type: Annotated[str, Doc("Type of the condition: Available, Progressing or ReplicaFailure.")] = ""
     lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
     lastUpdateTime: (
@@ -94,6 +102,8 @@ class DeploymentCondition(Record):
 
 
 class DeploymentStatus(Record):
+    """Most recently observed state of a Deployment: its pod counts and conditions."""
+
     availableReplicas: Annotated[Int32, Doc("Number of pods that have been ready for at least minReadySeconds.")] = 0
     collisionCount: (
         Annotated[

@@ -18,6 +18,8 @@ from fairlead.machinery.status import FieldError
 
 
 class ReplicaSetSpec(Record):
+    """Desired state of a ReplicaSet: the pod template, the selector and the number of pods."""
+
     selector: (
         Annotated[
             LabelSelector,
@@ -38,6 +40,8 @@ class ReplicaSetSpec(Record):
 
 
 class ReplicaSetCondition(Record):
+    """Observation about a ReplicaSet, such as a failure to create pods."""
+
     type: Annotated[str, Doc("Type of the condition: ReplicaFailure (a pod could not be created or deleted).")] = ""
     lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
     message: Annotated[str, Doc("Human-readable details about the last transition of the condition.")] = ""
@@ -46,6 +50,8 @@ class ReplicaSetCondition(Record):
 
 
 class ReplicaSetStatus(Record):
+    """Most recently observed state of a ReplicaSet: its pod counts and conditions."""
+
     replicas: Annotated[Int32, Doc("Number of the replica set's pods that exist and do not terminate.")] = (
         msgspec.field(default_factory=int)
     )

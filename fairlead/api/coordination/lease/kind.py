@@ -15,6 +15,8 @@ from fairlead.machinery.status import FieldError, invalid
 
 
 class LeaseSpec(Record):
+    """State of a lease: its holder, its duration and the time of the last renewal."""
+
     acquireTime: Annotated[MicroTime, Doc("Time at which the present holder acquired the lease.")] | None = None
     holderIdentity: (
         Annotated[str, Doc("Identity of the present holder of the lease; empty if the lease is free.")] | None

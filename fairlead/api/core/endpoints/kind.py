@@ -17,6 +17,8 @@ from fairlead.machinery.status import FieldError, required
 
 
 class EndpointAddress(Record):
+    """Address of one pod or server behind a service."""
+
     ip: Annotated[str, Doc("IP address of the endpoint; not a loopback, link-local or multicast address.")] = ""
     hostname: Annotated[
         str, Format("dns-label"), Doc("Host name of the endpoint within the headless service's domain.")
@@ -28,6 +30,8 @@ class EndpointAddress(Record):
 
 
 class EndpointPort(Record):
+    """Port on which the addresses of a subset accept connections."""
+
     name: Annotated[
         str,
         Format("dns-label"),
@@ -48,6 +52,8 @@ class EndpointPort(Record):
 
 
 class EndpointSubset(Record):
+    """Group of addresses that share the same ports; every address is combined with every port."""
+
     addresses: Annotated[
         list[EndpointAddress], Atomic(), Doc("Addresses that offer the ports and are ready to receive traffic.")
     ] = []

@@ -22,11 +22,15 @@ TTL_S = 3600.0
 
 
 class EventSeries(Record):
+    """Repetitions of one event, counted in place of separate Event objects."""
+
     count: Annotated[Int32, Doc("Number of occurrences in the series up to the last update.")] = 0
     lastObservedTime: Annotated[MicroTime, Doc("Time of the last occurrence in the series.")] | None = None
 
 
 class EventSource(Record):
+    """Component and node that reported an event."""
+
     component: Annotated[str, Doc("Name of the component that reported the event.")] = ""
     host: Annotated[str, Doc("Name of the node from which the event was reported.")] = ""
 

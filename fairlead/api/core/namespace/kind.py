@@ -12,12 +12,16 @@ from fairlead.machinery.kind import VERBS, Column, Doc, GroupVersionKind, Kind, 
 
 
 class NamespaceSpec(Record):
+    """Finalizers that must finish before a deleted namespace is removed."""
+
     finalizers: Annotated[
         Strings, Doc("Names of the finalizers that must be removed before the namespace is deleted from the store.")
     ] = []
 
 
 class NamespaceCondition(Record):
+    """Observation about a namespace, mostly a reason for which its deletion has not finished."""
+
     type: Annotated[str, Doc("Type of the condition, such as NamespaceDeletionContentFailure.")] = ""
     status: Annotated[str, Doc("Status of the condition: True, False or Unknown.")] = ""
     lastTransitionTime: Annotated[Time, Doc("Time at which the status of the condition last changed.")] | None = None
@@ -26,6 +30,8 @@ class NamespaceCondition(Record):
 
 
 class NamespaceStatus(Record):
+    """Most recently observed state of a namespace: its phase and its conditions."""
+
     conditions: Annotated[
         list[NamespaceCondition], BY_TYPE, Doc("Most recent observations of the namespace's deletion.")
     ] = []

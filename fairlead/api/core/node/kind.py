@@ -18,6 +18,8 @@ from fairlead.machinery.subresources import CONNECT
 
 
 class ConfigMapNodeConfigSource(Record):
+    """Reference to a config map with the node agent's configuration; deprecated."""
+
     name: Annotated[str, Doc("Name of the config map that holds the settings.")] = ""
     kubeletConfigKey: Annotated[str, Doc("Key of the config map under which the settings are stored.")] = ""
     namespace: Annotated[str, Doc("Namespace of the config map that holds the settings.")] = ""
@@ -28,6 +30,8 @@ class ConfigMapNodeConfigSource(Record):
 
 
 class NodeConfigSource(Record):
+    """Source of the node agent's configuration: a reference to a config map; deprecated."""
+
     configMap: (
         Annotated[
             ConfigMapNodeConfigSource, Doc("Config map with the node agent's settings; deprecated and without effect.")
@@ -37,6 +41,8 @@ class NodeConfigSource(Record):
 
 
 class NodePodPreemptionPolicy(Record):
+    """Limits on the removal of less important pods from a node."""
+
     disableResizePreemption: Annotated[
         list[str],
         SetList(),
@@ -45,6 +51,8 @@ class NodePodPreemptionPolicy(Record):
 
 
 class Taint(Record):
+    """Mark on a node that keeps away the pods that do not tolerate it."""
+
     key: Annotated[str, Doc("Key of the taint, in the form of a label key.")] = ""
     effect: Annotated[
         str,
@@ -56,6 +64,8 @@ class Taint(Record):
 
 
 class NodeSpec(Record):
+    """Desired state of a node: its pod address ranges, its taints and whether new pods may be placed on it."""
+
     configSource: (
         Annotated[NodeConfigSource, Doc("Source of the node agent's settings; deprecated and without effect.")] | None
     ) = None
@@ -77,11 +87,15 @@ class NodeSpec(Record):
 
 
 class NodeAddress(Record):
+    """Address or host name of a node, with its type."""
+
     type: Annotated[str, Doc("Type of the address: Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.")] = ""
     address: Annotated[str, Doc("IP address or host name of the node.")] = ""
 
 
 class NodeCondition(Record):
+    """Observation about a node, such as readiness or a shortage of memory."""
+
     type: Annotated[
         str, Doc("Type of the condition: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable.")
     ] = ""
@@ -95,6 +109,8 @@ class NodeCondition(Record):
 
 
 class NodeConfigStatus(Record):
+    """State of the node agent's configuration from a config map; deprecated."""
+
     active: Annotated[NodeConfigSource, Doc("Source of the settings that the node agent uses.")] | None = None
     assigned: Annotated[NodeConfigSource, Doc("Source of the settings that the node agent should use.")] | None = None
     error: Annotated[str, Doc("Problem with the assigned settings; empty if there is none.")] = ""
@@ -105,31 +121,43 @@ class NodeConfigStatus(Record):
 
 
 class DaemonEndpoint(Record):
+    """Port on which a daemon of the node accepts connections."""
+
     Port: Annotated[Int32, Doc("Port number on which the daemon listens.")] = msgspec.field(default_factory=int)
 
 
 class NodeDaemonEndpoints(Record):
+    """Ports on which the daemons of a node accept connections."""
+
     kubeletEndpoint: Annotated[DaemonEndpoint, Doc("Endpoint on which the node agent listens.")] = msgspec.field(
         default_factory=DaemonEndpoint
     )
 
 
 class NodeFeatures(Record):
+    """Optional features that the node's container runtime implements for all pods."""
+
     supplementalGroupsPolicy: (
         Annotated[bool, Doc("True if the node's runtime respects the supplementalGroupsPolicy of pods.")] | None
     ) = None
 
 
 class ContainerImage(Record):
+    """Container image that is present on a node."""
+
     names: Annotated[Strings, Doc("Names by which the image is known, including its digest.")] = []
     sizeBytes: Annotated[Int64, Doc("Size of the image in bytes.")] = 0
 
 
 class NodeSwapStatus(Record):
+    """Amount of swap space on a node."""
+
     capacity: Annotated[Int64, Doc("Total amount of swap memory in bytes.")] | None = None
 
 
 class NodeSystemInfo(Record):
+    """Identity of a node's machine and the versions of its software."""
+
     architecture: Annotated[str, Doc("Processor architecture of the node, such as amd64 or arm64.")] = msgspec.field(
         default_factory=str
     )
@@ -167,6 +195,8 @@ class NodeSystemInfo(Record):
 
 
 class NodeRuntimeHandlerFeatures(Record):
+    """Optional features that one runtime handler of a node supports."""
+
     recursiveReadOnlyMounts: Annotated[bool, Doc("True if the handler supports recursive read-only mounts.")] | None = (
         None
     )
@@ -174,6 +204,8 @@ class NodeRuntimeHandlerFeatures(Record):
 
 
 class NodeRuntimeHandler(Record):
+    """Runtime handler of a node, which a runtime class can select for a pod."""
+
     name: Annotated[str, Doc("Name of the handler, which runtime classes refer to; empty for the default handler.")] = (
         ""
     )
@@ -181,6 +213,8 @@ class NodeRuntimeHandler(Record):
 
 
 class AttachedVolume(Record):
+    """Volume that is attached to a node as a device."""
+
     name: Annotated[str, Doc("Name of the volume that is attached.")] = ""
     devicePath: Annotated[str, Doc("Path of the volume's block device on the node.")] = msgspec.field(
         default_factory=str
@@ -188,6 +222,8 @@ class AttachedVolume(Record):
 
 
 class NodeStatus(Record):
+    """Most recently observed state of a node: its addresses, resources, conditions and software."""
+
     addresses: Annotated[list[NodeAddress], BY_TYPE, Doc("Addresses and names under which the node is reachable.")] = []
     allocatable: Annotated[Resources, Doc("Amounts of the node's resources that pods may request.")] = {}
     capacity: Annotated[Resources, Doc("Total amounts of the node's resources, such as cpu, memory and pods.")] = {}

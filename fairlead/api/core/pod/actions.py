@@ -19,6 +19,6 @@ class Binding(Object):
 
 
 class Eviction(Object):
-    """Request to delete a pod, carried out only if the pod's disruption budgets permit it."""
+    """Request to delete a pod through its eviction subresource; Fairlead never refuses an eviction."""
 
     deleteOptions: DeleteOptions | None = None

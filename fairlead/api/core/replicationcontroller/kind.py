@@ -25,6 +25,8 @@ from fairlead.machinery.status import FieldError, forbidden, invalid, not_suppor
 
 
 class ReplicationControllerSpec(Record):
+    """Desired state of a ReplicationController: the pod template, the selector and the number of pods."""
+
     minReadySeconds: Annotated[
         Int32, Doc("Seconds that a new pod must stay ready before it counts as available; default 0.")
     ] = 0
@@ -36,6 +38,8 @@ class ReplicationControllerSpec(Record):
 
 
 class ReplicationControllerCondition(Record):
+    """Observation about a ReplicationController, such as a failure to create pods."""
+
     type: Annotated[str, Doc("Type of the condition: ReplicaFailure (a pod could not be created or deleted).")] = (
         msgspec.field(default_factory=str)
     )
@@ -46,6 +50,8 @@ class ReplicationControllerCondition(Record):
 
 
 class ReplicationControllerStatus(Record):
+    """Most recently observed state of a ReplicationController: its pod counts and conditions."""
+
     replicas: Annotated[Int32, Doc("Number of the controller's pods that exist and do not terminate.")] = msgspec.field(
         default_factory=int
     )

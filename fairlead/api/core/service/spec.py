@@ -9,6 +9,8 @@ from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 
 
 class ServicePort(Record):
+    """Port of a service, and the port of the pods that its traffic is sent to."""
+
     name: Annotated[
         str, Doc("Name of the port, a DNS label unique in the service; required if there are several ports.")
     ] = ""
@@ -40,6 +42,8 @@ class ServicePort(Record):
 
 
 class ClientIPConfig(Record):
+    """Settings for session affinity by the client's IP address."""
+
     timeoutSeconds: (
         Annotated[
             Int32,
@@ -52,10 +56,14 @@ class ClientIPConfig(Record):
 
 
 class SessionAffinityConfig(Record):
+    """Settings for keeping the connections of a client on the same pod."""
+
     clientIP: Annotated[ClientIPConfig, Doc("Settings of session affinity by the client's IP address.")] | None = None
 
 
 class ServiceSpec(Record):
+    """Desired state of a service: the selected pods, the addresses and ports, and the traffic policies."""
+
     type: Annotated[
         str,
         OneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),

@@ -12,6 +12,8 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class PortStatus(Record):
+    """State of one port of a load balancer, with an error if the port failed."""
+
     port: Annotated[Int32, Doc("Port number of the service that the status is about.")] = msgspec.field(
         default_factory=int
     )
@@ -27,6 +29,8 @@ class PortStatus(Record):
 
 
 class LoadBalancerIngress(Record):
+    """Address or host name at which a load balancer accepts traffic for the service."""
+
     hostname: Annotated[str, Doc("Host name of the ingress point, set by load balancers that are reached by name.")] = (
         ""
     )
@@ -47,6 +51,8 @@ class LoadBalancerIngress(Record):
 
 
 class LoadBalancerStatus(Record):
+    """Addresses at which the load balancer of a service accepts traffic."""
+
     ingress: Annotated[
         list[LoadBalancerIngress],
         Atomic(),
@@ -55,6 +61,8 @@ class LoadBalancerStatus(Record):
 
 
 class ServiceStatus(Record):
+    """Most recently observed state of a service: its load balancer and its conditions."""
+
     conditions: Annotated[list[Condition], BY_TYPE, Doc("Most recent observations of the service's state.")] = []
     loadBalancer: Annotated[LoadBalancerStatus, Doc("Addresses that the load balancer assigned to the service.")] = (
         msgspec.field(default_factory=LoadBalancerStatus)

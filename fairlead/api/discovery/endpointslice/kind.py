@@ -18,6 +18,8 @@ from fairlead.machinery.status import FieldError, duplicate, invalid, required
 
 
 class EndpointConditions(Record):
+    """State of an endpoint: whether it is ready, serves traffic or is terminating."""
+
     ready: (
         Annotated[
             bool,
@@ -33,14 +35,20 @@ class EndpointConditions(Record):
 
 
 class ForZone(Record):
+    """Zone whose clients should use the endpoint."""
+
     name: Annotated[str, Doc("Name of the zone that should use the endpoint.")] = ""
 
 
 class ForNode(Record):
+    """Node whose clients should use the endpoint."""
+
     name: Annotated[str, Doc("Name of the node that should use the endpoint.")] = ""
 
 
 class EndpointHints(Record):
+    """Zones and nodes whose clients should prefer the endpoint."""
+
     forNodes: Annotated[
         list[ForNode], Atomic(), Doc("Nodes whose clients should use the endpoint; at most eight.")
     ] = []
@@ -50,6 +58,8 @@ class EndpointHints(Record):
 
 
 class Endpoint(Record):
+    """Server behind a service, usually a pod, with its addresses, state and location."""
+
     addresses: Annotated[
         list[str], SetList(), Doc("Addresses of the endpoint, 1 to 100; clients use only the first.")
     ] = []
@@ -72,6 +82,8 @@ class Endpoint(Record):
 
 
 class EndpointPort(Record):
+    """Port on which all endpoints of a slice accept connections."""
+
     name: (
         Annotated[
             str,

@@ -12,11 +12,15 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class ServiceBackendPort(Record):
+    """Port of a service, given by name or by number."""
+
     name: Annotated[str, Doc("Name of the service's port; mutually exclusive with `number`.")] = ""
     number: Annotated[Int32, Doc("Number of the service's port, 1 to 65535; mutually exclusive with `name`.")] = 0
 
 
 class IngressServiceBackend(Record):
+    """Service and port that receive the matching requests of an ingress."""
+
     name: Annotated[str, Doc("Name of the service, in the namespace of the ingress.")] = msgspec.field(
         default_factory=str
     )
@@ -26,6 +30,8 @@ class IngressServiceBackend(Record):
 
 
 class IngressBackend(Record):
+    """Receiver of matching requests: either a service or another object."""
+
     resource: (
         Annotated[
             TypedLocalObjectReference,
@@ -44,6 +50,8 @@ class IngressBackend(Record):
 
 
 class HTTPIngressPath(Record):
+    """Path of HTTP requests, and the backend that receives the requests for it."""
+
     backend: Annotated[IngressBackend, Doc("Service or resource that receives requests for the path.")] = msgspec.field(
         default_factory=IngressBackend
     )
@@ -61,12 +69,16 @@ class HTTPIngressPath(Record):
 
 
 class HTTPIngressRuleValue(Record):
+    """Paths of one host, each with the backend that receives its requests."""
+
     paths: Annotated[list[HTTPIngressPath], Atomic(), Doc("Paths of the host and the backends that serve them.")] = (
         msgspec.field(default_factory=lambda: list[HTTPIngressPath]())
     )
 
 
 class IngressRule(Record):
+    """Rules for the HTTP requests to one host, or to all hosts if none is named."""
+
     host: Annotated[
         str, Doc("Host name that the rule matches, optionally with a leading `*.`; all hosts if empty.")
     ] = ""
@@ -74,11 +86,15 @@ class IngressRule(Record):
 
 
 class IngressTLS(Record):
+    """Certificate from a secret, and the hosts for which the ingress presents it."""
+
     hosts: Annotated[Strings, Doc("Host names for which the certificate is valid.")] = []
     secretName: Annotated[str, Doc("Name of the secret that holds the certificate and the private key.")] = ""
 
 
 class IngressSpec(Record):
+    """Desired state of an ingress: its class, rules, default backend and certificates."""
+
     defaultBackend: (
         Annotated[IngressBackend, Doc("Backend for requests that match no rule; required if `rules` is empty.")] | None
     ) = None

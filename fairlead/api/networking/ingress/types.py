@@ -12,6 +12,8 @@ from fairlead.machinery.kind import Atomic, Doc
 
 
 class IngressPortStatus(Record):
+    """State of one port of an ingress, with an error if the port failed."""
+
     port: Annotated[Int32, Doc("Port number of the ingress that the status is about.")] = msgspec.field(
         default_factory=int
     )
@@ -27,6 +29,8 @@ class IngressPortStatus(Record):
 
 
 class IngressLoadBalancerIngress(Record):
+    """Address or host name at which an ingress accepts traffic."""
+
     hostname: Annotated[str, Doc("Host name of the ingress point, set by load balancers that are reached by name.")] = (
         ""
     )
@@ -35,12 +39,16 @@ class IngressLoadBalancerIngress(Record):
 
 
 class IngressLoadBalancerStatus(Record):
+    """Addresses at which the load balancer of an ingress accepts traffic."""
+
     ingress: Annotated[
         list[IngressLoadBalancerIngress], Atomic(), Doc("Addresses and names under which the ingress is reachable.")
     ] = []
 
 
 class IngressStatus(Record):
+    """Most recently observed state of an ingress: the addresses of its load balancer."""
+
     loadBalancer: Annotated[
         IngressLoadBalancerStatus, Doc("Addresses that the controller's load balancer assigned to the ingress.")
     ] = msgspec.field(default_factory=IngressLoadBalancerStatus)

@@ -19,6 +19,8 @@ _CONTROLLER_MAX = 250
 
 
 class IngressClassParametersReference(Record):
+    """Reference to an object with further settings for the controller of an ingress class."""
+
     apiGroup: Annotated[str, Doc("API group of the referent; empty for the core group.")] | None = None
     kind: Annotated[str, Doc("Kind of the object that holds the settings.")] = ""
     name: Annotated[str, Doc("Name of the object that holds the settings.")] = ""
@@ -29,6 +31,8 @@ class IngressClassParametersReference(Record):
 
 
 class IngressClassSpec(Record):
+    """Controller of an ingress class, and the settings that the controller reads."""
+
     controller: Annotated[
         str,
         Immutable(),

@@ -21,6 +21,8 @@ ALLOCATOR = "ipallocator.k8s.io"
 
 
 class ParentReference(Record):
+    """Reference to the object for which an IP address is allocated, such as a service."""
+
     group: Annotated[str, Doc("API group of the referent; empty for the core group.")] = ""
     resource: Annotated[str, Doc("Resource of the referent, in plural, such as services.")] = ""
     namespace: Annotated[str, Doc("Namespace of the referent; empty for cluster-scoped objects.")] = ""
@@ -28,6 +30,8 @@ class ParentReference(Record):
 
 
 class IPAddressSpec(Record):
+    """Owner of an allocated IP address, given as a reference."""
+
     parentRef: (
         Annotated[
             ParentReference,

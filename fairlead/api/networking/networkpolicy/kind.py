@@ -21,6 +21,8 @@ _PORT_DOC = Doc("Port number, or name of a container port; all ports if absent."
 
 
 class NetworkPolicyPort(Record):
+    """Port or range of ports that a network policy permits."""
+
     endPort: (
         Annotated[Int32, Doc("Last port of a range that starts at `port`; requires a number in `port`.")] | None
     ) = None
@@ -29,6 +31,8 @@ class NetworkPolicyPort(Record):
 
 
 class IPBlock(Record):
+    """Range of IP addresses from which smaller ranges can be excluded."""
+
     cidr: Annotated[str, Doc("Address range in CIDR form that the rule matches.")] = ""
     except_: Annotated[Strings, Doc("Address ranges within `cidr` that the rule does not match.")] = msgspec.field(
         name="except", default=[]
@@ -36,6 +40,8 @@ class IPBlock(Record):
 
 
 class NetworkPolicyPeer(Record):
+    """Pods or addresses that selected pods may exchange traffic with."""
+
     ipBlock: Annotated[IPBlock, Doc("Address range of the peers; mutually exclusive with the selectors.")] | None = None
     namespaceSelector: (
         Annotated[LabelSelector, Atomic(), Doc("Label selector of the peers' namespaces; all namespaces if empty.")]
@@ -55,6 +61,8 @@ class NetworkPolicyPeer(Record):
 
 
 class NetworkPolicyIngressRule(Record):
+    """Sources and ports of traffic that the selected pods may receive."""
+
     from_: Annotated[
         list[NetworkPolicyPeer], Atomic(), Doc("Sources from which traffic is allowed; all sources if empty.")
     ] = msgspec.field(name="from", default=[])
@@ -64,6 +72,8 @@ class NetworkPolicyIngressRule(Record):
 
 
 class NetworkPolicyEgressRule(Record):
+    """Destinations and ports of traffic that the selected pods may send."""
+
     ports: Annotated[
         list[NetworkPolicyPort], Atomic(), Doc("Destination ports to which traffic is allowed; all ports if empty.")
     ] = []
@@ -73,6 +83,8 @@ class NetworkPolicyEgressRule(Record):
 
 
 class NetworkPolicySpec(Record):
+    """Selected pods of a network policy, and the traffic permitted to and from them."""
+
     egress: Annotated[
         list[NetworkPolicyEgressRule],
         Atomic(),

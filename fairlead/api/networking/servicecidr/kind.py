@@ -18,6 +18,8 @@ _FIXED = "field is immutable"
 
 
 class ServiceCIDRSpec(Record):
+    """Address ranges of a ServiceCIDR, at most one for each IP family."""
+
     cidrs: Annotated[
         Strings,
         Doc(
@@ -28,6 +30,8 @@ class ServiceCIDRSpec(Record):
 
 
 class ServiceCIDRStatus(Record):
+    """Most recently observed state of a ServiceCIDR, given as conditions."""
+
     conditions: Annotated[
         list[Condition],
         BY_TYPE,
