@@ -226,10 +226,10 @@ def compare(inner: Sequence[Figures], through: Sequence[Figures], outer: Sequenc
 
 def pump_alone(seconds: float) -> None:
     server = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    door = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    target, address = server.getsockname(), door.getsockname()
+    published = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    target, address = server.getsockname(), published.getsockname()
     direct, through = [], []
-    with process(partial(serve, server)), process(partial(relay, door, target)) as pid:
+    with process(partial(serve, server)), process(partial(relay, published, target)) as pid:
         for _ in range(ROUNDS):
             direct.append(measure(target, seconds, streams=True))
             through.append(measure(address, seconds, relay=pid, streams=True))

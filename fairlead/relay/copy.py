@@ -81,8 +81,8 @@ class Pump:
         """Carries connections of a non-blocking listener until `accept_no_more`. If accept fails (no descriptors),
         stops accepting and calls `failed`."""
         send_at_once(listener.fileno())
-        door = _Door(self, listener.fileno(), targets, failed)
-        self.watch.add(listener.fileno(), door, EPOLLIN)
+        acceptor = _Listener(self, listener.fileno(), targets, failed)
+        self.watch.add(listener.fileno(), acceptor, EPOLLIN)
 
     def accept_no_more(self, listener: socket.socket) -> None:
         self.watch.remove(listener.fileno())
@@ -146,7 +146,7 @@ class Pump:
             self._timer = self._loop.call_at(next(iter(self.dialling.values())), self._give_up_dialling)
 
 
-class _Door:
+class _Listener:
     def __init__(
         self, pump: Pump, fd: int, targets: Callable[[], Sequence[Address]], failed: Callable[[OSError], object]
     ) -> None:

@@ -40,7 +40,7 @@ async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> 
                 log.error("cannot expose the host's port", port=f"{port}/{protocol}", error=error)
                 continue
             listener.setblocking(False)
-            nursery.spawn(_Door(listener, port, host=host, pump=pump, nursery=nursery, log=log).run())
+            nursery.spawn(_Listener(listener, port, host=host, pump=pump, nursery=nursery, log=log).run())
         try:
             await asyncio.Future()
         finally:
@@ -101,7 +101,7 @@ class _Senders(Datagrams):
                 return
 
 
-class _Door:
+class _Listener:
     def __init__(
         self, listener: socket.socket, port: int, *, host: HostListener, pump: Pump, nursery: Nursery, log: Log
     ) -> None:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fairlead.relay.plan import Door, Way
+from fairlead.relay.plan import PublishedPort, Route
 from fairlead.relay.vault import Kept
 
 
@@ -18,7 +18,7 @@ from fairlead.relay.vault import Kept
 class Restored:
     """A socket that an earlier relay opened."""
 
-    way: Way
+    route: Route
     sock: socket.socket
 
 
@@ -32,39 +32,41 @@ class Keeper:
     def __init__(self, sock: socket.socket, contents: Iterable[Kept]) -> None:
         self._sock = sock
         self.restored = _restore(contents)
-        self._kept = {door: before.way for door, before in self.restored.items()}
+        self._kept = {published: before.route for published, before in self.restored.items()}
 
-    def keep(self, door: Door, way: Way, sock: socket.socket) -> None:
-        self._kept[door] = way
-        self._send({"key": _key(door), "state": _state(way)}, sock)
+    def keep(self, published: PublishedPort, route: Route, sock: socket.socket) -> None:
+        self._kept[published] = route
+        self._send({"key": _key(published), "state": _state(route)}, sock)
 
-    def change(self, door: Door, way: Way) -> None:
+    def change(self, published: PublishedPort, route: Route) -> None:
         """Changes the route of a kept port. Does nothing if the port is not kept or the route is the same."""
-        if self._kept.get(door, way) != way:
-            self._kept[door] = way
-            self._send({"key": _key(door), "state": _state(way)})
+        if self._kept.get(published, route) != route:
+            self._kept[published] = route
+            self._send({"key": _key(published), "state": _state(route)})
 
-    def drop(self, door: Door) -> None:
-        if self._kept.pop(door, None) is not None:
-            self._send({"key": _key(door)})
+    def drop(self, published: PublishedPort) -> None:
+        if self._kept.pop(published, None) is not None:
+            self._send({"key": _key(published)})
 
     def _send(self, message: dict[str, str], sock: socket.socket | None = None) -> None:
         socket.send_fds(self._sock, [json.dumps(message).encode()], [sock.fileno()] if sock else [])
 
 
-def _restore(contents: Iterable[Kept]) -> dict[Door, Restored]:
+def _restore(contents: Iterable[Kept]) -> dict[PublishedPort, Restored]:
     found = {}
     for kept in contents:
         sock = socket.socket(fileno=kept.fd)
         sock.setblocking(False)
-        way = json.loads(kept.state)
-        found[Door(*json.loads(kept.key))] = Restored(Way(way[0], frozenset(way[1]), always_same=way[2]), sock)
+        route = json.loads(kept.state)
+        found[PublishedPort(*json.loads(kept.key))] = Restored(
+            Route(route[0], frozenset(route[1]), always_same=route[2]), sock
+        )
     return found
 
 
-def _key(door: Door) -> str:
-    return json.dumps([door.service, door.protocol, door.port])
+def _key(published: PublishedPort) -> str:
+    return json.dumps([published.service, published.protocol, published.port])
 
 
-def _state(way: Way) -> str:
-    return json.dumps([way.address, sorted(way.nodes), way.always_same])
+def _state(route: Route) -> str:
+    return json.dumps([route.address, sorted(route.nodes), route.always_same])

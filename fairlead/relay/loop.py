@@ -27,7 +27,7 @@ from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.kept import Keeper
 from fairlead.relay.listener import HostListener, PortTaken
 from fairlead.relay.notes import Notes
-from fairlead.relay.plan import Door, Way, candidates, doors, parse_urls, render_urls, targets
+from fairlead.relay.plan import PublishedPort, Route, candidates, parse_urls, published_ports, render_urls, targets
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -114,21 +114,23 @@ class Relay:
         self._nodes = nodes
         self._nursery = nursery
         self._log = log
-        self._ways: dict[Door, Way] = {}
+        self._routes: dict[PublishedPort, Route] = {}
         """The route of each published port."""
-        self._claims: dict[Door, set[str]] = {}
+        self._claims: dict[PublishedPort, set[str]] = {}
         """Published port -> keys of the Services that have it (briefly two if one takes over from the other)."""
-        self._doors_of: dict[str, frozenset[Door]] = {}
-        self._open: dict[Door, asyncio.Task[None]] = {}
-        self._ports: dict[Door, int] = {}
+        self._ports_of: dict[str, frozenset[PublishedPort]] = {}
+        self._open: dict[PublishedPort, asyncio.Task[None]] = {}
+        self._ports: dict[PublishedPort, int] = {}
         """The host's port number of each published port that is, or was, open."""
         self._turn = 0
 
     def restore(self) -> None:
         """Serves the ports of an earlier relay, whose sockets are still open."""
-        for door, before in self._keeper.restored.items():
-            self._ways[door] = before.way
-            self._open[door] = self._nursery.spawn(self._serve(door, before.sock), name=f"door {door}")
+        for published, before in self._keeper.restored.items():
+            self._routes[published] = before.route
+            self._open[published] = self._nursery.spawn(
+                self._serve(published, before.sock), name=f"published port {published}"
+            )
 
     async def run(self) -> None:
         """Runs until cancelled. Start it once the informers are synced."""
@@ -137,8 +139,8 @@ class Relay:
             for key in sorted(await self.view.changed()):
                 touched |= self._claim(key)
                 self.note(key)
-            for door in sorted(touched):
-                self._follow(door)
+            for published in sorted(touched):
+                self._follow(published)
             touched = set()
 
     def urls(self, key: str) -> tuple[Service, str] | None:
@@ -146,78 +148,80 @@ class Relay:
         service = self.view.service(key)
         if service is None:
             return None
-        has_doors = may_have_node_ports(service.spec)
-        text = render_urls(service, self._ports | self._remembered(service)) if has_doors else ""
+        has_ports = may_have_node_ports(service.spec)
+        text = render_urls(service, self._ports | self._remembered(service)) if has_ports else ""
         return service, text
 
-    def _remembered(self, service: Service) -> dict[Door, int]:
+    def _remembered(self, service: Service) -> dict[PublishedPort, int]:
         """Returns earlier numbers of ports that are not open yet: a Service keeps its URL while it has no ready
         endpoint."""
         before = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, ""))
         key = key_of(service.metadata)
-        found: dict[Door, int] = {}
+        found: dict[PublishedPort, int] = {}
         for port in service.spec.ports:
-            for door in (Door(key, "TCP", port.port), Door(key, "UDP", port.port)):
-                number = before.get(str(door))
-                if number is not None and door not in self._ports and service.spec.type == "LoadBalancer":
-                    found[door] = number
+            for published in (PublishedPort(key, "TCP", port.port), PublishedPort(key, "UDP", port.port)):
+                number = before.get(str(published))
+                if number is not None and published not in self._ports and service.spec.type == "LoadBalancer":
+                    found[published] = number
         return found
 
-    def _claim(self, key: str) -> frozenset[Door]:
+    def _claim(self, key: str) -> frozenset[PublishedPort]:
         """Updates the published ports of a Service; returns those that were added or removed."""
-        before = self._doors_of.pop(key, frozenset())
-        found = doors(self.view.service(key), self.view.slices(key), networks=self._balancers)
+        before = self._ports_of.pop(key, frozenset())
+        found = published_ports(self.view.service(key), self.view.slices(key), networks=self._balancers)
         now = frozenset(found)
         if now:
-            self._doors_of[key] = now
-        self._ways |= found
-        for door, way in found.items():
-            self._keeper.change(door, way)
-        for door in before - now:
-            self._claims[door].discard(key)
-        for door in now - before:
-            self._claims.setdefault(door, set()).add(key)
+            self._ports_of[key] = now
+        self._routes |= found
+        for published, route in found.items():
+            self._keeper.change(published, route)
+        for published in before - now:
+            self._claims[published].discard(key)
+        for published in now - before:
+            self._claims.setdefault(published, set()).add(key)
         if self.view.service(key) is None:
-            for door in [door for door in self._ports if door.service == key]:
-                del self._ports[door]
+            for published in [published for published in self._ports if published.service == key]:
+                del self._ports[published]
         return before ^ now
 
-    def _follow(self, door: Door) -> None:
-        if self._claims.get(door):
-            if door not in self._open:
-                self._open[door] = self._nursery.spawn(self._keep_open(door), name=f"door {door}")
+    def _follow(self, published: PublishedPort) -> None:
+        if self._claims.get(published):
+            if published not in self._open:
+                self._open[published] = self._nursery.spawn(
+                    self._keep_open(published), name=f"published port {published}"
+                )
             return
-        self._claims.pop(door, None)
-        self._ways.pop(door, None)
-        if door.is_node_port:
-            self._ports.pop(door, None)
-        self._keeper.drop(door)
-        task = self._open.pop(door, None)
+        self._claims.pop(published, None)
+        self._routes.pop(published, None)
+        if published.is_node_port:
+            self._ports.pop(published, None)
+        self._keeper.drop(published)
+        task = self._open.pop(published, None)
         if task:
             task.cancel()
 
-    async def _keep_open(self, door: Door) -> None:
+    async def _keep_open(self, published: PublishedPort) -> None:
         """Runs until cancelled."""
-        sock = await self._listen(door)
-        self._keeper.keep(door, self._ways.get(door, Way()), sock)
-        await self._serve(door, sock)
+        sock = await self._listen(published)
+        self._keeper.keep(published, self._routes.get(published, Route()), sock)
+        await self._serve(published, sock)
 
-    async def _serve(self, door: Door, sock: socket.socket) -> None:
-        self._ports[door] = sock.getsockname()[1]
-        self._log.info("published", door=door, service=door.service, port=self._ports[door])
-        for key in sorted(self._claims.get(door, ())):
+    async def _serve(self, published: PublishedPort, sock: socket.socket) -> None:
+        self._ports[published] = sock.getsockname()[1]
+        self._log.info("published", published=published, service=published.service, port=self._ports[published])
+        for key in sorted(self._claims.get(published, ())):
             self.note(key)
-        if door.protocol == "UDP":
-            datagrams = Datagrams(sock, lambda: self._targets(door)[0])
+        if published.protocol == "UDP":
+            datagrams = Datagrams(sock, lambda: self._targets(published)[0])
             try:
                 await asyncio.Future()
             finally:
                 datagrams.close()
         with sock:
-            await self._accept_from(sock, door)
+            await self._accept_from(sock, published)
 
-    async def _accept_from(self, listener: socket.socket, door: Door) -> None:
-        targets = partial(self._targets, door)
+    async def _accept_from(self, listener: socket.socket, published: PublishedPort) -> None:
+        targets = partial(self._targets, published)
         while True:
             failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
             self.pump.accept_from(listener, targets, failed.set_result)
@@ -225,39 +229,41 @@ class Relay:
                 error = await failed
             finally:
                 self.pump.accept_no_more(listener)
-            self._log.warn("cannot accept", door=door, error=error, carried=self.pump.count)
+            self._log.warn("cannot accept", published=published, error=error, carried=self.pump.count)
             await asyncio.sleep(_ACCEPT_PAUSE_S)
 
-    def _targets(self, door: Door) -> list[Address]:
+    def _targets(self, published: PublishedPort) -> list[Address]:
         self._turn += 1
-        return targets(self._ways.get(door, Way()), door.port, nodes=self._nodes, turn=self._turn, tries=_TRIES)
+        return targets(
+            self._routes.get(published, Route()), published.port, nodes=self._nodes, turn=self._turn, tries=_TRIES
+        )
 
-    async def _listen(self, door: Door) -> socket.socket:
-        backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(str(door)))
+    async def _listen(self, published: PublishedPort) -> socket.socket:
+        backoff = Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(str(published)))
         low, high = self._network.node_port_range
         while True:
-            for port in candidates(door, self._last_port(door), taken=range(low, high + 1)):
+            for port in candidates(published, self._last_port(published), taken=range(low, high + 1)):
                 try:
-                    return await self._host.listen(port, door.protocol)
+                    return await self._host.listen(port, published.protocol)
                 except PortTaken as error:
-                    self._refused(door, port, str(error))
+                    self._refused(published, port, str(error))
                 except (OSError, TimeoutError) as error:
                     self._log.warn("the supervisor does not answer", port=port, error=error)
             await asyncio.sleep(backoff.next())
 
-    def _last_port(self, door: Door) -> int:
-        service = self.view.service(door.service)
+    def _last_port(self, published: PublishedPort) -> int:
+        service = self.view.service(published.service)
         noted = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, "")) if service is not None else {}
-        return self._ports.get(door) or noted.get(str(door), 0)
+        return self._ports.get(published) or noted.get(str(published), 0)
 
-    def _refused(self, door: Door, port: int, why: str) -> None:
-        self._log.info("not given", door=door, port=port, why=why)
-        if not door.is_node_port:
+    def _refused(self, published: PublishedPort, port: int, why: str) -> None:
+        self._log.info("not given", published=published, port=port, why=why)
+        if not published.is_node_port:
             return
         text = (
             f"127.0.0.1:{port} on the host cannot be listened on: {why}. The port still works on the nodes; will retry"
         )
-        for key in sorted(self._claims.get(door, ())):
+        for key in sorted(self._claims.get(published, ())):
             service = self.view.service(key)
             if service is not None:
                 self.warn(service, text)

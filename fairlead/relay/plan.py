@@ -32,7 +32,7 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Door:
+class PublishedPort:
     """A port to listen on at the host. `service` is empty for a node port, which may move between Services."""
 
     service: str
@@ -48,7 +48,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """The destination of a published port's connections."""
 
     address: str = ""
@@ -60,7 +60,9 @@ class Way:
     """Session affinity: each node remembers its clients, so the same node must be used each time."""
 
 
-def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks) -> Mapping[Door, Way]:
+def published_ports(
+    service: Service | None, slices: Iterable[EndpointSlice], *, networks: Networks
+) -> Mapping[PublishedPort, Route]:
     """Returns the ports to publish. A port without a serving endpoint is not published: a refused connection tells
     a client more than one that is accepted and dropped."""
     if service is None or not has_node_ports(service):
@@ -69,7 +71,7 @@ def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks:
     sticky = is_sticky(service)
     # With session affinity a client must return to its node, also if another node has endpoints now.
     nearest = keeps_external_traffic(service) or not sticky
-    found: dict[Door, Way] = {}
+    found: dict[PublishedPort, Route] = {}
     for port in service.spec.ports:
         protocol = _protocol(port)
         serving = ((family, serving_nodes(port, known, family)) for family in _families(networks))
@@ -79,9 +81,9 @@ def doors(service: Service | None, slices: Iterable[EndpointSlice], *, networks:
         if port.nodePort:
             nodes = there - {""} if nearest else frozenset()
             any_node = ANY_IPV6 if family == "IPv6" else ""
-            found[Door("", protocol, port.nodePort)] = Way(any_node, nodes, always_same=sticky)
+            found[PublishedPort("", protocol, port.nodePort)] = Route(any_node, nodes, always_same=sticky)
         if address := _balancer_address(service, [n for n in networks if _family(n) == family]):
-            found[Door(key_of(service.metadata), protocol, port.port)] = Way(address)
+            found[PublishedPort(key_of(service.metadata), protocol, port.port)] = Route(address)
     return found
 
 
@@ -100,17 +102,17 @@ def _balancer_address(service: Service, networks: Networks) -> str:
     return next((p.ip for p in service.status.loadBalancer.ingress if _is_in(p.ip, networks)), "")
 
 
-def candidates(door: Door, remembered: int, *, taken: range) -> Iterator[int]:
+def candidates(published: PublishedPort, remembered: int, *, taken: range) -> Iterator[int]:
     """Yields the host's port numbers to try, the best first; 0 means any. `taken`: the range of node ports."""
-    if door.is_node_port:
-        yield door.port
+    if published.is_node_port:
+        yield published.port
         return
-    wanted = dict.fromkeys((remembered, door.port, door.port + _ANOTHER))
+    wanted = dict.fromkeys((remembered, published.port, published.port + _ANOTHER))
     yield from (port for port in wanted if 0 < port <= 65535 and port not in taken)
     yield 0
 
 
-def render_urls(service: Service, ports: Mapping[Door, int]) -> str:
+def render_urls(service: Service, ports: Mapping[PublishedPort, int]) -> str:
     """Renders the annotation: for each port the load balancer's published port, else the node port's. `ports`: the
     published ports that are open, or were when an endpoint last served."""
     entries = []
@@ -119,12 +121,12 @@ def render_urls(service: Service, ports: Mapping[Door, int]) -> str:
         if protocol is None:
             continue
         number = (
-            ports.get(Door(key_of(service.metadata), protocol, port.port))
+            ports.get(PublishedPort(key_of(service.metadata), protocol, port.port))
             if service.spec.type == "LoadBalancer"
             else None
         )
         if number is None and port.nodePort:
-            number = ports.get(Door("", protocol, port.nodePort))
+            number = ports.get(PublishedPort("", protocol, port.nodePort))
         if number is not None:
             entries.append(f"{port.port}/{protocol}={url(port, number)}")
     return ",".join(entries)
@@ -148,17 +150,19 @@ def url(port: ServicePort, number: int) -> str:
     return schemes.url(scheme, "127.0.0.1", number)
 
 
-def targets(way: Way, port: int, *, nodes: Mapping[str, Sequence[str]], turn: int, tries: int) -> list[tuple[str, int]]:
+def targets(
+    route: Route, port: int, *, nodes: Mapping[str, Sequence[str]], turn: int, tries: int
+) -> list[tuple[str, int]]:
     """Returns the addresses to dial, in order: a load balancer's address `tries` times, since it may be moving;
     else the nodes with a serving endpoint, rotated by `turn`, then the other nodes. `nodes`: addresses of both
     families by node name."""
-    if way.address not in ("", ANY_IPV6):
-        return [(way.address, port)] * tries
-    near = [name for name in nodes if name in way.nodes]
-    far = [name for name in nodes if name not in way.nodes]
-    turn = 0 if way.always_same else turn
+    if route.address not in ("", ANY_IPV6):
+        return [(route.address, port)] * tries
+    near = [name for name in nodes if name in route.nodes]
+    far = [name for name in nodes if name not in route.nodes]
+    turn = 0 if route.always_same else turn
     ordered = [*_turned(near, turn), *_turned(far, turn)]
-    return [(ip, port) for name in ordered for ip in nodes[name] if (":" in ip) == (way.address == ANY_IPV6)]
+    return [(ip, port) for name in ordered for ip in nodes[name] if (":" in ip) == (route.address == ANY_IPV6)]
 
 
 def _turned(names: Sequence[str], turn: int) -> Sequence[str]:

@@ -227,7 +227,7 @@ def test_a_finished_side_that_died_is_found_out(joined: Callable[[Body], None]) 
 
 
 @contextlib.asynccontextmanager
-async def door(*, target: tuple[str, int], errors: list[OSError]) -> AsyncIterator[tuple[Pump, socket.socket]]:
+async def accepting(*, target: tuple[str, int], errors: list[OSError]) -> AsyncIterator[tuple[Pump, socket.socket]]:
     """A pump that carries what comes to a listener."""
     pump = Pump(MOST)
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
@@ -258,7 +258,7 @@ def test_many_connections_of_any_length_arrive_whole_each_at_its_own_peer() -> N
 
     async def go() -> None:
         service = await asyncio.start_server(answer, "::1", 0, backlog=256)
-        async with service, door(target=service.sockets[0].getsockname()[:2], errors=[]) as (pump, listener):
+        async with service, accepting(target=service.sockets[0].getsockname()[:2], errors=[]) as (pump, listener):
             async with asyncio.timeout(20), asyncio.TaskGroup() as group:
                 for number, size in enumerate(sizes):
                     group.create_task(ask(listener.getsockname(), number, size))
@@ -314,11 +314,11 @@ def test_a_crowd_at_one_listener_ends_neither_older_connections_nor_those_of_ano
     asyncio.run(asyncio.wait_for(go(), 20))
 
 
-def test_a_door_that_finds_no_descriptor_says_so_once_and_can_be_opened_again() -> None:
+def test_a_listener_that_finds_no_descriptor_says_so_once_and_can_be_opened_again() -> None:
     async def go() -> None:
         errors: list[OSError] = []
         with socket.create_server(("127.0.0.1", 0)) as service:
-            async with door(target=service.getsockname(), errors=errors) as (pump, listener):
+            async with accepting(target=service.getsockname(), errors=errors) as (pump, listener):
                 client = socket.socket()
                 limits = resource.getrlimit(resource.RLIMIT_NOFILE)
                 lowest = os.dup(0)

@@ -69,7 +69,7 @@ class World:
                 await asyncio.sleep(0.005)
 
     async def ask_datagram(self, text: str, port: int = 0) -> str:
-        """Asks again and again: the first one may come before the door is open."""
+        """Asks again and again: the first one may come before the published is open."""
         loop = asyncio.get_running_loop()
         with socket.socket(type=socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
@@ -280,7 +280,7 @@ def test_a_port_that_was_given_before_is_asked_for_again() -> None:
     scenario(body)
 
 
-def test_an_address_that_moves_is_followed_without_closing_the_door() -> None:
+def test_an_address_that_moves_is_followed_without_closing_the_published_port() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, balanced(at.port, "127.0.0.77"))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
@@ -330,7 +330,7 @@ def test_a_client_that_comes_while_the_relay_is_dead_waits_for_the_next_one_whic
     scenario(body)
 
 
-def test_a_door_whose_service_went_while_the_relay_was_dead_is_closed() -> None:
+def test_a_published_port_whose_service_went_while_the_relay_was_dead_is_closed() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, node_port_service(at.port))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
@@ -345,7 +345,7 @@ def test_a_door_whose_service_went_while_the_relay_was_dead_is_closed() -> None:
     scenario(body)
 
 
-def test_where_a_kept_door_leads_follows_the_service() -> None:
+def test_where_a_kept_published_port_leads_follows_the_service() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, balanced(at.port, "127.0.0.77"))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))

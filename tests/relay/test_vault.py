@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from fairlead.relay.kept import Keeper
-from fairlead.relay.plan import Door, Way
+from fairlead.relay.plan import PublishedPort, Route
 from fairlead.relay.vault import Vault
 
-DOOR = Door("default/web", "TCP", 80)
+PUBLISHED = PublishedPort("default/web", "TCP", 80)
 
 
 @pytest.fixture
@@ -36,34 +36,34 @@ def is_refused(port: int) -> bool:
 def test_a_socket_listens_until_it_is_dropped(vault: Vault, keeper: Keeper) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        keeper.keep(DOOR, Way(), listener)
+        keeper.keep(PUBLISHED, Route(), listener)
     assert len(vault.fds()) == 1
     assert not is_refused(port)
-    keeper.drop(DOOR)
+    keeper.drop(PUBLISHED)
     assert vault.fds() == []
     assert is_refused(port)
 
 
-def test_a_second_socket_of_a_door_takes_the_place_of_the_first(vault: Vault, keeper: Keeper) -> None:
+def test_a_second_socket_of_a_published_port_takes_the_place_of_the_first(vault: Vault, keeper: Keeper) -> None:
     ports = []
     for _ in range(2):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ports.append(listener.getsockname()[1])
-            keeper.keep(DOOR, Way(), listener)
+            keeper.keep(PUBLISHED, Route(), listener)
     assert len(vault.fds()) == 1
     assert [is_refused(port) for port in ports] == [True, False]
 
 
 def test_only_a_change_is_said(vault: Vault, keeper: Keeper) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        keeper.keep(DOOR, Way("10.0.0.1"), listener)
+        keeper.keep(PUBLISHED, Route("10.0.0.1"), listener)
     vault.receive()
     before = vault.contents()
-    keeper.change(DOOR, Way("10.0.0.1"))
-    keeper.change(Door("", "TCP", 30080), Way())
+    keeper.change(PUBLISHED, Route("10.0.0.1"))
+    keeper.change(PublishedPort("", "TCP", 30080), Route())
     vault.receive()
     assert vault.contents() == before
-    keeper.change(DOOR, Way("10.0.0.2", frozenset({"node1"})))
+    keeper.change(PUBLISHED, Route("10.0.0.2", frozenset({"node1"})))
     vault.receive()
     assert [kept.state for kept in vault.contents()] == ['["10.0.0.2", ["node1"], false]']
     assert [kept.fd for kept in vault.contents()] == [kept.fd for kept in before]
@@ -76,6 +76,6 @@ def test_what_comes_when_there_is_no_room_is_closed(
     opened = len(os.listdir("/proc/self/fd"))
     for number in (1, 2):
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            keeper.keep(Door("", "TCP", number), Way(), listener)
+            keeper.keep(PublishedPort("", "TCP", number), Route(), listener)
     assert len(vault.fds()) == 1
     assert len(os.listdir("/proc/self/fd")) == opened + 1

@@ -24,8 +24,8 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.planning.backend import Source, UdpFrontend
 from fairlead.proxy.planning.nodes import node_views
 from fairlead.proxy.server.health import service_check
-from fairlead.relay.plan import Door
-from fairlead.relay.plan import doors as exposed
+from fairlead.relay.plan import PublishedPort
+from fairlead.relay.plan import published_ports as exposed
 from fairlead.service.endpoints import ready_addresses, serving_nodes
 from fairlead.service.node import NodeView
 from tests.proxy.backends import BOTH, IPTABLES, NFTABLES, bring, proxier_of
@@ -124,17 +124,17 @@ def test_the_relay_opens_what_the_proxies_serve_and_leads_to_the_nodes_of_these_
         for family, names in nodes.items():
             assert serving_nodes(port, slices, family.name) == names
         if port.nodePort:
-            door = opened.get(Door("", "UDP", port.nodePort))
-            assert (door is not None) == any(nodes.values())
-            assert door is None or door.nodes == (nodes[IPV4] or nodes[IPV6]) - {""}
+            published = opened.get(PublishedPort("", "UDP", port.nodePort))
+            assert (published is not None) == any(nodes.values())
+            assert published is None or published.nodes == (nodes[IPV4] or nodes[IPV6]) - {""}
 
 
 @given(some_slices)
 def test_the_command_line_shows_what_the_relay_opens(slices: list[EndpointSlice]) -> None:
     tree = msgspec.to_builtins(service(type="NodePort"))
-    for port, door in zip(PORTS, listed([tree], [msgspec.to_builtins(s) for s in slices]), strict=True):
+    for port, published in zip(PORTS, listed([tree], [msgspec.to_builtins(s) for s in slices]), strict=True):
         unserved = not any(serve(slices, port, family) for family in ("IPv4", "IPv6"))
-        assert (door.trouble == "no Pod is ready") == unserved
+        assert (published.trouble == "no Pod is ready") == unserved
 
 
 @given(some_slices)
