@@ -203,7 +203,7 @@ async def everything(api: Api) -> dict[str, Tree]:
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_every_write_is_admitted_then_validated_and_told_of_the_user(write: Write) -> None:
+def test_every_write_is_admitted_then_validated_with_its_user(write: Write) -> None:
     @with_plugin
     async def story(api: Api, plugin: RecordingPlugin) -> None:
         assert (await sent(api, write)).status < 300
@@ -280,7 +280,7 @@ async def test_a_plugin_may_change_what_is_run_in_a_container(api: Api, plugin: 
 
 
 @with_plugin
-async def test_other_proxies_and_reads_are_told_apart(api: Api, plugin: RecordingPlugin) -> None:
+async def test_other_proxies_and_reads_are_distinguished(api: Api, plugin: RecordingPlugin) -> None:
     for path in ("/api/v1/nodes/n1/proxy/healthz", f"{SERVICES}/web/proxy"):
         await handle(api.server, Request("OPTIONS", path, {}, {}), ALICE)
     admitted = [(s.kind, s.subresource) for s in plugin.calls if s.step == "admit"]
@@ -299,7 +299,7 @@ def labelled(attributes: Attributes) -> None:
 @pytest.mark.parametrize(
     "name", [name for name, write in WRITES.items() if write.kind == "ConfigMap" and write.operation != "DELETE"]
 )
-def test_what_a_plugin_changes_is_answered_and_stored(name: str) -> None:
+def test_the_changes_of_a_plugin_are_returned_and_stored(name: str) -> None:
     @with_plugin
     async def story(api: Api, plugin: RecordingPlugin) -> None:
         plugin.change = labelled
@@ -349,7 +349,7 @@ async def test_a_plugin_may_put_another_object_in_place_and_change_other_bodies(
 
 
 @with_plugin
-async def test_what_a_plugin_makes_is_checked_and_cannot_set_what_the_server_keeps(
+async def test_an_object_from_a_plugin_is_checked_and_cannot_set_the_servers_fields(
     api: Api, plugin: RecordingPlugin
 ) -> None:
     def change(attributes: Attributes) -> None:

@@ -1,4 +1,4 @@
-"""After any changes of Services, the pools hold exactly the numbers of the stored ones."""
+"""The pools hold, after any changes of Services, exactly the numbers of the stored ones."""
 
 from __future__ import annotations
 

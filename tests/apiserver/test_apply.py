@@ -111,7 +111,7 @@ data:
 
 
 @story
-async def test_a_conflict_is_told_in_upstreams_words_and_can_be_forced(api: Api) -> None:
+async def test_a_conflict_has_upstreams_text_and_can_be_forced(api: Api) -> None:
     await api.ok("POST", SERVICES, service("web", ports=[HTTP]), query={"fieldManager": "kubectl-create"})
     await api.ok(
         "PATCH",
@@ -154,7 +154,7 @@ async def test_a_dry_run_changes_nothing(api: Api) -> None:
 
 
 @story
-async def test_what_cannot_be_applied_is_refused(api: Api) -> None:
+async def test_configurations_that_cannot_be_applied_are_refused(api: Api) -> None:
     error = await api.error("PATCH", WEB, ports(HTTP), content_type=APPLY)
     text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
     assert (error.code, error.message) == (422, text)
@@ -198,7 +198,7 @@ async def test_what_cannot_be_applied_is_refused(api: Api) -> None:
 
 
 @story
-async def test_keys_given_twice_are_told_or_refused(api: Api) -> None:
+async def test_duplicate_keys_give_a_warning_or_an_error(api: Api) -> None:
     body = b"apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n  a: c\n"
     found = await refused(api, f"{CONFIG_MAPS}/x", body, fieldValidation="Strict")
     assert found == (400, "BadRequest", 'error strict decoding YAML: line 5: key "a" already set in map')
@@ -235,7 +235,7 @@ async def test_the_status_is_applied_and_owned_apart(api: Api) -> None:
 
 
 @story
-async def test_scaling_takes_the_replicas_over(api: Api) -> None:
+async def test_scaling_takes_over_the_ownership_of_replicas(api: Api) -> None:
     path = f"{DEPLOYMENTS}/web"
     await apply(api, path, {"apiVersion": "apps/v1", "kind": "Deployment"} | deployment("web", 3), "a")
     scale = {"spec": {"replicas": 5}}
@@ -291,7 +291,7 @@ async def test_every_write_leaves_its_owner_by_name_or_by_program(api: Api) -> N
 
 
 @story
-async def test_what_changes_nothing_is_not_written(api: Api) -> None:
+async def test_an_apply_without_changes_is_not_written(api: Api) -> None:
     created = await api.ok("POST", CONFIG_MAPS, config_map("a", k="v"), query={"fieldManager": "a"})
     same = await api.ok("PUT", f"{CONFIG_MAPS}/a", created, query={"fieldManager": "b"})
     assert same == created

@@ -87,7 +87,7 @@ async def test_a_verb_is_denied_in_all_its_forms_and_no_other(api: Api, denies: 
 
 
 @denying
-async def test_resource_subresource_namespace_and_name_are_told_apart(api: Api, denies: Denies) -> None:
+async def test_resource_subresource_namespace_and_name_are_distinguished(api: Api, denies: Denies) -> None:
     log, scale = f"{PODS}/a/log", "/apis/apps/v1/namespaces/default/deployments/d/scale"
     for fields, path, refused in (
         ({"resource": "pods"}, PODS, True),
@@ -120,7 +120,7 @@ async def test_paths_that_are_no_resources_are_denied_too(api: Api, denies: Deni
 
 
 @denying
-async def test_a_refusal_says_who_may_not_do_what_and_where(api: Api, denies: Denies) -> None:
+async def test_a_refusal_names_user_verb_resource_and_namespace(api: Api, denies: Denies) -> None:
     denies.fields = {"resource": "pods"}
     error = await api.error("POST", f"{PODS}/a/exec")
     text = 'pods "a" is forbidden: User "alice" cannot create resource "pods/exec" in API group "" in the namespace'
@@ -145,7 +145,7 @@ async def test_an_unknown_resource_is_authorized_first(api: Api, denies: Denies)
 
 
 @denying
-async def test_a_review_gives_the_answer_of_the_authorizers(api: Api, denies: Denies) -> None:
+async def test_a_review_returns_the_decision_of_the_authorizers(api: Api, denies: Denies) -> None:
     denies.fields = {"verb": "delete", "resource": "pods", "subresource": "", "name": "a", "namespace": "default"}
     asked = {"verb": "delete", "resource": "pods", "name": "a", "namespace": "default"}
     found = await api.ok("POST", REVIEW, {"spec": {"resourceAttributes": asked}})

@@ -76,7 +76,7 @@ def test_a_tag_on_any_field_of_any_kind_is_no_error_of_ours(kind: Kind[Any]) -> 
 
 
 @story
-async def test_a_key_given_twice_in_yaml_is_told_or_refused(api: Api) -> None:
+async def test_a_duplicate_key_in_yaml_gives_a_warning_or_an_error(api: Api) -> None:
     text = b"metadata: {name: a}\ndata:\n  a: x\n  b: w\n  a: z\n"
     problem = 'yaml: unmarshal errors:\n  line 5: key "a" already set in map'
     error = await api.error("POST", CONFIG_MAPS, text, content_type=YAML, query={"fieldValidation": "Strict"})

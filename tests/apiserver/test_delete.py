@@ -22,7 +22,7 @@ async def deletion(api: Api, path: str) -> tuple[Any, Any]:
 
 
 @story
-async def test_a_plain_object_goes_at_once_and_a_status_says_so(api: Api) -> None:
+async def test_an_object_without_finalizers_is_removed_at_once_with_a_status(api: Api) -> None:
     created = await api.ok("POST", CONFIG_MAPS, config_map("a"))
     answer = await api.ok("DELETE", f"{CONFIG_MAPS}/a")
     details = {"name": "a", "kind": "configmaps", "uid": created["metadata"]["uid"]}
@@ -41,7 +41,7 @@ async def test_services_and_pods_are_answered_with_themselves(api: Api) -> None:
 
 
 @story
-async def test_a_pod_on_a_node_is_given_its_grace_period(api: Api) -> None:
+async def test_a_pod_on_a_node_gets_its_grace_period(api: Api) -> None:
     path = await running(api, terminationGracePeriodSeconds=7)
     await api.ok("DELETE", path)
     assert await deletion(api, path) == ("2023-11-14T22:13:27Z", 7)
@@ -122,7 +122,7 @@ async def test_the_namespaces_of_the_cluster_itself_stay(api: Api) -> None:
 
 
 @story
-async def test_deletecollection_takes_what_matches(api: Api) -> None:
+async def test_deletecollection_deletes_matching_objects(api: Api) -> None:
     for name, app in (("a", "x"), ("b", "y"), ("c", "x")):
         await api.ok("POST", CONFIG_MAPS, config_map(name, {"app": app}))
     gone = await api.ok("DELETE", CONFIG_MAPS, query={"labelSelector": "app=x"})

@@ -86,7 +86,7 @@ async def test_requests_are_counted(api: Api) -> None:
 
 
 @story
-async def test_one_may_ask_who_one_is_and_what_one_may(api: Api) -> None:
+async def test_a_user_may_review_identity_and_permissions(api: Api) -> None:
     found = await api.ok("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
     assert found["status"]["userInfo"]["username"] == "system:apiserver"
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -98,7 +98,7 @@ async def test_one_may_ask_who_one_is_and_what_one_may(api: Api) -> None:
     assert listed["status"]["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
 
 
-def test_a_restart_gives_events_no_further_hour() -> None:
+def test_a_restart_does_not_extend_the_life_of_events() -> None:
     path = "/api/v1/namespaces/default/events"
     about = {"kind": "Pod", "namespace": "default", "name": "a"}
 
@@ -123,7 +123,7 @@ def test_a_restart_gives_events_no_further_hour() -> None:
 
 
 @story
-async def test_events_go_an_hour_after_their_last_change(api: Api) -> None:
+async def test_events_expire_an_hour_after_their_last_change(api: Api) -> None:
     path = "/api/v1/namespaces/default/events"
     about = {"kind": "Pod", "namespace": "default", "name": "a"}
     for name in ("old", "renewed"):

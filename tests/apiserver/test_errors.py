@@ -116,7 +116,7 @@ async def test_an_internal_error_names_its_cause(api: Api) -> None:
 
 
 @story
-async def test_what_is_only_ever_posted_is_no_table(api: Api) -> None:
+async def test_kinds_that_are_only_posted_do_not_have_a_table(api: Api) -> None:
     await api.ok("POST", PODS, pod("a", nodeName="n1"))
     table = "application/json;as=Table;v=v1;g=meta.k8s.io"
     for path, body in (

@@ -184,7 +184,7 @@ def test_a_message_that_a_watcher_may_not_send_ends_its_connection() -> None:
         async with at.session.ws_connect(f"{at.url}/api/v1/namespaces/default/configmaps?watch=1") as ws:
             await ws.send_bytes(bytes(100_000))
             assert (await ws.receive()).type is aiohttp.WSMsgType.CLOSE
-        while await _watches(at):  # noqa: ASYNC110 -- a gauge tells nobody
+        while await _watches(at):  # noqa: ASYNC110 -- a gauge does not notify
             await asyncio.sleep(0.01)
 
     through(story)

@@ -64,7 +64,7 @@ def run(folder: Path, story: Callable[[Edge], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def test_the_certificate_says_who_asks(certificates: Path) -> None:
+def test_the_certificate_names_the_user(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         path = f"{at.url}/apis/authentication.k8s.io/v1/selfsubjectreviews"
         async with at.session.post(path, json={}) as response:
@@ -75,7 +75,7 @@ def test_the_certificate_says_who_asks(certificates: Path) -> None:
     run(certificates, story)
 
 
-def test_without_a_certificate_a_token_says_who_asks(certificates: Path) -> None:
+def test_without_a_certificate_a_token_names_the_user(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         path = "/api/v1/namespaces/default/serviceaccounts/default/token"
         token = (await at.api.ok("POST", path, {"spec": {}}))["status"]["token"]
@@ -131,7 +131,7 @@ def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(
             assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "a")
             assert len(at.api.server._watches) == 1
             response.close()
-            await forgotten(at.api)
+            await watches_closed(at.api)
         metrics = (await at.api.call("GET", "/metrics")).body.decode()
         assert 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} 0' in metrics
 
@@ -159,12 +159,12 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothin
             with pytest.raises(aiohttp.ClientError):
                 await stuck.read()
             keen.close()
-            await forgotten(at.api)
+            await watches_closed(at.api)
 
     run(certificates, story)
 
 
-async def forgotten(api: Api) -> None:
+async def watches_closed(api: Api) -> None:
     """Returns when all watches are closed: only the loop sees the end of a connection, without an event."""
     while len(api.server._watches):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -312,7 +312,7 @@ def test_an_exec_that_cannot_be_is_an_ordinary_answer(certificates: Path) -> Non
     run(certificates, story)
 
 
-def test_what_is_no_http_is_answered_with_a_status_and_bytes_that_are_no_utf8_do_not_matter(certificates: Path) -> None:
+def test_malformed_http_gets_a_status_and_invalid_utf8_is_accepted(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         async def answer_to(data: bytes) -> tuple[int, dict[str, object]]:
             tls = client_tls(certificates)

@@ -159,7 +159,7 @@ def test_an_object_moves_from_client_side_to_server_side_apply(certificates: Pat
     run(certificates, tmp_path, story)
 
 
-def test_what_was_edited_since_is_a_conflict(certificates: Path, tmp_path: Path) -> None:
+def test_an_object_edited_meanwhile_is_a_conflict(certificates: Path, tmp_path: Path) -> None:
     async def story(kubectl: Kubectl) -> None:
         await kubectl.apply(SERVICE)
         await kubectl("edit", "service", "web", KUBE_EDITOR="sed -i s/8080/9376/")

@@ -25,7 +25,7 @@ def ports(service: Any) -> list[tuple[str, int, Any]]:
     return [(port["name"], port["port"], port["targetPort"]) for port in service["spec"]["ports"]]
 
 
-def test_patches_of_each_type_change_what_they_say(certificates: Path, tmp_path: Path) -> None:
+def test_patches_of_each_type_change_the_named_fields(certificates: Path, tmp_path: Path) -> None:
     async def story(kubectl: Kubectl) -> None:
         await kubectl("create", "-f", "-", stdin=SERVICE)
         merged = '{"spec":{"ports":[{"port":443,"name":"https","targetPort":8443}]}}'

@@ -259,7 +259,7 @@ def test_without_validation_a_misspelt_selector_is_an_empty_one(kubectl: Kubectl
     assert text in done.stderr
 
 
-def test_several_wrong_objects_of_one_file_are_all_told(kubectl: Kubectl) -> None:
+def test_several_wrong_objects_of_one_file_are_all_reported(kubectl: Kubectl) -> None:
     both = service("  selector:\n    app: x\n") + "---\n" + service(f"  type: Nodeport\n{PORT}", name="other")
     done = kubectl.run("create", "-f", kubectl.file("both.yaml", both))
     types = 'supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'
@@ -271,7 +271,7 @@ def test_several_wrong_objects_of_one_file_are_all_told(kubectl: Kubectl) -> Non
     )
 
 
-def test_what_is_odd_but_fine_is_accepted(kubectl: Kubectl) -> None:
+def test_unusual_but_valid_manifests_are_accepted(kubectl: Kubectl) -> None:
     trailing_tab = service().replace("port: 80", "port: 80\t").replace("name: x", "name : odd")
     assert kubectl("create", "-f", kubectl.file("odd.yaml", trailing_tab)) == "service/odd created\n"
     twice = service(f"  type: NodePort\n{PORT}  type: ClusterIP\n", name="twice")
@@ -285,7 +285,7 @@ def test_what_is_odd_but_fine_is_accepted(kubectl: Kubectl) -> None:
     assert kubectl("create", "-f", kubectl.file("unmatched.yaml", unmatched)) == "service/unmatched created\n"
 
 
-def test_the_same_again_and_a_taken_port_are_refused(kubectl: Kubectl) -> None:
+def test_a_repeated_create_and_an_allocated_port_are_refused(kubectl: Kubectl) -> None:
     one = service(f"  type: NodePort\n{PORT}    nodePort: 30111\n", name="once")
     assert kubectl("create", "-f", kubectl.file("once.yaml", one)) == "service/once created\n"
     assert kubectl.run("create", "-f", "once.yaml").stderr == (

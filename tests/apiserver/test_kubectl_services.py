@@ -103,7 +103,7 @@ def test_expose_makes_the_service_that_is_asked_for(
             assert found[field] == value
 
 
-def test_expose_takes_labels_a_dry_run_and_a_name_of_its_own(kubectl: Kubectl, space: str) -> None:
+def test_expose_accepts_labels_a_dry_run_and_a_name(kubectl: Kubectl, space: str) -> None:
     kubectl("expose", "deployment/web", "--port=80", "--name=labelled", "--labels=a=b", namespace=space)
     labels = "jsonpath={.metadata.labels}"
     assert kubectl("get", "svc", "labelled", "-o", labels, namespace=space) == '{"a":"b"}'
@@ -117,7 +117,7 @@ def test_expose_takes_labels_a_dry_run_and_a_name_of_its_own(kubectl: Kubectl, s
     assert done.stderr == 'Error from server (AlreadyExists): services "web" already exists\n'
 
 
-def test_expose_without_a_port_says_where_it_looked(kubectl: Kubectl, space: str) -> None:
+def test_expose_without_a_port_is_refused_by_kubectl(kubectl: Kubectl, space: str) -> None:
     kubectl("create", "deployment", "portless", "--image=nginx", namespace=space)
     done = kubectl.run("expose", "deployment/portless", namespace=space)
     assert done.stderr.startswith("error: couldn't find port via --port flag or introspection\n")
@@ -174,7 +174,7 @@ def test_create_service_loadbalancer_waits_for_an_address(kubectl: Kubectl) -> N
     assert (row[1], row[3], row[4]) == ("LoadBalancer", "<pending>", f"80:{found['ports'][0]['nodePort']}/TCP")
 
 
-def test_create_service_without_ports_is_told_by_kubectl(kubectl: Kubectl) -> None:
+def test_create_service_without_ports_is_refused_by_kubectl(kubectl: Kubectl) -> None:
     done = kubectl.run("create", "service", "clusterip", "none")
     assert done.stderr == "error: at least one tcp port specifier must be provided\n"
 
@@ -299,7 +299,7 @@ priorityclasses          pc       scheduling.k8s.io/v1     false   PriorityClass
 """
 
 
-def test_api_resources_lists_what_upstream_calls_the_same(kubectl: Kubectl) -> None:
+def test_api_resources_has_upstreams_names(kubectl: Kubectl) -> None:
     found = {re.sub(r" +", " ", line) for line in kubectl("api-resources", "--no-headers").splitlines()}
     assert {re.sub(r" +", " ", line) for line in RESOURCES.splitlines()} <= found
 

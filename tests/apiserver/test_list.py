@@ -68,7 +68,7 @@ async def test_pages_show_one_moment_whatever_happens_meanwhile(api: Api) -> Non
 
 
 @story
-async def test_a_page_of_a_forgotten_moment_is_gone_but_can_be_carried_on(api: Api) -> None:
+async def test_a_page_without_a_snapshot_is_expired_but_can_be_continued(api: Api) -> None:
     await some(api)
     revision = api.revision
     await api.ok("DELETE", f"{CONFIG_MAPS}/m3")
@@ -109,7 +109,7 @@ async def test_version_matches_are_checked(api: Api) -> None:
 
 
 @story
-async def test_tables_are_given_to_those_who_ask(api: Api) -> None:
+async def test_tables_are_returned_to_clients_that_accept_them(api: Api) -> None:
     await some(api, 2)
     table = await api.ok("GET", CONFIG_MAPS, accept=TABLE)
     assert (table["kind"], [c["name"] for c in table["columnDefinitions"]]) == ("Table", ["Name", "Data", "Age"])
@@ -132,14 +132,14 @@ async def test_metadata_alone(api: Api) -> None:
 
 
 @story
-async def test_what_we_do_not_serve_is_not_found(api: Api) -> None:
+async def test_unserved_paths_are_not_found(api: Api) -> None:
     for path in ("/api/v1/quotas", "/api/v2/pods", "/apis/x/v1/pods", "/foo", f"{PODS}/a/b/c", "/api/v1/pods/a"):
         error = await api.error("GET", path)
         assert (error.code, error.message) == (404, "the server could not find the requested resource"), path
     assert (await api.error("POST", "/api/v1/configmaps", config_map("a"))).code == 405
 
 
-def test_tokens_survive_their_own_rendering() -> None:
+def test_a_rendered_token_is_parsed_to_the_same_position() -> None:
     position = Position(12, "default/ä/x")
     assert parse_token(render_token(position)) == position
     with pytest.raises(StatusError):

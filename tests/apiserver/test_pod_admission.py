@@ -48,7 +48,7 @@ async def test_a_new_pod_outlives_a_lost_node_for_five_minutes(api: Api) -> None
 
 
 @story
-async def test_a_pod_put_without_what_admission_added_gets_it_again(api: Api) -> None:
+async def test_admission_adds_its_fields_again_if_a_put_lacks_them(api: Api) -> None:
     sent = pod("a", nodeName="n1", serviceAccountName="default", automountServiceAccountToken=False)
     made = await api.ok("POST", PODS, sent)
     sent["spec"]["containers"][0]["image"] = "busybox"

@@ -47,7 +47,7 @@ def meta(name: str) -> bytes:
 
 
 @story
-async def test_what_kubectl_sends_for_a_namespace_makes_one(api: Api) -> None:
+async def test_kubectls_protobuf_body_creates_a_namespace(api: Api) -> None:
     made = await api.ok("POST", "/api/v1/namespaces", NAMESPACE, content_type=MEDIA_TYPE)
     assert (made["metadata"]["name"], made["status"]["phase"]) == ("foo", "Active")
 
@@ -120,7 +120,7 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
             parse_protobuf(body, POD.schema)
 
 
-def test_every_kind_and_what_it_is_made_of_can_be_read() -> None:
+def test_every_kind_and_its_types_can_be_decoded() -> None:
     newer = set().union(*(unreadable(kind.schema, set()) for kind in KINDS))
     # These are newer than Kubernetes 1.32; any other missing name is a mistake in the tables.
     assert newer == {

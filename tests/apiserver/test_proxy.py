@@ -38,7 +38,7 @@ def endpoint_slice(*addresses: str, ready: bool = True, port: int = 8080, name: 
 
 
 @story
-async def test_what_cannot_be_proxied_is_told_in_upstreams_words(api: Api) -> None:
+async def test_requests_that_cannot_be_proxied_get_upstreams_text(api: Api) -> None:
     async def refusal(path: str) -> tuple[int, str]:
         error = await api.error("GET", path)
         return error.code, error.message
@@ -131,7 +131,7 @@ def through(story: Callable[[Through], Awaitable[None]]) -> None:
     in_sandbox(child)
 
 
-class Everybody:
+class SystemAuthenticator:
     """Authenticates every client as the system: the connection does not use TLS."""
 
     async def authenticate(self, credentials: Credentials) -> User | None:
@@ -139,7 +139,7 @@ class Everybody:
 
 
 async def _told(story: Callable[[Through], Awaitable[None]]) -> None:
-    api = await start(extensions=Extensions(authenticators=(Everybody(),)))
+    api = await start(extensions=Extensions(authenticators=(SystemAuthenticator(),)))
     backend = await _backend()
     sock = socket.create_server(("127.0.0.1", 0))
     await api.server.serve([sock], None)

@@ -22,14 +22,14 @@ def faults(api: Api) -> list[tuple[str, str, str]]:
 
 
 @story
-async def test_nothing_is_said_where_nothing_is_wrong(api: Api) -> None:
+async def test_correct_services_do_not_have_faults(api: Api) -> None:
     ports = [{"name": "t", "port": 53, "protocol": "TCP"}, {"name": "u", "port": 53, "protocol": "UDP"}]
     await api.ok("POST", SERVICES, service("a", type="LoadBalancer", externalTrafficPolicy="Local", ports=ports))
     assert faults(api) == []
 
 
 @story
-async def test_what_is_not_allocated_is_taken(api: Api) -> None:
+async def test_missing_allocations_are_repaired(api: Api) -> None:
     made = (await api.ok("POST", SERVICES, service("a", type="NodePort")))["spec"]
     ip, port = made["clusterIP"], made["ports"][0]["nodePort"]
     allocator = api.server._allocator
@@ -44,7 +44,7 @@ async def test_what_is_not_allocated_is_taken(api: Api) -> None:
 
 
 @story
-async def test_what_nobody_has_held_for_three_rounds_is_free_again(api: Api) -> None:
+async def test_a_number_without_a_service_for_three_rounds_is_released(api: Api) -> None:
     lost = ipaddress.ip_address("10.96.7.7")
     api.server._allocator.pools["IPv4"].allocate(int(lost))
     api.server._allocator.ports.allocate(7)
@@ -56,7 +56,7 @@ async def test_what_nobody_has_held_for_three_rounds_is_free_again(api: Api) -> 
     assert 7 not in api.server._allocator.ports
 
 
-def test_what_a_start_finds_in_the_store_is_told_by_events() -> None:
+def test_faults_in_the_store_at_the_start_are_reported_by_events() -> None:
     """Stores two Services with one address and one port, one of another network, and one with a port outside the
     range."""
 

@@ -72,7 +72,7 @@ def test_other_paths_have_the_method_as_their_verb(path: str) -> None:
         assert (info.is_resource_request, info.verb, info.path, info.resource) == (False, verb, path, "")
 
 
-def test_a_watch_is_told_by_its_parameter_as_upstream_reads_it() -> None:
+def test_the_watch_parameter_is_read_as_upstream_does() -> None:
     for value, verb in (("true", "watch"), ("1", "watch"), ("", "watch"), ("false", "list"), ("0", "list")):
         assert about("GET", NAMESPACED, watch=value)[0] == verb
     assert about("GET", f"{NAMESPACED}/foo", watch="true")[0] == "get"

@@ -50,7 +50,7 @@ def test_a_name_may_bring_a_scheme_and_a_port() -> None:
             split(wrong, "service")
 
 
-def test_only_a_proxied_path_is_somebody_elses() -> None:
+def test_only_a_proxied_path_belongs_to_the_backend() -> None:
     def proxied_from(path: str) -> int:
         return request_info("GET", path, {}).proxied_from
 

@@ -71,7 +71,7 @@ async def test_a_cluster_of_one_family(api: Api) -> None:
 
 
 @story
-async def test_what_a_cluster_of_one_family_refuses(api: Api) -> None:
+async def test_a_single_stack_cluster_refuses_the_other_family(api: Api) -> None:
     text = (
         'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services'
     )

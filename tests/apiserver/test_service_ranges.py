@@ -31,7 +31,7 @@ def ready(found: Tree) -> Tree:
     return {key: condition[key] for key in ("status", "reason", "message")}
 
 
-async def settled(api: Api, path: str, want: Any) -> Tree:
+async def eventually(api: Api, path: str, want: Any) -> Tree:
     """Waits for a loop of the server that reacts to an event: a few turns of the event loop."""
     for _ in range(200):
         response = await api.call("GET", path)
@@ -114,7 +114,7 @@ async def test_the_address_of_a_service_is_the_service_s_to_change(api: Api) -> 
 
 
 @story
-async def test_an_address_reserved_by_hand_is_taken(api: Api) -> None:
+async def test_an_address_reserved_by_a_user_is_allocated(api: Api) -> None:
     parent = {"group": "gateway.example.com", "resource": "gateways", "namespace": "default", "name": "g"}
     body = {"metadata": {"name": "10.96.7.7"}, "spec": {"parentRef": parent}}
     await api.ok("POST", ADDRESSES, body)
@@ -158,25 +158,25 @@ def test_a_second_range_extends_a_full_one() -> None:
 @story
 async def test_a_range_in_use_waits_for_its_addresses(api: Api) -> None:
     await api.ok("POST", CIDRS, cidr("more", "10.200.0.0/24"))
-    await settled(api, f"{CIDRS}/more", lambda found: "conditions" in found["status"])
+    await eventually(api, f"{CIDRS}/more", lambda found: "conditions" in found["status"])
     await api.ok("POST", SERVICES, service("web", clusterIP="10.200.0.5"))
     await api.ok("DELETE", f"{CIDRS}/more")
-    found = await settled(api, f"{CIDRS}/more", lambda found: ready(found)["status"] == "False")
+    found = await eventually(api, f"{CIDRS}/more", lambda found: ready(found)["status"] == "False")
     text = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
     assert ready(found) == {"status": "False", "reason": "Terminating", "message": text}
     error = await api.error("POST", SERVICES, service("late", clusterIP="10.200.0.6"))
     assert error.message.endswith("the provided network does not match the current range")
     await api.ok("DELETE", f"{SERVICES}/web")
-    await settled(api, f"{CIDRS}/more", lambda found: not found)
+    await eventually(api, f"{CIDRS}/more", lambda found: not found)
 
 
 @story
 async def test_a_range_that_another_contains_goes_at_once(api: Api) -> None:
     await api.ok("POST", CIDRS, cidr("part", "10.96.7.0/24"))
-    await settled(api, f"{CIDRS}/part", lambda found: "finalizers" in found["metadata"])
+    await eventually(api, f"{CIDRS}/part", lambda found: "finalizers" in found["metadata"])
     await api.ok("POST", SERVICES, service("web", clusterIP="10.96.7.7"))
     await api.ok("DELETE", f"{CIDRS}/part")
-    await settled(api, f"{CIDRS}/part", lambda found: not found)
+    await eventually(api, f"{CIDRS}/part", lambda found: not found)
 
 
 WRONG: list[tuple[list[str], str]] = [

@@ -136,7 +136,7 @@ async def test_the_policy_decides_about_the_health_check_port(api: Api) -> None:
 
 
 @story
-async def test_what_the_load_balancer_gave_goes_with_the_type(api: Api) -> None:
+async def test_load_balancer_status_is_cleared_with_the_type(api: Api) -> None:
     await api.ok("POST", SERVICES, service("a", type="LoadBalancer", loadBalancerClass="example.com/lb"))
     status = {"status": {"loadBalancer": {"ingress": [{"ip": "172.30.0.200"}]}}}
     found = await api.ok("PATCH", f"{SERVICES}/a/status", status, content_type=MERGE)

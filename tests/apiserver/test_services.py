@@ -100,7 +100,7 @@ async def test_a_chosen_node_port_must_be_free_and_in_range(api: Api) -> None:
 
 
 @story
-async def test_what_a_refused_service_had_taken_is_free_again(api: Api) -> None:
+async def test_numbers_of_a_refused_service_are_released(api: Api) -> None:
     await api.ok("POST", SERVICES, service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30200}]))
     both = [{"name": "x", "port": 80, "nodePort": 30300}, {"name": "y", "port": 81, "nodePort": 30200}]
     refused = service("b", type="NodePort", clusterIP="10.96.7.7", ports=both)
@@ -126,7 +126,7 @@ class GatedStore(MemoryStore):
         return await super().txn(compare, operations)
 
 
-def test_an_address_stays_taken_when_the_client_hangs_up_during_the_write() -> None:
+def test_an_address_stays_allocated_if_the_client_disconnects_during_the_write() -> None:
     async def main() -> None:
         store = GatedStore()
         api = await start(store)
@@ -147,7 +147,7 @@ def test_an_address_stays_taken_when_the_client_hangs_up_during_the_write() -> N
 
 
 @story
-async def test_node_ports_are_given_out_once(api: Api) -> None:
+async def test_node_ports_are_allocated_once(api: Api) -> None:
     made = await asyncio.gather(*(api.ok("POST", SERVICES, service(f"s{i}", type="NodePort")) for i in range(50)))
     found = {one["spec"]["ports"][0]["nodePort"] for one in made}
     assert len(found) == 50
@@ -162,7 +162,7 @@ async def test_two_protocols_of_one_port_share_a_node_port(api: Api) -> None:
 
 
 @story
-async def test_changing_the_type_takes_and_gives_back(api: Api) -> None:
+async def test_changing_the_type_allocates_and_releases(api: Api) -> None:
     made = await api.ok("POST", SERVICES, service("a"))
     ip = made["spec"]["clusterIP"]
     spec = await retyped(api, "a", "NodePort")
@@ -188,7 +188,7 @@ async def test_an_update_need_not_repeat_what_was_allocated(api: Api) -> None:
 
 
 @story
-async def test_headless_and_external_services_take_nothing(api: Api) -> None:
+async def test_headless_and_external_services_do_not_allocate(api: Api) -> None:
     assert (await api.ok("POST", SERVICES, service("a", clusterIP="None")))["spec"]["clusterIP"] == "None"
     external = service("b", type="ExternalName", externalName="x.example", ports=[])
     assert "clusterIP" not in (await api.ok("POST", SERVICES, external))["spec"]
@@ -196,7 +196,7 @@ async def test_headless_and_external_services_take_nothing(api: Api) -> None:
 
 
 @story
-async def test_a_restart_knows_what_is_taken(api: Api) -> None:
+async def test_a_restart_restores_the_allocations(api: Api) -> None:
     made = await api.ok("POST", SERVICES, service("a", type="NodePort"))
     again = await start(api.store)
     ip, port = made["spec"]["clusterIP"], made["spec"]["ports"][0]["nodePort"]
@@ -221,7 +221,7 @@ async def test_the_service_kubernetes_leads_to_the_server(api: Api) -> None:
 
 
 @story
-async def test_nobody_gets_the_address_of_the_service_kubernetes_while_it_is_away(api: Api) -> None:
+async def test_the_address_of_the_service_kubernetes_stays_reserved_while_it_is_deleted(api: Api) -> None:
     await api.ok("DELETE", f"{SERVICES}/kubernetes")
     error = await api.error("POST", SERVICES, service("thief", clusterIP="10.96.0.1"))
     assert error.message.endswith("failed to allocate IP 10.96.0.1: provided IP is already allocated")

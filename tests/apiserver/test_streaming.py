@@ -17,7 +17,7 @@ def rate(changes_s: float) -> float:
     return min(changes_s, 1 / rest)
 
 
-def test_a_stream_that_is_told_of_a_change_now_and_then_hardly_waits() -> None:
+def test_a_stream_with_rare_changes_hardly_waits() -> None:
     assert rest_s(1, 1) == rest_s(1, 5) == 0.002
     assert rate(200) == 200
 

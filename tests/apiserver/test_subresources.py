@@ -105,7 +105,7 @@ async def test_eviction_deletes_with_the_options_in_it(api: Api) -> None:
 
 
 @story
-async def test_a_token_says_who_one_is_until_it_expires(api: Api) -> None:
+async def test_a_token_names_its_user_until_it_expires(api: Api) -> None:
     asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"expirationSeconds": 600}})
     token = asked["status"]["token"]
     assert asked["status"]["expirationTimestamp"] == "2023-11-14T22:23:20Z"
@@ -256,7 +256,7 @@ async def test_logs_of_the_right_container(api: Api) -> None:
 
 
 @story
-async def test_what_we_cannot_do_with_pods_is_said(api: Api) -> None:
+async def test_exec_and_attach_of_an_unscheduled_pod_are_refused(api: Api) -> None:
     await api.ok("POST", PODS, pod("p"))
     for what in ("attach", "exec"):
         error = await api.error("GET", f"{PODS}/p/{what}", query={"command": "ls"}, upgrade="websocket")

@@ -36,7 +36,7 @@ INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 
 
 @story
-async def test_what_nothing_acts_on_is_told_in_a_header_and_in_an_event(api: Api) -> None:
+async def test_a_kind_without_a_controller_gives_a_warning_and_an_event(api: Api) -> None:
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     for path, spec, kind in (
         (POLICIES, {"podSelector": {}}, "NetworkPolicy"),

@@ -21,7 +21,7 @@ from .harness import CONFIG_MAPS, MERGE, PODS, Api, brief, config_map, events, h
 
 
 @story
-async def test_a_watch_without_a_version_starts_with_what_is_there(api: Api) -> None:
+async def test_a_watch_without_a_version_starts_with_the_present_objects(api: Api) -> None:
     await api.ok("POST", CONFIG_MAPS, config_map("a"))
     for query in ({}, {"resourceVersion": "0"}):
         stream = await api.watch(CONFIG_MAPS, **query)
@@ -169,7 +169,7 @@ steps = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", No
 
 @given(steps, st.integers(0, 30), st.sampled_from(["app=x", "app!=x", ""]))
 @settings(deadline=None)
-def test_a_watch_from_anywhere_leads_to_what_a_list_shows(
+def test_a_watch_from_any_revision_leads_to_the_same_objects_as_a_list(
     steps: list[tuple[str, str | None]], start: int, labels: str
 ) -> None:
     story = Story(labels)
@@ -214,7 +214,7 @@ def test_a_watcher_that_leaves_too_much_unread_is_dropped() -> None:
     assert asyncio.run(story.stream.next()) == ()
 
 
-def test_the_ring_forgets_and_says_from_where() -> None:
+def test_the_ring_drops_old_events_and_raises_the_floor() -> None:
     cache = KindCache(CONFIG_MAP, ring_events=3)
     story = Story()
     story.cache = cache

@@ -37,7 +37,7 @@ async def test_a_created_object_has_identity_and_is_got_back_the_same(api: Api) 
 
 
 @story
-async def test_create_of_a_taken_name_is_refused_in_upstreams_words(api: Api) -> None:
+async def test_create_of_an_existing_name_is_refused_with_upstreams_text(api: Api) -> None:
     await api.ok("POST", CONFIG_MAPS, config_map("a"))
     error = await api.error("POST", CONFIG_MAPS, config_map("a"))
     assert (error.code, error.reason, error.message) == (409, "AlreadyExists", 'configmaps "a" already exists')
@@ -236,7 +236,7 @@ async def test_new_finalizers_are_refused_while_an_object_is_being_deleted(api: 
 
 
 @story
-async def test_a_version_that_could_exist_may_not_be_given_on_create(api: Api) -> None:
+async def test_a_create_with_a_valid_resource_version_is_refused(api: Api) -> None:
     for number, version in enumerate(("5", "007", "18446744073709551615")):
         body = {"metadata": {"name": f"bad{number}", "resourceVersion": version}}
         error = await api.error("POST", CONFIG_MAPS, body)
