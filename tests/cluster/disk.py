@@ -1,4 +1,4 @@
-"""A cluster whose folder lies on a small disk, which a test can fill."""
+"""A cluster whose folder is on a small disk, which a test can fill."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SmallDisk:
     cluster: Cluster
 
     def fill(self) -> None:
-        """Takes all the room there is."""
+        """Uses up all free space."""
         with open(self._ballast, "ab", buffering=0) as f, contextlib.suppress(OSError):
             while True:
                 f.write(b"x" * 65536)
@@ -39,8 +39,8 @@ class SmallDisk:
 
 @contextmanager
 def cluster_on_a_small_disk() -> Iterator[SmallDisk]:
-    """Mounts, as root, a tmpfs in a mount namespace that a waiting process holds. Commands enter it; tests see it by
-    /proc/PID/root."""
+    """Mounts, as root, a tmpfs in a mount namespace that a waiting process holds. Commands enter the namespace;
+    tests read it by /proc/PID/root."""
     place = Path(tempfile.mkdtemp(prefix="fairlead-disk-"))
     script = f"mount -t tmpfs -o size={_SIZE_MIB}m,mode=755 tmpfs {place} && echo mounted && exec cat"
     holder = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A cluster of both families with something in it, and questions asked from every kind of place."""
+"""A populated cluster of both families, and requests from every kind of place."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Dual:
         return self.cluster.access().call("GET", path)
 
     def ips(self, name: str) -> list[str]:
-        """Of a Pod, IPv4 first; none before it has them."""
+        """Returns the addresses of a Pod, IPv4 first; empty before the Pod has them."""
         return [entry["ip"] for entry in self.get(f"{PODS}/{name}")["status"].get("podIPs", [])]
 
     def spec(self, name: str) -> Any:
@@ -115,7 +115,8 @@ class Dual:
         return done.stdout + done.stderr
 
     def ask(self, place: str, probes: Sequence[Probe]) -> list[str]:
-        """From a Pod, a node, or the `fabric`: for each probe who answered and whom it saw, or the error's name."""
+        """Asks from a Pod, a node, or the `fabric`. Returns for each probe the answering Pod and the client address
+        that it saw, or the error's name."""
         command = (PYTHON, "-c", ASK, json.dumps(probes))
         if place == "fabric":
             text = on_fabric(self.cluster, *command)
@@ -128,7 +129,7 @@ class Dual:
         return lines
 
     def until_answered(self, place: str, probe: Probe) -> None:
-        """A rule or an answer may be a moment behind the object."""
+        """Waits for an answer: a rule or an answer may be a moment behind the object."""
 
         def answered() -> bool:
             said = self.ask(place, [probe])[0]
@@ -139,7 +140,7 @@ class Dual:
         until(f"{probe} answers in {place}", answered, limit_s=10)
 
     def until_restarted(self, *names: str) -> None:
-        """After the cluster was stopped: what the API says of Pods until then is from before."""
+        """Waits for restarts after a stop of the cluster: until then the API shows the state of Pods from before."""
 
         def restarted() -> bool:
             pods = [self.get(f"{PODS}/{name}")["status"] for name in names]
@@ -152,7 +153,8 @@ class Dual:
 
 
 def fill(cluster: Cluster) -> Dual:
-    """A client, a web server and a host-network Pod on node1; another client and web server on node2; Services."""
+    """Creates a client, a web server and a host-network Pod on node1; another client and web server on node2;
+    Services."""
     create(
         cluster,
         client("client-1", "node1"),

@@ -1,4 +1,4 @@
-"""Types every command of a page of docs/ in its order, as a reader would, in a cluster of a test's own."""
+"""Runs every command of a page of docs/ in order, as a reader would, in a cluster of the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WRAPPER = '#!/bin/sh\nexec {python} -m fairlead.cmd.main "$@"\n'
 
 
 def typed(page: str, who: str) -> str:
-    """What the commands printed; fails where one of them does. `examples/` lies where they are typed."""
+    """Returns the output of the commands; fails if one of them fails. `examples/` is in their working directory."""
     find_kubectl()
     port = str(published_port())
     text = (ROOT / "docs" / page).read_text().replace("30200", port)
@@ -27,7 +27,7 @@ def typed(page: str, who: str) -> str:
         shutil.copytree(ROOT / "examples", examples)
         for manifest in examples.glob("*.yaml"):
             manifest.write_text(manifest.read_text().replace("30200", port))
-        # A page's cluster is the default one of this test's own state folder.
+        # A page uses the default cluster, in the test's state folder.
         script = "\n".join(["set -eo pipefail", f'PATH="{folder}:$PATH"', f"cd {cluster.home}", *snippets])
         try:
             done = cluster.runner.run([*cluster.runner.prefix, "bash", "-c", script], timeout_s=120)

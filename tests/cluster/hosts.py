@@ -1,4 +1,4 @@
-"""A network namespace that plays the host: what a test may give links, addresses and routes."""
+"""A network namespace that acts as the host: a test may change its links, addresses and routes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ class Namespace:
         return subprocess.Popen([*self.enter, *command], text=True, stdout=subprocess.PIPE, cwd="/")
 
     def network(self) -> str:
-        """All that could be left: links, addresses and routes of both families (but no counters and lifetimes)."""
+        """Returns all possible leftovers: links, addresses and routes of both families (without counters and
+        lifetimes)."""
         parts = (("link",), ("addr",), ("route", "show", "table", "all"), ("-6", "route", "show", "table", "all"))
         return "\n".join(self.ip("-o", *part) for part in parts)
 
 
 @contextmanager
 def namespace() -> Iterator[Namespace]:
-    """With nothing but a loopback; it ends with the block."""
+    """Yields a namespace with only a loopback; it ends with the block."""
     with subprocess.Popen(["unshare", "--net", "sleep", "600"]) as holder:
         try:
             mine = Path("/proc/self/ns/net").readlink()
@@ -55,7 +56,7 @@ def namespace() -> Iterator[Namespace]:
 
 
 def join(one: Namespace, name: str, address: str, other: Namespace, other_name: str, other_address: str) -> None:
-    """A cable between two namespaces."""
+    """Connects two namespaces by a veth pair."""
     one.ip("link", "add", name, "type", "veth", "peer", "name", other_name, "netns", str(other.pid))
     for side, link, ip in ((one, name, address), (other, other_name, other_address)):
         side.ip("addr", "add", ip, "dev", link)
@@ -64,6 +65,6 @@ def join(one: Namespace, name: str, address: str, other: Namespace, other_name: 
 
 @contextmanager
 def cluster_on(host: Namespace) -> Iterator[Cluster]:
-    """Root's, for whom the namespace is the machine's network."""
+    """Yields a cluster of root, for which the namespace is the machine's network."""
     with new_cluster("root") as made:
         yield replace(made, runner=replace(made.runner, prefix=host.enter))

@@ -34,11 +34,11 @@ SERVICES = "/api/v1/namespaces/default/services"
 _PAUSE_S = 0.005
 _TIMEOUT_S = 5.0
 _SETTLED_S = 1.2
-"""After a recovery: a component that lived longer than a second has not failed at its start."""
+"""Wait after a recovery: a component that lived longer than a second has not failed at its start."""
 
 
 class Probe(threading.Thread):
-    """Asks again and again, and notes when an answer came, and which errors did instead."""
+    """Asks repeatedly, and records the times of answers and the errors."""
 
     def __init__(self, ask: Callable[[], object]) -> None:
         super().__init__(daemon=True)
@@ -74,7 +74,7 @@ class Probe(threading.Thread):
 
 @dataclass
 class Tally:
-    """What became of one group's kills."""
+    """The results of one group's kills."""
 
     kills: int = 0
     service_gap_s: float = 0.0
@@ -128,7 +128,7 @@ class Writer:
 
 @contextmanager
 def web_cluster() -> Iterator[tuple[Cluster, int]]:
-    """Three nodes and Pods, a Service, and its node port."""
+    """Yields a cluster with three nodes and Pods and a Service, and the Service's node port."""
     with new_cluster() as cluster:
         cluster.up("--nodes", str(NODES), "--api-port", str(free_port()))
         api, node_port = cluster.access(), free_node_port()
@@ -151,7 +151,7 @@ def started_anew(victims: Victims, names: Collection[str], before: Mapping[str, 
 
 
 def is_well(cluster: Cluster) -> bool:
-    """Returns whether every component runs, every node and every Pod is Ready, and no Pod is about to go."""
+    """Returns whether every component runs, every node and Pod is Ready, and no Pod is terminating."""
     api = cluster.access()
     objects = api.call("GET", "/api/v1/nodes")["items"] + api.call("GET", PODS)["items"]
     running = all(c["pid"] for c in Victims(cluster).components())

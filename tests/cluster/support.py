@@ -1,4 +1,4 @@
-"""A cluster of a test's own: by the command line, as root or as an ordinary user; everything is taken down after it."""
+"""A cluster of the test: by the command line, as root or as an ordinary user; all is taken down afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bench.cluster import Access, descendants, read_access
 R = TypeVar("R")
 ROOT = Path(__file__).parents[2]
 ORDINARY_UID = 64111
-"""Nobody's: a user without a name, a home or a right of its own, made by giving the number to a process."""
+"""An unused user id without a name, a home or rights; a process simply gets the number."""
 
 
 def free_port() -> int:
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def free_node_port() -> int:
-    """A port of the node port range that nothing on the host listens on now."""
+    """Returns a port of the node port range that is free on the host now."""
     for port in range(30000 + os.getpid() % 2000, 32768):
         with socket.socket() as s:
             try:
@@ -49,7 +49,7 @@ def free_node_port() -> int:
 
 
 def published_port() -> int:
-    """The node port of the examples, 30200, or another if something on this host listens there."""
+    """Returns the node port of the examples, 30200, or another if 30200 is in use on this host."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", 30200))
@@ -59,7 +59,7 @@ def published_port() -> int:
 
 
 def until(what: str, probe: Callable[[], R], *, limit_s: float = 60) -> R:
-    """The probe's first true answer; fails naming what never came, and the last error on the way."""
+    """Returns the probe's first true answer; on timeout fails with `what` and the last error."""
     end = time.monotonic() + limit_s
     last: object = None
     while time.monotonic() < end:
@@ -77,7 +77,7 @@ def until(what: str, probe: Callable[[], R], *, limit_s: float = 60) -> R:
 
 @dataclass(frozen=True)
 class Runner:
-    """How a command is run: as whom, by which interpreter, with which packages."""
+    """The way to run a command: the user, the interpreter, the packages."""
 
     prefix: tuple[str, ...]
     python: str
@@ -150,7 +150,7 @@ def readable_by(uid: int, path: Path) -> bool:
 
 @cache
 def readable_copy(packages: Path) -> Path:
-    """A folder with Fairlead and what it needs to run, for users who cannot read the checkout; made once a run."""
+    """Returns a folder with Fairlead and its dependencies, for users who cannot read the checkout; made once a run."""
     folder = Path(tempfile.mkdtemp(prefix="fairlead-test-copy-"))
     atexit.register(_remove, folder, os.getpid())
     folder.chmod(0o755)
@@ -171,7 +171,7 @@ def _remove(folder: Path, maker: int) -> None:
 
 
 def _needed(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The installed distributions that one needs at run time, itself included."""
+    """Returns the installed distributions that one needs at run time, including itself."""
     try:
         requirements = distribution(name).requires or []
     except PackageNotFoundError:
@@ -185,7 +185,8 @@ def _needed(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
 
 
 def ordinary_runner(home: Path) -> Runner:
-    """As an ordinary user with the system's python3. If others cannot read the checkout, from a copy."""
+    """Returns a runner for an ordinary user with the system's python3. Uses a copy if others cannot read the
+    checkout."""
     if os.getuid() != 0:
         return root_runner(home)
     system = Path("/usr/bin/python3")
@@ -218,7 +219,7 @@ RUNNERS: dict[str, Callable[[Path], Runner]] = {"root": root_runner, "user": ord
 
 @contextmanager
 def new_cluster(who: str = "root") -> Iterator[Cluster]:
-    """A cluster's name and empty state directory; whatever is brought up under it is taken down and forgotten."""
+    """Yields a cluster's name and empty state directory; afterwards the cluster is taken down and purged."""
     home = Path(tempfile.mkdtemp(prefix="fairlead-test-"))
     try:
         home.chmod(0o755)
@@ -233,7 +234,7 @@ def new_cluster(who: str = "root") -> Iterator[Cluster]:
 
 @contextmanager
 def traffic(cluster: Cluster, node: str, address: str = "10.96.7.7", port: int = 80) -> Iterator[dict[str, Any]]:
-    """Requests from a node while the block lasts; afterwards the dictionary says what became of them."""
+    """Sends requests from a node while the block lasts; afterwards the dictionary has the results."""
     script = cluster.home / "traffic.py"
     shutil.copy(Path(__file__).with_name("traffic.py"), script)
     script.chmod(0o644)
@@ -249,7 +250,7 @@ def traffic(cluster: Cluster, node: str, address: str = "10.96.7.7", port: int =
 
 
 def host_footprint() -> dict[str, str]:
-    """What a cluster could leave on the host: interfaces, mounts, routes."""
+    """Returns all possible leftovers of a cluster on the host: interfaces, mounts, routes."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return {
         "interfaces": " ".join(sorted(os.listdir("/sys/class/net"))),

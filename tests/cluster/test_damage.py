@@ -1,4 +1,4 @@
-"""A start that meets damaged files says which file or object it is, and the cure, in one line."""
+"""A start with damaged files names the file or object, and the cure, in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stopped() -> Iterator[Cluster]:
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line on stderr of a start that failed."""
+    """Returns the one line on stderr of a failed start."""
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert "does not stay up" not in done.stderr
@@ -52,7 +52,7 @@ def test_an_unreadable_object_is_named_with_what_removes_it(stopped: Cluster) ->
         db.execute("delete from object where key = ?", (key,))
     db.close()
     stopped.up()
-    assert len(stopped.access().call("GET", MAPS)["items"]) == 50  # 49, and that of the authority
+    assert len(stopped.access().call("GET", MAPS)["items"]) == 50  # 49, and the certificate authority's
 
 
 def test_a_damaged_page_of_the_store_is_told_with_the_file(stopped: Cluster) -> None:
@@ -81,8 +81,8 @@ def test_a_swapped_certificate_is_made_anew_and_a_swapped_authority_is_told(stop
 @pytest.mark.root
 @pytest.mark.parametrize("limit", [1, 4, 8, 9])
 def test_a_limit_on_processes_is_told_as_such(limit: int) -> None:
-    """A user without other processes, since the kernel counts a user's, and does not limit root's. At each number
-    another part of the start gets no process: the daemon, the namespaces, the sandbox, a component."""
+    """Uses a user without other processes, since the kernel counts processes by user and does not limit root. At
+    each number another part of the start gets no process: the daemon, the namespaces, the sandbox, a component."""
     uid = 64_400 + os.getpid() % 1000
     with new_cluster("user") as cluster:
         os.chown(cluster.home, uid, uid)

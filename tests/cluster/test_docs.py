@@ -1,4 +1,4 @@
-"""Every command of docs/dual-stack.md, typed in its order."""
+"""Runs every command of docs/dual-stack.md in order."""
 
 from __future__ import annotations
 

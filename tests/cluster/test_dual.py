@@ -1,4 +1,4 @@
-"""A cluster of both address families, as its users meet it: from Pods, nodes and the fabric, by address and by name."""
+"""A cluster of both address families for its users: from Pods, nodes and the fabric, by address and by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.kernel,
     pytest.mark.slow,
-    # aiohttp leaves the TLS connection of an exec to be closed later than its event loop lives.
+    # aiohttp closes the TLS connection of an exec only after the end of its event loop.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"),
 ]
 
@@ -42,7 +42,7 @@ def dual(request: pytest.FixtureRequest) -> Iterator[Dual]:
         cluster.up("--nodes", "2", "--ip-family", "dual", "--api-port", str(free_port()), "--proxy-mode", mode)
         yield fill(cluster)
         with warnings.catch_warnings(action="ignore"):
-            gc.collect()  # what aiohttp left of the last exec
+            gc.collect()  # leftovers of aiohttp's last exec
 
 
 def answerers(lines: list[str]) -> set[str]:

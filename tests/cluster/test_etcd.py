@@ -55,7 +55,7 @@ def names(api: Access) -> set[str]:
 
 
 class Writer(threading.Thread):
-    """Creates ConfigMaps one after the other and notes which were acknowledged."""
+    """Creates ConfigMaps one after the other and records which were acknowledged."""
 
     def __init__(self, api: Access) -> None:
         super().__init__(daemon=True)
@@ -102,7 +102,7 @@ def test_the_leaders_death_loses_no_acknowledged_write_and_a_restart_finds_all_o
 
 
 def _store_relay(cluster: Cluster) -> int:
-    """The supervisor's child beside the sandbox."""
+    """Returns the pid of the supervisor's child beside the sandbox."""
     supervisor = cluster.status()["pid"]
     found = subprocess.run(
         ["ps", "-o", "pid=,comm=", "--ppid", str(supervisor)], capture_output=True, text=True, check=True

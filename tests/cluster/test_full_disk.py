@@ -1,4 +1,4 @@
-"""A full disk costs writes, and nothing else: no component ends for it, and all is well when there is room again."""
+"""A full disk fails writes only: no component ends, and all recovers when space is free again."""
 
 from __future__ import annotations
 

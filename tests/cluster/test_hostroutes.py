@@ -1,4 +1,4 @@
-"""`fairlead up --host-routes`, in a network namespace that plays the host: routes, what stays closed, their end."""
+"""`fairlead up --host-routes`, in a network namespace that acts as the host: routes, closed paths, cleanup."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def host() -> Iterator[Namespace]:
 
 @pytest.fixture(scope="module")
 def lan(host: Namespace) -> Iterator[Namespace]:
-    """Another machine beside the host, which is a router for it."""
+    """Yields another machine beside the host, whose router is the host."""
     with namespace() as made:
         join(host, "lan0", "192.0.2.1/24", made, "eth0", "192.0.2.2/24")
         made.ip("route", "add", "default", "via", "192.0.2.1")
@@ -81,7 +81,7 @@ def lan(host: Namespace) -> Iterator[Namespace]:
 
 @pytest.fixture(scope="module")
 def before(host: Namespace, lan: Namespace) -> str:
-    """The host's network without a cluster."""
+    """Returns the host's network without a cluster."""
     until("the link is up", lambda: " state UP " in host.ip("-o", "link", "show", "lan0"), limit_s=10)
     until("its addresses", lambda: "tentative" not in host.network(), limit_s=10)
     return host.network()
@@ -120,7 +120,7 @@ def ask(where: Namespace, url: str) -> str:
 
 
 def client_seen(host: Namespace, url: str) -> str:
-    """As whom the page's Pod sees the host; fails where there is no page."""
+    """Returns the host's address as the page's Pod sees it; fails without a page."""
 
     def look() -> str:
         return str(json.loads(ask(host, url))["client"])
@@ -170,7 +170,7 @@ def test_nothing_but_answers_goes_from_the_cluster_to_the_host_and_nothing_beyon
             for place in (ADDRESS, ADDRESS6, "192.0.2.1", "192.0.2.2", "127.0.0.1"):
                 done = cluster.fairlead("shell", "node1", "--", PYTHON, "-c", CONNECT, place, "9999")
                 assert done.stdout.startswith("failed:"), (place, done.stdout + done.stderr)
-            # Somebody in the cluster who makes routes and rules as they like.
+            # A user in the cluster who makes arbitrary routes and rules.
             inside = Namespace(cluster.component("control-plane")["pid"])
             inside.ip("route", "add", "192.0.2.0/24", "via", ADDRESS)
             assert connect(inside, ADDRESS).startswith("failed:")
@@ -192,7 +192,7 @@ def sent_to(address: str, where: Namespace) -> None:
 
 
 def received(where: Namespace, send: Callable[[], None]) -> str:
-    """From whom a datagram came within a second, if one did."""
+    """Returns the sender of a datagram that came within a second; empty if none did."""
     with where.start(PYTHON, "-c", RECEIVE) as receiver:
         assert receiver.stdout is not None
         assert receiver.stdout.readline() == "there\n"
@@ -239,7 +239,7 @@ def test_the_routes_end_with_the_cluster_however_it_ends(host: Namespace, cluste
     assert client_seen(host, url)
     assert json.loads(cluster.fairlead("status", "-o", "json").stdout)["hostRoutes"]["link"] == f"fl-{cluster.name}"
     os.kill(cluster.status()["pid"], signal.SIGKILL)
-    # The kernel takes namespaces away one after the other, and a tests' machine may have many.
+    # The kernel deletes namespaces one after the other, and a test machine may have many.
     until("the host as it was", partial(same, host, before), limit_s=30)
     cluster.up("--no-host-routes")
     assert host.network() == before

@@ -57,7 +57,7 @@ def web() -> Iterator[Cluster]:
 
 
 class Writer(threading.Thread):
-    """Creates ConfigMaps one after another and remembers those that the server acknowledged."""
+    """Creates ConfigMaps one after another and records those that the server acknowledged."""
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(daemon=True)
@@ -178,7 +178,7 @@ def test_killed_supervisor_leaves_nothing_on_the_host_and_up_brings_the_objects_
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs (a zombie does not)."""
+    """Returns whether the process runs (a zombie does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:

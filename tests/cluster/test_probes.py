@@ -1,8 +1,8 @@
-"""From a probe to the endpoints: how soon a Pod whose probe fails, or that is to end, is out of them.
+"""From a probe to the endpoints: the time until a Pod that fails its probe, or terminates, leaves the endpoints.
 
-The figure runs from the moment that the failing probe's command wrote down itself (it comes back in the event's text)
-to the slice's change as a client sees it on a watch: probe, agent, API, controller and watch together. The product's
-aim is 100 ms; what is asserted is generous, as the machine is shared, and the figures are printed.
+The measured time begins at the moment that the failing probe's command recorded (the event's text has it). It ends
+with the slice's change as a client sees it on a watch: probe, agent, API, controller and watch together. The
+product's aim is 100 ms. The asserted limit is generous, because the machine is shared, and the figures are printed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ READY, FAILED, ENDING = (True, True, False), (False, False, False), (False, True
 
 
 class Endpoints(threading.Thread):
-    """What a watch tells of a Service's endpoints: by Pod, each change of its conditions with its time."""
+    """Watches a Service's endpoints: by Pod, each change of its conditions with its time."""
 
     def __init__(self, cluster: Cluster, service: str) -> None:
         super().__init__(daemon=True)
@@ -61,13 +61,13 @@ class Endpoints(threading.Thread):
         try:
             return self._answer.readline()
         except OSError:
-            # What a read meets in a socket that is shut down: the end up to Python 3.12, a broken pipe since 3.13.
+            # A read of a socket that is shut down ends in EOF up to Python 3.12, and in a broken pipe since 3.13.
             if not self._closing:
                 raise
             return b""
 
     def close(self) -> None:
-        """From another thread: the reader is waiting in the socket, which a mere close would not tell."""
+        """Closes from another thread: the reader waits in the socket, and a plain close would not wake it."""
         self._closing = True
         self._connection.sock.shutdown(socket.SHUT_RDWR)
         self.join(timeout=10)
@@ -112,7 +112,7 @@ def watched_service(cluster: Cluster, app: str) -> Iterator[Endpoints]:
 
 
 def unhealthy(cluster: Cluster, pod: str) -> list[float]:
-    """When the Pod's readiness probe failed, as its own command wrote it down."""
+    """Returns when the Pod's readiness probe failed, as the probe's command recorded it."""
     found = []
     for event in cluster.access().call("GET", f"{EVENTS}?fieldSelector=involvedObject.name={pod}")["items"]:
         word = event["message"].removeprefix("Readiness probe failed: ").strip()
@@ -126,7 +126,8 @@ def conditions(cluster: Cluster, pod: str) -> dict[str, str]:
 
 
 def turn_gate(cluster: Cluster, pod: str, status: str) -> None:
-    """As the gate's own controller would; a status is replaced by the version it was read at, so again if need be."""
+    """Sets the gate as its controller would. A status update needs the current version, so it is retried on
+    conflict."""
 
     def written() -> bool:
         read = cluster.access().call("GET", f"{PODS}/{pod}")

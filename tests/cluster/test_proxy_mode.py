@@ -1,4 +1,4 @@
-"""A live cluster's Services go from one mode of the proxy to the other and back while clients of every kind connect."""
+"""A live cluster's Services switch between the modes of the proxy and back while clients of every kind connect."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def configure(cluster: Cluster, text: str) -> None:
 
 
 def modes(cluster: Cluster) -> set[str]:
-    """What the nodes say."""
+    """Returns the modes that the nodes report."""
     python = cluster.runner.python
     return {cluster.fairlead("shell", node, "--", python, "-c", _MODE).stdout.strip() for node in NODES}
 
 
 class Kept:
-    """One connection from the host, by the relay and a node port, that is asked again and again."""
+    """One connection from the host, through the relay and a node port, which is used repeatedly."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -93,7 +93,7 @@ def _switched(cluster: Cluster, kept: Kept, answer: str, node_port: int) -> list
             configure(cluster, f"mode: {mode}\n")
             until(f"both nodes in {mode}", lambda: modes(cluster) == {mode})  # noqa: B023
             assert kept.ask() == answer
-        # The other way once more, and an agent dies on it.
+        # Switches back once more, and an agent is killed meanwhile.
         configure(cluster, "mode: nftables\n")
         os.kill(cluster.component("agent-node1")["pid"], signal.SIGKILL)
         until("both nodes in nftables", lambda: modes(cluster) == {"nftables"})
@@ -103,7 +103,7 @@ def _switched(cluster: Cluster, kept: Kept, answer: str, node_port: int) -> list
 
 
 def _left(cluster: Cluster) -> str:
-    """Rules of the proxy's in mode iptables, on any node."""
+    """Returns rules of the proxy's iptables mode that are left on any node."""
     saved = [cluster.fairlead("shell", node, "--", "iptables-save").stdout for node in NODES]
     return "".join(line for text in saved for line in text.splitlines() if "KUBE-" in line)
 

@@ -20,7 +20,7 @@ RESTARTS = 3
 
 
 def restart(cluster: Cluster, number: int) -> None:
-    """A rolling restart, to its end."""
+    """Runs a rolling restart and waits for its end."""
     api = cluster.access()
     before = {pod["metadata"]["name"] for pod in api.call("GET", PODS)["items"]}
     found = api.call("GET", f"{DEPLOYMENTS}/web")

@@ -1,4 +1,4 @@
-"""A cluster of IPv6 alone: nothing that Kubernetes knows of has an IPv4 address, and everything works."""
+"""A cluster of IPv6 alone: no object of Kubernetes has an IPv4 address, and everything works."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.kernel,
     pytest.mark.slow,
-    # aiohttp leaves the TLS connection of an exec to be closed later than its event loop lives.
+    # aiohttp closes the TLS connection of an exec only after the end of its event loop.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"),
 ]
 
@@ -43,7 +43,7 @@ for name in (f"[{host}]", "kubernetes.default.svc"):
 @dataclass(frozen=True)
 class Six(Dual):
     exposed: int
-    """A port of the host's 127.0.0.1 on which somebody says `host`."""
+    """A port of the host's 127.0.0.1 whose server answers `host`."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def six() -> Iterator[Six]:
             made.until_answered("client", probe)
         yield made
         with warnings.catch_warnings(action="ignore"):
-            gc.collect()  # what aiohttp left of the last exec
+            gc.collect()  # leftovers of aiohttp's last exec
 
 
 def _say_host(listener: socket.socket) -> None:

@@ -1,5 +1,6 @@
-"""Runs on a node (`fairlead shell NODE -- python traffic.py ADDRESS PORT`): one connection after another to an address
-until standard input closes; then prints, as JSON, how often who answered and every failure with its time."""
+"""Runs on a node (`fairlead shell NODE -- python traffic.py ADDRESS PORT`): makes one connection after another to
+an address until standard input closes. Then prints, as JSON, the answers by server and every failure with its time.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from collections import Counter
 
 
 def ask(address: str, port: int) -> str:
-    """One request over a connection of its own; the first line of the answer."""
+    """Sends one request over a new connection; returns the first line of the answer."""
     connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         connection.request("GET", "/")

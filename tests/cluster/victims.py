@@ -1,4 +1,4 @@
-"""The processes of a running cluster that a test may kill, by kind: all below pid 1."""
+"""The processes of a running cluster that a test may kill, by kind: all are below pid 1."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("dns", "container", "relay"),
     ("control-plane", "relay", "all agents", "all zygotes"),
 )
-"""Those that are killed at once; `all` is each of the kind, otherwise one by chance."""
+"""Groups that are killed at once; `all` is each of the kind, otherwise one is drawn at random."""
 
 
 _DNS = "/fairlead/dns/start.py"
@@ -63,7 +63,7 @@ class Victims:
         return [c["pid"] for c in self.components() if c["pid"] and (c["name"] + "-").startswith(kind + "-")]
 
     def components(self) -> list[dict[str, Any]]:
-        """As the supervisor has written them; a component that is being started again has pid 0."""
+        """Returns the components from the supervisor's file; a component that is being restarted has pid 0."""
         found: list[dict[str, Any]] = json.loads((self.cluster.state / "run.json").read_text())["components"]
         return found
 
@@ -74,7 +74,7 @@ def children(pid: int) -> Iterator[int]:
 
 
 def program(pid: int) -> str:
-    """The command line, empty for a process that has ended."""
+    """Returns the command line, empty for a process that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
     except OSError:

@@ -1,4 +1,4 @@
-"""The cluster that tests of names share, and order behind those who used it."""
+"""The cluster that tests of names share, and cleanup after its users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["names", "outside"]
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_left_to_others() -> Iterator[None]:
-    """What aiohttp left of the module's execs is not found, and complained of, in a later module."""
+    """Collects the leftovers of aiohttp's execs, so that no later module gets the warnings about them."""
     yield
     with warnings.catch_warnings(action="ignore"):
         gc.collect()

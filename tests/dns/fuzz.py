@@ -1,8 +1,7 @@
 """The fuzz of DNS: seeded malformed queries against the server, with its memory watched, in a process of its own.
 
-`python -m tests.dns.fuzz COUNT IPv4|IPv6 [SEED]`; the long run has 1,000,000. Each packet goes over TCP's way, over
-UDP's slow way, and in batches over a real socket, where the answers must be those of the slow way.
-"""
+`python -m tests.dns.fuzz COUNT IPv4|IPv6 [SEED]`; the long run has 1,000,000. Each packet takes TCP's path and
+UDP's slow path. Batches also go over a real socket, and their answers must equal those of the slow path."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ def resident_kib() -> int:
 
 @contextmanager
 def over_udp(world: World, family: socket.AddressFamily) -> Iterator[tuple[UdpServer, socket.socket]]:
-    """The server on a real socket, drained by hand; and a client's."""
+    """Yields the server on a real socket, drained by hand, and a client's socket."""
     host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
     with socket.socket(family, socket.SOCK_DGRAM) as served, socket.socket(family, socket.SOCK_DGRAM) as client:
         served.bind((host, 0))
@@ -48,12 +47,12 @@ def exchange(server: UdpServer, client: socket.socket, packets: list[bytes], ans
 
 
 def shape(said: bytes) -> tuple[bytes, int, int]:
-    """What is the same whoever's turn it is: id, code, length."""
+    """Returns the parts that do not depend on the rotation of records: id, code, length."""
     return said[:2], said[3] & 15, len(said)
 
 
 def fuzz(count: int, family: socket.AddressFamily, seed: int) -> int:
-    """Returns by how many KiB memory grew after the first tenth. Raises AssertionError."""
+    """Returns the growth of memory in KiB after the first tenth. Raises AssertionError."""
     world = cluster(Config(upstreams=("host",)))
     before = 0
     with over_udp(world, family) as (server, client):

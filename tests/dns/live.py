@@ -1,8 +1,7 @@
-"""A cluster to ask names of: root's is of both address families, the ordinary user's of IPv4 alone.
+"""A cluster for queries of names: root's has both address families, the ordinary user's has IPv4 alone.
 
-Its upstream is a server of this package's own on the host's loopback: it shows that questions find their way out of
-the sandbox, and nothing here is ever asked of anybody else.
-"""
+Its upstream is a server of this package on the host's loopback: it shows that queries leave the sandbox. No query
+goes to any other server."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ MARKS = [
     pytest.mark.cluster,
     pytest.mark.kernel,
     pytest.mark.slow,
-    # aiohttp leaves the TLS connection of an exec to be closed later than its event loop lives.
+    # aiohttp closes the TLS connection of an exec only after the end of its event loop.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"),
 ]
 needs_dig = pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (bind9-dnsutils)")
@@ -42,7 +41,7 @@ DNS = ("10.96.0.10", "fd00:10:96::a")
 BOTH = ("10.96.44.2", "fd00:10:96::4402")
 UNREADY = "10.244.98.1"
 MANY = 100
-"""Endpoints of `many`: more than a datagram holds."""
+"""Number of endpoints of `many`: more than fit a datagram."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ class Names:
 
     @property
     def servers(self) -> Sequence[str]:
-        """Where DNS answers."""
+        """Returns the addresses of the DNS servers."""
         return DNS if self.dual else DNS[:1]
 
     @property
     def clients(self) -> Sequence[str]:
-        """Pods that ask; the second over IPv6."""
+        """Returns the client Pods; the second one uses IPv6."""
         return ("client", "client6") if self.dual else ("client",)
 
     def in_pod(self, *command: str, pod: str = "client", namespace: str = "default") -> str:
@@ -72,12 +71,12 @@ class Names:
         return (done.stdout + done.stderr).decode()
 
     def dig(self, questions: Sequence[str], *words: str) -> dict[str, list[str]]:
-        """By question, such as `cluster.local NS`, the sorted answers in short form."""
+        """Returns for each question, such as `cluster.local NS`, the sorted answers in short form."""
         script = 'for q in "$@"; do echo "> $q"; dig +short +tries=1 +time=3 $WORDS $q; done'
         return parted(self.in_pod("env", f"WORDS={' '.join(words)}", "sh", "-c", script, "sh", *questions))
 
     def codes(self, questions: Sequence[str], *words: str) -> dict[str, list[str]]:
-        """By question the answer's code."""
+        """Returns the answer's code for each question."""
         status = "sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p'"
         script = f'for q in "$@"; do echo "> $q"; dig +tries=1 +time=3 $WORDS $q | {status}; done'
         return parted(self.in_pod("env", f"WORDS={' '.join(words)}", "sh", "-c", script, "sh", *questions))
@@ -87,12 +86,12 @@ class Names:
         return text.partition("status: ")[2].partition(",")[0]
 
     def metrics(self) -> str:
-        """As Prometheus gets them, through the Service."""
+        """Returns the metrics as Prometheus gets them, through the Service."""
         return self.in_pod("curl", "-s", f"http://{DNS[0]}:9153/metrics")
 
 
 def parted(text: str) -> dict[str, list[str]]:
-    """Lines by the `> question` that stands before them."""
+    """Returns the lines by the `> question` that precedes them."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("> "):
@@ -116,7 +115,7 @@ def service(name: str, **spec: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="package")
 def outside() -> Iterator[int]:
-    """An upstream that knows every name, on the loopback."""
+    """Runs an upstream on the loopback that knows every name."""
     reply = says(OUTSIDE, six=OUTSIDE6)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -206,11 +205,11 @@ def ready(one: Any) -> bool:
 
 
 def dns_ready(api: Api) -> int:
-    """How many DNS Pods are; -1 while one is ending."""
+    """Returns the number of ready DNS Pods; -1 while one is terminating."""
     found = api.get(DNS_PODS)["items"]
     return sum(ready(one) for one in found) if all("deletionTimestamp" not in p["metadata"] for p in found) else -1
 
 
 def ips_of(api: Api, name: str) -> list[str]:
-    """IPv4 first."""
+    """Returns the addresses, IPv4 first."""
     return [one["ip"] for one in api.get(f"{PODS}/{name}")["status"].get("podIPs", [])]

@@ -1,4 +1,4 @@
-"""DNS messages as dnspython reads and writes them: an independent view on what our codec does. Tests only."""
+"""DNS messages as dnspython reads and writes them: an independent check of our codec. Tests only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import dns.rdatatype
 import dns.rrset
 
 Record = dns.rrset.RRset
-"""One record; dnspython has no smaller thing with an owner and a TTL."""
+"""One record; dnspython has no smaller type with an owner and a TTL."""
 
 
 def read(data: bytes) -> dns.message.Message:
@@ -41,7 +41,7 @@ def _data(kind: str, rdata: Any) -> str:
 
 
 def _plain(name: dns.name.Name) -> str:
-    """The labels without the escapes of a zone file, in lower case."""
+    """Returns the labels without the escapes of a zone file, in lower case."""
     return ".".join(label.decode("latin-1") for label in name.labels[:-1]).lower() + "."
 
 
@@ -60,7 +60,7 @@ def answer(
     truncated: bool = False,
     edns: bool = True,
 ) -> bytes:
-    """Writes what a recursive server says to this query, with every name compressed that may be."""
+    """Writes the answer of a recursive server to this query, with every permitted name compressed."""
     said = dns.message.make_response(dns.message.from_wire(query), recursion_available=True)
     said.set_rcode(dns.rcode.Rcode(rcode))
     said.sections[1:] = [list(answers), list(authority), list(additional)]

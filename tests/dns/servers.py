@@ -1,4 +1,4 @@
-"""Real servers on the loopback: ours, and upstreams that do as they are told."""
+"""Real servers on the loopback: ours, and upstreams with prescribed replies."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from fairlead.dns.zone import Zone
 from tests.dns.world import World
 
 Reply = Callable[[bytes, bool], bytes | None]
-"""From a query, and whether it came over TCP, to what is said."""
+"""Returns the reply for a query; the flag says whether the query came over TCP."""
 
 
 def says(address: str, *, six: str = "", ttl: int = 60, rcode: int = 0) -> Reply:
-    """Every name is at this address, and at `six` if given; other types have nothing."""
+    """Replies that every name has this address, and `six` if given; other types have no data."""
     packed = {A: socket.inet_aton(address)} | ({AAAA: socket.inet_pton(socket.AF_INET6, six)} if six else {})
 
     def reply(data: bytes, _: bool) -> bytes:
@@ -45,7 +45,7 @@ def says(address: str, *, six: str = "", ttl: int = 60, rcode: int = 0) -> Reply
 
 
 def missing(ttl: int = 60) -> Reply:
-    """No name exists; the SOA allows that to be kept for `ttl`."""
+    """Replies that no name exists; the SOA permits caching for `ttl`."""
 
     def reply(data: bytes, _: bool) -> bytes:
         end = data.find(b"\0", 12) + 5
@@ -57,7 +57,7 @@ def missing(ttl: int = 60) -> Reply:
 
 
 def cut_over_udp(then: Reply) -> Reply:
-    """TC over UDP, all of it over TCP."""
+    """Replies with TC over UDP, and completely over TCP."""
 
     def reply(data: bytes, tcp: bool) -> bytes | None:
         if tcp:
@@ -72,12 +72,12 @@ def cut_over_udp(then: Reply) -> Reply:
 class Upstream:
     name: str
     reply: Reply | None
-    """None: hears and says nothing."""
+    """None: receives queries and never replies."""
     heard: list[bytes] = field(default_factory=list)
 
 
 def on_loopback() -> Pair:
-    """On a port that is free for both; one that is free for UDP may not be for TCP."""
+    """Binds a port that is free for both; a port that is free for UDP may be in use for TCP."""
     for _ in range(20):
         try:
             return listening(0, address="127.0.0.1")[0]
@@ -129,7 +129,7 @@ class Ours:
 
 @asynccontextmanager
 async def ours(config: Config, world: World | None = None, *, dialer: Dialer | None = None) -> AsyncIterator[Ours]:
-    """Our server with these settings; the names of `world` if any."""
+    """Runs our server with these settings, and with the names of `world` if given."""
     zone = world.zone if world else Zone(config)
     zone.configure(config)
     zone.settle(1)
@@ -157,7 +157,7 @@ async def ours(config: Config, world: World | None = None, *, dialer: Dialer | N
 
 
 async def over_udp(port: int, *queries: bytes) -> list[bytes]:
-    """Sends all, returns as many answers, in the order of their ids."""
+    """Sends all queries; returns as many answers, in the order of their ids."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
@@ -169,7 +169,7 @@ async def over_udp(port: int, *queries: bytes) -> list[bytes]:
 
 
 async def over_tcp(port: int, *queries: bytes, pieces: Sequence[int] = ()) -> list[bytes]:
-    """All over one connection at once; `pieces`: where the bytes are cut on their way."""
+    """Sends all queries over one connection at once; `pieces`: where the bytes are split."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     data = b"".join(len(query).to_bytes(2, "big") + query for query in queries)
     at = 0

@@ -1,4 +1,4 @@
-"""The objects of cluster DNS in the API: written once, and left alone from then on."""
+"""The objects of cluster DNS in the API: written once, and not changed again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADDRESSES = ("10.96.0.10",)
 
 
 async def apply(api: Api) -> list[str]:
-    """Writes what is missing; returns the lines of the log."""
+    """Writes the missing objects; returns the lines of the log."""
     lines: list[str] = []
     log = Log("addons", clock=FakeClock(), write=lines.append)
     await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": addon.NAMESPACE}})

@@ -1,4 +1,4 @@
-"""What the specification says of each kind of name, asked of a small cluster."""
+"""The specification's answer for each kind of name, from a small cluster."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_several_questions_go_over_one_tcp_connection(names: Names) -> None:
 
 
 def every_name(names: Names) -> dict[str, list[str]]:
-    """Questions and answers."""
+    """Returns questions and answers."""
     members = [ips_of(names.api, f"db-{n}") for n in range(2)]
     web = ips_of(names.api, "web")
     dashed = web[0].replace(".", "-")
@@ -178,7 +178,7 @@ def test_resolv_conf_follows_dns_policy_and_dns_config(names: Names) -> None:
 
 @needs_dig
 def test_pod_records_and_stub_zones_follow_the_settings(names: Names) -> None:
-    """And upstreams `none`, with which nothing else is asked outside."""
+    """Also tests upstreams `none`, with which no other query leaves the cluster."""
     before = names.api.get(CONFIG)
     before["metadata"].pop("resourceVersion")
     web = ips_of(names.api, "web")[0].replace(".", "-")
@@ -240,7 +240,7 @@ def test_settings_are_taken_over_and_a_broken_one_is_told_and_keeps_the_old(name
 def test_cluster_names_go_on_while_the_upstream_is_broken_and_others_come_back_with_it(names: Names) -> None:
     before = names.api.get(CONFIG)
     before["metadata"].pop("resourceVersion")
-    dead = before | {"data": before["data"] | {"upstreams": "10.244.1.250"}}  # nobody has it
+    dead = before | {"data": before["data"] | {"upstreams": "10.244.1.250"}}  # an unused address
     names.api.call("PUT", CONFIG, dead)
     until("others fail", lambda: names.code(f"@{DNS[0]}", "+tries=1", "+time=5", "broken.example.net") == "SERVFAIL")
     asked = [f"dig +short +tries=1 +time=1 @$0 {name}" for name in (WEB, f"many.{TAIL}", f"db.{TAIL}")]

@@ -1,4 +1,4 @@
-"""Every command of docs/dns.md, typed in its order."""
+"""Runs every command of docs/dns.md in order."""
 
 from __future__ import annotations
 

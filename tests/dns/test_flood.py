@@ -1,4 +1,4 @@
-"""Malformed packets and floods of names: nothing stops the server, and memory stays within its bounds."""
+"""Malformed packets and floods of names: the server goes on, and memory stays within its bounds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.dns.test_answers import cluster
 from tests.dns.world import World
 
 FUZZ = os.environ.get("FAIRLEAD_DNS_FUZZ", "20000")
-"""Mutated packets; the long run is 1,000,000."""
+"""Number of mutated packets; the long run has 1,000,000."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_mutated_queries_never_stop_it_and_cost_no_memory(family: str) -> None:
-    """In a process of its own, where nobody else's memory comes and goes."""
+    """Runs in a process of its own, whose memory no other test changes."""
     seed = str(random.SystemRandom().getrandbits(32))
     command = [sys.executable, "-m", "tests.dns.fuzz", FUZZ, family, seed]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
@@ -53,7 +53,7 @@ def test_a_flood_of_pod_records_stays_within_the_bound() -> None:
 @pytest.mark.parametrize("body", [30, 4000], ids=["short answers", "long answers"])
 def test_a_flood_of_names_outside_stays_within_the_cache_whatever_upstream_says(body: int) -> None:
     world = World(config=Config(upstreams=("host",)))
-    size, rng = 100, random.Random(4)  # of World's cache
+    size, rng = 100, random.Random(4)  # size of World's cache
     for n in range(1000):
         name = f"{rng.getrandbits(64):x}.example.org"
         key = encode_name(name) + b"\0\1\0\1"

@@ -1,7 +1,6 @@
-"""Our codec against dnspython: what one writes the other reads, and both see the same.
+"""Our codec against dnspython: each reads what the other writes, and both get the same content.
 
-`tests.dns.world.sections` asks dnspython about every message that any other test looks into.
-"""
+`tests.dns.world.sections` compares with dnspython every message that any other test reads."""
 
 from __future__ import annotations
 
@@ -43,7 +42,8 @@ KINDS = {
     "TLSA": f"3 1 1 {'ab' * 32}",
     "TYPE65280": r"\# 3 c00cff",
 }
-"""A record of every kind a resolver is likely to pass on, and one of a private kind whose data look like a pointer."""
+"""A record of every type that a resolver is likely to pass on, and one of a private type whose data look like a
+pointer."""
 
 TTLS = st.integers(0, 2**31 - 1)
 OWNERS = st.sampled_from([ASKED, "example.org", f"a.b.{ASKED}", "example.net", "org", f"{'x' * 63}.example.org"])
@@ -99,7 +99,8 @@ def test_names_in_aliases_are_written_out_as_dnspython_reads_them(answers: list[
 def test_every_kind_of_record_is_kept_as_long_as_its_ttl_says(kind: str) -> None:
     said = oracle.answer(make_query(5, key()), [oracle.record(ASKED, 300, kind, KINDS[kind])])
     reply = parse_reply(said, 5, key())
-    # An answer of aliases alone has no data: without an SOA that says how long, that is not kept (RFC 2308, section 5).
+    # An answer of aliases alone has no data: without an SOA that gives a TTL, it is not cached (RFC 2308, section
+    # 5).
     assert (reply.ttl, reply.negative) == ((0, True) if kind == "CNAME" else (300, False))
 
 
@@ -164,7 +165,7 @@ def test_what_dnspython_accepts_as_an_answer_is_not_malformed_for_us(
     answers: list[oracle.Record], additional: list[oracle.Record], changes: list[tuple[int, int]]
 ) -> None:
     data = bytearray(oracle.answer(make_query(5, key()), answers, [], additional))
-    start = 12 + len(key())  # the header and the question stay: they say whose answer it is
+    start = 12 + len(key())  # the header and the question stay: they identify the query
     for at, value in changes:
         if start < len(data):
             data[start + at % (len(data) - start)] = value

@@ -1,4 +1,4 @@
-"""The way out: the sandbox chooses among the upstreams that the supervisor was started with, and has no other."""
+"""Queries to outside: the sandbox chooses among the upstreams of the supervisor's start, and can reach no others."""
 
 from __future__ import annotations
 

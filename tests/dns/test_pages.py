@@ -15,7 +15,7 @@ def test_connections_that_send_nothing_do_not_keep_a_probe_out() -> None:
         async with AsyncExitStack() as opened, asyncio.timeout(20):
             opened.callback(pages.close)
             idle = []
-            for _ in range(100):  # more than are kept
+            for _ in range(100):  # more than the server keeps
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 opened.callback(writer.close)
                 idle.append(reader)

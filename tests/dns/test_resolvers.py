@@ -1,10 +1,9 @@
 """The same questions by the resolvers of two C libraries, glibc's and musl's, in Pods, over IPv4 and IPv6.
 
-`lookup.c` is built with each at test time. glibc is asked over UDP and over TCP (`use-vc`). musl 1.2.3 (Debian 12)
-never uses TCP and takes what fits a datagram; 1.2.4 and later (Debian 13) use it for answers that were cut, and have
-the error EAI_NODATA, by which the tests recognise them. musl asks for A and AAAA at once, and is strict: NXDOMAIN to
-either means that there is no such name, NODATA ends its way through the search list.
-"""
+`lookup.c` is built with each at test time. glibc uses UDP and TCP (`use-vc`). musl 1.2.3 (Debian 12) never uses TCP
+and takes what fits a datagram. musl 1.2.4 and later (Debian 13) use TCP for truncated answers and have the error
+EAI_NODATA, by which the tests recognise them. musl queries A and AAAA at once, and is strict: NXDOMAIN to either
+means that the name does not exist, and NODATA ends the search list."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ SOURCE = Path(__file__).with_name("lookup.c")
 COMPILERS = {"glibc": ("gcc", "-lresolv"), "musl": ("musl-gcc", "-static")}
 WAYS = ["glibc", "glibc over TCP", "musl"]
 MUSL_MOST = 48
-"""Addresses that musl's getaddrinfo returns at most: MAXADDRS of its lookup.h."""
+"""Maximum of addresses that musl's getaddrinfo returns: MAXADDRS of its lookup.h."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Lookup:
     dual: bool
 
     def ask(self, way: str, questions: list[str], transport: str = "4") -> dict[str, list[str]]:
-        """By question what the program prints, sorted."""
+        """Returns for each question the program's output, sorted."""
         libc = way.partition(" ")[0]
         if not shutil.which(COMPILERS[libc][0]):
             pytest.skip(f"{COMPILERS[libc][0]} is not installed")
@@ -60,13 +59,13 @@ class Lookup:
         return parted(self.names.in_pod("env", options, f"/opt/{libc}", *words, pod=f"look{transport}"))
 
     def is_old_musl(self, way: str) -> bool:
-        """Whether the library is a musl before 1.2.4, by its error for an address of the other family."""
+        """Returns whether the library is a musl before 1.2.4, by its error for an address of the other family."""
         question = "6 127.0.0.1"
         return way == "musl" and self.ask(way, [question]) == {question: ["error NONAME"]}
 
 
 def build(folder: Path) -> dict[str, str]:
-    """The programs by the library that they are built with, in Base64."""
+    """Returns the programs, by the library that they are built with, in Base64."""
     found = {}
     for libc, (compiler, flag) in COMPILERS.items():
         if shutil.which(compiler):
@@ -169,7 +168,7 @@ def test_every_kind_of_record_can_be_asked_for(lookup: Lookup, way: str) -> None
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_not_there_is_told_from_what_has_no_such_address(lookup: Lookup, way: str) -> None:
-    """Both without an upstream's help: the names end in a dot."""
+    """Uses no upstream: the names end in a dot."""
     no_data = "error NONAME" if lookup.is_old_musl(way) else "error NODATA"
     wanted = {
         f"any nobody.{TAIL}.": ["error NONAME"],

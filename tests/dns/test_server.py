@@ -1,4 +1,4 @@
-"""Real sockets on the loopback: the fast way says what the slow way says, TCP is pipelined, upstreams fail over."""
+"""Real sockets on the loopback: the fast path answers like the slow path, TCP is pipelined, upstreams fail over."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_without_descriptors_a_tcp_client_waits_and_the_log_stays_empty(caplog: 
                 resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
                 try:
                     busy = time.process_time()
-                    await asyncio.sleep(0.2)  # several attempts to accept, none of which can succeed
+                    await asyncio.sleep(0.2)  # several attempts to accept, which must all fail
                     assert time.process_time() - busy < 0.1, "it tries without a pause"
                 finally:
                     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -247,7 +247,7 @@ def test_an_alias_is_followed_outside() -> None:
 
 
 def test_forged_answers_are_not_taken() -> None:
-    """Another id, another question: neither is an answer, the right one behind them is."""
+    """Sends answers with another id or another question, which are ignored, and then the right one."""
 
     def forging(data: bytes, _: bool) -> bytes:
         return says("192.0.2.66")(bytes((data[0] ^ 1,)) + data[1:], False) or b""

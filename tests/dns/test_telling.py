@@ -1,4 +1,4 @@
-"""What DNS tells of itself in a real cluster: metrics and probes under CoreDNS's names and ports, a log on request."""
+"""The observability of DNS in a real cluster: metrics and probes under CoreDNS's names and ports, a log on request."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_metrics_rise_with_what_they_count(names: Names) -> None:
 
 
 def figure(text: str, name: str) -> float:
-    """0 where there is none yet."""
+    """Returns the metric's value; 0 if it is missing."""
     return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} ")), 0.0)
 
 
@@ -102,7 +102,7 @@ def test_queries_are_logged_on_request(names: Names) -> None:
 
 
 def logged(names: Names, word: str) -> str:
-    """The last line about it in the DNS Pod's log."""
+    """Returns the last line with the word in the DNS Pod's log."""
     name = names.api.get(DNS_PODS)["items"][0]["metadata"]["name"]
     text = str(names.api.get(f"/api/v1/namespaces/kube-system/pods/{name}/log?tailLines=50"))
     return next((line for line in reversed(text.splitlines()) if word in line and "query" in line), "")

@@ -19,7 +19,7 @@ A, B = "192.0.2.1", "192.0.2.2"
 
 @asynccontextmanager
 async def warm() -> AsyncIterator[tuple[Ours, Upstream, Upstream]]:
-    """Two upstreams; the first has answered until now."""
+    """Yields two upstreams; the first has answered until now."""
     async with (
         upstream(says(A)) as first,
         upstream(says(B)) as second,

@@ -1,4 +1,4 @@
-"""The small API client against a server that pages, streams, breaks off and forgets."""
+"""The small API client against a server that pages, streams, breaks off and expires revisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tree(name: str, version: int, ip: str = "10.96.0.1") -> dict[str, Any]:
 
 
 class Server:
-    """Lists `items`; a watch gets what `send` is given."""
+    """Lists `items`; a watch gets the objects passed to `send`."""
 
     def __init__(self) -> None:
         self.items = [tree(f"s{n}", n + 1) for n in range(1203)]
@@ -58,7 +58,7 @@ class Server:
             writer.close()
 
     def send(self, kind: str, obj: dict[str, Any], *, piece: int = 7) -> None:
-        """In small chunks: lines are put together again."""
+        """Sends in small chunks, so that the client must join the lines."""
         line = json.dumps({"type": kind, "object": obj}).encode() + b"\n"
         for at in range(0, len(line), piece):
             part = line[at : at + piece]

@@ -1,4 +1,4 @@
-"""The codec and the resolver against any bytes: nothing stops them, nothing answers an answer, nothing grows."""
+"""The codec and the resolver against any bytes: they go on, never answer an answer, and never grow."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_what_is_no_plain_question_is_refused_with_the_right_code(data: bytes, c
     assert said is not None
     assert said[3] & 15 == code
     if code == 0:
-        assert said[-6] == 1  # BADVERS: 16 is told by OPT
+        assert said[-6] == 1  # BADVERS: OPT carries the upper bits of 16
 
 
 def test_an_answer_is_never_answered() -> None:

@@ -1,4 +1,4 @@
-"""A small cluster as DNS sees it, and a resolver over it that can be asked in dig's words."""
+"""A small cluster as DNS sees it, and a resolver over it with an interface like dig's."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def endpoints(
 
 
 class Nobody:
-    """An upstream that never answers; remembers what it was asked."""
+    """An upstream that never answers and records its queries."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Key, tuple[str, ...]]] = []
@@ -69,7 +69,7 @@ class Nobody:
 
 
 class World:
-    """`w.dig("web.default.svc.cluster.local", "A")` is code, then each record as text."""
+    """`w.dig("web.default.svc.cluster.local", "A")` returns the code, then each record as text."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class World:
         return said
 
     def dig(self, name: str, kind: str = "A", *, tcp: bool = False) -> list[str]:
-        """Code and answers; a shown message is the same when it is asked again (from the packed ones)."""
+        """Returns code and answers; checks that a repeated query (from the packed answers) gets the same message."""
         first = show(self.raw(name, kind, tcp=tcp))
         again = show(self.raw(name, kind, tcp=tcp))
         assert sorted(first) == sorted(again)
@@ -138,7 +138,7 @@ def sections(data: bytes) -> tuple[int, list[list[str]]]:
 
 
 def _comparable(row: str) -> str:
-    """Without the data of kinds that `_data` shows in a form of its own."""
+    """Returns the row without the data of types that `_data` shows in a form of its own."""
     owner, ttl, kind, data = row.split(" ", 3)
     return f"{owner.lower()} {ttl} {kind} {'' if kind in ('SOA', 'TXT', 'HINFO') else data}"
 
@@ -183,7 +183,7 @@ def _data(data: bytes, at: int, kind: int, length: int) -> str:
 
 
 def queries(count: int, seed: int) -> list[bytes]:
-    """Good queries and, of the same bytes, bad ones."""
+    """Returns good queries and bad ones made of the same bytes."""
     rng = random.Random(seed)
     names = [
         "web.default.svc.cluster.local",

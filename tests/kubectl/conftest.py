@@ -1,4 +1,4 @@
-"""A cluster for each module and user, and the real kubectl pointed at it."""
+"""A cluster for each module and user, and the real kubectl configured for it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Kubectl:
 
 
 def find_kubectl() -> str:
-    """The one on the PATH. Those before 1.27 read the API's description in protobuf only, which we do not write."""
+    """Returns the kubectl on the PATH. Versions before 1.27 read the API's description in protobuf only, which
+    Fairlead does not write."""
     binary = shutil.which("kubectl")
     if binary is None:
         pytest.skip("no kubectl on the PATH")

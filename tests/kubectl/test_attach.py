@@ -1,4 +1,4 @@
-"""`kubectl run -i`, `run -it` and `attach` with the real kubectl, on a terminal where it takes one."""
+"""`kubectl run -i`, `run -it` and `attach` with the real kubectl, on a terminal if the command needs one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def piped(kubectl: Kubectl, text: str, *arguments: str) -> subprocess.CompletedP
 
 
 class Terminal:
-    """A program on a terminal, and what it has shown."""
+    """A program on a terminal, and its output."""
 
     def __init__(self, master: int, running: subprocess.Popen[bytes]) -> None:
         self._master = master
@@ -45,7 +45,7 @@ class Terminal:
         self.shown = ""
 
     def see(self, text: str, *, limit_s: float = 20) -> None:
-        """Until `text` comes after what has been seen before."""
+        """Waits until `text` appears after the output matched before."""
         end, fresh = time.monotonic() + limit_s, ""
         while text not in fresh:
             if not select.select([self._master], [], [], max(end - time.monotonic(), 0))[0]:
@@ -63,7 +63,7 @@ class Terminal:
 @contextmanager
 def on_terminal(kubectl: Kubectl, *arguments: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
-    os.fchmod(slave, 0o666)  # kubectl's user is not the one who opened it
+    os.fchmod(slave, 0o666)  # kubectl's user is not the user who opened the terminal
     command = [*kubectl.cluster.runner.prefix, kubectl.binary, *arguments]
     try:
         with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Every command of docs/getting-started.md, typed in its order."""
+"""Runs every command of docs/getting-started.md in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests as people write them, wrong, and the answers that kubectl then shows."""
+"""Manifests with common mistakes, and the answers that kubectl then shows."""
 
 from __future__ import annotations
 

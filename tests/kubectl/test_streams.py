@@ -85,7 +85,7 @@ def test_a_port_on_a_pods_loopback_is_forwarded(kubectl: Kubectl, websockets: bo
             assert b"Directory listing" in done.stdout
 
 
-# In a process of its own: that library leaves sockets of its own open.
+# Runs in a process of its own, because that library leaves sockets open.
 PYTHON_CLIENT = """
 import sys
 from kubernetes import client, config
@@ -112,7 +112,7 @@ def test_the_python_client_runs_commands(kubectl: Kubectl) -> None:
 
 
 def connect(kubectl: Kubectl, path: str, *protocols: str) -> Any:
-    """A WebSocket to the API server, with the cluster's client certificate."""
+    """Opens a WebSocket to the API server, with the cluster's client certificate."""
     text = (kubectl.cluster.state / "kubeconfig").read_text()
     tree = yaml.safe_load(text)
     cluster, user = tree["clusters"][0]["cluster"], tree["users"][0]["user"]

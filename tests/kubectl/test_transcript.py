@@ -1,7 +1,6 @@
-"""The story of the seed manifests, told by the real kubectl: create, look, ask, scale, roll, undo, delete.
+"""The life of the seed manifests with the real kubectl: create, get, request, scale, roll, undo, delete.
 
-The tests of this module follow one another on one cluster, as a person would type them.
-"""
+The tests of this module build on one another on one cluster, as a person would type the commands."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ SERVICES = {"webui-svc": "10.96.10.100", "clusterip-service": CLUSTER_IP, "nodep
 
 
 def rows(table: str) -> list[list[str]]:
-    """The cells of a table without its header."""
+    """Returns the cells of a table without its header."""
     return [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[1:]]
 
 

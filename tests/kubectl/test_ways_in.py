@@ -1,4 +1,4 @@
-"""The ways to a Pod through the API server, and what endpoints people write themselves: told by the real kubectl."""
+"""The ways to a Pod through the API server, and manually written endpoints, with the real kubectl."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def apply(kubectl: Kubectl, *objects: dict[str, object]) -> None:
 
 @contextmanager
 def port_forward(kubectl: Kubectl, what: str, port: int, *, websockets: bool) -> Iterator[int]:
-    """A running `kubectl port-forward`, and its port. Without WebSockets it speaks as it did before 1.31."""
+    """Runs `kubectl port-forward`; yields its port. Without WebSockets it uses SPDY, as kubectl before 1.31 did."""
     runner = kubectl.cluster.runner
     environment = runner.environment | {
         "KUBECONFIG": str(kubectl.cluster.state / "kubeconfig"),
@@ -77,7 +77,7 @@ def test_port_forward_reaches_a_pod_again_and_again(kubectl: Kubectl) -> None:
                 assert done.stdout
 
 
-# In a process of its own: that library leaves sockets of its own open.
+# Runs in a process of its own, because that library leaves sockets open.
 PYTHON_CLIENT = """
 import sys
 from kubernetes import client, config

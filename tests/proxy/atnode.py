@@ -31,18 +31,18 @@ class Node1:
         asyncio.run(self.backend.resync())
 
     def put(self, wanted: Service | None, slices: Sequence[EndpointSlice] = (), name: str = "web") -> list[Restore]:
-        """What it took."""
+        """Plans and applies the Service; returns the restores."""
         before = len(self.tables.log)
         bring(self.backend, {f"default/{name}": Source(wanted, slices)}, self.node)
         return self.tables.log[before:]
 
     def shown(self, table: str, *beginnings: str) -> str:
-        """As `iptables-save` shows the chains whose names begin so."""
+        """Returns the chains whose names begin so, as `iptables-save` shows them."""
         chains = sorted(self.tables.tables[table].items())
         return "".join(f"-A {name} {rule}\n" for name, rules in chains if name.startswith(beginnings) for rule in rules)
 
     def state(self) -> dict[str, dict[str, frozenset[str]]]:
-        """Without the order in chains of all Services, but for their last lines."""
+        """Returns the rules without the order in shared chains, except for their last lines."""
         return {
             table: {name: _state(rules) for name, rules in chains.items()}
             for table, chains in self.tables.tables.items()

@@ -1,4 +1,4 @@
-"""The proxy's backends, each over its fake with its tracer, and over the kernel: tests of what all do run over all."""
+"""The proxy's backends, each over its fake with its tracer, and over the kernel: common tests run over all of them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,16 @@ class Tracer(Protocol):
 
 
 Tracing = Callable[[NodeView, random.Random], Tracer]
-"""A tracer over what a fake holds by then, for a node. What rules remember of clients stays between them."""
+"""Returns a tracer over the present content of a fake, for a node. The rules' memory of clients is kept between
+tracers."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`iptables`: does as upstream's mode of that name where that is not as nftables: refuses TCP over IPv4 by an ICMP
-    error, and masquerades a node's own clients of cluster IPs too. `needs`: the program without which it cannot be."""
+    """A mode to test.
+
+    `iptables`: behaves as upstream's mode of that name if it differs from nftables. It refuses TCP over IPv4 by an
+    ICMP error, and also masquerades a node's own clients of cluster IPs. `needs`: the program that the mode needs."""
 
     name: str
     fake: Callable[[ProxierConfig], tuple[Backend, Tracing]]
@@ -53,7 +56,7 @@ class Kind:
         return self.name
 
     def refusal(self, family: Family) -> str:
-        """The fate of a refused TCP connection."""
+        """Returns the fate of a refused TCP connection."""
         return "unreachable" if self.iptables and family is IPV4 else "reset"
 
 
@@ -104,7 +107,7 @@ KERNELS = pytest.mark.parametrize("kind", [needing(kind) for kind in (NFTABLES, 
 
 
 def bring(backend: Backend, changed: Mapping[str, Source], node: NodeView, *, whole: bool = False) -> Outcome:
-    """As the proxy's loop does it."""
+    """Plans and applies the changes as the proxy's loop does."""
     backend.plan(changed, node=node)
     return asyncio.run(backend.resync() if whole else backend.apply())
 

@@ -1,4 +1,4 @@
-"""A backend without a kernel, which remembers what it was told and refuses when told to; and a proxy with one mode."""
+"""A backend without a kernel, which records its calls and fails on request; and a proxy with one mode."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from fairlead.service.node import NodeView
 
 @dataclass
 class FakeRules:
-    """The kernel of `FakeBackend`: outlives it."""
+    """The kernel of `FakeBackend`, which survives the backend."""
 
     held: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
     failures: list[KernelError] = field(default_factory=list)
-    """Raised, first one first, by the next calls of `resync`, `apply` and `cleanup`."""
+    """Errors that the next calls of `resync`, `apply` and `cleanup` raise, in order."""
     absent: str = ""
-    """Why the mode cannot be had."""
+    """Why the mode is not available."""
     proxiers: list[ProxierConfig] = field(default_factory=list)
 
     def make(self, proxier: ProxierConfig) -> FakeBackend:
@@ -96,6 +96,6 @@ class FakeBackend:
 def nftables_proxy(
     node: NodeView, *, network: ClusterNetwork, nft: Nft, clock: Clock, log: Log, config: ProxyConfig | None = None
 ) -> Proxy:
-    """The proxy of a node of a cluster of this program's own, in the family of `node`, with one mode to choose from."""
+    """Returns the proxy of a node of a cluster made by Fairlead, in the family of `node`, with one mode only."""
     context = ProxyContext(cluster_proxier(network, node.family), nftables_only(nft), nft, lambda _: None)
     return Proxy(context, config or ProxyConfig(), node=node, clock=clock, log=log)

@@ -1,4 +1,4 @@
-"""Services and slices with overrides, and the node that is planned for."""
+"""Services and slices with overrides, and the node of the plans."""
 
 from __future__ import annotations
 

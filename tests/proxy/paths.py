@@ -1,8 +1,8 @@
-"""Every way to a Service: who asks which address, and who answers. Held by the tracer and by the kernel alike.
+"""Every path to a Service: the client, the address, and the endpoints that answer. Used for tracer and kernel
+alike.
 
-Two nodes; pods `a` and `b` are on the first, `c` on the second. `fabric` is a client outside the nodes, which sends to
-addresses that no node has as its own through the first node.
-"""
+Two nodes; pods `a` and `b` are on the first, `c` on the second. `fabric` is a client outside the nodes, which sends
+to addresses that no node has itself through the first node."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ BOTH_NUMBERS = (
 
 
 def made(ports: Sequence[ServicePort] = BOTH_PORTS, *, ip_mode: str | None = "VIP", **spec: Any) -> Service:
-    """A Service with every kind of address, unless told otherwise."""
+    """Returns a Service with every kind of address, unless overridden."""
     fields: dict[str, Any] = {"type": "LoadBalancer", "externalIPs": [EXTERNAL], "ports": list(ports)}
     found = service(**(fields | spec))
     if found.spec.type == "LoadBalancer":
@@ -295,12 +295,12 @@ _SIX = {
 
 
 def six(text: str) -> str:
-    """What stands in an IPv6 cluster where `text` stands here."""
+    """Returns the text of an IPv6 cluster that corresponds to `text`."""
     return _SIX.get(text, text)
 
 
 def in_six(case: Case) -> Case:
-    """The same over IPv6. A node's pods know its gateway by a link-local address only, so nobody asks that."""
+    """Returns the case over IPv6. A node's pods know its gateway only by a link-local address: no probe asks it."""
     probes = [replace(p, ip=six(p.ip)) for p in case.probes if p.ip != GATEWAY]
     slices = [_translated(piece, EndpointSlice) for piece in case.slices]
     return Case(case.name, _translated(case.service, Service), slices, probes)

@@ -1,4 +1,4 @@
-"""`fairlead proxy` against a real API server over TLS on the loopback of a namespace of its own, with real packets."""
+"""`fairlead proxy` against a real API server over TLS on the loopback of a separate namespace, with real packets."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class World:
             echo(pod.netns, pod.ip, 9090)
 
     def call(self, work: Callable[[ApiClient], Any]) -> Any:
-        """What the API answers."""
+        """Returns the API's answer."""
 
         async def go() -> Any:
             transport = HttpTransport(f"https://127.0.0.1:{PORT}", ssl_context=tls.client(self.folder, "admin"))
@@ -153,14 +153,14 @@ class World:
         self.call(work)
 
     def start(self, *more: str) -> int:
-        """A proxy, in a process of its own."""
+        """Starts a proxy in a process of its own; returns the pid."""
         flags = ["--kubeconfig", str(self.kubeconfig), "--hostname-override", "Node1".lower(), *more]
         pid = _fork(lambda: fairlead.cmd.main.main(["proxy", *flags]))
         self.pids.append(pid)
         return pid
 
     def end(self, pid: int, number: int) -> int:
-        """The wait status."""
+        """Returns the wait status."""
         os.kill(pid, number)
         self.pids.remove(pid)
         return os.waitpid(pid, 0)[1]

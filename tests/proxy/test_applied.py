@@ -1,4 +1,4 @@
-"""Up to which revision of slices the kernel follows, as a node's agent asks before it ends a Pod."""
+"""The revision of slices that the kernel follows, which a node's agent reads before it stops a Pod."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_revision_is_reached_when_the_kernel_has_what_it_changed() -> None:
 def test_it_is_not_reached_while_the_kernel_refuses() -> None:
     async def body(at: World) -> None:
         await _begin(at)
-        # The change is refused, and then nothing can be read, so that nothing of it is done.
+        # The change is refused, and the following read fails too, so that no part of the change is done.
         at.nft.failures = [Missing("no memory")]
         at.nft.unreadable = Missing("no memory")
         revision = await _change(at, "10.244.1.3")

@@ -1,5 +1,5 @@
-"""Chains come, are written anew around their elements, and go: on the fake by their transactions, on the kernel by what
-clients see."""
+"""Chains are added, rewritten around their elements, and deleted: on the fake by the transactions, on the kernel by
+the answers that clients get."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POD = "10.244.1.2"
 
 
 def backend(nft: Nft, proxier: ProxierConfig = PLAIN, *, services: int = 1) -> NftablesBackend:
-    """With Services taken, and nothing done."""
+    """Returns a backend with planned Services, not applied yet."""
     made = NftablesBackend(nft, proxier)
     made.plan({f"default/s{i}": source(i) for i in range(services)}, node=node())
     return made
@@ -132,7 +132,7 @@ def test_chains_that_nobody_led_to_at_two_looks_are_removed_and_come_back_when_n
 
 
 async def _on_the_kernel() -> list[str]:
-    """Who answers after each change of the rules, and of the chains."""
+    """Returns the answering endpoint after each change of the rules, and of the chains."""
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)

@@ -1,4 +1,4 @@
-"""The proxy's settings: what is read, what is taken note of, what is refused and by which path."""
+"""The proxy's settings: which fields have an effect, which are ignored, and which are refused by path."""
 
 from __future__ import annotations
 

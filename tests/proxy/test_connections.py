@@ -1,4 +1,4 @@
-"""What becomes of clients when Services change: open connections, clients that stick, UDP flows that went astray."""
+"""Clients while Services change: open connections, session affinity, stale UDP flows."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_clients_stick_at_every_address(ip: str, port: int, kind: Kind) -> None:
 
 @FAKES
 def test_a_services_addresses_are_stuck_to_apart_by_nftables_and_together_by_iptables(kind: Kind) -> None:
-    """In upstream's chains an endpoint remembers its clients, whatever the address that they came to."""
+    """In upstream's chains an endpoint remembers its clients, whatever address they used."""
     at = Node1(kind, made(**sticky()), EVERY)
     apart = [c for c in range(40) if at.send(from_outside(c)) != at.send(from_outside(c, N1, NODE_PORT))]
     assert bool(apart) != kind.iptables
@@ -92,7 +92,7 @@ def test_a_client_from_outside_that_stuck_to_another_node_is_moved_when_the_serv
     assert {c: at.send(from_outside(c)) for c in range(40)} == moved
     at.put(made(**sticky()), EVERY)
     again = {c: at.send(from_outside(c)) for c in range(40)}
-    # Upstream's chains know a client by its endpoint, so there it stays.
+    # Upstream's chains identify a client by its endpoint, so the client stays there.
     assert again == moved if kind.iptables else set(again.values()) == {f"{p}:8080" for p in PODS.values()}
 
 
@@ -152,7 +152,7 @@ def _session(at: Real, who: int, ip: str, number: int, kind: socket.SocketKind) 
 
 
 def echo(netns: int, ip: str, port: int) -> None:
-    """A server whose connections stay open: says its address for every byte."""
+    """Runs a server whose connections stay open: it answers each byte with its address."""
 
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     server = linux.in_netns(netns, lambda: socket.create_server((ip, port), family=family, backlog=16))
@@ -215,7 +215,7 @@ def _affinity_entries(at: Real) -> int:
 
 
 def _recognised(at: Real) -> int:
-    """How often upstream's chains sent a client where it had been before."""
+    """Returns how often upstream's chains sent a client to its last endpoint."""
     tables = linux.in_netns(at.cluster.node(1), lambda: IptablesKernel(at.family.table))
     chain = chain_name("SVC", "default/web", "tcp")
     return sum(count for rule, count in tables.packets("nat", chain).items() if "--rcheck" in rule)
@@ -247,8 +247,8 @@ def test_a_client_is_remembered_for_the_timeout_after_its_last_connection(family
 
 
 def _sticking(family: Family, kind: Kind) -> None:
-    """Three clients at every door: whoever they got first they get again, also when the kernel's rules are read back
-    and gone over by the next agent, and until that endpoint has gone."""
+    """Checks three clients at every address: each gets its first endpoint again until that endpoint has gone, also
+    after the next agent has read back and corrected the kernel's rules."""
     at = Real(family=family, kind=kind)
     case = of_family(Case("sticky", made(**sticky(60)), EVERY), family)
     at.put(case)
@@ -318,12 +318,12 @@ def _astray(kind: Kind) -> None:
 
         for sock in socks:
             sock.settimeout(0.3)
-        # Before there is a Service: the flows that begin are not translated.
+        # Before the Service exists: the flows that begin are not translated.
         assert answers() == [""] * 3
         at.put(Case("first", made(), endpoints_of("b")))
         assert reconcile() == 2, "what was refused, as at the cluster IP, leaves no flow"
         assert answers() == [PODS["b"]] * 3
-        # Nobody looks at this change: the next look at all flows finds them.
+        # No cleanup follows this change: the next check of all flows finds them.
         at.put(Case("second", made(), endpoints_of("c")))
         assert answers() == [PODS["b"]] * 3, "the kernel does as it did"
         assert reconcile() == 3

@@ -1,4 +1,4 @@
-"""Every command of docs/proxy.md, typed in its order."""
+"""Runs every command of docs/proxy.md in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answers to load balancers and probes, byte by byte, and the servers that give them."""
+"""The answers to load balancers and probes, byte by byte, and their servers."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_connections_that_send_nothing_do_not_keep_a_load_balancer_out() -> None
         async with served(NOWHERE) as at, contextlib.AsyncExitStack() as opened:
             await at.api.create(SERVICE, made(externalTrafficPolicy="Local", healthCheckNodePort=port))
             await until(port, 503)
-            for _ in range(300):  # more than are kept
+            for _ in range(300):  # more than the server keeps
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 opened.callback(writer.close)
             assert (await get(port))[0] == 503

@@ -1,4 +1,4 @@
-"""Chains that no Service needs any more: deleted in time, and never while another chain leads to them."""
+"""Unused chains: deleted in time, and never while another chain leads to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.proxy.objects import port, service, slice_of, sticky
 from tests.proxy.test_paths import view
 
 Step = tuple[str, Service | None, Sequence[str]] | Literal["idle", "resync"]
-"""A Service with its endpoints, a look at what is idle, or a look at all."""
+"""A Service with its endpoints, a search for unused chains, or a full resync."""
 
 
 def wanted(name: str, ip: str = "10.96.0.10", *ips: str, **spec: Any) -> Step:
@@ -79,13 +79,13 @@ ENDING: Sequence[Step] = ("idle", "idle")
 
 @dataclass
 class Stage:
-    """A backend, and the Services that it was told of."""
+    """A backend, and the Services passed to it."""
 
     backend: Backend
     family: Family = IPV4
 
     async def play(self, steps: Sequence[Step]) -> list[KernelError]:
-        """Returns what was refused and told to the loop."""
+        """Runs the steps; returns the refusals reported to the loop."""
         refused = []
         for step in steps:
             if step == "idle":

@@ -1,4 +1,4 @@
-"""Planning step by step comes to what planning from scratch comes to, whatever changed before and in which order."""
+"""Incremental planning equals planning from scratch, whatever changed before and in which order."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ MODES = ("ready", "ending", "some ending", "hinted")
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to one Service at once: it gets a shape, and one of its slices another content."""
+    """One change of a Service: it gets a shape, and one of its slices gets new content."""
 
     name: str
     shape: str
-    """Empty: it is deleted."""
+    """Empty: the Service is deleted."""
     slice: int
     first: int
     count: int
-    """Of the endpoints in the slice; of 0 it is deleted."""
+    """Number of endpoints in the slice; 0 deletes the slice."""
     mode: str
     one_port: bool
 
@@ -83,7 +83,7 @@ steps = st.builds(
 
 
 class Cluster:
-    """The Services and slices of one family as steps make them. An object that no step changes stays the same one."""
+    """The Services and slices of one family after the steps. An object that no step changes stays the same object."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -132,7 +132,7 @@ def view_of(family: Family) -> NodeView:
 
 
 def without_places(elements: Elements) -> Mapping[str, object]:
-    """The elements without which endpoint has which slot: every slot is there, and every endpoint as often."""
+    """Returns the elements without the assignment of slots: every slot is present, and every endpoint as often."""
     found: dict[str, object] = {}
     for name, held in elements.items():
         if name.removeprefix("node_") not in (ENDPOINTS, AFFINITY_SLOTS):
@@ -191,7 +191,7 @@ def test_the_chains_of_a_plan_do_not_depend_on_the_plans_before(family: Family, 
 
 
 def sorted_lines(lines: Sequence[str]) -> list[str]:
-    """Without the order, and the probabilities that follow from it."""
+    """Returns the lines without their order, and without the probabilities that follow from the order."""
     return sorted(re.sub(r" --probability \S+", "", line).replace(" -m statistic --mode random", "") for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""What Services are in upstream's chains, to the letter, and which edits a change is."""
+"""Services in upstream's chains, to the letter, and the edits for each change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.proxy.test_paths import view
     ],
 )
 def test_chains_are_called_as_in_every_cluster(name: str, protocol: str, chain: str) -> None:
-    """Names that are found in published listings of clusters."""
+    """Checks names from published listings of clusters."""
     assert chain_name("SVC", name, protocol) == chain
 
 
@@ -230,7 +230,7 @@ def test_rules_failures_and_dropped_packets_are_counted() -> None:
     found = families(at, failures=1)
     name = "kubeproxy_sync_proxy_rules_iptables"
     held = {table: sum(map(len, at.tables.tables[table].values())) for table in ("filter", "nat")}
-    # The refused change is wanted all the same: an endpoint's chain of two rules, and a line that leads to it.
+    # The refused change stays desired: an endpoint's chain of two rules, and a line that leads to it.
     filter_, nat = (*LABELS, ("table", "filter")), (*LABELS, ("table", "nat"))
     assert found[f"{name}_total"] == [Sample(held["filter"], filter_), Sample(held["nat"] + 3, nat)]
     assert found[f"{name}_last"] == [Sample(0, filter_), Sample(5, nat)]
@@ -347,7 +347,7 @@ def shaped(name: str, shape: str) -> Service | None:
 def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
     turns: list[list[tuple[str, str, int]]], limit: int | None, data: st.DataObject
 ) -> None:
-    """Also in transactions of a few lines each, after restarts, and where one was refused in the middle."""
+    """Includes transactions of a few lines each, restarts, and refusals in the middle."""
     at = Node1(FakeIptables(limit=limit))
     now: dict[str, Source] = {}
     for turn in turns:
@@ -373,7 +373,7 @@ def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
 
 
 class Watched(FakeIptables):
-    """Has somebody look after each transaction."""
+    """Calls an observer after each transaction."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit)

@@ -1,4 +1,4 @@
-"""Chains that somebody spoilt, that are taken over, and that go: what is not the proxy's own stays."""
+"""Damaged chains, takeover, and removal: foreign rules stay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def spoilt(at: Node1) -> FakeIptables:
         nat[chain].insert(0, FOREIGN)
     filters["MINE"] = []
     filters["FORWARD"].append(FOREIGN)
-    # Of kubelet, not of the proxy.
+    # This chain is kubelet's, not the proxy's.
     nat["KUBE-KUBELET-CANARY"] = []
     at.tables.tables["mangle"]["KUBE-IPTABLES-HINT"] = []
     return at.tables
@@ -48,7 +48,7 @@ SPOILS: dict[str, Any] = {
 
 
 def spoilt_tables(tables: FakeIptables) -> None:
-    """Somebody's own rules in tables made anew."""
+    """Puts foreign rules into fresh tables."""
     tables.tables.clear()
     tables.tables["mangle"] = tables.table("mangle") | {"KUBE-IPTABLES-HINT": []}
     for table, chains in (("nat", ("PREROUTING", "POSTROUTING")), ("filter", ("FORWARD",))):

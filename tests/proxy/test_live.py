@@ -39,11 +39,11 @@ from tests.proxy.paths import BOTH_NUMBERS, BOTH_PORTS, EXTERNAL, NODE_PORT, NOD
 from tests.proxy.test_connections import echo
 
 OTHERS = 300
-"""Services beside the one that is asked."""
+"""Services beside the tested one."""
 N1 = NODES["node1"]
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _RETRANSMITTED = 100
-"""The place of `tcpi_total_retrans` in the kernel's `tcp_info`."""
+"""Offset of `tcpi_total_retrans` in the kernel's `tcp_info`."""
 _LONG, _ECHO = "10.96.0.11", 9090
 
 
@@ -52,7 +52,7 @@ class Tally:
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     lost: int = 0
-    """Packets that were sent again. The kernel drops one where two masqueraded clients get one port at the same
+    """Number of retransmitted packets. The kernel drops one if two masqueraded clients get one port at the same
     moment, also in quiet times: 3 in 10,000 connections were seen, and none in most runs."""
 
     def wrong(self) -> list[str]:
@@ -61,7 +61,7 @@ class Tally:
 
 
 class Town:
-    """One node with Pods, and clients that do not stop asking until they are told to."""
+    """One node with Pods, and clients that connect until they are stopped."""
 
     def __init__(self, other: Kind) -> None:
         self.cluster: SmallCluster = build(nodes=1)
@@ -82,7 +82,7 @@ class Town:
         self._threads: list[threading.Thread] = []
 
     def proxy(self, mode: Mode = "nftables") -> Proxy:
-        """With all Services known and nothing done."""
+        """Returns a proxy that knows all Services and has not synced yet."""
         context = ProxyContext(cluster_proxier(NETWORK), self.makers, self.nft, self._route_localnet)
         made_proxy = Proxy(context, ProxyConfig(mode=mode), node=node(), clock=RealClock(), log=SILENT)
         view, backends = made_proxy.view, [pod.ip for pod in self.pods[1:]]
@@ -101,14 +101,14 @@ class Town:
     def ask_for_ever(self, netns: int, ip: str, port: int) -> None:
         def work() -> None:
             linux.setns(netns, linux.CLONE_NEWNET)
-            # Not so many that ports come round again: a SYN from one that was just used may be lost anywhere.
+            # Few enough that ports are not reused: a SYN from a recently used port may be lost anywhere.
             while not self.over.wait(0.003):
                 try:
                     with socket.create_connection((ip, port), timeout=8) as peer:
                         self.tally.answers[f"{ip} {peer.recv(100).decode().split()[0]}"] += 1
-                        # A server that remembers closed connections may make one of the same ports wait for a second.
+                        # A server that remembers closed connections may delay one with the same ports for a second.
                         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
-                        # A busy machine is slow; only where a packet was lost one is sent again.
+                        # A busy machine is slow, but only a lost packet is retransmitted.
                         self.tally.lost += peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[_RETRANSMITTED]
                 except OSError as e:
                     self.tally.failures.append(f"{ip}:{port} {e!r}")
@@ -118,7 +118,7 @@ class Town:
 
     @contextlib.contextmanager
     def clients(self) -> Iterator[list[socket.socket]]:
-        """Every way in at once; what is handed out are connections that stay open."""
+        """Runs clients of every path at once; yields connections that stay open."""
         pod, fabric = self.pods[0].netns, os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         for netns, ip, port in (
             (pod, VIP, 80),
@@ -140,7 +140,7 @@ class Town:
                 thread.join(10)
 
     def rules(self) -> set[str]:
-        """The modes that have rules."""
+        """Returns the modes that have rules."""
 
         def iptables() -> bool:
             saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True, env=_SBIN).stdout
@@ -199,7 +199,7 @@ def test_switching_modes_to_and_fro_refuses_nobody_and_ends_no_connection(other:
 
 
 def _run_switching(town: Town, mode: Mode, pause: float) -> None:
-    """In a process of its own: in `mode`, then the other one, until it is killed."""
+    """Switches between `mode` and the other one in a process of its own, until killed."""
 
     async def go() -> None:
         proxy = town.proxy(mode)
@@ -238,7 +238,7 @@ def _killed() -> list[str]:
             time.sleep(rng.uniform(0.05, 0.5))
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            # The next one starts in either mode, whatever the last one was doing.
+            # The next process starts in either mode, whatever the last one was doing.
             chosen: Mode = rng.choice(("nftables", "iptables"))
             asyncio.run(_one_after(town, chosen))
             assert town.rules() == {chosen}

@@ -1,4 +1,4 @@
-"""The proxy against a fake API and a fake kernel: exact small changes, errors survived, tables taken over."""
+"""The proxy against a fake API and a fake kernel: minimal changes, recovery from errors, takeover of tables."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class World:
 
 
 async def run_with(informers: InformerSet, proxy: Proxy) -> None:
-    """For ever."""
+    """Runs until cancelled."""
     proxy.follow(informers)
 
     async def work() -> None:
@@ -161,7 +161,7 @@ def test_a_refused_transaction_is_followed_by_a_table_in_line_again() -> None:
         await at.api.create(SERVICE, service())
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
         await settle()
-        # Somebody emptied the map behind our back, and the kernel refuses the next change for it.
+        # A foreign program emptied the map unnoticed, and the kernel refuses the next change for that reason.
         at.nft.tables[TABLE].elements["endpoints"].clear()
         piece = await at.api.get(ENDPOINT_SLICE, "web-1", "default")
         piece.endpoints = [endpoint("10.244.3.3")]
@@ -246,7 +246,7 @@ STEP = st.tuples(
 def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
     turns: list[list[tuple[str, str, str, set[str]]]],
 ) -> None:
-    """Also where Services contend for an address for a while, as when one takes over another's."""
+    """Includes Services that compete for an address for a while, as when one takes over another's."""
     nft, mirror = FakeNft(), TableMirror(fixed_table(cluster_proxier(NETWORK)))
     nft.run(mirror.resync())
     mirror.done(nft.log[-1])
@@ -283,7 +283,7 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
 
 
 def _contended(turns: list[list[tuple[str, str, str, set[str]]]]) -> bool:
-    """Whether two Services ever had one address: then the latest claim counts, which `desired` cannot know."""
+    """Returns whether two Services ever had one address: then the latest claim counts, which `desired` cannot know."""
     held: dict[str, str] = {}
     for turn in turns:
         for name, shape, ip, ips in turn:

@@ -1,4 +1,4 @@
-"""Both modes in one kernel: from one to the other under traffic, and what somebody does to upstream's chains."""
+"""Both modes in one kernel: switches under traffic, and foreign changes of upstream's chains."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Callers:
             try:
                 with socket.create_connection((ip, port), timeout=3) as peer:
                     answer = says(peer)
-                    # Else the client's ports would be used up.
+                    # Otherwise the client's ports would be used up.
                     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
             except OSError as e:
                 answer = f"{e!r} at {ip}:{port}"
@@ -84,7 +84,7 @@ def says(peer: socket.socket) -> str:
 
 
 async def _switches(proxy: Proxy, count: int, begin: Callable[[], object]) -> list[str]:
-    """The modes that were in force, one after the other; `begin` is called in the first one."""
+    """Returns the active modes in order; `begin` is called in the first one."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(proxy.run())
         await proxy.synced.wait()
@@ -111,7 +111,7 @@ def _proxy(family: Family, case: Case, nft: NftKernel) -> Proxy:
 
 
 def _switched(family: Family) -> dict[str, Any]:
-    """A node's proxy goes from mode to mode, both ways, while many connect and some stay connected."""
+    """Switches a node's proxy between modes, both ways, while many clients connect and some stay connected."""
     at = Real(family=family)
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     case = of_family(Case("switched", made(), endpoints_of("b", "c")), family)
@@ -168,7 +168,7 @@ _SPOILS = (
 
 
 def _spoilt(kind: Kind) -> list[str]:
-    """Has somebody do each of these, and looks whether it is noticed, put right, and whether his own rules stay."""
+    """Makes each foreign change, and checks that it is noticed and repaired, and that foreign rules stay."""
     at = Real(kind=kind)
     at.put(Case("spoilt", made(**sticky()), endpoints_of("b")))
     backend, node = at.backends["node1"], at.cluster.node(1)
@@ -188,7 +188,7 @@ def _spoilt(kind: Kind) -> list[str]:
         answers = [at.ask(Probe(who, VIP, 80, "b")).split()[0] for who in ("a", "node1")]
         if (noticed, repaired, again, answers) != (True, True, False, [PODS["b"]] * 2):
             wrong.append(f"{spoil}: {noticed=} {repaired=} {again=} {answers}")
-    # Whoever empties the whole table empties his own rules, too.
+    # A flush of the whole table deletes the foreign rules too.
     change("-t nat -A PREROUTING -j MINE")
     asyncio.run(backend.cleanup())
     left = linux.in_netns(node, lambda: subprocess.run([f"{program}-save"], check=True, capture_output=True, env=_ENV))
@@ -202,7 +202,7 @@ def test_what_somebody_does_to_the_chains_is_noticed_and_put_right(kind: Kind) -
 
 
 def _many(kind: Kind, family: Family) -> list[str]:
-    """Long chains, in several transactions: is what the programs print what was written, line by line?"""
+    """Compares long chains, written in several transactions, with the programs' output, line by line."""
     node = linux.new_netns(lambda: kind.kernel(proxier_of(family)))[1]
     assert node is not None
     prefix = "10.244" if family is IPV4 else "fd00:10:244"

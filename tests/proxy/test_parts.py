@@ -1,4 +1,4 @@
-"""A change that is too large for one transaction goes in parts: between any two of them no Service is half-changed."""
+"""A change that is too large for one transaction is applied in parts: between two parts no Service is half-changed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_af
     planner = Planner()
     before: set[str] = set()
     for shape, ends in turns:
-        # With the policy of the node's own endpoints alone, clients of the node reach these.
+        # With an internal policy of Local, clients of the node reach only the endpoints on the node.
         local = SHAPES[shape].get("internalTrafficPolicy") == "Local"
         ready = [e for piece in ENDS[ends] for e in piece.endpoints if not local or e.nodeName in (None, "node1")]
         after = {f"{endpoint.addresses[0]}:8080" for endpoint in ready}

@@ -50,7 +50,7 @@ from tests.proxy.paths import (
 
 TIMES = 20
 TIMEOUT_S, PATIENCE_S = 0.25, 0.8
-"""Where nobody is to answer, and where somebody is: less than a second, after which a lost packet is sent again."""
+"""Timeouts without and with an expected answer: below a second, after which a lost packet is retransmitted."""
 ROUTE_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"
 
 
@@ -82,8 +82,8 @@ class Traced:
             bring(backend, {"default/web": Source(case.service, case.slices)}, view(name, family), whole=True)
 
     def ask(self, probe: Probe) -> Trace:
-        """What becomes of the first packet on its client's node, and on the node that it was sent to."""
-        # Who sends to loopback sends from it.
+        """Returns the fate of the first packet, on the client's node and on the node that it was sent to."""
+        # A client of a loopback address also sends from it.
         loopback = ip_address(probe.ip).is_loopback
         source = probe.ip if loopback else at(ADDRESSES[probe.who], self.family)
         home = NODE_OF.get(probe.who)
@@ -150,7 +150,8 @@ def test_pings_and_packets_of_no_connection_are_dropped(kind: Kind) -> None:
 
 
 class Real:
-    """Both nodes' rules in the kernel, a server in every pod, and the fabric's routes as a balancer makes them."""
+    """Both nodes' rules in the kernel, a server in every pod, and the fabric's routes as a load balancer makes
+    them."""
 
     def __init__(self, proxier: ProxierConfig | None = None, family: Family = IPV4, kind: Kind = NFTABLES) -> None:
         self.family = family
@@ -171,7 +172,8 @@ class Real:
         self._settle()
 
     def _settle(self) -> None:
-        """A link that has just come up may lose its first packets: the kernel tells its queue up to a second later."""
+        """Waits for new links. A new link may lose its first packets: the kernel activates the queue up to a second
+        later."""
         for pod in PODS.values():
             for netns in (self.cluster.node(1), self.cluster.node(2)):
                 where = (at(pod, self.family), 8080)
@@ -192,7 +194,7 @@ class Real:
 
 
 def ask(probe: Probe) -> str:
-    """`<who answered> <whom it saw>`, or `refused`, or `dropped`."""
+    """Returns `<answering pod> <client address that it saw>`, or `refused`, or `dropped`."""
     kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET6 if ":" in probe.ip else socket.AF_INET, kind) as peer:
         peer.settimeout(TIMEOUT_S if probe.expected == "dropped" else PATIENCE_S)
@@ -204,7 +206,7 @@ def ask(probe: Probe) -> str:
         except TimeoutError:
             return "dropped"
         except (ConnectionRefusedError, PermissionError):
-            # A sender on the node itself is told of a rejected datagram, and of a dropped one, by EPERM.
+            # A sender on the node itself gets EPERM for a rejected datagram and for a dropped one.
             return "dropped" if probe.expected == "dropped" else "refused"
 
 
@@ -272,7 +274,7 @@ def counted(backend: Backend, name: str) -> float:
 
 
 def _invalid(kind: Kind) -> list[float]:
-    """Packets that begin no connection and belong to none: TCP without any flag."""
+    """Sends packets that neither begin a connection nor belong to one: TCP without any flag."""
     real = Real(kind=kind)
     real.put(Case("any", made(), endpoints_of("b")))
     pod, backend = real.cluster.pods[0].netns, real.backends["node1"]
@@ -313,7 +315,7 @@ def test_node_ports_answer_on_a_nodes_loopback_where_that_is_wanted(kind: Kind) 
 
 
 def _where_told(kind: Kind, family: Family, masquerade_all: bool) -> list[str]:
-    """A site that is not as usual: node ports at one address, Pods told by their ranges, unknown cluster IPs."""
+    """Checks an unusual configuration: node ports at one address, Pods detected by ranges, unknown cluster IPs."""
     assert BOTH.six is not None
     pods = str(BOTH.pod_cidr if family is IPV4 else BOTH.six.pod_cidr)
     one = f"{at(NODES['node1'], family)}/{32 if family is IPV4 else 128}"

@@ -1,4 +1,4 @@
-"""What each kind of Service is in the kernel: the transaction's text, and where packets go in the end."""
+"""Each kind of Service in the kernel: the transaction's text, and the destination of packets."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def from_fabric(target: str = VIP, number: int = 80, protocol: str = "tcp", sour
 
 
 def text_of(made: Service, *slices: EndpointSlice) -> str:
-    """What adding the Service sends to the kernel."""
+    """Returns the text that adding the Service sends to the kernel."""
     return World().put(made, slices).render()
 
 

@@ -1,4 +1,4 @@
-"""What the kernel refuses for good: no other Service waits for it, and it is in force once the kernel takes it."""
+"""Permanent refusals by the kernel: no other Service waits, and the part is applied once the kernel accepts it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.proxy.test_loop import World, running, settle
 
 
 class PickyNft(FakeNft):
-    """Refuses every transaction whose text has one of some words in it."""
+    """Refuses every transaction whose text contains one of some words."""
 
     def __init__(self, *words: str) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def test_a_service_that_the_kernel_refuses_delays_no_other_and_comes_once_it_is_
             await _create(at, "bad", "10.96.0.66", "10.244.1.2")
             await at.proxy.synced.wait()
             await settle()
-            # By now the next try of what is refused is far away.
+            # By now the next try of the refused part is far away.
             await asyncio.sleep(120)
             assert "udp . 10.96.0.66 . 80" not in at.elements()["services"]
             stale = Flow("10.96.0.11", 80, "10.244.1.2", 53)
@@ -202,7 +202,7 @@ def _while_others_lead_to_idle_chains() -> tuple[list[str], list[str]]:
 
 
 def _made(kernel: NftKernel) -> list[str]:
-    """The chains that are there for Services."""
+    """Returns the chains that exist for Services."""
     found = kernel.read(TABLE)
     assert found is not None
     prefixes = ("slots", "sticky", "affinity_chain_", "remember", "forget")

@@ -1,4 +1,4 @@
-"""What the proxy does when somebody else touched its table, and what it leaves alone."""
+"""Foreign changes of the proxy's table are repaired; foreign tables are left alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def one_period(at: World) -> None:
 
 
 def repaired(spoil: Callable[[World], Awaitable[None]]) -> tuple[World, list[int]]:
-    """A cluster with one Service whose table is spoilt and looked at a period later."""
+    """Returns a cluster with one Service after damage to its table and one sync period."""
     told: list[int] = []
     found: list[World] = []
 
@@ -88,7 +88,7 @@ def test_what_somebody_else_changed_is_put_right_within_the_sync_period_and_told
 
 
 async def _nothing(_: World) -> None:
-    """Somebody changed a table of his own."""
+    """Does nothing: stands for a change of a foreign table."""
 
 
 def test_somebody_elses_change_of_a_table_of_his_own_is_no_repair() -> None:
@@ -113,7 +113,7 @@ def test_while_nobody_touches_it_the_table_is_not_read_again() -> None:
 
 
 def _on_the_kernel() -> list[str]:
-    """Spoils the real table in every way, and looks what the mirror makes of it."""
+    """Damages the real table in every way, and checks the mirror's reaction."""
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)

@@ -1,8 +1,7 @@
-"""SCTP through the kernel's rules: an association's first two packets, made by hand.
+"""SCTP through the kernel's rules: the first two packets of an association, made by hand.
 
-Many kernels have connection tracking and address translation of SCTP but not the protocol itself, so sockets of it
-cannot be counted on. Raw ones send and receive real packets, with the checksum that the kernel checks and corrects.
-"""
+Many kernels have connection tracking and address translation of SCTP but not the protocol itself, so its sockets
+may be missing. Raw sockets send and receive real packets, with the checksum that the kernel checks and corrects."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ NUMBERS = (EndpointPort(name="s", port=8080, protocol="SCTP"),)
 
 
 def checksum(data: bytes) -> int:
-    """CRC32c (RFC 9260, appendix A), bit by bit: the packets are short."""
+    """Returns the CRC32c (RFC 9260, appendix A), computed bit by bit: the packets are short."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -41,14 +40,14 @@ def checksum(data: bytes) -> int:
 
 
 def packet(source: int, target: int, tag: int, chunk: int) -> bytes:
-    """With an INIT or INIT ACK that offers one stream each way."""
+    """Returns a packet with an INIT or INIT ACK that offers one stream each way."""
     body = struct.pack(">BBHIIHHI", chunk, 0, 20, _TAG, 65536, 1, 1, 1)
     head = struct.pack(">HHI", source, target, tag)
     return head + struct.pack("<I", checksum(head + bytes(4) + body)) + body
 
 
 def read(data: bytes, family: Family) -> tuple[int, int, int, bool]:
-    """Source and target port, the chunk's kind, whether the checksum is right."""
+    """Returns source and target port, the chunk's type, and whether the checksum is right."""
     found = data[(data[0] & 15) * 4 :] if family is IPV4 else data
     source, target, _ = struct.unpack(">HHI", found[:8])
     right = struct.unpack("<I", found[8:_HEADER])[0] == checksum(found[:8] + bytes(4) + found[_HEADER:])
@@ -62,7 +61,7 @@ def raw(family: Family) -> socket.socket:
 
 
 def associate(real: Real, ip: str, number: int, family: Family) -> list[object]:
-    """Pod a opens an association to the address, pod b answers: what either of them saw."""
+    """Opens an association from pod a to the address, which pod b answers; returns what both saw."""
     a, b = (linux.in_netns(pod.netns, partial(raw, family)) for pod in real.cluster.pods[:2])
     with a, b:
         a.connect((ip, 0))

@@ -1,4 +1,4 @@
-"""A proxy alone follows its Node and the ranges of cluster IPs, against a fake API and a fake kernel."""
+"""A standalone proxy follows its Node and the ranges of cluster IPs, against a fake API and a fake kernel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fairlead.service.wellknown import ZONE_LABEL
 from tests.proxy.objects import endpoint, service, slice_of
 
 NOWHERE = ProxyConfig(healthz=("127.0.0.1", 0), metrics=("127.0.0.1", 0))
-"""Any free ports: what is served is tested elsewhere."""
+"""Any free ports: the served pages are tested elsewhere."""
 
 
 def node(*addresses: str, pods: tuple[str, ...] = ("10.244.1.0/24",), zone: str = "") -> Node:

@@ -1,4 +1,4 @@
-"""The proxy's settings change while it runs: the order of things, against a fake API and fake kernels."""
+"""The proxy's settings change while it runs: the order of steps, against a fake API and fake kernels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class World:
     localnet: list[bool] = field(default_factory=list)
 
     def served(self) -> dict[str, bool]:
-        """Which modes have rules for the Service."""
+        """Returns which modes have rules for the Service."""
         table = self.nft.tables.get(TABLE)
         return {
             "nftables": table is not None and bool(table.elements["services"]),
@@ -50,7 +50,7 @@ class World:
         }
 
     async def put(self, text: str) -> None:
-        """The ConfigMap's text."""
+        """Writes the ConfigMap's text."""
         made = ConfigMap(metadata=ObjectMeta(name=NAME, namespace=NAMESPACE), data={KEY: text})
         if any(item.metadata.name == NAME for item in (await self.api.list(CONFIG_MAP, NAMESPACE)).items):
             found = await self.api.get(CONFIG_MAP, NAME, NAMESPACE)

@@ -1,7 +1,6 @@
-"""A table that an earlier release wrote, with maps and chains of other names, is replaced under traffic.
+"""A table of an earlier release, with maps and chains of other names, is replaced under traffic.
 
-`older.nft` is the table of the last release that had maps `kinds`, `outside` and `picks`, for the Services below.
-"""
+`older.nft` is the table of the last release that had maps `kinds`, `outside` and `picks`, for the Services below."""
 
 from __future__ import annotations
 

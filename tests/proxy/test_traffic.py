@@ -43,7 +43,7 @@ class Proxied:
         self.mirrors = [TableMirror(fixed_table(cluster_proxier(self.cluster.network))) for _ in self.kernels]
 
     def put(self, name: str, wanted: Service | None, *slices: EndpointSlice) -> None:
-        """As the proxy's loop does it."""
+        """Plans and applies the Service as the proxy's loop does."""
         for index, (kernel, mirror) in enumerate(zip(self.kernels, self.mirrors, strict=True), 1):
             plan = plan_service(wanted, slices, node=node(index))
             transaction = mirror.update({name: Planned(plan)})
@@ -68,7 +68,7 @@ def _cluster_ip() -> None:
     both_ports = [EndpointPort(name="", port=8080, protocol="TCP"), EndpointPort(name="dns", port=8080, protocol="UDP")]
     for target, ask in ((neighbour, ask_tcp), (far, ask_tcp), (neighbour, ask_udp), (far, ask_udp)):
         at.put("web", service(ports=both), slice_of(target.ip, ports=both_ports))
-        # From a pod and from a node the client's address is kept; from the fabric the answer must find back.
+        # From a pod and from a node the client's address is kept; to the fabric the answer must find its way back.
         assert at.pod_asks(0, VIP, 80, ask) == f"{target.ip} {here.ip}"
         assert at.node_asks(2, VIP, 80, ask).split()[0] == target.ip
         seen = ask(VIP, 80).split()
@@ -113,7 +113,7 @@ def _same_port() -> None:
         for _ in range(5):
             with socket.socket() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                client.settimeout(0.9)  # a first packet that is lost comes again after a second
+                client.settimeout(0.9)  # a lost first packet is retransmitted after a second
                 client.bind(("", 45678))
                 client.connect(("172.30.0.11", 30080))
                 peer, seen = server.accept()
@@ -135,7 +135,7 @@ def _refused() -> None:
         return {at.pod_asks(0, ip, number, ask), at.node_asks(2, ip, number, ask), ask(ip, number)}
 
     assert everywhere(VIP, 80) == {REFUSED}, "no endpoints"
-    # The kernel tells a sender on the node itself of a rejected datagram by EPERM.
+    # A sender on the node itself gets EPERM for a rejected datagram.
     assert everywhere(VIP, 53, ask_udp) == {REFUSED, "PermissionError"}, "no endpoints, UDP"
     assert at.node_asks(2, VIP, 53, ask_udp) == "PermissionError"
     assert everywhere("172.30.0.11", 30080) == {REFUSED}, "no endpoints, node port"
@@ -176,7 +176,8 @@ def _udp_follows() -> None:
                 sock.send(b"?")
             return [sock.recv(100).decode().split()[0] for sock in clients]
 
-        # One socket each, so one flow each: it must not outlive its endpoint, and a refusal must not stick either.
+        # One socket and so one flow each: a flow must not outlive its endpoint, and a refusal must not stick
+        # either.
         for target in (at.pods[1], at.pods[2]):
             at.put("web", made, to(target.ip))
             assert answers() == [target.ip] * 2

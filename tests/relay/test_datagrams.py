@@ -1,4 +1,4 @@
-"""Many clients through one socket, each with a way of its own."""
+"""Many clients through one socket, each with a route of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 from fairlead.relay.datagrams import Datagrams
 
 MOST_HERE = 8
-"""Clients, by a limit of 16 descriptors for each."""
+"""Maximum of clients, with a limit of 16 descriptors for each."""
 
 
 def bound() -> socket.socket:

@@ -1,4 +1,4 @@
-"""The supervisor's side: opens what it may, says why where it cannot, never fails."""
+"""The supervisor's side: opens the permitted ports, reports the reason of a failure, and never fails itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""From one network namespace's loopback, through the relay, into another one's node port, to a pod: real packets."""
+"""From the loopback of one network namespace, through the relay, to a node port in another one and a pod: real
+packets."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ PORT = 30080
 
 
 def _cluster() -> str:
-    """In the sandbox's namespace: a pod behind a node port; its address."""
+    """Creates a pod behind a node port in the sandbox's namespace; returns the pod's address."""
     cluster = build(nodes=1)
     pod = cluster.add_pod(1)
     serve(pod.netns, pod.ip, 8080)
@@ -83,5 +84,5 @@ def _through() -> tuple[str, str, str]:
 @as_any_user
 def test_the_hosts_loopback_reaches_a_pod_behind_a_node_port(ordinary: bool) -> None:
     pod_ip, *answers = in_sandbox(_through, ordinary=ordinary)
-    # The node hides its client, so that the answer finds back.
+    # The node masquerades its client, so that the answer finds its way back.
     assert answers == [f"{pod_ip} 10.244.1.1"] * 2
