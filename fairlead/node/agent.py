@@ -34,7 +34,7 @@ from fairlead.node.pods.hostports import HostPorts
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.pods.worker import PodWorker
 from fairlead.node.runtime.messages import Inventory
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteGone, ZygoteVersionError
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi
 from fairlead.node.volumes.podfiles import directory_name
@@ -115,7 +115,7 @@ class Agent:
         good = True
         try:
             await worker.sync()
-        except* (ZygoteGone, ZygoteVersionError):
+        except* (ZygoteEnded, ZygoteVersionError):
             raise
         except* Exception as group:  # noqa: BLE001 -- a fault in one pod must not end the node
             self._deps.log.error("pod worker failed", pod=worker.uid, error=repr(group.exceptions))
@@ -146,7 +146,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     ids: IdSource,
     log: Log,
 ) -> None:
-    """Runs until cancelled, in the node's network namespace. Raises `ZygoteGone` if the zygote has died: every
+    """Runs until cancelled, in the node's network namespace. Raises `ZygoteEnded` if the zygote has died: every
     container has died with it, so the caller must start a new zygote and a new agent.
 
     `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has.
@@ -192,7 +192,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
             group.create_task(agent.sync())
             group.create_task(keep_running("kubelet API", api.serve, log=log))
             group.create_task(line.wait_gone())
-    except* (ZygoteGone, ZygoteVersionError):
+    except* (ZygoteEnded, ZygoteVersionError):
         lost = True
     finally:
         line.stop()

@@ -293,7 +293,7 @@ def test_own_transactions_of_any_table_are_told_from_those_of_others(run: Callab
             nft.run_text("add table ip other")
         else:
             assert isinstance(nft, FakeNft)
-            nft.others += 1
+            nft.foreign_transactions += 1
         assert nft.foreign() == before + 1
 
     run(body)

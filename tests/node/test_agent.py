@@ -18,7 +18,7 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import parse_time
 from fairlead.node.runtime.messages import VERSION
-from fairlead.node.runtime.zygoteclient import ZygoteGone, ZygoteVersionError
+from fairlead.node.runtime.zygoteclient import ZygoteEnded, ZygoteVersionError
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 
@@ -371,7 +371,7 @@ def test_the_end_of_the_zygote_is_the_end_of_the_agent() -> None:
             await node.create("w", WEB)
             await node.until("w", ready)
             os.kill(zygote_pid(), signal.SIGKILL)
-            with pytest.raises(ZygoteGone):
+            with pytest.raises(ZygoteEnded):
                 await agent
         node.renew_zygote()
         async with node.agent():

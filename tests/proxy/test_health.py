@@ -255,7 +255,7 @@ IPV4 = 'ip_family="IPv4"'
 def test_prometheus_is_told_under_upstreams_names() -> None:
     async def go() -> None:
         async with served(NOWHERE) as at:
-            at.nft.counted["ct_state_invalid"] = 7
+            at.nft.packet_counts["ct_state_invalid"] = 7
             await at.api.create(SERVICE, made(internalTrafficPolicy="Local", externalTrafficPolicy="Local"))
             piece = endpoints_of("c")[0]
             piece.metadata.annotations = {TRIGGER_TIME_ANNOTATION: "2023-11-14T22:13:21Z"}
@@ -327,7 +327,7 @@ def test_a_repair_makes_an_event_on_the_node() -> None:
         async with served(NOWHERE) as at:
             await at.api.create(NODE, Node(metadata=ObjectMeta(name="node1")))
             at.nft.tables.clear()
-            at.nft.others += 1
+            at.nft.foreign_transactions += 1
             at.clock.advance(31)
             await asyncio.sleep(31)
             (event,) = (await at.api.list(EVENT)).items

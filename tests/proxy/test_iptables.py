@@ -215,7 +215,7 @@ def test_connections_to_node_ports_on_loopback_are_counted() -> None:
     at.put(node_port_service(), endpoints_of("b"))
     first, second = at.tables.tables["nat"]["KUBE-NODEPORTS"]
     assert first == f"-d 127.0.0.0/8 {second}"
-    at.tables.counted["nat", "KUBE-NODEPORTS", first] = 7
+    at.tables.packet_counts["nat", "KUBE-NODEPORTS", first] = 7
     found = families(at, failures=0)
     assert found["kubeproxy_iptables_localhost_nodeports_accepted_packets_total"] == [Sample(7, LABELS)]
 
@@ -223,7 +223,7 @@ def test_connections_to_node_ports_on_loopback_are_counted() -> None:
 def test_rules_failures_and_dropped_packets_are_counted() -> None:
     at = Node1()
     at.put(service(), endpoints_of("b"))
-    at.tables.counted["filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -j DROP"] = 3
+    at.tables.packet_counts["filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -j DROP"] = 3
     at.tables.failures = [IptablesError("no")]
     with pytest.raises(IptablesError):
         at.put(service(), endpoints_of("b", "c"))

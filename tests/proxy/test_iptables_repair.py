@@ -63,7 +63,7 @@ def test_what_somebody_else_changed_is_put_right_and_his_own_stays(spoil: str) -
     at = Node1()
     at.put(made(), endpoints_of("b", "c"))
     tables = spoilt(at)
-    tables.others += 1
+    tables.foreign_transactions += 1
     assert at.backend.touched()
     assert not asyncio.run(at.backend.resync()).anything, "his own rules are no damage"
     assert not at.backend.touched()

@@ -181,7 +181,7 @@ def test_a_chain_of_the_programs_to_which_a_rule_of_others_leads_stays_until_tha
     at.put(service("c", "10.96.0.12"), endpoints_of("a"), name="c")
     assert "10.96.0.12" in str(at.tables.tables["nat"]["KUBE-SERVICES"])
     del at.tables.tables["nat"]["MINE"]
-    at.tables.others += 1
+    at.tables.foreign_transactions += 1
     assert at.backend.touched()
     asyncio.run(at.backend.resync())
     assert chain not in at.tables.tables["nat"]

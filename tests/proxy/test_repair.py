@@ -42,7 +42,7 @@ def repaired(spoil: Callable[[World], Awaitable[None]]) -> tuple[World, list[int
         await one_period(at)
         before = at.elements(), at.chains()
         await spoil(at)
-        at.nft.others += 1
+        at.nft.foreign_transactions += 1
         await one_period(at)
         assert (at.elements(), at.chains()) == before
         found.append(at)

@@ -123,10 +123,10 @@ class Connection:
 class Server:
     """The server: one thread, one epoll."""
 
-    def __init__(self, listener: socket.socket, page: Page, *, say: Callable[[str], object]) -> None:
+    def __init__(self, listener: socket.socket, page: Page, *, log: Callable[[str], object]) -> None:
         self._listener = listener
         self._page = page
-        self._say = say
+        self._log = log
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._most = min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE)
@@ -158,7 +158,7 @@ class Server:
     def _stop(self) -> None:
         self._stopping = True
         signal.alarm(_LONGEST_STOP_S)
-        self._say("stopping")
+        self._log("stopping")
         for connection in list(self._connections.values()):
             # A connection without a request yet was opened before its client could know of the stop: the request is on
             # the way.
@@ -275,7 +275,7 @@ def main() -> None:
     page = Page(env)
     with listen(port) as listener:
         print(f"fairlead/web: {page.text().decode().strip()}, listening on port {port}", flush=True)
-        Server(listener, page, say=lambda text: print(f"fairlead/web: {text}", flush=True)).run(wake)
+        Server(listener, page, log=lambda text: print(f"fairlead/web: {text}", flush=True)).run(wake)
 
 
 if __name__ == "__main__":

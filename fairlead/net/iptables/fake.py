@@ -36,11 +36,11 @@ class FakeIptables:
         """Errors that the next calls of `restore` raise, in this order."""
         self.refuse_after: int | None = None
         """The number of restores in each call that succeed before one is refused."""
-        self.counted: dict[tuple[str, str, str], int] = {}
+        self.packet_counts: dict[tuple[str, str, str], int] = {}
         """Packet counts of rules, by table, chain and rule."""
         self.saves = 0
         """The number of times that tables were read."""
-        self.others = 0
+        self.foreign_transactions = 0
         """The number of foreign transactions."""
 
     async def restore(self, restores: Sequence[Restore]) -> None:
@@ -68,7 +68,7 @@ class FakeIptables:
         }
 
     def foreign(self) -> int | None:
-        return self.others
+        return self.foreign_transactions
 
     def table(self, name: str) -> Chains:
         """Returns the table with the built-in chains that the programs create at its first change."""
@@ -77,7 +77,7 @@ class FakeIptables:
     def packets(self, table: str, chain: str) -> Mapping[str, int]:
         if chain not in self.table(table):
             raise IptablesError(f"No chain/target/match by that name: {chain}")
-        return {rule: self.counted.get((table, chain, rule), 0) for rule in self.table(table)[chain]}
+        return {rule: self.packet_counts.get((table, chain, rule), 0) for rule in self.table(table)[chain]}
 
 
 def _carry_out(edit: Edit, chains: Chains) -> None:

@@ -53,13 +53,13 @@ class FakeNft:
         """The flow entries."""
         self.failures: list[NftError] = []
         """Errors that the next calls of `run` raise, in this order."""
-        self.counted: dict[str, int] = {}
+        self.packet_counts: dict[str, int] = {}
         """Packet counts by counter."""
         self.unreadable: NftError | None = None
         """The error that `read` raises, until it is cleared."""
         self.reads = 0
         """The number of times that a whole table was read."""
-        self.others = 0
+        self.foreign_transactions = 0
         """The number of foreign transactions."""
         self.deleted = 0
         """The number of deleted tables."""
@@ -91,16 +91,16 @@ class FakeNft:
         return dict(found.rules)
 
     def generation(self) -> int:
-        return len(self.log) + self.deleted + self.others
+        return len(self.log) + self.deleted + self.foreign_transactions
 
     def foreign(self) -> int:
-        return self.others
+        return self.foreign_transactions
 
     def counters(self, table: str, family: str = "ip") -> dict[str, int]:
         state = self.tables.get(_name(table, family))
         if state is None:
             raise Missing(f"no table {table}")
-        return {name: self.counted.get(name, 0) for name in state.table.counters}
+        return {name: self.packet_counts.get(name, 0) for name in state.table.counters}
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         self.reads += 1

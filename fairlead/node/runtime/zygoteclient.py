@@ -38,7 +38,7 @@ class ZygoteError(Exception):
     """The zygote could not do what it was asked; the text says why."""
 
 
-class ZygoteGone(Exception):
+class ZygoteEnded(Exception):
     """The zygote has died, and every container with it, or it has given up on a slow reader: start anew."""
 
 
@@ -91,7 +91,7 @@ class ZygoteClient:
         loop.remove_writer(self._sock.fileno())
 
     async def wait_gone(self) -> None:
-        """Returns never, or raises ZygoteGone."""
+        """Returns never, or raises ZygoteEnded."""
         assert self._gone is not None
         await asyncio.shield(self._gone)
 
@@ -147,9 +147,9 @@ class ZygoteClient:
         await self._ask(messages.Forget(id_), Done)
 
     async def _ask(self, operation: Operation, answer: type[R], fds: Sequence[int] = ()) -> tuple[R, list[int]]:
-        """Returns the answer, which is of the given type, and its descriptors. Raises ZygoteError, ZygoteGone."""
+        """Returns the answer, which is of the given type, and its descriptors. Raises ZygoteError, ZygoteEnded."""
         if self._gone is None or self._gone.done():
-            raise ZygoteGone("the zygote has ended")
+            raise ZygoteEnded("the zygote has ended")
         self._number += 1
         number = self._number
         future: asyncio.Future[_Reply] = asyncio.get_running_loop().create_future()
@@ -173,7 +173,7 @@ class ZygoteClient:
                 loop.add_writer(self._sock.fileno(), self._write)
                 return
             except ConnectionError:
-                self._fail(ZygoteGone("the zygote has ended"))
+                self._fail(ZygoteEnded("the zygote has ended"))
                 return
             self._outbox.popleft()
             for fd in fds:
@@ -190,7 +190,7 @@ class ZygoteClient:
             except ConnectionError:
                 packet = None
             if packet is None:
-                self._fail(ZygoteGone("the zygote has ended"))
+                self._fail(ZygoteEnded("the zygote has ended"))
                 return
             self._receive(*packet)
 
@@ -204,7 +204,7 @@ class ZygoteClient:
             text = f"this node's zygote speaks {error}, its agent version {messages.VERSION}: {cure}"
             self._fail(ZygoteVersionError(text))
         except CodecError as error:
-            self._fail(ZygoteGone(f"the zygote sent an invalid message: {error}"))
+            self._fail(ZygoteEnded(f"the zygote sent an invalid message: {error}"))
         finally:
             for fd in () if used else fds:
                 os.close(fd)
@@ -213,7 +213,7 @@ class ZygoteClient:
         """Returns whether the descriptors have been handed on."""
         match message:
             case Answer(0, _, Failed(error)):
-                self._fail(ZygoteGone(error))
+                self._fail(ZygoteEnded(error))
             case Answer(epoch, number, result) if epoch == self._epoch:
                 pending = self._pending.pop(number, None)
                 if pending is not None and not pending.done():  # otherwise its asker was cancelled
@@ -222,12 +222,12 @@ class ZygoteClient:
             case Notice(epoch, Exited() as exited) if epoch == self._epoch:
                 self.exits.notify(exited)
             case Notice(epoch, Overflow()) if epoch == self._epoch:
-                self._fail(ZygoteGone("the zygote has dropped messages that were not read in time"))
+                self._fail(ZygoteEnded("the zygote has dropped messages that were not read in time"))
             case _:  # for an agent before this one
                 pass
         return False
 
-    def _fail(self, error: ZygoteGone | ZygoteVersionError) -> None:
+    def _fail(self, error: ZygoteEnded | ZygoteVersionError) -> None:
         self.stop()
         assert self._gone is not None
         if not self._gone.done():

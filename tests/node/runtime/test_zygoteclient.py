@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from fairlead.node.runtime.messages import VERSION
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError, ZygoteGone, ZygoteVersionError
+from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteError, ZygoteVersionError
 
 
 async def _start_against(answer: bytes) -> None:
@@ -42,7 +42,7 @@ def test_a_zygote_of_another_version_is_refused_in_one_line(packet: object, said
 
 def test_a_zygote_that_sends_no_message_is_given_up() -> None:
     packet = json.dumps({"version": VERSION, "message": {"type": "Answer"}}).encode()
-    with pytest.raises(ZygoteGone, match=r"message\.epoch: is missing"):
+    with pytest.raises(ZygoteEnded, match=r"message\.epoch: is missing"):
         asyncio.run(_start_against(packet))
 
 

@@ -59,7 +59,7 @@ def test_a_client_that_does_not_read_is_dropped_and_told_so_at_its_end() -> None
     os.close(writing)
 
 
-async def hear(attachment: Attachment, enough: Callable[[bytes], bool] = lambda _: False) -> bytes:
+async def read_output(attachment: Attachment, enough: Callable[[bytes], bool] = lambda _: False) -> bytes:
     """Returns the container's data on both outputs, until it is enough or ends."""
     buffer, said = bytearray(), b""
     while not enough(said) and (data := await read_some(attachment.output)):
@@ -77,20 +77,20 @@ def test_several_clients_hear_the_same_and_the_log_goes_on(ordinary: bool) -> No
         first = await bench.client.attach("a", stdin=True)
         second = await bench.client.attach("a", stdin=False)
         os.write(first.input, b"typed\n")
-        heard = [await hear(one, lambda said: b"err" in said) for one in (first, second)]
+        output = [await read_output(one, lambda said: b"err" in said) for one in (first, second)]
         os.close(first.input)
         await bench.client.end_input("a")
-        heard += [await hear(one) for one in (first, second)]
+        output += [await read_output(one) for one in (first, second)]
         await bench.exit_of("a")
         refused = []
         for name in ("a", "never"):
             with pytest.raises(ZygoteError) as error:
                 await bench.client.attach(name, stdin=False)
             refused.append(str(error.value))
-        return heard, bench.log("a"), refused
+        return output, bench.log("a"), refused
 
-    heard, log, refused = with_zygote(work, ordinary=ordinary)
-    assert heard == [b"got typed\nerr\n"] * 2 + [b"end\n"] * 2
+    output, log, refused = with_zygote(work, ordinary=ordinary)
+    assert output == [b"got typed\nerr\n"] * 2 + [b"end\n"] * 2
     assert log == ["stdout F got typed", "stderr F err", "stdout F end"]
     assert refused == ["container not running", "'never'"] or refused[0] == "ValueError('container not running')"
 
@@ -103,13 +103,13 @@ def test_the_input_goes_with_its_first_client_only_where_it_is_for_one() -> None
             await bench.start(name, "sh", "-c", script, stdin=True, stdin_once=once)
             attachment = await bench.client.attach(name, stdin=True)
             os.write(attachment.input, b"one\n")
-            await hear(attachment, lambda said: said == b"one\n")
+            await read_output(attachment, lambda said: said == b"one\n")
             os.close(attachment.input)
             os.close(attachment.output)  # as if its agent had died
         await bench.exit_of("once")
         attachment = await bench.client.attach("again", stdin=True)
         os.write(attachment.input, b"two\n")
-        await hear(attachment, lambda said: said == b"two\n")
+        await read_output(attachment, lambda said: said == b"two\n")
         return [*bench.log("once"), *bench.log("again")]
 
     assert with_zygote(work) == ["stdout F one", "stdout F end", "stdout F one", "stdout F two"]
@@ -118,7 +118,7 @@ def test_the_input_goes_with_its_first_client_only_where_it_is_for_one() -> None
 @kernel
 def test_the_one_client_of_a_container_hears_what_it_said_before_and_others_do_not() -> None:
     async def work(bench: Bench) -> list[bytes]:
-        heard = []
+        output = []
         for name, once in (("once", True), ("again", False)):
             await bench.start(name, "sh", "-c", "echo early; read x; echo late", stdin=True, stdin_once=once)
             while not bench.log(name):  # noqa: ASYNC110 -- the log tells nobody
@@ -126,8 +126,8 @@ def test_the_one_client_of_a_container_hears_what_it_said_before_and_others_do_n
             watcher = await bench.client.attach(name, stdin=False)
             attachment = await bench.client.attach(name, stdin=True)
             os.write(attachment.input, b"go\n")
-            heard += [await hear(attachment), await hear(watcher)]
-        return heard
+            output += [await read_output(attachment), await read_output(watcher)]
+        return output
 
     assert with_zygote(work) == [b"early\nlate\n", b"late\n", b"late\n", b"late\n"]
 
@@ -141,7 +141,7 @@ def test_a_containers_terminal_is_shared_and_has_a_size(ordinary: bool) -> None:
         attachment = await bench.client.attach("a", stdin=True)
         resize(attachment.input, 132, 43)
         os.write(attachment.input, b"hi\n")
-        said = await hear(attachment, lambda said: b"got hi" in said)
+        said = await read_output(attachment, lambda said: b"got hi" in said)
         os.write(attachment.input, b"\n")
         await bench.exit_of("a")
         return said, bench.log("a")
@@ -208,15 +208,15 @@ def test_a_piped_input_reaches_the_container_and_its_end_is_the_sessions_success
                 first = await listen(ws, b"one\n")
                 await ws.send_bytes(b"\x00two\n")
                 await ws.send_bytes(b"\xff\x00")
-                said, heard = first + await listen(ws), await listen(deaf)
+                said, output = first + await listen(ws), await listen(deaf)
             pod = await node.until("p", lambda pod: pod.status.phase == "Failed")
             ended = pod.status.containerStatuses[0].state.terminated
-            return said, heard, ended.exitCode if ended else -1, node.log(made, "main")
+            return said, output, ended.exitCode if ended else -1, node.log(made, "main")
 
-    said, heard, code, log = on_node(work, ordinary=ordinary)
+    said, output, code, log = on_node(work, ordinary=ordinary)
     assert said[:-1] == [(1, b""), (1, b"one\n"), (1, b"two\n"), (2, b"e\n")], "the empty one says that it stands"
     assert (said[-1][0], json.loads(said[-1][1])["status"]) == (3, "Success")
-    assert [(c, data) for c, data in heard if c != 3 and data] == [(1, b"one\n"), (1, b"two\n"), (2, b"e\n")]
+    assert [(c, data) for c, data in output if c != 3 and data] == [(1, b"one\n"), (1, b"two\n"), (2, b"e\n")]
     assert (code, log) == (7, ["one", "two", "e"])
 
 
