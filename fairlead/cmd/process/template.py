@@ -11,6 +11,7 @@ Rejected: pid 1 as the template from the start (those 7 MB); importing in each c
 from __future__ import annotations
 
 import gc
+import mimetypes
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -89,6 +90,8 @@ def warm_nodes() -> None:
 
 def _import(names: Sequence[str]) -> None:
     """Imports the modules. The callers then exclude them from garbage collection (`gc.freeze`)."""
+    # aiohttp would read and copy the host's table of file names' types (0.4 MB), and every answer here states its type.
+    mimetypes.knownfiles.clear()
     with _no_authorities():
         for name in names:
             import_module(name)

@@ -32,6 +32,7 @@ WARM = (
     "encodings.idna",
     "importlib.readers",
     "uvloop",
+    "fairlead.dns.host",
     "fairlead.loadbalancer.announcer.loop",
     "fairlead.loadbalancer.announcer.run",
     "fairlead.net.netlink.run",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fairlead.runtime.client import Client
 
 WARM = (
+    "fairlead.dns.sockets",
     "fairlead.relay.exposed",
     "fairlead.relay.loop",
     "fairlead.runtime.http",
