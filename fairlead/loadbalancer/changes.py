@@ -20,7 +20,7 @@ _ENSURING = ("EnsuringLoadBalancer", "Ensuring load balancer")
 _SILENT = ("sessionAffinity", "sessionAffinityConfig")
 
 
-def told(old: Service, new: Service) -> tuple[EventRecord, ...]:
+def change_events(old: Service, new: Service) -> tuple[EventRecord, ...]:
     """Returns the events, in order. Events about the effects of a change of type are recorded by `plan.py`."""
     if new.metadata.uid != old.metadata.uid or new.metadata.deletionTimestamp:
         return ()

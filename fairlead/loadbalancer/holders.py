@@ -31,7 +31,7 @@ class Holder:
     address."""
 
 
-Holdings = Mapping[str, Mapping[str, Holder]]
+Allocations = Mapping[str, Mapping[str, Holder]]
 """Address -> key of a Service -> its properties."""
 
 
@@ -59,9 +59,11 @@ def conflict(one: Holder, other: Holder) -> str:
     return ""
 
 
-def in_the_way(wanted: str, by: Holder, holdings: Holdings, *, older_only: bool = False) -> Iterator[tuple[str, str]]:
+def conflicts(
+    wanted: str, by: Holder, allocations: Allocations, *, older_only: bool = False
+) -> Iterator[tuple[str, str]]:
     """Yields the keys of the Services that prevent `by` from having the address, with the reasons."""
-    others = holdings.get(wanted, {})
+    others = allocations.get(wanted, {})
     for key in sorted(others):
         other = others[key]
         if key != by.key and not (older_only and by.age < other.age) and (why := conflict(by, other)):

@@ -15,7 +15,7 @@ from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.loadbalancer.announcer.plan import may_announce
-from fairlead.loadbalancer.changes import ensured, told, updated
+from fairlead.loadbalancer.changes import change_events, ensured, updated
 from fairlead.loadbalancer.holders import Holder, holder_of
 from fairlead.loadbalancer.plan import holds, is_ours, reconcile
 from fairlead.loadbalancer.pool import Pool
@@ -53,7 +53,7 @@ def controller(context: Context, *, pool: Pool, problem: Problem) -> Controller:
 class _Balancer:
     def __init__(self, context: Context, setting: PoolSetting) -> None:
         self._setting = setting
-        self._holdings: dict[str, dict[str, Holder]] = {}
+        self._allocations: dict[str, dict[str, Holder]] = {}
         self._trouble: dict[str, str] = {}
         self._news: dict[str, list[EventRecord]] = {}
         """Events to record at the next reconcile."""
@@ -85,21 +85,21 @@ class _Balancer:
         before, after = _held(old), _held(new)
         if before != after:
             self._move(before, after)
-        if old is not None and new is not None and (news := told(old, new)):
+        if old is not None and new is not None and (news := change_events(old, new)):
             self._news.setdefault(key, []).extend(news)
         if _concerns(old) or _concerns(new):
             self.controller.queue.add(key)
 
     def _move(self, before: dict[str, Holder], after: dict[str, Holder]) -> None:
         for address, holder in before.items():
-            held = self._holdings[address]
+            held = self._allocations[address]
             del held[holder.key]
             if not held:
-                del self._holdings[address]
+                del self._allocations[address]
         for address, holder in after.items():
-            self._holdings.setdefault(address, {})[holder.key] = holder
+            self._allocations.setdefault(address, {})[holder.key] = holder
         for address in after:
-            for key in sorted(self._holdings[address]):
+            for key in sorted(self._allocations[address]):
                 self.controller.queue.add(key)
         if before.keys() - after.keys() or any(before[a] != after[a] for a in before.keys() & after.keys()):
             for key in self._waiting():
@@ -133,13 +133,13 @@ class _Balancer:
         before, self._hosts = self._hosts, frozenset(k for k, node in self._nodes.items.items() if may_announce(node))
         if before is None or before == self._hosts:
             return None
-        holders = sorted({key for held in self._holdings.values() for key in held})
+        holders = sorted({key for held in self._allocations.values() for key in held})
         services = filter(None, map(self._services.get, holders))
         return Plan(events=tuple(updated(service, len(self._hosts)) for service in services))
 
     def _follow(self, key: str, service: Service) -> Plan:
         said = self._trouble.pop(key, "")
-        decision = reconcile(service, self._holdings, self._setting.pool, said=said)
+        decision = reconcile(service, self._allocations, self._setting.pool, said=said)
         if decision.trouble:
             self._trouble[key] = decision.trouble
         plan = decision.plan

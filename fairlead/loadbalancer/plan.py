@@ -15,7 +15,7 @@ import msgspec
 
 from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
 from fairlead.base.addresses import family_of
-from fairlead.loadbalancer.holders import Holder, Holdings, conflict, holder_of, in_the_way
+from fairlead.loadbalancer.holders import Allocations, Holder, conflict, conflicts, holder_of
 from fairlead.loadbalancer.pool import Pool, render
 from fairlead.runtime.plan import NOTHING, EventRecord, Patch, Plan, Update
 from fairlead.service.frontends import load_balancer_ips
@@ -52,7 +52,7 @@ def holds(service: Service) -> bool:
     )
 
 
-def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) -> Decision:
+def reconcile(service: Service, allocations: Allocations, pool: Pool, *, said: str) -> Decision:
     """Reconciles a Service. `said`: the trouble reported last; the same text is not reported twice."""
     if service.metadata.deletionTimestamp or not is_ours(service):
         return _withdraw(service, said)
@@ -65,13 +65,13 @@ def reconcile(service: Service, holdings: Holdings, pool: Pool, *, said: str) ->
             said,
         )
     try:
-        wanted, trouble = choose(service, holdings, pool), ""
+        wanted, trouble = choose(service, allocations, pool), ""
     except NoAddress as error:
-        wanted, trouble = _still_its_own(service, holdings, pool), str(error)
+        wanted, trouble = _still_its_own(service, allocations, pool), str(error)
     return Decision(_write(service, wanted, _complaint(service, trouble, said)), trouble)
 
 
-def choose(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
+def choose(service: Service, allocations: Allocations, pool: Pool) -> tuple[str, ...]:
     """Chooses an address for each of the Service's families. Raises NoAddress."""
     asked, me = _asked(service), holder_of(service)
     chosen = []
@@ -87,9 +87,9 @@ def choose(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
                 )
             continue
         if family in asked:
-            chosen.append(_take(asked[family], me, holdings, pool))
+            chosen.append(_take(asked[family], me, allocations, pool))
         else:
-            chosen.append(_keep(family, service, me, holdings, pool) or _find(family, me, holdings, pool))
+            chosen.append(_keep(family, service, me, allocations, pool) or _find(family, me, allocations, pool))
     return tuple(chosen)
 
 
@@ -116,33 +116,33 @@ def _asked(service: Service) -> dict[str, str]:
     return asked
 
 
-def _take(address: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
+def _take(address: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
     if address not in pool:
         raise NoAddress(
             f"it asks for {address}, which is not in the pool {render(pool.ranges)}: ask for one that is, or for none"
         )
-    for key, why in in_the_way(address, me, holdings):
+    for key, why in conflicts(address, me, allocations):
         raise NoAddress(f"it asks for {address}, which Service {key} has ({why}): ask for another one, or for none")
     return address
 
 
-def _keep(family: str, service: Service, me: Holder, holdings: Holdings, pool: Pool) -> str:
+def _keep(family: str, service: Service, me: Holder, allocations: Allocations, pool: Pool) -> str:
     mine = (a for a in load_balancer_ips(service) if family_of(a) == family and a in pool)
-    return next((a for a in mine if not any(in_the_way(a, me, holdings, older_only=True))), "")
+    return next((a for a in mine if not any(conflicts(a, me, allocations, older_only=True))), "")
 
 
-def _find(family: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
+def _find(family: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
     """Returns an address that the Service may share, if it asks for that; else a free one."""
     ranges = pool.of_family(family)
     if me.sharing:
-        held = [address for address in map(ip_address, holdings) if any(address in some for some in ranges)]
+        held = [address for address in map(ip_address, allocations) if any(address in some for some in ranges)]
         for address in map(str, sorted(held, key=int)):
-            others = [other for key, other in holdings[address].items() if key != me.key]
+            others = [other for key, other in allocations[address].items() if key != me.key]
             if others and not any(conflict(me, other) for other in others):
                 return address
     for some in ranges:
         for candidate in some:
-            if not holdings.get(str(candidate), {}).keys() - {me.key}:
+            if not allocations.get(str(candidate), {}).keys() - {me.key}:
                 return str(candidate)
     count = sum(some.size for some in ranges)
     raise NoAddress(
@@ -151,9 +151,9 @@ def _find(family: str, me: Holder, holdings: Holdings, pool: Pool) -> str:
     )
 
 
-def _still_its_own(service: Service, holdings: Holdings, pool: Pool) -> tuple[str, ...]:
+def _still_its_own(service: Service, allocations: Allocations, pool: Pool) -> tuple[str, ...]:
     me = holder_of(service)
-    kept = (_keep(family, service, me, holdings, pool) for family in ("IPv4", "IPv6"))
+    kept = (_keep(family, service, me, allocations, pool) for family in ("IPv4", "IPv6"))
     return tuple(filter(None, kept))
 
 

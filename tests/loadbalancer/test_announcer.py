@@ -108,7 +108,7 @@ def test_exactly_one_node_has_an_address_at_once_and_says_so() -> None:
         await soon()
         (winner,) = cluster.where()
         assert winner == best(A, NODES)
-        assert cluster.legs[winner].told == [A]
+        assert cluster.legs[winner].announced == [A]
         await asyncio.sleep(60)
         assert cluster.where() == [winner]
 
@@ -156,12 +156,12 @@ def test_when_its_node_falls_silent_another_one_has_it_within_two_seconds_and_te
         assert second in cluster.where()
         await asyncio.sleep(LIFETIME_S)
         assert cluster.where() == [second], "the hung node's kernel still has it"
-        assert cluster.legs[second].told.count(A) > 3
+        assert cluster.legs[second].announced.count(A) > 3
         cluster.legs[first].cut = False
-        told = cluster.legs[first].told.count(A)
+        told = cluster.legs[first].announced.count(A)
         await asyncio.sleep(1)
         assert cluster.where() == [first]
-        assert cluster.legs[first].told.count(A) > told
+        assert cluster.legs[first].announced.count(A) > told
 
     story(body)
 
@@ -176,11 +176,11 @@ def test_a_node_that_was_cut_off_and_held_on_says_anew_what_it_has() -> None:
         cluster.legs[first].deaf = True
         await asyncio.sleep(5)
         assert first in cluster.where()
-        told = cluster.legs[first].told.count(A)
+        told = cluster.legs[first].announced.count(A)
         cluster.legs[first].deaf = False
         await asyncio.sleep(1)
         assert cluster.where() == [first]
-        assert cluster.legs[first].told.count(A) > told
+        assert cluster.legs[first].announced.count(A) > told
 
     story(body)
 
@@ -190,11 +190,11 @@ def test_a_node_that_stood_still_says_anew_what_it_has() -> None:
         cluster.service(with_address())
         await asyncio.sleep(10)
         (winner,) = cluster.where()
-        before = len(cluster.legs[winner].told)
+        before = len(cluster.legs[winner].announced)
         loop = asyncio.get_running_loop()
         loop._at += 5  # type: ignore[attr-defined]
         await asyncio.sleep(1)
-        assert len(cluster.legs[winner].told) > before
+        assert len(cluster.legs[winner].announced) > before
 
     story(body)
 
@@ -314,7 +314,8 @@ def test_machines_need_no_nodes_only_to_be_heard() -> None:
         cluster.service(with_address())
         await asyncio.sleep(1)
         assert cluster.where() == [best(A, NODES)]
-        assert [leg.told[:1] for leg in cluster.legs.values()].count([A]) == 1, "somebody spoke before he had listened"
+        first = [leg.announced[:1] for leg in cluster.legs.values()]
+        assert first.count([A]) == 1, "a node announced before it had listened"
         cluster.legs[best(A, NODES)].cut = True
         await asyncio.sleep(1.7)
         left = [name for name in NODES if name != best(A, NODES)]

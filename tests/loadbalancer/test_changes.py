@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.service.kind import Service, ServicePort
-from fairlead.loadbalancer.changes import told, updated
+from fairlead.loadbalancer.changes import change_events, updated
 from fairlead.service.wellknown import LOAD_BALANCER_FINALIZER
 from tests.loadbalancer.world import balanced
 
@@ -18,7 +18,7 @@ def ours(**changes: Any) -> Service:
 
 
 def lines(old: Service, new: Service) -> list[str]:
-    return [f"{note.reason}: {note.message}" for note in told(old, new)]
+    return [f"{note.reason}: {note.message}" for note in change_events(old, new)]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def lines(old: Service, new: Service) -> list[str]:
         ({"ipFamilies": ["IPv4"]}, {"ipFamilies": ["IPv4", "IPv6"]}, "IPFamilies: Count: 1 -> 2"),
     ],
 )
-def test_what_changed_is_told_and_that_it_is_ensured_anew(before: Any, now: Any, line: str) -> None:
+def test_what_changed_is_change_eventsand_that_it_is_ensured_anew(before: Any, now: Any, line: str) -> None:
     assert lines(ours(**before), ours(**now)) == [line, "EnsuringLoadBalancer: Ensuring load balancer"]
 
 
@@ -64,13 +64,13 @@ def test_ports_affinity_and_our_annotations_are_followed_without_a_word_of_their
     assert lines(ours(), ours(**now)) == ["EnsuringLoadBalancer: Ensuring load balancer"]
 
 
-def test_a_change_of_type_is_told_either_way() -> None:
+def test_a_change_of_type_is_change_eventseither_way() -> None:
     plain = balanced(type="ClusterIP")
     assert lines(plain, balanced()) == ["Type: ClusterIP -> LoadBalancer"]
     assert lines(ours(), plain) == ["Type: LoadBalancer -> ClusterIP"]
 
 
-def test_nothing_is_told_of_what_is_no_concern_of_a_load_balancer() -> None:
+def test_nothing_is_change_eventsof_what_is_no_concern_of_a_load_balancer() -> None:
     assert lines(ours(), ours(annotations={"fairlead.dev/host-urls": "80/TCP=http://127.0.0.1:8080"})) == []
     assert lines(balanced(type="ClusterIP"), balanced(type="NodePort")) == []
     theirs: dict[str, Any] = {"loadBalancerClass": "example.com/x"}
@@ -80,7 +80,7 @@ def test_nothing_is_told_of_what_is_no_concern_of_a_load_balancer() -> None:
     assert lines(ours(), another) == []
 
 
-def test_a_change_of_hosts_is_told_and_their_lack_is_a_warning() -> None:
+def test_a_change_of_hosts_is_change_eventsand_their_lack_is_a_warning() -> None:
     assert updated(ours(), 2).message == "Updated load balancer with new hosts"
     none = updated(ours(), 0)
     assert (none.type, none.reason) == ("Warning", "UnAvailableLoadBalancer")

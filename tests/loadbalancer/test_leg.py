@@ -116,7 +116,7 @@ def move(address: str) -> Callable[[], dict[str, object]]:
         first.drop([address])
         first.drop([address])  # its time may have run out
         second.hold([address], 3)
-        second.tell([address])
+        second.announce([address])
         report["knows the second"] = neighbour(client, address) == mac(two)
         report["again"] = source_seen(client, two, address)
         report["holder goes out as"] = source_seen(

@@ -85,9 +85,9 @@ class World:
         return bool(decision.plan.patch or decision.plan.status)
 
     def decide(self, name: str) -> Decision:
-        return reconcile(self.services[name], self._holdings(), self.pool, said=self._trouble.get(name, ""))
+        return reconcile(self.services[name], self._allocations(), self.pool, said=self._trouble.get(name, ""))
 
-    def _holdings(self) -> dict[str, dict[str, Holder]]:
+    def _allocations(self) -> dict[str, dict[str, Holder]]:
         held: dict[str, dict[str, Holder]] = {}
         for service in self.services.values():
             if holds(service):

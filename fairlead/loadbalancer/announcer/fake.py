@@ -31,7 +31,7 @@ class FakeLeg:
     def __init__(self, fabric: FakeFabric) -> None:
         self.cut = self.deaf = False
         self.calls = 0
-        self.told: list[str] = []
+        self.announced: list[str] = []
         self._fabric = fabric
         self._until: dict[str, float] = {}
         self._inbox: list[Call] = []
@@ -46,7 +46,7 @@ class FakeLeg:
     def fileno(self) -> int:
         return self._read
 
-    def hear(self) -> list[Call]:
+    def receive(self) -> list[Call]:
         os.read(self._read, 4096)
         calls, self._inbox = self._inbox, []
         return calls
@@ -66,8 +66,8 @@ class FakeLeg:
         for address in addresses:
             self._until.pop(address, None)
 
-    def tell(self, addresses: Iterable[str]) -> None:
-        self.told.extend(addresses)
+    def announce(self, addresses: Iterable[str]) -> None:
+        self.announced.extend(addresses)
 
     def close(self) -> None:
         os.close(self._read)

@@ -48,7 +48,7 @@ _JOINED_TOGETHER_S = 1.0
 """Seconds after joining during which a node counts others that join, until their ordinary calls arrive."""
 _ALONE_EVERY_S = 5.0
 """Seconds between beats if there are no other nodes."""
-_TELL_AGAIN = 5
+_REPEATS = 5
 """Number of beats after a move that repeat the announcement: a host that asked just before has the old answer."""
 
 
@@ -56,11 +56,11 @@ class Segment(Protocol):
     """A node's link to the fabric: `run.Leg`, or `fake.FakeLeg`."""
 
     def fileno(self) -> int: ...
-    def hear(self) -> list[Call]: ...
+    def receive(self) -> list[Call]: ...
     def call(self, call: Call) -> None: ...
     def hold(self, addresses: Iterable[str], lifetime_s: int) -> None: ...
     def drop(self, addresses: Iterable[str]) -> None: ...
-    def tell(self, addresses: Iterable[str]) -> None: ...
+    def announce(self, addresses: Iterable[str]) -> None: ...
 
 
 async def run(
@@ -81,7 +81,7 @@ class Announcer:
         """Address -> number of beats that still repeat the announcement."""
         self._name = node_name
         self._segment = segment
-        self._around = surroundings
+        self._surroundings = surroundings
         self._listens_until = 0.0
         self._joining: dict[str, float] = {}
         """Like `_heard`, for nodes that are joining."""
@@ -110,12 +110,12 @@ class Announcer:
         if new is None:
             self._nodes.pop(key, None)
         else:
-            self._nodes[key] = may_announce(new, unreported=not self._around.is_fabric)
+            self._nodes[key] = may_announce(new, unreported=not self._surroundings.is_fabric)
         if self._nodes != before:
             self._wake.set()
 
     def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
-        if new is None or not any(map(self._around.covers, addresses(new))):
+        if new is None or not any(map(self._surroundings.covers, addresses(new))):
             if self._wishes.pop(key, None) is not None:
                 self._wake.set()
             self._local.pop(key, None)
@@ -149,7 +149,7 @@ class Announcer:
     async def run(self) -> None:
         """Runs until cancelled. Start it once the informers are synced."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._segment.fileno(), self._hear)
+        loop.add_reader(self._segment.fileno(), self._receive)
         next_beat = self._begin()
         try:
             while True:
@@ -174,7 +174,7 @@ class Announcer:
     def _begin(self) -> float:
         """Restarts listening and returns the time of the first beat: now."""
         now = asyncio.get_running_loop().time()
-        self._listens_until = 0.0 if self._around.is_fabric or self._knows_what_it_had else now + _LISTEN_S
+        self._listens_until = 0.0 if self._surroundings.is_fabric or self._knows_what_it_had else now + _LISTEN_S
         self._knows_what_it_had = False
         return now
 
@@ -190,7 +190,7 @@ class Announcer:
         return CALL_EVERY_S if self._has_peers() else _ALONE_EVERY_S
 
     def _has_peers(self) -> bool:
-        return len(self._nodes) > 1 or not self._around.is_fabric
+        return len(self._nodes) > 1 or not self._surroundings.is_fabric
 
     def _turn(self, *, beat: bool) -> None:
         self._wake.clear()
@@ -213,26 +213,26 @@ class Announcer:
         if gone:
             self._log.info("stopped announcing", addresses=",".join(gone))
             self._segment.drop(gone)
-        lifetime_s = LIFETIME_S if len(candidates) > 1 or not self._around.is_fabric else LONG_LIFETIME_S
+        lifetime_s = LIFETIME_S if len(candidates) > 1 or not self._surroundings.is_fabric else LONG_LIFETIME_S
         if new or beat:
             self._segment.hold(sorted(mine), lifetime_s)
         if new:
             self._log.info("announcing", addresses=",".join(new))
-            self.held |= dict.fromkeys(new, _TELL_AGAIN)
-            self._segment.tell(new)
+            self.held |= dict.fromkeys(new, _REPEATS)
+            self._segment.announce(new)
         elif beat:
-            self._tell_again()
+            self._repeat_announcements()
 
-    def _tell_again(self) -> None:
+    def _repeat_announcements(self) -> None:
         again = sorted(address for address, left in self.held.items() if left)
         for address in again:
             self.held[address] -= 1
-        self._segment.tell(again)
+        self._segment.announce(again)
 
     def _candidates(self) -> frozenset[str]:
         """Returns the nodes that may announce and called recently; this node counts without a call."""
         now = asyncio.get_running_loop().time()
-        if not self._around.is_fabric:
+        if not self._surroundings.is_fabric:
             others = [self._heard, *([self._joining] if now < self._listens_until + _JOINED_TOGETHER_S else [])]
             heard = {name for known in others for name, at in known.items() if now - at < SILENT_AFTER_S}
             return frozenset(name for name in heard | {self._name} if self._nodes.get(name, True))
@@ -244,23 +244,23 @@ class Announcer:
             if able and (name == self._name or now - self._heard[name] < SILENT_AFTER_S)
         )
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         now = asyncio.get_running_loop().time()
-        for call in self._segment.hear():
+        for call in self._segment.receive():
             name = call.node
             if call.joins:
                 self._joining[name] = now
                 continue
-            if now - self._heard.get(name, now if self._around.is_fabric else 0.0) >= SILENT_AFTER_S:
+            if now - self._heard.get(name, now if self._surroundings.is_fabric else 0.0) >= SILENT_AFTER_S:
                 # Each node may have considered the other dead: repeat the announcements, so that hosts learn the
                 # final state.
-                self.held = dict.fromkeys(self.held, _TELL_AGAIN)
+                self.held = dict.fromkeys(self.held, _REPEATS)
                 self._wake.set()
             self._heard[name] = now
 
     def _wish(self, key: str, service: Service) -> None:
         found = wishes(service, self._pieces.get(key, {}).values())
-        now = tuple(wish for wish in found if self._around.covers(wish.address))
+        now = tuple(wish for wish in found if self._surroundings.covers(wish.address))
         if self._wishes.get(key) != now:
             self._wishes[key] = now
             self._wake.set()

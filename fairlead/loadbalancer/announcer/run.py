@@ -53,7 +53,7 @@ class Leg:
         """Returns a descriptor that is readable if a call is pending."""
         return self._socket.fileno()
 
-    def hear(self) -> list[Call]:
+    def receive(self) -> list[Call]:
         """Returns the pending calls of other nodes."""
         calls = []
         for _ in range(_FRAMES_AT_ONCE):
@@ -79,7 +79,7 @@ class Leg:
                 if error.errno != errno.EADDRNOTAVAIL:  # its lifetime had ended
                     raise
 
-    def tell(self, addresses: Iterable[str]) -> None:
+    def announce(self, addresses: Iterable[str]) -> None:
         """Announces the addresses to all hosts on the link."""
         for address in addresses:
             kind, frame = announcement(self._mac, ip_address(address))
