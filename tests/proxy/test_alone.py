@@ -153,7 +153,7 @@ class World:
         self.call(work)
 
     def start(self, *more: str) -> int:
-        """Starts a proxy in a process of its own; returns the pid."""
+        """Starts a proxy in a separate process; returns the pid."""
         flags = ["--kubeconfig", str(self.kubeconfig), "--hostname-override", "Node1".lower(), *more]
         pid = _fork(lambda: fairlead.cmd.main.main(["proxy", *flags]))
         self.pids.append(pid)

@@ -74,7 +74,7 @@ def test_clients_stick_at_every_address(ip: str, port: int, kind: Kind) -> None:
 
 @FAKES
 def test_a_services_addresses_are_stuck_to_apart_by_nftables_and_together_by_iptables(kind: Kind) -> None:
-    """In upstream's chains an endpoint remembers its clients, whatever address they used."""
+    """An endpoint in upstream's chains remembers its clients, whatever address they used."""
     at = Node1(kind, made(**sticky()), EVERY)
     apart = [c for c in range(40) if at.send(from_outside(c)) != at.send(from_outside(c, N1, NODE_PORT))]
     assert bool(apart) != kind.iptables

@@ -199,7 +199,7 @@ def test_switching_modes_to_and_fro_refuses_nobody_and_ends_no_connection(other:
 
 
 def _run_switching(town: Town, mode: Mode, pause: float) -> None:
-    """Switches between `mode` and the other one in a process of its own, until killed."""
+    """Switches between `mode` and the other one in a separate process, until killed."""
 
     async def go() -> None:
         proxy = town.proxy(mode)

@@ -8,7 +8,7 @@ from fairlead.proxy.planning.incremental import Chooser
 from fairlead.service.frontends import has_frontends
 
 MANY = 60
-"""From this number on, targets keep their places; chains with fewer targets are rewritten at each change."""
+"""Minimum number of targets that keep their places; chains with fewer targets are rewritten at each change."""
 
 
 class Planner:

@@ -189,7 +189,7 @@ def _to_node_ports(proxier: ProxierConfig) -> Iterator[str]:
         loopback = "127.0.0.0/8" if proxier.family is IPV4 else "::1/128"
         yield f"! -d {loopback} {rest}"
     for block in proxier.node_ports:
-        # IPv6 has no counterpart of `route_localnet`: an answer to ::1 would not find its way back.
+        # IPv6 lacks a counterpart of `route_localnet`: an answer to ::1 would not find its way back.
         if block.endswith("/0"):
             yield rest if proxier.family is IPV4 else f"! -d ::1/128 {rest}"
         elif block != "::1/128":

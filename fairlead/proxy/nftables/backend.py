@@ -38,7 +38,7 @@ class NftablesBackend:
         self._stirred = False
         """Plans were made since the last search for unused chains."""
         self._undeleted = 0
-        """How often the kernel refused to delete an unused chain."""
+        """Number of refused deletions of unused chains."""
         self._foreign = 0
         """Foreign transactions counted when the table was read."""
 

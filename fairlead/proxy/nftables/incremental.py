@@ -18,7 +18,7 @@ from fairlead.service.frontends import has_frontends
 from fairlead.service.node import NodeView
 
 MANY = 16
-"""From this number on, targets keep their slots; otherwise one more target would move half of the others."""
+"""Minimum number of targets that keep their slots; otherwise one more target would move half of the others."""
 Slot = tuple[str, str]
 """A set and a key."""
 
@@ -58,7 +58,7 @@ class Planner:
 
 
 def _can_be_patched(some: Outline) -> bool:
-    """Returns whether the outline has no sticky lists: their ids depend on all targets of the list."""
+    """Returns whether the outline can be patched. Sticky lists cannot: their ids depend on all targets of the list."""
     return not any(slots.sticky for slots in some.lists)
 
 

@@ -38,7 +38,7 @@ def element_pieces(changes: Iterable[ElementChange]) -> list[Piece]:
 
 
 def missing_chain(changes: Iterable[ElementChange], dispatch: Mapping[str, str]) -> str:
-    """Returns the first number in the changes that has no chain; empty if all have one."""
+    """Returns the first number in the changes without a chain; empty if all have one."""
     for change in changes:
         if change.set_name in _BY_NUMBER and change.new is not None and change.new not in dispatch:
             return change.new

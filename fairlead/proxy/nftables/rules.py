@@ -363,7 +363,7 @@ def masquerading_local(chain: Chain) -> Chain:
 
 
 DROP = Chain("drop_all", ("drop",), number="0xffffffff")
-"""For a Service that keeps traffic on its node and has no endpoint there."""
+"""The chain for a Service that keeps traffic on its node and has only endpoints elsewhere."""
 
 
 def mark(number: int) -> str:

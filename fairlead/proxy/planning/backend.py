@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
     refused: KernelError | None = None
     """Why a part was not done; the other fields describe the parts that were done."""
     given_up: bool = False
-    """After many refusals the rest was not tried: the kernel's rules are out of sync."""
+    """The rest was not tried after many refusals: the kernel's rules are out of sync."""
 
     @property
     def anything(self) -> bool:
@@ -88,7 +88,7 @@ class Outcome(NamedTuple):
 NOTHING_DONE = Outcome()
 
 NoLocal = Mapping[str, Collection[str]]
-"""By Service, the traffic without an endpoint on the node that may not go elsewhere: `internal`, `external`."""
+"""The traffic, by Service, without an endpoint on the node that may not go elsewhere: `internal`, `external`."""
 
 
 class EndpointLookup(Protocol):

@@ -25,7 +25,7 @@ class _OfPort(NamedTuple):
     cluster: Order = NO_ORDER
     local: Order = NO_ORDER
     all_ready: tuple[bool, bool] = False, False
-    """Whether the cluster's and the node's targets are all of the ready ones: none terminating, no preferred
+    """True if the cluster's and the node's targets are all of the ready ones: none terminating, no preferred
     subset."""
 
 

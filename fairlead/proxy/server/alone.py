@@ -18,7 +18,7 @@ from fairlead.service.wellknown import ZONE_LABEL
 
 
 def node_views(node: Node, config: ProxyConfig) -> list[NodeView]:
-    """Returns the view of the node in each family that it has an address of; empty if it has no address yet."""
+    """Returns the node's view in each family with an address; empty if the Node object has none yet."""
     return [view for family in (IPV4, IPV6) if (view := _view(node, config, family)) is not None]
 
 

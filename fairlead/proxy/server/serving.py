@@ -224,7 +224,7 @@ class ProxyServer:
         gc.freeze()
 
     async def _keep_checks(self) -> None:
-        """Serves the Services' health checks, each at a port of its own."""
+        """Serves the Services' health checks, each at a separate port."""
         again: set[str] = set()
         try:
             while True:

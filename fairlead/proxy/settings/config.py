@@ -44,7 +44,7 @@ class ProxyConfig:
     min_sync_s: float = 0.0
     """Changes within this time of one another are applied together."""
     sync_s: float = SYNC_PERIOD_S
-    """How often the proxy looks for foreign changes and for missed stale flows."""
+    """Period of the checks for foreign changes and for missed stale flows, in seconds."""
     masquerade_all: bool = False
     node_ports: tuple[str, ...] = ()
     """Ranges, `primary`, `localhost`, `all`. Empty: all addresses except loopback."""

@@ -52,7 +52,7 @@ class ProxyStats:
     failures: int = 0
     changes: int = 0
     repairs: int = 0
-    """How often the table was found changed by a foreign program."""
+    """Number of times that the table was found changed by a foreign program."""
     entries_deleted: int = 0
     last_sync_s: float = 0.0
     """Duration of the last sync, from reading the caches to the kernel's answer."""

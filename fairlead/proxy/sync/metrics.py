@@ -28,9 +28,9 @@ class Pending:
     services: int = 0
     endpoints: int = 0
     triggered: list[float] = field(default_factory=list)
-    """When the changes of endpoints began, in seconds since 1970."""
+    """Start times of the changes of endpoints, in seconds since 1970."""
     since: float | None = None
-    """When the oldest of the changes arrived."""
+    """Arrival of the oldest change."""
 
 
 class ProxyMetrics:

@@ -1,4 +1,4 @@
-"""What `fairlead proxy` is told, and how it refuses."""
+"""The arguments of `fairlead proxy`, and its error messages."""
 
 from __future__ import annotations
 
