@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from fairlead.base.clock import Clock
@@ -103,7 +104,10 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     # The control plane is forked first, because the others wait until it answers.
     second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, vault))
     stages = (
-        Stage(partial(_until_certified, channel), (_control_plane(inherited, inside_fd, channel.fileno()),)),
+        Stage(
+            partial(_until_certified, channel, inherited.paths.pki),
+            (_control_plane(inherited, inside_fd, channel.fileno()),),
+        ),
         Stage(partial(_warm_nodes, inherited), second),
     )
     start_all(pid1, stages, failed=partial(_fail, inherited, channel))
@@ -121,13 +125,14 @@ def _prepare_zygotes() -> None:
     gc.freeze()
 
 
-def _until_certified(channel: Channel) -> None:
+def _until_certified(channel: Channel, pki: Path) -> None:
     """Imports modules while the supervisor's child makes the certificates, then waits for the certificates."""
     template.warm_control_plane()
     channel.send(Warm())
     received = channel.receive()
     if received is None or not isinstance(received[0], Go):
         os._exit(1)
+    template.warm_tls(pki)
 
 
 def _warm_nodes(inherited: Inherited) -> None:

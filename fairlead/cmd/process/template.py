@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from fairlead.cmd.process.components import Component
@@ -85,6 +86,14 @@ def warm_nodes() -> None:
     from fairlead.cmd.wiring import relay as relayproc
 
     _import((*agentproc.WARM, *relayproc.WARM))
+    gc.freeze()
+
+
+def warm_tls(pki: Path) -> None:
+    """Needs the certificates."""
+    from fairlead.cmd.wiring import tls
+
+    tls.prepare(pki)
     gc.freeze()
 
 

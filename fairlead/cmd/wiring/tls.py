@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fairlead.cmd.errors import CommandError
@@ -27,6 +27,32 @@ def client(pki: Path, name: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / f"{name}.crt", pki / f"{name}.key")
     return context
+
+
+def prepare(pki: Path) -> bool:
+    """Makes OpenSSL load what the first handshake of a process needs (1.6 MB), so that processes forked later share it.
+
+    Returns whether there was a handshake. Files that cannot be used are reported by the processes that need them.
+    OpenSSL (1.1.1 and later) seeds its random numbers anew after a fork.
+    """
+    with suppress(CommandError, OSError):
+        _shake_hands(server(pki, "apiserver", require_client=True), client(pki, "relay"))
+        return True
+    return False
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    with suppress(ssl.SSLWantReadError):
+        ends[0].do_handshake()
+    with suppress(ssl.SSLWantReadError):
+        ends[1].do_handshake()
+    for end in ends:  # TLS 1.3: each side's second step is its last
+        end.do_handshake()
 
 
 @contextmanager
