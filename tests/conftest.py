@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, settings
 from tests.slowness import Slowness
 
 os.environ["FAIRLEAD_UPSTREAM"] = "none"
-"""No cluster of a test asks anybody outside."""
+"""The clusters of tests send no queries to outside resolvers."""
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-"""Else gRPC, which the etcd store brings into this process, starts threads in the children that tests fork, and a
-process with threads cannot enter a user namespace."""
+"""Otherwise gRPC, which the etcd store brings into this process, starts threads in the children that tests fork,
+and a process with threads cannot enter a user namespace."""
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -38,7 +38,7 @@ MAY_SKIP = {
     "the number of socket(2) is known for two machines": "the test is about those processors",
     "the system's python3 is": "the run was asked for with another Python",
 }
-"""How the reason of a skip may begin where root can install packages, and why it is right there."""
+"""Permitted beginnings of the reason of a skip on machines with root's packages, and why each is right there."""
 
 _CAN_INSTALL = os.getuid() == 0 and shutil.which("apt-get") is not None
 _RUN = os.getpid()
@@ -76,7 +76,7 @@ def refuse_skip(report: pytest.TestReport) -> None:
 
 
 def _told_to_end(number: int, _: FrameType | None) -> None:
-    """As Ctrl-C, so that fixtures end the clusters they started; what tests fork simply ends."""
+    """Acts like Ctrl-C, so that fixtures end the clusters they started; forked children simply end."""
     if os.getpid() == _RUN:
         raise KeyboardInterrupt
     signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Which skips fail a run on a machine where root can install what a test needs."""
+"""The skips that fail a run on a machine with root's packages."""
 
 from __future__ import annotations
 

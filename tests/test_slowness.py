@@ -1,4 +1,4 @@
-"""Which tests the option `--unmarked-slow` lists."""
+"""The tests that the option `--unmarked-slow` lists."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def steps() -> list[tuple[str, str]]:
 
 
 def names_of(path: Path) -> Iterator[str]:
-    """The functions of a module, methods with their class."""
+    """Yields the functions of a module, methods with their class."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name

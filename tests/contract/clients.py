@@ -32,11 +32,11 @@ class Setup(Protocol):
     def clock(self) -> FakeClock: ...
 
     async def restart(self) -> None:
-        """Starts the server anew with the same objects; it knows no change from before. Replaces `client`."""
+        """Restarts the server with the same objects; it knows no change from before. Replaces `client`."""
         ...
 
     async def stop(self) -> None:
-        """Takes the server away."""
+        """Stops the server."""
         ...
 
 
@@ -72,7 +72,7 @@ class Local:
 
 
 class Https:
-    """Over TLS on a loopback port, with the certificates of a cluster."""
+    """A client over TLS on a loopback port, with the certificates of a cluster."""
 
     def __init__(self, api: Api, folder: Path) -> None:
         self.api = api

@@ -64,7 +64,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 def programs(family: str = "ip", kind: str = "nft") -> IptablesKernel:
-    """In a network namespace made once user ids are settled: of one before, legacy's list of tables is unreadable."""
+    """Returns programs in a network namespace made after the user ids are set: otherwise legacy's list of tables is
+    unreadable."""
     _, tables = linux.new_netns(lambda: IptablesKernel(family, kind=kind))
     assert tables is not None
     return tables
@@ -215,7 +216,7 @@ def test_own_transactions_do_not_count_as_foreign_and_others_do() -> None:
 
 
 def _heaviest() -> list[str]:
-    """Lines as the proxy writes them, of every kind and family."""
+    """Returns the longest lines that the proxy writes, of every kind and family."""
     about = '-m comment --comment "a-namespace-of-63/a-service:port -> somewhere"'
     ends = {"ip": "10.96.0.10/32", "ip6": "fd00:10:96:1:2:3:4:5/128"}
     masks = {"ip": "255.255.255.255", "ip6": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
@@ -237,7 +238,7 @@ def _heaviest() -> list[str]:
 
 
 def _filled() -> list[str]:
-    """What does not fit into one transaction although it should."""
+    """Returns the edits that should fit into one transaction and do not."""
     wrong = []
     tables = {family: programs(family) for family in ("ip", "ip6")}
     for line in _heaviest():
@@ -246,7 +247,7 @@ def _filled() -> list[str]:
         count = (NFT_LIMIT - 200) // weight(Edit("append", "X", rule))
         edits += [(Edit("append", "X", rule),)] * count
         (one,) = pack("nat", edits, NFT_LIMIT)
-        # What a transaction takes away has to be told as well.
+        # A transaction of deletions must fit too.
         gone = Restore("nat", (Edit("cut", "X", rule),) * count)
         try:
             asyncio.run(tables[family].restore([one]))
@@ -320,5 +321,6 @@ def _waited() -> tuple[str, ...] | None:
 @pytest.mark.kernel
 @pytest.mark.skipif(which("iptables-nft-restore", path=_PATH) is None, reason="iptables is not installed")
 def test_what_another_process_left_running_is_waited_for() -> None:
-    """The program holds the name: one whose starter was killed goes on, and would change what the next one has read."""
+    """Another process's program holds the name: it goes on after its starter was killed, and would change later
+    reads."""
     assert in_sandbox(_waited, ordinary=True) == (A,)

@@ -362,7 +362,7 @@ def test_tables_of_two_families_may_have_one_name(run: Callable[[Body], None]) -
 def test_elements_arrive_alike_packed_and_as_text(
     run: Callable[[Body], None], changes: tuple[ElementChange, ...]
 ) -> None:
-    """Verdicts go as text, all else packed: both must mean the same."""
+    """Sends verdicts as text and all else packed: both must mean the same."""
 
     def body(nft: Nft) -> None:
         make(nft)

@@ -59,7 +59,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def open_bounded(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """An engine that bounds its history by itself."""
+    """Yields an engine that limits its history itself."""
     if request.param == "memory":
         return lambda: closing(MemoryStore(history_limit=LIMIT, history_bytes=LIMIT_BYTES))
     return lambda: closing(SqliteStore.open(tmp_path / "store.db", history_limit=LIMIT, history_bytes=LIMIT_BYTES))
@@ -82,7 +82,7 @@ def run(open_store: Open, story: Callable[[Store], Awaitable[None]]) -> None:
 
 
 async def put(store: Store, key: str, value: bytes, *, history: bool = True) -> int:
-    """Writes whatever was there before."""
+    """Writes the value over any present one."""
     record = await store.get(key)
     if record is None:
         return await create(store, key, value)

@@ -1,1 +1,1 @@
-"""Requests nobody would send, at the paths of every kind: `python -m tests.fuzz [count] [seed]`."""
+"""Requests that no client would send, at the paths of every kind: `python -m tests.fuzz [count] [seed]`."""

@@ -1,4 +1,4 @@
-"""The long run. Exits with 1 and the first problems where there are any."""
+"""The long run. Exits with 1 and the first problems if there are any."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ _BARE = ("foo", "", "1", "1.5", "~", "yes", "2024-01-01", "22:22", ".nan", "-.in
 
 
 def yaml_text(rng: random.Random, tree: Any) -> str:
-    """The tree in flow style; a tenth of its values with a tag that may not fit, or replaced by a bare word."""
+    """Returns the tree in flow style; a tenth of its values with a tag that may not fit, or replaced by a bare
+    word."""
     text = _flow(rng, tree)
     pick = rng.random()
     if pick < 0.1:
@@ -45,7 +46,7 @@ def _key(rng: random.Random, key: str) -> str:
 
 
 def gzipped(rng: random.Random, body: bytes) -> bytes:
-    """The body compressed, most of the time as it should be."""
+    """Returns the body compressed, most of the time correctly."""
     whole = gzip.compress(body, 1, mtime=0)
     match rng.randrange(6):
         case 0:
@@ -59,7 +60,7 @@ def gzipped(rng: random.Random, body: bytes) -> bytes:
 
 
 def scratched(rng: random.Random, data: bytes) -> bytes:
-    """The bytes with a few of them changed, dropped or added."""
+    """Returns the bytes with a few of them changed, dropped or added."""
     found = bytearray(data)
     for _ in range(rng.randrange(1, 5)):
         at = rng.randrange(len(found) + 1)
@@ -74,7 +75,7 @@ def scratched(rng: random.Random, data: bytes) -> bytes:
 
 
 def protobuf(schema: Schema, tree: Any, *, api_version: str, kind: str) -> bytes:
-    """The tree as Go's clients send it. Leaves out fields without a number and values of another type."""
+    """Returns the tree as Go's clients send it. Leaves out fields without a number and values of another type."""
     head = _field(1, api_version.encode()) + _field(2, kind.encode())
     return b"k8s\0" + _field(1, head) + _field(2, _message(schema, tree))
 

@@ -1,4 +1,4 @@
-"""Sends the requests to a server and holds every answer to what a client may expect of it."""
+"""Sends the requests to a server and checks every answer against the guarantees for clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BY_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 @dataclass
 class Fuzz:
-    """One server under fire. `problems` is what must stay empty."""
+    """One server under test. `problems` must stay empty."""
 
     seed: int
     statuses: Counter[int] = field(default_factory=Counter)
@@ -58,7 +58,7 @@ class Fuzz:
         return server
 
     async def send(self, request: Request) -> Response | None:
-        """None for an answer without an end."""
+        """Returns the response; None for an answer without an end."""
         outcome = await handle(self.server, request)
         if isinstance(outcome, Response):
             return outcome
@@ -95,7 +95,7 @@ class Fuzz:
         return "" if good else "a refusal that is no clear Status"
 
     async def check_written(self, response: Response, request: Request, number: int) -> None:
-        """What was accepted is there, and is accepted again as it is."""
+        """Checks that an accepted object is stored, and is accepted again unchanged."""
         tree = msgspec.json.decode(response.body)
         kind = next((k for k in KINDS if k.kind == tree.get("kind")), None)
         if kind is None:
@@ -128,7 +128,7 @@ class Fuzz:
                         msgspec.json.decode(msgspec.json.encode(whole), type=kind.type)
 
     async def check_restart(self) -> None:
-        """Another server reads what this one has stored."""
+        """Checks that another server can read the objects that this one has stored."""
         self.server = await self.started()
         await self.check_everything_reads("after a restart")
         await self.server.stop()

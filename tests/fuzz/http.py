@@ -1,4 +1,4 @@
-"""The same requests over a real connection, and bytes that are no requests at all."""
+"""The same requests over a real connection, and malformed HTTP."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class HttpFuzz(Fuzz):
             self.problem(f"{wrong}: {answer.status} {body[:300]!r}", request, number)
 
     async def _send_raw(self, port: int, data: bytes) -> None:
-        """Whatever the answer is: a hang would be one, and the log tells of the rest."""
+        """Sends bytes and accepts any answer: only a hang is a fault here, and the log shows the others."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(data)
         with contextlib.suppress(TimeoutError, OSError):

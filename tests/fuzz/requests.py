@@ -238,7 +238,7 @@ class Requests:
         return damaged(rng, tree, rng.choice((1, 1, 2, 4))) if rng.random() < 0.45 else tree
 
     def _body(self, tree: Any, kind: Kind[Any] | None = None) -> tuple[str, bytes]:
-        """A tree as bytes, most of the time."""
+        """Returns a tree as bytes, most of the time."""
         rng = self._rng
         pick = rng.random()
         if pick < 0.0015:
@@ -290,12 +290,12 @@ def odd_name(rng: random.Random) -> str:
 
 
 def _parts(tree: Any) -> list[Any]:
-    """What a tree holds, at least something. Damage may have left no object."""
+    """Returns the parts of a tree, at least one. Damage may have left no object."""
     return (list(tree.values()) if isinstance(tree, dict) else [tree]) or [1]
 
 
 def _sound(rng: random.Random, kind: Kind[Any]) -> dict[str, Any]:
-    """Contents that may well be valid."""
+    """Returns contents that are probably valid."""
     port = rng.choice((80, 443, 8080))
     if kind is SERVICE:
         spec: dict[str, Any] = {"ports": [{"port": port, "name": "a"}], "selector": {"app": "web"}}

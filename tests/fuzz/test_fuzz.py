@@ -12,7 +12,7 @@ from tests.fuzz.requests import Requests
 
 @pytest.mark.slow
 def test_requests_go_on_whatever_damage_makes_of_a_body() -> None:
-    """With this seed, the 13,587th patch's body was a number before a part of it was taken."""
+    """Uses a seed whose 13,587th patch had a number as body before a part of it was removed."""
     requests = Requests(random.Random(7))
     assert all(requests.next().path.startswith("/") for _ in range(14_000))
 

@@ -65,7 +65,7 @@ def valid_string(rng: random.Random) -> str:
 
 
 def odd_value(rng: random.Random, depth: int = 0) -> Any:
-    """Anything but what is asked for."""
+    """Returns a value of an unexpected type."""
     pick = rng.random()
     if pick < 0.8 or depth > 3:
         return rng.choice(_ODD)
@@ -75,7 +75,7 @@ def odd_value(rng: random.Random, depth: int = 0) -> Any:
 
 
 def of_type(rng: random.Random, type: Any, depth: int = 0) -> Any:
-    """A tree of a struct type's shape, sparsely filled."""
+    """Returns a tree of a struct type's shape, sparsely filled."""
     info = msgspec.inspect.type_info(type)
     return _of(rng, info, depth)
 
@@ -106,7 +106,7 @@ def _of(rng: random.Random, info: Any, depth: int) -> Any:
 
 
 def damaged(rng: random.Random, tree: Any, times: int) -> Any:
-    """The tree with a few of its parts replaced, dropped, doubled or added to. Changes it in place."""
+    """Returns the tree with a few of its parts replaced, dropped, doubled or added to. Changes it in place."""
     for _ in range(times):
         parents = [node for node in _nodes(tree) if isinstance(node, dict | list) and node]
         if not parents:

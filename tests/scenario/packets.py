@@ -1,4 +1,5 @@
-"""Who answers at a Service's addresses: rules that the proxy plans for both nodes, and packets traced through them."""
+"""The endpoints that answer at a Service's addresses: the proxy's rules for both nodes, and packets traced through
+them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ TIMES = 40
 
 
 async def reach(service: Service, services: Iterable[Service], slices: Iterable[EndpointSlice]) -> list[list[str]]:
-    """Returns a row for each client and address of the Service: who answers, and whether its own address is seen."""
+    """Returns a row for each client and address of the Service: the endpoint, and whether it sees the client's
+    address."""
     rows: list[list[str]] = []
     every = list(slices)
     for family in (IPV4, IPV6):
