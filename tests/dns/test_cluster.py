@@ -229,7 +229,7 @@ def test_settings_are_taken_over_and_a_broken_one_is_told_and_keeps_the_old(name
         "an event",
         lambda: [e for e in names.api.get(events)["items"] if e["reason"] == "InvalidConfiguration"],
     )
-    assert told[0]["message"].startswith("pods: 'perhaps' is not one of insecure, verified, disabled")
+    assert told[0]["message"].startswith('pods: "perhaps" is not one of insecure, verified, disabled')
     assert "192.0.2.99" in names.in_pod("getent", "ahostsv4", "gate.test")
     before["metadata"].pop("resourceVersion")
     names.api.call("PUT", CONFIG, before)

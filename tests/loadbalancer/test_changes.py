@@ -46,7 +46,7 @@ def lines(old: Service, new: Service) -> list[str]:
         ({"ipFamilies": ["IPv4"]}, {"ipFamilies": ["IPv4", "IPv6"]}, "IPFamilies: Count: 1 -> 2"),
     ],
 )
-def test_what_changed_is_change_eventsand_that_it_is_ensured_anew(before: Any, now: Any, line: str) -> None:
+def test_an_event_names_the_change_and_another_the_new_attempt(before: Any, now: Any, line: str) -> None:
     assert lines(ours(**before), ours(**now)) == [line, "EnsuringLoadBalancer: Ensuring load balancer"]
 
 
@@ -64,13 +64,13 @@ def test_ports_affinity_and_our_annotations_are_followed_without_a_word_of_their
     assert lines(ours(), ours(**now)) == ["EnsuringLoadBalancer: Ensuring load balancer"]
 
 
-def test_a_change_of_type_is_change_eventseither_way() -> None:
+def test_a_change_of_type_makes_an_event_in_either_direction() -> None:
     plain = balanced(type="ClusterIP")
     assert lines(plain, balanced()) == ["Type: ClusterIP -> LoadBalancer"]
     assert lines(ours(), plain) == ["Type: LoadBalancer -> ClusterIP"]
 
 
-def test_nothing_is_change_eventsof_what_is_no_concern_of_a_load_balancer() -> None:
+def test_changes_that_do_not_concern_a_load_balancer_make_no_event() -> None:
     assert lines(ours(), ours(annotations={"fairlead.dev/host-urls": "80/TCP=http://127.0.0.1:8080"})) == []
     assert lines(balanced(type="ClusterIP"), balanced(type="NodePort")) == []
     theirs: dict[str, Any] = {"loadBalancerClass": "example.com/x"}
@@ -80,7 +80,7 @@ def test_nothing_is_change_eventsof_what_is_no_concern_of_a_load_balancer() -> N
     assert lines(ours(), another) == []
 
 
-def test_a_change_of_hosts_is_change_eventsand_their_lack_is_a_warning() -> None:
+def test_a_change_of_hosts_makes_an_event_and_missing_hosts_a_warning() -> None:
     assert updated(ours(), 2).message == "Updated load balancer with new hosts"
     none = updated(ours(), 0)
     assert (none.type, none.reason) == ("Warning", "UnAvailableLoadBalancer")
