@@ -177,9 +177,6 @@ def test_the_text_of_affinity() -> None:
                 goto affinity_chain
             }
         }
-        add element ip fairlead affinity_slots {
-            tcp . 10.96.0.10 . 80 . 0x00000000 : 0x91b03890,
-        }
         add element ip fairlead dispatch {
             0x02000001 : goto sticky_1,
         }
@@ -188,6 +185,9 @@ def test_the_text_of_affinity() -> None:
         }
         add element ip fairlead timeouts {
             tcp . 10.96.0.10 . 80 : goto affinity_chain_600s,
+        }
+        add element ip fairlead affinity_slots {
+            tcp . 10.96.0.10 . 80 . 0x00000000 : 0x91b03890,
         }
         add element ip fairlead services {
             tcp . 10.96.0.10 . 80 : 0x02000001,

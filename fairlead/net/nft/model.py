@@ -34,13 +34,14 @@ Elements = Mapping[str, Mapping[str, str]]
 """Key and value of each element, by map or set; the value is empty in a set."""
 
 
-Role = Literal["data", "entry", "ranges"]
-"""`entry`: elements that dispatch packets; add their targets first, delete them last. `ranges`: overlaps are refused,
-so old elements must be deleted before new ones are added."""
+Role = Literal["data", "index", "entry", "ranges"]
+"""`index`: elements whose values are keys of data elements; add those first, delete them last. `entry`: elements that
+dispatch packets; add their targets first, delete them last. `ranges`: overlaps are refused, so old elements must be
+deleted before new ones are added."""
 
-_ORDER: Mapping[Role, tuple[int, int]] = {"data": (1, 3), "entry": (2, 2), "ranges": (1, 0)}
+_ORDER: Mapping[Role, tuple[int, int]] = {"data": (1, 5), "index": (2, 4), "entry": (3, 3), "ranges": (1, 0)}
 """The phase of an addition, and of a deletion."""
-PHASES = 4
+PHASES = 6
 
 
 class NftError(KernelError):

@@ -151,7 +151,7 @@ def _sets_of(lookup: LookupKey) -> tuple[NamedSet, ...]:
         NamedSet(lookup.map(SERVICES), key, "mark", role="entry"),
         NamedSet(lookup.map(EXTERNAL), key, "mark", role="entry"),
         NamedSet(lookup.map(ENDPOINTS), f"{key} . mark", f"{address} . inet_service"),
-        NamedSet(lookup.map(AFFINITY_SLOTS), f"{key} . mark", "mark"),
+        NamedSet(lookup.map(AFFINITY_SLOTS), f"{key} . mark", "mark", role="index"),
         NamedSet(lookup.map(TIMEOUTS), key, "verdict"),
         NamedSet(lookup.map(AFFINITY), f"{key} . {address}", "mark", dynamic),
         NamedSet(lookup.map(UNSERVED), key, role="entry"),
