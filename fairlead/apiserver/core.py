@@ -80,5 +80,5 @@ class Core:
     def streaming(self, info: RequestInfo) -> Callable[[], None]:
         """Counts a stream as open; call the returned function when the stream has ended."""
         verb, resource = ("CONNECT" if info.subresource else info.verb.upper()), info.qualified_resource
-        self._metrics.opened(verb, resource, +1)
-        return lambda: self._metrics.opened(verb, resource, -1)
+        self._metrics.count_open(verb, resource, +1)
+        return lambda: self._metrics.count_open(verb, resource, -1)

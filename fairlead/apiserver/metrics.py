@@ -32,7 +32,7 @@ class Metrics:
             histogram = self._durations[verb, resource] = Histogram(_BUCKETS)
         histogram.add(seconds)
 
-    def opened(self, verb: str, resource: str, by: int) -> None:
+    def count_open(self, verb: str, resource: str, by: int) -> None:
         """Counts the start (+1) or the end (-1) of a long-running request."""
         self._long[(verb, resource)] = self._long.get((verb, resource), 0) + by
 

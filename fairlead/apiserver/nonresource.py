@@ -78,10 +78,10 @@ class NonResourceHandler:
 
     def _document(self, path: str) -> bytes | None:
         """Returns a document, which is built at its first request and cached until the kinds change."""
-        found = self._documents.get(path)
-        if found is None and (found := self._build(path)) is not None:
-            self._documents[path] = found
-        return found
+        document = self._documents.get(path)
+        if document is None and (document := self._build(path)) is not None:
+            self._documents[path] = document
+        return document
 
     def _build(self, path: str) -> bytes | None:
         from fairlead.machinery import discovery, openapi  # imported on demand: not needed to become ready
@@ -131,8 +131,8 @@ class NonResourceHandler:
     def _paths(self) -> list[str]:
         groups = sorted({kind.group for kind in self._kinds if kind.group})
         versions = [v for v in self._group_versions() if "/" in v]
-        found = ["/api", "/api/v1", "/apis", *(f"/apis/{g}" for g in groups), *(f"/apis/{v}" for v in versions)]
-        return sorted([*found, *_HEALTH, "/metrics", "/openapi/v2", "/openapi/v3", "/version"])
+        paths = ["/api", "/api/v1", "/apis", *(f"/apis/{g}" for g in groups), *(f"/apis/{v}" for v in versions)]
+        return sorted([*paths, *_HEALTH, "/metrics", "/openapi/v2", "/openapi/v3", "/version"])
 
     def _health(self, path: str, request: Request) -> Response:
         checks = self._ready()

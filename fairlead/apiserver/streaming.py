@@ -1,10 +1,10 @@
 """Sends responses without an end: watches, and followed logs.
 
 What must stay true: the first event after a pause leaves at once, and order is preserved. After each write a stream
-rests, and events that arrive meanwhile are sent together, because encrypting and sending a few bytes costs more than
-everything else about an event. The rest grows with the number of events just written, and with the number of streams
-that are resting: a stream with rare events hardly waits; a stream with a thousand changes a second is written about
-fifty times a second; fifty busy streams together are written no more often than a few. If a slow watcher is dropped,
+pauses, and events that arrive meanwhile are sent together, because encrypting and sending a few bytes costs more than
+everything else about an event. The pause grows with the number of events just written and with the number of paused
+streams: a stream with rare events hardly waits; a stream with a thousand changes a second is written about fifty times
+a second; fifty busy streams together are written no more often than a few. If a slow watcher is dropped,
 its connection is closed, because it may never read the end of the stream.
 """
 
@@ -21,25 +21,24 @@ _EVENT_S, _STREAM_S = 0.002, 0.0004
 _MOST_S = 0.02
 
 
-def rest_s(events: int, resting: int) -> float:
-    """Returns how many seconds a stream rests after a write of `events`; `resting` streams rest now, this one
-    included."""
-    return min(max(events * _EVENT_S, resting * _STREAM_S), _MOST_S)
+def pause_s(events: int, paused: int) -> float:
+    """Returns the pause in seconds after a write of `events`. `paused`: number of paused streams, this one included."""
+    return min(max(events * _EVENT_S, paused * _STREAM_S), _MOST_S)
 
 
 class Pace:
-    """Counts the streams that rest, over all connections."""
+    """Counts the paused streams of all connections."""
 
     def __init__(self) -> None:
-        self._resting = 0
+        self._paused = 0
 
-    async def rest(self, events: int) -> None:
-        """Rests after a write of so many events."""
-        self._resting += 1
+    async def pause(self, events: int) -> None:
+        """Pauses after a write of `events` events."""
+        self._paused += 1
         try:
-            await asyncio.sleep(rest_s(events, self._resting))
+            await asyncio.sleep(pause_s(events, self._paused))
         finally:
-            self._resting -= 1
+            self._paused -= 1
 
 
 async def send_stream(request: web.BaseRequest, stream: Stream, pace: Pace) -> web.StreamResponse:
@@ -58,7 +57,7 @@ async def send_stream(request: web.BaseRequest, stream: Stream, pace: Pace) -> w
             # One chunk, written past aiohttp, whose own path takes four calls and two copies.
             transport.write(b"%x\r\n%b\r\n" % (len(data), data))
             await request.writer.drain()
-            await pace.rest(len(pieces))
+            await pace.pause(len(pieces))
         await response.write_eof()
     except ConnectionError:
         pass  # the client disconnected

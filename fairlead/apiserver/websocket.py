@@ -68,7 +68,7 @@ async def _send(ws: web.WebSocketResponse, stream: Stream, pace: Pace) -> None:
                     await ws.send_str(piece.decode())
                 else:
                     await _send_piece(ws, piece, encoded=encoded)
-            await pace.rest(len(pieces))
+            await pace.pause(len(pieces))
     except ConnectionError:
         return  # the client disconnected
 

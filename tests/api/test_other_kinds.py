@@ -236,7 +236,7 @@ def test_what_is_wrong_with_config_maps_is_said_in_upstreams_words() -> None:
     assert wrong(CONFIG_MAP, {"data": {"a": "x" * 2**20 + "x"}}) == [": Too long: may not be more than 1048576 bytes"]
 
 
-def test_a_sealed_config_map_does_not_change() -> None:
+def test_an_immutable_config_map_rejects_changes() -> None:
     before = {"immutable": True, "data": {"a": "1"}}
     assert wrong_update(CONFIG_MAP, before, before) == []
     assert wrong_update(CONFIG_MAP, before, {"data": {"a": "2"}}) == [

@@ -70,7 +70,7 @@ def test_two_servers_over_one_etcd_see_each_others_writes(etcd: EtcdCluster) -> 
             await first.ok("POST", CONFIG_MAPS, config_map("a"))
             assert brief(await events(stream, 1)) == [("ADDED", "a")]
             await second.ok("PATCH", f"{CONFIG_MAPS}/a", {"data": {"k": "v"}}, content_type=MERGE)
-            await first.server._resources.reached(second.revision)
+            await first.server._resources.wait_for_revision(second.revision)
             assert (await first.ok("GET", f"{CONFIG_MAPS}/a"))["data"] == {"k": "v"}
             await first.server.stop()
             await second.server.stop()
@@ -137,7 +137,7 @@ def test_changes_missed_by_the_watch_reach_caches_watchers_and_allocators_by_a_l
         await delete(store, gone.key, revision=gone.revision)
         last = await delete(store, taken.key, revision=taken.revision)
         store.lose()
-        await asyncio.wait_for(api.server._resources.reached(last), 5)
+        await asyncio.wait_for(api.server._resources.wait_for_revision(last), 5)
         assert names(await api.ok("GET", CONFIG_MAPS)) == ["changed", "kept", "new"]
         found = await events(stream, 3)
         assert sorted(brief(found)) == [("ADDED", "new"), ("DELETED", "gone"), ("MODIFIED", "changed")]

@@ -10,10 +10,10 @@ from fairlead.machinery import names
 from fairlead.machinery.status import FieldError, forbidden, invalid
 
 MAX_BYTES = 1024 * 1024
-_SEALED = "field is immutable when `immutable` is set"
+_IMMUTABLE = "field is immutable when `immutable` is set"
 
 
-class Sealable(Protocol):
+class ImmutableData(Protocol):
     """Protocol of an object whose data can be made immutable."""
 
     immutable: bool | None
@@ -38,11 +38,11 @@ def size_errors(texts: Mapping[str, str], encoded: Mapping[str, str]) -> Iterato
         yield FieldError("", "TooLong", None, f"may not be more than {MAX_BYTES} bytes")
 
 
-def frozen_errors(old: Sealable, new: Sealable, fields: tuple[str, ...]) -> Iterator[FieldError]:
+def immutable_data_errors(old: ImmutableData, new: ImmutableData, fields: tuple[str, ...]) -> Iterator[FieldError]:
     if not old.immutable:
         return
     if not new.immutable:
-        yield forbidden("immutable", _SEALED)
+        yield forbidden("immutable", _IMMUTABLE)
     for name in fields:
         if getattr(old, name) != getattr(new, name):
-            yield forbidden(name, _SEALED)
+            yield forbidden(name, _IMMUTABLE)

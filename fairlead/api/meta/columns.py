@@ -81,9 +81,9 @@ def render_selector(selector: LabelSelector | None) -> str:
 
 def first_few(texts: Iterable[str]) -> str:
     """Renders at most a few items, such as `a,b,c + 2 more...`."""
-    found = list(texts)
-    shown = ",".join(found[:_SHOWN])
-    return f"{shown} + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else shown
+    items = list(texts)
+    shown = ",".join(items[:_SHOWN])
+    return f"{shown} + {len(items) - _SHOWN} more..." if len(items) > _SHOWN else shown
 
 
 def join_host_port(host: str, port: int) -> str:

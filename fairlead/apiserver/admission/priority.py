@@ -43,17 +43,19 @@ class Priority(AdmissionPlugin):
 
     def _complete(self, spec: PodSpec) -> str:
         """Fills in class, priority and preemption policy of a new Pod. Returns why the Pod is refused, or ""."""
-        found = self._class_of(spec.priorityClassName)
-        if found is None:
+        priority_class = self._class_of(spec.priorityClassName)
+        if priority_class is None:
             return f"no PriorityClass with name {spec.priorityClassName} was found"
-        spec.priorityClassName = found.metadata.name
-        if spec.priority not in (None, found.value):
-            return _given("integer value of priority", spec.priority, found.value)
-        spec.priority = found.value
-        if found.preemptionPolicy is not None:
-            if spec.preemptionPolicy not in (None, found.preemptionPolicy):
-                return _given("string value of PreemptionPolicy", spec.preemptionPolicy, found.preemptionPolicy)
-            spec.preemptionPolicy = found.preemptionPolicy
+        spec.priorityClassName = priority_class.metadata.name
+        if spec.priority not in (None, priority_class.value):
+            return _given("integer value of priority", spec.priority, priority_class.value)
+        spec.priority = priority_class.value
+        if priority_class.preemptionPolicy is not None:
+            if spec.preemptionPolicy not in (None, priority_class.preemptionPolicy):
+                return _given(
+                    "string value of PreemptionPolicy", spec.preemptionPolicy, priority_class.preemptionPolicy
+                )
+            spec.preemptionPolicy = priority_class.preemptionPolicy
         return ""
 
     def _second_default(self, candidate: PriorityClass) -> str:
@@ -73,8 +75,8 @@ class Priority(AdmissionPlugin):
         """Returns the default class; the one with the lowest value if a race created several."""
         # Every new Pod comes here, and a search of the bytes rules out nearly all classes without decoding them.
         entries = (entry for entry in self._classes.select() if b'"globalDefault":true' in entry.raw)
-        found: list[PriorityClass] = [entry.decode() for entry in entries]
-        return min((c for c in found if c.globalDefault), key=lambda c: c.value, default=None)
+        classes: list[PriorityClass] = [entry.decode() for entry in entries]
+        return min((c for c in classes if c.globalDefault), key=lambda c: c.value, default=None)
 
 
 def _carry_over(old: PodSpec, new: PodSpec) -> None:

@@ -85,7 +85,7 @@ class AddressPool:
 
     def covers(self, address: Address) -> bool:
         """Returns whether the address is in one of the ranges."""
-        return any(address in found.network for found in self._ranges)
+        return any(address in range_.network for range_ in self._ranges)
 
     def reserve(self, address: Address) -> None:
         """Reserves the address for a known Service: other objects cannot get it, even while it is free."""
@@ -97,10 +97,10 @@ class AddressPool:
     def refusal(self, address: Address) -> str:
         """Returns why a requested address cannot be given, or "". A reserved address is not checked here, because
         the pool does not know which object requests it."""
-        around = [found for found in self._ranges if address in found.network]
+        around = [range_ for range_ in self._ranges if address in range_.network]
         if not around:
             return MISMATCHED
-        if not any(found.first <= int(address) <= found.last for found in around):
+        if not any(range_.first <= int(address) <= range_.last for range_ in around):
             network = around[0].network
             return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
         return TAKEN if int(address) in self._taken else ""
@@ -113,10 +113,10 @@ class AddressPool:
 
     def allocate_next(self) -> int | None:
         """Takes a random free address; returns None if every range is full."""
-        for found in self._ranges:
-            number = self._random_free(found.first + found.band, found.last)
+        for range_ in self._ranges:
+            number = self._random_free(range_.first + range_.band, range_.last)
             if number is None:
-                number = self._random_free(found.first, min(found.first + found.band - 1, found.last))
+                number = self._random_free(range_.first, min(range_.first + range_.band - 1, range_.last))
             if number is not None:
                 self._taken.add(number)
                 return number

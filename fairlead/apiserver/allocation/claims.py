@@ -192,8 +192,8 @@ class DerivedAddresses(AdmissionPlugin):
             raise attributes.denied(f"the address belongs to the Service {holder}: change the Service")
 
 
-def _shared_port(wanted: ServicePort, service: Service) -> int:
+def _shared_port(new: ServicePort, service: Service) -> int:
     """Returns the node port that the same port has for another protocol (DNS over TCP and UDP), or 0."""
-    taken = {port.nodePort for port in service.spec.ports if port.protocol == wanted.protocol}
-    same = (port.nodePort for port in service.spec.ports if port.port == wanted.port)
+    taken = {port.nodePort for port in service.spec.ports if port.protocol == new.protocol}
+    same = (port.nodePort for port in service.spec.ports if port.port == new.port)
     return next((number for number in same if number and number not in taken), 0)

@@ -42,12 +42,12 @@ class Pool:
 
     def allocate_next(self) -> int | None:
         """Takes a random free number; returns None if the pool is exhausted."""
-        found = self._random_free(self._lower, self._size)
-        if found is None:
-            found = self._random_free(0, self._lower)
-        if found is not None:
-            self._taken.add(found)
-        return found
+        number = self._random_free(self._lower, self._size)
+        if number is None:
+            number = self._random_free(0, self._lower)
+        if number is not None:
+            self._taken.add(number)
+        return number
 
     def _random_free(self, start: int, end: int) -> int | None:
         if start >= end:

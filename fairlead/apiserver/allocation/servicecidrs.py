@@ -20,15 +20,15 @@ _READY_TEXT = "Kubernetes Service CIDR is ready"
 _IN_USE_TEXT = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
 
 
-def networks_of(found: ServiceCIDR) -> list[Network]:
-    return [ipaddress.ip_network(cidr) for cidr in found.spec.cidrs]
+def networks_of(service_cidr: ServiceCIDR) -> list[Network]:
+    return [ipaddress.ip_network(cidr) for cidr in service_cidr.spec.cidrs]
 
 
 def usable_networks(configured: Sequence[Network], cidrs: Iterable[ServiceCIDR]) -> list[Network]:
     """Returns the ranges of new addresses: the configured ones first, then those of the objects by name."""
-    found = sorted(cidrs, key=lambda cidr: cidr.metadata.name)
-    usable = [network for cidr in found if _is_usable(cidr) for network in networks_of(cidr)]
-    known = {network for cidr in found for network in networks_of(cidr)}
+    ordered = sorted(cidrs, key=lambda cidr: cidr.metadata.name)
+    usable = [network for cidr in ordered if _is_usable(cidr) for network in networks_of(cidr)]
+    known = {network for cidr in ordered for network in networks_of(cidr)}
     own = [network for network in configured if network in usable or network not in known]
     return [*own, *(network for network in usable if network not in own)]
 

@@ -22,7 +22,7 @@ def addresses(service: Service) -> list[str]:
 def node_ports(service: Service) -> list[int]:
     """Returns the node ports of the Service without duplicates: two protocols may share one."""
     spec = service.spec
-    found = [port.nodePort for port in spec.ports if port.nodePort]
+    ports = [port.nodePort for port in spec.ports if port.nodePort]
     if spec.healthCheckNodePort:
-        found.append(spec.healthCheckNodePort)
-    return list(dict.fromkeys(found))
+        ports.append(spec.healthCheckNodePort)
+    return list(dict.fromkeys(ports))

@@ -105,7 +105,7 @@ class TokenAuthenticator:
             extra,
         )
 
-    def _check_pod(self, namespace: str, bound: tokens.Named) -> None:
+    def _check_pod(self, namespace: str, bound: tokens.ClaimRef) -> None:
         entry = self._pods.get(f"{namespace}/{bound.name}")
         pod: Pod | None = entry.decode() if entry is not None else None
         if pod is None or pod.metadata.uid != bound.uid:

@@ -59,9 +59,9 @@ class TokenIssuer:
             iss=self._issuer,
             jti=self._ids.uid(),
             sub=f"{tokens.PREFIX}{target.namespace}:{target.name}",
-            kubernetes=tokens.Kubernetes(
+            kubernetes=tokens.KubernetesClaims(
                 namespace=target.namespace,
-                serviceaccount=tokens.Named(target.name, account.uid),
+                serviceaccount=tokens.ClaimRef(target.name, account.uid),
                 pod=self._bound(target, spec.boundObjectRef) if spec.boundObjectRef is not None else None,
             ),
         )
@@ -76,7 +76,7 @@ class TokenIssuer:
         )
         return encode(asked)
 
-    def _bound(self, target: Target, ref: BoundObjectReference) -> tokens.Named:
+    def _bound(self, target: Target, ref: BoundObjectReference) -> tokens.ClaimRef:
         """Returns the Pod that the token is bound to. Raises StatusError 404, 409, 422."""
         if (ref.apiVersion, ref.kind) != ("v1", "Pod"):
             raise bad_request(f"cannot bind token for serviceaccount {target.name!r} to object of type {ref.kind!r}")
@@ -89,7 +89,7 @@ class TokenIssuer:
                 f'cannot bind token for serviceaccount "{target.name}" to pod running with different '
                 f'serviceaccount "{pod.spec.serviceAccountName}"'
             )
-        return tokens.Named(ref.name, pod.metadata.uid)
+        return tokens.ClaimRef(ref.name, pod.metadata.uid)
 
 
 def _check_account(given: ObjectMeta, target: Target, account: ObjectMeta) -> None:

@@ -17,15 +17,15 @@ from fairlead.base.instant import Instant
 PREFIX = "system:serviceaccount:"
 
 
-class Named(msgspec.Struct, omit_defaults=True):
+class ClaimRef(msgspec.Struct, omit_defaults=True):
     name: str = ""
     uid: str = ""
 
 
-class Kubernetes(msgspec.Struct, omit_defaults=True):
+class KubernetesClaims(msgspec.Struct, omit_defaults=True):
     namespace: str = ""
-    serviceaccount: Named = msgspec.field(default_factory=Named)
-    pod: Named | None = None
+    serviceaccount: ClaimRef = msgspec.field(default_factory=ClaimRef)
+    pod: ClaimRef | None = None
 
 
 class Claims(msgspec.Struct, omit_defaults=True):
@@ -38,7 +38,7 @@ class Claims(msgspec.Struct, omit_defaults=True):
     iss: str = ""
     jti: str = ""
     sub: str = ""
-    kubernetes: Kubernetes = msgspec.field(default_factory=Kubernetes, name="kubernetes.io")
+    kubernetes: KubernetesClaims = msgspec.field(default_factory=KubernetesClaims, name="kubernetes.io")
 
 
 class _Header(msgspec.Struct):

@@ -66,9 +66,9 @@ class Bootstrap:
         if target.resource.find("", _NAME).decode().spec.cidrs == cidrs[:1] != cidrs:
 
             async def widen(entry: Entry) -> Candidate:
-                found: ServiceCIDR = entry.decode()
-                found.spec.cidrs = cidrs
-                return Candidate(found)
+                service_cidr: ServiceCIDR = entry.decode()
+                service_cidr.spec.cidrs = cidrs
+                return Candidate(service_cidr)
 
             await self._updater.update(target, widen, WriteOptions(), internal())
 

@@ -69,9 +69,9 @@ class ServiceCIDRController:
         if finalizers != cidr.metadata.finalizers:
 
             async def change(entry: Entry) -> Candidate:
-                found: ServiceCIDR = entry.decode()
-                found.metadata.finalizers = list(finalizers)
-                return Candidate(found)
+                service_cidr: ServiceCIDR = entry.decode()
+                service_cidr.metadata.finalizers = list(finalizers)
+                return Candidate(service_cidr)
 
             await self._updater.update(Target(self._cidrs, "", name), change, WriteOptions(), internal())
 
@@ -79,10 +79,13 @@ class ServiceCIDRController:
         now = render_time(self._clock.now())
 
         async def change(entry: Entry) -> Candidate:
-            found: ServiceCIDR = entry.decode()
-            desired = desired_condition(found, now=now)
-            found.status.conditions = [*(c for c in found.status.conditions if c.type != desired.type), desired]
-            return Candidate(found)
+            service_cidr: ServiceCIDR = entry.decode()
+            desired = desired_condition(service_cidr, now=now)
+            service_cidr.status.conditions = [
+                *(c for c in service_cidr.status.conditions if c.type != desired.type),
+                desired,
+            ]
+            return Candidate(service_cidr)
 
         await self._updater.update(Target(self._cidrs, "", name, "status"), change, WriteOptions(), internal())
 

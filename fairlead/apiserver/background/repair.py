@@ -76,8 +76,8 @@ class Repair:
         seen: set[str] = set()
         for service in services:
             for ip in addresses(service):
-                if found := self._address_fault(service, ip, ranges, seen):
-                    yield found
+                if fault := self._address_fault(service, ip, ranges, seen):
+                    yield fault
                 seen.add(ip)
 
     def _address_fault(

@@ -203,17 +203,17 @@ async def _send_back(
 
 async def _read_page(answer: aiohttp.ClientResponse) -> bytes:
     """Returns the whole page, or more than `_MAX_PAGE` bytes of it. Raises StatusError 503."""
-    found = bytearray()
+    page = bytearray()
     try:
-        while len(found) <= _MAX_PAGE and (chunk := await answer.content.readany()):
-            found += chunk
+        while len(page) <= _MAX_PAGE and (chunk := await answer.content.readany()):
+            page += chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as e:
         raise unavailable(f"error trying to reach service: {e or type(e).__name__}") from e
-    return bytes(found)
+    return bytes(page)
 
 
-def _answer_headers(found: CIMultiDict[str] | object) -> CIMultiDict[str]:
-    headers: CIMultiDict[str] = CIMultiDict(found)  # type: ignore[arg-type]
+def _answer_headers(received: CIMultiDict[str] | object) -> CIMultiDict[str]:
+    headers: CIMultiDict[str] = CIMultiDict(received)  # type: ignore[arg-type]
     dropped = _HOP_BY_HOP | {t.strip() for t in headers.get(hdrs.CONNECTION, "").lower().split(",")}
     for name in [name for name in headers if name.lower() in dropped or name.lower().startswith("access-control-")]:
         headers.popall(name, None)

@@ -82,11 +82,11 @@ class Kubelet:
 
     def _node(self, name: str) -> Forward:
         node: Node = self._nodes.find("", name).decode()
-        found = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
-        if not found:
+        address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
+        if not address:
             raise bad_request(f'no preferred addresses found; known addresses: [] of node "{name}"')
         port = node.status.daemonEndpoints.kubeletEndpoint.Port or PORT
-        return Forward("https" if self._tls else "http", found, port, is_node=True)
+        return Forward("https" if self._tls else "http", address, port, is_node=True)
 
     async def _stream(self, url: str, pod: str) -> Outcome:
         try:

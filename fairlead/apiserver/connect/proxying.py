@@ -50,10 +50,10 @@ class Proxies:
     def _service(self, target: Target, scheme: str, name: str, port: str) -> Forward:
         service: Service = self._services.find(target.namespace, name).decode()
         if (number := natural(port)) is not None:
-            found = next((p for p in service.spec.ports if p.port == number), None)
-            if found is None:
+            service_port = next((p for p in service.spec.ports if p.port == number), None)
+            if service_port is None:
                 raise unavailable(f'no service port {port} found for service "{name}"')
-            port = found.name
+            port = service_port.name
         choices = list(self._endpoints(target.namespace, name, port))
         if not choices:
             raise unavailable(f'no endpoints available for service "{target.name}"')

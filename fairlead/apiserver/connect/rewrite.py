@@ -33,10 +33,10 @@ def rewrite_url(url: str, *, prefix: str, hosts: tuple[str, ...]) -> str:
 def rewrite_html(page: bytes, change: Callable[[str], str]) -> bytes:
     """Returns the page with every link changed by `change`."""
 
-    def attribute(found: re.Match[bytes]) -> bytes:
-        quote = b'"' if found[2] is not None else b"'" if found[3] is not None else b""
-        value = next(group for group in found.groups()[1:] if group is not None)
+    def attribute(match: re.Match[bytes]) -> bytes:
+        quote = b'"' if match[2] is not None else b"'" if match[3] is not None else b""
+        value = next(group for group in match.groups()[1:] if group is not None)
         changed = change(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        return found[1] + quote + changed + quote
+        return match[1] + quote + changed + quote
 
     return _TAG.sub(lambda tag: _ATTRIBUTE.sub(attribute, tag[0]), page)

@@ -73,9 +73,9 @@ class Applier:
                     applied = apply(managed, tree_of(obj), config, write, force=options.force)
             except Conflicts as conflicts:
                 raise conflicts.status() from None
-            wanted = decode_tree(kind, applied.tree, validation="Ignore").obj
-            wanted.metadata.managedFields = write_managed(applied.managed)
-            return Candidate(wanted, tracked=True)
+            merged = decode_tree(kind, applied.tree, validation="Ignore").obj
+            merged.metadata.managedFields = write_managed(applied.managed)
+            return Candidate(merged, tracked=True)
 
         return change
 
@@ -99,10 +99,10 @@ def read_config(body: bytes, options: WriteOptions) -> tuple[Tree, list[str]]:
     tree, repeats = _parse(body)
     if not isinstance(tree, dict):
         raise bad_request("error decoding YAML: an object is expected")
-    found = repeated_keys(body) if repeats and options.validation != "Ignore" else []
-    if found and options.validation == "Strict":
-        raise bad_request("error strict decoding YAML: " + ", ".join(found))
-    return tree, found
+    repeated = repeated_keys(body) if repeats and options.validation != "Ignore" else []
+    if repeated and options.validation == "Strict":
+        raise bad_request("error strict decoding YAML: " + ", ".join(repeated))
+    return tree, repeated
 
 
 def _parse(body: bytes) -> tuple[Any, bool]:
@@ -137,12 +137,12 @@ def _check_header(kind: Kind[Any], config: Tree) -> None:
 
 def _check_fit(kind: Kind[Any], config: Tree, target: Target) -> None:
     with depth_guard():
-        found = list(problems(config, shape_of(kind)))
-    if found:
+        faults = list(problems(config, shape_of(kind)))
+    if faults:
         where = f"{target.namespace}/{target.name}" if target.namespace else f"/{target.name}"
         version = kind.api_version if kind.group else f"/{kind.version}"
         raise bad_request(
-            f"failed to create typed patch object ({where}; {version}, Kind={kind.kind}): {text_of(found)}"
+            f"failed to create typed patch object ({where}; {version}, Kind={kind.kind}): {text_of(faults)}"
         )
     metadata = config.get("metadata") or {}
     if metadata.get("managedFields") is not None:

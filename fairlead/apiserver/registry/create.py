@@ -37,10 +37,10 @@ class Creator:
     async def create(self, target: Target, request: Request, options: WriteOptions, context: RequestContext) -> Entry:
         """Returns the new object. Raises StatusError 400, 403, 404, 409, 415, 422."""
         kind = target.resource.kind
-        found = await decoded(request, lambda: read_object(kind, request, options.validation))
-        ensure_name_matches(found.obj, NamespacedName(target.namespace, ""))
-        context.warn(*found.warnings)
-        return await self.insert(target, found.obj, options, context)
+        read = await decoded(request, lambda: read_object(kind, request, options.validation))
+        ensure_name_matches(read.obj, NamespacedName(target.namespace, ""))
+        context.warn(*read.warnings)
+        return await self.insert(target, read.obj, options, context)
 
     async def insert(
         self,

@@ -93,7 +93,7 @@ class Deleter:
         return Deleted(await self._writer.replace(resource, entry, plan.obj, dry_run=dry_run), removed=False)
 
 
-def answer(target: Target, deleted: Deleted) -> bytes:
+def delete_response(target: Target, deleted: Deleted) -> bytes:
     """Returns the response's body: the object, or a Status if the object is removed."""
     kind = target.resource.kind
     if not deleted.removed or kind.delete_returns_object:
@@ -151,15 +151,15 @@ def _from_query(query: Mapping[str, str]) -> DeleteOptions:
 
 
 def _check_preconditions(resource: Resource, entry: Entry, meta: ObjectMeta, options: DeleteOptions) -> None:
-    wanted = options.preconditions
-    if wanted is None:
+    preconditions = options.preconditions
+    if preconditions is None:
         return
-    for name, asked, found in (
-        ("UID", wanted.uid, meta.uid),
-        ("ResourceVersion", wanted.resourceVersion, str(entry.revision)),
+    for name, asked, actual in (
+        ("UID", preconditions.uid, meta.uid),
+        ("ResourceVersion", preconditions.resourceVersion, str(entry.revision)),
     ):
-        if asked is not None and asked != found:
+        if asked is not None and asked != actual:
             raise resource.conflict(
                 entry.name,
-                f"Precondition failed: {name} in precondition: {asked}, {name} in object meta: {found}",
+                f"Precondition failed: {name} in precondition: {asked}, {name} in object meta: {actual}",
             )

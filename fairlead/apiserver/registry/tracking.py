@@ -148,7 +148,7 @@ def tree_of(obj: Any) -> Tree:
 def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True) -> Managed | None:
     """Returns the owners of all fields, or None if an entry is malformed. `trusted` entries come from the store and
     are in normal form."""
-    found: Managed = {}
+    managed: Managed = {}
     for entry in entries:
         if entry.operation not in (APPLY, UPDATE) or entry.fieldsType != _FIELDS_V1:
             return None
@@ -158,8 +158,8 @@ def read_managed(entries: Sequence[ManagedFieldsEntry], *, trusted: bool = True)
         except (FieldsError, msgspec.MsgspecError, RecursionError):
             return None
         who = owner(entry.operation, entry.manager, entry.subresource, entry.apiVersion)
-        found[who] = Owned(fields, entry.apiVersion, entry.time or "", entry.fieldsV1 if trusted else None)
-    return found
+        managed[who] = Owned(fields, entry.apiVersion, entry.time or "", entry.fieldsV1 if trusted else None)
+    return managed
 
 
 @functools.lru_cache(maxsize=256)

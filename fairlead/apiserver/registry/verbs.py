@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from fairlead.apiserver.model import Outcome, RequestContext, json_response
-from fairlead.apiserver.registry.delete import answer, read_options
+from fairlead.apiserver.registry.delete import delete_response, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.response import object_response, renderer_for
@@ -107,8 +107,8 @@ class Verbs:
         first = [await decoded(request, read)] if is_large(request) else []
 
         async def change(_: Entry) -> Candidate:
-            found = first.pop() if first else read()
-            return Candidate(found.obj, found.warnings)
+            sent = first.pop() if first else read()
+            return Candidate(sent.obj, sent.warnings)
 
         return self._written(call, await self._writers.updater.update(call.target, change, options, call.context))
 
@@ -125,7 +125,7 @@ class Verbs:
     async def _delete(self, call: Call) -> Outcome:
         options = await decoded(call.request, lambda: read_options(call.request))
         return json_response(
-            answer(call.target, await self._writers.deleter.delete(call.target, options, call.context))
+            delete_response(call.target, await self._writers.deleter.delete(call.target, options, call.context))
         )
 
     async def _delete_all(self, call: Call) -> Outcome:

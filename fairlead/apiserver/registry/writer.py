@@ -52,7 +52,7 @@ class Writer:
                 return Entry(form, key, value, 0)
             revision = await _await_write(create(self._store, resource.prefix + key, value), reservation)
         except Exists as e:
-            await self._resources.reached(e.revision)
+            await self._resources.wait_for_revision(e.revision)
             raise already_exists(kind.plural, kind.group, name) from e
         except StoreError as e:
             raise unavailable(e) from e
@@ -75,7 +75,7 @@ class Writer:
             write = replace(self._store, key, value, revision=entry.revision, history=kind.keeps_history)
             revision = await _await_write(write, reservation)
         except (Conflict, NotFound) as e:
-            await self._resources.reached(e.revision)
+            await self._resources.wait_for_revision(e.revision)
             raise WriteConflict from e
         except StoreError as e:
             raise unavailable(e) from e
@@ -91,19 +91,19 @@ class Writer:
         try:
             revision = await delete(self._store, resource.prefix + entry.key, revision=entry.revision)
         except (Conflict, NotFound) as e:
-            await self._resources.reached(e.revision)
+            await self._resources.wait_for_revision(e.revision)
             raise WriteConflict from e
         except StoreError as e:
             raise unavailable(e) from e
-        await self._resources.reached(revision)
+        await self._resources.wait_for_revision(revision)
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
 
     async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
         """Returns the written entry after the cache has reached it: the cache's entry unless that is newer already."""
-        await self._resources.reached(revision)
-        found = resource.cache.get(key)
-        if found is not None and found.revision == revision:
-            return found
+        await self._resources.wait_for_revision(revision)
+        entry = resource.cache.get(key)
+        if entry is not None and entry.revision == revision:
+            return entry
         return Entry(resource.form, key, resource.form.splice(value, revision), revision)
 
 

@@ -46,7 +46,7 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def unsupported_media_type(found: str, supported: tuple[str, ...]) -> StatusError:
+def unsupported_media_type(content_type: str, supported: tuple[str, ...]) -> StatusError:
     """Returns the error 415 for a body in another media type."""
     texts = ", ".join(supported)
     return StatusError(

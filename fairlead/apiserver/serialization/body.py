@@ -62,10 +62,10 @@ def read_as(target: Target[T], request: Request, validation: FieldValidation = "
     if media in _JSON:
         return decode_as(target, request.body, validation=validation, unique=request.unique)
     tree = read_tree(request, target.schema)
-    found: list[str] = []
+    faults: list[str] = []
     if media in _YAML and validation != "Ignore" and (repeated := repeated_keys(request.body)):
-        found = ["\n  ".join(["yaml: unmarshal errors:", *repeated])]
-    return decode_tree_as(target, tree, validation=validation, found=found)
+        faults = ["\n  ".join(["yaml: unmarshal errors:", *repeated])]
+    return decode_tree_as(target, tree, validation=validation, found=faults)
 
 
 def read_tree(request: Request, schema: Schema) -> Any:

@@ -78,9 +78,9 @@ def _put(tree: dict[str, Any], name: str, info: TypeInfo, value: Any) -> None:
         pair = dict(_wire(value))
         tree.setdefault(name, {})[pair.get(1, b"").decode()] = _value(info.item, pair.get(2, b""))
     else:
-        found = _value(info, value)
-        if found is not None:
-            tree[name] = found
+        decoded = _value(info, value)
+        if decoded is not None:
+            tree[name] = decoded
 
 
 def _value(info: TypeInfo, value: Any) -> Any:

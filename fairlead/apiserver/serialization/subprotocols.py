@@ -35,14 +35,14 @@ def without_token(header: str) -> list[str]:
 
 def token_in(header: str) -> str:
     """Returns the token among the subprotocols, or "". Raises ValueError for a malformed one."""
-    found = [name.strip() for name in header.split(",") if name.strip().startswith(_BEARER)]
-    if not found:
+    tokens = [name.strip() for name in header.split(",") if name.strip().startswith(_BEARER)]
+    if not tokens:
         return ""
-    if len(found) > 1:
+    if len(tokens) > 1:
         raise ValueError("multiple bearer tokens")
     if not without_token(header):
         raise ValueError("missing additional subprotocol")
-    text = found[0].removeprefix(_BEARER)
+    text = tokens[0].removeprefix(_BEARER)
     if not text:
         raise ValueError("invalid base64url")
     try:

@@ -19,8 +19,8 @@ def repeated_keys(body: bytes) -> list[str]:
         return []
     if node is None:
         return []
-    found = sorted(_walk(node, yaml.MappingNode, yaml.SequenceNode))
-    return [f'line {line + 1}: key "{key}" already set in map' for line, _, key in found]
+    repeated = sorted(_walk(node, yaml.MappingNode, yaml.SequenceNode))
+    return [f'line {line + 1}: key "{key}" already set in map' for line, _, key in repeated]
 
 
 def _walk(root: Any, mapping: Any, sequence: Any) -> Iterator[tuple[int, int, str]]:

@@ -165,11 +165,11 @@ class Event:
 
     def line(self, type: EventType) -> bytes:
         """Returns the event as a line of a watch; a selector may turn the type into another one."""
-        found = self._lines.get(type)
-        if found is None:
+        line = self._lines.get(type)
+        if line is None:
             entry = self.as_deleted() if type == "DELETED" and self.type != "DELETED" else self.entry
-            found = self._lines[type] = event_line(type, entry.raw)
-        return found
+            line = self._lines[type] = event_line(type, entry.raw)
+        return line
 
 
 def event_line(type: str, raw: bytes) -> bytes:

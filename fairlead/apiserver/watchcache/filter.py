@@ -42,12 +42,12 @@ class Filter:
 def parse_filter(kind: Kind[Any], namespace: str, name: str, labels: str, fields: str) -> Filter:
     """Parses a request's parameters. Raises StatusError 400 for a malformed selector, or a field that the kind
     lacks."""
-    wanted = parse_field_selector(f"metadata.name={name}" if name else fields) if name or fields else None
-    if wanted is not None:
-        wanted.check_supported(_ALWAYS | set(kind.fields))
+    requirements = parse_field_selector(f"metadata.name={name}" if name else fields) if name or fields else None
+    if requirements is not None:
+        requirements.check_supported(_ALWAYS | set(kind.fields))
     selector = parse_label_selector(labels) if labels else None
     return Filter(
         namespace,
         None if selector is None or selector.empty else selector,
-        None if wanted is None or wanted.empty else wanted,
+        None if requirements is None or requirements.empty else requirements,
     )

@@ -108,7 +108,7 @@ class Resources:
                 lists = self._lists
                 changes.clear()
                 page = await self.store.list(resource.prefix)
-                await self.reached(page.revision)
+                await self.wait_for_revision(page.revision)
                 if lists == self._lists:
                     break
         finally:
@@ -147,7 +147,7 @@ class Resources:
         self.revision = page.revision
         self._watch = await self.store.watch(ROOT, page.revision, self)
 
-    async def reached(self, revision: int) -> None:
+    async def wait_for_revision(self, revision: int) -> None:
         """Waits until the caches have reached the revision; returns at once for an in-process store."""
         if self.revision >= revision:
             return

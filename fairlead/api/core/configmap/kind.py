@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from fairlead.api.core.data_rules import canonicalize_base64, frozen_errors, key_errors, size_errors
+from fairlead.api.core.data_rules import canonicalize_base64, immutable_data_errors, key_errors, size_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Base64, Object
 from fairlead.machinery.kind import Column, Doc, Kind
@@ -27,21 +27,21 @@ class ConfigMap(Object):
     ) = None
 
 
-def _default(found: ConfigMap) -> ConfigMap:
-    canonicalize_base64(found.binaryData)
-    return found
+def _default(config_map: ConfigMap) -> ConfigMap:
+    canonicalize_base64(config_map.binaryData)
+    return config_map
 
 
-def _rules(found: ConfigMap) -> Iterator[FieldError]:
-    yield from key_errors(found.data, "data")
-    yield from key_errors(found.binaryData, "binaryData")
-    for key in sorted(found.data.keys() & found.binaryData.keys()):
+def _rules(config_map: ConfigMap) -> Iterator[FieldError]:
+    yield from key_errors(config_map.data, "data")
+    yield from key_errors(config_map.binaryData, "binaryData")
+    for key in sorted(config_map.data.keys() & config_map.binaryData.keys()):
         yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
-    yield from size_errors(found.data, found.binaryData)
+    yield from size_errors(config_map.data, config_map.binaryData)
 
 
 def _transition(old: ConfigMap, new: ConfigMap) -> Iterator[FieldError]:
-    yield from frozen_errors(old, new, ("data", "binaryData"))
+    yield from immutable_data_errors(old, new, ("data", "binaryData"))
 
 
 CONFIG_MAP = Kind(

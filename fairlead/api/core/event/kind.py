@@ -97,14 +97,14 @@ def _count(event: Event, _: Instant) -> int:
 def event_errors(event: Event) -> Iterator[FieldError]:
     """Yields errors of an event in either form. An event with an `eventTime` is of the newer form, which requires
     more fields."""
-    wanted, path = event.involvedObject.namespace, "involvedObject.namespace"
+    namespace, path = event.involvedObject.namespace, "involvedObject.namespace"
     if event.eventTime is None:
         # Events of objects without a namespace live in `default`.
-        if event.metadata.namespace not in ((wanted,) if wanted else ("", "default")):
-            yield invalid(path, wanted, "does not match event.namespace")
+        if event.metadata.namespace not in ((namespace,) if namespace else ("", "default")):
+            yield invalid(path, namespace, "does not match event.namespace")
         return
-    if not wanted and event.metadata.namespace not in ("default", "kube-system"):
-        yield invalid(path, wanted, "does not match event.namespace")
+    if not namespace and event.metadata.namespace not in ("default", "kube-system"):
+        yield invalid(path, namespace, "does not match event.namespace")
     controller = event.reportingComponent
     if not controller:
         yield required("reportingController")

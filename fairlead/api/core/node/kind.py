@@ -283,9 +283,9 @@ def _status(node: Node, _: Instant) -> str:
 
 def _roles(node: Node, _: Instant) -> str:
     labels = node.metadata.labels
-    found = {label.removeprefix(_ROLE_PREFIX) for label in labels if label.startswith(_ROLE_PREFIX)}
-    found.add(labels.get("kubernetes.io/role", ""))
-    return or_none(",".join(sorted(found - {""})))
+    roles = {label.removeprefix(_ROLE_PREFIX) for label in labels if label.startswith(_ROLE_PREFIX)}
+    roles.add(labels.get("kubernetes.io/role", ""))
+    return or_none(",".join(sorted(roles - {""})))
 
 
 def _rules(node: Node) -> Iterator[FieldError]:

@@ -23,15 +23,15 @@ def long_running_ports(pod: Pod) -> Iterator[ContainerPort]:
 
 def host_ports(pod: Pod) -> frozenset[HostPort]:
     """Returns the node ports that the pod occupies: all its ports if the pod uses the node's network."""
-    found = set()
+    ports = set()
     for port in long_running_ports(pod):
         number = port.hostPort or (port.containerPort if pod.spec.hostNetwork else 0)
         if number:
-            found.add((port.hostIP or ANY_ADDRESS, port.protocol or "TCP", number))
-    return frozenset(found)
+            ports.add((port.hostIP or ANY_ADDRESS, port.protocol or "TCP", number))
+    return frozenset(ports)
 
 
-def conflicts(wanted: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
+def conflicts(ports: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
     """Returns true if two pods with these ports cannot share a node; `0.0.0.0` conflicts with every address."""
     others = list(taken)
-    return any(a[1:] == b[1:] and (a[0] == b[0] or ANY_ADDRESS in (a[0], b[0])) for a in wanted for b in others)
+    return any(a[1:] == b[1:] and (a[0] == b[0] or ANY_ADDRESS in (a[0], b[0])) for a in ports for b in others)

@@ -75,25 +75,25 @@ class ReplicationController(Object):
     ] = msgspec.field(default_factory=ReplicationControllerStatus)
 
 
-def _default(found: ReplicationController) -> ReplicationController:
-    spec = found.spec
+def _default(rc: ReplicationController) -> ReplicationController:
+    spec = rc.spec
     if spec.template is not None:
         labels = spec.template.metadata.labels
         spec.selector = spec.selector or dict(labels)
-        found.metadata.labels = found.metadata.labels or dict(labels)
+        rc.metadata.labels = rc.metadata.labels or dict(labels)
         default_pod_spec(spec.template.spec)
     if spec.replicas is None:
         spec.replicas = 1
-    return found
+    return rc
 
 
-def _prepare_create(found: ReplicationController) -> ReplicationController:
-    found.status = ReplicationControllerStatus()
-    return found
+def _prepare_create(rc: ReplicationController) -> ReplicationController:
+    rc.status = ReplicationControllerStatus()
+    return rc
 
 
-def _rules(found: ReplicationController) -> Iterator[FieldError]:
-    spec = found.spec
+def _rules(rc: ReplicationController) -> Iterator[FieldError]:
+    spec = rc.spec
     yield from not_negative(spec.minReadySeconds, "spec.minReadySeconds")
     if not spec.selector:
         yield required("spec.selector")
@@ -102,7 +102,7 @@ def _rules(found: ReplicationController) -> Iterator[FieldError]:
         yield required("spec.template")
     else:
         yield from _template_errors(spec.selector, spec.template)
-    yield from _status_errors(found.status)
+    yield from _status_errors(rc.status)
 
 
 def _template_errors(selector: dict[str, str], template: PodTemplateSpec) -> Iterator[FieldError]:
@@ -128,17 +128,17 @@ def _status_errors(status: ReplicationControllerStatus) -> Iterator[FieldError]:
         yield invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas")
 
 
-def _containers(found: ReplicationController) -> list[Container]:
-    return found.spec.template.spec.containers if found.spec.template is not None else []
+def _containers(rc: ReplicationController) -> list[Container]:
+    return rc.spec.template.spec.containers if rc.spec.template is not None else []
 
 
-def _warnings(found: ReplicationController) -> Iterator[str]:
-    if found.spec.template is not None:
-        yield from pod_warnings(found.metadata, found.spec.template.spec, "spec.template.")
+def _warnings(rc: ReplicationController) -> Iterator[str]:
+    if rc.spec.template is not None:
+        yield from pod_warnings(rc.metadata, rc.spec.template.spec, "spec.template.")
 
 
-def _selector(found: ReplicationController, _: Instant) -> str:
-    return render_labels(found.spec.selector)
+def _selector(rc: ReplicationController, _: Instant) -> str:
+    return render_labels(rc.spec.selector)
 
 
 REPLICATION_CONTROLLER = Kind(

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator
 from typing import Annotated
 
-from fairlead.api.core.data_rules import canonicalize_base64, frozen_errors, key_errors, size_errors
+from fairlead.api.core.data_rules import canonicalize_base64, immutable_data_errors, key_errors, size_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Base64, Object
 from fairlead.machinery.kind import Column, Doc, Immutable, Kind
@@ -63,7 +63,7 @@ def _rules(secret: Secret) -> Iterator[FieldError]:
 
 
 def _transition(old: Secret, new: Secret) -> Iterator[FieldError]:
-    yield from frozen_errors(old, new, ("data",))
+    yield from immutable_data_errors(old, new, ("data",))
 
 
 SECRET = Kind(

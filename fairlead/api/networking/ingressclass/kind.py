@@ -55,23 +55,23 @@ class IngressClass(Object):
     )
 
 
-def _default(found: IngressClass) -> IngressClass:
-    parameters = found.spec.parameters
+def _default(ingress_class: IngressClass) -> IngressClass:
+    parameters = ingress_class.spec.parameters
     if parameters is not None and parameters.scope is None:
         parameters.scope = "Cluster"
-    return found
+    return ingress_class
 
 
-def _rules(found: IngressClass) -> Iterator[FieldError]:
-    controller, path = found.spec.controller, "spec.controller"
+def _rules(ingress_class: IngressClass) -> Iterator[FieldError]:
+    controller, path = ingress_class.spec.controller, "spec.controller"
     if not controller:
         yield required(path)
     else:
         if len(controller) > _CONTROLLER_MAX:
             yield FieldError(path, "TooLong", None, f"may not be more than {_CONTROLLER_MAX} bytes")
         yield from _domain_prefixed(controller, path)
-    if found.spec.parameters is not None:
-        yield from _parameter_errors(found.spec.parameters, "spec.parameters")
+    if ingress_class.spec.parameters is not None:
+        yield from _parameter_errors(ingress_class.spec.parameters, "spec.parameters")
 
 
 def _domain_prefixed(value: str, path: str) -> Iterator[FieldError]:
@@ -110,8 +110,8 @@ def _parameter_errors(ref: IngressClassParametersReference, path: str) -> Iterat
             yield not_supported(f"{path}.scope", scope, _SCOPES)
 
 
-def _parameters(found: IngressClass, _: Instant) -> str:
-    ref = found.spec.parameters
+def _parameters(ingress_class: IngressClass, _: Instant) -> str:
+    ref = ingress_class.spec.parameters
     if ref is None:
         return NONE
     kind = f"{ref.kind}.{ref.apiGroup}" if ref.apiGroup else ref.kind

@@ -51,16 +51,16 @@ class IPAddress(Object):
     )
 
 
-def _parent(found: IPAddress, _: Instant) -> str:
-    ref = found.spec.parentRef
+def _parent(address: IPAddress, _: Instant) -> str:
+    ref = address.spec.parentRef
     if ref is None:
         return ""
     resource = f"{ref.resource}.{ref.group}" if ref.group else ref.resource
     return "/".join(part for part in (resource, ref.namespace, ref.name) if part)
 
 
-def _rules(found: IPAddress) -> Iterator[FieldError]:
-    ref, path = found.spec.parentRef, "spec.parentRef"
+def _rules(address: IPAddress) -> Iterator[FieldError]:
+    ref, path = address.spec.parentRef, "spec.parentRef"
     if ref is None:
         return
     for text in names.dns1123_subdomain(ref.group) if ref.group else ():

@@ -50,13 +50,13 @@ class ServiceCIDR(Object):
     )
 
 
-def _prepare_create(found: ServiceCIDR) -> ServiceCIDR:
-    found.status = ServiceCIDRStatus()
-    return found
+def _prepare_create(service_cidr: ServiceCIDR) -> ServiceCIDR:
+    service_cidr.status = ServiceCIDRStatus()
+    return service_cidr
 
 
-def _rules(found: ServiceCIDR) -> Iterator[FieldError]:
-    cidrs = found.spec.cidrs
+def _rules(service_cidr: ServiceCIDR) -> Iterator[FieldError]:
+    cidrs = service_cidr.spec.cidrs
     if not cidrs:
         yield required(_CIDRS, "at least one CIDR required")
     elif len(cidrs) > 2:

@@ -59,35 +59,35 @@ def _initial() -> list[PriorityClass]:
     ]
 
 
-def _default(found: PriorityClass) -> PriorityClass:
-    if found.preemptionPolicy is None:
-        found.preemptionPolicy = PREEMPT_LOWER_PRIORITY
-    return found
+def _default(priority_class: PriorityClass) -> PriorityClass:
+    if priority_class.preemptionPolicy is None:
+        priority_class.preemptionPolicy = PREEMPT_LOWER_PRIORITY
+    return priority_class
 
 
-def _rules(found: PriorityClass) -> Iterator[FieldError]:
-    name = found.metadata.name
+def _rules(priority_class: PriorityClass) -> Iterator[FieldError]:
+    name = priority_class.metadata.name
     if name.startswith(_SYSTEM_PREFIX):
-        if why := _system_problem(found):
+        if why := _system_problem(priority_class):
             text = f"priority class names with '{_SYSTEM_PREFIX}' prefix are reserved for system use only. error: {why}"
             yield forbidden("metadata.name", text)
-    elif found.value > _HIGHEST_OF_USERS:
+    elif priority_class.value > _HIGHEST_OF_USERS:
         yield forbidden("value", f"maximum allowed value of a user defined priority is {_HIGHEST_OF_USERS}")
-    if found.preemptionPolicy == "":
+    if priority_class.preemptionPolicy == "":
         yield required("preemptionPolicy")
-    elif found.preemptionPolicy not in (None, *_POLICIES):
-        yield not_supported("preemptionPolicy", found.preemptionPolicy, _POLICIES)
+    elif priority_class.preemptionPolicy not in (None, *_POLICIES):
+        yield not_supported("preemptionPolicy", priority_class.preemptionPolicy, _POLICIES)
 
 
-def _system_problem(found: PriorityClass) -> str:
+def _system_problem(priority_class: PriorityClass) -> str:
     """Returns the difference between the object and the system's class of its name; empty if they are equal."""
-    name = found.metadata.name
+    name = priority_class.metadata.name
     value = next((value for known, value, _ in SYSTEM_CLASSES if known == name), None)
     if value is None:
         return f"{name} is not a known system priority class"
-    if found.value != value:
+    if priority_class.value != value:
         return f"value of {name} PriorityClass must be {value}"
-    return f"globalDefault of {name} PriorityClass must be false" if found.globalDefault else ""
+    return f"globalDefault of {name} PriorityClass must be false" if priority_class.globalDefault else ""
 
 
 def _transition(old: PriorityClass, new: PriorityClass) -> Iterator[FieldError]:

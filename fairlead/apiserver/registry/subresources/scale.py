@@ -111,8 +111,8 @@ def scale_of(entry: Entry) -> Scale:
         setattr(scale.metadata, name, getattr(meta, name))
     scale.spec = ScaleSpec(replicas=obj.spec.replicas if obj.spec.replicas is not None else 1)
     selector = obj.spec.selector
-    wanted = from_map(selector) if isinstance(selector, dict) else from_label_selector(selector)
-    scale.status = ScaleStatus(replicas=obj.status.replicas or 0, selector=render(wanted))
+    requirements = from_map(selector) if isinstance(selector, dict) else from_label_selector(selector)
+    scale.status = ScaleStatus(replicas=obj.status.replicas or 0, selector=render(requirements))
     return scale
 
 
