@@ -9,8 +9,8 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Int32, Object, Record
-from fairlead.machinery.kind import Column, Conversion, Doc, Kind
-from fairlead.machinery.status import FieldError, invalid
+from fairlead.machinery.kinds.kind import Column, Conversion, Doc, Kind
+from fairlead.machinery.values.status import FieldError, invalid
 
 
 class ShipSpec(Record):

@@ -30,8 +30,8 @@ from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
 from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.scheme import Scheme
 
 KINDS: tuple[Kind[Any], ...] = (
     CONFIG_MAP,

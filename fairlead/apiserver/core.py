@@ -20,7 +20,7 @@ from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
-from fairlead.machinery.status import StatusError, internal_error
+from fairlead.machinery.values.status import StatusError, internal_error
 from fairlead.runtime.client import Request, Response
 
 ReadBody = Callable[[], Awaitable[bytes]]

@@ -31,7 +31,7 @@ from fairlead.apiserver.serialization.printing import format_response
 from fairlead.apiserver.serialization.subprotocols import wants_websocket
 from fairlead.apiserver.streaming import Pace, send_stream
 from fairlead.apiserver.websocket import send_websocket
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.values.status import StatusError, bad_request
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.serving import Handler, HttpServer
 

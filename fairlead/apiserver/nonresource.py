@@ -11,10 +11,10 @@ from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
 from fairlead.apiserver.serialization import openapi_proto
 from fairlead.apiserver.serialization.accept import negotiate_form
-from fairlead.machinery.decode import encode
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.scheme import Scheme
-from fairlead.machinery.status import method_not_allowed, no_such_resource
+from fairlead.machinery.kinds.decode import encode
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.scheme import Scheme
+from fairlead.machinery.values.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request, Response
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
@@ -84,7 +84,9 @@ class NonResourceHandler:
         return document
 
     def _build(self, path: str) -> bytes | None:
-        from fairlead.machinery import discovery, openapi  # imported on demand: not needed to become ready
+        # Imported on demand: not needed to become ready.
+        from fairlead.machinery.kinds import discovery
+        from fairlead.machinery.openapi import document as openapi
 
         parts = path.strip("/").split("/")
         match parts:
@@ -112,7 +114,7 @@ class NonResourceHandler:
                 return None
 
     def _resources(self, group_version: str) -> bytes | None:
-        from fairlead.machinery import discovery
+        from fairlead.machinery.kinds import discovery
 
         return _encoded(discovery.api_resources(self._kinds, group_version))
 
@@ -121,7 +123,7 @@ class NonResourceHandler:
 
     def _aggregated(self, path: str, request: Request) -> Response | None:
         """Returns group and resource discovery in one document if the client accepts it, else None."""
-        from fairlead.machinery import discovery
+        from fairlead.machinery.kinds import discovery
 
         if not discovery.wants_aggregated(request.headers.get("accept", "")):
             return None

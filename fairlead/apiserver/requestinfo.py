@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from fairlead.machinery.names import path_segment
-from fairlead.machinery.query import flag
-from fairlead.machinery.selectors import parse_field_selector
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.names import path_segment
+from fairlead.machinery.values.query import flag
+from fairlead.machinery.values.selectors import parse_field_selector
+from fairlead.machinery.values.status import StatusError
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OF_NAMESPACES = frozenset({"status", "finalize"})

@@ -49,8 +49,8 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
-from fairlead.machinery.scheme import Scheme
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.scheme import Scheme
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Transport
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.typed import ApiClient

@@ -17,7 +17,7 @@ from fairlead.apiserver.serialization.subprotocols import HEADER, LOG_PROTOCOLS,
 from fairlead.apiserver.streaming import Pace
 from fairlead.apiserver.watchcache.watch import WatchStream
 from fairlead.base.tasks import Nursery
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.values.status import StatusError, bad_request
 
 _MAX_MESSAGE = 64 << 10
 """Largest message of a client in bytes; its content is ignored."""

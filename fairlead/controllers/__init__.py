@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.controllers.context import Context, Settings
-from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.loop import Controller, run_controller

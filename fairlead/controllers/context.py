@@ -9,7 +9,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT, Log
-from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder

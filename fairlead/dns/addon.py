@@ -28,8 +28,8 @@ from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, Servic
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount
 from fairlead.api.meta.types import LabelSelector, Object, ObjectMeta
 from fairlead.base.log import Log
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Client
 
 NAMESPACE = "kube-system"

@@ -21,7 +21,7 @@ from fairlead.dns.metrics import Metrics
 from fairlead.dns.records import Meta, Namespace, Pod, Service, Slice, reduce_service, reduce_slice
 from fairlead.dns.resolver import Resolver
 from fairlead.dns.watching import post, reflect
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.reflector import Reflector
 from fairlead.runtime.transport import Transport
 from fairlead.service.wellknown import TRIGGER_TIME_ANNOTATION

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.base.keys import split_key
 from fairlead.base.log import Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.base.keys import key_of
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, is_namespace_terminating
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError, is_namespace_terminating
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet

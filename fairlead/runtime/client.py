@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.transport import Request as Request
 from fairlead.runtime.transport import Response as Response
 from fairlead.runtime.transport import Transport as Transport

@@ -18,7 +18,7 @@ from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.base.log import SILENT, Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 

@@ -22,11 +22,12 @@ from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import render_time
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.patch import json_patch, merge_patch
-from fairlead.machinery.schema import Schema
-from fairlead.machinery.selectors import parse_field_selector, parse_label_selector
-from fairlead.machinery.status import (
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.patches.patch import json_patch, merge_patch
+from fairlead.machinery.patches.strategic import strategic_patch
+from fairlead.machinery.schemas.schema import Schema
+from fairlead.machinery.values.selectors import parse_field_selector, parse_label_selector
+from fairlead.machinery.values.status import (
     OBJECT_MODIFIED,
     StatusError,
     already_exists,
@@ -35,7 +36,6 @@ from fairlead.machinery.status import (
     namespace_terminating,
     not_found,
 )
-from fairlead.machinery.strategic import strategic_patch
 from fairlead.runtime.client import EventType, Listing, PatchType, WatchEvent
 
 T = TypeVar("T", bound=Object)

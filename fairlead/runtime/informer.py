@@ -19,7 +19,7 @@ from fairlead.base.instant import Instant, render_time
 from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log
 from fairlead.base.tasks import Nursery
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.reflector import BOOKMARK, DELETED, Page, Reflector

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fairlead.base.log import Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.plan import Plan
 from fairlead.runtime.queue import WorkQueue

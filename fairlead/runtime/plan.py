@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]
 

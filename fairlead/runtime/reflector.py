@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from fairlead.base.log import Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.streams import closing
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from fairlead.machinery.status import StatusError, status_error
+from fairlead.machinery.values.status import StatusError, status_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import status_error
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import status_error
 from fairlead.runtime.client import Listing, PatchType, WatchEvent
 from fairlead.runtime.streams import closing
 from fairlead.runtime.transport import Request, Response, Transport, decode_status_error

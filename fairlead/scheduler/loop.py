@@ -23,7 +23,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet

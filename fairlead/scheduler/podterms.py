@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fairlead.api.core.pod.affinity import PodAffinityTerm, TopologySpreadConstraint
 from fairlead.api.core.pod.kind import Pod
-from fairlead.machinery.selectors import LabelRequirements, from_label_selector
+from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
 from fairlead.scheduler.nodeterms import matches_required
 from fairlead.scheduler.snapshot import NodeInfo, Placed, Snapshot
 from fairlead.scheduler.taints import untolerated

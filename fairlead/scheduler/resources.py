@@ -8,7 +8,7 @@ from functools import lru_cache
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
-from fairlead.machinery.quantity import milli, whole
+from fairlead.machinery.values.quantity import milli, whole
 
 Amounts = dict[str, int]
 

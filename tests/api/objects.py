@@ -10,8 +10,8 @@ from fairlead.api.apps.deployment.kind import DEPLOYMENT, Deployment
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.service.families import complete_families
 from fairlead.api.core.service.kind import SERVICE, Service
-from fairlead.machinery.checks import check, immutable
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.checks import check, immutable
+from fairlead.machinery.kinds.kind import Kind
 
 Tree = dict[str, Any]
 FAMILIES = ("IPv4",)

@@ -11,7 +11,7 @@ from fairlead.api.core.pod.status import PodIP, PodStatus
 from fairlead.api.core.service.kind import SERVICE, ServicePort
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointPort, EndpointSlice
 from fairlead.api.meta.rules import ordinary_ip
-from fairlead.machinery import names
+from fairlead.machinery.values import names
 from fairlead.net.family import IPV4, IPV6
 from fairlead.service.endpoints import canonical, serving_nodes
 from tests.api.objects import made_pod, service, wrong

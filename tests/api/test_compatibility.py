@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairlead.api.core.service.kind import ServiceStatus
 from fairlead.api.core.service.spec import ServicePort, ServiceSpec
-from fairlead.machinery.schema import schema_of
+from fairlead.machinery.schemas.schema import schema_of
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "compatibility.md").read_text()

@@ -10,10 +10,10 @@ import pytest
 
 from fairlead.api.kinds import KINDS, built_in
 from fairlead.base.instant import Instant
-from fairlead.machinery.checks import check
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.names import NAME_RULES
-from fairlead.machinery.schema import Schema, TypeInfo, schema_of, type_info
+from fairlead.machinery.kinds.checks import check
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.schemas.schema import Schema, TypeInfo, schema_of, type_info
+from fairlead.machinery.values.names import NAME_RULES
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
@@ -55,7 +55,7 @@ def test_an_unknown_kind_is_not_found() -> None:
 
 @every_kind
 def test_every_type_of_a_kind_has_a_schema_and_lists_that_merge_by_fields_that_exist(kind: Kind[Any]) -> None:
-    from fairlead.machinery.kind import ListMap
+    from fairlead.machinery.kinds.kind import ListMap
 
     for schema in schemas(kind.type).values():
         for field in schema.fields.values():

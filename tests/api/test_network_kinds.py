@@ -11,7 +11,7 @@ from fairlead.api.networking.ingress.kind import INGRESS
 from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
 from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from tests.api.objects import Tree, container, created, wrong, wrong_update
 
 SUBDOMAIN = (

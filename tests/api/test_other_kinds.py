@@ -18,8 +18,8 @@ from fairlead.api.core.secret.kind import SECRET
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.base.instant import Instant, render_micro_time, render_time
-from fairlead.machinery.decode import decode
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.decode import decode
+from fairlead.machinery.kinds.kind import Kind
 from tests.api.objects import created, made, updated, wrong, wrong_update
 
 NOW = Instant(1_700_000_000.0)

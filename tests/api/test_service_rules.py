@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fairlead.api.core.service.kind import SERVICE, ServiceStatus
-from fairlead.machinery.checks import check
+from fairlead.machinery.kinds.checks import check
 from tests.api.objects import created, service, wrong, wrong_update
 
 LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"

@@ -8,17 +8,17 @@ import pytest
 
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.api.meta.unstructured import Unstructured, UnstructuredCodec, object_schema
-from fairlead.machinery.apply import Write, apply
-from fairlead.machinery.checks import check, immutable
-from fairlead.machinery.codec import encode
-from fairlead.machinery.conform import problems
-from fairlead.machinery.decode import decode, decode_tree, to_tree
-from fairlead.machinery.kind import Column, Doc, Format, Immutable, Kind, ListMap, OneOf, Range, Required
-from fairlead.machinery.openapi import openapi_v3
-from fairlead.machinery.schema import Field, Schema, TypeInfo
-from fairlead.machinery.shape import shape_of
-from fairlead.machinery.status import StatusError
-from fairlead.machinery.strategic import strategic_patch
+from fairlead.machinery.kinds.checks import check, immutable
+from fairlead.machinery.kinds.decode import decode, decode_tree, to_tree
+from fairlead.machinery.kinds.kind import Column, Doc, Format, Immutable, Kind, ListMap, OneOf, Range, Required
+from fairlead.machinery.managedfields.apply import Write, apply
+from fairlead.machinery.managedfields.conform import problems
+from fairlead.machinery.managedfields.shape import shape_of
+from fairlead.machinery.openapi.document import openapi_v3
+from fairlead.machinery.patches.strategic import strategic_patch
+from fairlead.machinery.schemas.codec import encode
+from fairlead.machinery.schemas.schema import Field, Schema, TypeInfo
+from fairlead.machinery.values.status import StatusError
 
 
 def field(name: str, shape: Any, *markers: Any, item: TypeInfo | None = None, schema: Schema | None = None) -> Field:

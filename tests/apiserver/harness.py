@@ -18,8 +18,8 @@ from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
-from fairlead.machinery.scheme import Scheme
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.scheme import Scheme
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Request, Response
 from fairlead.runtime.transport import decode_status_error
 from fairlead.runtime.typed import ApiClient

@@ -13,7 +13,7 @@ from fairlead.api.core.pod.actions import Binding, Eviction
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.extensions import Extensions
 from fairlead.apiserver.model import Forward, Upgrade, User
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.client import Request, Response
 
 from .harness import (

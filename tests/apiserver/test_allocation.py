@@ -14,8 +14,8 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.allocation.model import Allocations, Reservation
 from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.watchcache.resource import Resource, Resources
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, internal_error
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError, internal_error
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Change, StoreError
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import OBJECT_MODIFIED
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import OBJECT_MODIFIED
 
 from .harness import (
     CONFIG_MAPS,

@@ -14,7 +14,7 @@ from fairlead.apiserver.auth.authorization import AuthorizerChain, Decision, Rul
 from fairlead.apiserver.extensions import Extensions
 from fairlead.apiserver.model import ANONYMOUS, SYSTEM, User
 from fairlead.apiserver.requestinfo import RequestInfo, request_info
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 from .harness import CONFIG_MAPS, MERGE, PODS, Api, config_map, pod, start
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 from .harness import CONFIG_MAPS, DEPLOYMENTS, JSON_PATCH, MERGE, PODS, STRATEGIC, Api, deployment, pod, story
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.configmap.kind import CONFIG_MAP
-from fairlead.machinery.kind import GroupVersionKind, Kind, Subresource
-from fairlead.machinery.subresources import subresources_of
+from fairlead.machinery.kinds.kind import GroupVersionKind, Kind, Subresource
+from fairlead.machinery.kinds.subresources import subresources_of
 from fairlead.runtime.client import Request, Response
 
 from .harness import Api, handle, story

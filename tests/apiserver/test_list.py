@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.apiserver.watchcache.pages import Position, Snapshots, parse_token, render_token
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 from .harness import CONFIG_MAPS, PODS, Api, config_map, pod, story
 

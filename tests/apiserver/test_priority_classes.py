@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 from .harness import PODS, Api, pod, story
 

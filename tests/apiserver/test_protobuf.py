@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.kinds import KINDS
 from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, _table_of, parse_protobuf
-from fairlead.machinery.schema import Schema
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.schemas.schema import Schema
+from fairlead.machinery.values.status import StatusError
 
 from .harness import PODS, Api, story
 

@@ -7,7 +7,7 @@ import pytest
 from fairlead.apiserver.connect.proxying import split
 from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
 from fairlead.apiserver.requestinfo import request_info
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 PREFIX = "/api/v1/namespaces/default/services/web/proxy"
 change = partial(rewrite_url, prefix=PREFIX, hosts=("10.244.1.2:8080", "localhost:6443"))

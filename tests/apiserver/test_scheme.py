@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Damaged, Page
 from fairlead.store.writes import create

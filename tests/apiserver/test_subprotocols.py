@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from fairlead.apiserver.serialization.subprotocols import choose_log_protocol, token_in, wants_websocket, without_token
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 PREFIX = "base64url.bearer.authorization.k8s.io."
 

@@ -13,7 +13,7 @@ from fairlead.apiserver.auth import tokens
 from fairlead.apiserver.auth.authentication import Credentials
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.base.base64url import encode_base64url
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Request
 
 from .harness import DEPLOYMENTS, JSON_PATCH, KEY, MERGE, PODS, STRATEGIC, Api, deployment, pod, story

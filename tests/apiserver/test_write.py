@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fairlead.machinery.status import OBJECT_MODIFIED
+from fairlead.machinery.values.status import OBJECT_MODIFIED
 
 from .harness import (
     CONFIG_MAPS,

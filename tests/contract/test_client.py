@@ -25,7 +25,7 @@ from fairlead.base.clock import RealClock
 from fairlead.base.instant import Instant, render_time
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import pki
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import PatchType, WatchEvent
 from fairlead.runtime.streams import closing
 from tests.contract import clients

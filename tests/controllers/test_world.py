@@ -27,7 +27,7 @@ from fairlead.api.kinds import KINDS
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import render_time
 from fairlead.base.keys import key_of
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.fake import FakeClient
 from tests.controllers.factories import deployment, pod, service
 from tests.controllers.world import World, add_namespace, in_fake_world, in_world

@@ -27,8 +27,8 @@ from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.controllers.context import Context
-from fairlead.machinery.scheme import Scheme
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.scheme import Scheme
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient, run_jumping
 from fairlead.runtime.informer import Informer

@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from fairlead.apiserver.serialization.protobuf import _Message, _table_of
-from fairlead.machinery.schema import Schema, TypeInfo
+from fairlead.machinery.schemas.schema import Schema, TypeInfo
 
 TAGS = (
     *("!!bool", "!!int", "!!float", "!!null", "!!str", "!!timestamp", "!!binary", "!!set", "!!omap", "!!pairs"),

@@ -15,7 +15,7 @@ from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.apiserver.serialization.body import MAX_BODY
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.client import Request
 from tests.fuzz.bodies import TAGS, gzipped, protobuf, scratched, yaml_text
 from tests.fuzz.trees import damaged, odd_value, of_type, valid_string

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.openapi_schema import Names, components_for
+from fairlead.machinery.openapi.schema import Names, components_for
 
 QUESTIONS = ("What", "Whether", "How", "Who", "Why", "When", "Where", "Which")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.openapi_meta import META_COMPONENTS
-from fairlead.machinery.openapi_schema import SCALARS, Names, components_for
-from fairlead.machinery.schema import schema_of
+from fairlead.machinery.openapi.meta import META_COMPONENTS
+from fairlead.machinery.openapi.schema import SCALARS, Names, components_for
+from fairlead.machinery.schemas.schema import schema_of
 from fairlead.node.pods.ignored import IGNORED
 from tests.language.explain import QUESTIONS, Explained, explained, median_words
 

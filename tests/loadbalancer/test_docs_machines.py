@@ -14,7 +14,7 @@ from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.cmd.cluster.merging import Given, merge
 from fairlead.cmd.main import parse
-from fairlead.machinery.decode import decode_tree
+from fairlead.machinery.kinds.decode import decode_tree
 from tests.cluster.support import ROOT
 
 PAGE = (ROOT / "docs" / "machines.md").read_text()

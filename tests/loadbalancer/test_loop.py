@@ -19,7 +19,7 @@ from fairlead.base.log import SILENT
 from fairlead.base.tasks import run_all
 from fairlead.loadbalancer.loop import controller
 from fairlead.loadbalancer.pool import parse_pool, problem
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.net.model import ClusterNetwork
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.events import Recorder

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fairlead.machinery.apply import LAST_APPLIED, UNOWNED_TREE, Applied, Conflicts, Write, apply, track
-from fairlead.machinery.compare import compare, fields_of
-from fairlead.machinery.conform import problems
-from fairlead.machinery.fieldset import Fields, difference, field_set, paths, show
-from fairlead.machinery.managed import (
+from fairlead.machinery.managedfields.apply import LAST_APPLIED, UNOWNED_TREE, Applied, Conflicts, Write, apply, track
+from fairlead.machinery.managedfields.compare import compare, fields_of
+from fairlead.machinery.managedfields.conform import problems
+from fairlead.machinery.managedfields.fieldset import Fields, difference, field_set, paths, show
+from fairlead.machinery.managedfields.managed import (
     ANCIENT,
     APPLY,
     BEFORE_FIRST_APPLY,
@@ -26,10 +26,10 @@ from fairlead.machinery.managed import (
     manager_name,
     name_problem,
 )
-from fairlead.machinery.merging import merge
-from fairlead.machinery.newfields import text_of_new
-from fairlead.machinery.schema import schema_of
-from fairlead.machinery.shape import shape_of
+from fairlead.machinery.managedfields.merging import merge
+from fairlead.machinery.managedfields.newfields import text_of_new
+from fairlead.machinery.managedfields.shape import shape_of
+from fairlead.machinery.schemas.schema import schema_of
 from tests.machinery.things import Thing
 
 SHAPE = shape_of(schema_of(Thing))

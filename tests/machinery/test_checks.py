@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fairlead.api.meta.types import LabelSelector, OwnerReference
-from fairlead.machinery.checks import check, check_metadata, check_metadata_update, check_struct, immutable
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.checks import check, check_metadata, check_metadata_update, check_struct, immutable
+from fairlead.machinery.kinds.kind import Kind
 from tests.machinery.things import THING, Port, thing
 
 

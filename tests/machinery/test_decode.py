@@ -7,8 +7,8 @@ import pytest
 
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.service.kind import SERVICE, Service
-from fairlead.machinery.decode import Decoded, FieldValidation, decode, decode_tree, encode, parse_json
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.decode import Decoded, FieldValidation, decode, decode_tree, encode, parse_json
+from fairlead.machinery.values.status import StatusError
 
 CANNOT = 'Service in version "v1" cannot be handled as a Service: '
 

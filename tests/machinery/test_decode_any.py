@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.machinery.decode import Decoded, FieldValidation, decode, decode_tree, encode
-from fairlead.machinery.schema import Schema, TypeInfo
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.decode import Decoded, FieldValidation, decode, decode_tree, encode
+from fairlead.machinery.schemas.schema import Schema, TypeInfo
+from fairlead.machinery.values.status import StatusError
 from tests.machinery.things import THING, Thing
 
 texts = st.sampled_from(["", "a", "1", "1Gi", "2026-01-01T00:00:00Z", "\ud800", "YQ=="])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.discovery import (
+from fairlead.machinery.kinds.discovery import (
     AGGREGATED_MEDIA_TYPE,
     aggregated,
     api_group,
@@ -12,7 +12,7 @@ from fairlead.machinery.discovery import (
     api_versions,
     wants_aggregated,
 )
-from fairlead.machinery.openapi import openapi_v3
+from fairlead.machinery.openapi.document import openapi_v3
 from tests.machinery.things import THING
 
 

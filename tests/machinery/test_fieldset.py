@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.machinery.fieldset import (
+from fairlead.machinery.managedfields.fieldset import (
     Fields,
     FieldsError,
     difference,

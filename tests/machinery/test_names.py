@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from fairlead.machinery import names
+from fairlead.machinery.values import names
 
 SERVICE_NAME_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "

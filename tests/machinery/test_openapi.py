@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.openapi import OpenApi, openapi_v2, openapi_v3, openapi_v3_index
-from fairlead.machinery.openapi_schema import INT_OR_STRING, META, QUANTITY, TIME, Names, object_tree
-from fairlead.machinery.schema import schema_of
+from fairlead.machinery.openapi.document import OpenApi, openapi_v2, openapi_v3, openapi_v3_index
+from fairlead.machinery.openapi.schema import INT_OR_STRING, META, QUANTITY, TIME, Names, object_tree
+from fairlead.machinery.schemas.schema import schema_of
 from tests.machinery.things import THING, Port, Spec
 
 GROUP_VERSIONS = sorted({kind.api_version for kind in KINDS})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.machinery import quantity
+from fairlead.machinery.values import quantity
 
 
 @pytest.mark.parametrize(

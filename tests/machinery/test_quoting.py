@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.machinery.quoting import go_quote
+from fairlead.machinery.values.quoting import go_quote
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from fairlead.api.kinds import KINDS
-from fairlead.machinery.kind import Format, ListMap, Range
-from fairlead.machinery.schema import schema_of, type_info
+from fairlead.machinery.kinds.kind import Format, ListMap, Range
+from fairlead.machinery.schemas.schema import schema_of, type_info
 from tests.machinery.things import Inner, Spec
 
 

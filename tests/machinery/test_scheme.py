@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.machinery.kind import Kind, per_kind
-from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.kinds.kind import Kind, per_kind
+from fairlead.machinery.kinds.scheme import Scheme
 from tests.ships import old_ship_kind, ship_kind
 
 

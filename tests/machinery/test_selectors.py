@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.meta.types import LabelSelector, LabelSelectorRequirement
-from fairlead.machinery.selectors import (
+from fairlead.machinery.values.selectors import (
     EVERYTHING,
     NOTHING,
     FieldRequirement,
@@ -20,7 +20,7 @@ from fairlead.machinery.selectors import (
     parse_label_selector,
     render,
 )
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 LABELS = {"app": "web", "tier": "front", "weight": "5"}
 

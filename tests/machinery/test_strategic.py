@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.machinery.schema import schema_of
-from fairlead.machinery.status import StatusError
-from fairlead.machinery.strategic import strategic_patch
+from fairlead.machinery.patches.strategic import strategic_patch
+from fairlead.machinery.schemas.schema import schema_of
+from fairlead.machinery.values.status import StatusError
 from tests.machinery.things import Spec
 
 

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from fairlead.base.instant import Instant
-from fairlead.machinery.decode import encode
-from fairlead.machinery.table import IncludeObject, table, table_event
+from fairlead.machinery.kinds.decode import encode
+from fairlead.machinery.kinds.table import IncludeObject, table, table_event
 from tests.machinery.things import THING, Thing, thing
 
 

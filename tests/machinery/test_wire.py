@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.machinery.decode import decode_tree
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.decode import decode_tree
+from fairlead.machinery.values.status import StatusError
 from tests.machinery.things import THING
 
 CANNOT = 'Thing in version "v1" cannot be handled as a Thing: '

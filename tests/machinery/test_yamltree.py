@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.machinery.yamltree import load_yaml
+from fairlead.machinery.values.yamltree import load_yaml
 
 TAGS = (
     *("!!bool", "!!int", "!!float", "!!null", "!!str", "!!timestamp", "!!binary", "!!set", "!!omap", "!!pairs"),

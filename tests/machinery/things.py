@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from fairlead.api.meta.types import Int32, IntOrString, LabelSelector, Object, Quantity, Record, Time
-from fairlead.machinery.kind import (
+from fairlead.machinery.kinds.kind import (
     Atomic,
     Column,
     Doc,
@@ -23,7 +23,7 @@ from fairlead.machinery.kind import (
     RetainKeys,
     SetList,
 )
-from fairlead.machinery.status import FieldError, forbidden
+from fairlead.machinery.values.status import FieldError, forbidden
 
 
 class Port(Record):

@@ -19,7 +19,7 @@ from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import run_all
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import ElementChange, Missing

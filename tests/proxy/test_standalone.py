@@ -18,7 +18,7 @@ from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR, ServiceCIDR, 
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
-from fairlead.machinery.status import StatusError, not_found
+from fairlead.machinery.values.status import StatusError, not_found
 from fairlead.net.nft.fake import FakeNft
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.server.alone import node_views

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.machinery.status import StatusError, not_found
+from fairlead.machinery.values.status import StatusError, not_found
 from fairlead.runtime.http import HttpTransport
 from fairlead.runtime.streams import closing
 from fairlead.runtime.transport import Request

@@ -5,7 +5,7 @@ import random
 
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.fake import run_jumping
 from fairlead.runtime.loop import Controller, TerminalError, run_controller
 from fairlead.runtime.queue import WorkQueue

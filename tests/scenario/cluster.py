@@ -20,7 +20,7 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.controllers.context import Context
 from fairlead.loadbalancer.pool import parse_pool, problem
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.typed import ApiClient
 from fairlead.store.memory import MemoryStore

@@ -36,8 +36,8 @@ from fairlead.api.meta.types import Object
 from fairlead.base.keys import key_of
 from fairlead.cli.table import render, render_table
 from fairlead.dns import records
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Request
 from fairlead.runtime.transport import decode_status_error
 from tests.dns.world import World as Names

@@ -10,8 +10,8 @@ from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import template_errors
 from fairlead.api.meta.rules import label_selector
 from fairlead.api.meta.types import LabelSelector
-from fairlead.machinery.selectors import from_label_selector
-from fairlead.machinery.status import FieldError, StatusError, forbidden, invalid, not_supported
+from fairlead.machinery.values.selectors import from_label_selector
+from fairlead.machinery.values.status import FieldError, StatusError, forbidden, invalid, not_supported
 
 # Upstream says "deployment" for replica sets too.
 _EMPTY = "empty selector is invalid for deployment"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 
-from fairlead.machinery.quantity import canonical, parse_quantity
+from fairlead.machinery.values.quantity import canonical, parse_quantity
 
 Amount = str | int | float
 

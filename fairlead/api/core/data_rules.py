@@ -6,8 +6,8 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from fairlead.machinery import names
-from fairlead.machinery.status import FieldError, forbidden, invalid
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, forbidden, invalid
 
 MAX_BYTES = 1024 * 1024
 _IMMUTABLE = "field is immutable when `immutable` is set"

@@ -7,9 +7,9 @@ from typing import Any
 
 from fairlead.api.meta.types import LabelSelector, Object
 from fairlead.base.instant import Instant, parse_time, render_age
-from fairlead.machinery.kind import Column
-from fairlead.machinery.selectors import from_label_selector
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.kind import Column
+from fairlead.machinery.values.selectors import from_label_selector
+from fairlead.machinery.values.status import StatusError
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"

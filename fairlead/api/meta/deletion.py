@@ -13,7 +13,7 @@ from typing import Any
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time, render_time
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fairlead.api.meta.types import Record
-from fairlead.machinery.kind import Doc
+from fairlead.machinery.kinds.kind import Doc
 
 
 class LocalObjectReference(Record):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from fairlead.api.meta.types import LabelSelector
 from fairlead.base.addresses import unmapped
-from fairlead.machinery import names
-from fairlead.machinery.decode import to_tree
-from fairlead.machinery.metadata import check_labels
-from fairlead.machinery.status import FieldError, forbidden, invalid, required
+from fairlead.machinery.kinds.decode import to_tree
+from fairlead.machinery.kinds.metadata import check_labels
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, forbidden, invalid, required
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than 0"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, SetList
+from fairlead.machinery.kinds.kind import Atomic, Doc, Format, ListMap, SetList
 
 Time = Annotated[str, Format("date-time")]
 """RFC 3339, kept as the text of the wire format; `base.instant` converts."""

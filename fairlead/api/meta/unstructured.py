@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from fairlead.api.meta.types import Object, ObjectMeta
-from fairlead.machinery.codec import Encodable
-from fairlead.machinery.schema import Field, Schema, schema_of
+from fairlead.machinery.schemas.codec import Encodable
+from fairlead.machinery.schemas.schema import Field, Schema, schema_of
 
 Tree = dict[str, Any]
 _HEADER = ("kind", "apiVersion", "metadata")

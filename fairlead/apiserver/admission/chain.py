@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 _Hook = Callable[[Attributes], Awaitable[None]]
 

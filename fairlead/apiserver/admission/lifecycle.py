@@ -11,8 +11,8 @@ from typing import Any
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.watchcache.resource import Resources
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import namespace_terminating, not_found
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import namespace_terminating, not_found
 
 
 class NamespaceLifecycle(AdmissionPlugin):

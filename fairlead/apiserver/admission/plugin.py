@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from fairlead.apiserver.model import RequestContext, User
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, forbidden_object
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError, forbidden_object
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 

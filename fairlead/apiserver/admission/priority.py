@@ -12,7 +12,7 @@ from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.scheduling.priorityclass.kind import PREEMPT_LOWER_PRIORITY, PRIORITY_CLASS, PriorityClass
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.watchcache.resource import Resources
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 _NO_CLASS = PriorityClass(value=0, preemptionPolicy=PREEMPT_LOWER_PRIORITY)
 

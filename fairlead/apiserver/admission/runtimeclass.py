@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 
 class RuntimeClasses(AdmissionPlugin):

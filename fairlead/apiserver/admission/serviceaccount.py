@@ -14,7 +14,7 @@ from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccoun
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.ids import IdSource
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 _DEFAULT = "default"
 

@@ -20,8 +20,8 @@ from fairlead.apiserver.allocation.addresspool import TAKEN, Address, AddressPoo
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
 from fairlead.apiserver.allocation.model import Reservation
 from fairlead.apiserver.allocation.services import addresses, needs_address, node_ports
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import FieldError, already_exists, internal_error, invalid, invalid_object
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import FieldError, already_exists, internal_error, invalid, invalid_object
 
 
 @dataclass(slots=True)

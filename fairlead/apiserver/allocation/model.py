@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 
 class Reservation(Protocol):

@@ -17,7 +17,7 @@ from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.serialization.subprotocols import HEADER, token_in, wants_websocket
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 
 @dataclass(frozen=True, slots=True)

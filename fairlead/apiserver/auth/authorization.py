@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from fairlead.apiserver.auth.authentication import unauthorized
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.requestinfo import RequestInfo
-from fairlead.machinery.status import StatusError, forbidden_object
+from fairlead.machinery.values.status import StatusError, forbidden_object
 
 Effect = Literal["allowed", "denied", "no opinion"]
 

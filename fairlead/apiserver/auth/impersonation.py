@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from fairlead.apiserver.model import User
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 _GROUP = "authentication.k8s.io"
 _PREFIX = "impersonate-"

@@ -19,9 +19,9 @@ from fairlead.apiserver.auth.authorization import AuthorizerChain
 from fairlead.apiserver.model import User
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.apiserver.serialization.body import read_as
-from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.decode import encode, to_tree
-from fairlead.machinery.status import FieldError, StatusError, bad_request, invalid, invalid_object
+from fairlead.machinery.kinds.decode import Target as Body
+from fairlead.machinery.kinds.decode import encode, to_tree
+from fairlead.machinery.values.status import FieldError, StatusError, bad_request, invalid, invalid_object
 from fairlead.runtime.client import Request
 
 _GROUP = "authorization.k8s.io"

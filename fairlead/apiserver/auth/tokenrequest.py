@@ -12,9 +12,9 @@ from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.decode import encode
-from fairlead.machinery.status import FieldError, bad_request, conflict, invalid, invalid_object
+from fairlead.machinery.kinds.decode import Target as Body
+from fairlead.machinery.kinds.decode import encode
+from fairlead.machinery.values.status import FieldError, bad_request, conflict, invalid, invalid_object
 from fairlead.runtime.client import Request
 
 _BODY = Body(TokenRequest, "TokenRequest", "authentication.k8s.io/v1")

@@ -24,7 +24,7 @@ from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.addresses import family_of
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 RECONCILE_S = 10.0

@@ -18,7 +18,7 @@ from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 
 class ServiceCIDRController:

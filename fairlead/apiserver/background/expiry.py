@@ -9,7 +9,7 @@ from fairlead.apiserver.registry.writer import WriteConflict, Writer
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.base.clock import Clock
-from fairlead.machinery.kind import Expiry, Kind
+from fairlead.machinery.kinds.kind import Expiry, Kind
 
 _SWEEP_S = 60.0
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fairlead.apiserver.watchcache.cache import Event
 from fairlead.apiserver.watchcache.resource import Resources
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.runtime.events import Recorder
 
 REASON = "NothingActs"

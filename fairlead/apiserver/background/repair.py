@@ -22,7 +22,7 @@ from fairlead.apiserver.allocation.services import addresses, node_ports
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.addresses import family_of
 from fairlead.base.log import Log
-from fairlead.machinery import names
+from fairlead.machinery.values import names
 from fairlead.runtime.events import Recorder
 
 INTERVAL_S = 180.0

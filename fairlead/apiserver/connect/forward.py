@@ -26,7 +26,7 @@ from fairlead.apiserver.model import Forward, Upgrade
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade, without_token
 from fairlead.base.numbers import integer, natural
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.tunnel import hijack, join
 
 _CONNECT_S = 10.0

@@ -21,7 +21,7 @@ from fairlead.apiserver.serialization.subprotocols import wants_upgrade
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.numbers import integer
-from fairlead.machinery.status import (
+from fairlead.machinery.values.status import (
     FieldError,
     StatusError,
     bad_request,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.values.status import StatusError, bad_request
 
 _PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 """Upstream's texts for two waiting reasons; other reasons are reported unchanged."""

@@ -20,7 +20,7 @@ from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.addresses import unmapped
 from fairlead.base.numbers import natural, port_number
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.values.status import StatusError, bad_request
 from fairlead.service.endpoints import ready_addresses
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
 

@@ -1,7 +1,7 @@
 """apply: PATCH with a configuration instead of a patch (server-side apply). Creates a missing object.
 
 The body is the desired object in YAML or JSON, with only the fields that the sender manages;
-`fairlead.machinery.apply` decides about ownership and the resulting object.
+`fairlead.machinery.managedfields.apply` decides about ownership and the resulting object.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fairlead.apiserver.serialization.yamlkeys import repeated_keys
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
-from fairlead.machinery.apply import Conflicts, apply
-from fairlead.machinery.conform import problems, text_of
-from fairlead.machinery.decode import decode_tree, encode
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.patch import depth_guard
-from fairlead.machinery.status import OBJECT_MODIFIED, StatusError, bad_request
+from fairlead.machinery.kinds.decode import decode_tree, encode
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.managedfields.apply import Conflicts, apply
+from fairlead.machinery.managedfields.conform import problems, text_of
+from fairlead.machinery.patches.patch import depth_guard
+from fairlead.machinery.values.status import OBJECT_MODIFIED, StatusError, bad_request
 from fairlead.runtime.client import Request
 
 Tree = dict[str, Any]

@@ -17,9 +17,9 @@ from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
-from fairlead.machinery.checks import check, check_metadata
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, invalid_object
+from fairlead.machinery.kinds.checks import check, check_metadata
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError, invalid_object
 from fairlead.runtime.client import Request
 
 _NAME_TRIES = 8

@@ -20,10 +20,10 @@ from fairlead.apiserver.watchcache.resource import Resource
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.numbers import integer
-from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.decode import decode_tree_as, encode
-from fairlead.machinery.query import flag
-from fairlead.machinery.status import FieldError, bad_request, invalid, not_supported
+from fairlead.machinery.kinds.decode import Target as Body
+from fairlead.machinery.kinds.decode import decode_tree_as, encode
+from fairlead.machinery.values.query import flag
+from fairlead.machinery.values.status import FieldError, bad_request, invalid, not_supported
 from fairlead.runtime.client import Request
 
 _BODY = Body(DeleteOptions, "DeleteOptions", "v1")

@@ -10,7 +10,7 @@ from fairlead.apiserver.registry.update import Candidate, Change
 from fairlead.apiserver.serialization.accept import media_type, unsupported_media_type
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
-from fairlead.machinery.decode import (
+from fairlead.machinery.kinds.decode import (
     Decoded,
     FieldValidation,
     Target,
@@ -20,11 +20,11 @@ from fairlead.machinery.decode import (
     repeated_fields,
     target_of,
 )
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.patch import depth_guard, json_patch, merge_patch
-from fairlead.machinery.schema import Schema
-from fairlead.machinery.status import StatusError, invalid, invalid_object
-from fairlead.machinery.strategic import strategic_patch
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.patches.patch import depth_guard, json_patch, merge_patch
+from fairlead.machinery.patches.strategic import strategic_patch
+from fairlead.machinery.schemas.schema import Schema
+from fairlead.machinery.values.status import StatusError, invalid, invalid_object
 from fairlead.runtime.client import Request
 
 JSON_PATCH = "application/json-patch+json"

@@ -12,8 +12,8 @@ import msgspec
 
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.kind import Kind, Part
-from fairlead.machinery.status import bad_request
+from fairlead.machinery.kinds.kind import Kind, Part
+from fairlead.machinery.values.status import bad_request
 
 _ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
 KEPT_BY_PARTS = ("labels", "annotations", "finalizers", "ownerReferences")

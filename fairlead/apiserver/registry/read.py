@@ -16,8 +16,8 @@ from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.apiserver.watchcache.watch import WatchStream, error_line
 from fairlead.apiserver.watchcache.watches import Watches
-from fairlead.machinery.decode import encode
-from fairlead.machinery.status import StatusError, bad_request, expired
+from fairlead.machinery.kinds.decode import encode
+from fairlead.machinery.values.status import StatusError, bad_request, expired
 from fairlead.runtime.client import Response
 
 

@@ -10,7 +10,7 @@ from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.renderer import Renderer
 from fairlead.base.clock import Clock
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.client import Request
 
 _INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Metadata", "Object": "Object"}

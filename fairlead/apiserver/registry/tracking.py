@@ -18,16 +18,16 @@ import msgspec
 from fairlead.api.meta.types import ManagedFieldsEntry
 from fairlead.apiserver.registry.prepare import KEPT_BY_PARTS
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.apply import UNOWNED_TREE, Write, differences, reassign
-from fairlead.machinery.decode import to_tree
-from fairlead.machinery.fieldset import Fields, FieldsError, field_set, parse_fields
-from fairlead.machinery.kind import Kind, per_kind
-from fairlead.machinery.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
-from fairlead.machinery.merging import remove
-from fairlead.machinery.newfields import text_of_new
-from fairlead.machinery.schema import Schema
-from fairlead.machinery.shape import Shape
-from fairlead.machinery.shape import shape_of as schema_shape
+from fairlead.machinery.kinds.decode import to_tree
+from fairlead.machinery.kinds.kind import Kind, per_kind
+from fairlead.machinery.managedfields.apply import UNOWNED_TREE, Write, differences, reassign
+from fairlead.machinery.managedfields.fieldset import Fields, FieldsError, field_set, parse_fields
+from fairlead.machinery.managedfields.managed import APPLY, UPDATE, Managed, Owned, in_order, owner
+from fairlead.machinery.managedfields.merging import remove
+from fairlead.machinery.managedfields.newfields import text_of_new
+from fairlead.machinery.managedfields.shape import Shape
+from fairlead.machinery.managedfields.shape import shape_of as schema_shape
+from fairlead.machinery.schemas.schema import Schema
 
 Tree = dict[str, Any]
 

@@ -22,9 +22,9 @@ from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
-from fairlead.machinery.checks import check, check_metadata, check_metadata_update, immutable
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import OBJECT_MODIFIED, FieldError, invalid_object
+from fairlead.machinery.kinds.checks import check, check_metadata, check_metadata_update, immutable
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import OBJECT_MODIFIED, FieldError, invalid_object
 
 
 @dataclass(slots=True)

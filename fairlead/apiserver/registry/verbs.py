@@ -24,9 +24,9 @@ from fairlead.apiserver.watchcache.renderer import list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target, find_target
 from fairlead.base.clock import Clock
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.scheme import Scheme
-from fairlead.machinery.status import method_not_allowed
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.scheme import Scheme
+from fairlead.machinery.values.status import method_not_allowed
 from fairlead.runtime.client import Request
 
 

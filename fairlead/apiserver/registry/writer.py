@@ -13,8 +13,8 @@ from typing import Any
 from fairlead.apiserver.allocation.model import Allocations, Reservation
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.resource import Resource, Resources
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError, already_exists, internal_error
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError, already_exists, internal_error
 from fairlead.store.model import Conflict, Exists, NotFound, StoreError
 from fairlead.store.writes import create, delete, replace
 

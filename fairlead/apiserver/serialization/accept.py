@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Literal
 
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 Form = Literal["Object", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 

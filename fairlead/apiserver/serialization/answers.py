@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.machinery.decode import encode
+from fairlead.machinery.kinds.decode import encode
 
 
 def success(code: int) -> bytes:

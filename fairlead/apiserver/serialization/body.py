@@ -9,11 +9,19 @@ from typing import Any, TypeVar
 from fairlead.apiserver.serialization.accept import media_type, unsupported_media_type
 from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, parse_protobuf
 from fairlead.apiserver.serialization.yamlkeys import repeated_keys
-from fairlead.machinery.decode import Decoded, FieldValidation, Target, decode_as, decode_tree_as, parse_json, target_of
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.schema import Schema
-from fairlead.machinery.status import StatusError, bad_request
-from fairlead.machinery.yamltree import load_yaml, safe_loader
+from fairlead.machinery.kinds.decode import (
+    Decoded,
+    FieldValidation,
+    Target,
+    decode_as,
+    decode_tree_as,
+    parse_json,
+    target_of,
+)
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.schemas.schema import Schema
+from fairlead.machinery.values.status import StatusError, bad_request
+from fairlead.machinery.values.yamltree import load_yaml, safe_loader
 from fairlead.runtime.client import Request
 
 MAX_BODY = 3 << 20

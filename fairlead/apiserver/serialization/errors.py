@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fairlead.machinery.decode import encode
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.decode import encode
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Response
 
 

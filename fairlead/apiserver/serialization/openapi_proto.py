@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 CONTENT_TYPE = MEDIA_TYPE.replace("@", ".")

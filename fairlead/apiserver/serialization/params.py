@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from fairlead.base.numbers import integer, natural
-from fairlead.machinery.decode import FieldValidation
-from fairlead.machinery.managed import manager_name, name_problem
-from fairlead.machinery.query import flag
-from fairlead.machinery.status import (
+from fairlead.machinery.kinds.decode import FieldValidation
+from fairlead.machinery.managedfields.managed import manager_name, name_problem
+from fairlead.machinery.values.query import flag
+from fairlead.machinery.values.status import (
     FieldError,
     StatusError,
     bad_request,

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.base.instant import Instant, render_micro_time, render_time
-from fairlead.machinery.schema import Schema, TypeInfo
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.schemas.schema import Schema, TypeInfo
+from fairlead.machinery.values.status import StatusError, bad_request
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"

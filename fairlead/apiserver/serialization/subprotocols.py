@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairlead.base.base64url import decode_base64url
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 
 HEADER = "Sec-WebSocket-Protocol"
 _BEARER = "base64url.bearer.authorization.k8s.io."

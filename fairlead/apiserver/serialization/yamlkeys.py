@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fairlead.machinery.yamltree import safe_loader
+from fairlead.machinery.values.yamltree import safe_loader
 
 
 def repeated_keys(body: bytes) -> list[str]:

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from fairlead.machinery.codec import decoder_of, encode
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.schemas.codec import decoder_of, encode
 from fairlead.store.model import Change, Record
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]

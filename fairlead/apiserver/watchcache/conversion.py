@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
-from fairlead.machinery.kind import Conversion, Kind
+from fairlead.machinery.kinds.kind import Conversion, Kind
 from fairlead.store.model import Change, Record
 
 

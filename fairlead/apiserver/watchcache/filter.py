@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.apiserver.watchcache.cache import Entry
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.selectors import (
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.selectors import (
     FieldRequirements,
     LabelRequirements,
     parse_field_selector,

@@ -16,7 +16,7 @@ import msgspec
 
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.base.base64url import decode_base64url, encode_base64url
-from fairlead.machinery.status import StatusError, bad_request
+from fairlead.machinery.values.status import StatusError, bad_request
 
 MAX_SNAPSHOTS = 32
 _TOO_OLD = (

@@ -9,8 +9,8 @@ from fairlead.apiserver.serialization.accept import Form
 from fairlead.apiserver.watchcache.cache import Entry, EventType
 from fairlead.apiserver.watchcache.watch import Render
 from fairlead.base.clock import Clock
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.table import IncludeObject, partial_metadata, table, table_event
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.table import IncludeObject, partial_metadata, table, table_event
 
 
 class Renderer:

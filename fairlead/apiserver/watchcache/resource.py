@@ -11,9 +11,9 @@ from typing import Any
 
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, KindCache
 from fairlead.apiserver.watchcache.conversion import ConvertedCache
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.scheme import Scheme
-from fairlead.machinery.status import StatusError, conflict, not_found
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.scheme import Scheme
+from fairlead.machinery.values.status import StatusError, conflict, not_found
 from fairlead.store.model import Change, Damaged, Record, Store, StoreError, Watch
 
 ROOT = "/registry/"

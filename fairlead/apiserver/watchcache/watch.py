@@ -14,7 +14,7 @@ from typing import Any
 from fairlead.apiserver.model import JSON_HEADERS
 from fairlead.apiserver.watchcache.cache import Entry, Event, EventType, KindCache
 from fairlead.apiserver.watchcache.filter import Filter
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 MAX_PENDING_BYTES = 32 << 20
 _INITIAL_END = b',"annotations":{"k8s.io/initial-events-end":"true"}'

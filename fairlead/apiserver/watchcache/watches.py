@@ -7,8 +7,8 @@ from typing import Any
 
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.watch import WatchStream
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.scheme import Scheme
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.scheme import Scheme
 
 BOOKMARK_S = 60.0
 

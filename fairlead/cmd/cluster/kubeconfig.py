@@ -14,7 +14,7 @@ from typing import Any
 
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, write_private
-from fairlead.machinery.yamltree import load_yaml
+from fairlead.machinery.values.yamltree import load_yaml
 
 Tree = dict[str, Any]
 

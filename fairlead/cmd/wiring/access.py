@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from fairlead.base.codec import CodecError, Fault, decode, wire
 from fairlead.cmd.errors import CommandError
-from fairlead.machinery.settings import read_settings
+from fairlead.machinery.values.settings import read_settings
 
 if TYPE_CHECKING:
     from fairlead.runtime.http import HttpTransport

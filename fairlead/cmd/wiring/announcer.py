@@ -102,7 +102,7 @@ async def _run(access: Access, interface: str, name: str, around: Surroundings, 
 async def _group(client: Client, log: Log) -> str:
     """Returns the mark that distinguishes clusters on one network. Waits for the API server. Raises CommandError."""
     from fairlead.api.core.namespace.kind import NAMESPACE
-    from fairlead.machinery.status import StatusError
+    from fairlead.machinery.values.status import StatusError
 
     while True:
         try:

@@ -13,7 +13,7 @@ from fairlead.api.core.node.kind import NODE, Node
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Client
 from fairlead.runtime.informer import InformerSet
 

@@ -86,7 +86,7 @@ async def serve(access: Access, config: ProxyConfig, makers: Makers, clock: Cloc
 
 async def _run(access: Access, config: ProxyConfig, makers: Makers, clock: Clock) -> None:
     from fairlead.base.log import stderr_log
-    from fairlead.machinery.status import StatusError
+    from fairlead.machinery.values.status import StatusError
     from fairlead.net.conntrack.run import Conntrack
     from fairlead.proxy.server.standalone import Kernel, run
     from fairlead.proxy.sync.modes import Localnet

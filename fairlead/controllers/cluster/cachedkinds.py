@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead.controllers.cluster.partial import partial
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 
 def cached_form(kind: Kind[Any]) -> Kind[Any] | None:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 
 
 class Partial(Object, forbid_unknown_fields=False):

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from fairlead.api.meta.types import Object, OwnerReference, controller_of
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.selectors import LabelRequirements
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.selectors import LabelRequirements
 from fairlead.runtime.plan import Patch
 
 T = TypeVar("T", bound=Object)

@@ -6,7 +6,7 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.predicates import condition, is_finished, is_ready
 from fairlead.api.meta.types import LabelSelector, ObjectMeta, OwnerReference
 from fairlead.base.instant import Instant, parse_time
-from fairlead.machinery.selectors import LabelRequirements, from_label_selector
+from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
 
 _NEVER = Instant(float("inf"))
 

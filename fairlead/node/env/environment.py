@@ -13,7 +13,7 @@ from fairlead.api.core.pod.env import EnvVar, ResourceFieldSelector
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
 from fairlead.api.meta.columns import join_host_port
-from fairlead.machinery.quantity import parse_quantity
+from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.node.env.fields import FieldProblem, resource_value, value_of
 from fairlead.node.env.references import ConfigData
 

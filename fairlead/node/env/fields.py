@@ -9,8 +9,8 @@ from fractions import Fraction
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
-from fairlead.machinery.quantity import parse_quantity
-from fairlead.machinery.quoting import go_quote
+from fairlead.machinery.values.quantity import parse_quantity
+from fairlead.machinery.values.quoting import go_quote
 
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 

@@ -13,7 +13,7 @@ from fairlead.api.core.node.kind import NODE, Node
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_micro_time
 from fairlead.base.log import Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.node.nodestatus.registration import (
     LEASE_NAMESPACE,
     Host,

@@ -9,7 +9,7 @@ from fairlead.api.core.pod.container import Container, EphemeralContainer
 from fairlead.api.core.pod.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
 from fairlead.node.pods import plan

@@ -19,7 +19,7 @@ from fairlead.api.core.pod.containerstatus import (
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import HostIP, PodCondition, PodIP, PodStatus
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.quantity import parse_quantity
+from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
 from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, own_containers, sidecar
 

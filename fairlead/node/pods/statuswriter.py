@@ -10,7 +10,7 @@ import msgspec
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.pod.status import PodStatus
 from fairlead.base.keys import key_of
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.status import render_status
 

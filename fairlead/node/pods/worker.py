@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.instant import Instant
 from fairlead.base.keys import key_of
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.net.errors import KernelError
 from fairlead.node.nodestatus.ipam import NoAddress
 from fairlead.node.pods import plan, recovery

@@ -19,7 +19,7 @@ from aiohttp import web
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
-from fairlead.machinery.query import flag
+from fairlead.machinery.values.query import flag
 from fairlead.node.draining.model import Traffic
 from fairlead.node.draining.run import ANSWER_S, PATH
 from fairlead.node.runtime.logread import LogQuery, read_log

@@ -17,7 +17,7 @@ from fairlead.api.core.pod.volume import Volume
 from fairlead.api.core.secret.kind import SECRET
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.node.env.environment import expand
 from fairlead.node.env.references import ConfigData, References, RequestedToken
 from fairlead.node.runtime.containerspec import Mount

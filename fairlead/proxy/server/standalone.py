@@ -11,7 +11,7 @@ from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.net.conntrack.model import FlowTable
 from fairlead.proxy.server.alone import base_proxier, node_views
 from fairlead.proxy.server.serving import ProxyServer, bindings_of, serve

@@ -11,7 +11,7 @@ import asyncio
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.log import Log
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.proxy.settings.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, Mode, default_text, with_mode
 from fairlead.runtime.client import Client
 

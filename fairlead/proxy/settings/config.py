@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fairlead.base.codec import CodecError, Fault
-from fairlead.machinery.settings import read_settings
+from fairlead.machinery.values.settings import read_settings
 from fairlead.proxy.settings.configfile import API_VERSION, HEALTHZ, KIND, METRICS, Document, Rules
 
 NAMESPACE, NAME, KEY = "kube-system", "kube-proxy", "config.conf"

@@ -12,7 +12,7 @@ import pytest
 from fairlead.cmd.cluster import kubeconfig
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths
-from fairlead.machinery.yamltree import load_yaml
+from fairlead.machinery.values.yamltree import load_yaml
 
 KUBECTL = Path(shutil.which("kubectl") or "/usr/bin/kubectl")
 CONFIG = ClusterConfig("t")

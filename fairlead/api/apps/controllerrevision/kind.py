@@ -11,8 +11,8 @@ from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.api.meta.rules import not_negative, unchanged
 from fairlead.api.meta.types import Int64, Object, controller_of
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Column, Doc, Kind
-from fairlead.machinery.status import FieldError, required
+from fairlead.machinery.kinds.kind import Column, Doc, Kind
+from fairlead.machinery.values.status import FieldError, required
 
 
 class ControllerRevision(Object):

@@ -14,9 +14,9 @@ from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, Immutable, Kind, OneOf, Required, RetainKeys
-from fairlead.machinery.status import FieldError, forbidden, invalid
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, Kind, OneOf, Required, RetainKeys
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, forbidden, invalid
 
 
 class RollingUpdateDeployment(Record):

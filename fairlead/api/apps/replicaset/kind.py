@@ -13,8 +13,8 @@ from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warni
 from fairlead.api.meta.columns import AGE, NAME, REPLICAS
 from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, LabelSelector, Object, Record, Time
-from fairlead.machinery.kind import Atomic, Doc, Immutable, Kind, Required
-from fairlead.machinery.status import FieldError
+from fairlead.machinery.kinds.kind import Atomic, Doc, Immutable, Kind, Required
+from fairlead.machinery.values.status import FieldError
 
 
 class ReplicaSetSpec(Record):

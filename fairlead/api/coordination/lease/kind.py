@@ -10,8 +10,8 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import POSITIVE, not_negative
 from fairlead.api.meta.types import Int32, MicroTime, Object, Record
-from fairlead.machinery.kind import Column, Doc, Kind
-from fairlead.machinery.status import FieldError, invalid
+from fairlead.machinery.kinds.kind import Column, Doc, Kind
+from fairlead.machinery.values.status import FieldError, invalid
 
 
 class LeaseSpec(Record):

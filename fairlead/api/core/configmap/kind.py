@@ -8,8 +8,8 @@ from typing import Annotated
 from fairlead.api.core.data_rules import canonicalize_base64, immutable_data_errors, key_errors, size_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Base64, Object
-from fairlead.machinery.kind import Column, Doc, Kind
-from fairlead.machinery.status import FieldError, invalid
+from fairlead.machinery.kinds.kind import Column, Doc, Kind
+from fairlead.machinery.values.status import FieldError, invalid
 
 
 class ConfigMap(Object):

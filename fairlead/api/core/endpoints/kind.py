@@ -12,8 +12,8 @@ from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.rules import ip_address, ordinary_ip, port_number
 from fairlead.api.meta.types import Int32, Object, Record
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Atomic, Column, Doc, Format, Kind, OneOf
-from fairlead.machinery.status import FieldError, required
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Format, Kind, OneOf
+from fairlead.machinery.values.status import FieldError, required
 
 
 class EndpointAddress(Record):

@@ -11,9 +11,9 @@ from fairlead.api.meta.columns import since
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Int32, MicroTime, Object, Record, Time
 from fairlead.base.instant import Instant, parse_time
-from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, Expiry, Kind
-from fairlead.machinery.status import FieldError, invalid, required
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Expiry, Kind
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, invalid, required
 
 _WORD_MAX = 128
 _NOTE_MAX = 1024

@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import BY_TYPE, Object, ObjectMeta, Record, Strings, Time
-from fairlead.machinery.kind import VERBS, Column, Doc, GroupVersionKind, Kind, Subresource
+from fairlead.machinery.kinds.kind import VERBS, Column, Doc, GroupVersionKind, Kind, Subresource
 
 
 class NamespaceSpec(Record):

@@ -11,10 +11,10 @@ from fairlead.api.core.amounts import canonicalize
 from fairlead.api.meta.columns import AGE, NAME, UNKNOWN, or_none
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, GroupVersionKind, Kind, OneOf, SetList, Subresource
-from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
-from fairlead.machinery.subresources import CONNECT
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, GroupVersionKind, Kind, OneOf, SetList, Subresource
+from fairlead.machinery.kinds.subresources import CONNECT
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
 
 
 class ConfigMapNodeConfigSource(Record):

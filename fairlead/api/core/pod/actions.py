@@ -9,7 +9,7 @@ import msgspec
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Atomic
+from fairlead.machinery.kinds.kind import Atomic
 
 
 class Binding(Object):

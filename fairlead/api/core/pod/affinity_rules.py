@@ -15,8 +15,8 @@ from fairlead.api.core.pod.affinity import (
     TopologySpreadConstraint,
 )
 from fairlead.api.meta.rules import label_selector, requirement
-from fairlead.machinery import names
-from fairlead.machinery.status import FieldError, duplicate, invalid, not_supported, required
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, duplicate, invalid, not_supported, required
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

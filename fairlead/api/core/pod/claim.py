@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.meta.reference import TypedLocalObjectReference, TypedObjectReference
 from fairlead.api.meta.types import LabelSelector, ObjectMeta, Record, Resources, Strings
-from fairlead.machinery.kind import Atomic, Doc
+from fairlead.machinery.kinds.kind import Atomic, Doc
 
 
 class VolumeResourceRequirements(Record):

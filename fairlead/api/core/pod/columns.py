@@ -14,7 +14,7 @@ from fairlead.api.core.pod.status import PodStatus
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.meta.columns import AGE, NAME, or_none, since
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Column
+from fairlead.machinery.kinds.kind import Column
 
 _FINAL = ("Succeeded", "Failed")
 

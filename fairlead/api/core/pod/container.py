@@ -10,7 +10,7 @@ from fairlead.api.core.pod.env import EnvFromSource, EnvVar
 from fairlead.api.core.pod.probe import Lifecycle, Probe
 from fairlead.api.core.pod.security import SecurityContext
 from fairlead.api.meta.types import BY_NAME, Int32, Record, Resources, Strings
-from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf, Range, Required, SetList
+from fairlead.machinery.kinds.kind import Atomic, Default, Doc, Format, ListMap, OneOf, Range, Required, SetList
 
 
 class ContainerPort(Record):

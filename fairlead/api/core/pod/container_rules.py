@@ -11,7 +11,7 @@ from fairlead.api.core.pod.resource_rules import resource_errors
 from fairlead.api.core.pod.security import SecurityContext
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.rules import not_found, relative_path
-from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
+from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
 
 _UNFIT_FOR_EPHEMERAL = (
     *("ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules"),

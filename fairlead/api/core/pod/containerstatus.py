@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.core.pod.container import ResourceRequirements
 from fairlead.api.meta.types import BY_NAME, Int32, Int64, Record, Resources, Time
-from fairlead.machinery.kind import Atomic, Doc, ListMap
+from fairlead.machinery.kinds.kind import Atomic, Doc, ListMap
 
 
 class ContainerStateWaiting(Record):

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta.types import Quantity, Record
-from fairlead.machinery.kind import Atomic, Doc, Required
+from fairlead.machinery.kinds.kind import Atomic, Doc, Required
 
 
 class ConfigMapKeySelector(Record):

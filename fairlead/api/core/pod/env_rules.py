@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.api.core.pod.env import EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector
-from fairlead.machinery import names
-from fairlead.machinery.status import FieldError, invalid, not_supported, required
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
 
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _ENV_FIELDS = (

@@ -10,7 +10,7 @@ from fairlead.api.core.pod.rules import ephemeral_container_changes, pod_create_
 from fairlead.api.core.pod.subresources import POD_SUBRESOURCES
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.pod.warnings import pod_warnings
-from fairlead.machinery.kind import Kind, Part
+from fairlead.machinery.kinds.kind import Kind, Part
 
 __all__ = ["POD", "Pod"]
 

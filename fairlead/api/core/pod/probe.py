@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta.types import Int32, Int64, IntOrString, Record, Strings
-from fairlead.machinery.kind import Atomic, Doc, OneOf, Required
+from fairlead.machinery.kinds.kind import Atomic, Doc, OneOf, Required
 
 
 class ExecAction(Record):

@@ -15,8 +15,8 @@ from fairlead.api.core.pod.probe import (
     TCPSocketAction,
 )
 from fairlead.api.meta.rules import POSITIVE, not_negative, port_number, port_number_or_name
-from fairlead.machinery import names
-from fairlead.machinery.status import FieldError, forbidden, invalid, required
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, forbidden, invalid, required
 
 _SECONDS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from fairlead.api.core.amounts import Amount, value
 from fairlead.api.core.pod.container import ResourceRequirements
 from fairlead.api.meta.rules import NOT_NEGATIVE
-from fairlead.machinery import names, quantity
-from fairlead.machinery.status import FieldError, invalid, required
+from fairlead.machinery.values import names, quantity
+from fairlead.machinery.values.status import FieldError, invalid, required
 
 _CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
 _COUNTED = frozenset({"pods", "services", "secrets", "configmaps", "persistentvolumeclaims", "resourcequotas"})

@@ -16,9 +16,9 @@ from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.pod.volume_rules import volume_errors
 from fairlead.api.meta.rules import ip_address
 from fairlead.base.numbers import integer
-from fairlead.machinery import names
-from fairlead.machinery.metadata import check_annotations, check_labels
-from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
+from fairlead.machinery.kinds.metadata import check_annotations, check_labels
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
 
 MIRROR = "kubernetes.io/config.mirror"
 """Annotation of a mirror pod, which represents a static pod of its node."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.meta.types import Int64, Record, Strings
-from fairlead.machinery.kind import Atomic, Doc, OneOf, Range, Required
+from fairlead.machinery.kinds.kind import Atomic, Doc, OneOf, Range, Required
 
 UserId = Annotated[Int64, Range(0, 2147483647)]
 

@@ -12,7 +12,7 @@ from fairlead.api.core.pod.security import PodSecurityContext
 from fairlead.api.core.pod.volume import Volume
 from fairlead.api.meta.reference import LocalObjectReference
 from fairlead.api.meta.types import BY_NAME, Int32, Int64, ObjectMeta, Record, Resources, Strings
-from fairlead.machinery.kind import Atomic, Doc, Format, ListMap, OneOf, Range, Required
+from fairlead.machinery.kinds.kind import Atomic, Doc, Format, ListMap, OneOf, Range, Required
 
 
 class HostAlias(Record):

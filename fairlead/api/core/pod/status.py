@@ -9,7 +9,7 @@ import msgspec
 from fairlead.api.core.pod.container import ResourceRequirements
 from fairlead.api.core.pod.containerstatus import ContainerStatus
 from fairlead.api.meta.types import BY_NAME, BY_TYPE, Int64, Quantity, Record, Resources, Time
-from fairlead.machinery.kind import Atomic, Doc, ListMap, SetList
+from fairlead.machinery.kinds.kind import Atomic, Doc, ListMap, SetList
 
 
 class PodCondition(Record):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.machinery.kind import GroupVersionKind, Subresource
-from fairlead.machinery.subresources import CONNECT
+from fairlead.machinery.kinds.kind import GroupVersionKind, Subresource
+from fairlead.machinery.kinds.subresources import CONNECT
 
 POD_SUBRESOURCES = (
     Subresource("attach", GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),

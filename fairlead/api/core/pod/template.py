@@ -13,7 +13,7 @@ from fairlead.api.core.pod.defaults import default_pod_spec
 from fairlead.api.core.pod.rules import template_errors
 from fairlead.api.core.pod.warnings import pod_warnings
 from fairlead.api.meta.columns import render_selector
-from fairlead.machinery.kind import Column
+from fairlead.machinery.kinds.kind import Column
 
 __all__ = ["TEMPLATE", "container_images", "container_names", "default_pod_spec", "pod_warnings", "template_errors"]
 

@@ -9,7 +9,7 @@ import msgspec
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.status import PodStatus
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kind import Doc
+from fairlead.machinery.kinds.kind import Doc
 
 
 class Pod(Object):

@@ -34,7 +34,7 @@ from fairlead.api.core.pod.volume_projected import (
 )
 from fairlead.api.meta.reference import LocalObjectReference
 from fairlead.api.meta.types import Int32, Quantity, Record
-from fairlead.machinery.kind import Atomic, Doc, Format, OneOf, Required
+from fairlead.machinery.kinds.kind import Atomic, Doc, Format, OneOf, Required
 
 
 class EmptyDirVolumeSource(Record):

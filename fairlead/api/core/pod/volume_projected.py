@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fairlead.api.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
 from fairlead.api.meta.types import Int32, Int64, LabelSelector, Record
-from fairlead.machinery.kind import Atomic, Doc, Required
+from fairlead.machinery.kinds.kind import Atomic, Doc, Required
 
 
 class KeyToPath(Record):

@@ -15,7 +15,7 @@ from fairlead.api.core.pod.volume_projected import (
     VolumeProjection,
 )
 from fairlead.api.meta.rules import no_backsteps, relative_path
-from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, required
+from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
 
 _MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
 _TOKEN_MIN_SECONDS = 600

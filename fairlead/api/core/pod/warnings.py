@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.machinery import names
+from fairlead.machinery.values import names
 
 _OLD_LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',

@@ -20,8 +20,8 @@ from fairlead.api.meta.columns import AGE, NAME, REPLICAS, render_labels
 from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Record, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind
-from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
 
 
 class ReplicationControllerSpec(Record):

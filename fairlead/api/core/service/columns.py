@@ -6,7 +6,7 @@ from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.api.meta.columns import AGE, NAME, NONE, UNKNOWN, or_none, render_labels
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Column
+from fairlead.machinery.kinds.kind import Column
 
 
 def _cluster_ip(service: Service, _: Instant) -> str:

@@ -13,7 +13,7 @@ from fairlead.api.core.service.rules import cluster_ip_errors
 from fairlead.api.core.service.spec import ServiceSpec
 from fairlead.api.core.service.types import Service
 from fairlead.base.addresses import family_of
-from fairlead.machinery.status import FieldError, invalid
+from fairlead.machinery.values.status import FieldError, invalid
 
 _POLICY = "spec.ipFamilyPolicy"
 _SINGLE, _PREFER, _REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"

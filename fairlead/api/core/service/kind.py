@@ -14,8 +14,8 @@ from fairlead.api.core.service.types import (
     ServiceStatus,
 )
 from fairlead.api.core.service.warnings import service_warnings
-from fairlead.machinery.kind import GroupVersionKind, Kind, Subresource
-from fairlead.machinery.subresources import CONNECT
+from fairlead.machinery.kinds.kind import GroupVersionKind, Kind, Subresource
+from fairlead.machinery.kinds.subresources import CONNECT
 
 __all__ = [
     "SERVICE",

@@ -18,9 +18,9 @@ from fairlead.api.core.service.predicates import (
 from fairlead.api.core.service.spec import ServicePort, ServiceSpec
 from fairlead.api.core.service.types import Service
 from fairlead.api.meta.rules import dns_name, ip_address, ordinary_ip, port_number, port_number_or_name
-from fairlead.machinery import names
-from fairlead.machinery.metadata import check_labels
-from fairlead.machinery.status import FieldError, duplicate, forbidden, invalid, not_supported, required
+from fairlead.machinery.kinds.metadata import check_labels
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, not_supported, required
 
 _SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _IP_MODES = ("Proxy", "VIP")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fairlead.api.meta.types import Int32, IntOrString, Record, Strings
-from fairlead.machinery.kind import Atomic, Default, Doc, Format, ListMap, OneOf
+from fairlead.machinery.kinds.kind import Atomic, Default, Doc, Format, ListMap, OneOf
 
 
 class ServicePort(Record):

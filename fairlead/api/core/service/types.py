@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.core.service.spec import ServiceSpec
 from fairlead.api.meta.types import BY_TYPE, Condition, Int32, Object, Record
-from fairlead.machinery.kind import Atomic, Doc
+from fairlead.machinery.kinds.kind import Atomic, Doc
 
 
 class PortStatus(Record):

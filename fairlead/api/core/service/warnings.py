@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fairlead.api.core.service.predicates import NO_IP, TOPOLOGY_HINTS, TOPOLOGY_MODE, is_headless
 from fairlead.api.core.service.spec import ServiceSpec
 from fairlead.api.core.service.types import Service
-from fairlead.machinery import names
+from fairlead.machinery.values import names
 
 _IGNORED = 'is ignored when spec.type is "ExternalName"'
 

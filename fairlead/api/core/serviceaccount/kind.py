@@ -7,7 +7,7 @@ from typing import Annotated
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.reference import LocalObjectReference, ObjectReference
 from fairlead.api.meta.types import BY_NAME, Object
-from fairlead.machinery.kind import Atomic, Column, Doc, GroupVersionKind, Kind, Subresource
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, GroupVersionKind, Kind, Subresource
 
 
 class ServiceAccount(Object):

@@ -12,9 +12,9 @@ from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.rules import ordinary_ip, too_many
 from fairlead.api.meta.types import Int32, Object, Record, empty_list
 from fairlead.base.instant import Instant
-from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, Format, Immutable, Kind, OneOf, Required, SetList
-from fairlead.machinery.status import FieldError, duplicate, invalid, required
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Format, Immutable, Kind, OneOf, Required, SetList
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, duplicate, invalid, required
 
 
 class EndpointConditions(Record):

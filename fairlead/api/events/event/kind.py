@@ -11,8 +11,8 @@ from fairlead.api.core.event import kind as core
 from fairlead.api.core.event.kind import EventSeries, EventSource
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Int32, MicroTime, Object, Time
-from fairlead.machinery.kind import Atomic, Column, Conversion, Doc, Kind
-from fairlead.machinery.status import FieldError, invalid, required
+from fairlead.machinery.kinds.kind import Atomic, Column, Conversion, Doc, Kind
+from fairlead.machinery.values.status import FieldError, invalid, required
 
 _RENAMED = {
     "deprecatedCount": "count",

@@ -8,7 +8,7 @@ from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.api.networking.ingress.rules import ingress_errors, ingress_warnings, new_ingress_errors
 from fairlead.api.networking.ingress.types import Ingress, IngressStatus
 from fairlead.base.instant import Instant
-from fairlead.machinery.kind import Column, Kind
+from fairlead.machinery.kinds.kind import Column, Kind
 
 __all__ = ["INGRESS", "Ingress", "IngressStatus"]
 

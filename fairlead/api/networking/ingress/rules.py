@@ -15,8 +15,8 @@ from fairlead.api.networking.ingress.spec import (
     IngressTLS,
 )
 from fairlead.api.networking.ingress.types import Ingress
-from fairlead.machinery import names
-from fairlead.machinery.status import FieldError, invalid, not_supported, required
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")

@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.meta.reference import TypedLocalObjectReference
 from fairlead.api.meta.types import Int32, Record, Strings
-from fairlead.machinery.kind import Atomic, Doc
+from fairlead.machinery.kinds.kind import Atomic, Doc
 
 
 class ServiceBackendPort(Record):

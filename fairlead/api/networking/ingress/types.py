@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.api.meta.types import Int32, Object, Record
 from fairlead.api.networking.ingress.spec import IngressSpec
-from fairlead.machinery.kind import Atomic, Doc
+from fairlead.machinery.kinds.kind import Atomic, Doc
 
 
 class IngressPortStatus(Record):

@@ -10,9 +10,9 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.api.meta.types import Object, Record
 from fairlead.base.instant import Instant
-from fairlead.machinery import names
-from fairlead.machinery.kind import Column, Doc, Immutable, Kind
-from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Kind
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
 
 _SCOPES = ("Cluster", "Namespace")
 _CONTROLLER_MAX = 250

@@ -10,9 +10,9 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object, Record
 from fairlead.base.instant import Instant
-from fairlead.machinery import names
-from fairlead.machinery.kind import Column, Doc, Immutable, Kind, Required
-from fairlead.machinery.status import FieldError, invalid, required
+from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Kind, Required
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, invalid, required
 
 FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"

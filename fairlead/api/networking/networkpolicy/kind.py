@@ -11,9 +11,9 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME, or_none, render_selector
 from fairlead.api.meta.rules import label_selector, port_number
 from fairlead.api.meta.types import Int32, IntOrString, LabelSelector, Object, Record, Strings
-from fairlead.machinery import names
-from fairlead.machinery.kind import Atomic, Column, Doc, Kind
-from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Kind
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("Ingress", "Egress")

@@ -9,9 +9,9 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import BY_TYPE, Condition, Object, Record, Strings
-from fairlead.machinery import names
-from fairlead.machinery.kind import Column, Doc, Kind
-from fairlead.machinery.status import FieldError, invalid, required
+from fairlead.machinery.kinds.kind import Column, Doc, Kind
+from fairlead.machinery.values import names
+from fairlead.machinery.values.status import FieldError, invalid, required
 
 _CIDRS = "spec.cidrs"
 _FIXED = "field is immutable"

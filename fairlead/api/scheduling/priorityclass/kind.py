@@ -12,9 +12,9 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Int32, Object, ObjectMeta
-from fairlead.machinery.checks import IMMUTABLE_TEXT
-from fairlead.machinery.kind import Column, Doc, Kind
-from fairlead.machinery.status import FieldError, forbidden, invalid, not_supported, required
+from fairlead.machinery.kinds.checks import IMMUTABLE_TEXT
+from fairlead.machinery.kinds.kind import Column, Doc, Kind
+from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
 
 PREEMPT_LOWER_PRIORITY = "PreemptLowerPriority"
 _POLICIES = ("Never", PREEMPT_LOWER_PRIORITY)

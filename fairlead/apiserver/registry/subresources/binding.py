@@ -17,8 +17,8 @@ from fairlead.apiserver.serialization.params import write_options
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
-from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.status import FieldError, StatusError, bad_request, conflict, invalid_object
+from fairlead.machinery.kinds.decode import Target as Body
+from fairlead.machinery.values.status import FieldError, StatusError, bad_request, conflict, invalid_object
 
 _BINDING = Body(Binding, "Binding", "v1")
 

@@ -13,7 +13,7 @@ from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.serialization.answers import success
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.serialization.params import write_options
-from fairlead.machinery.decode import Target as Body
+from fairlead.machinery.kinds.decode import Target as Body
 
 _EVICTION = Body(Eviction, "Eviction", "policy/v1")
 

@@ -16,11 +16,11 @@ from fairlead.apiserver.registry.update import Candidate, Change, Updater
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.serialization.params import WriteOptions, write_options
 from fairlead.apiserver.watchcache.cache import Entry
-from fairlead.machinery.checks import check_struct
-from fairlead.machinery.decode import Target as Body
-from fairlead.machinery.decode import decode_tree_as, encode, to_tree
-from fairlead.machinery.selectors import from_label_selector, from_map, render
-from fairlead.machinery.status import invalid, invalid_object
+from fairlead.machinery.kinds.checks import check_struct
+from fairlead.machinery.kinds.decode import Target as Body
+from fairlead.machinery.kinds.decode import decode_tree_as, encode, to_tree
+from fairlead.machinery.values.selectors import from_label_selector, from_map, render
+from fairlead.machinery.values.status import invalid, invalid_object
 
 SCALE = Body(Scale, "Scale", "autoscaling/v1")
 

@@ -15,9 +15,9 @@ import msgspec
 from fairlead.apiserver.admission.plugin import Attributes, Operation
 from fairlead.apiserver.model import Outcome, RequestContext
 from fairlead.apiserver.watchcache.target import Target
-from fairlead.machinery.kind import Kind, Subresource
-from fairlead.machinery.status import method_not_allowed, no_such_resource
-from fairlead.machinery.subresources import subresources_of
+from fairlead.machinery.kinds.kind import Kind, Subresource
+from fairlead.machinery.kinds.subresources import subresources_of
+from fairlead.machinery.values.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request
 
 

@@ -15,8 +15,8 @@ from fairlead.controllers.cluster.cachedkinds import cached_form
 from fairlead.controllers.cluster.garbage.plan import Item, reconcile, waiting_for
 from fairlead.controllers.cluster.partial import partial
 from fairlead.controllers.context import Context
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.plan import NOTHING, Delete, Patch, Plan, Propagation
 
 FOREGROUND = "foregroundDeletion"

@@ -13,8 +13,8 @@ from fairlead.controllers.cluster.cachedkinds import cached_form
 from fairlead.controllers.cluster.namespace.plan import Remains, is_ours, kinds_to_delete, reconcile
 from fairlead.controllers.cluster.partial import partial
 from fairlead.controllers.context import Context
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.loop import Controller
 
 _ROUNDS = 3

@@ -17,7 +17,7 @@ from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time
 from fairlead.controllers.cluster.namespace.conditions import with_conditions
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.plan import NOTHING, Call, Plan, Update
 
 _FINALIZER = "kubernetes"

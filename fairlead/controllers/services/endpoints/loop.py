@@ -9,7 +9,7 @@ from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpoints.plan import reconcile, withdraw
 from fairlead.controllers.services.servicewatch import ServiceWatch
 from fairlead.controllers.triggers import TriggerTimes
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import Plan
 

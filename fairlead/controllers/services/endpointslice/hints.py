@@ -15,7 +15,7 @@ from fairlead.api.core.node.kind import Node
 from fairlead.api.core.service.kind import Service
 from fairlead.api.core.service.predicates import TOPOLOGY_HINTS, TOPOLOGY_MODE
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointHints, ForNode, ForZone
-from fairlead.machinery.quantity import parse_quantity
+from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.service.wellknown import ZONE_LABEL
 
 _MODES = (TOPOLOGY_MODE, TOPOLOGY_HINTS)

@@ -12,7 +12,7 @@ from fairlead.controllers.services.endpointslice.hints import is_automatic, shar
 from fairlead.controllers.services.endpointslice.plan import MANAGER, reconcile, withdraw
 from fairlead.controllers.services.servicewatch import ServiceWatch
 from fairlead.controllers.triggers import TriggerTimes
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.index import Index
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import Plan

@@ -14,9 +14,9 @@ from fairlead.base.keys import join_key, key_of
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile
-from fairlead.machinery.kind import Kind
-from fairlead.machinery.selectors import LabelRequirements
-from fairlead.machinery.status import StatusError
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.values.selectors import LabelRequirements
+from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.index import Index, by_controller, by_namespace
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import Plan

@@ -26,7 +26,7 @@ from fairlead.controllers.workloads.podfacts import (
     requirements,
 )
 from fairlead.controllers.workloads.replicaset.ranking import pods_to_delete
-from fairlead.machinery.kind import Kind
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 
 _BURST = 500

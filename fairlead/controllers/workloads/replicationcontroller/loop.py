@@ -6,7 +6,7 @@ from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER,
 from fairlead.controllers.context import Context
 from fairlead.controllers.workloads.replicaset.loop import Replicas
 from fairlead.controllers.workloads.replicationcontroller.plan import reconcile
-from fairlead.machinery.selectors import LabelRequirements, from_map
+from fairlead.machinery.values.selectors import LabelRequirements, from_map
 from fairlead.runtime.loop import Controller
 
 

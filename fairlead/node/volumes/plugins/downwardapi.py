@@ -11,7 +11,7 @@ from fairlead.api.core.pod.volume_projected import (
     DownwardAPIVolumeFile,
     DownwardAPIVolumeSource,
 )
-from fairlead.machinery.quantity import parse_quantity
+from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.node.env.fields import FieldProblem, resource_value, value_of
 from fairlead.node.volumes.contents import File, Files, VolumeProblem, VolumeSources, mode_of
 from fairlead.node.volumes.plugin import Projection, api_volume, no_references

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from fairlead.api.core.pod.volume import EmptyDirVolumeSource
-from fairlead.machinery.quantity import whole
+from fairlead.machinery.values.quantity import whole
 from fairlead.net import linux
 from fairlead.node.volumes.atomicwriter import set_group
 from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite

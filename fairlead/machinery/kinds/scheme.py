@@ -1,0 +1,116 @@
+"""The set of kinds that are served. Kinds can be added and removed at run time.
+
+What must stay true: after `add` has returned, every subscriber knows the kind; after `remove` has returned, none does.
+Subscribers are called in the order of their subscription, on removal in the opposite order. The API server subscribes
+first and so is called last on removal: controllers never request a kind that is not served.
+
+A removed kind's objects stay in the store; if the kind is removed permanently, they must be deleted before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from fairlead.machinery.kinds.kind import Kind
+
+
+class Subscriber(Protocol):
+    """A component that follows the changes of a Scheme."""
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        """Serves the kind from now on. If this raises, the kind is not added."""
+        ...
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        """Stops serving the kind."""
+        ...
+
+
+class Scheme:
+    """Kinds by resource and by name, in the order in which they were added."""
+
+    def __init__(self, kinds: Iterable[Kind[Any]] = ()) -> None:
+        self._by_resource: dict[tuple[str, str, str], Kind[Any]] = {}
+        self._by_gvk: dict[tuple[str, str, str], Kind[Any]] = {}
+        self._subscribers: dict[Subscriber, None] = {}
+        self._changing: set[Kind[Any]] = set()
+        for kind in kinds:
+            self._put(kind)
+
+    def __iter__(self) -> Iterator[Kind[Any]]:
+        return iter(tuple(self._by_resource.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_resource)
+
+    def __contains__(self, kind: object) -> bool:
+        return isinstance(kind, Kind) and self._by_resource.get(_resource(kind)) is kind
+
+    def stored(self) -> list[Kind[Any]]:
+        """Returns the kinds that own objects in the store: those of the storage version."""
+        return [kind for kind in self if kind.conversion is None]
+
+    def by_resource(self, group: str, version: str, plural: str) -> Kind[Any] | None:
+        return self._by_resource.get((group, version, plural))
+
+    def by_gvk(self, group: str, version: str, kind: str) -> Kind[Any] | None:
+        return self._by_gvk.get((group, version, kind))
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Tells the subscriber of all later changes. Returns a function that ends the subscription."""
+        self._subscribers[subscriber] = None
+        return lambda: self._subscribers.pop(subscriber, None)
+
+    async def add(self, kind: Kind[Any]) -> None:
+        """Adds a kind and waits until it is served. Raises ValueError if its name is taken, or its storage version is
+        missing. If a subscriber raises, the kind is taken out and the exception raised again."""
+        self._put(kind)
+        told: list[Subscriber] = []
+        with self._exclusive(kind):
+            try:
+                for subscriber in list(self._subscribers):
+                    told.append(subscriber)
+                    await subscriber.kind_added(kind)
+            except BaseException:
+                await self._withdraw(kind, told)
+                raise
+
+    async def remove(self, kind: Kind[Any]) -> None:
+        """Removes a kind and waits until no subscriber serves it. Raises ValueError if the kind is not present, or if
+        it is the storage version of another one."""
+        if kind not in self:
+            raise ValueError(f"{kind.kind} of {kind.api_version} is not in the scheme")
+        if spokes := [k for k in self if k.conversion is not None and k.conversion.storage is kind]:
+            raise ValueError(f"{kind.kind} of {kind.api_version} is the storage version of {spokes[0].api_version}")
+        with self._exclusive(kind):
+            await self._withdraw(kind, list(self._subscribers))
+
+    @contextmanager
+    def _exclusive(self, kind: Kind[Any]) -> Iterator[None]:
+        """Raises ValueError if the kind is being added or removed already."""
+        if kind in self._changing:
+            raise ValueError(f"{kind.kind} of {kind.api_version} is being added or removed")
+        self._changing.add(kind)
+        try:
+            yield
+        finally:
+            self._changing.discard(kind)
+
+    def _put(self, kind: Kind[Any]) -> None:
+        resource, gvk = _resource(kind), (kind.group, kind.version, kind.kind)
+        if resource in self._by_resource or gvk in self._by_gvk:
+            raise ValueError(f"{kind.kind} ({kind.plural}) of {kind.api_version} is in the scheme already")
+        if kind.conversion is not None and kind.conversion.storage not in self:
+            raise ValueError(f"the storage version of {kind.kind} of {kind.api_version} is not in the scheme")
+        self._by_resource[resource] = self._by_gvk[gvk] = kind
+
+    async def _withdraw(self, kind: Kind[Any], subscribers: list[Subscriber]) -> None:
+        del self._by_resource[_resource(kind)], self._by_gvk[kind.group, kind.version, kind.kind]
+        for subscriber in reversed(subscribers):
+            await subscriber.kind_removed(kind)
+
+
+def _resource(kind: Kind[Any]) -> tuple[str, str, str]:
+    return kind.group, kind.version, kind.plural

@@ -1,0 +1,1 @@
+"""Values that stand alone: names, quantities, selectors, statuses and the texts of errors."""
