@@ -9,9 +9,9 @@ import sys
 
 from fairlead.base.clock import RealClock
 from fairlead.base.log import SILENT
-from fairlead.dns.lines import DirectDialer
-from fairlead.dns.process import Settings, run
-from fairlead.dns.sockets import listening
+from fairlead.dns.forwarding.lines import DirectDialer
+from fairlead.dns.program.process import Settings, run
+from fairlead.dns.serving.sockets import listening
 from fairlead.runtime.http import HttpTransport
 
 _RECORD = b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\xc0\0\2\x4d"

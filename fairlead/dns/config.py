@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 
 from fairlead.base.codec import CodecError, Fault, Text, decode
 from fairlead.base.numbers import natural, port_number
-from fairlead.dns.wire import encode_name, pack_address, render_address
+from fairlead.dns.protocol.wire import encode_name, pack_address, render_address
 
 Pods = Literal["insecure", "verified", "disabled"]
 HOST, NONE = "host", "none"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, counter, gauge
-from fairlead.dns.wire import RCODE_NAMES, TYPE_NAMES
+from fairlead.dns.protocol.wire import RCODE_NAMES, TYPE_NAMES
 
 _SECONDS = (
     0.00025,

@@ -31,7 +31,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 """Groups that are killed at once; `all` is each of the kind, otherwise one is drawn at random."""
 
 
-_DNS = "/fairlead/dns/start.py"
+_DNS = "/fairlead/dns/program/start.py"
 
 
 @dataclass(frozen=True)

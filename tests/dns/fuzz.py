@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fairlead.dns.config import Config
-from fairlead.dns.server import UdpServer
-from fairlead.dns.wire import HEADER
+from fairlead.dns.protocol.wire import HEADER
+from fairlead.dns.serving.server import UdpServer
 from tests.dns.test_answers import cluster
 from tests.dns.world import World, queries, question, show
 

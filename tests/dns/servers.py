@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from fairlead.base.clock import RealClock
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
-from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
-from fairlead.dns.lines import Dialer, DirectDialer, Patience
+from fairlead.dns.forwarding.cache import Cache
+from fairlead.dns.forwarding.lines import Dialer, DirectDialer, Patience
+from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import TcpServer, UdpServer
-from fairlead.dns.sockets import Pair, listening
-from fairlead.dns.upstream import Upstreams
-from fairlead.dns.wire import AAAA, HEADER, TC, A
-from fairlead.dns.zone import Zone
+from fairlead.dns.protocol.wire import AAAA, HEADER, TC, A
+from fairlead.dns.serving.resolver import Resolver
+from fairlead.dns.serving.server import TcpServer, UdpServer
+from fairlead.dns.serving.sockets import Pair, listening
+from fairlead.dns.zones.zone import Zone
 from tests.dns.world import World
 
 Reply = Callable[[bytes, bool], bytes | None]

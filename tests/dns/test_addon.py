@@ -7,7 +7,7 @@ import asyncio
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.base.clock import FakeClock
 from fairlead.base.log import Log
-from fairlead.dns import addon
+from fairlead.dns.program import addon
 from tests.apiserver.harness import Api, story
 
 ADDRESSES = ("10.96.0.10",)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fairlead.dns.config import Config, parse_config
-from fairlead.dns.message import parse_reply
-from fairlead.dns.wire import HEADER, TC, encode_name
+from fairlead.dns.protocol.message import parse_reply
+from fairlead.dns.protocol.wire import HEADER, TC, encode_name
 from tests.dns.world import World, endpoint, endpoints, question, sections, service
 
 HTTP = ("http", "TCP", 80)

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from fairlead.dns.config import Config
-from fairlead.dns.message import parse_reply
-from fairlead.dns.wire import HEADER, encode_name
+from fairlead.dns.protocol.message import parse_reply
+from fairlead.dns.protocol.wire import HEADER, encode_name
 from tests.cluster.support import ROOT
 from tests.dns.fuzz import FAMILIES, MOST_GROWTH_KIB, resident_kib
 from tests.dns.test_answers import cluster

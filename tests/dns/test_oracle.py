@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.dns.message import answer_records, parse_reply, render_reply
-from fairlead.dns.wire import TC, make_query, opt, parse_query, render_name
+from fairlead.dns.protocol.message import answer_records, parse_reply, render_reply
+from fairlead.dns.protocol.wire import TC, make_query, opt, parse_query, render_name
 from tests.dns import oracle
 from tests.dns.test_answers import REVERSE, TABLE, cluster
 from tests.dns.world import NAMES, question

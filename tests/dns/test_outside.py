@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fairlead.dns.config import Config
-from fairlead.dns.host import Outside, read_searches, read_servers
-from fairlead.dns.outside import HostDialer
+from fairlead.dns.program.host import Outside, read_searches, read_servers
+from fairlead.dns.program.outside import HostDialer
 from tests.dns.servers import cut_over_udp, ours, over_udp, says, upstream
 from tests.dns.test_server import plain
 from tests.dns.world import show

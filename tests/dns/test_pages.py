@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 
-from fairlead.dns.pages import serve_page
+from fairlead.dns.serving.pages import serve_page
 
 
 def test_connections_that_send_nothing_do_not_keep_a_probe_out() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.dns.cache import Cache
 from fairlead.dns.config import BadConfig, parse_config, split_upstream
-from fairlead.dns.forward import Healths, choose
-from fairlead.dns.message import Reply, parse_reply
-from fairlead.dns.wire import HEADER, encode_name
+from fairlead.dns.forwarding.cache import Cache
+from fairlead.dns.forwarding.forward import Healths, choose
+from fairlead.dns.protocol.message import Reply, parse_reply
+from fairlead.dns.protocol.wire import HEADER, encode_name
 from tests.dns.servers import missing, says
 from tests.dns.world import question
 

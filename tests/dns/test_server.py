@@ -16,8 +16,8 @@ import pytest
 
 from fairlead.base.metrics import render
 from fairlead.dns.config import Config, parse_config
-from fairlead.dns.server import MOST_CONNECTIONS
-from fairlead.dns.wire import HEADER, encode_name, make_query
+from fairlead.dns.protocol.wire import HEADER, encode_name, make_query
+from fairlead.dns.serving.server import MOST_CONNECTIONS
 from tests.dns.servers import cut_over_udp, missing, ours, over_tcp, over_udp, says, upstream
 from tests.dns.test_answers import TABLE, cluster
 from tests.dns.world import question, show

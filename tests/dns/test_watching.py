@@ -12,8 +12,8 @@ import pytest
 
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
-from fairlead.dns.records import Service
-from fairlead.dns.watching import reflect
+from fairlead.dns.serving.watching import reflect
+from fairlead.dns.zones.records import Service
 from fairlead.runtime.http import HttpTransport
 
 

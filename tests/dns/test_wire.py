@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.dns.message import parse_reply, render_reply
-from fairlead.dns.wire import (
+from fairlead.dns.protocol.message import parse_reply, render_reply
+from fairlead.dns.protocol.wire import (
     HEADER,
     QR,
     Answer,

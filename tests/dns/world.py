@@ -8,12 +8,14 @@ from typing import Any
 
 from fairlead.base.clock import FakeClock
 from fairlead.base.log import SILENT
-from fairlead.dns import wire
-from fairlead.dns.cache import Cache, Key
 from fairlead.dns.config import Config
-from fairlead.dns.message import Reply, expand
+from fairlead.dns.forwarding.cache import Cache, Key
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.records import (
+from fairlead.dns.protocol import wire
+from fairlead.dns.protocol.message import Reply, expand
+from fairlead.dns.protocol.wire import Query, encode_name, make_query, render_address, render_name
+from fairlead.dns.serving.resolver import Resolver
+from fairlead.dns.zones.records import (
     Conditions,
     Endpoint,
     Meta,
@@ -24,9 +26,7 @@ from fairlead.dns.records import (
     reduce_service,
     reduce_slice,
 )
-from fairlead.dns.resolver import Resolver
-from fairlead.dns.wire import Query, encode_name, make_query, render_address, render_name
-from fairlead.dns.zone import Zone
+from fairlead.dns.zones.zone import Zone
 from tests.dns import oracle
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33,

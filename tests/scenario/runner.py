@@ -35,7 +35,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.api.meta.types import Object
 from fairlead.base.keys import key_of
 from fairlead.cli.table import render, render_table
-from fairlead.dns import records
+from fairlead.dns.zones import records
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.client import Request

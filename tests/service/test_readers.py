@@ -14,11 +14,11 @@ from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditio
 from fairlead.base.addresses import FamilyName
 from fairlead.cli.services import published_ports as listed
 from fairlead.dns.config import Config
-from fairlead.dns.records import Service as SmallService
-from fairlead.dns.records import Slice as SmallSlice
-from fairlead.dns.records import reduce_service, reduce_slice
-from fairlead.dns.wire import pack_address
-from fairlead.dns.zone import Zone
+from fairlead.dns.protocol.wire import pack_address
+from fairlead.dns.zones.records import Service as SmallService
+from fairlead.dns.zones.records import Slice as SmallSlice
+from fairlead.dns.zones.records import reduce_service, reduce_slice
+from fairlead.dns.zones.zone import Zone
 from fairlead.loadbalancer.announcer.plan import wishes
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.planning.backend import Source, UdpFrontend

@@ -336,7 +336,7 @@ class Supervisor:
 
     def _serve_dns(self, poll: select.poll) -> None:
         from fairlead.dns.config import parse_upstreams
-        from fairlead.dns.host import Outside
+        from fairlead.dns.program.host import Outside
 
         if not Outside(parse_upstreams("upstream", self._config.upstream)).handle_request(self._dns):
             poll.unregister(self._dns)

@@ -189,8 +189,8 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
 
 
 async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:
-    import fairlead.dns.addon
+    import fairlead.dns.program.addon
     from fairlead.api.meta.columns import join_host_port
 
     outside = join_host_port(str(config.network().control_ip), 53)
-    await fairlead.dns.addon.apply(client, addresses=config.dns_ips, outside=outside, log=log)
+    await fairlead.dns.program.addon.apply(client, addresses=config.dns_ips, outside=outside, log=log)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def follow(client: Client, path: Path, *, log: Log) -> None:
     """Updates the file whenever the settings change. Runs until cancelled."""
     from fairlead.api.core.configmap.kind import CONFIG_MAP
-    from fairlead.dns.addon import NAME, NAMESPACE
+    from fairlead.dns.program.addon import NAME, NAMESPACE
     from fairlead.runtime.informer import InformerSet
 
     informers = InformerSet(client, log=log)

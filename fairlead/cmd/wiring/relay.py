@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fairlead.runtime.client import Client
 
 WARM = (
-    "fairlead.dns.sockets",
+    "fairlead.dns.serving.sockets",
     "fairlead.relay.exposed",
     "fairlead.relay.loop",
     "fairlead.runtime.http",
@@ -86,11 +86,11 @@ def _connect(api: str, paths: Paths) -> Client:
 
 async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:
     """Serves names outside of the cluster on the fabric's gateway, for DNS pods and pods without cluster DNS."""
-    from fairlead.dns.sockets import first_question, listening
+    from fairlead.dns.serving.sockets import first_question, listening
 
     sockets = listening(53, address=str(config.network().control_ip))
     await first_question(sockets)
-    from fairlead.dns.outside import serve_outside  # 2 MB, only needed after the first question
+    from fairlead.dns.program.outside import serve_outside  # 2 MB, only needed after the first question
 
     await serve_outside(
         outside,

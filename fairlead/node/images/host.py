@@ -139,7 +139,7 @@ class Images:
         return Image(
             id=f"host://fairlead/dns/{self._version}",
             source=f"is built into fairlead {self._version}",
-            command=(python, "-I", "-S", f"{own}/dns/start.py", places),
+            command=(python, "-I", "-S", f"{own}/dns/program/start.py", places),
             expose=(os.path.realpath(sys.base_prefix), *packages),
         )
 

@@ -14,13 +14,13 @@ from fairlead.base.clock import Clock
 from fairlead.base.instant import parse_time, render_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, stop
-from fairlead.dns.batch import give_back_memory
-from fairlead.dns.cache import Cache
 from fairlead.dns.config import BadConfig, Config, parse_config
+from fairlead.dns.forwarding.cache import Cache
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.records import Meta, Namespace, Pod, Service, Slice, reduce_service, reduce_slice
-from fairlead.dns.resolver import Resolver
-from fairlead.dns.watching import post, reflect
+from fairlead.dns.serving.batch import give_back_memory
+from fairlead.dns.serving.resolver import Resolver
+from fairlead.dns.serving.watching import post, reflect
+from fairlead.dns.zones.records import Meta, Namespace, Pod, Service, Slice, reduce_service, reduce_slice
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.reflector import Reflector
 from fairlead.runtime.transport import Transport

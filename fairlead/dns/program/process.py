@@ -14,16 +14,16 @@ from fairlead.base.log import Log
 from fairlead.base.metrics import render
 from fairlead.base.process import process_families
 from fairlead.base.tasks import Nursery
-from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
-from fairlead.dns.lines import Dialer, Patience
-from fairlead.dns.loop import ClusterView
+from fairlead.dns.forwarding.cache import Cache
+from fairlead.dns.forwarding.lines import Dialer, Patience
+from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.pages import serve_page
-from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import TcpServer, UdpServer
-from fairlead.dns.upstream import Upstreams
-from fairlead.dns.zone import Zone
+from fairlead.dns.serving.loop import ClusterView
+from fairlead.dns.serving.pages import serve_page
+from fairlead.dns.serving.resolver import Resolver
+from fairlead.dns.serving.server import TcpServer, UdpServer
+from fairlead.dns.zones.zone import Zone
 from fairlead.runtime.transport import Transport
 
 LAME_S = 5.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairlead.base.keys import join_key
-from fairlead.dns.wire import pack_address
+from fairlead.dns.protocol.wire import pack_address
 
 REVERSE_V4 = ("in-addr", "arpa")
 REVERSE_V6 = ("ip6", "arpa")

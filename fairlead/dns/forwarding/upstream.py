@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
-from fairlead.dns.cache import Key
 from fairlead.dns.config import HOST
-from fairlead.dns.forward import Healths
-from fairlead.dns.lines import Dialer, Line, Patience, exactly
-from fairlead.dns.message import Reply, parse_reply
+from fairlead.dns.forwarding.cache import Key
+from fairlead.dns.forwarding.forward import Healths
+from fairlead.dns.forwarding.lines import Dialer, Line, Patience, exactly
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.wire import REFUSED, SERVFAIL, Malformed, make_query
+from fairlead.dns.protocol.message import Reply, parse_reply
+from fairlead.dns.protocol.wire import REFUSED, SERVFAIL, Malformed, make_query
 
 MOST_WAITING = 1000
 _SOCKETS = 4

@@ -16,16 +16,16 @@ from typing import Any
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
-from fairlead.dns.cache import Cache
 from fairlead.dns.config import Config
-from fairlead.dns.host import MAX_REQUEST
-from fairlead.dns.lines import Patience
+from fairlead.dns.forwarding.cache import Cache
+from fairlead.dns.forwarding.lines import Patience
+from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.resolver import Resolver
-from fairlead.dns.server import TcpServer, UdpServer
-from fairlead.dns.sockets import Pair
-from fairlead.dns.upstream import Upstreams
-from fairlead.dns.zone import Zone
+from fairlead.dns.program.host import MAX_REQUEST
+from fairlead.dns.serving.resolver import Resolver
+from fairlead.dns.serving.server import TcpServer, UdpServer
+from fairlead.dns.serving.sockets import Pair
+from fairlead.dns.zones.zone import Zone
 
 _ANSWER_S = 2.0
 _LIST_KEPT_S = 2.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairlead.dns.message import Reply, render_reply
-from fairlead.dns.wire import PLAIN_SIZE, RD, Query
+from fairlead.dns.protocol.message import Reply, render_reply
+from fairlead.dns.protocol.wire import PLAIN_SIZE, RD, Query
 
 Key = tuple[bytes, bool]
 """The question (lower-cased name, type, class), and the DO bit (DNSSEC)."""

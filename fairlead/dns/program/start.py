@@ -35,9 +35,9 @@ async def _run(env: dict[str, str]) -> None:
     from fairlead import __version__
     from fairlead.base.clock import RealClock
     from fairlead.base.log import stderr_log
-    from fairlead.dns.lines import DirectDialer
-    from fairlead.dns.process import Settings, run
-    from fairlead.dns.sockets import listening
+    from fairlead.dns.forwarding.lines import DirectDialer
+    from fairlead.dns.program.process import Settings, run
+    from fairlead.dns.serving.sockets import listening
     from fairlead.runtime.http import HttpTransport
 
     clock = RealClock()

@@ -13,7 +13,7 @@ import msgspec
 
 from fairlead.base.keys import key_of
 from fairlead.base.log import Log
-from fairlead.dns.records import Meta
+from fairlead.dns.zones.records import Meta
 from fairlead.machinery.values.status import status_error
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.reflector import BOOKMARK, DELETED, Page, Reflector

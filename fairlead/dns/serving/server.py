@@ -18,9 +18,9 @@ from typing import cast
 
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.tasks import Nursery
-from fairlead.dns.batch import SLOT, SLOTS, STARTS, Batch
-from fairlead.dns.resolver import Resolver
-from fairlead.dns.wire import EDNS_SIZE, PLAIN_SIZE
+from fairlead.dns.protocol.wire import EDNS_SIZE, PLAIN_SIZE
+from fairlead.dns.serving.batch import SLOT, SLOTS, STARTS, Batch
+from fairlead.dns.serving.resolver import Resolver
 from fairlead.runtime.accepting import Acceptor
 
 _ROUNDS = 4

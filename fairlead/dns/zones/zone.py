@@ -13,8 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.dns.config import Config
-from fairlead.dns.names import dashed
-from fairlead.dns.records import (
+from fairlead.dns.protocol.wire import (
+    AA,
+    AAAA,
+    PLAIN_SIZE,
+    QR,
+    RA,
+    RD,
+    A,
+    Record,
+    encode_name,
+    pack_address,
+    pack_record,
+)
+from fairlead.dns.zones.names import dashed
+from fairlead.dns.zones.records import (
     PackedEndpoint,
     PackedPort,
     PackedService,
@@ -23,8 +36,7 @@ from fairlead.dns.records import (
     unpack_service,
     unpack_slice,
 )
-from fairlead.dns.rotation import Rotation
-from fairlead.dns.wire import AA, AAAA, PLAIN_SIZE, QR, RA, RD, A, Record, encode_name, pack_address, pack_record
+from fairlead.dns.zones.rotation import Rotation
 from fairlead.service.decisions import is_published
 
 FLAGS = QR | AA | RD | RA

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.dns.wire import AA, HEADER, QR, RA, RD, TC
+from fairlead.dns.protocol.wire import AA, HEADER, QR, RA, RD, TC
 
 _WHOLE = QR | AA | RD | RA
 _STREAM_MOST = 65535

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fairlead.dns.config import HOST, split_upstream
-from fairlead.dns.message import Reply, parse_reply
-from fairlead.dns.wire import Malformed
+from fairlead.dns.protocol.message import Reply, parse_reply
+from fairlead.dns.protocol.wire import Malformed
 
 _REPLY_BYTES = 8192
 

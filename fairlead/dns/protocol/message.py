@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from fairlead.dns.wire import (
+from fairlead.dns.protocol.wire import (
     AA,
     AAAA,
     CNAME,

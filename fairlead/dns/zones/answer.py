@@ -9,24 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fairlead.dns.names import (
-    Apex,
-    Branch,
-    EndpointName,
-    Name,
-    NameServer,
-    NamespaceName,
-    Nowhere,
-    PodName,
-    PortName,
-    Reverse,
-    ServiceName,
-    Version,
-    is_private,
-    parse,
-)
-from fairlead.dns.records import PackedPort, PackedService
-from fairlead.dns.wire import (
+from fairlead.dns.protocol.wire import (
     AAAA,
     ANY,
     AXFR,
@@ -49,7 +32,24 @@ from fairlead.dns.wire import (
     pack_address,
     split_name,
 )
-from fairlead.dns.zone import Zone, endpoint_label
+from fairlead.dns.zones.names import (
+    Apex,
+    Branch,
+    EndpointName,
+    Name,
+    NameServer,
+    NamespaceName,
+    Nowhere,
+    PodName,
+    PortName,
+    Reverse,
+    ServiceName,
+    Version,
+    is_private,
+    parse,
+)
+from fairlead.dns.zones.records import PackedPort, PackedService
+from fairlead.dns.zones.zone import Zone, endpoint_label
 
 SPEC_VERSION = "1.1.0"
 DNS_SERVICE = "kube-system/kube-dns"

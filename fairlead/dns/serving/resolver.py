@@ -12,13 +12,11 @@ from typing import Protocol
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
-from fairlead.dns.answer import answer
-from fairlead.dns.cache import Cache, Kept, Key
-from fairlead.dns.forward import choose
-from fairlead.dns.message import Reply, answer_records, render_reply
+from fairlead.dns.forwarding.cache import Cache, Kept, Key
+from fairlead.dns.forwarding.forward import choose
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.rotation import Rotation
-from fairlead.dns.wire import (
+from fairlead.dns.protocol.message import Reply, answer_records, render_reply
+from fairlead.dns.protocol.wire import (
     AAAA,
     CD,
     NXDOMAIN,
@@ -37,7 +35,9 @@ from fairlead.dns.wire import (
     render_error,
     render_name,
 )
-from fairlead.dns.zone import FLAGS, Zone, pack_hot
+from fairlead.dns.zones.answer import answer
+from fairlead.dns.zones.rotation import Rotation
+from fairlead.dns.zones.zone import FLAGS, Zone, pack_hot
 
 MOST_ALIASES = 8
 _OPT_BYTES = 11

@@ -1,0 +1,1 @@
+"""The cluster's zone: records of Services and Pods, their names and rotation, and the answers from them. Pure."""
