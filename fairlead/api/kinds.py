@@ -29,6 +29,10 @@ from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
 from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
+from fairlead.api.rbac.clusterrole.kind import CLUSTER_ROLE
+from fairlead.api.rbac.clusterrolebinding.kind import CLUSTER_ROLE_BINDING
+from fairlead.api.rbac.role.kind import ROLE
+from fairlead.api.rbac.rolebinding.kind import ROLE_BINDING
 from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
@@ -55,6 +59,10 @@ KINDS: tuple[Kind[Any], ...] = (
     IP_ADDRESS,
     NETWORK_POLICY,
     SERVICE_CIDR,
+    ROLE,
+    ROLE_BINDING,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
     PRIORITY_CLASS,
 )
 

@@ -181,8 +181,7 @@ WRONG: list[tuple[Kind[Any], Tree, list[str]]] = [
         rc(selector={"app": "other"}, replicas=-1),
         [
             "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
-            'spec.template.metadata.labels: Invalid value: map[string]string{"app":"web"}: '
-            "`selector` does not match template `labels`",
+            'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
         ],
     ),
 ]

@@ -12,10 +12,7 @@ from fairlead.api.apps.replicaset.kind import REPLICA_SET
 from fairlead.base.instant import Instant
 from tests.api.objects import container, created, deployment, made_deployment, wrong, wrong_update
 
-NO_MATCH = (
-    'spec.template.metadata.labels: Invalid value: map[string]string{"app":"web"}: '
-    "`selector` does not match template `labels`"
-)
+NO_MATCH = 'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`'
 
 
 def test_a_plain_deployment_gets_upstreams_defaults() -> None:

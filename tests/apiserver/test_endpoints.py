@@ -40,6 +40,7 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
         "discovery.k8s.io",
         "events.k8s.io",
         "networking.k8s.io",
+        "rbac.authorization.k8s.io",
         "scheduling.k8s.io",
     ]
     assert (await api.ok("GET", "/apis/apps"))["kind"] == "APIGroup"

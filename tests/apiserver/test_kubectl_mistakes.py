@@ -51,8 +51,7 @@ DEPLOYMENT_SHAPE = STRICT + 'Deployment in version "v1" cannot be handled as a D
 YAML = "error: error parsing {file}: error converting YAML to JSON: yaml: "
 INVALID = 'The Service "x" is invalid: '
 TEMPLATE_LABELS = (
-    'spec.template.metadata.labels: Invalid value: map[string]string{"app":"nginx"}: '
-    "`selector` does not match template `labels`"
+    'spec.template.metadata.labels: Invalid value: {"app":"nginx"}: `selector` does not match template `labels`'
 )
 _SELECTOR = "  selector:\n    matchLabels:\n      app: web\n"
 

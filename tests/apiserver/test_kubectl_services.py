@@ -295,6 +295,10 @@ ingresses                ing      networking.k8s.io/v1     true    Ingress
 ipaddresses              ip       networking.k8s.io/v1     false   IPAddress
 networkpolicies          netpol   networking.k8s.io/v1     true    NetworkPolicy
 servicecidrs                      networking.k8s.io/v1     false   ServiceCIDR
+roles                             rbac.authorization.k8s.io/v1   true   Role
+rolebindings   rbac.authorization.k8s.io/v1   true   RoleBinding
+clusterroles   rbac.authorization.k8s.io/v1   false   ClusterRole
+clusterrolebindings   rbac.authorization.k8s.io/v1   false   ClusterRoleBinding
 priorityclasses          pc       scheduling.k8s.io/v1     false   PriorityClass
 """
 

@@ -68,17 +68,16 @@ _TERMINATING = "NamespaceTerminating"
 
 
 def render_value(value: Any) -> str:
-    """Renders a bad value as Go's `%#v` shows it inside field errors: strings quoted, the rest as JSON."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
-        pairs = ", ".join(f"{go_quote(k)}:{go_quote(value[k])}" for k in sorted(value))
-        return f"map[string]string{{{pairs}}}" if value else "{}"
+    """Renders a bad value as Go shows it inside field errors: strings quoted, the rest as `json.Marshal` writes it."""
     if isinstance(value, str):
         return go_quote(value)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    is_map = isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=is_map)
+    return text.translate(_ESCAPED)
+
+
+_ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+"""Characters that Go's encoder escapes so that JSON can be embedded in HTML."""
 
 
 def required(path: str, detail: str = "") -> FieldError:
