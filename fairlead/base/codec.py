@@ -120,11 +120,11 @@ class _Walk:
 
 
 def _parts(place: Place) -> list[Any]:
-    found: list[Any] = []
+    parts: list[Any] = []
     while place is not None:
         place, part = place
-        found.append(part)
-    return found[::-1]
+        parts.append(part)
+    return parts[::-1]
 
 
 Decode = Callable[[Any, _Walk, Place], Any]
@@ -268,21 +268,21 @@ def _dataclass(kind: Any) -> _Codec:
     def to_value(tree: Any, walk: _Walk, place: Place) -> Any:
         if type(tree) is not dict:
             return walk.wrong(place, "an object", tree)
-        before, found = len(walk.faults), {}
+        before, values = len(walk.faults), {}
         for key, one in tree.items():
             known = readers.get(key)
             if known is None:
                 if not walk.unknown:
                     walk.fault((place, key), f"unknown field{_nearest(key, readers)}")
             elif one is not None or known[1].nullable or not walk.nulls:
-                found[known[0]] = known[1].decode(one, walk, (place, key))
-        if len(found) < len(readers):
+                values[known[0]] = known[1].decode(one, walk, (place, key))
+        if len(values) < len(readers):
             for key in readers if walk.whole else required:
                 if key not in tree:
                     walk.fault((place, key), "is missing")
-                elif key in required and readers[key][0] not in found:
+                elif key in required and readers[key][0] not in values:
                     walk.wrong((place, key), readers[key][1].name, None)
-        return kind(**found) if len(walk.faults) == before else None
+        return kind(**values) if len(walk.faults) == before else None
 
     return _Codec("an object", to_tree, to_value)
 

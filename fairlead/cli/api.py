@@ -66,8 +66,8 @@ class Api:
         api_version, kind = obj["apiVersion"], obj["kind"]
         prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         if api_version not in self._resources:
-            found = self.get(prefix)["resources"]
-            self._resources[api_version] = {r["kind"]: r for r in found if "/" not in r["name"]}
+            resources = self.get(prefix)["resources"]
+            self._resources[api_version] = {r["kind"]: r for r in resources if "/" not in r["name"]}
         resource = self._resources[api_version].get(kind)
         if resource is None:
             raise ApiError(404, f'no kind "{kind}" in version "{api_version}"')

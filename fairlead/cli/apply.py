@@ -19,8 +19,8 @@ def read_manifests(folder: Path) -> Iterator[Tree]:
 
 
 def create(api: Api, obj: Tree) -> Tree:
-    found: Tree = api.call("POST", api.path_of(obj), obj)
-    return found
+    created: Tree = api.call("POST", api.path_of(obj), obj)
+    return created
 
 
 def wait_for(condition: Callable[[], bool], *, clock: Clock, pause: Callable[[float], None], limit_s: float) -> bool:

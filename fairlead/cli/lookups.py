@@ -22,8 +22,8 @@ def list_slices(api: Api, namespace: str) -> Sequence[Tree]:
 
 
 def get_service(api: Api, name: str, namespace: str) -> Tree:
-    found: Tree = api.get(f"{_collection(_CORE, 'services', namespace)}/{quote(name, safe='')}")
-    return found
+    service: Tree = api.get(f"{_collection(_CORE, 'services', namespace)}/{quote(name, safe='')}")
+    return service
 
 
 def slices_of(api: Api, name: str, namespace: str) -> Sequence[Tree]:
@@ -32,8 +32,8 @@ def slices_of(api: Api, name: str, namespace: str) -> Sequence[Tree]:
 
 
 def _list(api: Api, path: str) -> Sequence[Tree]:
-    found: Sequence[Tree] = api.get(path)["items"]
-    return found
+    items: Sequence[Tree] = api.get(path)["items"]
+    return items
 
 
 def _collection(prefix: str, plural: str, namespace: str) -> str:

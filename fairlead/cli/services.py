@@ -47,12 +47,12 @@ class PublishedPort:
 def published_ports(services: Iterable[Tree], slices: Iterable[Tree], *, routed: Networks = ()) -> list[PublishedPort]:
     """Returns the ports of every published Service, in order of namespace and name."""
     of_service = _by_service(slices)
-    found = []
+    ports = []
     for service in sorted(services, key=lambda s: (s["metadata"]["namespace"], s["metadata"]["name"])):
         if is_published(service, routed=routed):
             meta = service["metadata"]
-            found += _ports_of(service, of_service.get((meta["namespace"], meta["name"]), ()), routed=routed)
-    return found
+            ports += _ports_of(service, of_service.get((meta["namespace"], meta["name"]), ()), routed=routed)
+    return ports
 
 
 def is_published(service: Tree, *, routed: Networks) -> bool:
@@ -67,15 +67,15 @@ def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: Networks
 
     Raises NotFound if the Service has no such port.
     """
-    found = published_ports([service], slices, routed=routed)
+    candidates = published_ports([service], slices, routed=routed)
     if port:
-        found = [one for one in found if port in (one.port_name, one.port, one.port.partition("/")[0])]
-        if not found:
+        candidates = [one for one in candidates if port in (one.port_name, one.port, one.port.partition("/")[0])]
+        if not candidates:
             ports = ", ".join(str(p["port"]) + (f" ({p['name']})" if p.get("name") else "") for p in _ports(service))
             raise NotFound(f'service "{service["metadata"]["name"]}" has no port {port}: it has {ports}')
-    if not found:
+    if not candidates:
         raise NotFound(f'service "{service["metadata"]["name"]}" has no ports')
-    return min(found, key=lambda one: not one.url.startswith("http"))
+    return min(candidates, key=lambda one: not one.url.startswith("http"))
 
 
 def browsable(url: str) -> str:
@@ -83,8 +83,8 @@ def browsable(url: str) -> str:
     return "http" + url.removeprefix("tcp") if url.startswith("tcp://") else url
 
 
-def rows(found: Iterable[PublishedPort]) -> list[list[str]]:
-    return [[d.namespace, d.name, d.type, d.port, d.address or "-", d.url or f"({d.trouble})"] for d in found]
+def rows(ports: Iterable[PublishedPort]) -> list[list[str]]:
+    return [[d.namespace, d.name, d.type, d.port, d.address or "-", d.url or f"({d.trouble})"] for d in ports]
 
 
 COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
@@ -94,14 +94,14 @@ def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
     meta, spec = service["metadata"], service["spec"]
     urls = _urls(meta.get("annotations", {}).get(HOST_URLS_ANNOTATION, ""))
     address = _address(service)
-    found = []
+    ports = []
     for port in _ports(service):
         key = f"{port['port']}/{port.get('protocol', DEFAULT_PROTOCOL)}"
         url = urls.get(key, "")
         if spec["type"] != "NodePort" and _is_routed(address, routed):
             url = _own_url(port, address)
         trouble = _trouble(service, key, serves=_is_served(port, slices), address=address, noted=bool(url))
-        found.append(
+        ports.append(
             PublishedPort(
                 namespace=meta["namespace"],
                 name=meta["name"],
@@ -113,7 +113,7 @@ def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
                 trouble=trouble,
             )
         )
-    return found
+    return ports
 
 
 def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool) -> str:
@@ -160,22 +160,22 @@ def _urls(text: str) -> Mapping[str, str]:
 
 
 def _by_service(slices: Iterable[Tree]) -> Mapping[tuple[str, str], list[Tree]]:
-    found: dict[tuple[str, str], list[Tree]] = {}
+    groups: dict[tuple[str, str], list[Tree]] = {}
     for piece in slices:
         meta = piece["metadata"]
         if name := meta.get("labels", {}).get(SERVICE_NAME_LABEL):
-            found.setdefault((meta["namespace"], name), []).append(piece)
-    return found
+            groups.setdefault((meta["namespace"], name), []).append(piece)
+    return groups
 
 
 def _is_served(port: Tree, slices: Iterable[Tree]) -> bool:
     """Returns whether connections to the Service's port reach an endpoint of either family."""
-    wanted = port_id(port.get("name"), port.get("protocol"))
+    id_ = port_id(port.get("name"), port.get("protocol"))
     return any(
         _state(endpoint.get("conditions", {})) is not EndpointState.NOT_SERVING
         for piece in slices
         if piece.get("addressType") != "FQDN"
-        if any(p.get("port") and port_id(p.get("name"), p.get("protocol")) == wanted for p in piece.get("ports") or ())
+        if any(p.get("port") and port_id(p.get("name"), p.get("protocol")) == id_ for p in piece.get("ports") or ())
         for endpoint in piece.get("endpoints") or ()
     )
 

@@ -13,8 +13,8 @@ def program() -> str:
     called = sys.argv[0]
     if os.path.basename(called) != "fairlead":
         return f"{shlex.quote(sys.executable)} -m fairlead.cmd.main"
-    found = which("fairlead")
-    if found is not None and os.path.realpath(found) == os.path.realpath(called):
+    on_path = which("fairlead")
+    if on_path is not None and os.path.realpath(on_path) == os.path.realpath(called):
         return "fairlead"
     return shlex.quote(os.path.relpath(called) if _is_below(called) else called)
 

@@ -30,10 +30,10 @@ def change_events(old: Service, new: Service) -> tuple[EventRecord, ...]:
         )
     if not is_ours(new):
         return ()
-    found = tuple(islice(_differences(old, new), 1))
-    if not found and not _needs_more(old, new):
+    changes = tuple(islice(_differences(old, new), 1))
+    if not changes and not _needs_more(old, new):
         return ()
-    return (*found, EventRecord(new, *_ENSURING)) if LOAD_BALANCER_FINALIZER in new.metadata.finalizers else found
+    return (*changes, EventRecord(new, *_ENSURING)) if LOAD_BALANCER_FINALIZER in new.metadata.finalizers else changes
 
 
 def _differences(old: Service, new: Service) -> Iterator[EventRecord]:

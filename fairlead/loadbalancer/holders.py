@@ -60,10 +60,10 @@ def conflict(one: Holder, other: Holder) -> str:
 
 
 def conflicts(
-    wanted: str, by: Holder, allocations: Allocations, *, older_only: bool = False
+    address: str, by: Holder, allocations: Allocations, *, older_only: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Yields the keys of the Services that prevent `by` from having the address, with the reasons."""
-    others = allocations.get(wanted, {})
+    others = allocations.get(address, {})
     for key in sorted(others):
         other = others[key]
         if key != by.key and not (older_only and by.age < other.age) and (why := conflict(by, other)):

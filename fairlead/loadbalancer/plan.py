@@ -65,10 +65,10 @@ def reconcile(service: Service, allocations: Allocations, pool: Pool, *, said: s
             said,
         )
     try:
-        wanted, trouble = choose(service, allocations, pool), ""
+        addresses, trouble = choose(service, allocations, pool), ""
     except NoAddress as error:
-        wanted, trouble = _still_its_own(service, allocations, pool), str(error)
-    return Decision(_write(service, wanted, _complaint(service, trouble, said)), trouble)
+        addresses, trouble = _still_its_own(service, allocations, pool), str(error)
+    return Decision(_write(service, addresses, _complaint(service, trouble, said)), trouble)
 
 
 def choose(service: Service, allocations: Allocations, pool: Pool) -> tuple[str, ...]:
@@ -165,11 +165,11 @@ def _complaint(service: Service, trouble: str, said: str) -> tuple[EventRecord, 
 
 
 def _write(service: Service, addresses: tuple[str, ...], notes: tuple[EventRecord, ...]) -> Plan:
-    wanted = [_point(service, address) for address in addresses]
-    if wanted == service.status.loadBalancer.ingress:
+    ingress = [_point(service, address) for address in addresses]
+    if ingress == service.status.loadBalancer.ingress:
         return Plan(events=notes)
-    done = EventRecord(service, "EnsuredLoadBalancer", "Ensured load balancer") if wanted else None
-    return Plan(status=(_status(service, wanted, done),), events=notes)
+    done = EventRecord(service, "EnsuredLoadBalancer", "Ensured load balancer") if ingress else None
+    return Plan(status=(_status(service, ingress, done),), events=notes)
 
 
 def _point(service: Service, address: str) -> LoadBalancerIngress:

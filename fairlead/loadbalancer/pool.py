@@ -99,15 +99,15 @@ def _parse_range(text: str) -> Range:
             separator = ":" if ":" in first else "."
             if separator not in last:
                 last = first[: first.rindex(separator) + 1] + last
-            found = Range(ip_address(first), ip_address(last))
+            range_ = Range(ip_address(first), ip_address(last))
         else:
-            found = _whole(ip_network(text))
+            range_ = _whole(ip_network(text))
     except ValueError as e:
         raise BadPool(f'invalid address range: "{text}" ({e}): {_HOW}') from e
     for unfit in _UNFIT:
-        if _overlap(found, unfit):
+        if _overlap(range_, unfit):
             raise BadPool(f"{text} cannot be used for hosts: {unfit} is reserved for other purposes")
-    return found
+    return range_
 
 
 def _whole(block: Block) -> Range:

@@ -48,9 +48,9 @@ _AGAIN_S = 1.0
 class Agent:
     """One worker for each pod bound to the node, by uid."""
 
-    def __init__(self, deps: Dependencies, found: Inventory) -> None:
+    def __init__(self, deps: Dependencies, inventory: Inventory) -> None:
         self._deps = deps
-        self._found = found
+        self._found = inventory
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._nursery = Nursery()
@@ -93,10 +93,10 @@ class Agent:
         self._by_name[meta.namespace, meta.name] = meta.uid
         self._nursery.spawn(self._run(worker, pod), name=f"pod {meta.namespace}/{meta.name}")
 
-    def _make(self, pod: Pod, found: Inventory) -> PodWorker:
+    def _make(self, pod: Pod, inventory: Inventory) -> PodWorker:
         uid = pod.metadata.uid
-        sandbox = next((s for s in found.sandboxes if s.id == uid), None)
-        runs = [run for run in found.runs if run.sandbox == uid]
+        sandbox = next((s for s in inventory.sandboxes if s.id == uid), None)
+        runs = [run for run in inventory.runs if run.sandbox == uid]
         return PodWorker(self._deps, pod, sandbox=sandbox, runs=runs)
 
     async def _run(self, worker: PodWorker, pod: Pod) -> None:
@@ -155,7 +155,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         os.makedirs(directory, exist_ok=True)
     line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
     await line.start()
-    found = await line.inventory()
+    inventory = await line.inventory()
     host = read_host(settings.state_dir, node=settings.name)
     nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
     deps = Dependencies(
@@ -166,7 +166,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
             settings,
             line,
             attacher=attacher,
-            addresses=_addresses(settings, found),
+            addresses=_addresses(settings, inventory),
             host_ports=HostPorts(HostPortRules()),
             log=log,
         ),
@@ -181,7 +181,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         log=log,
     )
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
-    agent = Agent(deps, found)
+    agent = Agent(deps, inventory)
     api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, clock=clock)
     lost = False  # what is raised in an `except*` comes out in a group
     try:
@@ -205,10 +205,10 @@ def new_container_id(ids: IdSource) -> str:
     return (ids.uid() + ids.uid()).replace("-", "")
 
 
-def _addresses(settings: NodeSettings, found: Inventory) -> Addresses:
+def _addresses(settings: NodeSettings, inventory: Inventory) -> Addresses:
     """Returns the node's addresses, with those of running pods marked as allocated."""
     addresses = Addresses(settings.pod_cidrs)
-    for sandbox in found.sandboxes:
+    for sandbox in inventory.sandboxes:
         if sandbox.record.ips[0] not in settings.ips:
             addresses.allocate(sandbox.record.ips[0])
     return addresses

@@ -53,15 +53,15 @@ class Keeper:
 
 
 def _restore(contents: Iterable[Kept]) -> dict[PublishedPort, Restored]:
-    found = {}
+    restored = {}
     for kept in contents:
         sock = socket.socket(fileno=kept.fd)
         sock.setblocking(False)
         route = json.loads(kept.state)
-        found[PublishedPort(*json.loads(kept.key))] = Restored(
+        restored[PublishedPort(*json.loads(kept.key))] = Restored(
             Route(route[0], frozenset(route[1]), always_same=route[2]), sock
         )
-    return found
+    return restored
 
 
 def _key(published: PublishedPort) -> str:

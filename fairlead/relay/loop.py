@@ -157,23 +157,23 @@ class Relay:
         endpoint."""
         before = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, ""))
         key = key_of(service.metadata)
-        found: dict[PublishedPort, int] = {}
+        numbers: dict[PublishedPort, int] = {}
         for port in service.spec.ports:
             for published in (PublishedPort(key, "TCP", port.port), PublishedPort(key, "UDP", port.port)):
                 number = before.get(str(published))
                 if number is not None and published not in self._ports and service.spec.type == "LoadBalancer":
-                    found[published] = number
-        return found
+                    numbers[published] = number
+        return numbers
 
     def _claim(self, key: str) -> frozenset[PublishedPort]:
         """Updates the published ports of a Service; returns those that were added or removed."""
         before = self._ports_of.pop(key, frozenset())
-        found = published_ports(self.view.service(key), self.view.slices(key), networks=self._balancers)
-        now = frozenset(found)
+        routes = published_ports(self.view.service(key), self.view.slices(key), networks=self._balancers)
+        now = frozenset(routes)
         if now:
             self._ports_of[key] = now
-        self._routes |= found
-        for published, route in found.items():
+        self._routes |= routes
+        for published, route in routes.items():
             self._keeper.change(published, route)
         for published in before - now:
             self._claims[published].discard(key)

@@ -41,10 +41,10 @@ class Notes:
                 await self._write(key)
 
     async def _write(self, key: str) -> None:
-        found = self._wanted(key)
-        if found is None:
+        desired = self._wanted(key)
+        if desired is None:
             return
-        service, text = found
+        service, text = desired
         if service.metadata.annotations.get(HOST_URLS_ANNOTATION, "") == text:
             return
         namespace, name = split_key(key)

@@ -71,7 +71,7 @@ def published_ports(
     sticky = is_sticky(service)
     # With session affinity a client must return to its node, also if another node has endpoints now.
     nearest = keeps_external_traffic(service) or not sticky
-    found: dict[PublishedPort, Route] = {}
+    routes: dict[PublishedPort, Route] = {}
     for port in service.spec.ports:
         protocol = _protocol(port)
         serving = ((family, serving_nodes(port, known, family)) for family in _families(networks))
@@ -81,10 +81,10 @@ def published_ports(
         if port.nodePort:
             nodes = there - {""} if nearest else frozenset()
             any_node = ANY_IPV6 if family == "IPv6" else ""
-            found[PublishedPort("", protocol, port.nodePort)] = Route(any_node, nodes, always_same=sticky)
+            routes[PublishedPort("", protocol, port.nodePort)] = Route(any_node, nodes, always_same=sticky)
         if address := _balancer_address(service, [n for n in networks if _family(n) == family]):
-            found[PublishedPort(key_of(service.metadata), protocol, port.port)] = Route(address)
-    return found
+            routes[PublishedPort(key_of(service.metadata), protocol, port.port)] = Route(address)
+    return routes
 
 
 def _families(networks: Networks) -> list[FamilyName]:
@@ -107,8 +107,8 @@ def candidates(published: PublishedPort, remembered: int, *, taken: range) -> It
     if published.is_node_port:
         yield published.port
         return
-    wanted = dict.fromkeys((remembered, published.port, published.port + _ANOTHER))
-    yield from (port for port in wanted if 0 < port <= 65535 and port not in taken)
+    numbers = dict.fromkeys((remembered, published.port, published.port + _ANOTHER))
+    yield from (port for port in numbers if 0 < port <= 65535 and port not in taken)
     yield 0
 
 
@@ -134,14 +134,14 @@ def render_urls(service: Service, ports: Mapping[PublishedPort, int]) -> str:
 
 def parse_urls(text: str) -> Mapping[str, int]:
     """Parses the annotation: `80/TCP` -> the port on the host. Malformed entries are skipped."""
-    found = {}
+    numbers = {}
     for entry in text.split(","):
         port, _, address = entry.partition("=")
         scheme, _, place = address.partition("://")
         number = port_number(place.partition(":")[2] or _DEFAULT.get(scheme, ""))
         if number is not None:
-            found[port] = number
-    return found
+            numbers[port] = number
+    return numbers
 
 
 def url(port: ServicePort, number: int) -> str:

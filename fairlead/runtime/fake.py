@@ -211,11 +211,11 @@ class FakeClient:
         for kind in self._kinds.values():
             namespace = path.strip("/").split("/")[-2]
             if path == kind.path(namespace):
-                found = (await self.list(kind, namespace)).items
+                items = (await self.list(kind, namespace)).items
                 if method == "DELETE":
-                    for obj in found:
+                    for obj in items:
                         await self.delete(kind, obj.metadata.name, namespace)
-                return msgspec.json.encode({"metadata": {}, "items": found})
+                return msgspec.json.encode({"metadata": {}, "items": items})
         raise StatusError(404, "NotFound", f"no such path {path}")
 
     def _bind(self, namespace: str, name: str, node: str) -> None:
@@ -263,10 +263,10 @@ class FakeClient:
             wake.set()
 
     def _find(self, kind: Kind[Any], name: str, namespace: str) -> Tree:
-        found = self._objects.get((kind.resource, namespace, name))
-        if found is None:
+        obj = self._objects.get((kind.resource, namespace, name))
+        if obj is None:
             raise not_found(kind.plural, kind.group, name)
-        return found
+        return obj
 
     def _allow(self, verb: str, path: str) -> None:
         self._reach()

@@ -212,13 +212,13 @@ class InformerSet:
     def of(self, kind: Kind[T], *, fields: str = "", labels: str = "") -> Informer[T]:
         """Returns the informer; a new one starts at once if the set is running."""
         key = (f"{kind.resource} {kind.type.__name__}", fields, labels)
-        found = self._informers.get(key)
-        if found is None:
-            found = Informer(self._client, kind, fields=fields, labels=labels, log=self._log)
-            self._informers[key] = found
+        informer = self._informers.get(key)
+        if informer is None:
+            informer = Informer(self._client, kind, fields=fields, labels=labels, log=self._log)
+            self._informers[key] = informer
             if self._nursery is not None:
-                self._tasks[key] = self._nursery.spawn(found.run())
-        return cast("Informer[T]", found)
+                self._tasks[key] = self._nursery.spawn(informer.run())
+        return cast("Informer[T]", informer)
 
     def cached(self, kind: Kind[T]) -> Informer[T] | None:
         """Returns the unfiltered informer of the kind, if it exists."""

@@ -56,8 +56,8 @@ class ApiClient:
 
     async def list(self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "") -> Listing[T]:
         body = await self._call("GET", kind.path(namespace), _selectors(labels, fields))
-        found, decode = _LIST.decode(body), self._decoder(kind).decode
-        return Listing([_named(kind, decode(item)) for item in found.items or ()], found.metadata.resourceVersion)
+        listing, decode = _LIST.decode(body), self._decoder(kind).decode
+        return Listing([_named(kind, decode(item)) for item in listing.items or ()], listing.metadata.resourceVersion)
 
     async def watch(
         self, kind: Kind[T], namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str
@@ -124,10 +124,10 @@ class ApiClient:
         return _body_of(await self._transport.request(_request(method, path, query or {}, body)))
 
     def _decoder(self, kind: Kind[T]) -> msgspec.json.Decoder[T]:
-        found = self._decoders.get(kind.type)
-        if found is None:
-            found = self._decoders[kind.type] = msgspec.json.Decoder(kind.type)
-        return found
+        decoder = self._decoders.get(kind.type)
+        if decoder is None:
+            decoder = self._decoders[kind.type] = msgspec.json.Decoder(kind.type)
+        return decoder
 
     def _decode(self, kind: Kind[T], body: bytes) -> T:
         return _named(kind, self._decoder(kind).decode(body))
@@ -147,8 +147,8 @@ def _encode(kind: Kind[T], obj: T) -> bytes:
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
-    found = {"labelSelector": labels, "fieldSelector": fields}
-    return {key: value for key, value in found.items() if value}
+    selectors = {"labelSelector": labels, "fieldSelector": fields}
+    return {key: value for key, value in selectors.items() if value}
 
 
 def _request(

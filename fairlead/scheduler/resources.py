@@ -43,8 +43,8 @@ def requests_of(pod: Pod, *, assume: bool = False) -> Amounts:
 
 def allocatable_of(node: Node) -> Amounts | None:
     """Returns the allocatable resources; None if the node does not report any, so that every pod fits."""
-    found = node.status.allocatable or node.status.capacity
-    return amounts(found) if found else None
+    resources = node.status.allocatable or node.status.capacity
+    return amounts(resources) if resources else None
 
 
 def _needs(container: Container, assume: bool) -> Amounts:

@@ -69,8 +69,8 @@ def load_balancer_vips(service: Service, family: Family | None = None) -> list[s
     of the `Proxy` mode are the balancer's own."""
     if service.spec.type != "LoadBalancer":
         return []
-    found = [p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP"]
-    return found if family is None else _of_family(found, family)
+    ips = [p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP"]
+    return ips if family is None else _of_family(ips, family)
 
 
 def source_ranges(service: Service, family: Family) -> list[str] | None:
@@ -78,13 +78,13 @@ def source_ranges(service: Service, family: Family) -> list[str] | None:
     texts = [text.strip() for text in service.spec.loadBalancerSourceRanges]
     if not texts:
         return None
-    found: list[IPv4Network | IPv6Network] = []
+    ranges: list[IPv4Network | IPv6Network] = []
     for text in texts:
         try:
-            found.append(ip_network(text, strict=False))
+            ranges.append(ip_network(text, strict=False))
         except ValueError:
             continue
-    of_family = [n for n in found if (n.version == 6) == (family.table == "ip6")]
+    of_family = [n for n in ranges if (n.version == 6) == (family.table == "ip6")]
     if any(n.prefixlen == 0 for n in of_family):
         return None
     return [_render_range(n) for n in collapse_addresses(of_family)]  # type: ignore[type-var]

@@ -18,9 +18,9 @@ def service_of(piece: EndpointSlice) -> str:
     return join_key(piece.metadata.namespace, name) if name else ""
 
 
-def is_proxied(found: Service | EndpointSlice) -> bool:
+def is_proxied(obj: Service | EndpointSlice) -> bool:
     """Returns whether nodes carry the traffic of a Service or slice: upstream's proxy watches no others."""
-    return HEADLESS_LABEL not in found.metadata.labels and PROXY_NAME_LABEL not in found.metadata.labels
+    return HEADLESS_LABEL not in obj.metadata.labels and PROXY_NAME_LABEL not in obj.metadata.labels
 
 
 def has_cluster_ip(service: Service) -> bool:

@@ -25,18 +25,18 @@ class Port:
 
 def slice_ports(port: ServicePort, piece: EndpointSlice) -> list[int]:
     """Returns the numbers at which the slice's endpoints serve the Service's port."""
-    wanted = port_id(port.name, port.protocol)
-    return [p.port for p in piece.ports if p.port and port_id(p.name, p.protocol) == wanted]
+    id_ = port_id(port.name, port.protocol)
+    return [p.port for p in piece.ports if p.port and port_id(p.name, p.protocol) == id_]
 
 
 def pod_ports(service: Service, pod: Pod) -> tuple[Port, ...]:
     """Returns every port of the Service that the Pod has, sorted, without named target ports that it lacks."""
-    found = []
+    ports = []
     for port in service.spec.ports:
         number = target_port(port, pod)
         if number:
-            found.append(Port(port.name, port.protocol or DEFAULT_PROTOCOL, number, port.appProtocol or ""))
-    return tuple(sorted(found))
+            ports.append(Port(port.name, port.protocol or DEFAULT_PROTOCOL, number, port.appProtocol or ""))
+    return tuple(sorted(ports))
 
 
 def target_port(port: ServicePort, pod: Pod) -> int:
@@ -46,10 +46,10 @@ def target_port(port: ServicePort, pod: Pod) -> int:
         return target or port.port
     if not target:
         return port.port
-    wanted = port_id(target, port.protocol)
+    id_ = port_id(target, port.protocol)
     for container in _long_running(pod):
         for candidate in container.ports:
-            if port_id(candidate.name, candidate.protocol) == wanted:
+            if port_id(candidate.name, candidate.protocol) == id_:
                 return candidate.containerPort
     return 0
 

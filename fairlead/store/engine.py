@@ -61,10 +61,10 @@ class Committed:
 
 def migrate(db: sqlite3.Connection) -> None:
     """Makes the tables, or turns those of an older release into the present ones. Raises StoreError."""
-    found = db.execute("pragma user_version").fetchone()[0]
-    if found > _SCHEMA_VERSION:
-        raise StoreError(f"written by a newer release (layout {found}; this release knows {_SCHEMA_VERSION})")
-    if found == _SCHEMA_VERSION:
+    version = db.execute("pragma user_version").fetchone()[0]
+    if version > _SCHEMA_VERSION:
+        raise StoreError(f"written by a newer release (layout {version}; this release knows {_SCHEMA_VERSION})")
+    if version == _SCHEMA_VERSION:
         return
     old = db.execute("select 1 from sqlite_master where name='history'").fetchone()
     db.execute("begin immediate")

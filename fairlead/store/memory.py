@@ -139,11 +139,11 @@ class MemoryStore:
             if not key.startswith(prefix):
                 break
             versions = self._versions[key]
-            found = bisect_right(versions, at, key=_REVISION)
-            value = versions[found - 1].value if found else None
+            count = bisect_right(versions, at, key=_REVISION)
+            value = versions[count - 1].value if count else None
             if value is None:
                 continue
             if len(records) == limit > 0:
                 return Page(records, at, more=True)
-            records.append(Record(key, value, versions[found - 1].revision))
+            records.append(Record(key, value, versions[count - 1].revision))
         return Page(records, at)

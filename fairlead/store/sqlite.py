@@ -106,8 +106,8 @@ class SqliteStore:
         return self._engine.window
 
     async def get(self, key: str) -> Record | None:
-        found: Record | None = await self._submit(lambda: self._engine.read(key))
-        return found
+        record: Record | None = await self._submit(lambda: self._engine.read(key))
+        return record
 
     async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
         size = sum(len(op.value) for op in operations if isinstance(op, Put))

@@ -29,16 +29,16 @@ def parse_port_range(text: str) -> tuple[int, int]:
 
 def parse_exposed(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Returns the TCP ports and the UDP ports of a list such as `5432,5353/udp`."""
-    found: dict[str, set[int]] = {"tcp": set(), "udp": set()}
+    ports: dict[str, set[int]] = {"tcp": set(), "udp": set()}
     for part in () if text == "none" else text.split(","):
         number, _, protocol = part.strip().lower().partition("/")
         port = port_number(number) or 0
-        if not port or (protocol or "tcp") not in found:
+        if not port or (protocol or "tcp") not in ports:
             raise UsageError(f'invalid --expose-host "{text}": expected e.g. 5432 or 5432,6379,5353/udp, or none')
         if (protocol or "tcp", port) in _TAKEN_INSIDE:
             raise UsageError(f"--expose-host {part}: the cluster itself serves this port to Pods: choose another port")
-        found[protocol or "tcp"].add(port)
-    return tuple(sorted(found["tcp"])), tuple(sorted(found["udp"]))
+        ports[protocol or "tcp"].add(port)
+    return tuple(sorted(ports["tcp"])), tuple(sorted(ports["udp"]))
 
 
 def parse_api_address(text: str) -> str:

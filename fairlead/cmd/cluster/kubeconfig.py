@@ -85,15 +85,15 @@ def merge(present: bytes, fresh: str) -> str | None:
 
 def _with_entry(entries: list[Any], ours: Tree, inner: str, *, ours_wins: bool) -> list[Any]:
     """Returns the entries with our entry merged into the entry of the same name, or added."""
-    found: list[Any] = []
+    kept: list[Any] = []
     for entry in entries:
         if isinstance(entry, dict) and entry.get("name") == ours["name"]:
             theirs = entry.get(inner)
             theirs = theirs if isinstance(theirs, dict) else {}
             entry = entry | {inner: theirs | ours[inner] if ours_wins else ours[inner] | theirs}
-        found.append(entry)
+        kept.append(entry)
     known = any(isinstance(entry, dict) and entry.get("name") == ours["name"] for entry in entries)
-    return found if known else [*found, ours]
+    return kept if known else [*kept, ours]
 
 
 def _render(tree: Tree) -> str:

@@ -64,8 +64,8 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
 
 def _implied(base: ClusterConfig, given: Given) -> IpFamily:
     """Returns the family that the ranges imply. One range does not make a dual-stack cluster single-stack."""
-    found = families_of({getattr(given, key) for key in _RANGES} - {None})
-    return base.ip_family if found is None or base.ip_family == "dual" else found
+    family = families_of({getattr(given, key) for key in _RANGES} - {None})
+    return base.ip_family if family is None or base.ip_family == "dual" else family
 
 
 def _of_family(family: IpFamily, key: str, before: str, given: str | None) -> str:

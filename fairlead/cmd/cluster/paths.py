@@ -173,10 +173,10 @@ def overwrite(path: Path, data: bytes) -> bool:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            found = os.fstat(fd)
-            if len(data) > found.st_blocks * 512:
+            status = os.fstat(fd)
+            if len(data) > status.st_blocks * 512:
                 return False
-            return os.pwrite(fd, data.ljust(found.st_size), 0) >= len(data)
+            return os.pwrite(fd, data.ljust(status.st_size), 0) >= len(data)
         finally:
             os.close(fd)
     except OSError:

@@ -16,14 +16,16 @@ _EXPECTED = "expected e.g. 10.50.0.0/16, fd00:10:50::/56, or for both families 1
 def parse_cidrs(text: str, flag: str) -> str:
     """Returns the ranges in canonical form. Raises UsageError unless they are one range, or IPv4 and then IPv6."""
     try:
-        found = [ip_network(part.strip()) for part in text.split(",")]
+        networks = [ip_network(part.strip()) for part in text.split(",")]
     except ValueError as e:
         raise UsageError(f'invalid {flag} "{text}" ({e}): {_EXPECTED}') from e
-    match [network.version for network in found]:
+    match [network.version for network in networks]:
         case [4] | [6] | [4, 6]:
-            return ",".join(map(str, found))
+            return ",".join(map(str, networks))
         case [6, 4]:
-            raise UsageError(f'invalid {flag} "{text}": the IPv4 range must come first: write {found[1]},{found[0]}')
+            raise UsageError(
+                f'invalid {flag} "{text}": the IPv4 range must come first: write {networks[1]},{networks[0]}'
+            )
         case _:
             raise UsageError(f'invalid {flag} "{text}": more than one range of a family: {_EXPECTED}')
 
@@ -31,7 +33,7 @@ def parse_cidrs(text: str, flag: str) -> str:
 def families_of(ranges: Collection[str]) -> IpFamily | None:
     """Returns the families of the ranges, or None if `ranges` is empty."""
     versions = tuple(sorted({version for text in ranges for version in by_version(text)}))
-    return next((family for family, found in VERSIONS.items() if found == versions), None)
+    return next((family for family, present in VERSIONS.items() if present == versions), None)
 
 
 def by_version(ranges: str) -> dict[int, str]:

@@ -133,10 +133,10 @@ def _from_pod(paths: Paths, api_port: int, pods: list[str], address: str, port: 
 def _from_node(paths: Paths, pods: list[str], address: str, port: int) -> Counter[str]:
     from fairlead.cli.requests import count_by_name, get
 
-    found = read_run(paths)
-    if found is None or not found.alive():
+    record = read_run(paths)
+    if record is None or not record.alive():
         raise CommandError("the cluster has ended during the demo")
-    answers = _inside(holder(found, None), lambda: count_by_name((get(address, port) for _ in range(REQUESTS)), pods))
+    answers = _inside(holder(record, None), lambda: count_by_name((get(address, port) for _ in range(REQUESTS)), pods))
     return Counter(answers)
 
 

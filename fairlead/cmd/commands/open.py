@@ -57,8 +57,8 @@ def service_name(text: str) -> str:
 
 
 def _only_one(api: Api, namespace: str) -> str:
-    found = ask(lambda: published_ports(list_services(api, namespace), ()))
-    names = list(dict.fromkeys(port.name for port in found))
+    ports = ask(lambda: published_ports(list_services(api, namespace), ()))
+    names = list(dict.fromkeys(port.name for port in ports))
     if not names:
         raise UsageError(f'namespace "{namespace}" has no Service of type LoadBalancer or NodePort; name one: svc/NAME')
     if len(names) > 1:

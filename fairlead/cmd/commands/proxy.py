@@ -175,7 +175,7 @@ def _put(tree: dict[str, Any], field: str, value: object) -> None:
 def _access(args: argparse.Namespace, config: ProxyConfig) -> Access:
     if named := args.kubeconfig or config.kubeconfig:
         return read_kubeconfig(Path(named))
-    found = in_pod(os.environ)
-    if found is None:
+    access = in_pod(os.environ)
+    if access is None:
         raise UsageError("--kubeconfig FILE is required outside of a Pod: it says how to reach the API server")
-    return found
+    return access

@@ -19,13 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     api, routed = connect(args.name)
-    found = ask(
+    ports = ask(
         lambda: published_ports(list_services(api, args.namespace), list_slices(api, args.namespace), routed=routed)
     )
     if args.output == "json":
-        print(json.dumps([asdict(port) for port in found], indent=2))
-    elif found:
-        print(render(COLUMNS, rows(found)))
+        print(json.dumps([asdict(port) for port in ports], indent=2))
+    elif ports:
+        print(render(COLUMNS, rows(ports)))
     else:
         print("no Service has the type LoadBalancer or NodePort; `fairlead open svc/NAME` shows how to change the type")
     return 0

@@ -23,8 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command (default: the user's shell) on the node; returns its exit code."""
-    paths, found = running(args.name)
-    pid = holder(found, args.node)
+    paths, record = running(args.name)
+    pid = holder(record, args.node)
     command = args.argv or [_login_shell()]
     config = settings.load(paths)
     bound = write_files(config, paths) if config is not None else []
@@ -52,8 +52,8 @@ def _exec(command: list[str]) -> NoReturn:
 
 
 def _login_shell() -> str:
-    found = os.environ.get("SHELL", "")
-    if not found:
+    shell = os.environ.get("SHELL", "")
+    if not shell:
         with contextlib.suppress(KeyError):
-            found = pwd.getpwuid(os.getuid()).pw_shell
-    return found if found and os.access(found, os.X_OK) and "nologin" not in found else "/bin/sh"
+            shell = pwd.getpwuid(os.getuid()).pw_shell
+    return shell if shell and os.access(shell, os.X_OK) and "nologin" not in shell else "/bin/sh"

@@ -111,7 +111,7 @@ def unpack(data: bytes) -> Message:
             f"unknown message version {version!r}, expected {VERSION}: was Fairlead replaced while the cluster started?"
         )
     try:
-        found: Message = decode(_MESSAGE, tree.get("message"), whole=True, root="message")
+        message: Message = decode(_MESSAGE, tree.get("message"), whole=True, root="message")
     except CodecError as e:
         raise MessageError(str(e)) from e
-    return found
+    return message

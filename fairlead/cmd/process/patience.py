@@ -52,11 +52,11 @@ def busy_s(pid: int) -> float:
 
 
 def _descendants(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
+    pids = [pid]
+    for parent in pids:
         for folder in _folders(f"/proc/{parent}/task"):
-            found += map(int, _words(f"{folder}/children"))
-    return found[1:]
+            pids += map(int, _words(f"{folder}/children"))
+    return pids[1:]
 
 
 def _task_s(tasks: str) -> int:

@@ -78,7 +78,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
     """
     # Wrong use is reported before anything is made. The pool is checked later: it depends on the stored ranges.
     merge(name, None, replace(given, lb_pool=None), has_store=False)
-    hostroutes.check_rights(wanted=bool(given.host_routes))
+    hostroutes.check_rights(enabled=bool(given.host_routes))
     check_proxy_mode(given.proxy_mode)
     paths = paths_of(name)
     lock = _lock(name, paths, clock=clock)
@@ -87,7 +87,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
         stored = settings.load(paths)
         has_store = _has_store(name, paths) or (stored is not None and stored.etcd is not None)
         config = merge(name, stored, given, has_store=has_store)
-        hostroutes.check_rights(wanted=config.host_routes)
+        hostroutes.check_rights(enabled=config.host_routes)
         link = hostroutes.settle(config, clock=clock)
         api, config = bind_api(config, explicit=given.api_port is not None, report=report)
         apis = (api, *_bind_wide(config))

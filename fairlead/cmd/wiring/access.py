@@ -158,11 +158,11 @@ def _entry(many: str, entries: Sequence[Any], one: str, name: str, kind: type[T]
         if isinstance(entry, dict) and entry.get("name") == name:
             where = f"{many}[{index}].{one}"
             tree = entry.get(one) or {}
-            found = decode(kind, tree, unknown=True, nulls=True, root=where)
+            decoded = decode(kind, tree, unknown=True, nulls=True, root=where)
             for field, why in _NOT_READ.items():
                 if tree.get(field):
                     raise _fault(f"{where}.{field}", f"is not supported: {why}")
-            return found, where
+            return decoded, where
     raise _fault(many, f'has no entry named "{name}"')
 
 

@@ -50,10 +50,10 @@ def _access(name: str, kubeconfig: str) -> Access:
     if kubeconfig:
         return read_kubeconfig(Path(kubeconfig))
     own = paths_of(name).kubeconfig
-    found = in_pod(os.environ) or (read_kubeconfig(own) if own.exists() else None)
-    if found is None:
+    access = in_pod(os.environ) or (read_kubeconfig(own) if own.exists() else None)
+    if access is None:
         raise UsageError(f'announce: this machine has no cluster "{name}"; for another cluster: --kubeconfig FILE')
-    return found
+    return access
 
 
 def _surroundings(interface: str) -> Surroundings:

@@ -13,8 +13,8 @@ _SYSTEM = frozenset(("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/u
 
 def home_folders(environ: Mapping[str, str], *, passwd: str) -> tuple[str, ...]:
     """Returns the homes of the user who runs the cluster, by database and $HOME, and of all persons in `passwd`."""
-    found = {environ.get("HOME", ""), *_of_this_user(), *_of_passwd(passwd)}
-    return tuple(sorted(path for path in found if path.startswith("/") and os.path.realpath(path) not in _SYSTEM))
+    folders = {environ.get("HOME", ""), *_of_this_user(), *_of_passwd(passwd)}
+    return tuple(sorted(path for path in folders if path.startswith("/") and os.path.realpath(path) not in _SYSTEM))
 
 
 def _of_this_user() -> Iterator[str]:

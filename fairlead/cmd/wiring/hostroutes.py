@@ -23,9 +23,9 @@ _LEAVING_S = 10.0
 _POLL_EVERY_S = 0.02
 
 
-def check_rights(*, wanted: bool) -> None:
+def check_rights(*, enabled: bool) -> None:
     """Raises UsageError if routes are wanted and the user is not root."""
-    if wanted and os.geteuid() != 0:
+    if enabled and os.geteuid() != 0:
         raise UsageError(
             "--host-routes needs root, because it changes this machine's routes; without routes (--no-host-routes) "
             "Services are on 127.0.0.1: see `fairlead services`"

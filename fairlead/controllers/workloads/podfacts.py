@@ -19,10 +19,10 @@ def is_active(pod: Pod) -> bool:
 def ready_since(pod: Pod) -> Instant:
     """Returns when the pod became ready: the end of time for a pod that is not ready, the beginning if the time is not
     recorded."""
-    found = condition(pod, "Ready")
-    if found is None or found.status != "True":
+    ready = condition(pod, "Ready")
+    if ready is None or ready.status != "True":
         return _NEVER
-    return parse_time(found.lastTransitionTime) if found.lastTransitionTime else Instant(0.0)
+    return parse_time(ready.lastTransitionTime) if ready.lastTransitionTime else Instant(0.0)
 
 
 def available_from(pod: Pod, min_ready_s: int) -> Instant:

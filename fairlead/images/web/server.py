@@ -48,8 +48,8 @@ class Page:
         return f"Pod {self.pod}{node}{ip}\n".encode()
 
     def json(self, path: str, client: str) -> bytes:
-        found = {"pod": self.pod, "node": self.node, "ip": self.ip, "path": path, "client": client}
-        return json.dumps(found).encode() + b"\n"
+        answer = {"pod": self.pod, "node": self.node, "ip": self.ip, "path": path, "client": client}
+        return json.dumps(answer).encode() + b"\n"
 
 
 def parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
@@ -239,8 +239,8 @@ class Server:
         if not connection.outbox and not connection.open:
             self._close(connection)
             return
-        wanted = (select.EPOLLIN if connection.open else 0) | (select.EPOLLOUT if connection.outbox else 0)
-        self._poll.modify(connection.sock.fileno(), wanted)
+        events = (select.EPOLLIN if connection.open else 0) | (select.EPOLLOUT if connection.outbox else 0)
+        self._poll.modify(connection.sock.fileno(), events)
 
     def _close(self, connection: Connection) -> None:
         fd = connection.sock.fileno()

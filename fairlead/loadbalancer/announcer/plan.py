@@ -65,8 +65,8 @@ def may_announce(node: Node, *, unreported: bool = False) -> bool:
     whose status was never reported counts too: a machine with a Node object and no kubelet."""
     if node.metadata.deletionTimestamp or NO_LOAD_BALANCERS_LABEL in node.metadata.labels:
         return False
-    found = {condition.type: condition for condition in node.status.conditions}
-    network, ready = found.get("NetworkUnavailable"), found.get("Ready")
+    conditions = {condition.type: condition for condition in node.status.conditions}
+    network, ready = conditions.get("NetworkUnavailable"), conditions.get("Ready")
     if network is not None and network.status == "True":
         return False
     if unreported and (ready is None or ready.reason == _NEVER_REPORTED):

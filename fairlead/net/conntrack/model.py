@@ -54,8 +54,8 @@ class EndOfDump(Exception):
 def dump_request(seq: int, family: str = "ip") -> bytes:
     """Returns a request for the UDP flows only: there may be many TCP flows, and each takes 10 µs to read."""
     protocol = _attribute(_TUPLE_PROTO | _NESTED, _attribute(1, bytes([UDP])))
-    wanted = _attribute(_FILTER_ORIG, struct.pack("=I", _FILTER_PROTOCOL))
-    body = _attribute(_TUPLE_ORIG | _NESTED, protocol) + _attribute(_FILTER | _NESTED, wanted)
+    filter_ = _attribute(_FILTER_ORIG, struct.pack("=I", _FILTER_PROTOCOL))
+    body = _attribute(_TUPLE_ORIG | _NESTED, protocol) + _attribute(_FILTER | _NESTED, filter_)
     return _head(len(body), _GET, _REQUEST | _DUMP, seq, _FAMILIES[family]) + body
 
 

@@ -44,16 +44,16 @@ class Conntrack:
     def _dump(self, family: str) -> list[Flow]:
         self._seq += 1
         self._socket.send(dump_request(self._seq, family))
-        found: list[Flow] = []
+        flows: list[Flow] = []
         try:
             while True:
                 for flow in decode_flows(self._socket.recv(_RECEIVE)):
-                    found.append(flow)  # noqa: PERF402 -- what came before the end of the dump is kept
+                    flows.append(flow)  # noqa: PERF402 -- what came before the end of the dump is kept
         except EndOfDump as end:
             code = end.args[0]
             if code:
                 raise OSError(code, os.strerror(code)) from None
-        return found
+        return flows
 
     def _drop(self, flow: Flow) -> bool:
         self._seq += 1

@@ -20,30 +20,30 @@ class HostPortRules:
 
     def start(self, mappings: Iterable[PortMapping]) -> None:
         """Replaces the table of an earlier process. Raises KernelError."""
-        wanted = _by_family(mappings)
-        if any(wanted.values()):
+        desired = _by_family(mappings)
+        if any(desired.values()):
             self.apply(mappings)
         else:
             self._remove_leftovers()
 
     def apply(self, mappings: Iterable[PortMapping]) -> None:
         """Applies the mappings. Raises KernelError, after which the earlier rules still apply."""
-        for family, wanted in _by_family(mappings).items():
+        for family, desired in _by_family(mappings).items():
             before = self._made.get(family, ())
-            if wanted != before:
-                self._replace(family, before, wanted)
+            if desired != before:
+                self._replace(family, before, desired)
 
-    def _replace(self, family: str, before: tuple[PortMapping, ...], wanted: tuple[PortMapping, ...]) -> None:
+    def _replace(self, family: str, before: tuple[PortMapping, ...], desired: tuple[PortMapping, ...]) -> None:
         if self._kernel is None:
             self._kernel = NftKernel()
-        if wanted:
-            self._kernel.run(replacement(family, wanted))
+        if desired:
+            self._kernel.run(replacement(family, desired))
         else:
             self._kernel.delete(TABLE, family)
-        self._made[family] = wanted
-        if any(m.protocol == "udp" for m in {*before} ^ {*wanted}):
+        self._made[family] = desired
+        if any(m.protocol == "udp" for m in {*before} ^ {*desired}):
             flows = self._kernel.flows(family)
-            self._kernel.delete_flows(stale_flows(flows, before=before, after=wanted))
+            self._kernel.delete_flows(stale_flows(flows, before=before, after=desired))
 
     def _remove_leftovers(self) -> None:
         try:

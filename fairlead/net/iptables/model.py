@@ -186,7 +186,7 @@ class Saved:
 
 def parse_save(text: str) -> dict[str, Saved]:
     """Parses the output of `iptables-save`; returns the tables by name."""
-    found: dict[str, Saved] = {}
+    tables: dict[str, Saved] = {}
     chains: dict[str, list[str]] = {}
     table = ""
     for line in text.splitlines():
@@ -199,8 +199,8 @@ def parse_save(text: str) -> dict[str, Saved]:
         elif first == "*":
             table, chains = line[1:], {}
         elif line == "COMMIT":
-            found[table] = Saved({name: tuple(rules) for name, rules in chains.items()})
-    return found
+            tables[table] = Saved({name: tuple(rules) for name, rules in chains.items()})
+    return tables
 
 
 _COUNTED = re.compile(r"-A \S+ (.*?)-c (\d+) \d+(?: (-j .*))?")
@@ -208,12 +208,12 @@ _COUNTED = re.compile(r"-A \S+ (.*?)-c (\d+) \d+(?: (-j .*))?")
 
 def parse_counts(text: str) -> dict[str, int]:
     """Parses the output of `iptables -S <chain> -v`; returns packet counts by rule."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for line in text.splitlines():
         if counted := _COUNTED.fullmatch(line):
             rule = f"{counted[1]}{counted[3] or ''}".strip()
-            found[rule] = found.get(rule, 0) + int(counted[2])
-    return found
+            counts[rule] = counts.get(rule, 0) + int(counted[2])
+    return counts
 
 
 _TARGET = re.compile(r"-[jg] (\S+)")
@@ -221,8 +221,8 @@ _TARGET = re.compile(r"-[jg] (\S+)")
 
 def target(rule: str) -> str:
     """Returns the target of a rule, which may be a chain; empty if the rule only counts."""
-    found = _TARGET.search(rule)
-    return found[1] if found else ""
+    match = _TARGET.search(rule)
+    return match[1] if match else ""
 
 
 class Iptables(Protocol):

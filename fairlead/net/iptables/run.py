@@ -55,10 +55,10 @@ _ERROR_TEXT = 400
 
 def find(program: str) -> str:
     """Returns the path of a program. Raises Unavailable."""
-    found = shutil.which(program) or shutil.which(program, path=_PATH)
-    if found is None:
+    path = shutil.which(program) or shutil.which(program, path=_PATH)
+    if path is None:
         raise Unavailable(f"{program} is missing: install iptables (as root: apt install iptables)")
-    return found
+    return path
 
 
 @dataclass
@@ -106,8 +106,8 @@ class IptablesKernel:
         if not self._used():
             return {}
         # Reading also runs in the thread: 10,000 Services are 11 MB.
-        found = await asyncio.to_thread(lambda: parse_save(self._run([self._programs["save"]])))
-        return {table: saved for table, saved in found.items() if table in TABLES}
+        tables = await asyncio.to_thread(lambda: parse_save(self._run([self._programs["save"]])))
+        return {table: saved for table, saved in tables.items() if table in TABLES}
 
     def _used(self) -> bool:
         """Returns False if no table exists, as is usual at a start: then no program need run. A running program may be

@@ -88,21 +88,21 @@ def parse_route(kind: int, body: bytes) -> Route | None:
     family, prefix, type_, flags = struct.unpack_from("=BB5xBI", body)
     if family not in (2, 10) or type_ not in _LEADING or flags & _RTM_F_CLONED:
         return None
-    found = dict(_attributes(body[12:]))
-    destination = found.get(_RTA_DST, bytes(4 if family == 2 else 16))
-    return Route(_network(destination, prefix), int.from_bytes(found.get(_RTA_OIF, b""), "little"))
+    attributes = dict(_attributes(body[12:]))
+    destination = attributes.get(_RTA_DST, bytes(4 if family == 2 else 16))
+    return Route(_network(destination, prefix), int.from_bytes(attributes.get(_RTA_OIF, b""), "little"))
 
 
 def parse_address(kind: int, body: bytes) -> LinkAddress | None:
     if kind != _NEWADDR:
         return None
     family, prefix, link = struct.unpack_from("=BB2xI", body)
-    found = dict(_attributes(body[8:]))
-    peer = found.get(_IFA_ADDRESS, found.get(_IFA_LOCAL))
+    attributes = dict(_attributes(body[8:]))
+    peer = attributes.get(_IFA_ADDRESS, attributes.get(_IFA_LOCAL))
     if family not in (2, 10) or peer is None:
         return None
     network = _network(peer, prefix)
-    own = found.get(_IFA_LOCAL, peer)
+    own = attributes.get(_IFA_LOCAL, peer)
     return LinkAddress(network, IPv4Address(own) if family == 2 else IPv6Address(own), link)
 
 

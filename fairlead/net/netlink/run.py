@@ -54,15 +54,15 @@ class Netlink:
         """Returns type and body of every message that answers the request `dump.GET_...`. Raises OSError."""
         self._seq += 1
         self._socket.send(request(kind, self._seq))
-        found: list[tuple[int, bytes]] = []
+        parts: list[tuple[int, bytes]] = []
         while True:
             for kind_of_this, body in messages(self._socket.recv(1 << 18)):
                 if is_last(kind_of_this):
                     code = -int.from_bytes(body[:4], sys.byteorder, signed=True) if len(body) >= 4 else 0
                     if code:
                         raise OSError(code, os.strerror(code))
-                    return found
-                found.append((kind_of_this, body))
+                    return parts
+                parts.append((kind_of_this, body))
 
     def wait_running(self, index: int) -> bool:
         """Waits until a link that was just set up can send; returns False if that takes over 0.2 s.

@@ -82,11 +82,11 @@ class NftSocket:
 
     def rules(self, table: str, family: str) -> dict[str, str]:
         """Returns, for each chain with rules, their number and a hash of them."""
-        found: dict[str, list[bytes]] = {}
+        rules_of: dict[str, list[bytes]] = {}
         for body in self._dump(rules_request(table, family, self._next())):
             chain, rule = decode_rule(body)
-            found.setdefault(chain, []).append(rule)
-        return {c: f"{len(rules)} {hashlib.sha256(b''.join(rules)).hexdigest()}" for c, rules in found.items()}
+            rules_of.setdefault(chain, []).append(rule)
+        return {c: f"{len(rules)} {hashlib.sha256(b''.join(rules)).hexdigest()}" for c, rules in rules_of.items()}
 
     def counters(self, table: str, family: str) -> dict[str, int]:
         return dict(decode_counter(body) for body in self._dump(counters_request(table, family, self._next())))

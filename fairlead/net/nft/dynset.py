@@ -33,11 +33,11 @@ _NESTED = 0x8000
 
 def pack_rule(rule: str) -> bytes:
     """Returns the value of NFTA_RULE_EXPRESSIONS. Raises ValueError for any other rule."""
-    found = _STATEMENT.fullmatch(rule)
-    if found is None:
+    match = _STATEMENT.fullmatch(rule)
+    if match is None:
         raise ValueError(f"cannot pack the rule {rule!r}")
     register, parts = _FIRST_REGISTER, list[bytes]()
-    for name in found["key"].split(" . "):
+    for name in match["key"].split(" . "):
         load, size = _load(name, register)
         parts.append(load)
         register += size
@@ -45,10 +45,10 @@ def pack_rule(rule: str) -> bytes:
         raise ValueError(f"the key of {rule!r} is too long")
     parts.append(_meta(_META_MARK, register))
     # A deletion does not need the value, but the kernel requires one in every statement on a map.
-    body = _attribute(1, found["map"].encode() + b"\0") + _number(3, _OPS[found["op"]])
+    body = _attribute(1, match["map"].encode() + b"\0") + _number(3, _OPS[match["op"]])
     body += _number(4, _FIRST_REGISTER) + _number(5, register)
-    if found["timeout"]:
-        body += _attribute(6, struct.pack("!Q", int(found["timeout"]) * 1000))
+    if match["timeout"]:
+        body += _attribute(6, struct.pack("!Q", int(match["timeout"]) * 1000))
     parts.append(_expression("dynset", body))
     return b"".join(parts)
 

@@ -80,15 +80,15 @@ class FakeNft:
     def delete(self, table: str, family: str = "ip") -> bool:
         if self.failures:
             raise self.failures.pop(0)
-        found = self.tables.pop(_name(table, family), None)
-        self.deleted += found is not None
-        return found is not None
+        content = self.tables.pop(_name(table, family), None)
+        self.deleted += content is not None
+        return content is not None
 
     def rules(self, table: str, family: str = "ip") -> dict[str, str]:
-        found = self._snapshot(table, family)
-        if found is None:
+        snapshot = self._snapshot(table, family)
+        if snapshot is None:
             raise Missing(f"no table {table}")
-        return dict(found.rules)
+        return dict(snapshot.rules)
 
     def generation(self) -> int:
         return len(self.log) + self.deleted + self.foreign_transactions

@@ -322,9 +322,9 @@ def parse_table(text: str) -> Snapshot:
         elif words[0] == "flags":
             dynamic = "dynamic" in line
         elif words[0] == "elements":
-            found = _parse_elements(line, lines)
+            parsed = _parse_elements(line, lines)
             if not dynamic:
-                elements[set_name] = found
+                elements[set_name] = parsed
     return Snapshot(version, frozenset(chains), elements, frozenset(hooks))
 
 
@@ -343,11 +343,11 @@ def _parse_elements(first: str, rest: Iterable[str]) -> dict[str, str]:
             parts.append(line)
             if line.endswith("}"):
                 break
-    found: dict[str, str] = {}
+    elements: dict[str, str] = {}
     for element in "".join(parts).rstrip(" }").split(","):
         key, _, value = element.strip().partition(" : ")
         protocol, dot, tail = key.partition(" . ")
         if protocol in _PROTOCOLS:
             key = _PROTOCOLS[protocol] + dot + tail
-        found[key] = value
-    return found
+        elements[key] = value
+    return elements

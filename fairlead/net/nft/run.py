@@ -95,10 +95,10 @@ class NftKernel:
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         try:
-            found = parse_table(self.run_text(f"list table {family} {table}"))
+            snapshot = parse_table(self.run_text(f"list table {family} {table}"))
         except Missing:
             return None
-        return replace(found, rules=self.rules(table, family))
+        return replace(snapshot, rules=self.rules(table, family))
 
     def delete(self, table: str, family: str = "ip") -> bool:
         try:

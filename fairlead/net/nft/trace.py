@@ -59,11 +59,11 @@ class Tracer(PacketTracer):
     def _run_rule(self, rule: str, state: State) -> Outcome:
         rest = rule
         while rest:
-            found, act = _statement(rest)
-            outcome = act(self, found, state)
+            match, act = _statement(rest)
+            outcome = act(self, match, state)
             if outcome != "next":
                 return outcome
-            rest = rest[found.end() :].lstrip()
+            rest = rest[match.end() :].lstrip()
         return "next"
 
     def key(self, expression: str, state: State) -> str:
@@ -89,9 +89,9 @@ def _ends(packet: Packet) -> Iterable[tuple[str, str]]:
 
 def _statement(text: str) -> tuple[re.Match[str], Act]:
     for pattern, act in _STATEMENTS:
-        found = pattern.match(text)
-        if found:
-            return found, act
+        match = pattern.match(text)
+        if match:
+            return match, act
     raise ValueError(f"cannot trace {text!r}")
 
 
@@ -108,36 +108,36 @@ def _matches(good: bool) -> Outcome:
     return "next" if good else "no match"
 
 
-def _mark_connection(_: Tracer, found: re.Match[str], state: State) -> Outcome:
-    state.connection_mark |= int(found[1], 16)
+def _mark_connection(_: Tracer, match: re.Match[str], state: State) -> Outcome:
+    state.connection_mark |= int(match[1], 16)
     return "next"
 
 
-def _draw(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    state.mark = tracer.draw(int(found[1])) + int(found[2] or 0)
+def _draw(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    state.mark = tracer.draw(int(match[1])) + int(match[2] or 0)
     return "next"
 
 
-def _mark_from_map(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    value = tracer.held(found[2]).get(tracer.key(found[1], state))
+def _mark_from_map(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    value = tracer.held(match[2]).get(tracer.key(match[1], state))
     if value is None:
         return "no match"
     state.mark = int(value, 16)
     return "next"
 
 
-def _update(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    tracer.held(found[1]).setdefault(tracer.key(found[2], state), f"0x{state.mark:08x}")
+def _update(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    tracer.held(match[1]).setdefault(tracer.key(match[2], state), f"0x{state.mark:08x}")
     return "next"
 
 
-def _forget(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    tracer.held(found[1]).pop(tracer.key(found[2], state), None)
+def _forget(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    tracer.held(match[1]).pop(tracer.key(match[2], state), None)
     return "next"
 
 
-def _translate(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    value = tracer.held(found[2]).get(tracer.key(found[1], state))
+def _translate(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    value = tracer.held(match[2]).get(tracer.key(match[1], state))
     if value is None:
         return "no match"
     ip, _, port = value.rpartition(" . ")
@@ -151,8 +151,8 @@ def _masquerade(_: Tracer, __: re.Match[str], state: State) -> Outcome:
     return "done"
 
 
-def _reject(_: Tracer, found: re.Match[str], state: State) -> Outcome:
-    state.refused = "reset" if found[1] == "tcp reset" else "unreachable"
+def _reject(_: Tracer, match: re.Match[str], state: State) -> Outcome:
+    state.refused = "reset" if match[1] == "tcp reset" else "unreachable"
     return "done"
 
 
@@ -161,18 +161,18 @@ def _drop(_: Tracer, __: re.Match[str], state: State) -> Outcome:
     return "done"
 
 
-def _verdict(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    value = tracer.held(found[2]).get(tracer.key(found[1], state))
+def _verdict(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    value = tracer.held(match[2]).get(tracer.key(match[1], state))
     if value is None:
         return "no match"
     verb, target = value.split()
     return verb, target
 
 
-def _in_set(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    key, held = tracer.key(found[1], state), tracer.held(found[3])
+def _in_set(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    key, held = tracer.key(match[1], state), tracer.held(match[3])
     there = key in held or any(_covers(element, key) for element in held if "/" in element)
-    return _matches(there != bool(found[2]))
+    return _matches(there != bool(match[2]))
 
 
 def _covers(element: str, key: str) -> bool:
@@ -182,25 +182,25 @@ def _covers(element: str, key: str) -> bool:
     return head == start and ip_address(address) in ip_network(block)
 
 
-def _in_ranges(_: Tracer, found: re.Match[str], state: State) -> Outcome:
-    address = ip_address(state.packet.target if found[1] == "daddr" else state.packet.source)
-    return _matches(any(address in ip_network(text) for text in found[3].split(", ")) != bool(found[2]))
+def _in_ranges(_: Tracer, match: re.Match[str], state: State) -> Outcome:
+    address = ip_address(state.packet.target if match[1] == "daddr" else state.packet.source)
+    return _matches(any(address in ip_network(text) for text in match[3].split(", ")) != bool(match[2]))
 
 
-def _from_link(_: Tracer, found: re.Match[str], state: State) -> Outcome:
+def _from_link(_: Tracer, match: re.Match[str], state: State) -> Outcome:
     link = state.packet.link
-    there = link.startswith(found[2]) if found[3] else link == found[2]
-    return _matches(there != bool(found[1]))
+    there = link.startswith(match[2]) if match[3] else link == match[2]
+    return _matches(there != bool(match[1]))
 
 
-def _in_range(_: Tracer, found: re.Match[str], state: State) -> Outcome:
-    address = state.packet.target if found[1] == "daddr" else state.packet.source
-    return _matches((ip_address(address) in ip_network(found[3])) != bool(found[2]))
+def _in_range(_: Tracer, match: re.Match[str], state: State) -> Outcome:
+    address = state.packet.target if match[1] == "daddr" else state.packet.source
+    return _matches((ip_address(address) in ip_network(match[3])) != bool(match[2]))
 
 
-def _is_own(tracer: Tracer, found: re.Match[str], state: State) -> Outcome:
-    address = state.packet.target if found[1] == "daddr" else state.packet.source
-    return _matches(tracer.is_local(address) != bool(found[2]))
+def _is_own(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
+    address = state.packet.target if match[1] == "daddr" else state.packet.source
+    return _matches(tracer.is_local(address) != bool(match[2]))
 
 
 _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(

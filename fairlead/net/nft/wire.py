@@ -86,8 +86,8 @@ def rules_request(table: str, family: str, seq: int) -> bytes:
 
 
 def counters_request(table: str, family: str, seq: int) -> bytes:
-    wanted = _attribute(_TABLE, table.encode() + b"\0") + _attribute(_OBJECT_TYPE, _COUNTER.to_bytes(4, "big"))
-    return _message(_GET_OBJECT, _REQUEST | _DUMP, _FAMILIES[family], seq, 0, wanted)
+    body = _attribute(_TABLE, table.encode() + b"\0") + _attribute(_OBJECT_TYPE, _COUNTER.to_bytes(4, "big"))
+    return _message(_GET_OBJECT, _REQUEST | _DUMP, _FAMILIES[family], seq, 0, body)
 
 
 def decode_bodies(data: bytes) -> Iterator[bytes | None]:
@@ -109,8 +109,8 @@ def decode_rule(body: bytes) -> tuple[str, bytes]:
 
 def decode_counter(body: bytes) -> tuple[str, int]:
     """Returns the counter's name and its packet count."""
-    found = _attributes(body)
-    return _text(found[_OBJECT_NAME]), int.from_bytes(_attributes(found[_OBJECT_DATA])[_PACKETS], "big")
+    attributes = _attributes(body)
+    return _text(attributes[_OBJECT_NAME]), int.from_bytes(_attributes(attributes[_OBJECT_DATA])[_PACKETS], "big")
 
 
 def _text(value: bytes) -> str:
@@ -118,15 +118,15 @@ def _text(value: bytes) -> str:
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    attributes: dict[int, bytes] = {}
     offset = 0
     while offset + 4 <= len(data):
         size, kind = struct.unpack_from("=HH", data, offset)
         if size < 4:
             break
-        found[kind & 0x3FFF] = data[offset + 4 : offset + size]
+        attributes[kind & 0x3FFF] = data[offset + 4 : offset + size]
         offset += (size + 3) & ~3
-    return found
+    return attributes
 
 
 def decode_errors(data: bytes) -> Iterator[tuple[int, int]]:

@@ -42,10 +42,10 @@ class PodAddresses:
     @property
     def first(self) -> IPv4Address | IPv6Address:
         """Returns the first address. Raises ValueError if there is none."""
-        found = self.ip or self.ip6
-        if found is None:
+        address = self.ip or self.ip6
+        if address is None:
             raise ValueError("the pod has no address")
-        return found
+        return address
 
 
 def fabric(network: ClusterNetwork) -> list[Message]:

@@ -39,17 +39,17 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 def service_variables(services: Sequence[Service], namespace: str, *, links: bool) -> dict[str, str]:
     """Returns `WEB_SERVICE_HOST` and similar variables for the namespace's Services, and always those of
     `kubernetes`."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     chosen = {}
     for service in sorted(services, key=lambda s: (s.metadata.namespace, s.metadata.name)):
         meta = service.metadata
         master = meta.namespace == "default" and meta.name == "kubernetes"
-        wanted = master or (links and meta.namespace == namespace and meta.name not in chosen)
-        if wanted and service.spec.clusterIP not in ("", "None"):
+        visible = master or (links and meta.namespace == namespace and meta.name not in chosen)
+        if visible and service.spec.clusterIP not in ("", "None"):
             chosen[meta.name] = service
     for service in chosen.values():
-        found |= _variables_of(service)
-    return found
+        variables |= _variables_of(service)
+    return variables
 
 
 def _variables_of(service: Service) -> dict[str, str]:
@@ -57,25 +57,25 @@ def _variables_of(service: Service) -> dict[str, str]:
     host, ports = service.spec.clusterIP, service.spec.ports
     if not ports:
         return {}
-    found = {f"{name}_SERVICE_HOST": host, f"{name}_SERVICE_PORT": str(ports[0].port)}
+    variables = {f"{name}_SERVICE_HOST": host, f"{name}_SERVICE_PORT": str(ports[0].port)}
     for port in ports:
         if port.name:
-            found[f"{name}_SERVICE_PORT_{port.name.upper().replace('-', '_')}"] = str(port.port)
+            variables[f"{name}_SERVICE_PORT_{port.name.upper().replace('-', '_')}"] = str(port.port)
     first = ports[0]
-    found[f"{name}_PORT"] = f"{(first.protocol or 'TCP').lower()}://{join_host_port(host, first.port)}"
+    variables[f"{name}_PORT"] = f"{(first.protocol or 'TCP').lower()}://{join_host_port(host, first.port)}"
     for port in ports:
         protocol = (port.protocol or "TCP").upper()
         prefix = f"{name}_PORT_{port.port}_{protocol}"
-        found[prefix] = f"{protocol.lower()}://{join_host_port(host, port.port)}"
-        found |= {f"{prefix}_PROTO": protocol.lower(), f"{prefix}_PORT": str(port.port), f"{prefix}_ADDR": host}
-    return found
+        variables[prefix] = f"{protocol.lower()}://{join_host_port(host, port.port)}"
+        variables |= {f"{prefix}_PROTO": protocol.lower(), f"{prefix}_PORT": str(port.port), f"{prefix}_ADDR": host}
+    return variables
 
 
 def container_environment(
     pod: Pod, container: Container, *, services: Mapping[str, str], data: ConfigData, allocatable: Mapping[str, str]
 ) -> dict[str, str]:
     """Services first, then `envFrom`, then `env`. Raises ConfigProblem with upstream's text."""
-    found = dict(services)
+    variables = dict(services)
     for source in container.envFrom:
         if source.configMapRef:
             ref = source.configMapRef
@@ -87,12 +87,12 @@ def container_environment(
         else:
             continue
         for key, value in sorted((values or {}).items()):
-            found[source.prefix + key] = value.decode(errors="replace")
+            variables[source.prefix + key] = value.decode(errors="replace")
     for var in container.env:
-        value_text = _value(pod, container, var, found, data, allocatable)
+        value_text = _value(pod, container, var, variables, data, allocatable)
         if value_text is not None:
-            found[var.name] = value_text
-    return found
+            variables[var.name] = value_text
+    return variables
 
 
 def _require(value: object, optional: bool | None, why: str) -> None:
@@ -128,9 +128,9 @@ def _value(
 
 
 def _key(
-    values: Mapping[str, bytes] | None, low: str, kind: str, pod: Pod, name: str, wanted: tuple[str, bool | None]
+    values: Mapping[str, bytes] | None, low: str, kind: str, pod: Pod, name: str, ref: tuple[str, bool | None]
 ) -> str | None:
-    key, optional = wanted
+    key, optional = ref
     if values is None:
         _require(values, optional, f'{low} "{name}" not found')
         return None
@@ -140,10 +140,10 @@ def _key(
 
 
 def _resource(pod: Pod, container: Container, ref: ResourceFieldSelector, allocatable: Mapping[str, str]) -> str:
-    wanted = ref.containerName or container.name
-    about = next((c for c in (*pod.spec.containers, *pod.spec.initContainers) if c.name == wanted), None)
+    name = ref.containerName or container.name
+    about = next((c for c in (*pod.spec.containers, *pod.spec.initContainers) if c.name == name), None)
     if about is None:
-        raise FieldProblem(f"container {wanted} not found")
+        raise FieldProblem(f"container {name} not found")
     divisor = str(ref.divisor or "1")
     return resource_value(about, ref.resource, parse_quantity(divisor if divisor != "0" else "1"), allocatable)
 

@@ -50,15 +50,15 @@ class ConfigData:
         self.secrets: dict[str, Secret | None] = {}
 
     def config_map(self, name: str) -> dict[str, bytes] | None:
-        found = self.config_maps.get(name)
-        if found is None:
+        config_map = self.config_maps.get(name)
+        if config_map is None:
             return None
-        plain = {key: text.encode() for key, text in found.data.items()}
-        return plain | {key: _decode(text) for key, text in found.binaryData.items()}
+        plain = {key: text.encode() for key, text in config_map.data.items()}
+        return plain | {key: _decode(text) for key, text in config_map.binaryData.items()}
 
     def secret(self, name: str) -> dict[str, bytes] | None:
-        found = self.secrets.get(name)
-        return None if found is None else {key: _decode(text) for key, text in found.data.items()}
+        secret = self.secrets.get(name)
+        return None if secret is None else {key: _decode(text) for key, text in secret.data.items()}
 
 
 def _decode(text: str | bytes) -> bytes:

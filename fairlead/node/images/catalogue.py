@@ -67,7 +67,7 @@ def find(entries: Sequence[Entry], image: str) -> Entry | None:
     last = name.rpartition("/")[2]
     for entry in entries:
         if any(
-            fnmatchcase(name, wanted) or ("/" not in wanted and fnmatchcase(last, wanted)) for wanted in entry.names
+            fnmatchcase(name, pattern) or ("/" not in pattern and fnmatchcase(last, pattern)) for pattern in entry.names
         ):
             return entry
     return None

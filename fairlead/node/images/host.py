@@ -103,17 +103,17 @@ class Images:
             return await _host_program(entry, program)
         if not entry.instead:
             raise NoImage(f'"{image}" is served by the host\'s {entry.program}, which is not installed: install it')
-        found = await self.resolve(entry.instead)
+        target = await self.resolve(entry.instead)
         args = " ".join(entry.instead_args)
         why = f"is served by {entry.instead} {self._version} ({args}): {entry.program} is not installed on the host"
         return Image(
-            id=found.id,
+            id=target.id,
             source=why,
-            command=found.command,
+            command=target.command,
             args=entry.instead_args,
-            listens=found.listens,
-            expose=found.expose,
-            names_pod=found.names_pod,
+            listens=target.listens,
+            expose=target.expose,
+            names_pod=target.names_pod,
         )
 
     def _web(self, entry: Entry) -> Image:

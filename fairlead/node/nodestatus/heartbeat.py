@@ -88,9 +88,9 @@ class Heartbeat:
             if is_ready(node):
                 return
         status = msgspec.to_builtins(make_status(settings, self._host, now, old=node))
-        wanted = labels(settings, self._host)
-        if any(node.metadata.labels.get(key) != value for key, value in wanted.items()):
-            await self._client.patch(NODE, settings.name, patch={"metadata": {"labels": wanted}})
+        desired = labels(settings, self._host)
+        if any(node.metadata.labels.get(key) != value for key, value in desired.items()):
+            await self._client.patch(NODE, settings.name, patch={"metadata": {"labels": desired}})
         await self._client.patch(NODE, settings.name, patch={"status": status}, subresource="status")
 
     async def _keep_lease(self) -> NoReturn:

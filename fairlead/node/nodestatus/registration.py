@@ -102,7 +102,7 @@ def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node |
 
 
 def _conditions(now: Instant, old: Node | None) -> list[NodeCondition]:
-    wanted = (
+    desired = (
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
@@ -110,14 +110,14 @@ def _conditions(now: Instant, old: Node | None) -> list[NodeCondition]:
     )
     known = {c.type: c for c in old.status.conditions} if old else {}
     at = render_time(now)
-    found = []
-    for type_, status, reason, message in wanted:
+    conditions = []
+    for type_, status, reason, message in desired:
         before = known.get(type_)
         since = before.lastTransitionTime if before is not None and before.status == status else at
         condition = NodeCondition(type=type_, status=status, reason=reason, message=message)
         condition.lastHeartbeatTime, condition.lastTransitionTime = at, since
-        found.append(condition)
-    return found
+        conditions.append(condition)
+    return conditions
 
 
 def is_ready(node: Node) -> bool:

@@ -29,12 +29,12 @@ class HostPorts:
 
     def reserve(self, pod: Pod) -> None:
         """Raises PortTaken."""
-        uid, wanted = pod.metadata.uid, host_ports(pod)
-        if not wanted:
+        uid, ports = pod.metadata.uid, host_ports(pod)
+        if not ports:
             return
-        if conflicts(wanted, (port for other, held in self._reserved.items() if other != uid for port in held)):
+        if conflicts(ports, (port for other, held in self._reserved.items() if other != uid for port in held)):
             raise PortTaken
-        self._reserved[uid] = wanted
+        self._reserved[uid] = ports
 
     def resume(self, pod: Pod, ips: Sequence[str]) -> None:
         """Takes up a pod that an agent before this one had started. The kernel learns of it by `start`."""

@@ -123,16 +123,16 @@ def _own_variables(deps: Dependencies, pod: Pod, image: Image) -> dict[str, str]
     address."""
     settings = deps.settings
     host, port = settings.kubernetes_host, str(settings.kubernetes_port)
-    found = {
+    variables = {
         "KUBERNETES_SERVICE_HOST": host,
         "KUBERNETES_SERVICE_PORT": port,
         "KUBERNETES_SERVICE_PORT_HTTPS": port,
     }
     if image.names_pod:
-        found["FAIRLEAD_POD_NAME"] = pod.metadata.name
-        found["FAIRLEAD_NODE_NAME"] = settings.name
-        found["FAIRLEAD_POD_IP"] = pod.status.podIP
-    return found
+        variables["FAIRLEAD_POD_NAME"] = pod.metadata.name
+        variables["FAIRLEAD_NODE_NAME"] = settings.name
+        variables["FAIRLEAD_POD_IP"] = pod.status.podIP
+    return variables
 
 
 def with_addresses(pod: Pod, ips: Sequence[str], host_ips: Sequence[str]) -> Pod:

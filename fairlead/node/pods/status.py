@@ -112,8 +112,8 @@ def _containers_ready(pod: Pod, pod_state: PodState, phase: str) -> _Truth:
         return _Truth(False, "PodCompleted")
     if phase == "Failed":
         return _Truth(False, "PodFailed")
-    wanted = [c for c in own_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
-    unready = [c.name for c in wanted if not is_ready(pod_state.of(c.name))]
+    containers = [c for c in own_containers(pod) if sidecar(c) or not is_init(pod, c.name)]
+    unready = [c.name for c in containers if not is_ready(pod_state.of(c.name))]
     if unready:
         return _Truth(False, "ContainersNotReady", f"containers with unready status: {_names(unready)}")
     return _Truth(True)

@@ -181,10 +181,10 @@ class _Exchange:
             # As a frame it would announce 4.7 MB, which h2 waits for.
             raise _BrokenError("the server speaks HTTP/1")
         try:
-            found: list[Any] = self._http.receive_data(data)
+            events: list[Any] = self._http.receive_data(data)
         except ProtocolError as error:
             raise _BrokenError(f"the server does not speak HTTP/2: {error}") from error
-        return found
+        return events
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

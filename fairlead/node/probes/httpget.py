@@ -125,12 +125,12 @@ async def get(request: GetRequest) -> GetResponse:
         timeout=aiohttp.ClientTimeout(total=None),
     ) as session:
         for _ in range(_MAX_REQUESTS):
-            found = await _one(session, url, headers)
-            if isinstance(found, GetResponse):
-                return found
-            headers = _redirected(headers, url, found)
-            url = _resolved(url, found)
-    raise GetError(f'Get "{found}": stopped after {_MAX_REQUESTS} redirects')
+            response = await _one(session, url, headers)
+            if isinstance(response, GetResponse):
+                return response
+            headers = _redirected(headers, url, response)
+            url = _resolved(url, response)
+    raise GetError(f'Get "{response}": stopped after {_MAX_REQUESTS} redirects')
 
 
 async def _one(session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]) -> GetResponse | str:

@@ -120,22 +120,22 @@ class HostView:
 
     def _private(self, shown: list[str]) -> list[str]:
         """Returns the entries to cover, two levels deep (in /etc one): those private to one user."""
-        found: list[str] = []
+        private: list[str] = []
         folders = [path for path in shown if path[1:] not in _SYSTEM] + ["/usr/local"]
         for _ in range(2):
             below: list[str] = []
             for folder in folders:
                 for path in _entries(folder):
-                    (found if self._is_private(path) else below).append(path)
+                    (private if self._is_private(path) else below).append(path)
             folders = [path for path in below if not path.startswith("/etc/")]
-        return found
+        return private
 
     def _is_private(self, path: str) -> bool:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode) or (self._single_id and status.st_uid != 0):
             return False
-        wanted = 0o005 if stat.S_ISDIR(status.st_mode) else 0o004
-        return status.st_mode & wanted != wanted or (self._mine and stat.S_ISDIR(status.st_mode))
+        required = 0o005 if stat.S_ISDIR(status.st_mode) else 0o004
+        return status.st_mode & required != required or (self._mine and stat.S_ISDIR(status.st_mode))
 
 
 def _entries(folder: str) -> list[str]:

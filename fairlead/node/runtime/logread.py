@@ -31,8 +31,8 @@ class LogQuery:
 def last_lines(path: str, lines: int, size: int) -> str:
     """Returns the end of a log: at most so many lines, and at most so many bytes."""
     render = _Renderer(timestamps=False)
-    found = b"".join(map(render, deque(_entries(path), lines)))
-    return found[-size:].decode(errors="replace")
+    text = b"".join(map(render, deque(_entries(path), lines)))
+    return text[-size:].decode(errors="replace")
 
 
 async def read_log(path: str, query: LogQuery, *, growing: Callable[[], bool]) -> AsyncIterator[bytes]:
@@ -84,18 +84,18 @@ class _Follower:
 
     def read(self) -> list[bytes]:
         """Returns the whole lines written since the last call."""
-        found: list[bytes] = []
+        entries: list[bytes] = []
         try:
             with open(self._path, "rb") as file:
                 inode = os.fstat(file.fileno()).st_ino
                 if self._inode not in (inode, -1):
-                    found += self._read_rotated()
+                    entries += self._read_rotated()
                     self._offset, self._rest = 0, b""
                 self._inode = inode
-                found += self._take(file.fileno())
+                entries += self._take(file.fileno())
         except FileNotFoundError:
-            return found
-        return found
+            return entries
+        return entries
 
     def _read_rotated(self) -> list[bytes]:
         try:

@@ -79,10 +79,10 @@ def _mimic(below: int) -> int:
     fsfd.move_mount(above, below)
     for name in _names(below):
         try:
-            found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=below)
+            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=below)
         except (PermissionError, FileNotFoundError):
             continue
-        with closing(found) as old:
+        with closing(fd) as old:
             kind = os.fstat(old).st_mode
             if stat.S_ISLNK(kind):
                 os.symlink(os.readlink("", dir_fd=old), name, dir_fd=above)

@@ -22,8 +22,8 @@ class Poller:
             self._writers[fd] = writer
         self._poll.register(fd, select.EPOLLIN)
 
-    def want_write(self, fd: int, wanted: bool) -> None:
-        self._poll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if wanted else 0))
+    def want_write(self, fd: int, on: bool) -> None:
+        self._poll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if on else 0))
 
     def close(self, fd: int) -> None:
         """Closes a descriptor that is watched; another one stays as it is."""

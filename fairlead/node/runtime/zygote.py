@@ -39,7 +39,7 @@ class Zygote:
         self._clock = clock
         self._poller = Poller()
         self._outputs = Outputs(self._poller)
-        self._outbox = Outbox(sock, want_write=lambda wanted: self._poller.want_write(sock.fileno(), wanted))
+        self._outbox = Outbox(sock, want_write=lambda on: self._poller.want_write(sock.fileno(), on))
         self._sandboxes: dict[str, Namespaces] = {}
         self._children: dict[str, Child] = {}
         self._by_pid: dict[int, Child] = {}

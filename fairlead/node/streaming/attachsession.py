@@ -59,8 +59,8 @@ class AttachSession:
         self._output = attachment.output
 
     async def serve(self, peer: Peer, request: AttachRequest) -> None:
-        wanted = request.wanted
-        shown = [channel for channel, asked in ((STDOUT, wanted.stdout), (STDERR, wanted.stderr)) if asked]
+        options = request.wanted
+        shown = [channel for channel, asked in ((STDOUT, options.stdout), (STDERR, options.stderr)) if asked]
         async with asyncio.TaskGroup() as group:
             incoming = group.create_task(self._receive(peer, request.container_id))
             outgoing = group.create_task(self._send(peer, shown))

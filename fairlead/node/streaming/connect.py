@@ -32,10 +32,10 @@ _TUNNEL = ChannelProtocol(f"SPDY/3.1+{_PORT_VERSION}")
 
 
 async def serve_command(
-    request: web.BaseRequest, wanted: StreamOptions, work: Callable[[Peer], Awaitable[None]], *, idle_s: float
+    request: web.BaseRequest, options: StreamOptions, work: Callable[[Peer], Awaitable[None]], *, idle_s: float
 ) -> web.StreamResponse:
     """Runs `work` with the client's streams, then closes the connection. Raises web.HTTPException."""
-    response, peer = await _connect(request, wanted)
+    response, peer = await _connect(request, options)
 
     async def run(moved: Callable[[], None]) -> None:
         peer.follow_traffic(moved)
@@ -53,17 +53,17 @@ def extend(limit: asyncio.Timeout, idle_s: float) -> None:
         limit.reschedule(asyncio.get_running_loop().time() + idle_s)
 
 
-async def _connect(request: web.BaseRequest, wanted: StreamOptions) -> tuple[web.StreamResponse, Peer]:
+async def _connect(request: web.BaseRequest, options: StreamOptions) -> tuple[web.StreamResponse, Peer]:
     try:
         if is_websocket(request.headers):
             protocol = choose_subprotocol(request.headers, COMMAND_PROTOCOLS)
             ws = await open_websocket(request, protocol)
-            return ws, WebSocketPeer(ws, protocol, wanted)
+            return ws, WebSocketPeer(ws, protocol, options)
         version = choose_version(request.headers, _BY_NAME)
     except HandshakeError as error:
         raise refusal(error) from error
     response, connection = await hijack(request, switch_headers(version.name))
-    return response, SpdyPeer(connection, SpdyCommand(version, wanted))
+    return response, SpdyPeer(connection, SpdyCommand(version, options))
 
 
 async def open_websocket(request: web.BaseRequest, protocol: ChannelProtocol) -> web.WebSocketResponse:

@@ -90,13 +90,13 @@ class ExecSession:
             self._streams.close()
 
     async def _start(self, request: ExecRequest) -> Streams:
-        wanted = request.wanted
-        if wanted.tty:
+        options = request.wanted
+        if options.tty:
             return await self._start_on_terminal(request)
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        their_in, in_ = os.pipe2(os.O_CLOEXEC) if wanted.stdin else (os.dup(null), -1)
-        out, their_out = os.pipe2(os.O_CLOEXEC) if wanted.stdout else (-1, os.dup(null))
-        err, their_err = os.pipe2(os.O_CLOEXEC) if wanted.stderr else (-1, os.dup(null))
+        their_in, in_ = os.pipe2(os.O_CLOEXEC) if options.stdin else (os.dup(null), -1)
+        out, their_out = os.pipe2(os.O_CLOEXEC) if options.stdout else (-1, os.dup(null))
+        err, their_err = os.pipe2(os.O_CLOEXEC) if options.stderr else (-1, os.dup(null))
         theirs, ours = [their_in, their_out, their_err], Streams(in_, out, err)
         for fd in (ours.stdin, ours.stdout, ours.stderr):
             if fd >= 0:

@@ -32,9 +32,9 @@ class HandshakeError(Exception):
 def is_websocket(headers: Headers) -> bool:
     """Returns which of the two the client speaks. Raises HandshakeError 400 for neither."""
     tokens = {t.strip() for value in headers.getall("Connection", []) for t in value.lower().split(",")}
-    wanted = headers.get("Upgrade", "").lower()
-    if "upgrade" in tokens and wanted in ("websocket", SPDY.lower()):
-        return wanted == "websocket"
+    protocol = headers.get("Upgrade", "").lower()
+    if "upgrade" in tokens and protocol in ("websocket", SPDY.lower()):
+        return protocol == "websocket"
     raise HandshakeError(400, "unable to upgrade: missing upgrade headers in request")
 
 

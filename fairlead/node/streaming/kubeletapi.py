@@ -115,16 +115,16 @@ class KubeletApi:
 
     async def _node_logs(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
-        found = NodeLogs(self._settings.state_dir, self._settings.own_log).find(
+        target = NodeLogs(self._settings.state_dir, self._settings.own_log).find(
             [part for part in path.split("/") if part]
         )
-        match found:
+        match target:
             case LogPath(where):
                 return web.FileResponse(where, headers={"Content-Type": "text/plain; charset=utf-8"})
             case Folder() if path and not path.endswith("/"):
                 return await _to_folder(request)
             case Folder():
-                return web.Response(text=render_folder(found), content_type="text/html")
+                return web.Response(text=render_folder(target), content_type="text/html")
             case None:
                 raise web.HTTPNotFound(text="404 page not found\n")
 

@@ -122,10 +122,10 @@ class SpdyPeer:
 
 
 class WebSocketPeer:
-    def __init__(self, ws: web.WebSocketResponse, protocol: ChannelProtocol, wanted: StreamOptions) -> None:
+    def __init__(self, ws: web.WebSocketResponse, protocol: ChannelProtocol, options: StreamOptions) -> None:
         self._ws = ws
         self._protocol = protocol
-        self._wanted = wanted
+        self._wanted = options
         self._moved: Callable[[], None] = _nothing
 
     def follow_traffic(self, moved: Callable[[], None]) -> None:

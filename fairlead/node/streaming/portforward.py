@@ -230,15 +230,15 @@ class ChannelForwarding(Forwarding):
 
     async def run(self, ports: Sequence[int], moved: Callable[[], None]) -> None:
         """Runs until the client hangs up, or all connections have ended."""
-        found = [Connection(port, 2 * at, 2 * at + 1) for at, port in enumerate(ports)]
-        self._connections = {connection.data: connection for connection in found}
+        connections = [Connection(port, 2 * at, 2 * at + 1) for at, port in enumerate(ports)]
+        self._connections = {connection.data: connection for connection in connections}
         async with Nursery() as nursery:
             with contextlib.suppress(ProtocolError, OSError):
-                for connection in found:
+                for connection in connections:
                     for channel in (connection.data, connection.error):
                         await self._say(channel, connection.port.to_bytes(2, "little"))
                 reading = nursery.spawn(self._receive(moved))
-                forwarding = [nursery.spawn(self._forward(connection)) for connection in found]
+                forwarding = [nursery.spawn(self._forward(connection)) for connection in connections]
                 await asyncio.wait((reading, asyncio.gather(*forwarding)), return_when=asyncio.FIRST_COMPLETED)
 
     async def _receive(self, moved: Callable[[], None]) -> None:

@@ -56,8 +56,8 @@ class StreamOptions:
     def channels(self, version: Version) -> frozenset[int]:
         """Returns the channels that a SPDY client opens."""
         asked = ((STDIN, self.stdin), (STDOUT, self.stdout), (STDERR, self.stderr))
-        found = {ERROR, *(channel for channel, on in asked if on)}
-        return frozenset(found | {RESIZE} if self.tty and version.resizes else found)
+        channels = {ERROR, *(channel for channel, on in asked if on)}
+        return frozenset(channels | {RESIZE} if self.tty and version.resizes else channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,9 @@ class Sizes:
 class SpdyCommand:
     """One command's streams over a SPDY session. What is to be sent gathers in `outgoing`."""
 
-    def __init__(self, version: Version, wanted: StreamOptions) -> None:
+    def __init__(self, version: Version, options: StreamOptions) -> None:
         self._version = version
-        self._missing = set(wanted.channels(version))
+        self._missing = set(options.channels(version))
         self._session = spdy.Session()
         self._streams: dict[int, int] = {}
         """Streams by channel."""

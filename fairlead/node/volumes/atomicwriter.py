@@ -41,13 +41,13 @@ def write_volume(root: str, files: Files, *, stamp: str, group: int | None = Non
 
 
 def _same(current: str, files: Files) -> bool:
-    found = {}
+    content = {}
     for folder, _, names in os.walk(current):
         for name in names:
             path = os.path.join(folder, name)
             with open(path, "rb") as file:
-                found[os.path.relpath(path, current)] = file.read()
-    return found == {path: file.data for path, file in files.items()}
+                content[os.path.relpath(path, current)] = file.read()
+    return content == {path: file.data for path, file in files.items()}
 
 
 def write_file(path: str, data: bytes, mode: int) -> None:

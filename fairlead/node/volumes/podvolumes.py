@@ -146,16 +146,16 @@ class PodVolumes:
         """Returns the mounts of a container's volumes. Raises VolumeProblem."""
         volumes = {volume.name: volume for volume in pod.spec.volumes}
         mounts = []
-        for wanted in container.volumeMounts:
-            root = self._roots.get(wanted.name)
+        for volume_mount in container.volumeMounts:
+            root = self._roots.get(volume_mount.name)
             if root is None:
-                raise VolumeProblem(f'volume "{wanted.name}" of container {container.name} is not set up')
-            plugin, source = plugin_of(volumes[wanted.name])
+                raise VolumeProblem(f'volume "{volume_mount.name}" of container {container.name} is not set up')
+            plugin, source = plugin_of(volumes[volume_mount.name])
             mount = Mount(
                 source=root,
-                destination=wanted.mountPath,
-                read_only=bool(wanted.readOnly) or plugin.from_api,
-                sub_path=expand(wanted.subPathExpr, env) if wanted.subPathExpr else wanted.subPath,
+                destination=volume_mount.mountPath,
+                read_only=bool(volume_mount.readOnly) or plugin.from_api,
+                sub_path=expand(volume_mount.subPathExpr, env) if volume_mount.subPathExpr else volume_mount.subPath,
                 host_path_type=plugin.host_path_type(source),
             )
             if mount.sub_path:

@@ -79,9 +79,9 @@ def plan_chosen(service: Service, chosen: Sequence[Chosen], *, view: View) -> Se
     """Returns the plan of a Service that has frontends, from the targets of each of its ports, as chains name them."""
     draft = _Draft(service, view)
     for port, targets in zip(service.spec.ports, chosen, strict=True):
-        found = list(frontends(service, port, family=view.proxier.family))
-        if found:
-            _Port(draft, port, found, targets.cluster, targets.local).add()
+        port_frontends = list(frontends(service, port, family=view.proxier.family))
+        if port_frontends:
+            _Port(draft, port, port_frontends, targets.cluster, targets.local).add()
     return draft.plan()
 
 
@@ -97,7 +97,7 @@ class _Draft:
         self._lines: dict[Place, list[str]] = {}
 
     def plan(self) -> ServicePlan:
-        lines = {place: tuple(dict.fromkeys(found)) for place, found in self._lines.items()}
+        lines = {place: tuple(dict.fromkeys(place_rules)) for place, place_rules in self._lines.items()}
         return ServicePlan(self.chains, lines, frozenset(self.no_local), self.udp)
 
     def line(self, table: str, chain: str, rule: str) -> None:
@@ -114,7 +114,7 @@ class _Port:
         self,
         draft: _Draft,
         port: ServicePort,
-        found: Sequence[Frontend],
+        port_frontends: Sequence[Frontend],
         cluster: Sequence[Target],
         local: Sequence[Target],
     ) -> None:
@@ -122,17 +122,17 @@ class _Port:
         self._draft = draft
         self._proxier = draft.view.proxier
         self._name = f"{meta.namespace}/{meta.name}{f':{port.name}' if port.name else ''}"
-        self._frontends = found
-        self._protocol = found[0].protocol
+        self._frontends = port_frontends
+        self._protocol = port_frontends[0].protocol
         self._cluster, self._local = cluster, local
         self._internal_local = keeps_internal_traffic(draft.service)
         self._external_local = keeps_external_traffic(draft.service)
-        self._open = any(f.external for f in found)
+        self._open = any(f.external for f in port_frontends)
         self._ends = {target: self._endpoint(target) for target in cluster}
         self._ends |= {target: self._endpoint(target) for target in local if target not in self._ends}
         self._timeout_s = affinity_timeout_s(draft.service) if is_sticky(draft.service) else 0
         ranges = source_ranges(draft.service, self._proxier.family)
-        self._ranges = ranges if any(f.restricted for f in found) else None
+        self._ranges = ranges if any(f.restricted for f in port_frontends) else None
 
     def add(self) -> None:
         if self._cluster:
@@ -157,11 +157,11 @@ class _Port:
 
     def _add_chains(self) -> None:
         """Adds the port's chains; a chain comes after the chains that it leads to."""
-        wanted = [*self._cluster] if self._open or not self._internal_local else []
+        targets = [*self._cluster] if self._open or not self._internal_local else []
         local = self._internal_local or (self._external_local and self._open)
         if local:
-            wanted = list(dict.fromkeys([*wanted, *self._local]))
-        for target in wanted:
+            targets = list(dict.fromkeys([*targets, *self._local]))
+        for target in targets:
             self._add_endpoint(target)
         if self._open or not self._internal_local:
             self._spread(self._chain("SVC"), self._cluster, internal=not self._internal_local)

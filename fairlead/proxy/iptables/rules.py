@@ -130,7 +130,7 @@ def jumps() -> Mapping[Place, tuple[str, ...]]:
 def fixed_chains(proxier: ProxierConfig) -> Mapping[Place, Chain]:
     """Returns the chains without lines of Services."""
     family = proxier.family
-    found = {
+    chains = {
         ("nat", MARK_MASQ): (f"-j MARK --set-xmark {MARK}",),
         ("nat", POSTROUTING): (
             f"-m mark ! --mark {MARK} -j RETURN",
@@ -150,8 +150,8 @@ def fixed_chains(proxier: ProxierConfig) -> Mapping[Place, Chain]:
     if len(proxier.detector.pods) > 1:
         # One rule can say that a source is outside one range, but not that it is outside several.
         inside = (f"-s {block} -j RETURN" for block in proxier.detector.pods)
-        found["nat", OUTSIDE] = (*inside, f"-j {MARK_MASQ}")
-    return {place: Chain(place[1], (rules,)) for place, rules in found.items()}
+        chains["nat", OUTSIDE] = (*inside, f"-j {MARK_MASQ}")
+    return {place: Chain(place[1], (rules,)) for place, rules in chains.items()}
 
 
 def _refuse(family: Family) -> Iterator[str]:

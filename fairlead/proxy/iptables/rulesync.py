@@ -110,35 +110,35 @@ class RuleSync:
         """Records that the kernel is in sync."""
         self._before.clear()
 
-    def resync(self, found: Mapping[str, Saved]) -> Proposal:
+    def resync(self, current: Mapping[str, Saved]) -> Proposal:
         """Returns the edits from any state of the kernel to the desired rules."""
-        wanted: dict[Place, Chain] = dict(self._fixed)
+        desired: dict[Place, Chain] = dict(self._fixed)
         lines: dict[Place, list[str]] = {place: [] for place in SHARED}
         for key in sorted(self._plans):
             plan = self._plans[key]
-            wanted.update((("nat", name), chain) for name, chain in plan.chains.items())
+            desired.update((("nat", name), chain) for name, chain in plan.chains.items())
             for place, own in plan.lines.items():
                 lines[place] += own
         blocks: dict[str, list[Block]] = {"mangle": [], "nat": [], "filter": []}
-        held = {table: found.get(table, _EMPTY).chains for table in TABLES}
-        for (table, name), chain in wanted.items():
+        held = {table: current.get(table, _EMPTY).chains for table in TABLES}
+        for (table, name), chain in desired.items():
             blocks[table] += _exactly(held[table].get(name), chain)
         for table, name in SHARED:
             tail = self._tails.get((table, name), ())
             blocks[table] += _at_least(name, held[table].get(name), lines[table, name], tail)
         for (table, name), own in self._jumps.items():
             blocks[table] += _jumps(name, held[table].get(name, ()), own)
-        known = {*wanted, *lines}
+        known = {*desired, *lines}
         unused = {t: [name for name in held[t] if is_ours(name) and (t, name) not in known] for t in TABLES}
         changed = {f for plan in self._before.values() for f in plan.udp} | {*self._udp}
         return Proposal(tuple(blocks.items()), frozenset(changed), tuple(unused.items()))
 
 
-def removal(found: Mapping[str, Saved]) -> Proposal:
+def removal(current: Mapping[str, Saved]) -> Proposal:
     """Returns the edits that remove all rules of this backend."""
     blocks: dict[str, list[Block]] = {}
     unused: dict[str, list[str]] = {}
-    for table, saved in found.items():
+    for table, saved in current.items():
         unused[table] = [name for name in saved.chains if is_ours(name)]
         gone: list[Block] = [
             (Edit("delete", name, rule),)
@@ -179,7 +179,7 @@ def _at_least(name: str, held: Sequence[str] | None, lines: Sequence[str], tail:
     if not held:
         start: list[Block] = [] if held is not None else [(Edit("make", name),)]
         return start + [(Edit("append", name, line),) for line in (*lines, *tail)]
-    wanted, seen = set(lines), set(held)
+    desired, seen = set(lines), set(held)
     blocks: list[Block] = [(Edit("insert", name, line),) for line in reversed(lines) if line not in seen]
     last = [*held[len(held) - len(tail) :]] if tail else []
     body = held[: len(held) - len(tail)] if last == [*tail] else held
@@ -193,7 +193,7 @@ def _at_least(name: str, held: Sequence[str] | None, lines: Sequence[str], tail:
         body = [line for line in body if line not in tail]
     once: set[str] = set()
     for line in body:
-        if line not in wanted or line in once:
+        if line not in desired or line in once:
             blocks.append((Edit("delete", name, line),))
         once.add(line)
     return blocks

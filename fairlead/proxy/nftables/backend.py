@@ -197,16 +197,16 @@ def _outcome(made: Collection[Transaction], refused: KernelError | None) -> Outc
 
 def changed_frontends(changes: Iterable[ElementChange]) -> frozenset[UdpFrontend]:
     """Returns the UDP addresses and node ports of Services whose endpoints changed."""
-    found = set()
+    changed = set()
     for change in changes:
         if not change.key.startswith("udp . "):
             continue
         parts = change.key.split(" . ")
         if change.set_name in _OF_ADDRESSES:
-            found.add(UdpFrontend(parts[1], int(parts[2])))
+            changed.add(UdpFrontend(parts[1], int(parts[2])))
         elif change.set_name in _OF_NODE_PORTS:
-            found.add(UdpFrontend("", int(parts[1])))
-    return frozenset(found)
+            changed.add(UdpFrontend("", int(parts[1])))
+    return frozenset(changed)
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -190,14 +190,14 @@ class TableMirror:
 
     def _reached(self, names: Iterable[str]) -> set[str]:
         """Returns these chains and all chains that they lead to."""
-        found: set[str] = set()
+        reached: set[str] = set()
         ahead = [*names]
         while ahead:
             name = ahead.pop()
-            if name in self._chains and name not in found:
-                found.add(name)
+            if name in self._chains and name not in reached:
+                reached.add(name)
                 ahead += [target for rule in self._chains[name].rules for target in _TARGET.findall(rule)]
-        return found
+        return reached
 
     def done(self, part: Transaction) -> None:
         """Records that the kernel has accepted the transaction, or this part of it."""

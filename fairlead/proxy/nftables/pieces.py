@@ -31,10 +31,10 @@ def chain_pieces(transaction: Transaction) -> Iterator[Transaction]:
 
 def element_pieces(changes: Iterable[ElementChange]) -> list[Piece]:
     """Returns the changes by frontend, in sorted order."""
-    found: dict[tuple[str, str], list[ElementChange]] = {}
+    groups: dict[tuple[str, str], list[ElementChange]] = {}
     for change in sorted(changes, key=lambda change: (change.phase, change.set_name, change.key)):
-        found.setdefault(_frontend(change), []).append(change)
-    return [tuple(found[key]) for key in sorted(found)]
+        groups.setdefault(_frontend(change), []).append(change)
+    return [tuple(groups[key]) for key in sorted(groups)]
 
 
 def missing_chain(changes: Iterable[ElementChange], dispatch: Mapping[str, str]) -> str:
@@ -55,14 +55,14 @@ def _frontend(change: ElementChange) -> tuple[str, str]:
 
 def _targets_first(chains: Sequence[Chain]) -> list[Chain]:
     ahead = {chain.name: chain for chain in chains}
-    found: list[Chain] = []
+    ordered: list[Chain] = []
 
     def add(chain: Chain) -> None:
         for target in (target for rule in chain.rules for target in _TARGET.findall(rule)):
             if target in ahead:
                 add(ahead.pop(target))
-        found.append(chain)
+        ordered.append(chain)
 
     while ahead:
         add(ahead.pop(min(ahead)))
-    return found
+    return ordered

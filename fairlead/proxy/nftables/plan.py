@@ -192,8 +192,8 @@ class _Draft:
         if self._sticky:
             self._remember(at)
         if not frontend.external:
-            wanted = chosen.local if keeps_internal_traffic(self._service) else chosen.cluster
-            self._lead(rules.SERVICES, frontend, at, self._spread(at, wanted))
+            targets = chosen.local if keeps_internal_traffic(self._service) else chosen.cluster
+            self._lead(rules.SERVICES, frontend, at, self._spread(at, targets))
         elif keeps_external_traffic(self._service):
             self._lead(rules.SERVICES, frontend, at, rules.masquerading_local(self._spread(at, chosen.cluster)))
             self._lead(rules.EXTERNAL, frontend, at, self._spread(at, chosen.local, local=True))

@@ -60,12 +60,12 @@ class Chooser:
         same = memo is not None and memo.service is service and memo.node == node
         before = list(memo.ports) if memo is not None else []
         before += [_OfPort()] * (len(ports) - len(before))
-        found = [self._of_port(port, known, node, old, same=same) for port, old in zip(ports, before, strict=False)]
-        if any(each.cluster.places for each in found):
-            self._memos[key] = _Memo(service, node, found)
+        memos = [self._of_port(port, known, node, old, same=same) for port, old in zip(ports, before, strict=False)]
+        if any(each.cluster.places for each in memos):
+            self._memos[key] = _Memo(service, node, memos)
         elif memo is not None:
             del self._memos[key]
-        return [Chosen(self._listed(each.cluster), self._listed(each.local)) for each in found]
+        return [Chosen(self._listed(each.cluster), self._listed(each.local)) for each in memos]
 
     def _of_port(
         self, port: ServicePort, slices: Sequence[EndpointSlice], node: NodeView, old: _OfPort, *, same: bool

@@ -28,17 +28,17 @@ def ordered(targets: Sequence[Target]) -> Order:
 
 
 def rearranged(
-    wanted: Collection[Target], before: Order = NO_ORDER, *, among: Collection[Target] | None = None
+    desired: Collection[Target], before: Order = NO_ORDER, *, among: Collection[Target] | None = None
 ) -> Order:
     """Returns the targets with as many as possible in their old places, and new ones sorted. `among`: all targets
     that came or went, if known."""
-    wanted = wanted if isinstance(wanted, dict | set) else set(wanted)
+    desired = desired if isinstance(desired, dict | set) else set(desired)
     if among is None:
-        gone = set(before.places).difference(wanted)
-        fresh = sorted(set(wanted).difference(before.places), reverse=True)
+        gone = set(before.places).difference(desired)
+        fresh = sorted(set(desired).difference(before.places), reverse=True)
     else:
-        gone = {target for target in among if target in before.places and target not in wanted}
-        fresh = sorted((t for t in among if t in wanted and t not in before.places), reverse=True)
+        gone = {target for target in among if target in before.places and target not in desired}
+        fresh = sorted((t for t in among if t in desired and t not in before.places), reverse=True)
     if not gone and not fresh:
         return before
     holes = sorted(before.places[target] for target in gone)
@@ -54,12 +54,12 @@ def rearranged(
     _strip(places)
     targets = cast(list[Target], places)
     targets.extend(reversed(fresh))
-    found = dict(before.places)
+    new_places = dict(before.places)
     for target in gone:
-        del found[target]
+        del new_places[target]
     moved = (*(hole for hole in holes if hole < len(targets)), *range(len(before.targets), len(targets)))
-    found.update((targets[place], place) for place in moved)
-    return Order(tuple(targets), found)
+    new_places.update((targets[place], place) for place in moved)
+    return Order(tuple(targets), new_places)
 
 
 def changed(before: Sequence[Target], now: Sequence[Target]) -> list[int]:

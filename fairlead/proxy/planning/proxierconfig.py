@@ -64,8 +64,8 @@ _LOOPBACK = IPv4Network("127.0.0.0/8")
 
 def of_family(texts: Iterable[str], family: Family) -> tuple[str, ...]:
     """Returns the ranges of the family, merged into as few as possible, in order."""
-    found: list[IPv4Network | IPv6Network] = [ip_network(text, strict=False) for text in texts if family.has(text)]
-    return tuple(str(network) for network in collapse_addresses(found))  # type: ignore[type-var]
+    networks: list[IPv4Network | IPv6Network] = [ip_network(text, strict=False) for text in texts if family.has(text)]
+    return tuple(str(network) for network in collapse_addresses(networks))  # type: ignore[type-var]
 
 
 def cluster_proxier(network: ClusterNetwork, family: Family = IPV4) -> ProxierConfig:

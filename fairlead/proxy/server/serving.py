@@ -243,8 +243,8 @@ class ProxyServer:
     async def _check(self, key: str) -> bool:
         """Returns whether the Service's check is served as desired."""
         service = self.proxies[0].view.service(key)
-        found = [service_check(service, proxy.view.slices(key), node=proxy.node) for proxy in self.proxies]
-        checks = [check for check in found if check is not None]
+        all_checks = [service_check(service, proxy.view.slices(key), node=proxy.node) for proxy in self.proxies]
+        checks = [check for check in all_checks if check is not None]
         check = replace(checks[0], endpoints=max(c.endpoints for c in checks)) if checks else None
         port, runner = self._listening.get(key, (0, None))
         if runner is not None and (check is None or check.port != port):

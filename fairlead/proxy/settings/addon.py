@@ -33,7 +33,7 @@ async def apply(client: Client, *, mode: Mode | None, start: str, log: Log) -> N
 
 async def _apply(client: Client, mode: Mode | None, start: str) -> None:
     try:
-        found = await client.get(CONFIG_MAP, NAME, NAMESPACE)
+        config_map = await client.get(CONFIG_MAP, NAME, NAMESPACE)
     except StatusError as error:
         if error.code != 404:
             raise
@@ -42,8 +42,8 @@ async def _apply(client: Client, mode: Mode | None, start: str) -> None:
             meta.annotations[ASKED] = start
         await client.create(CONFIG_MAP, ConfigMap(metadata=meta, data={KEY: default_text(mode or DEFAULT_MODE)}))
         return
-    if mode is None or found.metadata.annotations.get(ASKED) == start:
+    if mode is None or config_map.metadata.annotations.get(ASKED) == start:
         return
-    found.metadata.annotations = {**found.metadata.annotations, ASKED: start}
-    found.data = {**found.data, KEY: with_mode(found.data, mode)}
-    await client.update(CONFIG_MAP, found)
+    config_map.metadata.annotations = {**config_map.metadata.annotations, ASKED: start}
+    config_map.data = {**config_map.data, KEY: with_mode(config_map.data, mode)}
+    await client.update(CONFIG_MAP, config_map)

@@ -109,12 +109,12 @@ def _faults(document: Document, mode: Mode, rules: Rules) -> Iterator[Fault]:
     if rules.minSyncPeriod > (rules.syncPeriod or SYNC_PERIOD_S):
         yield Fault(f"{mode}.minSyncPeriod", f"is longer than {mode}.syncPeriod")
     local = document.detectLocal
-    for wanted, field, value in (
+    for needed_by, field, value in (
         ("BridgeInterface", "bridgeInterface", local.bridgeInterface),
         ("InterfaceNamePrefix", "interfaceNamePrefix", local.interfaceNamePrefix),
     ):
-        if document.detectLocalMode == wanted and not value:
-            yield Fault(f"detectLocal.{field}", f"is needed with detectLocalMode: {wanted}")
+        if document.detectLocalMode == needed_by and not value:
+            yield Fault(f"detectLocal.{field}", f"is needed with detectLocalMode: {needed_by}")
 
 
 def with_mode(data: Mapping[str, str], mode: Mode) -> str:

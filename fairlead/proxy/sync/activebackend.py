@@ -61,58 +61,58 @@ class ActiveBackend:
         assert self._backend is not None
         return self._backend
 
-    def begin(self, wanted: Setup) -> None:
+    def begin(self, desired: Setup) -> None:
         """Makes the first backend; if the desired mode is not available, that of another mode: better than no
         rules."""
-        others = [mode for mode in self._makers if mode != wanted.mode]
-        for mode in (wanted.mode, *others):
+        others = [mode for mode in self._makers if mode != desired.mode]
+        for mode in (desired.mode, *others):
             try:
-                self._backend = self._makers[mode](wanted.proxier)
+                self._backend = self._makers[mode](desired.proxier)
             except KernelError as error:
-                self._refuse(wanted, error)
+                self._refuse(desired, error)
                 continue
-            self.setup = wanted if mode == wanted.mode else replace(wanted, mode=mode)
+            self.setup = desired if mode == desired.mode else replace(desired, mode=mode)
             self._retire_others()
             return
         raise KernelError("no mode of the proxy is available here: neither nftables nor iptables works")
 
-    def is_due(self, wanted: Setup) -> bool:
+    def is_due(self, desired: Setup) -> bool:
         """Returns whether these settings must be applied now."""
-        return wanted is not self.setup and wanted not in (self.setup, self._refused)
+        return desired is not self.setup and desired not in (self.setup, self._refused)
 
     def forgive(self) -> None:
         """Allows another try of failed settings."""
         self._refused = None
 
-    def change(self, wanted: Setup) -> bool:
+    def change(self, desired: Setup) -> bool:
         """Applies settings that need no new rules. Returns False if they do need new rules: call `switch` then."""
-        if (wanted.mode, wanted.proxier) != (self.setup.mode, self.setup.proxier):
+        if (desired.mode, desired.proxier) != (self.setup.mode, self.setup.proxier):
             return False
-        self.setup = wanted
+        self.setup = desired
         return True
 
-    async def switch(self, wanted: Setup, fill: Callable[[Backend], Awaitable[None]]) -> Outcome | None:
+    async def switch(self, desired: Setup, fill: Callable[[Backend], Awaitable[None]]) -> Outcome | None:
         """Replaces the backend by another one, which `fill` passes all Services to. Returns None on failure: the
         old backend stays, and its mirror may be wrong if it has the same mode."""
         new = None
         try:
-            new = self._makers[wanted.mode](wanted.proxier)
+            new = self._makers[desired.mode](desired.proxier)
             await fill(new)
-            if self.setup.proxier.localhost and not wanted.proxier.localhost:
+            if self.setup.proxier.localhost and not desired.proxier.localhost:
                 # The rules that protected the node's loopback are about to go.
                 self._route_localnet(False)
             outcome = await new.resync()
             if outcome.refused is not None:
                 raise outcome.refused
-            if wanted.proxier.localhost:
+            if desired.proxier.localhost:
                 self._route_localnet(True)
         except KernelError as error:
-            self._refuse(wanted, error)
-            if new is not None and wanted.mode != self.setup.mode:
+            self._refuse(desired, error)
+            if new is not None and desired.mode != self.setup.mode:
                 self._stale.append(new)
             return None
-        self._log.info("settings in force", mode=wanted.mode, services=new.services, changes=outcome.changes)
-        self._backend, self.setup, self._stale = new, wanted, []
+        self._log.info("settings in force", mode=desired.mode, services=new.services, changes=outcome.changes)
+        self._backend, self.setup, self._stale = new, desired, []
         self._retire_others()
         await self.clean()
         self.switches += 1
@@ -143,10 +143,10 @@ class ActiveBackend:
                 with contextlib.suppress(KernelError):
                     self._stale.append(make(self.setup.proxier))
 
-    def _refuse(self, wanted: Setup, error: KernelError) -> None:
-        self._refused = wanted
-        if self._told != wanted:
-            self._told = wanted
-            self._log.error("cannot apply the settings", mode=wanted.mode, error=error)
+    def _refuse(self, setup: Setup, error: KernelError) -> None:
+        self._refused = setup
+        if self._told != setup:
+            self._told = setup
+            self._log.error("cannot apply the settings", mode=setup.mode, error=error)
             for tell in self.on_refused:
-                tell(wanted, error)
+                tell(setup, error)

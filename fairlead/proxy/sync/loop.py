@@ -102,11 +102,11 @@ class Proxy:
 
     def families(self) -> list[Family]:
         """Returns all metrics of this address family."""
-        found = list(self.metrics.families())
+        families = list(self.metrics.families())
         if self.active.begun:
             failures, cleanups = self.stats.failures, self.active.cleanup_failures
-            found += self._backend.families(self.metrics.labels, failures=failures, cleanup_failures=cleanups)
-        return found
+            families += self._backend.families(self.metrics.labels, failures=failures, cleanup_failures=cleanups)
+        return families
 
     def follow(self, informers: InformerSet) -> None:
         """Registers the handlers. Call this before the informers run."""
@@ -174,15 +174,15 @@ class Proxy:
 
     async def _activate(self) -> None:
         """Applies the settings, if they are not in force yet."""
-        wanted, now = self._setup, self.active
+        desired, now = self._setup, self.active
         if not now.begun:
-            now.begin(wanted)
-        elif now.is_due(wanted):
-            if now.change(wanted):
+            now.begin(desired)
+        elif now.is_due(desired):
+            if now.change(desired):
                 self._next_check = self._clock.monotonic()
                 return
             self._whole = True
-            outcome = await now.switch(wanted, self._fill)
+            outcome = await now.switch(desired, self._fill)
             if outcome is not None:
                 self._whole = False
                 self._done(outcome)

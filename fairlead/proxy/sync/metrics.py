@@ -97,8 +97,8 @@ class ProxyMetrics:
         for began in pending.triggered:
             self.programming.add(max(self.last_synced - began, 0.0))
 
-    def planned(self, found: NoLocal) -> None:
-        for key, lacking in found.items():
+    def planned(self, no_local: NoLocal) -> None:
+        for key, lacking in no_local.items():
             for policy, without in self.no_local.items():
                 (without.add if policy in lacking else without.discard)(key)
 

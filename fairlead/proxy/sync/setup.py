@@ -26,12 +26,12 @@ def node_port_ranges(config: ProxyConfig, node: NodeView) -> tuple[str, ...]:
     """Returns the ranges of the node's family at whose addresses node ports answer; empty: all except loopback."""
     family = node.family
     words = {"primary": str(node.ip), "localhost": _LOOPBACK[family], "all": _ALL[family]}
-    found = of_family((words.get(text, text) for text in config.node_ports), family)
+    ranges = of_family((words.get(text, text) for text in config.node_ports), family)
     if family is not IPV4 or config.localhost is None:
-        return found
+        return ranges
     if config.localhost:
-        return of_family((*found, _LOOPBACK[IPV4]), IPV4) if found else (_ALL[IPV4],)
-    return tuple(part for text in found for part in _without_loopback(text))
+        return of_family((*ranges, _LOOPBACK[IPV4]), IPV4) if ranges else (_ALL[IPV4],)
+    return tuple(part for text in ranges for part in _without_loopback(text))
 
 
 def _without_loopback(text: str) -> tuple[str, ...]:

@@ -90,8 +90,8 @@ class EtcdStore:
         )
         if response.succeeded:
             return TxnResult(True, response.header.revision)
-        found = [r.response_range.kvs for r in response.responses]
-        current = [_record(kvs[0]) if kvs else None for kvs in found]
+        reads = [r.response_range.kvs for r in response.responses]
+        current = [_record(kvs[0]) if kvs else None for kvs in reads]
         if repeated:
             return after_repetition(compare, operations, TxnResult(False, response.header.revision, current))
         return TxnResult(False, response.header.revision, current)
@@ -156,10 +156,10 @@ class EtcdStore:
 
 def after_repetition(compare: Sequence[Compare], operations: Sequence[Operation], result: TxnResult) -> TxnResult:
     """Judges a failed comparison of a transaction whose earlier attempt had no answer. Raises Unavailable."""
-    found = {c.key: record for c, record in zip(compare, result.current, strict=True)}
+    current = {c.key: record for c, record in zip(compare, result.current, strict=True)}
     revisions = set()
     for op in operations:
-        record = found.get(op.key)
+        record = current.get(op.key)
         if isinstance(op, Put):
             if record is None or record.value != op.value:
                 return result

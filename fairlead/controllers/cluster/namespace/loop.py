@@ -91,11 +91,11 @@ class _Namespaces:
         return failures
 
     async def _remains(self, namespace: str) -> list[Remains]:
-        found = []
+        remains = []
         for kind in self._context.scheme.stored():
             if not kind.namespaced:
                 continue
             listing = await self._context.client.list(partial(kind), namespace)
             if listing.items:
-                found.append(Remains(kind, [item.metadata for item in listing.items]))
-        return found
+                remains.append(Remains(kind, [item.metadata for item in listing.items]))
+        return remains

@@ -30,10 +30,10 @@ def repack(subsets: Iterable[EndpointSubset]) -> list[EndpointSubset]:
         for port in subset.ports or (None,):
             key = _port_key(port)
             ports.setdefault(key, port)
-            found = ready.setdefault(key, {})
+            readiness = ready.setdefault(key, {})
             for address, good in given:
                 at = address_key(address)
-                found[at] = found.get(at, True) and good
+                readiness[at] = readiness.get(at, True) and good
     groups: dict[tuple[tuple[AddressKey, bool], ...], list[PortKey]] = {}
     for key in sorted(ready):
         groups.setdefault(tuple(sorted(ready[key].items())), []).append(key)

@@ -57,8 +57,8 @@ class _Slices:
         before = old.metadata.labels.get(ZONE_LABEL, "") if old else None
         after = new.metadata.labels.get(ZONE_LABEL, "") if new else None
         if _weight(old) != _weight(new):
-            for name, found in self._watch.services.items.items():
-                if is_automatic(found):
+            for name, one in self._watch.services.items.items():
+                if is_automatic(one):
                     self._touch(name)
         if before != after:
             for service in sorted({s for pod in self._by_node.get(key) for s in self._watch.keys_of(pod)}):

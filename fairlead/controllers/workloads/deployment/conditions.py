@@ -118,12 +118,12 @@ def set_progressing(
 
 def set_failure(conditions: Conditions, sets: Sequence[ReplicaSet]) -> None:
     """Copies the failure to create pods from a set; `sets` with the new one first."""
-    found = next((c for rs in sets for c in rs.status.conditions if c.type == "ReplicaFailure"), None)
-    if found is None:
+    failure = next((c for rs in sets for c in rs.status.conditions if c.type == "ReplicaFailure"), None)
+    if failure is None:
         conditions.remove("ReplicaFailure")
     else:
-        status: ConditionStatus = "True" if found.status == "True" else "False"
-        conditions.set("ReplicaFailure", status, found.reason, found.message)
+        status: ConditionStatus = "True" if failure.status == "True" else "False"
+        conditions.set("ReplicaFailure", status, failure.reason, failure.message)
 
 
 def is_complete(d: Deployment, status: DeploymentStatus) -> bool:

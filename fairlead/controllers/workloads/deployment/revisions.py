@@ -47,9 +47,9 @@ def template_hash(template: PodTemplateSpec, collisions: int) -> str:
 
 def current_set(d: Deployment, sets: Sequence[ReplicaSet]) -> ReplicaSet | None:
     """Returns the set that has the Deployment's template; the oldest if there are several."""
-    wanted = _plain(d.spec.template)
-    found = [rs for rs in sets if _plain(rs.spec.template) == wanted]
-    return min(found, key=by_age, default=None)
+    template = _plain(d.spec.template)
+    matching = [rs for rs in sets if _plain(rs.spec.template) == template]
+    return min(matching, key=by_age, default=None)
 
 
 def by_age(rs: ReplicaSet) -> tuple[str, str]:
@@ -82,14 +82,14 @@ def selector_with_hash(selector: LabelSelector | None, hash: str) -> LabelSelect
 def set_annotations(d: Deployment, old: Labels, revision: int) -> Labels:
     """Returns the annotations of the current set: those of the Deployment, its revision, and its earlier revisions."""
     copied = {key: value for key, value in d.metadata.annotations.items() if key not in _NOT_COPIED}
-    found = old | copied
+    annotations = old | copied
     before = old.get(REVISION, "")
     if (natural(before) or 0) < revision:
-        found[REVISION] = str(revision)
+        annotations[REVISION] = str(revision)
         if before:
             history = [entry for entry in old.get(HISTORY, "").split(",") if entry]
-            found[HISTORY] = _bounded([*history, before])
-    return found
+            annotations[HISTORY] = _bounded([*history, before])
+    return annotations
 
 
 def _bounded(history: list[str]) -> str:

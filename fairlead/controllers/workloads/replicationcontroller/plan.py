@@ -34,9 +34,9 @@ def reconcile(
     plan = replicaset.reconcile(view, pods, related, failure=failure, now=now, kind=REPLICATION_CONTROLLER)
     status = [_status(u.obj.status) for u in plan.status if isinstance(u.obj, ReplicaSet)]
     updates = (
-        Update(REPLICATION_CONTROLLER, msgspec.structs.replace(rc, status=found), "status")
-        for found in status
-        if found != rc.status
+        Update(REPLICATION_CONTROLLER, msgspec.structs.replace(rc, status=new), "status")
+        for new in status
+        if new != rc.status
     )
     return Plan(
         create=plan.create,
@@ -66,8 +66,10 @@ def _as_replica_set(rc: ReplicationController) -> ReplicaSet:
     )
 
 
-def _status(found: ReplicaSetStatus) -> ReplicationControllerStatus:
+def _status(status: ReplicaSetStatus) -> ReplicationControllerStatus:
     return ReplicationControllerStatus(
-        **{name: getattr(found, name) for name in _COUNTS},
-        conditions=[msgspec.convert(c, ReplicationControllerCondition, from_attributes=True) for c in found.conditions],
+        **{name: getattr(status, name) for name in _COUNTS},
+        conditions=[
+            msgspec.convert(c, ReplicationControllerCondition, from_attributes=True) for c in status.conditions
+        ],
     )

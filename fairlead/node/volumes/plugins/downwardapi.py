@@ -26,7 +26,7 @@ def _projected(source: DownwardAPIProjection, pod: Pod, mode: int, sources: Volu
 
 
 def _files(items: Sequence[DownwardAPIVolumeFile], pod: Pod, mode: int, sources: VolumeSources) -> Files:
-    found: Files = {}
+    result: Files = {}
     for item in items:
         try:
             if item.fieldRef:
@@ -37,8 +37,8 @@ def _files(items: Sequence[DownwardAPIVolumeFile], pod: Pod, mode: int, sources:
                 continue
         except FieldProblem as error:
             raise VolumeProblem(str(error)) from error
-        found[item.path] = File(text.encode(), mode if item.mode is None else item.mode)
-    return found
+        result[item.path] = File(text.encode(), mode if item.mode is None else item.mode)
+    return result
 
 
 def _resource(pod: Pod, ref: ResourceFieldSelector, sources: VolumeSources) -> str:

@@ -19,12 +19,12 @@ PROJECTIONS = (CONFIG_MAP_PROJECTION, SECRET_PROJECTION, DOWNWARD_API_PROJECTION
 
 
 def files(source: ProjectedVolumeSource, pod: Pod, sources: VolumeSources) -> Files:
-    mode, found = mode_of(source.defaultMode), Files()
+    mode, result = mode_of(source.defaultMode), Files()
     for projection, value in _projections(source):
         if projection is None:
             raise VolumeProblem("this projected source is not supported by fairlead's nodes")
-        found |= projection.files(value, pod, mode, sources)
-    return found
+        result |= projection.files(value, pod, mode, sources)
+    return result
 
 
 def _projections(source: ProjectedVolumeSource) -> Iterator[tuple[Projection | None, Any]]:
