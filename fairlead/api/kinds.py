@@ -29,11 +29,17 @@ from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
 from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
+from fairlead.api.node.runtimeclass.kind import RUNTIME_CLASS
 from fairlead.api.rbac.clusterrole.kind import CLUSTER_ROLE
 from fairlead.api.rbac.clusterrolebinding.kind import CLUSTER_ROLE_BINDING
 from fairlead.api.rbac.role.kind import ROLE
 from fairlead.api.rbac.rolebinding.kind import ROLE_BINDING
 from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
+from fairlead.api.storage.csidriver.kind import CSI_DRIVER
+from fairlead.api.storage.csinode.kind import CSI_NODE
+from fairlead.api.storage.csistoragecapacity.kind import CSI_STORAGE_CAPACITY
+from fairlead.api.storage.storageclass.kind import STORAGE_CLASS
+from fairlead.api.storage.volumeattributesclass.kind import VOLUME_ATTRIBUTES_CLASS
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
 
@@ -63,7 +69,13 @@ KINDS: tuple[Kind[Any], ...] = (
     ROLE_BINDING,
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
+    RUNTIME_CLASS,
     PRIORITY_CLASS,
+    CSI_DRIVER,
+    CSI_NODE,
+    CSI_STORAGE_CAPACITY,
+    STORAGE_CLASS,
+    VOLUME_ATTRIBUTES_CLASS,
 )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kinds.kind import Kind, Part
-from fairlead.machinery.values.status import bad_request
+from fairlead.machinery.values.status import bad_request, invalid, invalid_object
 
 _ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
 KEPT_BY_PARTS = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -28,6 +28,15 @@ class NamespacedName:
 
     namespace: str
     name: str
+
+
+def ensure_version(kind: Kind[Any], obj: Any, name: str) -> None:
+    """Raises StatusError 422 if a PUT must name the version that it replaces and does not."""
+    if not kind.unconditional_update and obj.metadata.resourceVersion in ("", "0"):
+        raise invalid_object(kind.plural, kind.group, name, [_NEEDS_VERSION])
+
+
+_NEEDS_VERSION = invalid("metadata.resourceVersion", 0, "must be specified for an update")
 
 
 def ensure_name_matches(obj: Any, requested: NamespacedName) -> None:

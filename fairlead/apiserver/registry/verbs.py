@@ -9,6 +9,7 @@ from typing import Any
 from fairlead.apiserver.model import Outcome, RequestContext, json_response
 from fairlead.apiserver.registry.delete import delete_response, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
+from fairlead.apiserver.registry.prepare import ensure_version
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.response import object_response, renderer_for
 from fairlead.apiserver.registry.subresources.table import Call, SubresourceHandler, SubresourceTable
@@ -108,6 +109,7 @@ class Verbs:
 
         async def change(_: Entry) -> Candidate:
             sent = first.pop() if first else read()
+            ensure_version(call.target.resource.kind, sent.obj, call.target.name)
             return Candidate(sent.obj, sent.warnings)
 
         return self._written(call, await self._writers.updater.update(call.target, change, options, call.context))

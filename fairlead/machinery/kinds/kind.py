@@ -206,6 +206,8 @@ class Kind(Generic[T]):
     """Checks of a new object only, on top of `rules`."""
     transition: Callable[[T, T], Iterable[FieldError]] = _no_errors
     """Checks of an update: `transition(old, new)`."""
+    unconditional_update: bool = True
+    """False if an update must name the resourceVersion that it replaces (upstream's `AllowUnconditionalUpdate`)."""
     fields: Mapping[str, Callable[[T], str]] = field(default_factory=dict)
     """Field selectors beyond `metadata.name` and `metadata.namespace`."""
     warnings: Callable[[T], Iterable[str]] = _no_texts

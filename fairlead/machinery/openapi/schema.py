@@ -69,16 +69,20 @@ class Names:
     def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
         self._packages: dict[str, str] = {}
         """Packages by Python module."""
+        self._folders: dict[str, set[str]] = {}
+        """Packages by the folder of a group, two levels above the modules of its kinds."""
         self._holders: dict[Schema, set[str]] = {}
         """By schema: the packages of the kinds that contain it."""
         for kind in kinds:
             schema = kind.schema
             package = package_of(kind.group, kind.version)
             self._packages[_module(schema)] = package
+            self._folders.setdefault(_folder(schema), set()).add(package)
             if (metadata := schema.fields["metadata"].type.schema) is not None:
                 self._packages[_module(metadata)] = META
             self._reach(schema, package)
         self._packages.pop("", None)
+        self._folders.pop("", None)
         self._names: dict[Schema, str] = {held: self._package(held) + held.name for held in self._holders}
 
     def _reach(self, schema: Schema, package: str) -> None:
@@ -89,9 +93,12 @@ class Names:
                 self._reach(inner, package)
 
     def _package(self, schema: Schema) -> str:
-        holders = self._holders[schema]
-        alone = next(iter(holders)) if len(holders) == 1 else package_of("", "v1")
-        return self._packages.get(_module(schema), alone)
+        if package := self._packages.get(_module(schema)):
+            return package
+        for packages in (self._folders.get(_folder(schema), ()), self._holders[schema]):
+            if len(packages) == 1:
+                return next(iter(packages))
+        return package_of("", "v1")
 
     def __getitem__(self, schema: Schema) -> str:
         return self._names[schema]
@@ -103,6 +110,10 @@ class Names:
 def _module(schema: Schema) -> str:
     """Returns the Python module that declares the type; empty if the schema is read off a document."""
     return str(schema.source.__module__) if schema.source is not None else ""
+
+
+def _folder(schema: Schema) -> str:
+    return ".".join(_module(schema).split(".")[:-2])
 
 
 def schemas_in(schema: Schema) -> Iterator[Schema]:

@@ -65,6 +65,7 @@ LEASE = Kind(
     keeps_history=False,  # heartbeats are the majority of writes in an idle cluster
     singular="lease",
     rules=_rules,
+    unconditional_update=False,
     columns=(
         NAME,
         Column(

@@ -1,0 +1,94 @@
+"""The CSIStorageCapacity kind: free space for a storage class in a part of the cluster; stored for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.core.amounts import canonical_text, value
+from fairlead.api.core.topology.types import OLD_NODE_LABELS
+from fairlead.api.meta.columns import NAME, UNSET
+from fairlead.api.meta.rules import NOT_NEGATIVE, label_selector
+from fairlead.api.meta.types import LabelSelector, Object, Quantity
+from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Kind
+from fairlead.machinery.values import names, quantity
+from fairlead.machinery.values.status import FieldError, invalid
+
+
+class CSIStorageCapacity(Object):
+    """Free space for volumes of a storage class on some nodes, as a CSI driver reported it."""
+
+    nodeTopology: (
+        Annotated[
+            LabelSelector,
+            Immutable(),
+            Doc("Label selector of the nodes that can reach the storage; no node if absent; immutable."),
+        ]
+        | None
+    ) = None
+    storageClassName: Annotated[
+        str, Immutable(), Doc("Name of the StorageClass that the report is about; immutable.")
+    ] = msgspec.field(default_factory=str)
+    capacity: Annotated[Quantity, Doc("Free space in bytes; unknown if absent.")] | None = None
+    maximumVolumeSize: (
+        Annotated[Quantity, Doc("Greatest size of a single volume in bytes; unknown if absent.")] | None
+    ) = None
+
+
+def _default(found: CSIStorageCapacity) -> CSIStorageCapacity:
+    if found.capacity is not None:
+        found.capacity = canonical_text(found.capacity)
+    if found.maximumVolumeSize is not None:
+        found.maximumVolumeSize = canonical_text(found.maximumVolumeSize)
+    return found
+
+
+def _rules(found: CSIStorageCapacity) -> Iterator[FieldError]:
+    if found.nodeTopology is not None:
+        yield from label_selector(found.nodeTopology, "nodeTopology")
+    for text in names.dns1123_subdomain(found.storageClassName):
+        yield invalid("storageClassName", found.storageClassName, text)
+    for path, amount in (("capacity", found.capacity), ("maximumVolumeSize", found.maximumVolumeSize)):
+        for text in quantity.texts(str(amount)) if amount is not None else ():
+            yield invalid(path, str(amount), text)
+    if found.capacity is not None and value(str(found.capacity)) < 0:
+        yield invalid("capacity", str(found.capacity), NOT_NEGATIVE)
+
+
+def _warnings(found: CSIStorageCapacity) -> Iterator[str]:
+    selector = found.nodeTopology or LabelSelector()
+    for i, need in enumerate(selector.matchExpressions):
+        if text := OLD_NODE_LABELS.get(need.key):
+            yield f"nodeTopology.matchExpressions[{i}].key: {need.key} is {text}"
+    for label in selector.matchLabels:
+        if text := OLD_NODE_LABELS.get(label):
+            yield f"nodeTopology.matchLabels.{label}: {text}"
+
+
+CSI_STORAGE_CAPACITY = Kind(
+    type=CSIStorageCapacity,
+    kind="CSIStorageCapacity",
+    group="storage.k8s.io",
+    plural="csistoragecapacities",
+    storage_path="csistoragecapacities",
+    singular="csistoragecapacity",
+    unconditional_update=False,
+    columns=(
+        NAME,
+        Column(
+            "StorageClassName",
+            lambda found, _: found.storageClassName,
+            doc="Name of the StorageClass that the report is about.",
+        ),
+        Column(
+            "Capacity",
+            lambda found, _: UNSET if found.capacity is None else str(found.capacity),
+            doc="Free space for volumes of the class.",
+        ),
+    ),
+    default=_default,
+    rules=_rules,
+    warnings=_warnings,
+)

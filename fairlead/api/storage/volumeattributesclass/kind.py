@@ -1,0 +1,60 @@
+"""The VolumeAttributesClass kind: attributes of volumes that can be changed later; stored for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from fairlead.api.meta.columns import AGE, NAME
+from fairlead.api.meta.types import Object
+from fairlead.api.storage.names import parameter_errors, provisioner_errors
+from fairlead.machinery.kinds.kind import Column, Doc, Kind, Required
+from fairlead.machinery.values.status import FieldError, forbidden
+
+
+class VolumeAttributesClass(Object):
+    """Class of attributes of volumes, such as their speed, which a claim may change after its volume was made."""
+
+    driverName: Annotated[
+        str, Required(), Doc("Name of the CSI driver that understands the parameters; immutable.")
+    ] = msgspec.field(default_factory=str)
+    parameters: Annotated[
+        dict[str, str], Doc("Attributes that the driver is given, at least one; immutable, so make another class.")
+    ] = {}
+
+
+def _rules(found: VolumeAttributesClass) -> Iterator[FieldError]:
+    yield from provisioner_errors(found.driverName, "driverName")
+    yield from parameter_errors(found.parameters, "parameters", may_be_empty=False)
+
+
+def _transition(old: VolumeAttributesClass, new: VolumeAttributesClass) -> Iterator[FieldError]:
+    if old.driverName != new.driverName:
+        yield forbidden("driverName", "updates to driverName are forbidden.")
+    if old.parameters != new.parameters:
+        yield forbidden("parameters", "updates to parameters are forbidden.")
+
+
+VOLUME_ATTRIBUTES_CLASS = Kind(
+    type=VolumeAttributesClass,
+    kind="VolumeAttributesClass",
+    group="storage.k8s.io",
+    plural="volumeattributesclasses",
+    storage_path="volumeattributesclasses",
+    singular="volumeattributesclass",
+    short_names=("vac",),
+    namespaced=False,
+    columns=(
+        NAME,
+        Column(
+            "DriverName",
+            lambda found, _: found.driverName,
+            doc="Name of the CSI driver that understands the parameters.",
+        ),
+        AGE,
+    ),
+    rules=_rules,
+    transition=_transition,
+)
