@@ -45,6 +45,8 @@ from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.watches import Watches
+from fairlead.apiserver.webhook.caller import WebhookCaller
+from fairlead.apiserver.webhook.services import ServiceResolver
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.log import Log
@@ -79,6 +81,7 @@ class ApiServer:
         self._allocator = ServiceAllocator(settings.service_networks, settings.node_port_range, rng=rng)
         self._watches = Watches(resources, scheme)
         self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
+        self._webhooks = WebhookCaller(ServiceResolver(resources, rng=rng))
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
         self._tokens = TokenAuthenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
         self._authenticators = AuthenticatorChain(
@@ -161,6 +164,7 @@ class ApiServer:
         self._resources.stop()
         await self._edge.stop()
         await self._kubelet.close()
+        await self._webhooks.close()
         if self._started:
             self._started = False
             await self._nursery.__aexit__(None, None, None)

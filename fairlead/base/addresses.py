@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
 FamilyName = Literal["IPv4", "IPv6"]
@@ -21,3 +21,13 @@ def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 def family_of(ip: str) -> FamilyName:
     """Returns the family of an address or range, told by its text alone."""
     return "IPv6" if ":" in ip else "IPv4"
+
+
+def is_own(ip: str) -> bool:
+    """Returns whether the address belongs to every machine rather than to a network (loopback, link-local, multicast,
+    unspecified), or is no address at all."""
+    try:
+        address = unmapped(ip_address(ip))
+    except ValueError:
+        return True
+    return address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified

@@ -18,7 +18,7 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSl
 from fairlead.apiserver.model import Forward
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
-from fairlead.base.addresses import unmapped
+from fairlead.base.addresses import is_own, unmapped
 from fairlead.base.numbers import natural, port_number
 from fairlead.machinery.values.status import StatusError, bad_request
 from fairlead.service.endpoints import ready_addresses
@@ -107,13 +107,9 @@ def unavailable(why: str) -> StatusError:
 
 
 def _forward(scheme: str, host: str, port: int, *, is_node: bool = False) -> Forward:
-    try:
-        address = unmapped(ipaddress.ip_address(host))
-    except ValueError as e:
-        raise bad_request("address not allowed") from e
-    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+    if is_own(host):
         raise bad_request("address not allowed")
-    return Forward(scheme, str(address), port, is_node)
+    return Forward(scheme, str(unmapped(ipaddress.ip_address(host))), port, is_node)
 
 
 def _port_number(text: str) -> int:
