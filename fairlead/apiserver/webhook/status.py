@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.machinery.quoting import go_quote
+from fairlead.machinery.values.quoting import go_quote
 from fairlead.runtime.transport import decode_status_error
 
 _MOST_TEXT = 2048
