@@ -1,7 +1,7 @@
 """The TLS side of calls: contexts for bundles of certificates, and TLS errors in the words of Go's client.
 
-As in Go, each certificate of the bundle is an anchor of trust, even without the flag of an authority; names are those of
-the subject alternative names; further demands of RFC 5280 on extensions are not checked.
+As in Go, each certificate of the bundle is an anchor of trust, even without the flag of an authority; names are those
+of the subject alternative names; further demands of RFC 5280 on extensions are not checked.
 """
 
 from __future__ import annotations
