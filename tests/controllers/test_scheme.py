@@ -9,7 +9,11 @@ import pytest
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace, NamespaceSpec
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
-from tests.controllers.world import World, in_world
+from fairlead.apiserver.auth.authorization import Decision
+from fairlead.apiserver.extensions import Extensions
+from fairlead.apiserver.model import User
+from fairlead.apiserver.requestinfo import RequestInfo
+from tests.controllers.world import World, in_served_world, in_world
 from tests.ships import Ship, ship_kind
 
 
@@ -47,6 +51,75 @@ def test_what_an_object_of_an_added_kind_owns_goes_with_it_and_it_goes_with_its_
         assert "log" not in await names(world)
 
     in_world(story)
+
+
+class LateLists:
+    """An authorizer without an opinion that holds back lists of one resource until `end`."""
+
+    def __init__(self, resource: str) -> None:
+        self.resource = resource
+        self.end = asyncio.Event()
+
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        if info.resource == self.resource and info.verb == "list":
+            await self.end.wait()
+        return Decision("no opinion")
+
+
+def test_an_owner_that_is_deleted_before_its_kind_is_watched_takes_its_dependents_with_it() -> None:
+    kind = ship_kind()
+    lists = LateLists(kind.plural)
+
+    async def story(world: World) -> None:
+        await world.scheme.add(kind)
+        ship = await world.client.create(kind, Ship(metadata=ObjectMeta(name="a", namespace="default")))
+        await world.client.create(CONFIG_MAP, config_map("log", ship))
+        await asyncio.sleep(1)
+        await world.client.delete(kind, "a", "default")
+        await asyncio.sleep(1)
+        lists.end.set()
+        await asyncio.sleep(5)
+        assert "log" not in await names(world)
+
+    in_served_world(story, extensions=Extensions(authorizers=(lists,)))
+
+
+def test_dependents_are_orphaned_though_the_watch_of_their_kind_starts_late() -> None:
+    kind = ship_kind()
+    lists = LateLists(kind.plural)
+
+    async def story(world: World) -> None:
+        await world.scheme.add(kind)
+        meta = ObjectMeta(name="owner", namespace="default")
+        owner = await world.client.create(CONFIG_MAP, ConfigMap(metadata=meta))
+        owners = owned_by(owner, "ConfigMap", "v1")
+        ship = Ship(metadata=ObjectMeta(name="a", namespace="default", ownerReferences=owners))
+        await world.client.create(kind, ship)
+        await world.client.delete(CONFIG_MAP, "owner", "default", propagation="Orphan")
+        await asyncio.sleep(1)
+        lists.end.set()
+        await asyncio.sleep(5)
+        assert "owner" not in await names(world)
+        assert (await world.client.get(kind, "a", "default")).metadata.ownerReferences == []
+
+    in_served_world(story, extensions=Extensions(authorizers=(lists,)))
+
+
+def test_a_kind_that_cannot_be_listed_holds_back_the_deletion_of_dependents_for_half_a_minute_only() -> None:
+    kind = ship_kind()
+    lists = LateLists(kind.plural)
+
+    async def story(world: World) -> None:
+        await world.scheme.add(kind)
+        ship = await world.client.create(kind, Ship(metadata=ObjectMeta(name="a", namespace="default")))
+        await world.client.create(CONFIG_MAP, config_map("log", ship))
+        await world.client.delete(kind, "a", "default")
+        await asyncio.sleep(20)
+        assert "log" in await names(world)
+        await asyncio.sleep(20)
+        assert "log" not in await names(world)
+
+    in_served_world(story, extensions=Extensions(authorizers=(lists,)))
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.kinds import built_in
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.apiserver.extensions import Extensions
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import Clock
@@ -193,11 +194,18 @@ async def _over_fake(story: Story, nodes: int) -> None:
     await _tell(story, client, clock, nodes, built_in())
 
 
-async def _over_server(story: Story, nodes: int) -> None:
+def in_served_world(story: Story, *, extensions: Extensions) -> None:
+    """For stories that need the real API server with extensions."""
+    run_jumping(_over_server(story, 3, extensions))
+
+
+async def _over_server(story: Story, nodes: int, extensions: Extensions | None = None) -> None:
     clock, rng = LoopClock(), random.Random(7)
     problems: list[str] = []
     log = Log("", clock=clock, write=problems.append, level="error")
-    settings = ApiSettings(advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem="PEM")
+    settings = ApiSettings(
+        advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem="PEM", extensions=extensions or Extensions()
+    )
     scheme = built_in()
     server = ApiServer(
         MemoryStore(), scheme=scheme, settings=settings, clock=clock, rng=rng, ids=RandomIds(rng), log=log

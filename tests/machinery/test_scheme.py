@@ -128,3 +128,33 @@ def test_what_is_derived_from_a_kind_is_derived_once_and_belongs_to_the_kind() -
     assert labels == ["Ship!", "Ship!", "Ship?", "Ship!"]
     assert calls == ["!", "?", "!"]
     assert set(one.derived.values()) == {"Ship!", "Ship?"}
+
+
+def test_a_kind_is_in_use_from_its_first_object_on() -> None:
+    async def main() -> None:
+        kind, scheme, used = ship_kind(), Scheme(), list[str]()
+        scheme.on_use(lambda kind: used.append(kind.kind))
+        scheme.track_use()
+        await scheme.add(kind)
+        assert not used
+        assert scheme.used() == []
+        scheme.mark_used(kind)
+        scheme.mark_used(kind)
+        assert scheme.used() == [kind]
+        assert used == ["Ship"]
+        await scheme.remove(kind)
+        assert scheme.used() == []
+
+    asyncio.run(main())
+
+
+def test_without_a_server_that_tracks_use_every_stored_kind_is_in_use() -> None:
+    async def main() -> None:
+        kind, scheme, used = ship_kind(), Scheme(), list[str]()
+        scheme.on_use(lambda kind: used.append(kind.version))
+        await scheme.add(kind)
+        await scheme.add(old_ship_kind(kind))
+        assert scheme.used() == [kind]
+        assert used == ["v1"]
+
+    asyncio.run(main())

@@ -58,10 +58,16 @@ class EncodedForm:
 
     def __init__(self, kind: Kind[Any]) -> None:
         self.kind = kind
-        self.decode: Final[Callable[[bytes], Any]] = decoder_of(kind.codec)
         self.encode: Final[Callable[[Any], bytes]] = encode
         self._start = f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}","metadata":{{'.encode()
         self._head = self._start + b'"resourceVersion":"'
+
+    def __getattr__(self, name: str) -> Any:
+        """Sets `decode` at its first use: the kinds without objects need not be loaded at the server's start."""
+        if name != "decode":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.decode: Callable[[bytes], Any] = decoder_of(self.kind.codec)
+        return self.decode
 
     def stored(self, obj: Any) -> bytes:
         """Returns the bytes for the store. Takes the object over."""

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, KindCache
+from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
 from fairlead.apiserver.watchcache.conversion import ConvertedCache
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
@@ -73,6 +73,8 @@ class Resources:
         """Changes that arrive while a kind is being added, by the kind's prefix."""
         self._lists = 0
         """Number of times that everything was listed again because changes were lost."""
+        self._scheme = scheme
+        scheme.track_use()
         for kind in scheme:
             self._put(self._made(kind))
         scheme.subscribe(self)
@@ -90,6 +92,20 @@ class Resources:
         if kind.conversion is None:
             self._stored[kind] = resource
             self._by_prefix[resource.prefix] = resource
+            self._report_use(resource)
+
+    def _report_use(self, resource: Resource) -> None:
+        """Reports the kind as used at once if it has objects, else at its first object."""
+        kind, listeners = resource.kind, resource.cache.listeners
+        if resource.cache:
+            self._scheme.mark_used(kind)
+            return
+
+        def first(_: Event) -> None:
+            del listeners[first]
+            self._scheme.mark_used(kind)
+
+        listeners[first] = first
 
     async def kind_added(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`: loads the kind's objects from the store. Raises StoreError; Damaged for an
@@ -144,6 +160,8 @@ class Resources:
         sorted_out = self._sorted_out(page.records)
         for resource in self:
             resource.cache.load(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
+            if resource.prefix in sorted_out and resource.kind.conversion is None:
+                self._scheme.mark_used(resource.kind)
         self.revision = page.revision
         self._watch = await self.store.watch(ROOT, page.revision, self)
 

@@ -121,13 +121,14 @@ def _no_authorities() -> Iterator[None]:
 
 
 def _prepare_decoders() -> None:
-    """Makes a decoder of every kind, so that components share the work.
+    """Makes a decoder of every kind that is loaded, so that components share the work.
 
     msgspec reads a type's annotations at its first decoder and stores the result with the type, 35 ms for all kinds.
     """
     from msgspec.json import Decoder
 
     from fairlead.api.kinds import built_in
+    from fairlead.machinery.kinds.declared import is_loaded
 
-    for kind in built_in():
+    for kind in filter(is_loaded, built_in()):
         Decoder(kind.type)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from fairlead.api.meta.types import Object
+from fairlead.machinery.kinds.declared import with_type
 from fairlead.machinery.kinds.kind import Kind
 
 
@@ -15,4 +15,4 @@ class Partial(Object, forbid_unknown_fields=False):
 
 def partial(kind: Kind[Any]) -> Kind[Partial]:
     """Returns the same resource, read as `Partial`."""
-    return dataclasses.replace(kind, type=Partial, own_codec=None)
+    return with_type(kind, Partial)

@@ -3,12 +3,16 @@
 Facts about one field are markers in `Annotated[...]` on the field's type; facts about several fields are functions of
 the `Kind`. Decoding, defaults, checks, merge keys, columns, discovery and OpenAPI are derived.
 
+A `Kind` is an `Identity`, which is cheap and known from the start, and a `Strategy`, which a kind that is declared by
+`declare` imports at its first use (`machinery/kinds/declared.py`).
+
 What must stay true: everything specific to a kind is a field of its `Kind` (upstream's word: strategy). Generic code
 reads the fields and never compares with a particular kind (`tests/test_generic.py` checks that).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast
@@ -43,6 +47,7 @@ __all__ = [
     "Expiry",
     "Format",
     "GroupVersionKind",
+    "Identity",
     "Immutable",
     "Kind",
     "ListMap",
@@ -52,6 +57,7 @@ __all__ = [
     "Required",
     "RetainKeys",
     "SetList",
+    "Strategy",
     "Subresource",
     "per_kind",
 ]
@@ -165,11 +171,10 @@ class Part(Generic[T]):
     """Checks of the change, instead of the kind's checks: `transition(old, new)`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Kind(Generic[T]):
-    """A resource kind. Kinds are compared by identity; `fairlead.api.kinds` lists those that are built in."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Identity:
+    """The facts of a kind that discovery, routes, the store and the controllers' caches need before its first use."""
 
-    type: type[T]
     kind: str
     group: str = ""
     version: str = "v1"
@@ -182,7 +187,7 @@ class Kind(Generic[T]):
     """True for a `status` subresource: the main endpoint does not change status, and `/status` changes nothing else."""
     scale: bool = False
     """True for a `scale` subresource (autoscaling/v1 Scale): `spec.replicas`, `status.replicas`, `spec.selector`."""
-    parts: tuple[Part[T], ...] = ()
+    parts: tuple[Part[Any], ...] = ()
     """Further subresources, each of which writes one field."""
     subresources: tuple[Subresource, ...] = ()
     """Subresources that belong to this kind alone; the API server has code for each of them."""
@@ -190,6 +195,31 @@ class Kind(Generic[T]):
     """The verbs of the resource itself."""
     generation: bool = False
     """True if `metadata.generation` counts changes."""
+    inert: str = ""
+    """Text for users if the project does not act on such objects, for a `Warning` header and an event."""
+    conversion: Conversion[Any] | None = None
+    """The conversion to the version in which objects are stored, if it is another one. The kind of that version owns
+    the objects."""
+    storage_path: str = ""
+    """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
+    keeps_history: bool = True
+    """True if the store keeps past states after an update, for watches that start in the past."""
+    expiry: Expiry[Any] | None = None
+    """The time after which objects are deleted without a request, if there is one."""
+    cached: Literal["object", "metadata", "nothing"] = "metadata"
+    """The part of such objects that the controllers' shared informers keep. `nothing` is for kinds with many objects
+    and without owners and dependents."""
+    deletion_turn: Literal["first", "", "last"] = ""
+    """The turn of such objects when a namespace is emptied: before all other kinds, or after them."""
+    initial: Callable[[], Iterable[Any]] = tuple
+    """Objects that exist from the start of a cluster; the server makes them again if they are missing."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Strategy(Generic[T]):
+    """The types, rules and columns of a kind; a declared kind imports them at their first use."""
+
+    type: type[T]
     changes_generation: Callable[[T, T], bool] = _spec_differs
     """Returns whether `metadata.generation` counts a change: `changes_generation(old, new)`."""
     columns: tuple[Column[T], ...] = ()
@@ -212,26 +242,10 @@ class Kind(Generic[T]):
     """Field selectors beyond `metadata.name` and `metadata.namespace`."""
     warnings: Callable[[T], Iterable[str]] = _no_texts
     """Texts for `Warning` headers on create and update."""
-    inert: str = ""
-    """Text for users if the project does not act on such objects, for a `Warning` header and an event."""
     name_rule: str = "subdomain"
     """The check of `metadata.name`: `subdomain` (DNS-1123), `label` (DNS-1123), `dns1035`, `path-segment`, `ip`."""
     own_codec: Codec[T] | None = None
     """The codec of the objects, if they are not structs of `type`."""
-    conversion: Conversion[T] | None = None
-    """The conversion to the version in which objects are stored, if it is another one. The kind of that version owns
-    the objects."""
-    storage_path: str = ""
-    """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
-    keeps_history: bool = True
-    """True if the store keeps past states after an update, for watches that start in the past."""
-    expiry: Expiry[T] | None = None
-    """The time after which objects are deleted without a request, if there is one."""
-    cached: Literal["object", "metadata", "nothing"] = "metadata"
-    """The part of such objects that the controllers' shared informers keep. `nothing` is for kinds with many objects
-    and without owners and dependents."""
-    deletion_turn: Literal["first", "", "last"] = ""
-    """The turn of such objects when a namespace is emptied: before all other kinds, or after them."""
     grace_s: Callable[[T, int | None], int] = _no_grace
     """Returns for how many seconds a deleted object stays: `grace_s(obj, gracePeriodSeconds of the request)`."""
     blocks_deletion: Callable[[T], bool] = _never
@@ -240,12 +254,21 @@ class Kind(Generic[T]):
     """Changes an object that has been deleted and waits for its finalizers."""
     undeletable: Mapping[str, str] = field(default_factory=dict)
     """The objects that may not be deleted, by name, with the reason."""
-    initial: Callable[[], Iterable[T]] = tuple
-    """Objects that exist from the start of a cluster; the server makes them again if they are missing."""
     delete_returns_object: bool = False
     """True if the answer to a delete is the object instead of a Status."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
     """Fields of `metadata` that a write of `status` leaves unchanged."""
+
+
+for _default in set(vars(Strategy)) & {strategy.name for strategy in dataclasses.fields(Strategy)}:
+    # A default is also an attribute of the class, by which a kind that is not loaded would seem to have the field.
+    delattr(Strategy, _default)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kind(Identity, Strategy[T]):
+    """A resource kind. Kinds are compared by identity; `fairlead.api.kinds` lists those that are built in."""
+
     derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
     """Results of `per_kind` functions, with the lifetime of the kind."""
 

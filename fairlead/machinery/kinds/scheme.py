@@ -5,6 +5,10 @@ Subscribers are called in the order of their subscription, on removal in the opp
 first and so is called last on removal: controllers never request a kind that is not served.
 
 A removed kind's objects stay in the store; if the kind is removed permanently, they must be deleted before.
+
+A kind is in use from its first object on. Controllers that follow all kinds (garbage collection, namespace deletion)
+open a watch only for kinds in use, because most kinds of a cluster never have an object: a watch costs
+0.7 ms and 15 KB. Without a server that reports first objects (`track_use`), every kind counts as in use.
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ class Scheme:
         self._by_gvk: dict[tuple[str, str, str], Kind[Any]] = {}
         self._subscribers: dict[Subscriber, None] = {}
         self._changing: set[Kind[Any]] = set()
+        self._used: dict[Kind[Any], None] | None = None
+        """The stored kinds in use, in the order of their first objects; None if use is not tracked."""
+        self._on_use: list[Callable[[Kind[Any]], object]] = []
         for kind in kinds:
             self._put(kind)
 
@@ -51,6 +58,27 @@ class Scheme:
     def stored(self) -> list[Kind[Any]]:
         """Returns the kinds that own objects in the store: those of the storage version."""
         return [kind for kind in self if kind.conversion is None]
+
+    def track_use(self) -> None:
+        """Counts kinds as unused until `mark_used`."""
+        self._used = {}
+
+    def used(self) -> list[Kind[Any]]:
+        """Returns the stored kinds in use; all stored kinds if use is not tracked."""
+        return self.stored() if self._used is None else list(self._used)
+
+    def mark_used(self, kind: Kind[Any]) -> None:
+        """Puts a stored kind into use when its first object is known."""
+        if self._used is not None and kind not in self._used:
+            self._used[kind] = None
+            for callback in list(self._on_use):
+                callback(kind)
+
+    def on_use(self, callback: Callable[[Kind[Any]], object]) -> None:
+        """Calls the function for every stored kind in use, now and later."""
+        self._on_use.append(callback)
+        for kind in self.used():
+            callback(kind)
 
     def by_resource(self, group: str, version: str, plural: str) -> Kind[Any] | None:
         return self._by_resource.get((group, version, plural))
@@ -73,6 +101,9 @@ class Scheme:
                 for subscriber in list(self._subscribers):
                     told.append(subscriber)
                     await subscriber.kind_added(kind)
+                if self._used is None and kind.conversion is None:
+                    for callback in list(self._on_use):
+                        callback(kind)
             except BaseException:
                 await self._withdraw(kind, told)
                 raise
@@ -108,6 +139,8 @@ class Scheme:
 
     async def _withdraw(self, kind: Kind[Any], subscribers: list[Subscriber]) -> None:
         del self._by_resource[_resource(kind)], self._by_gvk[kind.group, kind.version, kind.kind]
+        if self._used is not None:
+            self._used.pop(kind, None)
         for subscriber in reversed(subscribers):
             await subscriber.kind_removed(kind)
 

@@ -21,6 +21,10 @@ from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
 
 _MOST_DELETED = 5000
+_UNSYNCED_RETRY_S = 0.05
+"""Until a cache has its first list, dependents may be unknown: nothing is released or deleted meanwhile."""
+_SYNC_LIMIT_S = 30.0
+"""A cache that cannot be filled for so long (the kind's conversion fails) holds back nothing more, as upstream does."""
 
 
 def controller(context: Context) -> Controller:
@@ -32,18 +36,18 @@ class _Garbage:
         self._context = context
         self._applier = context.applier("garbage-collector-controller")
         self._informers: dict[str, Informer[Any]] = {}
+        self._unsynced: dict[str, tuple[Informer[Any], float]] = {}
+        """Informers without a complete list, and until when the collector waits for them."""
         self._kinds: dict[str, Kind[Any]] = {}
         self._locations: dict[str, str] = {}
         self._owned: dict[str, set[str]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self.controller = Controller("garbage", context.queue(), self._sync, workers=8)
-        for kind in context.scheme:
-            self._follow(kind)
+        context.scheme.on_use(self._follow)
         context.scheme.subscribe(self)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        self._follow(kind)
+        """Implements `Subscriber`. The kind is followed when it has objects."""
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`. Removing a kind says nothing about the existence of its objects, so no dependents
@@ -57,14 +61,16 @@ class _Garbage:
             for ref in obj.metadata.ownerReferences:
                 self._disown(ref.uid, location)
         del self._kinds[kind.resource], self._informers[kind.resource]
+        self._unsynced.pop(kind.resource, None)
         self._context.informers.drop(form)
 
     def _follow(self, kind: Kind[Any]) -> None:
         form = cached_form(kind)
         if form is not None:
             self._kinds[kind.resource] = form
-            self._informers[kind.resource] = self._context.informers.of(form)
-            self._informers[kind.resource].add_handler(self._handler(kind.resource))
+            informer = self._informers[kind.resource] = self._context.informers.of(form)
+            self._unsynced[kind.resource] = informer, self._context.clock.monotonic() + _SYNC_LIMIT_S
+            informer.add_handler(self._handler(kind.resource))
 
     def _handler(self, resource: str) -> Callable[[str, Object | None, Object | None], None]:
         def on_change(key: str, old: Object | None, new: Object | None) -> None:
@@ -117,12 +123,24 @@ class _Garbage:
         item = self._item(location)
         if item is None or not (item.meta.ownerReferences or item.meta.finalizers):
             return None
+        if not self._has_synced():
+            return _UNSYNCED_RETRY_S
         owners = {} if item.meta.deletionTimestamp else await self._owners(item)
         circular = waiting_for(item, self._dependents)
         plan = reconcile(item, owners, self._dependents(item), circular=circular)
         if plan:
             await self._applier.apply(plan)
         return plan.retry_after
+
+    def _has_synced(self) -> bool:
+        """Returns whether every cache has had its first complete list, or time enough for it."""
+        if self._unsynced:
+            now = self._context.clock.monotonic()
+            left = (
+                (name, (i, end)) for name, (i, end) in self._unsynced.items() if not i.synced.is_set() and now < end
+            )
+            self._unsynced = dict(left)
+        return not self._unsynced
 
     def _dependents(self, item: Item) -> list[Item]:
         return [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]

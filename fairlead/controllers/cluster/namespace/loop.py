@@ -32,13 +32,11 @@ class _Namespaces:
         self._namespaces = context.informers.of(NAMESPACE)
         self.controller = Controller("namespace", context.queue(), self._sync)
         self._namespaces.add_handler(self._on_namespace)
-        for kind in context.scheme:
-            self._follow(kind)
+        context.scheme.on_use(self._follow)
         context.scheme.subscribe(self)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        self._follow(kind)
+        """Implements `Subscriber`. The kind is followed when it has objects."""
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`."""
@@ -92,7 +90,7 @@ class _Namespaces:
 
     async def _remains(self, namespace: str) -> list[Remains]:
         remains = []
-        for kind in self._context.scheme.stored():
+        for kind in self._context.scheme.used():
             if not kind.namespaced:
                 continue
             listing = await self._context.client.list(partial(kind), namespace)
