@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.apps.controllerrevision.kind import CONTROLLER_REVISION
+from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
 from fairlead.api.coordination.lease.kind import LEASE
@@ -24,22 +24,22 @@ from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.api.events.event.kind import EVENTS_V1_EVENT
-from fairlead.api.networking.ingress.kind import INGRESS
-from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
+from fairlead.api.networking.ingress import INGRESS
+from fairlead.api.networking.ingressclass import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
-from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
+from fairlead.api.networking.networkpolicy import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
-from fairlead.api.node.runtimeclass.kind import RUNTIME_CLASS
+from fairlead.api.node.runtimeclass import RUNTIME_CLASS
 from fairlead.api.rbac.clusterrole.kind import CLUSTER_ROLE
 from fairlead.api.rbac.clusterrolebinding.kind import CLUSTER_ROLE_BINDING
 from fairlead.api.rbac.role.kind import ROLE
 from fairlead.api.rbac.rolebinding.kind import ROLE_BINDING
 from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
-from fairlead.api.storage.csidriver.kind import CSI_DRIVER
-from fairlead.api.storage.csinode.kind import CSI_NODE
-from fairlead.api.storage.csistoragecapacity.kind import CSI_STORAGE_CAPACITY
-from fairlead.api.storage.storageclass.kind import STORAGE_CLASS
-from fairlead.api.storage.volumeattributesclass.kind import VOLUME_ATTRIBUTES_CLASS
+from fairlead.api.storage.csidriver import CSI_DRIVER
+from fairlead.api.storage.csinode import CSI_NODE
+from fairlead.api.storage.csistoragecapacity import CSI_STORAGE_CAPACITY
+from fairlead.api.storage.storageclass import STORAGE_CLASS
+from fairlead.api.storage.volumeattributesclass import VOLUME_ATTRIBUTES_CLASS
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
 

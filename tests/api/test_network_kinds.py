@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
-from fairlead.api.networking.ingress.kind import INGRESS
-from fairlead.api.networking.ingressclass.kind import INGRESS_CLASS
-from fairlead.api.networking.networkpolicy.kind import NETWORK_POLICY
+from fairlead.api.networking.ingress import INGRESS
+from fairlead.api.networking.ingressclass import INGRESS_CLASS
+from fairlead.api.networking.networkpolicy import NETWORK_POLICY
 from fairlead.base.instant import Instant
 from fairlead.machinery.kinds.kind import Kind
 from tests.api.objects import Tree, container, created, wrong, wrong_update

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.apps.controllerrevision.kind import CONTROLLER_REVISION
+from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.coordination.lease.kind import LEASE
 from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.endpoints.kind import ENDPOINTS

@@ -195,7 +195,7 @@ async def _over_fake(story: Story, nodes: int) -> None:
 
 
 def in_served_world(story: Story, *, extensions: Extensions) -> None:
-    """For stories that need the real API server with extensions."""
+    """Runs the story over the real API server with extensions."""
     run_jumping(_over_server(story, 3, extensions))
 
 

@@ -65,7 +65,7 @@ class EncodedForm:
     def __getattr__(self, name: str) -> Any:
         """Sets `decode` at its first use: the kinds without objects need not be loaded at the server's start."""
         if name != "decode":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(f"unknown attribute: {name}", name=name, obj=self)
         self.decode: Callable[[bytes], Any] = decoder_of(self.kind.codec)
         return self.decode
 

@@ -28,7 +28,7 @@ class _Declared(Kind[Any]):
 
     def __getattr__(self, name: str) -> Any:
         if name not in _STRATEGY:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(f"unknown attribute: {name}", name=name, obj=self)
         module = self.__dict__["module"]
         import_module(module)
         if isinstance(self, _Declared):

@@ -15,8 +15,10 @@ from fairlead.api.core.pod.resource_rules import resource_errors
 from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Labels, Object, Record, Resources
+from fairlead.api.node.runtimeclass import RUNTIME_CLASS
+from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
-from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, Kind, Required
+from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, Required, Strategy
 from fairlead.machinery.kinds.metadata import check_labels
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, duplicate, invalid
@@ -88,21 +90,18 @@ def _warnings(found: RuntimeClass) -> Iterator[str]:
             yield f"scheduling.nodeSelector: {text}"
 
 
-RUNTIME_CLASS = Kind(
-    type=RuntimeClass,
-    kind="RuntimeClass",
-    group="node.k8s.io",
-    plural="runtimeclasses",
-    storage_path="runtimeclasses",
-    singular="runtimeclass",
-    namespaced=False,
-    unconditional_update=False,
-    columns=(
-        NAME,
-        Column("Handler", lambda found, _: found.handler, doc="Name of the runtime's configuration on the nodes."),
-        AGE,
+define(
+    RUNTIME_CLASS,
+    Strategy(
+        type=RuntimeClass,
+        unconditional_update=False,
+        columns=(
+            NAME,
+            Column("Handler", lambda found, _: found.handler, doc="Name of the runtime's configuration on the nodes."),
+            AGE,
+        ),
+        default=_default,
+        rules=_rules,
+        warnings=_warnings,
     ),
-    default=_default,
-    rules=_rules,
-    warnings=_warnings,
 )

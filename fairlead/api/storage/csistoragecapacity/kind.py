@@ -12,7 +12,9 @@ from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.columns import NAME, UNSET
 from fairlead.api.meta.rules import NOT_NEGATIVE, label_selector
 from fairlead.api.meta.types import LabelSelector, Object, Quantity
-from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Kind
+from fairlead.api.storage.csistoragecapacity import CSI_STORAGE_CAPACITY
+from fairlead.machinery.kinds.declared import define
+from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Strategy
 from fairlead.machinery.values import names, quantity
 from fairlead.machinery.values.status import FieldError, invalid
 
@@ -67,28 +69,26 @@ def _warnings(found: CSIStorageCapacity) -> Iterator[str]:
             yield f"nodeTopology.matchLabels.{label}: {text}"
 
 
-CSI_STORAGE_CAPACITY = Kind(
-    type=CSIStorageCapacity,
-    kind="CSIStorageCapacity",
-    group="storage.k8s.io",
-    plural="csistoragecapacities",
-    storage_path="csistoragecapacities",
-    singular="csistoragecapacity",
-    unconditional_update=False,
-    columns=(
-        NAME,
-        Column(
-            "StorageClassName",
-            lambda found, _: found.storageClassName,
-            doc="Name of the StorageClass that the report is about.",
+define(
+    CSI_STORAGE_CAPACITY,
+    Strategy(
+        type=CSIStorageCapacity,
+        unconditional_update=False,
+        columns=(
+            NAME,
+            Column(
+                "StorageClassName",
+                lambda found, _: found.storageClassName,
+                doc="Name of the StorageClass that the report is about.",
+            ),
+            Column(
+                "Capacity",
+                lambda found, _: UNSET if found.capacity is None else str(found.capacity),
+                doc="Free space for volumes of the class.",
+            ),
         ),
-        Column(
-            "Capacity",
-            lambda found, _: UNSET if found.capacity is None else str(found.capacity),
-            doc="Free space for volumes of the class.",
-        ),
+        default=_default,
+        rules=_rules,
+        warnings=_warnings,
     ),
-    default=_default,
-    rules=_rules,
-    warnings=_warnings,
 )

@@ -10,7 +10,9 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object
 from fairlead.api.storage.names import parameter_errors, provisioner_errors
-from fairlead.machinery.kinds.kind import Column, Doc, Kind, Required
+from fairlead.api.storage.volumeattributesclass import VOLUME_ATTRIBUTES_CLASS
+from fairlead.machinery.kinds.declared import define
+from fairlead.machinery.kinds.kind import Column, Doc, Required, Strategy
 from fairlead.machinery.values.status import FieldError, forbidden
 
 
@@ -37,24 +39,20 @@ def _transition(old: VolumeAttributesClass, new: VolumeAttributesClass) -> Itera
         yield forbidden("parameters", "updates to parameters are forbidden.")
 
 
-VOLUME_ATTRIBUTES_CLASS = Kind(
-    type=VolumeAttributesClass,
-    kind="VolumeAttributesClass",
-    group="storage.k8s.io",
-    plural="volumeattributesclasses",
-    storage_path="volumeattributesclasses",
-    singular="volumeattributesclass",
-    short_names=("vac",),
-    namespaced=False,
-    columns=(
-        NAME,
-        Column(
-            "DriverName",
-            lambda found, _: found.driverName,
-            doc="Name of the CSI driver that understands the parameters.",
+define(
+    VOLUME_ATTRIBUTES_CLASS,
+    Strategy(
+        type=VolumeAttributesClass,
+        columns=(
+            NAME,
+            Column(
+                "DriverName",
+                lambda found, _: found.driverName,
+                doc="Name of the CSI driver that understands the parameters.",
+            ),
+            AGE,
         ),
-        AGE,
+        rules=_rules,
+        transition=_transition,
     ),
-    rules=_rules,
-    transition=_transition,
 )
