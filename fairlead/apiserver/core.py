@@ -16,10 +16,12 @@ from fairlead.apiserver.model import Outcome, RequestContext, User, with_warning
 from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.apiserver.serialization.encodings import in_accepted_encoding
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
+from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.status import StatusError, internal_error
 from fairlead.runtime.client import Request, Response
 
@@ -29,16 +31,18 @@ ReadBody = Callable[[], Awaitable[bytes]]
 class Core:
     """Runs the steps of every request."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the steps of a request and their tools
         self,
         authorizers: AuthorizerChain,
         verbs: Verbs,
         nonresource: NonResourceHandler,
         *,
+        scheme: Scheme,
         metrics: Metrics,
         clock: Clock,
         log: Log,
     ) -> None:
+        self._scheme = scheme
         self._authorizers = authorizers
         self._verbs = verbs
         self._nonresource = nonresource
@@ -71,6 +75,7 @@ class Core:
             self._log.error("request failed", method=request.method, path=request.path, error=repr(e))
             outcome = error_response(internal_error(repr(e)))
         if isinstance(outcome, Response):
+            outcome = await in_accepted_encoding(outcome, request, self._scheme)
             if context.warnings:
                 outcome = with_warnings(outcome, context.warnings)
             verb, resource = labels_of(info if target is not None else None, request.method)

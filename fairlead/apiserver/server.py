@@ -113,7 +113,9 @@ class ApiServer:
         nonresource = NonResourceHandler(
             scheme, Reviews(self._authorizers), version=settings.version, metrics=metrics, ready=self._ready
         )
-        self._core = Core(self._authorizers, self._verbs, nonresource, metrics=metrics, clock=clock, log=log)
+        self._core = Core(
+            self._authorizers, self._verbs, nonresource, scheme=scheme, metrics=metrics, clock=clock, log=log
+        )
         client = ApiClient(self.transport())
         self._recorders = [
             Recorder(client, component=f"{what}allocator-repair-controller", clock=clock, log=log)

@@ -117,9 +117,9 @@ async def test_tables_are_returned_to_clients_that_accept_them(api: Api) -> None
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
     one = await api.ok("GET", f"{CONFIG_MAPS}/m0", accept=TABLE, query={"includeObject": "Object"})
     assert one["rows"][0]["object"]["kind"] == "ConfigMap"
-    error = await api.error("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf")
+    error = await api.error("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf;as=Table")
     assert (error.code, error.reason) == (406, "NotAcceptable")
-    assert (await api.ok("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf,application/json"))["items"]
+    assert (await api.ok("GET", CONFIG_MAPS, accept="application/cbor,application/json"))["items"]
 
 
 @story

@@ -149,7 +149,7 @@ class Story:
         self.revision = 0
         filter = parse_filter(CONFIG_MAP, "", "", labels, fields)
         self.filter = filter
-        self.stream = WatchStream(self.cache, filter, render=None, bookmarks=False)
+        self.stream = WatchStream(self.cache, filter)
 
     def put(self, name: str, labels: dict[str, str], size: int = 0) -> None:
         data = {"k": "x" * size} if size else {}

@@ -8,7 +8,8 @@ import json
 import random
 from typing import Any
 
-from fairlead.apiserver.serialization.protobuf import _Message, _table_of
+from fairlead.apiserver.serialization.protobuf.numbers import Message as _Message
+from fairlead.apiserver.serialization.protobuf.numbers import table_of as _table_of
 from fairlead.machinery.schemas.schema import Schema, TypeInfo
 
 TAGS = (

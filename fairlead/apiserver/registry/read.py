@@ -14,8 +14,9 @@ from fairlead.apiserver.watchcache.pages import Expired, Position, Snapshots, pa
 from fairlead.apiserver.watchcache.renderer import Renderer, list_metadata
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
-from fairlead.apiserver.watchcache.watch import WatchStream, error_line
+from fairlead.apiserver.watchcache.watch import WatchStream
 from fairlead.apiserver.watchcache.watches import Watches
+from fairlead.apiserver.watchcache.writers import EventWriter
 from fairlead.machinery.kinds.decode import encode
 from fairlead.machinery.values.status import StatusError, bad_request, expired
 from fairlead.runtime.client import Response
@@ -50,13 +51,14 @@ class Reader:
         revision = parse_revision(options.resource_version)
         # Without a version, and for "0", a watch starts with the present objects; with a version, after that version.
         initial = options.send_initial if options.send_initial is not None else revision == 0
-        stream = WatchStream(cache, filter, render=renderer.events(), bookmarks=options.bookmarks)
+        writer = renderer.events()
+        stream = WatchStream(cache, filter, writer=writer, bookmarks=options.bookmarks)
         if initial:
             stream.start(_select(cache, filter), ())
             if options.send_initial and options.bookmarks:
                 stream.bookmark(self._resources.revision, initial_end=True)
         elif revision and revision < cache.floor:
-            return _Ended(error_line(encode(too_old(revision, cache.floor).body())))
+            return _Ended(too_old(revision, cache.floor), writer)
         else:
             stream.start((), cache.since(revision or self._resources.revision))
         self._watches.add(stream, options.timeout_s or self._rng.uniform(1800.0, 3600.0))
@@ -105,11 +107,11 @@ class Reader:
 
 
 class _Ended:
-    """A watch that sends one line and ends."""
+    """A watch that sends one error and ends."""
 
-    def __init__(self, line: bytes) -> None:
-        self._lines = [line]
-        self.headers = {"content-type": "application/json"}
+    def __init__(self, error: StatusError, writer: EventWriter) -> None:
+        self._lines = [writer.error(encode(error.body()))]
+        self.headers = writer.headers
 
     async def next(self) -> Sequence[bytes]:
         lines, self._lines = self._lines, []

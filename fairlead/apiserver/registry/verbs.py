@@ -11,12 +11,11 @@ from fairlead.apiserver.registry.delete import delete_response, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.prepare import ensure_version
 from fairlead.apiserver.registry.read import Reader
-from fairlead.apiserver.registry.response import object_response, renderer_for
+from fairlead.apiserver.registry.response import negotiated, object_response, renderer_for
 from fairlead.apiserver.registry.subresources.table import Call, SubresourceHandler, SubresourceTable
 from fairlead.apiserver.registry.update import Candidate
 from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.requestinfo import RequestInfo
-from fairlead.apiserver.serialization.accept import negotiate_form
 from fairlead.apiserver.serialization.body import decoded, is_large, read_object
 from fairlead.apiserver.serialization.params import list_options, write_options
 from fairlead.apiserver.watchcache.cache import Entry
@@ -72,6 +71,7 @@ class Verbs:
         handler = _VERBS.get(info.verb)
         if handler is None or info.verb not in target.resource.kind.verbs or not _fits(info, target):
             raise method_not_allowed()
+        negotiated(target.resource.kind, request, stream=info.verb == "watch")  # refuses before anything is written
         return await handler(self, call)
 
     async def _part(self, call: Call) -> Outcome:
@@ -81,7 +81,7 @@ class Verbs:
     async def _get(self, call: Call) -> Outcome:
         target, request = call.target, call.request
         entry = target.resource.find(target.namespace, target.name)
-        if negotiate_form(request.headers.get("accept", "")) == "Object":
+        if negotiated(target.resource.kind, request).form == "Object":
             return json_response(entry.raw)
         return json_response(renderer_for(target.resource.kind, request, clock=self._clock).one(entry))
 
@@ -90,7 +90,7 @@ class Verbs:
         return self._reader.collection(call.target, list_options(call.request.query), renderer)
 
     async def _watch(self, call: Call) -> Outcome:
-        renderer = renderer_for(call.target.resource.kind, call.request, clock=self._clock)
+        renderer = renderer_for(call.target.resource.kind, call.request, clock=self._clock, stream=True)
         return self._reader.watch(call.target, list_options(call.request.query, watch=True), renderer)
 
     async def _create(self, call: Call) -> Outcome:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from fairlead.apiserver.serialization.accept import media_type, unsupported_media_type
-from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE, parse_protobuf
+from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE
+from fairlead.apiserver.serialization.protobuf.decode import parse_protobuf
 from fairlead.apiserver.serialization.yamlkeys import repeated_keys
 from fairlead.machinery.kinds.decode import (
     Decoded,

@@ -169,13 +169,23 @@ class Event:
         """Drops the rendered lines after all listeners are called; later readers render them again."""
         self._lines.clear()
 
+    def entry_for(self, type: EventType) -> Entry:
+        """Returns the object of the event for a watcher to whom the change has this type."""
+        return self.as_deleted() if type == "DELETED" and self.type != "DELETED" else self.entry
+
     def line(self, type: EventType) -> bytes:
         """Returns the event as a line of a watch; a selector may turn the type into another one."""
-        line = self._lines.get(type)
-        if line is None:
-            entry = self.as_deleted() if type == "DELETED" and self.type != "DELETED" else self.entry
-            line = self._lines[type] = event_line(type, entry.raw)
-        return line
+        found = self._lines.get(type)
+        if found is None:
+            found = self._lines[type] = event_line(type, self.entry_for(type).raw)
+        return found
+
+    def rendered(self, form: str, render: Callable[[], bytes]) -> bytes:
+        """Returns the event in another form than a plain line: `render` is called once for each form."""
+        found = self._lines.get(form)
+        if found is None:
+            found = self._lines[form] = render()
+        return found
 
 
 def event_line(type: str, raw: bytes) -> bytes:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fairlead.apiserver.serialization.accept import Form
+from fairlead.apiserver.serialization.accept import Encoding, Negotiated
+from fairlead.apiserver.serialization.protobuf.convert import kind_encoder
 from fairlead.apiserver.watchcache.cache import Entry, EventType
-from fairlead.apiserver.watchcache.watch import Render
+from fairlead.apiserver.watchcache.writers import (
+    JSON_LINES,
+    EventWriter,
+    MetadataFrames,
+    MetadataLines,
+    ProtobufFrames,
+    TableLines,
+)
 from fairlead.base.clock import Clock
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.table import IncludeObject, partial_metadata, table, table_event
@@ -16,9 +24,10 @@ from fairlead.machinery.kinds.table import IncludeObject, partial_metadata, tabl
 class Renderer:
     """Renders for one kind and one request."""
 
-    def __init__(self, kind: Kind[Any], form: Form, include: IncludeObject, clock: Clock) -> None:
+    def __init__(self, kind: Kind[Any], negotiated: Negotiated, include: IncludeObject, clock: Clock) -> None:
         self.kind = kind
-        self.form = form
+        self.form = negotiated.form
+        self._encoding: Encoding = negotiated.encoding
         self._include = include
         self._clock = clock
 
@@ -43,11 +52,13 @@ class Renderer:
             items = [partial_metadata(entry.raw) for entry in entries]
         return b'%b%b,"items":[%b]}\n' % (head.encode(), metadata, b",".join(items))
 
-    def events(self) -> Render | None:
-        """Returns the renderer of watch events, or None for plain objects."""
-        if self.form == "Object":
-            return None
-        return self._table_event if self.form == "Table" else _partial_event
+    def events(self) -> EventWriter:
+        """Returns the writer of watch events."""
+        if self.form == "Table":
+            return TableLines(self._table_event)
+        if self._encoding == "protobuf":
+            return MetadataFrames() if self.form != "Object" else ProtobufFrames(kind_encoder(self.kind))
+        return JSON_LINES if self.form == "Object" else MetadataLines()
 
     def _table_event(self, type: EventType, entry: Entry) -> bytes:
         rows = [(entry.decode(), entry.raw)]
@@ -69,7 +80,3 @@ def list_metadata(revision: int, token: str = "", remaining: int | None = None) 
     if remaining is not None:
         text += f',"remainingItemCount":{remaining}'
     return (text + "}").encode()
-
-
-def _partial_event(type: EventType, entry: Entry) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (type.encode(), partial_metadata(entry.raw))

@@ -11,27 +11,25 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fairlead.apiserver.model import JSON_HEADERS
 from fairlead.apiserver.watchcache.cache import Entry, Event, EventType, KindCache
 from fairlead.apiserver.watchcache.filter import Filter
+from fairlead.apiserver.watchcache.writers import JSON_LINES, EventWriter
 from fairlead.machinery.kinds.kind import Kind
 
 MAX_PENDING_BYTES = 32 << 20
-_INITIAL_END = b',"annotations":{"k8s.io/initial-events-end":"true"}'
-
-Render = Callable[[EventType, Entry], bytes]
-"""Renders an event that is not the plain object (Table, PartialObjectMetadata)."""
 
 
 class WatchStream:
     """The stream of one reader. Implements `Stream`."""
 
-    def __init__(self, cache: KindCache, filter: Filter, *, render: Render | None, bookmarks: bool) -> None:
+    def __init__(
+        self, cache: KindCache, filter: Filter, *, writer: EventWriter = JSON_LINES, bookmarks: bool = False
+    ) -> None:
         self._cache = cache
         self._filter = filter
-        self._render = render
-        self._prefix = _prefix(filter) if render is None else None
-        """Prefix of the keys whose events are sent unchanged; None if each event must be filtered or rendered."""
+        self._writer = writer
+        self._prefix = _prefix(filter)
+        """Prefix of the keys whose events are sent unchanged; None if each event must be filtered."""
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -48,12 +46,12 @@ class WatchStream:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return JSON_HEADERS
+        return self._writer.headers
 
     def start(self, initial: Iterable[Entry], past: Iterable[Event]) -> None:
         """Queues the initial objects and the past events, and subscribes to new ones."""
         for entry in initial:
-            self._queue(self._line("ADDED", entry))
+            self._queue(self._writer.entry("ADDED", entry))
         self._pending_bytes = 0  # initial objects do not count against a slow reader
         for event in past:
             self._on_event(event)
@@ -65,8 +63,7 @@ class WatchStream:
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> None:
         """Sends a bookmark: the reader has seen everything up to the revision."""
-        extra = _INITIAL_END if initial_end else b""
-        self._queue(bookmark_line(self._cache.kind, revision, extra))
+        self._queue(self._writer.bookmark(self._cache.kind, revision, initial_end=initial_end))
 
     def finish(self) -> None:
         """Accepts no more events: the reader still gets the queued lines, then the stream ends."""
@@ -94,16 +91,11 @@ class WatchStream:
     def _on_event(self, event: Event) -> None:
         if self._prefix is not None:
             if event.entry.key.startswith(self._prefix):
-                self._queue(event.line(event.type))
+                self._queue(self._writer.event(event, event.type))
             return
         type = self._type_for_reader(event)
-        if type is None:
-            return
-        if self._render is None:
-            self._queue(event.line(type))
-        else:
-            entry = event.as_deleted() if type == "DELETED" and event.type != "DELETED" else event.entry
-            self._queue(self._render(type, entry))
+        if type is not None:
+            self._queue(self._writer.event(event, type))
 
     def _type_for_reader(self, event: Event) -> EventType | None:
         """Returns the type of the change for this reader, or None: an object may enter or leave the selection."""
@@ -116,11 +108,6 @@ class WatchStream:
         if matches(event.entry):
             return "MODIFIED" if before else "ADDED"
         return "DELETED" if before else None
-
-    def _line(self, type: EventType, entry: Entry) -> bytes:
-        if self._render is not None:
-            return self._render(type, entry)
-        return b'{"type":"%b","object":%b}\n' % (type.encode(), entry.raw)
 
     def _queue(self, line: bytes) -> None:
         if self._ended:
@@ -147,15 +134,6 @@ def _prefix(filter: Filter) -> str | None:
     if filter.selects:
         return None
     return f"{filter.namespace}/" if filter.namespace else ""
-
-
-def bookmark_line(kind: Kind[object], revision: int, extra: bytes = b"") -> bytes:
-    head = f'{{"type":"BOOKMARK","object":{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",'
-    return b'%b"metadata":{"resourceVersion":"%d"%b}}}\n' % (head.encode(), revision, extra)
-
-
-def error_line(status: bytes) -> bytes:
-    return b'{"type":"ERROR","object":%b}\n' % status
 
 
 def _nothing(_: WatchStream) -> None:

@@ -163,3 +163,11 @@ def _key(key: Any) -> str:
             return str(key)
         case _:
             raise ValueError(f"unsupported map key of type {type(key).__name__}")
+
+
+def dump_yaml(tree: Any) -> str:
+    """Returns a JSON tree as a document, with keys in alphabetical order as Go's libraries write it."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(tree, Dumper=dumper, allow_unicode=True, default_flow_style=False, width=1 << 30)
