@@ -24,6 +24,8 @@ from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.api.events.event.kind import EVENTS_V1_EVENT
+from fairlead.api.flowcontrol.flowschema import FLOW_SCHEMA
+from fairlead.api.flowcontrol.prioritylevelconfiguration import PRIORITY_LEVEL_CONFIGURATION
 from fairlead.api.networking.ingress import INGRESS
 from fairlead.api.networking.ingressclass import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
@@ -60,6 +62,8 @@ KINDS: tuple[Kind[Any], ...] = (
     LEASE,
     ENDPOINT_SLICE,
     EVENTS_V1_EVENT,
+    FLOW_SCHEMA,
+    PRIORITY_LEVEL_CONFIGURATION,
     INGRESS,
     INGRESS_CLASS,
     IP_ADDRESS,

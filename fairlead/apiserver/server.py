@@ -23,6 +23,7 @@ from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
 from fairlead.apiserver.background.expiry import Expirer
+from fairlead.apiserver.background.flowcontrol import FlowControl
 from fairlead.apiserver.background.inert import InertKinds
 from fairlead.apiserver.background.repair import Repair
 from fairlead.apiserver.connect.kubelet import Kubelet
@@ -103,6 +104,7 @@ class ApiServer:
         )
         self._bootstrap = Bootstrap(resources, creator, updater)
         self._cidrs = ServiceCIDRController(resources, updater, clock=clock)
+        self._flow_control = FlowControl(resources, creator, updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
@@ -142,6 +144,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
+        self._nursery.spawn(keep_running("flow control", self._flow_control.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._run_bootstrap, log=self._log))
         self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))
         self._nursery.spawn(keep_running("repair", self._repair.run, log=self._log))

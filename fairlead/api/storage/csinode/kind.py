@@ -47,7 +47,7 @@ class CSINodeDriver(Record):
 
 
 class CSINodeSpec(Record):
-    """CSI drivers of a node."""
+    """List of the CSI drivers on a node."""
 
     drivers: Annotated[
         list[CSINodeDriver], BY_NAME, Doc("Drivers that are installed on the node; an entry never changes.")

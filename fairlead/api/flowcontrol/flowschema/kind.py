@@ -1,0 +1,70 @@
+"""The FlowSchema kind. The API server stores and checks flow schemas; it shapes no traffic by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fairlead.api.flowcontrol.bootstrap import MANDATORY, flow_schemas
+from fairlead.api.flowcontrol.flowschema import FLOW_SCHEMA
+from fairlead.api.flowcontrol.flowschema.rules import condition_errors, fixed_errors, spec_errors
+from fairlead.api.flowcontrol.flowschema.types import FlowSchema, FlowSchemaStatus
+from fairlead.api.meta.columns import AGE, NAME, NONE
+from fairlead.base.instant import Instant
+from fairlead.machinery.kinds.declared import define
+from fairlead.machinery.kinds.kind import Column, Strategy
+from fairlead.machinery.values.status import FieldError
+
+_DEFAULT_PRECEDENCE = 1000
+
+
+def _default(found: FlowSchema) -> FlowSchema:
+    found.spec.matchingPrecedence = found.spec.matchingPrecedence or _DEFAULT_PRECEDENCE
+    return found
+
+
+def _prepare_create(found: FlowSchema) -> FlowSchema:
+    found.status = FlowSchemaStatus()
+    return found
+
+
+def _rules(found: FlowSchema) -> Iterator[FieldError]:
+    name = found.metadata.name
+    yield from spec_errors(name, found.spec)
+    if name in MANDATORY:
+        yield from fixed_errors(found, next(one.spec for one in flow_schemas() if one.metadata.name == name))
+    yield from condition_errors(found.status.conditions)
+
+
+def _method(found: FlowSchema, _: Instant) -> str:
+    return found.spec.distinguisherMethod.type if found.spec.distinguisherMethod is not None else NONE
+
+
+def _dangling(found: FlowSchema, _: Instant) -> str:
+    return next((c.status for c in found.status.conditions if c.type == "Dangling"), "?")
+
+
+define(
+    FLOW_SCHEMA,
+    Strategy(
+        type=FlowSchema,
+        columns=(
+            NAME,
+            Column(
+                "PriorityLevel",
+                lambda found, _: found.spec.priorityLevelConfiguration.name,
+                doc="Name of the priority level of the requests.",
+            ),
+            Column(
+                "MatchingPrecedence",
+                lambda found, _: found.spec.matchingPrecedence,
+                doc="Order of the schema; of those that match, the lowest counts.",
+            ),
+            Column("DistinguisherMethod", _method, doc="Property that divides the requests into flows."),
+            AGE,
+            Column("MissingPL", _dangling, doc="True if the priority level does not exist."),
+        ),
+        default=_default,
+        prepare_create=_prepare_create,
+        rules=_rules,
+    ),
+)
