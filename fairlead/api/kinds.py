@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fairlead.api.admissionregistration.mutatingadmissionpolicy import MUTATING_ADMISSION_POLICY
+from fairlead.api.admissionregistration.mutatingadmissionpolicybinding import MUTATING_ADMISSION_POLICY_BINDING
+from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTATING_WEBHOOK_CONFIGURATION
+from fairlead.api.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
+from fairlead.api.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
+from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
@@ -80,6 +86,12 @@ KINDS: tuple[Kind[Any], ...] = (
     CSI_STORAGE_CAPACITY,
     STORAGE_CLASS,
     VOLUME_ATTRIBUTES_CLASS,
+    MUTATING_WEBHOOK_CONFIGURATION,
+    VALIDATING_WEBHOOK_CONFIGURATION,
+    VALIDATING_ADMISSION_POLICY,
+    VALIDATING_ADMISSION_POLICY_BINDING,
+    MUTATING_ADMISSION_POLICY,
+    MUTATING_ADMISSION_POLICY_BINDING,
 )
 
 

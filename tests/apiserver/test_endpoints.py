@@ -35,6 +35,7 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
     assert (await api.ok("GET", "/api"))["versions"] == ["v1"]
     groups = sorted(group["name"] for group in (await api.ok("GET", "/apis"))["groups"])
     assert groups == [
+        "admissionregistration.k8s.io",
         "apps",
         "coordination.k8s.io",
         "discovery.k8s.io",
