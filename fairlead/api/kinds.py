@@ -21,10 +21,12 @@ from fairlead.api.coordination.lease.kind import LEASE
 from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.endpoints.kind import ENDPOINTS
 from fairlead.api.core.event.kind import EVENT
+from fairlead.api.core.limitrange import LIMIT_RANGE
 from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
+from fairlead.api.core.resourcequota import RESOURCE_QUOTA
 from fairlead.api.core.secret.kind import SECRET
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
@@ -55,10 +57,12 @@ KINDS: tuple[Kind[Any], ...] = (
     CONFIG_MAP,
     ENDPOINTS,
     EVENT,
+    LIMIT_RANGE,
     NAMESPACE,
     NODE,
     POD,
     REPLICATION_CONTROLLER,
+    RESOURCE_QUOTA,
     SECRET,
     SERVICE_ACCOUNT,
     SERVICE,

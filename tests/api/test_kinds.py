@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from typing import Any
 
@@ -46,6 +48,45 @@ def test_a_kind_is_found_by_its_resource_and_by_its_name(kind: Kind[Any]) -> Non
     assert built_in().by_resource(kind.group, kind.version, kind.plural) is kind
     assert built_in().by_gvk(kind.group, kind.version, kind.kind) is kind
     assert kind.singular == kind.kind.lower()
+
+
+USED_AT_START = {
+    "clusterrolebindings.rbac.authorization.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io",
+    "configmaps",
+    "deployments.apps",
+    "endpoints",
+    "endpointslices.discovery.k8s.io",
+    "events",
+    "events.events.k8s.io",
+    "ipaddresses.networking.k8s.io",
+    "leases.coordination.k8s.io",
+    "namespaces",
+    "nodes",
+    "pods",
+    "priorityclasses.scheduling.k8s.io",
+    "replicasets.apps",
+    "replicationcontrollers",
+    "rolebindings.rbac.authorization.k8s.io",
+    "roles.rbac.authorization.k8s.io",
+    "secrets",
+    "serviceaccounts",
+    "servicecidrs.networking.k8s.io",
+    "services",
+}
+"""Kinds of which every cluster has objects or a controller from the start."""
+
+
+@pytest.mark.slow
+def test_a_kind_that_a_new_cluster_does_not_use_is_declared_and_not_imported_at_the_start() -> None:
+    code = (
+        "from fairlead.api.kinds import built_in\n"
+        "from fairlead.machinery.kinds.declared import is_loaded\n"
+        "print(*[kind.resource for kind in built_in() if is_loaded(kind)])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split()) - USED_AT_START
+    assert not loaded, "declare them in their folder's __init__.py (CONTRIBUTING.md, To add a kind)"
 
 
 def test_an_unknown_kind_is_not_found() -> None:

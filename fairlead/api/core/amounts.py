@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 
-from fairlead.machinery.values.quantity import canonical, parse_quantity
+from fairlead.machinery.values.quantity import canonical, parse_quantity, rounded_up
 
 Amount = str | int | float
 
@@ -19,10 +19,21 @@ def _canonical(text: str) -> str:
         return text
 
 
+@lru_cache(maxsize=4096)
+def _canonical_milli(text: str) -> str:
+    try:
+        return rounded_up(text)
+    except ValueError:
+        return text
+
+
 def canonicalize(amounts: dict[str, Amount]) -> None:
-    """Replaces every amount by its canonical text. Invalid amounts stay unchanged; the checks report them."""
+    """Replaces every amount by its canonical text, rounded up to thousandths as upstream does for resource lists.
+
+    Invalid amounts stay unchanged; the checks report them.
+    """
     for name, amount in amounts.items():
-        amounts[name] = _canonical(str(amount))
+        amounts[name] = _canonical_milli(str(amount))
 
 
 def canonical_text(amount: Amount) -> str:

@@ -38,6 +38,13 @@ def _age(obj: Object, now: Instant) -> str:
 NAME: Column[Any] = Column(
     "Name", _name, format="name", doc="Name of the object, unique for its kind within the namespace."
 )
+CREATED_AT: Column[Any] = Column(
+    "Created At",
+    lambda found, _: found.metadata.creationTimestamp or "",
+    type="date",
+    doc="Time of the creation of the object.",
+)
+"""Upstream's second column of kinds that it declares no columns for."""
 AGE: Column[Any] = Column("Age", _age, doc="Time since the creation of the object.")
 REPLICAS: tuple[Column[Any], ...] = (
     Column(

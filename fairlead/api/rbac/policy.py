@@ -10,9 +10,8 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.meta.types import Object, Record, Strings, empty_list
-from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.kind import Column, Doc
+from fairlead.api.meta.types import Record, Strings, empty_list
+from fairlead.machinery.kinds.kind import Doc
 from fairlead.machinery.values.status import FieldError, invalid, required
 
 GROUP = "rbac.authorization.k8s.io"
@@ -66,11 +65,3 @@ def _errors(rule: PolicyRule, path: str, *, namespaced: bool) -> Iterator[FieldE
         yield required(f"{path}.apiGroups", "resource rules must supply at least one api group")
     if not rule.resources:
         yield required(f"{path}.resources", "resource rules must supply at least one resource")
-
-
-def _created(obj: Object, _: Instant) -> str:
-    return obj.metadata.creationTimestamp or ""
-
-
-CREATED_AT: Column[Object] = Column("Created At", _created, type="date", doc="Time of the creation of the object.")
-"""The second column of kinds that upstream prints by the default of all kinds."""

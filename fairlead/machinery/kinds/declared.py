@@ -59,7 +59,7 @@ def is_loaded(kind: Kind[Any]) -> bool:
 
 
 def with_type(kind: Kind[Any], type: type[T]) -> Kind[T]:
-    """Returns a kind with the same identity, whose objects are read as another type and have no rules. The kind itself
+    """Returns a kind with the same identity, whose objects are read as another type, without rules. The kind itself
     need not be loaded."""
     return Kind(type=type, **{name: getattr(kind, name) for name in _IDENTITY})
 

@@ -83,6 +83,12 @@ def canonical(text: str) -> str:
     return render_quantity(parse(text))
 
 
+def rounded_up(text: str) -> str:
+    """Returns the canonical text of the quantity rounded up to thousandths: `1u` -> `1m`. Raises ValueError."""
+    found = parse(text)
+    return render_quantity(Quantity(Fraction(math.ceil(found.value * 1000), 1000), found.notation))
+
+
 def texts(value: str) -> list[str]:
     """Returns what is wrong with a quantity, in the form of the checks in `names`."""
     try:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.meta.columns import NAME
+from fairlead.api.meta.columns import CREATED_AT, NAME
 from fairlead.api.meta.types import Object, empty_list
-from fairlead.api.rbac.policy import CREATED_AT, GROUP, PolicyRule, rule_errors
+from fairlead.api.rbac.policy import GROUP, PolicyRule, rule_errors
 from fairlead.machinery.kinds.kind import Atomic, Doc, Kind
 
 
