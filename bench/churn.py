@@ -99,7 +99,7 @@ class Stage:
             ip, block = IPv4Address(f"10.244.1.{10 + replica}"), IPv4Network(f"10.{200 + replica}.0.0/16")
             netns = self._pod(attacher, 10 + replica)
             # By the pod's own address: the kernel keeps no more than 1,024 neighbours.
-            netlink.run([add_route(block, gateway=ip, link=pod_link_index(ip), onlink=True)])
+            netlink.execute([add_route(block, gateway=ip, link=pod_link_index(ip), onlink=True)])
             linux.in_netns(netns, lambda block=block: _take_range(block))  # type: ignore[misc]
             server = linux.in_netns(netns, lambda: socket.create_server(("", _PORT), backlog=1024))
             threading.Thread(target=_answer, args=(server,), daemon=True).start()
@@ -113,7 +113,7 @@ class Stage:
 
 def _take_range(block: IPv4Network) -> None:
     with Netlink() as netlink:
-        netlink.run([add_local_range(block)])
+        netlink.execute([add_local_range(block)])
 
 
 def _answer(server: socket.socket) -> None:

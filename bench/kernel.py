@@ -112,14 +112,14 @@ def links() -> None:
             index = next(numbers)
             netns, _ = linux.new_netns()
             made = add_veth(f"v{index}", index, peer_name="eth0", peer_index=2, peer_netns=netns)
-            host.run([made, set_up(index)])
+            host.execute([made, set_up(index)])
             return index, netns
 
         made: list[tuple[int, int]] = []
         print(f"a namespace with a link to it: {median_ms(lambda: made.append(pair())):.2f} ms")
         half = len(made) // 2
         gone = iter(made[:half])
-        deleted = median_ms(lambda: host.run([delete_link(index=next(gone)[0])]), half)
+        deleted = median_ms(lambda: host.execute([delete_link(index=next(gone)[0])]), half)
         rest = iter(made[half:])
         closed = median_ms(lambda: os.close(next(rest)[1]), half)
         print(f"a link deleted: {deleted:.1f} ms; the namespace of its other end closed: {closed:.4f} ms")

@@ -153,12 +153,12 @@ def parse_config(data: Mapping[str, str]) -> Config:
         elif key not in _KEYS:
             faults.append(Fault(key, f"unknown setting (known: {', '.join([*_KEYS, f'{_STUB}<domain>'])})"))
     try:
-        found = _config(decode(_Data, {key: values[key] for key in _KEYS if key in values}), stubs)
+        config = _config(decode(_Data, {key: values[key] for key in _KEYS if key in values}), stubs)
     except CodecError as e:
         faults += e.faults
     if faults:
         raise BadConfig("; ".join(map(str, faults)))
-    return found
+    return config
 
 
 def _stub(key: str, value: str) -> dict[bytes, tuple[str, ...]]:

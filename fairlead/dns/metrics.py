@@ -147,13 +147,13 @@ class Metrics:
             yield Sample(count, (*place, *labels))
 
     def _requests(self) -> dict[tuple[str, str, int], int]:
-        found = dict(self.requests)
+        requests = dict(self.requests)
         for family, kinds in self.hits.items():
             for kind, count in enumerate(kinds):
                 if count:
                     key = ("udp", family, kind if kind in TYPE_NAMES else 0)
-                    found[key] = found.get(key, 0) + count
-        return found
+                    requests[key] = requests.get(key, 0) + count
+        return requests
 
     def _cache_families(self) -> Iterator[Family]:
         place: Labels = (("zones", "."), ("view", ""))

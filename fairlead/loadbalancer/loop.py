@@ -71,10 +71,10 @@ class _Balancer:
 
     def _on_setting(self, _: str, __: ConfigMap | None, new: ConfigMap | None) -> None:
         # Here and not in a reconcile: no Service may be reconciled with the previous pool.
-        if self._setting.take(new):
+        if self._setting.update(new):
             for key in sorted(key for key, service in self._services.items.items() if _concerns(service)):
                 self.controller.queue.add(key)
-        if self._setting.notes:
+        if self._setting.events:
             self.controller.queue.add(_POOL)
 
     def _on_node(self, _: str, old: Node | None, new: Node | None) -> None:
@@ -114,8 +114,8 @@ class _Balancer:
         if key == _NODES:
             return self._look_at_nodes()
         if key == _POOL:
-            notes, self._setting.notes = tuple(self._setting.notes), []
-            return Plan(events=notes)
+            events, self._setting.events = tuple(self._setting.events), []
+            return Plan(events=events)
         service = self._services.get(key)
         if service is None:
             for kept in (self._trouble, self._news):

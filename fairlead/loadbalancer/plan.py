@@ -87,9 +87,9 @@ def choose(service: Service, allocations: Allocations, pool: Pool) -> tuple[str,
                 )
             continue
         if family in asked:
-            chosen.append(_take(asked[family], me, allocations, pool))
+            chosen.append(_requested(asked[family], me, allocations, pool))
         else:
-            chosen.append(_keep(family, service, me, allocations, pool) or _find(family, me, allocations, pool))
+            chosen.append(_current(family, service, me, allocations, pool) or _allocate(family, me, allocations, pool))
     return tuple(chosen)
 
 
@@ -116,7 +116,7 @@ def _asked(service: Service) -> dict[str, str]:
     return asked
 
 
-def _take(address: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
+def _requested(address: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
     if address not in pool:
         raise NoAddress(
             f"it asks for {address}, which is not in the pool {render(pool.ranges)}: ask for one that is, or for none"
@@ -126,12 +126,12 @@ def _take(address: str, me: Holder, allocations: Allocations, pool: Pool) -> str
     return address
 
 
-def _keep(family: str, service: Service, me: Holder, allocations: Allocations, pool: Pool) -> str:
+def _current(family: str, service: Service, me: Holder, allocations: Allocations, pool: Pool) -> str:
     mine = (a for a in load_balancer_ips(service) if family_of(a) == family and a in pool)
     return next((a for a in mine if not any(conflicts(a, me, allocations, older_only=True))), "")
 
 
-def _find(family: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
+def _allocate(family: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
     """Returns an address that the Service may share, if it asks for that; else a free one."""
     ranges = pool.of_family(family)
     if me.sharing:
@@ -153,7 +153,7 @@ def _find(family: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
 
 def _still_its_own(service: Service, allocations: Allocations, pool: Pool) -> tuple[str, ...]:
     me = holder_of(service)
-    kept = (_keep(family, service, me, allocations, pool) for family in ("IPv4", "IPv6"))
+    kept = (_current(family, service, me, allocations, pool) for family in ("IPv4", "IPv6"))
     return tuple(filter(None, kept))
 
 

@@ -30,17 +30,17 @@ class _Data:
 
 
 class PoolSetting:
-    """The pool in force. `notes`: events to record."""
+    """The pool in force. `events`: events to record."""
 
     def __init__(self, default: Pool, problem: Problem) -> None:
         self.pool = default
-        self.notes: list[EventRecord] = []
+        self.events: list[EventRecord] = []
         self._default = default
         self._problem = problem
         self._data: dict[str, str] = {}
 
-    def take(self, new: ConfigMap | None) -> bool:
-        """Returns True if the pool is another one now."""
+    def update(self, new: ConfigMap | None) -> bool:
+        """Applies the ConfigMap; None if it is deleted. Returns True if the pool has changed."""
         data = dict(new.data) if new is not None else {}
         if data == self._data:
             return False
@@ -52,7 +52,7 @@ class PoolSetting:
                 raise CodecError(Fault(KEY, trouble))
         except CodecError as error:
             assert new is not None
-            self.notes.append(EventRecord(new, "InvalidConfiguration", f"{error}; {before} stays in force", "Warning"))
+            self.events.append(EventRecord(new, "InvalidConfiguration", f"{error}; {before} stays in force", "Warning"))
             return False
         self.pool = pool or self._default
         return self.pool != before

@@ -50,7 +50,7 @@ class Agent:
 
     def __init__(self, deps: Dependencies, inventory: Inventory) -> None:
         self._deps = deps
-        self._found = inventory
+        self._inventory = inventory
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._nursery = Nursery()
@@ -67,7 +67,7 @@ class Agent:
             self._deps.pods.add_handler(self._changed)
             sandboxes.start()
             await self._remove_orphans()
-            self._found = Inventory()
+            self._inventory = Inventory()
             await asyncio.Future()
 
     def _changed(self, key: str, old: Pod | None, new: Pod | None) -> None:
@@ -87,7 +87,7 @@ class Agent:
             worker.update(pod)
 
     def _adopt(self, pod: Pod) -> None:
-        worker = self._make(pod, self._found)
+        worker = self._make(pod, self._inventory)
         meta = pod.metadata
         self._workers[meta.uid] = worker
         self._by_name[meta.namespace, meta.name] = meta.uid
@@ -125,7 +125,7 @@ class Agent:
     async def _remove_orphans(self) -> None:
         """Removes sandboxes and files of pods that were deleted from the API."""
         known = {p.metadata.uid for p in self._deps.pods.items.values()}
-        for sandbox in self._found.sandboxes:
+        for sandbox in self._inventory.sandboxes:
             if sandbox.id not in known:
                 await self._deps.sandboxes.remove_orphan(sandbox)
         keep = {directory_name(p.metadata) for p in self._deps.pods.items.values()}

@@ -78,13 +78,13 @@ class Pump:
     def accept_from(
         self, listener: socket.socket, targets: Callable[[], Sequence[Address]], failed: Callable[[OSError], object]
     ) -> None:
-        """Carries connections of a non-blocking listener until `accept_no_more`. If accept fails (no descriptors),
+        """Carries connections of a non-blocking listener until `stop_accepting`. If accept fails (no descriptors),
         stops accepting and calls `failed`."""
         send_at_once(listener.fileno())
         acceptor = _Listener(self, listener.fileno(), targets, failed)
         self.watch.add(listener.fileno(), acceptor, EPOLLIN)
 
-    def accept_no_more(self, listener: socket.socket) -> None:
+    def stop_accepting(self, listener: socket.socket) -> None:
         self.watch.remove(listener.fileno())
 
     def carry(self, peer: int, targets: Sequence[Address], *, source: int = 0) -> None:
@@ -94,7 +94,7 @@ class Pump:
             return
         self._add(_Pair(self, peer, iter(targets), source)).dial()
 
-    def meet(self, peer: socket.socket, other: socket.socket, *, source: int = 0) -> None:
+    def join(self, peer: socket.socket, other: socket.socket, *, source: int = 0) -> None:
         """Joins a connection to another one that is established or connecting. Owns both."""
         if len(self.pairs) >= self._most and not self._make_room(source):
             refuse(peer)
@@ -139,7 +139,7 @@ class Pump:
     def _give_up_dialling(self) -> None:
         now = self._loop.time()
         for pair in [pair for pair, at in self.dialling.items() if at <= now]:
-            pair.too_late()
+            pair.time_out()
         self.watch.close_ended()
         self._timer = None
         if self.dialling:
@@ -207,7 +207,7 @@ class _Side:
             if count > 0:
                 sent = send(other.fd, buffer, count, _NO_SIGNAL)
                 if sent < count:
-                    other.keep(buffer, sent, count)
+                    other.send_later(buffer, sent, count)
                     return
                 if count < _BUFFER and not self._said_goodbye:
                     return  # the buffer is drained; more data causes another edge
@@ -220,9 +220,9 @@ class _Side:
                 if errno() != EAGAIN:
                     pair.reset()
                 return
-        pair.pump.watch.again(self.fd)
+        pair.pump.watch.call_again(self.fd)
 
-    def keep(self, buffer: int, sent: int, count: int) -> None:
+    def send_later(self, buffer: int, sent: int, count: int) -> None:
         """Buffers those of `count` bytes that were not sent; `sent` is -1 if send failed."""
         if sent < 0:
             if errno() != EAGAIN:
@@ -297,7 +297,7 @@ class _Pair:
         self.pump.began_dialling(self)
         self.pump.watch.add(fd, self, WRITING)
 
-    def too_late(self) -> None:
+    def time_out(self) -> None:
         self._stop_dialling()
         self.dial()
 

@@ -60,7 +60,7 @@ class Datagrams:
                 data, address = self._outer.recvfrom(_LONGEST)
             except OSError:  # nothing more; or the ICMP error of an undeliverable answer, reported once
                 return
-            client = self._clients.get(address) or self._meet(address, data)
+            client = self._clients.get(address) or self._from_unknown(address, data)
             if client is None:
                 continue
             client.at = self._loop.time()
@@ -72,7 +72,7 @@ class Datagrams:
             except OSError:  # an earlier datagram was refused: choose another target next time
                 self._forget(address)
 
-    def _meet(self, address: Address, data: bytes) -> _Client | None:
+    def _from_unknown(self, address: Address, data: bytes) -> _Client | None:
         """Adds a new client, whose first datagram the caller then sends. Returns None if there is no target."""
         sock = None
         try:
@@ -84,9 +84,9 @@ class Datagrams:
             if sock is not None:
                 sock.close()
             return None
-        return self._take(address, sock)
+        return self._add_client(address, sock)
 
-    def _take(self, address: Address, sock: socket.socket) -> _Client:
+    def _add_client(self, address: Address, sock: socket.socket) -> _Client:
         if len(self._clients) >= self._most:
             self._forget(next(iter(self._clients)))
         client = self._clients[address] = _Client(sock, self._loop.time())

@@ -74,7 +74,7 @@ class _Senders(Datagrams):
         self._log = log
         self._waiting: dict[Address, list[bytes]] = {}
 
-    def _meet(self, address: Address, data: bytes) -> None:
+    def _from_unknown(self, address: Address, data: bytes) -> None:
         waiting = self._waiting.get(address)
         if waiting is not None:
             if len(waiting) < _MOST_WAITING:
@@ -93,7 +93,7 @@ class _Senders(Datagrams):
         except asyncio.CancelledError:
             del self._waiting[address]
             raise
-        self._take(address, there)
+        self._add_client(address, there)
         for data in self._waiting.pop(address):
             try:
                 there.send(data)
@@ -148,4 +148,4 @@ class _Listener:
             refuse(peer)
             raise
         else:
-            self._pump.meet(peer, there, source=self._port)
+            self._pump.join(peer, there, source=self._port)

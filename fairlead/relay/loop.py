@@ -24,10 +24,10 @@ from fairlead.base.tasks import Nursery, run_all
 from fairlead.net.model import ClusterNetwork
 from fairlead.relay.copy import Address, Pump
 from fairlead.relay.datagrams import Datagrams
-from fairlead.relay.kept import Keeper
+from fairlead.relay.fdstoreclient import FdStoreClient
 from fairlead.relay.listener import HostListener, PortTaken
-from fairlead.relay.notes import Notes
 from fairlead.relay.plan import PublishedPort, Route, candidates, parse_urls, published_ports, render_urls, targets
+from fairlead.relay.urlannotations import UrlWriter
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -47,10 +47,10 @@ _TRIES = 6
 
 @dataclass(frozen=True, slots=True)
 class HostSockets:
-    """Sockets on the host's loopback: `listener` opens them, `keeper` preserves them when this process dies."""
+    """Sockets on the host's loopback: `listener` opens them, `store_client` preserves them when this process dies."""
 
     listener: HostListener
-    keeper: Keeper
+    store_client: FdStoreClient
 
 
 async def run(
@@ -78,15 +78,15 @@ async def _follow_services(relay: Relay, client: Client, *, clock: Clock, log: L
     informers = InformerSet(client, log=log)
     recorder = Recorder(client, component="fairlead-relay", clock=clock, log=log)
     relay.view.follow(informers)
-    notes = Notes(client, relay.urls, log=log)
-    relay.note = notes.look_at
+    writer = UrlWriter(client, relay.urls, log=log)
+    relay.url_changed = writer.enqueue
     relay.warn = lambda service, text: recorder.event(service, "Warning", NOT_PUBLISHED, text)
 
     async def work() -> None:
         await informers.wait_synced()
         await relay.run()
 
-    await run_all(informers.run(), recorder.run(), notes.run(), work())
+    await run_all(informers.run(), recorder.run(), writer.run(), work())
 
 
 class Relay:
@@ -103,12 +103,12 @@ class Relay:
     ) -> None:
         self.view = ServiceView()
         self.pump = Pump(max(1, descriptor_limit() // 4))  # two descriptors each: half of all
-        self.note: Callable[[str], object] = lambda key: None
+        self.url_changed: Callable[[str], object] = lambda key: None
         """Called with a Service whose URLs may have changed."""
         self.warn: Callable[[Service, str], object] = lambda service, text: None
         """Called with a Service whose node port the host does not give, and why."""
         self._host = host.listener
-        self._keeper = host.keeper
+        self._store_client = host.store_client
         self._network = network
         self._balancers = (*network.fabrics, *network.balancers)
         self._nodes = nodes
@@ -126,7 +126,7 @@ class Relay:
 
     def restore(self) -> None:
         """Serves the ports of an earlier relay, whose sockets are still open."""
-        for published, before in self._keeper.restored.items():
+        for published, before in self._store_client.restored.items():
             self._routes[published] = before.route
             self._open[published] = self._nursery.spawn(
                 self._serve(published, before.sock), name=f"published port {published}"
@@ -138,7 +138,7 @@ class Relay:
         while True:
             for key in sorted(await self.view.changed()):
                 touched |= self._claim(key)
-                self.note(key)
+                self.url_changed(key)
             for published in sorted(touched):
                 self._follow(published)
             touched = set()
@@ -174,7 +174,7 @@ class Relay:
             self._ports_of[key] = now
         self._routes |= routes
         for published, route in routes.items():
-            self._keeper.change(published, route)
+            self._store_client.change(published, route)
         for published in before - now:
             self._claims[published].discard(key)
         for published in now - before:
@@ -195,7 +195,7 @@ class Relay:
         self._routes.pop(published, None)
         if published.is_node_port:
             self._ports.pop(published, None)
-        self._keeper.drop(published)
+        self._store_client.remove(published)
         task = self._open.pop(published, None)
         if task:
             task.cancel()
@@ -203,14 +203,14 @@ class Relay:
     async def _keep_open(self, published: PublishedPort) -> None:
         """Runs until cancelled."""
         sock = await self._listen(published)
-        self._keeper.keep(published, self._routes.get(published, Route()), sock)
+        self._store_client.store(published, self._routes.get(published, Route()), sock)
         await self._serve(published, sock)
 
     async def _serve(self, published: PublishedPort, sock: socket.socket) -> None:
         self._ports[published] = sock.getsockname()[1]
         self._log.info("published", published=published, service=published.service, port=self._ports[published])
         for key in sorted(self._claims.get(published, ())):
-            self.note(key)
+            self.url_changed(key)
         if published.protocol == "UDP":
             datagrams = Datagrams(sock, lambda: self._targets(published)[0])
             try:
@@ -228,7 +228,7 @@ class Relay:
             try:
                 error = await failed
             finally:
-                self.pump.accept_no_more(listener)
+                self.pump.stop_accepting(listener)
             self._log.warn("cannot accept", published=published, error=error, carried=self.pump.count)
             await asyncio.sleep(_ACCEPT_PAUSE_S)
 

@@ -2,7 +2,7 @@
 
 Each descriptor is registered once, edge-triggered, for its whole life: watching a connection then costs two calls,
 while readers and writers of the event loop cost six or more, and a handle each time. A handler must read everything
-available at an edge, or call `again`.
+available at an edge, or call `call_again`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EVENTS_A_ROUND = 256
 
 class Watched(Protocol):
     def ready(self, mask: int, /) -> None:
-        """Handles an edge. `mask` is epoll's; 0 is the next turn after `again`."""
+        """Handles an edge. `mask` is epoll's; 0 is the next turn after `call_again`."""
 
 
 class Watch:
@@ -29,7 +29,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._epoll = epoll()
         self._watched: dict[int, Watched] = {}
-        self._again: list[int] = []
+        self._repeated: list[int] = []
         self._ended: list[int] = []
         self._loop.add_reader(self._epoll.fileno(), self._turn)
 
@@ -53,9 +53,9 @@ class Watch:
         if self._watched.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def again(self, fd: int) -> None:
+    def call_again(self, fd: int) -> None:
         """Calls the handler again in the next turn, so that one connection does not delay the others."""
-        self._again.append(fd)
+        self._repeated.append(fd)
 
     def end(self, fd: int) -> None:
         """Closes a descriptor after this round: an event of it may be pending, and a new connection would get its
@@ -71,17 +71,17 @@ class Watch:
 
     def _turn(self) -> None:
         for _ in range(_ROUNDS_A_TURN):
-            again, self._again = self._again, []
+            repeated, self._repeated = self._repeated, []
             events = self._epoll.poll(0, _EVENTS_A_ROUND)
-            self._tell(events)
-            self._tell([(fd, 0) for fd in again])
+            self._dispatch(events)
+            self._dispatch([(fd, 0) for fd in repeated])
             self.close_ended()
-            if not events and not self._again:
+            if not events and not self._repeated:
                 return
-        if self._again:
+        if self._repeated:
             self._loop.call_soon(self._turn)
 
-    def _tell(self, events: list[tuple[int, int]]) -> None:
+    def _dispatch(self, events: list[tuple[int, int]]) -> None:
         watched = self._watched
         for fd, mask in events:
             what = watched.get(fd)

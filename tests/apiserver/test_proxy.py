@@ -125,7 +125,7 @@ class Through:
 def through(story: Callable[[Through], Awaitable[None]]) -> None:
     def child() -> None:
         with Netlink() as link:
-            link.run([netlink.set_up(1), netlink.add_address(1, IPv4Interface(f"{BACKEND}/32"))])
+            link.execute([netlink.set_up(1), netlink.add_address(1, IPv4Interface(f"{BACKEND}/32"))])
         asyncio.run(_told(story))
 
     in_sandbox(child)

@@ -61,7 +61,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Body], None]:
 
 
 def make(nft: Nft, *changes: ElementChange, chains: tuple[Chain, ...] = (SLOTS,)) -> None:
-    nft.run(Transaction("t", TABLE, chains, changes))
+    nft.execute(Transaction("t", TABLE, chains, changes))
 
 
 def tx(*changes: ElementChange, chains: tuple[Chain, ...] = (), delete_chains: tuple[str, ...] = ()) -> Transaction:
@@ -107,7 +107,9 @@ def test_what_is_written_reads_back_equal(run: Callable[[Body], None]) -> None:
 def test_an_element_is_replaced_in_one_transaction(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft, endpoint(), HAIRPIN)
-        nft.run(tx(endpoint(old="10.244.1.2 . 8080", new="10.244.2.9 . 80"), ElementChange(*astuple_removed(HAIRPIN))))
+        nft.execute(
+            tx(endpoint(old="10.244.1.2 . 8080", new="10.244.2.9 . 80"), ElementChange(*astuple_removed(HAIRPIN)))
+        )
         assert state(nft).elements == {"endpoints": {"udp . 10.96.0.10 . 53 . 0x00000000": "10.244.2.9 . 80"}}
 
     run(body)
@@ -120,9 +122,9 @@ def astuple_removed(change: ElementChange) -> tuple[str, str, str, None]:
 def test_a_known_key_with_another_value_is_refused_and_with_the_same_value_is_not(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft, endpoint())
-        nft.run(tx(endpoint()))
+        nft.execute(tx(endpoint()))
         with pytest.raises(Exists):
-            nft.run(tx(endpoint(new="10.244.9.9 . 80")))
+            nft.execute(tx(endpoint(new="10.244.9.9 . 80")))
 
     run(body)
 
@@ -143,7 +145,7 @@ def test_a_dangling_reference_is_refused(run: Callable[[Body], None], transactio
     def body(nft: Nft) -> None:
         make(nft)
         with pytest.raises(Missing):
-            nft.run(transaction)
+            nft.execute(transaction)
 
     run(body)
 
@@ -153,7 +155,7 @@ def test_a_refused_transaction_leaves_nothing_behind(run: Callable[[Body], None]
         make(nft, endpoint())
         before = state(nft)
         with pytest.raises(Missing):
-            nft.run(tx(endpoint(5), service(new="goto nowhere"), chains=(Chain("slots_9", ("goto send",)),)))
+            nft.execute(tx(endpoint(5), service(new="goto nowhere"), chains=(Chain("slots_9", ("goto send",)),)))
         assert state(nft) == before
 
     run(body)
@@ -174,7 +176,7 @@ def test_a_chain_and_the_verdict_that_leads_to_it_come_in_one_transaction(run: C
     def body(nft: Nft) -> None:
         make(nft, service())
         more = Chain("slots_3", ("meta mark set numgen random mod 3", "goto send"))
-        nft.run(tx(service(old="goto slots_2", new="goto slots_3"), chains=(more,)))
+        nft.execute(tx(service(old="goto slots_2", new="goto slots_3"), chains=(more,)))
         assert state(nft).elements["services"] == {"tcp . 10.96.0.10 . 80": "goto slots_3"}
 
     run(body)
@@ -191,12 +193,12 @@ def test_a_transaction_of_the_limit_passes_and_one_far_above_is_too_large(run: C
     def body(nft: Nft) -> None:
         make(nft)
         (part,) = tx(*many(4000)).split()
-        nft.run(part)
-        nft.run(tx(*(ElementChange(c.set_name, c.key, c.new, None) for c in many(4000))))
+        nft.execute(part)
+        nft.execute(tx(*(ElementChange(c.set_name, c.key, c.new, None) for c in many(4000))))
         with pytest.raises(TooLarge):
-            nft.run(tx(*many(6000)))
+            nft.execute(tx(*many(6000)))
         for part in tx(*many(6000)).split():
-            nft.run(part)
+            nft.execute(part)
         assert len(state(nft).elements["endpoints"]) == 6000
 
     run(body)
@@ -212,8 +214,8 @@ def allowed(block: str, *, old: str | None = None, new: str | None = "") -> Elem
 
 def test_a_range_is_replaced_by_one_that_overlaps_it(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
-        nft.run(Transaction("t", WITH_RANGES, (), (allowed("192.168.4.0/24"), allowed("192.168.9.1"))))
-        nft.run(tx(allowed("192.168.0.0/16"), allowed("192.168.4.0/24", old="", new=None)))
+        nft.execute(Transaction("t", WITH_RANGES, (), (allowed("192.168.4.0/24"), allowed("192.168.9.1"))))
+        nft.execute(tx(allowed("192.168.0.0/16"), allowed("192.168.4.0/24", old="", new=None)))
         assert state(nft).elements["allowed"].keys() == {
             "tcp . 10.96.0.10 . 80 . 192.168.0.0/16",
             "tcp . 10.96.0.10 . 80 . 192.168.9.1",
@@ -226,10 +228,10 @@ def test_every_transaction_counts_and_a_refused_one_does_not(run: Callable[[Body
     def body(nft: Nft) -> None:
         make(nft)
         before = nft.generation()
-        nft.run(tx(endpoint()))
-        nft.run(tx(service()))
+        nft.execute(tx(endpoint()))
+        nft.execute(tx(service()))
         with pytest.raises(Missing):
-            nft.run(tx(service(81, new="goto nowhere")))
+            nft.execute(tx(service(81, new="goto nowhere")))
         assert nft.generation() == before + 2
 
     run(body)
@@ -245,14 +247,14 @@ def test_rules_are_told_apart_by_what_they_do(run: Callable[[Body], None]) -> No
             "prerouting": "1",
             "slots_2": "2",
         }
-        nft.run(tx(endpoint(), service()))
+        nft.execute(tx(endpoint(), service()))
         assert dict(nft.rules("t")) == before, "elements are no part of them"
         other = Chain("slots_2", ("meta mark set numgen random mod 3", "goto send"))
-        nft.run(Transaction("t", rewrite=(other,)))
+        nft.execute(Transaction("t", rewrite=(other,)))
         after = nft.rules("t")
         assert {name for name in after if after[name] != before[name]} == {"slots_2"}
         with pytest.raises(Missing):
-            nft.run(Transaction("t", rewrite=(Chain("nobody", ("goto send",)),)))
+            nft.execute(Transaction("t", rewrite=(Chain("nobody", ("goto send",)),)))
 
     run(body)
 
@@ -268,7 +270,7 @@ def test_the_chains_that_packets_come_into_are_told(run: Callable[[Body], None])
 def test_a_table_is_deleted_with_all_that_is_in_it_and_no_other(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft, endpoint())
-        nft.run(Transaction("t", TABLE6, family="ip6"))
+        nft.execute(Transaction("t", TABLE6, family="ip6"))
         before = nft.generation()
         assert nft.delete("t")
         assert nft.generation() != before
@@ -283,10 +285,10 @@ def test_own_transactions_of_any_table_are_told_from_those_of_others(run: Callab
     def body(nft: Nft) -> None:
         make(nft)
         before = nft.foreign()
-        nft.run(tx(endpoint()))
-        nft.run(Transaction("t", TABLE6, family="ip6"))
+        nft.execute(tx(endpoint()))
+        nft.execute(Transaction("t", TABLE6, family="ip6"))
         with pytest.raises(Missing):
-            nft.run(tx(service(new="goto nowhere")))
+            nft.execute(tx(service(new="goto nowhere")))
         nft.delete("t", "ip6")
         assert nft.foreign() == before
         if isinstance(nft, NftKernel):
@@ -302,15 +304,15 @@ def test_own_transactions_of_any_table_are_told_from_those_of_others(run: Callab
 def test_chains_are_removed_that_only_each_other_lead_to(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft)
-        nft.run(tx(chains=(Chain("inner", ("drop",)), Chain("outer", ("goto inner",)))))
+        nft.execute(tx(chains=(Chain("inner", ("drop",)), Chain("outer", ("goto inner",)))))
         before = state(nft).chains
         with pytest.raises(Busy):
-            nft.run(tx(delete_chains=("inner",)))
+            nft.execute(tx(delete_chains=("inner",)))
         assert state(nft).chains == before
-        nft.run(tx(delete_chains=("inner", "outer")))
+        nft.execute(tx(delete_chains=("inner", "outer")))
         assert state(nft).chains == before - {"inner", "outer"}
         with pytest.raises(Missing):
-            nft.run(tx(delete_chains=("inner",)))
+            nft.execute(tx(delete_chains=("inner",)))
 
     run(body)
 
@@ -318,13 +320,13 @@ def test_chains_are_removed_that_only_each_other_lead_to(run: Callable[[Body], N
 def test_a_chain_stays_as_long_as_an_element_or_another_chains_rule_leads_to_it(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft, service())
-        nft.run(tx(chains=(Chain("outer", ("goto slots_2",)), Chain("loose", ("drop",)))))
+        nft.execute(tx(chains=(Chain("outer", ("goto slots_2",)), Chain("loose", ("drop",)))))
         before = state(nft)
         for delete_chains in (("slots_2",), ("slots_2", "outer"), ("loose", "slots_2"), ("send",)):
             with pytest.raises(Busy):
-                nft.run(tx(delete_chains=delete_chains))
+                nft.execute(tx(delete_chains=delete_chains))
             assert state(nft) == before, "and nothing of the transaction is done"
-        nft.run(tx(service(old="goto slots_2", new=None), delete_chains=("outer", "slots_2")))
+        nft.execute(tx(service(old="goto slots_2", new=None), delete_chains=("outer", "slots_2")))
         assert state(nft).chains == {"send", "prerouting", "loose"}
 
     run(body)
@@ -332,7 +334,7 @@ def test_a_chain_stays_as_long_as_an_element_or_another_chains_rule_leads_to_it(
 
 def test_counters_start_at_nothing(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
-        nft.run(Transaction("t", WITH_RANGES))
+        nft.execute(Transaction("t", WITH_RANGES))
         assert nft.counters("t") == {"seen": 0}
 
     run(body)
@@ -348,8 +350,8 @@ def test_tables_of_two_families_may_have_one_name(run: Callable[[Body], None]) -
     def body(nft: Nft) -> None:
         make(nft, endpoint())
         change = ElementChange("endpoints", "tcp . fd00:10:96::a . 80 . 0x00000000", None, "fd00:10:244:1::2 . 8080")
-        nft.run(Transaction("t", TABLE6, family="ip6"))
-        nft.run(Transaction("t", changes=(change,), family="ip6"))
+        nft.execute(Transaction("t", TABLE6, family="ip6"))
+        nft.execute(Transaction("t", changes=(change,), family="ip6"))
         six = nft.read("t", "ip6")
         assert six is not None
         assert six.elements == {"endpoints": {change.key: change.new}}
@@ -366,7 +368,7 @@ def test_elements_arrive_alike_packed_and_as_text(
 
     def body(nft: Nft) -> None:
         make(nft)
-        nft.run(tx(*changes))
+        nft.execute(tx(*changes))
         by_themselves = state(nft).elements
         make(nft, *changes)
         assert state(nft).elements == by_themselves

@@ -15,7 +15,7 @@ from fairlead.base.log import SILENT
 from fairlead.base.tasks import Nursery
 from fairlead.dns.config import Config
 from fairlead.dns.forwarding.cache import Cache
-from fairlead.dns.forwarding.lines import Dialer, DirectDialer, Patience
+from fairlead.dns.forwarding.lines import Dialer, DirectDialer, Timeouts
 from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.protocol.wire import AAAA, HEADER, TC, A
@@ -132,12 +132,12 @@ async def ours(config: Config, world: World | None = None, *, dialer: Dialer | N
     """Runs our server with these settings, and with the names of `world` if given."""
     zone = world.zone if world else Zone(config)
     zone.configure(config)
-    zone.settle(1)
+    zone.flush(1)
     metrics, clock = Metrics("cluster.local."), RealClock()
     async with Nursery() as nursery:
         upstreams = Upstreams(
             nursery, dialer=dialer or DirectDialer(""), metrics=metrics, clock=clock, rng=random.Random(7), log=SILENT,
-            patience=Patience(host_s=1.0, other_s=0.15),
+            timeouts=Timeouts(host_s=1.0, other_s=0.15),
         )  # fmt: skip
         cache = Cache(size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s)
         resolver = Resolver(zone, cache=cache, forwarder=upstreams, metrics=metrics, clock=clock, log=SILENT)

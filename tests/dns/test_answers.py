@@ -221,7 +221,7 @@ def test_a_change_is_answered_at_once_also_where_an_answer_was_packed() -> None:
     assert world.dig("9.1.244.10.in-addr.arpa", "PTR") == ["NXDOMAIN"]
     world.zone.put_service("default/db", None)
     world.zone.put_slice("default/db-x", None)
-    world.zone.settle(1)
+    world.zone.flush(1)
     assert world.dig(name) == ["NXDOMAIN"]
 
 
@@ -236,8 +236,8 @@ def test_nothing_is_left_of_a_cluster_that_is_emptied() -> None:
         zone.put_slice(key, None)
     for name in ("default", "kube-system"):
         zone.put_namespace(name, exists=False)
-    zone.settle(2)
-    held = (zone.hot, zone.namespaces, zone._slices_of, zone._by_address, zone._packed, zone._kept)
+    zone.flush(2)
+    held = (zone.hot, zone.namespaces, zone._slices_of, zone._by_address, zone._packed, zone._cached)
     assert [len(part) for part in held] == [0] * len(held)
 
 
@@ -258,7 +258,7 @@ def test_another_domain_and_ttl_take_effect_at_once() -> None:
     world = cluster()
     world.dig("web.default.svc.cluster.local", "SRV")
     world.zone.configure(Config(domain="k8s.test", ttl_s=17, upstreams=()))
-    world.zone.settle(3)
+    world.zone.flush(3)
     assert world.dig("web.default.svc.cluster.local") == ["REFUSED"]
     _, (answers, _, _) = sections(world.raw("web.default.svc.k8s.test"))
     assert answers == ["web.default.svc.k8s.test. 17 A 10.96.0.7"]

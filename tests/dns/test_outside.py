@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.dns.config import Config
-from fairlead.dns.program.host import Outside, read_searches, read_servers
+from fairlead.dns.program.host import HostResolvers, read_searches, read_servers
 from fairlead.dns.program.outside import HostDialer
 from tests.dns.servers import cut_over_udp, ours, over_udp, says, upstream
 from tests.dns.test_server import plain
@@ -20,7 +20,7 @@ from tests.dns.world import show
 
 
 @asynccontextmanager
-async def dialer(supervisor: Outside) -> AsyncIterator[HostDialer]:
+async def dialer(supervisor: HostResolvers) -> AsyncIterator[HostDialer]:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     there.setblocking(False)
     loop = asyncio.get_running_loop()
@@ -36,7 +36,7 @@ async def dialer(supervisor: Outside) -> AsyncIterator[HostDialer]:
 
 def test_questions_go_through_passed_sockets_over_udp_and_tcp() -> None:
     async def work() -> None:
-        async with upstream(cut_over_udp(says("192.0.2.4"))) as up, dialer(Outside((up.name,))) as way:
+        async with upstream(cut_over_udp(says("192.0.2.4"))) as up, dialer(HostResolvers((up.name,))) as way:
             assert await way.servers() == [up.name]
             async with ours(Config(upstreams=(up.name,)), dialer=way) as server:
                 assert show((await over_udp(server.port, plain(1, "a.example")))[0]) == ["NOERROR", "A 192.0.2.4"]
@@ -46,7 +46,7 @@ def test_questions_go_through_passed_sockets_over_udp_and_tcp() -> None:
 
 def test_no_other_address_can_be_named() -> None:
     async def work() -> None:
-        async with dialer(Outside(("127.0.0.1:5399",))) as way:
+        async with dialer(HostResolvers(("127.0.0.1:5399",))) as way:
             with pytest.raises(ConnectionRefusedError, match="not one of the upstreams"):
                 await way.udp("127.0.0.1:5398")
 
@@ -55,7 +55,7 @@ def test_no_other_address_can_be_named() -> None:
 
 def test_nonsense_is_answered_and_the_end_is_seen() -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    supervisor = Outside(())
+    supervisor = HostResolvers(())
     for request in (b"{", b"[]", b"7", b'{"ask": 1}', b'{"list": 1, "seq": 4}'):
         here.send(request)
         assert supervisor.handle_request(there)
@@ -74,4 +74,7 @@ def test_resolv_conf_is_read_as_the_c_library_does(tmp_path: Path) -> None:
     assert read_servers(str(path)) == ["127.0.0.53:53", "[fe80::1]:53", "192.0.2.1:53"]
     assert read_searches(str(path)) == ["corp.example", "lab.example"]
     assert read_servers(str(tmp_path / "none")) == []
-    assert Outside(("192.0.2.9:53", "host"), resolv_conf=str(path)).servers()[:2] == ["192.0.2.9:53", "127.0.0.53:53"]
+    assert HostResolvers(("192.0.2.9:53", "host"), resolv_conf=str(path)).servers()[:2] == [
+        "192.0.2.9:53",
+        "127.0.0.53:53",
+    ]

@@ -70,14 +70,14 @@ async def following() -> AsyncIterator[tuple[Server, dict[str, str]]]:
     made, known = Server(), dict[str, str]()
     listener = await asyncio.start_server(made.handle, "127.0.0.1", 0)
 
-    def take(key: str, found: Service | None) -> None:
+    def on_object(key: str, found: Service | None) -> None:
         if found is None:
             known.pop(key, None)
         else:
             known[key] = found.spec.clusterIP
 
     transport = HttpTransport(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", ssl_context=None)
-    follower = reflect(transport, "/api/v1/services", Service, put=take, settle=lambda: None, log=SILENT)
+    follower = reflect(transport, "/api/v1/services", Service, on_object=on_object, flush=lambda: None, log=SILENT)
     async with Nursery() as nursery:
         nursery.spawn(follower.run())
         async with asyncio.timeout(5):

@@ -96,7 +96,7 @@ class World:
                 self.zone.put_service(key, reduce_service(found))
             else:
                 self.zone.put_slice(key, reduce_slice(found))
-        self.zone.settle(int(self.clock.now()))
+        self.zone.flush(int(self.clock.now()))
 
     def ask(self, data: bytes, *, protocol: str = "udp") -> bytes | None:
         sent: list[bytes] = []

@@ -19,7 +19,15 @@ from fairlead.base.log import SILENT
 from fairlead.loadbalancer.announcer.fake import FakeFabric, FakeLeg
 from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, Announcer
 from fairlead.loadbalancer.announcer.model import Call, heartbeat, parse_heartbeat
-from fairlead.loadbalancer.announcer.plan import FABRIC, Surroundings, Wish, announcers, best, may_announce, wishes
+from fairlead.loadbalancer.announcer.plan import (
+    FABRIC,
+    DesiredAddress,
+    Link,
+    announcers,
+    best,
+    desired_addresses,
+    may_announce,
+)
 from fairlead.runtime.fake import run_jumping
 from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL, SERVICE_NAME_LABEL
 from tests.loadbalancer.world import balanced
@@ -55,12 +63,11 @@ class Cluster:
         fabric: FakeFabric,
         group: asyncio.TaskGroup,
         names: tuple[str, ...] = NODES,
-        around: Surroundings = FABRIC,
+        around: Link = FABRIC,
     ) -> None:
         self.legs: dict[str, FakeLeg] = {name: fabric.leg() for name in names}
         self.announcers = {
-            name: Announcer(node_name=name, segment=leg, surroundings=around, log=SILENT)
-            for name, leg in self.legs.items()
+            name: Announcer(node_name=name, segment=leg, link=around, log=SILENT) for name, leg in self.legs.items()
         }
         if around.is_fabric:
             for name in names:
@@ -80,12 +87,10 @@ class Cluster:
             announcer.slice_changed(f"default/{new.metadata.name}", None, new)
 
     def where(self, address: str = A) -> list[str]:
-        return [name for name, leg in self.legs.items() if address in leg.held]
+        return [name for name, leg in self.legs.items() if address in leg.addresses]
 
 
-def story(
-    body: Callable[[Cluster], Awaitable[None]], names: tuple[str, ...] = NODES, around: Surroundings = FABRIC
-) -> None:
+def story(body: Callable[[Cluster], Awaitable[None]], names: tuple[str, ...] = NODES, around: Link = FABRIC) -> None:
     async def go() -> None:
         fabric = FakeFabric()
         async with asyncio.TaskGroup() as group:
@@ -279,13 +284,17 @@ def test_an_agent_that_is_started_again_in_time_keeps_its_addresses() -> None:
 
 
 def test_an_address_that_two_services_share_goes_where_both_are_served() -> None:
-    both = [Wish(A, frozenset({"node1", "node2"})), Wish(A), Wish(A, frozenset({"node2", "node3"}))]
+    both = [
+        DesiredAddress(A, frozenset({"node1", "node2"})),
+        DesiredAddress(A),
+        DesiredAddress(A, frozenset({"node2", "node3"})),
+    ]
     assert announcers(both, NODES) == {A: "node2"}
-    assert announcers([Wish(A, frozenset({"node1"})), Wish(A, frozenset({"node2"}))], NODES) == {}
+    assert announcers([DesiredAddress(A, frozenset({"node1"})), DesiredAddress(A, frozenset({"node2"}))], NODES) == {}
 
 
 def test_addresses_are_spread_and_only_those_of_a_dead_node_move() -> None:
-    wanted = [Wish(f"172.30.0.{i}") for i in range(200, 251)]
+    wanted = [DesiredAddress(f"172.30.0.{i}") for i in range(200, 251)]
     before = announcers(wanted, NODES)
     assert min(Counter(before.values()).values()) >= 8
     after = announcers(wanted, NODES[:2])
@@ -295,8 +304,8 @@ def test_addresses_are_spread_and_only_those_of_a_dead_node_move() -> None:
 def test_addresses_of_proxies_and_of_other_types_are_not_answered_for() -> None:
     proxied = with_address()
     proxied.status.loadBalancer.ingress[0].ipMode = "Proxy"
-    assert wishes(proxied, []) == ()
-    assert wishes(with_address(type="ClusterIP"), []) == ()
+    assert desired_addresses(proxied, []) == ()
+    assert desired_addresses(with_address(type="ClusterIP"), []) == ()
 
 
 def test_a_node_without_a_network_may_not_announce() -> None:
@@ -306,7 +315,7 @@ def test_a_node_without_a_network_may_not_announce() -> None:
     assert not may_announce(one)
 
 
-MACHINES = Surroundings((ip_network("172.30.0.0/24"),), frozenset({B}))
+MACHINES = Link((ip_network("172.30.0.0/24"),), frozenset({B}))
 
 
 def test_machines_need_no_nodes_only_to_be_heard() -> None:
@@ -350,7 +359,7 @@ def test_a_machine_that_knows_what_it_had_takes_it_at_once() -> None:
         await soon()
         assert best(A, NODES) in cluster.where()
 
-    story(body, around=replace(MACHINES, held=frozenset({A})))
+    story(body, around=replace(MACHINES, existing=frozenset({A})))
 
 
 def test_a_machine_with_a_kubelet_has_to_be_ready() -> None:

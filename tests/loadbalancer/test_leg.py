@@ -26,13 +26,15 @@ def new_member(index: int) -> int:
     """A namespace with a leg on the bridge: 172.30.0.N and fd00:172:30::N."""
     netns, _ = linux.new_netns()
     with Netlink() as outside:
-        outside.run([add_veth(f"m{index}", 100 + index, peer_name="eth0", peer_index=2, peer_netns=netns, master=10)])
+        outside.execute(
+            [add_veth(f"m{index}", 100 + index, peer_name="eth0", peer_index=2, peer_netns=netns, master=10)]
+        )
 
     def inside() -> None:
         linux.put("/proc/sys/net/ipv6/conf/all/accept_dad", "0")
         addresses = (f"172.30.0.{index}/24", f"fd00:172:30::{index}/64")
         with Netlink() as netlink:
-            netlink.run([set_up(1), *(add_address(2, ip_interface(a)) for a in addresses), set_up(2)])
+            netlink.execute([set_up(1), *(add_address(2, ip_interface(a)) for a in addresses), set_up(2)])
 
     linux.in_netns(netns, inside)
     return netns
@@ -40,7 +42,7 @@ def new_member(index: int) -> int:
 
 def build() -> list[int]:
     with Netlink() as netlink:
-        netlink.run([set_up(1), add_bridge("br0", 10)])
+        netlink.execute([set_up(1), add_bridge("br0", 10)])
     return [new_member(i) for i in (1, 2, 3)]
 
 
@@ -110,12 +112,12 @@ def move(address: str) -> Callable[[], dict[str, object]]:
     def work() -> dict[str, object]:
         client, one, two = build()
         first, second = (linux.in_netns(netns, lambda: Leg("eth0")) for netns in (one, two))
-        first.hold([address], 3)
+        first.add([address], 3)
         report: dict[str, object] = {"by": source_seen(client, one, address)}
         report["knows the first"] = neighbour(client, address) == mac(one)
-        first.drop([address])
-        first.drop([address])  # its time may have run out
-        second.hold([address], 3)
+        first.delete([address])
+        first.delete([address])  # its time may have run out
+        second.add([address], 3)
         second.announce([address])
         report["knows the second"] = neighbour(client, address) == mac(two)
         report["again"] = source_seen(client, two, address)
@@ -144,7 +146,7 @@ def test_an_address_answers_where_it_is_held_and_moves_at_a_word(address: str, o
 def let_go() -> list[bool]:
     _, one, _ = build()
     leg = linux.in_netns(one, lambda: Leg("eth0"))
-    leg.hold([A4, A6], 1)
+    leg.add([A4, A6], 1)
     found = [has(one, A4), has(one, A6)]
     until_gone(one)
     return [*found, has(one, A4), has(one, A6)]

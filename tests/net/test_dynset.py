@@ -33,7 +33,7 @@ def _as_libnftables_has_it() -> tuple[list[str], list[str]]:
     kernel = NftKernel()
     packed, plain = (Chain(name, rules("ip"), packed=name == "packed") for name in ("packed", "plain"))
     for part in table("ip", packed, plain).split():
-        kernel.run(part)
+        kernel.execute(part)
     return listed(kernel, "ip", "packed"), listed(kernel, "ip", "plain")
 
 
@@ -42,11 +42,11 @@ def _twice() -> tuple[list[str], list[str], int]:
     before = kernel.generation()
     parts = list(table("ip6", Chain("packed", rules("ip6"), packed=True)).split())
     for part in parts:
-        kernel.run(part)
+        kernel.execute(part)
     first = listed(kernel, "ip6", "packed")
-    kernel.run(parts[-1])
+    kernel.execute(parts[-1])
     with pytest.raises(Missing, match="the rules of absent"):
-        kernel.run(Transaction("t", family="ip6", rewrite=(Chain("absent", rules("ip6"), packed=True),)))
+        kernel.execute(Transaction("t", family="ip6", rewrite=(Chain("absent", rules("ip6"), packed=True),)))
     return first, listed(kernel, "ip6", "packed"), kernel.generation() - before - len(parts)
 
 

@@ -94,9 +94,11 @@ def look_at_a_host() -> tuple[HostView, str]:
     linux.put("/proc/sys/net/ipv6/conf/default/accept_dad", "0")
     other, _ = linux.new_netns()
     with Netlink() as netlink:
-        netlink.run([set_up(1), add_veth("lan0", 77, peer_name="x", peer_index=78, peer_netns=other)])
-        netlink.run([add_address(77, ip_interface("192.0.2.7/24")), add_address(77, ip_interface("2001:db8::7/64"))])
-        netlink.run([add_route(ip_network("198.51.100.0/24"), gateway=IPv4Address("192.0.2.1"))])
+        netlink.execute([set_up(1), add_veth("lan0", 77, peer_name="x", peer_index=78, peer_netns=other)])
+        netlink.execute(
+            [add_address(77, ip_interface("192.0.2.7/24")), add_address(77, ip_interface("2001:db8::7/64"))]
+        )
+        netlink.execute([add_route(ip_network("198.51.100.0/24"), gateway=IPv4Address("192.0.2.1"))])
     view = run.read_host()
     return view, socket.if_indextoname(77)
 

@@ -119,7 +119,7 @@ def _waiting() -> list[bool]:
 
 def _wait_for_a_link_that_is_down() -> bool:
     with Netlink() as netlink, open("/proc/thread-self/ns/net") as here:
-        netlink.run([add_veth("lone", 77, peer_name="other", peer_index=78, peer_netns=here.fileno())])
+        netlink.execute([add_veth("lone", 77, peer_name="other", peer_index=78, peer_netns=here.fileno())])
         return netlink.wait_running(77)
 
 

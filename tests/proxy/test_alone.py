@@ -37,7 +37,7 @@ from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import tls
-from fairlead.cmd.wiring.pki import make, wanted
+from fairlead.cmd.wiring.pki import certificate_specs, make
 from fairlead.net import linux
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.nftables.rules import TABLE
@@ -94,7 +94,7 @@ class World:
         self.fabric = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         self.pods: list[Pod] = [self.cluster.add_pod(1) for _ in range(3)]
         linux.setns(self.cluster.node(1), linux.CLONE_NEWNET)
-        make(wanted(ClusterConfig("alone")), folder, clock=RealClock())
+        make(certificate_specs(ClusterConfig("alone")), folder, clock=RealClock())
         self.folder = folder
         self.pids: list[int] = []
         ours, theirs = os.pipe()

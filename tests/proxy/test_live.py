@@ -70,7 +70,7 @@ class Town:
             serve(pod.netns, pod.ip, 8080)
             echo(pod.netns, pod.ip, _ECHO)
         with Netlink() as netlink:
-            netlink.run([add_route(IPv4Network(EXTERNAL), gateway=IPv4Address(N1))])
+            netlink.execute([add_route(IPv4Network(EXTERNAL), gateway=IPv4Address(N1))])
         self.node = self.cluster.node(1)
         self.nft = linux.in_netns(self.node, NftKernel)
         self.makers: Makers = {

@@ -248,7 +248,7 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
 ) -> None:
     """Includes Services that compete for an address for a while, as when one takes over another's."""
     nft, mirror = FakeNft(), TableMirror(fixed_table(cluster_proxier(NETWORK)))
-    nft.run(mirror.resync())
+    nft.execute(mirror.resync())
     mirror.done(nft.log[-1])
     now = {}
     for turn in turns:
@@ -264,11 +264,11 @@ def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
             now[name] = (made, [slice_of(*sorted(ips), service_name=name)])
             plans[name] = Planned(plan_service(*now[name], node=node()))
         for part in mirror.update(plans).split():
-            nft.run(part)
+            nft.execute(part)
             mirror.done(part)
     found = nft.read(TABLE)
     assert found is not None
-    assert found.elements == {name: held for name, held in mirror.wanted.items() if held}
+    assert found.elements == {name: held for name, held in mirror.desired.items() if held}
     if not _contended(turns):
         known = {name: made for name, (made, _) in now.items() if made}
         slices = {name: pieces for name, (_, pieces) in now.items()}

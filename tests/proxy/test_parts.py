@@ -47,7 +47,7 @@ def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_af
         else:
             transaction = mirror.update({"default/a": plan})
         for part in transaction.split(limit):
-            nft.run(part)
+            nft.execute(part)
             mirror.done(part)
             if before and after:
                 tracer = Tracer(nft.tables[TABLE], local=node().addresses, rng=rng)

@@ -163,7 +163,7 @@ class Real:
             serve(pod.netns, at(ip, family), 8080)
         gateway = ip_address(at(NODES["node1"], family))
         with Netlink() as netlink:
-            netlink.run([add_route(ip_network(at(ip, family)), gateway=gateway) for ip in (EXTERNAL, BALANCED)])
+            netlink.execute([add_route(ip_network(at(ip, family)), gateway=gateway) for ip in (EXTERNAL, BALANCED)])
         proxier = proxier or proxier_of(family)
         self.backends = {
             name: linux.in_netns(self.cluster.node(int(name[-1])), lambda: kind.kernel(proxier)) for name in NODES

@@ -62,7 +62,7 @@ class World:
         return transaction
 
     def _run(self, transaction: Transaction) -> None:
-        self.nft.run(transaction)
+        self.nft.execute(transaction)
         self.mirror.done(transaction)
 
     def trace(self, packet: Packet) -> Trace:

@@ -37,12 +37,12 @@ class PickyNft(FakeNft):
         super().__init__()
         self.words = set(words)
 
-    def run(self, transaction: Transaction) -> None:
+    def execute(self, transaction: Transaction) -> None:
         text = transaction.render()
         if any(word in text for word in self.words):
             self.refused.append(transaction)
             raise NftError("Cannot allocate memory")
-        super().run(transaction)
+        super().execute(transaction)
 
 
 class PickyIptables(FakeIptables):

@@ -121,7 +121,7 @@ def _on_the_kernel() -> list[str]:
     kernel.run_text("table ip other { chain x { type filter hook forward priority 10; }\n}")
     mirror = TableMirror(fixed_table(cluster_proxier(NETWORK)))
     _apply(kernel, mirror, take=True)
-    mirror.learn(kernel.rules(TABLE))
+    mirror.record_texts(kernel.rules(TABLE))
     steps = []
     for spoil in (
         "flush map ip fairlead endpoints",
@@ -138,7 +138,7 @@ def _on_the_kernel() -> list[str]:
         mirror.observe(kernel.read(TABLE))
         assert mirror.resync(), spoil
         _apply(kernel, mirror)
-        mirror.learn(kernel.rules(TABLE))
+        mirror.record_texts(kernel.rules(TABLE))
         mirror.observe(kernel.read(TABLE))
         assert not mirror.resync(), spoil
         steps.append(linux.in_netns(cluster.node(1), lambda: ask_tcp("10.96.0.10", 80)).split()[0])
@@ -151,7 +151,7 @@ def _apply(kernel: Nft, mirror: TableMirror, *, take: bool = False) -> None:
     plan = plan_service(node_port_service(**sticky()), [slice_of("10.244.1.2")], node=node())
     plain = plan_service(service("b", "10.96.0.11"), [slice_of("10.244.1.2")], node=node())
     for part in (mirror.update({"web": Planned(plan), "b": Planned(plain)}) if take else mirror.resync()).split():
-        kernel.run(part)
+        kernel.execute(part)
         mirror.done(part)
 
 

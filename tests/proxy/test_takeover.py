@@ -46,7 +46,7 @@ def names(nft: Nft) -> set[str]:
 def test_a_table_with_other_maps_is_replaced_in_one_transaction() -> None:
     nft = FakeNft()
     table = Table(TABLE, (NamedSet("kinds", "mark", "verdict"),), (Chain("stuck", ()),), "elements older")
-    nft.run(Transaction(TABLE, table, changes=(ElementChange("kinds", "0x00000001", None, "goto stuck"),)))
+    nft.execute(Transaction(TABLE, table, changes=(ElementChange("kinds", "0x00000001", None, "goto stuck"),)))
     assert take_over(nft).replaced
     assert not GONE & names(nft)
     assert nft.log[1].replace is not None

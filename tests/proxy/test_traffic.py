@@ -48,7 +48,7 @@ class Proxied:
             plan = plan_service(wanted, slices, node=node(index))
             transaction = mirror.update({name: Planned(plan)})
             for part in transaction.split():
-                kernel.run(part)
+                kernel.execute(part)
                 mirror.done(part)
             context = Destinations(frozenset(node(index).addresses), (self.cluster.network.service_cidr,))
             changed = changed_frontends(transaction.changes)
@@ -255,7 +255,7 @@ def _restart() -> None:
     gone = {c.set_name: c.key for c in transaction.changes if c.new is None and c.set_name != "dispatch"}
     assert gone.keys() == {"services", "endpoints"}
     assert all("10.96.0.11" in key for key in gone.values())
-    at.kernels[0].run(transaction)
+    at.kernels[0].execute(transaction)
     assert at.pod_asks(0, "10.96.0.11", 80) == REFUSED
     assert at.pod_asks(0, VIP, 80) != REFUSED
 

@@ -234,7 +234,7 @@ async def accepting(*, target: tuple[str, int], errors: list[OSError]) -> AsyncI
         listener.setblocking(False)
         pump.accept_from(listener, lambda: [target], errors.append)
         yield pump, listener
-        pump.accept_no_more(listener)
+        pump.stop_accepting(listener)
     pump.close()
 
 
@@ -306,7 +306,7 @@ def test_a_crowd_at_one_listener_ends_neither_older_connections_nor_those_of_ano
             await client(crowded)
             await until(lambda: pump.count == most // 2 + 1)
             for listener in (crowded, other):
-                pump.accept_no_more(listener)
+                pump.stop_accepting(listener)
             pump.close()
         assert pump.count == 0
         assert errors == []

@@ -23,10 +23,10 @@ from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import stop
+from fairlead.relay.fdstore import FdStore
+from fairlead.relay.fdstoreclient import FdStoreClient
 from fairlead.relay.host import handle_request
-from fairlead.relay.kept import Keeper
 from fairlead.relay.loop import NOT_PUBLISHED, HostListener, HostSockets, run
-from fairlead.relay.vault import Vault
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
@@ -39,18 +39,18 @@ NODE = "127.0.0.2"
 class World:
     api: FakeClient
     port: int
-    vault: Vault
+    fd_store: FdStore
     start: Callable[[Callable[[], Client]], asyncio.Task[None]]
     """Starts a relay that makes its client so."""
     relay: asyncio.Task[None]
 
     async def kill_relay(self) -> None:
         await stop(self.relay)
-        self.vault.receive()
+        self.fd_store.receive()
 
     async def until_nothing_is_kept(self) -> None:
         async with asyncio.timeout(5):
-            while self.vault.contents():  # noqa: ASYNC110 -- asks pid 1's side: no event to wait for
+            while self.fd_store.contents():  # noqa: ASYNC110 -- asks pid 1's side: no event to wait for
                 await asyncio.sleep(0.001)
 
     async def ask(self, port: int = 0) -> str:
@@ -116,21 +116,21 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
 
     server = await asyncio.start_server(answer, NODE, port)
     datagrams, _ = await loop.create_datagram_endpoint(Echo, (NODE, port))
-    vault = Vault()
-    keeper_end = socket.socket(fileno=vault.relay_end)
-    with relay_end, host_end, keeper_end, contextlib.closing(vault):
+    fd_store = FdStore()
+    store_end = socket.socket(fileno=fd_store.relay_end)
+    with relay_end, host_end, store_end, contextlib.closing(fd_store):
         loop.add_reader(host_end.fileno(), handle_request, host_end)
-        loop.add_reader(vault.fileno(), vault.receive)
+        loop.add_reader(fd_store.fileno(), fd_store.receive)
         async with asyncio.TaskGroup() as group:
             listener = HostListener(relay_end, rng=random.Random(1))
             network = replace(NETWORK, fabric=IPv4Network("127.0.0.0/24"))
             by_name = {f"node{i}": [ip] for i, ip in enumerate(nodes, 1)}
 
             def start(connect: Callable[[], Client]) -> asyncio.Task[None]:
-                kept = [replace(kept, fd=os.dup(kept.fd)) for kept in vault.contents()]
+                stored = [replace(stored, fd=os.dup(stored.fd)) for stored in fd_store.contents()]
                 work = run(
                     connect,
-                    host=HostSockets(listener, Keeper(keeper_end, kept)),
+                    host=HostSockets(listener, FdStoreClient(store_end, stored)),
                     network=network,
                     nodes=by_name,
                     clock=clock,
@@ -138,12 +138,12 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
                 )
                 return group.create_task(work)
 
-            at = World(api, port, vault, start, start(lambda: api))
+            at = World(api, port, fd_store, start, start(lambda: api))
             try:
                 yield at
             finally:
                 loop.remove_reader(host_end.fileno())
-                loop.remove_reader(vault.fileno())
+                loop.remove_reader(fd_store.fileno())
                 at.relay.cancel()
                 server.close()
                 datagrams.close()
@@ -336,7 +336,7 @@ def test_a_published_port_whose_service_went_while_the_relay_was_dead_is_closed(
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
         await at.until("from the node")
         await at.kill_relay()
-        assert len(at.vault.contents()) == 1
+        assert len(at.fd_store.contents()) == 1
         await at.api.delete(SERVICE, "web", "default")
         at.relay = at.start(lambda: at.api)
         await at.until_nothing_is_kept()
@@ -353,6 +353,6 @@ def test_where_a_kept_published_port_leads_follows_the_service() -> None:
         await at.api.update(SERVICE, balanced(at.port), subresource="status")
         await at.until("from the node")
         await at.kill_relay()
-        assert [json.loads(kept.state)[0] for kept in at.vault.contents()] == [NODE]
+        assert [json.loads(stored.state)[0] for stored in at.fd_store.contents()] == [NODE]
 
     scenario(body)

@@ -24,10 +24,10 @@ from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
 from fairlead.proxy.planning.proxierconfig import cluster_proxier
+from fairlead.relay.fdstore import FdStore
+from fairlead.relay.fdstoreclient import FdStoreClient
 from fairlead.relay.host import handle_request
-from fairlead.relay.kept import Keeper
 from fairlead.relay.loop import HostListener, HostSockets, run
-from fairlead.relay.vault import Vault
 from fairlead.runtime.fake import FakeClient
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
@@ -45,7 +45,7 @@ def _cluster() -> str:
     serve(pod.netns, pod.ip, 8080)
     kernel, mirror = linux.in_netns(cluster.node(1), NftKernel), TableMirror(fixed_table(cluster_proxier(NETWORK)))
     plan = plan_service(node_port_service(PORT), [slice_of(pod.ip)], node=node())
-    kernel.run(mirror.update({"web": Planned(plan)}))
+    kernel.execute(mirror.update({"web": Planned(plan)}))
     return pod.ip
 
 
@@ -57,10 +57,10 @@ def _relay(sandbox: int, sock: socket.socket) -> None:
         api = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
         await api.create(SERVICE, node_port_service(PORT))
         await api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
-        keeper = Keeper(socket.socket(fileno=Vault().relay_end), ())
+        store_client = FdStoreClient(socket.socket(fileno=FdStore().relay_end), ())
         await run(
             lambda: api,
-            host=HostSockets(HostListener(sock, rng=random.Random(1)), keeper),
+            host=HostSockets(HostListener(sock, rng=random.Random(1)), store_client),
             network=NETWORK,
             nodes={"node1": [str(NETWORK.node_ip(1))]},
             clock=clock,
@@ -72,7 +72,7 @@ def _relay(sandbox: int, sock: socket.socket) -> None:
 
 def _through() -> tuple[str, str, str]:
     with Netlink() as netlink:
-        netlink.run([set_up(LOOPBACK)])
+        netlink.execute([set_up(LOOPBACK)])
     sandbox, pod_ip = linux.new_netns(_cluster)
     relay_end, host_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     threading.Thread(target=_relay, args=(sandbox, relay_end), daemon=True).start()

@@ -19,7 +19,7 @@ from fairlead.dns.zones.records import Service as SmallService
 from fairlead.dns.zones.records import Slice as SmallSlice
 from fairlead.dns.zones.records import reduce_service, reduce_slice
 from fairlead.dns.zones.zone import Zone
-from fairlead.loadbalancer.announcer.plan import wishes
+from fairlead.loadbalancer.announcer.plan import desired_addresses
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.planning.backend import Source, UdpFrontend
 from fairlead.proxy.planning.nodes import node_views
@@ -157,8 +157,8 @@ def test_the_nodes_that_announce_an_address_are_those_whose_health_check_counts_
         for endpoint in piece.endpoints:
             endpoint.nodeName = endpoint.nodeName or "node3"
     made = service(externalTrafficPolicy="Local", healthCheckNodePort=31000)
-    (wish,) = wishes(made, slices)
-    assert wish.nodes is not None
+    (desired,) = desired_addresses(made, slices)
+    assert desired.nodes is not None
     for name in NODES:
         checks = [service_check(made, slices, node=view) for view in views(name)]
-        assert any(check.endpoints for check in checks if check is not None) == (name in wish.nodes)
+        assert any(check.endpoints for check in checks if check is not None) == (name in desired.nodes)

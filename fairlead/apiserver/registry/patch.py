@@ -69,7 +69,7 @@ class Patch:
     def decode(self, target: Target[T], tree: Any) -> Decoded[T]:
         """Returns the object of a patched tree. Raises StatusError 422, which shows the patch or the patched tree."""
         try:
-            return decode_tree_as(target, tree, validation=self._validation, found=self._repeated)
+            return decode_tree_as(target, tree, validation=self._validation, faults=self._repeated)
         except StatusError as e:
             with depth_guard():
                 shown = render_go(self._tree) if self._media == STRATEGIC_PATCH else _text(tree)

@@ -74,7 +74,7 @@ def read_as(target: Target[T], request: Request, validation: FieldValidation = "
     faults: list[str] = []
     if media in _YAML and validation != "Ignore" and (repeated := repeated_keys(request.body)):
         faults = ["\n  ".join(["yaml: unmarshal errors:", *repeated])]
-    return decode_tree_as(target, tree, validation=validation, found=faults)
+    return decode_tree_as(target, tree, validation=validation, faults=faults)
 
 
 def read_tree(request: Request, schema: Schema) -> Any:

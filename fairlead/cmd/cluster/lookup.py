@@ -13,7 +13,7 @@ def kubeconfig_path(name: str) -> Path:
     """Returns the path of the cluster's kubeconfig. Raises CommandError if the cluster does not exist."""
     paths = paths_of(name)
     if not paths.kubeconfig.exists():
-        raise CommandError(absent(name))
+        raise CommandError(no_such_cluster(name))
     return paths.kubeconfig
 
 
@@ -22,15 +22,15 @@ def running(name: str) -> tuple[Paths, Run]:
     paths = paths_of(name)
     run = read_run(paths)
     if run is None or not run.alive():
-        raise CommandError(stopped(name) if paths.config.exists() else absent(name))
+        raise CommandError(not_running(name) if paths.config.exists() else no_such_cluster(name))
     return paths, run
 
 
-def stopped(name: str) -> str:
+def not_running(name: str) -> str:
     return f'cluster "{name}" is not running; {_start(name)}'
 
 
-def absent(name: str) -> str:
+def no_such_cluster(name: str) -> str:
     return f'there is no cluster "{name}"; {_start(name)}'
 
 

@@ -33,7 +33,7 @@ class Paths:
         return self.root / "lock"
 
     @property
-    def run(self) -> Path:
+    def run_file(self) -> Path:
         return self.root / "run.json"
 
     @property

@@ -57,9 +57,9 @@ class Run:
         """Writes the file. Raises CommandError if the disk is full and the old file is too short to be overwritten."""
         data = json.dumps(encode(Run, self), indent=1).encode()
         try:
-            write_private(paths.run, data)
+            write_private(paths.run_file, data)
         except CommandError:
-            if not overwrite(paths.run, data):
+            if not overwrite(paths.run_file, data):
                 raise
 
     def alive(self) -> bool:
@@ -76,7 +76,7 @@ def read_run(paths: Paths) -> Run | None:
     If the file is damaged and no process holds the lock, the cluster does not run.
     """
     try:
-        return decode(Run, json.loads(paths.run.read_bytes()), unknown=True)
+        return decode(Run, json.loads(paths.run_file.read_bytes()), unknown=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as e:
@@ -88,7 +88,7 @@ def read_run(paths: Paths) -> Run | None:
             os.close(lock)
             return None
         cure = f"the cluster runs; end the process that holds {paths.lock}: fuser -k -TERM {paths.lock}"
-        raise CommandError(f"{paths.run} is damaged ({e}), but {cure}") from e
+        raise CommandError(f"{paths.run_file} is damaged ({e}), but {cure}") from e
 
 
 def start_time(pid: int) -> int | None:

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster.lookup import absent, stopped
+from fairlead.cmd.cluster.lookup import no_such_cluster, not_running
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import Run, is_alive, read_run
 from fairlead.cmd.errors import CommandError
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the state; a component that is just being started again has pid 0. Returns 1 if the cluster is down."""
     paths = paths_of(args.name)
     if args.output != "json" and not paths.config.exists():
-        raise CommandError(absent(args.name))
+        raise CommandError(no_such_cluster(args.name))
     tree = describe(args.name, paths)
     print(json.dumps(tree, indent=2) if args.output == "json" else _render(tree))
     return 0 if tree["running"] else 1
@@ -110,7 +110,7 @@ def _render(tree: dict[str, Any]) -> str:
     from fairlead.cli.table import render
 
     if not tree["running"]:
-        return stopped(tree["name"])
+        return not_running(tree["name"])
     nodes = render(
         ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
         [

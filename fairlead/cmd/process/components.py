@@ -38,7 +38,7 @@ class Attempts:
     pause_s: float = FIRST_PAUSE_S
     started: float = 0.0
 
-    def ended(self, now: float) -> float:
+    def record_end(self, now: float) -> float:
         """Records the end of a process started at `started`; returns the time of the next start."""
         self.pause_s = FIRST_PAUSE_S if now - self.started >= STEADY_S else self.pause_s
         due = now + self.pause_s

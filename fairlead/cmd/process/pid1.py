@@ -65,7 +65,7 @@ class Pid1:
                 warm()
             except Exception:  # noqa: BLE001 - the component imports by itself, and then logs the same error
                 traceback.print_exc()
-        self.adopt(component, self.fork(component))
+        self.supervise(component, self.fork(component))
 
     def fork(self, component: Component) -> int:
         """Forks the component from the calling process, its template; returns the pid."""
@@ -74,7 +74,7 @@ class Pid1:
             self._become(component)
         return pid
 
-    def adopt(self, component: Component, pid: int) -> None:
+    def supervise(self, component: Component, pid: int) -> None:
         """Supervises a process that is a child of pid 1, or becomes one when its template has ended."""
         attempts = self._attempts.setdefault(component.name, Attempts())
         attempts.started = self._clock.monotonic()
@@ -155,7 +155,7 @@ class Pid1:
     def _ended(self, component: Component, code: int) -> None:
         self.channel.send(Ended(component.name, code))
         print(f"{component.name} ended with {code}", file=sys.stderr, flush=True)
-        due = self._attempts[component.name].ended(self._clock.monotonic())
+        due = self._attempts[component.name].record_end(self._clock.monotonic())
         renewal = self._renewals.get(component.name)
         if renewal is None:
             self._due.setdefault(component.name, (due, component))
@@ -201,7 +201,7 @@ class Pid1:
     def _refused(self, component: Component, error: OSError) -> None:
         """Logs a failed fork and schedules another attempt with back-off: pid 1 must not end because of it."""
         print(f"cannot start {component.name}: {explain_fork(error)}", file=sys.stderr, flush=True)
-        self._due[component.name] = (self._attempts[component.name].ended(self._clock.monotonic()), component)
+        self._due[component.name] = (self._attempts[component.name].record_end(self._clock.monotonic()), component)
 
     def _stop(self) -> NoReturn:
         """Sends SIGTERM to the components, waits up to `GRACE_S`, and exits; the kernel then ends all others."""

@@ -31,7 +31,7 @@ from fairlead.cmd.process.preflight import check_ipv6, check_nftables
 from fairlead.cmd.process.template import Stage, start_all
 from fairlead.net import linux
 from fairlead.net.model import API_PORT_INSIDE
-from fairlead.relay.vault import Vault
+from fairlead.relay.fdstore import FdStore
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
@@ -95,14 +95,14 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     check_nftables()
     channel.send(StepDone(f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"))
     pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
-    vault = Vault()
-    pid1.watch(vault.fileno(), vault.receive)
+    fd_store = FdStore()
+    pid1.watch(fd_store.fileno(), fd_store.receive)
     _prepare_zygotes()
     for node in nodes:
         _new_zygote_line(node)
         pid1.start(_zygote(node))
     # The control plane is forked first, because the others wait until it answers.
-    second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, vault))
+    second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, fd_store))
     stages = (
         Stage(
             partial(_until_certified, channel, inherited.paths.pki),
@@ -253,20 +253,22 @@ def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -
     main(Wiring(inherited.config, inherited.paths, sockets, report_ready, inherited.started))
 
 
-def _relay(inherited: Inherited, vault: Vault) -> Component:
+def _relay(inherited: Inherited, fd_store: FdStore) -> Component:
     """Returns the relay's component. The relay does not wait for pid 1's imports (0.3 s): it serves after 0.05 s."""
     return Component(
         name="relay",
-        main=partial(_relay_main, inherited, vault),
-        keep=(inherited.relay_fd, inherited.dns_fd, vault.relay_end),
-        also_keep=vault.fds,
+        main=partial(_relay_main, inherited, fd_store),
+        keep=(inherited.relay_fd, inherited.dns_fd, fd_store.relay_end),
+        also_keep=fd_store.fds,
         shares=False,
     )
 
 
-def _relay_main(inherited: Inherited, vault: Vault) -> None:
-    from fairlead.cmd.wiring.relay import Lines, main
+def _relay_main(inherited: Inherited, fd_store: FdStore) -> None:
+    from fairlead.cmd.wiring.relay import RelaySockets, main
 
     gc.enable()
-    host, outside, keeper = (socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd, vault.relay_end))
-    main(inherited.config, inherited.paths, Lines(host, outside, keeper, vault.contents()))
+    host, outside, fd_store_end = (
+        socket.socket(fileno=fd) for fd in (inherited.relay_fd, inherited.dns_fd, fd_store.relay_end)
+    )
+    main(inherited.config, inherited.paths, RelaySockets(host, outside, fd_store_end, fd_store.contents()))

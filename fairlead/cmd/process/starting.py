@@ -88,7 +88,7 @@ def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Cl
         has_store = _has_store(name, paths) or (stored is not None and stored.etcd is not None)
         config = merge(name, stored, given, has_store=has_store)
         hostroutes.check_rights(enabled=config.host_routes)
-        link = hostroutes.settle(config, clock=clock)
+        link = hostroutes.plan_link(config, clock=clock)
         api, config = bind_api(config, explicit=given.api_port is not None, report=report)
         apis = (api, *_bind_wide(config))
         make_private(paths.logs)

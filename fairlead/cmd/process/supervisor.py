@@ -336,9 +336,9 @@ class Supervisor:
 
     def _serve_dns(self, poll: select.poll) -> None:
         from fairlead.dns.config import parse_upstreams
-        from fairlead.dns.program.host import Outside
+        from fairlead.dns.program.host import HostResolvers
 
-        if not Outside(parse_upstreams("upstream", self._config.upstream)).handle_request(self._dns):
+        if not HostResolvers(parse_upstreams("upstream", self._config.upstream)).handle_request(self._dns):
             poll.unregister(self._dns)
 
     def _end(self) -> None:
@@ -355,7 +355,7 @@ class Supervisor:
                 os.waitpid(-1, 0)
         hostroutes.detach(self._link)
         with contextlib.suppress(OSError):  # harmless if it stays: it names processes that have ended
-            self._paths.run.unlink()
+            self._paths.run_file.unlink()
 
     def _ask_to_end(self) -> None:
         """Asks the sandbox to end. Returns when it has ended, at the deadline, or at a second signal."""

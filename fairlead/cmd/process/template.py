@@ -63,7 +63,7 @@ def start_all(pid1: Pid1, stages: Sequence[Stage], *, failed: Callable[[Exceptio
             if code < 0:  # otherwise it has reported the error
                 failed(ChildProcessError(f"the components' template was ended by {signal.Signals(-code).name}"))
             os._exit(1)
-        pid1.adopt(component, int.from_bytes(pid, "big"))
+        pid1.supervise(component, int.from_bytes(pid, "big"))
     os.close(reading)
 
 

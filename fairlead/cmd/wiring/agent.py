@@ -109,7 +109,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.net.topology.plan import NODE_LINK
     from fairlead.net.topology.run import PodAttacher
     from fairlead.node.draining.loop import Draining
-    from fairlead.node.draining.run import Asker
+    from fairlead.node.draining.run import PeerClient
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
@@ -122,7 +122,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
     informers = InformerSet(client, log=log)
     server = _proxies(config, settings, informers, client, log.named("proxy"))
-    ask = Asker(tls.client(paths.pki, f"node-{settings.name}"))
+    ask = PeerClient(tls.client(paths.pki, f"node-{settings.name}"))
     traffic = Draining(settings.name, applied=server.applied, ask=ask)
     traffic.follow(informers)
     announcer = fairlead.loadbalancer.announcer.loop.run(

@@ -21,7 +21,7 @@ from fairlead.cmd.wiring.access import Access, in_pod, read_kubeconfig
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log
-    from fairlead.loadbalancer.announcer.plan import Surroundings
+    from fairlead.loadbalancer.announcer.plan import Link
     from fairlead.runtime.client import Client
 
 _RETRY_S = 1.0
@@ -35,13 +35,13 @@ def announce(name: str, kubeconfig: str, interface: str, node_name: str) -> int:
     if not interface:
         raise UsageError(f"announce needs --interface LINK, one of {_links()}")
     access = _access(name, kubeconfig)
-    around = _surroundings(interface)
+    link = _link(interface)
     from fairlead.base.clock import RealClock
     from fairlead.base.log import stderr_log
 
     node = node_name or socket.gethostname().lower()
     log = stderr_log("announcer", clock=RealClock())
-    asyncio.run(_until_asked(access, interface, node, around, log))
+    asyncio.run(_until_asked(access, interface, node, link, log))
     return 0
 
 
@@ -56,34 +56,34 @@ def _access(name: str, kubeconfig: str) -> Access:
     return access
 
 
-def _surroundings(interface: str) -> Surroundings:
-    from fairlead.loadbalancer.announcer.run import surroundings
+def _link(interface: str) -> Link:
+    from fairlead.loadbalancer.announcer.run import read_link
 
     try:
-        around = surroundings(interface)
+        link = read_link(interface)
     except OSError as e:
         raise UsageError(f'--interface: this machine has no "{interface}" ({e.strerror}); it has {_links()}') from e
-    if not around.networks:
+    if not link.networks:
         raise CommandError(f"--interface: {interface} has no address; give it one of the network to announce on")
-    return around
+    return link
 
 
 def _links() -> str:
     return ", ".join(name for _, name in socket.if_nameindex())
 
 
-async def _until_asked(access: Access, interface: str, name: str, around: Surroundings, log: Log) -> None:
+async def _until_asked(access: Access, interface: str, name: str, link: Link, log: Log) -> None:
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        await _run(access, interface, name, around, log)
+        await _run(access, interface, name, link, log)
     except asyncio.CancelledError:
         log.info("ends")
 
 
-async def _run(access: Access, interface: str, name: str, around: Surroundings, log: Log) -> None:
+async def _run(access: Access, interface: str, name: str, link: Link, log: Log) -> None:
     from fairlead.base.tasks import run_all
     from fairlead.loadbalancer.announcer.loop import run
     from fairlead.loadbalancer.announcer.run import Leg
@@ -93,9 +93,9 @@ async def _run(access: Access, interface: str, name: str, around: Surroundings, 
     guard_output()
     client = ApiClient(access.transport(agent="fairlead-announce"))
     leg = Leg(interface, await _group(client, log))
-    log.info("listens", interface=interface, node=name, networks=",".join(map(str, around.networks or ())))
+    log.info("listens", interface=interface, node=name, networks=",".join(map(str, link.networks or ())))
     informers = InformerSet(client, log=log)
-    announcer = run(informers, node_name=name, segment=leg, surroundings=around, log=log)
+    announcer = run(informers, node_name=name, segment=leg, link=link, log=log)
     await run_all(announcer, informers.run())
 
 

@@ -32,7 +32,7 @@ def check_rights(*, enabled: bool) -> None:
         )
 
 
-def settle(config: ClusterConfig, *, clock: Clock) -> HostLink | None:
+def plan_link(config: ClusterConfig, *, clock: Clock) -> HostLink | None:
     """Returns the link to make, or None without `--host-routes`. Raises CommandError if the host's networks overlap."""
     if not config.host_routes:
         return None

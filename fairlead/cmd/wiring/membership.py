@@ -29,25 +29,25 @@ async def follow(
     ready = asyncio.Event()
 
     def changed(*_: object) -> None:
-        if not missing(nodes.items.values(), names, since=since):
+        if not not_ready(nodes.items.values(), names, since=since):
             ready.set()
 
     nodes.add_handler(changed)
     async with Nursery() as nursery:
         nursery.spawn(informers.run())
         await informers.wait_synced()
-        for name in left_over(nodes.items, names):
+        for name in stale_nodes(nodes.items, names):
             await _delete(client, name, log)
         await ready.wait()
     all_ready()
 
 
-def left_over(there: Iterable[str], names: Collection[str]) -> list[str]:
+def stale_nodes(there: Iterable[str], names: Collection[str]) -> list[str]:
     """Returns the names of Nodes that an earlier start made and that are not in `names`."""
     return sorted(name for name in set(there) - set(names) if _OURS.fullmatch(name))
 
 
-def missing(nodes: Iterable[Node], names: Collection[str], *, since: Instant) -> set[str]:
+def not_ready(nodes: Iterable[Node], names: Collection[str], *, since: Instant) -> set[str]:
     """Returns the nodes that are not Ready. Only heartbeats after `since` count, since the store has older ones."""
     return set(names) - {node.metadata.name for node in nodes if _is_ready(node, since)}
 

@@ -44,7 +44,7 @@ _NO_END = (9999, 12, 31, 23, 59, 59)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CertificateSpec:
     """One certificate: its subject, and the names and addresses of a server."""
 
     file: str
@@ -54,24 +54,26 @@ class Wanted:
     ips: tuple[str, ...] = ()
 
 
-def wanted(config: ClusterConfig) -> list[Wanted]:
+def certificate_specs(config: ClusterConfig) -> list[CertificateSpec]:
     network = config.network()
     service = "kubernetes.default.svc"
-    api = Wanted(
+    api = CertificateSpec(
         "apiserver",
         "kube-apiserver",
         dns=("localhost", "kubernetes", "kubernetes.default", service, f"{service}.cluster.local"),
         ips=("127.0.0.1", str(network.kubernetes_ip), *_gateways(network), *filter(None, [config.api_address])),
     )
     nodes = [
-        Wanted(f"node-{name}", f"system:node:{name}", "system:nodes", dns=(name,), ips=(str(network.node_ips(i)[0]),))
+        CertificateSpec(
+            f"node-{name}", f"system:node:{name}", "system:nodes", dns=(name,), ips=(str(network.node_ips(i)[0]),)
+        )
         for i, name in enumerate(config.node_names, 1)
     ]
     return [
         api,
-        Wanted("admin", "kubernetes-admin", "system:masters"),
-        Wanted("kubelet-client", "kube-apiserver-kubelet-client"),
-        Wanted("relay", "system:fairlead:relay"),
+        CertificateSpec("admin", "kubernetes-admin", "system:masters"),
+        CertificateSpec("kubelet-client", "kube-apiserver-kubelet-client"),
+        CertificateSpec("relay", "system:fairlead:relay"),
         *nodes,
     ]
 
@@ -81,12 +83,12 @@ def _gateways(network: ClusterNetwork) -> list[str]:
     return sorted({str(network.gateway), str(network.control_ip)})
 
 
-def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted]:
+def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[CertificateSpec]:
     """Returns the certificates to be made; all of them if there is no authority yet.
 
     Raises CommandError if a file of the authority is not the one that was written.
     """
-    every = wanted(config)
+    every = certificate_specs(config)
     issued = _issued(folder)
     sums = _whole(folder)
     if not issued or not sums.keys() >= AUTHORITY:
@@ -97,7 +99,7 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted
         raise CommandError(f"{folder / wrong[0]} is not the file that this cluster was made with: {cure}")
     now = clock.now()
 
-    def good(want: Wanted) -> bool:
+    def good(want: CertificateSpec) -> bool:
         have = issued.get(want.file)
         return (
             isinstance(have, dict)
@@ -110,7 +112,7 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Wanted
     return [want for want in every if not good(want)]
 
 
-def make(wants: list[Wanted], folder: Path, *, clock: Clock) -> None:
+def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
     """Makes the certificates of `missing`, and the authority if it does not exist."""
     make_private(folder)
     whole = _whole(folder)
@@ -163,7 +165,7 @@ class _Issuer:
         else:
             self._key, self._certificate = self._create()
 
-    def issue(self, want: Wanted) -> Certificate:
+    def issue(self, want: CertificateSpec) -> Certificate:
         """Writes the certificate and its key."""
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -264,7 +266,7 @@ def _name(common_name: str, organization: str = "") -> Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _alternative_names(want: Wanted) -> list[Any]:
+def _alternative_names(want: CertificateSpec) -> list[Any]:
     from ipaddress import ip_address
 
     from cryptography import x509

@@ -19,7 +19,7 @@ from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log
-    from fairlead.relay.vault import Kept
+    from fairlead.relay.fdstore import StoredFd
     from fairlead.runtime.client import Client
 
 WARM = (
@@ -33,44 +33,44 @@ WARM = (
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class RelaySockets:
     """Sockets that pid 1 hands over."""
 
     host: socket.socket
     """Carries requests to the supervisor for sockets on the host's loopback."""
     outside: socket.socket
     """Carries requests to the supervisor for sockets to the upstreams of DNS."""
-    keeper: socket.socket
+    fd_store: socket.socket
     """Passes sockets to pid 1, which keeps them over a restart of the relay."""
-    kept: Sequence[Kept]
+    stored: Sequence[StoredFd]
     """Sockets of the previous relay."""
 
 
-def main(config: ClusterConfig, paths: Paths, lines: Lines) -> None:
-    asyncio.run(_run(config, paths, lines))
+def main(config: ClusterConfig, paths: Paths, sockets: RelaySockets) -> None:
+    asyncio.run(_run(config, paths, sockets))
 
 
-async def _run(config: ClusterConfig, paths: Paths, lines: Lines) -> None:
+async def _run(config: ClusterConfig, paths: Paths, sockets: RelaySockets) -> None:
     import fairlead.relay.exposed
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import keep_running, run_all
-    from fairlead.relay.kept import Keeper
+    from fairlead.relay.fdstoreclient import FdStoreClient
     from fairlead.relay.loop import HostListener, HostSockets, run
 
     trim_when_settled()
     clock, network = RealClock(), config.network()
     nodes = {name: list(map(str, network.node_ips(i))) for i, name in enumerate(config.node_names, 1)}
     log = stderr_log("relay", clock=clock)
-    listener = HostListener(lines.host, rng=random.Random())
+    listener = HostListener(sockets.host, rng=random.Random())
     relay = run(
         partial(_connect, f"https://{network.gateway}:{API_PORT_INSIDE}", paths),
-        host=HostSockets(listener, Keeper(lines.keeper, lines.kept)),
+        host=HostSockets(listener, FdStoreClient(sockets.fd_store, sockets.stored)),
         network=network,
         nodes=nodes,
         clock=clock,
         log=log,
     )
-    names = keep_running("outside names", partial(_answer_names, config, lines.outside, clock, log), log=log)
+    names = keep_running("outside names", partial(_answer_names, config, sockets.outside, clock, log), log=log)
     exposed = fairlead.relay.exposed.run(
         config.exposed, address=str(network.control_ip), host=listener, log=log.named("exposed")
     )

@@ -17,7 +17,7 @@ _MEAN_BYTES = 512
 
 
 @dataclass(slots=True)
-class Kept:
+class CacheEntry:
     reply: Reply
     at: float
     until: float
@@ -36,14 +36,14 @@ class _Part:
         self._size = size
         self.bytes = 0
         self.evictions = 0
-        self.entries: dict[Key, Kept] = {}
+        self.entries: dict[Key, CacheEntry] = {}
 
     def drop(self, key: Key) -> None:
-        found = self.entries.pop(key, None)
-        if found is not None:
-            self.bytes -= len(found.reply.body)
+        entry = self.entries.pop(key, None)
+        if entry is not None:
+            self.bytes -= len(entry.reply.body)
 
-    def put(self, key: Key, kept: Kept) -> None:
+    def put(self, key: Key, kept: CacheEntry) -> None:
         self.drop(key)
         room = self._size * _MEAN_BYTES - len(kept.reply.body)
         while self.entries and (len(self.entries) >= self._size or self.bytes > room):
@@ -63,12 +63,12 @@ class Cache:
         self._kept = _Part(size)
         self._negative = _Part(size)
 
-    def get(self, key: Key, now: float) -> Kept | None:
+    def get(self, key: Key, now: float) -> CacheEntry | None:
         for part in (self._kept, self._negative):
-            found = part.entries.get(key)
-            if found is not None:
-                if found.until > now:
-                    return found
+            entry = part.entries.get(key)
+            if entry is not None:
+                if entry.until > now:
+                    return entry
                 part.drop(key)
         return None
 
@@ -90,7 +90,7 @@ class Cache:
         ttl = min(reply.ttl, most)
         if ttl <= 0 or self._size <= 0 or len(reply.body) > _MOST_BYTES:
             return
-        part.put(key, Kept(reply, now, now + ttl))
+        part.put(key, CacheEntry(reply, now, now + ttl))
 
     def counts(self) -> tuple[int, int]:
         """Returns the numbers of entries: positive, negative."""

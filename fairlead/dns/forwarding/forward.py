@@ -59,9 +59,9 @@ def choose(name: bytes, stubs: Mapping[bytes, Sequence[str]], upstreams: Sequenc
     if stubs:
         at = 0
         while True:
-            found = stubs.get(name[at:])
-            if found is not None:
-                return found
+            servers = stubs.get(name[at:])
+            if servers is not None:
+                return servers
             if not name[at]:
                 break
             at += 1 + name[at]

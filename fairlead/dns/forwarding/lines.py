@@ -52,7 +52,7 @@ class DirectDialer:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Timeouts: seconds that one upstream gets for one attempt."""
 
     host_s: float = 4.5
@@ -63,7 +63,7 @@ class Patience:
         return self.host_s if upstream == HOST else self.other_s
 
 
-class Line:
+class UpstreamSocket:
     """One UDP socket to one upstream, with its pending queries: question and callback, by id."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -97,12 +97,12 @@ class Line:
         self.sock.close()
 
 
-async def exactly(sock: socket.socket, count: int) -> bytes:
+async def receive_exactly(sock: socket.socket, count: int) -> bytes:
     loop = asyncio.get_running_loop()
-    found = b""
-    while len(found) < count:
-        more = await loop.sock_recv(sock, count - len(found))
+    data = b""
+    while len(data) < count:
+        more = await loop.sock_recv(sock, count - len(data))
         if not more:
             raise ConnectionResetError("upstream closed in the middle of an answer")
-        found += more
-    return found
+        data += more
+    return data

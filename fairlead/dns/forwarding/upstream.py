@@ -17,7 +17,7 @@ from fairlead.base.tasks import Nursery
 from fairlead.dns.config import HOST
 from fairlead.dns.forwarding.cache import Key
 from fairlead.dns.forwarding.forward import Healths
-from fairlead.dns.forwarding.lines import Dialer, Line, Patience, exactly
+from fairlead.dns.forwarding.lines import Dialer, Timeouts, UpstreamSocket, receive_exactly
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.protocol.message import Reply, parse_reply
 from fairlead.dns.protocol.wire import REFUSED, SERVFAIL, Malformed, make_query
@@ -38,7 +38,7 @@ class _Quick:
     upstream: str
     rest: list[str]
     """The upstreams to ask next."""
-    line: Line
+    line: UpstreamSocket
     ident: int
     began: float
 
@@ -48,7 +48,7 @@ class Upstreams:
 
     def __init__(  # noqa: PLR0913 -- all but one are by keyword
         self, nursery: Nursery, *, dialer: Dialer, metrics: Metrics, clock: Clock, rng: random.Random, log: Log,
-        patience: Patience,
+        timeouts: Timeouts,
     ) -> None:  # fmt: skip
         self._nursery = nursery
         self._dialer = dialer
@@ -56,9 +56,9 @@ class Upstreams:
         self._clock = clock
         self._rng = rng
         self._log = log
-        self._patience = patience
+        self._timeouts = timeouts
         self._healths = Healths()
-        self._lines: dict[str, list[Line]] = {}
+        self._lines: dict[str, list[UpstreamSocket]] = {}
         self._asking: dict[tuple[Key, int], list[Callable[[Reply | None], object]]] = {}
         self._quick: dict[_Quick, None] = {}
 
@@ -78,7 +78,7 @@ class Upstreams:
         self._metrics.forward_broken += all(self._healths.is_down(upstream, now) for upstream in order)
         attempts = (order if HOST in order else order * 2)[:_MOST_ATTEMPTS]
         if not self._try_quick(key, attempts, flags, now):
-            self._nursery.spawn(self._settle(key, attempts, flags))
+            self._nursery.spawn(self._flush(key, attempts, flags))
 
     def _done(self, key: Key, flags: int, reply: Reply | None) -> None:
         for done in self._asking.pop((key, flags)):
@@ -113,26 +113,26 @@ class Upstreams:
         key, flags = quick.key, quick.flags
         if isinstance(heard, OSError):
             self._failed(quick.upstream, heard)
-            self._nursery.spawn(self._settle(key, quick.rest, flags))
+            self._nursery.spawn(self._flush(key, quick.rest, flags))
         elif heard.truncated:
-            self._nursery.spawn(self._settle(key, [quick.upstream, *quick.rest], flags, cut=True))
+            self._nursery.spawn(self._flush(key, [quick.upstream, *quick.rest], flags, cut=True))
         else:
             self._succeeded(quick.upstream, heard, quick.began)
             if heard.rcode in (SERVFAIL, REFUSED) and any(other != quick.upstream for other in quick.rest):
                 others = [other for other in quick.rest if other != quick.upstream]
-                self._nursery.spawn(self._settle(key, others, flags, last=heard))
+                self._nursery.spawn(self._flush(key, others, flags, last=heard))
             else:
                 self._done(key, flags, heard)
 
     def _tick(self) -> None:
         """Times out quick attempts."""
         now = self._clock.monotonic()
-        for quick in [one for one in self._quick if now - one.began >= self._patience.of(one.upstream)]:
+        for quick in [one for one in self._quick if now - one.began >= self._timeouts.of(one.upstream)]:
             self._heard(quick, TimeoutError())
         if self._quick:
             asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
-    async def _settle(
+    async def _flush(
         self, key: Key, attempts: Sequence[str], flags: int, *, last: Reply | None = None, cut: bool = False
     ) -> None:
         """Asks the rest of the upstreams. `last`: the reply to use if no better one comes; `cut`: the first
@@ -153,7 +153,7 @@ class Upstreams:
             tried.add(upstream)
             began = self._clock.monotonic()
             try:
-                async with asyncio.timeout(self._patience.of(upstream)):
+                async with asyncio.timeout(self._timeouts.of(upstream)):
                     reply = await self._once(key, upstream, flags, cut=cut and not number)
             except (OSError, Malformed) as error:  # TimeoutError is an OSError
                 self._failed(upstream, error)
@@ -173,7 +173,7 @@ class Upstreams:
         if self._healths.failed(upstream, self._clock.monotonic()):
             self._log.warn("upstream does not answer", upstream=upstream, error=repr(error))
 
-    def _free_ident(self, line: Line) -> int:
+    def _free_ident(self, line: UpstreamSocket) -> int:
         ident = self._rng.getrandbits(16)
         while ident in line.waiting:
             ident = self._rng.getrandbits(16)
@@ -203,20 +203,20 @@ class Upstreams:
             self._retire(upstream, line)
         return await self._over_tcp(upstream, query, ident, question) if reply.truncated else reply
 
-    async def _line(self, upstream: str) -> Line:
+    async def _line(self, upstream: str) -> UpstreamSocket:
         lines = self._lines.setdefault(upstream, [])
         fresh = [line for line in lines if line.uses < _USES]
         kept = len(fresh) >= _SOCKETS
         self._metrics.socket_used(upstream, "udp", kept=kept)
         if not kept:
-            line = Line(await self._dialer.udp(upstream))
+            line = UpstreamSocket(await self._dialer.udp(upstream))
             lines.append(line)
         else:
             line = self._rng.choice(fresh)
         line.uses += 1
         return line
 
-    def _retire(self, upstream: str, line: Line) -> None:
+    def _retire(self, upstream: str, line: UpstreamSocket) -> None:
         lines = self._lines[upstream]
         if line.uses >= _USES and not line.waiting and line in lines:
             lines.remove(line)
@@ -227,8 +227,8 @@ class Upstreams:
         self._metrics.socket_used(upstream, "tcp", kept=False)
         with await self._dialer.tcp(upstream) as sock:
             await loop.sock_sendall(sock, len(query).to_bytes(2, "big") + query)
-            length = int.from_bytes(await exactly(sock, 2), "big")
-            return parse_reply(await exactly(sock, length), ident, question)
+            length = int.from_bytes(await receive_exactly(sock, 2), "big")
+            return parse_reply(await receive_exactly(sock, length), ident, question)
 
     def close(self) -> None:
         for lines in self._lines.values():

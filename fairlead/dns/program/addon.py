@@ -117,14 +117,14 @@ def _container(outside: str) -> Container:
 
 async def apply(client: Client, *, addresses: Sequence[str], outside: str, log: Log) -> None:
     """Creates missing objects. Retries each object 30 times, once a second, if the server refuses."""
-    for kind, wanted in objects(addresses=addresses, outside=outside):
+    for kind, obj in objects(addresses=addresses, outside=outside):
         for _ in range(_TRIES):
             try:
-                await client.create(kind, wanted)
+                await client.create(kind, obj)
             except StatusError as error:
                 if error.reason == "AlreadyExists":
                     break
-                log.warn("cannot create", kind=kind.kind, name=wanted.metadata.name, error=error)
+                log.warn("cannot create", kind=kind.kind, name=obj.metadata.name, error=error)
                 await asyncio.sleep(_RETRY_S)
             else:
                 break

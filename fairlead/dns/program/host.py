@@ -22,7 +22,7 @@ RESOLV_CONF = "/etc/resolv.conf"
 _MOST_SERVERS = 3
 
 
-class Outside:
+class HostResolvers:
     """`upstreams` as `parse_upstreams` gives them; `host` among them stands for resolv.conf's name servers."""
 
     def __init__(self, upstreams: Sequence[str], *, resolv_conf: str = RESOLV_CONF) -> None:
@@ -31,10 +31,10 @@ class Outside:
 
     def servers(self) -> list[str]:
         """Returns the present name servers, read again each time: a laptop changes its network."""
-        found: list[str] = []
+        servers: list[str] = []
         for upstream in self._upstreams:
-            found += read_servers(self._resolv_conf) if upstream == HOST else [upstream]
-        return list(dict.fromkeys(found))
+            servers += read_servers(self._resolv_conf) if upstream == HOST else [upstream]
+        return list(dict.fromkeys(servers))
 
     def handle_request(self, sock: socket.socket) -> bool:
         """Answers one pending request. Returns False if the other end has closed the socket."""
@@ -90,13 +90,13 @@ def _connect(upstream: str, *, tcp: bool) -> socket.socket:
 
 def read_servers(path: str) -> list[str]:
     """Returns the first three name servers of a resolv.conf, as the C library does."""
-    return [found for line in _lines(path, "nameserver") for found in _server(line)][:_MOST_SERVERS]
+    return [server for line in _lines(path, "nameserver") for server in _server(line)][:_MOST_SERVERS]
 
 
 def read_searches(path: str) -> list[str]:
     """Returns the search domains of a resolv.conf."""
-    found = [line.split()[1:] for line in _lines(path, "search", "domain")]
-    return [name for name in found[-1] if name != "."] if found else []
+    lists = [line.split()[1:] for line in _lines(path, "search", "domain")]
+    return [name for name in lists[-1] if name != "."] if lists else []
 
 
 def _server(line: str) -> Sequence[str]:

@@ -18,7 +18,7 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
 from fairlead.dns.config import Config
 from fairlead.dns.forwarding.cache import Cache
-from fairlead.dns.forwarding.lines import Patience
+from fairlead.dns.forwarding.lines import Timeouts
 from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.program.host import MAX_REQUEST
@@ -136,8 +136,8 @@ async def serve_outside(
     cache = Cache(size=0, ttl_s=0, negative_ttl_s=0)
     dialer = HostDialer(host, rng=rng)
     async with Nursery() as nursery:
-        patience = Patience(other_s=1.0)
-        upstreams = Upstreams(nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, patience=patience)
+        timeouts = Timeouts(other_s=1.0)
+        upstreams = Upstreams(nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, timeouts=timeouts)
         forwarder = _Current(nursery, upstreams, dialer, clock)
         resolver = Resolver(Zone(config), cache=cache, forwarder=forwarder, metrics=metrics, clock=clock, log=log)
         resolver.ready = True

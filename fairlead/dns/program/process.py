@@ -16,7 +16,7 @@ from fairlead.base.process import process_families
 from fairlead.base.tasks import Nursery
 from fairlead.dns.config import Config
 from fairlead.dns.forwarding.cache import Cache
-from fairlead.dns.forwarding.lines import Dialer, Patience
+from fairlead.dns.forwarding.lines import Dialer, Timeouts
 from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.serving.loop import ClusterView
@@ -58,7 +58,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     cache = Cache(size=config.cache_size, ttl_s=config.cache_ttl_s, negative_ttl_s=config.negative_ttl_s)
     async with Nursery() as nursery:
         upstreams = Upstreams(
-            nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, patience=Patience()
+            nursery, dialer=dialer, metrics=metrics, clock=clock, rng=rng, log=log, timeouts=Timeouts()
         )
         resolver = Resolver(Zone(config), cache=cache, forwarder=upstreams, metrics=metrics, clock=clock, log=log)
         view = ClusterView(api, resolver, metrics=metrics, clock=clock, log=log, name=settings.pod)

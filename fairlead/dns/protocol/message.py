@@ -67,9 +67,9 @@ def parse_reply(data: bytes, ident: int, key: bytes) -> Reply:
     """Parses an answer. Raises Malformed if it does not answer this question (lower-cased name, type, class)."""
     if len(data) < HEADER.size:
         raise Malformed(None)
-    found, flags, questions, *sections = HEADER.unpack_from(data)
+    received, flags, questions, *sections = HEADER.unpack_from(data)
     start = 12 + len(key)
-    if found != ident or not flags & QR or questions != 1:
+    if received != ident or not flags & QR or questions != 1:
         raise Malformed(None)
     if data[12 : start - 4].lower() + data[start - 4 : start] != key:
         raise Malformed(None)
@@ -138,18 +138,18 @@ def answer_records(reply: Reply, key: bytes, *, age_s: int) -> list[Record]:
     """Returns the answers with uncompressed names, also inside CNAMEs, so that they fit into another message. Other
     types that may have pointers in their data are left out: only addresses are ever chased."""
     data = bytes(12) + key + reply.body
-    found, at = [], 12 + len(key)
+    records, at = [], 12 + len(key)
     for _ in range(reply.counts[0]):
         owner = expand(data, at)
         fixed = skip_name(data, at)
         kind, _, ttl, length = _FIXED.unpack_from(data, fixed)
         at = fixed + _FIXED.size
         if kind == CNAME:
-            found.append(Record(owner, kind, max(0, ttl - age_s), expand(data, at)))
+            records.append(Record(owner, kind, max(0, ttl - age_s), expand(data, at)))
         elif kind in (A, AAAA):
-            found.append(Record(owner, kind, max(0, ttl - age_s), data[at : at + length]))
+            records.append(Record(owner, kind, max(0, ttl - age_s), data[at : at + length]))
         at += length
-    return found
+    return records
 
 
 def expand(data: bytes, at: int) -> bytes:

@@ -141,12 +141,12 @@ def parse_query(data: bytes) -> Query:
     edns, size, dnssec = False, PLAIN_SIZE, False
     at = end
     for _ in range(additionals):
-        at, found = _additional(data, at)
-        if found is not None:
+        at, opt = _additional(data, at)
+        if opt is not None:
             if edns:
                 raise Malformed(FORMERR)
             edns = True
-            size, extended = found
+            size, extended = opt
             if extended & 0xFF0000:
                 raise Malformed(BADVERS)
             dnssec = bool(extended & 0x8000)

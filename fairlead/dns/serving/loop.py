@@ -59,13 +59,13 @@ class ClusterView:
     async def run(self) -> None:
         """Runs until cancelled."""
         config: Reflector[ConfigMap] = self._follow(
-            _CONFIG_PATH, ConfigMap, self._take_config, fields=f"metadata.name={CONFIG_NAME}"
+            _CONFIG_PATH, ConfigMap, self._on_config, fields=f"metadata.name={CONFIG_NAME}"
         )
         followers = (
             config,
-            self._follow("/api/v1/namespaces", Namespace, self._take_namespace),
-            self._follow("/api/v1/services", Service, self._take_service),
-            self._follow("/apis/discovery.k8s.io/v1/endpointslices", Slice, self._take_slice),
+            self._follow("/api/v1/namespaces", Namespace, self._on_namespace),
+            self._follow("/api/v1/services", Service, self._on_service),
+            self._follow("/apis/discovery.k8s.io/v1/endpointslices", Slice, self._on_slice),
         )
         async with Nursery() as nursery:
             self._nursery = nursery
@@ -80,48 +80,48 @@ class ClusterView:
             await asyncio.Future()
 
     def _follow(
-        self, path: str, kind: type[Any], take: Callable[[str, Any], object], *, fields: str = ""
+        self, path: str, kind: type[Any], handler: Callable[[str, Any], object], *, fields: str = ""
     ) -> Reflector[Any]:
-        return reflect(self._api, path, kind, put=take, settle=self._settle, log=self._log, fields=fields)
+        return reflect(self._api, path, kind, on_object=handler, flush=self._flush, log=self._log, fields=fields)
 
-    def _settle(self) -> None:
-        self._zone.settle(int(self._clock.now()))
+    def _flush(self) -> None:
+        self._zone.flush(int(self._clock.now()))
         triggers, self._triggers = self._triggers, []
         for service, at in triggers:
-            found = self._zone.service(service)
-            if found is not None and found.headless:
+            packed = self._zone.service(service)
+            if packed is not None and packed.headless:
                 self._metrics.programmed("headless_with_selector", max(0.0, self._clock.now() - parse_time(at)))
 
-    def _take_namespace(self, key: str, found: Namespace | None) -> None:
-        self._zone.put_namespace(key, exists=found is not None)
+    def _on_namespace(self, key: str, namespace: Namespace | None) -> None:
+        self._zone.put_namespace(key, exists=namespace is not None)
 
-    def _take_service(self, key: str, found: Service | None) -> None:
-        self._zone.put_service(key, None if found is None else reduce_service(found))
+    def _on_service(self, key: str, obj: Service | None) -> None:
+        self._zone.put_service(key, None if obj is None else reduce_service(obj))
 
-    def _take_slice(self, key: str, found: Slice | None) -> None:
-        reduced = None if found is None else reduce_slice(found)
+    def _on_slice(self, key: str, obj: Slice | None) -> None:
+        reduced = None if obj is None else reduce_slice(obj)
         self._zone.put_slice(key, reduced)
-        if self.ready and found is not None and reduced is not None:
-            at = found.metadata.annotations.get(TRIGGER_TIME_ANNOTATION, "")
+        if self.ready and obj is not None and reduced is not None:
+            at = obj.metadata.annotations.get(TRIGGER_TIME_ANNOTATION, "")
             if at:
                 self._triggers.append((reduced.service, at))
 
-    def _take_pod(self, key: str, found: Pod | None) -> None:
+    def _on_pod(self, key: str, pod: Pod | None) -> None:
         for ip, namespace in self._pods_of.pop(key, ()):
             self._zone.put_pod(ip, namespace, exists=False)
-        if found is not None and found.status.podIP and found.status.phase in ("Pending", "Running"):
-            ips = [entry.ip for entry in found.status.podIPs] or [found.status.podIP]
-            at = self._pods_of[key] = tuple((ip, found.metadata.namespace) for ip in ips)
+        if pod is not None and pod.status.podIP and pod.status.phase in ("Pending", "Running"):
+            ips = [entry.ip for entry in pod.status.podIPs] or [pod.status.podIP]
+            at = self._pods_of[key] = tuple((ip, pod.metadata.namespace) for ip in ips)
             for ip, namespace in at:
                 self._zone.put_pod(ip, namespace, exists=True)
 
-    def _take_config(self, _: str, found: ConfigMap | None) -> None:
+    def _on_config(self, _: str, config_map: ConfigMap | None) -> None:
         try:
-            config = parse_config(found.data or {} if found is not None else {})
+            config = parse_config(config_map.data or {} if config_map is not None else {})
         except BadConfig as error:
             self._metrics.failed_reloads += 1
             self._log.error("invalid settings; the previous settings stay in force", error=str(error))
-            self._spawn(self._tell(str(error)))
+            self._spawn(self._record_event(str(error)))
             return
         self.use(config)
 
@@ -144,16 +144,16 @@ class ClusterView:
         assert self._nursery is not None, "settings only come while running"
         self._nursery.spawn(work)
 
-    async def _watch_pods(self, wanted: bool) -> None:
+    async def _watch_pods(self, enabled: bool) -> None:
         task, self._pods_task = self._pods_task, None
         if task is not None:
             await stop(task)
         for key in list(self._pods_of):
-            self._take_pod(key, None)
-        if wanted and self._nursery is not None:
-            self._pods_task = self._nursery.spawn(self._follow("/api/v1/pods", Pod, self._take_pod).run())
+            self._on_pod(key, None)
+        if enabled and self._nursery is not None:
+            self._pods_task = self._nursery.spawn(self._follow("/api/v1/pods", Pod, self._on_pod).run())
 
-    async def _tell(self, text: str) -> None:
+    async def _record_event(self, text: str) -> None:
         """Records an event about a ConfigMap with invalid settings."""
         now = render_time(self._clock.now())
         self._events += 1

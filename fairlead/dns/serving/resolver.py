@@ -12,7 +12,7 @@ from typing import Protocol
 
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
-from fairlead.dns.forwarding.cache import Cache, Kept, Key
+from fairlead.dns.forwarding.cache import Cache, CacheEntry, Key
 from fairlead.dns.forwarding.forward import choose
 from fairlead.dns.metrics import Metrics
 from fairlead.dns.protocol.message import Reply, answer_records, render_reply
@@ -107,15 +107,15 @@ class Resolver:
         hot = self.zone.hot.get(query.key)
         if hot is not None:
             return self._done(ask, render_hot(query, hot, limit), 0, "kubernetes")
-        found = answer(query, self.zone)
-        if found is None:
+        ours = answer(query, self.zone)
+        if ours is None:
             return self._other(ask)
-        if found.chase:
-            return self._chase(ask, found, 0)
-        self._keep(query, found)
+        if ours.chase:
+            return self._chase(ask, ours, 0)
+        self._keep(query, ours)
         self._shift += 1
-        said = render(query, found, limit=limit, shift=self._shift)
-        return self._done(ask, said, found.rcode, "hosts" if query.name in self.zone.config.hosts else "kubernetes")
+        said = render(query, ours, limit=limit, shift=self._shift)
+        return self._done(ask, said, ours.rcode, "hosts" if query.name in self.zone.config.hosts else "kubernetes")
 
     def _done(self, ask: Ask, said: bytes, rcode: int, part: str) -> bytes:
         took = self.clock.monotonic() - ask.began
@@ -134,20 +134,20 @@ class Resolver:
             )
         return said
 
-    def _keep(self, query: Query, found: Answer) -> None:
+    def _keep(self, query: Query, ours: Answer) -> None:
         """Keeps small positive answers packed for later queries, except those to unusual types."""
-        if found.rcode or query.dnssec or query.type not in TYPE_NAMES:
+        if ours.rcode or query.dnssec or query.type not in TYPE_NAMES:
             return
         plain = query._replace(id=0, flags=0x0100, edns=False, question=query.key)
-        said = render(plain, found, limit=PLAIN_SIZE - _OPT_BYTES)
+        said = render(plain, ours, limit=PLAIN_SIZE - _OPT_BYTES)
         if said[2:4] == _COUNTED:
             start = 12 + len(query.question)
-            if len(found.records) > 1:
-                records = _records_of(said, start, len(found.records))
+            if len(ours.records) > 1:
+                records = _records_of(said, start, len(ours.records))
                 if records:
-                    self.zone.keep(query.key, pack_hot(query.key, records))
+                    self.zone.cache_answer(query.key, pack_hot(query.key, records))
                 return
-            self.zone.keep(query.key, said[2:12] + said[start:])
+            self.zone.cache_answer(query.key, said[2:12] + said[start:])
 
     def _other(self, ask: Ask) -> bytes | None:
         config = self.zone.config
@@ -159,7 +159,7 @@ class Resolver:
         return self._look_up(ask, ask.query, upstreams, lambda kept: self._forwarded(ask, kept))
 
     def _look_up(
-        self, ask: Ask, query: Query, upstreams: Sequence[str], use: Callable[[Kept | None], bytes]
+        self, ask: Ask, query: Query, upstreams: Sequence[str], use: Callable[[CacheEntry | None], bytes]
     ) -> bytes | None:
         """Returns `use(answer)` if the answer is cached; otherwise asks upstream, sends `use(answer)` later and
         returns None."""
@@ -175,12 +175,12 @@ class Resolver:
             now = self.clock.monotonic()
             if reply is not None and not checking:
                 self.cache.put(key, reply, now)
-            ask.send(use(None if reply is None else Kept(reply, now, now)))
+            ask.send(use(None if reply is None else CacheEntry(reply, now, now)))
 
         self._forwarder.ask(key, upstreams, done, flags=0x0100 | checking)
         return None
 
-    def _forwarded(self, ask: Ask, kept: Kept | None) -> bytes:
+    def _forwarded(self, ask: Ask, kept: CacheEntry | None) -> bytes:
         if kept is None:
             said = render(ask.query, Answer(SERVFAIL), limit=ask.limit, authoritative=False)
             return self._done(ask, said, SERVFAIL, "forward")
@@ -188,15 +188,15 @@ class Resolver:
         said = render_reply(kept.reply, ask.query, age_s=age, limit=ask.limit)
         return self._done(ask, said, kept.reply.rcode, "forward")
 
-    def _chase(self, ask: Ask, found: Answer, depth: int) -> bytes | None:
+    def _chase(self, ask: Ask, alias: Answer, depth: int) -> bytes | None:
         """Resolves the target of a CNAME: in the cluster at once, outside through upstream. Answers with the CNAME
         alone if the target cannot be asked for."""
-        key = found.chase + ask.query.question[-4:]
-        target = ask.query._replace(name=found.chase, question=key, dnssec=False)
+        key = alias.chase + ask.query.question[-4:]
+        target = ask.query._replace(name=alias.chase, question=key, dnssec=False)
         inside = answer(target, self.zone)
         if inside is not None:
-            own = tuple(r if r.owner else r._replace(owner=found.chase) for r in inside.records)
-            joined = replace(found, records=found.records + own, authority=inside.authority, chase=inside.chase)
+            own = tuple(r if r.owner else r._replace(owner=alias.chase) for r in inside.records)
+            joined = replace(alias, records=alias.records + own, authority=inside.authority, chase=inside.chase)
             joined = replace(joined, rcode=inside.rcode if inside.rcode == NXDOMAIN else 0)
             if inside.chase and depth < MOST_ALIASES:
                 return self._chase(ask, joined, depth + 1)
@@ -204,19 +204,19 @@ class Resolver:
         config = self.zone.config
         upstreams = choose(target.name, config.stubs, config.upstreams)
         if not upstreams or ask.query.type not in (A, AAAA):
-            return self._said(ask, found)
-        return self._look_up(ask, target, upstreams, lambda kept: self._joined(ask, found, kept))
+            return self._said(ask, alias)
+        return self._look_up(ask, target, upstreams, lambda kept: self._joined(ask, alias, kept))
 
-    def _joined(self, ask: Ask, found: Answer, kept: Kept | None) -> bytes:
+    def _joined(self, ask: Ask, alias: Answer, kept: CacheEntry | None) -> bytes:
         if kept is None:
-            return self._said(ask, replace(found, rcode=SERVFAIL, records=()))
+            return self._said(ask, replace(alias, rcode=SERVFAIL, records=()))
         age = kept.age_s(self.clock.monotonic())
-        more = tuple(answer_records(kept.reply, found.chase + ask.query.question[-4:], age_s=age))
+        more = tuple(answer_records(kept.reply, alias.chase + ask.query.question[-4:], age_s=age))
         rcode = NXDOMAIN if kept.reply.rcode == NXDOMAIN else 0
-        return self._said(ask, replace(found, rcode=rcode, records=found.records + more))
+        return self._said(ask, replace(alias, rcode=rcode, records=alias.records + more))
 
-    def _said(self, ask: Ask, found: Answer) -> bytes:
-        return self._done(ask, render(ask.query, found, limit=ask.limit), found.rcode, "kubernetes")
+    def _said(self, ask: Ask, ours: Answer) -> bytes:
+        return self._done(ask, render(ask.query, ours, limit=ask.limit), ours.rcode, "kubernetes")
 
 
 def render_hot(query: Query, hot: bytes | Rotation, limit: int) -> bytes:
@@ -224,7 +224,7 @@ def render_hot(query: Query, hot: bytes | Rotation, limit: int) -> bytes:
     if isinstance(hot, bytes):
         head, body = hot[:10], hot[10:]
     else:
-        head, body = hot.take(limit, len(extra))
+        head, body = hot.next_answer(limit, len(extra))
     flags = (int.from_bytes(head[:2], "big") & ~0x0100) | (query.flags & (0x0100 | CD))
     additional = int.from_bytes(head[8:10], "big") + (1 if extra else 0)
     return b"".join(

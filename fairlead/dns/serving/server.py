@@ -81,27 +81,27 @@ class UdpServer:
         sizes: list[int] = []
         began = resolver.clock.monotonic()
         for at, length in zip(STARTS, lengths, strict=False):
-            found, end, limit = None, at + length, PLAIN_SIZE
+            packed, end, limit = None, at + length, PLAIN_SIZE
             edns = mode_of(memory[at + 2 : at + 12])
             if edns:
                 end, limit = _edns(memory, at, end)
             if edns is not None and limit:
                 question = memory[at + 12 : end]
-                found = look_up(question)
-                if found is None:
-                    found = kept(question, began)
-                    others += found is not None
-            if found is None:
+                packed = look_up(question)
+                if packed is None:
+                    packed = kept(question, began)
+                    others += packed is not None
+            if packed is None:
                 size = self._slow(at, length)
                 if not size:  # a gap: send the answers before it
                     batch.send(first, sizes)
                     first, sizes = at // SLOT + 1, []
                     continue
             else:
-                if isinstance(found, bytes):
-                    head, body = found[:10], found[10:]
+                if isinstance(packed, bytes):
+                    head, body = packed[:10], packed[10:]
                 else:
-                    head, body = found.take(limit, _OPT_SIZE if edns else 0)
+                    head, body = packed.next_answer(limit, _OPT_SIZE if edns else 0)
                 if edns:
                     head, body = head[:9] + bytes((head[9] + 1,)), body + _OPT
                 memory[at + 2 : at + 12] = head

@@ -21,14 +21,14 @@ from fairlead.runtime.streams import closing
 from fairlead.runtime.transport import Request, Transport, decode_status_error
 
 
-class Described(Protocol):
+class WithMetadata(Protocol):
     """An object with metadata."""
 
     @property
     def metadata(self) -> Meta: ...
 
 
-T = TypeVar("T", bound=Described)
+T = TypeVar("T", bound=WithMetadata)
 _PAGE = 500
 _RETRY_BASE_S = 0.05
 _RETRY_CAP_S = 2.0
@@ -96,11 +96,11 @@ class KeySink(Generic[T]):
     """Implements `Sink`: passes objects on and keeps only their keys, to find deleted objects after a new list."""
 
     def __init__(
-        self, put: Callable[[str, T | None], object], settle: Callable[[], object], *, name: str, log: Log
+        self, on_object: Callable[[str, T | None], object], flush: Callable[[], object], *, name: str, log: Log
     ) -> None:
-        """`put(key, object)` gets None for a deleted object; `settle` is called after each batch."""
-        self._put = put
-        self._settle = settle
+        """`on_object(key, object)` gets None for a deleted object; `flush` is called after each batch."""
+        self._put = on_object
+        self._flush = flush
         self._name = name
         self._log = log
         self._known: set[str] = set()
@@ -119,7 +119,7 @@ class KeySink(Generic[T]):
         for key in self._known - self._listed:
             self._put(key, None)
         self._known, self._listed = self._listed, set()
-        self._settle()
+        self._flush()
 
     def changed(self, type: str, item: T) -> None:
         if type == BOOKMARK:
@@ -133,7 +133,7 @@ class KeySink(Generic[T]):
             self._put(key, item)
 
     def batch_ended(self) -> None:
-        self._settle()
+        self._flush()
 
     def lost(self, error: Exception) -> None:
         self._log.warn("lost the API", path=self._name, error=str(error) or type(error).__name__)
@@ -144,15 +144,15 @@ def reflect(  # noqa: PLR0913 -- all but three are by keyword
     path: str,
     type: type[T],
     *,
-    put: Callable[[str, T | None], object],
-    settle: Callable[[], object],
+    on_object: Callable[[str, T | None], object],
+    flush: Callable[[], object],
     log: Log,
     fields: str = "",
 ) -> Reflector[T]:
-    """Returns a reflector that passes every object below the path to `put`."""
+    """Returns a reflector that passes every object below the path to `on_object`."""
     return Reflector(
         PathSource(transport, path, type, fields=fields),
-        KeySink(put, settle, name=path, log=log),
+        KeySink(on_object, flush, name=path, log=log),
         backoff=Backoff(base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S, rng=random.Random(path)),
         name=path,
         log=log,

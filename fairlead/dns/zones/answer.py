@@ -39,7 +39,7 @@ from fairlead.dns.zones.names import (
     Name,
     NameServer,
     NamespaceName,
-    Nowhere,
+    NoSuchName,
     PodName,
     PortName,
     Reverse,
@@ -66,15 +66,15 @@ def answer(query: Query, zone: Zone) -> Answer | None:
         return None
     if query.type in (AXFR, IXFR):
         return Answer(REFUSED)
-    found = _look_up(name, query, zone)
-    if found is None:
+    result = _look_up(name, query, zone)
+    if result is None:
         if isinstance(name, Reverse):
             return _unknown_address(name, query, zone)
         return Answer(NXDOMAIN, authority=(soa(zone),))
-    if query.type == ANY and not found.records:
+    if query.type == ANY and not result.records:
         # RFC 8482: answer ANY with HINFO only. `found` is empty, because no record has type ANY.
         return Answer(NOERROR, (Record(b"", HINFO, zone.config.ttl_s, b"\x07RFC8482\x00"),))
-    return found if found.records else Answer(NOERROR, authority=(soa(zone),))
+    return result if result.records else Answer(NOERROR, authority=(soa(zone),))
 
 
 def _unknown_address(name: Reverse, query: Query, zone: Zone) -> Answer | None:
@@ -143,7 +143,7 @@ def _look_up(name: Name, query: Query, zone: Zone) -> Answer | None:
             return _pod(namespace, address, query, zone)
         case Reverse(address):
             return _reverse(address, query, zone)
-        case Nowhere():
+        case NoSuchName():
             return None
 
 
@@ -173,12 +173,12 @@ def _service(name: ServiceName, query: Query, zone: Zone) -> Answer | None:
         if query.type == SRV:
             return _service_srv(name, service, service.ports, zone)
         return Answer(records=tuple(_addresses(query.type, map(pack_address, service.addresses), zone.config.ttl_s)))
-    found = zone.addresses(name.key, service)
-    if not found:
+    addresses = zone.addresses(name.key, service)
+    if not addresses:
         return None
     if query.type == SRV:
         return _endpoint_srv(name, service, "", "", zone)
-    return Answer(records=tuple(_addresses(query.type, found, zone.config.ttl_s)))
+    return Answer(records=tuple(_addresses(query.type, addresses, zone.config.ttl_s)))
 
 
 def _alias(target: str, query: Query, zone: Zone) -> Answer:
@@ -204,8 +204,8 @@ def _endpoint(name: ServiceName, label: str, query: Query, zone: Zone) -> Answer
         ports = {p for _, _, ports in mine for p in ports}
         records = _srv_records([(p.port, target) for p in sorted(ports, key=lambda p: p.port)], zone)
         return Answer(records=records, additional=tuple(_glue((a for _, a, _ in mine), target, zone)))
-    found = dict.fromkeys(address for _, address, _ in mine)
-    return Answer(records=tuple(_addresses(query.type, found, zone.config.ttl_s)))
+    addresses = dict.fromkeys(address for _, address, _ in mine)
+    return Answer(records=tuple(_addresses(query.type, addresses, zone.config.ttl_s)))
 
 
 def _port(name: ServiceName, protocol: str, port: str, query: Query, zone: Zone) -> Answer | None:
@@ -213,12 +213,12 @@ def _port(name: ServiceName, protocol: str, port: str, query: Query, zone: Zone)
     if service is None or service.external:
         return None
     if service.headless:
-        found = _endpoint_srv(name, service, protocol, port, zone)
+        result = _endpoint_srv(name, service, protocol, port, zone)
     else:
-        found = _service_srv(name, service, _named(service.ports, protocol, port), zone)
-    if not found.records:
+        result = _service_srv(name, service, _named(service.ports, protocol, port), zone)
+    if not result.records:
         return None
-    return found if query.type == SRV and port else _NODATA
+    return result if query.type == SRV and port else _NODATA
 
 
 def _named(ports: Iterable[PackedPort], protocol: str, port: str) -> Iterator[PackedPort]:
@@ -235,7 +235,7 @@ def _service_srv(name: ServiceName, service: PackedService, ports: Iterable[Pack
 
 
 def _endpoint_srv(name: ServiceName, service: PackedService, protocol: str, port: str, zone: Zone) -> Answer:
-    found: list[tuple[int, bytes]] = []
+    targets: list[tuple[int, bytes]] = []
     glue: list[Record] = []
     seen: set[tuple[int, bytes]] = set()
     tail = encode_name(f"{name.service}.{name.namespace}.svc.{zone.config.domain}")
@@ -243,18 +243,20 @@ def _endpoint_srv(name: ServiceName, service: PackedService, protocol: str, port
         label = endpoint_label(endpoint).encode()
         target = bytes((len(label),)) + label + tail
         pairs = [(one.port, target) for one in _named(ports, protocol, port)]
-        found += [pair for pair in pairs if pair not in seen]
+        targets += [pair for pair in pairs if pair not in seen]
         seen.update(pairs)
         if pairs:
             glue.extend(_glue((address,), target, zone))
-    return Answer(records=_srv_records(found, zone), additional=tuple(glue))
+    return Answer(records=_srv_records(targets, zone), additional=tuple(glue))
 
 
-def _srv_records(found: list[tuple[int, bytes]], zone: Zone) -> tuple[Record, ...]:
+def _srv_records(targets: list[tuple[int, bytes]], zone: Zone) -> tuple[Record, ...]:
     """Returns SRV records with priority 0 and equal weights that add up to about 100, as in CoreDNS."""
-    weight = max(1, 100 // len(found)) if found else 0
+    weight = max(1, 100 // len(targets)) if targets else 0
     head = b"\0\0" + weight.to_bytes(2, "big")
-    return tuple(Record(b"", SRV, zone.config.ttl_s, head + port.to_bytes(2, "big") + target) for port, target in found)
+    return tuple(
+        Record(b"", SRV, zone.config.ttl_s, head + port.to_bytes(2, "big") + target) for port, target in targets
+    )
 
 
 def _pod(namespace: str, address: bytes, query: Query, zone: Zone) -> Answer | None:
@@ -276,13 +278,13 @@ def _reverse(address: bytes, query: Query, zone: Zone) -> Answer | None:
 def _names_of(address: bytes, zone: Zone) -> Iterator[str]:
     """Yields the Service's name for a cluster IP, or one name for each Service that has the address as an endpoint."""
     keys = sorted(set(zone.services_at(address)))
-    found = [(key, service) for key in keys if (service := zone.service(key)) is not None]
-    for key, service in found:
+    services = [(key, service) for key in keys if (service := zone.service(key)) is not None]
+    for key, service in services:
         if any(pack_address(own) == address for own in service.addresses):
             namespace, _, name = key.partition("/")
             yield f"{name}.{namespace}"
             return
-    for key, service in found:
+    for key, service in services:
         namespace, _, name = key.partition("/")
         for endpoint, at, _ in zone.endpoints(key, service):
             if at == address:
@@ -295,10 +297,10 @@ def _of_type(query: Query, kind: int, rdata: Iterable[bytes], zone: Zone) -> Ans
     return Answer(records=tuple(Record(b"", kind, zone.config.ttl_s, one) for one in rdata))
 
 
-def _addresses(kind: int, found: Iterable[bytes], ttl_s: int, owner: bytes = b"") -> Iterator[Record]:
+def _addresses(kind: int, addresses: Iterable[bytes], ttl_s: int, owner: bytes = b"") -> Iterator[Record]:
     size = {A: 4, AAAA: 16}.get(kind, 0)
-    return (Record(owner, kind, ttl_s, address) for address in found if len(address) == size)
+    return (Record(owner, kind, ttl_s, address) for address in addresses if len(address) == size)
 
 
-def _glue(found: Iterable[bytes], owner: bytes, zone: Zone) -> Iterator[Record]:
-    return (Record(owner, A if len(a) == 4 else AAAA, zone.config.ttl_s, a) for a in found)
+def _glue(addresses: Iterable[bytes], owner: bytes, zone: Zone) -> Iterator[Record]:
+    return (Record(owner, A if len(a) == 4 else AAAA, zone.config.ttl_s, a) for a in addresses)

@@ -78,13 +78,13 @@ class Reverse:
 
 
 @dataclass(frozen=True, slots=True)
-class Nowhere:
+class NoSuchName:
     """A name in the domain that can never exist."""
 
 
 Name = (
     Apex | Version | NameServer | Branch | NamespaceName | ServiceName | EndpointName | PortName | PodName | Reverse
-    | Nowhere
+    | NoSuchName
 )  # fmt: skip
 
 
@@ -115,9 +115,9 @@ def _inside(labels: Sequence[str]) -> Name:
             return _service(rest, namespace)
         case [address, namespace, "pod"]:
             packed = parse_dashed(address)
-            return PodName(namespace, packed) if packed else Nowhere()
+            return PodName(namespace, packed) if packed else NoSuchName()
         case _:
-            return Nowhere()
+            return NoSuchName()
 
 
 def _service(labels: Sequence[str], namespace: str) -> Name:
@@ -130,9 +130,9 @@ def _service(labels: Sequence[str], namespace: str) -> Name:
         case [endpoint, _]:
             return EndpointName(service, endpoint)
         case [str(port), str(protocol), _] if protocol in ("_tcp", "_udp", "_sctp") and port[:1] == "_":
-            return PortName(service, protocol[1:], port[1:]) if len(port) > 1 else Nowhere()
+            return PortName(service, protocol[1:], port[1:]) if len(port) > 1 else NoSuchName()
         case _:
-            return Nowhere()
+            return NoSuchName()
 
 
 def dashed(address: str) -> str:

@@ -130,17 +130,17 @@ def reduce_service(service: Service) -> PackedService:
     )
 
 
-def reduce_slice(found: Slice) -> PackedSlice | None:
+def reduce_slice(obj: Slice) -> PackedSlice | None:
     """Returns the packed form, or None if the slice has no Service or its address type is FQDN."""
-    service = found.metadata.labels.get(SERVICE_NAME_LABEL, "")
-    if not service or found.addressType == "FQDN":
+    service = obj.metadata.labels.get(SERVICE_NAME_LABEL, "")
+    if not service or obj.addressType == "FQDN":
         return None
     endpoints = tuple(
         PackedEndpoint(e.addresses[0], (e.hostname or "").lower(), is_ready(e.conditions.ready))
-        for e in found.endpoints or ()
+        for e in obj.endpoints or ()
         if e.addresses
     )
-    return PackedSlice(join_key(found.metadata.namespace, service), endpoints, _ports(found.ports or ()))
+    return PackedSlice(join_key(obj.metadata.namespace, service), endpoints, _ports(obj.ports or ()))
 
 
 def _ports(ports: tuple[Port, ...]) -> tuple[PackedPort, ...]:

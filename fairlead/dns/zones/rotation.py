@@ -27,7 +27,7 @@ class Rotation:
         self._doubled = b"".join(records) * 2
         self._next = 0
 
-    def take(self, limit: int, extra: int) -> tuple[bytes, bytes]:
+    def next_answer(self, limit: int, extra: int) -> tuple[bytes, bytes]:
         """Returns flags and counts (without additional records), and the records, of the next answer. `limit`:
         maximal bytes of the message; `extra`: bytes that the caller will add."""
         turn = self._next

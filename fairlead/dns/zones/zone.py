@@ -3,9 +3,9 @@
 - `hot` maps a question (name in lower case, type, class) to its answer: 10 bytes of flags and counts, then everything
   after the question; or to a `Rotation` of several records. One look-up a query.
 - `hot` has the addresses of a Service from the moment the Service is known. Other answers are added at the first query
-  (`keep`), up to a bound, and removed at the next change of any object: correct without tracking dependencies.
+  (`cache_answer`), up to a bound, and removed at the next change of any object: correct without tracking dependencies.
   Negative answers are never kept, so a flood of wrong names costs no memory.
-- `settle` repacks only the Services that changed.
+- `flush` repacks only the Services that changed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from fairlead.dns.zones.rotation import Rotation
 from fairlead.service.decisions import is_published
 
 FLAGS = QR | AA | RD | RA
-_MOST_KEPT = 16_384
+_MOST_CACHED = 16_384
 _OPT_ROOM = 11
 
 _CLASS_A = b"\0\1\0\1"
@@ -49,7 +49,7 @@ _QUESTION = {A: _CLASS_A, AAAA: _CLASS_AAAA}
 
 
 class Zone:
-    """The snapshot that `answer` reads. No I/O and no clock: `settle` gets the serial as a parameter."""
+    """The snapshot that `answer` reads. No I/O and no clock: `flush` gets the serial as a parameter."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -68,21 +68,21 @@ class Zone:
         self._by_address: dict[bytes, str | tuple[str, ...]] = {}
         self._packed: dict[str, tuple[bytes, ...]] = {}
         self._dirty: set[str] = set()
-        self._kept: list[bytes] = []
+        self._cached: list[bytes] = []
 
     def __len__(self) -> int:
         return len(self._services)
 
     def configure(self, config: Config) -> None:
-        """Sets new settings; `settle` then packs everything again."""
+        """Sets new settings; `flush` then packs everything again."""
         self.config = config
         self.domain = tuple(config.domain.split("."))
         self._dirty.update(self._services)
-        self._forget_kept()
+        self._drop_cached()
 
     def put_namespace(self, name: str, *, exists: bool) -> None:
         self._count_namespace(name, 1 if exists else -1)
-        self._forget_kept()
+        self._drop_cached()
 
     def put_service(self, key: str, service: PackedService | None) -> None:
         old = self.service(key)
@@ -99,7 +99,7 @@ class Zone:
             self._count_namespace(key.partition("/")[0], -1 if service is None else 1)
         self._dirty.add(key)
 
-    def put_slice(self, key: str, found: PackedSlice | None) -> None:
+    def put_slice(self, key: str, new: PackedSlice | None) -> None:
         packed = self._slices.pop(key, None)
         if packed is not None:
             old = unpack_slice(packed)
@@ -107,12 +107,12 @@ class Zone:
                 self._unlink(endpoint.address, old.service)
             self._detach(old.service, key)
             self._dirty.add(old.service)
-        if found is not None:
-            self._slices[key] = pack(found)
-            self._attach(found.service, key)
-            for endpoint in found.endpoints:
-                self._link(endpoint.address, found.service)
-            self._dirty.add(found.service)
+        if new is not None:
+            self._slices[key] = pack(new)
+            self._attach(new.service, key)
+            for endpoint in new.endpoints:
+                self._link(endpoint.address, new.service)
+            self._dirty.add(new.service)
 
     def put_pod(self, address: str, namespace: str, *, exists: bool) -> None:
         at = pack_address(address)
@@ -125,16 +125,16 @@ class Zone:
             self.pods[at] = tuple(others)
         else:
             self.pods.pop(at, None)
-        self._forget_kept()
+        self._drop_cached()
 
-    def settle(self, serial: int) -> int:
+    def flush(self, serial: int) -> int:
         """Packs the changed Services and returns their number. Answers are current from then on."""
         dirty = self._dirty
         if not dirty:
             return 0
         self._dirty = set()
         self.serial = max(serial, self.serial)
-        self._forget_kept()
+        self._drop_cached()
         for key in dirty:
             for question in self._packed.pop(key, ()):
                 self.hot.pop(question, None)
@@ -144,12 +144,12 @@ class Zone:
                 self._packed[key] = tuple(packed)
         return len(dirty)
 
-    def keep(self, question: bytes, packed: bytes | Rotation) -> None:
+    def cache_answer(self, question: bytes, packed: bytes | Rotation) -> None:
         """Keeps an answer until the next change."""
-        if len(self._kept) >= _MOST_KEPT:
-            self._forget_kept()
+        if len(self._cached) >= _MOST_CACHED:
+            self._drop_cached()
         if question not in self.hot:
-            self._kept.append(question)
+            self._cached.append(question)
         self.hot[question] = packed
 
     def service(self, key: str) -> PackedService | None:
@@ -165,15 +165,15 @@ class Zone:
     ) -> Iterator[tuple[PackedEndpoint, bytes, tuple[PackedPort, ...]]]:
         """Yields the published endpoints, each address and host name once, with the ports of all slices that have
         them."""
-        found: dict[tuple[str, str], tuple[PackedEndpoint, tuple[PackedPort, ...]]] = {}
+        merged: dict[tuple[str, str], tuple[PackedEndpoint, tuple[PackedPort, ...]]] = {}
         for one in self.slices(key):
             for endpoint in one.endpoints:
                 if is_published(endpoint.ready, not_ready_too=service.publish):
                     at = endpoint.address, endpoint.hostname
-                    before = found.get(at)
+                    before = merged.get(at)
                     ports = one.ports if before is None else tuple(dict.fromkeys(before[1] + one.ports))
-                    found[at] = endpoint, ports
-        for endpoint, ports in found.values():
+                    merged[at] = endpoint, ports
+        for endpoint, ports in merged.values():
             yield endpoint, pack_address(endpoint.address), ports
 
     def addresses(self, key: str, service: PackedService) -> list[bytes]:
@@ -182,8 +182,8 @@ class Zone:
 
     def services_at(self, address: bytes) -> tuple[str, ...]:
         """Returns the keys of the Services that have the address, or an endpoint with it."""
-        found = self._by_address.get(address, ())
-        return (found,) if isinstance(found, str) else found
+        keys = self._by_address.get(address, ())
+        return (keys,) if isinstance(keys, str) else keys
 
     def _pack(self, key: str) -> Iterator[tuple[bytes, bytes | Rotation]]:
         service = self.service(key)
@@ -196,19 +196,19 @@ class Zone:
         else:
             addresses = [pack_address(address) for address in service.addresses]
         for kind, size in ((A, 4), (AAAA, 16)):
-            found = [address for address in addresses if len(address) == size]
-            if found:
+            of_size = [address for address in addresses if len(address) == size]
+            if of_size:
                 question = owner + _QUESTION[kind]
-                records = [pack_record(Record(b"", kind, self.config.ttl_s, address), question) for address in found]
+                records = [pack_record(Record(b"", kind, self.config.ttl_s, address), question) for address in of_size]
                 yield question, pack_hot(question, records)
 
     def _link(self, address: str, key: str) -> None:
         at = pack_address(address)
-        found = self._by_address.get(at)
-        if found is None:
+        keys = self._by_address.get(at)
+        if keys is None:
             self._by_address[at] = key
         else:
-            self._by_address[at] = (*((found,) if isinstance(found, str) else found), key)
+            self._by_address[at] = (*((keys,) if isinstance(keys, str) else keys), key)
 
     def _unlink(self, address: str, key: str) -> None:
         at = pack_address(address)
@@ -242,10 +242,10 @@ class Zone:
         else:
             self.namespaces.pop(name, None)
 
-    def _forget_kept(self) -> None:
-        for question in self._kept:
+    def _drop_cached(self) -> None:
+        for question in self._cached:
             self.hot.pop(question, None)
-        self._kept.clear()
+        self._cached.clear()
 
 
 def pack_hot(question: bytes, records: list[bytes]) -> bytes | Rotation:

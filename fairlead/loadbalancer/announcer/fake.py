@@ -39,7 +39,7 @@ class FakeLeg:
         os.set_blocking(self._read, False)
 
     @property
-    def held(self) -> set[str]:
+    def addresses(self) -> set[str]:
         now = asyncio.get_running_loop().time()
         return {address for address, until in self._until.items() if until > now}
 
@@ -55,14 +55,14 @@ class FakeLeg:
         self.calls += 1
         for leg in self._fabric.legs:
             if leg is not self and not any((self.cut, leg.cut, self.deaf, leg.deaf)):
-                leg._take(call)
+                leg._deliver(call)
 
-    def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
+    def add(self, addresses: Iterable[str], lifetime_s: int) -> None:
         now = asyncio.get_running_loop().time()
         if not self.cut:
             self._until |= dict.fromkeys(addresses, now + lifetime_s)
 
-    def drop(self, addresses: Iterable[str]) -> None:
+    def delete(self, addresses: Iterable[str]) -> None:
         for address in addresses:
             self._until.pop(address, None)
 
@@ -73,6 +73,6 @@ class FakeLeg:
         os.close(self._read)
         os.close(self._write)
 
-    def _take(self, call: Call) -> None:
+    def _deliver(self, call: Call) -> None:
         self._inbox.append(call)
         os.write(self._write, b".")

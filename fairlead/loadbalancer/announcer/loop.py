@@ -25,12 +25,12 @@ from fairlead.base.log import Log
 from fairlead.loadbalancer.announcer.model import Call
 from fairlead.loadbalancer.announcer.plan import (
     FABRIC,
-    Surroundings,
-    Wish,
+    DesiredAddress,
+    Link,
     addresses,
     announcers,
+    desired_addresses,
     may_announce,
-    wishes,
 )
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.frontends import keeps_external_traffic
@@ -58,16 +58,14 @@ class Segment(Protocol):
     def fileno(self) -> int: ...
     def receive(self) -> list[Call]: ...
     def call(self, call: Call) -> None: ...
-    def hold(self, addresses: Iterable[str], lifetime_s: int) -> None: ...
-    def drop(self, addresses: Iterable[str]) -> None: ...
+    def add(self, addresses: Iterable[str], lifetime_s: int) -> None: ...
+    def delete(self, addresses: Iterable[str]) -> None: ...
     def announce(self, addresses: Iterable[str]) -> None: ...
 
 
-async def run(
-    informers: InformerSet, *, node_name: str, segment: Segment, surroundings: Surroundings = FABRIC, log: Log
-) -> None:
+async def run(informers: InformerSet, *, node_name: str, segment: Segment, link: Link = FABRIC, log: Log) -> None:
     """Runs until cancelled. The caller runs the informers after this has started."""
-    announcer = Announcer(node_name=node_name, segment=segment, surroundings=surroundings, log=log)
+    announcer = Announcer(node_name=node_name, segment=segment, link=link, log=log)
     announcer.follow(informers)
     await informers.wait_synced()
     await announcer.run()
@@ -76,21 +74,21 @@ async def run(
 class Announcer:
     """Announces load-balancer addresses for one node. `held`: the addresses announced now."""
 
-    def __init__(self, *, node_name: str, segment: Segment, surroundings: Surroundings = FABRIC, log: Log) -> None:
-        self.held: dict[str, int] = {}
+    def __init__(self, *, node_name: str, segment: Segment, link: Link = FABRIC, log: Log) -> None:
+        self.announced: dict[str, int] = {}
         """Address -> number of beats that still repeat the announcement."""
         self._name = node_name
         self._segment = segment
-        self._surroundings = surroundings
+        self._link = link
         self._listens_until = 0.0
         self._joining: dict[str, float] = {}
         """Like `_heard`, for nodes that are joining."""
-        self._knows_what_it_had = bool(surroundings.held)
+        self._knows_previous = bool(link.existing)
         self._log = log
         self._nodes: dict[str, bool] = {}
         """Node name -> whether the node may announce."""
         self._heard: dict[str, float] = {}
-        self._wishes: dict[str, tuple[Wish, ...]] = {}
+        self._desired: dict[str, tuple[DesiredAddress, ...]] = {}
         self._local: dict[str, Service] = {}
         """Services with externalTrafficPolicy Local: only nodes with ready endpoints may announce these."""
         self._pieces: dict[str, dict[str, EndpointSlice]] = {}
@@ -110,13 +108,13 @@ class Announcer:
         if new is None:
             self._nodes.pop(key, None)
         else:
-            self._nodes[key] = may_announce(new, unreported=not self._surroundings.is_fabric)
+            self._nodes[key] = may_announce(new, unreported=not self._link.is_fabric)
         if self._nodes != before:
             self._wake.set()
 
     def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
-        if new is None or not any(map(self._surroundings.covers, addresses(new))):
-            if self._wishes.pop(key, None) is not None:
+        if new is None or not any(map(self._link.covers, addresses(new))):
+            if self._desired.pop(key, None) is not None:
                 self._wake.set()
             self._local.pop(key, None)
             self._pieces.pop(key, None)
@@ -133,7 +131,7 @@ class Announcer:
             self._local[key] = new
         else:
             self._local[key] = new
-        self._wish(key, new)
+        self._update_desired(key, new)
 
     def slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         if not self._local:
@@ -144,7 +142,7 @@ class Announcer:
                 self._pieces[service].pop(key, None)
                 if new is not None and is_proxied(new) and service == service_of(new):
                     self._pieces[service][key] = new
-                self._wish(service, self._local[service])
+                self._update_desired(service, self._local[service])
 
     async def run(self) -> None:
         """Runs until cancelled. Start it once the informers are synced."""
@@ -153,10 +151,10 @@ class Announcer:
         next_beat = self._begin()
         try:
             while True:
-                if not self._wishes and not self.held:
+                if not self._desired and not self.announced:
                     await self._wake.wait()
                     self._wake.clear()
-                    if not self._wishes:
+                    if not self._desired:
                         continue
                     self._heard.clear()  # without addresses the nodes did not call
                     next_beat = self._begin()
@@ -164,7 +162,7 @@ class Announcer:
                     await self._woken_before(next_beat)
                 late_s = loop.time() - next_beat
                 if late_s > SILENT_AFTER_S - CALL_EVERY_S:
-                    self.held.clear()  # this process was stopped, and others have taken over
+                    self.announced.clear()  # this process was stopped, and others have taken over
                 self._turn(beat=late_s >= 0)
                 if late_s >= 0:
                     next_beat = loop.time() + self._pause_s()
@@ -174,8 +172,8 @@ class Announcer:
     def _begin(self) -> float:
         """Restarts listening and returns the time of the first beat: now."""
         now = asyncio.get_running_loop().time()
-        self._listens_until = 0.0 if self._surroundings.is_fabric or self._knows_what_it_had else now + _LISTEN_S
-        self._knows_what_it_had = False
+        self._listens_until = 0.0 if self._link.is_fabric or self._knows_previous else now + _LISTEN_S
+        self._knows_previous = False
         return now
 
     def _joins(self) -> bool:
@@ -190,7 +188,7 @@ class Announcer:
         return CALL_EVERY_S if self._has_peers() else _ALONE_EVERY_S
 
     def _has_peers(self) -> bool:
-        return len(self._nodes) > 1 or not self._surroundings.is_fabric
+        return len(self._nodes) > 1 or not self._link.is_fabric
 
     def _turn(self, *, beat: bool) -> None:
         self._wake.clear()
@@ -204,35 +202,35 @@ class Announcer:
 
     def _follow_plan(self, beat: bool) -> None:
         candidates = self._candidates()
-        wanted = (wish for key in sorted(self._wishes) for wish in self._wishes[key])
-        mine = {address for address, node in announcers(wanted, candidates).items() if node == self._name}
-        gone = sorted(self.held.keys() - mine)
-        new = sorted(mine - self.held.keys())
+        all_desired = (desired for key in sorted(self._desired) for desired in self._desired[key])
+        mine = {address for address, node in announcers(all_desired, candidates).items() if node == self._name}
+        gone = sorted(self.announced.keys() - mine)
+        new = sorted(mine - self.announced.keys())
         for address in gone:
-            del self.held[address]
+            del self.announced[address]
         if gone:
             self._log.info("stopped announcing", addresses=",".join(gone))
-            self._segment.drop(gone)
-        lifetime_s = LIFETIME_S if len(candidates) > 1 or not self._surroundings.is_fabric else LONG_LIFETIME_S
+            self._segment.delete(gone)
+        lifetime_s = LIFETIME_S if len(candidates) > 1 or not self._link.is_fabric else LONG_LIFETIME_S
         if new or beat:
-            self._segment.hold(sorted(mine), lifetime_s)
+            self._segment.add(sorted(mine), lifetime_s)
         if new:
             self._log.info("announcing", addresses=",".join(new))
-            self.held |= dict.fromkeys(new, _REPEATS)
+            self.announced |= dict.fromkeys(new, _REPEATS)
             self._segment.announce(new)
         elif beat:
             self._repeat_announcements()
 
     def _repeat_announcements(self) -> None:
-        again = sorted(address for address, left in self.held.items() if left)
+        again = sorted(address for address, left in self.announced.items() if left)
         for address in again:
-            self.held[address] -= 1
+            self.announced[address] -= 1
         self._segment.announce(again)
 
     def _candidates(self) -> frozenset[str]:
         """Returns the nodes that may announce and called recently; this node counts without a call."""
         now = asyncio.get_running_loop().time()
-        if not self._surroundings.is_fabric:
+        if not self._link.is_fabric:
             others = [self._heard, *([self._joining] if now < self._listens_until + _JOINED_TOGETHER_S else [])]
             heard = {name for known in others for name, at in known.items() if now - at < SILENT_AFTER_S}
             return frozenset(name for name in heard | {self._name} if self._nodes.get(name, True))
@@ -251,16 +249,16 @@ class Announcer:
             if call.joins:
                 self._joining[name] = now
                 continue
-            if now - self._heard.get(name, now if self._surroundings.is_fabric else 0.0) >= SILENT_AFTER_S:
+            if now - self._heard.get(name, now if self._link.is_fabric else 0.0) >= SILENT_AFTER_S:
                 # Each node may have considered the other dead: repeat the announcements, so that hosts learn the
                 # final state.
-                self.held = dict.fromkeys(self.held, _REPEATS)
+                self.announced = dict.fromkeys(self.announced, _REPEATS)
                 self._wake.set()
             self._heard[name] = now
 
-    def _wish(self, key: str, service: Service) -> None:
-        found = wishes(service, self._pieces.get(key, {}).values())
-        now = tuple(wish for wish in found if self._surroundings.covers(wish.address))
-        if self._wishes.get(key) != now:
-            self._wishes[key] = now
+    def _update_desired(self, key: str, service: Service) -> None:
+        addresses = desired_addresses(service, self._pieces.get(key, {}).values())
+        now = tuple(desired for desired in addresses if self._link.covers(desired.address))
+        if self._desired.get(key) != now:
+            self._desired[key] = now
             self._wake.set()

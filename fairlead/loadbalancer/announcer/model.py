@@ -39,17 +39,17 @@ _HOPS = 255
 Address = IPv4Address | IPv6Address
 
 
-def hold_address(link: int, address: Address, lifetime_s: int) -> Message:
+def add_address(link: int, address: Address, lifetime_s: int) -> Message:
     """Adds an address or prolongs its lifetime. It has link scope, or in IPv6 is deprecated from the start (RFC
     4862, section 5.5.4), so that it is never chosen as a source address."""
     preferred_s = lifetime_s if address.version == 4 else 0
     lifetime = struct.pack("=IIII", preferred_s, lifetime_s, 0, 0)
     body = _address(link, address) + _attribute(_IFA_CACHEINFO, lifetime)
-    return Message(_NEWADDR, _CREATE | _REPLACE, body, f"hold address {address} on link {link}")
+    return Message(_NEWADDR, _CREATE | _REPLACE, body, f"add address {address} on link {link}")
 
 
-def drop_address(link: int, address: Address) -> Message:
-    return Message(_DELADDR, 0, _address(link, address), f"drop address {address} from link {link}")
+def delete_address(link: int, address: Address) -> Message:
+    return Message(_DELADDR, 0, _address(link, address), f"delete address {address} from link {link}")
 
 
 def announcement(mac: bytes, address: Address) -> tuple[int, bytes]:

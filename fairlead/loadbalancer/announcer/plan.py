@@ -28,7 +28,7 @@ _NEVER_REPORTED = "NodeStatusNeverUpdated"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredAddress:
     """An address of a Service. `nodes`: the nodes that may announce it, None for all."""
 
     address: str
@@ -36,7 +36,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Link:
     """The link on which a node announces. On a cluster's fabric the Node objects list the members; on the machines'
     network the members are those that call, since not every machine need be a Node."""
 
@@ -44,7 +44,7 @@ class Surroundings:
     """Ranges of the machines' network: no other address is announced. None: the cluster's fabric."""
     own: frozenset[str] = frozenset()
     """Addresses of the machine itself: never announced or removed, even if the pool contains them."""
-    held: frozenset[str] = frozenset()
+    existing: frozenset[str] = frozenset()
     """Other addresses on the link: those that this process announced before it was restarted."""
 
     @property
@@ -57,7 +57,7 @@ class Surroundings:
         return address not in self.own and any(ip_address(address) in network for network in self.networks)
 
 
-FABRIC = Surroundings()
+FABRIC = Link()
 
 
 def may_announce(node: Node, *, unreported: bool = False) -> bool:
@@ -80,18 +80,18 @@ def addresses(service: Service) -> tuple[str, ...]:
     return tuple(load_balancer_vips(service)) if is_proxied(service) else ()
 
 
-def wishes(service: Service, slices: Iterable[EndpointSlice]) -> tuple[Wish, ...]:
+def desired_addresses(service: Service, slices: Iterable[EndpointSlice]) -> tuple[DesiredAddress, ...]:
     nodes = ready_nodes(slices) if keeps_external_traffic(service) else None
-    return tuple(Wish(address, nodes) for address in addresses(service))
+    return tuple(DesiredAddress(address, nodes) for address in addresses(service))
 
 
-def announcers(wanted: Iterable[Wish], candidates: Collection[str]) -> Mapping[str, str]:
+def announcers(addresses: Iterable[DesiredAddress], candidates: Collection[str]) -> Mapping[str, str]:
     """Returns the announcing node of each address. A node may announce a shared address only if it can serve all
     Services that share it."""
     allowed: dict[str, frozenset[str]] = {}
-    for wish in wanted:
-        nodes = frozenset(candidates) if wish.nodes is None else wish.nodes & frozenset(candidates)
-        allowed[wish.address] = allowed.get(wish.address, nodes) & nodes
+    for desired in addresses:
+        nodes = frozenset(candidates) if desired.nodes is None else desired.nodes & frozenset(candidates)
+        allowed[desired.address] = allowed.get(desired.address, nodes) & nodes
     return {address: best(address, allowed[address]) for address in sorted(allowed) if allowed[address]}
 
 

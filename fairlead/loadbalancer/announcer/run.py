@@ -11,29 +11,29 @@ from ipaddress import ip_address
 from fairlead.loadbalancer.announcer.model import (
     ETHERTYPE,
     Call,
+    add_address,
     announcement,
-    drop_address,
+    delete_address,
     heartbeat,
-    hold_address,
     parse_heartbeat,
 )
-from fairlead.loadbalancer.announcer.plan import Surroundings
+from fairlead.loadbalancer.announcer.plan import Link
 from fairlead.net.netlink.dump import GET_ADDRESSES, parse_address
 from fairlead.net.netlink.run import Netlink
 
 _FRAMES_AT_ONCE = 64
 
 
-def surroundings(name: str) -> Surroundings:
-    """Returns the surroundings of a link of this machine, from its present addresses. Raises OSError."""
+def read_link(name: str) -> Link:
+    """Returns a link of this machine with its present addresses. Raises OSError."""
     index = socket.if_nametoindex(name)
     with Netlink() as netlink:
-        held = [found for raw in netlink.dump(GET_ADDRESSES) if (found := parse_address(*raw))]
+        addresses = [parsed for raw in netlink.dump(GET_ADDRESSES) if (parsed := parse_address(*raw))]
     # An address with a full-length prefix belongs to a load balancer: perhaps of this process before its restart.
-    own = [h for h in held if h.network.prefixlen < h.network.max_prefixlen]
+    own = [h for h in addresses if h.network.prefixlen < h.network.max_prefixlen]
     networks = [h.network for h in own if h.link == index and not h.address.is_link_local]
-    others = frozenset(str(h.address) for h in held if h not in own and h.link == index)
-    return Surroundings(tuple(networks), frozenset(str(h.address) for h in own), others)
+    others = frozenset(str(h.address) for h in addresses if h not in own and h.link == index)
+    return Link(tuple(networks), frozenset(str(h.address) for h in own), others)
 
 
 class Leg:
@@ -68,13 +68,13 @@ class Leg:
     def call(self, call: Call) -> None:
         self._send(heartbeat(self._mac, call, self._group), ETHERTYPE)
 
-    def hold(self, addresses: Iterable[str], lifetime_s: int) -> None:
-        self._netlink.run([hold_address(self._index, ip_address(a), lifetime_s) for a in addresses])
+    def add(self, addresses: Iterable[str], lifetime_s: int) -> None:
+        self._netlink.execute([add_address(self._index, ip_address(a), lifetime_s) for a in addresses])
 
-    def drop(self, addresses: Iterable[str]) -> None:
+    def delete(self, addresses: Iterable[str]) -> None:
         for address in addresses:
             try:
-                self._netlink.run([drop_address(self._index, ip_address(address))])
+                self._netlink.execute([delete_address(self._index, ip_address(address))])
             except OSError as error:
                 if error.errno != errno.EADDRNOTAVAIL:  # its lifetime had ended
                     raise

@@ -27,9 +27,9 @@ IMMUTABLE_TEXT = "field is immutable"
 
 def check(kind: Kind[T], obj: T) -> list[FieldError]:
     """Returns all errors of a defaulted object outside its metadata (`check_metadata`): markers, then rules."""
-    found = [] if _MARKERS.good(kind.schema, obj) else list(_struct_errors(kind.schema, obj, "", skip=("metadata",)))
-    found += kind.rules(obj)
-    return found
+    errors = [] if _MARKERS.good(kind.schema, obj) else list(_struct_errors(kind.schema, obj, "", skip=("metadata",)))
+    errors += kind.rules(obj)
+    return errors
 
 
 def check_struct(obj: Any, path: str = "") -> list[FieldError]:

@@ -95,13 +95,13 @@ def decode_tree(kind: Kind[T], tree: Any, *, validation: FieldValidation = "Stri
 
 
 def decode_tree_as(
-    target: Target[T], tree: Any, *, validation: FieldValidation = "Strict", found: Sequence[str] = ()
+    target: Target[T], tree: Any, *, validation: FieldValidation = "Strict", faults: Sequence[str] = ()
 ) -> Decoded[T]:
-    """Reads a JSON tree. `found` are problems of the text that the tree was read from; they count as problems of strict
-    decoding."""
+    """Reads a JSON tree. `faults`: problems of the text that the tree was read from; strict decoding reports them
+    too."""
     body = _encode_tree(target, tree)
-    if found and validation != "Ignore":
-        return _decode_slowly(target, body, validation, found)
+    if faults and validation != "Ignore":
+        return _decode_slowly(target, body, validation, faults)
     return decode_as(target, body, validation=validation, unique=True)
 
 
@@ -183,14 +183,14 @@ def _wrong_kind(target: Target[T], kind: str, api_version: str) -> StatusError:
     return bad_request(f'{kind} in version "{version}" cannot be handled as a {target.kind}: {why}')
 
 
-def _wrong_version(target: Target[T], found: str) -> StatusError:
+def _wrong_version(target: Target[T], version: str) -> StatusError:
     return bad_request(
-        f"the API version in the data ({found}) does not match the expected API version ({target.api_version})"
+        f"the API version in the data ({version}) does not match the expected API version ({target.api_version})"
     )
 
 
 def _decode_slowly(
-    target: Target[T], body: bytes, validation: FieldValidation, found: Sequence[str] = ()
+    target: Target[T], body: bytes, validation: FieldValidation, faults: Sequence[str] = ()
 ) -> Decoded[T]:
     tree = _parse(target, body)
     _check_header(target, tree)
@@ -201,7 +201,7 @@ def _decode_slowly(
         raise _cannot_handle(target, str(e)) from e
     except RecursionError:
         raise _cannot_handle(target, "exceeded max depth") from None
-    problems = tuple(dict.fromkeys([*found, *pruner.problems]))[:_MOST_PROBLEMS]
+    problems = tuple(dict.fromkeys([*faults, *pruner.problems]))[:_MOST_PROBLEMS]
     if problems and validation == "Strict":
         raise _cannot_handle(target, "strict decoding error: " + ", ".join(problems))
     try:
@@ -220,8 +220,8 @@ def _parse(target: Target[T], body: bytes) -> dict[str, Any]:
     except ValueError as e:
         raise _unrecognized(target, why + _reason(e), body) from e
     if not isinstance(tree, dict):
-        found = "null" if tree is None else type(tree).__name__
-        raise _unrecognized(target, f"{why}an object is expected, not {found}", body)
+        type_name = "null" if tree is None else type(tree).__name__
+        raise _unrecognized(target, f"{why}an object is expected, not {type_name}", body)
     return tree
 
 

@@ -45,10 +45,10 @@ def api_group(kinds: Kinds, group: str) -> Tree | None:
 
 def api_resources(kinds: Kinds, group_version: str) -> Tree | None:
     """Returns the document at `/api/v1` or `/apis/<group>/<version>`; None if the version does not exist."""
-    found = sorted((kind for kind in kinds if kind.api_version == group_version), key=lambda kind: kind.plural)
-    if not found:
+    served = sorted((kind for kind in kinds if kind.api_version == group_version), key=lambda kind: kind.plural)
+    if not served:
         return None
-    resources = [entry for kind in found for entry in _api_resources(kind)]
+    resources = [entry for kind in served for entry in _api_resources(kind)]
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
 
 
@@ -58,8 +58,8 @@ def aggregated(kinds: Kinds, *, core: bool) -> Tree:
         {
             "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
             "versions": [
-                {"version": version, "resources": [_discovered(kind) for kind in found], "freshness": "Current"}
-                for version, found in versions.items()
+                {"version": version, "resources": [_discovered(kind) for kind in served], "freshness": "Current"}
+                for version, served in versions.items()
             ],
         }
         for group, versions in _groups(kinds).items()
@@ -74,8 +74,8 @@ def _groups(kinds: Kinds) -> dict[str, dict[str, list[Kind[Any]]]]:
     for kind in kinds:
         groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
     for versions in groups.values():
-        for found in versions.values():
-            found.sort(key=lambda kind: kind.plural)
+        for served in versions.values():
+            served.sort(key=lambda kind: kind.plural)
     return groups
 
 
@@ -118,11 +118,11 @@ def _discovered(kind: Kind[Any]) -> Tree:
         entry["shortNames"] = list(kind.short_names)
     if kind.categories:
         entry["categories"] = list(kind.categories)
-    found = [
+    subresources = [
         {"subresource": sub.name, "responseKind": _response_kind(sub.gvk), "verbs": list(sub.verbs)}
         for sub in subresources_of(kind)
     ]
-    return entry | {"subresources": found} if found else entry
+    return entry | {"subresources": subresources} if subresources else entry
 
 
 def _response_kind(gvk: GroupVersionKind) -> Tree:

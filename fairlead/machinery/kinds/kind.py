@@ -292,10 +292,10 @@ class Kind(Identity, Strategy[T]):
     @property
     def schema(self) -> Schema:
         """Returns the schema of the kind's objects."""
-        found: Schema | None = self.derived.get("schema")
-        if found is None:
-            found = self.derived["schema"] = self.codec.schema
-        return found
+        schema: Schema | None = self.derived.get("schema")
+        if schema is None:
+            schema = self.derived["schema"] = self.codec.schema
+        return schema
 
     @property
     def gvk(self) -> GroupVersionKind:
@@ -333,10 +333,10 @@ def per_kind(function: Callable[Concatenate[Kind[Any], P], R]) -> Callable[Conca
 
     def cached(kind: Kind[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         key = (function, args)
-        found = kind.derived.get(key, _MISSING)
-        if found is _MISSING:
-            found = kind.derived[key] = function(kind, *args, **kwargs)
-        return cast(R, found)
+        value = kind.derived.get(key, _MISSING)
+        if value is _MISSING:
+            value = kind.derived[key] = function(kind, *args, **kwargs)
+        return cast(R, value)
 
     return cached
 

@@ -49,16 +49,16 @@ class Meta(Protocol):
 
 def check_metadata(kind: Kind[Any], meta: Meta) -> list[FieldError]:
     """Returns every error in the metadata of an object that is about to be created or updated."""
-    found = list(_check_names(kind, meta))
+    errors = list(_check_names(kind, meta))
     if meta.labels:
-        found += check_labels(meta.labels, "metadata.labels")
+        errors += check_labels(meta.labels, "metadata.labels")
     if meta.annotations:
-        found += check_annotations(meta.annotations, "metadata.annotations")
+        errors += check_annotations(meta.annotations, "metadata.annotations")
     if meta.ownerReferences:
-        found += check_owners(meta.ownerReferences, "metadata.ownerReferences")
+        errors += check_owners(meta.ownerReferences, "metadata.ownerReferences")
     if meta.finalizers:
-        found += check_finalizers(meta.finalizers, "metadata.finalizers")
-    return found
+        errors += check_finalizers(meta.finalizers, "metadata.finalizers")
+    return errors
 
 
 def _check_names(kind: Kind[Any], meta: Meta) -> Iterator[FieldError]:
@@ -129,14 +129,14 @@ def check_finalizers(finalizers: Sequence[str], path: str) -> Iterator[FieldErro
 
 def check_metadata_update(old: Meta, new: Meta) -> list[FieldError]:
     """Returns the errors of changes that an update may not make, in addition to `check_metadata`."""
-    found = list(_frozen(old, new))
+    errors = list(_frozen(old, new))
     if old.deletionTimestamp:
         added = [f for f in new.finalizers if f not in old.finalizers]
         if added:
             shown = ", ".join(f'"{f}"' for f in added)
             text = "no new finalizers can be added if the object is being deleted, found new finalizers "
-            found.append(forbidden("metadata.finalizers", f"{text}[]string{{{shown}}}"))
-    return found
+            errors.append(forbidden("metadata.finalizers", f"{text}[]string{{{shown}}}"))
+    return errors
 
 
 def _frozen(old: Meta, new: Meta) -> Iterator[FieldError]:

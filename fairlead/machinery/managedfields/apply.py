@@ -89,15 +89,15 @@ class Write:
 class Conflicts(Exception):
     """An apply would change fields of other owners."""
 
-    def __init__(self, found: Mapping[Owner, Fields]) -> None:
-        super().__init__(describe_conflicts(found))
-        self.found = dict(found)
+    def __init__(self, conflicts: Mapping[Owner, Fields]) -> None:
+        super().__init__(describe_conflicts(conflicts))
+        self.conflicts = dict(conflicts)
 
     def status(self) -> StatusError:
         """Returns the error: 409, with a cause for each field."""
         causes = [
             {"reason": "FieldManagerConflict", "message": f"conflict with {describe(owner)}", "field": show(path)}
-            for owner, path in _each(self.found)
+            for owner, path in _each(self.conflicts)
         ]
         return StatusError(409, "Conflict", str(self), {"causes": causes})
 
@@ -147,7 +147,7 @@ def apply(managed: Managed, live: Tree, config: Tree, write: Write, *, force: bo
         if write.manager != CLIENT_SIDE:
             raise
         allowed = _applied_by_client(live, write.shape)
-        others = {owner: difference(fields, allowed) for owner, fields in conflicts.found.items()}
+        others = {owner: difference(fields, allowed) for owner, fields in conflicts.conflicts.items()}
         others = {owner: fields for owner, fields in others.items() if fields}
         if others:
             raise Conflicts(others) from None
@@ -193,21 +193,21 @@ def _prune(merged: Tree, managed: Managed, last: Fields, shape: Shape) -> Tree:
     return result
 
 
-def describe_conflicts(found: Mapping[Owner, Fields]) -> str:
+def describe_conflicts(conflicts: Mapping[Owner, Fields]) -> str:
     """Returns upstream's message about fields of other owners."""
-    each = list(_each(found))
+    each = list(_each(conflicts))
     if len(each) == 1:
         owner, path = each[0]
         return f"Apply failed with 1 conflict: conflict with {describe(owner)}: {show(path)}"
     lines: list[str] = []
-    for owner, fields in sorted(found.items(), key=lambda pair: describe(pair[0])):
+    for owner, fields in sorted(conflicts.items(), key=lambda pair: describe(pair[0])):
         lines.append(f"conflicts with {describe(owner)}:")
         lines += [f"- {show(path)}" for path in paths(fields)]
     return f"Apply failed with {len(each)} conflicts: " + "\n".join(lines)
 
 
-def _each(found: Mapping[Owner, Fields]) -> list[tuple[Owner, tuple[str, ...]]]:
-    ordered = sorted(found.items(), key=lambda pair: describe(pair[0]))
+def _each(conflicts: Mapping[Owner, Fields]) -> list[tuple[Owner, tuple[str, ...]]]:
+    ordered = sorted(conflicts.items(), key=lambda pair: describe(pair[0]))
     return [(owner, path) for owner, fields in ordered for path in paths(fields)]
 
 

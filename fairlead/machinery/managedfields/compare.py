@@ -53,10 +53,10 @@ def node_of(value: Any, shape: Shape) -> Fields:
 
 def by_step(value: list[Any], shape: Shape) -> list[tuple[str, Any]]:
     """Returns the items of a list with their path elements, in the order of the path elements."""
-    found = [(shape.step(one), one) for one in value]
-    if len(found) > 1:
-        found.sort(key=lambda pair: rank(pair[0]))
-    return found
+    pairs = [(shape.step(one), one) for one in value]
+    if len(pairs) > 1:
+        pairs.sort(key=lambda pair: rank(pair[0]))
+    return pairs
 
 
 def _owned(value: Any, shape: Shape) -> Fields | None:
@@ -66,11 +66,11 @@ def _owned(value: Any, shape: Shape) -> Fields | None:
         for name in sorted(value):
             inner = value[name]
             step, known = below(shape, name)
-            found = _owned(inner, known)
+            owned = _owned(inner, known)
             if inner is None or inner == {} or shape.form != "struct":
-                found = as_member(found)
-            if found is not None:
-                node[step] = found
+                owned = as_member(owned)
+            if owned is not None:
+                node[step] = owned
         return node or None
     if is_list(shape, value):
         items: Fields = {}
@@ -115,11 +115,11 @@ def _compare_objects(old: Tree, new: Tree, shape: Shape) -> tuple[Fields | None,
     return changed or None, removed or None
 
 
-def _record(step: str, found: tuple[Fields | None, Fields | None], changed: Fields, removed: Fields) -> None:
-    if found[0] is not None:
-        changed[step] = found[0]
-    if found[1] is not None:
-        removed[step] = found[1]
+def _record(step: str, both: tuple[Fields | None, Fields | None], changed: Fields, removed: Fields) -> None:
+    if both[0] is not None:
+        changed[step] = both[0]
+    if both[1] is not None:
+        removed[step] = both[1]
 
 
 def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[Fields | None, Fields | None]:
@@ -160,7 +160,7 @@ def _compare_single(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fi
 
 def _grouped(items: list[Any], shape: Shape) -> dict[str, list[Any]]:
     """Returns the items by path element; stored lists may hold one twice."""
-    found: dict[str, list[Any]] = {}
+    groups: dict[str, list[Any]] = {}
     for one in items:
-        found.setdefault(shape.step(one), []).append(one)
-    return found
+        groups.setdefault(shape.step(one), []).append(one)
+    return groups

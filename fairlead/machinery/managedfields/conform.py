@@ -54,9 +54,9 @@ def problems(tree: Any, shape: Shape, path: str = "") -> Iterator[str]:
         yield from _inside_leaf(tree, shape, path)
 
 
-def text_of(found: list[str]) -> str:
+def text_of(faults: list[str]) -> str:
     """Returns several problems as one text."""
-    return found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
+    return faults[0] if len(faults) == 1 else "\n  ".join(["errors:", *faults])
 
 
 def _members(tree: dict[str, Any], shape: Shape, path: str) -> Iterator[str]:

@@ -63,17 +63,17 @@ def contains(fields: Fields, path: tuple[str, ...]) -> bool:
     """Returns whether the path is a member."""
     node = fields
     for step in path:
-        found = node.get(step)
-        if found is None:
+        child = node.get(step)
+        if child is None:
             return False
-        node = found
+        node = child
     return bool(path) and is_member(node)
 
 
-def field_set(*found: tuple[str, ...]) -> Fields:
+def field_set(*paths: tuple[str, ...]) -> Fields:
     """Returns a set of paths of field names: `field_set(("metadata", "labels"))`."""
     fields: Fields = {}
-    for path in found:
+    for path in paths:
         one: Fields = {}
         for name in reversed(path):
             one = {f"f:{name}": one}

@@ -62,8 +62,8 @@ def owner(operation: str, manager: str, subresource: str, api_version: str) -> O
 
 def in_order(managed: Managed) -> list[tuple[Owner, Owned]]:
     """Returns the entries in upstream's order: applies first, then by time."""
-    found = list(managed.items())
-    return found if len(found) < 2 else sorted(found, key=_place)
+    items = list(managed.items())
+    return items if len(items) < 2 else sorted(items, key=_place)
 
 
 def _place(pair: tuple[Owner, Owned]) -> tuple[str, ...]:

@@ -88,8 +88,8 @@ def with_named(fields: Fields, shape: Shape) -> Fields:
             continue
         name = step[2:]
         if step[0] == "f" and shape.form == "struct" and name in shape.fields():
-            found = with_named(inner, shape.fields()[name][1]) if inner else {}
-            node[step] = {SELF: {}, **found} if found and SELF not in found else found
+            child = with_named(inner, shape.fields()[name][1]) if inner else {}
+            node[step] = {SELF: {}, **child} if child and SELF not in child else child
         else:
             node[step] = with_named(inner, _item_shape(shape, step)) if inner else {}
     return node

@@ -49,11 +49,11 @@ class Shape:
         if self.form == "set":
             return "v:" + _encode(item).decode()
         given = item if isinstance(item, dict) else {}
-        found = {}
+        keys = {}
         for key in self.keys:
             value = given.get(key)
-            found[key] = self.defaults.get(key) if value is None else value
-        return "k:" + _encode(found).decode()
+            keys[key] = self.defaults.get(key) if value is None else value
+        return "k:" + _encode(keys).decode()
 
 
 FREE = Shape("free")
@@ -91,8 +91,8 @@ def _list_shape(info: TypeInfo) -> Shape:
     if keyed is not None and keyed.keys and info.item is not None and info.item.schema is not None:
         known = info.item.fields
         keys = tuple(sorted(keyed.keys))
-        found = {key: known[key].marker(Default) for key in keys if key in known}
-        defaults = {key: default.value for key, default in found.items() if default is not None}
+        markers = {key: known[key].marker(Default) for key in keys if key in known}
+        defaults = {key: default.value for key, default in markers.items() if default is not None}
         return Shape("keyed", info, shape_of(info.item.schema), keys, defaults)
     if info.marker(SetList) is not None:
         return Shape("set", info, Shape("leaf", info.item))
@@ -102,8 +102,8 @@ def _list_shape(info: TypeInfo) -> Shape:
 def below(shape: Shape, name: str) -> tuple[str, Shape]:
     """Returns the step and shape of a member of a struct, a map or a free object."""
     if shape.form == "struct":
-        found = shape.fields().get(name)
-        return found if found is not None else (f"f:{name}", FREE)
+        field = shape.fields().get(name)
+        return field if field is not None else (f"f:{name}", FREE)
     return f"f:{name}", shape.item or FREE
 
 

@@ -96,12 +96,12 @@ def _named(kind: Kind[Any], names: Names) -> KindNames:
 
 
 def _components(kinds: Kinds, names: Names) -> Tree:
-    found = components_for(kinds, names) | META_COMPONENTS | SCALARS
+    components = components_for(kinds, names) | META_COMPONENTS | SCALARS
     for kind in kinds:
         name, gvk = names[kind.schema], kind.gvk.tree()
-        found[name] = found[name] | {"x-kubernetes-group-version-kind": [gvk]}
-        found[name + "List"] = list_schema(name, gvk | {"kind": kind.list_kind})
-    return dict(sorted(found.items()))
+        components[name] = components[name] | {"x-kubernetes-group-version-kind": [gvk]}
+        components[name + "List"] = list_schema(name, gvk | {"kind": kind.list_kind})
+    return dict(sorted(components.items()))
 
 
 def openapi_v2(kinds: Kinds, *, version: str = "v1") -> Tree:

@@ -131,14 +131,14 @@ def schemas_in(schema: Schema) -> Iterator[Schema]:
 
 def components_for(kinds: Iterable[Kind[Any]], names: Names) -> Tree:
     """Returns the schemas of the kinds and of everything that they refer to, by component name."""
-    found: Tree = {}
+    components: Tree = {}
     waiting = [kind.schema for kind in kinds]
     while waiting:
         schema = waiting.pop()
-        if names[schema] not in found:
-            found[names[schema]] = object_tree(schema, names)
+        if names[schema] not in components:
+            components[names[schema]] = object_tree(schema, names)
             waiting += schemas_in(schema)
-    return found
+    return components
 
 
 def object_tree(schema: Schema, names: Names) -> Tree:

@@ -52,10 +52,10 @@ class _List:
 
     def positions(self, items: Iterable[Any]) -> dict[Hashable, int]:
         """Returns the first position of each item. Lists may be long, so each is searched only once."""
-        found: dict[Hashable, int] = {}
+        positions: dict[Hashable, int] = {}
         for at, item in enumerate(items):
-            found.setdefault(self.token(item), at)
-        return found
+            positions.setdefault(self.token(item), at)
+        return positions
 
 
 def _scalar_token(value: Any) -> Hashable:
@@ -112,8 +112,8 @@ def _field(info: TypeInfo | None, name: str) -> TypeInfo | None:
     if info is None:
         return None
     if info.shape == "struct":
-        found = info.fields.get(name)
-        return found.type if found else None
+        field = info.fields.get(name)
+        return field.type if field else None
     return info.item if info.shape == "map" else None
 
 

@@ -27,10 +27,10 @@ class Pairs(dict[str, Any]):
 
 def pairs_hook(pairs: list[tuple[str, Any]]) -> Pairs:
     """Builds the object for `json.loads(object_pairs_hook=...)`."""
-    found = Pairs(pairs)
-    if len(found) < len(pairs):
-        found.given = pairs
-    return found
+    result = Pairs(pairs)
+    if len(result) < len(pairs):
+        result.given = pairs
+    return result
 
 
 def members(tree: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
@@ -91,12 +91,12 @@ class Pruner:
     def _map(self, info: TypeInfo, value: Any, place: _Place) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise place.wrong(info, value)
-        item, found = info.item or info, {}
+        item, result = info.item or info, {}
         for key, one, again in members(value):
             if again:
                 self.problems.append(f'duplicate field "{place.child(key)}"')
-            found[key] = _zero(item) if one is None else self._value(item, one, place.index(f".{key}"))
-        return found
+            result[key] = _zero(item) if one is None else self._value(item, one, place.index(f".{key}"))
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,11 @@ class _Place:
         return _Place(self.path + suffix, self.fields, self.owner)
 
     def wrong(self, info: TypeInfo, value: Any, *, exact: bool = False) -> WrongTypeError:
-        found = f"number {value}" if exact else _json_kind(value)
+        json_type = f"number {value}" if exact else _json_kind(value)
         target = f"{self.owner}.{self.fields}"
-        return WrongTypeError(f"json: cannot unmarshal {found} into Go struct field {target} of type {info.go_name()}")
+        return WrongTypeError(
+            f"json: cannot unmarshal {json_type} into Go struct field {target} of type {info.go_name()}"
+        )
 
 
 def _scalar(info: TypeInfo, value: Any, place: _Place) -> Any:

@@ -58,8 +58,8 @@ class TypeInfo:
 
     @property
     def format(self) -> str:
-        found = self.marker(Format)
-        return found.name if found else ""
+        marker = self.marker(Format)
+        return marker.name if marker else ""
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -98,8 +98,8 @@ class Field:
 
     @property
     def doc(self) -> str:
-        found = self.type.marker(Doc)
-        return found.text if found else ""
+        marker = self.type.marker(Doc)
+        return marker.text if marker else ""
 
 
 class Schema:
@@ -144,10 +144,10 @@ def per_schema(function: Callable[[Schema], R]) -> Callable[[Schema], R]:
     with the schema."""
 
     def cached(schema: Schema) -> R:
-        found = schema.derived.get(function, _MISSING)
-        if found is _MISSING:
-            found = schema.derived[function] = function(schema)
-        return cast(R, found)
+        value = schema.derived.get(function, _MISSING)
+        if value is _MISSING:
+            value = schema.derived[function] = function(schema)
+        return cast(R, value)
 
     return cached
 

@@ -37,8 +37,8 @@ class Tests:
         if key not in schema.derived:
             schema.derived[key] = lambda obj: (schema.derived[key] or _anything)(obj)  # a type may contain itself
             schema.derived[key] = self._fields(schema, ())
-        found: Test | None = schema.derived[key]
-        return found
+        test: Test | None = schema.derived[key]
+        return test
 
     def _fields(self, schema: Schema, skip: tuple[str, ...]) -> Test | None:
         parts = []

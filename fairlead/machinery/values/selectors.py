@@ -118,9 +118,9 @@ def from_label_selector(selector: Selector | None) -> LabelRequirements:
     400 for an unknown operator."""
     if selector is None:
         return NOTHING
-    found = list(from_map(selector.matchLabels).items)
-    found += (_from_expression(e) for e in selector.matchExpressions)
-    return _sorted(found)
+    requirements = list(from_map(selector.matchLabels).items)
+    requirements += (_from_expression(e) for e in selector.matchExpressions)
+    return _sorted(requirements)
 
 
 def _from_expression(e: Expression) -> LabelRequirement:
@@ -130,22 +130,22 @@ def _from_expression(e: Expression) -> LabelRequirement:
     return LabelRequirement(e.key, operators[e.operator], frozenset(e.values))
 
 
-def _sorted(found: Iterable[LabelRequirement]) -> LabelRequirements:
-    return LabelRequirements(tuple(sorted(found, key=lambda r: (r.key, r.operator, sorted(r.values)))))
+def _sorted(requirements: Iterable[LabelRequirement]) -> LabelRequirements:
+    return LabelRequirements(tuple(sorted(requirements, key=lambda r: (r.key, r.operator, sorted(r.values)))))
 
 
 def parse_label_selector(text: str) -> LabelRequirements:
     """Reads a `labelSelector` parameter. Raises StatusError 400."""
     tokens = _Tokens(text)
-    found: list[LabelRequirement] = []
+    requirements: list[LabelRequirement] = []
     if tokens.peek() == "":
         return EVERYTHING
     while True:
-        found.append(_parse_requirement(tokens))
-        _check_count(len(found))
+        requirements.append(_parse_requirement(tokens))
+        _check_count(len(requirements))
         end = tokens.next()
         if end == "":
-            return _sorted(found)
+            return _sorted(requirements)
         if end != ",":
             raise _unparsable(f"found '{end}', expected: ',' or 'end of string'")
 
@@ -193,16 +193,16 @@ def _parse_values(tokens: _Tokens, key: str, operator: str) -> LabelRequirement:
         for value in sorted(values):
             _check(value, f"values[{key}]", names.label_value)
         return LabelRequirement(key, "in" if operator == "in" else "notin", values)
-    found = next((o for o in _VALUE_OPERATORS if o == operator), None)
-    if found is None:
+    operator_text = next((o for o in _VALUE_OPERATORS if o == operator), None)
+    if operator_text is None:
         raise _unparsable(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
     value = "" if tokens.peek() in ("", ",") else tokens.next()
     if value and not _is_word(value):
         raise _unparsable(f"found '{value}', expected: identifier")
-    if found in (">", "<") and not _is_integer(value):
+    if operator_text in (">", "<") and not _is_integer(value):
         raise _unparsable(f'for "Gt", "Lt" operators, the value must be an integer, found "{value}"')
     _check(value, f"values[{key}]", names.label_value)
-    return LabelRequirement(key, _OPERATORS[found], frozenset((value,)))
+    return LabelRequirement(key, _OPERATORS[operator_text], frozenset((value,)))
 
 
 _OPERATORS: dict[str, LabelOperator] = {"=": "=", "==": "=", "!=": "!=", ">": ">", "<": "<"}

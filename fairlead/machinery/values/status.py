@@ -148,8 +148,8 @@ def qualified(plural: str, group: str) -> str:
 
 
 def _details(name: str, group: str, kind: str) -> dict[str, Any]:
-    found = {"name": name, "group": group, "kind": kind}
-    return {k: v for k, v in found.items() if v}
+    details = {"name": name, "group": group, "kind": kind}
+    return {k: v for k, v in details.items() if v}
 
 
 def not_found(plural: str, group: str, name: str) -> StatusError:

@@ -104,11 +104,11 @@ def _resolve(tag: str, text: str) -> Any:
         return text
     if tag == "binary":
         return _decoded(text)
-    found, value = _read(text, timestamps=tag in ("", "timestamp"))
-    if tag == "float" and found == "int":
+    type_name, value = _read(text, timestamps=tag in ("", "timestamp"))
+    if tag == "float" and type_name == "int":
         return float(value)
-    if tag not in ("", found):
-        raise ValueError(f"cannot decode !!{found} `{text}` as a !!{tag}")
+    if tag not in ("", type_name):
+        raise ValueError(f"cannot decode !!{type_name} `{text}` as a !!{tag}")
     return value
 
 

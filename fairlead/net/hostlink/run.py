@@ -32,10 +32,10 @@ def attach(link: HostLink, network: ClusterNetwork, pid: int) -> None:
         with Netlink() as netlink:
             # The kernel chooses both indices: it honours the peer's only if this end's is given.
             pair = add_veth(link.name, 0, peer_name=plan.INSIDE_NAME, peer_index=0, peer_netns=netns)
-            netlink.run([pair])
+            netlink.execute([pair])
             try:
                 _accept_nothing_new(link.name)
-                netlink.run(plan.host_messages(link, network, socket.if_nametoindex(link.name)))
+                netlink.execute(plan.host_messages(link, network, socket.if_nametoindex(link.name)))
             except OSError:
                 _remove(netlink, link.name)
                 raise
@@ -46,7 +46,7 @@ def attach(link: HostLink, network: ClusterNetwork, pid: int) -> None:
 def attach_inside(link: HostLink) -> None:
     """Configures the end in the namespace of the fabric, after `attach`."""
     with Netlink() as netlink:
-        netlink.run(plan.fabric_messages(link, socket.if_nametoindex(plan.INSIDE_NAME)))
+        netlink.execute(plan.fabric_messages(link, socket.if_nametoindex(plan.INSIDE_NAME)))
 
 
 def detach(link: HostLink) -> None:
@@ -57,7 +57,7 @@ def detach(link: HostLink) -> None:
 
 def _remove(netlink: Netlink, name: str) -> None:
     try:
-        netlink.run([delete_link(name)])
+        netlink.execute([delete_link(name)])
     except OSError as e:
         if e.errno != errno.ENODEV:
             raise

@@ -37,7 +37,7 @@ class HostPortRules:
         if self._kernel is None:
             self._kernel = NftKernel()
         if desired:
-            self._kernel.run(replacement(family, desired))
+            self._kernel.execute(replacement(family, desired))
         else:
             self._kernel.delete(TABLE, family)
         self._made[family] = desired

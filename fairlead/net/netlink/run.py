@@ -30,7 +30,7 @@ class Netlink:
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._seq = 0
 
-    def run(self, messages: Sequence[Message]) -> None:
+    def execute(self, messages: Sequence[Message]) -> None:
         """Carries out every message in order, also after errors; raises OSError for the first that failed."""
         for start in range(0, len(messages), _BATCH):
             self._run_batch(messages[start : start + _BATCH])

@@ -48,7 +48,7 @@ class NftSocket:
                 self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         self._seq = 0
 
-    def run(self, transaction: Transaction) -> None:
+    def execute(self, transaction: Transaction) -> None:
         first = self._seq + 1
         data, answers = batch(transaction, first)
         self._seq += answers + 2

@@ -52,7 +52,7 @@ class FakeNft:
         self.tracked: list[Flow] = []
         """The flow entries."""
         self.failures: list[NftError] = []
-        """Errors that the next calls of `run` raise, in this order."""
+        """Errors that the next calls of `execute` raise, in this order."""
         self.packet_counts: dict[str, int] = {}
         """Packet counts by counter."""
         self.unreadable: NftError | None = None
@@ -64,7 +64,7 @@ class FakeNft:
         self.deleted = 0
         """The number of deleted tables."""
 
-    def run(self, transaction: Transaction) -> None:
+    def execute(self, transaction: Transaction) -> None:
         if self.failures:
             raise self.failures.pop(0)
         try:

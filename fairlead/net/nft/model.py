@@ -260,7 +260,7 @@ class Nft(FlowTable, Protocol):
     """The kernel's tables, and the flows that they translated, in one network namespace. All methods raise NftError;
     those for flows raise KernelError."""
 
-    def run(self, transaction: Transaction) -> None: ...
+    def execute(self, transaction: Transaction) -> None: ...
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         """Returns the table's content, or None if the table does not exist. Takes 10 µs an element: for start-up and

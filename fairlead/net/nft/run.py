@@ -84,11 +84,11 @@ class NftKernel:
         self._lib.nft_ctx_buffer_error(self._context)
         self._lib.nft_ctx_output_set_flags(self._context, _OUTPUT_NUMERIC_PROTO)
 
-    def run(self, transaction: Transaction) -> None:
+    def execute(self, transaction: Transaction) -> None:
         if len(transaction.changes) > KERNEL_LIMIT:
             raise TooLarge(f"{len(transaction.changes)} elements in one transaction")
         if packable(transaction):
-            self._nft_socket.run(transaction)
+            self._nft_socket.execute(transaction)
         else:
             self.run_text(transaction.render())
         self._own += 1

@@ -76,7 +76,7 @@ class Tracer(PacketTracer):
         values |= {f"{ip} {end}": at for ip in ("ip", "ip6") for end, at in _ends(packet)}
         return " . ".join(values[part] for part in expression.split(" . "))
 
-    def held(self, set_name: str) -> dict[str, str]:
+    def elements(self, set_name: str) -> dict[str, str]:
         return self._table.elements[set_name]
 
     def draw(self, count: int) -> int:
@@ -119,7 +119,7 @@ def _draw(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
 
 
 def _mark_from_map(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    value = tracer.held(match[2]).get(tracer.key(match[1], state))
+    value = tracer.elements(match[2]).get(tracer.key(match[1], state))
     if value is None:
         return "no match"
     state.mark = int(value, 16)
@@ -127,17 +127,17 @@ def _mark_from_map(tracer: Tracer, match: re.Match[str], state: State) -> Outcom
 
 
 def _update(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    tracer.held(match[1]).setdefault(tracer.key(match[2], state), f"0x{state.mark:08x}")
+    tracer.elements(match[1]).setdefault(tracer.key(match[2], state), f"0x{state.mark:08x}")
     return "next"
 
 
 def _forget(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    tracer.held(match[1]).pop(tracer.key(match[2], state), None)
+    tracer.elements(match[1]).pop(tracer.key(match[2], state), None)
     return "next"
 
 
 def _translate(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    value = tracer.held(match[2]).get(tracer.key(match[1], state))
+    value = tracer.elements(match[2]).get(tracer.key(match[1], state))
     if value is None:
         return "no match"
     ip, _, port = value.rpartition(" . ")
@@ -162,7 +162,7 @@ def _drop(_: Tracer, __: re.Match[str], state: State) -> Outcome:
 
 
 def _verdict(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    value = tracer.held(match[2]).get(tracer.key(match[1], state))
+    value = tracer.elements(match[2]).get(tracer.key(match[1], state))
     if value is None:
         return "no match"
     verb, target = value.split()
@@ -170,8 +170,8 @@ def _verdict(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
 
 
 def _in_set(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    key, held = tracer.key(match[1], state), tracer.held(match[3])
-    there = key in held or any(_covers(element, key) for element in held if "/" in element)
+    key, elements = tracer.key(match[1], state), tracer.elements(match[3])
+    there = key in elements or any(_covers(element, key) for element in elements if "/" in element)
     return _matches(there != bool(match[2]))
 
 

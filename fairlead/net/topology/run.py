@@ -62,7 +62,7 @@ def build_fabric(network: ClusterNetwork) -> None:
     _apply_router_settings(six=network.six is not None)
     _apply(_BRIDGE_SETTINGS, "bridge")
     with Netlink() as netlink:
-        netlink.run(plan.fabric(network))
+        netlink.execute(plan.fabric(network))
 
 
 def add_node(network: ClusterNetwork, index: int, count: int) -> int:
@@ -75,9 +75,9 @@ def add_node(network: ClusterNetwork, index: int, count: int) -> int:
     assert inside is not None
     with inside, Netlink() as outside:
         try:
-            outside.run(plan.node_link(index, netns))
-            inside.run(plan.node(network, index, count))
-            outside.run(plan.node_routes(network, index))
+            outside.execute(plan.node_link(index, netns))
+            inside.execute(plan.node(network, index, count))
+            outside.execute(plan.node_routes(network, index))
             inside.wait_running(plan.LEG)
             outside.wait_running(plan.node_leg(index))
             outside.wait_running(plan.FABRIC_INDEX)
@@ -110,15 +110,15 @@ class PodAttacher:
         at = plan.PodAddresses(ip, gateway, ip6)
         messages = plan.pod_link(host_ifname, netns, at)
         try:
-            self._netlink.run(messages)
+            self._netlink.execute(messages)
         except OSError as e:
             if e.errno != errno.EEXIST:
                 raise
             # The last Pod with this address has ended, but the kernel has not yet deleted its namespace.
             for leftover in (delete_link(index=plan.pod_link_index(at.first)), delete_link(host_ifname)):
                 with contextlib.suppress(OSError):
-                    self._netlink.run([leftover])
-            self._netlink.run(messages)
+                    self._netlink.execute([leftover])
+            self._netlink.execute(messages)
         linux.in_netns(netns, lambda: _build_pod(at))
         link = plan.pod_link_index(at.first)
         self._netlink.wait_running(link)
@@ -128,7 +128,7 @@ class PodAttacher:
     def detach(self, host_ifname: str) -> None:
         """Deletes the link at once (blocks for some 30 ms). Not needed if the Pod's namespace is closed."""
         try:
-            self._netlink.run([delete_link(host_ifname)])
+            self._netlink.execute([delete_link(host_ifname)])
         except OSError as e:
             if e.errno != errno.ENODEV:
                 raise
@@ -138,7 +138,7 @@ def _build_pod(at: plan.PodAddresses) -> None:
     if at.ip6:
         _apply(_SETTINGS6_POD, "ipv6")
     with Netlink() as inside:
-        inside.run(plan.pod(at))
+        inside.execute(plan.pod(at))
         inside.wait_running(plan.LEG)
         if at.ip6 is not None:
             inside.wait_local(at.ip6, plan.LEG)

@@ -1,4 +1,4 @@
-"""The question to another node's agent, over the nodes' own API."""
+"""Asks the agent of another node, over the nodes' own API, which revision its proxies have applied."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ ANSWER_S = 1.0
 """Seconds within which a node must answer."""
 
 
-class Asker:
+class PeerClient:
     """Implements `Ask`. Keeps a connection to each node that it was ever asked for."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
-        self._lines: dict[str, HttpTransport] = {}
+        self._transports: dict[str, HttpTransport] = {}
 
     async def __call__(self, address: str, revision: int) -> int:
-        line = self._lines.get(address)
-        if line is None:
-            line = self._lines[address] = HttpTransport(f"https://{address}", ssl_context=self._tls)
-        answer = await line.request(Request("GET", PATH, {"revision": str(revision)}, {}))
+        transport = self._transports.get(address)
+        if transport is None:
+            transport = self._transports[address] = HttpTransport(f"https://{address}", ssl_context=self._tls)
+        answer = await transport.request(Request("GET", PATH, {"revision": str(revision)}, {}))
         try:
             if answer.status != 200:
                 raise ConnectionError(f"{address} answered {answer.status}")
@@ -33,5 +33,5 @@ class Asker:
             raise ConnectionError(f"{address} answered nonsense") from error
 
     async def close(self) -> None:
-        for line in self._lines.values():
-            await line.close()
+        for transport in self._transports.values():
+            await transport.close()

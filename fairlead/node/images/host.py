@@ -64,7 +64,7 @@ class Images:
         self._own: tuple[Entry, ...] = ()
         self._built_in = parse_catalogue(built_in)
         self._version = version
-        self._found: dict[int, Image] = {}
+        self._images: dict[int, Image] = {}
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""
@@ -73,9 +73,9 @@ class Images:
         entry = find(entries, image)
         if entry is None:
             raise NoImage(unknown_image(image, entries, self._file) + self._problem)
-        known = self._found.get(id(entry))
+        known = self._images.get(id(entry))
         if known is None:
-            known = self._found[id(entry)] = await self._make(entry, image)
+            known = self._images[id(entry)] = await self._make(entry, image)
         return known
 
     def _reload(self) -> None:
@@ -86,7 +86,7 @@ class Images:
             changed_at = 0
         if changed_at == self._read_at:
             return
-        self._read_at, self._own, self._problem, self._found = changed_at, (), "", {}
+        self._read_at, self._own, self._problem, self._images = changed_at, (), "", {}
         if not changed_at:
             return
         try:

@@ -58,5 +58,5 @@ async def run_command(
             await zygote.signal(id_, signal.SIGKILL)
         raise
     finally:
-        zygote.exits.drop(id_)
+        zygote.exits.remove_listener(id_)
         transport.close()

@@ -83,7 +83,7 @@ def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
         return Decision((SetUp(),) if due else (), _earliest(pod_state.retry_at if not due else None, deadline))
     actions: list[Action] = []
     waits: list[Instant | None] = [deadline]
-    for container in _wanted(pod, pod_state):
+    for container in _due_containers(pod, pod_state):
         state = pod_state.of(container.name)
         if state.phase == "running" and not state.stopping and (why := _why_restart(container, state)):
             actions.append(Stop(container.name, f"Container {container.name} {why}, will be restarted"))
@@ -96,7 +96,7 @@ def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
     return Decision(tuple(actions), _earliest(*waits))
 
 
-def _wanted(pod: Pod, pod_state: PodState) -> Iterator[Container]:
+def _due_containers(pod: Pod, pod_state: PodState) -> Iterator[Container]:
     """Yields the containers that should run now, depending on the progress of the init containers."""
     yield from (c for c in pod.spec.ephemeralContainers if pod_state.of(c.name).phase != "exited")
     for container in pod.spec.initContainers:

@@ -62,7 +62,7 @@ class ContainerRunner:
         """Takes up a run that an agent before this one had started."""
         state = self.state
         if state.phase == "running":
-            self._local.deps.zygote.exits.expect(state.id, self.exited)
+            self._local.deps.zygote.exits.add_listener(state.id, self.exited)
             self._watch()
 
     def start(self, action: plan.Start) -> None:
@@ -99,12 +99,12 @@ class ContainerRunner:
 
     async def _launch(self, message: StartContainer, image: Image) -> None:
         zygote = self._local.deps.zygote
-        zygote.exits.expect(message.id, self.exited)
+        zygote.exits.add_listener(message.id, self.exited)
         self._gone = asyncio.Event()
         try:
             run = await zygote.start_container(message)
         except ZygoteError as error:
-            zygote.exits.drop(message.id)
+            zygote.exits.remove_listener(message.id)
             self._never_ran(message, str(error))
         else:
             self._stop_signal = image.stop_signal
@@ -138,7 +138,7 @@ class ContainerRunner:
         state.started = state.ready = state.stopping = False
         state.unhealthy = ""
         if previous is not None and previous is not state.last:
-            self._local.nursery.spawn(self._local.deps.zygote.forget(previous.id))
+            self._local.nursery.spawn(self._local.deps.zygote.remove_container(previous.id))
 
     async def _running(self, id_: str, port: int | None) -> None:
         """Waits until the run counts as started: its postStart hook has ended, and the port, if it is known,

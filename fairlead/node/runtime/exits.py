@@ -20,7 +20,7 @@ class Exits:
         self._early: OrderedDict[str, Exited] = OrderedDict()
         """Came before their listeners: while a new agent is still finding out what runs."""
 
-    def expect(self, id_: str, listener: Listener) -> None:
+    def add_listener(self, id_: str, listener: Listener) -> None:
         exited = self._early.pop(id_, None)
         if exited is not None:
             listener(exited)
@@ -30,10 +30,10 @@ class Exits:
     def wait(self, id_: str) -> asyncio.Future[Exited]:
         """Returns the exit as a future; ask before the start, so that the exit cannot be missed."""
         future: asyncio.Future[Exited] = asyncio.get_running_loop().create_future()
-        self.expect(id_, lambda exited: None if future.done() else future.set_result(exited))
+        self.add_listener(id_, lambda exited: None if future.done() else future.set_result(exited))
         return future
 
-    def drop(self, id_: str) -> None:
+    def remove_listener(self, id_: str) -> None:
         self._listeners.pop(id_, None)
 
     def notify(self, exited: Exited) -> None:

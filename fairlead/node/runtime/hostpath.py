@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from fairlead.net import fsfd
 from fairlead.node.runtime.containerspec import Mount
-from fairlead.node.runtime.safepath import Outside, PathProblem, open_inside, parts_of, walk
+from fairlead.node.runtime.safepath import PathOutsideRoot, PathProblem, open_inside, parts_of, walk
 
 _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
     "Directory": (stat.S_ISDIR, "a directory"),
@@ -107,7 +107,7 @@ def open_sub_path(volume: int, path: str) -> int:
             return open_inside(volume, path)
         except FileNotFoundError:
             return walk(volume, path, make=_make_like_parent)
-    except Outside as error:
+    except PathOutsideRoot as error:
         raise PathProblem(f"subPath {path} leaves its volume") from error
 
 

@@ -50,7 +50,7 @@ async def read_log(path: str, query: LogQuery, *, growing: Callable[[], bool]) -
 
 async def _chunks(path: str, query: LogQuery, growing: Callable[[], bool]) -> AsyncIterator[bytes]:
     follower, render = _Follower(path), _Renderer(timestamps=query.timestamps)
-    entries: Iterator[bytes] = (e for e in _entries(path, follower) if _wanted(e, query))
+    entries: Iterator[bytes] = (e for e in _entries(path, follower) if _is_selected(e, query))
     if query.tail is not None:
         entries = iter(deque(entries, query.tail))
     batch, size = [], 0
@@ -64,7 +64,7 @@ async def _chunks(path: str, query: LogQuery, growing: Callable[[], bool]) -> As
     yield b"".join(batch)
     while query.follow:
         more = growing()  # asked before reading: what is written until then is read
-        fresh = [render(e) for e in follower.read() if _wanted(e, query)]
+        fresh = [render(e) for e in follower.read() if _is_selected(e, query)]
         if fresh:
             yield b"".join(fresh)
         elif not more:
@@ -92,7 +92,7 @@ class _Follower:
                     entries += self._read_rotated()
                     self._offset, self._rest = 0, b""
                 self._inode = inode
-                entries += self._take(file.fileno())
+                entries += self._read_entries(file.fileno())
         except FileNotFoundError:
             return entries
         return entries
@@ -100,11 +100,11 @@ class _Follower:
     def _read_rotated(self) -> list[bytes]:
         try:
             with open(self._path + ".1", "rb") as file:
-                return self._take(file.fileno()) if os.fstat(file.fileno()).st_ino == self._inode else []
+                return self._read_entries(file.fileno()) if os.fstat(file.fileno()).st_ino == self._inode else []
         except FileNotFoundError:
             return []
 
-    def _take(self, fd: int) -> list[bytes]:
+    def _read_entries(self, fd: int) -> list[bytes]:
         parts = []
         while data := os.pread(fd, _CHUNK, self._offset):
             self._offset += len(data)
@@ -126,7 +126,7 @@ def _entries(path: str, follower: _Follower | None = None) -> Iterator[bytes]:
     yield from (follower or _Follower(path)).read()
 
 
-def _wanted(entry: bytes, query: LogQuery) -> bool:
+def _is_selected(entry: bytes, query: LogQuery) -> bool:
     if query.stream and entry.split(b" ", 2)[1:2] != [query.stream.encode()]:
         return False
     return query.since is None or parse_time(entry[:26].decode() + "Z") >= query.since

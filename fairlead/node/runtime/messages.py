@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fairlead.node.runtime.containerspec import ContainerSpec, ExecSpec
 
-VERSION = 1
+VERSION = 2
 """The version of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
 
 
@@ -108,11 +108,11 @@ class ListAll:
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class RemoveContainer:
     container: str
 
 
-OnRunning = Exec | Attach | EndInput | Signal | Forget
+OnRunning = Exec | Attach | EndInput | Signal | RemoveContainer
 """Requests to a container that has been started, or to an exec."""
 Operation = Hello | MakeSandbox | RemoveSandbox | OpenNetwork | StartContainer | ListAll | OnRunning
 

@@ -28,19 +28,19 @@ class PathProblem(Exception):
     """The path may not be used; the text is for the pod's events."""
 
 
-class Outside(PathProblem):
+class PathOutsideRoot(PathProblem):
     """The path leads out of the directory in which it must stay."""
 
 
 def open_inside(root: int, path: str, *, chroot: bool = False) -> int:
     """Returns an O_PATH descriptor of `path` below `root`. Links are followed if they stay inside; with `chroot`
-    an absolute link and `..` at the top mean `root`. Raises Outside, and OSError."""
+    an absolute link and `..` at the top mean `root`. Raises PathOutsideRoot, and OSError."""
     rule = fsfd.RESOLVE_IN_ROOT if chroot else fsfd.RESOLVE_BENEATH
     try:
         return fsfd.openat2(root, path or ".", os.O_PATH | os.O_CLOEXEC, rule | fsfd.RESOLVE_NO_MAGICLINKS)
     except OSError as error:
         if error.errno == errno.EXDEV:
-            raise Outside(path) from error
+            raise PathOutsideRoot(path) from error
         if error.errno not in _MISSING:
             raise
     return walk(root, path, chroot=chroot)
@@ -67,7 +67,7 @@ def walk(root: int, path: str, *, chroot: bool = False, make: Make | None = None
                 raise OSError(errno.ELOOP, f"too many links: {path}")
             if text.startswith("/"):
                 if not chroot:
-                    raise Outside(path)
+                    raise PathOutsideRoot(path)
                 _close(opened, keep=1)
             parts.extendleft(reversed(parts_of(text)))
         return opened.pop()
@@ -104,7 +104,7 @@ def _leave(opened: list[int], path: str, chroot: bool) -> None:
     if len(opened) > 1:
         os.close(opened.pop())
     elif not chroot:
-        raise Outside(path)
+        raise PathOutsideRoot(path)
 
 
 def _close(opened: list[int], *, keep: int) -> None:

@@ -130,7 +130,7 @@ class Zygote:
                 if child.exit is None:
                     os.kill(child.pid, number)
                 self._answer(request, Done())
-            case messages.Forget(id_):
+            case messages.RemoveContainer(id_):
                 self._children.pop(id_, None)
                 self._answer(request, Done())
 

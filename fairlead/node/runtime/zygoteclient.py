@@ -143,8 +143,8 @@ class ZygoteClient:
     async def inventory(self) -> Inventory:
         return (await self._ask(messages.ListAll(), Inventory))[0]
 
-    async def forget(self, id_: str) -> None:
-        await self._ask(messages.Forget(id_), Done)
+    async def remove_container(self, id_: str) -> None:
+        await self._ask(messages.RemoveContainer(id_), Done)
 
     async def _ask(self, operation: Operation, answer: type[R], fds: Sequence[int] = ()) -> tuple[R, list[int]]:
         """Returns the answer, which is of the given type, and its descriptors. Raises ZygoteError, ZygoteEnded."""

@@ -34,7 +34,7 @@ from fairlead.node.streaming.remotecommand import (
 @dataclass(frozen=True, slots=True)
 class AttachRequest:
     container_id: str
-    wanted: StreamOptions
+    options: StreamOptions
 
 
 def frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
@@ -59,7 +59,7 @@ class AttachSession:
         self._output = attachment.output
 
     async def serve(self, peer: Peer, request: AttachRequest) -> None:
-        options = request.wanted
+        options = request.options
         shown = [channel for channel, asked in ((STDOUT, options.stdout), (STDERR, options.stderr)) if asked]
         async with asyncio.TaskGroup() as group:
             incoming = group.create_task(self._receive(peer, request.container_id))

@@ -33,7 +33,7 @@ class ChannelProtocol:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ChannelData:
     """Data on a channel."""
 
     channel: int
@@ -41,7 +41,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ChannelClosed:
     """The client sends no more data on a channel."""
 
     channel: int
@@ -65,7 +65,7 @@ PORT_PROTOCOLS = (
 """The protocols of port-forward without SPDY."""
 
 
-def decode(protocol: ChannelProtocol, message: bytes) -> Said | Closed | None:
+def decode(protocol: ChannelProtocol, message: bytes) -> ChannelData | ChannelClosed | None:
     """Returns what a message says; None for an empty one. Raises ProtocolError."""
     if not message:
         return None
@@ -73,10 +73,10 @@ def decode(protocol: ChannelProtocol, message: bytes) -> Said | Closed | None:
     if protocol.closes and channel == _CLOSE:
         if len(data) != 1:
             raise ProtocolError(f"invalid close signal: {len(data)} bytes, expected 1")
-        return Closed(data[0])
+        return ChannelClosed(data[0])
     if not protocol.base64:
-        return Said(channel, data)
-    return Said((channel - _DIGIT) % 256, _decoded(data))
+        return ChannelData(channel, data)
+    return ChannelData((channel - _DIGIT) % 256, _decoded(data))
 
 
 def _decoded(data: bytes) -> bytes:

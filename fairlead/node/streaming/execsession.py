@@ -41,7 +41,7 @@ END_OF_INPUT = b"\x04"
 class ExecRequest:
     container_id: str
     command: Sequence[str]
-    wanted: StreamOptions
+    options: StreamOptions
 
 
 @dataclass(slots=True)
@@ -84,13 +84,13 @@ class ExecSession:
             except ZygoteError as error:
                 await self._peer.finish(internal(f"error executing command in container: {error}"))
                 return
-            await self._carry(exited, merged=request.wanted.tty)
+            await self._carry(exited, merged=request.options.tty)
         finally:
-            self._zygote.exits.drop(self._id)
+            self._zygote.exits.remove_listener(self._id)
             self._streams.close()
 
     async def _start(self, request: ExecRequest) -> Streams:
-        options = request.wanted
+        options = request.options
         if options.tty:
             return await self._start_on_terminal(request)
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -136,7 +136,7 @@ class ExecSession:
         return ConsoleSize(height=self._first.rows, width=self._first.columns)
 
     async def _exec(self, request: ExecRequest, fds: Sequence[int], size: ConsoleSize | None = None) -> None:
-        tty = request.wanted.tty
+        tty = request.options.tty
         spec = ExecSpec(
             args=tuple(request.command), extra_env={"TERM": "xterm"} if tty else {}, terminal=tty, console_size=size
         )

@@ -154,13 +154,13 @@ class KubeletApi:
         async def serve(peer: Peer) -> None:
             await ExecSession(peer, self._zygote).serve(asked)
 
-        return await serve_command(request, asked.wanted, serve, idle_s=self._settings.streaming_idle_s)
+        return await serve_command(request, asked.options, serve, idle_s=self._settings.streaming_idle_s)
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         worker, where = self._worker(request), request.match_info
         asked = AttachRequest(worker.container_id(where["container"]), _streams(request))
         try:
-            attachment = await self._zygote.attach(asked.container_id, stdin=asked.wanted.stdin)
+            attachment = await self._zygote.attach(asked.container_id, stdin=asked.options.stdin)
         except ZygoteError as error:
             text = f"container {where['container']} not found in pod {where['pod']}_{where['namespace']}"
             raise web.HTTPBadRequest(text=text) from error
@@ -168,7 +168,7 @@ class KubeletApi:
         try:
             return await serve_command(
                 request,
-                asked.wanted,
+                asked.options,
                 lambda peer: session.serve(peer, asked),
                 idle_s=self._settings.streaming_idle_s,
             )

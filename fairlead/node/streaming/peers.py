@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from aiohttp import WSMsgType, web
 
 from fairlead.node.streaming import channels
-from fairlead.node.streaming.channels import ChannelProtocol, Closed, ProtocolError, Said
+from fairlead.node.streaming.channels import ChannelClosed, ChannelData, ChannelProtocol, ProtocolError
 from fairlead.node.streaming.remotecommand import (
     ERROR,
     RESIZE,
@@ -125,7 +125,7 @@ class WebSocketPeer:
     def __init__(self, ws: web.WebSocketResponse, protocol: ChannelProtocol, options: StreamOptions) -> None:
         self._ws = ws
         self._protocol = protocol
-        self._wanted = options
+        self._options = options
         self._moved: Callable[[], None] = _nothing
 
     def follow_traffic(self, moved: Callable[[], None]) -> None:
@@ -133,7 +133,7 @@ class WebSocketPeer:
 
     async def open(self) -> bool:
         """Sends an empty message on the first output, by which clients see that the connection stands."""
-        await self.send(STDOUT if self._wanted.stdout else STDERR if self._wanted.stderr else ERROR, b"")
+        await self.send(STDOUT if self._options.stdout else STDERR if self._options.stderr else ERROR, b"")
         return True
 
     async def receive(self) -> Event | None:
@@ -151,11 +151,11 @@ class WebSocketPeer:
 
     def _event(self, message: bytes) -> Event | None:
         match channels.decode(self._protocol, message):
-            case Said(channel, data) if channel == STDIN and data:
+            case ChannelData(channel, data) if channel == STDIN and data:
                 return Input(data)
-            case Said(channel, data) if channel == RESIZE:
+            case ChannelData(channel, data) if channel == RESIZE:
                 return parse_size(data)
-            case Closed(channel) if channel == STDIN:
+            case ChannelClosed(channel) if channel == STDIN:
                 return InputEnd()
         return None
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from fairlead.base.numbers import port_number
 from fairlead.base.tasks import Nursery
-from fairlead.node.streaming.channels import ChannelProtocol, ProtocolError, Said, decode, encode
+from fairlead.node.streaming.channels import ChannelData, ChannelProtocol, ProtocolError, decode, encode
 from fairlead.node.streaming.spdy import Data, Ended, Event, Opened, Ping, Session
 from fairlead.runtime.tunnel import Pipe
 
@@ -246,7 +246,7 @@ class ChannelForwarding(Forwarding):
             while message := await self._pipe.read():
                 moved()
                 said = decode(self._protocol, message)
-                if isinstance(said, Said) and said.data and said.channel in self._connections:
+                if isinstance(said, ChannelData) and said.data and said.channel in self._connections:
                     self._connections[said.channel].inbox.put(said.data)
                 await self._room()
 

@@ -129,11 +129,11 @@ class NftablesBackend:
             made.append(part)
             await asyncio.sleep(0)
         if any(part.structure for part in made):
-            self._mirror.learn(self._nft.rules(self._table.name, self._table.family))
+            self._mirror.record_texts(self._nft.rules(self._table.name, self._table.family))
         return _outcome(made, refused)
 
     def _carry_out(self, part: Transaction) -> None:
-        self._nft.run(part)
+        self._nft.execute(part)
         self._mirror.done(part)
 
     async def _delete(self, part: Transaction) -> list[Transaction]:
@@ -171,7 +171,7 @@ class NftablesBackend:
 
         async def attempt(pieces: Sequence[Piece]) -> None:
             changes = self._mirror.pending(change for piece in pieces for change in piece)
-            if missing := missing_chain(changes, self._mirror.held.get(DISPATCH, {})):
+            if missing := missing_chain(changes, self._mirror.current.get(DISPATCH, {})):
                 raise NftError(f"no chain has the number {missing}")
             outcome = await self._run(Transaction(self._table.name, changes=changes, family=self._table.family))
             outcomes.append(outcome)

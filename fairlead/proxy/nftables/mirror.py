@@ -8,13 +8,14 @@ counts.
 The state is a value that the loop owns; `update` and `resync` only propose a transaction, and `done` records that it
 was applied.
 
-Rules are written once and then only compared, in the kernel's printed form: `learn` records the printed form of the
-right rules. If a predecessor's marker is the same, its fixed chains are trusted; otherwise they are rewritten around
-the elements, in one transaction.
+Rules are written once and then only compared, in the kernel's printed form: `record_texts` records the printed form
+of the right rules. If a predecessor's marker is the same, its fixed chains are trusted; otherwise they are rewritten
+around the elements, in one transaction.
 
 Unused chains are deleted by a transaction of their own, after all others. Until the kernel has accepted it they stay
 on record as present, so a refusal changes nothing, and the next call of `idle` proposes them again. A chain is never
-deleted before the chains that lead to it."""
+deleted before the chains that lead to it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ _Items = Collection[tuple[str, str]]
 
 
 class TableMirror:
-    """The mirror of one table. `held` is the kernel's content; `wanted` is the sum of the plans so far."""
+    """The mirror of one table. `current` is the kernel's content; `desired` is the sum of the plans so far."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -42,15 +43,15 @@ class TableMirror:
         """All desired chains, and those that were desired lately."""
         self._fixed = frozenset(self._chains)
         self._marker = frozenset(name for name in self._fixed if name.startswith(MARKER))
-        self._strays: frozenset[str] = frozenset()
+        self._stale_chains: frozenset[str] = frozenset()
         """Unneeded chains that were found in the kernel."""
         self._idle: frozenset[str] = frozenset()
         """Chains that no element led to at the last `idle`."""
         self._texts: dict[str, str] = {}
         self._damaged: set[str] = set()
-        self.held: dict[str, dict[str, str]] = {}
-        self.wanted: dict[str, dict[str, str]] = {}
-        self._held_chains: set[str] = set()
+        self.current: dict[str, dict[str, str]] = {}
+        self.desired: dict[str, dict[str, str]] = {}
+        self._current_chains: set[str] = set()
         self._present = False
         self._replaces_live = False
         self._plans: dict[str, ServicePlan] = {}
@@ -90,22 +91,22 @@ class TableMirror:
         """Records the kernel's content. None, or rules other than ours, means that the content is not usable."""
         self._present = snapshot is not None and snapshot.version == self._table.version
         if snapshot is not None and self._present and not self._foreign_hooks(snapshot):
-            self.held = {name: dict(elements) for name, elements in snapshot.elements.items()}
+            self.current = {name: dict(elements) for name, elements in snapshot.elements.items()}
             others = frozenset(name for name in snapshot.chains if name.startswith(MARKER)) != self._marker
-            self._strays = snapshot.chains - self._chains.keys()
+            self._stale_chains = snapshot.chains - self._chains.keys()
             self._damaged = {
                 name
                 for name in snapshot.chains
                 if (others and name in self._fixed) or not self._as_written(name, snapshot.rules.get(name, "0"))
             }
-            self._held_chains = set(snapshot.chains) - self._damaged
+            self._current_chains = set(snapshot.chains) - self._damaged
             return
         self._present, self._replaces_live = False, snapshot is not None
-        self.held, self._held_chains, self._damaged, self._strays = {}, set(), set(), frozenset()
+        self.current, self._current_chains, self._damaged, self._stale_chains = {}, set(), set(), frozenset()
 
-    def learn(self, texts: Mapping[str, str]) -> None:
+    def record_texts(self, texts: Mapping[str, str]) -> None:
         """Records the printed form of the chains, now that they are right."""
-        self._texts = {name: text for name, text in texts.items() if name in self._held_chains}
+        self._texts = {name: text for name, text in texts.items() if name in self._current_chains}
 
     def _as_written(self, name: str, text: str) -> bool:
         chain = self._chains.get(name)
@@ -131,20 +132,20 @@ class TableMirror:
                     touched.add((set_name, key))
                 claims.append((set_name, service, has))
         for service in order:
-            self._adopt(service, planned[service].plan, touched)
+            self._add_plan(service, planned[service].plan, touched)
         for set_name, service, items in claims:
             for key, value in items:
                 self._claim(set_name, key, value, service)
                 touched.add((set_name, key))
         return self._transaction(self._difference(touched))
 
-    def _adopt(self, service: str, plan: ServicePlan, touched: set[Slot]) -> None:
+    def _add_plan(self, service: str, plan: ServicePlan, touched: set[Slot]) -> None:
         if plan.elements:
             self._plans[service] = plan
         else:
             self._plans.pop(service, None)
         for chain in plan.chains.values():
-            dispatch = self.wanted.setdefault(DISPATCH, {})
+            dispatch = self.desired.setdefault(DISPATCH, {})
             if chain.number and chain.number not in dispatch:
                 touched.add((DISPATCH, chain.number))
                 dispatch[chain.number] = f"goto {chain.name}"
@@ -152,12 +153,12 @@ class TableMirror:
 
     def resync(self) -> Transaction:
         """Proposes the transaction from the whole present content to the whole desired content."""
-        return self._transaction(changes(self.held, self.wanted, self._roles), self._unknown)
+        return self._transaction(changes(self.current, self.desired, self._roles), self._unknown)
 
     @property
     def _unknown(self) -> frozenset[str]:
         """Returns the chains in the kernel's table that no Service needs and that no plan of this process made."""
-        return self._strays - self._chains.keys()
+        return self._stale_chains - self._chains.keys()
 
     def idle(self) -> Transaction:
         """Proposes to delete the chains that no element leads to, now and at the last call: each makes changes
@@ -169,8 +170,8 @@ class TableMirror:
         self._idle = idle
         numbers = {number for name in gone if (number := self._chains[name].number)}
         for number in numbers:
-            self.wanted[DISPATCH].pop(number, None)
-        present = gone & (self._held_chains | self._damaged)
+            self.desired[DISPATCH].pop(number, None)
+        present = gone & (self._current_chains | self._damaged)
         for name in gone - present:
             del self._chains[name]
         return self._transaction(self._difference({(DISPATCH, number) for number in numbers}), present | self._unknown)
@@ -183,8 +184,8 @@ class TableMirror:
     def _leading(self) -> set[str]:
         """Returns the fixed chains, the chains that elements lead to, and all chains that these lead to."""
         led = (SERVICES, EXTERNAL, f"node_{SERVICES}", f"node_{EXTERNAL}")
-        numbers = {number for name in led for number in self.wanted.get(name, {}).values()}
-        verdicts = {v for name in (TIMEOUTS, f"node_{TIMEOUTS}") for v in self.wanted.get(name, {}).values()}
+        numbers = {number for name in led for number in self.desired.get(name, {}).values()}
+        verdicts = {v for name in (TIMEOUTS, f"node_{TIMEOUTS}") for v in self.desired.get(name, {}).values()}
         named = (name for name, chain in self._chains.items() if chain.number in numbers)
         return self._reached((*self._fixed, *named, *(verdict.removeprefix("goto ") for verdict in verdicts)))
 
@@ -202,30 +203,30 @@ class TableMirror:
     def done(self, part: Transaction) -> None:
         """Records that the kernel has accepted the transaction, or this part of it."""
         if part.replace:
-            self.held, self._present, self._replaces_live, self._texts = {}, True, False, {}
-            self._held_chains = {chain.name for chain in part.replace.chains}
-            self._damaged, self._strays = set(), frozenset()
+            self.current, self._present, self._replaces_live, self._texts = {}, True, False, {}
+            self._current_chains = {chain.name for chain in part.replace.chains}
+            self._damaged, self._stale_chains = set(), frozenset()
         filling = not part.chains and all(chain.packed for chain in part.rewrite)
         for chain in (*part.chains, *part.rewrite):
             # A packed chain is made without its rules, which come in a later part.
-            there, other = self._held_chains, self._damaged
+            there, other = self._current_chains, self._damaged
             if chain.packed and not filling:
                 there, other = other, there
             there.add(chain.name)
             other.discard(chain.name)
             self._texts.pop(chain.name, None)
         for name in part.delete_chains:
-            self._held_chains.discard(name)
+            self._current_chains.discard(name)
             self._damaged.discard(name)
             self._texts.pop(name, None)
             self._chains.pop(name, None)
         self._idle -= frozenset(part.delete_chains)
-        self._strays -= frozenset(part.delete_chains)
+        self._stale_chains -= frozenset(part.delete_chains)
         for change in part.changes:
             if change.new is None:
-                self.held[change.set_name].pop(change.key, None)
+                self.current[change.set_name].pop(change.key, None)
             else:
-                self.held.setdefault(change.set_name, {})[change.key] = change.new
+                self.current.setdefault(change.set_name, {})[change.key] = change.new
 
     @property
     def present(self) -> bool:
@@ -234,11 +235,13 @@ class TableMirror:
 
     def pending(self, changes: Iterable[ElementChange]) -> tuple[ElementChange, ...]:
         """Returns the changes that the kernel has not accepted yet."""
-        return tuple(change for change in changes if self.held.get(change.set_name, {}).get(change.key) != change.new)
+        return tuple(
+            change for change in changes if self.current.get(change.set_name, {}).get(change.key) != change.new
+        )
 
     def _transaction(self, differences: Iterable[ElementChange], delete_chains: Collection[str] = ()) -> Transaction:
         table = self._table
-        known = self._held_chains if self._present else {chain.name for chain in table.chains}
+        known = self._current_chains if self._present else {chain.name for chain in table.chains}
         missing = [self._chains[name] for name in sorted(self._chains.keys() - known - {*delete_chains})]
         rewrite = tuple(c for c in missing if c.name in self._damaged)
         return Transaction(
@@ -254,8 +257,8 @@ class TableMirror:
 
     def _difference(self, touched: Iterable[Slot]) -> Iterable[ElementChange]:
         for set_name, key in sorted(touched):
-            old = self.held.get(set_name, {}).get(key)
-            new = self.wanted.get(set_name, {}).get(key)
+            old = self.current.get(set_name, {}).get(key)
+            new = self.desired.get(set_name, {}).get(key)
             if old != new:
                 yield ElementChange(set_name, key, old, new, self._roles.get(set_name, "data"))
 
@@ -265,20 +268,20 @@ class TableMirror:
         if before is not None and before != service:
             self._sharers.setdefault((set_name, key), {before}).add(service)
         owners[key] = service
-        self.wanted.setdefault(set_name, {})[key] = value
+        self.desired.setdefault(set_name, {})[key] = value
 
     def _release(self, set_name: str, key: str, service: str) -> None:
         owners = self._owner[set_name]
         sharers = self._sharers.get((set_name, key))
         if sharers is None:
-            del owners[key], self.wanted[set_name][key]
+            del owners[key], self.desired[set_name][key]
             return
         sharers.discard(service)
-        heir = owners[key] if owners[key] in sharers else min(sharers)
+        successor = owners[key] if owners[key] in sharers else min(sharers)
         if len(sharers) == 1:
             del self._sharers[set_name, key]
-        owners[key] = heir
-        self.wanted[set_name][key] = self._plans[heir].elements[set_name][key]
+        owners[key] = successor
+        self.desired[set_name][key] = self._plans[successor].elements[set_name][key]
 
 
 def _differing(old: ServicePlan, planned: Planned) -> Iterator[tuple[str, _Items, _Items]]:

@@ -48,7 +48,7 @@ class ActiveBackend:
         self._backend: Backend | None = None
         self._refused: Setup | None = None
         """Settings that failed and are not tried again before the next periodic check."""
-        self._told: Setup | None = None
+        self._reported: Setup | None = None
         self._stale: list[Backend] = []
         """Backends of other modes whose rules must be removed."""
 
@@ -80,7 +80,7 @@ class ActiveBackend:
         """Returns whether these settings must be applied now."""
         return desired is not self.setup and desired not in (self.setup, self._refused)
 
-    def forgive(self) -> None:
+    def retry_refused(self) -> None:
         """Allows another try of failed settings."""
         self._refused = None
 
@@ -118,7 +118,7 @@ class ActiveBackend:
         self.switches += 1
         return outcome
 
-    def settle(self) -> None:
+    def apply_localnet(self) -> None:
         """Applies settings outside of the rules. Called after the first rules and after a repair. Raises
         KernelError."""
         if self.setup.proxier.family is IPV4:
@@ -145,8 +145,8 @@ class ActiveBackend:
 
     def _refuse(self, setup: Setup, error: KernelError) -> None:
         self._refused = setup
-        if self._told != setup:
-            self._told = setup
+        if self._reported != setup:
+            self._reported = setup
             self._log.error("cannot apply the settings", mode=setup.mode, error=error)
-            for tell in self.on_refused:
-                tell(setup, error)
+            for report in self.on_refused:
+                report(setup, error)

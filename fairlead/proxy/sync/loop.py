@@ -132,7 +132,7 @@ class Proxy:
         setup = set_up(self._config, self._context.proxier, self._node)
         if setup != self._setup:
             self._setup = setup
-            self.active.forgive()
+            self.active.retry_refused()
             self.view.wake()
 
     async def run(self) -> None:
@@ -206,7 +206,7 @@ class Proxy:
             await self.active.clean()
         if check:
             self._next_check = start + self.active.setup.sync_s
-            self.active.forgive()
+            self.active.retry_refused()
             self._delete_stale(None)
         self._earliest = start + self.active.setup.min_sync_s
         self.stats.syncs += 1
@@ -240,7 +240,7 @@ class Proxy:
                 self._plan(some)
                 await asyncio.sleep(0)
             outcome = await self._resync()
-        self.active.settle()
+        self.active.apply_localnet()
         self.stats.full_syncs += 1
         self._log.info("rules in line", services=self._backend.services, changes=outcome.changes)
 

@@ -33,7 +33,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     run = run_of(os.getpid(), my_start())
     run.write(paths)
     assert state.read_run(paths) == run
-    assert paths.run.stat().st_mode & 0o777 == 0o600
+    assert paths.run_file.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["run.json"]
 
 
@@ -54,7 +54,7 @@ def test_a_zombie_is_not_alive() -> None:
 @pytest.mark.parametrize("text", ["", '{"pid": 1', "[]", "{}", '"x"', "null", '{"nodes": [{}], "components": []}'])
 def test_a_damaged_run_file_says_nothing_where_nothing_runs_and_else_how_to_end_it(tmp_path: Path, text: str) -> None:
     paths = Paths(tmp_path)
-    paths.run.write_text(text)
+    paths.run_file.write_text(text)
     assert state.read_run(paths) is None
     held = try_lock(paths)
     assert held is not None
@@ -67,7 +67,7 @@ def test_a_run_file_of_another_version_is_understood_as_far_as_it_goes(tmp_path:
     paths = Paths(tmp_path)
     component = {"name": "relay", "pid": 7, "startTime": 9, "colour": "red"}
     tree = {"pid": os.getpid(), "startTime": my_start(), "future": [1], "components": [component]}
-    paths.run.write_text(json.dumps(tree))
+    paths.run_file.write_text(json.dumps(tree))
     run = state.read_run(paths)
     assert run == Run(os.getpid(), my_start(), components=[Component("relay", 7, 9)])
     assert run.alive()

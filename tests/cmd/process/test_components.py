@@ -9,7 +9,7 @@ def test_the_first_restart_comes_at_once_and_later_ones_wait_longer() -> None:
     attempts, now, pauses = Attempts(), 100.0, []
     for _ in range(12):
         attempts.started = now
-        due = attempts.ended(now)
+        due = attempts.record_end(now)
         pauses.append(due - now)
         now = due
     assert round(pauses[0], 6) == FIRST_PAUSE_S
@@ -21,6 +21,6 @@ def test_the_first_restart_comes_at_once_and_later_ones_wait_longer() -> None:
 def test_a_steady_life_is_forgiven() -> None:
     attempts = Attempts()
     for _ in range(8):
-        attempts.ended(0.0)
+        attempts.record_end(0.0)
     attempts.started = 50.0
-    assert round(attempts.ended(50.0 + STEADY_S) - (50.0 + STEADY_S), 6) == FIRST_PAUSE_S
+    assert round(attempts.record_end(50.0 + STEADY_S) - (50.0 + STEADY_S), 6) == FIRST_PAUSE_S

@@ -19,14 +19,14 @@ from fairlead.base.clock import RealClock
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.access import Access, BadAccess, in_pod, read_kubeconfig
-from fairlead.cmd.wiring.pki import make, wanted
+from fairlead.cmd.wiring.pki import certificate_specs, make
 from fairlead.runtime.client import Request
 
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pki")
-    make(wanted(ClusterConfig("test")), folder, clock=RealClock())
+    make(certificate_specs(ClusterConfig("test")), folder, clock=RealClock())
     return folder
 
 

@@ -11,7 +11,7 @@ from fairlead.cmd.wiring import pki, tls
 
 def made(folder: Path) -> Path:
     config = ClusterConfig("tls", nodes=1)
-    pki.make(pki.wanted(config), folder, clock=RealClock())
+    pki.make(pki.certificate_specs(config), folder, clock=RealClock())
     return folder
 
 

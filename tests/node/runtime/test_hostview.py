@@ -245,7 +245,7 @@ def test_a_container_cannot_look_into_a_process_that_is_about_to_join_it(ordinar
                 f"e{number}", container="a", spec=ExecSpec(args=program, extra_env={}), fds=[null] * 3
             )
             await bench.exit_of(f"e{number}")
-            await bench.client.forget(f"e{number}")
+            await bench.client.remove_container(f"e{number}")
         await bench.exit_of("a")
         return bench.log("a")
 

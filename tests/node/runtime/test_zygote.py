@@ -238,7 +238,7 @@ def test_a_new_agent_finds_what_runs_and_is_not_confused_by_answers_to_the_old_o
             found = await bench.client.inventory()
             while not any(c.exit for c in found.runs):
                 found = await bench.client.inventory()
-            await bench.client.forget("b")
+            await bench.client.remove_container("b")
             await bench.client.signal("a", signal.SIGKILL)
             return found, await bench.exit_of("a")
 

@@ -22,7 +22,7 @@ from tests.node.sandbox import Bench, with_zygote
 
 kernel = pytest.mark.kernel
 BASE = "http://172.30.0.11:10250/attach/default"
-Said = list[tuple[int, bytes]]
+ChannelData = list[tuple[int, bytes]]
 
 
 def test_frames_come_out_whole_however_they_were_cut() -> None:
@@ -184,9 +184,9 @@ async def attach(query: str, pod: str = "p") -> AsyncIterator[aiohttp.ClientWebS
             yield ws
 
 
-async def listen(ws: aiohttp.ClientWebSocketResponse, until: bytes = b"\0") -> Said:
+async def listen(ws: aiohttp.ClientWebSocketResponse, until: bytes = b"\0") -> ChannelData:
     """The messages to the one that ends with `until`, or to the end."""
-    said: Said = []
+    said: ChannelData = []
     async for message in ws:
         said.append((message.data[0], message.data[1:]))
         if b"".join(data for _, data in said).endswith(until):
@@ -197,7 +197,7 @@ async def listen(ws: aiohttp.ClientWebSocketResponse, until: bytes = b"\0") -> S
 @kernel
 @as_any_user
 def test_a_piped_input_reaches_the_container_and_its_end_is_the_sessions_success(ordinary: bool) -> None:
-    async def work(node: NodeBench) -> tuple[Said, Said, int, list[str]]:
+    async def work(node: NodeBench) -> tuple[ChannelData, ChannelData, int, list[str]]:
         async with node.agent():
             command = ["sh", "-c", "read x; echo $x; cat; echo e >&2; exit 7"]
             spec = {"name": "main", "image": "busybox", "command": command, "stdin": True, "stdinOnce": True}
@@ -222,7 +222,7 @@ def test_a_piped_input_reaches_the_container_and_its_end_is_the_sessions_success
 
 @kernel
 def test_a_container_outlives_the_agent_with_its_terminal_and_can_be_attached_again() -> None:
-    async def work(node: NodeBench) -> tuple[Said, Said, int]:
+    async def work(node: NodeBench) -> tuple[ChannelData, ChannelData, int]:
         spec = {"name": "main", "image": "busybox", "stdin": True, "stdinOnce": True, "tty": True}
         async with node.agent():
             await node.create("p", spec, restartPolicy="Never")

@@ -39,7 +39,7 @@ def test_any_message_is_data_a_close_signal_or_a_protocol_error() -> None:
             channels.decode(v5, message)
     with pytest.raises(ProtocolError, match="illegal base64 data"):
         channels.decode(COMMAND_PROTOCOLS[2], b"0%%%%")
-    assert channels.decode(COMMAND_PROTOCOLS[2], b"0aGVs\r\nbG8=") == channels.Said(0, b"hello")
+    assert channels.decode(COMMAND_PROTOCOLS[2], b"0aGVs\r\nbG8=") == channels.ChannelData(0, b"hello")
 
 
 def test_a_terminal_size_is_two_small_numbers_and_nothing_else() -> None:

@@ -21,21 +21,21 @@ class Conditions:
     """A Deployment's conditions during their computation: times change only as upstream changes them."""
 
     def __init__(self, old: Sequence[DeploymentCondition], now: Instant) -> None:
-        self._found = {c.type: c for c in old}
+        self._conditions = {c.type: c for c in old}
         self._now = render_time(now)
 
     def get(self, type: str) -> DeploymentCondition | None:
-        return self._found.get(type)
+        return self._conditions.get(type)
 
     def set(self, type: str, status: ConditionStatus, reason: str, message: str, *, touch: bool = False) -> None:
         """Sets a condition. If status and reason are unchanged, the condition stays, unless `touch` asks for a new
         update time."""
-        old = self._found.get(type)
+        old = self._conditions.get(type)
         if old is not None and old.status == status and old.reason == reason and not touch:
             return
         since = old.lastTransitionTime if old is not None and old.status == status else self._now
-        self._found.pop(type, None)
-        self._found[type] = DeploymentCondition(
+        self._conditions.pop(type, None)
+        self._conditions[type] = DeploymentCondition(
             type=type,
             status=status,
             reason=reason,
@@ -45,10 +45,10 @@ class Conditions:
         )
 
     def remove(self, type: str) -> None:
-        self._found.pop(type, None)
+        self._conditions.pop(type, None)
 
     def list(self) -> list[DeploymentCondition]:
-        return list(self._found.values())
+        return list(self._conditions.values())
 
 
 def counters(

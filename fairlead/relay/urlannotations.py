@@ -14,20 +14,20 @@ from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 
 _RETRY_S = 0.5
 
-Wanted = Callable[[str], tuple[Service, str] | None]
+DesiredUrls = Callable[[str], tuple[Service, str] | None]
 """Returns, by key, the cached Service and the desired text of its annotation (empty: none), or None if it is
 deleted."""
 
 
-class Notes:
-    def __init__(self, client: Client, wanted: Wanted, *, log: Log) -> None:
+class UrlWriter:
+    def __init__(self, client: Client, desired: DesiredUrls, *, log: Log) -> None:
         self._client = client
-        self._wanted = wanted
+        self._desired = desired
         self._log = log
         self._due: set[str] = set()
         self._wake = asyncio.Event()
 
-    def look_at(self, key: str) -> None:
+    def enqueue(self, key: str) -> None:
         self._due.add(key)
         self._wake.set()
 
@@ -41,7 +41,7 @@ class Notes:
                 await self._write(key)
 
     async def _write(self, key: str) -> None:
-        desired = self._wanted(key)
+        desired = self._desired(key)
         if desired is None:
             return
         service, text = desired
@@ -56,4 +56,4 @@ class Notes:
                 self._log.warn("cannot note the URLs", service=key, error=error)
         except ConnectionError:
             await asyncio.sleep(_RETRY_S)
-            self.look_at(key)
+            self.enqueue(key)

@@ -1,11 +1,11 @@
 """Stores the relay's sockets in pid 1, so that they outlive the relay.
 
-What must stay true: a socket that the relay keeps here stays open until the relay drops it, so a client of a relay
+What must stay true: a stored socket stays open until the relay removes it, so a client of a relay
 that is being restarted waits in the backlog instead of being refused. Pid 1 does not interpret an entry: a key, a
 text, and a descriptor. Descriptors are plain numbers, see `cmd/process/pid1.py`.
 
 One packet a message: `{"key": k, "state": text}`, with the socket the first time and without it if only the text
-changes; `{"key": k}` drops the entry. Standard library only (pid 1 imports this).
+changes; `{"key": k}` removes the entry. Standard library only (pid 1 imports this).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ MOST = 16384
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredFd:
     key: str
     state: str
     fd: int
 
 
-class Vault:
+class FdStore:
     """The stored sockets, in pid 1."""
 
     def __init__(self) -> None:
         ours, relay = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._fd, self.relay_end = ours.detach(), relay.detach()
-        self._kept: dict[str, Kept] = {}
+        self._stored: dict[str, StoredFd] = {}
 
     def fileno(self) -> int:
         return self._fd
@@ -45,16 +45,16 @@ class Vault:
     def fds(self) -> Sequence[int]:
         """Returns the stored sockets, after reading the last relay's messages."""
         self.receive()
-        return [kept.fd for kept in self._kept.values()]
+        return [stored.fd for stored in self._stored.values()]
 
-    def contents(self) -> list[Kept]:
-        return list(self._kept.values())
+    def contents(self) -> list[StoredFd]:
+        return list(self._stored.values())
 
     def close(self) -> None:
         """Closes the stored sockets and this end of the socket pair."""
-        for fd in (self._fd, *(kept.fd for kept in self._kept.values())):
+        for fd in (self._fd, *(stored.fd for stored in self._stored.values())):
             os.close(fd)
-        self._kept.clear()
+        self._stored.clear()
 
     def receive(self) -> None:
         """Reads all pending messages. Never blocks."""
@@ -62,18 +62,18 @@ class Vault:
         try:
             while True:
                 data, fds = _receive(sock)
-                self._take(json.loads(data), fds)
+                self._handle(json.loads(data), fds)
         except BlockingIOError:
             return
         finally:
             sock.detach()
 
-    def _take(self, message: dict[str, str], fds: Sequence[int]) -> None:
+    def _handle(self, message: dict[str, str], fds: Sequence[int]) -> None:
         key, state = message["key"], message.get("state")
-        before = self._kept.pop(key, None)
+        before = self._stored.pop(key, None)
         held = [*([before.fd] if before else ()), *fds]
-        if held and state is not None and len(self._kept) < MOST:
-            self._kept[key] = Kept(key, state, held.pop())  # the new socket if there is one
+        if held and state is not None and len(self._stored) < MOST:
+            self._stored[key] = StoredFd(key, state, held.pop())  # the new socket if there is one
         for fd in held:
             os.close(fd)
 
