@@ -245,7 +245,7 @@ def test_a_service_is_called_at_a_ready_endpoint_under_its_own_name() -> None:
     def child() -> None:
         with Netlink() as link:
             changes = [netlink.add_address(1, IPv4Interface(f"{ip}/32")) for ip in (first, second)]
-            link.run([netlink.set_up(1), *changes])
+            link.execute([netlink.set_up(1), *changes])
         asyncio.run(main())
 
     in_sandbox(child)
