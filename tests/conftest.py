@@ -1,5 +1,5 @@
-"""What all tests share: how hard hypothesis tries, that nothing is skipped which could be installed, and that a run
-that is told to end cleans up after itself.
+"""Settings of all tests: the effort of hypothesis, failures instead of skips if a program could be installed, and a
+cleanup if the run is asked to end.
 
 `HYPOTHESIS_PROFILE=soak` tries long and prints its seed.
 """

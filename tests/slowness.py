@@ -1,8 +1,8 @@
 """`pytest --unmarked-slow`: lists tests that take more than 0.25 s and have no mark `slow`.
 
-What counts is a test's own body, without its fixtures, by either clock: the processor's (with child processes that
-ended) or the wall's. On a busy machine the wall's clock says more than it should, so look at both columns before you
-mark a test. The list fails no run.
+A test counts if its body, without fixtures, takes longer by either clock: the processor's (with child processes that
+ended) or the wall's. On a busy machine the wall's clock shows too much, so look at both columns before you mark a
+test. The list never fails a run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIMIT_S = 0.25
 
 
 class Took(NamedTuple):
-    """What the body of one test took, and whether it is marked."""
+    """The time of one test's body, and its mark."""
 
     test: str
     cpu_s: float

@@ -1,4 +1,4 @@
-"""What must be true of every kind; walks `KINDS`."""
+"""Rules that every kind must follow; walks `KINDS`."""
 
 from __future__ import annotations
 

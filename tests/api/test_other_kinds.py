@@ -1,4 +1,4 @@
-"""Kinds with little of their own: rows, rules and defaults of each."""
+"""The small kinds: columns, rules and defaults of each."""
 
 from __future__ import annotations
 

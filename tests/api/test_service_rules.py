@@ -1,4 +1,4 @@
-"""What is wrong with a Service beyond its shape: annotations, status, policies; what is worth a warning."""
+"""Rules of a Service beyond its schema (annotations, status, policies), and its warnings."""
 
 from __future__ import annotations
 

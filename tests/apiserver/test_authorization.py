@@ -25,7 +25,7 @@ REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @dataclass
 class Denies:
-    """Denies alice every request that matches all the fields given; has no opinion about others."""
+    """Denies a request of alice if it matches all the given fields; gives no opinion about other requests."""
 
     fields: dict[str, str] = field(default_factory=dict)
     asked: list[RequestInfo] = field(default_factory=list)

@@ -60,7 +60,7 @@ def test_each_type_becomes_each_other(before: str, after: str, verb: str) -> Non
 
 
 def check(made: Tree, spec: Tree, before: str, after: str) -> None:
-    """Checks that addresses and node ports stay if both types have them, and are released if the new one has none."""
+    """Checks that addresses and node ports stay if both types have them, and are released if the new type does not."""
     if after in HAS_ADDRESS:
         assert spec["clusterIPs"] == [spec["clusterIP"]]
         assert (spec["ipFamilies"], spec["ipFamilyPolicy"]) == (["IPv4"], "SingleStack")

@@ -1,4 +1,4 @@
-"""Output that cannot be written ends no process, and is told once it can be written again."""
+"""Output that cannot be written: the process goes on, and reports the loss if writing works again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the host reaches Services, and what is said where it does not."""
+"""The URLs at which the host reaches Services, and the message if it cannot reach one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 Tree = dict[str, Any]
 
 NAMES = ("", "db", "dns", "web")
-"""Of the ports of the tests' Services."""
+"""Names of the ports of the tests' Services."""
 
 
 def service(name: str = "web", urls: str = "80/TCP=http://127.0.0.1:8080", **changes: Any) -> Tree:

@@ -1,4 +1,4 @@
-"""From a probe to the endpoints: the time until a Pod that fails its probe, or terminates, leaves the endpoints.
+"""The time until a Pod that fails its probe, or terminates, leaves the endpoints.
 
 The measured time begins at the moment that the failing probe's command recorded (the event's text has it). It ends
 with the slice's change as a client sees it on a watch: probe, agent, API, controller and watch together. The

@@ -1,4 +1,4 @@
-"""How the program is typed again."""
+"""The command line that starts the program again."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ async def refused(call: Awaitable[object]) -> tuple[int, str, str]:
 
 
 async def following(events: AsyncIterator[WatchEvent[ConfigMap]], count: int) -> list[tuple[str, str, dict[str, str]]]:
-    """Returns the next changes of a watch; bookmarks are none."""
+    """Returns the next changes of a watch, without bookmarks."""
     found: list[tuple[str, str, dict[str, str]]] = []
     while len(found) < count:
         event = await anext(events)

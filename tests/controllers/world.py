@@ -133,7 +133,7 @@ class World:
         await self._try(lambda: self.client.patch(LEASE, name, "kube-node-lease", patch={"spec": spec}))
 
     async def _try(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Again and again where the server itself fails; what is gone or changed needs nothing more."""
+        """Retries if the server fails; stops if the object is deleted or has changed."""
         while True:
             try:
                 await work()
@@ -183,7 +183,7 @@ def in_world(story: Story, *, nodes: int = 3) -> None:
 
 
 def in_fake_world(story: Story, *, nodes: int = 3) -> None:
-    """For stories that need the fake's own controls."""
+    """Runs a story that needs the fake's controls."""
     run_jumping(_over_fake(story, nodes))
 
 
@@ -219,7 +219,7 @@ async def _over_server(story: Story, nodes: int, extensions: Extensions | None =
 
 
 async def _tell(story: Story, client: Client, clock: Clock, nodes: int, scheme: Scheme) -> None:
-    """Fails also where a controller had an error of its own."""
+    """Fails also if a controller logged an error."""
     for number in range(1, nodes + 1):
         await add_node(client, f"node{number}", clock)
     async with Nursery() as nursery:

@@ -1,4 +1,4 @@
-"""The fuzz of DNS: seeded malformed queries against the server, with its memory watched, in a process of its own.
+"""The fuzz of DNS: seeded malformed queries against the server, with its memory watched, in a separate process.
 
 `python -m tests.dns.fuzz COUNT IPv4|IPv6 [SEED]`; the long run has 1,000,000. Each packet takes TCP's path and
 UDP's slow path. Batches also go over a real socket, and their answers must equal those of the slow path."""

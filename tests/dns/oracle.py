@@ -13,7 +13,7 @@ import dns.rdatatype
 import dns.rrset
 
 Record = dns.rrset.RRset
-"""One record; dnspython has no smaller type with an owner and a TTL."""
+"""One record; the smallest type of dnspython with an owner and a TTL."""
 
 
 def read(data: bytes) -> dns.message.Message:

@@ -30,7 +30,7 @@ Reply = Callable[[bytes, bool], bytes | None]
 
 
 def says(address: str, *, six: str = "", ttl: int = 60, rcode: int = 0) -> Reply:
-    """Replies that every name has this address, and `six` if given; other types have no data."""
+    """Replies that every name has this address, and `six` if given; the answer to other types is empty (NODATA)."""
     packed = {A: socket.inet_aton(address)} | ({AAAA: socket.inet_pton(socket.AF_INET6, six)} if six else {})
 
     def reply(data: bytes, _: bool) -> bytes:
@@ -169,7 +169,7 @@ async def over_udp(port: int, *queries: bytes) -> list[bytes]:
 
 
 async def over_tcp(port: int, *queries: bytes, pieces: Sequence[int] = ()) -> list[bytes]:
-    """Sends all queries over one connection at once; `pieces`: where the bytes are split."""
+    """Sends all queries over one connection at once; `pieces`: the offsets at which a new write begins."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     data = b"".join(len(query).to_bytes(2, "big") + query for query in queries)
     at = 0

@@ -24,7 +24,7 @@ FUZZ = os.environ.get("FAIRLEAD_DNS_FUZZ", "20000")
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_mutated_queries_never_stop_it_and_cost_no_memory(family: str) -> None:
-    """Runs in a process of its own, whose memory no other test changes."""
+    """Runs in a separate process, so that no other test changes the measured memory."""
     seed = str(random.SystemRandom().getrandbits(32))
     command = [sys.executable, "-m", "tests.dns.fuzz", FUZZ, family, seed]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)

@@ -99,7 +99,7 @@ def test_names_in_aliases_are_written_out_as_dnspython_reads_them(answers: list[
 def test_every_kind_of_record_is_kept_as_long_as_its_ttl_says(kind: str) -> None:
     said = oracle.answer(make_query(5, key()), [oracle.record(ASKED, 300, kind, KINDS[kind])])
     reply = parse_reply(said, 5, key())
-    # An answer of aliases alone has no data: without an SOA that gives a TTL, it is not cached (RFC 2308, section
+    # An answer that consists of aliases is NODATA: if no SOA gives a TTL, it is not cached (RFC 2308, section
     # 5).
     assert (reply.ttl, reply.negative) == ((0, True) if kind == "CNAME" else (300, False))
 

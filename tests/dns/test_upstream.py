@@ -1,4 +1,4 @@
-"""Upstreams whose sockets are all open: a first attempt has no task then, and must fail over like one that has."""
+"""Upstreams whose sockets are all open: the first attempt then runs without a task, and must fail over all the same."""
 
 from __future__ import annotations
 

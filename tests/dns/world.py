@@ -138,7 +138,7 @@ def sections(data: bytes) -> tuple[int, list[list[str]]]:
 
 
 def _comparable(row: str) -> str:
-    """Returns the row without the data of types that `_data` shows in a form of its own."""
+    """Returns the row, without its data if `_data` shows that type in another form."""
     owner, ttl, kind, data = row.split(" ", 3)
     return f"{owner.lower()} {ttl} {kind} {'' if kind in ('SOA', 'TXT', 'HINFO') else data}"
 

@@ -1,4 +1,4 @@
-"""`kubectl debug` on a terminal: beside a container, in a copy of its Pod, and on a node."""
+"""`kubectl debug` on a terminal: in an ephemeral container, in a copy of the Pod, and on a node."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_a_port_on_a_pods_loopback_is_forwarded(kubectl: Kubectl, websockets: bo
             assert b"Directory listing" in done.stdout
 
 
-# Runs in a process of its own, because that library leaves sockets open.
+# Runs in a separate process, because that library leaves sockets open.
 PYTHON_CLIENT = """
 import sys
 from kubernetes import client, config

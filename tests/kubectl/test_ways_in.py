@@ -77,7 +77,7 @@ def test_port_forward_reaches_a_pod_again_and_again(kubectl: Kubectl) -> None:
                 assert done.stdout
 
 
-# Runs in a process of its own, because that library leaves sockets open.
+# Runs in a separate process, because that library leaves sockets open.
 PYTHON_CLIENT = """
 import sys
 from kubernetes import client, config

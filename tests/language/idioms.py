@@ -1,4 +1,4 @@
-"""What is counted: idioms that make prose hard to read, and for comparison the plain word *if*."""
+"""The idioms that are counted because they make prose hard to read, and for comparison the plain word *if*."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ class Report:
     failed: int = 0
     """Requests that were refused, or given up."""
     longest_s: float = 0.0
-    """Between two answers."""
+    """The longest time between two answers."""
 
 
 class Asking:
-    """`enter` is the command that leads to where the client is; it gives a request up after `patience_s`."""
+    """`enter`: the command that enters the client's network. A request fails after `patience_s`."""
 
     def __init__(self, enter: Sequence[str], url: str, *, patience_s: float = 0.2) -> None:
         self.report = Report()

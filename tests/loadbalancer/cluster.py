@@ -1,4 +1,4 @@
-"""A running cluster seen from where its users are: the host, a Pod, a node and the fabric."""
+"""A running cluster as its clients see it: from the host, a Pod, a node and the fabric."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def reasons(cluster: Cluster, name: str) -> dict[str, str]:
 
 
 def url(cluster: Cluster, name: str, *arguments: str) -> str:
-    """As `fairlead open --print` says."""
+    """Returns the URL that `fairlead open --print` prints."""
     done = cluster.fairlead("open", f"svc/{name}", "--print", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""Who announces an address, on a fabric in memory and an event loop whose clock jumps."""
+"""The choice of the announcing node, on a fabric in memory and an event loop whose clock jumps."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_when_its_node_falls_silent_another_one_has_it_within_two_seconds_and_te
 
 
 def test_a_node_that_was_cut_off_and_held_on_says_anew_what_it_has() -> None:
-    """To itself the others were dead, so it never let go; the others' neighbours believe in them still."""
+    """The cut node saw the others as dead and kept its addresses; the neighbour tables still point to the others."""
 
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())

@@ -1,4 +1,4 @@
-"""What is told of a Service's changes, in upstream's words."""
+"""The events about changes of a Service, with upstream's texts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Load balancers with real packets, in clusters of root and of an ordinary user.
 
-The host only ever dials its own loopback; whoever dials 172.30.0.x is in a Pod, on a node or on the cluster's fabric.
+The host connects to its loopback only; clients of 172.30.0.x are in a Pod, on a node or on the cluster's fabric.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def test_when_the_announcing_node_dies_another_one_answers(cluster: Cluster) -> 
 
 
 def test_a_dying_node_costs_its_own_addresses_two_seconds_and_others_nothing(cluster: Cluster) -> None:
-    """As clients on the fabric see it, who learn of the move by its announcement only."""
+    """A move as seen by clients on the fabric, which learn of it from the announcement only."""
     # Addresses come in order: as many Services as it takes until two nodes have one.
     names = [f"s{i}" for i in range(8)]
     create(cluster, *(balanced(name, "lonely") for name in names))
@@ -258,7 +258,7 @@ def test_without_node_ports_it_serves_everywhere_all_the_same(cluster: Cluster) 
 
 
 def serves(cluster: Cluster, where: str, pod_name: str = "web-node") -> bool:
-    """On the fabric."""
+    """Returns True if the Pod's name is in the answer to a client on the fabric."""
     return pod_name in from_fabric(cluster, where)
 
 
@@ -277,7 +277,7 @@ def ask_datagram(where: str) -> str:
 
 
 def test_a_door_is_closed_while_nobody_serves_and_keeps_its_url(cluster: Cluster) -> None:
-    # A port that nobody else on this machine takes while the door is closed.
+    # A port that no other program takes while the relay does not listen on it.
     create(cluster, pod("brief", "brief"), balanced("brief", "brief", port=free_port()))
     wait_ready(cluster, "brief")
     before = url(cluster, "brief")
@@ -389,7 +389,7 @@ def test_a_browser_shows_the_page_that_open_names(cluster: Cluster, tmp_path: Pa
 
 
 def test_addresses_and_urls_outlive_a_restart_of_the_cluster(cluster: Cluster) -> None:
-    # Ports that nobody else on this machine takes while the cluster is away.
+    # Ports that no other program takes while the cluster is stopped.
     create(cluster, balanced("a", "web", port=free_port()), balanced("b", "web", port=free_port()))
     before = [wait_address(cluster, name) for name in ("a", "b")]
     pages = [url(cluster, name) for name in ("a", "b")]

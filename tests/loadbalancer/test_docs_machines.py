@@ -1,6 +1,6 @@
-"""docs/machines.md: its commands are ones that there are, and its objects ones that the API takes.
+"""docs/machines.md: its commands exist, and the API accepts its objects.
 
-What they do is shown by test_machines.py, on machines of its own.
+test_machines.py shows their effect, on machines made of namespaces.
 """
 
 from __future__ import annotations

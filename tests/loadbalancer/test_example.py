@@ -26,7 +26,7 @@ def kubectl(cluster: Cluster, *arguments: str) -> str:
 
 
 def asked(cluster: Cluster, where: str) -> str:
-    """In a Pod."""
+    """Asks from a Pod."""
     return kubectl(cluster, "exec", "asks", "--", "/usr/bin/python3", "-c", ASK, where)
 
 

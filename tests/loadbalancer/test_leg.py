@@ -56,7 +56,7 @@ def answering(netns: int, address: str) -> Iterator[None]:
 
 
 def source_seen(client: int, server: int, address: str) -> str:
-    """The address by which the client connects; fails where it cannot."""
+    """Returns the address from which the client connects; fails if it cannot connect."""
     with answering(server, address):
 
         def dial() -> str:
@@ -67,7 +67,7 @@ def source_seen(client: int, server: int, address: str) -> str:
 
 
 def neighbour(netns: int, address: str) -> bytes:
-    """What the namespace believes to be the link address of another; empty where it knows none."""
+    """Returns the link address in the namespace's neighbour table; empty if the table has none."""
     family, raw = (10, socket.inet_pton(socket.AF_INET6, address)) if ":" in address else (2, socket.inet_aton(address))
 
     def look() -> bytes:
@@ -153,7 +153,7 @@ def let_go() -> list[bool]:
 
 
 def has(netns: int, address: str) -> bool:
-    """Whether the kernel would take a connection to it."""
+    """Returns True if the kernel would accept a connection to the address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def bind() -> bool:

@@ -75,7 +75,7 @@ class World:
         return ",".join(point.ip for point in points)
 
     async def pool(self, text: str, **more: str) -> None:
-        """As `kubectl apply` of the ConfigMap would."""
+        """Writes the ConfigMap as `kubectl apply` would."""
         data = {"pool": text, **more}
         meta = ObjectMeta(name="fairlead-loadbalancer", namespace="kube-system")
         try:

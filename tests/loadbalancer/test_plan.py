@@ -1,4 +1,4 @@
-"""Which Service gets which address, and what is said where one gets none."""
+"""The address of each Service, and the event if a Service gets none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a pool is written, and which ranges of the cluster it may not run into."""
+"""The notation of a pool, and the ranges of the cluster that it must not overlap."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def sharing(value: str = "one", **annotations: str) -> dict[str, Any]:
 
 
 class World:
-    """`settle` looks at every Service until nothing is left to write; `said` is what users were told, in order."""
+    """`settle` reconciles every Service until nothing is left to write; `said`: the events, in order."""
 
     def __init__(self, some: Pool | None = None) -> None:
         self.pool = some or pool()
@@ -53,7 +53,7 @@ class World:
         self._trouble: dict[str, str] = {}
 
     def put(self, *services: Service) -> None:
-        """As an update of the spec would: the status and the finalizers stay."""
+        """Updates the spec of each Service; status and finalizers stay."""
         for new in services:
             old = self.services.get(new.metadata.name)
             if old is not None:

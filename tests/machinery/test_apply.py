@@ -56,7 +56,7 @@ def owned(managed: Managed, manager: str, operation: str = APPLY) -> list[str]:
 
 
 def applied(*steps: tuple[str, Tree], live: Tree | None = None, force: bool = False) -> Applied:
-    """After each manager applied its configuration, in this order."""
+    """Returns the state after each manager has applied its configuration, in this order."""
     state = Applied(live or {}, {})
     for manager, config in steps:
         state = apply(state.managed, state.tree, config, by(manager), force=force)
@@ -383,7 +383,7 @@ DISJOINT = (
 
 
 def normal(tree: Any) -> Any:
-    """Without what an order of items says: lists that are sets or keyed have none to compare."""
+    """Returns the tree with sets and keyed lists sorted, because their order carries no meaning."""
     if isinstance(tree, dict):
         return {name: normal(value) for name, value in tree.items()}
     if isinstance(tree, list):

@@ -1,4 +1,4 @@
-"""Whatever arrives, decoding answers with an object or with a 400, and both of its ways agree."""
+"""Any input decodes to an object or to a 400, and the fast and the slow decoder agree."""
 
 from __future__ import annotations
 

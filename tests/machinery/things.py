@@ -51,7 +51,7 @@ class Volume(Record):
 
 
 class Spec(Record):
-    """What is wanted of a thing."""
+    """The desired state of a thing."""
 
     ports: Annotated[list[Port], ListMap(keys=("port", "protocol"), patch_key="port")] = []
     replicas: Int32 | None = None

@@ -1,8 +1,8 @@
-"""Runs a test's body in a forked child with user, network and mount namespaces of its own.
+"""Runs a test's body in a forked child with new user, network and mount namespaces.
 
-Nothing is made in the namespaces of the test run itself. With `ordinary` the child first becomes a user without
-rights (where the run is root's; else it is one already), so what passes needs no root. The child imports nothing anew:
-a Python below root's home is unreadable for other users, so modules must be imported by the test's module.
+Nothing is made in the namespaces of the test run itself. With `ordinary` the child first becomes a user without rights
+(if the run is root's; otherwise it is one already), so what passes needs no root. The child imports nothing anew: a
+Python below root's home is unreadable for other users, so modules must be imported by the test's module.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ as_any_user = pytest.mark.parametrize("ordinary", [False, True], ids=["as-is", "
 
 
 def in_sandbox(work: Callable[[], R], *, ordinary: bool = False) -> R:
-    """What `work` returns (it has to be picklable); fails with the child's traceback where it raises."""
+    """Returns the result of `work`, which must be picklable; fails with the child's traceback if it raises."""
     result: R = answer_of(lambda parent: _child(parent, work, ordinary))
     return result
 
 
 def answer_of(child: Callable[[socket.socket], NoReturn]) -> Any:
-    """What a forked child sends by `answer`, after `enter` or, where it stays where it is, `stay`."""
+    """Returns what a forked child sends by `answer`, after `enter`, or after `stay` if it needs no namespaces."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     pid = os.fork()
     if pid == 0:
@@ -84,7 +84,7 @@ def _child(parent: socket.socket, work: Callable[[], R], ordinary: bool) -> NoRe
 
 
 def stay(parent: socket.socket) -> None:
-    """The child needs no namespaces of its own."""
+    """Reports that the child needs no new namespaces."""
     parent.send(b"-")
 
 
@@ -106,7 +106,7 @@ def show_checkout() -> None:
 
 
 def enter(parent: socket.socket, flags: int, *, ordinary: bool) -> None:
-    """Into new namespaces, a user namespace among them; first as an ordinary user where that is asked for."""
+    """Enters new namespaces, a user namespace among them; becomes an ordinary user first if `ordinary`."""
     if ordinary and os.getuid() == 0:
         show_checkout()
         os.setgroups([])

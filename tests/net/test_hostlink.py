@@ -1,4 +1,4 @@
-"""What of the host's network is in the way of a link to it, and which addresses the link gets."""
+"""Networks of the host that forbid a link to it, and the addresses of the link."""
 
 from __future__ import annotations
 

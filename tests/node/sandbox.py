@@ -44,7 +44,7 @@ def in_sandbox(work: Callable[[str], R], *, ordinary: bool = False) -> R:
 
 
 def _directory() -> str:
-    """Returns a directory on a file system of its own, at a place of the host that pods see."""
+    """Returns a directory on a separate file system, at a path of the host that pods see."""
     linux.mount("fairlead-test", "/srv", "tmpfs", 0, "mode=755")
     os.mkdir("/srv/node")
     return "/srv/node"

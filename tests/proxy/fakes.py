@@ -30,7 +30,7 @@ class FakeRules:
     failures: list[KernelError] = field(default_factory=list)
     """Errors that the next calls of `resync`, `apply` and `cleanup` raise, in order."""
     absent: str = ""
-    """Why the mode is not available."""
+    """The reason for which the mode is not available."""
     proxiers: list[ProxierConfig] = field(default_factory=list)
 
     def make(self, proxier: ProxierConfig) -> FakeBackend:

@@ -150,7 +150,7 @@ def test_half_of_a_connection_may_last(joined: Callable[[Body], None]) -> None:
 
 
 def carry_to(*targets: tuple[str, int]) -> str:
-    """What a client gets that is carried to the first of the targets that answers."""
+    """Returns what a client receives that is joined to the first target that answers."""
 
     async def go() -> str:
         pump, (client, peer) = Pump(MOST), tcp_pair()

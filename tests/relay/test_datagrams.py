@@ -1,4 +1,4 @@
-"""Many clients through one socket, each with a route of its own."""
+"""Many clients through one socket, each with a separate route."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class World:
                 await asyncio.sleep(0.001)
 
     async def ask(self, port: int = 0) -> str:
-        """What the host's node port (or another one) answers, or the error's name."""
+        """Returns the answer of the host's node port (or another one), or the error's name."""
         try:
             async with asyncio.timeout(3):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
@@ -80,7 +80,9 @@ class World:
                         await loop.sock_sendall(sock, text.encode())
                         async with asyncio.timeout(0.05):
                             return (await loop.sock_recv(sock, 100)).decode()
-                    await asyncio.sleep(0.005)  # a refused send returns at once: without a pause nobody else would run
+                    await asyncio.sleep(
+                        0.005
+                    )  # a refused send returns at once: without a pause no other task would run
 
     async def note(self, wanted: str) -> None:
         """Waits until the Service's annotation says so."""

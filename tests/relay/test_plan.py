@@ -1,4 +1,4 @@
-"""Which published_ports a Service has, which ports are asked for, and what its annotation says."""
+"""The published ports of a Service, the host's ports that they may get, and the annotation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""From the loopback of one network namespace, through the relay, to a node port in another one and a pod: real
-packets."""
+"""Real packets from the loopback of one network namespace, through the relay, to a node port in another one and a
+pod."""
 
 from __future__ import annotations
 

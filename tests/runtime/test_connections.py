@@ -1,4 +1,4 @@
-"""Which connections a server closes if there are too many."""
+"""The connections that a server closes if there are too many."""
 
 from __future__ import annotations
 

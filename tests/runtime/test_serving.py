@@ -166,7 +166,9 @@ def test_without_descriptors_the_oldest_stranger_makes_room(run: Callable[..., N
         await reader.readuntil(b"good")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with socket.socket() as client:
-            client.connect(("127.0.0.1", at.port))  # by the kernel: the server has no turn before the next line
+            client.connect(
+                ("127.0.0.1", at.port)
+            )  # accepted by the kernel: the server does not run before the next line
             client.setblocking(False)
             resource.setrlimit(resource.RLIMIT_NOFILE, (_lowest_free(), hard))
             try:

@@ -56,10 +56,10 @@ class StoryError(Exception):
 
 @dataclass
 class Told:
-    """What came of a story."""
+    """The result of a story."""
 
     shown: dict[str, str] = field(default_factory=dict)
-    """What each OUT section should hold."""
+    """The text of each OUT section, as it should be."""
     applied: set[str] = field(default_factory=set)
     """The sections that were read."""
 

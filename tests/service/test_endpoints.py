@@ -1,4 +1,4 @@
-"""Who may be connected to behind a Service's port, and on which nodes they are."""
+"""The endpoints of a Service's port that take connections, and their nodes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_ready_ones_of_the_port_and_family_and_ending_ones_where_none_is_ready()
 
 
 def test_an_ending_endpoint_serves_unless_it_says_that_it_does_not() -> None:
-    """As upstream: only `serving: false` takes it out."""
+    """Excludes an endpoint only if `serving` is false, as upstream does."""
     unsaid, no = (
         EndpointConditions(ready=False, terminating=True),
         EndpointConditions(ready=False, serving=False, terminating=True),

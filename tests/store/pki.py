@@ -26,7 +26,7 @@ class Pki:
     folder: Path
 
     def context(self) -> ssl.SSLContext:
-        """For an HTTPS client with the certificate."""
+        """Returns the context of an HTTPS client with the certificate."""
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
         context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
         return context

@@ -1,4 +1,4 @@
-"""A watcher that keeps what it is told."""
+"""A watcher that records the changes it receives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATIENCE_S = 30
 
 
 class Seen:
-    """A watcher that keeps what it is told."""
+    """A watcher that records the changes it receives."""
 
     def __init__(self) -> None:
         self.changes: list[Change] = []

@@ -1,4 +1,4 @@
-"""What only the etcd engine promises: no acknowledged write is lost and no change missed while members come and go."""
+"""Promises of the etcd engine alone: no acknowledged write is lost and no change missed if members stop and start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the SQLite engine promises: it is all still there afterwards, however the process ended."""
+"""Promises of the SQLite engine alone: every acknowledged write survives, even if the process was killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 ROOT = Path(__file__).parents[2]
 
-# Writes for ever from 16 tasks and says what was acknowledged, one line a write, straight to the pipe.
+# Writes from 16 tasks until killed, and prints each acknowledged write as one line, straight to the pipe.
 WRITER = """
 import asyncio, os, sys
 from fairlead.store.model import Delete, Put
@@ -106,7 +106,7 @@ async def remove(store: SqliteStore, key: str) -> int:
 
 
 def sizes(path: Path) -> tuple[int, int]:
-    """Of the file and of its write-ahead log."""
+    """Returns the size of the file and of its write-ahead log."""
     log = Path(f"{path}-wal")
     return path.stat().st_size, log.stat().st_size if log.exists() else 0
 

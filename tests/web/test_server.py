@@ -1,4 +1,4 @@
-"""`fairlead/web` as a process of its own, on loopback."""
+"""`fairlead/web` as a separate process, on loopback."""
 
 from __future__ import annotations
 

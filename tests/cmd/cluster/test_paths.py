@@ -1,4 +1,4 @@
-"""The cluster's folder: where it is, and files that are private and whole."""
+"""The cluster's folder: its path, and files that are private and written whole or not at all."""
 
 from __future__ import annotations
 

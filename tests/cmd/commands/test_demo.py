@@ -18,7 +18,7 @@ REQUESTS = 300
 
 def demo(cluster: Cluster) -> str:
     examples = Path(cluster.runner.environment["PYTHONPATH"].split(":")[0]) / "examples"
-    if not examples.exists():  # the package was copied to where an ordinary user can read it
+    if not examples.exists():  # if the package was copied, so that an ordinary user can read it
         shutil.copytree(ROOT / "examples", examples)
     done = cluster.fairlead("demo", timeout_s=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -26,7 +26,7 @@ def demo(cluster: Cluster) -> str:
 
 
 def counts(output: str) -> list[list[int]]:
-    """Of each line of the table of answers: how often each Pod answered, and at last the others."""
+    """Returns the counts of each line of the table of answers: one for each Pod, and last the number of failures."""
     lines = re.findall(r"^\S+ +[\d.]+:80 +(?:Pod \S+|node1) +([\d ]+)$", output, re.MULTILINE)
     return [[int(cell) for cell in line.split()] for line in lines]
 

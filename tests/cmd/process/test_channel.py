@@ -26,7 +26,7 @@ def test_messages_come_whole_and_in_order_with_their_sender() -> None:
 
 
 def child_of_a_pid_namespace(theirs: channel.Channel) -> tuple[int, int]:
-    """Runs in namespaces of its own: names its child by the pid it knows it by."""
+    """Runs in a new pid namespace: sends the pid that its child has there."""
     linux.unshare(linux.CLONE_NEWPID)
     first = os.fork()
     if first == 0:

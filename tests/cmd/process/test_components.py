@@ -1,4 +1,4 @@
-"""When a component is started again."""
+"""The pause before a component is restarted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine may lack for IPv6, and what is said about it."""
+"""The messages for what a machine lacks for IPv6."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _read_only() -> str:
 
 
 def _refuse_ipv6_sockets() -> str:
-    """As a kernel without IPv6 does: by a filter that looks at the first argument of socket(2)."""
+    """Refuses IPv6 sockets as a kernel without IPv6 does: by a filter on the first argument of socket(2)."""
     machine = os.uname().machine
     (arch,) = struct.unpack_from("I", container_filter(machine, fake_ids=True, confined=False), 8 + 4)
     load, equal, ret = 0x20, 0x15, 0x06

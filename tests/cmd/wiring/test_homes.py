@@ -1,4 +1,4 @@
-"""Which folders are homes."""
+"""The list of home folders."""
 
 from __future__ import annotations
 

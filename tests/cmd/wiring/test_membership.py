@@ -1,4 +1,4 @@
-"""Which nodes count as Ready, and what becomes of those that the settings no longer have."""
+"""Nodes that count as Ready, and the deletion of Nodes that the settings no longer have."""
 
 from __future__ import annotations
 

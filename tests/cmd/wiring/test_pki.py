@@ -1,4 +1,4 @@
-"""Certificates: made once, made anew where their names changed, never under another authority."""
+"""Certificates: made once, replaced if their names have changed, and always by the same authority."""
 
 from __future__ import annotations
 
