@@ -149,7 +149,7 @@ def test_a_nodes_wide_row_has_its_address_and_system() -> None:
     assert row(NODE, tree)[3:] == ["172.30.0.11", "<none>", "Debian", "<unknown>", "fairlead://1"]
 
 
-def test_a_node_can_allocate_what_it_has_and_says_its_range_twice() -> None:
+def test_a_nodes_allocatable_is_its_capacity_and_its_range_is_in_both_fields() -> None:
     obj = made(NODE, {"spec": {"podCIDR": "10.244.1.0/24"}, "status": {"capacity": {"cpu": 2, "memory": "2048Mi"}}})
     assert obj.status.allocatable == {"cpu": "2", "memory": "2Gi"}
     assert obj.spec.podCIDRs == ["10.244.1.0/24"]

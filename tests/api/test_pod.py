@@ -139,7 +139,7 @@ def test_a_pods_row_is_kubectls(
     assert row["Age"] == "90s"
 
 
-def test_a_pods_wide_row_says_where_it_is() -> None:
+def test_a_pods_wide_row_has_its_address_and_node() -> None:
     obj = made_pod(nodeName="node1", readinessGates=[{"conditionType": "a.example/up"}])
     status = {"podIPs": [{"ip": "10.244.1.2"}], "conditions": [{"type": "a.example/up", "status": "True"}]}
     obj.status = msgspec.convert(status, type(obj.status))
@@ -368,7 +368,7 @@ def test_what_is_wrong_with_a_pod_is_said_in_upstreams_words(spec: dict[str, Any
     assert wrong(POD, pod(**spec)) == texts
 
 
-def test_a_bad_container_name_is_told_what_a_label_is() -> None:
+def test_an_invalid_container_name_error_explains_labels() -> None:
     (text,) = wrong(POD, pod(containers=[container(name="Web_1")]))
     assert text.startswith('spec.containers[0].name: Invalid value: "Web_1": a lowercase RFC 1123 label must consist')
 

@@ -156,7 +156,7 @@ def test_client_affinity_lasts_three_hours_unless_said_otherwise() -> None:
     assert config.clientIP.timeoutSeconds == 10800
 
 
-def test_a_given_cluster_ip_is_said_twice() -> None:
+def test_a_requested_cluster_ip_is_copied_to_cluster_ips() -> None:
     assert made_service(clusterIP="10.96.0.7").spec.clusterIPs == ["10.96.0.7"]
 
 

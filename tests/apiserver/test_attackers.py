@@ -93,7 +93,7 @@ def test_a_body_that_ends_too_early_leaves_no_line_in_the_log(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_a_strangers_body_is_not_read(certificates: Path) -> None:
+def test_the_body_of_an_unauthenticated_request_is_not_read(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         head = post("Content-Length: 3000000\r\n", b"")
         status, body = await answer_to(at, head, name=None)  # the body never arrives
@@ -105,7 +105,9 @@ def test_a_strangers_body_is_not_read(certificates: Path) -> None:
     run(certificates, story)
 
 
-def test_half_open_handshakes_and_idle_strangers_leave_known_clients_alone(certificates: Path) -> None:
+def test_half_open_handshakes_and_idle_unauthenticated_connections_do_not_affect_known_clients(
+    certificates: Path,
+) -> None:
     attackers = 400  # more than the server allows for anonymous clients
 
     async def story(at: Edge) -> None:

@@ -223,7 +223,7 @@ async def test_acting_as_another_user_is_forbidden_in_upstreams_words(api: Api) 
 
 
 @story
-async def test_strangers_see_health_and_nothing_else(api: Api) -> None:
+async def test_unauthenticated_users_see_health_and_nothing_else(api: Api) -> None:
     stranger = replace(api, user=ANONYMOUS)
     for path in ("/healthz", "/livez", "/readyz", "/version", "/livez/ping"):
         assert (await stranger.call("GET", path)).status == 200, path

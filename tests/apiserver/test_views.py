@@ -80,7 +80,7 @@ async def test_either_form_is_watched(api: Api) -> None:
 
 
 @story
-async def test_a_new_event_of_the_newer_form_must_say_all_of_it(api: Api) -> None:
+async def test_a_new_event_of_events_k8s_io_needs_all_fields(api: Api) -> None:
     error = await api.error("POST", NEW, new("e", type="", eventTime=None, deprecatedCount=2, series={"count": 1}))
     assert error.message == (
         'Event.events.k8s.io "e" is invalid: [series.count: Invalid value: "": should be at least 2, '

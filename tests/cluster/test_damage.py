@@ -55,7 +55,7 @@ def test_an_unreadable_object_is_named_with_what_removes_it(stopped: Cluster) ->
     assert len(stopped.access().call("GET", MAPS)["items"]) == 50  # 49, and the certificate authority's
 
 
-def test_a_damaged_page_of_the_store_is_told_with_the_file(stopped: Cluster) -> None:
+def test_the_error_for_a_damaged_page_of_the_store_names_the_file(stopped: Cluster) -> None:
     store = stopped.state / "store.db"
     size = store.stat().st_size
     with open(store, "r+b") as f:
@@ -66,7 +66,7 @@ def test_a_damaged_page_of_the_store_is_told_with_the_file(stopped: Cluster) -> 
     assert f"fairlead down --purge --name {stopped.name}" in line
 
 
-def test_a_swapped_certificate_is_made_anew_and_a_swapped_authority_is_told(stopped: Cluster) -> None:
+def test_a_swapped_certificate_is_replaced_and_a_swapped_authority_is_an_error(stopped: Cluster) -> None:
     pki = stopped.state / "pki"
     shutil.copy(pki / "node-node1.crt", pki / "apiserver.crt")
     stopped.up()
@@ -80,7 +80,7 @@ def test_a_swapped_certificate_is_made_anew_and_a_swapped_authority_is_told(stop
 
 @pytest.mark.root
 @pytest.mark.parametrize("limit", [1, 4, 8, 9])
-def test_a_limit_on_processes_is_told_as_such(limit: int) -> None:
+def test_a_limit_on_processes_is_reported_as_the_cause(limit: int) -> None:
     """Uses a user without other processes, since the kernel counts processes by user and does not limit root. At
     each number another part of the start gets no process: the daemon, the namespaces, the sandbox, a component."""
     uid = 64_400 + os.getpid() % 1000

@@ -69,7 +69,7 @@ def test_nodes_and_pods_have_an_address_of_each_family(dual: Dual) -> None:
     assert "10.244.2.0/24,fd00:10:244:2::/64" in shown
 
 
-def test_a_pod_is_told_its_addresses_and_may_open_low_ports(dual: Dual) -> None:
+def test_a_pod_has_its_addresses_in_variables_and_may_open_low_ports(dual: Dual) -> None:
     fields = ("podIP", "podIPs", "hostIP", "hostIPs")
     env = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": f"status.{name}"}}} for name in fields]
     server = "socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)"

@@ -183,7 +183,7 @@ def test_a_pod_that_is_to_end_is_marked_at_once(cluster: Cluster) -> None:
         assert statistics.median(times) < LIMIT_S
 
 
-def test_a_readiness_gate_holds_a_pod_back_until_somebody_opens_it(cluster: Cluster) -> None:
+def test_a_pod_is_unready_until_its_readiness_gate_is_true(cluster: Cluster) -> None:
     with watched_service(cluster, "gated") as endpoints:
         gates = {"readinessGates": [{"conditionType": GATE}]}
         create_pod(cluster, "gated-0", "gated", "sleep 600", spec=gates)

@@ -49,7 +49,7 @@ print(json.dumps(codes))
 """
 
 
-def test_only_agents_are_told_what_a_nodes_proxies_follow_and_nothing_else() -> None:
+def test_agents_may_read_only_the_applied_revision() -> None:
     with new_cluster() as cluster:
         cluster.up("--nodes", "2", "--api-port", str(free_port()))
 

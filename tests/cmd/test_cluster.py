@@ -153,7 +153,7 @@ def test_an_up_with_fewer_nodes_forgets_the_others(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_who_may_read_what_is_not_the_users_umask_to_say(cluster: Cluster, umask: int) -> None:
+def test_file_modes_do_not_depend_on_the_users_umask(cluster: Cluster, umask: int) -> None:
     before = os.umask(umask)
     try:
         cluster.up("--api-port", str(free_port()))
@@ -198,7 +198,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_a_cluster_that_runs() -> N
         until("it is written down", lambda: cluster.component("relay")["restarts"] == 1, limit_s=10)
 
 
-def test_a_port_in_use_is_told_and_nothing_is_left(cluster: Cluster) -> None:
+def test_a_port_in_use_is_reported_and_nothing_is_left(cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = line_of(cluster.fairlead("up", "--detach", "--api-port", str(port)), 1)
@@ -206,7 +206,7 @@ def test_a_port_in_use_is_told_and_nothing_is_left(cluster: Cluster) -> None:
     assert not cluster.state.exists()
 
 
-def test_a_kernel_without_user_namespaces_is_told_with_the_cure(cluster: Cluster) -> None:
+def test_the_error_for_a_kernel_without_user_namespaces_has_the_remedy(cluster: Cluster) -> None:
     script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
     up = cluster.runner.command("up", "--name", cluster.name, "--detach")
     command = [*cluster.runner.prefix, "unshare", "-Ur", "sh", "-c", script, "sh", *up[len(cluster.runner.prefix) :]]

@@ -66,7 +66,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 
 
 @pytest.mark.parametrize("command", ["status", "env", "kubeconfig", "shell"])
-def test_a_cluster_that_is_not_there_is_one_line_that_says_how_to_start_it(
+def test_the_error_for_a_missing_cluster_is_one_line_with_the_start_command(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = outcome([command, "--name", "x"], capsys)

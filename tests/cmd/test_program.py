@@ -19,7 +19,9 @@ def installed(tmp_path: Path) -> Path:
     return path
 
 
-def test_its_name_is_enough_where_the_shell_finds_it(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hint_is_the_plain_name_if_the_shell_finds_the_program(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "argv", [str(installed)])
     monkeypatch.setenv("PATH", str(installed.parent))
     assert program() == "fairlead"

@@ -109,7 +109,7 @@ def test_a_name_is_generated_from_its_prefix(run: Callable[[Story], None]) -> No
     run(story)
 
 
-def test_a_missing_object_is_not_found_whatever_is_asked_of_it(run: Callable[[Story], None]) -> None:
+def test_every_verb_on_a_missing_object_is_not_found(run: Callable[[Story], None]) -> None:
     async def story(at: Setup) -> None:
         answer = (404, "NotFound", 'configmaps "a" not found')
         assert await refused(at.client.get(CONFIG_MAP, "a", "default")) == answer
@@ -273,7 +273,7 @@ def test_a_finalizer_keeps_a_deleted_object_until_it_is_removed(run: Callable[[S
 
 
 @pytest.mark.parametrize(("propagation", "finalizer"), [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")])
-def test_the_garbage_collector_is_told_how_to_propagate_a_deletion_by_a_finalizer(
+def test_the_propagation_policy_is_stored_as_a_finalizer(
     run: Callable[[Story], None], propagation: str, finalizer: str
 ) -> None:
     async def story(at: Setup) -> None:
@@ -335,7 +335,9 @@ def test_a_pod_is_bound_to_a_node_once(run: Callable[[Story], None]) -> None:
     run(story)
 
 
-def test_a_namespace_that_ends_takes_nothing_new_and_goes_when_it_is_finalized(run: Callable[[Story], None]) -> None:
+def test_a_terminating_namespace_rejects_new_objects_and_is_deleted_once_finalized(
+    run: Callable[[Story], None],
+) -> None:
     async def story(at: Setup) -> None:
         made = Namespace(metadata=ObjectMeta(name="x"))
         made.spec.finalizers = ["kubernetes"]

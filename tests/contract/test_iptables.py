@@ -87,7 +87,7 @@ def made(name: str, *texts: str) -> tuple[Edit, ...]:
 A, B, C = (f'-m comment --comment "{word} it is" -j RETURN' for word in "abc")
 
 
-def test_what_is_written_reads_back_equal_and_a_table_of_nobody_is_not_there(run: Run) -> None:
+def test_a_written_table_reads_back_equal_and_an_unknown_table_is_absent(run: Run) -> None:
     def body(tables: Iptables) -> None:
         assert rules(tables, "INPUT") is None
         restore(tables, *made("X", A, B), Edit("append", "INPUT", "-j X"))
@@ -97,7 +97,7 @@ def test_what_is_written_reads_back_equal_and_a_table_of_nobody_is_not_there(run
     run(body)
 
 
-def test_lines_come_go_and_change_by_place_and_by_what_they_say(run: Run) -> None:
+def test_rules_are_inserted_deleted_and_replaced_by_position_and_text(run: Run) -> None:
     def body(tables: Iptables) -> None:
         restore(tables, *made("X", A))
         restore(tables, Edit("insert", "X", B), Edit("insert", "X", C, 3))
@@ -279,7 +279,7 @@ def _too_large() -> list[int | None]:
 
 @pytest.mark.kernel
 @pytest.mark.skipif(which("iptables-nft-restore", path=_PATH) is None, reason="iptables is not installed")
-def test_what_is_too_large_is_told_apart_and_less_is_sent_from_then_on() -> None:
+def test_too_large_a_batch_is_recognized_and_smaller_ones_are_sent_afterwards() -> None:
     assert in_sandbox(_too_large, ordinary=True) == [NFT_LIMIT, NFT_LIMIT // 2, 3000]
 
 

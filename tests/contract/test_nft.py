@@ -259,7 +259,7 @@ def test_rules_are_told_apart_by_what_they_do(run: Callable[[Body], None]) -> No
     run(body)
 
 
-def test_the_chains_that_packets_come_into_are_told(run: Callable[[Body], None]) -> None:
+def test_base_chains_are_reported(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft)
         assert state(nft).hooks == {"prerouting"}

@@ -113,7 +113,7 @@ def test_a_name_that_is_taken_counts_as_a_collision_and_the_next_is_tried() -> N
     assert r.step().create[0].obj.metadata.name != stranger.metadata.name
 
 
-def test_a_rollout_goes_step_by_step_as_its_events_tell() -> None:
+def test_the_events_of_a_rollout_show_each_step() -> None:
     r = rollout(replicas=3)
     r.log.clear()
     old = r.sets[0].metadata.name
@@ -193,7 +193,7 @@ AMOUNT = st.one_of(st.integers(0, 5), st.sampled_from(["0%", "25%", "50%", "100%
     st.lists(st.one_of(st.integers(0, 12), st.sampled_from(["a", "b", "c"])), max_size=4),
     st.integers(1, 3),
 )
-def test_every_history_of_changes_comes_to_rest_at_what_was_asked_last(
+def test_every_history_of_changes_converges_on_the_last_spec(
     replicas: int, surge: int | str, unavailable: int | str, strategy: str, changes: list[int | str], pace: int
 ) -> None:
     r = rollout(replicas=replicas, surge=surge, unavailable=unavailable, strategy=strategy)

@@ -311,7 +311,7 @@ def test_automatic_hints_give_each_zone_endpoints_by_its_cpus() -> None:
     assert hinted(zoned(0, 4), {"east": 0.25, "west": 0.75}) == {"east": 1, "west": 3}
 
 
-def test_automatic_hints_are_given_to_all_or_nobody() -> None:
+def test_automatic_hints_are_given_to_all_endpoints_or_none() -> None:
     even = {"east": 0.5, "west": 0.5}
     assert not hinted(zoned(1, 0), even)
     assert not hinted(zoned(3, 3), {})

@@ -38,7 +38,7 @@ def test_with_an_owner_left_only_the_dead_reference_goes() -> None:
     assert plan.patch[0].patch["metadata"]["resourceVersion"] == "5"
 
 
-def test_an_owner_that_nobody_knows_about_is_kept_faith_with() -> None:
+def test_an_object_whose_owner_has_an_unknown_kind_is_kept() -> None:
     assert not reconcile(item("x", "a"), {}, [])
     assert not reconcile(item("x"), {}, [])
 

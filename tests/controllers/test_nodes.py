@@ -29,7 +29,7 @@ def look(n: Node, *pods: Pod, at: float = 0.0, renewed: float = 0.0, since: floa
     return reconcile(n, lease, pods, observed=Observed(Instant(NOW + since)), grace_s=40, now=Instant(NOW + at))
 
 
-def test_a_node_that_is_heard_of_is_left_alone_until_its_next_deadline() -> None:
+def test_a_node_with_a_fresh_lease_is_not_checked_before_its_next_deadline() -> None:
     plan = look(node(), pod(), at=30, renewed=25)
     assert not plan
     assert plan.retry_after == 35.5
@@ -67,7 +67,7 @@ def test_silence_from_before_we_watched_proves_nothing() -> None:
     assert not look(node(), at=500, renewed=0, since=480)
 
 
-def test_a_node_that_was_made_before_its_clock_was_set_back_is_heard_by_its_renewals() -> None:
+def test_a_node_created_before_a_clock_step_counts_by_its_lease_renewals() -> None:
     made = node()
     made.metadata.creationTimestamp = render_time(Instant(NOW + 86_400))
     assert not look(made, at=1000, renewed=990, since=0)
@@ -135,7 +135,7 @@ def test_seconds_of_a_pod_that_comes_to_a_tainted_node_count_from_its_coming() -
     assert eviction_time(p, [Taint(key="k", effect="NoExecute")], {("k", "NoExecute"): NOW}, NOW) == NOW + 150
 
 
-def test_a_toleration_matches_by_key_value_and_effect_where_they_are_given() -> None:
+def test_a_toleration_matches_by_those_of_key_value_and_effect_that_it_has() -> None:
     taint = Taint(key="k", value="v", effect="NoSchedule")
     assert tolerates(Toleration(operator="Exists"), taint)
     assert tolerates(Toleration(key="k", value="v"), taint)

@@ -26,7 +26,7 @@ def look(rs: ReplicaSet, pods: list[Pod], *, failure: Failure | None = None, now
     return reconcile(rs, pods, pods, failure=failure, now=now)
 
 
-def test_what_is_missing_is_made_from_the_template_and_told() -> None:
+def test_missing_pods_are_created_from_the_template_with_events() -> None:
     plan = look(replica_set(), [])
     assert len(plan.create) == 3
     made = plan.create[0].obj
@@ -102,9 +102,7 @@ def test_a_failure_is_a_condition_until_it_is_over() -> None:
     st.integers(0, 8),
     st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from(["", "node1", "node2"])), max_size=12),
 )
-def test_reconciling_comes_to_rest_with_the_number_asked_for(
-    replicas: int, seeds: list[tuple[bool, bool, str]]
-) -> None:
+def test_reconciling_converges_on_the_requested_number(replicas: int, seeds: list[tuple[bool, bool, str]]) -> None:
     rs = replica_set(replicas=replicas)
     pods = [owned(rs, f"p{i}", ready=r, terminating=t, node=n) for i, (r, t, n) in enumerate(seeds)]
     for _ in range(3):

@@ -22,7 +22,7 @@ def replication_controller(replicas: int = 3) -> ReplicationController:
     return ReplicationController(kind="ReplicationController", apiVersion="v1", metadata=meta, spec=spec)
 
 
-def test_its_pods_say_whose_they_are_and_nothing_is_left_to_do_when_they_are_there() -> None:
+def test_pods_have_an_owner_reference_and_a_second_reconcile_does_nothing() -> None:
     rc = replication_controller()
     plan = reconcile(rc, [], [], failure=None, now=NOW)
     pods = applied(plan, [], Pod)

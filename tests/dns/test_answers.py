@@ -207,7 +207,7 @@ def test_an_address_in_two_slices_has_the_ports_of_both_and_all_its_names() -> N
     assert world.dig("250.1.244.10.in-addr.arpa", "PTR") == ["NOERROR", f"PTR n0.{name}.", f"PTR n1.{name}."]
 
 
-def test_a_change_is_answered_at_once_also_where_an_answer_was_packed() -> None:
+def test_a_change_replaces_a_packed_answer_at_once() -> None:
     world = cluster()
     name = "db.default.svc.cluster.local"
     for kind in ("A", "AAAA", "SRV"):

@@ -215,7 +215,7 @@ def test_endpoints_that_come_and_go_are_followed(names: Names) -> None:
     names.api.call("DELETE", f"{SERVICES}/late")
 
 
-def test_settings_are_taken_over_and_a_broken_one_is_told_and_keeps_the_old(names: Names) -> None:
+def test_new_settings_are_applied_and_invalid_ones_are_reported_and_ignored(names: Names) -> None:
     before = names.api.get(CONFIG)
     changed = json.loads(json.dumps(before))
     changed["metadata"].pop("resourceVersion")

@@ -112,7 +112,7 @@ def test_a_flood_stays_within_the_bound_and_wrong_names_push_out_no_right_ones()
     assert cache.counts() == (50, 50)
 
 
-def test_who_fails_twice_is_left_out_longer_each_time_and_comes_back() -> None:
+def test_an_upstream_that_fails_again_is_skipped_longer_each_time_and_returns() -> None:
     healths = Healths()
     assert healths.order(["a", "b"], 0.0) == ["a", "b"]
     assert not healths.failed("a", 0.0)

@@ -167,7 +167,7 @@ def test_every_kind_of_record_can_be_asked_for(lookup: Lookup, way: str) -> None
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_not_there_is_told_from_what_has_no_such_address(lookup: Lookup, way: str) -> None:
+def test_a_missing_name_is_distinguished_from_a_name_without_such_records(lookup: Lookup, way: str) -> None:
     """Uses no upstream: the names end in a dot."""
     no_data = "error NONAME" if lookup.is_old_musl(way) else "error NODATA"
     wanted = {

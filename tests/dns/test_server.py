@@ -185,7 +185,7 @@ def test_the_next_upstream_is_asked_where_one_is_silent_and_the_silent_one_is_le
 
 
 @pytest.mark.parametrize("code", [2, 5])
-def test_the_next_upstream_is_asked_where_one_fails_or_refuses(code: int) -> None:
+def test_the_next_upstream_is_asked_if_one_fails_or_refuses(code: int) -> None:
     async def work() -> None:
         async with (
             upstream(says("0.0.0.0", rcode=code)) as bad,

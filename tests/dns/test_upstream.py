@@ -47,7 +47,7 @@ def forged(data: bytes, _: bool) -> bytes:
 @pytest.mark.parametrize(
     "reply", [None, forged, says(A, rcode=2), says(A, rcode=5)], ids=["silent", "forging", "failing", "refusing"]
 )
-def test_the_next_one_is_asked_where_the_first_no_longer_answers(reply: Reply | None) -> None:
+def test_the_next_upstream_is_asked_if_the_first_stops_answering(reply: Reply | None) -> None:
     async def work() -> None:
         async with warm() as (server, first, _):
             first.reply = reply
@@ -87,7 +87,7 @@ def test_an_answer_that_was_cut_is_fetched_over_tcp_and_asked_over_udp_but_once(
     asyncio.run(work())
 
 
-def test_what_all_refuse_is_asked_of_each_once_and_said() -> None:
+def test_a_query_that_all_upstreams_refuse_is_sent_to_each_once() -> None:
     async def work() -> None:
         async with warm() as (server, first, second):
             first.reply = second.reply = says(A, rcode=2)
@@ -98,7 +98,7 @@ def test_what_all_refuse_is_asked_of_each_once_and_said() -> None:
     asyncio.run(work())
 
 
-def test_many_wait_for_one_question_and_all_are_told() -> None:
+def test_many_clients_share_one_query_and_all_get_the_answer() -> None:
     async def work() -> None:
         async with warm() as (server, first, _):
             first.heard.clear()

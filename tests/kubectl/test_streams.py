@@ -149,6 +149,6 @@ def test_logs_come_over_websocket_in_every_subprotocol(kubectl: Kubectl, protoco
     ws.close()
 
 
-def test_a_log_protocol_that_nobody_knows_is_refused(kubectl: Kubectl) -> None:
+def test_an_unknown_log_protocol_is_refused(kubectl: Kubectl) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
         connect(kubectl, f"{PODS}/p/log", "v4.channel.k8s.io")

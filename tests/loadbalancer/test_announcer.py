@@ -171,7 +171,7 @@ def test_when_its_node_falls_silent_another_one_has_it_within_two_seconds_and_te
     story(body)
 
 
-def test_a_node_that_was_cut_off_and_held_on_says_anew_what_it_has() -> None:
+def test_a_node_that_was_cut_off_and_kept_its_addresses_announces_them_again() -> None:
     """The cut node saw the others as dead and kept its addresses; the neighbour tables still point to the others."""
 
     async def body(cluster: Cluster) -> None:
@@ -190,7 +190,7 @@ def test_a_node_that_was_cut_off_and_held_on_says_anew_what_it_has() -> None:
     story(body)
 
 
-def test_a_node_that_stood_still_says_anew_what_it_has() -> None:
+def test_a_node_that_was_stopped_announces_its_addresses_again() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())
         await asyncio.sleep(10)
@@ -318,7 +318,7 @@ def test_a_node_without_a_network_may_not_announce() -> None:
 MACHINES = Link((ip_network("172.30.0.0/24"),), frozenset({B}))
 
 
-def test_machines_need_no_nodes_only_to_be_heard() -> None:
+def test_machines_need_no_node_objects_to_announce() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())
         await asyncio.sleep(1)
@@ -333,7 +333,7 @@ def test_machines_need_no_nodes_only_to_be_heard() -> None:
     story(body, around=MACHINES)
 
 
-def test_a_machine_that_comes_takes_over_without_a_moment_in_which_nobody_has_the_address() -> None:
+def test_a_joining_machine_takes_over_an_address_without_a_gap() -> None:
     late = best(A, NODES)
 
     async def body(cluster: Cluster) -> None:

@@ -207,7 +207,7 @@ def test_services_share_an_address_on_different_ports(cluster: Cluster) -> None:
         until("an answer", partial(serves, cluster, f"http://{where}:{port}/"), limit_s=10)
 
 
-def test_an_exhausted_pool_is_explained_and_a_freed_address_goes_to_who_waits(cluster: Cluster) -> None:
+def test_an_exhausted_pool_makes_an_event_and_a_freed_address_goes_to_a_waiting_service(cluster: Cluster) -> None:
     names = [f"many{i}" for i in range(52)]
     for name in names:
         create(cluster, balanced(name, "nobody", allocateLoadBalancerNodePorts=False))
@@ -276,7 +276,7 @@ def ask_datagram(where: str) -> str:
         return sock.recv(100).decode()
 
 
-def test_a_door_is_closed_while_nobody_serves_and_keeps_its_url(cluster: Cluster) -> None:
+def test_a_published_port_without_endpoints_is_closed_and_keeps_its_url(cluster: Cluster) -> None:
     # A port that no other program takes while the relay does not listen on it.
     create(cluster, pod("brief", "brief"), balanced("brief", "brief", port=free_port()))
     wait_ready(cluster, "brief")

@@ -131,7 +131,7 @@ def move(address: str) -> Callable[[], dict[str, object]]:
 
 @as_any_user
 @pytest.mark.parametrize("address", [A4, A6])
-def test_an_address_answers_where_it_is_held_and_moves_at_a_word(address: str, ordinary: bool) -> None:
+def test_the_announcing_leg_answers_for_an_address_and_an_announcement_moves_it(address: str, ordinary: bool) -> None:
     report = in_sandbox(move(address), ordinary=ordinary)
     own = ("172.30.0.1", "172.30.0.3") if address == A4 else ("fd00:172:30::1", "fd00:172:30::3")
     assert report == {
@@ -172,5 +172,5 @@ def until_gone(netns: int) -> None:
 
 
 @pytest.mark.slow
-def test_an_address_that_nobody_prolongs_is_gone_by_itself() -> None:
+def test_an_address_expires_unless_its_lifetime_is_prolonged() -> None:
     assert in_sandbox(let_go) == [True, True, False, False]

@@ -128,7 +128,7 @@ def story(
 ENSURED = ["web EnsuringLoadBalancer: Ensuring load balancer", "web EnsuredLoadBalancer: Ensured load balancer"]
 
 
-def test_the_life_of_a_service_is_told_as_upstream_tells_it() -> None:
+def test_the_events_of_a_services_life_have_upstreams_texts() -> None:
     async def body(world: World) -> None:
         await world.add(type="ClusterIP")
         assert await world.said() == []
@@ -155,7 +155,7 @@ def test_the_life_of_a_service_is_told_as_upstream_tells_it() -> None:
     story(body)
 
 
-def test_what_cannot_be_had_is_told_after_what_was_asked() -> None:
+def test_the_failure_event_follows_the_event_about_the_request() -> None:
     async def body(world: World) -> None:
         await world.add("other", loadBalancerIP="172.30.0.200")
         await world.add()
@@ -209,7 +209,7 @@ def test_another_pool_comes_into_force_at_once_and_the_first_one_again_without_i
     story(body)
 
 
-def test_a_pool_that_is_wrong_is_told_once_and_the_one_before_stays() -> None:
+def test_an_invalid_pool_makes_one_event_and_the_previous_pool_stays() -> None:
     async def body(world: World) -> None:
         await world.add()
         await world.pool("172.30.0.210-210")
@@ -227,7 +227,7 @@ def test_a_pool_that_is_wrong_is_told_once_and_the_one_before_stays() -> None:
     story(body)
 
 
-def test_a_setting_that_there_is_not_is_told_and_the_pool_before_stays() -> None:
+def test_an_unknown_key_makes_an_event_and_the_previous_pool_stays() -> None:
     async def body(world: World) -> None:
         await world.add()
         await world.said()

@@ -227,7 +227,7 @@ def test_machines_go_on_while_the_api_server_is_away(network: Network) -> None:
     assert network.serve("shop", *NAMES) == address
 
 
-def test_wrong_use_is_told(network: Network) -> None:
+def test_wrong_use_is_an_error(network: Network) -> None:
     done = network.cluster.fairlead("announce", "--interface", "eth7")
     assert done.returncode == 2
     assert '--interface: this machine has no "eth7"' in done.stderr

@@ -43,7 +43,7 @@ def test_every_service_has_an_address_of_its_own() -> None:
     assert [world.address(name) for name in "abc"] == ["172.30.0.200", "172.30.0.201", "172.30.0.202"]
 
 
-def test_our_class_is_served_and_another_ones_left_alone_with_a_hint_said_once() -> None:
+def test_our_class_is_served_and_another_class_gets_one_event() -> None:
     world = settled(
         balanced("a", loadBalancerClass="fairlead.dev/lb"), balanced("b", loadBalancerClass="example.com/x")
     )
@@ -82,7 +82,7 @@ def test_an_address_that_is_taken_leaves_the_service_pending_and_names_who_has_i
     assert world.address("b") == "172.30.0.200"
 
 
-def test_an_address_outside_the_pool_or_no_address_is_said_so() -> None:
+def test_a_requested_address_outside_the_pool_or_invalid_makes_an_event() -> None:
     world = settled(balanced("a", loadBalancerIP="10.0.0.1"), balanced("b", loadBalancerIP="web"))
     assert (world.address("a"), world.address("b")) == ("", "")
     outside, none = troubles(world)
@@ -98,7 +98,7 @@ def test_who_asks_for_what_it_cannot_have_keeps_what_it_has() -> None:
     assert len(troubles(world)) == 1
 
 
-def test_an_exhausted_pool_is_said_and_the_next_free_address_goes_to_who_waits() -> None:
+def test_an_exhausted_pool_is_reported_and_the_next_free_address_goes_to_a_waiting_service() -> None:
     world = settled(balanced("a"), balanced("b"), balanced("c"), balanced("d"))
     assert world.address("d") == ""
     (text,) = troubles(world)
@@ -165,7 +165,7 @@ def test_the_local_policy_shares_only_with_the_same_pods() -> None:
     assert "externalTrafficPolicy Local" in conflict(one, other)
 
 
-def test_of_two_that_come_to_collide_the_older_one_keeps_the_address() -> None:
+def test_after_a_conflict_the_older_service_keeps_the_address() -> None:
     world = settled(balanced("b", age=1, meta=sharing()), balanced("a", age=2, ports=[443], meta=sharing()))
     world.put(balanced("b", age=1, ports=[443], meta=sharing()))
     world.settle()
@@ -202,7 +202,7 @@ _NAMES = st.permutations(["a", "b", "c", "d", "e"])
 
 @settings(max_examples=60)
 @given(_NAMES, st.lists(st.sampled_from(["", "one", "two"]), min_size=5, max_size=5), st.integers(1, 3))
-def test_whatever_the_order_nobody_collides_and_a_second_look_finds_nothing(
+def test_in_any_order_no_services_collide_and_a_second_reconcile_does_nothing(
     order: list[str], keys: list[str], ports: int
 ) -> None:
     world = World()

@@ -42,7 +42,7 @@ def test_a_pool_is_ranges_or_networks_of_either_family(text: str, same: str) -> 
         ("::ffff:10.0.0.0/120", "::ffff:0:0/96 is reserved for other purposes"),
     ],
 )
-def test_what_is_no_pool_is_said_so(text: str, why: str) -> None:
+def test_an_invalid_pool_is_an_error(text: str, why: str) -> None:
     with pytest.raises(BadPool) as caught:
         parse_pool(text)
     assert why in str(caught.value)

@@ -149,7 +149,7 @@ def test_merging_keeps_what_is_not_configured() -> None:
     }
 
 
-def test_what_is_applied_no_longer_goes_unless_somebody_else_owns_it() -> None:
+def test_a_field_no_longer_applied_is_removed_unless_it_has_another_owner() -> None:
     state = applied(
         ("a", thing(data={"mine": "1", "both": "2"}, names=["mine", "both"], ratio=1.0)),
         ("b", thing(data={"both": "2"}, names=["both"])),
@@ -333,7 +333,7 @@ def test_an_annotation_that_makes_no_sense_allows_nothing(annotation: str) -> No
         ),
     ],
 )
-def test_a_configuration_that_does_not_fit_is_told_where(spec: Tree, problem: str) -> None:
+def test_the_error_for_an_applied_configuration_has_the_path(spec: Tree, problem: str) -> None:
     assert list(problems(thing(**spec), SHAPE)) == [problem]
 
 

@@ -94,7 +94,7 @@ def test_a_prefix_may_end_in_a_dash() -> None:
     assert names.dns1123_subdomain(names.as_prefix("web_")) != []
 
 
-def test_an_address_is_one_where_the_library_says_so() -> None:
+def test_addresses_are_valid_if_the_ipaddress_library_accepts_them() -> None:
     rng = random.Random(1)
     parts = (
         "0",

@@ -91,7 +91,7 @@ def test_components_are_called_as_upstream_calls_them() -> None:
     assert "io.k8s.api.core.v1.ObjectReference" in slices
 
 
-def test_what_one_group_alone_holds_is_of_that_group() -> None:
+def test_objects_that_one_group_holds_alone_belong_to_that_group() -> None:
     schemas = openapi_v3(KINDS, "networking.k8s.io/v1")["components"]["schemas"]
     assert {
         "io.k8s.api.networking.v1.IngressSpec",

@@ -54,7 +54,7 @@ def test_a_type_has_the_name_that_gos_errors_give_it(hint: Any, go: str) -> None
     assert type_info(hint).go_name() == go
 
 
-def test_what_json_cannot_say_is_refused() -> None:
+def test_values_that_json_cannot_express_are_refused() -> None:
     with pytest.raises(TypeError, match="no JSON value"):
         type_info(complex)
 

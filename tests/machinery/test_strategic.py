@@ -63,7 +63,7 @@ def test_a_list_or_object_is_replaced_on_demand() -> None:
     assert patched({}, {"$patch": "replace", "size": "1"}) == {"size": "1"}
 
 
-def test_merge_may_be_said_aloud() -> None:
+def test_the_merge_strategy_may_be_given_explicitly() -> None:
     tree = {"ports": [port(80, name="http")]}
     patch = {"ports": [port(80, protocol="TCP") | {"$patch": "merge"}]}
     assert patched(tree, patch) == {"ports": [port(80, name="http", protocol="TCP")]}

@@ -24,7 +24,7 @@ def test_the_table_of_a_family_is_exchanged_as_a_whole() -> None:
     assert "10.244.1.2 . 10.244.1.2" in text
 
 
-def test_udp_flows_to_a_pod_that_has_gone_or_past_a_new_one_are_forgotten() -> None:
+def test_udp_flows_to_a_removed_pod_or_past_a_new_one_are_deleted() -> None:
     gone = Flow("172.30.0.11", 53, "10.244.1.3", 5353)
     here = Flow("172.30.0.11", 53, "172.30.0.11", 53)
     other = Flow("10.96.0.10", 53, "10.244.1.9", 53)

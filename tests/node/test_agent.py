@@ -208,7 +208,7 @@ def test_environment_and_volumes_come_from_the_api(ordinary: bool) -> None:
     assert on_node(work, ordinary=ordinary) == expected
 
 
-def test_the_last_words_of_a_failed_container_are_those_of_its_log_if_it_says_so() -> None:
+def test_fallback_to_logs_on_error_uses_the_end_of_the_log() -> None:
     async def work(node: NodeBench) -> list[str]:
         found = []
         async with node.agent():
@@ -224,7 +224,7 @@ def test_the_last_words_of_a_failed_container_are_those_of_its_log_if_it_says_so
     assert on_node(work) == ["one\ntwo\n", ""]
 
 
-def test_what_cannot_be_is_said_in_events() -> None:
+def test_pods_that_cannot_run_make_events() -> None:
     async def work(node: NodeBench) -> tuple[list[str], list[str]]:
         async with node.agent():
             await node.create("no-image", {"name": "c", "image": "example.com/own:1"})
@@ -498,7 +498,7 @@ def test_host_names_are_those_that_kubelets_give(ordinary: bool) -> None:
     assert found["full"] == [*(full,) * 3, "# Kubernetes-managed hosts file.", f"{found['ip'][0]}\t{full}\th"]
 
 
-def test_a_full_name_that_is_too_long_is_said_in_an_event() -> None:
+def test_a_full_name_that_is_too_long_makes_an_event() -> None:
     async def work(node: NodeBench) -> str:
         async with node.agent():
             await node.create("long", WEB, hostname="h" * 60, subdomain="sub", setHostnameAsFQDN=True)

@@ -85,7 +85,7 @@ def test_one_that_was_killed_between_the_rules_and_their_mark_is_not_believed() 
     asyncio.run(go())
 
 
-def test_chains_that_a_predecessor_needed_and_nobody_else_does_are_removed() -> None:
+def test_chains_that_only_the_previous_process_needed_are_removed() -> None:
     async def go() -> None:
         nft = FakeNft()
         first = backend(nft)
@@ -103,7 +103,7 @@ def test_chains_that_a_predecessor_needed_and_nobody_else_does_are_removed() -> 
     asyncio.run(go())
 
 
-def test_chains_that_nobody_led_to_at_two_looks_are_removed_and_come_back_when_needed() -> None:
+def test_chains_unused_at_two_checks_are_deleted_and_created_again_when_needed() -> None:
     async def go() -> None:
         nft = FakeNft()
         at = backend(nft)

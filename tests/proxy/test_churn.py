@@ -11,7 +11,7 @@ from tests.proxy.backends import IPTABLES, LEGACY, Kind
 
 @pytest.mark.kernel
 @pytest.mark.slow
-def test_while_endpoints_churn_nobody_reaches_a_wrong_service_and_nobody_is_refused_without_need() -> None:
+def test_no_client_reaches_a_wrong_service_or_is_refused_while_endpoints_churn() -> None:
     result = in_sandbox(lambda: churn.run(services=1000, changes=500, seconds=2.5))
     assert result.changes == 500
     assert result.connections > 500
@@ -21,7 +21,7 @@ def test_while_endpoints_churn_nobody_reaches_a_wrong_service_and_nobody_is_refu
 @pytest.mark.kernel
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [IPTABLES, LEGACY], ids=str)
-def test_while_chains_change_nobody_reaches_a_wrong_service_either(kind: Kind) -> None:
+def test_no_client_reaches_a_wrong_service_while_iptables_chains_change(kind: Kind) -> None:
     result = in_sandbox(lambda: churn.run(services=200, changes=60, seconds=2.0, backend=kind.name))
     assert result.changes == 60
     assert result.connections > 100

@@ -159,7 +159,7 @@ def test_a_site_knows_whether_loopback_has_node_ports(
     assert not silent or not proxier.has_node_ports(silent)
 
 
-def test_a_proxy_alone_tells_pods_as_it_is_told_to() -> None:
+def test_a_standalone_proxy_detects_pods_as_its_settings_say() -> None:
     view = node()
     both = ProxyConfig(cluster_cidrs=("10.244.0.0/16", "fd00:10:244::/56"))
     assert detector_of(ProxyConfig(), view) == TrafficDetector(pods=("10.244.1.0/24",))

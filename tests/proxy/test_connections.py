@@ -289,7 +289,7 @@ def _wounded() -> None:
 
 
 @pytest.mark.kernel
-def test_a_rule_that_remembers_is_put_back_where_somebody_took_it() -> None:
+def test_a_deleted_affinity_rule_is_repaired() -> None:
     in_sandbox(_wounded)
 
 

@@ -53,7 +53,7 @@ def local(**changes: Any) -> Service:
     return service(**(spec | changes))
 
 
-def test_a_load_balancer_is_told_the_number_of_endpoints_as_upstream_tells_it() -> None:
+def test_the_health_check_has_the_number_of_endpoints_in_upstreams_form() -> None:
     page = service_page(ServiceCheck("default", "wp-nginx-service", 31000, 1), healthy=True)
     assert page.body == (
         '{\n\t"service": {\n\t\t"namespace": "default",\n\t\t"name": "wp-nginx-service"\n\t},\n'
@@ -107,7 +107,7 @@ def test_only_ready_endpoints_of_the_node_count(
     ],
     ids=["fine", "not yet synced", "a change waits", "a change waits too long", "the node is leaving"],
 )
-def test_probes_are_told(health: ProxyHealth, healthz: int, livez: int) -> None:
+def test_the_status_codes_of_healthz_and_livez(health: ProxyHealth, healthz: int, livez: int) -> None:
     assert (healthz_page(health, NOW).code, livez_page(health, NOW).code) == (healthz, livez)
 
 
@@ -252,7 +252,7 @@ def samples(text: str) -> dict[str, float]:
 IPV4 = 'ip_family="IPv4"'
 
 
-def test_prometheus_is_told_under_upstreams_names() -> None:
+def test_metrics_have_upstreams_names() -> None:
     async def go() -> None:
         async with served(NOWHERE) as at:
             at.nft.packet_counts["ct_state_invalid"] = 7

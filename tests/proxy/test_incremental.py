@@ -235,7 +235,7 @@ def test_iptables_holds_what_it_would_hold_from_scratch(family: Family, turns: l
     assert one == other
 
 
-def test_a_change_of_one_endpoint_among_many_is_told_apart() -> None:
+def test_a_change_of_one_endpoint_among_many_is_detected() -> None:
     planner, made = nftables.Planner(), service()
     kept = slice_of(*(f"10.244.2.{n}" for n in range(2, 82)), name="web-1")
     one, other = (slice_of("10.244.3.2", ip, name="web-2") for ip in ("10.244.3.3", "10.244.3.4"))

@@ -154,9 +154,7 @@ def test_over_ipv6_things_are_written_as_they_are_there() -> None:
         ),
     ],
 )
-def test_who_is_from_outside_may_be_told_in_several_ways(
-    detector: TrafficDetector, cluster_ip: str, pod_traffic: str
-) -> None:
+def test_local_traffic_is_detected_in_each_mode(detector: TrafficDetector, cluster_ip: str, pod_traffic: str) -> None:
     at = Node1(proxier=replace(proxier_of(), detector=detector))
     at.backend = IptablesBackend(at.tables, replace(proxier_of(), detector=detector))
     at.put(node_port_service(externalTrafficPolicy="Local"), endpoints_of("b"))
@@ -184,7 +182,7 @@ def test_with_all_masqueraded_no_source_is_asked(family: Family) -> None:
     assert at.tables.tables["nat"][SVC][0].startswith("-d ")
 
 
-def test_where_node_ports_answer_is_the_last_lines_condition() -> None:
+def test_the_last_rule_limits_the_addresses_of_node_ports() -> None:
     def last(*ranges: str) -> list[str]:
         rules = Node1(proxier=replace(proxier_of(), node_ports=ranges)).tables.tables["nat"]["KUBE-SERVICES"]
         return [rule.partition(" -m comment")[0] for rule in rules]
@@ -280,7 +278,7 @@ def test_one_of_many_endpoints_is_few_lines(stick: dict[str, Any]) -> None:
         assert len(drawn) == len(now)
 
 
-def test_udp_clients_are_told_apart_from_others_where_endpoints_change() -> None:
+def test_only_udp_frontends_with_changed_endpoints_are_reported() -> None:
     both = [EndpointPort(name="", port=8080, protocol="TCP"), EndpointPort(name="u", port=8080, protocol="UDP")]
     at = Node1()
     wanted = made()

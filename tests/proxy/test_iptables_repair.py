@@ -59,7 +59,7 @@ def spoilt_tables(tables: FakeIptables) -> None:
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_what_somebody_else_changed_is_put_right_and_his_own_stays(spoil: str) -> None:
+def test_foreign_changes_are_repaired_and_foreign_rules_stay(spoil: str) -> None:
     at = Node1()
     at.put(made(), endpoints_of("b", "c"))
     tables = spoilt(at)

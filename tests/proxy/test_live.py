@@ -248,5 +248,5 @@ def _killed() -> list[str]:
 
 @pytest.mark.kernel
 @pytest.mark.slow
-def test_what_one_that_was_killed_in_the_middle_of_a_switch_left_is_removed_and_nobody_notices() -> None:
+def test_leftovers_of_a_process_killed_during_a_switch_are_removed_without_an_interruption() -> None:
     assert in_sandbox(_killed) == []

@@ -294,7 +294,7 @@ def _contended(turns: list[list[tuple[str, str, str, set[str]]]]) -> bool:
     return False
 
 
-def test_flows_of_udp_clients_to_an_endpoint_that_went_are_forgotten_and_no_others() -> None:
+def test_only_udp_flows_to_a_removed_endpoint_are_deleted() -> None:
     def to(*ips: str) -> EndpointSlice:
         return slice_of(*ips, ports=[EndpointPort(port=53, protocol="UDP")])
 

@@ -197,7 +197,7 @@ def _spoilt(kind: Kind) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", [IPTABLES, LEGACY], ids=str)
-def test_what_somebody_does_to_the_chains_is_noticed_and_put_right(kind: Kind) -> None:
+def test_foreign_changes_of_the_chains_are_detected_and_repaired(kind: Kind) -> None:
     assert in_sandbox(partial(_spoilt, kind), ordinary=True) == []
 
 

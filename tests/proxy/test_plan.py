@@ -364,7 +364,7 @@ def test_addresses_that_make_no_sense_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("state", ["established", "related"])
-def test_what_goes_on_meets_one_rule_where_what_is_new_is_refused(state: str) -> None:
+def test_established_connections_meet_one_rule_even_if_new_ones_are_refused(state: str) -> None:
     at = World(node_port_service())
     for packet in (from_pod(), from_node(), from_pod(NODE1, 30080)):
         assert at.send(packet).startswith(("reset", "unreachable"))

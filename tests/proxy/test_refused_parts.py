@@ -214,7 +214,7 @@ def test_an_idle_chain_that_the_kernel_refuses_to_delete_keeps_no_other_and_goes
     assert in_sandbox(_while_others_lead_to_idle_chains) == (["slots_2"], [])
 
 
-def test_what_is_refused_alone_is_found_by_halves_and_the_order_stays() -> None:
+def test_a_refused_piece_is_found_by_bisection_and_the_order_stays() -> None:
     done: list[int] = []
 
     async def attempt(items: Sequence[int]) -> None:
@@ -227,7 +227,7 @@ def test_what_is_refused_alone_is_found_by_halves_and_the_order_stays() -> None:
     assert done == [0, 1, 2, 4, 5, 6, 8, 9]
 
 
-def test_where_everything_is_refused_it_is_not_tried_one_by_one_to_the_end() -> None:
+def test_if_everything_is_refused_the_bisection_stops_early() -> None:
     tried: list[int] = []
 
     async def attempt(items: Sequence[int]) -> None:

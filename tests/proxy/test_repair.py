@@ -80,7 +80,7 @@ async def _table_gone(at: World) -> None:
 @pytest.mark.parametrize(
     "spoil", [_element_gone, _element_added, _chain_emptied, _rule_replaced, _chain_hung_in, _table_gone]
 )
-def test_what_somebody_else_changed_is_put_right_within_the_sync_period_and_told(
+def test_foreign_changes_are_repaired_within_the_sync_period_and_reported(
     spoil: Callable[[World], Awaitable[None]],
 ) -> None:
     at, told = repaired(spoil)
@@ -91,13 +91,13 @@ async def _nothing(_: World) -> None:
     """Does nothing: stands for a change of a foreign table."""
 
 
-def test_somebody_elses_change_of_a_table_of_his_own_is_no_repair() -> None:
+def test_a_change_of_a_foreign_table_is_no_repair() -> None:
     at, told = repaired(_nothing)
     assert (at.proxy.stats.repairs, told) == (0, [])
     assert {t.table for t in at.nft.log} == {TABLE}
 
 
-def test_while_nobody_touches_it_the_table_is_not_read_again() -> None:
+def test_an_unchanged_table_is_not_read_again() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, service())
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))

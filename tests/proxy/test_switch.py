@@ -156,7 +156,7 @@ def test_changes_go_on_in_the_new_mode() -> None:
     scenario(body)
 
 
-def test_a_mode_that_cannot_be_had_leaves_the_old_one_in_force_is_told_once_and_tried_again() -> None:
+def test_an_unavailable_mode_keeps_the_old_one_is_reported_once_and_tried_again() -> None:
     async def body(at: World) -> None:
         at.rules.absent = "iptables-restore is missing"
         await at.put("mode: iptables")
@@ -220,7 +220,7 @@ def test_what_a_proxy_that_was_killed_in_the_middle_of_a_switch_left_is_removed_
     run_jumping(go())
 
 
-def test_where_the_first_mode_cannot_be_had_another_one_serves() -> None:
+def test_if_the_first_mode_is_unavailable_another_one_serves() -> None:
     async def go() -> None:
         async with running(rules=FakeRules(absent="gone"), default=ProxyConfig(mode="iptables")) as at:
             await at.api.create(SERVICE, service())

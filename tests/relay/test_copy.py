@@ -166,7 +166,7 @@ def carry_to(*targets: tuple[str, int]) -> str:
     return asyncio.run(go())
 
 
-def test_who_does_not_answer_is_passed_over_and_where_nobody_does_the_client_is_reset() -> None:
+def test_a_silent_target_is_skipped_and_without_any_the_client_is_reset() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         closed = nobody.getsockname()
     with socket.create_server(("127.0.0.1", 0)) as service:
@@ -314,7 +314,7 @@ def test_a_crowd_at_one_listener_ends_neither_older_connections_nor_those_of_ano
     asyncio.run(asyncio.wait_for(go(), 20))
 
 
-def test_a_listener_that_finds_no_descriptor_says_so_once_and_can_be_opened_again() -> None:
+def test_a_listener_without_descriptors_reports_once_and_can_be_reopened() -> None:
     async def go() -> None:
         errors: list[OSError] = []
         with socket.create_server(("127.0.0.1", 0)) as service:

@@ -44,7 +44,7 @@ def test_answers_find_their_clients() -> None:
     asyncio.run(go())
 
 
-def test_a_client_whose_service_refused_is_met_anew() -> None:
+def test_a_client_whose_service_refused_can_connect_again() -> None:
     async def go() -> None:
         loop = asyncio.get_running_loop()
         with bound() as gone:

@@ -56,7 +56,7 @@ def test_a_second_socket_of_a_published_port_takes_the_place_of_the_first(
     assert [is_refused(port) for port in ports] == [True, False]
 
 
-def test_only_a_change_is_said(fd_store: FdStore, store_client: FdStoreClient) -> None:
+def test_only_changes_of_a_route_are_sent(fd_store: FdStore, store_client: FdStoreClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         store_client.store(PUBLISHED, Route("10.0.0.1"), listener)
     fd_store.receive()
@@ -71,7 +71,7 @@ def test_only_a_change_is_said(fd_store: FdStore, store_client: FdStoreClient) -
     assert [stored.fd for stored in fd_store.contents()] == [stored.fd for stored in restored]
 
 
-def test_what_comes_when_there_is_no_room_is_closed(
+def test_a_socket_over_the_limit_is_closed(
     fd_store: FdStore, store_client: FdStoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fairlead.relay.fdstore.MOST", 1)

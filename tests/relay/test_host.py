@@ -92,13 +92,13 @@ def test_what_may_not_be_asked_for_is_refused(pair: Pair, request_: bytes) -> No
     assert not fds
 
 
-def test_the_other_ends_going_is_told_apart_from_a_request(pair: Pair) -> None:
+def test_the_end_of_a_connection_is_distinguished_from_a_request(pair: Pair) -> None:
     ours, theirs = pair
     ours.close()
     assert not handle_request(theirs)
 
 
-def test_a_port_of_the_host_is_dialled_only_where_it_is_exposed(pair: Pair) -> None:
+def test_a_port_of_the_host_is_dialled_only_if_it_is_exposed(pair: Pair) -> None:
     with socket.create_server(("127.0.0.1", 0)) as service:
         port = service.getsockname()[1]
         wanted = json.dumps({"id": 1, "connect": port, "protocol": "TCP"}).encode()

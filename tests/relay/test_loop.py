@@ -171,7 +171,7 @@ def scenario(body: Callable[[World], Awaitable[None]], *, port: int = 0, nodes: 
     asyncio.run(go())
 
 
-def test_a_node_port_is_open_on_the_host_while_somebody_serves_behind_it() -> None:
+def test_a_node_port_is_open_on_the_host_while_it_has_endpoints() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, node_port_service(at.port))
         await asyncio.sleep(0)
@@ -202,7 +202,7 @@ def test_a_node_that_does_not_answer_is_passed_over() -> None:
     scenario(body, nodes=("127.0.0.3", NODE, "127.0.0.4"))
 
 
-def test_where_no_node_answers_the_connection_is_reset() -> None:
+def test_if_no_node_answers_the_connection_is_reset() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, node_port_service(at.port))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
@@ -211,7 +211,7 @@ def test_where_no_node_answers_the_connection_is_reset() -> None:
     scenario(body, nodes=("127.0.0.3",))
 
 
-def test_a_port_that_the_host_has_taken_is_said_on_the_service() -> None:
+def test_a_port_in_use_on_the_host_makes_an_event_of_the_service() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, node_port_service(at.port))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
@@ -234,7 +234,7 @@ def balanced(number: int, ip: str = NODE, **spec: Any) -> Service:
     return made
 
 
-def test_a_balancers_port_is_open_under_its_own_number_and_the_service_says_where() -> None:
+def test_a_load_balancers_port_is_published_under_its_number_and_annotated() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, balanced(at.port))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
@@ -308,7 +308,7 @@ def test_datagrams_go_through_a_node_port_and_a_balancers_port() -> None:
     scenario(body)
 
 
-def test_a_client_that_comes_while_the_relay_is_dead_waits_for_the_next_one_which_does_not_wait_for_the_api() -> None:
+def test_a_new_client_waits_for_a_restarted_relay_which_serves_before_the_api_answers() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, node_port_service(at.port))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
@@ -347,7 +347,7 @@ def test_a_published_port_whose_service_went_while_the_relay_was_dead_is_closed(
     scenario(body)
 
 
-def test_where_a_kept_published_port_leads_follows_the_service() -> None:
+def test_the_route_of_a_restored_port_follows_the_service() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, balanced(at.port, "127.0.0.77"))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))

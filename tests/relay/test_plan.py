@@ -160,7 +160,7 @@ def test_nodes_take_turns_and_an_address_is_tried_again() -> None:
     assert dialled(Route(ADDRESS)) == ADDRESS * 2
 
 
-def test_nodes_where_somebody_serves_come_first() -> None:
+def test_nodes_with_serving_endpoints_come_first() -> None:
     assert [dialled(Route(nodes=frozenset("bd")), turn) for turn in range(3)] == ["BDAC", "DBCA", "BDAC"]
 
 
@@ -182,9 +182,7 @@ def test_clients_that_are_to_come_back_go_to_the_same_node() -> None:
     ],
     ids=["plain", "Local", "sticky", "Local and sticky"],
 )
-def test_the_way_says_where_somebody_serves_and_whether_clients_come_back(
-    fields: dict[str, Any], expected: Route
-) -> None:
+def test_a_route_has_the_serving_nodes_and_the_session_affinity(fields: dict[str, Any], expected: Route) -> None:
     ready = [endpoint("10.244.1.2", node_name="node1"), endpoint("10.244.2.2", node_name="node2")]
     nobody = endpoint("10.244.3.2", ready=False, node_name="node3")
     routes = published_ports(node_port_service(**fields), [slice_of(*ready, nobody)], networks=[NETWORK.fabric])

@@ -85,7 +85,7 @@ def test_a_watch_yields_lines_of_any_length_and_ends_in_the_error_event() -> Non
     asyncio.run(against(handler, story))
 
 
-def test_nobody_listening_is_a_connection_error() -> None:
+def test_a_closed_port_is_a_connection_error() -> None:
     async def story() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]

@@ -28,7 +28,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_what_was_there_and_what_comes_is_told_to_handlers() -> None:
+def test_handlers_get_existing_and_new_objects() -> None:
     async def story() -> list[tuple[str, bool, bool]]:
         client, seen = fake(), list[tuple[str, bool, bool]]()
         await client.create(CONFIG_MAP, config_map("a"))

@@ -159,7 +159,7 @@ def test_a_head_without_end_is_not_kept(run: Callable[..., None]) -> None:
     run(story)
 
 
-def test_without_descriptors_the_oldest_stranger_makes_room(run: Callable[..., None]) -> None:
+def test_without_descriptors_the_oldest_unauthenticated_connection_is_closed(run: Callable[..., None]) -> None:
     async def story(at: At) -> None:
         loop = asyncio.get_running_loop()
         reader, writer = await at.open(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

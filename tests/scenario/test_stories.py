@@ -35,7 +35,7 @@ def test_story(path: Path, request: pytest.FixtureRequest) -> None:
         ("delete pod x", 'line 1: delete pod x: pods "x" not found'),
     ],
 )
-def test_a_story_that_cannot_be_told_names_its_line(text: str, error: str) -> None:
+def test_the_error_for_an_invalid_story_names_its_line(text: str, error: str) -> None:
     with pytest.raises(StoryError) as caught:
         run_jumping(run(archive.parse(f"{text}\n")))
     assert str(caught.value) == error

@@ -47,7 +47,7 @@ def test_a_first_start_writes_a_private_file_and_the_next_leaves_it(paths: Paths
     assert paths.kubeconfig.stat().st_ino == before
 
 
-def test_a_new_port_and_new_certificates_reach_a_file_that_nobody_changed(paths: Paths) -> None:
+def test_a_new_port_and_new_certificates_reach_an_unchanged_kubeconfig(paths: Paths) -> None:
     write(paths)
     (paths.pki / "admin.crt").write_text("2")
     write(paths, 7000)

@@ -20,7 +20,7 @@ def test_without_a_home_folder_nothing_is_made_in_the_working_directory(monkeypa
         paths.state_home()
 
 
-def test_a_state_folder_that_cannot_be_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_an_unusable_state_folder_has_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/" + "x" * 300)
     with pytest.raises(CommandError, match="File name too long; set XDG_STATE_HOME"):
         paths.paths_of("c")

@@ -52,7 +52,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"pid": 1', "[]", "{}", '"x"', "null", '{"nodes": [{}], "components": []}'])
-def test_a_damaged_run_file_says_nothing_where_nothing_runs_and_else_how_to_end_it(tmp_path: Path, text: str) -> None:
+def test_a_damaged_run_file_is_ignored_if_nothing_runs_and_else_explains_how_to_stop(tmp_path: Path, text: str) -> None:
     paths = Paths(tmp_path)
     paths.run_file.write_text(text)
     assert state.read_run(paths) is None

@@ -72,7 +72,7 @@ def test_a_file_counts_instead_of_flags(tmp_path: Path) -> None:
         ([], "--kubeconfig FILE is required outside of a Pod"),
     ],
 )
-def test_what_cannot_be_is_told_by_its_flag(
+def test_an_invalid_value_is_reported_with_its_flag(
     flags: list[str], expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -93,7 +93,7 @@ def test_every_flag_names_a_field_that_there_is() -> None:
 
 
 @pytest.mark.kernel
-def test_without_rights_it_says_which_ones_it_needs() -> None:
+def test_the_error_without_permissions_names_the_needed_ones() -> None:
     def work() -> Any:
         linux.unshare(linux.CLONE_NEWUSER)  # with all rights there, and none over the network namespace
         with contextlib.redirect_stderr(io.StringIO()) as shown:

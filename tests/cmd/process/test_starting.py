@@ -29,7 +29,7 @@ def test_the_api_gets_a_port_outside_the_node_ports_however_wide_they_are(node_p
         assert not node_ports[0] <= config.api_port <= node_ports[1]
 
 
-def test_a_damaged_store_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_store_is_reported_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     paths = paths_of("c")
     paths.root.mkdir(parents=True)

@@ -66,7 +66,7 @@ def test_a_lost_key_is_replaced_with_its_certificate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-----BEGIN PRIVATE KEY-----\nMIG", "[]"])
-def test_what_was_cut_short_is_made_anew(tmp_path: Path, text: str) -> None:
+def test_a_truncated_file_is_made_again(tmp_path: Path, text: str) -> None:
     clock = FakeClock()
     every = made(tmp_path, ClusterConfig("c"), clock)
     (tmp_path / "admin.key").write_text(text)
@@ -131,7 +131,7 @@ def test_a_clock_that_was_in_1970_makes_certificates_that_the_next_start_replace
     assert (tmp_path / "ca.crt").read_bytes() == authority
 
 
-def test_a_swapped_certificate_is_made_anew(tmp_path: Path) -> None:
+def test_a_swapped_certificate_is_replaced(tmp_path: Path) -> None:
     clock = FakeClock()
     made(tmp_path, ClusterConfig("c"), clock)
     (tmp_path / "relay.crt").write_bytes((tmp_path / "admin.crt").read_bytes())

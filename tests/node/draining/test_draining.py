@@ -218,7 +218,7 @@ def test_a_node_that_does_not_answer_delays_the_first_pod_by_the_limit_and_the_n
     story(body)
 
 
-def test_a_node_that_goes_is_waited_for_no_more_and_neither_is_one_that_is_not_ready() -> None:
+def test_draining_does_not_wait_for_deleted_or_unready_nodes() -> None:
     async def body(at: World) -> None:
         await at.change(ready=False)
         at.others.follow("172.30.0.12:10250", None)

@@ -111,7 +111,7 @@ def service(called: str, namespace: str = "ns", ip: str = "10.96.0.9", **port: A
     return msgspec.convert(tree, Service)
 
 
-def test_services_are_told_as_upstream_tells_them() -> None:
+def test_events_of_services_have_upstreams_texts() -> None:
     services = [
         service("my-web", name="http"),
         service("headless", ip="None"),

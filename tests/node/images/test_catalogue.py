@@ -58,7 +58,9 @@ def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
         ("x =", "is not valid TOML"),
     ],
 )
-def test_a_mistake_in_a_catalogue_is_told_and_takes_nothing_else_away(text: str, problem: str, tmp_path: Path) -> None:
+def test_an_error_in_a_catalogue_is_reported_and_other_images_still_work(
+    text: str, problem: str, tmp_path: Path
+) -> None:
     own = tmp_path / "images.toml"
     own.write_text(text)
     images = Images(catalogue=str(own), version="9")
@@ -84,7 +86,7 @@ def test_an_unknown_image_names_the_cure() -> None:
     assert "fairlead/web, nginx" in str(caught.value)
 
 
-def test_a_missing_program_is_replaced_and_that_is_said(tmp_path: Path) -> None:
+def test_a_missing_program_is_replaced_and_reported(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
     own.write_text(
         '[[image]]\nnames = ["httpd"]\nprogram = "no-such-httpd"\ninstead = "fairlead/web"\ninstead_args = ["80"]\n'

@@ -144,7 +144,7 @@ def test_the_first_delay_of_a_probe_counts_from_the_containers_start() -> None:
     assert delay_s(running(started_at=NOW), Probe(), NOW) == 0
 
 
-def test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests() -> None:
+def test_the_manifest_sets_the_working_directory_and_the_termination_log() -> None:
     found = spec_of({"workingDir": "/srv", "terminationMessagePath": "/run/last"})
     assert found.process.cwd == "/srv"
     assert Mount(source="/s/end", destination="/run/last") in found.mounts
@@ -190,7 +190,7 @@ def test_addresses_start_at_2_and_come_back_late() -> None:
     assert str(addresses.allocate("10.244.1.4")[0]) == "10.244.1.4"
 
 
-def test_an_address_that_is_kept_for_somebody_goes_to_others_last() -> None:
+def test_an_address_reserved_for_a_pod_is_allocated_to_others_last() -> None:
     addresses = Addresses(["10.244.1.0/29"])
     for ip in ("10.244.1.2", "10.244.1.4", "172.30.0.11"):
         addresses.reserve(ip)

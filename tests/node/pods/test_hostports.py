@@ -31,7 +31,7 @@ def web(port: int = 18099, **more: str) -> dict[str, object]:
     return {"name": "web", "image": "fairlead/web", "ports": ports}
 
 
-def test_a_port_is_one_of_every_family_unless_an_address_says_which() -> None:
+def test_a_host_port_without_an_address_is_open_in_every_family() -> None:
     def found(**port: object) -> list[PortMapping]:
         ports = [{"containerPort": 80, "hostPort": 8080} | port]
         made = pod(containers=[{"name": "c", "image": "x", "ports": ports}])

@@ -55,13 +55,13 @@ USERS = f"{SPEC}::test_the_containers_user_wins_over_the_pods"
 NO_ROOT = f"{SPEC}::test_root_is_refused_where_the_manifest_forbids_it"
 DNS = f"{SPEC}::test_name_servers_are_the_clusters_and_the_manifests"
 HOSTS = f"{ETC}::test_the_hosts_file_has_the_form_that_kubelets_write"
-PORTS = f"{HOSTPORTS}::test_a_port_is_one_of_every_family_unless_an_address_says_which"
+PORTS = f"{HOSTPORTS}::test_a_host_port_without_an_address_is_open_in_every_family"
 ACCOUNT = "apiserver/test_write.py::test_a_pod_gets_its_account_and_its_token"
-TOLERATION = "controllers/test_nodes.py::test_a_toleration_matches_by_key_value_and_effect_where_they_are_given"
+TOLERATION = "controllers/test_nodes.py::test_a_toleration_matches_by_those_of_key_value_and_effect_that_it_has"
 HOOK = f"{PROBES}::test_a_hook_is_waited_for_as_long_as_its_container_runs_and_no_longer"
 MODES = f"{FILES}::test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests"
-LAST_WORDS = f"{AGENT}::test_the_last_words_of_a_failed_container_are_those_of_its_log_if_it_says_so"
-STARTS = f"{SPEC}::test_where_a_container_starts_and_leaves_its_last_words_is_the_manifests"
+LAST_WORDS = f"{AGENT}::test_fallback_to_logs_on_error_uses_the_end_of_the_log"
+STARTS = f"{SPEC}::test_the_manifest_sets_the_working_directory_and_the_termination_log"
 HOST = f"{HTTP}::test_an_ipv6_address_stands_in_brackets_and_the_host_of_the_action_wins"
 NAMED_PORT = f"{HTTP}::test_a_port_is_found_by_name_before_it_is_read_as_a_number"
 DEBUG = "node/pods/test_ephemeral.py::test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not"
@@ -76,7 +76,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "automountServiceAccountToken": ACCOUNT,
         "dnsConfig": DNS,
         "dnsPolicy": DNS,
-        "enableServiceLinks": f"{ENV}::test_services_are_told_as_upstream_tells_them",
+        "enableServiceLinks": f"{ENV}::test_events_of_services_have_upstreams_texts",
         "hostAliases": HOSTS,
         "hostNetwork": f"{AGENT}::test_a_pod_on_the_nodes_network_has_the_nodes_address",
         "hostname": HOSTS,

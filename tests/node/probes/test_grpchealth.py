@@ -70,7 +70,7 @@ def test_tls_is_spoken_without_a_check_of_the_certificate(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_port_where_nothing_listens_is_tried_until_the_time_is_over() -> None:
+def test_a_closed_port_is_tried_until_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert ask(port, timeout_s=1).text == (

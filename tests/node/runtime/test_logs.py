@@ -96,7 +96,7 @@ def test_no_log_is_an_empty_log(tmp_path: Path) -> None:
     assert read(tmp_path / "0.log") == ""
 
 
-def test_a_log_that_cannot_be_opened_anew_loses_lines_and_nothing_else(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_reopened_loses_lines_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     folder.mkdir()
     log = LogFile(str(folder / "0.log"), now=Times(), max_bytes=200)

@@ -35,7 +35,7 @@ def test_frames_come_out_whole_however_they_were_cut() -> None:
     assert not buffer
 
 
-def test_a_client_that_does_not_read_is_dropped_and_told_so_at_its_end() -> None:
+def test_a_client_that_does_not_read_is_dropped_with_an_error_at_its_end() -> None:
     reading, writing = os.pipe()
     attached = AttachedClient(writing, stdin=False)
     chunk = b"x" * 65536
@@ -70,7 +70,7 @@ async def read_output(attachment: Attachment, enough: Callable[[bytes], bool] = 
 
 @kernel
 @as_any_user
-def test_several_clients_hear_the_same_and_the_log_goes_on(ordinary: bool) -> None:
+def test_several_clients_get_the_same_output_and_the_log_continues(ordinary: bool) -> None:
     async def work(bench: Bench) -> tuple[list[bytes], list[str], list[str]]:
         script = "read x; echo got $x; echo err >&2; read x || echo end; exit 7"
         await bench.start("a", "sh", "-c", script, stdin=True, stdin_once=True)
@@ -116,7 +116,7 @@ def test_the_input_goes_with_its_first_client_only_where_it_is_for_one() -> None
 
 
 @kernel
-def test_the_one_client_of_a_container_hears_what_it_said_before_and_others_do_not() -> None:
+def test_the_only_client_of_stdin_once_gets_earlier_output_and_others_do_not() -> None:
     async def work(bench: Bench) -> list[bytes]:
         output = []
         for name, once in (("once", True), ("again", False)):

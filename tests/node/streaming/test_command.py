@@ -152,7 +152,7 @@ def test_every_subprotocol_of_websocket_carries_input_outputs_and_the_end() -> N
         )
 
 
-def test_a_success_is_told_in_json_only_and_input_ends_with_the_close_signal() -> None:
+def test_success_is_reported_in_json_protocols_only_and_input_ends_at_the_close_signal() -> None:
     async def work(node: NodeBench) -> list[list[tuple[int, bytes]]]:
         async with node.agent(), aiohttp.ClientSession() as session:
             await running_pod(node)
