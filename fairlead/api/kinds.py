@@ -17,6 +17,7 @@ from fairlead.api.admissionregistration.validatingwebhookconfiguration import VA
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
+from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
 from fairlead.api.coordination.lease.kind import LEASE
 from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.endpoints.kind import ENDPOINTS
@@ -69,6 +70,7 @@ KINDS: tuple[Kind[Any], ...] = (
     CONTROLLER_REVISION,
     DEPLOYMENT,
     REPLICA_SET,
+    CERTIFICATE_SIGNING_REQUEST,
     LEASE,
     ENDPOINT_SLICE,
     EVENTS_V1_EVENT,

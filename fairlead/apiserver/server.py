@@ -92,7 +92,11 @@ class ApiServer:
         allocations = Allocations([ServiceNumbers(self._allocator), ReservedAddresses(self._allocator)])
         writer = Writer(resources, allocations)
         admission = AdmissionChain(
-            [*built_in_plugins(resources, ids=ids), DerivedAddresses(self._allocator), *settings.extensions.plugins]
+            [
+                *built_in_plugins(resources, self._authorizers, ids=ids),
+                DerivedAddresses(self._allocator),
+                *settings.extensions.plugins,
+            ]
         )
         creator = Creator(writer, admission, clock=clock, ids=ids)
         updater = Updater(writer, admission, clock=clock)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fairlead.controllers.certificates.approving import loop as approving_loop
+from fairlead.controllers.certificates.cleaning import loop as cleaning_loop
 from fairlead.controllers.cluster.garbage import loop as garbage_loop
 from fairlead.controllers.cluster.namespace import loop as namespace_loop
 from fairlead.controllers.cluster.nodelifecycle import loop as nodelifecycle_loop
@@ -30,4 +32,6 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     serviceaccount_loop.controller,
     nodelifecycle_loop.controller,
     podgc_loop.controller,
+    approving_loop.controller,
+    cleaning_loop.controller,
 )

@@ -74,6 +74,7 @@ class Creator:
             await plugins.admit(attributes)
             obj = attributes.obj
         obj = kind.prepare_create(obj)
+        kind.stamp(obj, context.user)
         self._writer.complete(kind, None, obj)
         self._check(kind, obj)
         if plugins is not None:

@@ -16,8 +16,6 @@ from fairlead.machinery.kinds.kind import Kind, Part
 from fairlead.machinery.values.status import bad_request, invalid, invalid_object
 
 _ALWAYS_NEW = frozenset({"kind", "apiVersion", "metadata"})
-KEPT_BY_PARTS = ("labels", "annotations", "finalizers", "ownerReferences")
-"""Metadata that a subresource of one field (`Kind.parts`) leaves unchanged."""
 _SUFFIX_ROOM = 58
 """Length to which `generateName` is cut, so that name and suffix have at most 63 characters."""
 
@@ -84,8 +82,8 @@ def generated_name(base: str, suffix: str) -> str:
     return base[:_SUFFIX_ROOM] + suffix
 
 
-def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> None:
-    """Restores the fields that this endpoint must not change, and counts generations."""
+def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str, *, now: Instant) -> None:
+    """Restores the fields that this endpoint must not change, completes those that it writes, counts generations."""
     meta, was = new.metadata, old.metadata
     meta.uid = was.uid
     meta.selfLink = ""
@@ -97,8 +95,10 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str) -> Non
     part = kind.part(subresource)
     if part is not None:
         _keep_all_but_part(kind, part, old, new)
+        part.prepare(old, new, now)
     elif subresource == "status":
         _keep_all_but_status(kind, old, new)
+        kind.prepare_status(old, new, now)
     elif kind.status and not subresource:
         new.status = old.status
     if kind.generation and (part is not None or not subresource) and kind.changes_generation(old, new):
@@ -118,7 +118,7 @@ def _keep_all_but_part(kind: Kind[Any], part: Part[Any], old: Any, new: Any) -> 
     for name in kind.schema.fields:
         if name not in _ALWAYS_NEW:
             setattr(new, name, getattr(merged, name))
-    for name in KEPT_BY_PARTS:
+    for name in part.leaves:
         setattr(new.metadata, name, getattr(old.metadata, name))
 
 

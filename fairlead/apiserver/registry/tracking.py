@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from fairlead.api.meta.types import ManagedFieldsEntry
-from fairlead.apiserver.registry.prepare import KEPT_BY_PARTS
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Kind, per_kind
@@ -121,7 +120,7 @@ def ignored_fields(kind: Kind[Any], subresource: str) -> Fields | None:
     part = kind.part(subresource)
     if part is not None:
         others = (path for path in _all_but(kind.schema, part.writes) if path[0] not in _HEADER)
-        return field_set(*others, *(("metadata", name) for name in KEPT_BY_PARTS))
+        return field_set(*others, *(("metadata", name) for name in part.leaves))
     if subresource == "status":
         names = (name for name in kind.schema.fields if name not in _HEADER and name != "status")
         return field_set(*((name,) for name in names), *(("metadata", name) for name in kind.status_leaves))

@@ -116,7 +116,7 @@ class Updater:
             new = attributes.obj
         if not subresource:
             new = kind.prepare_update(old, new)
-        prepare_update(kind, old, new, subresource)
+        prepare_update(kind, old, new, subresource, now=self._clock.now())
         if not subresource:
             self._writer.complete(kind, old, new)
         if not candidate.final and (errors := _errors(kind, old, new, subresource)):

@@ -30,6 +30,7 @@ from fairlead.net.model import API_PORT_INSIDE
 if TYPE_CHECKING:
     from fairlead.apiserver.settings import ApiSettings
     from fairlead.base.log import Log
+    from fairlead.controllers.certificates.signing.authority import AuthorityFiles
     from fairlead.runtime.client import Client
 
 
@@ -118,6 +119,7 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
 
 async def _run(wiring: Wiring) -> None:
     import fairlead.controllers
+    import fairlead.controllers.certificates.signing.loop
     import fairlead.loadbalancer.loop
     import fairlead.scheduler.loop
     from fairlead.api.kinds import built_in
@@ -136,6 +138,12 @@ async def _run(wiring: Wiring) -> None:
     store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
     server = ApiServer(store, scheme=scheme, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
+
+    def read_authority() -> AuthorityFiles:
+        from fairlead.controllers.certificates.signing.authority import AuthorityFiles
+
+        return AuthorityFiles((paths.pki / "ca.crt").read_bytes(), (paths.pki / "ca.key").read_bytes())
+
     try:
         await server.start()
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
@@ -155,6 +163,7 @@ async def _run(wiring: Wiring) -> None:
                     pool=config.pool(),
                     problem=partial(problem, network=config.network()),
                 ),
+                partial(fairlead.controllers.certificates.signing.loop.controller, read_authority=read_authority),
             ),
         )
         scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))

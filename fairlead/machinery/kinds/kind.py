@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
 
 from fairlead.base.instant import Instant
 from fairlead.machinery.schemas.codec import Codec, struct_codec
@@ -54,6 +54,7 @@ __all__ = [
     "OneOf",
     "Part",
     "Range",
+    "Requester",
     "Required",
     "RetainKeys",
     "SetList",
@@ -108,7 +109,7 @@ def _never(_: Any) -> bool:
     return False
 
 
-def _nothing(_: Any) -> None:
+def _nothing(*_: Any) -> None:
     pass
 
 
@@ -169,6 +170,10 @@ class Part(Generic[T]):
     """The field, by the names that lead to it."""
     transition: Callable[[T, T], Iterable[FieldError]]
     """Checks of the change, instead of the kind's checks: `transition(old, new)`."""
+    leaves: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")
+    """Fields of `metadata` that a write leaves unchanged."""
+    prepare: Callable[[T, T, Instant], object] = _nothing
+    """Completes the new object before its checks: `prepare(old, new, now)`. May change `new` in place."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -215,6 +220,19 @@ class Identity:
     """Objects that exist from the start of a cluster; the server makes them again if they are missing."""
 
 
+class Requester(Protocol):
+    """The user that makes a request."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def extra(self) -> Mapping[str, tuple[str, ...]]: ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Strategy(Generic[T]):
     """The types, rules and columns of a kind; a declared kind imports them at their first use."""
@@ -230,6 +248,11 @@ class Strategy(Generic[T]):
     prepare_update: Callable[[T, T], T] = _second
     """Returns the new object with fields carried over from the old one that an update may not set or need not repeat:
     `prepare_update(old, new)`. Called on update (not of status), after defaulting. May change `new` in place."""
+    prepare_status: Callable[[T, T, Instant], object] = _nothing
+    """Completes the new object of a write of `status` before its checks: `prepare_status(old, new, now)`. May change
+    `new` in place."""
+    stamp: Callable[[T, Requester], object] = _nothing
+    """Records the user that creates the object: `stamp(obj, requester)`. Called on create only."""
     rules: Callable[[T], Iterable[FieldError]] = _no_errors
     """Checks that need several fields or upstream's own texts; single-field checks are markers."""
     create_rules: Callable[[T], Iterable[FieldError]] = _no_errors

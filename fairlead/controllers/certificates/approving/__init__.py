@@ -1,0 +1,1 @@
+"""Approves certificate requests of nodes for client certificates, if authorization allows it."""

@@ -1,0 +1,1 @@
+"""Deletes old certificate requests."""

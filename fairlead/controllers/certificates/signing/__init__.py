@@ -1,0 +1,1 @@
+"""Signs approved certificate requests of the built-in signers with the key of the cluster's authority."""
