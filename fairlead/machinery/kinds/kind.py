@@ -277,6 +277,8 @@ class Strategy(Generic[T]):
     """Changes an object that has been deleted and waits for its finalizers."""
     undeletable: Mapping[str, str] = field(default_factory=dict)
     """The objects that may not be deleted, by name, with the reason."""
+    orphans_dependents: bool = False
+    """True if the dependents of a deleted object stay unless the request says otherwise."""
     delete_returns_object: bool = False
     """True if the answer to a delete is the object instead of a Status."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
