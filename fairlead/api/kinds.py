@@ -17,8 +17,6 @@ from fairlead.api.admissionregistration.validatingwebhookconfiguration import VA
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
-from fairlead.api.batch.cronjob import CRON_JOB
-from fairlead.api.batch.job import JOB
 from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
 from fairlead.api.coordination.lease.kind import LEASE
 from fairlead.api.core.configmap.kind import CONFIG_MAP
@@ -73,8 +71,6 @@ KINDS: tuple[Kind[Any], ...] = (
     DEPLOYMENT,
     REPLICA_SET,
     CERTIFICATE_SIGNING_REQUEST,
-    CRON_JOB,
-    JOB,
     LEASE,
     ENDPOINT_SLICE,
     EVENTS_V1_EVENT,

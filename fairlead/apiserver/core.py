@@ -7,8 +7,7 @@ objects. The edges have authenticated the user (`auth.authentication`); admissio
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-
-from msgspec.structs import replace
+from dataclasses import replace
 
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
@@ -59,7 +58,7 @@ class Core:
         context = RequestContext(user, info)
         try:
             decision = await self._authorizers.authorize(user, info)
-            if decision.effect != "allowed":
+            if not decision.allowed:
                 raise refusal(user, info, decision.reason)
             refuse_impersonation(user, request.headers)
             if read is not None:

@@ -18,4 +18,4 @@ class Extensions:
     plugins: tuple[AdmissionPlugin, ...] = ()
     """Admission plug-ins, called after the built-in ones."""
     authorizers: tuple[Authorizer, ...] = ()
-    """Called before the built-in ones, which allow every authenticated user everything."""
+    """Called before the built-in ones."""

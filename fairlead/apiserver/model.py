@@ -26,6 +26,19 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def component(name: str) -> User:
+    """Returns a component of the system as a user."""
+    return User(name, ("system:authenticated",))
+
+
+def service_account(
+    namespace: str, name: str, uid: str = "", extra: Mapping[str, tuple[str, ...]] | None = None
+) -> User:
+    """Returns a service account as a user."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra or {})
+
+
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 

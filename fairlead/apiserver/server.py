@@ -17,7 +17,8 @@ from fairlead.apiserver.auth.authentication import (
     CertificateAuthenticator,
     TokenAuthenticator,
 )
-from fairlead.apiserver.auth.authorization import BUILT_IN, AuthorizerChain
+from fairlead.apiserver.auth.authorization import AuthorizerChain
+from fairlead.apiserver.auth.modes import authorizers_of, role_based
 from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
@@ -25,6 +26,7 @@ from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.flowcontrol import FlowControl
 from fairlead.apiserver.background.inert import InertKinds
+from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
 from fairlead.apiserver.background.repair import Repair
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
@@ -34,15 +36,11 @@ from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
 from fairlead.apiserver.nonresource import NonResourceHandler
-from fairlead.apiserver.registry.apply import Applier
-from fairlead.apiserver.registry.create import Creator
-from fairlead.apiserver.registry.delete import Deleter
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.subresources.builtin import Backends, built_in_subresources
-from fairlead.apiserver.registry.update import Updater
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.registry.writer import Writer
-from fairlead.apiserver.registry.writers import Writers
+from fairlead.apiserver.registry.writers import make_writers
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.watches import Watches
@@ -88,7 +86,9 @@ class ApiServer:
         self._authenticators = AuthenticatorChain(
             [*settings.extensions.authenticators, CertificateAuthenticator(), self._tokens]
         )
-        self._authorizers = AuthorizerChain([*settings.extensions.authorizers, *BUILT_IN])
+        self._roles = role_based(resources)
+        built_in = authorizers_of(settings.authorization_mode, self._roles, resources)
+        self._authorizers = AuthorizerChain([*settings.extensions.authorizers, *built_in])
         allocations = Allocations([ServiceNumbers(self._allocator), ReservedAddresses(self._allocator)])
         writer = Writer(resources, allocations)
         admission = AdmissionChain(
@@ -98,17 +98,11 @@ class ApiServer:
                 *settings.extensions.plugins,
             ]
         )
-        creator = Creator(writer, admission, clock=clock, ids=ids)
-        updater = Updater(writer, admission, clock=clock)
-        writers = Writers(
-            creator=creator,
-            updater=updater,
-            deleter=Deleter(writer, admission, clock=clock),
-            applier=Applier(creator, updater, clock=clock),
-        )
-        self._bootstrap = Bootstrap(resources, creator, updater)
-        self._cidrs = ServiceCIDRController(resources, updater, clock=clock)
-        self._flow_control = FlowControl(resources, creator, updater, clock=clock)
+        writers = make_writers(writer, admission, clock=clock, ids=ids)
+        self._bootstrap = Bootstrap(resources, writers.creator, writers.updater)
+        self._policy = DefaultPolicy(resources, writers)
+        self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
+        self._flow_control = FlowControl(resources, writers.creator, writers.updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
         metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
@@ -138,8 +132,10 @@ class ApiServer:
         works."""
         await self._resources.load()
         self._allocator.follow(self._resources)
+        self._roles.index.follow()
         try:
             await self._bootstrap.ensure(self._settings, self._allocator.first_address)
+            await self._policy.ensure()
         except StatusError as error:
             # For example the Service `kubernetes` and every ServiceCIDR are deleted. The bootstrap loop tries again.
             self._log.error("cannot create the initial objects of the cluster", error=str(error))

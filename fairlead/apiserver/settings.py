@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from fairlead.apiserver.allocation.addresspool import Network
+from fairlead.apiserver.auth.modes import AuthorizationMode
 from fairlead.apiserver.extensions import Extensions
 from fairlead.net.model import SERVICE_CIDR
 
@@ -30,6 +31,7 @@ class ApiSettings:
     kubelet_tls: ssl.SSLContext | None = None
     """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
     cluster_domain: str = "cluster.local"
+    authorization_mode: AuthorizationMode = "RBAC"
     version: str = GIT_VERSION
     extensions: Extensions = field(default_factory=Extensions)
 

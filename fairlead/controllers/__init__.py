@@ -28,18 +28,20 @@ async def run(  # noqa: PLR0913 -- wires components up
     rng: random.Random,
     ids: IdSource,
     ca_pem: str,
+    client_of: Callable[[str], Client] | None = None,
     settings: Settings | None = None,
     also: Sequence[Callable[[Context], Controller]] = (),
 ) -> None:
     """Runs until cancelled, through outages of the API server. Without settings: upstream's times and no log. `also`
-    are controllers of other packages, which share the informers."""
+    are controllers of other packages, which share the informers. `client` reads for all controllers; `client_of`
+    returns the client with which the controller of a name writes, by default the same."""
     from fairlead.controllers.registry import CONTROLLERS
 
     settings = settings or Settings()
     log = settings.log
     informers = InformerSet(client, log=log)
     context = Context(
-        client=client,
+        client_of=client_of or (lambda _: client),
         scheme=scheme,
         informers=informers,
         clock=clock,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fairlead.base.clock import Clock
@@ -32,7 +33,8 @@ class Settings:
 class Context:
     """The shared objects that each controller is made with."""
 
-    client: Client
+    client_of: Callable[[str], Client]
+    """Returns a client for a controller, with the identity of a service account of kube-system."""
     scheme: Scheme
     informers: InformerSet
     clock: Clock
@@ -45,11 +47,13 @@ class Context:
     recorders: list[Recorder] = field(default_factory=list)
     """One for each controller that writes Events; the caller runs them beside the controllers."""
 
-    def applier(self, component: str) -> Applier:
-        """Returns an applier for a component, which Events name as their source."""
-        recorder = Recorder(self.client, component=component, clock=self.clock, log=self.log)
+    def applier(self, component: str, *, account: str = "") -> Applier:
+        """Returns an applier for a component, which Events name as their source. `account` is the service account
+        whose permissions the component has, if it has another name."""
+        client = self.client_of(account or component)
+        recorder = Recorder(client, component=component, clock=self.clock, log=self.log)
         self.recorders.append(recorder)
-        return Applier(self.client, informers=self.informers, recorder=recorder, clock=self.clock)
+        return Applier(client, informers=self.informers, recorder=recorder, clock=self.clock)
 
     def queue(self) -> WorkQueue:
         return WorkQueue(rng=self.rng)

@@ -10,6 +10,7 @@ from fairlead.controllers.cluster.garbage import loop as garbage_loop
 from fairlead.controllers.cluster.namespace import loop as namespace_loop
 from fairlead.controllers.cluster.nodelifecycle import loop as nodelifecycle_loop
 from fairlead.controllers.cluster.podgc import loop as podgc_loop
+from fairlead.controllers.cluster.rootca import loop as rootca_loop
 from fairlead.controllers.cluster.serviceaccount import loop as serviceaccount_loop
 from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpoints import loop as endpoints_loop
@@ -30,6 +31,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     namespace_loop.controller,
     garbage_loop.controller,
     serviceaccount_loop.controller,
+    rootca_loop.controller,
     nodelifecycle_loop.controller,
     podgc_loop.controller,
     approving_loop.controller,

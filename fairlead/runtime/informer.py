@@ -183,20 +183,32 @@ class _ClientSource(Generic[T]):
     def __init__(self, client: Client, kind: Kind[T], *, fields: str, labels: str) -> None:
         self._client = client
         self._kind = kind
+        self._namespace = _namespace_of(fields) if kind.namespaced else ""
         self._fields = fields
         self._labels = labels
 
     async def pages(self) -> AsyncIterator[Page[T]]:
-        listing = await self._client.list(self._kind, labels=self._labels, fields=self._fields)
+        listing = await self._client.list(self._kind, self._namespace, labels=self._labels, fields=self._fields)
         yield Page(listing.items, listing.resource_version)
 
     async def batches(self, resource_version: str) -> AsyncIterator[Sequence[tuple[str, T]]]:
         stream = self._client.watch(
-            self._kind, labels=self._labels, fields=self._fields, resource_version=resource_version
+            self._kind,
+            self._namespace,
+            labels=self._labels,
+            fields=self._fields,
+            resource_version=resource_version,
         )
         async with closing(stream) as events:
             async for event in events:
                 yield ((event.type, event.object),)
+
+
+def _namespace_of(fields: str) -> str:
+    """Returns the namespace that a field selector requires, or "". A request for one namespace needs a role in that
+    namespace only."""
+    terms = (term.split("=", 1) for term in fields.split(",") if "=" in term)
+    return next((value for key, value in terms if key == "metadata.namespace"), "")
 
 
 class InformerSet:

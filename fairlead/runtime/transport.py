@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -10,7 +11,8 @@ import msgspec
 from fairlead.machinery.values.status import StatusError, status_error
 
 
-class Request(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Request:
     """A request as the API server's core sees it, independent of the transport."""
 
     method: str
@@ -23,7 +25,8 @@ class Request(msgspec.Struct, frozen=True):
     """True if no JSON object of the body repeats a key, because the body was encoded from an object."""
 
 
-class Response(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Response:
     """An answer with its whole body."""
 
     status: int

@@ -35,7 +35,7 @@ from .harness import (
 )
 
 APPLY = "application/apply-patch+yaml"
-ALICE = User("alice", ("system:authenticated",))
+ALICE = User("alice", ("system:masters", "system:authenticated"))
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 DRY = {"dryRun": "All"}
 HEADERS = {"connection": "upgrade", "upgrade": "websocket"}
@@ -412,7 +412,7 @@ def test_a_request_that_lost_a_race_is_decided_again() -> None:
         api = await start(extensions=Extensions(plugins=(races,)))
         try:
             await api.ok("POST", CONFIG_MAPS, config_map("a", x="1"))
-            races.other = replace(api, user=User("other"))
+            races.other = replace(api, user=User("other", ("system:masters",)))
             patch = {"data": {"x": "2"}}
             done = await replace(api, user=ALICE).ok("PATCH", f"{CONFIG_MAPS}/a", patch, content_type=MERGE)
             assert done["data"] == {"x": "2", "z": "1"}

@@ -81,9 +81,13 @@ def test_without_a_certificate_a_token_names_the_user(certificates: Path) -> Non
         token = (await at.api.ok("POST", path, {"spec": {}}))["status"]["token"]
         stranger = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client_tls(at.folder, None)))
         async with stranger:
-            for headers, status in (({}, 401), ({"authorization": f"Bearer {token}"}, 200)):
+            for headers, name in (
+                ({}, "system:anonymous"),
+                ({"authorization": f"Bearer {token}"}, "system:serviceaccount:default:default"),
+            ):
                 async with stranger.get(at.url + PODS, headers=headers) as response:
-                    assert response.status == status
+                    text = f'pods is forbidden: User "{name}" cannot list resource "pods" in API group "" '
+                    assert (await response.json())["message"] == text + 'in the namespace "default"'
             async with stranger.get(f"{at.url}/livez") as response:
                 assert response.status == 200
             async with stranger.get(f"{at.url}/livez", headers={"authorization": "Bearer x"}) as response:

@@ -33,7 +33,7 @@ import os, ssl, urllib.request
 folder = "/var/run/secrets/kubernetes.io/serviceaccount"
 host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
 for name in (f"[{host}]", "kubernetes.default.svc"):
-    asked = urllib.request.Request(f"https://{name}:{port}/api/v1/namespaces/default")
+    asked = urllib.request.Request(f"https://{name}:{port}/api/v1")
     asked.add_header("Authorization", "Bearer " + open(f"{folder}/token").read())
     tls = ssl.create_default_context(cafile=f"{folder}/ca.crt")
     print(urllib.request.urlopen(asked, context=tls, timeout=5).status)

@@ -20,6 +20,7 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.kinds import built_in
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.extensions import Extensions
+from fairlead.apiserver.model import SYSTEM, User, component, service_account
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
 from fairlead.base.clock import Clock
@@ -42,6 +43,10 @@ from tests.controllers.factories import NOW, node
 START_S = 0.05
 
 
+ClientAs = Callable[[User], Client]
+"""Returns a client of a user."""
+
+
 class LoopClock:
     """Wall time that follows the jumping loop."""
 
@@ -53,8 +58,10 @@ class LoopClock:
 
 
 class World:
-    def __init__(self, client: Client, clock: Clock, nursery: Nursery, scheme: Scheme) -> None:
+    def __init__(self, client_as: ClientAs, clock: Clock, nursery: Nursery, scheme: Scheme) -> None:
         self.scheme = scheme
+        self._client_as = client_as
+        client = client_as(SYSTEM)
         self.client = client
         self.clock = clock
         self.broken_images: set[str] = set()
@@ -70,7 +77,8 @@ class World:
         settings = fairlead.controllers.Settings(log=log)
         self._nursery.spawn(
             fairlead.controllers.run(
-                self.client,
+                self._client_as(component("system:kube-controller-manager")),
+                client_of=lambda name: self._client_as(service_account("kube-system", name)),
                 scheme=self.scheme,
                 clock=self.clock,
                 rng=rng,
@@ -80,7 +88,9 @@ class World:
                 also=self.also(),
             )
         )
-        self._nursery.spawn(scheduler.run(self.client, clock=self.clock, rng=rng, log=log))
+        self._nursery.spawn(
+            scheduler.run(self._client_as(component("system:kube-scheduler")), clock=self.clock, rng=rng, log=log)
+        )
         self.pods_seen.add_handler(self._kubelet)
         self._nursery.spawn(self.pods_seen.run())
         self._nursery.spawn(self._heartbeats())
@@ -191,7 +201,7 @@ async def _over_fake(story: Story, nodes: int) -> None:
     clock = LoopClock()
     client = FakeClient(clock=clock, ids=RandomIds(random.Random(7)))
     await add_namespace(client)
-    await _tell(story, client, clock, nodes, built_in())
+    await _tell(story, lambda _: client, clock, nodes, built_in())
 
 
 def in_served_world(story: Story, *, extensions: Extensions) -> None:
@@ -212,18 +222,18 @@ async def _over_server(story: Story, nodes: int, extensions: Extensions | None =
     )
     await server.start()
     try:
-        await _tell(story, ApiClient(server.transport()), clock, nodes, scheme)
+        await _tell(story, lambda user: ApiClient(server.transport(user)), clock, nodes, scheme)
     finally:
         await server.stop()
     assert problems == []
 
 
-async def _tell(story: Story, client: Client, clock: Clock, nodes: int, scheme: Scheme) -> None:
+async def _tell(story: Story, client_as: ClientAs, clock: Clock, nodes: int, scheme: Scheme) -> None:
     """Fails also if a controller logged an error."""
     for number in range(1, nodes + 1):
-        await add_node(client, f"node{number}", clock)
+        await add_node(client_as(SYSTEM), f"node{number}", clock)
     async with Nursery() as nursery:
-        world = World(client, clock, nursery, scheme)
+        world = World(client_as, clock, nursery, scheme)
         world.start()
         await asyncio.sleep(0.1)
         await story(world)

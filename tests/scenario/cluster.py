@@ -90,7 +90,7 @@ async def cluster(families: str) -> AsyncIterator[Cluster]:
             addresses = [{"type": "InternalIP", "address": ip}]
             await client.patch(NODE, name, patch={"status": {"addresses": addresses}}, subresource="status")
         async with Nursery() as nursery:
-            made = Cluster(client, clock, nursery, scheme)
+            made = Cluster(lambda user: ApiClient(server.transport(user)), clock, nursery, scheme)
             made.server, made.families = server, families
             made.start()
             await asyncio.sleep(1)

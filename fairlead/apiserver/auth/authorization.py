@@ -1,6 +1,7 @@
 """Authorization: a list of authorizers; the first that allows or denies a request decides.
 
-Built in are upstream's AlwaysAllow for every authenticated user, and the paths that are public (docs/decisions/0002).
+`modes` has the built-in lists. Here are those of the mode AlwaysAllow: every authenticated user may do everything, and
+some paths are public.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Rules:
     resource: list[dict[str, Any]] = field(default_factory=list)
     non_resource: list[dict[str, Any]] = field(default_factory=list)
     incomplete: bool = False
+    error: str = ""
+    """The problems that hid some rules."""
 
 
 @runtime_checkable
@@ -74,6 +77,7 @@ class AuthorizerChain:
         resource: list[dict[str, Any]] = []
         non_resource: list[dict[str, Any]] = []
         incomplete = False
+        errors: list[str] = []
         for authorizer in self._authorizers:
             if not isinstance(authorizer, RuleResolver):
                 incomplete = True
@@ -82,17 +86,18 @@ class AuthorizerChain:
             resource += rules.resource
             non_resource += rules.non_resource
             incomplete = incomplete or rules.incomplete
-        return Rules(resource, non_resource, incomplete)
+            errors += [rules.error] if rules.error else []
+        return Rules(resource, non_resource, incomplete, ", ".join(errors))
 
 
 class KnownUsers:
     """Allows every authenticated user everything. Implements `Authorizer` and `RuleResolver`."""
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
-        return _NO_OPINION if user is ANONYMOUS else _KNOWN
+        return _KNOWN if _is_known(user) else _NO_OPINION
 
     async def rules_for(self, user: User, namespace: str) -> Rules:
-        if user is ANONYMOUS:
+        if not _is_known(user):
             return Rules()
         return Rules(
             [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
@@ -104,7 +109,10 @@ class PublicPaths:
     """Allows every user to read health and version. Implements `Authorizer` and `RuleResolver`."""
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        """Raises StatusError 401 for an anonymous request of another path: this mode knows no rights of strangers."""
         public = info.path in _PUBLIC or info.path.startswith(_PUBLIC_PREFIXES)
+        if not public and user is ANONYMOUS:
+            raise unauthorized()
         return _PUBLIC_PATH if public else _NO_OPINION
 
     async def rules_for(self, user: User, namespace: str) -> Rules:
@@ -117,14 +125,15 @@ _PUBLIC_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
 _NO_OPINION = Decision("no opinion")
 _PUBLIC_PATH = Decision("allowed", "the path is public")
 _KNOWN = Decision("allowed", "every known user may do everything")
-BUILT_IN: tuple[Authorizer, ...] = (KnownUsers(), PublicPaths())
+ALWAYS_ALLOW: tuple[Authorizer, ...] = (KnownUsers(), PublicPaths())
+
+
+def _is_known(user: User) -> bool:
+    return "system:unauthenticated" not in user.groups
 
 
 def refusal(user: User, info: RequestInfo, reason: str) -> StatusError:
-    """Returns the error for a request that is not allowed: 401 for an anonymous user, upstream's 403 for a known
-    one."""
-    if user is ANONYMOUS:
-        return unauthorized()
+    """Returns the error for a request that is not allowed, with upstream's text."""
     who = f"User {json.dumps(user.name, ensure_ascii=False)} cannot {info.verb}"
     if info.is_resource_request:
         place = f"in the namespace {json.dumps(info.namespace)}" if info.namespace else "at the cluster scope"

@@ -5,6 +5,7 @@ Pure; takes its arguments over.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,7 +20,8 @@ _SUFFIX_ROOM = 58
 """Length to which `generateName` is cut, so that name and suffix have at most 63 characters."""
 
 
-class NamespacedName(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NamespacedName:
     """Namespace and name of the object in the request's path."""
 
     namespace: str

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.registry.apply import Applier
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.delete import Deleter
 from fairlead.apiserver.registry.update import Updater
+from fairlead.apiserver.registry.writer import Writer
+from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +22,15 @@ class Writers:
     updater: Updater
     deleter: Deleter
     applier: Applier
+
+
+def make_writers(writer: Writer, admission: AdmissionChain, *, clock: Clock, ids: IdSource) -> Writers:
+    """Returns the writing verbs over one writer and one admission chain."""
+    creator = Creator(writer, admission, clock=clock, ids=ids)
+    updater = Updater(writer, admission, clock=clock)
+    return Writers(
+        creator=creator,
+        updater=updater,
+        deleter=Deleter(writer, admission, clock=clock),
+        applier=Applier(creator, updater, clock=clock),
+    )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
-
-import msgspec
 
 from fairlead.base.numbers import integer, natural
 from fairlead.machinery.kinds.decode import FieldValidation
@@ -27,7 +26,8 @@ _VALIDATIONS = ("Ignore", "Strict", "Warn")
 _MATCHES = ("Exact", "NotOlderThan")
 
 
-class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
     """The query parameters of a list or watch."""
 
     labels: str = ""
@@ -44,7 +44,8 @@ class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
     send_initial: bool | None = None
 
 
-class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
     """The query parameters of a write."""
 
     dry_run: bool = False

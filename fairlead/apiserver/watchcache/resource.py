@@ -26,7 +26,10 @@ class Resource:
         self.kind = kind
         self.prefix = prefix
         self.cache = cache
-        self.form: EncodedForm = cache.form
+
+    @property
+    def form(self) -> EncodedForm:
+        return self.cache.form
 
     def key(self, namespace: str, name: str) -> str:
         """Returns the cache's key; the store's key has `prefix` before it."""

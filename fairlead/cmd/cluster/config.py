@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from fairlead.store.etcd.address import EtcdAddress
 
 ProxyMode = Literal["", "nftables", "iptables"]
+AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 DEFAULT_API_PORT = 6443
+_BEFORE_ROLES = ("authorization_mode", "AlwaysAllow")
+"""The mode of clusters that were made before there were roles: what runs there may rely on full rights."""
 FIRST_FREE_PORT = 1024
 """The first port on which ordinary users may listen."""
 
@@ -61,6 +64,7 @@ class ClusterConfig:
     etcd_cafile: str = ""
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
+    authorization_mode: AuthorizationMode = "RBAC"
     proxy_mode: ProxyMode = ""
     """The mode that this start asked for. It is written into the proxy's ConfigMap, which decides from then on."""
 
@@ -125,7 +129,10 @@ class ClusterConfig:
 def load(paths: Paths) -> ClusterConfig | None:
     """Returns the settings the cluster was made with, or None if there is no such cluster. Raises CommandError."""
     try:
-        return _checked(decode(ClusterConfig, json.loads(paths.config.read_bytes()), unknown=True))
+        tree = json.loads(paths.config.read_bytes())
+        if isinstance(tree, dict):
+            tree.setdefault(*_BEFORE_ROLES)
+        return _checked(decode(ClusterConfig, tree, unknown=True))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, UsageError) as e:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from fairlead.cmd.cluster.config import FIRST_FREE_PORT, ClusterConfig, ProxyMode
+from fairlead.cmd.cluster.config import FIRST_FREE_PORT, AuthorizationMode, ClusterConfig, ProxyMode
 from fairlead.cmd.cluster.ranges import VERSIONS, IpFamily, by_version, families_of
 from fairlead.cmd.cluster.storeconfig import check_store
 from fairlead.cmd.errors import UsageError
@@ -36,6 +36,7 @@ class Given:
     etcd_cafile: str | None = None
     etcd_certfile: str | None = None
     etcd_keyfile: str | None = None
+    authorization_mode: AuthorizationMode | None = None
     proxy_mode: ProxyMode | None = None
 
 

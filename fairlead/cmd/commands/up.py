@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_life(parser)
     _add_network(parser)
     _add_machine(parser)
+    _add_access(parser)
     _add_store(parser)
 
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         etcd_cafile=args.etcd_cafile,
         etcd_certfile=args.etcd_certfile,
         etcd_keyfile=args.etcd_keyfile,
+        authorization_mode=args.authorization_mode,
         proxy_mode=args.proxy_mode,
     )
     return start_cluster(args.name, given, detach=args.detach, parent=args.die_with_parent, clock=RealClock())
@@ -131,6 +133,15 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "--host-routes",
         action=argparse.BooleanOptionalAction,
         help="add routes to Services, Pods and load balancers on this machine; needs root (default: no)",
+    )
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--authorization-mode",
+        choices=["RBAC", "AlwaysAllow"],
+        help="RBAC: users, Pods and nodes may do what roles permit; AlwaysAllow: every authenticated user may do "
+        "everything (default: RBAC; AlwaysAllow for a cluster made by a version without RBAC)",
     )
 
 

@@ -120,8 +120,10 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     log = stderr_log(settings.name, clock=clock)
     api = f"https://{network.gateway}:{API_PORT_INSIDE}"
     client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, f"node-{settings.name}")))
-    informers = InformerSet(client, log=log)
-    server = _proxies(config, settings, informers, client, log.named("proxy"))
+    # A node may not read other nodes or endpoints: the proxy and what shares its informers have their own identity.
+    proxy_client = ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "kube-proxy")))
+    informers = InformerSet(proxy_client, log=log)
+    server = _proxies(config, settings, informers, proxy_client, log.named("proxy"))
     ask = PeerClient(tls.client(paths.pki, f"node-{settings.name}"))
     traffic = Draining(settings.name, applied=server.applied, ask=ask)
     traffic.follow(informers)

@@ -114,6 +114,7 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
         sa_key=(paths.pki / "sa.key").read_bytes(),
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
+        authorization_mode=config.authorization_mode,
     )
 
 
@@ -123,6 +124,7 @@ async def _run(wiring: Wiring) -> None:
     import fairlead.loadbalancer.loop
     import fairlead.scheduler.loop
     from fairlead.api.kinds import built_in
+    from fairlead.apiserver.model import component, service_account
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
@@ -148,9 +150,10 @@ async def _run(wiring: Wiring) -> None:
         await server.start()
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
         wiring.report_ready("api", f"API ready at https://127.0.0.1:{config.api_port}")
-        client = ApiClient(server.transport())
+        addons = ApiClient(server.transport(component("system:fairlead:addons")))
         controllers = fairlead.controllers.run(
-            client,
+            ApiClient(server.transport(component("system:kube-controller-manager"))),
+            client_of=lambda name: ApiClient(server.transport(service_account("kube-system", name))),
             scheme=scheme,
             clock=clock,
             rng=rng,
@@ -166,8 +169,9 @@ async def _run(wiring: Wiring) -> None:
                 partial(fairlead.controllers.certificates.signing.loop.controller, read_authority=read_authority),
             ),
         )
-        scheduler = fairlead.scheduler.loop.run(client, clock=clock, rng=rng, log=log.named("scheduler"))
-        await run_all(controllers, scheduler, _add_settings(wiring, client, log), _follow_nodes(wiring, client, log))
+        own = ApiClient(server.transport(component("system:kube-scheduler")))
+        scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, log=log.named("scheduler"))
+        await run_all(controllers, scheduler, _add_settings(wiring, addons, log), _follow_nodes(wiring, addons, log))
     finally:
         await server.stop()
         await store.close()

@@ -32,7 +32,7 @@ async def follow(client: Client, path: Path, *, log: Log) -> None:
         if key == f"{NAMESPACE}/{NAME}":
             update(path, new.data if new is not None else {}, log)
 
-    informers.of(CONFIG_MAP, fields=f"metadata.name={NAME}").add_handler(changed)
+    informers.of(CONFIG_MAP, fields=f"metadata.namespace={NAMESPACE},metadata.name={NAME}").add_handler(changed)
     await informers.run()
 
 

@@ -73,6 +73,7 @@ def certificate_specs(config: ClusterConfig) -> list[CertificateSpec]:
         api,
         CertificateSpec("admin", "kubernetes-admin", "system:masters"),
         CertificateSpec("kubelet-client", "kube-apiserver-kubelet-client"),
+        CertificateSpec("kube-proxy", "system:kube-proxy"),
         CertificateSpec("relay", "system:fairlead:relay"),
         *nodes,
     ]

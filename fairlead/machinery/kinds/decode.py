@@ -48,7 +48,8 @@ def to_tree(value: Any) -> Any:
         return _plain.decode(encode(value))
 
 
-class Decoded(msgspec.Struct, Generic[T], frozen=True):
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[T]):
     """A decoded object, and the warnings about its body."""
 
     obj: T

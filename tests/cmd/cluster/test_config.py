@@ -172,7 +172,19 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
 def test_settings_of_another_version_are_understood_as_far_as_they_go(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     paths.config.write_text('{"name": "c", "nodes": 2, "future": {"x": 1}}')
-    assert config.load(paths) == ClusterConfig("c", nodes=2)
+    assert config.load(paths) == ClusterConfig("c", nodes=2, authorization_mode="AlwaysAllow")
+
+
+def test_a_cluster_from_before_there_were_roles_keeps_full_rights_until_a_start_says_otherwise(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.config.write_text('{"name": "c"}')
+    before = config.load(paths)
+    assert merge("c", before, Given(), has_store=True).authorization_mode == "AlwaysAllow"
+    switched = merge("c", before, Given(authorization_mode="RBAC"), has_store=True)
+    assert switched.authorization_mode == "RBAC"
+    config.save(switched, paths)
+    assert merge("c", config.load(paths), Given(), has_store=True).authorization_mode == "RBAC"
+    assert merge("new", None, Given(), has_store=False).authorization_mode == "RBAC"
 
 
 @pytest.mark.parametrize(

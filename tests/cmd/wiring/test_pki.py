@@ -28,7 +28,7 @@ def made(folder: Path, config: ClusterConfig, clock: FakeClock | RealClock) -> l
 def test_everything_is_made_once(tmp_path: Path) -> None:
     clock = FakeClock()
     files = made(tmp_path, ClusterConfig("c", nodes=2), clock)
-    assert files == ["apiserver", "admin", "kubelet-client", "relay", "node-node1", "node-node2"]
+    assert files == ["apiserver", "admin", "kubelet-client", "kube-proxy", "relay", "node-node1", "node-node2"]
     assert made(tmp_path, ClusterConfig("c", nodes=2), clock) == []
     assert {p.name for p in tmp_path.iterdir()} == {
         "ca.crt",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from dataclasses import replace
+
 from multidict import MultiDict, MultiDictProxy
 
 from fairlead.apiserver.admission.chain import AdmissionChain

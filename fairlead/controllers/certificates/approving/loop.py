@@ -23,7 +23,7 @@ def controller(context: Context) -> Controller:
 
 class _Approver:
     def __init__(self, context: Context) -> None:
-        self._client = context.client
+        self._client = context.client_of("certificate-controller")
         self._applier = context.applier("certificate-controller")
         self.controller = Controller("csrapproving", context.queue(), self._sync, workers=1)
         self._requests = Requests(context, self.controller.queue.add)

@@ -20,6 +20,7 @@ from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
 
+_ACCOUNT = "generic-garbage-collector"
 _MOST_DELETED = 5000
 _UNSYNCED_RETRY_S = 0.05
 """Until a cache has its first list, dependents may be unknown: nothing is released or deleted meanwhile."""
@@ -34,7 +35,8 @@ def controller(context: Context) -> Controller:
 class _Garbage:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._applier = context.applier("garbage-collector-controller")
+        self._applier = context.applier("garbage-collector-controller", account=_ACCOUNT)
+        self._client = context.client_of(_ACCOUNT)
         self._informers: dict[str, Informer[Any]] = {}
         self._unsynced: dict[str, tuple[Informer[Any], float]] = {}
         """Informers without a complete list, and until when the collector waits for them."""
@@ -171,7 +173,7 @@ class _Garbage:
             return
         try:
             namespace = item.meta.namespace if kind.namespaced else ""
-            owner = await self._context.client.get(partial(kind), ref.name, namespace)
+            owner = await self._client.get(partial(kind), ref.name, namespace)
         except StatusError as error:
             if error.code != 404:
                 raise

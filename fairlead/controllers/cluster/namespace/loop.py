@@ -29,6 +29,7 @@ class _Namespaces:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._applier = context.applier("namespace-controller")
+        self._client = context.client_of("namespace-controller")
         self._namespaces = context.informers.of(NAMESPACE)
         self.controller = Controller("namespace", context.queue(), self._sync)
         self._namespaces.add_handler(self._on_namespace)
@@ -83,7 +84,7 @@ class _Namespaces:
         failures = []
         for kind in kinds:
             try:
-                await self._context.client.raw("DELETE", kind.path(namespace))
+                await self._client.raw("DELETE", kind.path(namespace))
             except StatusError as error:
                 failures.append(error.message)
         return failures
@@ -93,7 +94,7 @@ class _Namespaces:
         for kind in self._context.scheme.used():
             if not kind.namespaced:
                 continue
-            listing = await self._context.client.list(partial(kind), namespace)
+            listing = await self._client.list(partial(kind), namespace)
             if listing.items:
                 remains.append(Remains(kind, [item.metadata for item in listing.items]))
         return remains

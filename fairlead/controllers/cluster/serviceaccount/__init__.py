@@ -1,1 +1,1 @@
-"""Creates the `default` ServiceAccount and the ConfigMap with the cluster's CA certificate in every namespace."""
+"""Creates the `default` ServiceAccount in every namespace."""

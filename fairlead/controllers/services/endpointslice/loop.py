@@ -26,7 +26,7 @@ def controller(context: Context) -> Controller:
 class _Slices:
     def __init__(self, context: Context) -> None:
         self._triggers = TriggerTimes(context.clock)
-        self._applier = context.applier("endpoint-slice-controller")
+        self._applier = context.applier("endpoint-slice-controller", account="endpointslice-controller")
         self.controller = Controller(
             "endpointslice",
             context.queue(),

@@ -24,7 +24,10 @@ class _Mirror:
         self.controller = Controller(
             "endpointslicemirroring",
             context.queue(),
-            planned(self._reconcile, context.applier("endpoint-slice-mirroring-controller")),
+            planned(
+                self._reconcile,
+                context.applier("endpoint-slice-mirroring-controller", account="endpointslicemirroring-controller"),
+            ),
             workers=4,
         )
         self._services = context.informers.of(SERVICE)

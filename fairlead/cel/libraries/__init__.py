@@ -1,1 +1,0 @@
-"""Function libraries: those of CEL that upstream enables, and upstream's own."""

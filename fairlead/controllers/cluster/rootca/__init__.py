@@ -1,0 +1,1 @@
+"""Keeps the ConfigMap with the cluster's CA certificate in every namespace."""
