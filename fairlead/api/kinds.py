@@ -14,6 +14,7 @@ from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTA
 from fairlead.api.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
 from fairlead.api.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
+from fairlead.api.apiregistration.apiservice import API_SERVICE
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
@@ -98,6 +99,7 @@ KINDS: tuple[Kind[Any], ...] = (
     VALIDATING_ADMISSION_POLICY_BINDING,
     MUTATING_ADMISSION_POLICY,
     MUTATING_ADMISSION_POLICY_BINDING,
+    API_SERVICE,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
 from fairlead.apiserver.metrics import Metrics, labels_of
@@ -36,6 +37,7 @@ class Core:
         authorizers: AuthorizerChain,
         verbs: Verbs,
         nonresource: NonResourceHandler,
+        aggregation: Aggregation,
         *,
         scheme: Scheme,
         metrics: Metrics,
@@ -46,6 +48,7 @@ class Core:
         self._authorizers = authorizers
         self._verbs = verbs
         self._nonresource = nonresource
+        self._aggregation = aggregation
         self._metrics = metrics
         self._clock = clock
         self._log = log
@@ -61,11 +64,14 @@ class Core:
             if not decision.allowed:
                 raise refusal(user, info, decision.reason)
             refuse_impersonation(user, request.headers)
-            if read is not None:
+            remote = self._aggregation.find(info)
+            if read is not None and remote is None:
                 request = replace(request, body=await read())
-            if info.is_resource_request:
+            if info.is_resource_request and remote is None:
                 target = self._verbs.find(info)
-            if target is not None:
+            if remote is not None:
+                outcome = self._aggregation.outcome(remote, user)
+            elif target is not None:
                 outcome = await self._verbs.handle(target, request, context)
             else:
                 outcome = await self._nonresource.handle(request, user)

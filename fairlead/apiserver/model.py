@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -93,6 +94,12 @@ class Forward:
     port: int
     is_node: bool = False
     """The backend is a node's kubelet API, which demands our client certificate."""
+    tls: ssl.SSLContext | None = None
+    """The TLS side of the connection to an extension API server; None for other backends."""
+    server_name: str | None = None
+    """The name that the server's certificate must have, if `tls` is set."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Headers that replace the client's own of the same names: the identity of the user."""
 
     @property
     def authority(self) -> str:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
+from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, User, json_response
@@ -28,6 +29,7 @@ class NonResourceHandler:
         self,
         scheme: Scheme,
         reviews: Reviews,
+        aggregation: Aggregation,
         *,
         version: str,
         metrics: Metrics,
@@ -35,6 +37,8 @@ class NonResourceHandler:
     ) -> None:
         self._kinds = scheme
         self._reviews = reviews
+        self._aggregation = aggregation
+        aggregation.on_change.append(self._forget)
         self._version = version
         self._metrics = metrics
         self._ready = ready
@@ -43,10 +47,13 @@ class NonResourceHandler:
 
     async def kind_added(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`. The documents are rebuilt at their next request."""
-        self._documents.clear()
+        self._forget()
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`."""
+        self._forget()
+
+    def _forget(self) -> None:
         self._documents.clear()
 
     async def handle(self, request: Request, user: User) -> Outcome:
@@ -97,21 +104,44 @@ class NonResourceHandler:
             case ["api"]:
                 return encode(discovery.api_versions())
             case ["apis"]:
-                return encode(discovery.api_groups(self._kinds))
+                return encode(self._groups())
             case ["api", version]:
                 return self._resources(version)
             case ["apis", group]:
-                return _encoded(discovery.api_group(self._kinds, group))
+                return _encoded(self._group(group))
             case ["apis", group, version]:
                 return self._resources(f"{group}/{version}")
             case ["openapi", "v2"]:
                 return encode(openapi.openapi_v2(self._kinds))
             case ["openapi", "v3"]:
-                return encode(openapi.openapi_v3_index(self._kinds))
+                return encode(self._openapi_index())
             case ["openapi", "v3", "api" | "apis", *rest] if "/".join(rest) in self._group_versions():
                 return encode(openapi.openapi_v3(self._kinds, "/".join(rest)))
             case _:
                 return None
+
+    def _groups(self) -> dict[str, Any]:
+        from fairlead.apiserver.aggregation.discovery import with_groups
+        from fairlead.machinery.kinds import discovery
+
+        return with_groups(discovery.api_groups(self._kinds), self._aggregation)
+
+    def _group(self, name: str) -> dict[str, Any] | None:
+        """Returns an APIGroup, with the versions that other servers serve."""
+        from fairlead.apiserver.aggregation.discovery import with_version
+        from fairlead.machinery.kinds import discovery
+
+        group = discovery.api_group(self._kinds, name)
+        for remote in self._aggregation:
+            if remote.group == name:
+                group = {"kind": "APIGroup", "apiVersion": "v1"} | with_version(group, remote)
+        return group
+
+    def _openapi_index(self) -> dict[str, Any]:
+        from fairlead.apiserver.aggregation.discovery import with_documents
+        from fairlead.machinery.openapi import document
+
+        return with_documents(document.openapi_v3_index(self._kinds), self._aggregation)
 
     def _resources(self, group_version: str) -> bytes | None:
         from fairlead.machinery.kinds import discovery
@@ -128,6 +158,10 @@ class NonResourceHandler:
         if not discovery.wants_aggregated(request.headers.get("accept", "")):
             return None
         tree = discovery.aggregated(self._kinds, core=path == "/api")
+        if path == "/apis" and self._aggregation:
+            from fairlead.apiserver.aggregation.discovery import with_discovered
+
+            tree = with_discovered(tree, self._aggregation)
         return Response(200, encode(tree), {"content-type": discovery.AGGREGATED_MEDIA_TYPE})
 
     def _paths(self) -> list[str]:

@@ -9,6 +9,10 @@ from collections.abc import Sequence
 
 from fairlead.apiserver.admission.builtin import built_in_plugins
 from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.aggregation.availability import Availability
+from fairlead.apiserver.aggregation.local import LocalAPIServices, ManagedAPIServices
+from fairlead.apiserver.aggregation.registry import Aggregation
+from fairlead.apiserver.aggregation.tls import ExtensionTls
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
 from fairlead.apiserver.allocation.claims import DerivedAddresses, ReservedAddresses, ServiceNumbers
 from fairlead.apiserver.allocation.model import Allocations
@@ -61,7 +65,7 @@ from fairlead.store.model import Store
 class ApiServer:
     """The API server of one cluster."""
 
-    def __init__(  # noqa: PLR0913 -- where the server is wired up
+    def __init__(  # noqa: PLR0913, PLR0915 -- where the server is wired up
         self,
         store: Store,
         *,
@@ -95,10 +99,16 @@ class ApiServer:
             [
                 *built_in_plugins(resources, self._authorizers, ids=ids),
                 DerivedAddresses(self._allocator),
+                ManagedAPIServices(resources),
                 *settings.extensions.plugins,
             ]
         )
         writers = make_writers(writer, admission, clock=clock, ids=ids)
+        self._local_services = LocalAPIServices(scheme, resources, clock=clock)
+        self._aggregation = Aggregation(
+            resources, lambda: ServiceResolver(resources, rng=rng), ExtensionTls(settings.front_proxy).context
+        )
+        self._availability = Availability(self._aggregation, resources, writers.updater, clock=clock, log=log)
         self._bootstrap = Bootstrap(resources, writers.creator, writers.updater)
         self._policy = DefaultPolicy(resources, writers)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
@@ -111,10 +121,22 @@ class ApiServer:
         served = built_in_subresources(writers, backends, admission, clock=clock)
         self._verbs = Verbs(scheme, resources, Reader(resources, self._watches, rng=rng), writers, served, clock=clock)
         nonresource = NonResourceHandler(
-            scheme, Reviews(self._authorizers), version=settings.version, metrics=metrics, ready=self._ready
+            scheme,
+            Reviews(self._authorizers),
+            self._aggregation,
+            version=settings.version,
+            metrics=metrics,
+            ready=self._ready,
         )
         self._core = Core(
-            self._authorizers, self._verbs, nonresource, scheme=scheme, metrics=metrics, clock=clock, log=log
+            self._authorizers,
+            self._verbs,
+            nonresource,
+            self._aggregation,
+            scheme=scheme,
+            metrics=metrics,
+            clock=clock,
+            log=log,
         )
         client = ApiClient(self.transport())
         self._recorders = [
@@ -139,6 +161,8 @@ class ApiServer:
         except StatusError as error:
             # For example the Service `kubernetes` and every ServiceCIDR are deleted. The bootstrap loop tries again.
             self._log.error("cannot create the initial objects of the cluster", error=str(error))
+        self._local_services.load()  # after the first write: an object's version may not be 0
+        self._aggregation.follow()
         await self._cidrs.sync()
         await self._nursery.__aenter__()
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
@@ -147,6 +171,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("flow control", self._flow_control.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._run_bootstrap, log=self._log))
         self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))
+        self._nursery.spawn(keep_running("APIServices", self._availability.run, log=self._log))
         self._nursery.spawn(keep_running("repair", self._repair.run, log=self._log))
         for recorder in self._recorders:
             self._nursery.spawn(keep_running("events", recorder.run, log=self._log))

@@ -14,6 +14,17 @@ from fairlead.net.model import SERVICE_CIDR
 GIT_VERSION = "v1.36.0+fairlead"
 
 
+@dataclass(frozen=True, slots=True)
+class FrontProxy:
+    """The certificate by which extension servers recognise this server, and the authority that signed it."""
+
+    certificate: str
+    """A file in PEM form, read at the first connection."""
+    key: str
+    ca_pem: str
+    common_name: str = "front-proxy-client"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """The settings of the API server."""
@@ -30,6 +41,8 @@ class ApiSettings:
     ca_pem: str = ""
     kubelet_tls: ssl.SSLContext | None = None
     """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
+    front_proxy: FrontProxy | None = None
+    """If absent, extension servers see no certificate of this server and believe no identity."""
     cluster_domain: str = "cluster.local"
     authorization_mode: AuthorizationMode = "RBAC"
     version: str = GIT_VERSION

@@ -23,7 +23,7 @@ def test_fields_keep_their_markers_shapes_and_order() -> None:
     assert percent.type.nullable
     assert percent.type.format == "int32"
     assert percent.marker(Range) == Range(1, 100)
-    assert schema.doc == "What is wanted of a thing."
+    assert schema.doc == "The desired state of a thing."
 
 
 def test_a_table_is_made_once() -> None:

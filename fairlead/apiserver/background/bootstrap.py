@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, ServiceSpec
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
@@ -55,6 +56,8 @@ class Bootstrap:
         await self._ensure_object(SERVICE, _service(service_address, settings.advertise_port))
         await self._ensure_object(ENDPOINTS, _endpoints(settings), renew=True)
         await self._ensure_object(ENDPOINT_SLICE, _slice(settings), renew=True)
+        if settings.ca_pem:
+            await self._ensure_object(CONFIG_MAP, _authentication(settings), renew=True)
 
     async def _ensure_range(self, settings: ApiSettings) -> None:
         """Creates the ServiceCIDR `kubernetes`. If it has a single family and a second one is configured, adds the
@@ -85,6 +88,21 @@ class Bootstrap:
                 return Candidate(desired)
 
             await self._updater.update(target, same, WriteOptions(), internal())
+
+
+def _authentication(settings: ApiSettings) -> ConfigMap:
+    """Returns what extension servers need to recognise this server and its clients."""
+    data = {"client-ca-file": settings.ca_pem}
+    if (proxy := settings.front_proxy) is not None:
+        data |= {
+            "requestheader-allowed-names": f'["{proxy.common_name}"]',
+            "requestheader-client-ca-file": proxy.ca_pem,
+            "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+            "requestheader-group-headers": '["X-Remote-Group"]',
+            "requestheader-uid-headers": '["X-Remote-Uid"]',
+            "requestheader-username-headers": '["X-Remote-User"]',
+        }
+    return ConfigMap(metadata=ObjectMeta(name="extension-apiserver-authentication", namespace="kube-system"), data=data)
 
 
 def _meta() -> ObjectMeta:

@@ -51,9 +51,13 @@ class Forwarder:
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
         self._session: aiohttp.ClientSession | None = None
+        self._extensions: aiohttp.ClientSession | None = None
+        """Keeps connections: their certificates say that they lead to the right server."""
 
     async def forward(self, request: web.BaseRequest, to: Forward, start: int) -> web.StreamResponse:
-        """Forwards the request; `start` is the index in `path.split("/")` at which the backend's path begins."""
+        """Forwards the request; `start` is the index in `path.split("/")` at which the backend's path begins. An
+        extension server gets the whole path."""
+        start = start if to.tls is None else 1
         path, mark, query = request.raw_path.partition("?")
         parts = path.split("/")
         if len(parts) <= start and request.method in ("GET", "HEAD") and not wants_upgrade(request.headers):
@@ -61,7 +65,7 @@ class Forwarder:
         prefix, own = "/".join(parts[:start]), "/" + "/".join(parts[start:])
         try:
             if wants_upgrade(request.headers):
-                return await self._switch(request, to, f"{own}{mark}{query}", _headers(request, path))
+                return await self._switch(request, to, f"{own}{mark}{query}", _headers(request, path, to))
             return await self._pass_on(request, to, f"{own}{mark}{query}", prefix)
         except StatusError as e:
             answer = error_response(e)
@@ -70,15 +74,16 @@ class Forwarder:
     async def upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
         """Hands the client's connection over to a node, which answers from the first byte."""
         try:
-            headers = _headers(request, request.raw_path.partition("?")[0])
+            headers = _headers(request, request.raw_path.partition("?")[0], upgrade.to)
             return await self._switch(request, upgrade.to, upgrade.path, headers)
         except StatusError as e:
             answer = error_response(e)
             return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._extensions):
+            if session is not None:
+                await session.close()
 
     async def _pass_on(self, request: web.BaseRequest, to: Forward, path: str, prefix: str) -> web.StreamResponse:
         await continue_if_expected(request)
@@ -86,11 +91,13 @@ class Forwarder:
             answer = await self._client(to).request(
                 request.method,
                 URL(f"{to.scheme}://{to.authority}{path}", encoded=True),
-                headers=_headers(request, request.raw_path.partition("?")[0]),
+                headers=_headers(request, request.raw_path.partition("?")[0], to),
                 data=request.content if request.body_exists else None,
                 allow_redirects=False,
                 skip_auto_headers=_AUTOMATIC,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+                ssl=to.tls or True,
+                server_hostname=to.server_name,
             )
         except (aiohttp.ClientError, OSError) as e:
             raise _unreachable(to, e) from e
@@ -100,6 +107,15 @@ class Forwarder:
     def _client(self, to: Forward) -> aiohttp.ClientSession:
         if to.is_node:
             return self._kubelet.session()
+        if to.tls is not None:
+            if self._extensions is None:
+                self._extensions = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=0),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    auto_decompress=False,
+                    trust_env=False,
+                )
+            return self._extensions
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=False, limit=0, force_close=True),
@@ -116,7 +132,9 @@ class Forwarder:
         lines = [f"{request.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         try:
             async with asyncio.timeout(_CONNECT_S):
-                reader, writer = await asyncio.open_connection(to.host, to.port, ssl=self._tls(to))
+                reader, writer = await asyncio.open_connection(
+                    to.host, to.port, ssl=self._tls(to), server_hostname=to.server_name
+                )
         except (OSError, TimeoutError) as e:
             raise _unreachable(to, e) from e
         try:
@@ -136,6 +154,8 @@ class Forwarder:
     def _tls(self, to: Forward) -> ssl.SSLContext | None:
         if to.is_node:
             return self._kubelet.tls
+        if to.tls is not None:
+            return to.tls
         if to.scheme != "https":
             return None
         context = ssl.create_default_context()
@@ -150,8 +170,9 @@ async def continue_if_expected(request: web.BaseRequest) -> None:
         request.writer.output_size = 0  # the interim response does not count
 
 
-def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
-    """Returns the client's headers without hop-by-hop ones, plus `X-Forwarded-*`."""
+def _headers(request: web.BaseRequest, path: str, to: Forward) -> CIMultiDict[str]:
+    """Returns the client's headers without hop-by-hop ones, plus `X-Forwarded-*`, or with those of an extension
+    server."""
     dropped = (
         _HOP_BY_HOP | _NOT_FORWARDED | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
     )
@@ -164,6 +185,11 @@ def _headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
     if before or client:
         headers[hdrs.X_FORWARDED_FOR] = ", ".join(filter(None, (before, client)))
     headers["X-Forwarded-Uri"] = path
+    if to.tls is not None:
+        for name in [name for name in headers if name.lower().startswith("x-remote-")]:
+            headers.popall(name, None)
+        headers[hdrs.HOST] = to.authority
+        headers.extend(to.headers)
     return headers
 
 

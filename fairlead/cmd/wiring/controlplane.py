@@ -104,8 +104,9 @@ async def _until_asked(wiring: Wiring) -> None:
 
 
 def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
-    from fairlead.apiserver.settings import ApiSettings
+    from fairlead.apiserver.settings import ApiSettings, FrontProxy
 
+    front = paths.pki / "front-proxy-client"
     return ApiSettings(
         service_cidr=config.service_cidr,
         node_port_range=config.node_port_range,
@@ -115,6 +116,9 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
+        front_proxy=FrontProxy(
+            f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
+        ),
     )
 
 

@@ -52,6 +52,8 @@ class CertificateSpec:
     organization: str = ""
     dns: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
+    authority: str = "ca"
+    """The file of the authority that signs the certificate."""
 
 
 def certificate_specs(config: ClusterConfig) -> list[CertificateSpec]:
@@ -75,6 +77,7 @@ def certificate_specs(config: ClusterConfig) -> list[CertificateSpec]:
         CertificateSpec("kubelet-client", "kube-apiserver-kubelet-client"),
         CertificateSpec("kube-proxy", "system:kube-proxy"),
         CertificateSpec("relay", "system:fairlead:relay"),
+        CertificateSpec("front-proxy-client", "front-proxy-client", authority="front-proxy-ca"),
         *nodes,
     ]
 
@@ -104,7 +107,8 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Certif
         have = issued.get(want.file)
         return (
             isinstance(have, dict)
-            and {f"{want.file}.crt", f"{want.file}.key"} <= sums.keys() - swapped
+            and {f"{file}.{end}" for file in (want.file, want.authority) for end in ("crt", "key")}
+            <= sums.keys() - swapped
             and have.get("for") == json.loads(json.dumps(asdict(want)))
             and float(have.get("from", 0)) <= now
             and float(have.get("until", 0)) > now + RENEW_DAYS * DAY_S
@@ -117,10 +121,13 @@ def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
     """Makes the certificates of `missing`, and the authority if it does not exist."""
     make_private(folder)
     whole = _whole(folder)
-    issuer = _Issuer(folder, clock, there=AUTHORITY - {"sa.key"} <= whole.keys())
+    issuers = {
+        name: _Issuer(folder, clock, name, there={f"{name}.crt", f"{name}.key"} <= whole.keys())
+        for name in sorted({want.authority for want in wants})
+    }
     issued = _issued(folder)
     for want in wants:
-        made = issuer.issue(want)
+        made = issuers[want.authority].issue(want)
         begin, end = made.not_valid_before_utc.timestamp(), made.not_valid_after_utc.timestamp()
         issued[want.file] = {"for": asdict(want), "from": begin, "until": end}
     if "sa.key" not in whole:
@@ -156,10 +163,11 @@ def _whole(folder: Path) -> dict[str, int]:
 
 
 class _Issuer:
-    """The certificate authority, read from the folder or made there."""
+    """A certificate authority, read from the folder or made there."""
 
-    def __init__(self, folder: Path, clock: Clock, *, there: bool) -> None:
+    def __init__(self, folder: Path, clock: Clock, name: str, *, there: bool) -> None:
         self._folder = folder
+        self._name = name
         self._clock = clock
         if there:
             self._key, self._certificate = self._read()
@@ -198,7 +206,7 @@ class _Issuer:
         from cryptography import x509
 
         key = _new_key()
-        subject = _name("fairlead-ca")
+        subject = _name(f"fairlead-{self._name}")
         builder = (
             self._builder(subject, key, subject)
             .not_valid_before(self._day(-VALID_DAYS))
@@ -208,7 +216,7 @@ class _Issuer:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         certificate = _sign(builder, key)
-        self._write("ca", key, certificate)
+        self._write(self._name, key, certificate)
         return key, certificate
 
     def _read(self) -> tuple[EllipticCurvePrivateKey, Certificate]:
@@ -216,10 +224,10 @@ class _Issuer:
         from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        key = load_pem_private_key((self._folder / "ca.key").read_bytes(), None)
+        key = load_pem_private_key((self._folder / f"{self._name}.key").read_bytes(), None)
         if not isinstance(key, EllipticCurvePrivateKey):
-            raise ValueError(f"{self._folder / 'ca.key'} is not an elliptic curve key")
-        return key, x509.load_pem_x509_certificate((self._folder / "ca.crt").read_bytes())
+            raise ValueError(f"{self._folder / self._name}.key is not an elliptic curve key")
+        return key, x509.load_pem_x509_certificate((self._folder / f"{self._name}.crt").read_bytes())
 
     def _builder(self, subject: Name, key: EllipticCurvePrivateKey, issuer: Name) -> Any:
         from cryptography import x509

@@ -7,9 +7,11 @@ There are two forms with the same facts: the old one, a document for every group
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from fairlead.machinery.kinds.kind import GroupVersionKind, Kind, Subresource
+from fairlead.machinery.kinds.priorities import group_priority, version_order, version_priority
 from fairlead.machinery.kinds.subresources import subresources_of
 
 Tree = dict[str, Any]
@@ -69,14 +71,17 @@ def aggregated(kinds: Kinds, *, core: bool) -> Tree:
 
 
 def _groups(kinds: Kinds) -> dict[str, dict[str, list[Kind[Any]]]]:
-    """Returns the kinds by group and version: groups in the order of their first kind, kinds by plural."""
+    """Returns the kinds by group and version, those that clients prefer first; kinds by plural."""
     groups: dict[str, dict[str, list[Kind[Any]]]] = {}
-    for kind in kinds:
+    for kind in sorted(kinds, key=lambda kind: kind.plural):
         groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
-    for versions in groups.values():
-        for served in versions.values():
-            served.sort(key=lambda kind: kind.plural)
-    return groups
+    names = sorted(groups, key=lambda group: (-group_priority(group), group))
+    return {name: dict(sorted(groups[name].items(), key=partial(_rank, name), reverse=True)) for name in names}
+
+
+def _rank(group: str, item: tuple[str, object]) -> tuple[int, tuple[int, int, int, str]]:
+    version = item[0]
+    return version_priority(group, version), version_order(version)
 
 
 def _api_group(group: str, versions: Iterable[str]) -> Tree:

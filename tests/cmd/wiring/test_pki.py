@@ -28,11 +28,23 @@ def made(folder: Path, config: ClusterConfig, clock: FakeClock | RealClock) -> l
 def test_everything_is_made_once(tmp_path: Path) -> None:
     clock = FakeClock()
     files = made(tmp_path, ClusterConfig("c", nodes=2), clock)
-    assert files == ["apiserver", "admin", "kubelet-client", "kube-proxy", "relay", "node-node1", "node-node2"]
+    every = [
+        "apiserver",
+        "admin",
+        "kubelet-client",
+        "kube-proxy",
+        "relay",
+        "front-proxy-client",
+        "node-node1",
+        "node-node2",
+    ]
+    assert sorted(files) == sorted(every)
     assert made(tmp_path, ClusterConfig("c", nodes=2), clock) == []
     assert {p.name for p in tmp_path.iterdir()} == {
         "ca.crt",
         "ca.key",
+        "front-proxy-ca.crt",
+        "front-proxy-ca.key",
         "sa.key",
         "issued.json",
         *(f"{file}.{end}" for file in files for end in ("crt", "key")),

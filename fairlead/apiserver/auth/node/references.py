@@ -1,7 +1,7 @@
 """The objects that a Pod refers to by name, read off the JSON tree of the Pod.
 
 What must stay true: every reference that makes a kubelet fetch an object is found, in all containers and all types of
-volumes. Members that hold free text have no objects as values, so that no name in them is taken for a reference.
+volumes. Members that hold free text do not have objects as values, so that no name in them is taken for a reference.
 Source: upstream's `VisitPodSecretNames`, `VisitPodConfigmapNames` and the edges of its node graph.
 """
 
@@ -29,7 +29,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 
 
 def references_of(pod: dict[str, Any]) -> frozenset[Reference]:
-    """Returns the references of a Pod. The mirror of a static Pod has none: a node writes it itself."""
+    """Returns the references of a Pod. The mirror of a static Pod lacks them: a node writes it itself."""
     metadata, spec = pod.get("metadata", {}), pod.get("spec", {})
     if _MIRROR in metadata.get("annotations", {}):
         return frozenset()

@@ -1,9 +1,10 @@
 """The field numbers of messages.
 
 The field numbers are facts of the wire, as any client sends them. They stand in `protobuf.toml` beside the types of
-each folder below `fairlead/api`: the type's name, then field=number. `3(a=1 b=2)` is a message that JSON inlines: its
-fields belong to the type itself. A field newer than Kubernetes 1.36 may be missing, because its number was not known
-when the tables were written; in protobuf such a field is dropped, in JSON it is read and written.
+each folder below `fairlead/api`, or one folder above for all kinds of a group: the type's name, then field=number.
+`3(a=1 b=2)` is a message that JSON inlines: its fields belong to the type itself. A field newer than Kubernetes 1.36
+may be missing, because its number was not known when the tables were written; in protobuf such a field is dropped, in
+JSON it is read and written.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def table_of(schema: Schema) -> Message | None:
     """Returns the field numbers of a schema's fields; None if they are not known."""
     if schema.source is None:
         return None
-    return _tables(schema.source.__module__.rpartition(".")[0]).get(schema.name)
+    kind = schema.source.__module__.rpartition(".")[0]
+    return _tables(kind).get(schema.name) or _tables(kind.rpartition(".")[0]).get(schema.name)
 
 
 @functools.cache
