@@ -18,6 +18,8 @@ from fairlead.api.apiregistration.apiservice import API_SERVICE
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
+from fairlead.api.batch.cronjob import CRON_JOB
+from fairlead.api.batch.job import JOB
 from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
 from fairlead.api.coordination.lease.kind import LEASE
 from fairlead.api.core.configmap.kind import CONFIG_MAP
@@ -72,6 +74,8 @@ KINDS: tuple[Kind[Any], ...] = (
     DEPLOYMENT,
     REPLICA_SET,
     CERTIFICATE_SIGNING_REQUEST,
+    CRON_JOB,
+    JOB,
     LEASE,
     ENDPOINT_SLICE,
     EVENTS_V1_EVENT,

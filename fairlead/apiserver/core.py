@@ -7,7 +7,8 @@ objects. The edges have authenticated the user (`auth.authentication`); admissio
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
@@ -61,7 +62,7 @@ class Core:
         context = RequestContext(user, info)
         try:
             decision = await self._authorizers.authorize(user, info)
-            if not decision.allowed:
+            if decision.effect != "allowed":
                 raise refusal(user, info, decision.reason)
             refuse_impersonation(user, request.headers)
             remote = self._aggregation.find(info)

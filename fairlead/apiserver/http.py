@@ -147,6 +147,8 @@ async def _read(request: web.BaseRequest) -> bytes:
         raise too_large()
     await continue_if_expected(request)
     try:
+        if request.content.is_eof():  # no wait, and so no timer
+            return await request.read()
         async with asyncio.timeout(_BODY_S):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as e:

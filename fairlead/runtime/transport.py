@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -11,8 +10,7 @@ import msgspec
 from fairlead.machinery.values.status import StatusError, status_error
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A request as the API server's core sees it, independent of the transport."""
 
     method: str
@@ -25,8 +23,7 @@ class Request:
     """True if no JSON object of the body repeats a key, because the body was encoded from an object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """An answer with its whole body."""
 
     status: int

@@ -13,8 +13,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from fairlead.store.history import HistoryWindow, check_kept, effective
 from fairlead.store.model import Change, Compare, Delete, Operation, Page, Put, Record, StoreError, TxnResult
@@ -51,8 +52,11 @@ where id in (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+_Present = tuple[int, int, int]
+"""The id of a key's present version, whether it is transient, and the length of its value."""
+
+
+class Committed(msgspec.Struct, frozen=True):
     """The result of a transaction, and the changes for watches."""
 
     result: TxnResult
@@ -197,15 +201,19 @@ class Engine:
 
     def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> Committed:
         """Applies the operations if every comparison holds. The changes are empty if nothing was changed."""
+        present = {c.key: self._present(c.key) for c in compare}
         for c in compare:
-            row = self._db.execute("select version from object where key=?", (c.key,)).fetchone()
-            if (row[0] // _OPERATIONS if row else 0) != c.revision:
+            version = present[c.key]
+            if (version[0] // _OPERATIONS if version else 0) != c.revision:
                 return Committed(TxnResult(False, self.revision, [self.read(other.key) for other in compare]), ())
-        changing = effective(operations, self._exists)
+        for op in operations:
+            if op.key not in present:
+                present[op.key] = self._present(op.key)
+        changing = effective(operations, present.get)
         if changing:
             self.revision += 1
         id_ = self.revision * _OPERATIONS
-        changes = [self._apply(op, id_ + i) for i, op in enumerate(changing)]
+        changes = [self._apply(op, id_ + i, present[op.key]) for i, op in enumerate(changing)]
         return Committed(TxnResult(True, self.revision), changes)
 
     def since(self, revision: int) -> Sequence[Change]:
@@ -235,11 +243,18 @@ class Engine:
         )
         self._compacted = revision
 
-    def _exists(self, key: str) -> bool:
-        return self._db.execute("select 1 from object where key=?", (key,)).fetchone() is not None
+    def _present(self, key: str) -> _Present | None:
+        """Returns the present version of a key; one look-up serves the comparison and the write."""
+        found: _Present | None = self._db.execute(
+            "select o.version, o.transient, length(v.value) from object o join version v on v.id = o.version"
+            " where o.key=?",
+            (key,),
+        ).fetchone()
+        return found
 
-    def _apply(self, op: Operation, id_: int) -> Change:
-        self._supersede(op.key, id_, deleting=isinstance(op, Delete))
+    def _apply(self, op: Operation, id_: int, present: _Present | None) -> Change:
+        if present is not None:
+            self._supersede(op.key, id_, present, deleting=isinstance(op, Delete))
         value = op.value if isinstance(op, Put) else None
         self._db.execute("insert into version values(?, ?, ?)", (id_, op.key, value))
         if isinstance(op, Put):
@@ -252,16 +267,9 @@ class Engine:
         self._touched_pages += 2 + len(value or b"") // 4096  # about
         return Change(op.key, self.revision, value)
 
-    def _supersede(self, key: str, id_: int, *, deleting: bool) -> None:
+    def _supersede(self, key: str, id_: int, present: _Present, *, deleting: bool) -> None:
         """Keeps the present version of a key for later watches, or drops it if it was written with `history=False`."""
-        row = self._db.execute(
-            "select o.version, o.transient, length(v.value) from object o join version v on v.id = o.version"
-            " where o.key=?",
-            (key,),
-        ).fetchone()
-        if row is None:
-            return
-        version, transient, length = row
+        version, transient, length = present
         if transient:
             self._db.execute("delete from version where id=?", (version,))
             self._touched_pages += length // 4096

@@ -52,12 +52,14 @@ class HistoryWindow:
 
 def mismatch(compare: Sequence[Compare], read: Callable[[str], Record | None]) -> list[Record | None] | None:
     """Returns the present records of the compared keys if a comparison fails, otherwise None."""
-    current = [read(c.key) for c in compare]
-    holds = all((r.revision if r else 0) == c.revision for c, r in zip(compare, current, strict=True))
-    return None if holds else current
+    for c in compare:
+        record = read(c.key)
+        if (record.revision if record is not None else 0) != c.revision:
+            return [read(other.key) for other in compare]
+    return None
 
 
-def effective(operations: Sequence[Operation], exists: Callable[[str], bool]) -> list[Operation]:
+def effective(operations: Sequence[Operation], exists: Callable[[str], object]) -> list[Operation]:
     """Returns the operations that change something: a deletion of a missing key does not."""
     return [op for op in operations if isinstance(op, Put) or exists(op.key)]
 

@@ -4,13 +4,16 @@ One counter: each committed transaction takes the next revision. A transaction i
 A watch delivers every committed change exactly once and in revision order, but at any time: a caller that wrote
 revision N and needs its effect waits until its watch has delivered N. The contract holds for engines in another
 process too (etcd), so nothing here is synchronous except a watcher's calls.
+
+The values are msgspec structs: one is made in a fifth of the time of a frozen dataclass, and a write makes six.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 
 class StoreError(Exception):
@@ -53,16 +56,14 @@ class Unavailable(StoreError):
     """The store cannot be reached; the outcome of a transaction under way is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     key: str
     value: bytes
     revision: int
     """The revision of the last write to this key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One committed write. `value` is None for a deletion."""
 
     key: str
@@ -70,8 +71,7 @@ class Change:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Part of a listing."""
 
     records: Sequence[Record]
@@ -81,32 +81,28 @@ class Page:
     """More records follow the last one of this page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(msgspec.Struct, frozen=True):
     """A condition of a transaction: the key's revision; 0 if the key must not exist."""
 
     key: str
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     key: str
     value: bytes
     history: bool = True
     """False if later watches need not see this change once a newer one exists (node heartbeats). A hint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     key: str
 
 
 Operation = Put | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class TxnResult:
+class TxnResult(msgspec.Struct, frozen=True):
     succeeded: bool
     revision: int
     """The revision of the transaction if it succeeded, otherwise of the store."""

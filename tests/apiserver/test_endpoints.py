@@ -38,6 +38,7 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
         "admissionregistration.k8s.io",
         "apiregistration.k8s.io",
         "apps",
+        "batch",
         "certificates.k8s.io",
         "coordination.k8s.io",
         "discovery.k8s.io",

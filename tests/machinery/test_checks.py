@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
-from fairlead.api.meta.types import LabelSelector, OwnerReference
+from fairlead.api.meta.types import LabelSelector, Object, OwnerReference
 from fairlead.machinery.kinds.checks import check, check_metadata, check_metadata_update, check_struct, immutable
-from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.kind import Immutable, Kind
 from tests.machinery.things import THING, Port, thing
 
 
@@ -56,6 +57,30 @@ def test_what_is_absent_or_zero_is_left_to_required() -> None:
 def test_markers_alone_can_be_checked_on_any_struct() -> None:
     assert [e.path for e in check_struct(Port(protocol="x"), "body")] == ["body.port", "body.protocol"]
     assert check_struct(Port(port=1)) == []
+
+
+class _Link(msgspec.Struct, kw_only=True):
+    """A struct that contains itself, directly and through another one."""
+
+    name: Annotated[str, Immutable()] = ""
+    next: _Link | None = None
+    other: _Other | None = None
+
+
+class _Other(msgspec.Struct, kw_only=True):
+    link: _Link | None = None
+
+
+class _Chain(Object, kw_only=True):
+    spec: _Link
+
+
+def test_immutable_fields_of_structs_that_contain_themselves_are_found() -> None:
+    kind = Kind(type=_Chain, kind="Chain", plural="chains")
+    old = _Chain(spec=_Link(next=_Link(name="a"), other=_Other(link=_Link(name="b"))))
+    new = _Chain(spec=_Link(next=_Link(name="x"), other=_Other(link=_Link(name="y"))))
+    assert immutable(kind, old, old) == []
+    assert [e.path for e in immutable(kind, old, new)] == ["spec.next.name", "spec.other.link.name"]
 
 
 def test_only_a_changed_immutable_field_is_an_error() -> None:

@@ -83,7 +83,7 @@ def render_selector(selector: LabelSelector | None) -> str:
     try:
         return str(from_label_selector(selector))
     except StatusError:
-        return "<invalid>"
+        return "<error>"
 
 
 def first_few(texts: Iterable[str]) -> str:

@@ -34,7 +34,7 @@ def plan_deletion(kind: Kind[Any], obj: Any, options: DeleteOptions, *, now: Ins
     grace_s = kind.grace_s(obj, options.gracePeriodSeconds)
     if grace_s:
         _set_grace(meta, grace_s, asked=options.gracePeriodSeconds is not None, now=now)
-    _set_finalizers(meta, options)
+    _set_finalizers(kind, meta, options)
     waits = bool(meta.finalizers) or kind.blocks_deletion(obj)
     if not grace_s and waits:
         _mark_immediate(meta, now)
@@ -74,11 +74,16 @@ def _mark_immediate(meta: ObjectMeta, now: Instant) -> None:
     meta.deletionGracePeriodSeconds = 0
 
 
-def _set_finalizers(meta: ObjectMeta, options: DeleteOptions) -> None:
-    """Replaces the garbage collector's finalizers, which encode the treatment of dependents, if a policy is given."""
+def _set_finalizers(kind: Kind[Any], meta: ObjectMeta, options: DeleteOptions) -> None:
+    """Replaces the garbage collector's finalizers, which encode the treatment of dependents, if a policy is given.
+
+    Without a policy the finalizers of the object decide, and without these the kind.
+    """
     policy = options.propagationPolicy
     if policy is None and options.orphanDependents is not None:
         policy = "Orphan" if options.orphanDependents else "Background"
+    if policy is None and kind.orphans_dependents and not {FOREGROUND, ORPHAN} & set(meta.finalizers):
+        policy = "Orphan"
     if policy is None:
         return
     kept = [f for f in meta.finalizers if f not in (FOREGROUND, ORPHAN)]

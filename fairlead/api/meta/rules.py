@@ -110,6 +110,18 @@ def requirement(operator: str, values: list[str], path: str, *, numeric: bool = 
             yield invalid(f"{path}.operator", operator, "not a valid selector operator")
 
 
+def domain_prefixed_path(value: str, path: str) -> Iterator[FieldError]:
+    """Yields errors of a name such as `acme.io/foo`."""
+    domain, _, rest = value.partition("/")
+    if not value:
+        yield required(path)
+    elif not domain or not rest:
+        yield invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        yield from (invalid(path, domain, text) for text in names.dns1123_subdomain(domain))
+        yield from (invalid(path, rest, text) for text in names.url_path(rest))
+
+
 def relative_path(target: str, path: str) -> Iterator[FieldError]:
     """Yields errors of a path that is not relative or leaves its base directory."""
     if target.startswith("/"):

@@ -7,8 +7,9 @@ certificate, the bearer token of a service account does. A request without crede
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
@@ -20,8 +21,7 @@ from fairlead.base.clock import Clock
 from fairlead.machinery.values.status import StatusError
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """The credentials of a request."""
 
     certificate: User | None

@@ -24,7 +24,8 @@ _WHY = "impersonation is not supported by this server"
 
 def refuse_impersonation(user: User, headers: Mapping[str, str]) -> None:
     """Raises StatusError 403 if the request asks to act as another user, group, uid or extra value."""
-    names = [lower for name in headers if (lower := name.lower()).startswith(_PREFIX)]
+    # Every request comes here, and few headers begin with this letter.
+    names = [lower for name in headers if name[:1] in "iI" and (lower := name.lower()).startswith(_PREFIX)]
     if names:
         first = min(names, key=lambda name: (name != f"{_PREFIX}user", name))
         raise _forbidden(user, first, headers.get(first, ""))

@@ -5,7 +5,6 @@ Pure; takes its arguments over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,8 +19,7 @@ _SUFFIX_ROOM = 58
 """Length to which `generateName` is cut, so that name and suffix have at most 63 characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamespacedName:
+class NamespacedName(msgspec.Struct, frozen=True):
     """Namespace and name of the object in the request's path."""
 
     namespace: str

@@ -16,10 +16,15 @@ from fairlead.runtime.client import Request
 
 _INCLUDE: Mapping[str, Any] = {"": "Metadata", "None": "None", "Metadata": "Metadata", "Object": "Object"}
 
+_JSON = Negotiated("Object", "json")
+
 
 def negotiated(kind: Kind[Any], request: Request, *, stream: bool = False) -> Negotiated:
     """Returns the representation that the client of the request accepts. Raises StatusError 406."""
-    return negotiate(request.headers.get("accept", ""), messages=has_protobuf(kind), stream=stream)
+    accept = request.headers.get("accept", "")
+    if not accept or accept == "application/json":
+        return _JSON
+    return negotiate(accept, messages=has_protobuf(kind), stream=stream)
 
 
 def renderer_for(kind: Kind[Any], request: Request, *, clock: Clock, stream: bool = False) -> Renderer:

@@ -7,8 +7,9 @@ the current state, repeatedly if necessary.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fairlead.api.meta.deletion import can_be_removed
 from fairlead.apiserver.admission.chain import AdmissionChain
@@ -27,12 +28,11 @@ from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import OBJECT_MODIFIED, FieldError, invalid_object
 
 
-@dataclass(slots=True)
-class Candidate:
+class Candidate(msgspec.Struct):
     """A proposed state of an object, with its warnings."""
 
     obj: Any
-    warnings: Sequence[str] = field(default_factory=tuple)
+    warnings: Sequence[str] = ()
     tracked: bool = False
     """True if `managedFields` are already final."""
     through: str = ""

@@ -38,7 +38,7 @@ class Writer:
 
     async def insert(self, resource: Resource, obj: Any, *, dry_run: bool) -> Entry:
         """Creates the object. Raises StatusError 409, 422, 500."""
-        if not dry_run:
+        if obj.metadata.resourceVersion and not dry_run:
             _refuse_version(obj.metadata.resourceVersion)
         form, kind, name = resource.form, resource.kind, obj.metadata.name
         key = resource.key(obj.metadata.namespace, name)
@@ -50,7 +50,8 @@ class Writer:
             value = form.stored(obj)
             if dry_run:
                 return Entry(form, key, value, 0)
-            revision = await _await_write(create(self._store, resource.prefix + key, value), reservation)
+            write = create(self._store, resource.prefix + key, value)
+            revision = await (write if reservation is None else _await_write(write, reservation))
         except Exists as e:
             await self._resources.wait_for_revision(e.revision)
             raise already_exists(kind.plural, kind.group, name) from e
@@ -73,7 +74,7 @@ class Writer:
                 return Entry(form, entry.key, same, entry.revision)
             key = resource.prefix + entry.key
             write = replace(self._store, key, value, revision=entry.revision, history=kind.keeps_history)
-            revision = await _await_write(write, reservation)
+            revision = await (write if reservation is None else _await_write(write, reservation))
         except (Conflict, NotFound) as e:
             await self._resources.wait_for_revision(e.revision)
             raise WriteConflict from e
@@ -113,13 +114,13 @@ def _refuse_version(version: str) -> None:
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
 
 
-async def _await_write(write: Coroutine[Any, Any, int], reservation: Reservation | None) -> int:
+async def _await_write(write: Coroutine[Any, Any, int], reservation: Reservation) -> int:
     """Returns the write's revision, and confirms its reservation.
 
     If the caller is cancelled meanwhile (its client disconnected), the write may still happen. Its numbers must not be
     released before the result is known.
     """
-    if reservation is None or reservation.empty:
+    if reservation.empty:
         return await write
     task = asyncio.ensure_future(write)
     try:

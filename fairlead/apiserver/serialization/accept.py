@@ -83,6 +83,8 @@ def _not_acceptable(*, messages: bool, stream: bool) -> StatusError:
 
 def media_type(content_type: str) -> str:
     """Returns the media type alone, in lower case."""
+    if content_type == "application/json":
+        return content_type
     return content_type.partition(";")[0].strip().lower()
 
 

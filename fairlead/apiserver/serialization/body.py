@@ -46,8 +46,11 @@ _LARGE_JSON, _LARGE_YAML = 256 << 10, 16 << 10
 
 def is_large(request: Request) -> bool:
     """Returns whether the body should be decoded outside the event loop."""
+    size = len(request.body)
+    if size <= _LARGE_YAML:
+        return False
     written = media_type(request.headers.get("content-type", "")) in _JSON or request.body[:1] == b"{"
-    return len(request.body) > (_LARGE_JSON if written else _LARGE_YAML)
+    return size > (_LARGE_JSON if written else _LARGE_YAML)
 
 
 async def decoded(request: Request, decode: Callable[[], T]) -> T:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.apiserver.serialization.accept import negotiate
 from fairlead.apiserver.serialization.protobuf.convert import to_protobuf

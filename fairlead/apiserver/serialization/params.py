@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
+
+import msgspec
 
 from fairlead.base.numbers import integer, natural
 from fairlead.machinery.kinds.decode import FieldValidation
@@ -26,8 +27,7 @@ _VALIDATIONS = ("Ignore", "Strict", "Warn")
 _MATCHES = ("Exact", "NotOlderThan")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOptions:
+class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The query parameters of a list or watch."""
 
     labels: str = ""
@@ -44,8 +44,7 @@ class ListOptions:
     send_initial: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The query parameters of a write."""
 
     dry_run: bool = False

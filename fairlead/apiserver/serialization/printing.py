@@ -6,9 +6,8 @@ responses end without a newline, because Go's MarshalIndent writes none.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.apiserver.serialization.accept import media_type
 from fairlead.runtime.client import Request, Response
@@ -34,5 +33,5 @@ def _wants_indent(request: Request) -> bool:
         return asked in _TRUE
     if request.headers.get("user-agent", "").startswith(_PEOPLE):
         return True
-    accept = request.headers.get("accept", "").partition(",")[0]
-    return "pretty=1" in (part.strip() for part in accept.split(";")[1:])
+    accept = request.headers.get("accept", "")
+    return "pretty=1" in accept and "pretty=1" in (part.strip() for part in accept.partition(",")[0].split(";")[1:])

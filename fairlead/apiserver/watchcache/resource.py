@@ -26,10 +26,7 @@ class Resource:
         self.kind = kind
         self.prefix = prefix
         self.cache = cache
-
-    @property
-    def form(self) -> EncodedForm:
-        return self.cache.form
+        self.form: EncodedForm = cache.form
 
     def key(self, namespace: str, name: str) -> str:
         """Returns the cache's key; the store's key has `prefix` before it."""

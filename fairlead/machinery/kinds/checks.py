@@ -7,13 +7,13 @@ accepts a 0, unless the field is nullable and the 0 was given. In the common cas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Immutable, Kind, OneOf, Range, Required
 from fairlead.machinery.kinds.metadata import check_metadata, check_metadata_update
-from fairlead.machinery.schemas.schema import Schema, TypeInfo, schema_of
+from fairlead.machinery.schemas.schema import Field, Schema, TypeInfo, schema_of
 from fairlead.machinery.schemas.walk import Test, Tests
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
@@ -124,7 +124,7 @@ def _marker_errors(info: TypeInfo, value: Any, path: str) -> Iterator[FieldError
 
 
 def _immutable_errors(schema: Schema, old: Any, new: Any, path: str) -> Iterator[FieldError]:
-    for field in schema.fields.values():
+    for field in _leading_to_immutable(schema):
         before, after = schema.value(old, field), schema.value(new, field)
         field_path = f"{path}.{field.name}" if path else field.name
         if field.marker(Immutable):
@@ -132,3 +132,19 @@ def _immutable_errors(schema: Schema, old: Any, new: Any, path: str) -> Iterator
                 yield invalid(field_path, to_tree(after), IMMUTABLE_TEXT)
         elif field.type.schema is not None and before is not None and after is not None:
             yield from _immutable_errors(field.type.schema, before, after, field_path)
+
+
+def _leading_to_immutable(schema: Schema) -> Iterable[Field]:
+    """Returns the fields that are immutable or structs with such a field. Computed once, because few structs have
+    any."""
+    found: Iterable[Field] | None = schema.derived.get(_leading_to_immutable)
+    if found is None:
+        # A struct may contain itself; until its own fields are known, it counts as one with an immutable field.
+        schema.derived[_leading_to_immutable] = tuple(schema.fields.values())
+        found = schema.derived[_leading_to_immutable] = tuple(filter(_leads, schema.fields.values()))
+    return found
+
+
+def _leads(field: Field) -> bool:
+    inner = field.type.schema
+    return field.marker(Immutable) is not None or (inner is not None and bool(_leading_to_immutable(inner)))

@@ -48,8 +48,7 @@ def to_tree(value: Any) -> Any:
         return _plain.decode(encode(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded(Generic[T]):
+class Decoded(msgspec.Struct, Generic[T], frozen=True):
     """A decoded object, and the warnings about its body."""
 
     obj: T

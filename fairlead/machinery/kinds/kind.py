@@ -277,6 +277,8 @@ class Strategy(Generic[T]):
     """Changes an object that has been deleted and waits for its finalizers."""
     undeletable: Mapping[str, str] = field(default_factory=dict)
     """The objects that may not be deleted, by name, with the reason."""
+    orphans_dependents: bool = False
+    """True if the dependents of a deleted object stay unless the request says otherwise."""
     delete_returns_object: bool = False
     """True if the answer to a delete is the object instead of a Status."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
@@ -335,6 +337,8 @@ class Kind(Identity, Strategy[T]):
 
     def part(self, subresource: str) -> Part[T] | None:
         """Returns the subresource of that name, if it is one of `parts`."""
+        if not subresource or not self.parts:
+            return None
         return next((part for part in self.parts if part.name == subresource), None)
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
@@ -355,7 +359,7 @@ def per_kind(function: Callable[Concatenate[Kind[Any], P], R]) -> Callable[Conca
     """
 
     def cached(kind: Kind[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        key = (function, args)
+        key: Hashable = (function, args) if args else function
         value = kind.derived.get(key, _MISSING)
         if value is _MISSING:
             value = kind.derived[key] = function(kind, *args, **kwargs)

@@ -44,6 +44,10 @@ _PREFIX: dict[str, str] = {
 }
 
 
+OMITTED = object()
+"""The value of an error whose message does not show the value."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One error of one field; `path` as in `spec.ports[0].port`."""
@@ -56,7 +60,7 @@ class FieldError:
     def message(self) -> str:
         """Returns the text without the path, as upstream's `field.Error.ErrorBody`."""
         head = _PREFIX[self.type]
-        if self.type not in ("Required", "Forbidden", "TooLong", "TooMany"):
+        if self.type not in ("Required", "Forbidden", "TooLong", "TooMany") and self.value is not OMITTED:
             head += f": {render_value(self.value)}"
         return f"{head}: {self.detail}" if self.detail else head
 
@@ -94,6 +98,10 @@ def forbidden(path: str, detail: str) -> FieldError:
 
 def duplicate(path: str, value: Any) -> FieldError:
     return FieldError(path, "Duplicate", value)
+
+
+def too_long(path: str, most: int) -> FieldError:
+    return FieldError(path, "TooLong", None, f"may not be more than {most} bytes")
 
 
 def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError:

@@ -175,5 +175,6 @@ REPLICATION_CONTROLLER = Kind(
     prepare_create=_prepare_create,
     rules=_rules,
     warnings=_warnings,
+    orphans_dependents=True,
     fields={"status.replicas": lambda found: str(found.status.replicas)},
 )

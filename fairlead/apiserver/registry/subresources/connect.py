@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from multidict import MultiDict, MultiDictProxy
 
 from fairlead.apiserver.admission.chain import AdmissionChain

@@ -7,10 +7,10 @@ stay true: a JSON body without a protobuf form (Table, discovery, custom objects
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.apiserver.serialization.protobuf import MEDIA_TYPE
 from fairlead.apiserver.serialization.protobuf.encode import MessageEncoder, delimited, encoder_of, envelope

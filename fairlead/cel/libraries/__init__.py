@@ -1,0 +1,1 @@
+"""Function libraries: those of CEL that upstream enables, and upstream's own."""
