@@ -34,7 +34,7 @@ _ANOTHER_CLASS = "LoadBalancerClassNotServed"
 class Decision:
     plan: Plan
     trouble: str = ""
-    """Why the Service has no address, or not the one it asks for."""
+    """Why the Service has no address, or another one than requested."""
 
 
 class NoAddress(Exception):
@@ -83,7 +83,7 @@ def choose(service: Service, allocations: Allocations, pool: Pool) -> tuple[str,
                 or not _others(service, family, pool)
             ):
                 raise NoAddress(
-                    f"the pool {render(pool.ranges)} has no {family} addresses: set ipFamilies to those it has"
+                    f"the pool {render(pool.ranges)} has no {family} addresses: remove {family} from ipFamilies"
                 )
             continue
         if family in asked:
@@ -106,12 +106,14 @@ def _asked(service: Service) -> dict[str, str]:
         try:
             address = str(ip_address(part))
         except ValueError:
-            raise NoAddress(f'it asks for an invalid IP address: "{part}"') from None
+            raise NoAddress(f'invalid IP address "{part}" requested: request an address of the pool, or none') from None
         family = family_of(address)
         if family in asked:
-            raise NoAddress(f"it asks for two {family} addresses, {asked[family]} and {address}: ask for one")
+            raise NoAddress(f"two {family} addresses requested, {asked[family]} and {address}: request one")
         if family not in (service.spec.ipFamilies or ["IPv4"]):
-            raise NoAddress(f"it asks for {address}, but its ipFamilies do not name {family}")
+            raise NoAddress(
+                f"requested address {address} is not of the ipFamilies: add {family}, or request another address"
+            )
         asked[family] = address
     return asked
 
@@ -119,10 +121,10 @@ def _asked(service: Service) -> dict[str, str]:
 def _requested(address: str, me: Holder, allocations: Allocations, pool: Pool) -> str:
     if address not in pool:
         raise NoAddress(
-            f"it asks for {address}, which is not in the pool {render(pool.ranges)}: ask for one that is, or for none"
+            f"requested address {address} is outside of the pool {render(pool.ranges)}: request another one, or none"
         )
     for key, why in conflicts(address, me, allocations):
-        raise NoAddress(f"it asks for {address}, which Service {key} has ({why}): ask for another one, or for none")
+        raise NoAddress(f"requested address {address} belongs to Service {key} ({why}): request another one, or none")
     return address
 
 

@@ -90,4 +90,4 @@ class HostListener:
             listener.setblocking(False)
             waiting.set_result(listener)
         else:
-            waiting.set_exception(PortTaken(answer.get("error", "no socket came")))
+            waiting.set_exception(PortTaken(answer.get("error", "the supervisor sent no socket")))

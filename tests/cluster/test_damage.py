@@ -33,7 +33,7 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
     """Returns the one line on stderr of a failed start."""
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
-    assert "does not stay up" not in done.stderr
+    assert "ends again and again" not in done.stderr
     return done.stderr
 
 

@@ -75,7 +75,7 @@ def test_an_address_that_is_taken_leaves_the_service_pending_and_names_who_has_i
     (text,) = troubles(world)
     assert text.startswith(
         "b Warning SyncLoadBalancerFailed: Error syncing load balancer: failed to ensure load balancer: "
-        "it asks for 172.30.0.200, which Service default/a has"
+        "requested address 172.30.0.200 belongs to Service default/a"
     )
     world.delete("a")
     world.settle()
@@ -86,8 +86,8 @@ def test_a_requested_address_outside_the_pool_or_invalid_makes_an_event() -> Non
     world = settled(balanced("a", loadBalancerIP="10.0.0.1"), balanced("b", loadBalancerIP="web"))
     assert (world.address("a"), world.address("b")) == ("", "")
     outside, none = troubles(world)
-    assert "it asks for 10.0.0.1, which is not in the pool 172.30.0.200-172.30.0.202" in outside
-    assert 'it asks for an invalid IP address: "web"' in none
+    assert "requested address 10.0.0.1 is outside of the pool 172.30.0.200-172.30.0.202" in outside
+    assert 'invalid IP address "web" requested' in none
 
 
 def test_who_asks_for_what_it_cannot_have_keeps_what_it_has() -> None:
@@ -153,7 +153,7 @@ def test_an_asked_for_address_is_shared_too_and_a_collision_is_explained() -> No
     )
     assert world.address("b") == "172.30.0.200"
     assert world.address("c") == ""
-    assert "Service default/a has (both use port 80/TCP, and only different ports can share it)" in troubles(world)[0]
+    assert "belongs to Service default/a (both use port 80/TCP, and only different ports can share it)" in troubles(world)[0]
 
 
 def test_the_local_policy_shares_only_with_the_same_pods() -> None:
@@ -232,7 +232,7 @@ def test_another_pool_takes_addresses_only_from_those_that_are_not_in_it() -> No
     ]
     (text,) = troubles(world)
     assert "c Warning" in text
-    assert "172.30.0.202, which is not in the pool 172.30.0.201-172.30.0.201, 192.168.7.1-192.168.7.9" in text
+    assert "172.30.0.202 is outside of the pool 172.30.0.201-172.30.0.201, 192.168.7.1-192.168.7.9" in text
 
 
 def test_one_of_both_families_keeps_the_address_that_is_still_in_the_pool() -> None:

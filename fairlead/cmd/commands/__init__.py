@@ -24,16 +24,20 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("up", "start a cluster with the settings of its last start and those given now"),
+    Command("up", "start a cluster; settings that are not given are those of its last start"),
     Command("down", "stop a cluster"),
     Command("status", "show the state of a cluster"),
-    Command("env", "print the shell command that points kubectl at a cluster"),
+    Command("env", "print the shell command that sets KUBECONFIG for a cluster"),
     Command("kubeconfig", "print the kubeconfig of a cluster"),
-    Command("shell", "run a shell or a command on a node: files of the host, network of the node", takes_argv=True),
+    Command("shell", "run a shell or a command in a node's network, with the host's files", takes_argv=True),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("open", "open a Service in the browser"),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),
     Command("demo", "start a fresh cluster with Pods and Services, and show which Pods answer", cluster="demo"),
-    Command("proxy", "run the Service proxy for a node of any cluster in this network namespace", cluster=None),
+    Command(
+        "proxy",
+        "run only the Service proxy, for a node of any Kubernetes cluster, in this network namespace",
+        cluster=None,
+    ),
     Command("version", "print the version of Fairlead", cluster=None),
 )

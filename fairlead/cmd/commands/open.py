@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "service",
         nargs="?",
         metavar="svc/NAME",
-        help="Service of type LoadBalancer or NodePort (default: the only one of the namespace)",
+        help="Service of type LoadBalancer or NodePort (default: the only such Service of the namespace)",
     )
     parser.add_argument("-n", "--namespace", default="default", help="namespace of the Service (default: default)")
     parser.add_argument(

@@ -37,7 +37,7 @@ FLAGS = (
         "cluster-cidr",
         "CIDR[,CIDR]",
         "clusterCIDR",
-        "addresses of all Pods, one range of each family; others are masqueraded as external traffic",
+        "addresses of all Pods, one range of each family; connections from other addresses are masqueraded",
     ),
     Flag(
         "detect-local-mode",
@@ -98,7 +98,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="kubeconfig of the cluster (default: in a Pod its service account, otherwise required)",
     )
-    parser.add_argument("--config", metavar="FILE", help="KubeProxyConfiguration that replaces the flags below")
+    parser.add_argument(
+        "--config", metavar="FILE", help="file with a KubeProxyConfiguration, used in place of the flags below"
+    )
     parser.add_argument("--cleanup", action="store_true", help="remove the rules of all modes and exit")
     for flag in FLAGS:
         parser.add_argument(f"--{flag.name}", metavar=flag.metavar, help=flag.help)
@@ -113,7 +115,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--iptables-localhost-nodeports",
         action=argparse.BooleanOptionalAction,
-        help="accept node ports on 127.0.0.1 in mode iptables (default: as --nodeport-addresses says)",
+        help="accept node ports on 127.0.0.1 in mode iptables (default: as set by --nodeport-addresses)",
     )
 
 

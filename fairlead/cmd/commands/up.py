@@ -58,8 +58,8 @@ def _add_life(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=0,
         metavar="PID",
-        help="stop the cluster when the process that started this command ends, even by kill -9; give the PID of that "
-        "process to notice an end before this command looks",
+        help="stop the cluster when the process that started this command ends, even by kill -9; with the PID of that "
+        "process, its end is noticed even if it ends while this command starts",
     )
 
 
@@ -97,7 +97,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--proxy-mode",
         choices=["nftables", "iptables"],
-        help="rules that implement Services (default: as ConfigMap kube-system/kube-proxy says, at first nftables)",
+        help="rules that implement Services (default: as set in ConfigMap kube-system/kube-proxy, initially nftables)",
     )
 
 

@@ -247,7 +247,9 @@ class Supervisor:
                     why = says.read().strip()
                 if status:
                     code = os.waitstatus_to_exitcode(status)
-                    raise CommandError(f"could not make the certificates: {why or f'their maker ended with {code}'}")
+                    raise CommandError(
+                        f"could not make the certificates: {why or f'the process that makes them ended with {code}'}"
+                    )
                 self._pki_child = 0
                 self._go()
             elif pid == self._store_relay:
@@ -263,7 +265,7 @@ class Supervisor:
             self._ended_by_itself = True
             log = self._paths.log("sandbox")
             last = _last_line(log)
-            raise CommandError(f"the sandbox ended by itself{last and f' ({last})'}; see {log}", evidence=True)
+            raise CommandError(f"the sandbox ended unexpectedly{last and f' ({last})'}; see {log}", evidence=True)
         message, pid = received
         if not isinstance(message, Ended):
             self._patience.advance(self._clock.monotonic())
@@ -305,7 +307,7 @@ class Supervisor:
         if restarts >= MOST_FAILED_STARTS and "nodes" not in self._ready:
             log = self._paths.log(name)
             why = _last_line(log) or _explain_exit(self._exits.get(name, 0))
-            raise CommandError(f"{name} does not stay up ({why}); see {log}", evidence=True)
+            raise CommandError(f"{name} ends again and again ({why}); see {log}", evidence=True)
 
     def _ended(self, name: str, code: int) -> None:
         self._exits[name] = code

@@ -39,7 +39,7 @@ class DirectDialer:
     async def _connect(self, upstream: str, kind: socket.SocketKind) -> socket.socket:
         name = self._host if upstream == HOST else upstream
         if not name:
-            raise ConnectionRefusedError("no name server for outside names")
+            raise ConnectionRefusedError("no upstream name server")
         address = split_upstream(name)
         sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, kind)
         sock.setblocking(False)

@@ -56,7 +56,7 @@ class HostDialer:
     async def _open(self, upstream: str, *, tcp: bool) -> socket.socket:
         answer, sock = await self._request({"ask": upstream, "tcp": tcp})
         if sock is None:
-            raise ConnectionRefusedError(answer.get("error", "no socket came"))
+            raise ConnectionRefusedError(answer.get("error", "the supervisor sent no socket"))
         return sock
 
     async def _request(self, request: dict[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:

@@ -97,7 +97,7 @@ class Session:
             head, rest = struct.unpack_from(">II", self._buffer)
             flags, length = rest >> 24, rest & 0xFFFFFF
             if length > MAX_FRAME:
-                raise ProtocolError(f"a frame of {length} bytes")
+                raise ProtocolError(f"frame too long: {length} bytes")
             if len(self._buffer) < 8 + length:
                 return
             body = bytes(self._buffer[8 : 8 + length])
@@ -112,7 +112,7 @@ class Session:
 
     def _control(self, head: int, flags: int, body: bytes) -> Iterator[Event]:
         if head & 0xFFFF_0000 != _CONTROL:
-            raise ProtocolError("no SPDY/3")
+            raise ProtocolError("the client does not speak SPDY/3")
         kind = head & 0xFFFF
         try:
             block_at = _HEADER_BLOCK_AT.get(kind)
@@ -127,13 +127,13 @@ class Session:
     def _headers(self, block: bytes) -> dict[str, str]:
         raw = self._inflate.decompress(block, _MAX_HEADERS)
         if self._inflate.unconsumed_tail or self._inflate.eof:
-            raise ProtocolError("headers without end")
+            raise ProtocolError("the headers are not terminated")
         (count,), at = struct.unpack_from(">I", raw), 4
         texts: list[str] = []
         for _ in range(min(count, _MAX_HEADERS) * 2):
             (length,) = struct.unpack_from(">I", raw, at)
             if at + 4 + length > len(raw):
-                raise ProtocolError("half a header")
+                raise ProtocolError("incomplete header")
             texts.append(raw[at + 4 : at + 4 + length].decode())
             at += 4 + length
         return dict(zip(texts[::2], texts[1::2], strict=True))

@@ -38,7 +38,7 @@ def _seconds(text: str) -> float:
         return 0.0
     parts = _DURATION.findall(text)
     if "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'"{text}" is not a duration such as 30s or 1m30s')
+        raise ValueError(f'invalid duration "{text}": expected e.g. 30s or 1m30s')
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
@@ -49,7 +49,7 @@ def _own_address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise ValueError(f'"{text}" is not an IP address') from None
+        raise ValueError(f'invalid IP address "{text}"') from None
 
 
 def _node_ports(text: str) -> str:
@@ -62,7 +62,7 @@ def _range(text: str, more: str = "") -> str:
             raise ValueError
         return str(ip_network(text, strict=False))
     except ValueError:
-        raise ValueError(f'"{text}" is not a range of addresses{more}') from None
+        raise ValueError(f'invalid range of addresses "{text}"{more}') from None
 
 
 def _ranges(text: str) -> tuple[str, ...]:
@@ -83,13 +83,13 @@ def _endpoint(default: tuple[str, int], text: str) -> tuple[str, int]:
         if number is None:
             raise ValueError
     except ValueError:
-        raise ValueError(f'"{text}" is not address:port') from None
+        raise ValueError(f'invalid address "{text}": expected IP:PORT') from None
     return address, number
 
 
 def _link(text: str) -> str:
     if text and not re.fullmatch(r"[\w.@-]{1,15}", text):
-        raise ValueError(f'"{text}" is not the name of a link')
+        raise ValueError(f'invalid link name "{text}"')
     return text
 
 

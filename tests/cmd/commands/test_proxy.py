@@ -62,9 +62,9 @@ def test_a_file_counts_instead_of_flags(tmp_path: Path) -> None:
     ("flags", "expected"),
     [
         (["--proxy-mode", "ipvs"], '--proxy-mode: "ipvs" is not one of nftables, iptables'),
-        (["--nodeport-addresses", "here"], '--nodeport-addresses: "here" is not a range'),
-        (["--cluster-cidr", "10.0.0.0"], '--cluster-cidr: "10.0.0.0" is not a range of addresses'),
-        (["--nftables-sync-period", "soon"], '--nftables-sync-period: "soon" is not a duration'),
+        (["--nodeport-addresses", "here"], '--nodeport-addresses: invalid range of addresses "here"'),
+        (["--cluster-cidr", "10.0.0.0"], '--cluster-cidr: invalid range of addresses "10.0.0.0"'),
+        (["--nftables-sync-period", "soon"], '--nftables-sync-period: invalid duration "soon"'),
         (["--healthz-bind-address", "x"], "--healthz-bind-address"),
         (["--detect-local-mode", "BridgeInterface"], "--pod-bridge-interface: is needed"),
         (["--config", "/nowhere/at/all"], "cannot read --config /nowhere/at/all"),

@@ -46,9 +46,9 @@ def test_bytes_of_another_kind_end_the_session_and_nothing_else(data: bytes) -> 
 
 def test_headers_and_frames_have_bounds() -> None:
     huge = Frames().open(1, {"a": "x" * 100_000})
-    with pytest.raises(ProtocolError, match="headers without end"):
+    with pytest.raises(ProtocolError, match="the headers are not terminated"):
         list(Session().receive(huge))
-    with pytest.raises(ProtocolError, match="a frame of"):
+    with pytest.raises(ProtocolError, match="frame too long"):
         list(Session().receive(struct.pack(">II", 1, 0xFFFFFF)))
 
 
@@ -57,14 +57,14 @@ def test_a_bomb_of_headers_is_refused_before_it_unfolds() -> None:
     block = bomb.compress(bytes(64 << 20)) + bomb.flush(zlib.Z_SYNC_FLUSH)
     assert len(block) < MAX_FRAME
     session = Session()
-    with pytest.raises(ProtocolError, match="headers without end"):
+    with pytest.raises(ProtocolError, match="the headers are not terminated"):
         list(session.receive(_control(1, struct.pack(">IIH", 1, 0, 0) + block)))
 
 
 def test_headers_that_end_their_compression_are_refused() -> None:
     ending = zlib.compressobj(9, zdict=DICTIONARY)
     block = ending.compress(struct.pack(">I", 0)) + ending.flush(zlib.Z_FINISH)
-    with pytest.raises(ProtocolError, match="headers without end"):
+    with pytest.raises(ProtocolError, match="the headers are not terminated"):
         list(Session().receive(_control(1, struct.pack(">IIH", 1, 0, 0) + block)))
 
 
