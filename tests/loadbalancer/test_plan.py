@@ -153,7 +153,10 @@ def test_an_asked_for_address_is_shared_too_and_a_collision_is_explained() -> No
     )
     assert world.address("b") == "172.30.0.200"
     assert world.address("c") == ""
-    assert "belongs to Service default/a (both use port 80/TCP, and only different ports can share it)" in troubles(world)[0]
+    assert (
+        "belongs to Service default/a (both use port 80/TCP, and only different ports can share it)"
+        in troubles(world)[0]
+    )
 
 
 def test_the_local_policy_shares_only_with_the_same_pods() -> None:
