@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from fairlead.apiserver.admission.builtin import built_in_plugins
+from fairlead.apiserver.admission.builtin import AdmissionContext, built_in_plugins
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.aggregation.availability import Availability
 from fairlead.apiserver.aggregation.local import LocalAPIServices, ManagedAPIServices
@@ -95,14 +95,11 @@ class ApiServer:
         self._authorizers = AuthorizerChain([*settings.extensions.authorizers, *built_in])
         allocations = Allocations([ServiceNumbers(self._allocator), ReservedAddresses(self._allocator)])
         writer = Writer(resources, allocations)
-        admission = AdmissionChain(
-            [
-                *built_in_plugins(resources, self._authorizers, ids=ids),
-                DerivedAddresses(self._allocator),
-                ManagedAPIServices(resources),
-                *settings.extensions.plugins,
-            ]
+        context = AdmissionContext(
+            resources=resources, scheme=scheme, authorizer=self._authorizers, caller=self._webhooks, ids=ids
         )
+        others = [DerivedAddresses(self._allocator), ManagedAPIServices(resources), *settings.extensions.plugins]
+        admission = AdmissionChain(built_in_plugins(context, others))
         writers = make_writers(writer, admission, clock=clock, ids=ids)
         self._local_services = LocalAPIServices(scheme, resources, clock=clock)
         self._aggregation = Aggregation(

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTATING_WEBHOOK_CONFIGURATION
+from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
 from fairlead.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
     CertificateSubjectRestriction,
 )
+from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.admission.priority import Priority
 from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
 from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
 from fairlead.apiserver.admission.tolerations import DefaultTolerationSeconds
+from fairlead.apiserver.admission.webhooks.call import HookCaller
+from fairlead.apiserver.admission.webhooks.mutating import MutatingWebhooks
+from fairlead.apiserver.admission.webhooks.source import HookSource
+from fairlead.apiserver.admission.webhooks.validating import ValidatingWebhooks
 from fairlead.apiserver.auth.authorization import Authorizer
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.webhook.caller import WebhookCaller
 from fairlead.base.ids import IdSource
+from fairlead.machinery.kinds.scheme import Scheme
 
 
-def built_in_plugins(resources: Resources, authorizer: Authorizer, *, ids: IdSource) -> list[AdmissionPlugin]:
-    """Returns the built-in plug-ins in upstream's order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionContext:
+    """The parts of the server that plug-ins use."""
+
+    resources: Resources
+    scheme: Scheme
+    authorizer: Authorizer
+    caller: WebhookCaller
+    ids: IdSource
+
+
+def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin] = ()) -> list[AdmissionPlugin]:
+    """Returns the built-in plug-ins in upstream's order, and `others` before webhooks and policies."""
+    resources, authorizer, ids = context.resources, context.authorizer, context.ids
     return [
         NamespaceLifecycle(resources),
         Undeletable(),
@@ -30,4 +54,18 @@ def built_in_plugins(resources: Resources, authorizer: Authorizer, *, ids: IdSou
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
+        *others,
+        *_configurable_plugins(context),
+    ]
+
+
+def _configurable_plugins(context: AdmissionContext) -> list[AdmissionPlugin]:
+    """Returns the plug-ins that call webhooks and evaluate policies."""
+    resources, scheme, caller, ids = context.resources, context.scheme, context.caller, context.ids
+    conditions = Conditions()
+    mutating = HookSource(resources, scheme, MUTATING_WEBHOOK_CONFIGURATION)
+    validating = HookSource(resources, scheme, VALIDATING_WEBHOOK_CONFIGURATION)
+    return [
+        MutatingWebhooks(mutating, HookCaller(resources, caller, conditions, ids=ids, mutating=True)),
+        ValidatingWebhooks(validating, HookCaller(resources, caller, conditions, ids=ids, mutating=False)),
     ]

@@ -1,4 +1,8 @@
-"""The admission plug-ins in order: each may change the object; after the checks, each may refuse the object."""
+"""The admission plug-ins in order: each may change the object; after the checks, each may refuse the object.
+
+What must stay true: a write that no plug-in handles costs one look-up. The selection of plug-ins is stored with the
+kind, and is made anew if a plug-in says that it handles other requests than before (a webhook was configured).
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,14 @@ class SelectedPlugins:
         self._validates: list[_Hook] = [p.validate for p in plugins if type(p).validate is not AdmissionPlugin.validate]
 
     async def admit(self, attributes: Attributes) -> None:
-        """Lets each plug-in change the object. Raises StatusError."""
+        """Lets each plug-in change the object; once more, if one of them requests it. Raises StatusError."""
         for hook in self._admits:
             await hook(attributes)
+        state = attributes.reinvocation
+        if state is not None and state.requested and not state.active:
+            state.active = True
+            for hook in self._admits:
+                await hook(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Lets each plug-in refuse the object. Raises StatusError."""
@@ -36,17 +45,22 @@ class AdmissionChain:
 
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
         self._plugins = tuple(plugins)
+        self._generation = 0
+        """Counts how often the selections became out of date."""
+        for plugin in self._plugins:
+            plugin.follow(self._changed)
+
+    def _changed(self) -> None:
+        self._generation += 1
 
     def select(self, operation: Operation, kind: Kind[Any], subresource: str = "") -> SelectedPlugins | None:
-        """Returns the plug-ins to call, or None if no plug-in handles the operation. The list is stored with the
-        kind, because every write asks for it."""
+        """Returns the plug-ins to call, or None if no plug-in handles the operation."""
         key = (self, operation, subresource)
-        try:
-            selected: SelectedPlugins | None = kind.derived[key]
-        except KeyError:
+        found: tuple[int, SelectedPlugins | None] | None = kind.derived.get(key)
+        if found is None or found[0] != self._generation:
             plugins = [plugin for plugin in self._plugins if plugin.handles(operation, kind, subresource)]
-            selected = kind.derived[key] = SelectedPlugins(plugins) if plugins else None
-        return selected
+            found = kind.derived[key] = self._generation, SelectedPlugins(plugins) if plugins else None
+        return found[1]
 
     async def admit(self, attributes: Attributes) -> None:
         """Lets each plug-in change the object. Raises StatusError."""

@@ -7,6 +7,7 @@ another write came between. The class joins upstream's interfaces `MutationInter
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,17 @@ from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError, forbidden_object
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+class Reinvocation(msgspec.Struct):
+    """The state of a second pass of all `admit`, which follows if a plug-in changed the object after others saw it."""
+
+    requested: bool = False
+    """True if a second pass is to follow."""
+    active: bool = False
+    """True during the second pass."""
+    memory: dict[str, Any] = {}
+    """Notes of plug-ins from the first pass, by the plug-in's name."""
 
 
 class Attributes(msgspec.Struct, kw_only=True):
@@ -34,11 +46,23 @@ class Attributes(msgspec.Struct, kw_only=True):
     """The current object, or the current body of the subresource; None for a create and a connect. Must not be
     changed."""
     dry_run: bool = False
+    options: Any = None
+    """The options of the operation (`WriteOptions` or `DeleteOptions`); None for a connect."""
     context: RequestContext
+    reinvocation: Reinvocation | None = None
+    """None until a plug-in needs it."""
 
     @property
     def user(self) -> User:
         return self.context.user
+
+    @property
+    def object_name(self) -> str:
+        """Returns the name of the object; for a create, the name in the object, which may be generated later."""
+        if self.name or self.operation != "CREATE":
+            return self.name
+        name: str = self.obj.metadata.name
+        return name
 
     def warn(self, text: str) -> None:
         """Adds a `Warning` header to the answer."""
@@ -50,8 +74,7 @@ class Attributes(msgspec.Struct, kw_only=True):
 
     def denied(self, why: str) -> StatusError:
         """Returns the 403 that refuses the request."""
-        name = self.name or (self.obj.metadata.name if self.operation == "CREATE" else "")
-        return forbidden_object(self.kind.plural, self.kind.group, name, why)
+        return forbidden_object(self.kind.plural, self.kind.group, self.object_name, why)
 
 
 class AdmissionPlugin:
@@ -60,8 +83,12 @@ class AdmissionPlugin:
     name: str
 
     def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
-        """Returns whether the plug-in is called. The answer is requested once and then cached."""
+        """Returns whether the plug-in is called. The answer is requested once and then cached, until the function that
+        `follow` was given is called."""
         return False
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Called once with the function to call if the answers of `handles` may have changed."""
 
     async def admit(self, attributes: Attributes) -> None:
         """May change or replace `attributes.obj`. Raises StatusError to refuse the request."""

@@ -8,7 +8,13 @@ from fairlead.api.meta.types import ManagedFieldsEntry, ObjectMeta
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.model import RequestContext
-from fairlead.apiserver.registry.prepare import NamespacedName, begin_create, ensure_name_matches, generated_name
+from fairlead.apiserver.registry.prepare import (
+    NamespacedName,
+    begin_create,
+    ensure_name_matches,
+    generated_name,
+    identify,
+)
 from fairlead.apiserver.registry.tracking import track_create
 from fairlead.apiserver.registry.writer import Writer
 from fairlead.apiserver.serialization.body import decoded, read_object
@@ -54,8 +60,7 @@ class Creator:
         """Creates a decoded object and takes it over. Raises StatusError. The manager of the options owns the
         fields, unless `owners` is given."""
         kind, now = target.resource.kind, self._clock.now()
-        begin_create(kind, obj, uid=self._ids.uid(), now=now)
-        base = self._name(obj.metadata)
+        begin_create(obj)
         obj = kind.default(obj)
         if owners is None:
             track_create(kind, obj, options.manager, now=now)
@@ -69,10 +74,14 @@ class Creator:
                 namespace=target.namespace,
                 obj=obj,
                 dry_run=options.dry_run,
+                options=options,
                 context=context,
             )
             await plugins.admit(attributes)
             obj = attributes.obj
+            ensure_name_matches(obj, NamespacedName(target.namespace, ""))
+        identify(kind, obj, uid=self._ids.uid(), now=now)
+        base = self._name(obj.metadata)
         obj = kind.prepare_create(obj)
         kind.stamp(obj, context.user)
         self._writer.complete(kind, None, obj)

@@ -81,6 +81,7 @@ class Deleter:
                 name=entry.name,
                 old=obj,
                 dry_run=dry_run,
+                options=options,
                 context=context,
             )
             await plugins.admit(attributes)

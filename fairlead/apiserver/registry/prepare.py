@@ -64,16 +64,29 @@ def ensure_action_matches(action: Any, kind: str, requested: NamespacedName) -> 
     ensure_name_matches(action, requested)
 
 
-def begin_create(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:
-    """Sets identity and times of a new object."""
+def begin_create(obj: Any) -> None:
+    """Clears the fields of a new object that only the server sets. Admission sees an object without identity."""
+    meta: ObjectMeta = obj.metadata
+    meta.uid = ""
+    meta.creationTimestamp = None
+    meta.managedFields = []
+    _clear_server_fields(meta)
+
+
+def identify(kind: Kind[Any], obj: Any, *, uid: str, now: Instant) -> None:
+    """Sets identity and times of a new object, whatever admission has set."""
     meta: ObjectMeta = obj.metadata
     meta.uid = uid
     meta.creationTimestamp = render_time(now)
+    _clear_server_fields(meta)
+    meta.generation = 1 if kind.generation else 0
+
+
+def _clear_server_fields(meta: ObjectMeta) -> None:
     meta.deletionTimestamp = None
     meta.deletionGracePeriodSeconds = None
-    meta.generation = 1 if kind.generation else 0
+    meta.generation = 0
     meta.selfLink = ""
-    meta.managedFields = []
 
 
 def generated_name(base: str, suffix: str) -> str:

@@ -110,6 +110,7 @@ class Updater:
                 obj=new,
                 old=old,
                 dry_run=options.dry_run,
+                options=options,
                 context=context,
             )
             await plugins.admit(attributes)

@@ -51,6 +51,8 @@ class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
     validation: FieldValidation = "Warn"
     manager: str = ""
     """The `fieldManager` parameter, or the client's program; empty if the request has neither."""
+    field_manager: str = ""
+    """The `fieldManager` parameter as the request has it."""
     force: bool = False
     """Lets an apply take over fields that other managers own."""
 
@@ -96,6 +98,7 @@ def write_options(request: Request, name: str, *, applies: bool = False) -> Writ
         dry_run=dry_run == "All",
         validation=cast(FieldValidation, validation),
         manager=manager_name(query.get("fieldManager", ""), agent),
+        field_manager=query.get("fieldManager", ""),
         force=flag(query, "force"),
     )
 

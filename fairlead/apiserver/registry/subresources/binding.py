@@ -39,7 +39,7 @@ class BindingSubresource:
         options = write_options(call.request, "CreateOptions")
         sent = read_as(_BINDING, call.request, options.validation).obj
         ensure_action_matches(sent, "Binding", NamespacedName(call.target.namespace, call.target.name))
-        attributes = call.attributes("CREATE", sent, dry_run=options.dry_run)
+        attributes = call.attributes("CREATE", sent, dry_run=options.dry_run, options=options)
         await self._admission.admit(attributes)
         binding: Binding = attributes.obj
         _check(binding, call.target.name)

@@ -34,7 +34,9 @@ class EvictionSubresource:
         sent = read_as(_EVICTION, call.request, options.validation).obj
         ensure_action_matches(sent, "Eviction", NamespacedName(call.target.namespace, call.target.name))
         dry_run = options.dry_run or bool(sent.deleteOptions and sent.deleteOptions.dryRun)
-        eviction: Eviction = await self._admission.review(call.attributes("CREATE", sent, dry_run=dry_run))
+        eviction: Eviction = await self._admission.review(
+            call.attributes("CREATE", sent, dry_run=dry_run, options=options)
+        )
         deletion = eviction.deleteOptions or DeleteOptions()
         if options.dry_run:
             deletion.dryRun = ["All"]

@@ -94,7 +94,7 @@ class ScaleSubresource:
     async def _admitted(self, call: Call, scale: Scale, entry: Entry, options: WriteOptions) -> Scale:
         """Returns the Scale after admission. Raises StatusError 400, 403, 422."""
         ensure_name_matches(scale, NamespacedName(call.target.namespace, call.target.name))
-        attributes = call.attributes("UPDATE", scale, old=scale_of(entry), dry_run=options.dry_run)
+        attributes = call.attributes("UPDATE", scale, old=scale_of(entry), dry_run=options.dry_run, options=options)
         await self._admission.admit(attributes)
         _check(attributes.obj, call.target.name)
         await self._admission.validate(attributes)

@@ -14,6 +14,7 @@ import msgspec
 
 from fairlead.apiserver.admission.plugin import Attributes, Operation
 from fairlead.apiserver.model import Outcome, RequestContext
+from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.machinery.kinds.kind import Kind, Subresource
 from fairlead.machinery.kinds.subresources import subresources_of
@@ -33,7 +34,15 @@ class Call(msgspec.Struct, frozen=True):
         """The object that the subresource belongs to."""
         return Target(self.target.resource, self.target.namespace, self.target.name)
 
-    def attributes(self, operation: Operation, obj: Any, *, old: Any = None, dry_run: bool = False) -> Attributes:
+    def attributes(
+        self,
+        operation: Operation,
+        obj: Any,
+        *,
+        old: Any = None,
+        dry_run: bool = False,
+        options: WriteOptions | None = None,
+    ) -> Attributes:
         """Returns the attributes for the admission of a body that is not the object itself."""
         target = self.target
         return Attributes(
@@ -45,6 +54,7 @@ class Call(msgspec.Struct, frozen=True):
             obj=obj,
             old=old,
             dry_run=dry_run,
+            options=options,
             context=self.context,
         )
 

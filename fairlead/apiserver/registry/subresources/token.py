@@ -24,5 +24,5 @@ class TokenSubresource:
         negotiate_form(call.request.headers.get("accept", ""), tables=False)
         options = write_options(call.request, "CreateOptions")
         sent = self._issuer.read(call.request)
-        asked = await self._admission.review(call.attributes("CREATE", sent, dry_run=options.dry_run))
+        asked = await self._admission.review(call.attributes("CREATE", sent, dry_run=options.dry_run, options=options))
         return json_response(self._issuer.issue(call.target, asked), 201)

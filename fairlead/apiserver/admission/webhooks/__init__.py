@@ -1,0 +1,1 @@
+"""Admission by webhooks: HTTPS servers that may change or refuse requests."""
