@@ -7,8 +7,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from fairlead.apiserver.admission.builtin import AdmissionContext, built_in_plugins
-from fairlead.apiserver.admission.chain import AdmissionChain
+from fairlead.apiserver.admission.builtin import AdmissionContext, built_in_chain
 from fairlead.apiserver.aggregation.availability import Availability
 from fairlead.apiserver.aggregation.local import LocalAPIServices, ManagedAPIServices
 from fairlead.apiserver.aggregation.registry import Aggregation
@@ -99,7 +98,7 @@ class ApiServer:
             resources=resources, scheme=scheme, authorizer=self._authorizers, caller=self._webhooks, ids=ids
         )
         others = [DerivedAddresses(self._allocator), ManagedAPIServices(resources), *settings.extensions.plugins]
-        admission = AdmissionChain(built_in_plugins(context, others))
+        admission = built_in_chain(context, others)
         writers = make_writers(writer, admission, clock=clock, ids=ids)
         self._local_services = LocalAPIServices(scheme, resources, clock=clock)
         self._aggregation = Aggregation(

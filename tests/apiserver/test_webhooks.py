@@ -84,8 +84,9 @@ def asked(server: Hook) -> list[tuple[str, str, str, str]]:
 
 @story
 async def test_a_review_describes_the_request_as_upstream_does(api: Api) -> None:
-    api.user = User("jane", ("devs", "system:authenticated"), "u-1", {"scopes": ("a",)})
+    jane = User("jane", ("system:masters", "system:authenticated"), "u-1", {"scopes": ("a",)})
     async with hook(api, allow) as server:
+        api.user = jane
         await api.ok("POST", PODS, pod("p"), query={"dryRun": "All", "fieldManager": "me"})
     (review,) = server.reviews
     assert (review["apiVersion"], review["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
@@ -103,7 +104,7 @@ async def test_a_review_describes_the_request_as_upstream_does(api: Api) -> None
         "userInfo": {
             "username": "jane",
             "uid": "u-1",
-            "groups": ["devs", "system:authenticated"],
+            "groups": ["system:masters", "system:authenticated"],
             "extra": {"scopes": ["a"]},
         },
         "oldObject": None,

@@ -12,6 +12,7 @@ from fairlead.apiserver.admission.certificates import (
     CertificateSigning,
     CertificateSubjectRestriction,
 )
+from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
@@ -39,6 +40,11 @@ class AdmissionContext:
     authorizer: Authorizer
     caller: WebhookCaller
     ids: IdSource
+
+
+def built_in_chain(context: AdmissionContext, others: Sequence[AdmissionPlugin] = ()) -> AdmissionChain:
+    """Returns the chain of the built-in plug-ins, with `others` before webhooks and policies."""
+    return AdmissionChain(built_in_plugins(context, others))
 
 
 def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin] = ()) -> list[AdmissionPlugin]:

@@ -1,4 +1,4 @@
-"""Selects the webhooks that a request must pass, and calls one of them: for mutating and validating webhooks.
+"""Selects the webhooks that a request must pass, and calls one of them: for mutating and validating webhooks."""
 
 from __future__ import annotations
 
