@@ -38,6 +38,8 @@ from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.api.events.event.kind import EVENTS_V1_EVENT
 from fairlead.api.flowcontrol.flowschema import FLOW_SCHEMA
 from fairlead.api.flowcontrol.prioritylevelconfiguration import PRIORITY_LEVEL_CONFIGURATION
+from fairlead.api.metrics.nodemetrics import NODE_METRICS
+from fairlead.api.metrics.podmetrics import POD_METRICS
 from fairlead.api.networking.ingress import INGRESS
 from fairlead.api.networking.ingressclass import INGRESS_CLASS
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
@@ -97,6 +99,8 @@ KINDS: tuple[Kind[Any], ...] = (
     CSI_STORAGE_CAPACITY,
     STORAGE_CLASS,
     VOLUME_ATTRIBUTES_CLASS,
+    NODE_METRICS,
+    POD_METRICS,
     MUTATING_WEBHOOK_CONFIGURATION,
     VALIDATING_WEBHOOK_CONFIGURATION,
     VALIDATING_ADMISSION_POLICY,

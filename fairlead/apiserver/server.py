@@ -33,12 +33,14 @@ from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
 from fairlead.apiserver.background.repair import Repair
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
+from fairlead.apiserver.connect.usage import usage_sources
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.http import HttpEdge
 from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
 from fairlead.apiserver.nonresource import NonResourceHandler
+from fairlead.apiserver.registry.computed import ComputedKinds
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.subresources.builtin import Backends, built_in_subresources
 from fairlead.apiserver.registry.verbs import Verbs
@@ -115,7 +117,15 @@ class ApiServer:
         tokens = TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids)
         backends = Backends(self._kubelet, Proxies(resources, rng=rng), tokens)
         served = built_in_subresources(writers, backends, admission, clock=clock)
-        self._verbs = Verbs(scheme, resources, Reader(resources, self._watches, rng=rng), writers, served, clock=clock)
+        self._verbs = Verbs(
+            scheme,
+            resources,
+            Reader(resources, self._watches, rng=rng),
+            writers,
+            served,
+            ComputedKinds(usage_sources(resources, self._kubelet), clock=clock),
+            clock=clock,
+        )
         nonresource = NonResourceHandler(
             scheme,
             Reviews(self._authorizers),

@@ -37,6 +37,7 @@ from fairlead.node.runtime.messages import Inventory
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi
+from fairlead.node.usage.meter import Meter
 from fairlead.node.volumes.podfiles import directory_name
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
@@ -154,7 +155,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)
     line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
-    await line.start()
+    zygote_pid = await line.start()
     inventory = await line.inventory()
     host = read_host(settings.state_dir, node=settings.name)
     nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
@@ -182,7 +183,8 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     )
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     agent = Agent(deps, inventory)
-    api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, clock=clock)
+    meter = Meter(settings.name, line, zygote_pid=zygote_pid, clock=clock)
+    api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, meter=meter, clock=clock)
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:

@@ -44,6 +44,7 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
         "discovery.k8s.io",
         "events.k8s.io",
         "flowcontrol.apiserver.k8s.io",
+        "metrics.k8s.io",
         "networking.k8s.io",
         "node.k8s.io",
         "rbac.authorization.k8s.io",

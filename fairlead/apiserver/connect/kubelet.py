@@ -36,6 +36,7 @@ PORT = 10250
 _ON_NODE = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
 """Path of the kubelet API by the Pod's subresource."""
 _CONNECT_S = 3.0
+_READ_TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=_CONNECT_S)
 _TEXT = {"content-type": "text/plain"}
 _COUNTS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
 _REASONS = {403: "Forbidden", 405: "MethodNotAllowed"}
@@ -79,6 +80,19 @@ class Kubelet:
         if not wants_upgrade(request.headers):
             raise bad_request("Upgrade request required")
         return Upgrade(self._node(pod.spec.nodeName), _path(_ON_NODE[what], pod, container, query))
+
+    async def read(self, node: str, path: str) -> bytes:
+        """Returns the body of a path of a node's kubelet API. Raises StatusError."""
+        to = self._node(node)
+        url = f"{to.scheme}://{to.authority}{path}"
+        try:
+            async with self.session().get(URL(url, encoded=True), timeout=_READ_TIMEOUT) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise unreachable(url, e) from e
+        if response.status != 200:
+            raise internal_error(body.decode("utf-8", "replace").strip())
+        return body
 
     def _node(self, name: str) -> Forward:
         node: Node = self._nodes.find("", name).decode()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from fairlead.apiserver.model import Outcome, RequestContext, json_response
+from fairlead.apiserver.registry.computed import ComputedKinds
 from fairlead.apiserver.registry.delete import delete_response, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.prepare import ensure_version
@@ -33,13 +34,14 @@ from fairlead.runtime.client import Request
 class Verbs:
     """Handles all requests about objects below /api and /apis. Implements `Subscriber` of the Scheme."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the verbs and their tools
         self,
         scheme: Scheme,
         resources: Resources,
         reader: Reader,
         writers: Writers,
         served: Sequence[SubresourceHandler],
+        computed: ComputedKinds,
         *,
         clock: Clock,
     ) -> None:
@@ -47,14 +49,19 @@ class Verbs:
         self._reader = reader
         self._writers = writers
         self._clock = clock
+        self._computed = computed
         self.subresources = SubresourceTable(served, self._part)
         for kind in scheme:
-            self.subresources.check(kind)
+            self._check(kind)
         scheme.subscribe(self)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Raises ValueError for a kind that declares a subresource without code."""
+        """Raises ValueError for a kind that declares a subresource without code, or is computed without a source."""
+        self._check(kind)
+
+    def _check(self, kind: Kind[Any]) -> None:
         self.subresources.check(kind)
+        self._computed.check(kind)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Does nothing, because nothing is stored by kind."""
@@ -72,6 +79,8 @@ class Verbs:
         if handler is None or info.verb not in target.resource.kind.verbs or not _fits(info, target):
             raise method_not_allowed()
         negotiated(target.resource.kind, request, stream=info.verb == "watch")  # refuses before anything is written
+        if target.resource.kind.computed:
+            return await self._computed.handle(call)
         return await handler(self, call)
 
     async def _part(self, call: Call) -> Outcome:

@@ -200,6 +200,8 @@ class Identity:
     """The verbs of the resource itself."""
     generation: bool = False
     """True if `metadata.generation` counts changes."""
+    computed: bool = False
+    """True if the objects are computed at each request and never stored; the API server has a source of them."""
     inert: str = ""
     """Text for users if the project does not act on such objects, for a `Warning` header and an event."""
     conversion: Conversion[Any] | None = None

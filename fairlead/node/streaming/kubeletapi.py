@@ -1,4 +1,4 @@
-"""The node's own API on port 10250: container logs, exec, attach and port-forward, for the API server alone.
+"""The node's own API on port 10250: container logs, exec, attach, port-forward and usage, for the API server alone.
 
 The TLS context of the settings requires a client certificate. A client with a certificate of the cluster's authority
 and the API server's name for nodes may ask for anything here; other nodes' agents may ask for the revision that the
@@ -33,6 +33,8 @@ from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_f
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import StreamOptions
 from fairlead.node.streaming.target import FindPod, StreamedPod
+from fairlead.node.usage.meter import Meter
+from fairlead.node.usage.model import PROMETHEUS, metrics, summary
 from fairlead.runtime import serving
 
 _STOP_S = 1.0
@@ -43,12 +45,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 class KubeletApi:
     def __init__(
-        self, settings: NodeSettings, find: FindPod, *, zygote: ZygoteClient, traffic: Traffic, clock: Clock
+        self,
+        settings: NodeSettings,
+        find: FindPod,
+        *,
+        zygote: ZygoteClient,
+        traffic: Traffic,
+        meter: Meter,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._find = find
         self._zygote = zygote
         self._traffic = traffic
+        self._meter = meter
         self._clock = clock
 
     async def serve(self) -> None:
@@ -59,6 +69,8 @@ class KubeletApi:
         app.router.add_get("/logs", _to_folder)
         app.router.add_get("/logs/{path:.*}", self._node_logs)
         app.router.add_get(PATH, self._applied)
+        app.router.add_get("/stats/summary", self._summary)
+        app.router.add_get("/metrics/resource", self._metrics)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
@@ -90,6 +102,13 @@ class KubeletApi:
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"revision: {error}") from error
         return web.json_response({"revision": await self._traffic.applied(revision, ANSWER_S)})
+
+    async def _summary(self, _: web.Request) -> web.Response:
+        return web.json_response(summary(await self._meter.measure()))
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        text = metrics(await self._meter.measure())
+        return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._worker(request), request.match_info["container"]

@@ -11,6 +11,7 @@ import msgspec
 
 from fairlead.apiserver.serialization.protobuf import MAGIC
 from fairlead.apiserver.serialization.protobuf.numbers import Message, table_of
+from fairlead.base.duration import render_duration
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.machinery.schemas.schema import Schema, TypeInfo
 from fairlead.machinery.values.status import StatusError, bad_request
@@ -105,6 +106,8 @@ def _value(info: TypeInfo, value: Any) -> Any:
 def _text(format: str, value: bytes) -> str | None:
     if format == "byte":
         return base64.b64encode(value).decode()
+    if format == "duration":
+        return render_duration(_signed(dict(_wire(value)).get(1, 0)))
     return _time(format, value) if format.startswith("date-time") else value.decode()
 
 

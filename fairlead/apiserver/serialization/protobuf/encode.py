@@ -20,6 +20,7 @@ import msgspec
 
 from fairlead.apiserver.serialization.protobuf import MAGIC
 from fairlead.apiserver.serialization.protobuf.numbers import Message, table_of
+from fairlead.base.duration import parse_duration
 from fairlead.machinery.schemas.schema import Schema, TypeInfo, per_schema
 
 Encode = Callable[[Any], bytes]
@@ -179,4 +180,13 @@ def _time(text: str) -> bytes:
     return seconds + b"\x10" + varint(since.microseconds * 1000) if since.microseconds else seconds
 
 
-_TEXTS: dict[str, Encode] = {"byte": base64.b64decode, "date-time": _time, "date-time-micro": _time}
+def _duration(text: str) -> bytes:
+    return b"\x08" + varint(parse_duration(text))
+
+
+_TEXTS: dict[str, Encode] = {
+    "byte": base64.b64decode,
+    "date-time": _time,
+    "date-time-micro": _time,
+    "duration": _duration,
+}
