@@ -154,3 +154,21 @@ async def test_the_group_is_discovered_and_can_be_listed_but_not_written_or_watc
     assert (await api.error("GET", NODES, query={"watch": "true"})).code == 405
     table = await api.ok("GET", NODES, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "cpu", "memory", "window"]
+
+
+@story
+async def test_another_server_may_take_over_the_group(api: Api) -> None:
+    path = "/apis/apiregistration.k8s.io/v1/apiservices"
+    names = [item["metadata"]["name"] for item in (await api.ok("GET", path))["items"]]
+    assert "v1.apps" in names
+    assert "v1beta1.metrics.k8s.io" not in names
+    spec = {
+        "group": "metrics.k8s.io",
+        "version": "v1beta1",
+        "service": {"name": "metrics-server", "namespace": "kube-system"},
+        "insecureSkipTLSVerify": True,
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+    }
+    await api.ok("POST", path, {"metadata": {"name": "v1beta1.metrics.k8s.io"}, "spec": spec})
+    assert (await api.call("GET", NODES)).status == 503

@@ -1,5 +1,7 @@
 """The APIServices of the groups and versions that this server itself serves: derived from the kinds, never stored.
 
+A group whose kinds are all computed (metrics.k8s.io) has none: an APIService of another server may replace it.
+
 They are entries of the cache only, so that a start writes nothing. They are encoded here and not by their kind, whose
 module most clusters never need. A write to one is refused; upstream undoes it.
 """
@@ -37,7 +39,7 @@ class LocalAPIServices:
     def load(self) -> None:
         """Adds the APIServices of the present kinds."""
         records = []
-        for group, version in dict.fromkeys((kind.group, kind.version) for kind in self._scheme):
+        for group, version in dict.fromkeys((k.group, k.version) for k in self._scheme if not k.computed):
             name = f"{version}.{group}"
             if self._cache.get(name) is None:
                 records.append(Record(name, self._encoded(group, version), self._resources.revision))
