@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.apiserver.watchcache.pages import Position, Snapshots, parse_token, render_token
 from fairlead.machinery.values.status import StatusError
 
-from .harness import CONFIG_MAPS, PODS, Api, config_map, pod, story
+from .harness import CONFIG_MAPS, MERGE, PODS, Api, config_map, pod, story
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
@@ -72,6 +73,7 @@ async def test_a_page_without_a_snapshot_is_expired_but_can_be_continued(api: Ap
     await some(api)
     revision = api.revision
     await api.ok("DELETE", f"{CONFIG_MAPS}/m3")
+    forget_history(api)
     token = render_token(Position(revision, "default/m1"))
     error = await api.call("GET", CONFIG_MAPS, query={"continue": token})
     assert error.status == 410
@@ -79,6 +81,61 @@ async def test_a_page_without_a_snapshot_is_expired_but_can_be_continued(api: Ap
     rest = await api.ok("GET", CONFIG_MAPS, query={"continue": tree["metadata"]["continue"]})
     assert names(rest) == ["m2", "m4"]
     assert (await api.error("GET", CONFIG_MAPS, query={"continue": "nonsense"})).code == 400
+
+
+def forget_history(api: Api) -> None:
+    """Drops the events of the kind, as if there had been too many since."""
+    cache = api.server._resources.of(CONFIG_MAP).cache
+    cache._ring.clear()
+    cache._floor = api.revision
+
+
+@story
+async def test_a_past_state_is_listed_exactly(api: Api) -> None:
+    await some(api, 3)
+    then = str(api.revision)
+    before = (await api.ok("GET", CONFIG_MAPS))["items"]
+    await api.ok("DELETE", f"{CONFIG_MAPS}/m0")
+    await api.ok("PATCH", f"{CONFIG_MAPS}/m1", {"data": {"n": "changed"}}, content_type=MERGE)
+    await api.ok("POST", CONFIG_MAPS, config_map("new"))
+    await api.ok("POST", "/api/v1/namespaces/kube-system/configmaps", config_map("elsewhere"))
+    exact = {"resourceVersion": then, "resourceVersionMatch": "Exact"}
+    listed = await api.ok("GET", CONFIG_MAPS, query=exact)
+    assert listed["items"] == before
+    assert listed["metadata"]["resourceVersion"] == then
+    everywhere = await api.ok("GET", "/api/v1/configmaps", query=exact)
+    assert "elsewhere" not in names(everywhere)
+    page = await api.ok("GET", CONFIG_MAPS, query={"resourceVersion": then, "limit": "2"})
+    assert page["items"] == before[:2], "a limit with a version means exactly that version"
+    token = page["metadata"]["continue"]
+    api.server._verbs._reader._snapshots = Snapshots()
+    rest = await api.ok("GET", CONFIG_MAPS, query={"continue": token, "resourceVersion": "0"})
+    assert rest["items"] == before[2:]
+    error = await api.error("GET", CONFIG_MAPS, query={"continue": token, "resourceVersion": then})
+    assert (error.code, error.message) == (400, "specifying resource version is not allowed when using continue")
+
+
+@story
+async def test_the_options_of_lists_and_watches_are_refused_as_upstream_does(api: Api) -> None:
+    async def causes(**query: str) -> list[str]:
+        error = await api.error("GET", CONFIG_MAPS, query=query)
+        assert error.code == 422
+        return [cause["message"] for cause in error.details["causes"]]
+
+    assert await causes(resourceVersion="1", resourceVersionMatch="x") == [
+        'Unsupported value: "x": supported values: "", "Exact", "NotOlderThan"'
+    ]
+    initial = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    assert await causes(watch="1", sendInitialEvents="true") == [initial]
+    assert await causes(watch="1", sendInitialEvents="true", resourceVersionMatch="Exact") == [
+        initial,
+        'Unsupported value: "Exact": supported values: "NotOlderThan"',
+    ]
+    assert await causes(watch="1", resourceVersionMatch="NotOlderThan", **{"continue": "x"}) == [
+        "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        "Forbidden: resourceVersionMatch is forbidden when continue is provided",
+    ]
+    assert await causes(sendInitialEvents="true") == ["Forbidden: sendInitialEvents is forbidden for list"]
 
 
 async def _status(api: Api, token: str) -> dict[str, dict[str, str]]:
@@ -103,7 +160,10 @@ async def test_version_matches_are_checked(api: Api) -> None:
     exact = {"resourceVersion": now, "resourceVersionMatch": "Exact"}
     assert names(await api.ok("GET", CONFIG_MAPS, query=exact)) == ["m0"]
     await api.ok("POST", CONFIG_MAPS, config_map("b"))
-    assert (await api.error("GET", CONFIG_MAPS, query=exact)).code == 410
+    forget_history(api)
+    error = await api.error("GET", CONFIG_MAPS, query=exact)
+    assert (error.code, error.reason) == (410, "Expired")
+    assert error.message == f"The resourceVersion for the provided list is too old: {now}"
     assert (await api.error("GET", CONFIG_MAPS, query={"resourceVersionMatch": "Exact"})).code == 422
     assert (await api.error("GET", CONFIG_MAPS, query={"resourceVersion": "abc"})).code == 422
 

@@ -69,11 +69,15 @@ class Reader:
         collection = (cache.kind, target.namespace)
         revision = self._resources.revision
         if options.token:
+            if options.resource_version not in ("", "0"):
+                raise bad_request("specifying resource version is not allowed when using continue")
             position = parse_token(options.token)
             revision = position.revision or revision
             entries = self._continued(collection, cache, position)
+        elif at := _exact(options):
+            revision = at
+            entries = _past(cache, target.namespace, at)
         else:
-            revision = _exact(cache, options) or revision
             entries = _candidates(cache, filter)
         chosen: Sequence[Entry] = [e for e in entries if filter.matches(e)] if filter.selects else entries
         if not options.limit or len(chosen) <= options.limit:
@@ -87,9 +91,10 @@ class Reader:
     def _continued(self, collection: tuple[object, str], cache: KindCache, position: Position) -> list[Entry]:
         entries = self._snapshots.find(collection, position.revision)
         if entries is None:
-            if position.revision and not _unchanged(cache, position.revision):
+            past = cache.select_at(position.revision or self._resources.revision, collection[1])
+            if past is None:
                 raise Expired(position)
-            entries = cache.select(collection[1])
+            entries = past
         return [entry for entry in entries if entry.key > position.after]
 
     def _check_not_future(self, options: ListOptions) -> None:
@@ -125,20 +130,18 @@ def too_old(revision: int, floor: int) -> StatusError:
     return expired(f"too old resource version: {revision} ({floor})")
 
 
-def _unchanged(cache: KindCache, revision: int) -> bool:
-    """Returns whether the kind's objects are the same as at the revision."""
-    return revision >= cache.floor and next(cache.since(revision), None) is None
+def _exact(options: ListOptions) -> int:
+    """Returns the revision of a list that shows exactly that state, else 0. A limit implies it, as upstream."""
+    implied = options.limit and not options.match
+    return parse_revision(options.resource_version) if options.match == "Exact" or implied else 0
 
 
-def _exact(cache: KindCache, options: ListOptions) -> int:
-    """Returns the revision of `resourceVersionMatch=Exact`, or 0. Raises StatusError 410 if the kind has changed
-    since."""
-    if options.match != "Exact":
-        return 0
-    revision = parse_revision(options.resource_version)
-    if not _unchanged(cache, revision):
+def _past(cache: KindCache, namespace: str, revision: int) -> list[Entry]:
+    """Returns the objects at a revision. Raises StatusError 410 if events since then are missing."""
+    entries = cache.select_at(revision, namespace)
+    if entries is None:
         raise expired(f"The resourceVersion for the provided list is too old: {revision}")
-    return revision
+    return entries
 
 
 def _filter(target: Target, options: ListOptions) -> Filter:

@@ -138,25 +138,18 @@ def _integer(query: Mapping[str, str], name: str) -> int:
         raise bad_request(str(e)) from e
 
 
-def _watch_errors(options: ListOptions) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if options.send_initial is not None:
-        if not options.match:
-            errors.append(
-                forbidden(
-                    "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-                )
-            )
-        elif options.match != "NotOlderThan":
-            errors.append(not_supported("resourceVersionMatch", options.match, ["NotOlderThan"]))
-    elif options.match:
-        errors.append(
-            forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            )
-        )
-    return errors
+def _watch_errors(options: ListOptions) -> Iterator[FieldError]:
+    field, match = "resourceVersionMatch", options.match
+    if options.send_initial is not None and match != "NotOlderThan":
+        yield forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+    if not match:
+        return
+    if options.send_initial is None:
+        yield forbidden(field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+    if match != "NotOlderThan":
+        yield not_supported(field, match, ["NotOlderThan"])
+    if options.token:
+        yield forbidden(field, "resourceVersionMatch is forbidden when continue is provided")
 
 
 def _list_errors(options: ListOptions) -> list[FieldError]:
@@ -173,7 +166,7 @@ def _list_errors(options: ListOptions) -> list[FieldError]:
                 forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
             )
         if options.match not in _MATCHES:
-            errors.append(not_supported("resourceVersionMatch", options.match, _MATCHES))
+            errors.append(not_supported("resourceVersionMatch", options.match, ["", *_MATCHES]))
         elif options.match == "Exact" and options.resource_version == "0":
             errors.append(
                 forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')

@@ -243,6 +243,24 @@ class KindCache:
         end = bisect_left(keys, namespace + "0", lo=start)  # "0" is the character after "/"
         return [entries[key] for key in keys[start:end]]
 
+    def select_at(self, revision: int, namespace: str = "") -> list[Entry] | None:
+        """Returns the objects as they were at a past revision; None if events since then are missing."""
+        if revision < self.floor:
+            return None
+        later = list(self.since(revision))
+        if not later:
+            return self.select(namespace)
+        entries = {entry.key: entry for entry in self.select(namespace)}
+        for event in reversed(later):
+            key = event.entry.key
+            if namespace and event.entry.namespace != namespace:
+                continue
+            if event.previous is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = event.previous
+        return [entries[key] for key in sorted(entries)]
+
     def _sorted(self) -> list[str]:
         """Returns all keys in order. An insertion moves half of the other keys, so new keys are sorted in only when
         the order is needed."""
