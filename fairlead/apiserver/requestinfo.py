@@ -9,6 +9,7 @@ Source: names and meaning of the fields are those of upstream's `RequestInfo`; `
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import msgspec
@@ -21,6 +22,8 @@ from fairlead.machinery.values.status import StatusError
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OF_NAMESPACES = frozenset({"status", "finalize"})
 """The subresources of a namespace; any other word after a namespace's name is a resource in the namespace."""
+_KEPT_LENGTH = 256
+"""Characters of the longest path that is kept with its meaning: 512 of these are 0.3 MB."""
 _WITH_SELECTORS = frozenset({"list", "watch", "deletecollection"})
 
 
@@ -41,6 +44,8 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str = ""
     """Also set if a list or watch selects one name by `metadata.name`."""
     subresource: str = ""
+    well_formed: bool = True
+    """False if the path has the form of a resource request but cannot name anything: empty or too many segments."""
     parts: tuple[str, ...] = ()
     """The segments of the path from the resource on, including those after a subresource (a path to be proxied)."""
     field_selector: str = ""
@@ -67,6 +72,18 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     """Returns the meaning of a request; an unknown path becomes a request about that path alone."""
+    if query or len(path) > _KEPT_LENGTH:
+        return _parsed(method, path, query)
+    return _kept(method, path)
+
+
+@functools.lru_cache(maxsize=512)
+def _kept(method: str, path: str) -> RequestInfo:
+    """Returns the meaning of a request without a query, from a cache: most requests of a cluster repeat others."""
+    return _parsed(method, path, {})
+
+
+def _parsed(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     pieces = path.split("/")
     group, version, rest = _api_pieces(pieces)
     if not rest:
@@ -99,6 +116,7 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
         resource=rest[0],
         name=selected,
         subresource=rest[2] if count > 2 else "",
+        well_formed="" not in rest[:3] and not (count > 2 and (verb == "watch" or (count > 3 and rest[2] != "proxy"))),
         parts=tuple(rest),
         field_selector=query.get("fieldSelector", "") if selects else "",
         label_selector=query.get("labelSelector", "") if selects else "",

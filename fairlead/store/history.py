@@ -35,7 +35,7 @@ class HistoryWindow:
 
     def excess(self) -> int:
         """Returns the newest revision to compact, or 0 while both bounds hold."""
-        if len(self) <= self._limit * 11 // 10 and self.bytes <= self._limit_bytes * 11 // 10:
+        if len(self._entries) <= self._limit * 11 // 10 and self.bytes <= self._limit_bytes * 11 // 10:
             return 0
         length, size, cut = len(self), self.bytes, 0
         for revision, part in self._entries:

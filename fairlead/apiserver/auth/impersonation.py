@@ -24,11 +24,12 @@ _WHY = "impersonation is not supported by this server"
 
 def refuse_impersonation(user: User, headers: Mapping[str, str]) -> None:
     """Raises StatusError 403 if the request asks to act as another user, group, uid or extra value."""
-    # Every request comes here, and few headers begin with this letter.
-    names = [lower for name in headers if name[:1] in "iI" and (lower := name.lower()).startswith(_PREFIX)]
-    if names:
-        first = min(names, key=lambda name: (name != f"{_PREFIX}user", name))
-        raise _forbidden(user, first, headers.get(first, ""))
+    for name in headers:
+        # Every request comes here, and few headers begin with this letter.
+        if name[:1] in "iI" and name.lower().startswith(_PREFIX):
+            names = [lower for other in headers if (lower := other.lower()).startswith(_PREFIX)]
+            first = min(names, key=lambda name: (name != f"{_PREFIX}user", name))
+            raise _forbidden(user, first, headers.get(first, ""))
 
 
 def _forbidden(user: User, header: str, value: str) -> StatusError:

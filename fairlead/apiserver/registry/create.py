@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fairlead.api.meta.types import ManagedFieldsEntry, ObjectMeta
@@ -17,7 +18,7 @@ from fairlead.apiserver.registry.prepare import (
 )
 from fairlead.apiserver.registry.tracking import track_create
 from fairlead.apiserver.registry.writer import Writer
-from fairlead.apiserver.serialization.body import decoded, read_object
+from fairlead.apiserver.serialization.body import decoded, is_large, read_object
 from fairlead.apiserver.serialization.params import WriteOptions
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.target import Target
@@ -43,7 +44,8 @@ class Creator:
     async def create(self, target: Target, request: Request, options: WriteOptions, context: RequestContext) -> Entry:
         """Returns the new object. Raises StatusError 400, 403, 404, 409, 415, 422."""
         kind = target.resource.kind
-        read = await decoded(request, lambda: read_object(kind, request, options.validation))
+        decode = partial(read_object, kind, request, options.validation)
+        read = await decoded(request, decode) if is_large(request) else decode()
         ensure_name_matches(read.obj, NamespacedName(target.namespace, ""))
         context.warn(*read.warnings)
         return await self.insert(target, read.obj, options, context)

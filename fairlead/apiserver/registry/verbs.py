@@ -45,11 +45,12 @@ class Verbs:
         *,
         clock: Clock,
     ) -> None:
-        self._resources = resources
         self._reader = reader
         self._writers = writers
         self._clock = clock
         self._computed = computed
+        self.find: Callable[[RequestInfo], Target | None] = partial(find_target, resources)
+        """Returns the target of the request, or None if the path names nothing that is served."""
         self.subresources = SubresourceTable(served, self._part)
         for kind in scheme:
             self._check(kind)
@@ -65,10 +66,6 @@ class Verbs:
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Does nothing, because nothing is stored by kind."""
-
-    def find(self, info: RequestInfo) -> Target | None:
-        """Returns the target of the request, or None if the path names nothing that is served."""
-        return find_target(self._resources, info)
 
     async def handle(self, target: Target, request: Request, context: RequestContext) -> Outcome:
         """Answers the request. Raises StatusError."""

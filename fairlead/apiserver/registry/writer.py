@@ -101,7 +101,8 @@ class Writer:
 
     async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
         """Returns the written entry after the cache has reached it: the cache's entry unless that is newer already."""
-        await self._resources.wait_for_revision(revision)
+        if self._resources.revision < revision:
+            await self._resources.wait_for_revision(revision)
         entry = resource.cache.get(key)
         if entry is not None and entry.revision == revision:
             return entry

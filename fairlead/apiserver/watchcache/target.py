@@ -19,14 +19,11 @@ class Target(msgspec.Struct, frozen=True):
 
 def find_target(resources: Resources, info: RequestInfo) -> Target | None:
     """Returns the target, or None if the path names nothing that is served."""
-    parts = info.parts
     resource = resources.find(info.api_group, info.api_version, info.resource)
-    if resource is None or "" in parts[:3]:
+    if resource is None or not info.well_formed:
         return None
-    count = len(parts)
-    if count > 2 and (info.verb == "watch" or (count > 3 and parts[2] != "proxy")):
-        return None
-    name = parts[1] if count > 1 else ""
+    parts = info.parts
+    name = parts[1] if len(parts) > 1 else ""
     if not resource.kind.namespaced:
         return Target(resource, "", name, info.subresource) if not info.namespace or info.is_of_namespace else None
     if name and not info.namespace:
