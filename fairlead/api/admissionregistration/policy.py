@@ -129,14 +129,14 @@ class BindingSpec(Protocol):
     matchResources: MatchResources | None
 
 
-def default_match(found: MatchResources | None) -> None:
+def default_match(match: MatchResources | None) -> None:
     """Fills in upstream's defaults."""
-    if found is None:
+    if match is None:
         return
-    found.matchPolicy = "Equivalent" if found.matchPolicy is None else found.matchPolicy
-    found.namespaceSelector = found.namespaceSelector or LabelSelector()
-    found.objectSelector = found.objectSelector or LabelSelector()
-    for rule in (*found.resourceRules, *found.excludeResourceRules):
+    match.matchPolicy = "Equivalent" if match.matchPolicy is None else match.matchPolicy
+    match.namespaceSelector = match.namespaceSelector or LabelSelector()
+    match.objectSelector = match.objectSelector or LabelSelector()
+    for rule in (*match.resourceRules, *match.excludeResourceRules):
         default_rule(rule)
 
 
@@ -174,39 +174,39 @@ def _api_version_errors(value: str, path: str) -> Iterator[FieldError]:
         yield invalid(path, version, ",".join(texts))
 
 
-def constraint_errors(found: MatchResources | None, path: str, *, mutates: bool) -> Iterator[FieldError]:
+def constraint_errors(match: MatchResources | None, path: str, *, mutates: bool) -> Iterator[FieldError]:
     """Yields the errors of a policy's `matchConstraints`."""
-    if found is None:
+    if match is None:
         yield required(path)
         return
-    yield from match_errors(found, path)
-    if not found.resourceRules:
+    yield from match_errors(match, path)
+    if not match.resourceRules:
         yield required(f"{path}.resourceRules")
     if mutates:
-        yield from mutable_errors(found, path)
+        yield from mutable_errors(match, path)
 
 
-def match_errors(found: MatchResources, path: str) -> Iterator[FieldError]:
+def match_errors(match: MatchResources, path: str) -> Iterator[FieldError]:
     """Yields the errors of matched resources."""
-    if found.matchPolicy is None:
+    if match.matchPolicy is None:
         yield required(f"{path}.matchPolicy")
-    elif found.matchPolicy not in _MATCH_POLICIES:
-        yield not_supported(f"{path}.matchPolicy", found.matchPolicy, _MATCH_POLICIES)
+    elif match.matchPolicy not in _MATCH_POLICIES:
+        yield not_supported(f"{path}.matchPolicy", match.matchPolicy, _MATCH_POLICIES)
     for field in ("namespaceSelector", "objectSelector"):
-        selector: LabelSelector | None = getattr(found, field)
+        selector: LabelSelector | None = getattr(match, field)
         if selector is None:
             yield required(f"{path}.{field}")
         else:
             yield from label_selector(selector, f"{path}.{field}")
-    for i, rule in enumerate(found.resourceRules):
+    for i, rule in enumerate(match.resourceRules):
         yield from named_rule_errors(rule, f"{path}.resourceRules[{i}]")
-    for i, rule in enumerate(found.excludeResourceRules):
+    for i, rule in enumerate(match.excludeResourceRules):
         yield from named_rule_errors(rule, f"{path}.excludeResourceRules[{i}]")
 
 
-def mutable_errors(found: MatchResources, path: str) -> Iterator[FieldError]:
+def mutable_errors(match: MatchResources, path: str) -> Iterator[FieldError]:
     """Yields an error for each operation that cannot be mutated."""
-    for rule in found.resourceRules:
+    for rule in match.resourceRules:
         for operation in rule.operations:
             if operation not in _MUTABLE_OPERATIONS:
                 yield not_supported(f"{path}.resourceRules.operations", operation, _MUTABLE_OPERATIONS)

@@ -67,9 +67,9 @@ def is_of_quota(name: str) -> bool:
 
 def name_errors(name: str, path: str) -> Iterator[FieldError]:
     """Yields errors of a resource's name."""
-    found = [invalid(path, name, text) for text in names.qualified_name(name)]
-    yield from found
-    if not found and "/" not in name and name not in _STANDARD and not is_of_quota(name):
+    errors = [invalid(path, name, text) for text in names.qualified_name(name)]
+    yield from errors
+    if not errors and "/" not in name and name not in _STANDARD and not is_of_quota(name):
         yield invalid(path, name, "must be a standard resource type or fully qualified")
 
 

@@ -110,8 +110,8 @@ def _named(binding: Binding, kind: str) -> str:
 
 
 def _accounts(binding: Binding) -> str:
-    found = (subject for subject in binding.subjects if subject.kind == "ServiceAccount")
-    return ", ".join(f"{subject.namespace}/{subject.name}" for subject in found)
+    accounts = (subject for subject in binding.subjects if subject.kind == "ServiceAccount")
+    return ", ".join(f"{subject.namespace}/{subject.name}" for subject in accounts)
 
 
 COLUMNS: tuple[Column[Any], ...] = (

@@ -212,11 +212,11 @@ def _annotation_errors(
 
 def _transition(_: ValidatingAdmissionPolicy, new: ValidatingAdmissionPolicy) -> Iterator[FieldError]:
     checking = new.status.typeChecking
-    for i, found in enumerate(checking.expressionWarnings if checking is not None else ()):
+    for i, warning in enumerate(checking.expressionWarnings if checking is not None else ()):
         path = f"status.typeChecking.expressionWarnings[{i}]"
-        if not found.warning:
+        if not warning.warning:
             yield required(f"{path}.warning")
-        if not found.fieldRef.strip():
+        if not warning.fieldRef.strip():
             yield required(f"{path}.fieldRef")
 
 

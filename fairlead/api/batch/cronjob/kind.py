@@ -97,8 +97,8 @@ class CronJob(Object):
     )
 
 
-def _default(found: CronJob) -> CronJob:
-    spec = found.spec
+def _default(cron_job: CronJob) -> CronJob:
+    spec = cron_job.spec
     spec.concurrencyPolicy = spec.concurrencyPolicy or "Allow"
     if spec.suspend is None:
         spec.suspend = False
@@ -107,16 +107,16 @@ def _default(found: CronJob) -> CronJob:
     if spec.failedJobsHistoryLimit is None:
         spec.failedJobsHistoryLimit = 1
     default_template_spec(spec.jobTemplate.spec)
-    return found
+    return cron_job
 
 
-def _prepare_create(found: CronJob) -> CronJob:
-    found.status = CronJobStatus()
-    return found
+def _prepare_create(cron_job: CronJob) -> CronJob:
+    cron_job.status = CronJobStatus()
+    return cron_job
 
 
-def _rules(found: CronJob) -> Iterator[FieldError]:
-    spec, path = found.spec, "spec"
+def _rules(cron_job: CronJob) -> Iterator[FieldError]:
+    spec, path = cron_job.spec, "spec"
     yield from _schedule_errors(spec.schedule, f"{path}.schedule")
     yield from not_negative(spec.startingDeadlineSeconds, f"{path}.startingDeadlineSeconds")
     if spec.timeZone is not None:
@@ -167,24 +167,24 @@ def _template_errors(spec: JobSpec, path: str) -> Iterator[FieldError]:
         yield not_supported(f"{path}.manualSelector", spec.manualSelector, ("nil", "false"))
 
 
-def _create_rules(found: CronJob) -> Iterator[FieldError]:
-    name = found.metadata.name
+def _create_rules(cron_job: CronJob) -> Iterator[FieldError]:
+    name = cron_job.metadata.name
     if len(name) > _NAME_LENGTH:
         yield invalid("metadata.name", name, f"must be no more than {_NAME_LENGTH} characters")
 
 
-def _warnings(found: CronJob) -> Iterator[str]:
-    yield from name_warnings(found.metadata.name)
-    yield from job_warnings(found.spec.jobTemplate.spec, "spec.jobTemplate.spec")
+def _warnings(cron_job: CronJob) -> Iterator[str]:
+    yield from name_warnings(cron_job.metadata.name)
+    yield from job_warnings(cron_job.spec.jobTemplate.spec, "spec.jobTemplate.spec")
 
 
-def _last_schedule(found: CronJob, now: Instant) -> str:
-    return since(found.status.lastScheduleTime, now) if found.status.lastScheduleTime else NONE
+def _last_schedule(cron_job: CronJob, now: Instant) -> str:
+    return since(cron_job.status.lastScheduleTime, now) if cron_job.status.lastScheduleTime else NONE
 
 
-def _suspend(found: CronJob, _: Instant) -> str:
+def _suspend(cron_job: CronJob, _: Instant) -> str:
     """Returns the text of upstream's `printBoolPtr`."""
-    return str(found.spec.suspend) if found.spec.suspend is not None else UNSET
+    return str(cron_job.spec.suspend) if cron_job.spec.suspend is not None else UNSET
 
 
 define(

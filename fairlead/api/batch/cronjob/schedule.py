@@ -117,8 +117,8 @@ def _field(text: str, bounds: Bounds) -> Field:
     values: set[int] = set()
     everything = False
     for part in filter(None, text.split(",")):
-        found, star = _range(part, bounds)
-        values |= found
+        part_values, star = _range(part, bounds)
+        values |= part_values
         everything = everything or star
     return Field(frozenset(values), everything)
 

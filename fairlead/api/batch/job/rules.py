@@ -168,27 +168,27 @@ def _condition_errors(rule: PodFailurePolicyRule, path: str) -> Iterator[FieldEr
 
 
 def _exit_code_errors(
-    found: PodFailurePolicyOnExitCodesRequirement, containers: Collection[str], path: str
+    requirement: PodFailurePolicyOnExitCodesRequirement, containers: Collection[str], path: str
 ) -> Iterator[FieldError]:
-    if not found.operator:
+    if not requirement.operator:
         yield required(f"{path}.operator", _valid_values(("In", "NotIn")))
-    elif found.operator not in ("In", "NotIn"):
-        yield not_supported(f"{path}.operator", found.operator, ("In", "NotIn"))
-    if found.containerName is not None and found.containerName not in containers:
+    elif requirement.operator not in ("In", "NotIn"):
+        yield not_supported(f"{path}.operator", requirement.operator, ("In", "NotIn"))
+    if requirement.containerName is not None and requirement.containerName not in containers:
         text = "must be one of the container or initContainer names in the pod template"
-        yield invalid(f"{path}.containerName", found.containerName, text)
-    if not found.values:
-        yield invalid(f"{path}.values", found.values or None, "at least one value is required")
-    yield from too_many(len(found.values), 255, f"{path}.values")
+        yield invalid(f"{path}.containerName", requirement.containerName, text)
+    if not requirement.values:
+        yield invalid(f"{path}.values", requirement.values or None, "at least one value is required")
+    yield from too_many(len(requirement.values), 255, f"{path}.values")
     known: set[int] = set()
-    for number, value in enumerate(found.values):
-        if found.operator == "In" and value == 0:
+    for number, value in enumerate(requirement.values):
+        if requirement.operator == "In" and value == 0:
             yield invalid(f"{path}.values[{number}]", value, "must not be 0 for the In operator")
         if value in known:
             yield duplicate(f"{path}.values[{number}]", value)
         known.add(value)
-    if found.values != sorted(found.values):
-        yield invalid(f"{path}.values", found.values, "must be ordered")
+    if requirement.values != sorted(requirement.values):
+        yield invalid(f"{path}.values", requirement.values, "must be ordered")
 
 
 def _success_policy_errors(spec: JobSpec, rules: list[SuccessPolicyRule], path: str) -> Iterator[FieldError]:
@@ -285,8 +285,8 @@ def _with_scheduling_of(old: PodTemplateSpec, new: PodTemplateSpec) -> PodTempla
 
 def _affinity(old: Affinity | None, new: Affinity | None) -> Affinity | None:
     """Returns the old affinity with the new node affinity."""
-    found = msgspec.structs.replace(old or Affinity(), nodeAffinity=new.nodeAffinity if new is not None else None)
-    return None if new is None and found == Affinity() else found
+    affinity = msgspec.structs.replace(old or Affinity(), nodeAffinity=new.nodeAffinity if new is not None else None)
+    return None if new is None and affinity == Affinity() else affinity
 
 
 def _with_resources_of(old: list[Container], new: list[Container]) -> list[Container]:

@@ -18,13 +18,13 @@ from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Requester, Strategy
 
 
-def _prepare_create(found: CertificateSigningRequest) -> CertificateSigningRequest:
-    found.status = CertificateSigningRequestStatus()
-    return found
+def _prepare_create(csr: CertificateSigningRequest) -> CertificateSigningRequest:
+    csr.status = CertificateSigningRequestStatus()
+    return csr
 
 
-def _stamp(found: CertificateSigningRequest, requester: Requester) -> None:
-    spec = found.spec
+def _stamp(csr: CertificateSigningRequest, requester: Requester) -> None:
+    spec = csr.spec
     spec.username, spec.uid, spec.groups = requester.name, requester.uid, list(requester.groups)
     spec.extra = {key: list(values) for key, values in requester.extra.items()}
 
@@ -34,16 +34,16 @@ def _prepare_update(old: CertificateSigningRequest, new: CertificateSigningReque
     return new
 
 
-def _duration(found: CertificateSigningRequest, _: Instant) -> str:
-    seconds = found.spec.expirationSeconds
+def _duration(csr: CertificateSigningRequest, _: Instant) -> str:
+    seconds = csr.spec.expirationSeconds
     return NONE if seconds is None else render_age(float(seconds))
 
 
-def _condition(found: CertificateSigningRequest, _: Instant) -> str:
-    decided = [type for type in (DENIED, APPROVED) if has_condition(found, type)]
+def _condition(csr: CertificateSigningRequest, _: Instant) -> str:
+    decided = [type for type in (DENIED, APPROVED) if has_condition(csr, type)]
     parts = [decided[0] if decided else "Pending"]
-    parts += [FAILED] if has_condition(found, FAILED) else []
-    parts += ["Issued"] if found.status.certificate else []
+    parts += [FAILED] if has_condition(csr, FAILED) else []
+    parts += ["Issued"] if csr.status.certificate else []
     return ",".join(parts)
 
 

@@ -35,11 +35,11 @@ def parse(text: str) -> x509.CertificateSigningRequest:
     if block is None or block.label != _LABEL:
         raise ValueError(f"PEM block type must be {_LABEL}")
     try:
-        found = x509.load_der_x509_csr(block.data)
-        _ = found.extensions, found.subject, found.public_key()
+        request = x509.load_der_x509_csr(block.data)
+        _ = request.extensions, request.subject, request.public_key()
     except (ValueError, x509.DuplicateExtension, NotImplementedError) as error:
         raise ValueError(f"x509: malformed certificate request: {error}") from error
-    return found
+    return request
 
 
 @lru_cache(maxsize=64)
@@ -50,17 +50,17 @@ def problem(text: str) -> str:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     try:
-        found = parse(text)
+        request = parse(text)
     except ValueError as error:
         return str(error)
     try:
-        if found.is_signature_valid:
+        if request.is_signature_valid:
             return ""
     except UnsupportedAlgorithm:
         return "x509: cannot verify signature: algorithm unimplemented"
-    if isinstance(found.public_key(), rsa.RSAPublicKey):
+    if isinstance(request.public_key(), rsa.RSAPublicKey):
         return "crypto/rsa: verification error"
-    kind = "ECDSA" if isinstance(found.public_key(), ec.EllipticCurvePublicKey) else "Ed25519"
+    kind = "ECDSA" if isinstance(request.public_key(), ec.EllipticCurvePublicKey) else "Ed25519"
     return f"x509: {kind} verification failure"
 
 
@@ -69,11 +69,11 @@ def contents(text: str) -> Contents:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    found = parse(text)
-    named = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    organizations = tuple(str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
+    request = parse(text)
+    named = [str(a.value) for a in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    organizations = tuple(str(a.value) for a in request.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
     try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         names = x509.SubjectAlternativeName([])
     return Contents(
@@ -91,8 +91,8 @@ def certificate_problem(text: str) -> str:
     """Returns the error of issued certificates; empty if they are valid."""
     from cryptography import x509
 
-    found = list(blocks(decode_base64(text)))
-    for block in found:
+    pem_blocks = list(blocks(decode_base64(text)))
+    for block in pem_blocks:
         if block.label != _CERTIFICATE:
             return f'only {_CERTIFICATE} PEM blocks are allowed, found "{block.label}"'
         if block.has_headers:
@@ -101,7 +101,7 @@ def certificate_problem(text: str) -> str:
             x509.load_der_x509_certificate(block.data)
         except ValueError:
             return "x509: malformed certificate"
-    return "" if found else f"must contain at least one {_CERTIFICATE} PEM block"
+    return "" if pem_blocks else f"must contain at least one {_CERTIFICATE} PEM block"
 
 
 def ends_at(text: str) -> float | None:

@@ -49,8 +49,8 @@ _STATUSES = ("False", "True", "Unknown")
 _CONDITIONS = "status.conditions"
 
 
-def request_errors(found: CertificateSigningRequest) -> Iterator[FieldError]:
-    spec = found.spec
+def request_errors(csr: CertificateSigningRequest) -> Iterator[FieldError]:
+    spec = csr.spec
     if text := problem(spec.request):
         yield invalid("spec.request", spec.request, text)
     yield from _usage_errors(spec.usages)
@@ -63,8 +63,8 @@ def request_errors(found: CertificateSigningRequest) -> Iterator[FieldError]:
     if seconds is not None and seconds < _SHORTEST_S:
         text = f"may not specify a duration less than {_SHORTEST_S} seconds (10 minutes)"
         yield invalid("spec.expirationSeconds", seconds, text)
-    yield from _condition_errors(found.status.conditions)
-    if found.status.certificate and (text := certificate_problem(found.status.certificate)):
+    yield from _condition_errors(csr.status.conditions)
+    if csr.status.certificate and (text := certificate_problem(csr.status.certificate)):
         yield invalid("status.certificate", "<certificate data>", text)
 
 
@@ -114,9 +114,9 @@ def approval_changes(old: CertificateSigningRequest, new: CertificateSigningRequ
             yield forbidden(_CONDITIONS, f'updates may not remove a condition of type "{type}"')
 
 
-def _of_type(found: CertificateSigningRequest, type: str) -> list[int]:
+def _of_type(csr: CertificateSigningRequest, type: str) -> list[int]:
     """Returns the places of the conditions of a type."""
-    return [i for i, condition in enumerate(found.status.conditions) if condition.type == type]
+    return [i for i, condition in enumerate(csr.status.conditions) if condition.type == type]
 
 
 def prepare_status(old: CertificateSigningRequest, new: CertificateSigningRequest, now: Instant) -> None:

@@ -88,6 +88,6 @@ class CertificateSigningRequest(Object):
     ] = msgspec.field(default_factory=CertificateSigningRequestStatus)
 
 
-def has_condition(found: CertificateSigningRequest, type: str) -> bool:
+def has_condition(csr: CertificateSigningRequest, type: str) -> bool:
     """Returns whether the request has a condition of the type, which is True then."""
-    return any(condition.type == type for condition in found.status.conditions)
+    return any(condition.type == type for condition in csr.status.conditions)

@@ -64,19 +64,19 @@ class LimitRange(Object):
     )
 
 
-def _default(found: LimitRange) -> LimitRange:
-    for item in found.spec.limits:
+def _default(limit_range: LimitRange) -> LimitRange:
+    for item in limit_range.spec.limits:
         for amounts in (item.max, item.min, item.default, item.defaultRequest, item.maxLimitRequestRatio):
             canonicalize(amounts)
         if item.type == CONTAINER:
             item.default = item.max | item.default
             item.defaultRequest = item.min | item.default | item.defaultRequest
-    return found
+    return limit_range
 
 
-def _rules(found: LimitRange) -> Iterator[FieldError]:
+def _rules(limit_range: LimitRange) -> Iterator[FieldError]:
     types: set[str] = set()
-    for number, item in enumerate(found.spec.limits):
+    for number, item in enumerate(limit_range.spec.limits):
         path = f"spec.limits[{number}]"
         yield from _type_errors(item.type, f"{path}.type")
         if item.type in types:
@@ -86,9 +86,9 @@ def _rules(found: LimitRange) -> Iterator[FieldError]:
 
 
 def _type_errors(type: str, path: str) -> Iterator[FieldError]:
-    found = [invalid(path, type, text) for text in names.qualified_name(type)]
-    yield from found
-    if not found and "/" not in type and type not in (POD, CONTAINER, CLAIM):
+    errors = [invalid(path, type, text) for text in names.qualified_name(type)]
+    yield from errors
+    if not errors and "/" not in type and type not in (POD, CONTAINER, CLAIM):
         yield invalid(path, type, "must be a standard limit type or fully qualified")
 
 

@@ -187,10 +187,10 @@ def _requirement_errors(requirement: ScopedResourceSelectorRequirement, path: st
 
 def _go_tree(selector: ScopeSelector) -> dict[str, Any]:
     """Returns the selector as upstream prints it, with the names of Go's fields."""
-    found = selector.matchExpressions
+    expressions = selector.matchExpressions
     return {
         "MatchExpressions": [
-            {"ScopeName": one.scopeName, "Operator": one.operator, "Values": one.values or None} for one in found
+            {"ScopeName": one.scopeName, "Operator": one.operator, "Values": one.values or None} for one in expressions
         ]
     }
 

@@ -17,30 +17,30 @@ from fairlead.machinery.values.status import FieldError
 _DEFAULT_PRECEDENCE = 1000
 
 
-def _default(found: FlowSchema) -> FlowSchema:
-    found.spec.matchingPrecedence = found.spec.matchingPrecedence or _DEFAULT_PRECEDENCE
-    return found
+def _default(flow_schema: FlowSchema) -> FlowSchema:
+    flow_schema.spec.matchingPrecedence = flow_schema.spec.matchingPrecedence or _DEFAULT_PRECEDENCE
+    return flow_schema
 
 
-def _prepare_create(found: FlowSchema) -> FlowSchema:
-    found.status = FlowSchemaStatus()
-    return found
+def _prepare_create(flow_schema: FlowSchema) -> FlowSchema:
+    flow_schema.status = FlowSchemaStatus()
+    return flow_schema
 
 
-def _rules(found: FlowSchema) -> Iterator[FieldError]:
-    name = found.metadata.name
-    yield from spec_errors(name, found.spec)
+def _rules(flow_schema: FlowSchema) -> Iterator[FieldError]:
+    name = flow_schema.metadata.name
+    yield from spec_errors(name, flow_schema.spec)
     if name in MANDATORY:
-        yield from fixed_errors(found, next(one.spec for one in flow_schemas() if one.metadata.name == name))
-    yield from condition_errors(found.status.conditions)
+        yield from fixed_errors(flow_schema, next(one.spec for one in flow_schemas() if one.metadata.name == name))
+    yield from condition_errors(flow_schema.status.conditions)
 
 
-def _method(found: FlowSchema, _: Instant) -> str:
-    return found.spec.distinguisherMethod.type if found.spec.distinguisherMethod is not None else NONE
+def _method(flow_schema: FlowSchema, _: Instant) -> str:
+    return flow_schema.spec.distinguisherMethod.type if flow_schema.spec.distinguisherMethod is not None else NONE
 
 
-def _dangling(found: FlowSchema, _: Instant) -> str:
-    return next((c.status for c in found.status.conditions if c.type == "Dangling"), "?")
+def _dangling(flow_schema: FlowSchema, _: Instant) -> str:
+    return next((c.status for c in flow_schema.status.conditions if c.type == "Dangling"), "?")
 
 
 define(

@@ -158,8 +158,8 @@ def condition_errors(conditions: list[FlowSchemaCondition]) -> Iterator[FieldErr
             yield required(path)
 
 
-def fixed_errors(found: FlowSchema, fixed: FlowSchemaSpec | None) -> Iterator[FieldError]:
+def fixed_errors(flow_schema: FlowSchema, fixed: FlowSchemaSpec | None) -> Iterator[FieldError]:
     """Yields an error if a schema that every cluster has differs from its fixed value."""
-    if fixed is not None and found.spec != fixed:
-        text = f"spec of '{found.metadata.name}' must equal the fixed value"
-        yield invalid("spec", to_tree(found.spec), text)
+    if fixed is not None and flow_schema.spec != fixed:
+        text = f"spec of '{flow_schema.metadata.name}' must equal the fixed value"
+        yield invalid("spec", to_tree(flow_schema.spec), text)

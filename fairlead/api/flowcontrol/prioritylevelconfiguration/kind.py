@@ -35,27 +35,27 @@ _NOT_NEGATIVE = "must be a non-negative integer"
 _OLD_ANNOTATION = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares"
 
 
-def _default(found: PriorityLevelConfiguration) -> PriorityLevelConfiguration:
-    for part, shares in ((found.spec.limited, 30), (found.spec.exempt, 0)):
+def _default(level: PriorityLevelConfiguration) -> PriorityLevelConfiguration:
+    for part, shares in ((level.spec.limited, 30), (level.spec.exempt, 0)):
         if part is not None:
             if part.nominalConcurrencyShares is None:
                 part.nominalConcurrencyShares = shares
             part.lendablePercent = part.lendablePercent or 0
-    if found.spec.limited is not None and (queuing := found.spec.limited.limitResponse.queuing) is not None:
+    if level.spec.limited is not None and (queuing := level.spec.limited.limitResponse.queuing) is not None:
         queuing.queues = queuing.queues or 64
         queuing.handSize = queuing.handSize or 8
         queuing.queueLengthLimit = queuing.queueLengthLimit or 50
-    return found
+    return level
 
 
-def _prepare_create(found: PriorityLevelConfiguration) -> PriorityLevelConfiguration:
-    found.status = PriorityLevelConfigurationStatus()
-    return found
+def _prepare_create(level: PriorityLevelConfiguration) -> PriorityLevelConfiguration:
+    level.status = PriorityLevelConfigurationStatus()
+    return level
 
 
-def _rules(found: PriorityLevelConfiguration) -> Iterator[FieldError]:
-    name, spec = found.metadata.name, found.spec
-    if _OLD_ANNOTATION in found.metadata.annotations:
+def _rules(level: PriorityLevelConfiguration) -> Iterator[FieldError]:
+    name, spec = level.metadata.name, level.spec
+    if _OLD_ANNOTATION in level.metadata.annotations:
         yield forbidden("metadata.annotations", f"annotation '{_OLD_ANNOTATION}' is forbidden")
     if (name == _EXEMPT) != (spec.type == "Exempt"):
         yield invalid("spec.type", spec.type, "must be 'Exempt' if and only if `name` is 'exempt'")
@@ -63,7 +63,7 @@ def _rules(found: PriorityLevelConfiguration) -> Iterator[FieldError]:
     if name in MANDATORY:
         yield from _fixed_errors(name, spec)
     known: set[str] = set()
-    for i, condition in enumerate(found.status.conditions):
+    for i, condition in enumerate(level.status.conditions):
         if condition.type in known:
             yield duplicate(f"status.conditions[{i}].type", condition.type)
         known.add(condition.type)
@@ -157,12 +157,12 @@ def _entropy_bits(deck: int, hand: int) -> int:
     return math.ceil(math.log2(deck) * hand)
 
 
-def _shares(found: PriorityLevelConfiguration, _: Instant) -> CellValue:
-    return found.spec.limited.nominalConcurrencyShares if found.spec.limited is not None else NONE
+def _shares(level: PriorityLevelConfiguration, _: Instant) -> CellValue:
+    return level.spec.limited.nominalConcurrencyShares if level.spec.limited is not None else NONE
 
 
-def _queuing(found: PriorityLevelConfiguration, name: str) -> CellValue:
-    queuing = found.spec.limited.limitResponse.queuing if found.spec.limited is not None else None
+def _queuing(level: PriorityLevelConfiguration, name: str) -> CellValue:
+    queuing = level.spec.limited.limitResponse.queuing if level.spec.limited is not None else None
     return getattr(queuing, name) if queuing is not None else NONE
 
 

@@ -58,20 +58,20 @@ class RuntimeClass(Object):
     ) = None
 
 
-def _default(found: RuntimeClass) -> RuntimeClass:
-    if found.overhead is not None:
-        canonicalize(found.overhead.podFixed)
-    return found
+def _default(runtime_class: RuntimeClass) -> RuntimeClass:
+    if runtime_class.overhead is not None:
+        canonicalize(runtime_class.overhead.podFixed)
+    return runtime_class
 
 
-def _rules(found: RuntimeClass) -> Iterator[FieldError]:
-    for text in names.dns1123_label(found.handler) if found.handler else ():
-        yield invalid("handler", found.handler, text)
-    if found.overhead is not None:
-        yield from resource_errors(ResourceRequirements(limits=found.overhead.podFixed), "overhead")
-    if found.scheduling is not None:
-        yield from check_labels(found.scheduling.nodeSelector, "scheduling.nodeSelector")
-        yield from _toleration_errors(found.scheduling.tolerations, "scheduling.tolerations")
+def _rules(runtime_class: RuntimeClass) -> Iterator[FieldError]:
+    for text in names.dns1123_label(runtime_class.handler) if runtime_class.handler else ():
+        yield invalid("handler", runtime_class.handler, text)
+    if runtime_class.overhead is not None:
+        yield from resource_errors(ResourceRequirements(limits=runtime_class.overhead.podFixed), "overhead")
+    if runtime_class.scheduling is not None:
+        yield from check_labels(runtime_class.scheduling.nodeSelector, "scheduling.nodeSelector")
+        yield from _toleration_errors(runtime_class.scheduling.tolerations, "scheduling.tolerations")
 
 
 def _toleration_errors(tolerations: list[Toleration], path: str) -> Iterator[FieldError]:
@@ -84,8 +84,8 @@ def _toleration_errors(tolerations: list[Toleration], path: str) -> Iterator[Fie
         known.add(key)
 
 
-def _warnings(found: RuntimeClass) -> Iterator[str]:
-    for label in found.scheduling.nodeSelector if found.scheduling is not None else ():
+def _warnings(runtime_class: RuntimeClass) -> Iterator[str]:
+    for label in runtime_class.scheduling.nodeSelector if runtime_class.scheduling is not None else ():
         if text := OLD_NODE_LABELS.get(label):
             yield f"scheduling.nodeSelector: {text}"
 

@@ -39,28 +39,28 @@ class CSIStorageCapacity(Object):
     ) = None
 
 
-def _default(found: CSIStorageCapacity) -> CSIStorageCapacity:
-    if found.capacity is not None:
-        found.capacity = canonical_text(found.capacity)
-    if found.maximumVolumeSize is not None:
-        found.maximumVolumeSize = canonical_text(found.maximumVolumeSize)
-    return found
+def _default(capacity: CSIStorageCapacity) -> CSIStorageCapacity:
+    if capacity.capacity is not None:
+        capacity.capacity = canonical_text(capacity.capacity)
+    if capacity.maximumVolumeSize is not None:
+        capacity.maximumVolumeSize = canonical_text(capacity.maximumVolumeSize)
+    return capacity
 
 
-def _rules(found: CSIStorageCapacity) -> Iterator[FieldError]:
-    if found.nodeTopology is not None:
-        yield from label_selector(found.nodeTopology, "nodeTopology")
-    for text in names.dns1123_subdomain(found.storageClassName):
-        yield invalid("storageClassName", found.storageClassName, text)
-    for path, amount in (("capacity", found.capacity), ("maximumVolumeSize", found.maximumVolumeSize)):
+def _rules(capacity: CSIStorageCapacity) -> Iterator[FieldError]:
+    if capacity.nodeTopology is not None:
+        yield from label_selector(capacity.nodeTopology, "nodeTopology")
+    for text in names.dns1123_subdomain(capacity.storageClassName):
+        yield invalid("storageClassName", capacity.storageClassName, text)
+    for path, amount in (("capacity", capacity.capacity), ("maximumVolumeSize", capacity.maximumVolumeSize)):
         for text in quantity.texts(str(amount)) if amount is not None else ():
             yield invalid(path, str(amount), text)
-    if found.capacity is not None and value(str(found.capacity)) < 0:
-        yield invalid("capacity", str(found.capacity), NOT_NEGATIVE)
+    if capacity.capacity is not None and value(str(capacity.capacity)) < 0:
+        yield invalid("capacity", str(capacity.capacity), NOT_NEGATIVE)
 
 
-def _warnings(found: CSIStorageCapacity) -> Iterator[str]:
-    selector = found.nodeTopology or LabelSelector()
+def _warnings(capacity: CSIStorageCapacity) -> Iterator[str]:
+    selector = capacity.nodeTopology or LabelSelector()
     for i, need in enumerate(selector.matchExpressions):
         if text := OLD_NODE_LABELS.get(need.key):
             yield f"nodeTopology.matchExpressions[{i}].key: {need.key} is {text}"

@@ -65,37 +65,37 @@ class StorageClass(Object):
     ] = []
 
 
-def is_default(found: StorageClass) -> bool:
+def is_default(storage_class: StorageClass) -> bool:
     """Returns whether the class is the default of claims that name no class."""
-    annotations = found.metadata.annotations
+    annotations = storage_class.metadata.annotations
     return annotations.get(DEFAULT_ANNOTATION) == "true" or annotations.get(_BETA_ANNOTATION) == "true"
 
 
-def _default(found: StorageClass) -> StorageClass:
-    if found.reclaimPolicy is None:
-        found.reclaimPolicy = "Delete"
-    if found.volumeBindingMode is None:
-        found.volumeBindingMode = "Immediate"
-    return found
+def _default(storage_class: StorageClass) -> StorageClass:
+    if storage_class.reclaimPolicy is None:
+        storage_class.reclaimPolicy = "Delete"
+    if storage_class.volumeBindingMode is None:
+        storage_class.volumeBindingMode = "Immediate"
+    return storage_class
 
 
-def _rules(found: StorageClass) -> Iterator[FieldError]:
-    yield from provisioner_errors(found.provisioner, "provisioner")
-    yield from parameter_errors(found.parameters, "parameters", may_be_empty=True)
-    if found.volumeBindingMode not in _MODES:
-        yield not_supported("volumeBindingMode", found.volumeBindingMode, _MODES)
-    yield from topology_errors(found.allowedTopologies, "allowedTopologies")
+def _rules(storage_class: StorageClass) -> Iterator[FieldError]:
+    yield from provisioner_errors(storage_class.provisioner, "provisioner")
+    yield from parameter_errors(storage_class.parameters, "parameters", may_be_empty=True)
+    if storage_class.volumeBindingMode not in _MODES:
+        yield not_supported("volumeBindingMode", storage_class.volumeBindingMode, _MODES)
+    yield from topology_errors(storage_class.allowedTopologies, "allowedTopologies")
 
 
-def _warnings(found: StorageClass) -> Iterator[str]:
-    for i, term in enumerate(found.allowedTopologies):
+def _warnings(storage_class: StorageClass) -> Iterator[str]:
+    for i, term in enumerate(storage_class.allowedTopologies):
         for j, need in enumerate(term.matchLabelExpressions):
             if text := OLD_NODE_LABELS.get(need.key):
                 yield f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {text}"
 
 
-def _name(found: StorageClass, _: Instant) -> str:
-    return found.metadata.name + (" (default)" if is_default(found) else "")
+def _name(storage_class: StorageClass, _: Instant) -> str:
+    return storage_class.metadata.name + (" (default)" if is_default(storage_class) else "")
 
 
 define(

@@ -27,9 +27,9 @@ class VolumeAttributesClass(Object):
     ] = {}
 
 
-def _rules(found: VolumeAttributesClass) -> Iterator[FieldError]:
-    yield from provisioner_errors(found.driverName, "driverName")
-    yield from parameter_errors(found.parameters, "parameters", may_be_empty=False)
+def _rules(volume_attributes_class: VolumeAttributesClass) -> Iterator[FieldError]:
+    yield from provisioner_errors(volume_attributes_class.driverName, "driverName")
+    yield from parameter_errors(volume_attributes_class.parameters, "parameters", may_be_empty=False)
 
 
 def _transition(old: VolumeAttributesClass, new: VolumeAttributesClass) -> Iterator[FieldError]:
