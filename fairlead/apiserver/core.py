@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import refuse_impersonation
-from fairlead.apiserver.metrics import Metrics, labels_of
+from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
 from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.requestinfo import RequestInfo
-from fairlead.apiserver.serialization.encodings import in_accepted_encoding
+from fairlead.apiserver.serialization.encodings import in_accepted_encoding, may_accept_other
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
@@ -82,11 +82,12 @@ class Core:
             self._log.error("request failed", method=request.method, path=request.path, error=repr(e))
             outcome = error_response(internal_error(repr(e)))
         if isinstance(outcome, Response):
-            outcome = await in_accepted_encoding(outcome, request, self._scheme)
+            if may_accept_other(request):
+                outcome = await in_accepted_encoding(outcome, request, self._scheme)
             if context.warnings:
                 outcome = with_warnings(outcome, context.warnings)
-            verb, resource = labels_of(info if target is not None else None, request.method)
-            self._metrics.observe(verb, resource, outcome.status, self._clock.monotonic() - started)
+            seconds = self._clock.monotonic() - started
+            self._metrics.observe(None if target is None else info, request.method, outcome.status, seconds)
         return outcome
 
     def streaming(self, info: RequestInfo) -> Callable[[], None]:

@@ -104,12 +104,14 @@ class HttpEdge:
             cast("Mapping[str, str]", request.headers),
         )
         connection = cast(_Connection, request.protocol)
-        try:
-            user = await self._authenticators.authenticate(Credentials(connection.user, asked.headers))
-        except StatusError as e:
-            return _response(format_response(error_response(e), asked))
-        if user is not ANONYMOUS and connection.user is None:
-            connection.authenticated(user.name)
+        user = connection.user if self._authenticators.certificate_first else None
+        if user is None:
+            try:
+                user = await self._authenticators.authenticate(Credentials(connection.user, asked.headers))
+            except StatusError as e:
+                return _response(format_response(error_response(e), asked))
+            if user is not ANONYMOUS and connection.user is None:
+                connection.authenticated(user.name)
         info = request_info(asked.method, asked.path, asked.query)
         has_body = request.body_exists and request.method in _WITH_BODY and not info.proxied_from
         outcome = await self._core.handle(asked, info, user, read=partial(_read, request) if has_body else None)

@@ -23,8 +23,9 @@ class Metrics:
         self.gauges: dict[str, Callable[[], Mapping[str, float]]] = {}
         """Called by each `render`: metric name -> {value of its label `resource`: number}."""
 
-    def observe(self, verb: str, resource: str, code: int, seconds: float) -> None:
-        """Counts an answered request."""
+    def observe(self, info: RequestInfo | None, method: str, code: int, seconds: float) -> None:
+        """Counts an answered request; `info` is None if the request is not about a resource."""
+        verb, resource = (method, "") if info is None else (_COLLECTIONS.get(info.verb) or method, info.resource)
         key = (verb, resource, code)
         self._requests[key] = self._requests.get(key, 0) + 1
         histogram = self._durations.get((verb, resource))
@@ -66,13 +67,6 @@ class Metrics:
 
 
 _COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOLLECTION"}
-
-
-def labels_of(info: RequestInfo | None, method: str) -> tuple[str, str]:
-    """Returns the labels `verb` and `resource` of a request; `info` is None if the request is not about a resource."""
-    if info is None:
-        return method, ""
-    return _COLLECTIONS.get(info.verb) or method, info.resource
 
 
 def _who(verb: str, resource: str, *more: tuple[str, str]) -> Labels:

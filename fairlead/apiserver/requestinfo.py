@@ -13,6 +13,7 @@ import functools
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.machinery.values.names import path_segment
 from fairlead.machinery.values.query import flag
@@ -24,6 +25,8 @@ _OF_NAMESPACES = frozenset({"status", "finalize"})
 """The subresources of a namespace; any other word after a namespace's name is a resource in the namespace."""
 _KEPT_LENGTH = 256
 """Characters of the longest path that is kept with its meaning: 512 of these are 0.3 MB."""
+_ANY_NAME = "-"
+"""Stands for the name of any object; neither a namespace nor a resource has this name."""
 _WITH_SELECTORS = frozenset({"list", "watch", "deletecollection"})
 
 
@@ -74,13 +77,26 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
     """Returns the meaning of a request; an unknown path becomes a request about that path alone."""
     if query or len(path) > _KEPT_LENGTH:
         return _parsed(method, path, query)
-    return _kept(method, path)
+    collection, _, name = path.rpartition("/")
+    one = _object_of(method, collection) if name else None
+    if one is None:
+        return _kept(method, path)
+    return replace(one, path=path, name=name, parts=(one.resource, name))
 
 
 @functools.lru_cache(maxsize=512)
 def _kept(method: str, path: str) -> RequestInfo:
     """Returns the meaning of a request without a query, from a cache: most requests of a cluster repeat others."""
     return _parsed(method, path, {})
+
+
+@functools.lru_cache(maxsize=512)
+def _object_of(method: str, collection: str) -> RequestInfo | None:
+    """Returns the meaning of a request for an object of a collection; None if the path is not that of a collection, or
+    if more than name, path and parts depend on the object's name."""
+    info = _parsed(method, f"{collection}/{_ANY_NAME}", {})
+    plain = info.parts == (info.resource, _ANY_NAME) and info.namespace != _ANY_NAME
+    return info if plain and info.resource != _ANY_NAME else None
 
 
 def _parsed(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:

@@ -110,7 +110,9 @@ class SqliteStore:
         return record
 
     async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
-        size = sum(len(op.value) for op in operations if isinstance(op, Put))
+        size = 0
+        for op in operations:
+            size += len(op.value) if isinstance(op, Put) else 0
         committed: Committed = await self._submit(lambda: self._engine.txn(compare, operations), size)
         return committed.result
 

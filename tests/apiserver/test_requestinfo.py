@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.apiserver import requestinfo
 from fairlead.apiserver.requestinfo import request_info
 
 NAMESPACED = "/api/v1/namespaces/other/pods"
@@ -117,3 +118,18 @@ def test_every_path_has_a_meaning_and_keeps_its_pieces(method: str, pieces: list
         assert getattr(info, name) == (info.parts[index] if index < len(info.parts) else "")
     if info.proxied_from:
         assert path.split("/")[: info.proxied_from][-1] == "proxy"
+
+
+_SEGMENTS = st.sampled_from(
+    ["", "-", "a", "api", "apis", "v1", "apps", "watch", "namespaces", "pods", "status", "finalize", "proxy", "nodes"]
+)
+
+
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "OPTIONS"]),
+    start=st.sampled_from(["/api/v1/", "/apis/apps/v1/", "/api/v1/namespaces/a/", "/"]),
+    segments=st.lists(_SEGMENTS, max_size=6),
+)
+def test_a_path_means_the_same_from_the_cache(method: str, start: str, segments: list[str]) -> None:
+    path = start + "/".join(segments)
+    assert request_info(method, path, {}) == requestinfo._parsed(method, path, {})

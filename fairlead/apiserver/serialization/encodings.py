@@ -18,14 +18,17 @@ _LARGE = 256 << 10
 """Bytes; a body of this size takes about 10 ms to encode."""
 
 
+def may_accept_other(request: Request) -> bool:
+    """Returns whether the client may prefer another encoding than JSON; nearly all clients do not."""
+    accept = request.headers.get("accept", "")
+    return "protobuf" in accept or "yaml" in accept
+
+
 async def in_accepted_encoding(response: Response, request: Request, scheme: Scheme) -> Response:
     """Returns a JSON response in the encoding that the client accepts first. Large bodies are encoded in a thread, so
     that other requests are not delayed."""
-    accept = request.headers.get("accept", "")
-    if "protobuf" not in accept and "yaml" not in accept:
-        return response
     try:
-        encoding = negotiate(accept).encoding
+        encoding = negotiate(request.headers.get("accept", "")).encoding
     except StatusError:
         return response  # an error, or a response without an object
     if encoding == "json" or response.headers.get("content-type") != "application/json":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from fairlead.apiserver.model import JSON_HEADERS
 from fairlead.apiserver.serialization.accept import media_type
 from fairlead.runtime.client import Request, Response
 
@@ -20,9 +21,15 @@ _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 def format_response(response: Response, request: Request) -> Response:
     """Returns the response in the format that the client of `request` prefers."""
     body = response.body
-    if not body or media_type(response.headers.get("content-type", "")) != "application/json":
+    if not body or (
+        response.headers is not JSON_HEADERS
+        and media_type(response.headers.get("content-type", "")) != "application/json"
+    ):
         return response
-    if _wants_indent(request):
+    query, headers = request.query, request.headers
+    if ("pretty" in query or "user-agent" in headers or "pretty" in headers.get("accept", "")) and _wants_indent(
+        request
+    ):
         return replace(response, body=msgspec.json.format(body, indent=2))
     return response if body.endswith(b"\n") else replace(response, body=body + b"\n")
 

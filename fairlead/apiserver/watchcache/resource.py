@@ -65,7 +65,7 @@ class Resources:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._stored: dict[Kind[Any], Resource] = {}
         self._by_prefix: dict[str, Resource] = {}
-        self._by_resource: dict[tuple[str, str, str], Resource] = {}
+        self.served: dict[tuple[str, str, str], Resource] = {}
         self._loading: dict[str, list[Change]] = {}
         """Changes that arrive while a kind is being added, by the kind's prefix."""
         self._lists = 0
@@ -85,7 +85,7 @@ class Resources:
 
     def _put(self, resource: Resource) -> None:
         kind = resource.kind
-        self._by_resource[kind.group, kind.version, kind.plural] = resource
+        self.served[kind.group, kind.version, kind.plural] = resource
         if kind.conversion is None:
             self._stored[kind] = resource
             self._by_prefix[resource.prefix] = resource
@@ -133,7 +133,7 @@ class Resources:
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`. The objects stay in the store."""
-        resource = self._by_resource.pop((kind.group, kind.version, kind.plural), None)
+        resource = self.served.pop((kind.group, kind.version, kind.plural), None)
         if resource is None:
             return
         if self._stored.pop(kind, None) is not None:
@@ -142,13 +142,13 @@ class Resources:
             resource.cache.detach()
 
     def __iter__(self) -> Iterator[Resource]:
-        return iter(list(self._by_resource.values()))
+        return iter(list(self.served.values()))
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
-        return self._by_resource.get((group, version, plural))
+        return self.served.get((group, version, plural))
 
     def of(self, kind: Kind[Any]) -> Resource:
-        return self._by_resource[(kind.group, kind.version, kind.plural)]
+        return self.served[(kind.group, kind.version, kind.plural)]
 
     async def load(self) -> None:
         """Fills the caches from the store and follows its changes. Raises StoreError; Damaged for an unreadable

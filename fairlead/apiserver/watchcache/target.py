@@ -19,7 +19,7 @@ class Target(msgspec.Struct, frozen=True):
 
 def find_target(resources: Resources, info: RequestInfo) -> Target | None:
     """Returns the target, or None if the path names nothing that is served."""
-    resource = resources.find(info.api_group, info.api_version, info.resource)
+    resource = resources.served.get((info.api_group, info.api_version, info.resource))
     if resource is None or not info.well_formed:
         return None
     parts = info.parts
