@@ -257,7 +257,7 @@ class Relay:
         return self._ports.get(published) or noted.get(str(published), 0)
 
     def _refused(self, published: PublishedPort, port: int, why: str) -> None:
-        self._log.info("not given", published=published, port=port, why=why)
+        self._log.info("port not opened", published=published, port=port, why=why)
         if not published.is_node_port:
             return
         text = (

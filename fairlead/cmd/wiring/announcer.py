@@ -80,7 +80,7 @@ async def _until_asked(access: Access, interface: str, name: str, link: Link, lo
     try:
         await _run(access, interface, name, link, log)
     except asyncio.CancelledError:
-        log.info("ends")
+        log.info("stopping")
 
 
 async def _run(access: Access, interface: str, name: str, link: Link, log: Log) -> None:
@@ -93,7 +93,7 @@ async def _run(access: Access, interface: str, name: str, link: Link, log: Log) 
     guard_output()
     client = ApiClient(access.transport(agent="fairlead-announce"))
     leg = Leg(interface, await _group(client, log))
-    log.info("listens", interface=interface, node=name, networks=",".join(map(str, link.networks or ())))
+    log.info("listening", interface=interface, node=name, networks=",".join(map(str, link.networks or ())))
     informers = InformerSet(client, log=log)
     announcer = run(informers, node_name=name, segment=leg, link=link, log=log)
     await run_all(announcer, informers.run())

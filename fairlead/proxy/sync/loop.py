@@ -242,7 +242,7 @@ class Proxy:
             outcome = await self._resync()
         self.active.apply_localnet()
         self.stats.full_syncs += 1
-        self._log.info("rules in line", services=self._backend.services, changes=outcome.changes)
+        self._log.info("rules equal the plan", services=self._backend.services, changes=outcome.changes)
 
     async def _resync(self) -> Outcome:
         self._whole = True
