@@ -16,8 +16,10 @@ from fairlead.api.admissionregistration.validatingadmissionpolicybinding import 
 from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
 from fairlead.api.apiregistration.apiservice import API_SERVICE
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
+from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
+from fairlead.api.apps.statefulset import STATEFUL_SET
 from fairlead.api.batch.cronjob import CRON_JOB
 from fairlead.api.batch.job import JOB
 from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
@@ -28,6 +30,8 @@ from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.limitrange import LIMIT_RANGE
 from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
+from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
 from fairlead.api.core.resourcequota import RESOURCE_QUOTA
@@ -66,6 +70,8 @@ KINDS: tuple[Kind[Any], ...] = (
     LIMIT_RANGE,
     NAMESPACE,
     NODE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     REPLICATION_CONTROLLER,
     RESOURCE_QUOTA,
@@ -73,8 +79,10 @@ KINDS: tuple[Kind[Any], ...] = (
     SERVICE_ACCOUNT,
     SERVICE,
     CONTROLLER_REVISION,
+    DAEMON_SET,
     DEPLOYMENT,
     REPLICA_SET,
+    STATEFUL_SET,
     CERTIFICATE_SIGNING_REQUEST,
     CRON_JOB,
     JOB,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from fairlead.api.apps.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.apps.workload_rules import workload_errors
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warnings
@@ -15,7 +16,6 @@ from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
 from fairlead.base.instant import Instant
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, Kind, OneOf, Required, RetainKeys
-from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid
 
 
@@ -183,26 +183,11 @@ def _strategy_errors(strategy: DeploymentStrategy) -> Iterator[FieldError]:
         yield forbidden(path, "may not be specified when strategy `type` is 'Recreate'")
         return
     unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
-    yield from _amount_errors(unavailable, f"{path}.maxUnavailable")
-    yield from _amount_errors(surge, f"{path}.maxSurge")
-    if _number(unavailable) == 0 and _number(surge) == 0:
+    yield from amount_errors(unavailable, f"{path}.maxUnavailable")
+    yield from amount_errors(surge, f"{path}.maxSurge")
+    if number_of(unavailable) == 0 and number_of(surge) == 0:
         yield invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
-    if isinstance(unavailable, str) and (_number(unavailable) or 0) > 100:
-        yield invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
-
-
-def _amount_errors(amount: int | str, path: str) -> Iterator[FieldError]:
-    if isinstance(amount, int):
-        yield from not_negative(amount, path)
-    else:
-        for text in names.percent(amount):
-            yield invalid(path, amount, text)
-
-
-def _number(amount: int | str) -> int | None:
-    if isinstance(amount, int):
-        return amount
-    return None if names.percent(amount) else int(amount[:-1])
+    yield from whole_errors(unavailable, f"{path}.maxUnavailable")
 
 
 def _ready(deployment: Deployment, _: Instant) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fairlead.api.core.pod.affinity import (
     Affinity,
     NodeAffinity,
+    NodeSelector,
     NodeSelectorTerm,
     PodAffinity,
     PodAffinityTerm,
@@ -35,15 +36,19 @@ def affinity_errors(affinity: Affinity, path: str) -> Iterator[FieldError]:
 def _node_errors(affinity: NodeAffinity, path: str) -> Iterator[FieldError]:
     selector = affinity.requiredDuringSchedulingIgnoredDuringExecution
     if selector is not None:
-        where = f"{path}.{_REQUIRED}.nodeSelectorTerms"
-        if not selector.nodeSelectorTerms:
-            yield required(where, "must have at least one node selector term")
-        for i, term in enumerate(selector.nodeSelectorTerms):
-            yield from _term_errors(term, f"{where}[{i}]")
+        yield from node_selector_errors(selector, f"{path}.{_REQUIRED}")
     for i, preferred in enumerate(affinity.preferredDuringSchedulingIgnoredDuringExecution):
         where = f"{path}.{_PREFERRED}[{i}]"
         yield from _weight_errors(preferred.weight, f"{where}.weight")
         yield from _term_errors(preferred.preference, f"{where}.preference")
+
+
+def node_selector_errors(selector: NodeSelector, path: str) -> Iterator[FieldError]:
+    where = f"{path}.nodeSelectorTerms"
+    if not selector.nodeSelectorTerms:
+        yield required(where, "must have at least one node selector term")
+    for i, term in enumerate(selector.nodeSelectorTerms):
+        yield from _term_errors(term, f"{where}[{i}]")
 
 
 def _term_errors(term: NodeSelectorTerm, path: str) -> Iterator[FieldError]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.amounts import canonical_text, canonicalize
+from fairlead.api.core.amounts import canonical_text
+from fairlead.api.core.pod.claim_rules import default_claim_spec
 from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
 from fairlead.api.core.pod.volume_network import (
     AzureDiskVolumeSource,
@@ -39,12 +40,9 @@ def default_volume(volume: Volume) -> None:
     elif volume.image is not None and not volume.image.pullPolicy:
         volume.image.pullPolicy = pull_policy(volume.image.reference)
     elif volume.ephemeral is not None and (template := volume.ephemeral.volumeClaimTemplate) is not None:
-        canonicalize(template.spec.resources.requests)
-        canonicalize(template.spec.resources.limits)
-        if template.spec.volumeMode is None:
-            template.spec.volumeMode = "Filesystem"
+        default_claim_spec(template.spec)
     else:
-        _default_network(source)
+        default_network(source)
 
 
 def _default_files(volume: Volume) -> None:
@@ -73,7 +71,7 @@ def _default_projected(projected: ProjectedVolumeSource) -> None:
             _default_downward(part.downwardAPI.items)
 
 
-def _default_network(source: Record) -> None:
+def default_network(source: Record) -> None:
     match source:
         case ISCSIVolumeSource():
             source.iscsiInterface = source.iscsiInterface or "default"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fairlead.api.core.pod.claim_rules import claim_template_errors
 from fairlead.api.core.pod.env_rules import VOLUME_FIELDS, field_errors, resource_field_errors
 from fairlead.api.core.pod.resource_rules import amount_errors
-from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.pod.volume import CSIVolumeSource, Volume
 from fairlead.api.core.pod.volume_defaults import SOURCES
+from fairlead.api.core.pod.volume_network_rules import driver_errors, network_errors
 from fairlead.api.core.pod.volume_projected import (
     DownwardAPIVolumeFile,
     KeyToPath,
@@ -15,6 +17,7 @@ from fairlead.api.core.pod.volume_projected import (
     VolumeProjection,
 )
 from fairlead.api.meta.rules import no_backsteps, relative_path
+from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
 
 _MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
@@ -55,10 +58,38 @@ def _source_errors(volume: Volume, name: str, path: str) -> Iterator[FieldError]
             yield from no_backsteps(volume.hostPath.path, f"{path}.path")
         case "emptyDir" if volume.emptyDir is not None and volume.emptyDir.sizeLimit is not None:
             yield from amount_errors(volume.emptyDir.sizeLimit, f"{path}.sizeLimit")
-        case "nfs" if volume.nfs is not None and volume.nfs.path and not volume.nfs.path.startswith("/"):
+        case _:
+            yield from _other_errors(volume, name, path)
+
+
+def _other_errors(volume: Volume, name: str, path: str) -> Iterator[FieldError]:
+    """Yields errors of volumes that Fairlead's nodes do not mount."""
+    if volume.nfs is not None and name == "nfs":
+        if volume.nfs.path and not volume.nfs.path.startswith("/"):
             yield invalid(f"{path}.path", volume.nfs.path, "must be an absolute path")
-        case "ephemeral" if volume.ephemeral is not None and volume.ephemeral.volumeClaimTemplate is None:
-            yield required(f"{path}.volumeClaimTemplate")
+    elif volume.ephemeral is not None and name == "ephemeral":
+        where = f"{path}.volumeClaimTemplate"
+        if volume.ephemeral.volumeClaimTemplate is None:
+            yield required(where)
+        else:
+            yield from claim_template_errors(volume.ephemeral.volumeClaimTemplate, where)
+    elif volume.csi is not None and name == "csi":
+        yield from _csi_errors(volume.csi, path)
+    else:
+        # Upstream's path of this source is not the name of its field.
+        where = path.replace(name, "persistentDisk") if name == "gcePersistentDisk" else path
+        yield from network_errors(name, getattr(volume, name), where)
+
+
+def _csi_errors(csi: CSIVolumeSource, path: str) -> Iterator[FieldError]:
+    if csi.driver:
+        yield from driver_errors(csi.driver, f"{path}.driver")
+    if csi.nodePublishSecretRef is not None:
+        name = csi.nodePublishSecretRef.name
+        if not name:
+            yield required(f"{path}.nodePublishSecretRef.name")
+        for text in names.dns1123_subdomain(name) if name else ():
+            yield invalid(f"{path}.name", name, text)
 
 
 def _file_errors(items: list[KeyToPath], default_mode: int | None, path: str) -> Iterator[FieldError]:
