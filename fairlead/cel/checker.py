@@ -101,7 +101,12 @@ class Checker:
 
     def _select(self, node: Select) -> Type:
         name = qualified_name(node)
-        if name and name not in self.variables and name in _NAMED:
+        if name and name in self.variables:
+            node.operand = Ident(node.at, name)
+            node.operand.type = self.variables[name]
+            node.field = ""
+            return self.variables[name]
+        if name and name in _NAMED:
             node.operand = Ident(node.at, name)
             node.operand.constant = _NAMED[name]
             node.field = ""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fairlead.api.admissionregistration.mutatingadmissionpolicy import MUTATING_ADMISSION_POLICY
+from fairlead.api.admissionregistration.mutatingadmissionpolicybinding import MUTATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTATING_WEBHOOK_CONFIGURATION
+from fairlead.api.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
+from fairlead.api.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
 from fairlead.apiserver.admission.certificates import (
     CertificateApproval,
@@ -14,8 +18,12 @@ from fairlead.apiserver.admission.certificates import (
 )
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.conditions import Conditions
+from fairlead.apiserver.admission.evaluation import Evaluations
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
+from fairlead.apiserver.admission.policies.mutating import MutatingPolicies
+from fairlead.apiserver.admission.policies.source import PolicySource
+from fairlead.apiserver.admission.policies.validating import ValidatingPolicies
 from fairlead.apiserver.admission.priority import Priority
 from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
 from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
@@ -68,10 +76,15 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
 def _configurable_plugins(context: AdmissionContext) -> list[AdmissionPlugin]:
     """Returns the plug-ins that call webhooks and evaluate policies."""
     resources, scheme, caller, ids = context.resources, context.scheme, context.caller, context.ids
-    conditions = Conditions()
+    evaluations = Evaluations(resources, context.authorizer)
+    conditions = Conditions(evaluations)
     mutating = HookSource(resources, scheme, MUTATING_WEBHOOK_CONFIGURATION)
     validating = HookSource(resources, scheme, VALIDATING_WEBHOOK_CONFIGURATION)
+    changing = PolicySource(resources, scheme, MUTATING_ADMISSION_POLICY, MUTATING_ADMISSION_POLICY_BINDING)
+    refusing = PolicySource(resources, scheme, VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)
     return [
+        MutatingPolicies(changing, evaluations, conditions),
         MutatingWebhooks(mutating, HookCaller(resources, caller, conditions, ids=ids, mutating=True)),
+        ValidatingPolicies(refusing, evaluations, conditions),
         ValidatingWebhooks(validating, HookCaller(resources, caller, conditions, ids=ids, mutating=False)),
     ]

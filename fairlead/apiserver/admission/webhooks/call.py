@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.apiserver.admission.bodies import Bodies
 from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.matching import (
     ResourceVersionKind,
     find_resource,
-    is_namespace,
     matches_object,
-    namespace_of,
 )
+from fairlead.apiserver.admission.namespaces import NamespaceLabels
 from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.admission.webhooks.review import (
     Answer,
@@ -29,8 +27,7 @@ from fairlead.apiserver.webhook.caller import WebhookCaller
 from fairlead.apiserver.webhook.model import CallError
 from fairlead.base.ids import IdSource
 from fairlead.machinery.values.quoting import go_quote
-from fairlead.machinery.values.selectors import LabelRequirements
-from fairlead.machinery.values.status import StatusError, bad_request, internal_error, not_found
+from fairlead.machinery.values.status import StatusError, bad_request, internal_error
 
 
 class FailedCall(Exception):
@@ -53,29 +50,6 @@ class Invocation:
     version: ResourceVersionKind
 
 
-class NamespaceLabels:
-    """Matches the labels of namespaces."""
-
-    def __init__(self, resources: Resources) -> None:
-        self._namespaces = resources.of(NAMESPACE).cache
-
-    def match(self, selector: LabelRequirements, attributes: Attributes) -> bool:
-        """Returns whether the request's namespace has the labels; requests for objects outside of namespaces always
-        match. Raises StatusError 404 for a missing namespace."""
-        if selector.empty:
-            return True
-        kind = attributes.kind
-        if is_namespace(kind) and not attributes.subresource and attributes.operation in ("CREATE", "UPDATE"):
-            return selector.matches(attributes.obj.metadata.labels)
-        name = namespace_of(attributes)
-        if not name:
-            return True
-        entry = self._namespaces.get(name)
-        if entry is None:
-            raise not_found("namespaces", "", name)
-        return selector.matches(entry.labels)
-
-
 class HookCaller:
     """Selects webhooks for a request, and calls them."""
 
@@ -96,7 +70,7 @@ class HookCaller:
             return None
         if not self._namespaces.match(hook.namespaces, attributes):
             return None
-        if hook.spec.matchConditions and not await self._conditions.hold(
+        if hook.spec.matchConditions and not self._conditions.hold(
             hook.spec.matchConditions, attributes, bodies, version, ignores_failures=hook.ignores_failures
         ):
             return None

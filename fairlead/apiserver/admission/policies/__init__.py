@@ -1,0 +1,1 @@
+"""Admission by policies: expressions in CEL that may change or refuse requests."""
