@@ -14,7 +14,7 @@ def refused(reason: str) -> pytest.TestReport:
     return report
 
 
-def test_a_test_that_lacks_a_program_fails_and_says_how_to_install_it() -> None:
+def test_a_test_that_lacks_a_program_fails_with_the_install_command() -> None:
     report = refused("dig is not installed")
     assert report.failed
     assert report.longrepr == "skipped: dig is not installed: install what is missing: tools/host-packages test python3"

@@ -174,7 +174,7 @@ def test_an_external_name_has_neither_families_nor_traffic_policy() -> None:
 NODE_PORT = service(type="NodePort", clusterIP="10.96.0.7", ports=[{"name": "http", "port": 80, "nodePort": 30080}])
 
 
-def test_an_update_that_says_nothing_of_addresses_and_node_ports_keeps_them() -> None:
+def test_an_update_without_addresses_and_node_ports_keeps_them() -> None:
     spec = updated(SERVICE, NODE_PORT, service(type="NodePort", ports=[{"name": "http", "port": 8080}])).spec
     assert (spec.clusterIP, spec.clusterIPs) == ("10.96.0.7", ["10.96.0.7"])
     assert spec.ports[0].nodePort == 30080

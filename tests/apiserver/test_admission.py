@@ -424,7 +424,7 @@ def test_a_request_that_lost_a_race_is_decided_again() -> None:
 
 
 @with_plugin
-async def test_nothing_new_comes_into_a_namespace_that_goes(api: Api, plugin: RecordingPlugin) -> None:
+async def test_nothing_can_be_created_in_a_terminating_namespace(api: Api, plugin: RecordingPlugin) -> None:
     namespace = "/api/v1/namespaces/going"
     await api.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "going"}})
     await api.ok("POST", f"{namespace}/serviceaccounts", {"metadata": {"name": "default"}})

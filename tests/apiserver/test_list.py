@@ -56,7 +56,7 @@ async def test_selectors_of_labels_and_fields(api: Api) -> None:
 
 
 @story
-async def test_pages_show_one_moment_whatever_happens_meanwhile(api: Api) -> None:
+async def test_pages_show_one_revision_despite_changes(api: Api) -> None:
     await some(api)
     page = await api.ok("GET", CONFIG_MAPS, query={"limit": "2"})
     assert names(page) == ["m0", "m1"]

@@ -132,7 +132,7 @@ async def test_watchers_of_metadata_get_it_in_either_encoding(api: Api) -> None:
 
 
 @story
-async def test_an_expired_watch_says_so_in_a_frame(api: Api) -> None:
+async def test_an_expired_watch_ends_with_an_error_frame(api: Api) -> None:
     await api.ok("POST", CONFIG_MAPS, config_map("a"))
     cache = api.server._resources.of(KINDS["v1 ConfigMap"]).cache
     cache._floor = api.revision + 5

@@ -169,7 +169,7 @@ async def test_answers_that_are_no_success_get_upstreams_texts(api: Api) -> None
 
 
 @story
-async def test_an_answer_without_end_and_one_that_never_comes_are_given_up(api: Api) -> None:
+async def test_an_endless_answer_and_a_missing_one_time_out(api: Api) -> None:
     ended = asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -17,7 +17,7 @@ def _failing() -> None:
         raise LookupError
 
 
-def test_the_collector_is_off_within_and_on_again_after_whatever_happens() -> None:
+def test_the_garbage_collector_is_off_within_the_block_and_on_after_any_exit() -> None:
     assert gc.isenabled()
     with pytest.raises(LookupError):
         _failing()

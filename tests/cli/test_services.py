@@ -66,7 +66,7 @@ def test_with_routes_into_the_cluster_services_are_at_their_own_addresses() -> N
     assert far.url == "http://127.0.0.1:8080", "there is no route to that one"
 
 
-def test_a_service_that_is_not_reached_says_why() -> None:
+def test_an_unreachable_service_has_the_reason() -> None:
     pending = service("pending") | {"status": {}}
     sctp = service("sctp", ports=[{"port": 80, "protocol": "SCTP"}])
     found = published_ports(

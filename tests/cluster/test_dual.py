@@ -110,7 +110,7 @@ def test_a_pods_own_address_is_seen_but_by_itself(dual: Dual) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_nobody_serves_is_refused_at_once(dual: Dual, place: str) -> None:
+def test_ports_without_endpoints_are_refused_at_once(dual: Dual, place: str) -> None:
     lone = dual.spec("lone")
     probes: list[Probe] = [("http", ip, 80) for ip in lone["clusterIPs"]]
     probes += [("http", ip, lone["ports"][0]["nodePort"]) for ip in NODES]

@@ -112,7 +112,7 @@ def _store_relay(cluster: Cluster) -> int:
     return others[0] if others else 0
 
 
-def test_a_cluster_keeps_its_kind_of_store_and_says_what_stays_outside(world: World) -> None:
+def test_a_cluster_keeps_its_kind_of_store_and_names_what_stays_in_etcd(world: World) -> None:
     world.up()
     world.cluster.fairlead("down")
     done = world.cluster.fairlead("up", "--detach", "--store", "sqlite")

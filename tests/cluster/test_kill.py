@@ -194,7 +194,7 @@ def test_every_kind_of_process_is_killed_alone_and_in_groups_and_nothing_acknowl
         assert report.tallies[group].errors["ConnectionRefusedError"] == 0, report
 
 
-def test_a_start_whose_template_is_killed_says_so_and_the_next_one_succeeds() -> None:
+def test_a_start_whose_template_is_killed_fails_with_the_reason_and_the_next_one_succeeds() -> None:
     with new_cluster() as cluster:
         command = cluster.runner.command("up", "--name", cluster.name, "--detach", "--api-port", str(free_port()))
         with cluster.runner.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as starting:

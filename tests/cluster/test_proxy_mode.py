@@ -59,7 +59,7 @@ class Kept:
 
 
 @pytest.mark.parametrize("who", [pytest.param("root", marks=pytest.mark.root), "user"])
-def test_switching_a_live_cluster_refuses_nobody_and_ends_no_connection(who: str) -> None:
+def test_switching_a_live_cluster_refuses_and_ends_no_connection(who: str) -> None:
     if who == "root" and os.getuid() != 0:
         pytest.skip("needs root")
     for program in ("kubectl", "iptables-restore"):

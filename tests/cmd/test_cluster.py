@@ -282,7 +282,7 @@ def test_a_cluster_in_the_foreground_ends_with_the_process_that_started_it(clust
     assert not (cluster.state / "run.json").exists(), "it ended in order"
 
 
-def test_a_parent_that_is_gone_already_starts_nothing(cluster: Cluster) -> None:
+def test_nothing_starts_if_the_parent_has_already_ended(cluster: Cluster) -> None:
     line = line_of(cluster.fairlead("up", "--die-with-parent", "1"), 1)
     assert line == "fairlead: --die-with-parent: process 1 has ended"
     assert not cluster.state.exists()

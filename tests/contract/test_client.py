@@ -85,7 +85,7 @@ async def following(events: AsyncIterator[WatchEvent[ConfigMap]], count: int) ->
     return found
 
 
-def test_a_created_object_comes_back_with_what_the_server_gives_it(run: Callable[[Story], None]) -> None:
+def test_a_create_returns_the_object_with_the_servers_defaults(run: Callable[[Story], None]) -> None:
     async def story(at: Setup) -> None:
         made = await at.client.create(CONFIG_MAP, config_map(k="v"))
         assert (made.kind, made.apiVersion, made.data) == ("ConfigMap", "v1", {"k": "v"})
@@ -286,7 +286,9 @@ def test_the_propagation_policy_is_stored_as_a_finalizer(
     run(story)
 
 
-def test_a_pod_on_a_node_has_its_grace_period_and_goes_when_its_node_says_so(run: Callable[[Story], None]) -> None:
+def test_a_pod_on_a_node_is_removed_when_its_node_deletes_it_within_the_grace_period(
+    run: Callable[[Story], None],
+) -> None:
     async def story(at: Setup) -> None:
         for name in ("p", "q"):
             await at.client.create(POD, pod(name))

@@ -237,7 +237,7 @@ def test_every_transaction_counts_and_a_refused_one_does_not(run: Callable[[Body
     run(body)
 
 
-def test_rules_are_told_apart_by_what_they_do(run: Callable[[Body], None]) -> None:
+def test_rules_are_distinguished_by_their_effect(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft)
         before = dict(nft.rules("t"))
@@ -281,7 +281,7 @@ def test_a_table_is_deleted_with_all_that_is_in_it_and_no_other(run: Callable[[B
     run(body)
 
 
-def test_own_transactions_of_any_table_are_told_from_those_of_others(run: Callable[[Body], None]) -> None:
+def test_own_transactions_are_distinguished_from_foreign_ones(run: Callable[[Body], None]) -> None:
     def body(nft: Nft) -> None:
         make(nft)
         before = nft.foreign()

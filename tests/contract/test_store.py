@@ -208,7 +208,7 @@ def test_list_gives_the_prefix_in_key_order_and_the_revision(open_store: Open) -
     run(open_store, story)
 
 
-def test_pages_of_one_revision_make_up_its_listing_whatever_happens_in_between(open_store: Open) -> None:
+def test_pages_of_one_revision_equal_its_list_despite_changes(open_store: Open) -> None:
     async def story(store: Store) -> None:
         for i in range(10):
             await create(store, f"/k{i}", b"1")

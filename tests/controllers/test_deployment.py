@@ -167,7 +167,7 @@ def test_annotations_of_the_deployment_go_to_the_current_set_but_not_its_bookkee
     assert "kubectl.kubernetes.io/last-applied-configuration" not in annotations
 
 
-def test_the_deadline_is_looked_at_when_it_comes() -> None:
+def test_the_deadline_is_checked_when_it_is_reached() -> None:
     r = rollout(replicas=2, progressDeadlineSeconds=60)
     r.set_template("nginx:1.15")
     for _ in range(6):

@@ -140,7 +140,7 @@ def test_the_services_annotations_stay_its_own() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans(), st.booleans()), unique_by=lambda t: t[0], max_size=20))
-def test_an_applied_plan_leaves_nothing_to_do_whatever_the_order(seeds: list[tuple[int, bool, bool]]) -> None:
+def test_an_applied_plan_leaves_nothing_to_do_in_any_order(seeds: list[tuple[int, bool, bool]]) -> None:
     pods = [pod(f"w{n}", ip=f"10.0.0.{n}", ready=ready, terminating=gone) for n, ready, gone in seeds]
     shuffled = list(pods)
     random.Random(len(pods)).shuffle(shuffled)

@@ -34,7 +34,7 @@ def numbered(count: int, *, first: int = 0, ready: bool = True) -> list[Pod]:
     return [pod(f"web-{i}", ip=f"10.244.{i >> 8}.{i & 255}", ready=ready) for i in range(first, first + count)]
 
 
-def test_an_endpoint_says_all_there_is_to_say_about_its_pod() -> None:
+def test_an_endpoint_has_hostname_node_zone_target_and_conditions() -> None:
     p = pod()
     p.spec.hostname, p.spec.subdomain = "one", "web"
     plan = reconcile(service(labels={"tier": "front"}), [p], [], {"node1": "east"}, now=NOW, shares={})

@@ -188,7 +188,7 @@ def test_a_namespace_is_finalized_only_when_empty() -> None:
     assert not empty_namespace(alive, [], [], now=NOW)
 
 
-def test_a_namespace_says_in_upstreams_words_what_its_deletion_waits_for() -> None:
+def test_the_conditions_of_a_terminating_namespace_have_upstreams_texts() -> None:
     stuck = [ObjectMeta(name="x", deletionTimestamp=render_time(NOW), finalizers=["a/b"])]
     remains = [Remains(CONFIG_MAP, stuck), Remains(DEPLOYMENT, stuck)]
     plan = empty_namespace(shop(), remains, [], now=NOW)

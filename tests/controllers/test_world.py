@@ -381,7 +381,7 @@ def test_pods_of_a_node_that_is_gone_are_removed() -> None:
     in_world(story)
 
 
-def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_a_node_comes() -> None:
+def test_an_unschedulable_pod_has_the_reason_and_is_scheduled_when_a_node_is_added() -> None:
     async def story(world: World) -> None:
         wanting = pod("big", node="", ip="", phase="Pending", ready=False)
         wanting.spec.containers[0].resources.requests = {"cpu": "3"}

@@ -136,7 +136,7 @@ def test_reverse_names_and_others(row: tuple[str, ...]) -> None:
     assert cluster().dig(name, "PTR") == wanted
 
 
-def test_a_name_that_is_not_there_comes_with_the_soa_of_the_domain() -> None:
+def test_an_answer_for_a_missing_name_has_the_soa_of_the_domain() -> None:
     _, (answers, authority, _) = sections(cluster().raw("nobody.default.svc.cluster.local"))
     assert answers == []
     assert authority == ["cluster.local. 5 SOA ns.dns.cluster.local. ..."]
@@ -272,7 +272,7 @@ def test_hosts_lines_are_names_and_reverse_names() -> None:
     assert sorted(world.dig("7.2.0.192.in-addr.arpa", "PTR")) == ["NOERROR", "PTR gate.", "PTR gate.example."]
 
 
-def test_an_alias_to_outside_brings_what_upstream_says() -> None:
+def test_an_external_alias_includes_upstreams_records() -> None:
     world = cluster(Config())
     key = encode_name("api.example.org") + b"\0\1\0\1"
     record = b"\xc0\x0c\0\1\0\1\0\0\0\x1e\0\4\xc0\0\2\x21"
@@ -282,7 +282,7 @@ def test_an_alias_to_outside_brings_what_upstream_says() -> None:
     assert world.upstream.asked == [((key, False), ("host",))]
 
 
-def test_an_alias_to_outside_without_an_upstream_is_the_alias_alone() -> None:
+def test_an_external_alias_without_an_upstream_is_only_the_alias() -> None:
     assert cluster().dig("outside.default.svc.cluster.local") == ["NOERROR", "CNAME api.example.org."]
 
 

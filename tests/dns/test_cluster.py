@@ -237,7 +237,7 @@ def test_new_settings_are_applied_and_invalid_ones_are_reported_and_ignored(name
 
 
 @needs_dig
-def test_cluster_names_go_on_while_the_upstream_is_broken_and_others_come_back_with_it(names: Names) -> None:
+def test_cluster_names_resolve_while_the_upstream_is_down_and_others_after_it_returns(names: Names) -> None:
     before = names.api.get(CONFIG)
     before["metadata"].pop("resourceVersion")
     dead = before | {"data": before["data"] | {"upstreams": "10.244.1.250"}}  # an unused address

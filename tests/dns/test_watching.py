@@ -113,7 +113,7 @@ def test_pages_are_put_together_and_changes_followed() -> None:
 
 
 @pytest.mark.slow
-def test_a_watch_that_breaks_goes_on_where_it_was_and_nothing_is_forgotten_meanwhile() -> None:
+def test_a_broken_watch_continues_without_a_gap() -> None:
     async def work() -> None:
         async with following() as (server, known):
             server.send("BOOKMARK", {"metadata": {"resourceVersion": "1400"}})
@@ -129,7 +129,7 @@ def test_a_watch_that_breaks_goes_on_where_it_was_and_nothing_is_forgotten_meanw
     asyncio.run(work())
 
 
-def test_after_410_it_lists_anew_and_drops_what_is_gone() -> None:
+def test_after_410_it_lists_again_and_drops_deleted_objects() -> None:
     async def work() -> None:
         async with following() as (server, known):
             server.items, server.version, server.gone = server.items[:2], 2000, True
@@ -141,7 +141,7 @@ def test_after_410_it_lists_anew_and_drops_what_is_gone() -> None:
     asyncio.run(work())
 
 
-def test_an_error_event_with_410_lists_anew() -> None:
+def test_an_error_event_with_410_starts_a_new_list() -> None:
     async def work() -> None:
         async with following() as (server, known):
             server.items, server.version = server.items[:3], 2000

@@ -11,7 +11,7 @@ from tests.fuzz.requests import Requests
 
 
 @pytest.mark.slow
-def test_requests_go_on_whatever_damage_makes_of_a_body() -> None:
+def test_requests_continue_after_any_damaged_body() -> None:
     """Uses a seed whose 13,587th patch had a number as body before a part of it was removed."""
     requests = Requests(random.Random(7))
     assert all(requests.next().path.startswith("/") for _ in range(14_000))

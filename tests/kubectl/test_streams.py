@@ -68,7 +68,7 @@ def test_run_with_an_input_ends_with_the_programs_exit_code(kubectl: Kubectl, we
 
 
 @WAYS
-def test_what_cannot_be_entered_says_so(kubectl: Kubectl, websockets: bool) -> None:
+def test_exec_into_a_completed_pod_is_an_error(kubectl: Kubectl, websockets: bool) -> None:
     kubectl("run", f"over-{websockets}".lower(), "--image=busybox", "--restart=Never", "--", "true")
     name = f"over-{websockets}".lower()
     until("its end", lambda: "Completed" in kubectl("get", "pod", name))

@@ -107,7 +107,7 @@ async def soon() -> None:
     await asyncio.sleep(0.01)
 
 
-def test_exactly_one_node_has_an_address_at_once_and_says_so() -> None:
+def test_exactly_one_node_has_an_address_at_once_and_announces_it() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())
         await soon()
@@ -221,7 +221,7 @@ def test_a_node_that_is_not_ready_or_excluded_hands_over_at_once() -> None:
     story(body)
 
 
-def test_the_local_policy_goes_where_a_ready_pod_is() -> None:
+def test_the_local_policy_uses_nodes_with_a_ready_pod() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address(externalTrafficPolicy="Local"))
         await soon()
@@ -258,7 +258,7 @@ def test_a_service_that_loses_its_address_is_dropped_and_then_nothing_is_sent() 
     story(body)
 
 
-def test_a_single_node_calls_nobody_and_keeps_the_address() -> None:
+def test_a_single_node_sends_no_calls_and_keeps_the_address() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address())
         await asyncio.sleep(5 * LONG_LIFETIME_S)
@@ -379,7 +379,7 @@ def test_a_machine_with_a_kubelet_has_to_be_ready() -> None:
     story(body, around=MACHINES)
 
 
-def test_a_machine_leaves_its_own_addresses_and_those_of_other_networks_alone() -> None:
+def test_a_machine_never_announces_its_own_addresses_or_those_of_other_networks() -> None:
     async def body(cluster: Cluster) -> None:
         cluster.service(with_address(B, "own"))
         cluster.service(with_address("192.0.2.1", "far"))

@@ -193,7 +193,7 @@ def test_other_hosts_are_told_on_each_service_that_has_an_address() -> None:
     story(body)
 
 
-def test_another_pool_comes_into_force_at_once_and_the_first_one_again_without_it() -> None:
+def test_a_configured_pool_applies_at_once_and_the_default_again_without_it() -> None:
     async def body(world: World) -> None:
         for name in ("a", "b"):
             await world.add(name)

@@ -200,7 +200,7 @@ def test_an_announcer_that_is_started_again_keeps_its_addresses(network: Network
         assert asking.report.longest_s < 1, asking.report
 
 
-def test_the_local_policy_goes_to_the_machine_of_the_endpoint_and_keeps_the_clients_address(network: Network) -> None:
+def test_the_local_policy_announces_at_the_endpoints_machine_and_keeps_the_clients_address(network: Network) -> None:
     for name in ("m2", "m3"):
         address = network.serve("near", name, externalTrafficPolicy="Local")
         until(f"the page of {name}", partial(saw_client, network, address, name), limit_s=10)

@@ -159,7 +159,7 @@ def test_a_field_no_longer_applied_is_removed_unless_it_has_another_owner() -> N
     assert owned(state.managed, "a") == [".spec.ratio"]
 
 
-def test_an_item_goes_whole_with_what_the_server_added_to_it() -> None:
+def test_an_item_is_removed_with_the_fields_that_the_server_added() -> None:
     first = applied(("a", thing(volumes=[{"name": "x"}, {"name": "y"}])))
     for volume in first.tree["spec"]["volumes"]:
         volume["host"] = "given by the server"
@@ -417,7 +417,7 @@ def test_managers_of_different_fields_never_conflict_and_need_no_order(order: li
 
 
 @given(THINGS, THINGS, THINGS)
-def test_a_field_is_gone_after_the_last_of_its_appliers_dropped_it(one: Tree, other: Tree, rest: Tree) -> None:
+def test_a_field_is_removed_after_its_last_applier_dropped_it(one: Tree, other: Tree, rest: Tree) -> None:
     state = applied(("a", one), ("b", other), force=True)
     after = apply(state.managed, state.tree, rest, by("a"), force=True)
     left = set(paths(fields_of(after.tree, SHAPE)))

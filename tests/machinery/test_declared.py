@@ -40,7 +40,7 @@ def test_the_first_use_of_a_field_of_the_strategy_imports_the_module_once_and_th
     assert dataclasses.replace(kind, plural="floats").path() == "/apis/harbour.example/v1/floats"
 
 
-def test_a_kind_that_its_module_does_not_define_says_so() -> None:
+def test_a_kind_that_its_module_does_not_define_is_an_error() -> None:
     kind = declare("tests.ships", IDENTITY)
     with pytest.raises(AttributeError, match=r"tests\.ships does not define Boat of harbour\.example/v1: columns"):
         _ = kind.columns

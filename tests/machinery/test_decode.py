@@ -35,7 +35,7 @@ def test_a_good_body_decodes_and_encodes_to_itself() -> None:
     assert decode(SERVICE, encode(decoded.obj)).obj == decoded.obj
 
 
-def test_kind_and_version_are_filled_in_where_missing() -> None:
+def test_kind_and_version_are_filled_in_if_missing() -> None:
     obj = read({"metadata": {"name": "web"}}).obj
     assert (obj.kind, obj.apiVersion) == ("Service", "v1")
 

@@ -92,7 +92,7 @@ def test_kubectl_asks_for_the_aggregated_form() -> None:
     assert not wants_aggregated(old)
 
 
-def test_namespaces_are_not_deleted_as_a_collection_and_do_not_say_so() -> None:
+def test_namespaces_have_no_deletecollection_verb() -> None:
     found = api_resources(KINDS, "v1")
     assert found is not None
     verbs = {resource["name"]: resource["verbs"] for resource in found["resources"]}

@@ -46,7 +46,7 @@ def _read_only_proc_sys() -> None:
     _everyone_reaches_everyone()
 
 
-def test_forwarding_works_where_proc_sys_is_read_only() -> None:
+def test_forwarding_works_if_proc_sys_is_read_only() -> None:
     in_sandbox(_read_only_proc_sys)
 
 

@@ -333,7 +333,7 @@ def test_a_container_is_told_to_stop_once_no_node_sends_its_pod_new_connections(
     assert on_node(work, ordinary=ordinary) == (["patient"], [])
 
 
-def test_an_agent_says_which_revision_its_proxies_follow() -> None:
+def test_an_agent_serves_the_applied_revision_of_its_proxies() -> None:
     async def work(node: NodeBench) -> list[tuple[int, str]]:
         node.traffic.revision = 7
         async with node.agent():
@@ -348,7 +348,7 @@ def test_an_agent_says_which_revision_its_proxies_follow() -> None:
     assert answers[1][1].startswith("revision: ")
 
 
-def test_an_agent_ends_at_a_zygote_of_another_version_and_says_which() -> None:
+def test_an_agent_ends_at_a_zygote_of_another_version_and_names_the_versions() -> None:
     async def work(node: NodeBench) -> str:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         node.zygote = ours
@@ -445,7 +445,7 @@ def test_what_changed_while_the_api_was_away_has_the_time_when_it_changed() -> N
     assert parse_time(since) < back - 1
 
 
-def test_what_was_deleted_while_no_agent_was_there_goes() -> None:
+def test_pods_deleted_while_no_agent_ran_are_removed() -> None:
     async def work(node: NodeBench) -> tuple[int, list[str], str]:
         async with node.agent():
             for name in ("gone", "going", "stays"):

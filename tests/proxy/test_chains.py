@@ -165,7 +165,7 @@ async def _on_the_kernel() -> list[str]:
 
 
 @pytest.mark.kernel
-def test_the_kernel_takes_rules_anew_and_lets_chains_go() -> None:
+def test_the_kernel_accepts_rewritten_rules_and_deletes_chains() -> None:
     def go() -> list[str]:
         return asyncio.run(_on_the_kernel())
 

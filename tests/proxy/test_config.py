@@ -124,7 +124,7 @@ def ranges(*entries: str, localhost: bool | None = None, view: NodeView | None =
     return node_port_ranges(ProxyConfig(node_ports=entries, localhost=localhost), view or node())
 
 
-def test_node_ports_answer_where_the_settings_say() -> None:
+def test_node_ports_answer_at_the_configured_addresses() -> None:
     six = node_views("node1", NETWORK.node_ip(1), ClusterNetwork(six=Network6()))[1]
     assert ranges() == ()
     assert ranges("primary") == ("172.30.0.11/32",)

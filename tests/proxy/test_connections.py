@@ -205,7 +205,7 @@ def _open_connections(kind: Kind) -> None:
 
 @pytest.mark.kernel
 @KERNELS
-def test_open_connections_go_on_whatever_becomes_of_the_service_and_the_endpoint(kind: Kind) -> None:
+def test_open_connections_survive_changes_of_service_and_endpoint(kind: Kind) -> None:
     in_sandbox(partial(_open_connections, kind))
 
 

@@ -69,7 +69,9 @@ def test_the_health_check_has_the_number_of_endpoints_in_upstreams_form() -> Non
 
 
 @pytest.mark.parametrize(("count", "healthy", "code"), [(0, True, 503), (2, False, 503), (2, True, 200)])
-def test_a_node_without_endpoints_or_with_a_sick_proxy_says_503(count: int, healthy: bool, code: int) -> None:
+def test_the_health_check_is_503_without_endpoints_or_with_a_failing_proxy(
+    count: int, healthy: bool, code: int
+) -> None:
     page = service_page(ServiceCheck("a", "b", 1, count), healthy=healthy)
     assert (page.code, json.loads(page.body)["localEndpoints"]) == (code, count)
 

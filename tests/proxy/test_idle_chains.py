@@ -164,7 +164,7 @@ STEPS = st.lists(st.one_of(changes(), changes(), st.sampled_from(["idle", "idle"
 
 @pytest.mark.slow
 @given(STEPS)
-def test_whatever_services_come_and_go_around_the_idle_time_nothing_is_refused(steps: list[Step]) -> None:
+def test_no_transaction_is_refused_while_services_change_around_idle_checks(steps: list[Step]) -> None:
     nft = FakeNft()
     stage = begun(NftablesBackend(nft, proxier_of()))
     assert not asyncio.run(stage.play(steps))
@@ -177,7 +177,7 @@ def test_whatever_services_come_and_go_around_the_idle_time_nothing_is_refused(s
 
 
 @given(STEPS)
-def test_whatever_services_come_and_go_nothing_is_refused_of_the_programs_either(steps: list[Step]) -> None:
+def test_no_iptables_transaction_is_refused_while_services_change(steps: list[Step]) -> None:
     tables = FakeIptables()
     stage = begun(IptablesBackend(tables, proxier_of(), pods=pods(IPV4)))
     empty = {table: set(chains) for table, chains in tables.tables.items()}

@@ -251,7 +251,7 @@ def test_a_change_of_endpoints_carries_the_chains_that_it_changes_and_no_others(
     ]
 
 
-def test_a_service_that_comes_or_goes_is_single_lines_of_the_chains_of_all() -> None:
+def test_a_created_or_deleted_service_changes_single_rules_of_the_shared_chains() -> None:
     at = Node1()
     at.put(service("other", "10.96.0.11"), endpoints_of("b"), name="other")
     come = [
@@ -342,7 +342,7 @@ def shaped(name: str, shape: str) -> Service | None:
 
 @pytest.mark.slow
 @given(st.lists(st.lists(STEP, min_size=1, max_size=3), max_size=6), st.sampled_from([None, 900, 4000]), st.data())
-def test_whatever_the_order_of_changes_the_tables_end_as_if_made_afresh(
+def test_any_order_of_changes_ends_with_the_tables_of_a_fresh_start(
     turns: list[list[tuple[str, str, int]]], limit: int | None, data: st.DataObject
 ) -> None:
     """Includes transactions of a few lines each, restarts, and refusals in the middle."""

@@ -83,7 +83,7 @@ def test_foreign_changes_are_repaired_and_foreign_rules_stay(spoil: str) -> None
     ]
 
 
-def test_all_of_it_goes_and_others_rules_stay() -> None:
+def test_cleanup_removes_all_own_rules_and_no_others() -> None:
     at = Node1()
     at.put(made(**sticky()), endpoints_of("b", "c"))
     tables = spoilt(at)
@@ -95,7 +95,7 @@ def test_all_of_it_goes_and_others_rules_stay() -> None:
     assert not asyncio.run(IptablesBackend(tables, proxier_of()).cleanup())
 
 
-def test_nothing_is_made_where_there_is_nothing_to_remove() -> None:
+def test_cleanup_creates_nothing_if_nothing_exists() -> None:
     tables = FakeIptables()
     assert not asyncio.run(IptablesBackend(tables, proxier_of()).cleanup())
     assert (tables.tables, tables.calls) == ({}, 0)

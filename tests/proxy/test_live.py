@@ -194,7 +194,7 @@ async def _switched(town: Town) -> list[str]:
 @pytest.mark.kernel
 @pytest.mark.slow
 @pytest.mark.parametrize("other", [needing(IPTABLES), needing(LEGACY)])
-def test_switching_modes_to_and_fro_refuses_nobody_and_ends_no_connection(other: Kind) -> None:
+def test_switching_modes_to_and_fro_refuses_and_ends_no_connection(other: Kind) -> None:
     assert in_sandbox(lambda: asyncio.run(_switched(Town(other))), ordinary=other is IPTABLES) == []
 
 

@@ -243,7 +243,7 @@ STEP = st.tuples(
 
 
 @given(st.lists(st.lists(STEP, min_size=1, max_size=3), max_size=6))
-def test_whatever_the_order_of_changes_the_kernel_ends_with_what_is_desired(
+def test_any_order_of_changes_ends_with_the_desired_table(
     turns: list[list[tuple[str, str, str, set[str]]]],
 ) -> None:
     """Includes Services that compete for an address for a while, as when one takes over another's."""

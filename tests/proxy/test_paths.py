@@ -310,7 +310,7 @@ def _localhost(kind: Kind) -> list[str]:
 
 @pytest.mark.kernel
 @KERNELS
-def test_node_ports_answer_on_a_nodes_loopback_where_that_is_wanted(kind: Kind) -> None:
+def test_node_ports_answer_on_a_nodes_loopback_if_configured(kind: Kind) -> None:
     assert in_sandbox(partial(_localhost, kind)) == [PODS["c"]] * 4 + ["refused"]
 
 
@@ -337,7 +337,7 @@ def _where_told(kind: Kind, family: Family, masquerade_all: bool) -> list[str]:
 @KERNELS
 @FAMILIES
 @pytest.mark.parametrize("masquerade_all", [False, True], ids=["", "masquerade-all"])
-def test_node_ports_clients_from_outside_and_masquerading_are_as_the_site_says(
+def test_node_ports_external_clients_and_masquerading_follow_the_configuration(
     kind: Kind, family: Family, masquerade_all: bool
 ) -> None:
     assert in_sandbox(partial(_where_told, kind, family, masquerade_all), ordinary=True) == []

@@ -268,7 +268,7 @@ def test_another_nodes_port_is_left_to_that_node() -> None:
     ],
     ids=["no Service", "no slices", "none ready", "another port", "another protocol"],
 )
-def test_what_nobody_serves_is_refused_at_once(
+def test_ports_without_endpoints_are_refused_at_once(
     where: object, made: Service | None, slices: Sequence[EndpointSlice]
 ) -> None:
     assert callable(where)
@@ -324,7 +324,7 @@ def test_connections_are_spread_evenly() -> None:
     ],
     ids=["ready", "unsaid is ready", "ready before ending", "ending where none is ready", "serving but not ending"],
 )
-def test_ready_endpoints_serve_and_ending_ones_only_where_none_is_ready(endpoints: list[object]) -> None:
+def test_ready_endpoints_serve_and_terminating_ones_only_if_none_is_ready(endpoints: list[object]) -> None:
     assert World(service(), [slice_of(*endpoints)]).many(from_pod()) == {f"sent {HERE}:8080"}  # type: ignore[arg-type]
 
 

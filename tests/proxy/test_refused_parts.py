@@ -210,7 +210,7 @@ def _made(kernel: NftKernel) -> list[str]:
 
 
 @pytest.mark.kernel
-def test_an_idle_chain_that_the_kernel_refuses_to_delete_keeps_no_other_and_goes_later() -> None:
+def test_an_idle_chain_that_cannot_be_deleted_does_not_delay_others_and_is_retried() -> None:
     assert in_sandbox(_while_others_lead_to_idle_chains) == (["slots_2"], [])
 
 

@@ -56,7 +56,7 @@ def test_a_taken_port_is_answered_by_the_reason(pair: Pair) -> None:
         assert ask(pair, request(port)) == ({"id": 7, "error": "Address already in use"}, [])
 
 
-def test_any_free_port_is_given_where_none_is_named(pair: Pair) -> None:
+def test_port_zero_gets_any_free_port(pair: Pair) -> None:
     answer, (fd,) = ask(pair, request(0))
     with socket.socket(fileno=fd) as listener:
         assert listener.getsockname() == ("127.0.0.1", answer["listen"])

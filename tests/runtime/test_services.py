@@ -13,7 +13,7 @@ LABELS = pytest.mark.parametrize("label", [HEADLESS_LABEL, PROXY_NAME_LABEL])
 
 
 @LABELS
-def test_a_service_with_the_label_is_not_there_until_the_label_goes(label: str) -> None:
+def test_a_service_with_the_label_has_no_rules_until_the_label_is_removed(label: str) -> None:
     view = ServiceView()
     plain, labelled = service(), service()
     labelled.metadata.labels = {label: ""}
@@ -26,7 +26,7 @@ def test_a_service_with_the_label_is_not_there_until_the_label_goes(label: str) 
 
 
 @LABELS
-def test_a_slice_with_the_label_is_not_there_until_the_label_goes(label: str) -> None:
+def test_a_slice_with_the_label_has_no_rules_until_the_label_is_removed(label: str) -> None:
     view = ServiceView()
     plain, labelled = slice_of("10.244.1.2"), slice_of("10.244.1.2")
     labelled.metadata.labels = plain.metadata.labels | {label: "any"}

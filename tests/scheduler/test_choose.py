@@ -106,7 +106,7 @@ def test_without_nodes_there_is_nothing_to_count() -> None:
     assert refused(wanting(), Snapshot()) == "no nodes available to schedule pods"
 
 
-def test_a_full_message_says_what_preemption_could_do() -> None:
+def test_a_full_message_says_whether_preemption_would_help() -> None:
     found = choose(asking(cpu="3"), world([node(), node("node2", unschedulable=True)]), tie=first)
     assert isinstance(found, Unschedulable)
     assert found.message == (
@@ -201,7 +201,7 @@ def test_host_ports_of_other_addresses_and_protocols_do_not_clash_and_those_of_s
     assert "didn't have free ports" in refused(taken, snapshot)
 
 
-def test_a_pod_whose_claim_is_missing_fits_nowhere_and_says_which() -> None:
+def test_a_pod_with_a_missing_claim_is_unschedulable_and_names_the_claim() -> None:
     claiming = wanting()
     claiming.spec.volumes = [
         Volume(name="v", persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName="data"))

@@ -27,7 +27,7 @@ def chosen(slices: list[EndpointSlice]) -> list[tuple[str, int]]:
     return [(target.ip, target.port) for target in choose(PORT, slices, node=node()).cluster]
 
 
-def test_ready_ones_of_the_port_and_family_and_ending_ones_where_none_is_ready() -> None:
+def test_targets_are_ready_endpoints_of_port_and_family_or_else_terminating_ones() -> None:
     ending, gone = endpoint("10.244.1.3", "node3", ENDING), endpoint("10.244.1.4", "node4", GONE)
     six = piece(endpoint("fd00::2", "node6"), kind="IPv6")
     other = piece(endpoint("10.244.1.9", "node9"), name="other")
@@ -41,7 +41,7 @@ def test_ready_ones_of_the_port_and_family_and_ending_ones_where_none_is_ready()
     assert serving_nodes(PORT, [piece(gone)], "IPv4") == frozenset()
 
 
-def test_an_ending_endpoint_serves_unless_it_says_that_it_does_not() -> None:
+def test_a_terminating_endpoint_serves_unless_serving_is_false() -> None:
     """Excludes an endpoint only if `serving` is false, as upstream does."""
     unsaid, no = (
         EndpointConditions(ready=False, terminating=True),

@@ -232,7 +232,7 @@ async def read_all(path: Path) -> tuple[dict[str, int], int]:
     return {r.key: r.revision for r in page.records}, page.revision
 
 
-def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_of_a_newer_release_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     new = sqlite3.connect(path)
     new.execute("pragma user_version=3")

@@ -227,7 +227,7 @@ def test_exposed_ports_are_tcp_unless_said_otherwise() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "http", "70000", "5432/sctp", "5432,,1", "53", "53/udp", "6443"])
-def test_what_cannot_be_exposed_is_said_so(text: str) -> None:
+def test_an_invalid_exposed_port_is_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="--expose-host"):
         flags.parse_exposed(text)
 

@@ -79,7 +79,7 @@ def test_entries_of_the_user_survive_and_the_current_context_too(paths: Paths) -
     assert config(paths, "get-contexts", "-o", "name").split() == ["fairlead-t", "other"]
 
 
-def test_what_was_deleted_of_ours_comes_back(paths: Paths) -> None:
+def test_deleted_entries_of_the_kubeconfig_are_restored(paths: Paths) -> None:
     write(paths)
     config(paths, "delete-context", "fairlead-t")
     config(paths, "delete-cluster", "fairlead-t")

@@ -105,7 +105,7 @@ def test_the_error_without_permissions_names_the_needed_ones() -> None:
     assert text.count("\n") == 1
 
 
-def test_an_ordinary_user_is_refused_before_the_library_says_anything() -> None:
+def test_an_ordinary_user_gets_our_error_before_the_librarys() -> None:
     def work() -> tuple[int, str, bytes]:
         if os.getuid() == 0:
             os.setgroups([])

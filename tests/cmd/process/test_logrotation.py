@@ -38,7 +38,7 @@ def test_a_log_without_room_for_its_copy_is_cut_all_the_same(tmp_path: Path) -> 
     assert path.read_bytes() == b""
 
 
-def test_a_folder_without_logs_and_one_that_is_gone_are_nothing_to_do(tmp_path: Path) -> None:
+def test_rotation_ignores_empty_and_missing_folders(tmp_path: Path) -> None:
     rotate_all(tmp_path)
     rotate_all(tmp_path / "gone")
     assert not rotate(tmp_path / "gone.log")

@@ -126,7 +126,7 @@ def test_a_server_with_another_name_or_authority_is_not_trusted(pki: Path, tmp_p
             asyncio.run(go(cluster))
 
 
-def test_a_token_file_is_read_anew_and_counts_before_a_token(pki: Path, tmp_path: Path) -> None:
+def test_a_token_file_is_read_for_each_request_and_overrides_a_token(pki: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("first\n")
 
     async def go() -> list[Any]:

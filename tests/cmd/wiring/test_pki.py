@@ -62,7 +62,7 @@ def test_another_node_gets_a_certificate_of_the_same_authority(tmp_path: Path) -
     assert (tmp_path / "sa.key").read_bytes() == tokens
 
 
-def test_other_addresses_and_near_expiry_make_a_certificate_anew(tmp_path: Path) -> None:
+def test_other_addresses_and_near_expiry_replace_a_certificate(tmp_path: Path) -> None:
     clock = FakeClock()
     made(tmp_path, ClusterConfig("c"), clock)
     assert made(tmp_path, ClusterConfig("c", service_cidr="10.97.0.0/16"), clock) == ["apiserver"]

@@ -230,7 +230,7 @@ def test_draining_does_not_wait_for_deleted_or_unready_nodes() -> None:
     story(body)
 
 
-def test_a_slice_that_never_lets_go_of_the_pod_costs_the_limit() -> None:
+def test_draining_ends_at_the_limit_if_a_slice_keeps_the_pod() -> None:
     async def body(at: World) -> None:
         assert not await at.drain(takes_s=2, within_s=2)
 

@@ -43,7 +43,7 @@ def environment(p: Pod) -> dict[str, str]:
     return container_environment(p, p.spec.containers[0], services={"S": "1"}, data=data(), allocatable=allocatable)
 
 
-def test_references_are_replaced_where_they_are_known() -> None:
+def test_known_variable_references_are_replaced() -> None:
     values = {"A": "1", "B_2": "two"}
     assert expand("$(A) $(B_2) $(C) $A $$(A) $$", values) == "1 two $(C) $A $(A) $"
 

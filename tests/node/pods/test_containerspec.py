@@ -82,7 +82,7 @@ def test_home_is_the_users_unless_the_manifest_says_otherwise() -> None:
     assert spec_of(securityContext={"runAsUser": 7}).process.env["HOME"] == "/"
 
 
-def test_root_is_refused_where_the_manifest_forbids_it() -> None:
+def test_root_is_refused_if_the_manifest_forbids_it() -> None:
     with pytest.raises(ConfigProblem, match="runAsNonRoot and image will run as root"):
         spec_of(securityContext={"runAsNonRoot": True})
     assert spec_of({"securityContext": {"runAsNonRoot": True, "runAsUser": 1}}).process.user.uid == 1
@@ -125,7 +125,7 @@ def test_name_servers_are_the_clusters_and_the_manifests() -> None:
         ("None", False, "own.example"),
     ],
 )
-def test_the_hosts_search_domains_come_after_the_clusters_unless_the_pod_has_its_own_alone(
+def test_the_hosts_search_domains_follow_the_clusters_unless_dns_policy_is_none(
     policy: str, host_network: bool, searched: str
 ) -> None:
     settings = replace(

@@ -73,7 +73,7 @@ def test_the_nodes_port_leads_to_the_pod_from_everywhere_and_after_a_restart_of_
 
 
 @pytest.mark.kernel
-def test_a_udp_client_is_answered_by_the_next_pod_that_takes_the_port_and_refused_by_none_that_is_gone() -> None:
+def test_a_udp_client_reaches_the_next_endpoint_and_never_a_removed_one() -> None:
     async def work(node: NodeBench) -> list[str]:
         echo = shell(UDP_ECHO, env=ME, ports=[{"containerPort": 5353, "hostPort": 5300, "protocol": "UDP"}])
         answers = []

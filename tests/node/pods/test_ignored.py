@@ -52,7 +52,7 @@ NODE_AFFINITY = f"{CHOOSE}::test_selectors_and_node_affinity_are_kept"
 SPREAD = f"{CHOOSE}::test_topology_spread_holds_the_skew"
 COUNTS = f"{CHOOSE}::test_what_a_spread_counts_follows_its_policies_and_keys"
 USERS = f"{SPEC}::test_the_containers_user_wins_over_the_pods"
-NO_ROOT = f"{SPEC}::test_root_is_refused_where_the_manifest_forbids_it"
+NO_ROOT = f"{SPEC}::test_root_is_refused_if_the_manifest_forbids_it"
 DNS = f"{SPEC}::test_name_servers_are_the_clusters_and_the_manifests"
 HOSTS = f"{ETC}::test_the_hosts_file_has_the_form_that_kubelets_write"
 PORTS = f"{HOSTPORTS}::test_a_host_port_without_an_address_is_open_in_every_family"
@@ -116,7 +116,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "securityContext": USERS,
         "startupProbe": SORTS,
         "stdin": f"{ATTACH}::test_a_piped_input_reaches_the_container_and_its_end_is_the_sessions_success",
-        "stdinOnce": f"{ATTACH}::test_the_input_goes_with_its_first_client_only_where_it_is_for_one",
+        "stdinOnce": f"{ATTACH}::test_stdin_ends_with_its_first_client_only_if_stdin_once",
         "terminationMessagePath": STARTS,
         "terminationMessagePolicy": LAST_WORDS,
         "tty": f"{ATTACH}::test_a_containers_terminal_is_shared_and_has_a_size",

@@ -67,7 +67,7 @@ def test_a_crash_loop_waits_and_remembers_the_crash() -> None:
     assert (container.lastState.terminated.exitCode, container.restartCount) == (3, 1)
 
 
-def test_a_missing_image_says_why() -> None:
+def test_a_missing_image_is_reported_with_the_reason() -> None:
     state = pod_state(main=ContainerState(waiting=Waiting("ErrImagePull", "no such image")))
     waiting = status(pod(), state).containerStatuses[0].state.waiting
     assert waiting is not None

@@ -129,7 +129,7 @@ def test_a_path_is_asked_for_as_the_kubelet_asks_for_it(path: str, target: str) 
     assert asked(path=path)[1] == target
 
 
-def test_a_probe_says_what_it_is_and_closes_the_connection() -> None:
+def test_a_probe_has_a_user_agent_and_closes_the_connection() -> None:
     head, _ = asked(path="/x")
     assert head.split("\r\n") == [
         "GET /x HTTP/1.1",

@@ -100,7 +100,7 @@ def test_hidden_directories_are_empty_and_cannot_be_uncovered(ordinary: bool) ->
 
 
 @as_any_user
-def test_an_exposed_directory_is_seen_where_its_surroundings_are_not(ordinary: bool) -> None:
+def test_an_exposed_directory_is_visible_inside_a_hidden_one(ordinary: bool) -> None:
     async def work(bench: Bench) -> list[str]:
         os.makedirs(bench.directory + "/a/b")
         write(bench.directory + "/a/b/file", "")
@@ -211,7 +211,7 @@ def _join_groups() -> None:
         os.setgroups([0, 4, 6])
 
 
-def test_id_changes_appear_to_succeed_where_one_id_is_mapped() -> None:
+def test_id_changes_appear_to_succeed_if_one_id_is_mapped() -> None:
     async def work(bench: Bench) -> list[str]:
         return (await bench.run("a", "sh", "-c", "touch /tmp/x; chown 33:33 /tmp/x && echo ok"))[1]
 

@@ -96,7 +96,7 @@ def test_several_clients_get_the_same_output_and_the_log_continues(ordinary: boo
 
 
 @kernel
-def test_the_input_goes_with_its_first_client_only_where_it_is_for_one() -> None:
+def test_stdin_ends_with_its_first_client_only_if_stdin_once() -> None:
     async def work(bench: Bench) -> list[str]:
         for name, once in (("once", True), ("again", False)):
             script = "while read x; do echo $x; done; echo end"

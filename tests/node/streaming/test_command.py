@@ -75,7 +75,7 @@ def test_every_version_of_spdy_carries_input_outputs_and_the_end() -> None:
             assert error.decode() == STATUS["message"]
 
 
-def test_a_terminal_has_the_size_that_the_resize_stream_says() -> None:
+def test_a_terminal_has_the_size_of_the_resize_stream() -> None:
     async def work(node: NodeBench) -> tuple[bytes, bytes]:
         path = exec_path("stty size; read x; stty size; echo got $x", stdin="1", stdout="1", stderr="1", tty="1")
         async with node.agent():

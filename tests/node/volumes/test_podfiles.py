@@ -57,7 +57,7 @@ def test_a_volumes_files_are_replaced_all_at_once(tmp_path: Path) -> None:
     assert sorted(os.listdir(root)) == ["..3", "..data", "a"]
 
 
-def test_an_empty_dir_is_for_everybody_and_goes_with_the_pod(tmp_path: Path) -> None:
+def test_an_empty_dir_is_writable_for_all_users_and_is_removed_with_the_pod(tmp_path: Path) -> None:
     files = PodFiles(str(tmp_path), META)
     root = emptydir.set_up(EmptyDirVolumeSource(), site(root=files.volume("v")))
     assert os.stat(root).st_mode & 0o777 == 0o777
